@@ -1,0 +1,88 @@
+# `make run` and `make test` need nothing but Python 3.11 or newer and make. Everything else goes into .venv, from the lock.
+
+PYTHON ?= python3
+JOBS ?= auto
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The installed package is the checkout itself; the stamps say for which files .venv was made.
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+# pip as its user configured it, but it speaks of errors only. The lock is complete, so nothing is resolved (--no-deps):
+# only what it names is installed, and only with the hash that it names.
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+INSTALL := $(PIP) install --no-deps --require-hashes
+# COVERAGE=1 keeps what a suite saw beside what the suites before it saw; COVERAGE=judge also fails under 90 % in all.
+COVER_1 := --cov --cov-append --cov-report= --cov-fail-under=0
+COVER_judge := --cov --cov-append --cov-report=term
+COVER := $(COVER_$(COVERAGE))
+PYTEST := $(BIN)/python -m pytest $(COVER)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test e2e slow bench lint format types contracts validate check lock clean
+
+help: ## what there is
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
+
+run: $(RUNTIME) ## embedded server, Dagster and the HTTP service on the bundled images; Ctrl-C stops them
+	@exec $(BIN)/entropy-assets up --samples --camera
+
+test: $(DEV) ## the test suite, on every core (all but the suites below)
+	@$(PYTEST) -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+e2e: $(DEV) ## real processes, and a browser if there is chromium
+	@$(PYTEST) -m "e2e or browser" $(PYTEST_ARGS)
+
+slow: $(DEV) ## statistics over many blocks, kill -9 at many points
+	@$(PYTEST) -m "slow and not e2e and not browser" -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+bench: $(DEV) ## how fast it is here
+	@$(BIN)/python -m entropy_assets_tests.bench
+
+lint: $(DEV) ## style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(DEV) ## makes the style so
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(DEV) ## mypy, strict on core, stores and serving
+	@$(BIN)/mypy
+
+contracts: $(DEV) ## who may import whom
+	@$(BIN)/lint-imports
+
+validate: $(DEV) ## Dagster loads what workspace.yaml names
+	@PYTHONWARNINGS=ignore $(BIN)/dagster definitions validate --workspace workspace.yaml --log-level warning
+
+check: ## all that must be green before a change lands
+	@.ci/run
+
+lock: $(DEV) ## newest versions that pyproject.toml allows, with hashes
+	@$(BIN)/uv pip compile --quiet --upgrade --group build pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+
+clean: ## everything that make made, the environment too; var/ stays, since it holds the ledger
+	@rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." \
+	       "Name another one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' can't make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	  echo "making $(VENV) (a minute, once)"; $(PYTHON) -m venv --clear $(VENV); }
+	@touch $@
+
+$(RUNTIME): $(VENV)/.made requirements.lock setup.py pyproject.toml
+	@$(INSTALL) -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements-dev.lock
+	@$(INSTALL) -r requirements-dev.lock
+	@touch $@

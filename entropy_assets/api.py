@@ -1,0 +1,145 @@
+"""The four classes in one import, for programs that want the parts without Dagster.
+
+>>> from entropy_assets.api import EntropyHasher, EntropyPool, EntropyValidator, ImagePreprocessor
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from entropy_assets.core.hashing import EntropyHasher, xor_bytes
+from entropy_assets.core.noise import ImagePreprocessor as FramePreprocessor
+from entropy_assets.core.noise import NoiseArray, deterministic_nonce, sampling_nonce
+from entropy_assets.core.validation import EntropyValidator
+from entropy_assets.recipe import STANDARD, Recipe
+from entropy_assets.settings import Settings
+from entropy_assets.stores.embedded import EmbeddedServer
+from entropy_assets.stores.images import DecodeLimits, decode
+from entropy_assets.stores.pool import EntropyPool as PoolOfBlocks
+from entropy_assets.stores.pool import PoolClient
+
+__all__ = ["EntropyHasher", "EntropyPool", "EntropyValidator", "ImagePreprocessor"]
+
+EntropyClass = Literal["private", "public"]
+
+
+class ImagePreprocessor:
+    """Noise from image files.
+
+    Parameters
+    ----------
+    recipe
+        Sizes and thresholds.
+    limits
+        Largest file and image that are read.
+    deterministic
+        Draw the regions in an order that follows from the image alone; for tests.
+    os_bytes
+        The operating system's generator.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe = STANDARD,
+        limits: DecodeLimits | None = None,
+        *,
+        deterministic: bool = False,
+        os_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._preprocessor = FramePreprocessor(recipe)
+        self._limits = limits or DecodeLimits()
+        self._deterministic = deterministic
+        self._os_bytes = os_bytes
+
+    def extract(self, image_path: str | os.PathLike[str]) -> NoiseArray:
+        """Return the noise array of an image file, with the map of its live area.
+
+        Raises
+        ------
+        ImageRejected
+            If the file can't be read, or has no live area.
+        """
+        frame = decode(Path(image_path).read_bytes(), limits=self._limits)
+        if self._deterministic:
+            nonce = deterministic_nonce(frame.image_sha256)
+        else:
+            nonce = sampling_nonce(frame.image_sha256, time.time_ns(), self._os_bytes(32))
+        return self._preprocessor.extract(frame, nonce)
+
+    def extract_noise(self, image_path: str | os.PathLike[str]) -> bytes:
+        """Return the raw noise samples of an image file: unconditioned, and worth what an assessment says of them.
+
+        Raises
+        ------
+        ImageRejected
+            If the file can't be read, or has no live area.
+        """
+        return self.extract(image_path).samples.tobytes()
+
+
+class EntropyPool:
+    """The pool for a program that awaits.
+
+    Parameters
+    ----------
+    url
+        Redis or Valkey to use; by default the one of ``ENTROPY_REDIS_URL``. Without either, an embedded server is
+        started that this object owns and `close` ends.
+    ttl_s
+        Life of an added block, seconds.
+    """
+
+    def __init__(self, url: str | None = None, *, ttl_s: float | None = None) -> None:
+        settings = Settings()
+        if url is None and settings.redis_url is not None:
+            url = settings.redis_url.get_secret_value()
+        self._server = None if url else EmbeddedServer().start()
+        self._client = PoolClient.from_url(
+            url or (self._server.url if self._server else ""), ttl_s=ttl_s or settings.pool_ttl_seconds
+        )
+        self._pool = PoolOfBlocks(self._client)
+
+    async def add_entropy(self, entropy_bytes: bytes, quality_score: float) -> str:
+        """Push `entropy_bytes` as one block, with a quality score from 0 to 10, and return its id.
+
+        Raises
+        ------
+        BlockRefused
+            If these bytes were in the pool before, or the score is out of range.
+        PoolUnavailable
+            If the pool does not answer.
+        """
+        return await self._pool.add_entropy(entropy_bytes, quality_score)
+
+    async def get_entropy(self, n_bytes: int = 256, *, entropy_class: EntropyClass = "private") -> bytes:
+        """Return exactly `n_bytes` bytes that nobody else gets.
+
+        Parameters
+        ----------
+        n_bytes
+            Bytes to consume.
+        entropy_class
+            ``private`` mixes the pool's bytes with fresh ones of the operating system; ``public`` gives them as they
+            are, and who has the images can compute them: never for keys.
+
+        Raises
+        ------
+        PoolExhausted
+            If fewer are ready.
+        PoolUnavailable
+            If the pool does not answer.
+        """
+        data = await self._pool.get_entropy(n_bytes)
+        return data if entropy_class == "public" else xor_bytes(data, os.urandom(n_bytes))
+
+    async def get_stats(self) -> dict[str, Any]:
+        """Return what the pool holds and what it has given out."""
+        return await self._pool.get_stats()
+
+    def close(self) -> None:
+        """Close the connections, and end the embedded server if there is one."""
+        self._client.close()
+        if self._server is not None:
+            self._server.stop()

@@ -1,0 +1,332 @@
+"""The ``entropy-assets`` command.
+
+Exit codes: 0 done; 1 this project's error, in one sentence with what to do next; 2 wrong usage; 3 ``process``
+made no block; 4 the service or pool has too few bytes; 130 interrupted.
+"""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+import click
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from upath import UPath
+
+from entropy_assets.errors import EntropyAssetsError
+from entropy_assets.settings import Settings
+
+EXIT_ERROR: Final = 1
+EXIT_NO_BLOCK: Final = 3
+EXIT_TOO_FEW: Final = 4
+P = ParamSpec("P")
+R = TypeVar("R")
+"""Lines of text on standard error, so that standard output holds results alone."""
+
+
+def typed_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Print this project's errors as one sentence and leave with exit code 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except EntropyAssetsError as error:
+            if kwargs.get("as_json"):
+                click.echo(json.dumps({"error": error.code, "message": error.message, **error.data}))
+            else:
+                click.echo(f"error: {error.message}", err=True)
+            sys.exit(EXIT_ERROR)
+
+    return run
+
+
+def settings_of(**changes: Any) -> Settings:
+    """Return the settings of the environment with `changes` that are not None.
+
+    Raises
+    ------
+    click.UsageError
+        If one is out of its range; the message names it.
+    """
+    try:
+        return Settings(**{name: value for name, value in changes.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise click.UsageError(f"settings: {problems}") from error
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="entropy-assets")
+def main() -> None:
+    """Auditable randomness from space images.
+
+    \b
+    Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block;
+    4 the service has too few bytes; 130 interrupted.
+    """
+
+
+@main.command()
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of everything that is kept.")
+@click.option("--once", is_flag=True, help="End when the inbox is processed and the pool filled.")
+@click.option("--samples/--no-samples", default=False, help="Put the bundled sample images into an unused inbox.")
+@click.option("--camera/--no-camera", default=None, help="Fill a low pool from the simulated camera.")
+@click.option("--http-port", type=int, help="Port of the HTTP service, 0 for any.")
+@click.option("--dagster-port", type=int, help="Port of the Dagster UI, 0 for any.")
+@typed_errors
+def up(
+    home: Path | None,
+    once: bool,
+    samples: bool,
+    camera: bool | None,
+    http_port: int | None,
+    dagster_port: int | None,
+) -> None:
+    """Run everything: pool server, Dagster with its daemon, HTTP service. Ctrl-C stops it all."""
+    from entropy_assets import supervisor
+
+    settings = settings_of(home=home, simulated_camera=camera, http_port=http_port, dagster_port=dagster_port)
+    interrupted = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: interrupted.set())
+    say = click.echo
+    with supervisor.Installation.running(settings, say) as installation:
+        if samples and (dropped := supervisor.drop_samples(settings)):
+            say(f"inbox    {dropped} sample images")
+        installation.wait_until_up(interrupted)
+        say(f"dagster  {installation.dagster_url}")
+        say(f"http     {installation.http_url}/random/32   docs at {installation.http_url}/docs")
+        say(f"inbox    drop images into {settings.inbox}")
+        narrator = supervisor.Narrator(settings)
+        while not interrupted.wait(supervisor.POLL_SECONDS):
+            installation.require_alive()
+            for line in narrator.news():
+                say(line)
+            if once and supervisor.settled(settings, installation.redis_url):
+                return
+    sys.exit(0)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep images, batches and ledger here.")
+@click.option("--deterministic", is_flag=True, help="Same images, same blocks: for tests, never for use.")
+@json_option
+@typed_errors
+def process(paths: tuple[Path, ...], out: Path | None, deterministic: bool, as_json: bool) -> None:
+    """Run the pipeline here and now over image files and folders, without daemon or pool.
+
+    Exit code 3 says that no block was made.
+    """
+    from entropy_assets import process as pipeline
+
+    settings = settings_of()
+    folder = nullcontext(str(out)) if out else tempfile.TemporaryDirectory(prefix="entropy-assets-")
+    with folder as root, progress_bars(quiet=as_json) as report_progress:
+        report = pipeline.process(
+            paths,
+            pipeline.Workplace.at(Path(root)),
+            settings,
+            deterministic=deterministic,
+            os_bytes=os.urandom,
+            progress=report_progress,
+        )
+    if as_json:
+        click.echo(json.dumps({"images": report.images, "skipped": report.skipped, "batches": report.batches, "timings": report.timings}))
+    else:
+        _print_report(report.images, report.skipped, report.batches)
+    if not report.passed_blocks:
+        sys.exit(EXIT_NO_BLOCK)
+
+
+@contextmanager
+def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function that moves one bar per stage on standard error, if that is a terminal."""
+    console = Console(stderr=True, quiet=quiet)
+    bars = Progress(
+        TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), console=console, disable=not console.is_terminal
+    )
+    tasks: dict[str, Any] = {}
+
+    def move(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total)
+        bars.update(tasks[stage], completed=done, total=total)
+
+    with bars:
+        yield move
+
+
+def _print_report(
+    images: list[dict[str, Any]], skipped: list[dict[str, str]], batches: list[dict[str, Any]]
+) -> None:
+    console = Console()
+    table = Table("image", "accepted", "reason", "credit, bits", "samples", "bits/sample", box=None)
+    for row in images:
+        verdict = "[green]yes[/]" if row["accepted"] else "[red]no[/]"
+        name = printable(row["file"]).replace("[", r"\[")
+        numbers = (f"{row['credit_bits']:,}", f"{row['samples']:,}", f"{row['min_entropy']:.3f}")
+        table.add_row(name, verdict, row["reason"] or "", *numbers)
+    console.print(table)
+    for item in skipped:
+        console.print(f"skipped {printable(item['file'])!r}: {item['detail']}", markup=False)
+    for batch in batches:
+        console.print(
+            f"batch {batch['key']}: {batch['blocks']} blocks, {batch['passed']} passed, {batch['rejected']} rejected\n"
+            f"chain head {batch['chain_head']}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def printable(name: str) -> str:
+    """Return `name` so that any encoder takes it."""
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
+
+
+@main.command()
+@click.option("--host", help="Address to listen on. There is no access control: keep it on loopback.")
+@click.option("--port", type=int, help="Port to listen on.")
+@typed_errors
+def serve(host: str | None, port: int | None) -> None:
+    """Serve the pool over HTTP. Needs ENTROPY_REDIS_URL."""
+    from entropy_assets.audit import Trail
+    from entropy_assets.serving.app import run_service
+    from entropy_assets.serving.service import ServiceConfig
+    from entropy_assets.stores.batches import BatchStore
+    from entropy_assets.stores.images import ImageStore
+    from entropy_assets.stores.ledger import Ledger
+
+    settings = settings_of(http_host=host, http_port=port)
+    if settings.redis_url is None:
+        raise click.UsageError("no pool: set ENTROPY_REDIS_URL, or run everything with 'entropy-assets up'")
+    config = ServiceConfig(
+        pool_url=settings.redis_url.get_secret_value(),
+        host=settings.http_host,
+        port=settings.http_port,
+        max_request_bytes=settings.max_draw_bytes,
+        low_water_bytes=settings.low_water_bytes,
+        allow_unsafe_pool=settings.allow_unsafe_pool,
+    )
+    trail = Trail(
+        Ledger(settings.ledger_path), BatchStore(UPath(settings.batches_path)), ImageStore(settings.images_path)
+    )
+    run_service(config, provenance=trail)
+
+
+url_option = click.option("--url", default=None, help="Address of the service; by default the one of the settings.")
+
+
+def service_url(url: str | None) -> str:
+    """Return `url`, or the address of the service in the settings."""
+    settings = settings_of()
+    return (url or f"http://{settings.http_host}:{settings.http_port}").rstrip("/")
+
+
+def fetch(url: str, as_json: bool) -> bytes:
+    """Return the answer to GET `url`, or print the service's problem and leave."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        problem = error.read().decode("utf-8", errors="replace")
+        click.echo(problem if as_json else f"error: {_problem_detail(problem)}", err=not as_json)
+        sys.exit(EXIT_TOO_FEW if error.code == 503 else EXIT_ERROR)
+    except OSError as error:
+        click.echo(f"error: {url} does not answer ({error}); start the service with 'entropy-assets up'", err=True)
+        sys.exit(EXIT_ERROR)
+
+
+def _problem_detail(text: str) -> str:
+    try:
+        return str(json.loads(text)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return text
+
+
+@main.command()
+@click.argument("n", type=click.IntRange(min=1))
+@click.option("--class", "entropy_class", type=click.Choice(["private", "public"]), default="private", show_default=True)
+@click.option("--format", "form", type=click.Choice(["raw", "hex", "base64", "json"]), default="hex", show_default=True)
+@url_option
+@json_option
+def draw(n: int, entropy_class: str, form: str, url: str | None, as_json: bool) -> None:
+    """Draw N bytes from the service. 'private' is mixed with the operating system's generator; 'public' is not, and
+    is never for keys."""
+    form = "json" if as_json else form
+    data = fetch(f"{service_url(url)}/random/{n}?class={entropy_class}&format={form}", as_json)
+    sys.stdout.buffer.write(data)
+    if form != "raw" and not data.endswith(b"\n"):
+        sys.stdout.buffer.write(b"\n")
+
+
+@main.command()
+@url_option
+@json_option
+def stats(url: str | None, as_json: bool) -> None:
+    """Show what the service and the pool hold and have given out."""
+    answer = json.loads(fetch(f"{service_url(url)}/stats", as_json))
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    table = Table("what", "value", box=None)
+    for name, value in flattened(answer):
+        table.add_row(name, str(value))
+    Console().print(table)
+
+
+def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested objects under dotted names."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from flattened(item, f"{prefix}.{name}" if prefix else name)
+    else:
+        yield prefix, value
+
+
+@main.command()
+@click.argument("block_id")
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of the installation.")
+@json_option
+@typed_errors
+def audit(block_id: str, home: Path | None, as_json: bool) -> None:
+    """Make a published block again from its images and compare it with the ledger."""
+    from entropy_assets.audit import Trail
+    from entropy_assets.stores.batches import BatchStore
+    from entropy_assets.stores.images import DecodeLimits, ImageStore
+    from entropy_assets.stores.ledger import Ledger
+
+    settings = settings_of(home=home)
+    trail = Trail(
+        Ledger(settings.ledger_path), BatchStore(UPath(settings.batches_path)), ImageStore(settings.images_path)
+    )
+    start = time.perf_counter()
+    audited = trail.rewalk(block_id, DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels))
+    if as_json:
+        click.echo(json.dumps({**audited.provenance, "reproduced": True}))
+        return
+    images = audited.provenance["images"]
+    click.echo(f"block {block_id} was made again from {len(images)} images in {time.perf_counter() - start:.1f} s")
+    for image in images:
+        click.echo(f"  {image['image_sha256']}  {printable(image['file'])}  ({image['source']})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,296 @@
+"""The record of a block, the links between records, and their verification.
+
+A chain is trusted for nothing: whoever can write the store can write a whole new chain. It shows *tampering with a
+part*, and together with the images (``hashing.verify_batch``) it shows tampering with all of it.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, Final, NoReturn, Self
+from uuid import UUID
+
+from entropy_assets.core import encoding
+from entropy_assets.errors import BatchError, ChainBroken
+from entropy_assets.recipe import Recipe, recipe_named
+
+FULL_ENTROPY_MARGIN_BITS: Final = 64
+"""Min-entropy that a vetted conditioner must take in beyond its output, bits (SP 800-90C; FIPS 140-3 IG D.K)."""
+
+_OUTPUT_ENTROPY_TOLERANCE: Final = 1e-9
+"""Allowed difference of a recomputed output entropy, bits: the last digits of ``log1p`` differ between C libraries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRecord:
+    """What is known about one block, without its bytes: enough to make it again from its images.
+
+    Attributes
+    ----------
+    index
+        Place in the chain of the batch, from 0.
+    block_id
+        UUID version 8 derived from `block_sha256`.
+    block_sha256
+        SHA-256 of the bytes of the block, hex.
+    previous_link, link
+        The link of the record before (the genesis link for the first) and this one's, hex.
+    timestamp_us
+        When the batch was conditioned, microseconds since 1970-01-01 UTC.
+    manifest_sha256
+        Hash of the manifest that the chain starts from, hex.
+    image_sha256s, noise_sha256s
+        The images behind this block and their noise arrays, hex, in the order of the batch.
+    recipe
+        Name of the recipe.
+    credit_bits
+        Assessed min-entropy that went in, bits: the sum over the slices, each rounded down.
+    slice_bytes
+        Length of the shortest slice, bytes.
+    output_entropy_bits
+        Min-entropy of the block by SP 800-90B 3.1.5.1.2, bits, at the credit that the recipe demands of each slice.
+        Derived from the fields above; no hash depends on it.
+    slices
+        (position in `image_sha256s`, first region, end region) for each digest in order.
+    """
+
+    index: int
+    block_id: str
+    block_sha256: str
+    previous_link: str
+    link: str
+    timestamp_us: int
+    manifest_sha256: str
+    image_sha256s: tuple[str, ...]
+    noise_sha256s: tuple[str, ...]
+    recipe: str
+    credit_bits: int
+    slice_bytes: int
+    output_entropy_bits: float
+    slices: tuple[tuple[int, int, int], ...]
+
+    @property
+    def full_entropy(self) -> bool:
+        """Say if every digest took in its output length plus 64 bits of assessed min-entropy."""
+        recipe = recipe_named(self.recipe)
+        return recipe.slice_credit_bits >= 8 * recipe.digest_len + FULL_ENTROPY_MARGIN_BITS
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the record as JSON-able values."""
+        row = asdict(self)
+        return row | {
+            "image_sha256s": list(self.image_sha256s),
+            "noise_sha256s": list(self.noise_sha256s),
+            "slices": [list(part) for part in self.slices],
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Return the record that `row` holds.
+
+        Raises
+        ------
+        BatchError
+            If a field is missing, unknown or of the wrong type.
+        """
+        wrong = sorted(set(row) ^ set(cls.__slots__)) or [name for name in row if not _fits(name, row[name])]
+        if wrong:
+            raise BatchError(
+                f"a block record has missing, unknown or malformed fields: {', '.join(wrong)}", fields=wrong
+            )
+        lists = {
+            "image_sha256s": tuple(row["image_sha256s"]),
+            "noise_sha256s": tuple(row["noise_sha256s"]),
+            "slices": tuple((position, first, end) for position, first, end in row["slices"]),
+            "output_entropy_bits": float(row["output_entropy_bits"]),
+        }
+        return cls(**{**row, **lists})
+
+
+_INTEGERS: Final = frozenset({"index", "timestamp_us", "credit_bits", "slice_bytes"})
+_HASHES: Final = frozenset({"block_sha256", "previous_link", "link", "manifest_sha256"})
+_HASH_LISTS: Final = frozenset({"image_sha256s", "noise_sha256s"})
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 2 * encoding.HASH_LEN and set(value) <= set("0123456789abcdef")
+
+
+def _is_slice(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 3 and all(map(_is_count, value))
+
+
+def _fits(name: str, value: object) -> bool:
+    """Say if `value` has the type of the field called `name`."""
+    if name in _INTEGERS:
+        return _is_count(value)
+    if name in _HASHES:
+        return _is_hash(value)
+    if name in _HASH_LISTS:
+        return isinstance(value, list | tuple) and all(map(_is_hash, value))
+    if name == "slices":
+        return isinstance(value, list | tuple) and all(map(_is_slice, value))
+    if name == "output_entropy_bits":
+        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    return isinstance(value, str) and value.isascii()
+
+
+def output_entropy_bits(n_in: int, n_out: int, nw: int, h_in: float) -> float:
+    """Return the min-entropy that a vetted conditioning function puts out, bits (SP 800-90B 3.1.5.1.2).
+
+    Worked in log domain, so nothing under- or overflows: ``h_out = n - log2(1 + loss)``.
+
+    Parameters
+    ----------
+    n_in, n_out, nw
+        Input, output and narrowest internal width, bits.
+    h_in
+        Min-entropy of the input, bits, at most `n_in`.
+    """
+    n = min(n_out, nw)
+    excess = (2.0**-n_in - 2.0**-h_in) / (1.0 - 2.0**-n_in)  # P_low = 2**-n_in * (1 + excess)
+    psi_loss = excess + 2.0 ** (n - h_in)
+    bound_loss = excess + (1.0 + excess) * math.sqrt(2.0 * n * math.log(2.0) * 2.0 ** (n - n_in))
+    return n - math.log1p(max(psi_loss, bound_loss)) / math.log(2.0)
+
+
+def block_entropy_bits(slice_bytes: int, recipe: Recipe) -> float:
+    """Return the min-entropy of a block whose slices hold at least what `recipe` demands, bits.
+
+    Parameters
+    ----------
+    slice_bytes
+        Length of the shortest slice, bytes: the shorter the input, the smaller the bound.
+    """
+    digest_bits = 8 * recipe.digest_len
+    each = output_entropy_bits(8 * slice_bytes, digest_bits, digest_bits, recipe.slice_credit_bits)
+    return recipe.digests_per_block * each
+
+
+def chain_genesis(manifest_sha256: str, recipe: Recipe) -> str:
+    """Return the link before the first record of a batch, hex."""
+    head = encoding.text(encoding.GENESIS) + encoding.text(recipe.name)
+    return hashlib.sha256(head + encoding.named_hash(manifest_sha256)).hexdigest()
+
+
+def block_id_of(block_sha256: str) -> str:
+    """Return the id of the block with this hash: a UUID of version 8, so the same block never has two ids."""
+    digest = hashlib.sha256(encoding.text(encoding.BLOCK_ID) + encoding.named_hash(block_sha256)).digest()
+    value = int.from_bytes(digest[:16], "big")
+    value = value & ~(0xF << 76) | 8 << 76  # version, RFC 9562 section 4.2
+    value = value & ~(0b11 << 62) | 0b10 << 62  # variant, section 4.1
+    return str(UUID(int=value))
+
+
+def link_of(record: BlockRecord) -> str:
+    """Return the link that the other fields of `record` demand, hex."""
+    images = zip(record.image_sha256s, record.noise_sha256s, strict=True)
+    parts = [
+        encoding.text(encoding.LINK),
+        encoding.context(
+            recipe_name=record.recipe,
+            previous_link=record.previous_link,
+            timestamp_us=record.timestamp_us,
+            manifest_sha256=record.manifest_sha256,
+            index=record.index,
+        ),
+        encoding.named_hash(record.block_sha256),
+        encoding.integer(record.credit_bits),
+        encoding.integer(record.slice_bytes),
+        encoding.integer(len(record.image_sha256s)),
+        *(encoding.named_hash(image) + encoding.named_hash(noise) for image, noise in images),
+        encoding.table(record.slices),
+    ]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def verify_block(record: BlockRecord, block: bytes) -> None:
+    """Check that `block` is the one that `record` is about, and that the record's id and link follow from it.
+
+    Raises
+    ------
+    ChainBroken
+        Naming the first field that does not hold.
+    """
+    if hashlib.sha256(block).hexdigest() != record.block_sha256:
+        _broken(record.index, "block_sha256", "the bytes of the block are not those that were recorded")
+    _verify_derived(record, recipe_named(record.recipe))
+
+
+def verify_chain(
+    records: Sequence[BlockRecord], *, manifest_sha256: str, recipe: Recipe, last_link: str | None = None
+) -> None:
+    """Check that `records` are the whole chain of one batch, unaltered and in order.
+
+    Parameters
+    ----------
+    last_link
+        The link that the chain must end in, hex. Without it, records that were dropped from the end go unseen.
+
+    Raises
+    ------
+    ChainBroken
+        ``index`` is the first place that does not hold, ``field`` what is wrong there; ``field="link"`` says that
+        one of the fields that the link binds was altered and nothing else tells which.
+    """
+    previous, earliest = chain_genesis(manifest_sha256, recipe), 0
+    for index, record in enumerate(records):
+        expected = {
+            "index": index,
+            "recipe": recipe.name,
+            "manifest_sha256": manifest_sha256,
+            "previous_link": previous,
+        }
+        for name, value in expected.items():
+            if getattr(record, name) != value:
+                _broken(index, name, f"{getattr(record, name)!r} where the chain demands {value!r}")
+        if record.timestamp_us < earliest:
+            _broken(index, "timestamp_us", "the record is dated before the one it follows")
+        _verify_derived(record, recipe)
+        previous, earliest = record.link, record.timestamp_us
+    if last_link is not None and previous != last_link:
+        _broken(len(records), "link", "the chain does not end in the link that was recorded for it")
+    _verify_slices_disjoint(records)
+
+
+def _verify_derived(record: BlockRecord, recipe: Recipe) -> None:
+    """Check every field that follows from the others."""
+    id_holds = record.block_id == block_id_of(record.block_sha256)
+    if len(record.image_sha256s) != len(record.noise_sha256s):
+        _broken(record.index, "noise_sha256s", "images and noise arrays do not pair up")
+    if record.link != link_of(record):
+        culprit = "link" if id_holds else "block_sha256"
+        _broken(record.index, culprit, "the link does not follow from the record")
+    if not id_holds:
+        _broken(record.index, "block_id", "the id does not follow from the hash of the block")
+    if len(record.slices) != recipe.digests_per_block:
+        _broken(record.index, "slices", f"{len(record.slices)} slices for {recipe.digests_per_block} digests")
+    if record.credit_bits < recipe.digests_per_block * recipe.slice_credit_bits:
+        _broken(record.index, "credit_bits", "the block holds more than its credit allows")
+    entropy = block_entropy_bits(record.slice_bytes, recipe)
+    if not abs(record.output_entropy_bits - entropy) <= _OUTPUT_ENTROPY_TOLERANCE:
+        _broken(record.index, "output_entropy_bits", f"recorded {record.output_entropy_bits}, computed {entropy}")
+
+
+def _verify_slices_disjoint(records: Sequence[BlockRecord]) -> None:
+    """Check that no region was spent twice in the chain."""
+    spent: dict[str, list[tuple[int, int, int]]] = {}
+    for record in records:
+        for position, first, end in record.slices:
+            if position >= len(record.noise_sha256s) or first >= end:
+                _broken(record.index, "slices", "a slice names no region of the images behind the block")
+            spent.setdefault(record.noise_sha256s[position], []).append((first, end, record.index))
+    for parts in spent.values():
+        for (_, end, _), (first, _, index) in pairwise(sorted(parts)):
+            if first < end:
+                _broken(index, "slices", f"region {first} was spent before")
+
+
+def _broken(index: int, field: str, why: str) -> NoReturn:
+    raise ChainBroken(f"record {index}: {field}: {why}; the batch must not be used", index=index, field=field)

@@ -1,0 +1,278 @@
+"""Frame: the integer pixels of one exposure, the true step of its ADC, and the hashes that tell a replay."""
+
+import hashlib
+import math
+import struct
+from dataclasses import dataclass
+from typing import Final, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.errors import ImageRejected, RejectionReason
+
+Pixels: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+
+DIGEST_DOMAIN: Final = b"entropy_assets pixel digest 1\0"
+PIXEL_LIMIT: Final = 1 << 53
+"""Largest magnitude of a pixel, ADU: exact in float64, and eight of them add up in int64."""
+NARROW_LIMIT: Final = 1 << 26
+"""Largest magnitude kept as int32, ADU: the residual of any 3x3 kernel with weights up to 8 fits too."""
+COUNTED_SPAN: Final = 1 << 20
+"""Widest range of codes that is counted in a table rather than sorted."""
+CHUNK: Final = 1 << 20
+"""Pixels worked on at once, so that temporaries stay in the cache and small."""
+STRAY_SHARE: Final = 1e-3
+"""Share of pixels that may lie off the ADC's grid (repaired, interpolated) without hiding its step."""
+GRID_SHARE: Final = 0.5
+"""Share of pixels that must be one step from their neighbour code before an uneven grid is believed."""
+
+
+def adc_step(pixels: Pixels, usable: npt.NDArray[np.bool_]) -> int:
+    """Return the true step of the ADC, in stored units.
+
+    12 bits left-justified in 16 have step 16, 8 bits stretched to 16 have 257, 12 bits stretched by bit replication
+    have 16 (their spacing alternates between 16 and 17). The lowest and the highest code are left out where others
+    remain, since clipping and filling put codes off the grid; so are rare codes.
+
+    Parameters
+    ----------
+    pixels
+        ``[channel, ny, nx]`` integers, ADU.
+    usable
+        ``[ny, nx]``, False where the container says that there is no measurement.
+
+    Returns
+    -------
+    int
+        The common step of all channels, at least 1; 1 if nothing varies.
+    """
+    everywhere = bool(usable.all())
+    steps = [_grid_step(*_codes(plane.ravel() if everywhere else plane[usable])) for plane in pixels]
+    return math.gcd(*steps) or 1
+
+
+def pixel_digest(pixels: Pixels, usable: npt.NDArray[np.bool_], step: int) -> str:
+    """Return the hex SHA-256 of what was measured, however it is stored.
+
+    Container, compression, bit depth, offset and step of the codes don't change it; neither does storing a grey
+    exposure as three equal channels, nor the value under the mask.
+
+    Parameters
+    ----------
+    pixels, usable
+        As for `adc_step`.
+    step
+        The ADC step, stored units.
+
+    Notes
+    -----
+    The message is `DIGEST_DOMAIN`, then channels, ny, nx and w as big-endian uint64, then each channel as
+    ``(pixel - least usable pixel of the channel) // step`` in big-endian unsigned integers of w bytes; w is the least
+    of 1, 2, 4, 8 that holds every code. Masked pixels enter as 0.
+    """
+    planes = _distinct_channels(pixels)
+    everywhere = bool(usable.all())
+    ranges = [_range(plane, usable, everywhere) for plane in planes]
+    highest = max((high - low) // step for low, high in ranges)
+    width = next(w for w in (1, 2, 4, 8) if highest < 1 << 8 * w)
+    digest = hashlib.sha256(DIGEST_DOMAIN + struct.pack(">4Q", *planes.shape, width))
+    for plane, (offset, _) in zip(planes, ranges, strict=True):
+        for start in range(0, plane.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            codes = plane.ravel()[part] - offset
+            if step > 1:
+                codes //= step
+            if not everywhere:
+                codes[~usable.ravel()[part]] = 0
+            digest.update(codes.astype(f">u{width}").data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One exposure as the core sees it.
+
+    Attributes
+    ----------
+    pixels
+        ``int32`` or ``int64`` ``[channel, ny, nx]``, ADU, C-contiguous and read-only. ``int32`` only if no pixel
+        exceeds 2**26 in magnitude, so that 3x3 residuals never overflow.
+    usable
+        ``bool[ny, nx]``, read-only; False where the container says blank or non-finite.
+    bit_depth
+        Bits that the container stores per sample.
+    adc_step
+        True step of the ADC, ADU.
+    container
+        ``"fits"``, ``"png"``, ``"jpeg"``, ``"tiff"``, ``"jpeg2000"``, ``"bmp"`` or ``"webp"``.
+    lossy
+        The container does not, or need not, give back what the sensor delivered.
+    file_bytes
+        Size of the file as it came, bytes: the credit is capped by it.
+    image_sha256
+        Hex SHA-256 of the file.
+    pixel_sha256
+        `pixel_digest` of the exposure.
+    source
+        Where the image came from; ``"simulated"`` wherever the header says so.
+    captured_at
+        Time of exposure from the header, ISO 8601, or None.
+    float_data
+        The container stores floats, all of them integer-valued.
+    """
+
+    pixels: Pixels
+    usable: npt.NDArray[np.bool_]
+    bit_depth: int
+    adc_step: int
+    container: str
+    lossy: bool
+    file_bytes: int
+    image_sha256: str
+    pixel_sha256: str
+    source: str
+    captured_at: str | None
+    float_data: bool
+
+    @classmethod
+    def build(
+        cls,
+        pixels: npt.NDArray[np.integer],
+        usable: npt.NDArray[np.bool_] | None = None,
+        *,
+        data: bytes,
+        bit_depth: int,
+        container: str,
+        lossy: bool,
+        source: str,
+        captured_at: str | None = None,
+        float_data: bool = False,
+        copy: bool = True,
+    ) -> Self:
+        """Return the frame of `pixels`, with step and hashes computed.
+
+        Parameters
+        ----------
+        pixels
+            Integers ``[channel, ny, nx]`` or ``[ny, nx]``, ADU; not empty. Three equal channels become one.
+        usable
+            ``bool[ny, nx]``, or None if every pixel is.
+        data
+            The file as it came.
+        bit_depth, container, lossy, source, captured_at, float_data
+            As the attributes.
+        copy
+            False hands `pixels` over: it may become the frame's own, read-only.
+
+        Raises
+        ------
+        ImageRejected
+            ``NOT_FINITE`` if no pixel is usable; ``UNSUPPORTED_PIXELS`` if one exceeds 2**53 in magnitude.
+        """
+        planes = pixels[np.newaxis] if pixels.ndim == 2 else pixels
+        mask = np.ones(planes.shape[1:], dtype=np.bool_) if usable is None else np.array(usable, dtype=np.bool_)
+        narrow = _distinct_channels(_narrowed(planes, mask, copy))
+        narrow.flags.writeable = mask.flags.writeable = False
+        step = adc_step(narrow, mask)
+        return cls(
+            pixels=narrow,
+            usable=mask,
+            bit_depth=bit_depth,
+            adc_step=step,
+            container=container,
+            lossy=lossy,
+            file_bytes=len(data),
+            image_sha256=hashlib.sha256(data).hexdigest(),
+            pixel_sha256=pixel_digest(narrow, mask, step),
+            source=source,
+            captured_at=captured_at,
+            float_data=float_data,
+        )
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, pixels."""
+        return int(self.pixels.shape[1]), int(self.pixels.shape[2])
+
+
+def _narrowed(planes: npt.NDArray[np.integer], mask: npt.NDArray[np.bool_], copy: bool) -> Pixels:
+    """Return `planes` as int32 where they fit, else int64; masked pixels become the least usable one."""
+    if not mask.any():
+        raise ImageRejected(RejectionReason.NOT_FINITE, "no pixel holds a measurement: all are blank or not finite")
+    everywhere = bool(mask.all())
+    low, high = _range(planes, mask, everywhere)
+    if max(-low, high) > PIXEL_LIMIT:
+        raise ImageRejected(
+            RejectionReason.UNSUPPORTED_PIXELS,
+            f"pixels run from {low} to {high}, beyond 2**53, where residuals stop being exact",
+            low=str(low),
+            high=str(high),
+        )
+    narrow: Pixels
+    if max(-low, high) <= NARROW_LIMIT:
+        narrow = planes.astype(np.int32, order="C", copy=copy)
+    else:
+        narrow = planes.astype(np.int64, order="C", copy=copy)
+    if not everywhere:
+        narrow[:, ~mask] = low
+    return narrow
+
+
+def _distinct_channels(planes: Pixels) -> Pixels:
+    """Return one channel if all are equal: colour files often carry a grey exposure three times."""
+    first = planes[0]
+    if len(planes) > 1 and all(np.array_equal(first, other) for other in planes[1:]):
+        return planes[:1]
+    return planes
+
+
+def _range(planes: npt.NDArray[np.integer], mask: npt.NDArray[np.bool_], everywhere: bool) -> tuple[int, int]:
+    """Return the least and the greatest usable value."""
+    if everywhere:
+        return int(planes.min()), int(planes.max())
+    ends = np.iinfo(planes.dtype)
+    return int(planes.min(where=mask, initial=ends.max)), int(planes.max(where=mask, initial=ends.min))
+
+
+def _codes(values: Pixels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the codes that occur, ascending, and how often each does."""
+    low, high = int(values.min()), int(values.max())
+    span = high - low
+    if span >= COUNTED_SPAN:
+        codes, counts = np.unique(values, return_counts=True)
+        return codes.astype(np.int64), counts.astype(np.int64)
+    table = np.zeros(span + 1, dtype=np.int64)
+    for start in range(0, values.size, CHUNK):
+        table += np.bincount(values[start : start + CHUNK] - low, minlength=span + 1)
+    occupied = np.flatnonzero(table)
+    return occupied + low, table[occupied]
+
+
+def _grid_step(codes: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> int:
+    """Return the step of one channel's codes, 0 if it has only one code."""
+    if len(codes) > 3:
+        codes, counts = codes[1:-1], counts[1:-1]
+    gaps = np.diff(codes)
+    if len(gaps) == 0:
+        return 0
+    exact = int(np.gcd.reduce(gaps))
+    return exact if exact > 1 else _usual_gap(gaps, counts)
+
+
+def _usual_gap(gaps: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> int:
+    """Return the least gap between neighbouring codes that is not a stray's, or 1 if the gaps follow no grid.
+
+    A gap weighs as much as the rarer of its two codes, so a stray code weighs next to nothing.
+    """
+    weights = np.minimum(counts[:-1], counts[1:])
+    order = np.argsort(gaps, kind="stable")
+    reached = np.cumsum(weights[order])
+    least = int(gaps[order[np.searchsorted(reached, STRAY_SHARE * reached[-1], side="right")]])
+    on_grid = weights[(gaps >= least) & (gaps <= least + 1)].sum()
+    return least if on_grid >= GRID_SHARE * reached[-1] else 1

@@ -1,0 +1,1 @@
+"""When the bytes are made. Dagster only; an asset body is a short story of named calls."""

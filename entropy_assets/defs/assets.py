@@ -1,0 +1,131 @@
+"""The five assets of a batch and the pool that they end in. Each body is a call of its stage and what it shows."""
+
+import time
+from typing import Final
+
+import dagster as dg
+
+from entropy_assets import stages
+from entropy_assets.defs import metadata
+from entropy_assets.defs.partitions import image_batches
+from entropy_assets.defs.resources import EntropyStores, RedisPool, typed_failures
+from entropy_assets.publication import publish_batch
+
+OWNERS: Final = ["team:entropy"]
+POOL_KEY: Final = dg.AssetKey("entropy_pool")
+
+entropy_pool = dg.AssetSpec(
+    POOL_KEY,
+    group_name="publication",
+    kinds={"redis"},
+    owners=OWNERS,
+    deps=["published_blocks"],
+    description="The Redis pool that the HTTP service leases blocks from. Each block is handed out at most once.",
+)
+
+
+@dg.asset(
+    partitions_def=image_batches,
+    group_name="ingest",
+    kinds={"pillow", "astropy"},
+    owners=OWNERS,
+    code_version="1",
+    description=(
+        "The files of a batch as they came, decoded to the sensor's own integers. One row per file: its shape, depth, "
+        "ADC step and hashes, or the one reason why it can't be read. Nothing is judged random here."
+    ),
+)
+def raw_images(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.MaterializeResult[None]:
+    """Decode the files of the batch."""
+    with typed_failures():
+        batch = stores.batch(context.partition_key)
+        manifest = stages.read_images(batch, stores.images, stores.limits)
+        return metadata.raw_images(batch, manifest, stores.images, stores.limits)
+
+
+@dg.asset(
+    partitions_def=image_batches,
+    deps=[raw_images],
+    group_name="extraction",
+    kinds={"numpy", "scipy"},
+    owners=OWNERS,
+    code_version="1",
+    description=(
+        "What is left of each image when the picture is taken away, region by region, and how much min-entropy that "
+        "noise is worth (SP 800-90B). This is the step that refuses a dead, denoised, saturated or replayed image."
+    ),
+)
+def noise_arrays(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.MaterializeResult[None]:
+    """Extract and assess the noise of each image, and settle the inbox."""
+    with typed_failures():
+        batch = stores.batch(context.partition_key)
+        rows = stages.extract_noise(batch, stores.images, stores.ledger, stores.limits, workers=stores.workers)
+        stores.settle(batch)
+        return metadata.noise_arrays(batch, rows)
+
+
+@dg.asset(
+    partitions_def=image_batches,
+    deps=[noise_arrays],
+    group_name="conditioning",
+    kinds={"blake3", "numpy"},
+    owners=OWNERS,
+    code_version="1",
+    description=(
+        "Blocks of 4096 bytes: 128 SHA-256 digests, each over its own slice of noise that carries at least 320 bits "
+        "of credit, and the hash chain that ties every block to its images. Never longer than the credit allows."
+    ),
+)
+def hashed_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.MaterializeResult[None]:
+    """Condition the noise into blocks and chain their records."""
+    with typed_failures():
+        batch = stores.batch(context.partition_key)
+        stages.hash_blocks(batch)
+        return metadata.hashed_blocks(batch, stages.read_blocks(batch), stages.credits(batch))
+
+
+@dg.asset(
+    partitions_def=image_batches,
+    deps=[hashed_blocks],
+    group_name="validation",
+    kinds={"numpy"},
+    owners=OWNERS,
+    code_version="1",
+    description=(
+        "The verdict on every block. The chain is walked again and all tests are run again on what is stored, so a "
+        "batch that failed its checks is refused here whichever way it came."
+    ),
+)
+def validated_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.MaterializeResult[None]:
+    """Verify and test the blocks again, and release those that pass."""
+    with typed_failures():
+        batch = stores.batch(context.partition_key)
+        validation = stages.validate_blocks(batch)
+        return metadata.validated_blocks(batch, validation)
+
+
+@dg.asset(
+    partitions_def=image_batches,
+    deps=[validated_blocks],
+    group_name="publication",
+    kinds={"redis", "sqlite"},
+    owners=OWNERS,
+    code_version="1",
+    retry_policy=dg.RetryPolicy(max_retries=3, delay=5),
+    description=(
+        "The batch in the ledger and its blocks in the pool, in this order: a batch that the ledger knows is never "
+        "pushed again, so a retry or a backfill can lose blocks and never repeat them."
+    ),
+)
+def published_blocks(
+    context: dg.AssetExecutionContext, stores: EntropyStores, pool: RedisPool
+) -> dg.MaterializeResult[None]:
+    """Verify once more, append to the ledger, push to the pool."""
+    with typed_failures(), pool.connect() as client:
+        batch = stores.batch(context.partition_key)
+        publication = publish_batch(batch, stores.ledger, client, run_id=context.run_id, now_us=time.time_ns() // 1000)
+        context.log_event(dg.AssetObservation(POOL_KEY, metadata=metadata.pool_depth(publication.depth_after)))
+        return metadata.published_blocks(batch, publication, stores.ledger.head())
+
+
+ASSETS: Final = (raw_images, noise_arrays, hashed_blocks, validated_blocks, published_blocks)

@@ -1,0 +1,202 @@
+"""What an auditor sees at each asset: numbers that chart over batches, a short table, one picture. Never a block's bytes.
+
+Numbers are floats, since Dagster's UI does not plot integers beyond 32 bits; file names are shown with anything that
+is not UTF-8 written as an escape.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import dagster as dg
+import numpy as np
+
+from entropy_assets.core.survey import Verdict
+from entropy_assets.defs import plots
+from entropy_assets.errors import ImageRejected
+from entropy_assets.publication import PublishedBatch
+from entropy_assets.stages import HashedBlocks, Manifest, NoiseRow, Validation, live_maps
+from entropy_assets.stores.batches import Batch, sha256_of_json
+from entropy_assets.stores.images import DecodeLimits, ImageStore, decode
+
+TABLE_ROWS: Final = 20
+_THUMBNAIL_PIXELS: Final = 96
+_MIB: Final = 2**20
+
+
+def printable(name: str) -> str:
+    """Return `name` so that any encoder takes it."""
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
+
+
+def table(rows: Iterable[Mapping[str, str | float | bool | None]]) -> dg.TableMetadataValue:
+    """Return the first rows as a table; a value that is missing is left empty."""
+    kept = [row for _, row in zip(range(TABLE_ROWS), rows, strict=False)]
+    records = [dg.TableRecord({key: "" if value is None else value for key, value in row.items()}) for row in kept]
+    if records:
+        return dg.MetadataValue.table(records)
+    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn("nothing", "string")]))
+
+
+def _reasons(reasons: Iterable[str | None]) -> dg.JsonMetadataValue:
+    return dg.MetadataValue.json(dict(Counter(str(reason) for reason in reasons if reason)))
+
+
+def pool_depth(blocks: int) -> dict[str, float]:
+    """Return the metadata of an observation of the pool."""
+    return {"ready_blocks": float(blocks)}
+
+
+def raw_images(batch: Batch, manifest: Manifest, images: ImageStore, limits: DecodeLimits) -> dg.MaterializeResult[Any]:
+    """Show what came: one row per file and small pictures."""
+    rows = manifest.rows
+    pictures = [(printable(row.file)[:24], _thumbnail(row.image_sha256, images, limits)) for row in rows[: plots.MAX_PICTURES]]
+    return dg.MaterializeResult(
+        metadata={
+            "images": float(len(rows)),
+            "readable": float(sum(row.accepted for row in rows)),
+            "rejected": float(sum(not row.accepted for row in rows)),
+            "megabytes": sum(row.file_bytes for row in rows) / _MIB,
+            "megapixels": sum((row.width or 0) * (row.height or 0) for row in rows) / 1e6,
+            "reasons": _reasons(row.reason for row in rows),
+            "source": batch.intake.source,
+            "recipe": batch.intake.recipe,
+            "manifest": table(
+                {
+                    "file": printable(row.file),
+                    "readable": row.accepted,
+                    "reason": row.reason,
+                    "detail": row.detail,
+                    "shape": f"{row.channels} x {row.height} x {row.width}" if row.width else None,
+                    "bits": row.bit_depth,
+                    "ADC step": row.adc_step,
+                    "lossy": row.lossy,
+                    "image_sha256": row.image_sha256,
+                }
+                for row in rows
+            ),
+            "pictures": plots.thumbnails(pictures),
+        },
+        data_version=dg.DataVersion(manifest.sha256),
+    )
+
+
+def _thumbnail(image_sha256: str, images: ImageStore, limits: DecodeLimits) -> Any:
+    try:
+        frame = decode(images.get(image_sha256), limits=limits)
+    except ImageRejected:
+        return None
+    _, height, width = frame.pixels.shape
+    step = max(1, max(height, width) // _THUMBNAIL_PIXELS)
+    return frame.pixels[0, ::step, ::step]
+
+
+def noise_arrays(batch: Batch, rows: tuple[NoiseRow, ...]) -> dg.MaterializeResult[Any]:
+    """Show what the noise is worth: one row per image and the map of its live area."""
+    accepted = [row for row in rows if row.accepted]
+    return dg.MaterializeResult(
+        metadata={
+            "images": float(len(rows)),
+            "accepted": float(len(accepted)),
+            "rejected": float(len(rows) - len(accepted)),
+            "credit_kilobits": sum(row.credit_bits for row in accepted) / 1000,
+            "samples": float(sum(row.samples for row in accepted)),
+            "lowest_min_entropy": float(min((row.min_entropy for row in accepted), default=0.0)),
+            "reasons": _reasons(row.reason for row in rows),
+            "assessment": table(
+                {
+                    "file": printable(row.file),
+                    "accepted": row.accepted,
+                    "reason": row.reason,
+                    "detail": row.detail,
+                    "live": f"{row.live_fraction:.0%}",
+                    "samples": float(row.samples),
+                    "bits per sample": round(row.min_entropy, 4),
+                    "limited by": row.assessment.get("limited_by"),
+                    "credit, bits": float(row.credit_bits),
+                }
+                for row in rows
+            ),
+            "live_area": plots.live_areas(
+                [(printable(name)[:24], area) for name, area in live_maps(batch)],
+                [verdict.name.lower().replace("_", " ") for verdict in Verdict],
+            ),
+        },
+        data_version=dg.DataVersion(sha256_of_json([row.noise_sha256 for row in accepted])),
+    )
+
+
+def hashed_blocks(batch: Batch, hashed: HashedBlocks, credits: Mapping[str, int]) -> dg.MaterializeResult[Any]:
+    """Show how credit became blocks."""
+    credit = sum(credits.values())
+    spent = sum(record.credit_bits for record in hashed.records)
+    return dg.MaterializeResult(
+        metadata={
+            "blocks": float(len(hashed)),
+            "dagster/partition_row_count": len(hashed),
+            "kilobytes": hashed.blocks.size / 1024,
+            "credit_kilobits": credit / 1000,
+            "credit_spent_kilobits": spent / 1000,
+            "bits_out_per_credit_bit": hashed.blocks.size * 8 / spent if spent else 0.0,
+            "chain_head": hashed.chain_head,
+            "recipe": batch.intake.recipe,
+            "records": table(
+                {
+                    "block_id": record.block_id,
+                    "block_sha256": record.block_sha256,
+                    "link": record.link,
+                    "images": float(len(record.image_sha256s)),
+                    "credit, bits": float(record.credit_bits),
+                }
+                for record in hashed.records
+            ),
+            "credit_by_image": plots.credit_by_image({printable(name): bits for name, bits in credits.items()}),
+        },
+        data_version=dg.DataVersion(hashed.chain_head),
+    )
+
+
+def validated_blocks(batch: Batch, validation: Validation) -> dg.MaterializeResult[Any]:
+    """Show the verdicts."""
+    verdicts, records = validation.examination.verdicts, validation.hashed.records
+    released = set(validation.released)
+    return dg.MaterializeResult(
+        metadata={
+            "blocks": float(len(records)),
+            "released": float(len(released)),
+            "rejected": float(len(records) - len(released)),
+            "lowest_p_star": float(np.min(verdicts.p_star, initial=1.0)),
+            "mean_quality": float(np.mean(validation.quality)) if records else 0.0,
+            "verdicts": table(
+                {
+                    "block_id": record.block_id,
+                    "released": position in released,
+                    "p*": float(verdicts.p_star[position]),
+                    "score": float(verdicts.score[position]),
+                    "quality": validation.quality[position],
+                }
+                for position, record in enumerate(records)
+            ),
+            "p_values": plots.p_values(verdicts.p_values, 1e-6),
+        },
+        data_version=dg.DataVersion(sha256_of_json([records[position].block_id for position in validation.released])),
+    )
+
+
+def published_blocks(batch: Batch, publication: PublishedBatch, ledger_head: str) -> dg.MaterializeResult[Any]:
+    """Show what entered the pool, and the ledger's head after it."""
+    return dg.MaterializeResult(
+        metadata={
+            "newly_published": publication.newly_published,
+            "pushed": float(publication.pushed),
+            "refused_by_pool": float(publication.refused),
+            "depth_before": float(publication.depth_before),
+            "depth_after": float(publication.depth_after),
+            "ledger_head": ledger_head,
+            "depth": plots.depth_change(
+                publication.depth_before, publication.depth_after, publication.pushed, publication.refused
+            ),
+        },
+        data_version=dg.DataVersion(ledger_head),
+    )

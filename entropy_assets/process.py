@@ -1,0 +1,195 @@
+"""The whole pipeline in one process, without daemon, Redis or HTTP: what ``entropy-assets process`` runs."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from upath import UPath
+
+from entropy_assets import stages
+from entropy_assets.errors import FileStillChanging, ImageRejected
+from entropy_assets.settings import Settings
+from entropy_assets.sources.drop_folder import DropFolder
+from entropy_assets.stages import Progress
+from entropy_assets.stores.batches import Batch, BatchStore
+from entropy_assets.stores.images import DecodeLimits, ImageStore
+from entropy_assets.stores.ledger import Ledger
+
+_T = TypeVar("_T")
+SOURCE: Final = "drop"
+
+
+@dataclass(slots=True)
+class ProcessReport:
+    """What was done, in the words that ``process --json`` prints.
+
+    Attributes
+    ----------
+    images
+        One row per file, in order: accepted or the reason, credit, samples, min-entropy.
+    skipped
+        Entries of folders that are no finished files, and why.
+    batches
+        One row per batch: blocks, passed, rejected, chain head, checks.
+    timings
+        Seconds of wall time by stage.
+    """
+
+    images: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    batches: list[dict[str, Any]] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def passed_blocks(self) -> int:
+        """Blocks that passed, over all batches."""
+        return sum(int(batch["passed"]) for batch in self.batches)
+
+    def timed(self, stage: str, work: Callable[[], _T]) -> _T:
+        """Return what `work` returns, adding its time to `stage`."""
+        start = time.perf_counter()
+        result = work()
+        self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - start
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """The stores that a run of the pipeline works on, under one folder."""
+
+    images: ImageStore
+    batches: BatchStore
+    ledger: Ledger
+
+    @classmethod
+    def at(cls, root: Path) -> "Workplace":
+        """Open the stores under `root`."""
+        root.mkdir(parents=True, exist_ok=True)
+        return cls(ImageStore(root / "images"), BatchStore(UPath(root) / "batches"), Ledger(root / "ledger.sqlite"))
+
+
+def process(
+    paths: Sequence[Path],
+    place: Workplace,
+    settings: Settings,
+    *,
+    deterministic: bool,
+    os_bytes: Callable[[int], bytes],
+    progress: Progress = stages.no_progress,
+) -> ProcessReport:
+    """Run every file among and directly inside `paths` through the pipeline, in batches, and say what came of each.
+
+    Parameters
+    ----------
+    deterministic
+        Take the nonces from the images and the time as 1970, so that the same images give the same blocks.
+    os_bytes
+        The operating system's generator; asked once per batch, after its images are fixed.
+    """
+    report = ProcessReport()
+    for group in _groups(_contents(paths, report), settings):
+        time_ns = 0 if deterministic else time.time_ns()
+        batch = report.timed(
+            "intake",
+            lambda group=group, time_ns=time_ns: stages.open_batch(
+                place.batches,
+                place.images,
+                [(name, data) for name, data, _ in group],
+                source=SOURCE,
+                newest_ns=max(mtime_ns for _, _, mtime_ns in group),
+                time_ns=time_ns,
+                os_bytes=b"" if deterministic else os_bytes(32),
+                recipe=settings.recipe,
+            ),
+        )
+        _run(batch, place, settings, report, progress)
+    return report
+
+
+def _contents(paths: Sequence[Path], report: ProcessReport) -> Iterator[tuple[str, bytes, int]]:
+    """Yield name, bytes and modification time (ns) of each file."""
+    for path in paths:
+        folder = DropFolder(path if path.is_dir() else path.parent, settle_seconds=0)
+        ready, pending = folder.scan(time.time())
+        if not path.is_dir():
+            ready = [file for file in ready if file.name == path.name]
+            pending = [file for file in pending if file.name == path.name]
+        report.skipped += [{"file": file.name, "reason": file.reason, "detail": file.detail} for file in pending]
+        for file in sorted(ready, key=lambda file: file.name):
+            try:
+                yield file.name, folder.read(file), file.mtime_ns
+            except (FileStillChanging, ImageRejected) as error:
+                report.skipped.append({"file": file.name, "reason": error.code, "detail": error.message})
+
+
+def _groups(
+    contents: Iterable[tuple[str, bytes, int]], settings: Settings
+) -> Iterator[list[tuple[str, bytes, int]]]:
+    group: list[tuple[str, bytes, int]] = []
+    total = 0
+    for item in contents:
+        if group and (len(group) == settings.batch_max_files or total + len(item[1]) > settings.batch_max_bytes):
+            yield group
+            group, total = [], 0
+        group.append(item)
+        total += len(item[1])
+    if group:
+        yield group
+
+
+def _run(batch: Batch, place: Workplace, settings: Settings, report: ProcessReport, progress: Progress) -> None:
+    limits = DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
+    report.timed("read", lambda: stages.read_images(batch, place.images, limits, progress))
+    report.timed(
+        "extract",
+        lambda: stages.extract_noise(
+            batch, place.images, place.ledger, limits, workers=settings.workers, progress=progress
+        ),
+    )
+    report.timed("hash", lambda: stages.hash_blocks(batch))
+    validation = report.timed("validate", lambda: stages.validate_blocks(batch))
+    report.images += _image_rows(batch)
+    report.batches.append(_batch_row(batch, validation))
+
+
+def _image_rows(batch: Batch) -> list[dict[str, Any]]:
+    noise = {(row.file, row.image_sha256): row for row in stages.noise_rows(batch)}
+    rows = []
+    for seen, outcome in zip(stages.Manifest.of(batch).rows, stages.outcomes(batch), strict=True):
+        row: dict[str, Any] = {
+            "file": seen.file,
+            "image_sha256": seen.image_sha256,
+            "accepted": outcome.accepted,
+            "reason": outcome.reason,
+            "detail": outcome.detail,
+            "credit_bits": 0,
+            "samples": 0,
+            "min_entropy": 0.0,
+            "batch": batch.key,
+        }
+        if (assessed := noise.get((seen.file, seen.image_sha256))) is not None:
+            row.update(
+                credit_bits=assessed.credit_bits,
+                samples=assessed.samples,
+                min_entropy=assessed.min_entropy,
+                live_fraction=assessed.live_fraction,
+                limited_by=assessed.assessment.get("limited_by"),
+                noise_sha256=assessed.noise_sha256,
+            )
+        rows.append(row)
+    return rows
+
+
+def _batch_row(batch: Batch, validation: stages.Validation) -> dict[str, Any]:
+    blocks, released = len(validation.hashed), len(validation.released)
+    return {
+        "key": batch.key,
+        "blocks": blocks,
+        "passed": released,
+        "rejected": blocks - released,
+        "chain_head": validation.hashed.chain_head,
+        "recipe": batch.intake.recipe,
+        "checks": validation.examination.report.to_row(),
+    }

@@ -1,0 +1,102 @@
+"""Validated blocks into ledger and pool. The order is the promise: ledger first, so no block enters the pool twice."""
+
+from dataclasses import dataclass
+
+from entropy_assets.errors import BlockRefused
+from entropy_assets.stages import Manifest, Validation, validate
+from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.ledger import Ledger, LedgerBlock
+from entropy_assets.stores.pool import PoolBlock, PoolClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedBatch:
+    """What publishing a batch did.
+
+    Attributes
+    ----------
+    newly_published
+        False if the ledger knew the batch already; then nothing was pushed.
+    pushed
+        Blocks that entered the pool.
+    refused
+        Blocks that the pool refused, being there or consumed already.
+    depth_before, depth_after
+        Blocks ready in the pool, before and after.
+    """
+
+    newly_published: bool
+    pushed: int
+    refused: int
+    depth_before: int
+    depth_after: int
+
+
+def publish_batch(batch: Batch, ledger: Ledger, pool: PoolClient, *, run_id: str, now_us: int) -> PublishedBatch:
+    """Publish the released blocks of `batch`, once.
+
+    Everything is verified and tested again from what is stored, whatever earlier runs said. A crash after the append
+    to the ledger loses the blocks that were not pushed yet; nothing ever pushes them again.
+
+    Raises
+    ------
+    BlockRefused
+        If the batch fails its tests now, or differs from what was validated.
+    PoolUnavailable
+        If the pool doesn't answer. Before the append to the ledger this is harmless and a retry publishes; after it
+        the blocks are lost.
+    """
+    validation = validate(batch)
+    _refuse_if_changed(batch, validation)
+    before = pool.depth().blocks
+    if not _append(batch, ledger, validation, run_id, now_us):
+        return PublishedBatch(newly_published=False, pushed=0, refused=0, depth_before=before, depth_after=before)
+    outcome = pool.push(_pool_blocks(batch, validation))
+    return PublishedBatch(
+        newly_published=True,
+        pushed=len(outcome.pushed),
+        refused=len(outcome.refused),
+        depth_before=before,
+        depth_after=pool.depth().blocks,
+    )
+
+
+def _refuse_if_changed(batch: Batch, validation: Validation) -> None:
+    verdicts = batch.read_json("verdicts.json", made_by="validated_blocks")
+    released = [validation.hashed.records[position].block_id for position in validation.released]
+    if verdicts["chain_head"] != validation.hashed.chain_head or verdicts["released"] != released:
+        raise BlockRefused(
+            f"batch {batch.key} is not what was validated; materialise validated_blocks again", batch=batch.key
+        )
+
+
+def _append(batch: Batch, ledger: Ledger, validation: Validation, run_id: str, now_us: int) -> bool:
+    records = [validation.hashed.records[position] for position in validation.released]
+    if not records:
+        return False
+    blocks = [LedgerBlock(row.block_id, row.index, row.block_sha256, row.link) for row in records]
+    return ledger.append_publication(
+        batch.key, validation.hashed.chain_head, blocks, run_id=run_id, time_us=now_us
+    )
+
+
+def _pool_blocks(batch: Batch, validation: Validation) -> list[PoolBlock]:
+    simulated = any(row.source == "simulated" for row in Manifest.of(batch).rows)
+    blocks = []
+    for position in validation.released:
+        record = validation.hashed.records[position]
+        blocks.append(
+            PoolBlock(
+                block_id=record.block_id,
+                data=validation.hashed.blocks[position].tobytes(),
+                sha256=record.block_sha256,
+                quality=validation.quality[position],
+                timestamp_us=record.timestamp_us,
+                source_images=record.image_sha256s,
+                batch_key=batch.key,
+                index=record.index,
+                simulated=simulated,
+                link=record.link,
+            )
+        )
+    return blocks

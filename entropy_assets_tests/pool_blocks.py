@@ -1,0 +1,30 @@
+"""Blocks for the tests of the pool and the service: different bytes for each seed, the same for the same seed."""
+
+import hashlib
+
+from entropy_assets.stores.pool import PoolBlock, block_id_of
+
+TIMESTAMP_US = 1_790_000_000_123_456
+
+
+def pool_block(seed: int, *, length: int = 4096, quality: float = 9.5, simulated: bool = False) -> PoolBlock:
+    """Return the block of `seed`: SHAKE-128 of it, `length` bytes."""
+    data = hashlib.shake_128(seed.to_bytes(8, "big")).digest(length)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return PoolBlock(
+        block_id=block_id_of(sha256),
+        data=data,
+        sha256=sha256,
+        quality=quality,
+        timestamp_us=TIMESTAMP_US + seed,
+        source_images=("ab" * 32, "cd" * 32),
+        batch_key="drop-20260101T000000Z-0badcafe",
+        index=seed,
+        simulated=simulated,
+        link="ef" * 32,
+    )
+
+
+def pool_blocks(count: int, first: int = 0, **more: object) -> list[PoolBlock]:
+    """Return the blocks of `count` seeds from `first`."""
+    return [pool_block(seed, **more) for seed in range(first, first + count)]  # type: ignore[arg-type]

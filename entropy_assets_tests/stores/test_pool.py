@@ -1,0 +1,325 @@
+"""The pool on a real server: what goes in comes out once, in order, and the counters are the truth."""
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import redis
+
+from entropy_assets.errors import BlockRefused, PoolExhausted, PoolUnavailable, UnsafePoolServer
+from entropy_assets.stores import pool as pool_module
+from entropy_assets.stores.embedded import EmbeddedServer
+from entropy_assets.stores.pool import EntropyPool, PoolBlock, PoolClient, PoolStats
+from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
+
+
+@pytest.fixture
+def raw(valkey_url: str) -> Iterator["redis.Redis"]:
+    """Give a plain client, to look behind the pool's back."""
+    with redis.Redis.from_url(valkey_url) as client:
+        yield client
+
+
+def assert_balanced(stats: PoolStats) -> None:
+    """Check the sum that `PoolStats` promises."""
+    gone_blocks = stats.leased_blocks + stats.expired_blocks + stats.ghost_blocks
+    gone_bytes = stats.leased_bytes + stats.expired_bytes + stats.ghost_bytes
+    assert (stats.pushed_blocks, stats.pushed_bytes) == (gone_blocks + stats.blocks, gone_bytes + stats.bytes)
+
+
+def test_a_block_comes_out_as_it_went_in(pool: PoolClient) -> None:
+    block = pool_block(1, simulated=True)
+    assert pool.push([block]).pushed == (block.block_id,)
+    lease = pool.lease(10)
+    assert [leased.block for leased in lease.blocks] == [block]
+    assert 3590 < lease.blocks[0].expires_in_s <= 3600
+    assert lease.left.blocks == 0
+
+
+def test_the_keys_are_the_missions(pool: PoolClient, pool_prefix: str, raw: "redis.Redis") -> None:
+    block = pool_block(1)
+    pool.push([block])
+    key = f"{pool_prefix}:block:{block.block_id}"
+    document = json.loads(raw.get(key))
+    assert base64.b64decode(document["data"]) == block.data
+    assert document["hash"] == hashlib.sha256(block.data).hexdigest()
+    assert document["quality"] == 9.5
+    assert document["timestamp"] == "2026-09-21T14:13:20.123457+00:00"
+    assert document["source_images"] == list(block.source_images)
+    assert 3590 < raw.ttl(key) <= 3600
+
+
+def test_a_leased_block_leaves_nothing_but_its_tombstone(
+    pool: PoolClient, pool_prefix: str, raw: "redis.Redis"
+) -> None:
+    block = pool_block(1)
+    pool.push([block])
+    pool.lease(1)
+    assert sorted(raw.keys(f"{pool_prefix}:*")) == [f"{pool_prefix}:pool:meta".encode(), f"{pool_prefix}:pool:tomb".encode()]
+    assert raw.zrange(f"{pool_prefix}:pool:tomb", 0, -1) == [block.block_id.encode()]
+
+
+def test_a_block_in_the_pool_is_refused(pool: PoolClient) -> None:
+    block = pool_block(1)
+    pool.push([block])
+    assert pool.push([block]).refused == {block.block_id: "present"}
+    assert pool.depth().blocks == 1
+
+
+def test_a_repeated_push_does_not_bring_a_leased_block_back(pool: PoolClient) -> None:
+    """Push, lease, push again: the retry of a publishing step."""
+    block = pool_block(1)
+    pool.push([block])
+    pool.lease(1)
+    assert pool.push([block]).refused == {block.block_id: "consumed"}
+    assert pool.lease(1).blocks == ()
+
+
+def test_a_repeated_push_does_not_bring_an_expired_block_back(valkey_url: str, pool_prefix: str) -> None:
+    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=0.05)
+    pool.push([pool_block(1)])
+    time.sleep(0.06)
+    assert list(pool.push([pool_block(1)]).refused.values()) == ["consumed"]
+
+
+def test_the_best_band_goes_first_and_in_it_the_soonest_to_expire(valkey_url: str, pool_prefix: str) -> None:
+    def push(seed: int, quality: float, ttl_s: float) -> None:
+        PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=ttl_s).push([pool_block(seed, quality=quality)])
+
+    push(1, 7.9, 100)
+    push(2, 9.1, 300)
+    push(3, 9.9, 200)
+    push(4, 10.0, 400)
+    push(5, 7.0, 50)
+    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix)
+    assert [leased.block.index for leased in pool.lease(9).blocks] == [4, 3, 2, 5, 1]
+
+
+def test_needed_bytes_come_whole_or_not_at_all(pool: PoolClient) -> None:
+    pool.push(pool_blocks(3))
+    short = pool.lease(100, need_bytes=3 * 4096 + 1)
+    assert (short.blocks, short.left.bytes) == ((), 3 * 4096)
+    assert len(pool.lease(100, need_bytes=4097).blocks) == 2
+    assert pool.depth().blocks == 1
+
+
+def test_expired_blocks_are_never_leased_and_always_counted(valkey_url: str, pool_prefix: str) -> None:
+    PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=0.05).push(pool_blocks(5))
+    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix)
+    pool.push(pool_blocks(2, first=10))
+    time.sleep(0.06)
+    stats = pool.stats()
+    assert (stats.blocks, stats.bytes, stats.expired_blocks) == (2, 2 * 4096, 5)
+    assert sorted(leased.block.index for leased in pool.lease(9).blocks) == [10, 11]
+    assert_balanced(pool.stats())
+
+
+def test_more_expired_blocks_than_one_call_takes_out(
+    valkey_url: str, pool_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reaping is bounded per call, so the client calls again until the numbers are true."""
+    monkeypatch.setattr(pool_module, "IDS_PER_CALL", 10)
+    PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=0.05).push(pool_blocks(35, length=32))
+    time.sleep(0.06)
+    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix)
+    assert pool.lease(1).blocks == ()
+    assert pool.stats().expired_blocks == 35
+
+
+def test_tombstones_are_forgotten_in_the_end(valkey_url: str, pool_prefix: str, raw: "redis.Redis") -> None:
+    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix)
+    pool.push(pool_blocks(2))
+    pool.lease(2)
+    assert pool.stats().tombstones == 2
+    raw.zadd(f"{pool_prefix}:pool:tomb", {pool_block(0).block_id: 1})
+    assert pool.stats().tombstones == 1
+
+
+def test_a_block_that_vanished_is_a_ghost_not_an_answer(
+    pool: PoolClient, pool_prefix: str, raw: "redis.Redis"
+) -> None:
+    pool.push(pool_blocks(3))
+    raw.delete(f"{pool_prefix}:block:{pool_block(1).block_id}")
+    assert sorted(leased.block.index for leased in pool.lease(9).blocks) == [0, 2]
+    stats = pool.stats()
+    assert (stats.ghost_blocks, stats.bytes) == (1, 0)
+    assert_balanced(stats)
+
+
+@pytest.mark.parametrize("field", ["data", "hash", "all"])
+def test_an_altered_block_is_dropped_and_counted(
+    field: str, pool: PoolClient, pool_prefix: str, raw: "redis.Redis"
+) -> None:
+    pool.push(pool_blocks(2))
+    key = f"{pool_prefix}:block:{pool_block(0).block_id}"
+    document = json.loads(raw.get(key))
+    document |= {"data": base64.b64encode(b"chosen").decode()} if field == "data" else {"hash": "00" * 32}
+    raw.set(key, "not JSON" if field == "all" else json.dumps(document), keepttl=True)
+    lease = pool.lease(9)
+    assert [leased.block.index for leased in lease.blocks] == [1]
+    assert lease.altered == 1
+    assert pool.stats().altered_blocks == 1
+    assert_balanced(pool.stats())
+
+
+def test_bytes_under_a_hash_of_their_own_do_not_pass_for_another_block(
+    pool: PoolClient, pool_prefix: str, raw: "redis.Redis"
+) -> None:
+    """The id follows from the hash, so whoever swaps the bytes and the hash still has the wrong id."""
+    pool.push([pool_block(0)])
+    other = pool_block(1)
+    raw.set(f"{pool_prefix}:block:{pool_block(0).block_id}", other.to_document(), keepttl=True)
+    assert pool.lease(9).altered == 1
+
+
+@pytest.mark.parametrize("change", [{"data": b"other"}, {"sha256": "00" * 32}, {"block_id": "x"}])
+def test_a_block_that_does_not_match_its_hash_is_not_pushed(change: dict[str, object], pool: PoolClient) -> None:
+    broken: PoolBlock = replace(pool_block(2), **change)  # type: ignore[arg-type]
+    with pytest.raises(BlockRefused):
+        pool.push([pool_block(1), broken])
+    assert pool.depth().blocks == 0
+
+
+def test_eight_threads_never_lease_the_same_block(pool: PoolClient) -> None:
+    pool.push(pool_blocks(600, length=64))
+
+    def drain(_: int) -> list[str]:
+        mine = []
+        while blocks := pool.lease(3).blocks:
+            mine += [leased.block.block_id for leased in blocks]
+        return mine
+
+    with ThreadPoolExecutor(8) as threads:
+        leased = [block_id for mine in threads.map(drain, range(8)) for block_id in mine]
+    assert len(leased) == len(set(leased)) == 600
+
+
+def test_one_call_is_one_round_trip(pool: PoolClient, raw: "redis.Redis") -> None:
+    """Counted by the server. Sixty-four blocks are one push call, and no call lists the server's keys."""
+
+    def calls(command: str) -> int:
+        return int(raw.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"])
+
+    pool.push(pool_blocks(1))
+    pool.lease(1)
+    pool.stats()
+    listed = calls("keys") + calls("scan")
+    for call in (
+        lambda: pool.push(pool_blocks(64, first=9)),
+        lambda: pool.lease(32),
+        pool.stats,
+        pool.depth,
+        pool.health,
+    ):
+        before = calls("evalsha")
+        call()
+        assert calls("evalsha") - before == 1
+    assert calls("keys") + calls("scan") == listed
+
+
+def test_scripts_that_the_server_forgot_are_loaded_again(pool: PoolClient, raw: "redis.Redis") -> None:
+    pool.push(pool_blocks(1))
+    raw.script_flush()
+    assert len(pool.lease(1).blocks) == 1
+    raw.script_flush()
+    assert pool.push(pool_blocks(1, first=5)).refused == {}
+
+
+def test_a_full_server_refuses_a_push_but_not_a_lease() -> None:
+    """The memory limit is on the server; blocks are never evicted to make room."""
+    with EmbeddedServer(max_memory_bytes=4 * 2**20) as server:
+        pool = PoolClient.from_url(server.url)
+        pushed = 0
+        with pytest.raises(PoolUnavailable, match="maxmemory") as caught:
+            while True:
+                pushed += len(pool.push(pool_blocks(64, first=pushed)).pushed)
+        assert caught.value.data["pushed"] == 0
+        assert pool.depth().blocks == pushed
+        assert len(pool.lease(pushed).blocks) == pushed
+        assert_balanced(pool.stats())
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    pool = PoolClient.from_url("unix:///nowhere")
+    for call in (pool.stats, pool.depth, lambda: pool.lease(1), lambda: pool.push(pool_blocks(1))):
+        with pytest.raises(PoolUnavailable):
+            call()
+    assert not pool.health().ok
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"appendonly": "yes"}, "append-only"),
+        ({"save": "60 1"}, "snapshots"),
+        ({"maxmemory-policy": "allkeys-lru"}, "evicts"),
+    ],
+)
+def test_a_server_that_persists_or_evicts_is_refused_unless_allowed(overrides: dict[str, str], words: str) -> None:
+    with EmbeddedServer(overrides=overrides) as server:
+        pool = PoolClient.from_url(server.url)
+        with pytest.raises(UnsafePoolServer, match=words):
+            pool.check_server_safety()
+        assert len(pool.check_server_safety(allow_unsafe=True)) == 1
+
+
+def test_the_embedded_server_is_safe(pool: PoolClient) -> None:
+    assert pool.check_server_safety() == ()
+
+
+async def test_the_missions_calls_work_as_written(pool: PoolClient) -> None:
+    entropy = EntropyPool(pool)
+    entropy_bytes = pool_block(1).data
+    block_id = await entropy.add_entropy(entropy_bytes, 9.5)
+    assert block_id == pool_block(1).block_id
+    assert await entropy.get_entropy(n_bytes=256) == entropy_bytes[:256]
+    assert await entropy.get_entropy() == entropy_bytes[256:512]
+    assert (await entropy.get_stats())["leased_bytes"] == 4096
+
+
+async def test_a_draw_across_blocks_has_exactly_the_bytes_asked_for(pool: PoolClient) -> None:
+    pool.push(pool_blocks(3, length=100))
+    entropy = EntropyPool(pool)
+    first = await entropy.get_entropy(150)
+    second = await entropy.get_entropy(150)
+    whole = first + second
+    assert sorted(whole[at : at + 100] for at in (0, 100, 200)) == sorted(block.data for block in pool_blocks(3, length=100))
+
+
+async def test_too_few_bytes_are_an_error_and_stay_where_they_are(pool: PoolClient) -> None:
+    pool.push(pool_blocks(2, length=100))
+    entropy = EntropyPool(pool)
+    with pytest.raises(PoolExhausted) as caught:
+        await entropy.get_entropy(201)
+    assert caught.value.data == {"requested": 201, "ready": 200}
+    assert pool.depth().blocks == 2
+    assert len(await entropy.get_entropy(200)) == 200
+
+
+async def test_what_is_left_of_a_block_does_not_outlive_it(valkey_url: str, pool_prefix: str) -> None:
+    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=0.2)
+    pool.push(pool_blocks(1))
+    entropy = EntropyPool(pool)
+    await entropy.get_entropy(1)
+    time.sleep(0.2)
+    with pytest.raises(PoolExhausted):
+        await entropy.get_entropy(1)
+
+
+@pytest.mark.parametrize(("data", "quality"), [(b"", 5.0), (b"x", -1.0), (b"x", 11.0), (b"x", float("nan"))])
+async def test_bytes_without_a_sound_score_are_refused(data: bytes, quality: float, pool: PoolClient) -> None:
+    with pytest.raises(BlockRefused):
+        await EntropyPool(pool).add_entropy(data, quality)
+
+
+async def test_the_same_bytes_can_not_be_added_twice(pool: PoolClient) -> None:
+    entropy = EntropyPool(pool)
+    await entropy.add_entropy(b"same", 5.0)
+    await entropy.get_entropy(4)
+    with pytest.raises(BlockRefused, match="before"):
+        await entropy.add_entropy(b"same", 5.0)

