@@ -160,7 +160,7 @@ def _image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, sourc
     try:
         frame = decode(images.get(item.image_sha256), source=source, limits=limits)
     except ImageRejected as rejection:
-        return ImageRow(**known, accepted=False, reason=rejection.reason, detail=rejection.message, source=source)
+        return ImageRow(**known, accepted=False, reason=rejection.reason.value, detail=rejection.message, source=source)
     channels, height, width = frame.pixels.shape
     return ImageRow(
         **known,
@@ -246,7 +246,7 @@ def _noise_row(
             NoiseRow(
                 **known,
                 accepted=False,
-                reason=rejection.reason,
+                reason=rejection.reason.value,
                 detail=rejection.message,
                 live_fraction=rejection.data.get("live_fraction", 0.0),
                 samples=assessment.get("samples", 0),
@@ -295,7 +295,7 @@ def _spend(
 
 
 def _replayed(row: NoiseRow, reason: RejectionReason, detail: str) -> NoiseRow:
-    return dataclasses.replace(row, accepted=False, reason=reason, detail=detail, credit_bits=0)
+    return dataclasses.replace(row, accepted=False, reason=reason.value, detail=detail, credit_bits=0)
 
 
 def noise_rows(batch: Batch) -> tuple[NoiseRow, ...]:

@@ -159,7 +159,7 @@ class Installation:
         workspace = str(PROJECT / "workspace.yaml")
         commands = {
             "http": [sys.executable, "-m", "entropy_assets.cli", "serve"],
-            "daemon": [sys.executable, "-m", "dagster", "daemon", "run", "-w", workspace],
+            "daemon": [sys.executable, "-m", "dagster._daemon", "run", "-w", workspace],
             "webserver": [
                 *(sys.executable, "-m", "dagster_webserver", "-w", workspace),
                 *("-h", self.settings.dagster_host, "-p", str(dagster_port)),

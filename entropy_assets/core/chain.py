@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, Self
 from uuid import UUID
 
 from entropy_assets.core import encoding
-from entropy_assets.errors import BatchError, ChainBroken
+from entropy_assets.errors import BatchError, ChainBroken, InputRefused
 from entropy_assets.recipe import Recipe, recipe_named
 
 FULL_ENTROPY_MARGIN_BITS: Final = 64
@@ -152,7 +152,14 @@ def output_entropy_bits(n_in: int, n_out: int, nw: int, h_in: float) -> float:
         Input, output and narrowest internal width, bits.
     h_in
         Min-entropy of the input, bits, at most `n_in`.
+
+    Raises
+    ------
+    InputRefused
+        If the input is empty or said to hold more than it can.
     """
+    if n_in < 1 or not 0.0 <= h_in <= n_in:
+        raise InputRefused(f"an input of {n_in} bits can't hold {h_in} bits of min-entropy", n_in=n_in, h_in=h_in)
     n = min(n_out, nw)
     excess = (2.0**-n_in - 2.0**-h_in) / (1.0 - 2.0**-n_in)  # P_low = 2**-n_in * (1 + excess)
     psi_loss = excess + 2.0 ** (n - h_in)

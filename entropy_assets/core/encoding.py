@@ -96,9 +96,13 @@ def hash_bytes(hex_hash: str) -> bytes:
     InputRefused
         Unless it is 64 lower-case hex digits, so that one hash has one spelling.
     """
-    if len(hex_hash) != 2 * HASH_LEN or not set(hex_hash) <= set("0123456789abcdef"):
+    try:
+        raw = bytes.fromhex(hex_hash)
+    except ValueError:
+        raw = b""
+    if len(raw) != HASH_LEN or raw.hex() != hex_hash:
         raise InputRefused(f"{hex_hash!r} is not a SHA-256 in 64 lower-case hex digits")
-    return bytes.fromhex(hex_hash)
+    return raw
 
 
 def named_hash(hex_hash: str) -> bytes:

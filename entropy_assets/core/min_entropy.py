@@ -25,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core import estimators
+from entropy_assets.core import estimators, predictors
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.health import HealthReport, health_report
 from entropy_assets.core.noise import NoiseArray
@@ -112,6 +112,9 @@ def estimate(symbols: Samples, bits_per_symbol: int) -> dict[str, float]:
     bits = np.unpackbits(symbols[:, np.newaxis], axis=1)[:, 8 - bits_per_symbol :].reshape(-1)
     found: dict[str, float | None] = {"most_common_value": estimators.most_common_value(symbols)}
     found["t_tuple"], found["repeated_substring"] = estimators.tuples_and_repeats(symbols, 1 << bits_per_symbol)
+    found["lag"] = predictors.lag(symbols, 1 << bits_per_symbol)
+    found["multi_mmc"] = predictors.multi_mmc(symbols, 1 << bits_per_symbol)
+    found["lz78y"] = predictors.lz78y(symbols, 1 << bits_per_symbol)
     of_bits: dict[str, float | None] = {
         "most_common_value": estimators.most_common_value(bits),
         "collision": estimators.collision(bits),

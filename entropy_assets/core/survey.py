@@ -304,14 +304,19 @@ def _has_line(blocks: Steps) -> npt.NDArray[np.bool_]:
 
 
 def judge(found: BlockStatistics, missing: npt.NDArray[np.bool_], recipe: Recipe) -> npt.NDArray[np.uint8]:
-    """Return the `Verdict` on each block: the first limit of the recipe that it breaks."""
+    """Return the `Verdict` on each block: the first limit of the recipe that it breaks.
+
+    Lines at the lowest code are lost lines (constant), unless the frame is clipped at both ends.
+    """
     clipped = recipe.max_clipped_share
+    both_ends = bool(found.top_share.any() and found.bottom_share.any())
     white, tolerance = recipe.residual_correlation, recipe.correlation_tolerance
     coloured = [np.abs(rho - white) >= tolerance for rho in (found.correlation_x, found.correlation_y)]
     return np.select(
         [
             missing,
             found.top_share > clipped,
+            both_ends & (found.bottom_share + found.top_share > clipped),
             found.has_line,
             found.bottom_share > clipped,
             (found.sigma < recipe.min_sigma) | (found.zero_share > recipe.max_zero_share),
@@ -320,6 +325,7 @@ def judge(found: BlockStatistics, missing: npt.NDArray[np.bool_], recipe: Recipe
         ],
         [
             Verdict.MISSING,
+            Verdict.SATURATED,
             Verdict.SATURATED,
             Verdict.CONSTANT,
             Verdict.SATURATED,

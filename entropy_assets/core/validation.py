@@ -18,7 +18,7 @@ from entropy_assets.core.second_level import BatchReport, SecondLevelResult, bat
 from entropy_assets.core.verdicts import REJECT_BELOW, WARN_BELOW, BlockVerdicts, score_of
 from entropy_assets.errors import InputRefused, InputTooShort
 
-__all__ = ["BatchReport", "BlockVerdicts", "EntropyValidator", "Suite", "SecondLevelResult", "batch_report"]
+__all__ = ["BatchReport", "BlockVerdicts", "EntropyValidator", "SecondLevelResult", "Suite", "batch_report"]
 
 Suite = Callable[[bytes], Mapping[str, float]]
 """A further test suite: from the bytes of a block to the P-value of each of its tests, always the same names."""

@@ -273,7 +273,7 @@ def _measured(stored: npt.NDArray[Any], header: Header) -> tuple[npt.NDArray[np.
         usable &= stored != blank
     zero = UNSIGNED_ZERO.get(stored.dtype.itemsize * 8)
     if zero is not None and _number(header, "BZERO", 0.0) == zero and _number(header, "BSCALE", 1.0) == 1:
-        shifted = stored.astype(np.int32 if stored.dtype.itemsize < 4 else np.int64)
+        shifted: npt.NDArray[Any] = stored.astype(np.int32 if stored.dtype.itemsize < 4 else np.int64)
         shifted += zero
         return shifted, usable
     native: npt.NDArray[Any] = stored.astype(stored.dtype.newbyteorder("="))

@@ -1,0 +1,41 @@
+"""A real uvicorn with the real application on a free port, in a thread."""
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+import httpx
+import uvicorn
+
+from entropy_assets.serving.app import create_app
+from entropy_assets.serving.service import ProvenanceReader, ServiceConfig
+
+
+class RunningService:
+    """Serve `config` while the ``with`` block lasts; `client` talks to it."""
+
+    def __init__(self, config: ServiceConfig, provenance: ProvenanceReader | None = None) -> None:
+        self.application = create_app(config, provenance=provenance)
+        self._server = uvicorn.Server(
+            uvicorn.Config(self.application, port=0, log_level="warning", access_log=False, lifespan="on")
+        )
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive(), "the service did not start"
+            time.sleep(0.005)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=self.url, timeout=10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+        self._server.should_exit = True
+        self._thread.join(10)
+        assert not self._thread.is_alive(), "the service did not stop"

@@ -1,0 +1,217 @@
+"""The reservoir: bytes in order, each once, none after their time, and sums that add up at every moment."""
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entropy_assets.errors import PoolExhausted, PoolUnavailable
+from entropy_assets.serving.reservoir import Draw, Reservoir, ReservoirLimits
+from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth
+from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
+
+
+def _lease_of(blocks: list[PoolBlock], expires_in_s: float = 100.0) -> Lease:
+    return Lease(tuple(LeasedBlock(block, expires_in_s) for block in blocks), PoolDepth(0, 0))
+
+
+class Supply:
+    """A pool in memory for the reservoir alone: gives what was put in, once, and counts how it is asked."""
+
+    def __init__(self, blocks: list[PoolBlock]) -> None:
+        self.blocks = blocks
+        self.asked: list[int] = []
+        self.failing: PoolUnavailable | None = None
+
+    def __call__(self, most: int) -> Lease:
+        self.asked.append(most)
+        if self.failing is not None:
+            raise self.failing
+        taken, self.blocks = self.blocks[:most], self.blocks[most:]
+        return _lease_of(taken)
+
+
+@asynccontextmanager
+async def _running(
+    supply: Callable[[int], Lease], limits: ReservoirLimits | None = None
+) -> AsyncIterator[Reservoir]:
+    reservoir = Reservoir(supply, limits)
+    reservoir.start()
+    try:
+        yield reservoir
+    finally:
+        await reservoir.stop()
+
+
+def _assert_balanced(reservoir: Reservoir) -> None:
+    accounts = reservoir.accounts
+    spent = accounts.served_public_bytes + accounts.served_private_bytes + accounts.burned_bytes
+    assert accounts.leased_bytes == spent + reservoir.buffered_bytes
+
+
+def _bytes_of(draw: Draw, blocks: list[PoolBlock]) -> bytes:
+    data = {block.block_id: block.data for block in blocks}
+    return b"".join(data[cut.block_id][cut.start : cut.end] for cut in draw.cuts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(lengths=st.lists(st.integers(1, 60), max_size=12), wants=st.lists(st.tuples(st.integers(1, 150), st.booleans())))
+def test_every_byte_is_drawn_once_in_order_and_its_cuts_name_it(
+    lengths: list[int], wants: list[tuple[int, bool]]
+) -> None:
+    blocks = [pool_block(seed, length=16 + length) for seed, length in enumerate(lengths)]
+    reservoir = Reservoir(lambda most: _lease_of([]))
+    reservoir._arrived(_lease_of(blocks), [time.monotonic() + 100] * len(blocks))
+    drawn = b""
+    for n, public in wants:
+        before = reservoir.buffered_bytes
+        draw = reservoir.take(n, public=public)
+        assert (draw is None) == (before < n)
+        if draw is not None:
+            assert len(draw.data) == n
+            assert draw.data == _bytes_of(draw, blocks)
+            drawn += draw.data
+        _assert_balanced(reservoir)
+    assert b"".join(block.data for block in blocks).startswith(drawn)
+
+
+def test_a_block_is_not_served_after_its_time() -> None:
+    now = 0.0
+    reservoir = Reservoir(lambda most: _lease_of([]), clock=lambda: now)
+    reservoir._arrived(_lease_of(pool_blocks(3, length=100)), [5.0, 50.0, 5.0])
+    assert reservoir.take(10, public=True) is not None
+    now = 5.0
+    draw = reservoir.take(100, public=True)
+    assert draw is not None
+    assert draw.data == pool_block(1, length=100).data
+    assert reservoir.take(1, public=True) is None
+    assert reservoir.accounts.burned_bytes == 190
+    _assert_balanced(reservoir)
+
+
+def test_a_simulated_block_marks_every_draw_that_touches_it() -> None:
+    reservoir = Reservoir(lambda most: _lease_of([]))
+    blocks = [pool_block(0, length=100), pool_block(1, length=100, simulated=True)]
+    reservoir._arrived(_lease_of(blocks), [time.monotonic() + 100] * 2)
+    marks = [draw.simulated for draw in (reservoir.take(n, public=False) for n in (60, 60, 60)) if draw]
+    assert marks == [False, True, True]
+
+
+async def test_it_holds_little_when_nobody_asks() -> None:
+    supply = Supply(pool_blocks(100))
+    async with _running(supply) as reservoir:
+        await asyncio.sleep(0.2)
+        assert reservoir.buffered_bytes == reservoir.limits.least_bytes
+        assert len(supply.asked) == 1
+
+
+async def test_a_request_larger_than_what_is_held_waits_and_gets_its_bytes() -> None:
+    blocks = pool_blocks(100)
+    async with _running(Supply(list(blocks))) as reservoir:
+        draw = await reservoir.draw(65_536, public=True)
+        assert draw.data == _bytes_of(draw, blocks)
+        _assert_balanced(reservoir)
+
+
+async def test_it_holds_more_when_much_is_asked_for() -> None:
+    async with _running(Supply(pool_blocks(3000))) as reservoir:
+        for _ in range(600):
+            await reservoir.draw(16_384, public=False)
+        assert reservoir._target > 8 * reservoir.limits.least_bytes
+
+
+async def test_too_little_is_a_refusal_in_bounded_time_that_consumes_nothing() -> None:
+    limits = ReservoirLimits(wait_s=0.1)
+    async with _running(Supply(pool_blocks(2)), limits) as reservoir:
+        started = time.monotonic()
+        with pytest.raises(PoolExhausted) as caught:
+            await reservoir.draw(10_000, public=True)
+        assert 0.09 < time.monotonic() - started < 1
+        assert caught.value.data["ready"] == 8192
+        assert 1 <= caught.value.data["retry_after_s"] <= 60
+        assert len((await reservoir.draw(8192, public=True)).data) == 8192
+
+
+async def test_the_first_to_wait_is_the_first_to_be_served() -> None:
+    supply = Supply([])
+    async with _running(supply, ReservoirLimits(wait_s=5)) as reservoir:
+        first = asyncio.create_task(reservoir.draw(5000, public=True))
+        second = asyncio.create_task(reservoir.draw(10, public=True))
+        await asyncio.sleep(0.05)
+        supply.blocks = pool_blocks(2)
+        reservoir._wake.set()
+        assert reservoir.take(1, public=True) is None, "nobody passes those who wait"
+        draws = await asyncio.gather(first, second)
+        assert [draw.cuts[-1].end for draw in draws] == [904, 914]
+
+
+async def test_an_empty_pool_is_not_hammered_by_those_who_wait() -> None:
+    supply = Supply([])
+    async with _running(supply, ReservoirLimits(wait_s=0.2)) as reservoir:
+        await asyncio.gather(*(reservoir.draw(10, public=True) for _ in range(500)), return_exceptions=True)
+    assert len(supply.asked) < 40
+
+
+async def test_a_server_that_is_away_is_a_quick_refusal_and_comes_back_by_itself() -> None:
+    supply = Supply(pool_blocks(10))
+    supply.failing = PoolUnavailable("away")
+    async with _running(supply) as reservoir:
+        await asyncio.sleep(0.05)
+        started = time.monotonic()
+        for _ in range(200):
+            with pytest.raises(PoolUnavailable):
+                await reservoir.draw(10, public=True)
+        assert time.monotonic() - started < 1
+        assert len(supply.asked) < 10
+        supply.failing = None
+        while reservoir.buffered_bytes == 0:
+            await asyncio.sleep(0.02)
+        assert len((await reservoir.draw(10, public=True)).data) == 10
+
+
+async def test_what_is_held_serves_on_while_the_server_is_away() -> None:
+    supply = Supply(pool_blocks(4))
+    async with _running(supply) as reservoir:
+        while reservoir.buffered_bytes < 4 * 4096:
+            await asyncio.sleep(0.01)
+        supply.failing = PoolUnavailable("away")
+        for _ in range(4 * 64):
+            assert len((await reservoir.draw(64, public=True)).data) == 64
+
+
+async def test_stopping_burns_what_is_held_and_counts_it() -> None:
+    reservoir = Reservoir(Supply(pool_blocks(50)))
+    reservoir.start()
+    await reservoir.draw(100, public=False)
+    await reservoir.stop()
+    assert reservoir.buffered_bytes == 0
+    assert reservoir.accounts.burned_bytes == reservoir.accounts.leased_bytes - 100
+    assert "reservoir-filler" not in [thread.name for thread in threading.enumerate()]
+
+
+async def test_a_client_that_gives_up_waiting_consumes_nothing() -> None:
+    supply = Supply([])
+    async with _running(supply, ReservoirLimits(wait_s=5)) as reservoir:
+        waiting = asyncio.create_task(reservoir.draw(10, public=True))
+        await asyncio.sleep(0.02)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        supply.blocks = pool_blocks(1)
+        assert (await reservoir.draw(10, public=True)).cuts[0].start == 0
+
+
+async def test_many_at_once_never_share_a_byte() -> None:
+    blocks = pool_blocks(200)
+    async with _running(Supply(list(blocks)), ReservoirLimits(wait_s=5)) as reservoir:
+        draws = await asyncio.gather(*(reservoir.draw(1 + 37 * n % 3000, public=n % 2 == 0) for n in range(300)))
+        seen = sorted(itertools.chain.from_iterable(draw.cuts for draw in draws))
+        for one, other in itertools.pairwise(seen):
+            assert one.block_id != other.block_id or one.end <= other.start
+        _assert_balanced(reservoir)
