@@ -28,6 +28,7 @@ from upath import UPath
 
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.settings import Settings
+from entropy_assets.sources.drop_folder import printable
 
 EXIT_ERROR: Final = 1
 EXIT_NO_BLOCK: Final = 3
@@ -196,11 +197,6 @@ def _print_report(
         )
 
 
-def printable(name: str) -> str:
-    """Return `name` so that any encoder takes it."""
-    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
-
-
 @main.command()
 @click.option("--host", help="Address to listen on. There is no access control: keep it on loopback.")
 @click.option("--port", type=int, help="Port to listen on.")
@@ -269,7 +265,8 @@ def _problem_detail(text: str) -> str:
 @json_option
 def draw(n: int, entropy_class: str, form: str, url: str | None, as_json: bool) -> None:
     """Draw N bytes from the service. 'private' is mixed with the operating system's generator; 'public' is not, and
-    is never for keys."""
+    is never for keys.
+    """
     form = "json" if as_json else form
     data = fetch(f"{service_url(url)}/random/{n}?class={entropy_class}&format={form}", as_json)
     sys.stdout.buffer.write(data)

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from upath import UPath
 
-from entropy_assets import stages
+from entropy_assets import release, stages
 from entropy_assets.errors import FileStillChanging, ImageRejected
 from entropy_assets.settings import Settings
 from entropy_assets.sources.drop_folder import DropFolder
@@ -17,7 +18,6 @@ from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.images import DecodeLimits, ImageStore
 from entropy_assets.stores.ledger import Ledger
 
-_T = TypeVar("_T")
 SOURCE: Final = "drop"
 
 
@@ -47,12 +47,12 @@ class ProcessReport:
         """Blocks that passed, over all batches."""
         return sum(int(batch["passed"]) for batch in self.batches)
 
-    def timed(self, stage: str, work: Callable[[], _T]) -> _T:
-        """Return what `work` returns, adding its time to `stage`."""
+    @contextmanager
+    def timing(self, stage: str) -> Iterator[None]:
+        """Add the time that the body takes to `stage`."""
         start = time.perf_counter()
-        result = work()
+        yield
         self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - start
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,29 +89,26 @@ def process(
         The operating system's generator; asked once per batch, after its images are fixed.
     """
     report = ProcessReport()
-    for group in _groups(_contents(paths, report), settings):
-        time_ns = 0 if deterministic else time.time_ns()
-        batch = report.timed(
-            "intake",
-            lambda group=group, time_ns=time_ns: stages.open_batch(
+    for group in _groups(_contents(paths, settings, report), settings):
+        with report.timing("intake"):
+            batch = stages.open_batch(
                 place.batches,
                 place.images,
                 [(name, data) for name, data, _ in group],
                 source=SOURCE,
                 newest_ns=max(mtime_ns for _, _, mtime_ns in group),
-                time_ns=time_ns,
+                time_ns=0 if deterministic else time.time_ns(),
                 os_bytes=b"" if deterministic else os_bytes(32),
                 recipe=settings.recipe,
-            ),
-        )
+            )
         _run(batch, place, settings, report, progress)
     return report
 
 
-def _contents(paths: Sequence[Path], report: ProcessReport) -> Iterator[tuple[str, bytes, int]]:
+def _contents(paths: Sequence[Path], settings: Settings, report: ProcessReport) -> Iterator[tuple[str, bytes, int]]:
     """Yield name, bytes and modification time (ns) of each file."""
     for path in paths:
-        folder = DropFolder(path if path.is_dir() else path.parent, settle_seconds=0)
+        folder = DropFolder(path if path.is_dir() else path.parent, 0.0, settings.max_file_bytes)
         ready, pending = folder.scan(time.time())
         if not path.is_dir():
             ready = [file for file in ready if file.name == path.name]
@@ -124,9 +121,7 @@ def _contents(paths: Sequence[Path], report: ProcessReport) -> Iterator[tuple[st
                 report.skipped.append({"file": file.name, "reason": error.code, "detail": error.message})
 
 
-def _groups(
-    contents: Iterable[tuple[str, bytes, int]], settings: Settings
-) -> Iterator[list[tuple[str, bytes, int]]]:
+def _groups(contents: Iterable[tuple[str, bytes, int]], settings: Settings) -> Iterator[list[tuple[str, bytes, int]]]:
     group: list[tuple[str, bytes, int]] = []
     total = 0
     for item in contents:
@@ -141,15 +136,14 @@ def _groups(
 
 def _run(batch: Batch, place: Workplace, settings: Settings, report: ProcessReport, progress: Progress) -> None:
     limits = DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
-    report.timed("read", lambda: stages.read_images(batch, place.images, limits, progress))
-    report.timed(
-        "extract",
-        lambda: stages.extract_noise(
-            batch, place.images, place.ledger, limits, workers=settings.workers, progress=progress
-        ),
-    )
-    report.timed("hash", lambda: stages.hash_blocks(batch))
-    validation = report.timed("validate", lambda: stages.validate_blocks(batch))
+    with report.timing("read"):
+        stages.read_images(batch, place.images, limits, progress)
+    with report.timing("extract"):
+        stages.extract_noise(batch, place.images, place.ledger, limits, workers=settings.workers, progress=progress)
+    with report.timing("hash"):
+        stages.hash_blocks(batch)
+    with report.timing("validate"):
+        validation = release.validate_blocks(batch)
     report.images += _image_rows(batch)
     report.batches.append(_batch_row(batch, validation))
 
@@ -182,7 +176,7 @@ def _image_rows(batch: Batch) -> list[dict[str, Any]]:
     return rows
 
 
-def _batch_row(batch: Batch, validation: stages.Validation) -> dict[str, Any]:
+def _batch_row(batch: Batch, validation: release.Validation) -> dict[str, Any]:
     blocks, released = len(validation.hashed), len(validation.released)
     return {
         "key": batch.key,

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from entropy_assets.errors import BlockRefused
-from entropy_assets.stages import Manifest, Validation, validate
+from entropy_assets.release import Validation, validate
+from entropy_assets.stages import Manifest
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.ledger import Ledger, LedgerBlock
 from entropy_assets.stores.pool import PoolBlock, PoolClient
@@ -75,9 +76,7 @@ def _append(batch: Batch, ledger: Ledger, validation: Validation, run_id: str, n
     if not records:
         return False
     blocks = [LedgerBlock(row.block_id, row.index, row.block_sha256, row.link) for row in records]
-    return ledger.append_publication(
-        batch.key, validation.hashed.chain_head, blocks, run_id=run_id, time_us=now_us
-    )
+    return ledger.append_publication(batch.key, validation.hashed.chain_head, blocks, run_id=run_id, time_us=now_us)
 
 
 def _pool_blocks(batch: Batch, validation: Validation) -> list[PoolBlock]:

@@ -63,6 +63,8 @@ class Recipe:
     assessment_samples
         Most samples of one channel that the estimators look at. Regions come in random order, so the first ones are a
         fair sample; a smaller one only widens the bounds, so the estimate falls.
+    prediction_samples
+        Most samples that the predictors among them look at (6.3.7 to 6.3.10).
     min_samples
         Samples below which nothing is credited: the start-up tests of SP 800-90B 4.3 want 1024.
     health_alpha_bits
@@ -100,6 +102,7 @@ class Recipe:
     max_blocking: float = 0.4
     low_frequencies: int = 2
     assessment_samples: int = 32_768
+    prediction_samples: int = 8192
     min_samples: int = 1024
     health_alpha_bits: int = 20
     lossless_share: tuple[int, int] = (1, 1)

@@ -22,7 +22,8 @@ class Settings(BaseSettings):
     recipe
         Recipe of new batches. Batches that exist keep theirs.
     redis_url
-        Redis or Valkey to use. Without it ``entropy-assets up`` owns an embedded server. Secret: it may hold a password.
+        Redis or Valkey to use. Without it ``entropy-assets up`` owns an embedded server. Secret: it may hold a
+        password.
     pool_ttl_seconds
         Life of a published block, seconds.
     low_water_bytes, high_water_bytes

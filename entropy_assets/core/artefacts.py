@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-Steps: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
+Steps: TypeAlias = npt.NDArray[np.signedinteger]
 
 PROBES: Final = 32
 """Rows, and columns, that are searched for repeats."""
@@ -24,6 +24,20 @@ BLOCKING_ROWS: Final = 256
 """Rows, and columns, that are searched for the borders of compression blocks."""
 JPEG_GRID: Final = 8
 """Period of the block borders of JPEG, pixels."""
+JUMP_LIMIT: Final = 8
+"""Largest jump that counts, as a multiple of the median jump."""
+SEARCHED: Final = ((1, 1), (2, 2), (3, 3), (4, 4))
+"""Coefficients by which the grid of the comb is found."""
+COMBED: Final = tuple((u, v) for u in range(5) for v in range(5) if 0 < u + v <= 4)
+"""Coefficients that are counted: the 14 of lowest order, without the mean."""
+SEARCH_SQUARES: Final = 64
+"""Squares by which the grid is found."""
+COMB_SQUARES: Final = 256
+"""Squares whose coefficients are counted. 256 random phases never reach `COMB_STRENGTH` (probability exp(-41))."""
+COMB_STRENGTH: Final = 0.4
+"""Mean phase that makes a comb."""
+QUANTISERS: Final = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
+"""Steps of a coefficient that are looked for: multiples of any other number are multiples of one of these."""
 DIFFERENCE_LIMIT: Final = 1 << 20
 """Differences are clipped here, so that sums of them or of their squares are exact."""
 
@@ -68,10 +82,10 @@ def _row_repeat(steps: Steps) -> float:
 
 
 def blocking(steps: Steps) -> float:
-    """Return by how much the steps over the borders of an 8-pixel grid exceed the others, as a share of these.
+    """Return by how much the jumps over the borders of an 8-pixel grid exceed the others, as a share of these.
 
-    Jumps are measured as third differences. Of the 8 positions that the grid may have the most striking is taken,
-    and of the two axes the lesser: readout taps leave stripes in one, JPEG in both.
+    Jumps are measured as third differences, none counted for more than `JUMP_LIMIT` times their median, so that stars
+    don't matter. Of the two axes the lesser excess counts: readout taps leave stripes in one, JPEG in both.
 
     Parameters
     ----------
@@ -84,11 +98,58 @@ def blocking(steps: Steps) -> float:
 def _column_blocking(steps: Steps) -> float:
     rows = steps[:: max(1, len(steps) // BLOCKING_ROWS)].astype(np.int64)
     jumps = np.abs(rows[:, :-3] - 3 * rows[:, 1:-2] + 3 * rows[:, 2:-1] - rows[:, 3:])
-    columns = np.minimum(jumps, DIFFERENCE_LIMIT).sum(axis=0)
-    whole = len(columns) // JPEG_GRID * JPEG_GRID
-    phases = np.sort(columns[:whole].reshape(-1, JPEG_GRID).sum(axis=0)) if whole else np.zeros(JPEG_GRID)
-    elsewhere = float(phases[:-1].mean())
-    return float(phases[-1]) / elsewhere - 1 if elsewhere > 0 else 0.0
+    whole = jumps.shape[1] // JPEG_GRID * JPEG_GRID
+    if not whole:
+        return 0.0
+    middle = int(np.partition(jumps.ravel(), jumps.size // 2)[jumps.size // 2])
+    columns = np.minimum(jumps, JUMP_LIMIT * (middle + 1)).sum(axis=0)
+    phases = columns[:whole].reshape(-1, JPEG_GRID).sum(axis=0)
+    elsewhere = (int(phases.sum()) - int(phases.max())) / (JPEG_GRID - 1)
+    return int(phases.max()) / elsewhere - 1 if elsewhere > 0 else 0.0
+
+
+def comb_share(plane: npt.NDArray[np.number]) -> float:
+    """Return the share of DCT coefficients of 8x8 squares that keep to multiples of some step.
+
+    Noise has no preferred coefficients. Decoded JPEG has: each is a multiple of its quantiser, but for the rounding of
+    pixels. The grid of squares is looked for at all 64 places that it may start from. Quantisers beyond 1.5 times the
+    spread of their coefficient are not looked for: they leave so little that `blocking` and the survey see it.
+
+    Parameters
+    ----------
+    plane
+        ``[ny, nx]``, pixels in the unit in which they were rounded; at least 64x64.
+    """
+    if min(plane.shape) < JPEG_GRID**2:
+        return 0.0
+    starts = np.stack(np.divmod(np.arange(JPEG_GRID**2), JPEG_GRID), axis=1)
+    probes = _spectra(plane, starts, SEARCH_SQUARES, SEARCHED)
+    best = starts[np.sort(_strengths(probes), axis=1)[:, -2].argmax()]
+    return float((_strengths(_spectra(plane, best[np.newaxis], COMB_SQUARES, COMBED)) > COMB_STRENGTH).mean())
+
+
+def _spectra(
+    plane: npt.NDArray[np.number], starts: npt.NDArray[np.int64], count: int, orders: tuple[tuple[int, int], ...]
+) -> npt.NDArray[np.float64]:
+    """Return ``[start, coefficient, square]``: the DCT coefficients `orders` of `count` squares on each grid."""
+    rows, columns = (side // JPEG_GRID - 1 for side in plane.shape)
+    chosen = np.linspace(0, rows * columns - 1, count).astype(np.int64)
+    y = starts[:, :1] + chosen // columns * JPEG_GRID
+    x = starts[:, 1:] + chosen % columns * JPEG_GRID
+    squares = np.lib.stride_tricks.sliding_window_view(plane, (JPEG_GRID, JPEG_GRID))[y, x].astype(np.float64)
+    waves = fft.dct(np.eye(JPEG_GRID), axis=0, norm="ortho")
+    basis = np.stack([np.outer(waves[u], waves[v]) for u, v in orders])
+    return np.einsum("snyx,cyx->scn", squares, basis)
+
+
+def _strengths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how closely ``[..., square]`` keep to multiples of a quantiser, 0 to 1, for the best of `QUANTISERS`."""
+    spread = np.median(np.abs(values), axis=-1) * 1.4826
+    strengths = [
+        np.abs(np.exp((2j * np.pi / quantiser) * values).mean(axis=-1)) * (quantiser <= 1.5 * spread)
+        for quantiser in QUANTISERS
+    ]
+    return np.max(strengths, axis=0)
 
 
 def repeated_share(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.float64]:

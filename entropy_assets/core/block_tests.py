@@ -14,8 +14,7 @@ autocorrelation    equal bits at every lag of `lags_of`: the worst lag, and the 
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -46,6 +45,7 @@ _CHUNK_BYTES: Final = 1 << 18
 """Bytes of blocks that are worked on at once: their working copies fit a second-level cache."""
 _HISTOGRAM_BYTES: Final = 1 << 20
 """Bytes that enter one call of bincount, which needs 8 bytes of memory for each."""
+_ONES_OF_BYTE: Final = np.bitwise_count(np.arange(CELLS, dtype=np.uint8)).astype(np.int64)
 _CALMEST: Final = 0.5
 """Worst z-value that is told apart; a calmer block has a chance of 1e-27, and the formulas cancel there."""
 
@@ -84,16 +84,40 @@ class BlockStatistics:
 
 def run_tests(blocks: NDArray[np.uint8]) -> BlockStatistics:
     """Return the values of all four tests for `blocks` (``uint8[m, n]``, ``n`` at least 128)."""
+    step = max(1, _CHUNK_BYTES // blocks.shape[1])
+    parts = [_run_on_chunk(blocks[start : start + step]) for start in range(0, max(1, len(blocks)), step)]
+    columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(BlockStatistics)}
+    p_values = columns.pop("p_values")
+    return BlockStatistics(
+        **{name: np.concatenate(column) for name, column in columns.items()},
+        p_values={name: np.concatenate([part[name] for part in p_values]) for name in TESTS},
+    )
+
+
+def _run_on_chunk(blocks: NDArray[np.uint8]) -> BlockStatistics:
     n_bytes = blocks.shape[1]
-    lags = np.array(lags_of(n_bytes), np.int64)
-    counts = np.empty((len(blocks), CELLS), np.int64)
-    ones = np.empty(len(blocks), np.int64)
-    unequal = np.empty((len(blocks), len(lags)), np.int64)
-    for part in _chunks(blocks):
-        counts[part] = byte_counts(blocks[part])
-        ones[part] = np.bitwise_count(blocks[part]).sum(axis=1, dtype=np.int64)
-        unequal[part] = unequal_bits(blocks[part], lags)
-    return _evaluate(n_bytes, counts, ones, unequal, lags, _uniforms(blocks))
+    n_bits = 8 * n_bytes
+    lags, uniforms = np.array(lags_of(n_bytes), np.int64), _uniforms(blocks)
+    counts, unequal = byte_counts(blocks), unequal_bits(blocks, lags)
+    ones, transitions = counts @ _ONES_OF_BYTE, unequal[:, 0]
+    shannon_bits, p_shannon = shannon_entropy(counts, n_bytes)
+    statistic, p_chi_square = chi_square(counts, n_bytes, uniforms[:, 0])
+    worst_lag, worst_lag_z, p_autocorrelation = autocorrelation(unequal, lags, n_bits, uniforms[:, 3])
+    return BlockStatistics(
+        shannon_bits=shannon_bits,
+        chi_square=statistic,
+        ones=ones,
+        runs=transitions + 1,
+        runs_sp80022=runs_sp80022(ones, transitions, n_bits),
+        worst_lag=worst_lag,
+        worst_lag_z=worst_lag_z,
+        p_values={
+            "shannon_entropy": p_shannon,
+            "chi_square": p_chi_square,
+            "runs": runs(ones, transitions, n_bits, uniforms[:, 1:3]),
+            "autocorrelation": p_autocorrelation,
+        },
+    )
 
 
 def lags_of(n_bytes: int) -> tuple[int, ...]:
@@ -120,11 +144,12 @@ def unequal_bits(blocks: NDArray[np.uint8], lags: Counts) -> Counts:
     """
     m, n_bytes = blocks.shape
     differs = np.zeros((m, -(-n_bytes // 8) * 8), np.uint8)
+    shifted = np.empty((m, n_bytes), np.uint8)
     words = differs.view(np.uint64)
     population = np.empty(words.shape, np.uint8)
     unequal = np.empty((m, len(lags)), np.int64)
     for shift in range(8):
-        shifted = _shifted(blocks, shift)
+        _shift(blocks, shift, out=shifted, scratch=differs[:, : n_bytes - 1])
         for column in np.flatnonzero(lags % 8 == shift).tolist():
             used = n_bytes - int(lags[column]) // 8
             np.bitwise_xor(blocks[:, :used], shifted[:, n_bytes - used :], out=differs[:, :used])
@@ -241,18 +266,12 @@ def _sum_below_worst_p(total: Floats, worst: Floats, terms: int, n_bits: int) ->
     return np.asarray(np.maximum(tail, SMALLEST_P))
 
 
-def _shifted(blocks: NDArray[np.uint8], shift: int) -> NDArray[np.uint8]:
-    """Return the blocks as bit strings moved `shift` bits to the front, zeros behind."""
-    if shift == 0:
-        return blocks
-    shifted = np.left_shift(blocks, shift)
-    shifted[:, :-1] |= np.right_shift(blocks[:, 1:], 8 - shift)
-    return shifted
-
-
-def _chunks(blocks: NDArray[np.uint8]) -> Iterator[slice]:
-    step = max(1, _CHUNK_BYTES // blocks.shape[1])
-    return (slice(start, start + step) for start in range(0, len(blocks), step))
+def _shift(blocks: NDArray[np.uint8], shift: int, *, out: NDArray[np.uint8], scratch: NDArray[np.uint8]) -> None:
+    """Write the blocks as bit strings moved `shift` bits to the front, zeros behind."""
+    np.left_shift(blocks, shift, out=out)
+    if shift:
+        np.right_shift(blocks[:, 1:], 8 - shift, out=scratch)
+        out[:, :-1] |= scratch
 
 
 def _uniforms(blocks: NDArray[np.uint8]) -> Floats:
@@ -260,25 +279,3 @@ def _uniforms(blocks: NDArray[np.uint8]) -> Floats:
     digests = b"".join([hashlib.sha256(block).digest() for block in np.ascontiguousarray(blocks)])
     words = np.frombuffer(digests, ">u8").reshape(len(blocks), 4) >> 11
     return (words.astype(np.float64) + 0.5) / 2.0**53
-
-
-def _evaluate(
-    n_bytes: int, counts: Counts, ones: Counts, unequal: Counts, lags: Counts, uniforms: Floats
-) -> BlockStatistics:
-    n_bits = 8 * n_bytes
-    transitions = unequal[:, 0]
-    shannon_bits, p_shannon = shannon_entropy(counts, n_bytes)
-    statistic, p_chi_square = chi_square(counts, n_bytes, uniforms[:, 0])
-    p_runs = runs(ones, transitions, n_bits, uniforms[:, 1:3])
-    worst_lag, worst_lag_z, p_autocorrelation = autocorrelation(unequal, lags, n_bits, uniforms[:, 3])
-    p_values = (p_shannon, p_chi_square, p_runs, p_autocorrelation)
-    return BlockStatistics(
-        shannon_bits=shannon_bits,
-        chi_square=statistic,
-        ones=ones,
-        runs=transitions + 1,
-        runs_sp80022=runs_sp80022(ones, transitions, n_bits),
-        worst_lag=worst_lag,
-        worst_lag_z=worst_lag_z,
-        p_values=dict(zip(TESTS, p_values, strict=True)),
-    )

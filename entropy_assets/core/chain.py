@@ -137,7 +137,7 @@ def _fits(name: str, value: object) -> bool:
     if name == "slices":
         return isinstance(value, list | tuple) and all(map(_is_slice, value))
     if name == "output_entropy_bits":
-        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+        return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value) and value >= 0
     return isinstance(value, str) and value.isascii()
 
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NoReturn
 
 import numpy as np
 from blake3 import blake3
@@ -216,10 +216,10 @@ def verify_batch(
         _name_altered_block(blocks, expected_blocks)
 
 
-def _name_altered_block(blocks: NDArray[np.uint8], expected: NDArray[np.uint8]) -> None:
-    same_shape = min(len(blocks), len(expected)) if blocks.ndim == 2 and blocks.shape[1:] == expected.shape[1:] else 0
-    differs = np.flatnonzero((blocks[:same_shape] != expected[:same_shape]).any(axis=1))
-    index = int(differs[0]) if len(differs) else same_shape
+def _name_altered_block(blocks: NDArray[np.uint8], expected: NDArray[np.uint8]) -> NoReturn:
+    pairs = enumerate(zip(blocks, expected, strict=False))
+    shorter = min(len(blocks), len(expected))
+    index = next((at for at, (block, right) in pairs if not np.array_equal(block, right)), shorter)
     raise ChainBroken(f"block {index} is not what its images give", index=index, field="block")
 
 

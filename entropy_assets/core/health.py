@@ -95,7 +95,8 @@ def longest_run(samples: npt.NDArray[np.uint8]) -> int:
 def window_counts(samples: npt.NDArray[np.uint8], window: int) -> npt.NDArray[np.int64]:
     """Return, for each whole window of `window` samples, how often its first value occurs in it."""
     windows = samples[: len(samples) // window * window].reshape(-1, window)
-    return np.count_nonzero(windows == windows[:, :1], axis=1)
+    counts: npt.NDArray[np.int64] = np.count_nonzero(windows == windows[:, :1], axis=1)
+    return counts
 
 
 def health_report(

@@ -13,9 +13,9 @@ bit counts. k follows from the survey, never from the estimates, so it is not ch
 What the factor is for
 ----------------------
 The estimates see one frame. They can't see the part of the pattern that every frame of that sensor repeats (dark
-current, pixel response), which correlates frames at 0.16 to 0.18 in flats of Cassini's camera. Who knows that part is
-left with ``0.5 * log2(1 - rho)`` bits less per sample: 0.14 at 0.18. ``recipe.safety_factor`` takes away a quarter: more
-than that from 0.6 bits upwards, and at 4 bits it covers a rho of 0.75.
+current, pixel response), which correlates frames at 0.16 to 0.18 in flats of Cassini's camera. To who knows that part,
+a Gaussian sample is worth ``-0.5 * log2(1 - rho)`` bits less: 0.14 at 0.18. ``recipe.safety_factor`` takes away a
+quarter: more than that from 0.6 bits upwards, and at 4 bits it covers a rho of 0.75.
 """
 
 import math
@@ -35,6 +35,10 @@ Samples = npt.NDArray[np.uint8]
 
 HARMONIC_WIDTH: Final = math.pi * math.sqrt(2)
 """Width of the assessed symbols over the noise of one pixel: pi standard deviations of a pair difference."""
+
+
+WIDEST_MCW: Final = 5
+"""Widest symbols that the MultiMCW predictor is run on, bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,12 @@ def symbol_bits(sigma: float) -> int:
     return min(8, max(1, math.floor(math.log2(max(2.0, HARMONIC_WIDTH * sigma)))))
 
 
-def estimate(symbols: Samples, bits_per_symbol: int) -> dict[str, float]:
-    """Return every estimate of SP 800-90B 6.3 that fits, in bits per symbol.
+def estimate(symbols: Samples, bits_per_symbol: int, prediction_samples: int) -> dict[str, float]:
+    """Return the estimates of SP 800-90B 6.3 by name, bits per symbol.
+
+    All ten on the symbols, as far as they apply; on the bitstring those that need no prediction. MultiMCW is left out
+    for alphabets beyond `WIDEST_MCW` bits, where it alone would cost as much as all the others: it looks for a most
+    common value that drifts, and regions come in random order. An estimator that needs more samples is left out too.
 
     Parameters
     ----------
@@ -108,22 +116,33 @@ def estimate(symbols: Samples, bits_per_symbol: int) -> dict[str, float]:
         ``uint8[n]``, each below ``2**bits_per_symbol``.
     bits_per_symbol
         Bits of a symbol. The bitstring takes them from the highest to the lowest.
+    prediction_samples
+        Most samples that the predictors see. Fewer widen their bounds.
     """
+    alphabet = 1 << bits_per_symbol
     bits = np.unpackbits(symbols[:, np.newaxis], axis=1)[:, 8 - bits_per_symbol :].reshape(-1)
-    found: dict[str, float | None] = {"most_common_value": estimators.most_common_value(symbols)}
-    found["t_tuple"], found["repeated_substring"] = estimators.tuples_and_repeats(symbols, 1 << bits_per_symbol)
-    found["lag"] = predictors.lag(symbols, 1 << bits_per_symbol)
-    found["multi_mmc"] = predictors.multi_mmc(symbols, 1 << bits_per_symbol)
-    found["lz78y"] = predictors.lz78y(symbols, 1 << bits_per_symbol)
-    of_bits: dict[str, float | None] = {
-        "most_common_value": estimators.most_common_value(bits),
-        "collision": estimators.collision(bits),
-        "markov": estimators.markov(bits),
-        "compression": estimators.compression(bits),
+    first = symbols[:prediction_samples]
+    t_tuple, repeated = estimators.tuples_and_repeats(symbols, alphabet)
+    bits_t_tuple, bits_repeated = estimators.tuples_and_repeats(bits, 2)
+    of_symbols = {
+        "most_common_value": estimators.most_common_value(symbols),
+        "t_tuple": t_tuple,
+        "repeated_substring": repeated,
+        "multi_mcw": predictors.multi_mcw(first, alphabet) if bits_per_symbol <= WIDEST_MCW else None,
+        "lag": predictors.lag(first, alphabet),
+        "multi_mmc": predictors.multi_mmc(first, alphabet),
+        "lz78y": predictors.lz78y(first, alphabet),
     }
-    of_bits["t_tuple"], of_bits["repeated_substring"] = estimators.tuples_and_repeats(bits, 2)
-    per_symbol = {f"bits_{name}": h if h is None else h * bits_per_symbol for name, h in of_bits.items()}
-    return {name: h for name, h in {**found, **per_symbol}.items() if h is not None}
+    of_bits = {
+        "bits_most_common_value": estimators.most_common_value(bits),
+        "bits_collision": estimators.collision(bits),
+        "bits_markov": estimators.markov(bits),
+        "bits_compression": estimators.compression(bits),
+        "bits_t_tuple": bits_t_tuple,
+        "bits_repeated_substring": bits_repeated,
+    }
+    found = {name: h for name, h in of_symbols.items() if h is not None}
+    return found | {name: h * bits_per_symbol for name, h in of_bits.items() if h is not None}
 
 
 def assess(noise: NoiseArray, frame: Frame, recipe: Recipe) -> Assessment:
@@ -134,7 +153,9 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe) -> Assessment:
     """
     k = symbol_bits(noise.survey.median_sigma)
     sequences = [noise.credited(channel) & np.uint8((1 << k) - 1) for channel in range(noise.channels)]
-    per_channel = [estimate(sequence[: recipe.assessment_samples], k) for sequence in sequences]
+    per_channel = [
+        estimate(sequence[: recipe.assessment_samples], k, recipe.prediction_samples) for sequence in sequences
+    ]
     estimates = {name: min(found.get(name, math.inf) for found in per_channel) for name in per_channel[0]}
     least = min(estimates, key=estimates.__getitem__)
     caps = {"claim": recipe.claim_of(frame.source), "container": container_cap(frame, noise, recipe)}

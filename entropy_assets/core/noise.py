@@ -284,7 +284,7 @@ def high_frequencies(squares: Steps, weights: npt.NDArray[np.float64]) -> npt.ND
     weights
         Of `low_pass_weights`.
     """
-    count, size, _ = squares.shape
+    size = squares.shape[-1]
     relative = np.clip(squares - squares[:, :1, :1], -FILTER_SPAN, FILTER_SPAN)
     by_row = np.ascontiguousarray(relative.swapaxes(0, 1), dtype=np.float64)
     low = weights @ (by_row.reshape(-1, size) @ weights).reshape(size, -1)

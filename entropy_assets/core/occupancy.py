@@ -67,25 +67,25 @@ class Null:
     ----------
     at
         Increasing values of the statistic.
-    log_lower, log_upper
-        Natural logarithm of the probability of less, and of more.
+    less, more
+        Probability of less, and of more.
     mean, sd
         Moments of the statistic.
     """
 
     at: NDArray[np.float64]
-    log_lower: NDArray[np.float64]
-    log_upper: NDArray[np.float64]
+    less: NDArray[np.float64]
+    more: NDArray[np.float64]
     mean: float
     sd: float
 
     def lower(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probability of less than each of `values`."""
-        return np.asarray(np.exp(np.interp(values, self.at, self.log_lower)))
+        return np.interp(values, self.at, self.less)
 
     def upper(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probability of more than each of `values`."""
-        return np.asarray(np.exp(np.interp(values, self.at, self.log_upper)))
+        return np.interp(values, self.at, self.more)
 
 
 @lru_cache(maxsize=32)
@@ -93,19 +93,23 @@ def null_of(statistic: Statistic, n_bytes: int) -> Null:
     """Return the null distribution of `statistic` for blocks of `n_bytes` bytes.
 
     For `Statistic.PAIRS`, a whole number, it is the distribution of the sum plus a uniform number from -1/2 to 1/2:
-    what makes P-values exactly uniform.
+    what makes P-values exactly uniform. It is tabulated between the whole numbers, where it is that of the sum itself.
     """
-    counts, probability = _poisson_window(n_bytes / CELLS)
+    mean = n_bytes / CELLS
+    counts, probability = _poisson_window(mean)
     terms = statistic.of_counts(counts)
-    centre, slope = _regression(counts, probability, terms, n_bytes / CELLS)
-    residual = terms - centre - slope * (counts - n_bytes / CELLS)
+    centre = float(probability @ terms)
+    slope = float(probability @ ((terms - centre) * (counts - mean))) / mean
+    residual = terms - centre - slope * (counts - mean)
     period = _SPAN * statistic.scale(n_bytes)
-    frequency = np.asarray(2.0 * np.pi / period * np.arange(1 + int(_BAND * _SPAN / (2.0 * np.pi))), np.float64)
+    frequency = 2.0 * np.pi / period * np.arange(1.0, 1 + int(_BAND * _SPAN / (2.0 * np.pi)))
     series = _conditional_cf(n_bytes, counts, probability, residual, frequency)
+    at = np.linspace(-period / 2.0, period / 2.0, _GRID)
     if statistic is Statistic.PAIRS:
-        series = series * np.sinc(frequency / (2.0 * np.pi))
-    at, lower = _distribution(series, frequency, period)
-    return _tabulate(at, lower, CELLS * centre)
+        stride = max(1, round(period / _GRID))
+        at = np.unique(stride * np.round(at / stride)) + (0.5 - CELLS * centre) % 1.0
+        series = series / np.sinc(frequency / (2.0 * np.pi))
+    return _tabulate(at, _distribution(series, frequency, at, period), CELLS * centre)
 
 
 def _poisson_window(mean: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -116,14 +120,6 @@ def _poisson_window(mean: float) -> tuple[NDArray[np.float64], NDArray[np.float6
     return counts, probability / probability.sum()
 
 
-def _regression(
-    counts: NDArray[np.float64], probability: NDArray[np.float64], terms: NDArray[np.float64], mean: float
-) -> tuple[float, float]:
-    """Return the mean of `terms` and their slope on `counts`."""
-    centre = float(probability @ terms)
-    return centre, float(probability @ ((terms - centre) * (counts - mean))) / mean
-
-
 def _conditional_cf(
     n_bytes: int,
     counts: NDArray[np.float64],
@@ -131,25 +127,28 @@ def _conditional_cf(
     residual: NDArray[np.float64],
     frequency: NDArray[np.float64],
 ) -> NDArray[np.complex128]:
-    """Return the characteristic function of the sum of 256 residuals, given that the counts add up to `n_bytes`."""
+    """Return the characteristic function of the sum of 256 residuals, given that the counts add up to `n_bytes`.
+
+    The frequency 0 is worked out beside the others, since the value there is the probability of that total.
+    """
     points = 2 * int(14.0 * math.sqrt(n_bytes) + 40.0)
     reach = int(min(points / 2 - 1, points * _BAND / math.sqrt(n_bytes) / (2.0 * np.pi)))
     theta = 2.0 * np.pi / points * np.arange(-reach, reach + 1)
     one = np.exp(1j * np.outer(theta, counts - n_bytes / CELLS)) @ (
-        probability[:, None] * np.exp(1j * np.outer(residual, frequency))
+        probability[:, None] * np.exp(1j * np.outer(residual, np.append(0.0, frequency)))
     )
-    joint: NDArray[np.complex128] = (one**CELLS).sum(axis=0)
-    return np.asarray(joint / joint[0].real)
+    joint = (one**CELLS).sum(axis=0)
+    return np.asarray(joint[1:] / joint[0].real)
 
 
 def _distribution(
-    series: NDArray[np.complex128], frequency: NDArray[np.float64], period: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return points over one period and the integral of the density that has these Fourier coefficients."""
-    at = np.linspace(-period / 2.0, period / 2.0, _GRID)
-    weights = series[1:] / (-1j * frequency[1:])
-    waves = np.exp(-1j * np.outer(at, frequency[1:])) @ weights
-    return at, ((at - at[0]) + 2.0 * (waves - waves[0]).real) / period
+    series: NDArray[np.complex128], frequency: NDArray[np.float64], at: NDArray[np.float64], period: float
+) -> NDArray[np.float64]:
+    """Return the integral up to each of `at` of the density that has these Fourier coefficients."""
+    weights = series / (-1j * frequency)
+    waves = np.exp(-1j * np.outer(np.append(at, -period / 2.0), frequency)) @ weights
+    integral: NDArray[np.float64] = ((at + period / 2.0) + 2.0 * (waves[:-1] - waves[-1]).real) / period
+    return integral
 
 
 def _tabulate(at: NDArray[np.float64], lower: NDArray[np.float64], shift: float) -> Null:
@@ -160,7 +159,7 @@ def _tabulate(at: NDArray[np.float64], lower: NDArray[np.float64], shift: float)
     sd = float(np.sqrt(mass @ (middle - mean) ** 2))
     rising = np.maximum.accumulate(np.clip(lower, SMALLEST_P, 1.0))
     falling = np.maximum.accumulate(np.clip(1.0 - lower, SMALLEST_P, 1.0)[::-1])[::-1]
-    return Null(at + shift, np.log(rising), np.log(falling), mean + shift, sd)
+    return Null(at + shift, rising, falling, mean + shift, sd)
 
 
 def chi_square_of_pairs(pairs: NDArray[np.float64], n_bytes: int) -> NDArray[np.float64]:

@@ -18,6 +18,10 @@ from entropy_assets.core.estimators import Symbols, upper_bound
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
+WINDOWS: Final = (63, 255, 1023, 4095)
+"""Windows of the MultiMCW predictor, samples (6.3.7 step 1)."""
+CELLS_AT_ONCE: Final = 1 << 18
+"""Cells of the tables of counts that MultiMCW works on at once: two megabytes, which stay in the cache."""
 LAGS: Final = 128
 """D of the Lag predictor (6.3.8 step 1)."""
 DEPTHS: Final = 16
@@ -82,6 +86,45 @@ def _log_no_run(p: float, r: int, n: int) -> float:
     if above <= 0 or below <= 0:
         return -math.inf
     return math.log(above) - math.log(below) - (n + 1) * math.log(x)
+
+
+def multi_mcw(symbols: Symbols, alphabet: int) -> float | None:
+    """Return the estimate of 6.3.7: each sample is predicted to be the most common one of the last 63, 255, ..."""
+    n = len(symbols)
+    if n < WINDOWS[0] + 2:
+        return None
+    windows = [window for window in WINDOWS if window < n]
+    guesses = np.full((len(windows), n), -1, dtype=np.int64)
+    rows = max(1, CELLS_AT_ONCE // alphabet)
+    for start in range(windows[0], n, rows):
+        stop = min(n, start + rows)
+        latest = _latest(symbols, alphabet, start, stop)
+        for place, window in enumerate(windows):
+            if stop > window:
+                begin = max(start, window)
+                counts = _window_counts(symbols, alphabet, window, begin, stop)
+                guesses[place, begin:stop] = (counts * n + latest[begin - start :]).argmax(axis=1)
+    leaders = _leaders([np.flatnonzero(guess == symbols) for guess in guesses], n)
+    correct = guesses[leaders, np.arange(n)] == symbols
+    return prediction_entropy(correct[windows[0] :], alphabet)
+
+
+def _latest(symbols: Symbols, alphabet: int, start: int, stop: int) -> Indices:
+    """Return ``[stop - start, alphabet]``: for each sample where each symbol stood last before it; 0 if nowhere."""
+    table = np.zeros((stop - start, alphabet), dtype=np.int64)
+    np.maximum.at(table[0], symbols[:start], np.arange(start))
+    table[np.arange(1, stop - start), symbols[start : stop - 1]] = np.arange(start, stop - 1)
+    return np.maximum.accumulate(table, axis=0, out=table)
+
+
+def _window_counts(symbols: Symbols, alphabet: int, window: int, start: int, stop: int) -> Indices:
+    """Return ``[stop - start, alphabet]``: for each sample how often each symbol is among the `window` before it."""
+    table = np.zeros((stop - start, alphabet), dtype=np.int64)
+    table[0] = np.bincount(symbols[start - window : start], minlength=alphabet)
+    rows = np.arange(1, stop - start)
+    table[rows, symbols[start : stop - 1]] += 1
+    table[rows, symbols[start - window : stop - 1 - window]] -= 1
+    return np.cumsum(table, axis=0, out=table)
 
 
 def lag(symbols: Symbols, alphabet: int) -> float | None:
@@ -182,10 +225,10 @@ def _numbered(codes: Indices) -> Indices:
 
 
 def _guesses(symbols: Symbols, contexts: Contexts, alphabet: int, allowed: Flags) -> tuple[Indices, Indices]:
-    """Return for each of the contexts' times the symbol that followed most often so far, and how often; -1 and 0 if none.
+    """Return for each of the contexts' times the symbol that followed most often so far, and how often.
 
-    Among equals the larger symbol counts, as in NIST's tool. Since a count only grows, the most frequent symbol is the
-    running maximum of (count, symbol).
+    Where none did, -1 and 0. Among equals the larger symbol counts, as in NIST's tool. Since a count only grows, the
+    most frequent symbol is the running maximum of (count, symbol).
 
     Parameters
     ----------

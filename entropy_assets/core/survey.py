@@ -16,9 +16,10 @@ from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import Recipe
 
-Steps: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
+Steps: TypeAlias = npt.NDArray[np.signedinteger]
 PerBlock: TypeAlias = npt.NDArray[np.float64]
-T = TypeVar("T", bound=np.generic)
+Integer = TypeVar("Integer", bound=np.integer)
+Item = TypeVar("Item", bound=np.generic)
 
 LAPLACIAN_NORM: Final = 20**0.5
 """Root of the sum of squared weights of the five-point Laplacian (4, -1, -1, -1, -1)."""
@@ -92,7 +93,8 @@ class Survey:
     @property
     def live(self) -> npt.NDArray[np.bool_]:
         """Give ``bool[by, bx]``: the blocks that regions are drawn from."""
-        return self.verdict == Verdict.LIVE
+        live: npt.NDArray[np.bool_] = self.verdict == Verdict.LIVE
+        return live
 
     @property
     def live_fraction(self) -> float:
@@ -186,14 +188,15 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
 def _combined(verdicts: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Return the first verdict along the channels that is not live."""
     first_masked = (verdicts != Verdict.LIVE).argmax(axis=0)
-    return np.take_along_axis(verdicts, first_masked[np.newaxis], axis=0)[0]
+    combined: npt.NDArray[np.uint8] = np.take_along_axis(verdicts, first_masked[np.newaxis], axis=0)[0]
+    return combined
 
 
 def steps_of(frame: Frame, channel: int) -> Steps:
     """Return one channel in ADC steps above its lowest usable code, as narrow as its Laplacian allows."""
     plane = frame.pixels[channel]
     low, high = int(plane.min()), int(plane.max())
-    steps = plane - plane.dtype.type(low)
+    steps: Steps = plane - plane.dtype.type(low)
     if frame.adc_step > 1:
         steps //= plane.dtype.type(frame.adc_step)
     span = (high - low) // frame.adc_step
@@ -224,10 +227,10 @@ def _piles_up(steps: Steps, code: int, inner: int, at_limit: bool) -> bool:
 
 
 def _missing(usable: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
-    return ~as_blocks(usable, size).all(axis=(1, 2))
+    return np.asarray(~as_blocks(usable, size).all(axis=(1, 2)))
 
 
-def as_blocks(plane: npt.NDArray[T], size: int) -> npt.NDArray[T]:
+def as_blocks(plane: npt.NDArray[Item], size: int) -> npt.NDArray[Item]:
     """Return ``[block, size, size]``, the whole squares of `plane` in row-major order, as a contiguous copy."""
     by, bx = (side // size for side in plane.shape)
     tiles = plane[: by * size, : bx * size].reshape(by, size, bx, size).swapaxes(1, 2)
@@ -252,9 +255,9 @@ def block_statistics(steps: Steps, limits: tuple[int, int], size: int) -> BlockS
     return BlockStatistics.joined([_measure(blocks, *limits) for blocks in bands])
 
 
-def laplacian(blocks: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.signedinteger]:
+def laplacian(blocks: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
     """Return the five-point Laplacian of ``[n, side, side]`` on the interior, ``[n, side - 2, side - 2]``."""
-    residual = blocks[:, 1:-1, 1:-1] * blocks.dtype.type(4)
+    residual: npt.NDArray[Integer] = blocks[:, 1:-1, 1:-1] * blocks.dtype.type(4)
     residual -= blocks[:, :-2, 1:-1]
     residual -= blocks[:, 2:, 1:-1]
     residual -= blocks[:, 1:-1, :-2]
@@ -293,14 +296,17 @@ def _narrowed(residual: Steps, magnitude: Steps) -> PerBlock:
         return residual.astype(np.float64)
     excess = np.maximum(magnitude.max(axis=1).astype(np.float64) / RESIDUAL_LIMIT, 1)
     shift = np.ceil(np.log2(excess)).astype(residual.dtype)
-    return (residual >> shift[:, np.newaxis, np.newaxis]).astype(np.float64)
+    narrow: PerBlock = (residual >> shift[:, np.newaxis, np.newaxis]).astype(np.float64)
+    return narrow
 
 
 def _has_line(blocks: Steps) -> npt.NDArray[np.bool_]:
     """Tell which blocks have a row or column that is constant, or a copy of its neighbour: lost lines, filled in."""
     level_x = blocks[:, :, 1:] == blocks[:, :, :-1]
     level_y = blocks[:, 1:] == blocks[:, :-1]
-    return np.any([level.all(axis=axis).any(axis=1) for level in (level_x, level_y) for axis in (1, 2)], axis=0)
+    lines = [level.all(axis=axis).any(axis=1) for level in (level_x, level_y) for axis in (1, 2)]
+    found: npt.NDArray[np.bool_] = np.logical_or.reduce(lines)
+    return found
 
 
 def judge(found: BlockStatistics, missing: npt.NDArray[np.bool_], recipe: Recipe) -> npt.NDArray[np.uint8]:

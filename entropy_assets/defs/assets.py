@@ -5,7 +5,7 @@ from typing import Final
 
 import dagster as dg
 
-from entropy_assets import stages
+from entropy_assets import release, stages
 from entropy_assets.defs import metadata
 from entropy_assets.defs.partitions import image_batches
 from entropy_assets.defs.resources import EntropyStores, RedisPool, typed_failures
@@ -81,7 +81,7 @@ def hashed_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -> d
     with typed_failures():
         batch = stores.batch(context.partition_key)
         stages.hash_blocks(batch)
-        return metadata.hashed_blocks(batch, stages.read_blocks(batch), stages.credits(batch))
+        return metadata.hashed_blocks(batch, release.read_blocks(batch), stages.credits(batch))
 
 
 @dg.asset(
@@ -100,7 +100,7 @@ def validated_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -
     """Verify and test the blocks again, and release those that pass."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
-        validation = stages.validate_blocks(batch)
+        validation = release.validate_blocks(batch)
         return metadata.validated_blocks(batch, validation)
 
 
@@ -123,7 +123,9 @@ def published_blocks(
     """Verify once more, append to the ledger, push to the pool."""
     with typed_failures(), pool.connect() as client:
         batch = stores.batch(context.partition_key)
-        publication = publish_batch(batch, stores.ledger, client, run_id=context.run_id, now_us=time.time_ns() // 1000)
+        publication = publish_batch(
+            batch, stores.ledger, client, run_id=context.run.run_id, now_us=time.time_ns() // 1000
+        )
         context.log_event(dg.AssetObservation(POOL_KEY, metadata=metadata.pool_depth(publication.depth_after)))
         return metadata.published_blocks(batch, publication, stores.ledger.head())
 

@@ -32,9 +32,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
             ttl_seconds=settings.pool_ttl_seconds,
             allow_unsafe=settings.allow_unsafe_pool,
         ),
-        "sources": ImageSources(
-            simulated_camera=settings.simulated_camera, camera_frames=settings.camera_frames
-        ),
+        "sources": ImageSources(simulated_camera=settings.simulated_camera, camera_frames=settings.camera_frames),
     }
     return dg.Definitions(
         assets=[*ASSETS, entropy_pool],

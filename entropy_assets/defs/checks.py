@@ -9,7 +9,7 @@ from typing import Final
 
 import dagster as dg
 
-from entropy_assets import stages
+from entropy_assets import release, stages
 from entropy_assets.core.block_tests import TESTS
 from entropy_assets.core.second_level import SecondLevelResult
 from entropy_assets.defs import plots
@@ -41,7 +41,7 @@ def block_tests(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -
     """Test every block of the batch once, and report each test over the batch."""
     selected = sorted(key.name for key in context.selected_asset_check_keys)
     try:
-        examination = stages.examine_blocks(stages.read_blocks(stores.batch(context.partition_key)))
+        examination = release.examine_blocks(release.read_blocks(stores.batch(context.partition_key)))
     except EntropyAssetsError as error:
         # Without a result Dagster would go on downstream with a warning.
         for name in selected:
@@ -57,7 +57,7 @@ def block_tests(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -
         yield _result(examination, name)
 
 
-def _result(examination: stages.Examination, name: str) -> dg.AssetCheckResult:
+def _result(examination: release.Examination, name: str) -> dg.AssetCheckResult:
     report, verdicts = examination.report, examination.verdicts
     test = report.tests[name]
     empty = test.blocks == 0

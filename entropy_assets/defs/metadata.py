@@ -1,10 +1,9 @@
-"""What an auditor sees at each asset: numbers that chart over batches, a short table, one picture. Never a block's bytes.
+"""What an auditor sees at each asset: numbers that chart over batches, a short table, one picture.
 
-Numbers are floats, since Dagster's UI does not plot integers beyond 32 bits; file names are shown with anything that
-is not UTF-8 written as an escape.
+Never a block's bytes. Numbers are floats, since Dagster's UI does not plot integers beyond 32 bits; file names are
+shown with anything that is not UTF-8 written as an escape.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -16,18 +15,15 @@ from entropy_assets.core.survey import Verdict
 from entropy_assets.defs import plots
 from entropy_assets.errors import ImageRejected
 from entropy_assets.publication import PublishedBatch
-from entropy_assets.stages import HashedBlocks, Manifest, NoiseRow, Validation, live_maps
+from entropy_assets.release import HashedBlocks, Validation
+from entropy_assets.sources.drop_folder import printable
+from entropy_assets.stages import Manifest, NoiseRow, live_maps
 from entropy_assets.stores.batches import Batch, sha256_of_json
 from entropy_assets.stores.images import DecodeLimits, ImageStore, decode
 
 TABLE_ROWS: Final = 20
 _THUMBNAIL_PIXELS: Final = 96
 _MIB: Final = 2**20
-
-
-def printable(name: str) -> str:
-    """Return `name` so that any encoder takes it."""
-    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
 
 
 def table(rows: Iterable[Mapping[str, str | float | bool | None]]) -> dg.TableMetadataValue:
@@ -51,7 +47,9 @@ def pool_depth(blocks: int) -> dict[str, float]:
 def raw_images(batch: Batch, manifest: Manifest, images: ImageStore, limits: DecodeLimits) -> dg.MaterializeResult[Any]:
     """Show what came: one row per file and small pictures."""
     rows = manifest.rows
-    pictures = [(printable(row.file)[:24], _thumbnail(row.image_sha256, images, limits)) for row in rows[: plots.MAX_PICTURES]]
+    pictures = [
+        (printable(row.file)[:24], _thumbnail(row.image_sha256, images, limits)) for row in rows[: plots.MAX_PICTURES]
+    ]
     return dg.MaterializeResult(
         metadata={
             "images": float(len(rows)),

@@ -72,7 +72,10 @@ def live_areas(maps: Sequence[tuple[str, NDArray[np.uint8]]], names: Sequence[st
     from matplotlib.patches import Patch
 
     shown = maps[:MAX_PICTURES]
-    colours = [_ACCENT, *(colormaps["tab20b"](i / max(1, len(names) - 1)) for i in range(1, len(names)))]
+    colours: list[Any] = [
+        _ACCENT,
+        *(colormaps["tab20b"](i / max(1, len(names) - 1)) for i in range(1, len(names))),
+    ]
     columns = max(1, min(4, len(shown)))
     rows = max(1, -(-len(shown) // columns))
     figure, axes = _figure(columns, rows, height=1.9 * rows + 0.6)
@@ -120,7 +123,9 @@ def depth_change(before: int, after: int, pushed: int, refused: int) -> dg.Markd
     """Show the depth of the pool before and after a publication, in blocks."""
     figure, axes = _figure(width=5.0, height=1.6)
     axis: Axes = axes[0, 0]
-    axis.barh(["before", "after", "pushed", "refused"], [before, after, pushed, refused], color=[_INK, _INK, _ACCENT, _BAD])
+    axis.barh(
+        ["before", "after", "pushed", "refused"], [before, after, pushed, refused], color=[_INK, _INK, _ACCENT, _BAD]
+    )
     axis.invert_yaxis()
     axis.set_xlabel("blocks")
     axis.tick_params(labelsize=7)

@@ -60,7 +60,7 @@ class EntropyStores(dg.ConfigurableResource[Any]):
     @property
     def inbox(self) -> DropFolder:
         """The drop folder."""
-        return DropFolder(Path(self.home) / "inbox", settle_seconds=self.settle_seconds)
+        return DropFolder(Path(self.home) / "inbox", self.settle_seconds, self.max_file_bytes)
 
     @property
     def images(self) -> ImageStore:

@@ -132,7 +132,9 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
         if not records:
             return dg.SkipReason("no batch was validated since the last tick")
         requests = [
-            dg.RunRequest(run_key=f"publish:{record.partition_key}:{record.storage_id}", partition_key=record.partition_key)
+            dg.RunRequest(
+                run_key=f"publish:{record.partition_key}:{record.storage_id}", partition_key=record.partition_key
+            )
             for record in records
             if record.partition_key
         ]

@@ -91,6 +91,7 @@ class MemoryFirst:
         self._longest = service.config.max_request_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
         answer = self._answer(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
         if answer is None:
             await self.app(scope, receive, send)

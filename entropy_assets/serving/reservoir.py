@@ -135,14 +135,13 @@ class Reservoir:
         self._rates = _Rates(clock())
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._filler: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to lease; call it on the event loop that will take."""
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         self._stopping.clear()
-        self._filler = threading.Thread(target=self._fill, name="reservoir-filler", daemon=True)
+        self._filler = threading.Thread(target=self._fill, args=(loop,), name="reservoir-filler", daemon=True)
         self._filler.start()
 
     async def stop(self) -> None:
@@ -182,7 +181,7 @@ class Reservoir:
         try:
             return await asyncio.wait_for(waiter.drawn, self.limits.wait_s)
         except TimeoutError:
-            raise self.problem or self._exhausted(n) from None
+            raise self._why_not(n) from None
         finally:
             self._unqueue(waiter)
 
@@ -191,8 +190,8 @@ class Reservoir:
         rate = self._rates.arriving
         return 5 if rate <= 0 else min(60, max(1, math.ceil((n - self.buffered_bytes) / rate)))
 
-    def _exhausted(self, n: int) -> PoolExhausted:
-        return PoolExhausted(
+    def _why_not(self, n: int) -> PoolError:
+        return self.problem or PoolExhausted(
             f"{n} bytes were asked for and the pool could not give them in time; nothing was consumed",
             requested=n,
             ready=self.buffered_bytes,
@@ -310,19 +309,19 @@ class Reservoir:
 
     # --- in the filler thread ----------------------------------------------------------------------------------
 
-    def _fill(self) -> None:
+    def _fill(self, loop: asyncio.AbstractEventLoop) -> None:
         back_off = FIRST_BACK_OFF_S
         while not self._stopping.is_set():
             self._wake.clear()
             blocks = self._blocks_wanted()
             if blocks == 0:
-                self._hand_over(self._adapt)
+                self._hand_over(loop, self._adapt)
                 self._wake.wait(IDLE_S)
                 continue
             try:
-                got = self._lease_once(blocks)
+                got = self._lease_once(loop, blocks)
             except PoolError as problem:
-                self._hand_over(self._failed, problem)
+                self._hand_over(loop, self._failed, problem)
                 self._stopping.wait(back_off)  # requests are refused meanwhile without asking the server
                 back_off = min(LONGEST_BACK_OFF_S, 2 * back_off)
                 continue
@@ -331,11 +330,11 @@ class Reservoir:
                 self._stopping.wait(DRY_PAUSE_S)
                 self._wake.wait(IDLE_S / 2)
 
-    def _lease_once(self, blocks: int) -> bool:
+    def _lease_once(self, loop: asyncio.AbstractEventLoop, blocks: int) -> bool:
         before = self._clock()
         lease = self._lease(blocks)
         self._leased_bytes += sum(len(leased.block.data) for leased in lease.blocks)
-        self._hand_over(self._arrived, lease, [before + leased.expires_in_s for leased in lease.blocks])
+        self._hand_over(loop, self._arrived, lease, [before + leased.expires_in_s for leased in lease.blocks])
         return bool(lease.blocks)
 
     def _blocks_wanted(self) -> int:
@@ -345,10 +344,9 @@ class Reservoir:
             return 0
         return min(LEASE_BLOCKS, max(0, -(-missing // self.limits.block_len)))
 
-    def _hand_over(self, step: Callable[..., None], *values: object) -> None:
-        assert self._loop is not None
+    def _hand_over(self, loop: asyncio.AbstractEventLoop, step: Callable[..., None], *values: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends, and these blocks with it
-            self._loop.call_soon_threadsafe(step, *values)
+            loop.call_soon_threadsafe(step, *values)
 
 
 class _Rates:

@@ -188,7 +188,7 @@ class DropFolder:
                 data = stream.read() if _unchanged(file, before) else b""
             if not _unchanged(file, os.fstat(descriptor)) or len(data) != file.size:
                 message = f"{file.name!r} changed after it was listed; leave it and list it again"
-                raise FileStillChanging(message, name=_printable(file.name))
+                raise FileStillChanging(message, name=printable(file.name))
         finally:
             os.close(descriptor)
         return data
@@ -308,10 +308,10 @@ def _probe(path: Path, state: os.stat_result) -> None:
 
 def _irregular(name: str) -> ImageRejected:
     message = f"{name!r} is no regular file: links, folders, pipes and devices are not read"
-    return ImageRejected(RejectionReason.NOT_A_REGULAR_FILE, message, name=_printable(name))
+    return ImageRejected(RejectionReason.NOT_A_REGULAR_FILE, message, name=printable(name))
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """Return `name` without surrogates, so that any encoder takes it."""
     return os.fsencode(name).decode("utf-8", errors="backslashreplace")
 
@@ -358,7 +358,7 @@ def _link(source: Path, target: Path) -> Path:
 def _write_reason(folder: Path, name: str, reason: str | None) -> None:
     path = folder / _with_suffix(name, REASON_SUFFIX)
     temporary = folder / f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.tmp"
-    temporary.write_text(json.dumps({"name": _printable(name), "reason": reason}) + "\n", encoding="ascii")
+    temporary.write_text(json.dumps({"name": printable(name), "reason": reason}) + "\n", encoding="ascii")
     temporary.replace(path)
 
 

@@ -165,7 +165,7 @@ class Batch:
             If the file is missing, damaged or of another type.
         """
         try:
-            array = np.load(io.BytesIO(self._read(name, made_by)), allow_pickle=False)
+            array: NDArray[np.uint8] = np.load(io.BytesIO(self._read(name, made_by)), allow_pickle=False)
         except (ValueError, EOFError) as error:
             raise BatchError(f"{name} of batch {self.key} is damaged: {error}", batch=self.key, file=name) from error
         if array.dtype != np.uint8:

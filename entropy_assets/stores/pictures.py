@@ -196,7 +196,7 @@ def _capture_time(image: Image.Image) -> str | None:
     try:
         exif = image.getexif()
         text = exif.get_ifd(EXIF_IFD).get(EXIF_DATE_TIME_ORIGINAL) or exif.get(EXIF_DATE_TIME)
-        return datetime.strptime(str(text), "%Y:%m:%d %H:%M:%S").isoformat()
+        return datetime.strptime(str(text), "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007 - EXIF has no zone
     except PILLOW_ERRORS:
         return None
 

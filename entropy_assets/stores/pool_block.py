@@ -1,6 +1,7 @@
 """What the pool takes and gives: blocks, leases, and the truth about itself."""
 
 import base64
+import binascii
 import hashlib
 import json
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class PoolBlock:
             fields = json.loads(document)
             block = cls(
                 block_id=block_id,
-                data=base64.b64decode(fields["data"], validate=True),
+                data=binascii.a2b_base64(fields["data"], strict_mode=True),
                 sha256=fields["hash"],
                 quality=float(fields["quality"]),
                 timestamp_us=(datetime.fromisoformat(fields["timestamp"]) - _EPOCH_START) // timedelta(microseconds=1),
@@ -142,8 +143,9 @@ class PushResult:
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """The truth about the pool at one moment. Counters count since the epoch began; pushed = leased + expired +
-    ghost + ready, in blocks and in bytes.
+    """The truth about the pool at one moment.
+
+    Counters count since the epoch began; pushed = leased + expired + ghost + ready, in blocks and in bytes.
 
     Attributes
     ----------

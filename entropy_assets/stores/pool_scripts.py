@@ -21,6 +21,10 @@ local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 if not run_id then return redis.error_reply('NORUNID the server hides its run_id') end
 local epoch = redis.call('HGET', meta, 'epoch')
 
+-- Scores in ready: the best band first, in it the soonest to expire. The largest is 11 * BAND, which is below 2^53
+-- and so exact in the double that a score is.
+local BAND = 1e14
+
 local function text(number) return string.format('%.0f', number) end
 
 local function count(what, blocks, bytes)
@@ -34,26 +38,36 @@ local function split(entry)
   return id, tonumber(length)
 end
 
--- The removals come first: on a server that is out of memory a script may add only after it has removed.
-local function remove(entry)
-  local id, length = split(entry)
-  redis.call('ZREM', ready, entry)
-  redis.call('ZREM', expiry, entry)
-  redis.call('ZADD', tomb, text(now + tomb_ms), id)
-  redis.call('HINCRBY', meta, 'bytes', text(-length))
-  return id, length
+-- Takes entries out of both indexes, buries their ids and returns ids and bytes. The removals come first: on a
+-- server that is out of memory a script may add only after it has removed.
+local function remove(entries)
+  local ids, graves, bytes = {}, {}, 0
+  for i, entry in ipairs(entries) do
+    local id, length = split(entry)
+    ids[i], bytes = id, bytes + length
+    graves[2 * i - 1], graves[2 * i] = text(now + tomb_ms), id
+  end
+  if #entries > 0 then
+    redis.call('ZREM', ready, unpack(entries))
+    redis.call('ZREM', expiry, unpack(entries))
+    redis.call('ZADD', tomb, unpack(graves))
+    redis.call('HINCRBY', meta, 'bytes', text(-bytes))
+  end
+  return ids, bytes
+end
+
+-- Takes entries out for good, counted as what became of them.
+local function drop(what, entries)
+  local ids, bytes = remove(entries)
+  for _, id in ipairs(ids) do redis.call('UNLINK', prefix .. id) end
+  if #ids > 0 then count(what, #ids, bytes) end
+  return #ids == batch
 end
 
 local function reap()
   local old = redis.call('ZRANGEBYSCORE', tomb, '-inf', text(now), 'LIMIT', 0, batch)
   if #old > 0 then redis.call('ZREM', tomb, unpack(old)) end
-  local dead = redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now), 'LIMIT', 0, batch)
-  for _, entry in ipairs(dead) do
-    local id, length = remove(entry)
-    redis.call('UNLINK', prefix .. id)
-    count('expired', 1, length)
-  end
-  return #dead == batch
+  return drop('expired', redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now), 'LIMIT', 0, batch))
 end
 
 local function live() return redis.call('ZCARD', ready), tonumber(redis.call('HGET', meta, 'bytes') or 0) end
@@ -71,13 +85,7 @@ PUSH: Final = (
     + """
 local ttl_ms = tonumber(ARGV[4])
 if epoch ~= run_id then
-  local inherited = redis.call('ZRANGE', ready, 0, batch - 1)
-  for _, entry in ipairs(inherited) do
-    local id, length = remove(entry)
-    redis.call('UNLINK', prefix .. id)
-    count('inherited', 1, length)
-  end
-  if #inherited == batch then return {'AGAIN'} end
+  if drop('inherited', redis.call('ZRANGE', ready, 0, batch - 1)) then return {'AGAIN'} end
   local blocks = redis.call('HGET', meta, 'inherited_blocks') or '0'
   local bytes = redis.call('HGET', meta, 'inherited_bytes') or '0'
   redis.call('DEL', meta, expiry)
@@ -100,8 +108,7 @@ for i = 5, #KEYS do
     count('refused', 1, length)
   else
     redis.call('SET', KEYS[i], document, 'PXAT', expires)
-    -- the best band first, in it the soonest to expire; below 2^53, so exact in the double that a score is
-    redis.call('ZADD', ready, text(band * 1e14 + (1e14 - 1 - (now + ttl_ms))), entry)
+    redis.call('ZADD', ready, text(band * BAND + BAND - 1 - (now + ttl_ms)), entry)
     redis.call('ZADD', expiry, expires, entry)
     redis.call('HINCRBY', meta, 'bytes', text(length))
     count('pushed', 1, length)
@@ -131,25 +138,31 @@ local most, need = tonumber(ARGV[4]), tonumber(ARGV[5])
 local blocks, bytes = live()
 if bytes < need then return {'SHORT', text(now), blocks, text(bytes)} end
 
+local entries, lengths, expires, got = {}, {}, {}, 0
+while #entries < most and (need == 0 or got < need) do
+  local entry, score = unpack(redis.call('ZPOPMAX', ready))
+  if not entry then break end
+  local _, length = split(entry)
+  got = got + length
+  entries[#entries + 1], lengths[#lengths + 1] = entry, length
+  expires[#expires + 1] = text(BAND - 1 - score % BAND)
+end
+local ids = remove(entries)
+
 local reply = {'OK', text(now), 0, 0}
-local got, leased = 0, 0
-while leased < most and (need == 0 or got < need) do
-  local popped = redis.call('ZPOPMAX', ready)
-  if #popped == 0 then break end
-  local expires = redis.call('ZSCORE', expiry, popped[1])
-  local id, length = remove(popped[1])
+local leased, leased_bytes = 0, 0
+for i, id in ipairs(ids) do
   local document = redis.call('GETDEL', prefix .. id)
   if document then
-    leased, got = leased + 1, got + length
+    leased, leased_bytes = leased + 1, leased_bytes + lengths[i]
     reply[#reply + 1] = id
-    reply[#reply + 1] = expires or text(now)
+    reply[#reply + 1] = expires[i]
     reply[#reply + 1] = document
-  else
-    count('ghost', 1, length)
   end
 end
+if leased < #ids then count('ghost', #ids - leased, got - leased_bytes) end
 if leased > 0 then
-  count('leased', leased, got)
+  count('leased', leased, leased_bytes)
   redis.call('HSET', meta, 'last_lease_ms', text(now))
 end
 blocks, bytes = live()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from entropy_assets.core.frame import NARROW_LIMIT, PIXEL_LIMIT, Frame, adc_step, pixel_digest
+from entropy_assets.core.frame import PIXEL_LIMIT, Frame, adc_step, pixel_digest
 from entropy_assets.errors import ImageRejected, RejectionReason
 
 
@@ -33,7 +33,7 @@ def everywhere(pixels: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("stretch", "step"),
+    "stretch, step",
     [
         (lambda c: c, 1),
         (lambda c: c + 32768, 1),
@@ -59,6 +59,13 @@ def test_step_survives_saturation_off_the_grid(codes: Any, clipped: int) -> None
     pixels = codes * 16
     pixels.ravel()[:clipped] = 65535
     pixels.ravel()[-clipped:] = -1
+    assert adc_step(pixels[np.newaxis], everywhere(pixels[np.newaxis])) == 16
+
+
+def test_step_survives_a_crowd_at_both_ends(codes: Any) -> None:
+    """The last code of the grid and the clipped one above it are both populous: their distance is no step."""
+    pixels = codes * 16
+    pixels[:20], pixels[20:45], pixels[45:70], pixels[70:90] = 65535, 65520, 0, -1
     assert adc_step(pixels[np.newaxis], everywhere(pixels[np.newaxis])) == 16
 
 
@@ -120,7 +127,7 @@ def test_digest_is_the_documented_message() -> None:
         lambda c: c.astype(np.uint16),
         lambda c: c.astype(np.int64) * 1000 - 5,
         lambda c: np.stack([c, c, c]),
-        lambda c: np.asfortranarray(c),
+        np.asfortranarray,
     ],
     ids=["offset", "left-justified", "unsigned", "stretched", "three equal channels", "column order"],
 )
@@ -133,8 +140,8 @@ def test_digest_tells_one_changed_pixel_and_another_shape(codes: Any) -> None:
     """Any change of what was measured changes the digest."""
     changed = codes.copy()
     changed[100, 100] += 1
-    digests = {build(codes).pixel_sha256, build(changed).pixel_sha256, build(codes.reshape(100, 400)).pixel_sha256}
-    assert len(digests) == 3
+    others = [changed, codes.reshape(100, 400), codes.reshape(400, 100)]
+    assert len({build(pixels).pixel_sha256 for pixels in (codes, *others)}) == 4
 
 
 def test_value_under_the_mask_does_not_enter(codes: Any) -> None:
@@ -142,16 +149,15 @@ def test_value_under_the_mask_does_not_enter(codes: Any) -> None:
     usable = np.ones(codes.shape, dtype=np.bool_)
     usable[5, 6] = False
     low, high = codes.copy(), codes.copy().astype(np.int64)
-    low[5, 6], high[5, 6] = -32768, 1 << 60
+    low[5, 6], high[5, 6] = -32767, 1 << 60
+    assert pixel_digest(low[np.newaxis], usable, 1) == pixel_digest(high[np.newaxis], usable, 1)
     first, second = build(low, usable), build(high, usable)
     assert first.pixel_sha256 == second.pixel_sha256
     assert second.pixels.dtype == np.int32
     assert not second.usable[5, 6]
 
 
-@pytest.mark.parametrize(
-    ("highest", "dtype"), [(NARROW_LIMIT, np.int32), (NARROW_LIMIT + 1, np.int64), (PIXEL_LIMIT, np.int64)]
-)
+@pytest.mark.parametrize("highest, dtype", [(1 << 26, np.int32), ((1 << 26) + 1, np.int64), (PIXEL_LIMIT, np.int64)])
 def test_type_leaves_room_for_residuals(highest: int, dtype: Any) -> None:
     """int32 only up to 2**26: a 3x3 Laplacian of the extremes is then exact in it."""
     frame = build(np.array([[highest, -highest], [0, 1]], dtype=np.int64))

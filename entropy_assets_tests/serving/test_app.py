@@ -155,9 +155,7 @@ def test_other_methods_consume_nothing(method: str, service: RunningService) -> 
     assert service.client.get("/stats").json()["service"]["served_bytes"] == {"public": 0, "private": 0}
 
 
-def test_eight_clients_draw_until_dry_and_nothing_comes_twice(
-    config: ServiceConfig, pool: PoolClient
-) -> None:
+def test_eight_clients_draw_until_dry_and_nothing_comes_twice(config: ServiceConfig, pool: PoolClient) -> None:
     """No byte range repeats, every byte is the pool's, and the sums are those of ``/stats``."""
     pool.push(pool_blocks(300))
 
@@ -245,9 +243,7 @@ def test_a_block_leads_to_its_provenance(service: RunningService) -> None:
     assert service.client.get(f"/blocks/{KNOWN_BLOCK}").json() == {"block_id": KNOWN_BLOCK, "batch": "b", "images": []}
 
 
-def test_a_ledger_that_fails_is_a_problem_not_a_crash(
-    service: RunningService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ledger_that_fails_is_a_problem_not_a_crash(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OneBlock, "failing", True)
     answer = service.client.get(f"/blocks/{KNOWN_BLOCK}")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/ledger-error")

@@ -79,7 +79,7 @@ class TestReady:
         assert names(inbox.ready(changed + 3)) == ["frame.fits"]
 
     @pytest.mark.parametrize(
-        ("name", "reason"),
+        "name, reason",
         [
             (".hidden.png", PendingReason.HIDDEN),
             ("frame.fits.part", PendingReason.PARTIAL),

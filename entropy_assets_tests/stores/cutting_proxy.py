@@ -39,19 +39,22 @@ class CuttingProxy:
                 threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
-        """Run one connection, a request and its reply at a time."""
-        asked = threading.Thread(target=self._pump, args=(client, server), daemon=True)
-        asked.start()
+        """Run one connection until either side ends it."""
+        script_asked = threading.Event()
+        threading.Thread(target=self._ask, args=(client, server, script_asked), daemon=True).start()
         with contextlib.suppress(OSError), client, server:
             while data := server.recv(2**16):
-                if self.cutting and not data.startswith((b"+OK", b"-NOSCRIPT", b"$40")):
+                if self.cutting and script_asked.is_set():
                     self.cut_replies += 1
                     return
                 client.sendall(data)
 
     @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
+    def _ask(client: socket.socket, server: socket.socket, script_asked: threading.Event) -> None:
+        """Pass requests on. The connection's own greetings are never cut, so that a retry gets as far as it can."""
         with contextlib.suppress(OSError):
-            while data := source.recv(2**16):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
+            while data := client.recv(2**16):
+                if b"EVALSHA" in data:
+                    script_asked.set()
+                server.sendall(data)
+            server.shutdown(socket.SHUT_WR)

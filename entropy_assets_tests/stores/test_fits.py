@@ -22,7 +22,7 @@ def test_plain_fits_needs_no_astropy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "zero", "depth"), [(">u1", 0, 8), (">i2", 0, 16), (">i4", 0, 32), (">i8", 0, 64), (">f4", 0, 32)]
+    "kind, zero, depth", [(">u1", 0, 8), (">i2", 0, 16), (">i4", 0, 32), (">i8", 0, 64), (">f4", 0, 32)]
 )
 def test_stored_integers_come_out(kind: str, zero: int, depth: int) -> None:
     """Every BITPIX gives its integers and depth."""
@@ -63,7 +63,7 @@ def test_floats_that_are_no_integers_are_refused(plane: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cards", "expected"),
+    "cards, expected",
     [
         ({"NAXIS1": 200_000, "NAXIS2": 200_000}, RejectionReason.OVER_PIXEL_BUDGET),
         ({"NAXIS1": 57}, RejectionReason.TRUNCATED),
@@ -93,6 +93,20 @@ def test_header_is_checked_before_the_pixels(cards: dict[str, Any], expected: Re
         + bytes(40 * 56 * 2)
     )
     assert reason(data) is expected
+
+
+def test_a_thousand_axes_are_refused() -> None:
+    """All 999 of them present and of length one: still no image."""
+    axes = {f"NAXIS{n}": 1 for n in range(1, 1000)}
+    assert reason(header(SIMPLE="T", BITPIX=16, NAXIS=999, **axes) + bytes(2880)) is RejectionReason.INVALID_HEADER
+
+
+def test_blank_and_comment_cards_are_skipped() -> None:
+    """Neither ends the header, nor does a keyword that begins with END."""
+    cards = (b"", b"COMMENT  END", b"ENDTIME =                    1", b"HISTORY = 1")
+    lines, data = b"".join(card.ljust(80) for card in cards), fits(NOISE)
+    padded = block(data[:80] + lines + data[80:403], b" ") + data[2880:]
+    assert np.array_equal(decode(padded).pixels[0], NOISE)
 
 
 def test_header_without_end_is_truncated() -> None:
@@ -139,7 +153,7 @@ def test_rice_compressed_integers_are_the_plain_ones(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plane", "codec", "quantize", "expected"),
+    "plane, codec, quantize, expected",
     [
         (NOISE / 7, "RICE_1", 1, RejectionReason.DITHERED),
         (NOISE / 7, "RICE_1", -1, RejectionReason.UNSUPPORTED_PIXELS),
@@ -155,7 +169,7 @@ def test_other_tile_compression_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    "old, new",
     [
         (b"ZNAXIS1 =                   56", b"ZNAXIS1 =            560000000"),
         (b"ZTILE1  =                   56", b"ZTILE1  =            560000000"),

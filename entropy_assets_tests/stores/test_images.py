@@ -29,7 +29,7 @@ class TestFile:
         """A file is bounded as it comes, and again as gzip unpacks it."""
         limits = DecodeLimits(max_file_bytes=10_000)
         assert reason(b"x" * 10_001, limits=limits) is RejectionReason.FILE_TOO_LARGE
-        assert reason(gzip.compress(b"SIMPLE  =" + bytes(1 << 24)), limits=limits) is RejectionReason.FILE_TOO_LARGE
+        assert reason(gzip.compress(b"SIMPLE  =" + bytes(1 << 22)), limits=limits) is RejectionReason.FILE_TOO_LARGE
 
     def test_gzip_holds_fits_or_nothing(self) -> None:
         """A gzipped FITS gives the same exposure; its size is the packed one, which caps the credit."""

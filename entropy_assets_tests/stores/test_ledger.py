@@ -105,6 +105,22 @@ def test_no_two_lists_of_fields_have_one_link() -> None:
     assert claim_link(GENESIS, ImageClaim("ab", "c", "x", 1)) != claim_link(GENESIS, ImageClaim("a", "bc", "x", 1))
 
 
+@pytest.mark.parametrize("changed", range(6))
+def test_a_publications_link_depends_on_each_thing_it_covers(changed: int) -> None:
+    facts = [GENESIS, "batch", HEAD, "run", TIME_US, _blocks(0)]
+    others = ["11" * 32, "other", "bb" * 32, "other", TIME_US + 1, _blocks(0)[:2]]
+    altered = [others[at] if at == changed else fact for at, fact in enumerate(facts)]
+    assert publication_link(*altered) != publication_link(*facts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("changed", range(5))
+def test_a_claims_link_depends_on_each_thing_it_covers(changed: int) -> None:
+    facts = [GENESIS, "file", "pixels", "batch", TIME_US]
+    altered = [f"{fact}1" if at == changed else fact for at, fact in enumerate(facts)]
+    links = {claim_link(str(previous), ImageClaim(*claim)) for previous, *claim in (facts, altered)}  # type: ignore[arg-type]
+    assert len(links) == 2
+
+
 def test_an_image_is_claimed_once_and_again_only_by_its_own_batch(ledger: Ledger) -> None:
     assert ledger.claim_image("file", "pixels", "batch-1") is None
     assert ledger.claim_image("file", "pixels", "batch-1") is None
@@ -204,7 +220,9 @@ def _claim(path: Path, image: int, worker: int) -> bool:
 
 def _append(path: Path, worker: int) -> list[bool]:
     ledger = Ledger(path)
-    return [ledger.append_publication(f"batch-{batch}", HEAD, _blocks(batch), str(worker), batch) for batch in range(12)]
+    return [
+        ledger.append_publication(f"batch-{batch}", HEAD, _blocks(batch), str(worker), batch) for batch in range(12)
+    ]
 
 
 def test_processes_that_start_together_agree_on_who_was_first(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from entropy_assets_tests.stores.image_files import COLOUR, NOISE, chunk, pictur
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "container", "lossy"),
+    "kind, options, container, lossy",
     [
         ("PNG", {}, "png", False),
         ("TIFF", {}, "tiff", False),
@@ -60,7 +60,7 @@ def test_alpha_is_dropped(mode: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "kind"), [("P", "PNG"), ("1", "PNG"), ("P", "GIF"), ("L", "GIF"), ("CMYK", "JPEG"), ("LAB", "TIFF")]
+    "mode, kind", [("P", "PNG"), ("1", "PNG"), ("P", "GIF"), ("L", "GIF"), ("CMYK", "JPEG"), ("LAB", "TIFF")]
 )
 def test_pixels_that_are_no_measurement_are_refused(mode: str, kind: str) -> None:
     """Palettes, 1 bit and colour spaces other than grey and RGB."""
@@ -113,6 +113,24 @@ def test_pixel_budget_is_checked_before_the_pixels() -> None:
     small = DecodeLimits(max_pixels=100)
     assert reason(picture(NOISE, "PNG"), limits=small) is RejectionReason.OVER_PIXEL_BUDGET
     assert reason(webp_canvas(16_384, 16_384)) is RejectionReason.OVER_PIXEL_BUDGET
+
+
+def test_webp_canvas_is_checked_before_its_reader_allocates_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader makes the canvas on opening, so it must not get to see the file."""
+
+    def opened(*_: Any, **__: Any) -> None:
+        pytest.fail("the reader was called")
+
+    data = webp_canvas(16_384, 16_384)
+    monkeypatch.setattr(Image, "open", opened)
+    assert reason(data) is RejectionReason.OVER_PIXEL_BUDGET
+
+
+def test_damaged_header_gives_a_message_without_addresses() -> None:
+    """What Pillow can't identify is named by us."""
+    data = bytearray(picture(NOISE, "PNG"))
+    data[30] ^= 1
+    assert reason(bytes(data)) is RejectionReason.DECODE_ERROR
 
 
 def test_giant_tiff_tile_is_refused() -> None:

@@ -60,7 +60,10 @@ def test_a_leased_block_leaves_nothing_but_its_tombstone(
     block = pool_block(1)
     pool.push([block])
     pool.lease(1)
-    assert sorted(raw.keys(f"{pool_prefix}:*")) == [f"{pool_prefix}:pool:meta".encode(), f"{pool_prefix}:pool:tomb".encode()]
+    assert sorted(raw.keys(f"{pool_prefix}:*")) == [
+        f"{pool_prefix}:pool:meta".encode(),
+        f"{pool_prefix}:pool:tomb".encode(),
+    ]
     assert raw.zrange(f"{pool_prefix}:pool:tomb", 0, -1) == [block.block_id.encode()]
 
 
@@ -98,6 +101,15 @@ def test_the_best_band_goes_first_and_in_it_the_soonest_to_expire(valkey_url: st
     push(5, 7.0, 50)
     pool = PoolClient.from_url(valkey_url, prefix=pool_prefix)
     assert [leased.block.index for leased in pool.lease(9).blocks] == [4, 3, 2, 5, 1]
+
+
+def test_the_order_is_exact_to_the_millisecond(pool: PoolClient, pool_prefix: str, raw: "redis.Redis") -> None:
+    """A score has 16 digits; Lua's own way of writing a number would round it to 14."""
+    pool.push([pool_block(1, quality=10.0), pool_block(2, quality=3.3)])
+    for entry, expires in raw.zrange(f"{pool_prefix}:pool:expiry", 0, -1, withscores=True):
+        band = 10 if entry.decode().startswith(pool_block(1).block_id) else 3
+        score = raw.zscore(f"{pool_prefix}:pool:ready", entry)
+        assert int(score) == score == (band + 1) * 10**14 - 1 - int(expires)
 
 
 def test_needed_bytes_come_whole_or_not_at_all(pool: PoolClient) -> None:
@@ -140,9 +152,7 @@ def test_tombstones_are_forgotten_in_the_end(valkey_url: str, pool_prefix: str, 
     assert pool.stats().tombstones == 1
 
 
-def test_a_block_that_vanished_is_a_ghost_not_an_answer(
-    pool: PoolClient, pool_prefix: str, raw: "redis.Redis"
-) -> None:
+def test_a_block_that_vanished_is_a_ghost_not_an_answer(pool: PoolClient, pool_prefix: str, raw: "redis.Redis") -> None:
     pool.push(pool_blocks(3))
     raw.delete(f"{pool_prefix}:block:{pool_block(1).block_id}")
     assert sorted(leased.block.index for leased in pool.lease(9).blocks) == [0, 2]
@@ -288,7 +298,9 @@ async def test_a_draw_across_blocks_has_exactly_the_bytes_asked_for(pool: PoolCl
     first = await entropy.get_entropy(150)
     second = await entropy.get_entropy(150)
     whole = first + second
-    assert sorted(whole[at : at + 100] for at in (0, 100, 200)) == sorted(block.data for block in pool_blocks(3, length=100))
+    assert sorted(whole[at : at + 100] for at in (0, 100, 200)) == sorted(
+        block.data for block in pool_blocks(3, length=100)
+    )
 
 
 async def test_too_few_bytes_are_an_error_and_stay_where_they_are(pool: PoolClient) -> None:

@@ -84,7 +84,8 @@ def test_retries_of_a_client_that_was_made_elsewhere_are_switched_off(
     valkey_url: str, pool: PoolClient, pool_prefix: str, proxy: CuttingProxy
 ) -> None:
     pool.push(pool_blocks(20))
-    theirs = redis.Redis.from_url(proxy.url)
+    theirs = redis.Redis(port=int(proxy.url.rpartition(":")[2]))
+    assert theirs.get_retry().get_retries() > 0, "the default that this is about"
     through = PoolClient(theirs, prefix=pool_prefix)
     through.lease(1)
     proxy.cutting = True

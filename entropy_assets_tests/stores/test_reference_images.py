@@ -122,7 +122,7 @@ def test_hostile_file_gets_its_outcome(shared_data: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "step"),
+    "name, step",
     [
         ("left_justified_12in16.png", 16),
         ("sixteen_bit_from_8bit.png", 257),

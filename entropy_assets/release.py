@@ -1,0 +1,135 @@
+"""What is released for publication: the blocks whose chain and tests hold when everything is looked at again.
+
+Nothing here trusts what an earlier stage said of its own work. The checks in the Dagster UI, `validated_blocks` and
+`published_blocks` all come through here, so a bad batch is refused whichever way it is run.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entropy_assets.core.hashing import BlockRecord, chain_genesis, verify_batch
+from entropy_assets.core.validation import BatchReport, BlockVerdicts, EntropyValidator, batch_report
+from entropy_assets.errors import BlockRefused, ChainBroken
+from entropy_assets.recipe import recipe_named
+from entropy_assets.stages import Manifest, noise_inputs, noise_rows
+from entropy_assets.stores.batches import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class HashedBlocks:
+    """The blocks of a batch with records that were found to match them."""
+
+    blocks: NDArray[np.uint8]
+    records: tuple[BlockRecord, ...]
+    chain_head: str
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+def read_blocks(batch: Batch) -> HashedBlocks:
+    """Return the blocks of the batch after walking their whole chain again, from manifest and noise to the bytes.
+
+    Raises
+    ------
+    ChainBroken
+        At the first record or block that is not what noise and manifest give.
+    BatchError
+        If something is missing.
+    """
+    blocks = batch.read_array("blocks.npy", made_by="hashed_blocks")
+    rows = batch.read_json("records.json", made_by="hashed_blocks")["rows"]
+    records = tuple(BlockRecord.from_row(row) for row in rows)
+    recipe, manifest = recipe_named(batch.intake.recipe), Manifest.of(batch)
+    for record in records:
+        if record.timestamp_us != batch.intake.timestamp_us:
+            raise ChainBroken("a record is not of the time of its batch", index=record.index, field="timestamp_us")
+    verify_batch(records, noise_inputs(batch), manifest_sha256=manifest.sha256, recipe=recipe, blocks=blocks)
+    head = records[-1].link if records else chain_genesis(manifest.sha256, recipe)
+    return HashedBlocks(blocks, records, head)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """The results of every test on every block of a batch, and what they say of the batch as a whole."""
+
+    verdicts: BlockVerdicts
+    report: BatchReport
+
+
+def examine_blocks(hashed: HashedBlocks) -> Examination:
+    """Run the four tests on every block, and the batch tests of SP 800-22 4.2 on their P-values."""
+    verdicts = EntropyValidator().validate_blocks(hashed.blocks)
+    return Examination(verdicts, batch_report(verdicts))
+
+
+def noise_score(min_entropy: float) -> float:
+    """Return the noise score of an image, 0 to 10, from its min-entropy in bits per sample: 10 from 4 bits upwards."""
+    return min(10.0, 2.5 * min_entropy)
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The verdicts of a batch and which of its blocks are released.
+
+    Attributes
+    ----------
+    released
+        Positions of the blocks that may be published.
+    quality
+        Quality of every block, 0 to 10: the lower of its test score and the noise score of its images.
+    """
+
+    hashed: HashedBlocks
+    examination: Examination
+    released: tuple[int, ...]
+    quality: tuple[float, ...]
+
+
+def validate(batch: Batch) -> Validation:
+    """Walk the chain again, run every test again, and say which blocks are released.
+
+    Raises
+    ------
+    ChainBroken
+        If a block or record is not what the noise gives.
+    BlockRefused
+        If the batch as a whole fails a batch test.
+    """
+    hashed = read_blocks(batch)
+    examination = examine_blocks(hashed)
+    if not examination.report.passed:
+        failed = examination.report.failed_tests
+        raise BlockRefused(
+            f"batch {batch.key} fails {', '.join(failed)} and none of its blocks is released",
+            batch=batch.key,
+            failed=failed,
+        )
+    noise = {row.image_sha256: noise_score(row.min_entropy) for row in noise_rows(batch)}
+    verdicts = examination.verdicts
+    quality = tuple(
+        min(float(score), *(noise[image] for image in record.image_sha256s))
+        for score, record in zip(verdicts.score, hashed.records, strict=True)
+    )
+    released = tuple(int(position) for position in np.flatnonzero(verdicts.passed))
+    return Validation(hashed, examination, released, quality)
+
+
+def validate_blocks(batch: Batch) -> Validation:
+    """Keep the verdict of every block of the batch; refuse the batch if it fails as a whole."""
+    validation = validate(batch)
+    rows = validation.examination.verdicts.to_rows()
+    for row, record, quality in zip(rows, validation.hashed.records, validation.quality, strict=True):
+        row.update(block_id=record.block_id, quality=quality)
+    batch.write_json(
+        "verdicts.json",
+        {
+            "chain_head": validation.hashed.chain_head,
+            "released": [validation.hashed.records[position].block_id for position in validation.released],
+            "report": validation.examination.report.to_row(),
+            "rows": rows,
+        },
+    )
+    return validation

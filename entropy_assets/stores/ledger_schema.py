@@ -1,0 +1,53 @@
+"""The ledger's tables, and the triggers that let rows be added only."""
+
+import sqlite3
+from typing import Final
+
+SCHEMA_VERSION: Final = 1
+_APPLICATION_ID: Final = 0x45414C44  # "EALD", seen by file(1)
+_SCHEMA: Final = """
+CREATE TABLE image_claims (
+    seq INTEGER PRIMARY KEY, image_sha256 TEXT NOT NULL UNIQUE, pixel_sha256 TEXT UNIQUE,
+    batch_key TEXT NOT NULL, claimed_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE batches (
+    seq INTEGER PRIMARY KEY, batch_key TEXT NOT NULL UNIQUE, chain_head TEXT NOT NULL, run_id TEXT NOT NULL,
+    published_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE blocks (
+    block_id TEXT PRIMARY KEY, batch_key TEXT NOT NULL REFERENCES batches (batch_key), position INTEGER NOT NULL,
+    block_sha256 TEXT NOT NULL UNIQUE, link TEXT NOT NULL, UNIQUE (batch_key, position)
+) STRICT;
+"""
+_KEYS: Final = {"image_claims": "image_sha256", "batches": "batch_key", "blocks": "block_id"}
+
+
+def _guards(table: str, key: str) -> list[str]:
+    """Give the triggers that let rows be added only; REPLACE deletes without firing the second, hence the third."""
+    stop = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;"
+    present = f"EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"  # noqa: S608 - the names are those above
+    return [
+        f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {stop}",
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {stop}",
+        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} WHEN {present} {stop}",
+    ]
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    """Return the version of the tables, 0 when there are none."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def create(db: sqlite3.Connection) -> None:
+    """Make the tables, once, however many processes open the file at the same moment."""
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")
+    if version_of(db) == 0:
+        for statement in _SCHEMA.split(";\n"):
+            db.execute(statement)
+        for table, key in _KEYS.items():
+            for trigger in _guards(table, key):
+                db.execute(trigger)
+        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute("COMMIT")

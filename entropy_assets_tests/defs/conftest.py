@@ -1,0 +1,77 @@
+"""An installation of its own for each test: real stores, a real pool, an instance that is forgotten afterwards."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from entropy_assets.defs.build import build_defs
+from entropy_assets.defs.partitions import IMAGE_BATCHES
+from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool
+from entropy_assets.settings import Settings
+
+
+@dataclass
+class Home:
+    """Definitions, instance and resources of one installation."""
+
+    settings: Settings
+    instance: dg.DagsterInstance
+    stores: EntropyStores
+    pool: RedisPool
+    sources: ImageSources
+    defs: dg.Definitions
+
+    def drop(self, name: str, data: bytes) -> None:
+        self.stores.inbox.deposit(name, data)
+
+    def sensor(self, name: str) -> dg.SensorDefinition:
+        return next(sensor for sensor in self.defs.sensors or [] if sensor.name == name)
+
+    def tick(self, sensor: str, cursor: str | None = None) -> Any:
+        """Evaluate a sensor as the daemon does, register its partitions, and return its result."""
+        context = dg.build_sensor_context(
+            instance=self.instance, cursor=cursor, resources={"stores": self.stores, "pool": self.pool}
+        )
+        result = self.sensor(sensor)(context)
+        for request in getattr(result, "dynamic_partitions_requests", None) or []:
+            self.instance.add_dynamic_partitions(IMAGE_BATCHES, list(request.partition_keys))
+        return result
+
+    def run(self, job: str, key: str | None = None, *, only: str | None = None, fails: bool = False) -> Any:
+        """Run a job in this process; of its assets only the one named."""
+        selection = None if only is None else [dg.AssetKey(only)]
+        definition = self.defs.resolve_job_def(job)
+        return definition.execute_in_process(
+            instance=self.instance,
+            partition_key=key,
+            asset_selection=selection,
+            raise_on_error=not fails,
+        )
+
+    def batch_of(self, *contents: tuple[str, bytes]) -> str:
+        """Drop files, let the sensor take them, and return the key of their batch."""
+        for name, data in contents:
+            self.drop(name, data)
+        (request,) = self.tick("new_images").run_requests
+        return str(request.partition_key)
+
+
+@pytest.fixture
+def home(tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    settings = Settings(home=tmp_path / "home", settle_seconds=0.0, simulated_camera=True)
+    # Only a pool on the default keys is what the definitions make; the server is shared, so each test takes a database.
+    url = f"{valkey_url}?db={_database(tmp_path)}"
+    pool = RedisPool(url=url)
+    with dg.DagsterInstance.ephemeral() as instance, pool.connect() as client:
+        client.lease(10**6)
+        defs = build_defs(settings, {"pool": pool})
+        stores = EntropyStores.of(settings)
+        yield Home(settings, instance, stores, pool, ImageSources(simulated_camera=True, camera_frames=1), defs)
+
+
+def _database(path: Path) -> int:
+    return sum(path.name.encode()) % 16

@@ -1,0 +1,174 @@
+"""Sensors: nothing dropped is lost, nothing is asked for twice, every tick says why it did what it did."""
+
+import json
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entropy_assets.defs import sensors
+from entropy_assets.defs.sensors import ReplenishCursor, first_group, next_filling, source_of
+from entropy_assets.sources.drop_folder import ReadyFile
+from entropy_assets_tests.defs.conftest import Home
+from entropy_assets_tests.pipeline import frame
+
+
+def ready(*sizes: int) -> list[ReadyFile]:
+    return [ReadyFile(f"f{i}", Path(f"f{i}"), size, i) for i, size in enumerate(sizes)]
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(1, 8), st.integers(1, 120))
+def test_groups_keep_order_and_limits_and_never_stop(sizes: list[int], max_files: int, max_bytes: int) -> None:
+    """Every file comes to its turn, also one that is larger than a whole batch may be."""
+    files = ready(*sizes)
+    seen = []
+    while files:
+        group = first_group(files, max_files, max_bytes)
+        assert 1 <= len(group) <= max_files
+        assert len(group) == 1 or sum(file.size for file in group) <= max_bytes
+        seen += group
+        files = files[len(group) :]
+    assert seen == ready(*sizes)
+
+
+def test_all_files_that_wait_become_one_batch(home: Home) -> None:
+    for seed in (1, 2, 3):
+        home.drop(f"{seed}.fits", frame(seed))
+    (request,) = home.tick("new_images").run_requests
+    intake = home.stores.batch(request.partition_key).intake
+    assert [item.file for item in intake.files] == ["1.fits", "2.fits", "3.fits"]
+
+
+def test_simulated_frames_never_share_a_batch_with_real_ones(home: Home) -> None:
+    home.drop("simulated-20261101.fits", frame(1))
+    home.drop("sky.fits", frame(2))
+    keys = [request.partition_key for request in home.tick("new_images").run_requests]
+    assert sorted(key.split("-")[0] for key in keys) == ["drop", "simulated"]
+    assert source_of("simulated-x.fits") == "simulated"
+
+
+def test_a_tick_that_was_not_acknowledged_asks_for_the_same_runs_again(home: Home) -> None:
+    """A daemon killed after the files moved and before the partition was added: the next tick finishes the work."""
+    home.drop("a.fits", frame(1))
+    context = dg.build_sensor_context(instance=home.instance, resources={"stores": home.stores})
+    lost = home.sensor("new_images")(context)
+    again = home.tick("new_images")
+    assert [request.run_key for request in again.run_requests] == [request.run_key for request in lost.run_requests]
+    assert isinstance(home.tick("new_images"), dg.SkipReason)
+
+
+def test_a_crash_before_the_files_move_gives_the_same_batch_next_time(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.drop("a.fits", frame(1))
+    with monkeypatch.context() as patched:
+
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr("entropy_assets.sources.drop_folder.DropFolder.take", killed)
+        with pytest.raises(KeyboardInterrupt):
+            home.tick("new_images")
+    before = [batch.key for batch in home.stores.batches]
+    (request,) = home.tick("new_images").run_requests
+    assert before == [request.partition_key]
+
+
+def test_half_written_and_hidden_files_stay_and_the_tick_says_so(home: Home) -> None:
+    (home.settings.inbox / "a.fits.part").write_bytes(b"half")
+    (home.settings.inbox / ".hidden.png").write_bytes(b"hidden")
+    result = home.tick("new_images")
+    assert isinstance(result, dg.SkipReason)
+    assert "2 entries" in str(result.skip_message)
+    assert (home.settings.inbox / "a.fits.part").exists()
+
+
+def test_every_validated_batch_is_asked_to_be_published_once(home: Home) -> None:
+    """An asset sensor would see only the newest of these; a cursor over storage ids sees each."""
+    keys = [home.batch_of((f"{seed}.fits", frame(seed))) for seed in (1, 2, 3)]
+    for key in keys:
+        home.run("process_images", key)
+    first = home.tick("publish_validated_blocks")
+    assert [request.partition_key for request in first.run_requests] == keys
+    replayed = home.tick("publish_validated_blocks")
+    assert [r.run_key for r in replayed.run_requests] == [r.run_key for r in first.run_requests]
+    assert isinstance(home.tick("publish_validated_blocks", cursor=first.cursor), dg.SkipReason)
+
+
+def test_a_batch_validated_again_gets_a_new_publish_run_that_pushes_nothing(home: Home) -> None:
+    key = home.batch_of(("a.fits", frame(1)))
+    home.run("process_images", key)
+    first = home.tick("publish_validated_blocks")
+    home.run("publish_blocks", key)
+    home.run("process_images", key)
+    second = home.tick("publish_validated_blocks", cursor=first.cursor)
+    assert second.run_requests[0].run_key != first.run_requests[0].run_key
+    events = home.run("publish_blocks", key).get_asset_materialization_events()
+    assert events[0].materialization.metadata["pushed"].value == 0.0
+
+
+@pytest.mark.parametrize(
+    "filling, depth, expected",
+    [(False, 99, True), (False, 100, False), (True, 100, True), (True, 199, True), (True, 200, False)],
+)
+def test_filling_starts_at_the_low_mark_and_stops_at_the_high_one(filling: bool, depth: int, expected: bool) -> None:
+    assert next_filling(filling, depth, 100, 200) is expected
+
+
+def test_an_empty_pool_asks_for_frames_in_rounds(home: Home) -> None:
+    first = home.tick("replenish_low_pool")
+    assert [request.run_key for request in first.run_requests] == ["replenish:0"]
+    second = home.tick("replenish_low_pool", cursor=first.cursor)
+    assert [request.run_key for request in second.run_requests] == ["replenish:1"]
+
+
+def test_a_low_pool_waits_while_images_are_on_their_way(home: Home) -> None:
+    home.drop("a.fits", frame(1))
+    result = home.tick("replenish_low_pool")
+    assert isinstance(result, dg.SkipReason)
+    assert "on their way" in str(result.skip_message)
+
+
+def test_an_absent_pool_is_borne_for_a_while_and_then_the_tick_is_red(home: Home) -> None:
+    home.pool = type(home.pool)(url="unix:///nonexistent.sock")
+    sensor = home.sensor("replenish_low_pool")
+    cursor: str | None = None
+    for tick in range(1, sensors.POOL_GRACE_TICKS + 1):
+        context = dg.build_sensor_context(
+            instance=home.instance, cursor=cursor, resources={"stores": home.stores, "pool": home.pool}
+        )
+        assert isinstance(sensor(context), dg.SkipReason)
+        cursor = context.cursor
+        assert ReplenishCursor.loads(cursor).pool_absent_ticks == tick
+    with pytest.raises(dg.Failure, match="has not answered"):
+        home.tick("replenish_low_pool", cursor=cursor)
+
+
+def test_replenishing_puts_labelled_frames_into_the_inbox(home: Home) -> None:
+    home.run("replenish_pool")
+    (request,) = home.tick("new_images").run_requests
+    assert request.partition_key.startswith("simulated-")
+    home.run("process_images", request.partition_key)
+    rows = home.stores.batch(request.partition_key).read_json("manifest.json", made_by="raw_images")["rows"]
+    assert {row["source"] for row in rows} == {"simulated"}
+
+
+def test_the_daily_audit_names_a_batch_that_is_stuck(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = home.batch_of(("a.fits", frame(1)))
+    home.run("process_images", key)
+    assert home.run("daily_audit").success
+    two_hours_later = time.time() + 7200
+    monkeypatch.setattr("entropy_assets.defs.jobs.time.time", lambda: two_hours_later)
+    result = home.run("daily_audit", fails=True)
+    assert not result.success
+    assert key in str(result.get_step_failure_events()[0].step_failure_data.user_failure_data.description)
+
+
+def test_an_alert_is_one_line_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "alerts.jsonl"
+    sensors.append_alert(path, run_id="r", error="first\nsecond")
+    sensors.append_alert(path, run_id="s", error="")
+    assert [json.loads(line)["run_id"] for line in path.read_text().splitlines()] == ["r", "s"]
