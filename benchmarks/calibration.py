@@ -1,7 +1,7 @@
 """Size and power of the four tests by simulation: the tables of ``benchmarks/CALIBRATION.md``.
 
-``python -m benchmarks.calibration [--json] [--scale 1.0] > benchmarks/CALIBRATION.md``; some four minutes at full scale.
-Sizes are the share of good blocks with a P-value below alpha, over alpha: 1 is right; the standard error stands below.
+``python -m benchmarks.calibration [--json] [--scale 1.0] > benchmarks/CALIBRATION.md``; four minutes at full scale.
+Sizes are the share of good blocks with a P-value below alpha, over alpha: 1 is right; standard errors stand below.
 """
 
 import argparse

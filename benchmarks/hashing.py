@@ -80,7 +80,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps({"limit": LIMIT, "rows": rows}, indent=1))
     else:
-        print("| planes | regions | slice, bytes | SHA-256 alone, MB/s | hashing and chaining, MB/s | times | verifying |")
+        print("| planes | regions | slice, bytes | SHA-256, MB/s | hashing and chaining, MB/s | times | verifying |")
         print("|---|---|---|---|---|---|---|")
         for row in rows:
             print(

@@ -43,9 +43,12 @@ def plain_python(block: bytes) -> dict[str, float]:
 
 
 def big_integers(block: bytes) -> int:
-    """Return the worst lag's count with Python's big integers: the fastest plain Python for the autocorrelation alone."""
+    """Return the worst lag's count with Python's big integers: the fastest plain Python, for this test alone."""
     number, bits = int.from_bytes(block, "big"), 8 * len(block)
-    return max(abs(bits - lag - 2 * ((number ^ number >> lag) & (1 << bits - lag) - 1).bit_count()) for lag in lags_of(len(block)))
+    return max(
+        abs(bits - lag - 2 * ((number ^ number >> lag) & (1 << bits - lag) - 1).bit_count())
+        for lag in lags_of(len(block))
+    )
 
 
 def best(run, repeats: int) -> float:

@@ -35,7 +35,6 @@ EXIT_NO_BLOCK: Final = 3
 EXIT_TOO_FEW: Final = 4
 P = ParamSpec("P")
 R = TypeVar("R")
-"""Lines of text on standard error, so that standard output holds results alone."""
 
 
 def typed_errors(command: Callable[P, R]) -> Callable[P, R]:
@@ -76,7 +75,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="entropy-assets")
 def main() -> None:
-    """Auditable randomness from space images.
+    r"""Auditable randomness from space images.
 
     \b
     Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block;
@@ -101,28 +100,22 @@ def up(
     dagster_port: int | None,
 ) -> None:
     """Run everything: pool server, Dagster with its daemon, HTTP service. Ctrl-C stops it all."""
-    from entropy_assets import supervisor
-
-    settings = settings_of(home=home, simulated_camera=camera, http_port=http_port, dagster_port=dagster_port)
+    began = time.monotonic()
     interrupted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: interrupted.set())
-    say = click.echo
-    with supervisor.Installation.running(settings, say) as installation:
-        if samples and (dropped := supervisor.drop_samples(settings)):
-            say(f"inbox    {dropped} sample images")
-        installation.wait_until_up(interrupted)
-        say(f"dagster  {installation.dagster_url}")
-        say(f"http     {installation.http_url}/random/32   docs at {installation.http_url}/docs")
-        say(f"inbox    drop images into {settings.inbox}")
+    from entropy_assets import supervisor
+
+    settings = settings_of(home=home, simulated_camera=camera, http_port=http_port, dagster_port=dagster_port)
+    with supervisor.Installation.running(settings, click.echo, began) as installation:
+        dropped = supervisor.drop_samples(settings) if samples else 0
+        click.echo(f"inbox    {settings.inbox}" + (f", {dropped} sample images put into it" if dropped else ""))
         narrator = supervisor.Narrator(settings)
         while not interrupted.wait(supervisor.POLL_SECONDS):
-            installation.require_alive()
-            for line in narrator.news():
-                say(line)
-            if once and supervisor.settled(settings, installation.redis_url):
-                return
-    sys.exit(0)
+            for line in (*installation.advance(), *narrator.news()):
+                click.echo(line)
+            if once and installation.idle() and supervisor.settled(settings, installation.redis_url):
+                break
 
 
 @main.command()
@@ -150,7 +143,16 @@ def process(paths: tuple[Path, ...], out: Path | None, deterministic: bool, as_j
             progress=report_progress,
         )
     if as_json:
-        click.echo(json.dumps({"images": report.images, "skipped": report.skipped, "batches": report.batches, "timings": report.timings}))
+        click.echo(
+            json.dumps(
+                {
+                    "images": report.images,
+                    "skipped": report.skipped,
+                    "batches": report.batches,
+                    "timings": report.timings,
+                }
+            )
+        )
     else:
         _print_report(report.images, report.skipped, report.batches)
     if not report.passed_blocks:
@@ -162,7 +164,11 @@ def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     """Give a function that moves one bar per stage on standard error, if that is a terminal."""
     console = Console(stderr=True, quiet=quiet)
     bars = Progress(
-        TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), console=console, disable=not console.is_terminal
+        TextColumn("{task.description:10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console,
+        disable=not console.is_terminal,
     )
     tasks: dict[str, Any] = {}
 
@@ -175,9 +181,7 @@ def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
         yield move
 
 
-def _print_report(
-    images: list[dict[str, Any]], skipped: list[dict[str, str]], batches: list[dict[str, Any]]
-) -> None:
+def _print_report(images: list[dict[str, Any]], skipped: list[dict[str, str]], batches: list[dict[str, Any]]) -> None:
     console = Console()
     table = Table("image", "accepted", "reason", "credit, bits", "samples", "bits/sample", box=None)
     for row in images:
@@ -222,7 +226,9 @@ def serve(host: str | None, port: int | None) -> None:
         allow_unsafe_pool=settings.allow_unsafe_pool,
     )
     trail = Trail(
-        Ledger(settings.ledger_path), BatchStore(UPath(settings.batches_path)), ImageStore(settings.images_path)
+        Ledger(settings.ledger_path, readonly=True),
+        BatchStore(UPath(settings.batches_path)),
+        ImageStore(settings.images_path),
     )
     run_service(config, provenance=trail)
 
@@ -233,13 +239,16 @@ url_option = click.option("--url", default=None, help="Address of the service; b
 def service_url(url: str | None) -> str:
     """Return `url`, or the address of the service in the settings."""
     settings = settings_of()
-    return (url or f"http://{settings.http_host}:{settings.http_port}").rstrip("/")
+    url = url or f"http://{settings.http_host}:{settings.http_port}"
+    if not url.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{url!r} is no http:// or https:// address", param_hint="--url")
+    return url.rstrip("/")
 
 
 def fetch(url: str, as_json: bool) -> bytes:
     """Return the answer to GET `url`, or print the service's problem and leave."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - see service_url
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
         problem = error.read().decode("utf-8", errors="replace")
@@ -259,13 +268,16 @@ def _problem_detail(text: str) -> str:
 
 @main.command()
 @click.argument("n", type=click.IntRange(min=1))
-@click.option("--class", "entropy_class", type=click.Choice(["private", "public"]), default="private", show_default=True)
+@click.option(
+    "--class", "entropy_class", type=click.Choice(["private", "public"]), default="private", show_default=True
+)
 @click.option("--format", "form", type=click.Choice(["raw", "hex", "base64", "json"]), default="hex", show_default=True)
 @url_option
 @json_option
 def draw(n: int, entropy_class: str, form: str, url: str | None, as_json: bool) -> None:
-    """Draw N bytes from the service. 'private' is mixed with the operating system's generator; 'public' is not, and
-    is never for keys.
+    """Draw N bytes from the service.
+
+    'private' is mixed with the operating system's generator; 'public' is not, and is never for keys.
     """
     form = "json" if as_json else form
     data = fetch(f"{service_url(url)}/random/{n}?class={entropy_class}&format={form}", as_json)
@@ -300,7 +312,9 @@ def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 @main.command()
 @click.argument("block_id")
-@click.option("--home", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of the installation.")
+@click.option(
+    "--home", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of the installation."
+)
 @json_option
 @typed_errors
 def audit(block_id: str, home: Path | None, as_json: bool) -> None:
@@ -312,10 +326,14 @@ def audit(block_id: str, home: Path | None, as_json: bool) -> None:
 
     settings = settings_of(home=home)
     trail = Trail(
-        Ledger(settings.ledger_path), BatchStore(UPath(settings.batches_path)), ImageStore(settings.images_path)
+        Ledger(settings.ledger_path, readonly=True),
+        BatchStore(UPath(settings.batches_path)),
+        ImageStore(settings.images_path),
     )
     start = time.perf_counter()
-    audited = trail.rewalk(block_id, DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels))
+    audited = trail.rewalk(
+        block_id, DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
+    )
     if as_json:
         click.echo(json.dumps({**audited.provenance, "reproduced": True}))
         return

@@ -58,6 +58,8 @@ class Recipe:
     max_blocking
         Largest excess of the jumps over an 8-pixel grid, as a share of the jumps elsewhere, before an image is called
         decompressed.
+    max_comb_share
+        Largest share of DCT coefficients on a lattice before a lossless image is called decompressed.
     low_frequencies
         Spatial frequencies up to this many cycles per region, in both axes, are taken out of the FFT view.
     assessment_samples
@@ -99,7 +101,8 @@ class Recipe:
     min_live_share: float = 0.02
     max_repeat_correlation: float = 0.5
     max_copied_share: float = 0.1
-    max_blocking: float = 0.4
+    max_blocking: float = 0.2
+    max_comb_share: float = 0.25
     low_frequencies: int = 2
     assessment_samples: int = 32_768
     prediction_samples: int = 8192

@@ -1,52 +1,62 @@
 """``entropy-assets up``: pool server, Dagster and HTTP service as one thing that starts, shows its work and stops.
 
-This process owns the embedded pool server and three children, each the leader of its own process group: Dagster's
-webserver and daemon, and the HTTP service. Children die with it, whatever kills it.
+This process owns the embedded pool server and four children: the code server that holds the definitions and whose
+children are the runs, Dagster's daemon and webserver, which share it, and the HTTP service. All of them end with it,
+whatever ends it.
 """
 
+import fcntl
+import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from upath import UPath
 
 from entropy_assets.errors import PoolError, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.sources.drop_folder import DropFolder
-from entropy_assets.stages import Manifest, noise_rows
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.embedded import EmbeddedServer
 from entropy_assets.stores.ledger import Ledger
+from entropy_assets.stores.owned import SOCKET_NAME, OwnedProcess, listens, private_folder
 from entropy_assets.stores.pool import PoolClient
 
 SAMPLES: Final = Path(__file__).parent / "samples"
 PROJECT: Final = Path(__file__).parent.parent
+LOCATION: Final = "entropy_assets"
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 10.0
-POLL_SECONDS: Final = 0.5
+POLL_SECONDS: Final = 0.25
+LOG_TAIL: Final = 2000
+"""Characters of a child's log that an error shows."""
+
+QUIET: Final = (
+    "ignore:Specifying a partitions_def on an AssetCheckSpec is currently in preview",
+    "ignore:Parameter `owners` of initializer `SensorDefinition.__init__` is currently in beta",
+    "ignore:Parameter `include_sources` of function `AssetSelection.all` is currently in beta",
+)
+"""Warnings that the children don't repeat at every load: the version of Dagster is pinned for the first, and Dagster's
+own code raises the others."""
 
 Say = Callable[[str], None]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Child:
     """One process that is started, watched and stopped."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: OwnedProcess
     log: Path
 
     def require_alive(self) -> None:
@@ -57,34 +67,11 @@ class Child:
         StartFailed
             With the end of its log.
         """
-        if self.process.poll() is not None:
-            tail = self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        if (code := self.process.exit_code) is not None:
+            tail = self.log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
             raise StartFailed(
-                f"{self.name} ended with exit code {self.process.returncode}; its log {self.log} ends with:\n{tail}",
-                child=self.name,
+                f"{self.name} ended with exit code {code}; its log {self.log} ends with:\n{tail}", child=self.name
             )
-
-    def stop(self, deadline: float) -> None:
-        """Ask its whole group to end, and end what is left of it at `deadline`."""
-        self._signal(signal.SIGTERM)
-        while self._group_lives() and time.monotonic() < deadline:
-            self.process.poll()
-            time.sleep(0.05)
-        self._signal(signal.SIGKILL)
-        self.process.wait()
-
-    def _signal(self, number: int) -> None:
-        try:
-            os.killpg(self.process.pid, number)
-        except ProcessLookupError:
-            return
-
-    def _group_lives(self) -> bool:
-        try:
-            os.killpg(self.process.pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
 
 
 def free_port(host: str, port: int) -> int:
@@ -101,11 +88,31 @@ def free_port(host: str, port: int) -> int:
             probe.bind((host, port))
         except OSError as error:
             raise StartFailed(
-                f"can't listen on {host}:{port} ({error.strerror}); stop what uses it, or set ENTROPY_HTTP_PORT and "
-                "ENTROPY_DAGSTER_PORT",
+                f"can't listen on {host}:{port} ({error.strerror}); stop what uses it, or choose other ports with "
+                "--http-port and --dagster-port (0 for any)",
                 port=port,
             ) from error
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def sole_owner(home: Path) -> Iterator[None]:
+    """Hold `home` for this process: two daemons on one home would run every batch twice.
+
+    Raises
+    ------
+    StartFailed
+        If another process holds it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartFailed(
+                f"another 'entropy-assets up' runs on {home}; stop it, or give this one another --home", home=str(home)
+            ) from error
+        yield
 
 
 @contextmanager
@@ -119,6 +126,16 @@ def pool_server(settings: Settings, say: Say) -> Iterator[str]:
         yield server.url
 
 
+@contextmanager
+def code_socket() -> Iterator[Path]:
+    """Give the path of the code server's socket: on a port, any user of the machine could have it run code."""
+    folder = private_folder("ea-code-")
+    try:
+        yield folder / SOCKET_NAME
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @dataclass(slots=True)
 class Installation:
     """What is running.
@@ -127,89 +144,149 @@ class Installation:
     ----------
     http_url, dagster_url
         Addresses to visit.
+    socket
+        Where the code server listens.
+    ready
+        What answered so far, in the order in which it did.
     """
 
     settings: Settings
     redis_url: str
     http_url: str
     dagster_url: str
+    socket: Path
+    began: float
     children: list[Child] = field(default_factory=list)
+    ready: list[str] = field(default_factory=list)
 
     @classmethod
     @contextmanager
-    def running(cls, settings: Settings, say: Say) -> Iterator[Self]:
-        """Start everything, give it, and stop it again in the reverse order."""
-        http_port = free_port(settings.http_host, settings.http_port)
-        dagster_port = free_port(settings.dagster_host, settings.dagster_port)
+    def running(cls, settings: Settings, say: Say, began: float) -> Iterator[Self]:
+        """Start everything, give it, and stop it again.
+
+        Parameters
+        ----------
+        began
+            When the start began, seconds of `time.monotonic`.
+        """
+        http = f"http://{settings.http_host}:{free_port(settings.http_host, settings.http_port)}"
+        dagster = f"http://{settings.dagster_host}:{free_port(settings.dagster_host, settings.dagster_port)}"
         with ExitStack() as stack:
+            stack.enter_context(sole_owner(settings.home))
             redis_url = stack.enter_context(pool_server(settings, say))
-            here = cls(
-                settings,
-                redis_url,
-                f"http://{settings.http_host}:{http_port}",
-                f"http://{settings.dagster_host}:{dagster_port}",
-            )
+            here = cls(settings, redis_url, http, dagster, stack.enter_context(code_socket()), began)
             stack.callback(here._stop, say)
-            prepare_home(settings)
-            here._start(http_port, dagster_port)
+            prepare_home(settings, here.socket)
+            here._start("code", "dagster", "api", "grpc", "-s", str(here.socket), "-m", "entropy_assets.definitions")
+            here._start("http", "entropy_assets.cli", "serve")
             yield here
 
-    def _start(self, http_port: int, dagster_port: int) -> None:
-        environment = child_environment(self.settings, self.redis_url, http_port)
-        workspace = str(PROJECT / "workspace.yaml")
-        commands = {
-            "http": [sys.executable, "-m", "entropy_assets.cli", "serve"],
-            "daemon": [sys.executable, "-m", "dagster._daemon", "run", "-w", workspace],
-            "webserver": [
-                *(sys.executable, "-m", "dagster_webserver", "-w", workspace),
-                *("-h", self.settings.dagster_host, "-p", str(dagster_port)),
-            ],
-        }
-        for name, command in commands.items():
-            self.children.append(start_child(name, command, environment, self.settings.home / "logs"))
+    def advance(self) -> Iterator[str]:
+        """Start what has become possible, and yield one line for each thing that has begun to answer.
+
+        Raises
+        ------
+        StartFailed
+            If a child ended, or time ran out.
+        """
+        for child in self.children:
+            child.require_alive()
+        waiting = [step for step in self._steps() if step[0] not in self.ready]
+        for name, reached, line in waiting:
+            if not reached():
+                continue
+            self.ready.append(name)
+            if name == "code":
+                # Only now: a daemon that finds no code server looks again after a minute.
+                self._start_dagster()
+            elif line:
+                yield f"{name:8} {line}, {time.monotonic() - self.began:.0f} s after start"
+        late = [
+            name for name, _, _ in waiting if name in ("code", "http", "dagster", "daemon") and name not in self.ready
+        ]
+        if late and time.monotonic() > self.began + START_SECONDS:
+            raise StartFailed(f"{', '.join(late)} did not answer within {START_SECONDS:.0f} s", child=late[0])
+
+    def _steps(self) -> tuple[tuple[str, Callable[[], bool], str], ...]:
+        """Return name, test and line of everything that is waited for, in the order in which it can come."""
+        return (
+            ("code", lambda: listens(self.socket), ""),
+            ("http", lambda: answers(f"{self.http_url}/livez"), f"docs at {self.http_url}/docs"),
+            ("dagster", lambda: answers(f"{self.dagster_url}/server_info"), f"assets and checks at {self.dagster_url}"),
+            ("daemon", self._daemon_beats, "sensors and schedules are on"),
+            ("ready", lambda: answers(f"{self.http_url}/readyz"), f"curl {self.http_url}/random/32 answers"),
+        )
+
+    def _daemon_beats(self) -> bool:
+        query = '{instance {daemonHealth {daemonStatus(daemonType: "SENSOR") {healthy lastHeartbeatTime}}}}'
+        try:
+            status = ask(self.dagster_url, query)["instance"]["daemonHealth"]["daemonStatus"]
+        except OSError:
+            return False
+        started = time.time() - (time.monotonic() - self.began)
+        return bool(status["healthy"]) and (status["lastHeartbeatTime"] or 0.0) > started
+
+    def idle(self) -> bool:
+        """Tell whether the daemon is there and no run waits or works."""
+        if "daemon" not in self.ready:
+            return False
+        unfinished = "{statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}"
+        try:
+            found = ask(self.dagster_url, f"{{runsOrError(filter: {unfinished}) {{... on Runs {{count}}}}}}")
+        except OSError:
+            return False
+        return not found["runsOrError"]["count"]
+
+    def _start_dagster(self) -> None:
+        workspace = str(self.settings.dagster_home / "workspace.yaml")
+        host, port = self.dagster_url.removeprefix("http://").rsplit(":", 1)
+        self._start("daemon", "dagster._daemon", "run", "-w", workspace)
+        self._start("webserver", "dagster_webserver", "-w", workspace, "-h", host, "-p", port)
+
+    def _start(self, name: str, module: str, *arguments: str) -> None:
+        logs = self.settings.home / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        environment = child_environment(self.settings, self.redis_url, self.http_url)
+        log = logs / f"{name}.log"
+        process = OwnedProcess([sys.executable, "-m", module, *arguments], environment=environment, log=log)
+        self.children.append(Child(name, process, log))
 
     def _stop(self, say: Say) -> None:
         say("stopping ...")
         deadline = time.monotonic() + STOP_SECONDS
         for child in self.children:
-            child.stop(deadline)
-        say("stopped")
-
-    def wait_until_up(self, interrupted: threading.Event) -> None:
-        """Wait until both web addresses answer, or `interrupted` is set.
-
-        Raises
-        ------
-        StartFailed
-            If a child ends, or time runs out.
-        """
-        deadline = time.monotonic() + START_SECONDS
-        for url in (f"{self.http_url}/livez", f"{self.dagster_url}/server_info"):
-            while not answers(url):
-                self.require_alive()
-                if time.monotonic() > deadline:
-                    raise StartFailed(f"{url} did not answer within {START_SECONDS:.0f} s", url=url)
-                if interrupted.wait(0.1):
-                    return
-
-    def require_alive(self) -> None:
-        """Raise `StartFailed` if a child ended by itself."""
+            child.process.ask_to_end()
         for child in self.children:
-            child.require_alive()
+            child.process.stop(max(0.0, deadline - time.monotonic()))
+        say("stopped")
 
 
 def answers(url: str) -> bool:
-    """Tell whether `url` gives an answer of any kind."""
+    """Tell whether GET `url` succeeds."""
     try:
-        with urllib.request.urlopen(url, timeout=2):
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - an address of our own
             return True
-    except urllib.error.HTTPError:
-        return True
     except OSError:
         return False
 
 
-def child_environment(settings: Settings, redis_url: str, http_port: int) -> Mapping[str, str]:
+def ask(dagster_url: str, query: str) -> dict[str, Any]:
+    """Return what Dagster's GraphQL answers to `query`.
+
+    Raises
+    ------
+    OSError
+        If the webserver does not answer.
+    """
+    body = json.dumps({"query": query}).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{dagster_url}/graphql", body, headers)  # noqa: S310 - an address of our own
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        data: dict[str, Any] = json.load(answer)["data"]
+        return data
+
+
+def child_environment(settings: Settings, redis_url: str, http_url: str) -> Mapping[str, str]:
     """Return the environment of the children: the settings in force, the pool's address, Dagster's home."""
     given = {
         f"ENTROPY_{name.upper()}": str(value)
@@ -217,39 +294,24 @@ def child_environment(settings: Settings, redis_url: str, http_port: int) -> Map
         if value is not None
     }
     return {
-        **os.environ,
+        **os.environ,  # noqa: TID251 - passed on, not read
         **given,
-        "ENTROPY_HTTP_PORT": str(http_port),
+        "ENTROPY_HTTP_PORT": http_url.rsplit(":", 1)[1],
         "ENTROPY_REDIS_URL": redis_url,
         "DAGSTER_HOME": str(settings.dagster_home),
         # Dagster's sensor daemon counts in its own time zone otherwise.
         "TZ": "UTC",
+        "PYTHONWARNINGS": ",".join(QUIET),
     }
 
 
-def start_child(name: str, command: list[str], environment: Mapping[str, str], logs: Path) -> Child:
-    """Start `command` in a process group of its own, writing to ``<logs>/<name>.log``."""
-    logs.mkdir(parents=True, exist_ok=True)
-    path = logs / f"{name}.log"
-    with path.open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    return Child(name, process, path)
-
-
-def prepare_home(settings: Settings) -> None:
-    """Make the folders of the installation and put the project's ``dagster.yaml`` where Dagster looks for it.
+def prepare_home(settings: Settings, code_server: Path) -> None:
+    """Make the folders of the installation and put Dagster's two configuration files where it looks for them.
 
     Raises
     ------
     StartFailed
-        Outside a checkout of the project, which alone carries ``dagster.yaml`` and ``workspace.yaml``.
+        Outside a checkout of the project, which alone carries ``dagster.yaml``.
     """
     source = PROJECT / "dagster.yaml"
     if not source.is_file():
@@ -259,27 +321,49 @@ def prepare_home(settings: Settings) -> None:
         )
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, settings.dagster_home / "dagster.yaml")
+    location = {"grpc_server": {"socket": str(code_server), "location_name": LOCATION}}
+    # JSON is YAML.
+    (settings.dagster_home / "workspace.yaml").write_text(
+        json.dumps({"load_from": [location]}) + "\n", encoding="ascii"
+    )
     DropFolder(settings.inbox)
 
 
 def drop_samples(settings: Settings, samples: Path = SAMPLES) -> int:
-    """Copy the bundled sample images into the inbox, unless they were processed before; return how many."""
-    inbox, used = DropFolder(settings.inbox), Ledger(settings.ledger_path)
-    images = [path for path in sorted(samples.iterdir()) if path.suffix != ".csv"]
-    if any(path.is_dir() for path in settings.batches_path.glob("drop-*")) or used.publications(limit=1):
+    """Copy the bundled sample images into the inbox of an installation that has no batch yet; return how many."""
+    if any(BatchStore(UPath(settings.batches_path))):
         return 0
-    for path in images:
+    inbox = DropFolder(settings.inbox)
+    images = [path for path in sorted(samples.iterdir()) if path.suffix != ".csv"]
+    missing = [path for path in images if not (inbox.inbox / path.name).exists()]
+    for path in missing:
         inbox.deposit(path.name, path.read_bytes())
-    return len(images)
+    return len(missing)
+
+
+def alerts(settings: Settings) -> list[dict[str, Any]]:
+    """Return the failed runs that the sensor ``run_failure_alert`` told of: time, job, batch, error."""
+    if not settings.alerts_path.exists():
+        return []
+    lines = settings.alerts_path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 class Narrator:
-    """Tells one line per batch and stage, from what the stages kept."""
+    """Tells one line per batch and stage, from what the stages kept, and one per failed run.
+
+    Parameters
+    ----------
+    settings
+        Where to look.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._batches = BatchStore(UPath(settings.batches_path))
         self._ledger = Ledger(settings.ledger_path)
         self._told: dict[str, int] = {}
+        self._alerts = len(alerts(settings))
 
     def news(self) -> Iterator[str]:
         """Yield what is new since the last call."""
@@ -288,8 +372,16 @@ class Narrator:
             for line in lines[self._told.get(batch.key, 0) :]:
                 yield f"{datetime.now(UTC):%H:%M:%S} {batch.key}  {line}"
             self._told[batch.key] = len(lines)
+        failed = alerts(self._settings)
+        for alert in failed[self._alerts :]:
+            yield f"{datetime.now(UTC):%H:%M:%S} {alert['batch'] or '-'}  failed     {alert['job']}: {alert['error']}"
+        self._alerts = len(failed)
 
     def _story(self, batch: Batch) -> Iterator[str]:
+        # Loaded here: it stands between the command and its first child.
+        from entropy_assets.recipe import recipe_named
+        from entropy_assets.stages import Manifest, noise_rows, outcomes
+
         yield f"taken      {len(batch.intake.files)} files from {batch.intake.source}"
         if not batch.has("manifest.json"):
             return
@@ -297,38 +389,45 @@ class Narrator:
         yield f"read       {sum(row.accepted for row in rows)} of {len(rows)} images"
         if not batch.has("noise.json"):
             return
-        noise = noise_rows(batch)
-        rejected = ", ".join(f"{row.file}: {row.reason}" for row in noise if not row.accepted)
-        credit = sum(row.credit_bits for row in noise)
+        rejected = ", ".join(f"{row.file}: {row.reason}" for row in outcomes(batch) if not row.accepted)
+        credit = sum(row.credit_bits for row in noise_rows(batch))
         yield f"extracted  {credit:,} bits of credit" + (f"; rejected {rejected}" if rejected else "")
         if not batch.has("verdicts.json"):
             return
         verdicts = batch.read_json("verdicts.json", made_by="validated_blocks")
-        yield f"validated  {len(verdicts['released'])} of {len(verdicts['rows'])} blocks released"
-        if verdicts["released"] and self._ledger.is_published(batch.key):
-            yield f"published  {len(verdicts['released']) * 4} KiB are in the pool"
+        released = len(verdicts["released"])
+        yield f"validated  {released} of {len(verdicts['rows'])} blocks released"
+        if released and self._ledger.is_published(batch.key):
+            yield f"published  {released * recipe_named(batch.intake.recipe).block_len / 1024:.0f} KiB"
 
 
 def settled(settings: Settings, redis_url: str) -> bool:
-    """Tell whether nothing is left to do: inbox taken, batches finished and published, pool filled as far as it goes.
+    """Tell whether nothing is left to do: inbox taken, batches finished and published or failed, pool filled.
 
-    With the simulated camera on, the pool counts as filled when it is over its low-water mark.
+    A batch counts as failed when its run failed and no verdict followed. With the simulated camera on, the pool counts
+    as filled when it is over its low-water mark.
     """
     inbox, ledger = DropFolder(settings.inbox), Ledger(settings.ledger_path)
-    if inbox.ready(time.time()) or inbox.taken():
+    failed = {alert["batch"] for alert in alerts(settings)}
+    # A file that was dropped a moment ago is work too.
+    if inbox.ready(time.time() + settings.settle_seconds) or set(inbox.taken()) - failed:
         return False
     for batch in BatchStore(UPath(settings.batches_path)):
+        if batch.key in failed:
+            continue
         if not batch.has("verdicts.json"):
             return False
         released = batch.read_json("verdicts.json", made_by="validated_blocks")["released"]
         if released and not ledger.is_published(batch.key):
             return False
-    if not settings.simulated_camera:
-        return True
+    return not settings.simulated_camera or _pool_bytes(redis_url) >= settings.low_water_bytes
+
+
+def _pool_bytes(redis_url: str) -> int:
     client = PoolClient.from_url(redis_url)
     try:
-        return client.depth().bytes >= settings.low_water_bytes
+        return client.depth().bytes
     except PoolError:
-        return False
+        return 0
     finally:
         client.close()

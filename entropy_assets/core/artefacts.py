@@ -20,8 +20,6 @@ LONGEST_SHARE: Final = 0.75
 """Longest repeat looked for, as a share of the row; beyond it too few pixels overlap."""
 SHORTEST_PROBE: Final = 16
 """Shortest row that is searched, pixels."""
-BLOCKING_ROWS: Final = 256
-"""Rows, and columns, that are searched for the borders of compression blocks."""
 JPEG_GRID: Final = 8
 """Period of the block borders of JPEG, pixels."""
 JUMP_LIMIT: Final = 8
@@ -30,12 +28,16 @@ SEARCHED: Final = ((1, 1), (2, 2), (3, 3), (4, 4))
 """Coefficients by which the grid of the comb is found."""
 COMBED: Final = tuple((u, v) for u in range(5) for v in range(5) if 0 < u + v <= 4)
 """Coefficients that are counted: the 14 of lowest order, without the mean."""
+LEAST_BLOCKING: Final = 4
+"""Blocks of 32 pixels below which nothing is said of the grid: chance would speak."""
+LEAST_COMB: Final = 16
+"""Blocks of 32 pixels below which nothing is said of a comb."""
 SEARCH_SQUARES: Final = 64
 """Squares by which the grid is found."""
 COMB_SQUARES: Final = 256
-"""Squares whose coefficients are counted. 256 random phases never reach `COMB_STRENGTH` (probability exp(-41))."""
+"""Squares whose coefficients are counted; at least a quarter of them must say something about a quantiser."""
 COMB_STRENGTH: Final = 0.4
-"""Mean phase that makes a comb."""
+"""Mean phase that makes a comb: 64 random phases reach it with probability exp(-10), white noise with its slopes 0.15."""
 QUANTISERS: Final = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
 """Steps of a coefficient that are looked for: multiples of any other number are multiples of one of these."""
 DIFFERENCE_LIMIT: Final = 1 << 20
@@ -81,7 +83,7 @@ def _row_repeat(steps: Steps) -> float:
     return float(shares.mean(axis=0).max())
 
 
-def blocking(steps: Steps) -> float:
+def blocking(blocks: Steps) -> float:
     """Return by how much the jumps over the borders of an 8-pixel grid exceed the others, as a share of these.
 
     Jumps are measured as third differences, none counted for more than `JUMP_LIMIT` times their median, so that stars
@@ -89,67 +91,80 @@ def blocking(steps: Steps) -> float:
 
     Parameters
     ----------
-    steps
-        ``[ny, nx]``, pixels in ADC steps.
+    blocks
+        ``[n, size, size]``, squares of live area in ADC steps, from places that are multiples of 8 apart. Less than
+        `LEAST_BLOCKING` of them give 0.
     """
-    return min(_column_blocking(steps), _column_blocking(steps.T))
-
-
-def _column_blocking(steps: Steps) -> float:
-    rows = steps[:: max(1, len(steps) // BLOCKING_ROWS)].astype(np.int64)
-    jumps = np.abs(rows[:, :-3] - 3 * rows[:, 1:-2] + 3 * rows[:, 2:-1] - rows[:, 3:])
-    whole = jumps.shape[1] // JPEG_GRID * JPEG_GRID
-    if not whole:
+    if len(blocks) < LEAST_BLOCKING:
         return 0.0
+    return min(_column_blocking(blocks), _column_blocking(blocks.swapaxes(1, 2)))
+
+
+def _column_blocking(blocks: Steps) -> float:
+    wide = blocks.astype(np.int64)
+    jumps = np.abs(wide[:, :, :-3] - wide[:, :, 3:] - 3 * (wide[:, :, 1:-2] - wide[:, :, 2:-1]))
     middle = int(np.partition(jumps.ravel(), jumps.size // 2)[jumps.size // 2])
-    columns = np.minimum(jumps, JUMP_LIMIT * (middle + 1)).sum(axis=0)
-    phases = columns[:whole].reshape(-1, JPEG_GRID).sum(axis=0)
-    elsewhere = (int(phases.sum()) - int(phases.max())) / (JPEG_GRID - 1)
-    return int(phases.max()) / elsewhere - 1 if elsewhere > 0 else 0.0
+    columns = np.minimum(jumps, JUMP_LIMIT * (middle + 1)).sum(axis=(0, 1))
+    means = np.array([columns[phase::JPEG_GRID].mean() for phase in range(JPEG_GRID)])
+    elsewhere = (means.sum() - means.max()) / (JPEG_GRID - 1)
+    return float(means.max() / elsewhere - 1) if elsewhere > 0 else 0.0
 
 
-def comb_share(plane: npt.NDArray[np.number]) -> float:
+def comb_share(blocks: npt.NDArray[np.number]) -> float:
     """Return the share of DCT coefficients of 8x8 squares that keep to multiples of some step.
 
     Noise has no preferred coefficients. Decoded JPEG has: each is a multiple of its quantiser, but for the rounding of
-    pixels. The grid of squares is looked for at all 64 places that it may start from. Quantisers beyond 1.5 times the
-    spread of their coefficient are not looked for: they leave so little that `blocking` and the survey see it.
+    pixels. The grid of squares is looked for at all 64 places that it may start from. Quantisers beyond the spread of
+    their coefficient are not looked for: they leave so little that `blocking` and the survey see it.
 
     Parameters
     ----------
-    plane
-        ``[ny, nx]``, pixels in the unit in which they were rounded; at least 64x64.
+    blocks
+        ``[n, size, size]``, squares of live area in the unit in which pixels were rounded, from places that are
+        multiples of 8 apart. Less than `LEAST_COMB` of them give 0.
     """
-    if min(plane.shape) < JPEG_GRID**2:
+    if len(blocks) < LEAST_COMB:
         return 0.0
     starts = np.stack(np.divmod(np.arange(JPEG_GRID**2), JPEG_GRID), axis=1)
-    probes = _spectra(plane, starts, SEARCH_SQUARES, SEARCHED)
+    probes = _spectra(blocks, starts, SEARCH_SQUARES, SEARCHED)
     best = starts[np.sort(_strengths(probes), axis=1)[:, -2].argmax()]
-    return float((_strengths(_spectra(plane, best[np.newaxis], COMB_SQUARES, COMBED)) > COMB_STRENGTH).mean())
+    strengths = _strengths(_spectra(blocks, best[np.newaxis], COMB_SQUARES, COMBED))
+    return float((strengths > COMB_STRENGTH).mean())
 
 
 def _spectra(
-    plane: npt.NDArray[np.number], starts: npt.NDArray[np.int64], count: int, orders: tuple[tuple[int, int], ...]
+    blocks: npt.NDArray[np.number], starts: npt.NDArray[np.int64], count: int, orders: tuple[tuple[int, int], ...]
 ) -> npt.NDArray[np.float64]:
-    """Return ``[start, coefficient, square]``: the DCT coefficients `orders` of `count` squares on each grid."""
-    rows, columns = (side // JPEG_GRID - 1 for side in plane.shape)
-    chosen = np.linspace(0, rows * columns - 1, count).astype(np.int64)
-    y = starts[:, :1] + chosen // columns * JPEG_GRID
-    x = starts[:, 1:] + chosen % columns * JPEG_GRID
-    squares = np.lib.stride_tricks.sliding_window_view(plane, (JPEG_GRID, JPEG_GRID))[y, x].astype(np.float64)
+    """Return ``[start, coefficient, square]``: the DCT coefficients `orders` of up to `count` squares on each grid."""
+    per_side = blocks.shape[1] // JPEG_GRID - 1
+    chosen = np.unique(np.linspace(0, len(blocks) * per_side**2 - 1, count).astype(np.int64))
+    block, place = np.divmod(chosen, per_side**2)
+    y = starts[:, :1] + place // per_side * JPEG_GRID
+    x = starts[:, 1:] + place % per_side * JPEG_GRID
+    windows = np.lib.stride_tricks.sliding_window_view(blocks, (JPEG_GRID, JPEG_GRID), axis=(1, 2))
     waves = fft.dct(np.eye(JPEG_GRID), axis=0, norm="ortho")
     basis = np.stack([np.outer(waves[u], waves[v]) for u, v in orders])
-    return np.einsum("snyx,cyx->scn", squares, basis)
+    return np.asarray(np.einsum("snyx,cyx->scn", windows[block, y, x].astype(np.float64), basis))
 
 
 def _strengths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return how closely ``[..., square]`` keep to multiples of a quantiser, 0 to 1, for the best of `QUANTISERS`."""
-    spread = np.median(np.abs(values), axis=-1) * 1.4826
-    strengths = [
-        np.abs(np.exp((2j * np.pi / quantiser) * values).mean(axis=-1)) * (quantiser <= 1.5 * spread)
-        for quantiser in QUANTISERS
-    ]
-    return np.max(strengths, axis=0)
+    """Return how closely ``[..., square]`` keep to multiples of a quantiser, 0 to 1, for the best of `QUANTISERS`.
+
+    Values that would be quantised to 0 say nothing: a frame of quiet and busy squares has many near 0 without a comb.
+    """
+    least = values.shape[-1] // 4
+    magnitude = np.abs(values)
+    spread = np.median(magnitude, axis=-1) * 1.4826
+    phases = (2 * np.pi * values).astype(np.float32)
+    best = np.zeros(values.shape[:-1])
+    for quantiser in QUANTISERS:
+        counted = magnitude >= quantiser / 2
+        count = np.count_nonzero(counted, axis=-1)
+        turned = phases * np.float32(1 / quantiser)
+        resultant = np.hypot((np.cos(turned) * counted).sum(axis=-1), (np.sin(turned) * counted).sum(axis=-1))
+        searched = (quantiser <= spread) & (count >= least)
+        best = np.maximum(best, np.where(searched, resultant / np.maximum(count, 1), 0))
+    return best
 
 
 def repeated_share(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.float64]:

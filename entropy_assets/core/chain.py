@@ -6,9 +6,9 @@ part*, and together with the images (``hashing.verify_batch``) it shows tamperin
 
 import hashlib
 import math
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any, Final, NoReturn, Self
 from uuid import UUID
 
@@ -247,6 +247,7 @@ def verify_chain(
         one of the fields that the link binds was altered and nothing else tells which.
     """
     previous, earliest = chain_genesis(manifest_sha256, recipe), 0
+    spent: dict[str, list[tuple[int, int]]] = {}
     for index, record in enumerate(records):
         expected = {
             "index": index,
@@ -260,10 +261,10 @@ def verify_chain(
         if record.timestamp_us < earliest:
             _broken(index, "timestamp_us", "the record is dated before the one it follows")
         _verify_derived(record, recipe)
+        _spend(record, spent)
         previous, earliest = record.link, record.timestamp_us
     if last_link is not None and previous != last_link:
         _broken(len(records), "link", "the chain does not end in the link that was recorded for it")
-    _verify_slices_disjoint(records)
 
 
 def _verify_derived(record: BlockRecord, recipe: Recipe) -> None:
@@ -285,18 +286,16 @@ def _verify_derived(record: BlockRecord, recipe: Recipe) -> None:
         _broken(record.index, "output_entropy_bits", f"recorded {record.output_entropy_bits}, computed {entropy}")
 
 
-def _verify_slices_disjoint(records: Sequence[BlockRecord]) -> None:
-    """Check that no region was spent twice in the chain."""
-    spent: dict[str, list[tuple[int, int, int]]] = {}
-    for record in records:
-        for position, first, end in record.slices:
-            if position >= len(record.noise_sha256s) or first >= end:
-                _broken(record.index, "slices", "a slice names no region of the images behind the block")
-            spent.setdefault(record.noise_sha256s[position], []).append((first, end, record.index))
-    for parts in spent.values():
-        for (_, end, _), (first, _, index) in pairwise(sorted(parts)):
-            if first < end:
-                _broken(index, "slices", f"region {first} was spent before")
+def _spend(record: BlockRecord, spent: dict[str, list[tuple[int, int]]]) -> None:
+    """Check that no region of the record was spent before, and add its slices to those that are `spent`."""
+    for position, first, end in record.slices:
+        if position >= len(record.noise_sha256s) or first >= end:
+            _broken(record.index, "slices", "a slice names no region of the images behind the block")
+        taken = spent.setdefault(record.noise_sha256s[position], [])
+        at = bisect(taken, (first, end))
+        if (at and taken[at - 1][1] > first) or (at < len(taken) and taken[at][0] < end):
+            _broken(record.index, "slices", f"regions from {first} to {end} were spent before")
+        taken.insert(at, (first, end))
 
 
 def _broken(index: int, field: str, why: str) -> NoReturn:

@@ -103,7 +103,11 @@ class EntropyHasher:
         if not parts:
             raise InputRefused("there is no noise to hash: the list of parts is empty")
         listed = encoding.integer(len(parts)) + b"".join(parts)
-        head = encoding.text(encoding.MIX) + encoding.text(self.recipe.name) + encoding.field(bytes(previous_hash))
+        head = (
+            encoding.text(encoding.MIX)
+            + encoding.text(self.recipe.name)
+            + encoding.field(memoryview(previous_hash).tobytes())
+        )
         head += encoding.integer(timestamp_us_of(timestamp))
         tail = encoding.field(blake3(encoding.text(encoding.MIX_SEAL) + listed).digest()) + listed
         digest = b""

@@ -16,7 +16,7 @@ from scipy import fft
 
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.survey import Steps, Survey, Verdict, laplacian, steps_of, survey_frame
-from entropy_assets.errors import ImageRejected
+from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD, Recipe
 
 __all__ = [
@@ -176,8 +176,15 @@ class ImagePreprocessor:
         Raises
         ------
         ImageRejected
-            With the reason that masks most of the frame, if less than ``recipe.min_live_share`` of it is live.
+            ``LOSSY_REFUSED`` if the recipe takes no lossy containers; else with the reason that masks most of the
+            frame, if less than ``recipe.min_live_share`` of it is live.
         """
+        if frame.lossy and self.recipe.refuse_lossy:
+            raise ImageRejected(
+                RejectionReason.LOSSY_REFUSED,
+                f"the recipe {self.recipe.name} takes no lossy {frame.container} files; send the sensor's own data",
+                container=frame.container,
+            )
         survey = survey or self.survey(frame)
         self._require_live(survey)
         regions = self._regions(survey, nonce)

@@ -11,7 +11,7 @@ from typing import Final, Self, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.artefacts import blocking, repeat_correlation, repeated_share
+from entropy_assets.core.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import Recipe
@@ -29,6 +29,10 @@ RESIDUAL_LIMIT: Final = 1 << 20
 """Largest residual whose square, 1024 times over, adds up exactly in float64."""
 NARROW_SPAN: Final = 8191
 """Widest range of steps whose Laplacian fits int16."""
+LUMA: Final = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
+SQUARES_SEARCHED: Final = 128
+"""Live blocks that are searched for the traces of JPEG."""
 BLOCKS_AT_ONCE: Final = 256
 """Survey blocks worked on at once: half a megabyte of int16, which stays in the cache."""
 
@@ -80,6 +84,9 @@ class Survey:
         Largest autocorrelation of rows or columns at a lag of 4 pixels or more.
     blocking
         Excess of the jumps over the borders of an 8-pixel grid, as a share of the jumps elsewhere.
+    comb_share
+        Share of DCT coefficients on a lattice; 0 for lossy containers, which are not searched for it. This and the two
+        before are 0 where nothing is live anyway.
     """
 
     block_size: int
@@ -89,6 +96,7 @@ class Survey:
     correlation_y: PerBlock
     repeat_correlation: float
     blocking: float
+    comb_share: float
 
     @property
     def live(self) -> npt.NDArray[np.bool_]:
@@ -158,31 +166,63 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
             height=height,
         )
     missing = _missing(frame.usable, size)
-    verdicts, statistics, repeats, borders = [], [], [], []
-    for channel in range(len(frame.pixels)):
-        steps = steps_of(frame, channel)
-        found = block_statistics(steps, clip_codes(steps, frame, channel), size)
-        statistics.append(found)
-        repeats.append(repeat_correlation(steps))
-        borders.append(blocking(steps))
-        verdicts.append(judge(found, missing, recipe))
-    combined = _combined(np.stack(verdicts)).reshape(by, bx)
-    for channel in range(len(frame.pixels)):
-        copied = repeated_share(steps_of(frame, channel), combined == Verdict.LIVE, size) > recipe.max_copied_share
-        combined[copied] = Verdict.REPEATED
-    if max(repeats) > recipe.max_repeat_correlation:
-        combined[combined == Verdict.LIVE] = Verdict.REPEATED
-    if max(borders) > recipe.max_blocking:
-        combined[combined == Verdict.LIVE] = Verdict.COMPRESSED
+    channels = [steps_of(frame, channel) for channel in range(len(frame.pixels))]
+    found = [
+        block_statistics(steps, clip_codes(steps, frame, channel), size) for channel, steps in enumerate(channels)
+    ]
+    verdict = _combined(np.stack([judge(statistics, missing, recipe) for statistics in found])).reshape(by, bx)
+    repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
     return Survey(
         block_size=size,
-        verdict=combined,
-        sigma=np.min([found.sigma for found in statistics], axis=0).reshape(by, bx),
-        correlation_x=statistics[0].correlation_x.reshape(by, bx),
-        correlation_y=statistics[0].correlation_y.reshape(by, bx),
-        repeat_correlation=max(repeats),
-        blocking=max(borders),
+        verdict=verdict,
+        sigma=np.min([statistics.sigma for statistics in found], axis=0).reshape(by, bx),
+        correlation_x=found[0].correlation_x.reshape(by, bx),
+        correlation_y=found[0].correlation_y.reshape(by, bx),
+        repeat_correlation=repeats,
+        blocking=borders,
+        comb_share=comb,
     )
+
+
+def _mask_artefacts(
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], lossy: bool, recipe: Recipe
+) -> tuple[float, float, float]:
+    """Mask in `verdict` what is live but copied, periodic or decompressed; return what the whole frame shows of it.
+
+    A container that says that it is lossy is not searched for a comb: its credit is capped instead.
+    """
+    live = verdict == Verdict.LIVE
+    if not live.any():
+        return 0.0, 0.0, 0.0
+    for steps in channels:
+        copied = repeated_share(steps, live, recipe.survey_size)
+        verdict[live & (copied > recipe.max_copied_share)] = Verdict.REPEATED
+    repeats = max(repeat_correlation(steps) for steps in channels)
+    squares = [_live_squares(steps, live, recipe.survey_size) for steps in channels]
+    borders = max(blocking(blocks) for blocks in squares)
+    comb = 0.0 if lossy else comb_share(_luma(squares))
+    if repeats > recipe.max_repeat_correlation:
+        verdict[live] = Verdict.REPEATED
+    elif borders > recipe.max_blocking or comb > recipe.max_comb_share:
+        verdict[live] = Verdict.COMPRESSED
+    return repeats, borders, comb
+
+
+def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:
+    """Return up to `SQUARES_SEARCHED` of the live blocks, evenly spread, as ``[n, size, size]``."""
+    y, x = np.nonzero(live)
+    chosen = np.unique(np.linspace(0, len(y) - 1, SQUARES_SEARCHED).astype(np.int64))
+    rows, columns = live.shape
+    grid = steps[: rows * size, : columns * size].reshape(rows, size, columns, size)
+    return grid[y[chosen], :, x[chosen]]
+
+
+def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:
+    """Return the plane that JPEG keeps best: the only channel, or the luma of red, green and blue (ITU-R BT.601)."""
+    if len(channels) < len(LUMA):
+        return channels[0]
+    weighted = [weight * steps for weight, steps in zip(LUMA, channels, strict=False)]
+    return np.asarray(sum(weighted[1:], weighted[0]))
 
 
 def _combined(verdicts: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """Jobs: process a batch, publish a batch, fetch more images, audit."""
 
+import math
 import time
 from collections import Counter
 from typing import Final
@@ -7,13 +8,15 @@ from typing import Final
 import dagster as dg
 
 from entropy_assets.defs.assets import ASSETS, POOL_KEY
-from entropy_assets.defs.metadata import pool_depth
+from entropy_assets.defs.metadata import pool_depth, table
 from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool, typed_failures
 
 PROCESS: Final = "process_images"
 PUBLISH: Final = "publish_blocks"
 REPLENISH: Final = "replenish_pool"
 AUDIT: Final = "daily_audit"
+LONG_RUN_ALPHA: Final = 1e-6
+"""Level of the daily look at all P-values: an honest stream fails it once in millions of days."""
 
 process_images = dg.define_asset_job(
     PROCESS,
@@ -76,10 +79,45 @@ def compare_pool_and_ledger(context: dg.OpExecutionContext, stores: EntropyStore
         )
 
 
+@dg.op
+def look_at_all_p_values(context: dg.OpExecutionContext, stores: EntropyStores) -> None:
+    """Test the P-values of every block ever tested together: this is where small deviations show."""
+    # pandas takes half a second to import, and every run loads this module.
+    from entropy_assets.history import long_run_report, verdict_history
+
+    with typed_failures():
+        report = long_run_report(verdict_history(stores.batches))
+    columns = report.rename_axis("test").reset_index()
+    context.add_output_metadata(
+        {
+            "blocks": float(report["blocks"].max()),
+            "smallest_corrected_p": float(report["corrected_p"].min()),
+            "tests": table(
+                {str(name): _shown(value) for name, value in row.items()} for row in columns.to_dict("records")
+            ),
+        }
+    )
+    low = report.index[report["corrected_p"] < LONG_RUN_ALPHA]
+    if len(low):
+        raise dg.Failure(
+            description=f"over all blocks the P-values of {', '.join(low)} are not those of good blocks; "
+            "look at the source of the newest batches before drawing from the pool",
+            allow_retries=False,
+        )
+
+
+def _shown(value: object) -> str | float | None:
+    if isinstance(value, str):
+        return value
+    number = float(str(value))
+    return None if math.isnan(number) else number
+
+
 @dg.job(name=AUDIT, tags={"entropy/stage": "audit"})
 def daily_audit() -> None:
-    """Check that the ledger's chain is whole, nothing is stuck, and the pool agrees with the ledger."""
+    """Check that the ledger's chain is whole, nothing is stuck, the pool agrees with it, and the P-values are even."""
     compare_pool_and_ledger()
+    look_at_all_p_values()
 
 
 JOBS: Final = (process_images, publish_blocks, replenish_pool, daily_audit)

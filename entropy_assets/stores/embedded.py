@@ -5,35 +5,25 @@ whoever can become the same user on this machine can read, alter and consume the
 It keeps nothing on disk: a restart loses blocks and can never bring one back.
 """
 
-import ctypes
-import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
-import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from entropy_assets.errors import PoolUnavailable, ServerNotFound
+from entropy_assets.stores.owned import SOCKET_NAME, OwnedProcess, private_folder
 
 DEFAULT_MAX_MEMORY_BYTES: Final = 256 * 2**20
 OLDEST_SERVER: Final = (6, 2)
 """GETDEL and PXAT appeared in 6.2."""
-SOCKET_PATH_LIMIT: Final = 103
-"""Bytes in ``sockaddr_un.sun_path`` less the final zero, on the strictest system (macOS; Linux has 107)."""
 _FOLDER_PREFIX: Final = "ea-pool-"
-_PR_SET_PDEATHSIG: Final = 1
-"""``prctl(2)``: the signal that a child gets when the thread that forked it ends."""
 
 _HARDENED: Final = {
     "port": "0",
@@ -46,12 +36,6 @@ _HARDENED: Final = {
     "unixsocketperm": "700",
     "loglevel": "warning",
     "daemonize": "no",
-}
-_DETACHED: Final[dict[str, Any]] = {
-    "stdin": subprocess.DEVNULL,
-    "stdout": subprocess.DEVNULL,
-    "stderr": subprocess.DEVNULL,
-    "start_new_session": True,
 }
 _SINCE: Final = {"latency-tracking": (7, 0)}
 
@@ -137,8 +121,7 @@ class EmbeddedServer:
         self._overrides = overrides or {}
         self._data_dir = data_dir
         self._folder: Path | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._keeper: threading.Thread | None = None
+        self._process: OwnedProcess | None = None
 
     @property
     def socket_path(self) -> Path:
@@ -151,7 +134,7 @@ class EmbeddedServer:
         """
         if self._folder is None:
             raise PoolUnavailable("the embedded server is not running; call start() first")
-        return self._folder / "s"
+        return self._folder / SOCKET_NAME
 
     @property
     def url(self) -> str:
@@ -161,7 +144,7 @@ class EmbeddedServer:
     @property
     def pid(self) -> int | None:
         """Process id of the server, None when it does not run."""
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
+        return self._process.pid if self._process is not None and self._process.exit_code is None else None
 
     def start(self) -> Self:
         """Start the server and wait until it answers.
@@ -177,7 +160,10 @@ class EmbeddedServer:
             return self
         self.stop()
         binary = self._binary or find_server_binary()
-        self._folder = _short_private_folder()
+        try:
+            self._folder = private_folder(_FOLDER_PREFIX)
+        except OSError as error:
+            raise PoolUnavailable(f"the embedded server has no place for its socket: {error}") from error
         self._spawn([str(binary), *self._arguments(self._folder, server_version(binary) or OLDEST_SERVER)])
         try:
             self._wait_for_answer()
@@ -188,18 +174,11 @@ class EmbeddedServer:
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """End the server and remove its folder; harmless when it does not run."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        if self._keeper is not None:
-            self._keeper.join(timeout_s)
+        if self._process is not None:
+            self._process.stop(timeout_s)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-        self._process = self._keeper = self._folder = None
+        self._process = self._folder = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -220,33 +199,11 @@ class EmbeddedServer:
         return [word for name, value in (directives | self._overrides).items() for word in (f"--{name}", value)]
 
     def _spawn(self, command: list[str]) -> None:
-        """Fork from a thread that lives as long as the server.
-
-        The death signal is tied to the forking *thread*: a server started from a worker thread of some executor
-        would otherwise be killed when that thread is retired.
-        """
-        outcome: list[subprocess.Popen[bytes] | OSError] = []
-        forked = threading.Event()
-
-        def keep() -> None:
-            try:
-                process = _popen(command)
-            except OSError as error:
-                outcome.append(error)
-                forked.set()
-                return
-            outcome.append(process)
-            forked.set()
-            process.wait()
-
-        self._keeper = threading.Thread(target=keep, name="pool-server-keeper", daemon=True)
-        self._keeper.start()
-        forked.wait()
-        if isinstance(outcome[0], OSError):
-            folder, self._folder = self._folder, None
-            shutil.rmtree(folder or "", ignore_errors=True)
-            raise ServerNotFound(f"{command[0]} can't be run: {outcome[0]}", binary=command[0]) from outcome[0]
-        self._process = outcome[0]
+        try:
+            self._process = OwnedProcess(command)
+        except OSError as error:
+            self.stop()
+            raise ServerNotFound(f"{command[0]} can't be run: {error}", binary=command[0]) from error
 
     def _wait_for_answer(self) -> None:
         deadline = time.monotonic() + self._start_timeout_s
@@ -270,65 +227,8 @@ class EmbeddedServer:
         return log.read_text(errors="replace")[-500:].strip() if log.exists() else "no log"
 
 
-def _short_private_folder() -> Path:
-    """Make a folder of mode 0700 whose socket path fits into a socket address."""
-    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes a folder of our own in it
-        _sweep(Path(parent))
-        folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=parent))
-        if len(os.fsencode(folder / "s")) <= SOCKET_PATH_LIMIT:
-            return folder
-        folder.rmdir()
-    raise PoolUnavailable("no temporary folder has a path short enough for a unix socket; set TMPDIR to a shorter one")
-
-
-def _sweep(parent: Path) -> None:
-    """Remove the folders of servers whose owner was killed: there is a socket and nobody listens to it."""
-    for path in parent.glob(f"{_FOLDER_PREFIX}*/s"):
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(str(path))
-            except ConnectionRefusedError:
-                shutil.rmtree(path.parent, ignore_errors=True)
-            except OSError:  # another user's, or gone meanwhile
-                continue
-
-
 def _answers(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
     except redis.RedisError:
         return False
-
-
-def _popen(command: list[str]) -> subprocess.Popen[bytes]:
-    """Start `command` in its own session, so that Ctrl-C leaves it to its owner, tied to the owner's life."""
-    if sys.platform != "linux":
-        return _popen_watched(command)
-    owner = os.getpid()
-    libc = ctypes.CDLL(None)  # loaded before the fork: after it the child only makes two system calls
-
-    def die_with_owner() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != owner:  # the owner died between fork and prctl, so no signal would ever come
-            os._exit(1)
-
-    return subprocess.Popen(command, **_DETACHED, preexec_fn=die_with_owner)  # noqa: PLW1509 - see the line on libc
-
-
-def _popen_watched(command: list[str]) -> subprocess.Popen[bytes]:
-    """Start `command` with a watcher that kills it when the pipe from this process closes.
-
-    For systems without a parent death signal. The pipe closes when its owner dies, however it dies.
-    """
-    process = subprocess.Popen(command, **_DETACHED)
-    watcher = subprocess.Popen(
-        ["/bin/sh", "-c", f"read _; kill -9 {process.pid}"], stdin=subprocess.PIPE, start_new_session=True
-    )
-    threading.Thread(target=_end_watcher, args=(process, watcher), daemon=True).start()
-    return process
-
-
-def _end_watcher(process: subprocess.Popen[bytes], watcher: subprocess.Popen[bytes]) -> None:
-    process.wait()
-    watcher.kill()
-    watcher.wait()

@@ -62,8 +62,7 @@ PUSH_BLOCKS: Final = 64
 """Blocks per push call: what is lost when one reply does not come."""
 PUSH_BYTES: Final = 2**20
 _COUNTERS: Final = tuple(name for name in PoolStats.__dataclass_fields__ if name.endswith(("_blocks", "_bytes")))
-LEASE_BLOCKS: Final = 1024
-"""Blocks that one lease of `EntropyPool` takes at most."""
+LEASE_BLOCKS: Final = 1024  # at most, by one lease of `EntropyPool`
 IDS_PER_CALL: Final = 1000
 """Expired or inherited ids that one call takes out, so that no call holds the server for long."""
 

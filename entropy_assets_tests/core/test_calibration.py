@@ -50,8 +50,8 @@ def test_every_test_has_its_size_far_out(n, m):
 
 
 WEAK = {"bias 0.51": (0.0, 0.25), "bias 0.52": (0.9, 1.0), "bytes never repeat their neighbour": (0.0, 0.05)}
-"""Power at 4096 bytes where it is not 1: a bias of 0.51 is 3.6 standard deviations of one block; bytes that only avoid
-their neighbour keep every frequency and hardly touch a bit (a loss of 0.006 bits per byte): none of the four sees it."""
+"""Power at 4096 bytes where it is not 1. A bias of 0.51 is 3.6 standard deviations of one block. Bytes that only avoid
+their neighbour keep every frequency and hardly touch a bit (a loss of 0.006 bits a byte); none of the four sees it."""
 
 
 @pytest.mark.parametrize("name", DEFECTS)

@@ -155,6 +155,14 @@ def test_a_forger_who_makes_all_links_anew_still_breaks_a_rule(batch, name, chan
     assert broken(check, chain) == (2, found)
 
 
+@pytest.mark.parametrize("part", [(12, 14), (8, 11), (11, 12), (9, 14), (10, 13), (1269, 1271)])
+def test_regions_that_overlap_in_part_are_found(batch, part):
+    """A slice that reaches into another from either side, lies in it or around it spends its regions twice."""
+    apart = tuple((0, 10 * j, 10 * j + 3) for j in range(1, 128))
+    check(forged(batch[1][:1], 0, slices=(*apart, (0, 13, 20))))
+    assert broken(check, forged(batch[1][:1], 0, slices=(*apart, (0, *part)))) == (0, "slices")
+
+
 def test_a_region_that_an_earlier_block_spent_is_found(batch):
     """Credit is spent once over the whole chain, not only within a block."""
     chain = forged(batch[1], 3, slices=(batch[1][1].slices[0], *batch[1][3].slices[1:]))

@@ -226,6 +226,13 @@ def test_noise_that_is_none_is_refused(noise):
         EntropyHasher().hash_entropy(noise)
 
 
+@pytest.mark.parametrize("previous", [5, "before", None])
+def test_a_previous_hash_that_is_no_bytes_is_an_error(previous):
+    """``bytes(5)`` is five zeros: a number must not slip through as a hash."""
+    with pytest.raises(TypeError):
+        EntropyHasher().hash_entropy(b"noise", previous)
+
+
 @pytest.mark.parametrize("rounds", [0, -1])
 def test_no_round_is_refused(rounds):
     """Zero rounds would return no digest at all."""

@@ -24,7 +24,7 @@ TABLE_2 = {0.5: 410, 1.0: 311, 2.0: 177, 4.0: 62, 8.0: 13}
 
 
 @pytest.mark.parametrize(
-    ("min_entropy", "window", "cutoff"),
+    "min_entropy, window, cutoff",
     [(h, APT_WINDOW_BINARY, c) for h, c in TABLE_2_BINARY.items()] + [(h, APT_WINDOW, c) for h, c in TABLE_2.items()],
 )
 def test_apt_cutoffs_are_those_of_table_2(min_entropy: float, window: int, cutoff: int) -> None:
@@ -49,7 +49,7 @@ def test_apt_cutoff_is_one_more_than_the_critical_binomial_count(min_entropy: fl
     assert critical == 0 or binom.sf(critical - 1, 512, p) > 2.0**-alpha_bits
 
 
-@pytest.mark.parametrize(("min_entropy", "cutoff"), [(1.0, 21), (2.0, 11), (4.0, 6), (7.3, 4), (8.0, 4), (0.1, 201)])
+@pytest.mark.parametrize("min_entropy, cutoff", [(1.0, 21), (2.0, 11), (4.0, 6), (7.3, 4), (8.0, 4), (0.1, 201)])
 def test_rct_cutoff_is_one_and_twenty_over_h(min_entropy: float, cutoff: int) -> None:
     """C = 1 + ceil(20 / H), SP 800-90B 4.4.1."""
     assert rct_cutoff(min_entropy, 20) == cutoff

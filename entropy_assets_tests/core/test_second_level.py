@@ -99,6 +99,15 @@ def test_each_kind_of_evidence_fails_its_test_alone(honest, p_values, evidence):
     assert getattr(report.tests["autocorrelation"], evidence) < FAMILY_ALPHA / 10
 
 
+def test_one_small_value_among_twelve_is_no_failure(honest):
+    """Twelve P-values are looked at, so 2 in 100 000 in one of them is corrected to 2 in 10 000, and that passes."""
+    lucky = np.concatenate([[5e-8], honest.p_values["runs"][1:]])
+    report = batch_report(with_p_values(honest, "runs", lucky))
+    assert report.tests["runs"].extreme_p == pytest.approx(2e-5, rel=1e-3)
+    assert report.tests["runs"].corrected_p == pytest.approx(2.4e-4, rel=1e-3)
+    assert report.passed
+
+
 def test_too_few_small_p_values_raise_the_alarm(honest):
     """Blocks that were chosen, re-rolled or post-processed look too good: that is as wrong as too bad."""
     many = replace(honest, p_star=np.linspace(0.02, 1.0, 4000), passed=np.ones(4000, bool), warned=np.zeros(4000, bool))

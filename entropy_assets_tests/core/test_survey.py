@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import median_filter, zoom
 
-from entropy_assets.core.artefacts import blocking, repeat_correlation, repeated_share
+from entropy_assets.core.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.noise import ImagePreprocessor
-from entropy_assets.core.survey import Survey, Verdict, bit_entropy
+from entropy_assets.core.survey import Survey, Verdict, as_blocks, bit_entropy
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.core.frames import frame, white
@@ -37,7 +37,7 @@ def test_most_blocks_of_white_noise_survive_at_any_strength() -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "verdict"),
+    "damage, verdict",
     [
         (lambda p: p.__setitem__(np.s_[:], 1000), Verdict.CONSTANT),
         (lambda p: p.__setitem__(np.s_[10, :], 1000), Verdict.CONSTANT),
@@ -45,7 +45,7 @@ def test_most_blocks_of_white_noise_survive_at_any_strength() -> None:
         (lambda p: p.__setitem__(np.s_[10, :], p[9, :]), Verdict.CONSTANT),
         (lambda p: p.__setitem__(np.s_[:, 10], p[:, 9]), Verdict.CONSTANT),
         (lambda p: p.__setitem__(np.s_[:], p // 7 * 7), Verdict.BIASED_LSB),
-        (lambda p: p.__setitem__(np.s_[:], 1000 + (p - 1000) // 20), Verdict.QUANTISED),
+        (lambda p: p.__setitem__(np.s_[:], np.rint(1000 + (p - 1000) / 16)), Verdict.QUANTISED),
         (lambda p: p.__setitem__(np.s_[:, 1:], (p[:, 1:] + p[:, :-1]) // 2), Verdict.CORRELATED),
         (lambda p: p.__setitem__(np.s_[1:], (p[1:] + p[:-1]) // 2), Verdict.CORRELATED),
         (lambda p: p.__setitem__(np.s_[:], p & ~(p % 3 == 0).astype(int)), Verdict.BIASED_LSB),
@@ -147,11 +147,37 @@ def test_the_grid_of_jpeg_shows_wherever_it_starts() -> None:
     """A crop moves the borders; they are found at every offset. Noise has none, and stripes in one axis are no grid."""
     pixels = _decompressed(white((512, 512), sigma=6), 50)
     for offset in (0, 3, 7):
-        assert blocking(pixels[offset:, offset:]) > STANDARD.max_blocking
-    assert blocking(white((512, 512))) < 0.1
+        assert blocking(as_blocks(pixels[offset:, offset:], 32)) > STANDARD.max_blocking
+    assert blocking(as_blocks(white((512, 512)), 32)) < 0.1
     stripes = white((512, 512))
     stripes[:, ::8] += 30
-    assert blocking(stripes) < 0.1
+    assert blocking(as_blocks(stripes, 32)) < 0.1
+
+
+@pytest.mark.parametrize("offset", [(0, 0), (3, 5), (7, 1)])
+def test_the_comb_of_jpeg_shows_wherever_it_starts(offset: tuple[int, int]) -> None:
+    """At quality 90 no border shows in noise, but the coefficients are multiples of their quantisers."""
+    pixels = _decompressed(white((512, 512), sigma=6), 90)[offset[0] :, offset[1] :]
+    assert comb_share(as_blocks(pixels, 32)) > 0.9
+    assert comb_share(as_blocks(white((512, 512), sigma=6), 32)) == 0
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None)
+def test_mixed_frames_have_no_comb(seed: int) -> None:
+    """Quiet squares beside busy ones, stars of one brightness, and coarse codes are no JPEG."""
+    rng = np.random.default_rng(seed)
+    pixels = white((256, 256), sigma=1.2, seed=seed) + (rng.random((256, 256)) > 0.99) * 300
+    pixels[:, 128:] += white((256, 128), sigma=20, seed=seed + 1)
+    assert comb_share(as_blocks(pixels, 32)) < 0.1
+    assert blocking(as_blocks(pixels, 32)) < 0.1
+
+
+def test_a_live_corner_of_a_dead_frame_is_judged_by_itself() -> None:
+    """Dead surroundings don't make noise look compressed."""
+    pixels = np.add.outer(np.arange(640), np.arange(640))
+    pixels[:96, :96] = white((96, 96))
+    assert survey(pixels).counts == {"live": 9, "quantised": 391}
 
 
 @pytest.mark.parametrize(

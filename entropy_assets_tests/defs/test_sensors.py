@@ -78,6 +78,7 @@ def test_a_crash_before_the_files_move_gives_the_same_batch_next_time(
 
 
 def test_half_written_and_hidden_files_stay_and_the_tick_says_so(home: Home) -> None:
+    home.settings.inbox.mkdir(parents=True)
     (home.settings.inbox / "a.fits.part").write_bytes(b"half")
     (home.settings.inbox / ".hidden.png").write_bytes(b"hidden")
     result = home.tick("new_images")

@@ -103,7 +103,7 @@ def test_the_short_cut_and_the_route_answer_alike(chosen: str, odd: str, service
 
 
 @pytest.mark.parametrize(
-    ("accept", "content_type"),
+    "accept, content_type",
     [
         ("*/*", "application/octet-stream"),
         ("application/json", "application/json"),
@@ -116,7 +116,7 @@ def test_the_accept_header_chooses_the_format(accept: str, content_type: str, se
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "kind"),
+    "path, status, kind",
     [
         ("/random/0", 422, "/problems/invalid-request"),
         ("/random/-1", 422, "/problems/invalid-request"),

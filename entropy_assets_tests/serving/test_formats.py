@@ -47,7 +47,7 @@ def test_mixing_keeps_the_length(length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "decode"),
+    "chosen, decode",
     [
         ("raw", bytes),
         ("hex", lambda body: bytes.fromhex(body.decode())),
@@ -79,7 +79,7 @@ def test_simulated_bytes_are_labelled_in_every_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accept", "expected"),
+    "accept, expected",
     [
         (None, "raw"),
         ("", "raw"),

@@ -47,6 +47,12 @@ async def _running(supply: Callable[[int], Lease], limits: ReservoirLimits | Non
         await reservoir.stop()
 
 
+async def _held(reservoir: Reservoir, n: int) -> None:
+    async with asyncio.timeout(10):
+        while reservoir.buffered_bytes < n:  # noqa: ASYNC110 - the reservoir tells nobody
+            await asyncio.sleep(0.01)
+
+
 def _assert_balanced(reservoir: Reservoir) -> None:
     accounts = reservoir.accounts
     spent = accounts.served_public_bytes + accounts.served_private_bytes + accounts.burned_bytes
@@ -171,16 +177,14 @@ async def test_a_server_that_is_away_is_a_quick_refusal_and_comes_back_by_itself
         assert time.monotonic() - started < 1
         assert len(supply.asked) < 10
         supply.failing = None
-        while reservoir.buffered_bytes == 0:
-            await asyncio.sleep(0.02)
+        await _held(reservoir, 1)
         assert len((await reservoir.draw(10, public=True)).data) == 10
 
 
 async def test_what_is_held_serves_on_while_the_server_is_away() -> None:
     supply = Supply(pool_blocks(4))
     async with _running(supply) as reservoir:
-        while reservoir.buffered_bytes < 4 * 4096:
-            await asyncio.sleep(0.01)
+        await _held(reservoir, 4 * 4096)
         supply.failing = PoolUnavailable("away")
         for _ in range(4 * 64):
             assert len((await reservoir.draw(64, public=True)).data) == 64

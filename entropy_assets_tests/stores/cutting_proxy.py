@@ -46,6 +46,7 @@ class CuttingProxy:
             while data := server.recv(2**16):
                 if self.cutting and script_asked.is_set():
                     self.cut_replies += 1
+                    client.shutdown(socket.SHUT_RDWR)  # closing alone says nothing while a thread still reads
                     return
                 client.sendall(data)
 

@@ -1,5 +1,6 @@
 """The pool on a real server: what goes in comes out once, in order, and the counters are the truth."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -245,9 +246,14 @@ def test_a_full_server_refuses_a_push_but_not_a_lease() -> None:
     with EmbeddedServer(max_memory_bytes=4 * 2**20) as server:
         pool = PoolClient.from_url(server.url)
         pushed = 0
-        with pytest.raises(PoolUnavailable, match="maxmemory") as caught:
+
+        def fill() -> None:
+            nonlocal pushed
             while True:
                 pushed += len(pool.push(pool_blocks(64, first=pushed)).pushed)
+
+        with pytest.raises(PoolUnavailable, match="maxmemory") as caught:
+            fill()
         assert caught.value.data["pushed"] == 0
         assert pool.depth().blocks == pushed
         assert len(pool.lease(pushed).blocks) == pushed
@@ -263,7 +269,7 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"),
+    "overrides, words",
     [
         ({"appendonly": "yes"}, "append-only"),
         ({"save": "60 1"}, "snapshots"),
@@ -318,12 +324,12 @@ async def test_what_is_left_of_a_block_does_not_outlive_it(valkey_url: str, pool
     pool.push(pool_blocks(1))
     entropy = EntropyPool(pool)
     await entropy.get_entropy(1)
-    time.sleep(0.2)
+    await asyncio.sleep(0.2)
     with pytest.raises(PoolExhausted):
         await entropy.get_entropy(1)
 
 
-@pytest.mark.parametrize(("data", "quality"), [(b"", 5.0), (b"x", -1.0), (b"x", 11.0), (b"x", float("nan"))])
+@pytest.mark.parametrize("data, quality", [(b"", 5.0), (b"x", -1.0), (b"x", 11.0), (b"x", float("nan"))])
 async def test_bytes_without_a_sound_score_are_refused(data: bytes, quality: float, pool: PoolClient) -> None:
     with pytest.raises(BlockRefused):
         await EntropyPool(pool).add_entropy(data, quality)

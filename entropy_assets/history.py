@@ -1,0 +1,48 @@
+"""The verdicts of all batches in one table: small deviations that no batch shows add up here (SP 800-22 4.2)."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import pandas as pd
+
+from entropy_assets.core.block_tests import TESTS
+from entropy_assets.core.second_level import ALPHA, LEAST_FOR_UNIFORMITY, binomial_p, uniformity_p
+from entropy_assets.stores.batches import Batch
+
+COLUMNS: Final = ["batch", "block_id", "p_star", "score", "quality", "passed", *TESTS]
+
+
+def verdict_history(batches: Iterable[Batch]) -> pd.DataFrame:
+    """Return one row per tested block of `batches`, with the P-value of each test."""
+    rows: list[dict[str, Any]] = []
+    for batch in batches:
+        if batch.has("verdicts.json"):
+            verdicts = batch.read_json("verdicts.json", made_by="validated_blocks")["rows"]
+            # A row has the entropy itself, in bits per byte, under the test's own name.
+            rows += [{"batch": batch.key, **row, "shannon_entropy": row["shannon_entropy_p"]} for row in verdicts]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def long_run_report(history: pd.DataFrame) -> pd.DataFrame:
+    """Return what the P-values of each test say over the life of the stream.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By test: ``blocks``, ``smallest_p``, ``proportion`` passing at alpha = 0.01, ``proportion_p`` (exact binomial,
+        two-sided) and ``uniformity_p`` (10 bins; missing below 55 blocks), and ``corrected_p``, the smaller of the two
+        times their number over all tests (Bonferroni).
+    """
+    report = pd.DataFrame(
+        {
+            "blocks": history[list(TESTS)].count(),
+            "smallest_p": history[list(TESTS)].min(),
+            "proportion": (history[list(TESTS)] >= ALPHA).mean(),
+        }
+    )
+    report["proportion_p"] = [binomial_p(int((history[test] < ALPHA).sum()), len(history), ALPHA) for test in TESTS]
+    enough = len(history) >= LEAST_FOR_UNIFORMITY
+    report["uniformity_p"] = [uniformity_p(history[test].to_numpy(float)) if enough else None for test in TESTS]
+    smallest = report[["proportion_p", "uniformity_p"]].astype(float).min(axis=1)
+    report["corrected_p"] = (smallest * 2 * len(TESTS)).clip(upper=1.0)
+    return report

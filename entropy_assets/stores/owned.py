@@ -1,0 +1,143 @@
+"""Processes that belong to this one, and folders for their sockets.
+
+Trusted for: ending. An owned process and all that it started ends with `OwnedProcess.stop`, and when its owner dies by
+whatever signal: a watcher waits on a pipe that the kernel closes with the owner, and then kills the whole group.
+A socket in a private folder can be reached by the same user and nobody else.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+SOCKET_NAME: Final = "s"
+SOCKET_PATH_LIMIT: Final = 103
+"""Bytes in ``sockaddr_un.sun_path`` less the final zero, on the strictest system (macOS; Linux has 107)."""
+_LOOK_SECONDS: Final = 0.02
+
+
+class OwnedProcess:
+    """A process, leader of a group of its own, that does not outlive its owner.
+
+    Ctrl-C in the owner's terminal does not reach it: the owner decides when it ends.
+
+    Parameters
+    ----------
+    command
+        Program and arguments.
+    environment
+        By default the owner's.
+    log
+        File that its output is appended to; by default it is dropped.
+
+    Raises
+    ------
+    OSError
+        If the program can't be run.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, log: Path | None = None
+    ) -> None:
+        with (log or Path(os.devnull)).open("ab") as output:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.pid: Final = self._process.pid
+        self._watcher = subprocess.Popen(
+            ["/bin/sh", "-c", f"read _; kill -9 -{self.pid}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM to the whole group."""
+        self._signal(signal.SIGTERM)
+
+    def stop(self, timeout_s: float) -> None:
+        """Ask the group to end, and kill what is left of it after `timeout_s`. Harmless when it ended before."""
+        self.ask_to_end()
+        deadline = time.monotonic() + timeout_s
+        while self._group_lives() and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._watcher.kill()
+        self._watcher.communicate()
+
+    def _group_lives(self) -> bool:
+        self._process.poll()  # a leader that ended and was not waited for would keep its group
+        return self._signal(0)
+
+    def _signal(self, number: int) -> bool:
+        """Send a signal to the group and tell whether there is one."""
+        if self._watcher.returncode is not None:
+            return False  # stopped before: the number may be somebody else's by now
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+def private_folder(prefix: str) -> Path:
+    """Make a folder of mode 0700 in which the path of a socket fits into a socket address.
+
+    Folders of the same `prefix` whose owner was killed are removed: there is a socket and nobody listens to it.
+
+    Raises
+    ------
+    OSError
+        If every temporary folder's path is too long.
+    """
+    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes a folder of our own in it
+        _sweep(Path(parent), prefix)
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        if len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_LIMIT:
+            return folder
+        folder.rmdir()
+    raise OSError("no temporary folder has a path short enough for a unix socket; set TMPDIR to a shorter one")
+
+
+def _sweep(parent: Path, prefix: str) -> None:
+    for path in parent.glob(f"{prefix}*/{SOCKET_NAME}"):
+        try:
+            stale = not listens(path)
+        except PermissionError:  # another user's
+            continue
+        if stale:
+            shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def listens(path: Path) -> bool:
+    """Tell whether somebody listens on the unix socket at `path`.
+
+    Raises
+    ------
+    PermissionError
+        If the socket is another user's.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+    return True
