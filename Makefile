@@ -38,7 +38,7 @@ slow: $(DEV) ## statistics over many blocks, kill -9 at many points
 	@$(PYTEST) -m "slow and not e2e and not browser" -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 bench: $(DEV) ## how fast it is here
-	@$(BIN)/python -m entropy_assets_tests.bench
+	@for one in benchmarks/[a-z]*.py; do echo "== $$one"; $(BIN)/python -m benchmarks.$$(basename $$one .py) || exit 1; done
 
 lint: $(DEV) ## style
 	@$(BIN)/ruff check .

@@ -58,7 +58,7 @@ def power(name: str, n: int) -> dict[str, object]:
 
 def print_tables(calibration: list[dict], powers: list[dict]) -> None:
     """Print both tables as Markdown."""
-    print(f"<!-- {__doc__.splitlines()[0]} Made by: python -m benchmarks.calibration -->\n")
+    print("<!-- Made by: python -m benchmarks.calibration > benchmarks/CALIBRATION.md -->\n")
     print("# Size: share of good blocks below alpha, over alpha\n")
     print("| length | blocks | test | " + " | ".join(f"{alpha:g}" for alpha in ALPHAS) + " | uniformity P |")
     print("|---" * (len(ALPHAS) + 4) + "|")
@@ -69,6 +69,7 @@ def print_tables(calibration: list[dict], powers: list[dict]) -> None:
             print(f"| {row['length']} | {row['blocks']} | {name} | {cells} | {uniform} |")
         errors = " | ".join(f"{error:.3f}" for error in row["standard_error"])
         print(f"| {row['length']} | {row['blocks']} | *standard error* | {errors} | rejected: {row['rejected']} |")
+    print("\nThe P-value of Shannon entropy moves in steps at 256 bytes, too fine to matter below some 100 000 blocks.")
     print("\n# Power: share of defective blocks that are rejected, and the checks that a batch of 64 fails\n")
     print("| defect | " + " | ".join(f"{n} bytes" for n in POWER_LENGTHS) + " | batch of 64 at 4096 bytes fails |")
     print("|---" * (len(POWER_LENGTHS) + 2) + "|")

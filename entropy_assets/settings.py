@@ -40,7 +40,8 @@ class Settings(BaseSettings):
     settle_seconds
         A file in the inbox is taken when it has not changed for this long, seconds.
     inbox_interval_seconds, publish_interval_seconds, replenish_interval_seconds
-        Shortest time between two ticks of the sensors, seconds. Dagster's daemon looks every 5 s at best.
+        Shortest time between two ticks of the sensors, seconds. Dagster's daemon looks every 5 s, so 5 itself would often
+        miss a look and become 10.
     simulated_camera
         Replenish a low pool from the simulated camera. Its frames carry no noise from space, only that of the
         operating system's generator, and are labelled ``simulated`` wherever they appear.
@@ -69,8 +70,8 @@ class Settings(BaseSettings):
     max_pixels: Annotated[int, Field(ge=1)] = 64 * 2**20
     workers: Annotated[int, Field(ge=1, le=256)] = 2
     settle_seconds: Annotated[float, Field(ge=0)] = 2.0
-    inbox_interval_seconds: Annotated[int, Field(ge=1)] = 5
-    publish_interval_seconds: Annotated[int, Field(ge=1)] = 5
+    inbox_interval_seconds: Annotated[int, Field(ge=1)] = 3
+    publish_interval_seconds: Annotated[int, Field(ge=1)] = 3
     replenish_interval_seconds: Annotated[int, Field(ge=1)] = 15
     simulated_camera: bool = False
     camera_frames: Annotated[int, Field(ge=1, le=64)] = 4

@@ -166,8 +166,7 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe) -> Assessment:
         if entropy > 0
     )
     samples = len(sequences[0])
-    numerator, denominator = recipe.safety_factor
-    credit = math.floor(entropy * samples) * numerator // denominator
+    credit = credit_of(entropy, samples, recipe)
     if caps["container"] < credit:
         credit, limited_by = int(caps["container"]), "container"
     failed = [f"health:{name}" for report in health for name in report.failed]
@@ -186,6 +185,12 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe) -> Assessment:
         limited_by=limited_by,
         health=health,
     )
+
+
+def credit_of(min_entropy: float, samples: int, recipe: Recipe) -> int:
+    """Return the credit of `samples` at `min_entropy` bits each, after the recipe's safety factor, whole bits."""
+    numerator, denominator = recipe.safety_factor
+    return math.floor(min_entropy * samples) * numerator // denominator
 
 
 def container_cap(frame: Frame, noise: NoiseArray, recipe: Recipe) -> int:

@@ -109,7 +109,7 @@ def look_at_all_p_values(context: dg.OpExecutionContext, stores: EntropyStores) 
 def _shown(value: object) -> str | float | None:
     if isinstance(value, str):
         return value
-    number = float(str(value))
+    number = math.nan if value is None else float(str(value))
     return None if math.isnan(number) else number
 
 

@@ -1,0 +1,86 @@
+"""What several frames of one batch share is credited once."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from entropy_assets.core.min_entropy import assess
+from entropy_assets.core.noise import ImagePreprocessor
+from entropy_assets.core.repeats import batch_derating, derated, pattern_correlation
+from entropy_assets.recipe import STANDARD
+from entropy_assets.stores.images import decode
+from entropy_assets_tests.core.frames import frame, white
+
+PATTERN = white((256, 256), sigma=4, seed=100) - 1000
+
+
+def exposure(seed: int, share: float = 1.0) -> np.ndarray:
+    return white((256, 256), sigma=8, seed=seed) + np.rint(PATTERN * share).astype(np.int64)
+
+
+def test_independent_noise_does_not_correlate() -> None:
+    """Frames of the same size from anywhere keep their whole credit."""
+    frames = [frame(white((256, 256), seed=n)) for n in range(4)]
+    assert abs(pattern_correlation(frames[0], frames[1])) < 0.03
+    surveys = [ImagePreprocessor().survey(one) for one in frames]
+    assert [found.lost_bits for found in batch_derating(frames, surveys)] == [0.0] * 4
+
+
+def test_a_shared_pattern_is_measured() -> None:
+    """Pattern of 4 steps under noise of 8: a fifth of the variance is shared."""
+    assert pattern_correlation(frame(exposure(1)), frame(exposure(2))) == pytest.approx(16 / 80, abs=0.02)
+
+
+def test_the_first_frame_keeps_its_credit_and_the_others_lose_the_pattern() -> None:
+    """Each later frame loses -0.5 log2(1 - rho) bits per sample, and says of which image."""
+    frames = [frame(exposure(n)) for n in (1, 2, 3)]
+    noises = [ImagePreprocessor().extract(one, bytes(32)) for one in frames]
+    first, *others = batch_derating(frames, [noise.survey for noise in noises])
+    assert first.lost_bits == 0
+    for found in others:
+        assert found.lost_bits == pytest.approx(-0.5 * math.log2(1 - 16 / 80), abs=0.04)
+        assert found.of in {one.image_sha256 for one in frames[:2]}
+        assert "bits off each sample" in found.explanation
+    before = assess(noises[1], frames[1], STANDARD)
+    after = derated(before, others[0], STANDARD)
+    assert after.limited_by == "repeats"
+    assert after.credit_bits < before.credit_bits
+    assert derated(before, first, STANDARD) is before
+
+
+def test_the_same_exposure_twice_is_worth_nothing_twice() -> None:
+    """Stored brighter by one step in 2 %, it has other hashes and the same noise: no credit is left."""
+    pixels = exposure(1)
+    other = pixels + (np.random.default_rng(9).random(pixels.shape) < 0.02)
+    frames = [frame(pixels), frame(other)]
+    noises = [ImagePreprocessor().extract(one, bytes(32)) for one in frames]
+    found = batch_derating(frames, [noise.survey for noise in noises])[1]
+    assert found.correlation > 0.999
+    assert derated(assess(noises[1], frames[1], STANDARD), found, STANDARD).credit_bits == 0
+
+
+def test_other_shapes_are_not_compared() -> None:
+    """A frame of another size shows nothing that could be compared pixel by pixel."""
+    one, other = frame(exposure(1)), frame(exposure(2)[:128])
+    assert pattern_correlation(one, other) == 0
+    surveys = [ImagePreprocessor().survey(image) for image in (one, other)]
+    assert [found.of for found in batch_derating([one, other], surveys)] == [None, None]
+
+
+def test_bright_stars_do_not_decide() -> None:
+    """Two fields with the same few stars still count as independent noise."""
+    stars = np.zeros((256, 256), dtype=np.int64)
+    stars[np.random.default_rng(1).integers(0, 256, 30), np.random.default_rng(2).integers(0, 256, 30)] = 20_000
+    frames = [frame(white((256, 256), seed=n) + stars) for n in (1, 2)]
+    assert abs(pattern_correlation(*frames)) < 0.05
+
+
+def test_real_repeats(shared_data: Path) -> None:
+    """Flats of one camera share a little of their differences; two frames of one hazard camera share most."""
+    bench = shared_data / "bench"
+    flats = [decode((bench / f"cassini_iss_flat_133ms_{which}.fits").read_bytes()) for which in "ab"]
+    assert 0.02 < pattern_correlation(*flats) < 0.2
+    rovers = [decode((bench / f"mer_opportunity_hazcam_edr12_{name}").read_bytes()) for name in ("a.fits", "b.png")]
+    assert pattern_correlation(*rovers) > 0.5

@@ -1,0 +1,34 @@
+"""One installation for all tests that can share it: it takes half a minute to come up."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.stores.embedded import EmbeddedServer
+from entropy_assets.stores.pool import PoolClient
+from entropy_assets_tests.e2e.running import Installation
+
+
+@pytest.fixture(scope="session")
+def pool_of_installation() -> Iterator[PoolClient]:
+    """Look into the pool that the installation uses: a server of the tests, since its own one is private."""
+    with EmbeddedServer() as server:
+        client = PoolClient.from_url(server.url)
+        yield client
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory, pool_of_installation: PoolClient) -> Iterator[Installation]:
+    """Run everything that ``entropy-assets up`` runs."""
+    home = tmp_path_factory.mktemp("installation")
+    with Installation.running(home, ENTROPY_REDIS_URL=pool_of_installation.url) as running:
+        yield running
+
+
+@pytest.fixture
+def screenshots(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Give the folder of the screenshots: docs/ with ``--keep-screenshots``."""
+    keep = request.config.getoption("--keep-screenshots")
+    return Path(__file__).resolve().parents[2] / "docs" if keep else tmp_path
