@@ -13,6 +13,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep-screenshots", action="store_true", help="put the browser tests' screenshots into docs/")
+
+
 @pytest.fixture(scope="session")
 def samples() -> Path:
     """Give the folder of bundled sample images."""

@@ -11,19 +11,25 @@ from entropy_assets_tests.e2e.running import Installation
 
 
 @pytest.fixture(scope="session")
-def pool_of_installation() -> Iterator[PoolClient]:
-    """Look into the pool that the installation uses: a server of the tests, since its own one is private."""
+def pool_url() -> Iterator[str]:
+    """Run the pool's server of the installation: one of the tests, since its own one is private to it."""
     with EmbeddedServer() as server:
-        client = PoolClient.from_url(server.url)
-        yield client
-        client.close()
+        yield server.url
+
+
+@pytest.fixture
+def pool(pool_url: str) -> Iterator[PoolClient]:
+    """Look into the pool that the installation uses."""
+    client = PoolClient.from_url(pool_url)
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory, pool_of_installation: PoolClient) -> Iterator[Installation]:
+def installation(tmp_path_factory: pytest.TempPathFactory, pool_url: str) -> Iterator[Installation]:
     """Run everything that ``entropy-assets up`` runs."""
     home = tmp_path_factory.mktemp("installation")
-    with Installation.running(home, ENTROPY_REDIS_URL=pool_of_installation.url) as running:
+    with Installation.running(home, ENTROPY_REDIS_URL=pool_url) as running:
         yield running
 
 

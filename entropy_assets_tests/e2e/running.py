@@ -36,7 +36,9 @@ AGAIN = """mutation($params: ReexecutionParams!) {launchRunReexecution(reexecuti
   __typename ... on LaunchRunSuccess {run {runId}} ... on PythonError {message}}}"""
 BACKFILL = """mutation($params: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}"""
-BACKFILL_STATUS = """query($id: String!) {partitionBackfillOrError(backfillId: $id) {... on PartitionBackfill {status}}}"""
+BACKFILL_STATUS = (
+    """query($id: String!) {partitionBackfillOrError(backfillId: $id) {... on PartitionBackfill {status}}}"""
+)
 SENSOR = """query($sensor: SensorSelector!) {sensorOrError(sensorSelector: $sensor) {... on Sensor {
   sensorState {id status}}}}"""
 STOP = """mutation($id: String!) {stopSensor(id: $id) {__typename}}"""
@@ -223,7 +225,9 @@ class Installation:
         selector: dict[str, Any] = {**REPOSITORY, "pipelineName": job}
         if assets or checks:
             selector["assetSelection"] = [{"path": [asset]} for asset in assets]
-            selector["assetCheckSelection"] = [{"assetKey": {"path": ["hashed_blocks"]}, "name": name} for name in checks]
+            selector["assetCheckSelection"] = [
+                {"assetKey": {"path": ["hashed_blocks"]}, "name": name} for name in checks
+            ]
         tags = [{"key": "dagster/partition", "value": batch.key}]
         params = {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}}
         return self._launched(self.ask(LAUNCH, params=params)["launchPipelineExecution"])

@@ -1,0 +1,83 @@
+"""A batch whose checks fail never reaches the pool, whichever way somebody tries."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from entropy_assets.core.block_tests import TESTS
+from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.pool import PoolClient
+from entropy_assets_tests.e2e.running import Installation, eventually
+from entropy_assets_tests.pipeline import frame
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def altered(installation: Installation) -> Iterator[Batch]:
+    """Let a batch be validated while nothing publishes, then change one byte of its blocks.
+
+    When the tests are done the sensor is started again from its first event, so that it sees this batch.
+    """
+    with installation.stopped("publish_validated_blocks"):
+        batch = installation.drop({"altered.fits": frame(910)})
+        eventually("its verdicts", lambda: batch.has("verdicts.json"))
+        eventually("the end of all runs", installation.idle)
+        blocks = batch.read_array("blocks.npy", made_by="hashed_blocks").copy()
+        assert len(blocks)
+        blocks[0, 7] ^= 1
+        batch.write_array("blocks.npy", blocks)
+        yield batch
+
+
+def state(installation: Installation, pool: PoolClient) -> tuple[int, str]:
+    return pool.stats().pushed_blocks, installation.ledger.head()
+
+
+def test_the_checks_fail_for_it(installation: Installation, altered: Batch) -> None:
+    """Run again alone on what is stored, all four say that these are not the blocks that were hashed."""
+    run = installation.launch(altered, checks=tuple(TESTS))
+    assert run["status"] in ("SUCCESS", "FAILURE")
+    for name, statuses in installation.checks().items():
+        assert altered.key in statuses["failedPartitions"], name
+        assert altered.key not in statuses["succeededPartitions"], name
+
+
+@pytest.mark.parametrize(
+    "assets", [("validated_blocks",), ("published_blocks",), ("validated_blocks", "published_blocks")], ids="+".join
+)
+def test_materialising_its_assets_alone_fails_and_pushes_nothing(
+    installation: Installation, altered: Batch, pool: PoolClient, assets: tuple[str, ...]
+) -> None:
+    before = state(installation, pool)
+    assert installation.launch(altered, assets=assets)["status"] == "FAILURE"
+    assert state(installation, pool) == before
+
+
+def test_the_publishing_job_fails_and_pushes_nothing(
+    installation: Installation, altered: Batch, pool: PoolClient
+) -> None:
+    before = state(installation, pool)
+    assert installation.launch(altered, "publish_blocks")["status"] == "FAILURE"
+    assert state(installation, pool) == before
+
+
+def test_a_backfill_pushes_nothing(installation: Installation, altered: Batch, pool: PoolClient) -> None:
+    before = state(installation, pool)
+    installation.backfill(altered, "validated_blocks", "published_blocks")
+    assert state(installation, pool) == before
+
+
+def test_a_sensor_that_starts_again_from_its_first_event_pushes_nothing(
+    installation: Installation, altered: Batch, pool: PoolClient
+) -> None:
+    """The batch was validated once, so its event is there to be seen; other batches are not published twice either."""
+    before = state(installation, pool)
+    runs = len(installation.runs(altered, "publish_blocks"))
+    with installation.stopped("publish_validated_blocks"):
+        pass
+    eventually("the sensor's run", lambda: len(installation.runs(altered, "publish_blocks")) > runs)
+    eventually("the end of all runs", installation.idle)
+    assert installation.runs(altered, "publish_blocks")[0]["status"] == "FAILURE"
+    assert not installation.published(altered)
+    assert state(installation, pool) == before

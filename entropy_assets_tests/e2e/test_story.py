@@ -1,0 +1,129 @@
+"""The main job on real images: from a dropped file to drawn bytes and back to the file."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.core.block_tests import TESTS
+from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.pool import PoolClient
+from entropy_assets_tests.e2e.running import Installation, eventually, reason_beside
+from entropy_assets_tests.pipeline import frame
+
+pytestmark = pytest.mark.e2e
+
+DEAD = {"earth_dark_2048.jpg", "earth_bluemarble_2048.jpg", "hst_ngc2808.png"}
+ALIVE = {"saao_1m_ccd_raw16.fits"}
+
+
+@pytest.fixture(scope="module")
+def batch(installation: Installation, samples: Path) -> Batch:
+    """Drop all bundled images, and wait until their batch is published."""
+    images = {path.name: path.read_bytes() for path in sorted(samples.iterdir()) if path.suffix != ".csv"}
+    batch = installation.drop(images)
+    eventually("publication of the samples", lambda: installation.published(batch))
+    eventually("the end of all runs", installation.idle)
+    return batch
+
+
+def test_dropped_images_become_one_batch_that_two_runs_process_and_publish(
+    installation: Installation, batch: Batch
+) -> None:
+    runs = {run["jobName"]: run["status"] for run in installation.runs(batch)}
+    assert runs == {"process_images": "SUCCESS", "publish_blocks": "SUCCESS"}
+
+
+def test_the_four_checks_pass_for_that_batch_and_say_so_per_batch(installation: Installation, batch: Batch) -> None:
+    checks = installation.checks()
+    assert set(checks) == set(TESTS)
+    for statuses in checks.values():
+        assert batch.key in statuses["succeededPartitions"]
+        assert batch.key not in statuses["failedPartitions"] + statuses["executionFailedPartitions"]
+
+
+def test_dead_images_lie_in_rejected_with_their_reason_and_live_ones_in_processed(
+    installation: Installation, batch: Batch
+) -> None:
+    rejected, processed = (installation.inbox / place / batch.key for place in ("rejected", "processed"))
+    assert {name for name in DEAD if reason_beside(rejected / name)} == DEAD
+    assert ALIVE <= {path.name for path in processed.iterdir()}
+    everything = [path.name for folder in (rejected, processed) for path in folder.iterdir()]
+    assert {item.file for item in batch.intake.files} <= set(everything), "nothing is lost"
+
+
+def test_exactly_the_asked_bytes_come_and_no_two_draws_are_alike(installation: Installation, batch: Batch) -> None:
+    draws = [installation.get("/random/32") for _ in range(3)]
+    assert [(draw.status_code, len(draw.content)) for draw in draws] == [(200, 32)] * 3
+    assert len({draw.content for draw in draws}) == 3
+
+
+def test_a_public_draw_leads_to_its_batch_images_and_run(installation: Installation, batch: Batch) -> None:
+    drawn = installation.get("/random/64", **{"class": "public"})
+    block_id = drawn.headers["X-Entropy-Blocks"].partition(":")[0]
+    found = installation.get(f"/blocks/{block_id}").json()
+    assert found["batch"] == batch.key
+    assert {image["file"] for image in found["images"]} <= {item.file for item in batch.intake.files} - DEAD
+    assert found["run_id"] == installation.runs(batch, "publish_blocks")[0]["runId"]
+    assert "data" not in found
+
+
+def test_an_audit_makes_a_drawn_block_again_from_its_images(installation: Installation, batch: Batch) -> None:
+    drawn = installation.get("/random/16", **{"class": "public", "format": "json"}).json()
+    block_id = installation.get("/random/16", **{"class": "public"}).headers["X-Entropy-Blocks"].partition(":")[0]
+    done = installation.command("audit", block_id, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["reproduced"] is True
+    assert drawn["class"] == "public"
+
+
+def test_the_command_line_draws_and_counts_what_it_drew(installation: Installation, batch: Batch) -> None:
+    before = json.loads(installation.command("stats", "--json").stdout)
+    drawn = installation.command("draw", "24", "--format", "hex")
+    after = json.loads(installation.command("stats", "--json").stdout)
+    assert drawn.returncode == 0, drawn.stderr
+    assert len(bytes.fromhex(drawn.stdout)) == 24
+    served = [stats["service"]["served_bytes"]["private"] for stats in (before, after)]
+    assert served[1] - served[0] == 24
+
+
+def test_running_a_finished_batch_again_pushes_nothing(
+    installation: Installation, batch: Batch, pool: PoolClient
+) -> None:
+    """Neither job, re-executed as the UI does it, adds a block to the pool or a row to the ledger."""
+    eventually("the end of all runs", installation.idle)
+    before = (pool.stats().pushed_blocks, installation.ledger.head())
+    for job in ("process_images", "publish_blocks"):
+        again = installation.run_again(installation.runs(batch, job)[-1]["runId"])
+        assert again["status"] == "SUCCESS"
+    # The new materialisation makes the sensor publish once more; that run must add nothing either.
+    eventually("the sensor's run", lambda: len(installation.runs(batch, "publish_blocks")) >= 3)
+    eventually("the end of all runs", installation.idle)
+    assert (pool.stats().pushed_blocks, installation.ledger.head()) == before
+    assert pool.stats().refused_blocks == 0, "nothing even tried"
+
+
+def test_a_file_that_is_written_slowly_is_taken_once_and_whole(installation: Installation) -> None:
+    data = frame(901)
+    path = installation.inbox / "slow.fits"
+    before = {batch.key for batch in installation.batches}
+    with path.open("wb") as file:
+        for start in range(0, len(data), len(data) // 8):
+            file.write(data[start : start + len(data) // 8])
+            file.flush()
+            time.sleep(1.0)
+    eventually("it is taken", lambda: not path.exists())
+    [batch] = [batch for batch in installation.batches if batch.key not in before]
+    eventually("its batch is published", lambda: installation.published(batch))
+    assert [item.file_bytes for item in batch.intake.files] == [len(data)]
+
+
+def test_a_file_dropped_again_is_rejected_as_replayed(installation: Installation, samples: Path, batch: Batch) -> None:
+    name = "saao_1m_ccd_raw16.fits"
+    again = installation.drop({f"again-{name}": (samples / name).read_bytes()})
+    rejected = installation.inbox / "rejected" / again.key / f"again-{name}"
+    eventually("it is rejected", rejected.exists)
+    assert reason_beside(rejected) == "replayed_file"
+    eventually("the end of all runs", installation.idle)
+    assert not installation.published(again)
