@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
@@ -45,13 +45,18 @@ def typed_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except EntropyAssetsError as error:
-            if kwargs.get("as_json"):
-                click.echo(json.dumps({"error": error.code, "message": error.message, **error.data}))
-            else:
-                click.echo(f"error: {error.message}", err=True)
+            complain(error.code, error.message, error.data, as_json=bool(kwargs.get("as_json")))
             sys.exit(EXIT_ERROR)
 
     return run
+
+
+def complain(code: str, message: str, facts: Mapping[str, Any], as_json: bool) -> None:
+    """Print an error: one object on standard output for machines, one sentence on standard error for people."""
+    if as_json:
+        click.echo(json.dumps({"error": code, "message": message, **facts}, default=str))
+    else:
+        click.echo(f"error: {message}", err=True)
 
 
 def settings_of(**changes: Any) -> Settings:
@@ -255,7 +260,8 @@ def fetch(url: str, as_json: bool) -> bytes:
         click.echo(problem if as_json else f"error: {_problem_detail(problem)}", err=not as_json)
         sys.exit(EXIT_TOO_FEW if error.code == 503 else EXIT_ERROR)
     except OSError as error:
-        click.echo(f"error: {url} does not answer ({error}); start the service with 'entropy-assets up'", err=True)
+        message = f"{url} does not answer ({error}); start the service with 'entropy-assets up', or name it with --url"
+        complain("service_unreachable", message, {"url": url}, as_json)
         sys.exit(EXIT_ERROR)
 
 

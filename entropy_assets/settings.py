@@ -40,8 +40,8 @@ class Settings(BaseSettings):
     settle_seconds
         A file in the inbox is taken when it has not changed for this long, seconds.
     inbox_interval_seconds, publish_interval_seconds, replenish_interval_seconds
-        Shortest time between two ticks of the sensors, seconds. Dagster's daemon looks every 5 s, so 5 itself would often
-        miss a look and become 10.
+        Shortest time between two ticks of the sensors, seconds. Dagster's daemon looks every 5 s, and 5 itself would
+        often miss a look and become 10.
     simulated_camera
         Replenish a low pool from the simulated camera. Its frames carry no noise from space, only that of the
         operating system's generator, and are labelled ``simulated`` wherever they appear.

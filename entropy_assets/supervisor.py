@@ -355,7 +355,7 @@ class Narrator:
     Parameters
     ----------
     settings
-        Where to look.
+        Where to look. What is there already is no news.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -363,7 +363,9 @@ class Narrator:
         self._batches = BatchStore(UPath(settings.batches_path))
         self._ledger = Ledger(settings.ledger_path)
         self._told: dict[str, int] = {}
-        self._alerts = len(alerts(settings))
+        self._alerts = 0
+        for _ in self.news():
+            pass
 
     def news(self) -> Iterator[str]:
         """Yield what is new since the last call."""

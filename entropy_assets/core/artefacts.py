@@ -37,7 +37,7 @@ SEARCH_SQUARES: Final = 64
 COMB_SQUARES: Final = 256
 """Squares whose coefficients are counted; at least a quarter of them must say something about a quantiser."""
 COMB_STRENGTH: Final = 0.4
-"""Mean phase that makes a comb: 64 random phases reach it with probability exp(-10), white noise with its slopes 0.15."""
+"""Mean phase that makes a comb: 64 random phases reach it with probability exp(-10), white noise 0.15."""
 QUANTISERS: Final = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
 """Steps of a coefficient that are looked for: multiples of any other number are multiples of one of these."""
 DIFFERENCE_LIMIT: Final = 1 << 20
@@ -45,7 +45,7 @@ DIFFERENCE_LIMIT: Final = 1 << 20
 
 WINDOW: Final = (4, 8)
 """Rows and columns of differences in a window that must repeat exactly: 45 bits or more in the quietest live area."""
-ANCHOR_SPACING: Final = 32
+ANCHOR_SPACING: Final = 64
 """Pixels per window that is compared, on average."""
 ANCHOR_FACTORS: Final = (37, 101, 59, 173, 211, 83, 149, 233)
 """Odd factors that mix the corner of a window into one byte."""
@@ -219,7 +219,10 @@ def _seen_before(windows: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     for column in words.T:
         keys = (keys ^ column) * KEY_FACTOR
         keys ^= keys >> np.uint64(29)
-    order = np.argsort(keys, kind="stable")
     seen = np.zeros(len(keys), dtype=np.bool_)
+    ordered = np.sort(keys)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return seen
+    order = np.argsort(keys, kind="stable")
     seen[order[1:]] = keys[order[1:]] == keys[order[:-1]]
     return seen

@@ -29,6 +29,11 @@ SPREAD: Final = 0.5907
 """c, correction of the spread of the compression statistic (6.3.4 step 5)."""
 NEGLIGIBLE: Final = math.log(1e-22)
 """Terms of a geometric series below this, as a logarithm, are left out."""
+PIECE: Final = 96
+"""Bits of a piece that the walk of the collision estimate is followed through at once."""
+LONGEST_TUPLE: Final = 1024
+"""Longest tuples that are followed. A repeat of that length alone brings a million bits below 0.04 bits each, so only
+the time is bounded by it."""
 CELLS_PER_SAMPLE: Final = 4
 """Cells of a table of counts that are worth their memory, per position counted."""
 
@@ -77,7 +82,7 @@ def _visited(steps: Symbols) -> npt.NDArray[np.bool_]:
     The positions are cut into pieces of equal length, and the walk through each is followed from each of the three
     ways to enter it at once; then the way that was taken is looked up piece by piece.
     """
-    length = max(8, math.isqrt(len(steps)))
+    length = PIECE
     pieces = -(-len(steps) // length)
     padded = np.full(pieces * length + 3, 3, dtype=np.uint8)
     padded[: len(steps)] = steps
@@ -228,7 +233,7 @@ def _longer_tuples(
 ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
     starts = np.flatnonzero(table[codes] > 1)
     groups = (np.cumsum(table > 1) - 1)[codes[starts]]
-    while len(starts):
+    while len(starts) and width < LONGEST_TUPLE:
         inside = starts + width < len(symbols)
         starts, groups = starts[inside], groups[inside]
         if not len(starts):

@@ -81,7 +81,9 @@ def _log_no_run(p: float, r: int, n: int) -> float:
         exponent = r * math.log(p) + (r + 1) * math.log(x)
         if exponent > 30:
             return -math.inf
-        x = 1 + q * math.exp(exponent)
+        before, x = x, 1 + q * math.exp(exponent)
+        if x == before:
+            break
     above, below = 1 - p * x, (r + 1 - r * x) * q
     if above <= 0 or below <= 0:
         return -math.inf

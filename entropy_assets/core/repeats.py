@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.frame import Frame
+from entropy_assets.core.liveness import steps_of
 from entropy_assets.core.min_entropy import Assessment, credit_of
-from entropy_assets.core.survey import Survey, steps_of, survey_frame
+from entropy_assets.core.survey import Survey, survey_frame
 from entropy_assets.recipe import STANDARD, Recipe
 
 Differences = npt.NDArray[np.float64]

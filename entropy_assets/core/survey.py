@@ -1,56 +1,33 @@
-"""Survey: which squares of a frame carry noise, and why the others don't.
+"""Survey: the live-area map of a frame. Which squares carry noise, and why the others don't."""
 
-Every sum is exact (integers, or integers in float64 below 2**53), so a verdict is the same on every machine.
-"""
-
-from dataclasses import dataclass, fields
-from enum import IntEnum
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Self, TypeAlias, TypeVar
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.frame import Frame
+from entropy_assets.core.liveness import (
+    PerBlock,
+    Steps,
+    Verdict,
+    as_blocks,
+    block_statistics,
+    clip_codes,
+    judge,
+    steps_of,
+)
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import Recipe
 
-Steps: TypeAlias = npt.NDArray[np.signedinteger]
-PerBlock: TypeAlias = npt.NDArray[np.float64]
-Integer = TypeVar("Integer", bound=np.integer)
-Item = TypeVar("Item", bound=np.generic)
+__all__ = ["REASONS", "Survey", "Verdict", "survey_frame"]
 
-LAPLACIAN_NORM: Final = 20**0.5
-"""Root of the sum of squared weights of the five-point Laplacian (4, -1, -1, -1, -1)."""
-MAD_TO_SIGMA: Final = 1.4826
-"""Standard deviation of a Gaussian over its median absolute deviation."""
-RESIDUAL_LIMIT: Final = 1 << 20
-"""Largest residual whose square, 1024 times over, adds up exactly in float64."""
-NARROW_SPAN: Final = 8191
-"""Widest range of steps whose Laplacian fits int16."""
 LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
 SQUARES_SEARCHED: Final = 128
 """Live blocks that are searched for the traces of JPEG."""
-BLOCKS_AT_ONCE: Final = 256
-"""Survey blocks worked on at once: half a megabyte of int16, which stays in the cache."""
-
-
-class Verdict(IntEnum):
-    """Why a survey block is masked: the first that applies."""
-
-    LIVE = 0
-    MISSING = 1
-    SATURATED = 2
-    CONSTANT = 3
-    QUANTISED = 4
-    CORRELATED = 5
-    BIASED_LSB = 6
-    REPEATED = 7
-    COMPRESSED = 8
-
-
 REASONS: Final = MappingProxyType(
     {
         Verdict.MISSING: RejectionReason.NOT_FINITE,
@@ -127,26 +104,6 @@ class Survey:
         return float(np.median(self.sigma[self.live] if self.live.any() else self.sigma))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BlockStatistics:
-    """What is measured on each survey block of one channel; every field is an array over blocks."""
-
-    sigma: PerBlock
-    correlation_x: PerBlock
-    correlation_y: PerBlock
-    zero_share: PerBlock
-    odd_share: PerBlock
-    bottom_share: PerBlock
-    top_share: PerBlock
-    has_line: npt.NDArray[np.bool_]
-    energy: PerBlock
-
-    @classmethod
-    def joined(cls, parts: list[Self]) -> Self:
-        """Return the statistics of all `parts`, one after the other."""
-        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
-
-
 def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     """Return the live-area map of `frame`.
 
@@ -167,9 +124,7 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         )
     missing = _missing(frame.usable, size)
     channels = [steps_of(frame, channel) for channel in range(len(frame.pixels))]
-    found = [
-        block_statistics(steps, clip_codes(steps, frame, channel), size) for channel, steps in enumerate(channels)
-    ]
+    found = [block_statistics(steps, clip_codes(steps, frame, channel), size) for channel, steps in enumerate(channels)]
     verdict = _combined(np.stack([judge(statistics, missing, recipe) for statistics in found])).reshape(by, bx)
     repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
     return Survey(
@@ -232,158 +187,5 @@ def _combined(verdicts: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return combined
 
 
-def steps_of(frame: Frame, channel: int) -> Steps:
-    """Return one channel in ADC steps above its lowest usable code, as narrow as its Laplacian allows."""
-    plane = frame.pixels[channel]
-    low, high = int(plane.min()), int(plane.max())
-    steps: Steps = plane - plane.dtype.type(low)
-    if frame.adc_step > 1:
-        steps //= plane.dtype.type(frame.adc_step)
-    span = (high - low) // frame.adc_step
-    return steps.astype(np.int16) if span <= NARROW_SPAN else steps
-
-
-def clip_codes(steps: Steps, frame: Frame, channel: int) -> tuple[int, int]:
-    """Return the lowest and the highest code if pixels are clipped there, else codes that no pixel has.
-
-    At least one pixel in 10,000 must have the code, and it must be the container's own limit, or more frequent than
-    the next code inwards: noise thins out towards its extremes, clipped noise does not. A constant frame is at its
-    lowest code, unless that is the container's highest.
-    """
-    plane = frame.pixels[channel]
-    top, high, low = int(steps.max()), int(plane.max()), int(plane.min())
-    full = {1 << frame.bit_depth, 1 << (frame.bit_depth - 1)}
-    at_full = bool({high + 1, high + frame.adc_step} & full)
-    at_floor = low in {0, -(1 << (frame.bit_depth - 1))} and not (top == 0 and at_full)
-    return (
-        0 if _piles_up(steps, 0, 1, at_floor) else -1,
-        top if _piles_up(steps, top, top - 1, at_full) and (top > 0 or at_full) else top + 1,
-    )
-
-
-def _piles_up(steps: Steps, code: int, inner: int, at_limit: bool) -> bool:
-    count = np.count_nonzero(steps == code)
-    return bool(count * 10_000 >= steps.size and (at_limit or count > np.count_nonzero(steps == inner)))
-
-
 def _missing(usable: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
     return np.asarray(~as_blocks(usable, size).all(axis=(1, 2)))
-
-
-def as_blocks(plane: npt.NDArray[Item], size: int) -> npt.NDArray[Item]:
-    """Return ``[block, size, size]``, the whole squares of `plane` in row-major order, as a contiguous copy."""
-    by, bx = (side // size for side in plane.shape)
-    tiles = plane[: by * size, : bx * size].reshape(by, size, bx, size).swapaxes(1, 2)
-    return np.ascontiguousarray(tiles).reshape(by * bx, size, size)
-
-
-def block_statistics(steps: Steps, limits: tuple[int, int], size: int) -> BlockStatistics:
-    """Return what is measured on each survey block of a channel.
-
-    Parameters
-    ----------
-    steps
-        ``[ny, nx]``, pixels in ADC steps.
-    limits
-        The lowest and the highest code if pixels are clipped there, else codes that no pixel has.
-    size
-        Side of a block, pixels.
-    """
-    band = max(1, BLOCKS_AT_ONCE // (steps.shape[1] // size)) * size
-    whole = steps.shape[0] // size * size
-    bands = [as_blocks(steps[top : min(top + band, whole)], size) for top in range(0, whole, band)]
-    return BlockStatistics.joined([_measure(blocks, *limits) for blocks in bands])
-
-
-def laplacian(blocks: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
-    """Return the five-point Laplacian of ``[n, side, side]`` on the interior, ``[n, side - 2, side - 2]``."""
-    residual: npt.NDArray[Integer] = blocks[:, 1:-1, 1:-1] * blocks.dtype.type(4)
-    residual -= blocks[:, :-2, 1:-1]
-    residual -= blocks[:, 2:, 1:-1]
-    residual -= blocks[:, 1:-1, :-2]
-    residual -= blocks[:, 1:-1, 2:]
-    return residual
-
-
-def _measure(blocks: Steps, bottom: int, top: int) -> BlockStatistics:
-    count, side, _ = blocks.shape
-    residual = laplacian(blocks)
-    size = residual[0].size
-    magnitude = np.abs(residual).reshape(count, size)
-    median = np.partition(magnitude, size // 2, axis=1)[:, size // 2]
-    exact = _narrowed(residual, magnitude)
-    energy = np.einsum("ijk,ijk->i", exact, exact)
-    scale = (side - 2) / (side - 3) / np.maximum(energy, 1)
-    pixels = side * side
-    flat = blocks.reshape(count, pixels)
-    return BlockStatistics(
-        sigma=median * (MAD_TO_SIGMA / LAPLACIAN_NORM),
-        correlation_x=np.einsum("ijk,ijk->i", exact[:, :, 1:], exact[:, :, :-1]) * scale,
-        correlation_y=np.einsum("ijk,ijk->i", exact[:, 1:], exact[:, :-1]) * scale,
-        zero_share=1 - np.count_nonzero(magnitude, axis=1) / size,
-        odd_share=np.count_nonzero(flat & 1, axis=1) / pixels,
-        bottom_share=np.count_nonzero(flat == bottom, axis=1) / pixels,
-        top_share=np.count_nonzero(flat == top, axis=1) / pixels,
-        has_line=_has_line(blocks),
-        energy=energy,
-    )
-
-
-def _narrowed(residual: Steps, magnitude: Steps) -> PerBlock:
-    """Return residuals as float64, of wide blocks only the upper bits, so that sums of their squares stay exact."""
-    widest = int(magnitude.max())
-    if widest <= RESIDUAL_LIMIT:
-        return residual.astype(np.float64)
-    excess = np.maximum(magnitude.max(axis=1).astype(np.float64) / RESIDUAL_LIMIT, 1)
-    shift = np.ceil(np.log2(excess)).astype(residual.dtype)
-    narrow: PerBlock = (residual >> shift[:, np.newaxis, np.newaxis]).astype(np.float64)
-    return narrow
-
-
-def _has_line(blocks: Steps) -> npt.NDArray[np.bool_]:
-    """Tell which blocks have a row or column that is constant, or a copy of its neighbour: lost lines, filled in."""
-    level_x = blocks[:, :, 1:] == blocks[:, :, :-1]
-    level_y = blocks[:, 1:] == blocks[:, :-1]
-    lines = [level.all(axis=axis).any(axis=1) for level in (level_x, level_y) for axis in (1, 2)]
-    found: npt.NDArray[np.bool_] = np.logical_or.reduce(lines)
-    return found
-
-
-def judge(found: BlockStatistics, missing: npt.NDArray[np.bool_], recipe: Recipe) -> npt.NDArray[np.uint8]:
-    """Return the `Verdict` on each block: the first limit of the recipe that it breaks.
-
-    Lines at the lowest code are lost lines (constant), unless the frame is clipped at both ends.
-    """
-    clipped = recipe.max_clipped_share
-    both_ends = bool(found.top_share.any() and found.bottom_share.any())
-    white, tolerance = recipe.residual_correlation, recipe.correlation_tolerance
-    coloured = [np.abs(rho - white) >= tolerance for rho in (found.correlation_x, found.correlation_y)]
-    return np.select(
-        [
-            missing,
-            found.top_share > clipped,
-            both_ends & (found.bottom_share + found.top_share > clipped),
-            found.has_line,
-            found.bottom_share > clipped,
-            (found.sigma < recipe.min_sigma) | (found.zero_share > recipe.max_zero_share),
-            coloured[0] | coloured[1],
-            bit_entropy(found.odd_share) < recipe.min_lsb_entropy,
-        ],
-        [
-            Verdict.MISSING,
-            Verdict.SATURATED,
-            Verdict.SATURATED,
-            Verdict.CONSTANT,
-            Verdict.SATURATED,
-            Verdict.QUANTISED,
-            Verdict.CORRELATED,
-            Verdict.BIASED_LSB,
-        ],
-        default=Verdict.LIVE,
-    ).astype(np.uint8)
-
-
-def bit_entropy(share: PerBlock) -> PerBlock:
-    """Return the entropy of a bit that is set in `share` of cases, bits."""
-    p = np.clip(share, 1e-300, 1 - 1e-16)
-    return -(p * np.log2(p) + (1 - p) * np.log2(1 - p))

@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 Z = 2.5758293035489008
 
@@ -34,15 +35,45 @@ def collision(s: Sequence[int]) -> float:
 
 def markov(s: Sequence[int]) -> float:
     """The likeliest of the six sequences of 128 bits in the standard's table, each written out."""
-    pairs = Counter(zip(s[:-1], s[1:], strict=True))
+    pairs = Counter(pairwise(s))
     courses = ([0] * 128, [0, 1] * 64, [0] + [1] * 127, [1] + [0] * 127, [1, 0] * 64, [1] * 128)
     best = -math.inf
     for course in courses:
         steps = [s.count(course[0]) / len(s)]
-        for a, b in zip(course[:-1], course[1:], strict=True):
+        for a, b in pairwise(course):
             steps.append(pairs[a, b] / max(1, pairs[a, 0] + pairs[a, 1]))
         best = max(best, sum(math.log2(p) if p > 0 else -math.inf for p in steps))
     return min(1.0, -best / 128)
+
+
+def compression(s: Sequence[int]) -> float:
+    """Maurer's statistic block by block, and the root by halving, with G as the double sum that the standard prints."""
+    words = [tuple(s[i : i + 6]) for i in range(0, len(s) - 5, 6)]
+    last, logs = {}, []
+    for i, word in enumerate(words, start=1):
+        if i > 1000:
+            logs.append(math.log2(i - last.get(word, 0)))
+        last[word] = i
+    v = len(logs)
+    mean = sum(logs) / v
+    spread = 0.5907 * math.sqrt(sum(x * x for x in logs) / (v - 1) - mean * mean)
+    bound = mean - Z * spread / math.sqrt(v)
+
+    def g(z: float) -> float:
+        inner, total = 0.0, 0.0
+        for t in range(1, len(words) + 1):
+            if t > 1000:
+                total += inner + math.log2(t) * z * (1 - z) ** (t - 1)
+            inner += math.log2(t) * z * z * (1 - z) ** (t - 1)
+        return total / v
+
+    low, high = 1 / 64, 1.0
+    if g(low) * 64 <= bound:
+        return 1.0
+    for _ in range(60):
+        p = (low + high) / 2
+        low, high = (p, high) if g(p) + 63 * g((1 - p) / 63) > bound else (low, p)
+    return -math.log2(low) / 6
 
 
 def tuples(s: Sequence[int]) -> tuple[float | None, float | None]:

@@ -50,28 +50,28 @@ bits = sequences(alphabets=(2,)).map(lambda drawn: drawn[0])
 
 
 @given(sequences())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_most_common_value_by_the_book(drawn: tuple[np.ndarray, int]) -> None:
     """6.3.1."""
     assert estimators.most_common_value(drawn[0]) == pytest.approx(by_the_book.most_common_value(drawn[0].tolist()))
 
 
 @given(bits)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_collision_by_the_book(symbols: np.ndarray) -> None:
     """6.3.2: the vectorised walk stops at the same bits as a search that goes bit by bit."""
     assert estimators.collision(symbols) == pytest.approx(by_the_book.collision(symbols.tolist()), abs=1e-12)
 
 
 @given(bits)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_markov_by_the_book(symbols: np.ndarray) -> None:
     """6.3.3: powers of the transition probabilities give what multiplying along each sequence gives."""
     assert estimators.markov(symbols) == pytest.approx(by_the_book.markov(symbols.tolist()), abs=1e-12)
 
 
 @given(sequences())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_tuples_by_the_book(drawn: tuple[np.ndarray, int]) -> None:
     """6.3.5 and 6.3.6: folded and followed counts are the counts of every tuple."""
     found = estimators.tuples_and_repeats(*drawn)
@@ -94,6 +94,13 @@ def test_predictors_by_the_book(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         assert seen == [getattr(by_the_book, name)(drawn[0].tolist())]
 
     agree()
+
+
+def test_compression_by_the_book() -> None:
+    """6.3.4 whole: dictionary, mean, spread, and the p that the standard's double sum gives."""
+    rng = np.random.default_rng(8)
+    symbols = (rng.random(7200) < 0.7).astype(np.uint8)
+    assert estimators.compression(symbols) == pytest.approx(by_the_book.compression(symbols.tolist()), abs=1e-9)
 
 
 def test_distances_of_the_compression_estimate() -> None:

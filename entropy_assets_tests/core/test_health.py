@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
@@ -40,6 +40,7 @@ def test_apt_cutoffs_agree_with_the_reference_file(shared_data: Path) -> None:
         assert {h: apt_cutoff(float(h), 20, window) for h in table[column]} == table[column]
 
 
+@settings(deadline=None)
 @given(st.floats(0.05, 8), st.integers(10, 40))
 def test_apt_cutoff_is_one_more_than_the_critical_binomial_count(min_entropy: float, alpha_bits: int) -> None:
     """C - 1 is the first count that is exceeded with probability alpha or less."""
@@ -55,6 +56,7 @@ def test_rct_cutoff_is_one_and_twenty_over_h(min_entropy: float, cutoff: int) ->
     assert rct_cutoff(min_entropy, 20) == cutoff
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2), max_size=60))
 def test_longest_run_is_that_of_a_count_by_hand(values: list[int]) -> None:
     """Vectorised run lengths equal the standard's counter B."""
@@ -66,6 +68,7 @@ def test_longest_run_is_that_of_a_count_by_hand(values: list[int]) -> None:
     assert longest_run(np.array(values, dtype=np.uint8)) == longest
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=80), st.integers(2, 9))
 def test_window_counts_are_those_of_a_count_by_hand(values: list[int], window: int) -> None:
     """Each window counts its first sample, as the standard's A does; what fills no window is left out."""
@@ -82,10 +85,12 @@ def test_noise_passes_and_its_failures_are_named() -> None:
     stuck = noise.copy()
     stuck[5000:5004] = 9
     assert health_report(stuck, 7.5, alpha_bits=20).failed == ("repetition_count",)
+    assert not health_report(stuck, 7.5, alpha_bits=20).passed
 
     biased = noise.copy()
     biased[APT_WINDOW : 2 * APT_WINDOW : 20] = 77
     assert health_report(biased, 7.5, alpha_bits=20).failed == ("adaptive_proportion",)
+    assert not health_report(biased, 7.5, alpha_bits=20).passed
 
 
 def test_report_is_json() -> None:

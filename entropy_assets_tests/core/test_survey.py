@@ -10,8 +10,9 @@ from PIL import Image
 from scipy.ndimage import median_filter, zoom
 
 from entropy_assets.core.artefacts import blocking, comb_share, repeat_correlation, repeated_share
+from entropy_assets.core.liveness import as_blocks, bit_entropy
 from entropy_assets.core.noise import ImagePreprocessor
-from entropy_assets.core.survey import Survey, Verdict, as_blocks, bit_entropy
+from entropy_assets.core.survey import Survey, Verdict
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.core.frames import frame, white
@@ -79,6 +80,13 @@ def test_saturation_is_found_at_the_container_and_at_the_adc() -> None:
     assert np.count_nonzero(survey(star).live) >= 8
 
 
+def test_a_picture_clipped_at_both_ends_is_saturated() -> None:
+    """Mostly black with white spots: the rarer end is a limit too, since it is the container's own."""
+    pixels = np.where(np.random.default_rng(1).random((96, 96)) < 0.1, 255, 0)
+    pixels[:, 5] = 0
+    assert (survey(pixels, bit_depth=8).verdict == Verdict.SATURATED).all()
+
+
 def test_missing_pixels_mask_their_square() -> None:
     """A square with a pixel that the container calls blank is not sampled."""
     usable = np.ones((96, 96), dtype=np.bool_)
@@ -137,7 +145,10 @@ def _decompressed(pixels: np.ndarray, quality: int) -> np.ndarray:
 
 @pytest.mark.parametrize("quality", [5, 30, 50, 75, 85, 90, 95])
 def test_a_jpeg_saved_without_loss_is_not_accepted(quality: int) -> None:
-    """Decoded JPEG noise in a lossless container has no live area to speak of, whatever its quality."""
+    """Decoded JPEG noise in a lossless container is not accepted.
+
+    From quality 96 on the quantisers are finer than the noise, and the JPEG holds more than would be credited.
+    """
     pixels = _decompressed(white((512, 512), sigma=6), quality)
     with pytest.raises(ImageRejected):
         ImagePreprocessor().extract(frame(pixels, bit_depth=8, container="png"), bytes(32))
@@ -152,6 +163,12 @@ def test_the_grid_of_jpeg_shows_wherever_it_starts() -> None:
     stripes = white((512, 512))
     stripes[:, ::8] += 30
     assert blocking(as_blocks(stripes, 32)) < 0.1
+
+
+def test_quiet_jpeg_shows_its_grid() -> None:
+    """Where quantisers exceed the noise of the few live squares, no comb is left, but the borders stand out."""
+    pixels = _decompressed(white((512, 512), sigma=6), 80)
+    assert (survey(pixels, bit_depth=8).verdict == Verdict.COMPRESSED).any()
 
 
 @pytest.mark.parametrize("offset", [(0, 0), (3, 5), (7, 1)])

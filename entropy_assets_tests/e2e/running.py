@@ -81,8 +81,10 @@ class Up:
         self.home = home
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "entropy_assets.cli", "up", "--home", str(home), "--http-port", "0"]
-            + ["--dagster-port", "0", *options],
+            [
+                *(sys.executable, "-m", "entropy_assets.cli", "up", "--home", str(home)),
+                *("--http-port", "0", "--dagster-port", "0", *options),
+            ],
             env=clean_environment(**environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -93,8 +95,9 @@ class Up:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
+        with self.process.stdout as stdout:
+            for line in stdout:
+                self.lines.append(line.rstrip("\n"))
 
     @property
     def said(self) -> str:
@@ -117,10 +120,12 @@ class Up:
     def end(self, number: int = signal.SIGINT, seconds: float = 20.0) -> int:
         """Send a signal and give the exit code."""
         self.process.send_signal(number)
+        return self.ended(seconds)
+
+    def ended(self, seconds: float) -> int:
+        """Wait until it ends and give the exit code; `lines` is complete then."""
         code = self.process.wait(seconds)
         self._reader.join(seconds)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
         return code
 
 

@@ -48,7 +48,7 @@ def test_dead_images_lie_in_rejected_with_their_reason_and_live_ones_in_processe
 ) -> None:
     rejected, processed = (installation.inbox / place / batch.key for place in ("rejected", "processed"))
     assert {name for name in DEAD if reason_beside(rejected / name)} == DEAD
-    assert ALIVE <= {path.name for path in processed.iterdir()}
+    assert {path.name for path in processed.iterdir()} >= ALIVE
     everything = [path.name for folder in (rejected, processed) for path in folder.iterdir()]
     assert {item.file for item in batch.intake.files} <= set(everything), "nothing is lost"
 
@@ -70,12 +70,10 @@ def test_a_public_draw_leads_to_its_batch_images_and_run(installation: Installat
 
 
 def test_an_audit_makes_a_drawn_block_again_from_its_images(installation: Installation, batch: Batch) -> None:
-    drawn = installation.get("/random/16", **{"class": "public", "format": "json"}).json()
     block_id = installation.get("/random/16", **{"class": "public"}).headers["X-Entropy-Blocks"].partition(":")[0]
     done = installation.command("audit", block_id, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["reproduced"] is True
-    assert drawn["class"] == "public"
 
 
 def test_the_command_line_draws_and_counts_what_it_drew(installation: Installation, batch: Batch) -> None:

@@ -1,0 +1,96 @@
+"""What a person sees: the lineage, a check with its plot, the documents of the HTTP service.
+
+With ``--keep-screenshots`` the pictures go to docs/, where the README shows them.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.stores.batches import Batch
+from entropy_assets_tests.e2e.browser import Browser
+from entropy_assets_tests.e2e.running import Installation, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+
+GROUPS = ("ingest", "extraction", "conditioning", "validation", "publication")
+ASSETS = ("raw_images", "noise_arrays", "hashed_blocks", "validated_blocks", "published_blocks", "entropy_pool")
+SMALL = 300_000
+"""Bytes of the largest screenshot that the repository keeps."""
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        assert not os.environ.get("CI"), "chromium is missing"
+        pytest.skip("needs chromium")
+    with Browser.opened(program, tmp_path / "profile") as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def batch(installation: Installation, samples: Path) -> Batch:
+    """Give a published batch of real images; drop them unless another test did before."""
+    for batch in installation.batches:
+        if installation.published(batch) and len(batch.intake.files) > 5:
+            return batch
+    images = {path.name: path.read_bytes() for path in sorted(samples.iterdir()) if path.suffix != ".csv"}
+    batch = installation.drop(images)
+    eventually("publication of the samples", lambda: installation.published(batch))
+    eventually("the end of all runs", installation.idle)
+    return batch
+
+
+def expand_groups(browser: Browser) -> None:
+    """Press Alt+E, the short-cut of the lineage page for 'expand all groups'."""
+    for kind in ("keyDown", "keyUp"):
+        browser.call("Input.dispatchKeyEvent", type=kind, modifiers=1, code="KeyE", key="e", windowsVirtualKeyCode=69)
+
+
+def test_the_lineage_shows_every_group_and_asset_with_its_state(
+    installation: Installation, batch: Batch, browser: Browser, screenshots: Path
+) -> None:
+    browser.resize(1700, 440)
+    browser.open(f"{installation.dagster}/asset-groups")
+    browser.wait_for("Global asset lineage", *GROUPS)
+    browser.click("Hide navigation")
+    browser.evaluate("[...document.querySelectorAll('[aria-label=panel_show_right]')].pop().closest('button').click()")
+    expand_groups(browser)
+    text = browser.wait_for(*GROUPS, *ASSETS, "Asset checks", "100% filled")
+    assert re.search(r"\d / 4 Passed", text), "the four checks of the blocks"
+    browser.still()
+    assert browser.screenshot(screenshots / "lineage.png").stat().st_size < SMALL
+
+
+def test_a_check_of_a_batch_shows_its_result_and_its_plot(
+    installation: Installation, batch: Batch, browser: Browser, screenshots: Path
+) -> None:
+    browser.open(f"{installation.dagster}/assets/hashed_blocks?view=checks&checkDetail=chi_square")
+    text = browser.wait_for("shannon_entropy", "chi_square", "runs", "autocorrelation", "Latest execution", "Metadata")
+    assert "This is a blocking asset check." in text
+    assert "smallest_p" in text
+    browser.click("[Show Markdown]")
+    plot = "document.querySelector('img[alt^=\"P-values\"]')"
+    browser.wait_until(f"!!{plot} && {plot}.complete && {plot}.naturalWidth > 100")
+    browser.still()
+    assert browser.screenshot(screenshots / "check.png").stat().st_size < SMALL
+    browser.click("Close")
+    browser.click("Execution history")
+    browser.wait_for(batch.key, "Passed")
+
+
+def test_the_documents_of_the_service_load_without_any_other_host(
+    installation: Installation, browser: Browser, screenshots: Path
+) -> None:
+    browser.open(f"{installation.http}/docs")
+    text = browser.wait_for("/random/{n}", "/blocks/{block_id}", "/stats", "/health")
+    assert "never use them for keys" in text
+    hosts = "[...new Set(performance.getEntriesByType('resource').map(e => new URL(e.name).origin))]"
+    assert browser.evaluate(hosts) == [installation.http]
+    browser.still()
+    assert browser.screenshot(screenshots / "http-docs.png").stat().st_size < SMALL

@@ -1,0 +1,84 @@
+"""A run's process killed with -9 at any point: its batch is published once in the end, or can be."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.pool import PoolClient
+from entropy_assets_tests.e2e.running import SLOW, Installation, eventually
+from entropy_assets_tests.pipeline import frame
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+LAST_FILE = {"read": "intake.json", "extract": "manifest.json", "hash": "noise.json", "validate": "records.json"}
+"""The newest file of a batch when a stage begins."""
+
+
+def kill_workers_when(installation: Installation, condition: Callable[[], bool], what: str) -> None:
+    """Kill every process that executes a run at the moment in which `condition` comes true."""
+    deadline = time.monotonic() + SLOW
+    while time.monotonic() < deadline:
+        if condition() and (workers := installation.run_workers()):
+            for pid in workers:
+                os.kill(pid, signal.SIGKILL)
+            return
+        time.sleep(0.001)
+    pytest.fail(f"no run was there to be killed {what}")
+
+
+def finish(installation: Installation, batch: Batch) -> None:
+    """Wait for Dagster's own retries; where they are used up, do what an operator does: run the batch again."""
+    eventually("a retry", lambda: installation.published(batch) or len(installation.runs(batch)) > 1)
+    eventually("publication, or rest", lambda: installation.published(batch) or installation.idle())
+    if not installation.published(batch):
+        installation.launch(batch, "process_images")
+        eventually("publication", lambda: installation.published(batch))
+
+
+def test_killed_process_runs_end_published_exactly_once(installation: Installation, pool: PoolClient) -> None:
+    """Four batches, one killed while it reads, one while it extracts, hashes, validates."""
+    eventually("the end of all runs", installation.idle)
+    before = pool.stats()
+    batches = []
+    for number, (stage, file) in enumerate(LAST_FILE.items()):
+        batch = installation.drop({f"killed-{stage}.fits": frame(920 + number, side=512)})
+        kill_workers_when(installation, lambda batch=batch, file=file: batch.has(file), f"to {stage}")
+        batches.append(batch)
+    for batch in batches:
+        finish(installation, batch)
+    eventually("the end of all runs", installation.idle)
+    blocks = [block.block_id for batch in batches for block in installation.ledger.published_blocks(batch.key)]
+    assert len(blocks) == len(set(blocks)) >= len(batches)
+    after = pool.stats()
+    assert after.pushed_blocks - before.pushed_blocks == len(blocks)
+    assert after.refused_blocks == before.refused_blocks, "no block was offered twice"
+    assert all("FAILURE" in {run["status"] for run in installation.runs(batch)} for batch in batches), "really killed"
+    installation.ledger.verify()
+
+
+@pytest.mark.parametrize("moment", ["before the ledger", "at the ledger"])
+def test_a_killed_publish_run_repeats_no_block(installation: Installation, pool: PoolClient, moment: str) -> None:
+    """Killed before the ledger, the batch is published by the retry; killed after it, its blocks may be lost."""
+    eventually("the end of all runs", installation.idle)
+    before = pool.stats()
+    name = moment.replace(" ", "-")
+    batch = installation.drop({f"killed-{name}.fits": frame(930 + len(moment), side=512)})
+    if moment == "at the ledger":
+        kill_workers_when(installation, lambda: installation.published(batch), moment)
+    else:
+        eventually("its publish run", lambda: installation.runs(batch, "publish_blocks"), pause=0.05)
+        kill_workers_when(installation, lambda: True, moment)
+    eventually("publication", lambda: installation.published(batch))
+    eventually("a retry", lambda: len(installation.runs(batch, "publish_blocks")) > 1)
+    eventually("the end of all runs", installation.idle)
+    blocks = [block.block_id for block in installation.ledger.published_blocks(batch.key)]
+    assert len(blocks) == len(set(blocks)) > 0
+    after = pool.stats()
+    possible = (len(blocks),) if moment == "before the ledger" else (0, len(blocks))
+    assert after.pushed_blocks - before.pushed_blocks in possible
+    assert after.refused_blocks == before.refused_blocks, "no block was offered twice"
+    installation.ledger.verify()

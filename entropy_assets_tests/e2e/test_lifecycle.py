@@ -1,0 +1,89 @@
+"""However ``entropy-assets up`` ends, nothing of it is left, and the next one goes on where it stopped."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.stores.batches import Batch
+from entropy_assets_tests.e2e.running import Installation, Up, eventually
+from entropy_assets_tests.pipeline import frame
+
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
+
+
+def alive(pids: dict[int, str]) -> dict[int, str]:
+    """Give those of `pids` that still run."""
+    left = {}
+    for pid, line in pids.items():
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[0]
+        except FileNotFoundError:
+            continue
+        if state != "Z":
+            left[pid] = line
+    return left
+
+
+def started_run(installation: Installation, name: str, seed: int) -> Batch:
+    """Drop an image and wait until a process works on it."""
+    batch = installation.drop({name: frame(seed)})
+    eventually("a process that executes the run", installation.run_workers, pause=0.02)
+    return batch
+
+
+def test_ctrl_c_in_the_middle_of_a_run_leaves_nothing_and_the_next_start_publishes_the_batch(tmp_path: Path) -> None:
+    """Exit code 0 within 15 s, no process left; the batch is published once after the next start."""
+    with Installation.running(tmp_path / "home") as first:
+        batch = started_run(first, "interrupted.fits", 940)
+        family = first.up.descendants()
+        assert len(family) >= 6
+        begun = time.monotonic()
+        assert first.up.end(signal.SIGINT) == 0
+        assert time.monotonic() - begun < 15
+        assert alive(family) == {}
+        assert first.up.lines[-1] == "stopped"
+    with Installation.running(tmp_path / "home") as second:
+        eventually("the batch is published", lambda: second.published(batch))
+        assert second.up.end(signal.SIGTERM) == 0
+
+
+def test_kill_minus_nine_leaves_nothing_either(tmp_path: Path) -> None:
+    with Installation.running(tmp_path / "home") as installation:
+        started_run(installation, "killed.fits", 941)
+        family = installation.up.descendants()
+        installation.up.end(signal.SIGKILL)
+        eventually("all its processes are gone", lambda: not alive(family), seconds=10)
+
+
+def test_a_second_one_on_the_same_home_is_refused(tmp_path: Path) -> None:
+    up = Up(tmp_path / "home")
+    try:
+        eventually("it owns its home", (tmp_path / "home" / "logs").exists)
+        second = Up(tmp_path / "home")
+        assert second.ended(30) == 1
+        assert "another 'entropy-assets up' runs on" in second.said
+    finally:
+        assert up.end() == 0
+
+
+def test_a_child_that_ends_by_itself_ends_everything_with_its_log(tmp_path: Path) -> None:
+    with Installation.running(tmp_path / "home") as installation:
+        family = installation.up.descendants()
+        [http] = [pid for pid, line in family.items() if "entropy_assets.cli serve" in line]
+        os.kill(http, signal.SIGKILL)
+        assert installation.up.ended(20) == 1
+        assert alive(family) == {}
+        assert "http ended with exit code -9" in installation.up.said
+
+
+def test_once_processes_the_samples_and_ends(tmp_path: Path) -> None:
+    up = Up(tmp_path / "home", "--once", "--samples")
+    assert up.ended(180) == 0
+    assert up.lines[-1] == "stopped"
+    for stage in ("taken", "read", "extracted", "validated", "published"):
+        assert f"  {stage} " in up.said
+    assert "earth_dark_2048.jpg: constant" in up.said
