@@ -5,7 +5,7 @@ A stage run again gives the same result: everything that could differ was fixed 
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
@@ -17,6 +17,7 @@ from entropy_assets.core.derivation import AssessedImage, assess_image
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.hashing import BlockRecord, EntropyHasher, NoiseInput
 from entropy_assets.core.health import HealthReport, health_report
+from entropy_assets.core.min_entropy import Assessment
 from entropy_assets.core.noise import (
     ImagePreprocessor,
     Survey,
@@ -25,6 +26,7 @@ from entropy_assets.core.noise import (
     noise_digest,
     sampling_nonce,
 )
+from entropy_assets.core.repeats import PatternSketch, batch_derating, derated, sketch_of
 from entropy_assets.errors import BatchError, ImageRejected, RejectionReason
 from entropy_assets.recipe import Recipe, recipe_named
 from entropy_assets.stores.batches import Batch, BatchStore, Intake, IntakeFile, batch_key, sha256_of_json
@@ -205,18 +207,57 @@ def extract_noise(
     readable = [row for row in manifest.rows if row.accepted]
     recipe = recipe_named(batch.intake.recipe)
 
-    def assess_row(row: ImageRow) -> tuple[NoiseRow, AssessedImage | None]:
+    def assess_row(row: ImageRow) -> _Assessed:
         frame = decode(images.get(row.image_sha256), source=batch.intake.source, limits=limits)
         survey = _kept_survey(batch, frame, recipe)
-        return _noise_row(row, frame, survey, nonce_of(batch.intake, row.image_sha256), recipe)
+        found, image = _noise_row(row, frame, survey, nonce_of(batch.intake, row.image_sha256), recipe)
+        return _Assessed(found, image, sketch_of(frame, image.noise.survey) if image else None)
 
     rows: list[NoiseRow] = []
+    spent: dict[int, tuple[Assessment, PatternSketch]] = {}
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        for done, (row, image) in enumerate(pool.map(assess_row, readable)):
+        for done, assessed in enumerate(pool.map(assess_row, readable)):
             progress("extract", done, len(readable))
-            rows.append(_spend(batch, ledger, manifest, rows, row, image))
+            row = _spend(batch, ledger, manifest, rows, assessed)
+            if row.accepted and assessed.image and assessed.sketch:
+                spent[len(rows)] = (assessed.image.assessment, assessed.sketch)
+            rows.append(row)
+    _credit_patterns_once(rows, spent, recipe)
     batch.write_json("noise.json", {"rows": [dataclasses.asdict(row) for row in rows]})
     return tuple(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Assessed:
+    """The noise of one image before it is spent; without an image it was rejected."""
+
+    row: NoiseRow
+    image: AssessedImage | None
+    sketch: PatternSketch | None
+
+
+def _credit_patterns_once(
+    rows: list[NoiseRow], spent: Mapping[int, tuple[Assessment, PatternSketch]], recipe: Recipe
+) -> None:
+    """Take from the credit of each spent image, in `rows`, what it shares with those before it."""
+    deratings = batch_derating([sketch for _, sketch in spent.values()])
+    for (place, (assessment, _)), derating in zip(spent.items(), deratings, strict=True):
+        left = derated(assessment, derating, recipe)
+        row = dataclasses.replace(
+            rows[place],
+            min_entropy=left.min_entropy,
+            credit_bits=left.credit_bits,
+            assessment={**left.to_row(), "repeats": derating.explanation},
+        )
+        if left.credit_bits < recipe.min_credit_bits:
+            row = dataclasses.replace(
+                row,
+                accepted=False,
+                reason=RejectionReason.NOT_ENOUGH_CREDIT.value,
+                detail=derating.explanation,
+                credit_bits=0,
+            )
+        rows[place] = row
 
 
 def _kept_survey(batch: Batch, frame: Frame, recipe: Recipe) -> Survey | None:
@@ -271,10 +312,10 @@ def _spend(
     ledger: Ledger,
     manifest: Manifest,
     before: Sequence[NoiseRow],
-    row: NoiseRow,
-    image: AssessedImage | None,
+    assessed: _Assessed,
 ) -> NoiseRow:
     """Claim the image for this batch; an image or pixel content that was used before gets no credit."""
+    row, image = assessed.row, assessed.image
     if image is None:
         return row
     if any(other.image_sha256 == row.image_sha256 for other in before if other.accepted):

@@ -42,10 +42,6 @@ def assess_image(frame: Frame, nonce: bytes, recipe: Recipe, survey: Survey | No
         If the recipe refuses the container, the frame has no live area, a health test fails, or the noise is not
         worth the recipe's least credit.
     """
-    if recipe.refuse_lossy and frame.lossy:
-        raise ImageRejected(
-            RejectionReason.LOSSY_REFUSED, f"recipe {recipe.name} refuses lossy images, and this is a {frame.container}"
-        )
     noise = ImagePreprocessor(recipe).extract(frame, nonce, survey)
     assessment = assess(noise, frame, recipe)
     if assessment.health_failed:

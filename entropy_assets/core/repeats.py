@@ -57,6 +57,34 @@ class Derating:
     explanation: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PatternSketch:
+    """What of one frame is compared with the other frames of its batch: at most a megabyte, whatever its size.
+
+    Attributes
+    ----------
+    image_sha256
+        Hash of the file, hex.
+    shape
+        Channels, rows and columns; only frames of one shape are compared.
+    differences
+        ``float64[m]``, pair differences of channel 0, centred and clipped; 0 where not live.
+    live
+        ``bool[m]``, which of them are live.
+    """
+
+    image_sha256: str
+    shape: tuple[int, ...]
+    differences: Differences
+    live: npt.NDArray[np.bool_]
+
+
+def sketch_of(frame: Frame, survey: Survey) -> PatternSketch:
+    """Return what of `frame` is compared with other frames; `survey` is its live-area map."""
+    live = _sampled(_live_pairs(survey))
+    return PatternSketch(frame.image_sha256, frame.pixels.shape, _differences(frame, live, survey.block_size), live)
+
+
 def pattern_correlation(a: Frame, b: Frame, recipe: Recipe = STANDARD) -> float:
     """Return the correlation of the noise of two frames, pixel by pixel; 0 if their shapes differ.
 
@@ -69,27 +97,23 @@ def pattern_correlation(a: Frame, b: Frame, recipe: Recipe = STANDARD) -> float:
     """
     if a.pixels.shape != b.pixels.shape:
         return 0.0
-    correlations, _ = _correlations([a, b], [survey_frame(a, recipe), survey_frame(b, recipe)])
+    correlations, _ = _correlations([sketch_of(frame, survey_frame(frame, recipe)) for frame in (a, b)])
     return float(correlations[0, 1])
 
 
-def batch_derating(frames: Sequence[Frame], surveys: Sequence[Survey]) -> tuple[Derating, ...]:
+def batch_derating(sketches: Sequence[PatternSketch]) -> tuple[Derating, ...]:
     """Return what each frame of a batch loses to those before it, in their order.
 
     Parameters
     ----------
-    frames
-        The accepted frames of a batch, in the order in which they are credited.
-    surveys
-        Their live-area maps.
+    sketches
+        Of the accepted frames of a batch, in the order in which they are credited.
     """
-    found = [Derating(0.0, None, 0.0, "no other frame of the batch shows the same pattern")] * len(frames)
-    shapes = [frame.pixels.shape for frame in frames]
-    for shape in set(shapes):
-        members = [place for place, other in enumerate(shapes) if other == shape]
+    found = [Derating(0.0, None, 0.0, "no other frame of the batch shows the same pattern")] * len(sketches)
+    for shape in {sketch.shape for sketch in sketches}:
+        members = [place for place, sketch in enumerate(sketches) if sketch.shape == shape]
         if len(members) > 1:
-            chosen = [frames[place] for place in members], [surveys[place] for place in members]
-            for place, derating in zip(members, _derate(*chosen), strict=True):
+            for place, derating in zip(members, _derate([sketches[place] for place in members]), strict=True):
                 found[place] = derating
     return tuple(found)
 
@@ -105,19 +129,19 @@ def derated(assessment: Assessment, derating: Derating, recipe: Recipe) -> Asses
     return replace(assessment, min_entropy=entropy, credit_bits=credit, limited_by="repeats")
 
 
-def _derate(frames: list[Frame], surveys: list[Survey]) -> list[Derating]:
-    correlations, counts = _correlations(frames, surveys)
+def _derate(sketches: list[PatternSketch]) -> list[Derating]:
+    correlations, counts = _correlations(sketches)
     errors = 1 / np.sqrt(np.maximum(counts, 1))
     upper = np.ceil(np.minimum(1.0, correlations + 2 * errors) * ROUNDED_TO) / ROUNDED_TO
     believed = np.where(correlations > SIGNIFICANT * errors, upper, 0.0)
     deratings = []
-    for place in range(len(frames)):
+    for place in range(len(sketches)):
         earlier = believed[place, :place]
         if not earlier.any():
             deratings.append(Derating(0.0, None, 0.0, "no frame before it in the batch shows the same pattern"))
             continue
         nearest = int(earlier.argmax())
-        deratings.append(_loss(float(earlier[nearest]), frames[nearest].image_sha256))
+        deratings.append(_loss(float(earlier[nearest]), sketches[nearest].image_sha256))
     return deratings
 
 
@@ -127,14 +151,10 @@ def _loss(rho: float, of: str) -> Derating:
     return Derating(rho, of, lost, explanation)
 
 
-def _correlations(
-    frames: list[Frame], surveys: list[Survey]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _correlations(sketches: list[PatternSketch]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the correlation of each frame with each, and how many pairs both have live."""
-    live = np.stack([_sampled(_live_pairs(survey)) for survey in surveys])
-    weights = live.astype(np.float64)
-    size = surveys[0].block_size
-    values = np.stack([_differences(frame, mask, size) for frame, mask in zip(frames, live, strict=True)])
+    weights = np.stack([sketch.live for sketch in sketches]).astype(np.float64)
+    values = np.stack([sketch.differences for sketch in sketches])
     counts = weights @ weights.T
     squares = values**2 @ weights.T
     scale = np.sqrt(squares * squares.T)

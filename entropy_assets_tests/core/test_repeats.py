@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from entropy_assets.core.frame import Frame
 from entropy_assets.core.min_entropy import assess
-from entropy_assets.core.noise import ImagePreprocessor
-from entropy_assets.core.repeats import batch_derating, derated, pattern_correlation
+from entropy_assets.core.noise import ImagePreprocessor, NoiseArray
+from entropy_assets.core.repeats import PatternSketch, batch_derating, derated, pattern_correlation, sketch_of
 from entropy_assets.recipe import STANDARD
 from entropy_assets.stores.images import decode
 from entropy_assets_tests.core.frames import frame, white
@@ -20,12 +21,16 @@ def exposure(seed: int, share: float = 1.0) -> np.ndarray:
     return white((256, 256), sigma=8, seed=seed) + np.rint(PATTERN * share).astype(np.int64)
 
 
+def sketches_of(frames: list[Frame], noises: list[NoiseArray]) -> list[PatternSketch]:
+    return [sketch_of(one, noise.survey) for one, noise in zip(frames, noises, strict=True)]
+
+
 def test_independent_noise_does_not_correlate() -> None:
     """Frames of the same size from anywhere keep their whole credit."""
     frames = [frame(white((256, 256), seed=n)) for n in range(4)]
     assert abs(pattern_correlation(frames[0], frames[1])) < 0.03
-    surveys = [ImagePreprocessor().survey(one) for one in frames]
-    assert [found.lost_bits for found in batch_derating(frames, surveys)] == [0.0] * 4
+    sketches = [sketch_of(one, ImagePreprocessor().survey(one)) for one in frames]
+    assert [found.lost_bits for found in batch_derating(sketches)] == [0.0] * 4
 
 
 def test_a_shared_pattern_is_measured() -> None:
@@ -37,7 +42,7 @@ def test_the_first_frame_keeps_its_credit_and_the_others_lose_the_pattern() -> N
     """Each later frame loses -0.5 log2(1 - rho) bits per sample, and says of which image."""
     frames = [frame(exposure(n)) for n in (1, 2, 3)]
     noises = [ImagePreprocessor().extract(one, bytes(32)) for one in frames]
-    first, *others = batch_derating(frames, [noise.survey for noise in noises])
+    first, *others = batch_derating(sketches_of(frames, noises))
     assert first.lost_bits == 0
     for found in others:
         assert found.lost_bits == pytest.approx(-0.5 * math.log2(1 - 16 / 80), abs=0.04)
@@ -56,7 +61,7 @@ def test_the_same_exposure_twice_is_worth_nothing_twice() -> None:
     other = pixels + (np.random.default_rng(9).random(pixels.shape) < 0.02)
     frames = [frame(pixels), frame(other)]
     noises = [ImagePreprocessor().extract(one, bytes(32)) for one in frames]
-    found = batch_derating(frames, [noise.survey for noise in noises])[1]
+    found = batch_derating(sketches_of(frames, noises))[1]
     assert found.correlation > 0.999
     assert derated(assess(noises[1], frames[1], STANDARD), found, STANDARD).credit_bits == 0
 
@@ -65,8 +70,8 @@ def test_other_shapes_are_not_compared() -> None:
     """A frame of another size shows nothing that could be compared pixel by pixel."""
     one, other = frame(exposure(1)), frame(exposure(2)[:128])
     assert pattern_correlation(one, other) == 0
-    surveys = [ImagePreprocessor().survey(image) for image in (one, other)]
-    assert [found.of for found in batch_derating([one, other], surveys)] == [None, None]
+    sketches = [sketch_of(image, ImagePreprocessor().survey(image)) for image in (one, other)]
+    assert [found.of for found in batch_derating(sketches)] == [None, None]
 
 
 def test_bright_stars_do_not_decide() -> None:
