@@ -7,8 +7,9 @@ from entropy_assets.core.derivation import assess_image
 from entropy_assets.core.hashing import EntropyHasher, NoiseInput
 from entropy_assets.errors import BatchError, BlockUnknown, ChainBroken
 from entropy_assets.recipe import recipe_named
-from entropy_assets.release import read_blocks
-from entropy_assets.stages import Manifest, NoiseRow, noise_rows, nonce_of
+from entropy_assets.stages.conditioning import read_blocks
+from entropy_assets.stages.extraction import NoiseRow, noise_rows, nonce_of
+from entropy_assets.stages.ingest import Manifest
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.images import DecodeLimits, ImageStore, decode
 from entropy_assets.stores.ledger import Ledger, PublishedBlock

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from upath import UPath
 
-from entropy_assets import release, stages
 from entropy_assets.errors import FileStillChanging, ImageRejected
 from entropy_assets.settings import Settings
 from entropy_assets.sources.drop_folder import DropFolder
-from entropy_assets.stages import Progress
+from entropy_assets.stages import conditioning, extraction, ingest, validation
+from entropy_assets.stages.ingest import Progress
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.images import DecodeLimits, ImageStore
 from entropy_assets.stores.ledger import Ledger
@@ -77,7 +77,7 @@ def process(
     *,
     deterministic: bool,
     os_bytes: Callable[[int], bytes],
-    progress: Progress = stages.no_progress,
+    progress: Progress = ingest.no_progress,
 ) -> ProcessReport:
     """Run every file among and directly inside `paths` through the pipeline, in batches, and say what came of each.
 
@@ -91,7 +91,7 @@ def process(
     report = ProcessReport()
     for group in _groups(_contents(paths, settings, report), settings):
         with report.timing("intake"):
-            batch = stages.open_batch(
+            batch = ingest.open_batch(
                 place.batches,
                 place.images,
                 [(name, data) for name, data, _ in group],
@@ -137,21 +137,21 @@ def _groups(contents: Iterable[tuple[str, bytes, int]], settings: Settings) -> I
 def _run(batch: Batch, place: Workplace, settings: Settings, report: ProcessReport, progress: Progress) -> None:
     limits = DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
     with report.timing("read"):
-        stages.read_images(batch, place.images, limits, progress)
+        ingest.read_images(batch, place.images, limits, progress)
     with report.timing("extract"):
-        stages.extract_noise(batch, place.images, place.ledger, limits, workers=settings.workers, progress=progress)
+        extraction.extract_noise(batch, place.images, place.ledger, limits, workers=settings.workers, progress=progress)
     with report.timing("hash"):
-        stages.hash_blocks(batch)
+        conditioning.hash_blocks(batch)
     with report.timing("validate"):
-        validation = release.validate_blocks(batch)
+        validated = validation.validate_blocks(batch)
     report.images += _image_rows(batch)
-    report.batches.append(_batch_row(batch, validation))
+    report.batches.append(_batch_row(batch, validated))
 
 
 def _image_rows(batch: Batch) -> list[dict[str, Any]]:
-    noise = {(row.file, row.image_sha256): row for row in stages.noise_rows(batch)}
+    noise = {(row.file, row.image_sha256): row for row in extraction.noise_rows(batch)}
     rows = []
-    for seen, outcome in zip(stages.Manifest.of(batch).rows, stages.outcomes(batch), strict=True):
+    for seen, outcome in zip(ingest.Manifest.of(batch).rows, extraction.outcomes(batch), strict=True):
         row: dict[str, Any] = {
             "file": seen.file,
             "image_sha256": seen.image_sha256,
@@ -176,7 +176,7 @@ def _image_rows(batch: Batch) -> list[dict[str, Any]]:
     return rows
 
 
-def _batch_row(batch: Batch, validation: release.Validation) -> dict[str, Any]:
+def _batch_row(batch: Batch, validation: validation.Validation) -> dict[str, Any]:
     blocks, released = len(validation.hashed), len(validation.released)
     return {
         "key": batch.key,

@@ -382,7 +382,8 @@ class Narrator:
     def _story(self, batch: Batch) -> Iterator[str]:
         # Loaded here: it stands between the command and its first child.
         from entropy_assets.recipe import recipe_named
-        from entropy_assets.stages import Manifest, noise_rows, outcomes
+        from entropy_assets.stages.extraction import noise_rows, outcomes
+        from entropy_assets.stages.ingest import Manifest
 
         yield f"taken      {len(batch.intake.files)} files from {batch.intake.source}"
         if not batch.has("manifest.json"):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from entropy_assets import release, stages
-from entropy_assets.core import conditioning
+from entropy_assets.core.conditioning import Conditioner
 from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.camera import SimulatedCamera
+from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.images import DecodeLimits, ImageStore
 from entropy_assets.stores.ledger import Ledger
@@ -44,7 +44,7 @@ class Place:
     def open(
         self, contents: Sequence[tuple[str, bytes]], *, newest_ns: int = TIME_NS, os_bytes: bytes = b"\x07" * 32
     ) -> Batch:
-        return stages.open_batch(
+        return ingest.open_batch(
             self.batches,
             self.images,
             contents,
@@ -58,23 +58,23 @@ class Place:
     def hashed(self, contents: Sequence[tuple[str, bytes]], *, newest_ns: int = TIME_NS) -> Batch:
         """Take a batch as far as its blocks."""
         batch = self.open(contents, newest_ns=newest_ns)
-        stages.read_images(batch, self.images, LIMITS)
-        stages.extract_noise(batch, self.images, self.ledger, LIMITS)
-        stages.hash_blocks(batch)
+        ingest.read_images(batch, self.images, LIMITS)
+        extraction.extract_noise(batch, self.images, self.ledger, LIMITS)
+        conditioning.hash_blocks(batch)
         return batch
 
     def validated(self, contents: Sequence[tuple[str, bytes]], *, newest_ns: int = TIME_NS) -> Batch:
         """Take a batch as far as its verdicts."""
         batch = self.hashed(contents, newest_ns=newest_ns)
-        release.validate_blocks(batch)
+        validation.validate_blocks(batch)
         return batch
 
 
 def break_conditioning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every block have its highest bits stuck at 0, in hashing and in verification alike."""
-    whole = conditioning.Conditioner.condition
+    whole = Conditioner.condition
 
-    def stuck(self: conditioning.Conditioner, *args: Any) -> bytes:
+    def stuck(self: Conditioner, *args: Any) -> bytes:
         return bytes(byte & 0x7F for byte in whole(self, *args))
 
-    monkeypatch.setattr(conditioning.Conditioner, "condition", stuck)
+    monkeypatch.setattr(Conditioner, "condition", stuck)

@@ -7,7 +7,7 @@ import pytest
 
 from entropy_assets.audit import Trail
 from entropy_assets.errors import BlockUnknown, ChainBroken, EntropyAssetsError
-from entropy_assets.publication import publish_batch
+from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.pool import PoolClient
 from entropy_assets_tests.pipeline import LIMITS, Place, frame

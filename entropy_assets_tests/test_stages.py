@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from entropy_assets import release, stages
 from entropy_assets.core.noise import Verdict
 from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, RejectionReason
+from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stores.batches import Batch
 from entropy_assets_tests.pipeline import LIMITS, Place, break_conditioning, frame
 
@@ -38,14 +38,14 @@ def alter_json(batch: Batch, name: str, change: object) -> None:
 
 def test_every_file_of_a_batch_gets_one_row_and_the_bad_ones_stop_nothing(place: Place) -> None:
     batch = place.hashed([("a.fits", frame(1)), ("b.jpg", b""), ("c.png", b"not an image"), ("d.fits", frame(2))])
-    outcomes = {outcome.file: (outcome.accepted, outcome.reason) for outcome in stages.outcomes(batch)}
+    outcomes = {outcome.file: (outcome.accepted, outcome.reason) for outcome in extraction.outcomes(batch)}
     assert outcomes == {
         "a.fits": (True, None),
         "b.jpg": (False, RejectionReason.EMPTY_FILE),
         "c.png": (False, RejectionReason.UNKNOWN_FORMAT),
         "d.fits": (True, None),
     }
-    assert len(release.read_blocks(batch)) >= 2
+    assert len(conditioning.read_blocks(batch)) >= 2
 
 
 def test_every_stage_run_again_writes_the_same_bytes(place: Place) -> None:
@@ -67,14 +67,14 @@ def test_an_image_is_credited_once_over_all_batches(place: Place) -> None:
     image = frame(1)
     place.hashed([("a.fits", image)])
     second = place.hashed([("renamed.fits", image)], newest_ns=1)
-    (row,) = stages.noise_rows(second)
+    (row,) = extraction.noise_rows(second)
     assert (row.accepted, row.reason, row.credit_bits) == (False, RejectionReason.REPLAYED_FILE, 0)
-    assert len(release.read_blocks(second)) == 0
+    assert len(conditioning.read_blocks(second)) == 0
 
 
 def test_the_same_file_twice_in_one_batch_is_credited_once(place: Place) -> None:
     batch = place.hashed([("a.fits", frame(1)), ("b.fits", frame(1))])
-    assert [row.reason for row in stages.noise_rows(batch)] == [None, RejectionReason.REPLAYED_FILE]
+    assert [row.reason for row in extraction.noise_rows(batch)] == [None, RejectionReason.REPLAYED_FILE]
 
 
 def test_the_same_pixels_in_another_container_are_credited_once(place: Place) -> None:
@@ -82,7 +82,7 @@ def test_the_same_pixels_in_another_container_are_credited_once(place: Place) ->
     # another header card: other bytes, the same pixels
     relabelled = image.replace(b"GAIN    =", b"GAJN    =")
     batch = place.hashed([("a.fits", image), ("b.fits", relabelled)])
-    assert [row.reason for row in stages.noise_rows(batch)] == [None, RejectionReason.REPLAYED_PIXELS]
+    assert [row.reason for row in extraction.noise_rows(batch)] == [None, RejectionReason.REPLAYED_PIXELS]
 
 
 def test_the_order_of_claims_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
@@ -91,19 +91,21 @@ def test_the_order_of_claims_does_not_depend_on_the_number_of_workers(tmp_path: 
     for workers in (1, 4):
         place = Place.at(tmp_path / str(workers))
         batch = place.open(contents)
-        stages.read_images(batch, place.images, LIMITS)
-        rows.append(stages.extract_noise(batch, place.images, place.ledger, LIMITS, workers=workers))
+        ingest.read_images(batch, place.images, LIMITS)
+        rows.append(extraction.extract_noise(batch, place.images, place.ledger, LIMITS, workers=workers))
     assert rows[0] == rows[1]
 
 
 def test_a_rejected_image_keeps_its_map_of_dead_squares(place: Place) -> None:
     batch = place.hashed([("live.fits", frame(1)), ("flat.png", flat_png())])
-    maps = dict(stages.live_maps(batch))
+    maps = dict(extraction.live_maps(batch))
     assert set(np.unique(maps["flat.png"])) == {Verdict.CONSTANT}
     assert Verdict.LIVE in maps["live.fits"]
 
 
-@pytest.mark.parametrize("stage", [stages.Manifest.of, stages.noise_rows, release.read_blocks, stages.hash_blocks])
+@pytest.mark.parametrize(
+    "stage", [ingest.Manifest.of, extraction.noise_rows, conditioning.read_blocks, conditioning.hash_blocks]
+)
 def test_a_missing_stage_is_named_with_what_makes_it(place: Place, stage: object) -> None:
     batch = place.open([("a.fits", frame(1))])
     with pytest.raises(BatchError, match=r"materialise \w+ first"):
@@ -117,7 +119,7 @@ def test_altered_noise_is_not_hashed(place: Place) -> None:
     samples[0, 0] ^= 1
     np.save(path, samples)
     with pytest.raises(BatchError, match="not the noise that was assessed"):
-        stages.hash_blocks(batch)
+        conditioning.hash_blocks(batch)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_an_altered_record_is_named(place: Place, field: str) -> None:
 
     alter_json(batch, "records.json", alter)
     with pytest.raises(ChainBroken):
-        release.validate(batch)
+        validation.validate(batch)
 
 
 def test_an_altered_block_is_never_released(place: Place) -> None:
@@ -141,7 +143,7 @@ def test_an_altered_block_is_never_released(place: Place) -> None:
     blocks[0, 100] ^= 0x10
     np.save(batch.root / "blocks.npy", blocks)
     with pytest.raises(ChainBroken) as caught:
-        release.validate_blocks(batch)
+        validation.validate_blocks(batch)
     assert (caught.value.index, caught.value.field) == (0, "block")
 
 
@@ -149,22 +151,22 @@ def test_an_altered_manifest_breaks_the_chain(place: Place) -> None:
     batch = place.validated([("a.fits", frame(1))])
     alter_json(batch, "manifest.json", lambda value: value["rows"][0].update(source="elsewhere"))
     with pytest.raises(ChainBroken):
-        release.validate(batch)
+        validation.validate(batch)
 
 
 def test_a_batch_that_fails_as_a_whole_releases_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A conditioner with a stuck bit gives blocks whose chain is whole; the tests alone stop them."""
     break_conditioning(monkeypatch)
     batch = place.hashed([("a.fits", frame(1))])
-    assert len(release.read_blocks(batch)) == 1
+    assert len(conditioning.read_blocks(batch)) == 1
     with pytest.raises(BlockRefused, match="none of its blocks is released"):
-        release.validate_blocks(batch)
+        validation.validate_blocks(batch)
     assert not batch.has("verdicts.json")
 
 
 def test_the_health_tests_pass_again_on_stored_noise(place: Place) -> None:
     batch = place.hashed([("a.fits", frame(1)), ("b.fits", frame(2))])
-    reports = stages.health_again(batch)
+    reports = extraction.health_again(batch)
     assert [name for name, _ in reports] == ["a.fits", "b.fits"]
     assert all(report.passed for _, report in reports)
 
@@ -177,7 +179,7 @@ def test_a_batch_of_dead_images_has_no_blocks_and_an_honest_chain_head(place: Pl
 
 def test_quality_is_the_lower_of_test_score_and_noise_score(place: Place) -> None:
     batch = place.validated([("a.fits", frame(1))])
-    (row,) = stages.noise_rows(batch)
-    noise = release.noise_score(row.min_entropy)
+    (row,) = extraction.noise_rows(batch)
+    noise = validation.noise_score(row.min_entropy)
     for verdict in batch.read_json("verdicts.json", made_by="validated_blocks")["rows"]:
         assert verdict["quality"] == min(noise, verdict["score"])

@@ -5,11 +5,11 @@ from typing import Final
 
 import dagster as dg
 
-from entropy_assets import release, stages
 from entropy_assets.defs import metadata
 from entropy_assets.defs.partitions import image_batches
 from entropy_assets.defs.resources import EntropyStores, RedisPool, typed_failures
-from entropy_assets.publication import publish_batch
+from entropy_assets.stages import conditioning, extraction, ingest, validation
+from entropy_assets.stages.publication import publish_batch
 
 OWNERS: Final = ["team:entropy"]
 POOL_KEY: Final = dg.AssetKey("entropy_pool")
@@ -39,7 +39,7 @@ def raw_images(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.M
     """Decode the files of the batch."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
-        manifest = stages.read_images(batch, stores.images, stores.limits)
+        manifest = ingest.read_images(batch, stores.images, stores.limits)
         return metadata.raw_images(batch, manifest, stores.images, stores.limits)
 
 
@@ -59,7 +59,7 @@ def noise_arrays(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg
     """Extract and assess the noise of each image, and settle the inbox."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
-        rows = stages.extract_noise(batch, stores.images, stores.ledger, stores.limits, workers=stores.workers)
+        rows = extraction.extract_noise(batch, stores.images, stores.ledger, stores.limits, workers=stores.workers)
         stores.settle(batch)
         return metadata.noise_arrays(batch, rows)
 
@@ -80,8 +80,8 @@ def hashed_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -> d
     """Condition the noise into blocks and chain their records."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
-        stages.hash_blocks(batch)
-        return metadata.hashed_blocks(batch, release.read_blocks(batch), stages.credits(batch))
+        conditioning.hash_blocks(batch)
+        return metadata.hashed_blocks(batch, conditioning.read_blocks(batch), extraction.credits(batch))
 
 
 @dg.asset(
@@ -100,8 +100,8 @@ def validated_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -
     """Verify and test the blocks again, and release those that pass."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
-        validation = release.validate_blocks(batch)
-        return metadata.validated_blocks(batch, validation)
+        validated = validation.validate_blocks(batch)
+        return metadata.validated_blocks(batch, validated)
 
 
 @dg.asset(

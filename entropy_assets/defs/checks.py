@@ -9,7 +9,6 @@ from typing import Final
 
 import dagster as dg
 
-from entropy_assets import release, stages
 from entropy_assets.core.block_tests import TESTS
 from entropy_assets.core.second_level import SecondLevelResult
 from entropy_assets.defs import plots
@@ -17,6 +16,7 @@ from entropy_assets.defs.assets import hashed_blocks, noise_arrays, raw_images
 from entropy_assets.defs.partitions import image_batches
 from entropy_assets.defs.resources import EntropyStores
 from entropy_assets.errors import EntropyAssetsError
+from entropy_assets.stages import conditioning, extraction, ingest, validation
 
 _ABOUT: Final = {
     "shannon_entropy": "Entropy of the bytes of a block, against its exact null distribution at the block's length.",
@@ -41,7 +41,7 @@ def block_tests(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -
     """Test every block of the batch once, and report each test over the batch."""
     selected = sorted(key.name for key in context.selected_asset_check_keys)
     try:
-        examination = release.examine_blocks(release.read_blocks(stores.batch(context.partition_key)))
+        examination = validation.examine_blocks(conditioning.read_blocks(stores.batch(context.partition_key)))
     except EntropyAssetsError as error:
         # Without a result Dagster would go on downstream with a warning.
         for name in selected:
@@ -57,7 +57,7 @@ def block_tests(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -
         yield _result(examination, name)
 
 
-def _result(examination: release.Examination, name: str) -> dg.AssetCheckResult:
+def _result(examination: validation.Examination, name: str) -> dg.AssetCheckResult:
     report, verdicts = examination.report, examination.verdicts
     test = report.tests[name]
     empty = test.blocks == 0
@@ -101,7 +101,7 @@ def _numbers(test: SecondLevelResult) -> dict[str, float]:
 )
 def files_readable(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> dg.AssetCheckResult:
     """Warn if a file could not be read."""
-    rows = stages.Manifest.of(stores.batch(context.partition_key)).rows
+    rows = ingest.Manifest.of(stores.batch(context.partition_key)).rows
     bad = [row for row in rows if not row.accepted]
     return dg.AssetCheckResult(
         passed=not bad,
@@ -140,7 +140,7 @@ def images_unaltered(context: dg.AssetCheckExecutionContext, stores: EntropyStor
 )
 def live_noise(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> dg.AssetCheckResult:
     """Warn if no image of the batch is worth anything."""
-    rows = stages.noise_rows(stores.batch(context.partition_key))
+    rows = extraction.noise_rows(stores.batch(context.partition_key))
     accepted = sum(row.accepted for row in rows)
     return dg.AssetCheckResult(
         passed=accepted > 0,
@@ -162,7 +162,7 @@ def live_noise(context: dg.AssetCheckExecutionContext, stores: EntropyStores) ->
 def health_tests(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> dg.AssetCheckResult:
     """Fail if credited noise fails its health tests, or is not the noise that was assessed."""
     try:
-        reports = stages.health_again(stores.batch(context.partition_key))
+        reports = extraction.health_again(stores.batch(context.partition_key))
     except EntropyAssetsError as error:
         return dg.AssetCheckResult(passed=False, description=error.message, metadata={"error": error.code})
     failed = [name for name, report in reports if not report.passed]

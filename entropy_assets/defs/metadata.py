@@ -14,10 +14,12 @@ import numpy as np
 from entropy_assets.core.survey import Verdict
 from entropy_assets.defs import plots
 from entropy_assets.errors import ImageRejected
-from entropy_assets.publication import PublishedBatch
-from entropy_assets.release import HashedBlocks, Validation
 from entropy_assets.sources.drop_folder import printable
-from entropy_assets.stages import Manifest, NoiseRow, live_maps
+from entropy_assets.stages.conditioning import HashedBlocks
+from entropy_assets.stages.extraction import NoiseRow, live_maps
+from entropy_assets.stages.ingest import Manifest
+from entropy_assets.stages.publication import PublishedBatch
+from entropy_assets.stages.validation import Validation
 from entropy_assets.stores.batches import Batch, sha256_of_json
 from entropy_assets.stores.images import DecodeLimits, ImageStore, decode
 

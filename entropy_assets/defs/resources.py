@@ -15,7 +15,7 @@ from entropy_assets.settings import Settings
 from entropy_assets.sources import ImageSource
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.sources.drop_folder import DropFolder
-from entropy_assets.stages import outcomes
+from entropy_assets.stages.extraction import outcomes
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.images import DecodeLimits, ImageStore
 from entropy_assets.stores.ledger import Ledger

@@ -11,7 +11,6 @@ from typing import Final
 
 import dagster as dg
 
-from entropy_assets import stages
 from entropy_assets.defs.assets import POOL_KEY, validated_blocks
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
@@ -20,6 +19,7 @@ from entropy_assets.defs.resources import EntropyStores, RedisPool
 from entropy_assets.errors import FileStillChanging, ImageRejected, PoolError
 from entropy_assets.settings import Settings
 from entropy_assets.sources.drop_folder import ReadyFile
+from entropy_assets.stages import ingest
 
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.QUEUED,
@@ -96,7 +96,7 @@ def take_batch(stores: EntropyStores, group: list[ReadyFile], source: str, time_
             taken.append(file)
     if not taken:
         return
-    batch = stages.open_batch(
+    batch = ingest.open_batch(
         stores.batches,
         stores.images,
         contents,

@@ -1,21 +1,17 @@
-"""The five stages of a batch, over the stores. The Dagster assets and ``entropy-assets process`` both call these.
-
-Each stage reads what the one before kept, re-computes the hashes of what it reads, and keeps its own result whole.
-A stage run again gives the same result: everything that could differ was fixed in the batch's intake.
-"""
+"""The noise of a batch: extracted, assessed, and spent once."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from entropy_assets.core.derivation import AssessedImage, assess_image
 from entropy_assets.core.frame import Frame
-from entropy_assets.core.hashing import BlockRecord, EntropyHasher, NoiseInput
+from entropy_assets.core.hashing import NoiseInput
 from entropy_assets.core.health import HealthReport, health_report
 from entropy_assets.core.min_entropy import Assessment
 from entropy_assets.core.noise import (
@@ -29,38 +25,10 @@ from entropy_assets.core.noise import (
 from entropy_assets.core.repeats import PatternSketch, batch_derating, derated, sketch_of
 from entropy_assets.errors import BatchError, ImageRejected, RejectionReason
 from entropy_assets.recipe import Recipe, recipe_named
-from entropy_assets.stores.batches import Batch, BatchStore, Intake, IntakeFile, batch_key, sha256_of_json
+from entropy_assets.stages.ingest import ImageRow, Manifest, Progress, no_progress
+from entropy_assets.stores.batches import Batch, Intake
 from entropy_assets.stores.images import DecodeLimits, ImageStore, decode
 from entropy_assets.stores.ledger import Ledger
-
-Progress = Callable[[str, int, int], None]
-"""Called with the stage, the items done and the items in all."""
-
-
-def no_progress(_stage: str, _done: int, _total: int) -> None:
-    """Report nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRow:
-    """What was seen in one file, before its noise was looked at. One row of the manifest."""
-
-    file: str
-    image_sha256: str
-    file_bytes: int
-    accepted: bool
-    reason: str | None = None
-    detail: str | None = None
-    source: str = ""
-    pixel_sha256: str | None = None
-    container: str | None = None
-    lossy: bool | None = None
-    width: int | None = None
-    height: int | None = None
-    channels: int | None = None
-    bit_depth: int | None = None
-    adc_step: int | None = None
-    captured_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,89 +58,6 @@ class NoiseRow:
     credit_bits: int = 0
     live_fraction: float = 0.0
     assessment: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """The rows of a batch and the hash that its chain starts from."""
-
-    rows: tuple[ImageRow, ...]
-    sha256: str
-
-    @classmethod
-    def of(cls, batch: Batch) -> Self:
-        """Read the manifest of `batch`."""
-        rows = batch.read_json("manifest.json", made_by="raw_images")["rows"]
-        return cls(tuple(ImageRow(**row) for row in rows), sha256_of_json({"rows": rows}))
-
-
-def open_batch(
-    store: BatchStore,
-    images: ImageStore,
-    contents: Sequence[tuple[str, bytes]],
-    *,
-    source: str,
-    newest_ns: int,
-    time_ns: int,
-    os_bytes: bytes,
-    recipe: str,
-) -> Batch:
-    """Keep the images and fix what the batch of them is made of.
-
-    The same files, seen again, give the batch that is there already with everything that was fixed then.
-
-    Parameters
-    ----------
-    contents
-        Name and bytes of each file, in the order of the batch.
-    newest_ns
-        Modification time of the newest file, ns since 1970-01-01 UTC; names the batch.
-    time_ns, os_bytes
-        Time of intake and fresh bytes of the operating system; no bytes for a deterministic batch.
-    """
-    files = tuple(IntakeFile(file=name, image_sha256=images.put(data), file_bytes=len(data)) for name, data in contents)
-    intake = Intake(
-        key=batch_key(source, newest_ns, files),
-        source=source,
-        files=files,
-        time_ns=time_ns,
-        os_bytes=os_bytes.hex(),
-        recipe=recipe,
-    )
-    return store.create(intake)
-
-
-def read_images(batch: Batch, images: ImageStore, limits: DecodeLimits, progress: Progress = no_progress) -> Manifest:
-    """Decode every file of the batch and keep one row for each: what it is, or why it can't be read."""
-    rows = []
-    for done, item in enumerate(batch.intake.files):
-        progress("read", done, len(batch.intake.files))
-        rows.append(_image_row(item, images, limits, batch.intake.source))
-    batch.write_json("manifest.json", {"rows": [dataclasses.asdict(row) for row in rows]})
-    return Manifest.of(batch)
-
-
-def _image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, source: str) -> ImageRow:
-    known = dataclasses.asdict(item)
-    try:
-        frame = decode(images.get(item.image_sha256), source=source, limits=limits)
-    except ImageRejected as rejection:
-        return ImageRow(**known, accepted=False, reason=rejection.reason.value, detail=rejection.message, source=source)
-    channels, height, width = frame.pixels.shape
-    return ImageRow(
-        **known,
-        accepted=True,
-        source=frame.source,
-        pixel_sha256=frame.pixel_sha256,
-        container=frame.container,
-        lossy=frame.lossy,
-        width=width,
-        height=height,
-        channels=channels,
-        bit_depth=frame.bit_depth,
-        adc_step=frame.adc_step,
-        captured_at=frame.captured_at,
-    )
 
 
 def nonce_of(intake: Intake, image_sha256: str) -> bytes:
@@ -377,22 +262,6 @@ def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:
             )
             reports.append((row.file, report))
     return reports
-
-
-def hash_blocks(batch: Batch) -> tuple[BlockRecord, ...]:
-    """Condition the accepted noise into blocks, and keep them with the chain of their records.
-
-    Raises
-    ------
-    BatchError
-        If the noise is missing, or is not the noise that was assessed.
-    """
-    inputs, manifest = noise_inputs(batch), Manifest.of(batch)
-    hasher = EntropyHasher(recipe_named(batch.intake.recipe))
-    blocks, records = hasher.derive_blocks(inputs, manifest.sha256, batch.intake.timestamp_us)
-    batch.write_array("blocks.npy", blocks)
-    batch.write_json("records.json", {"manifest_sha256": manifest.sha256, "rows": [row.to_row() for row in records]})
-    return records
 
 
 def noise_inputs(batch: Batch) -> list[NoiseInput]:

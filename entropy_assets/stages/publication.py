@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from entropy_assets.errors import BlockRefused
-from entropy_assets.release import Validation, validate
-from entropy_assets.stages import Manifest
+from entropy_assets.stages.ingest import Manifest
+from entropy_assets.stages.validation import Validation, validate
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.ledger import Ledger, LedgerBlock
 from entropy_assets.stores.pool import PoolBlock, PoolClient

@@ -7,48 +7,12 @@ Nothing here trusts what an earlier stage said of its own work. The checks in th
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from entropy_assets.core.hashing import BlockRecord, chain_genesis, verify_batch
 from entropy_assets.core.validation import BatchReport, BlockVerdicts, EntropyValidator, batch_report
-from entropy_assets.errors import BlockRefused, ChainBroken
-from entropy_assets.recipe import recipe_named
-from entropy_assets.stages import Manifest, noise_inputs, noise_rows
+from entropy_assets.errors import BlockRefused
+from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
+from entropy_assets.stages.extraction import noise_rows
 from entropy_assets.stores.batches import Batch
-
-
-@dataclass(frozen=True, slots=True)
-class HashedBlocks:
-    """The blocks of a batch with records that were found to match them."""
-
-    blocks: NDArray[np.uint8]
-    records: tuple[BlockRecord, ...]
-    chain_head: str
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-
-def read_blocks(batch: Batch) -> HashedBlocks:
-    """Return the blocks of the batch after walking their whole chain again, from manifest and noise to the bytes.
-
-    Raises
-    ------
-    ChainBroken
-        At the first record or block that is not what noise and manifest give.
-    BatchError
-        If something is missing.
-    """
-    blocks = batch.read_array("blocks.npy", made_by="hashed_blocks")
-    rows = batch.read_json("records.json", made_by="hashed_blocks")["rows"]
-    records = tuple(BlockRecord.from_row(row) for row in rows)
-    recipe, manifest = recipe_named(batch.intake.recipe), Manifest.of(batch)
-    for record in records:
-        if record.timestamp_us != batch.intake.timestamp_us:
-            raise ChainBroken("a record is not of the time of its batch", index=record.index, field="timestamp_us")
-    verify_batch(records, noise_inputs(batch), manifest_sha256=manifest.sha256, recipe=recipe, blocks=blocks)
-    head = records[-1].link if records else chain_genesis(manifest.sha256, recipe)
-    return HashedBlocks(blocks, records, head)
 
 
 @dataclass(frozen=True, slots=True)

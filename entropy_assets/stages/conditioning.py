@@ -1,0 +1,63 @@
+"""Noise into blocks and the chain of their records, and back again to verify them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entropy_assets.core.hashing import BlockRecord, EntropyHasher, chain_genesis, verify_batch
+from entropy_assets.errors import ChainBroken
+from entropy_assets.recipe import recipe_named
+from entropy_assets.stages.extraction import noise_inputs
+from entropy_assets.stages.ingest import Manifest
+from entropy_assets.stores.batches import Batch
+
+
+def hash_blocks(batch: Batch) -> tuple[BlockRecord, ...]:
+    """Condition the accepted noise into blocks, and keep them with the chain of their records.
+
+    Raises
+    ------
+    BatchError
+        If the noise is missing, or is not the noise that was assessed.
+    """
+    inputs, manifest = noise_inputs(batch), Manifest.of(batch)
+    hasher = EntropyHasher(recipe_named(batch.intake.recipe))
+    blocks, records = hasher.derive_blocks(inputs, manifest.sha256, batch.intake.timestamp_us)
+    batch.write_array("blocks.npy", blocks)
+    batch.write_json("records.json", {"manifest_sha256": manifest.sha256, "rows": [row.to_row() for row in records]})
+    return records
+
+
+@dataclass(frozen=True, slots=True)
+class HashedBlocks:
+    """The blocks of a batch with records that were found to match them."""
+
+    blocks: NDArray[np.uint8]
+    records: tuple[BlockRecord, ...]
+    chain_head: str
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+def read_blocks(batch: Batch) -> HashedBlocks:
+    """Return the blocks of the batch after walking their whole chain again, from manifest and noise to the bytes.
+
+    Raises
+    ------
+    ChainBroken
+        At the first record or block that is not what noise and manifest give.
+    BatchError
+        If something is missing.
+    """
+    blocks = batch.read_array("blocks.npy", made_by="hashed_blocks")
+    rows = batch.read_json("records.json", made_by="hashed_blocks")["rows"]
+    records = tuple(BlockRecord.from_row(row) for row in rows)
+    recipe, manifest = recipe_named(batch.intake.recipe), Manifest.of(batch)
+    for record in records:
+        if record.timestamp_us != batch.intake.timestamp_us:
+            raise ChainBroken("a record is not of the time of its batch", index=record.index, field="timestamp_us")
+    verify_batch(records, noise_inputs(batch), manifest_sha256=manifest.sha256, recipe=recipe, blocks=blocks)
+    head = records[-1].link if records else chain_genesis(manifest.sha256, recipe)
+    return HashedBlocks(blocks, records, head)

@@ -1,0 +1,122 @@
+"""Files into a batch: what came, and what each file is."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from entropy_assets.errors import ImageRejected
+from entropy_assets.stores.batches import Batch, BatchStore, Intake, IntakeFile, batch_key, sha256_of_json
+from entropy_assets.stores.images import DecodeLimits, ImageStore, decode
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage, the items done and the items in all."""
+
+
+def no_progress(_stage: str, _done: int, _total: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRow:
+    """What was seen in one file, before its noise was looked at. One row of the manifest."""
+
+    file: str
+    image_sha256: str
+    file_bytes: int
+    accepted: bool
+    reason: str | None = None
+    detail: str | None = None
+    source: str = ""
+    pixel_sha256: str | None = None
+    container: str | None = None
+    lossy: bool | None = None
+    width: int | None = None
+    height: int | None = None
+    channels: int | None = None
+    bit_depth: int | None = None
+    adc_step: int | None = None
+    captured_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The rows of a batch and the hash that its chain starts from."""
+
+    rows: tuple[ImageRow, ...]
+    sha256: str
+
+    @classmethod
+    def of(cls, batch: Batch) -> Self:
+        """Read the manifest of `batch`."""
+        rows = batch.read_json("manifest.json", made_by="raw_images")["rows"]
+        return cls(tuple(ImageRow(**row) for row in rows), sha256_of_json({"rows": rows}))
+
+
+def open_batch(
+    store: BatchStore,
+    images: ImageStore,
+    contents: Sequence[tuple[str, bytes]],
+    *,
+    source: str,
+    newest_ns: int,
+    time_ns: int,
+    os_bytes: bytes,
+    recipe: str,
+) -> Batch:
+    """Keep the images and fix what the batch of them is made of.
+
+    The same files, seen again, give the batch that is there already with everything that was fixed then.
+
+    Parameters
+    ----------
+    contents
+        Name and bytes of each file, in the order of the batch.
+    newest_ns
+        Modification time of the newest file, ns since 1970-01-01 UTC; names the batch.
+    time_ns, os_bytes
+        Time of intake and fresh bytes of the operating system; no bytes for a deterministic batch.
+    """
+    files = tuple(IntakeFile(file=name, image_sha256=images.put(data), file_bytes=len(data)) for name, data in contents)
+    intake = Intake(
+        key=batch_key(source, newest_ns, files),
+        source=source,
+        files=files,
+        time_ns=time_ns,
+        os_bytes=os_bytes.hex(),
+        recipe=recipe,
+    )
+    return store.create(intake)
+
+
+def read_images(batch: Batch, images: ImageStore, limits: DecodeLimits, progress: Progress = no_progress) -> Manifest:
+    """Decode every file of the batch and keep one row for each: what it is, or why it can't be read."""
+    rows = []
+    for done, item in enumerate(batch.intake.files):
+        progress("read", done, len(batch.intake.files))
+        rows.append(_image_row(item, images, limits, batch.intake.source))
+    batch.write_json("manifest.json", {"rows": [dataclasses.asdict(row) for row in rows]})
+    return Manifest.of(batch)
+
+
+def _image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, source: str) -> ImageRow:
+    known = dataclasses.asdict(item)
+    try:
+        frame = decode(images.get(item.image_sha256), source=source, limits=limits)
+    except ImageRejected as rejection:
+        return ImageRow(**known, accepted=False, reason=rejection.reason.value, detail=rejection.message, source=source)
+    channels, height, width = frame.pixels.shape
+    return ImageRow(
+        **known,
+        accepted=True,
+        source=frame.source,
+        pixel_sha256=frame.pixel_sha256,
+        container=frame.container,
+        lossy=frame.lossy,
+        width=width,
+        height=height,
+        channels=channels,
+        bit_depth=frame.bit_depth,
+        adc_step=frame.adc_step,
+        captured_at=frame.captured_at,
+    )
