@@ -30,6 +30,16 @@ def flat_png() -> bytes:
     return buffer.getvalue()
 
 
+def png_of(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def exposure(pattern: np.ndarray, rng: np.random.Generator) -> bytes:
+    return png_of((1000 + pattern + rng.normal(0, 12, pattern.shape)).round().astype(np.uint16))
+
+
 def alter_json(batch: Batch, name: str, change: object) -> None:
     value = json.loads((batch.root / name).read_text())
     change(value)  # type: ignore[operator]
@@ -83,6 +93,30 @@ def test_the_same_pixels_in_another_container_are_credited_once(place: Place) ->
     relabelled = image.replace(b"GAIN    =", b"GAJN    =")
     batch = place.hashed([("a.fits", image), ("b.fits", relabelled)])
     assert [row.reason for row in extraction.noise_rows(batch)] == [None, RejectionReason.REPLAYED_PIXELS]
+
+
+def test_the_pattern_that_two_frames_of_one_camera_share_is_credited_once(place: Place) -> None:
+    """Two exposures of one sensor: the second loses what its pixels have in common with the first, and says so."""
+    rng = np.random.default_rng(5)
+    pattern = rng.normal(0, 12, (320, 320))
+    contents = [(f"{name}.png", exposure(pattern, rng)) for name in "ab"]
+    batch = place.hashed(contents)
+    first, second = extraction.noise_rows(batch)
+    assert second.credit_bits < 0.9 * first.credit_bits
+    assert second.assessment["limited_by"] == "repeats"
+    assert first.image_sha256[:8] in second.assessment["repeats"]
+    assert [noise.credit_bits for noise in extraction.noise_inputs(batch)] == [first.credit_bits, second.credit_bits]
+
+
+def test_the_same_exposure_stored_again_with_a_few_pixels_changed_gets_nothing(place: Place) -> None:
+    """Neither its file nor its pixels were seen before, only its noise was."""
+    pixels = np.random.default_rng(5).normal(1000, 12, (320, 320)).round().astype(np.uint16)
+    touched = pixels.copy()
+    touched[::40, ::40] += 1
+    batch = place.hashed([("a.png", png_of(pixels)), ("b.png", png_of(touched))])
+    first, second = extraction.noise_rows(batch)
+    assert (first.accepted, second.accepted) == (True, False)
+    assert (second.reason, second.credit_bits) == (RejectionReason.NOT_ENOUGH_CREDIT, 0)
 
 
 def test_the_order_of_claims_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
