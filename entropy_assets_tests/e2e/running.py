@@ -107,8 +107,8 @@ class Up:
         """Give the line that begins with `begin`, once it is there."""
 
         def look() -> str | None:
+            assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.said}"
             found = [line for line in self.lines if line.startswith(begin)]
-            assert found or self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.said}"
             return found[0] if found else None
 
         return str(eventually(f"a line {begin!r} in:\n{self.said}", look))
@@ -154,9 +154,9 @@ class Installation:
         self.up = up
         self.home = up.home
         self.inbox = up.home / "inbox"
-        self.http = URL.findall(up.line("http"))[0]
-        self.dagster = URL.findall(up.line("dagster"))[0]
-        up.line("daemon")
+        self.http = URL.findall(up.line("http     "))[0]
+        self.dagster = URL.findall(up.line("dagster  "))[0]
+        up.line("daemon   ")
         self.ledger = Ledger(up.home / "ledger.sqlite", readonly=True)
         self.batches = BatchStore(UPath(up.home / "batches"))
 

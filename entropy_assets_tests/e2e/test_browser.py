@@ -55,7 +55,7 @@ def expand_groups(browser: Browser) -> None:
 def test_the_lineage_shows_every_group_and_asset_with_its_state(
     installation: Installation, batch: Batch, browser: Browser, screenshots: Path
 ) -> None:
-    browser.resize(1700, 440)
+    browser.resize(1700, 520)
     browser.open(f"{installation.dagster}/asset-groups")
     browser.wait_for("Global asset lineage", *GROUPS)
     browser.click("Hide navigation")
@@ -70,10 +70,12 @@ def test_the_lineage_shows_every_group_and_asset_with_its_state(
 def test_a_check_of_a_batch_shows_its_result_and_its_plot(
     installation: Installation, batch: Batch, browser: Browser, screenshots: Path
 ) -> None:
+    browser.resize(1760, 860)
     browser.open(f"{installation.dagster}/assets/hashed_blocks?view=checks&checkDetail=chi_square")
     text = browser.wait_for("shannon_entropy", "chi_square", "runs", "autocorrelation", "Latest execution", "Metadata")
     assert "This is a blocking asset check." in text
     assert "smallest_p" in text
+    browser.click("Hide navigation")
     browser.click("[Show Markdown]")
     plot = "document.querySelector('img[alt^=\"P-values\"]')"
     browser.wait_until(f"!!{plot} && {plot}.complete && {plot}.naturalWidth > 100")
