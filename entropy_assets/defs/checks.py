@@ -67,7 +67,7 @@ def _result(examination: validation.Examination, name: str) -> dg.AssetCheckResu
         passed=test.passed and not empty,
         # A batch without blocks has nothing to gate; it is shown, not failed.
         severity=dg.AssetCheckSeverity.WARN if empty else dg.AssetCheckSeverity.ERROR,
-        description=test.note or f"{test.blocks} blocks, smallest P-value {test.smallest_p:.3g}",
+        description=_summary(test),
         metadata={
             **_numbers(test),
             "blocks_rejected": float(report.rejected),
@@ -75,6 +75,12 @@ def _result(examination: validation.Examination, name: str) -> dg.AssetCheckResu
             "p_values": plots.p_values({name: verdicts.p_values[name]}, 1e-6),
         },
     )
+
+
+def _summary(test: SecondLevelResult) -> str:
+    if test.smallest_p is None:
+        return test.note
+    return "; ".join(filter(None, (f"{test.blocks} blocks, smallest P-value {test.smallest_p:.3g}", test.note)))
 
 
 def _numbers(test: SecondLevelResult) -> dict[str, float]:
