@@ -110,16 +110,17 @@ def up(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: interrupted.set())
     from entropy_assets import supervisor
+    from entropy_assets.narrator import Narrator, settled
 
     settings = settings_of(home=home, simulated_camera=camera, http_port=http_port, dagster_port=dagster_port)
     with supervisor.Installation.running(settings, click.echo, began) as installation:
         dropped = supervisor.drop_samples(settings) if samples else 0
         click.echo(f"inbox    {settings.inbox}" + (f", {dropped} sample images put into it" if dropped else ""))
-        narrator = supervisor.Narrator(settings)
+        narrator = Narrator(settings)
         while not interrupted.wait(supervisor.POLL_SECONDS):
             for line in (*installation.advance(), *narrator.news()):
                 click.echo(line)
-            if once and installation.idle() and supervisor.settled(settings, installation.redis_url):
+            if once and installation.idle() and settled(settings, installation.redis_url):
                 break
 
 

@@ -16,11 +16,12 @@ import yaml
 
 from entropy_assets import supervisor
 from entropy_assets.errors import StartFailed
+from entropy_assets.narrator import Narrator, settled
 from entropy_assets.settings import Settings
 from entropy_assets.stores.ledger import LedgerBlock
 from entropy_assets.stores.owned import OwnedProcess
 from entropy_assets.stores.pool import PoolClient
-from entropy_assets.supervisor import Child, Installation, Narrator, drop_samples, free_port, settled
+from entropy_assets.supervisor import Child, Installation, drop_samples, free_port
 from entropy_assets_tests.pipeline import Place, frame
 from entropy_assets_tests.pool_blocks import pool_blocks
 

@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 from scipy.special import ndtri
 
 Symbols = npt.NDArray[np.uint8]
@@ -148,6 +147,8 @@ def compression(bits: Symbols) -> float | None:
     highest = 1 - 1e-12
     if excess(highest) >= 0:
         return 0.0
+    from scipy.optimize import brentq  # half a second to import, which every process would pay
+
     return -math.log2(brentq(excess, lowest, highest, xtol=1e-15, rtol=8.9e-16)) / WORD
 
 

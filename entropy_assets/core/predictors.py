@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 
 from entropy_assets.core.estimators import Symbols, upper_bound
 
@@ -72,6 +71,8 @@ def local_probability(r: int, n: int) -> float:
         return low
     if excess(high) >= 0:
         return 1.0
+    from scipy.optimize import brentq  # half a second to import, which every process would pay
+
     return float(brentq(excess, low, high, xtol=1e-16, rtol=8.9e-16))
 
 

@@ -224,7 +224,10 @@ def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores) -> i
         context.instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=_UNFINISHED))
         for job in (PROCESS, PUBLISH, REPLENISH)
     )
-    return runs + len(stores.inbox.ready(time.time() + stores.settle_seconds))
+    waiting = stores.inbox.ready(time.time() + stores.settle_seconds)
+    # A batch that has its partition had its run; one that failed must not keep the pool empty.
+    unlaunched = set(stores.inbox.taken()) - set(context.instance.get_dynamic_partitions(IMAGE_BATCHES))
+    return runs + len(waiting) + len(unlaunched)
 
 
 def _pool_absent(context: dg.SensorEvaluationContext, cursor: ReplenishCursor) -> dg.SkipReason:

@@ -162,7 +162,9 @@ def create_app(
 
 
 def _add_random(app: FastAPI, service: RandomService) -> None:
-    @app.get("/random/{n}", tags=["random"], responses=_RANDOM_RESPONSES, response_class=Response)
+    @app.get(
+        "/random/{n}", summary="Draw n bytes", tags=["random"], responses=_RANDOM_RESPONSES, response_class=Response
+    )
     async def random(
         http: HttpRequest,
         n: Annotated[int, Path(ge=1, le=service.config.max_request_bytes, description="Bytes wanted.")],
@@ -183,23 +185,33 @@ def _add_random(app: FastAPI, service: RandomService) -> None:
 
 
 def _add_reports(app: FastAPI, service: RandomService) -> None:
-    @app.get("/stats", tags=["service"])
+    @app.get("/stats", summary="What was leased, served and lost", tags=["service"])
     async def stats() -> dict[str, Any]:
         """Return what was leased, served, burned and held here, and what the pool counts."""
         return await service.stats()
 
-    @app.get("/health", tags=["service"], responses={503: {"description": "Failing: no bytes can be had."}})
+    @app.get(
+        "/health",
+        summary="Whether bytes can be had, and every reason why not",
+        tags=["service"],
+        responses={503: {"description": "Failing: no bytes can be had."}},
+    )
     async def health() -> JSONResponse:
         """Return whether bytes can be had, how fresh they are, and every reason for a doubt."""
         report = await service.health()
         return JSONResponse(report, 503 if report["status"] == "failing" else 200, {"Cache-Control": "no-store"})
 
-    @app.get("/livez", tags=["service"])
+    @app.get("/livez", summary="The process answers", tags=["service"])
     async def livez() -> dict[str, str]:
         """Return at once if the process runs; asks nobody."""
         return {"status": "alive"}
 
-    @app.get("/readyz", tags=["service"], responses={503: _problem_schema("not-ready")})
+    @app.get(
+        "/readyz",
+        summary="The next request can be answered",
+        tags=["service"],
+        responses={503: _problem_schema("not-ready")},
+    )
     async def readyz() -> Response:
         """Return whether the next request can be served."""
         report = await service.health()
@@ -215,7 +227,7 @@ def _add_provenance(app: FastAPI, service: RandomService) -> None:
         503: _problem_schema("ledger-error", "provenance-unavailable"),
     }
 
-    @app.get("/blocks/{block_id}", tags=["provenance"], responses=responses)
+    @app.get("/blocks/{block_id}", summary="Where a block comes from", tags=["provenance"], responses=responses)
     async def block(block_id: Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]) -> Any:
         """Return where a published block comes from: batch, images, link, verdict, run. Never its bytes."""
         found = await service.find_block(block_id)

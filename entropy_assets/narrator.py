@@ -1,0 +1,117 @@
+"""What ``entropy-assets up`` tells: one line per batch and stage, one per failed run, and when nothing is left to do."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from upath import UPath
+
+from entropy_assets.errors import PoolError
+from entropy_assets.settings import Settings
+from entropy_assets.sources.drop_folder import DropFolder
+from entropy_assets.stores.batches import Batch, BatchStore
+from entropy_assets.stores.ledger import Ledger
+from entropy_assets.stores.pool import PoolClient
+
+
+def alerts(settings: Settings) -> list[dict[str, Any]]:
+    """Return the failed runs that the sensor ``run_failure_alert`` told of: time, job, batch, error."""
+    if not settings.alerts_path.exists():
+        return []
+    lines = settings.alerts_path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+class Narrator:
+    """Tells one line per batch and stage, from what the stages kept, and one per failed run.
+
+    Parameters
+    ----------
+    settings
+        Where to look. What is there already is no news.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._batches = BatchStore(UPath(settings.batches_path))
+        self._ledger = Ledger(settings.ledger_path)
+        self._told: dict[str, int] = {}
+        self._finished: set[str] = set()
+        self._alerts = 0
+        for _ in self.news():
+            pass
+
+    def news(self) -> Iterator[str]:
+        """Yield what is new since the last call."""
+        for batch in self._batches:
+            if batch.key in self._finished:
+                continue
+            lines = list(self._story(batch))
+            for line in lines[self._told.get(batch.key, 0) :]:
+                yield f"{datetime.now(UTC):%H:%M:%S} {batch.key}  {line}"
+            self._told[batch.key] = len(lines)
+        failed = alerts(self._settings)
+        for alert in failed[self._alerts :]:
+            yield f"{datetime.now(UTC):%H:%M:%S} {alert['batch'] or '-'}  failed     {alert['job']}: {alert['error']}"
+        self._alerts = len(failed)
+
+    def _story(self, batch: Batch) -> Iterator[str]:
+        # Loaded here: it stands between the command and its first child.
+        from entropy_assets.recipe import recipe_named
+        from entropy_assets.stages.extraction import noise_rows, outcomes
+        from entropy_assets.stages.ingest import Manifest
+
+        yield f"taken      {len(batch.intake.files)} files from {batch.intake.source}"
+        if not batch.has("manifest.json"):
+            return
+        rows = Manifest.of(batch).rows
+        yield f"read       {sum(row.accepted for row in rows)} of {len(rows)} images"
+        if not batch.has("noise.json"):
+            return
+        rejected = ", ".join(f"{row.file}: {row.reason}" for row in outcomes(batch) if not row.accepted)
+        credit = sum(row.credit_bits for row in noise_rows(batch))
+        yield f"extracted  {credit:,} bits of credit" + (f"; rejected {rejected}" if rejected else "")
+        if not batch.has("verdicts.json"):
+            return
+        verdicts = batch.read_json("verdicts.json", made_by="validated_blocks")
+        released = len(verdicts["released"])
+        yield f"validated  {released} of {len(verdicts['rows'])} blocks released"
+        if not released:
+            self._finished.add(batch.key)
+        elif self._ledger.is_published(batch.key):
+            self._finished.add(batch.key)
+            yield f"published  {released * recipe_named(batch.intake.recipe).block_len / 1024:.0f} KiB"
+
+
+def settled(settings: Settings, redis_url: str) -> bool:
+    """Tell whether nothing is left to do: inbox taken, batches finished and published or failed, pool filled.
+
+    A batch counts as failed when its run failed and no verdict followed. With the simulated camera on, the pool counts
+    as filled when it is over its low-water mark.
+    """
+    inbox, ledger = DropFolder(settings.inbox), Ledger(settings.ledger_path)
+    failed = {alert["batch"] for alert in alerts(settings)}
+    # A file that was dropped a moment ago is work too.
+    if inbox.ready(time.time() + settings.settle_seconds) or set(inbox.taken()) - failed:
+        return False
+    for batch in BatchStore(UPath(settings.batches_path)):
+        if batch.key in failed:
+            continue
+        if not batch.has("verdicts.json"):
+            return False
+        released = batch.read_json("verdicts.json", made_by="validated_blocks")["released"]
+        if released and not ledger.is_published(batch.key):
+            return False
+    return not settings.simulated_camera or _pool_bytes(redis_url) >= settings.low_water_bytes
+
+
+def _pool_bytes(redis_url: str) -> int:
+    client = PoolClient.from_url(redis_url)
+    try:
+        return client.depth().bytes
+    except PoolError:
+        return 0
+    finally:
+        client.close()
