@@ -5,6 +5,7 @@ JOBS ?= auto
 PYTEST_ARGS ?=
 
 VENV := .venv
+OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 # The installed package is the checkout itself; the stamps say for which files .venv was made.
 RUNTIME := $(VENV)/.runtime
@@ -18,9 +19,11 @@ COVER_1 := --cov --cov-append --cov-report= --cov-fail-under=0
 COVER_judge := --cov --cov-append --cov-report=term
 COVER := $(COVER_$(COVERAGE))
 PYTEST := $(BIN)/python -m pytest $(COVER)
+# The reference images beside the checkout, if they are there.
+REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e slow bench lint format types contracts validate check lock clean
+.PHONY: help run test e2e slow bench calibration images oldest lint format types contracts validate check lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -38,7 +41,18 @@ slow: $(DEV) ## statistics over many blocks, kill -9 at many points
 	@$(PYTEST) -m "slow and not e2e and not browser" -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 bench: $(DEV) ## how fast it is here
-	@for one in benchmarks/[a-z]*.py; do echo "== $$one"; $(BIN)/python -m benchmarks.$$(basename $$one .py) || exit 1; done
+	@for one in extraction hashing validation; do echo "== $$one"; $(BIN)/python -m benchmarks.$$one || exit 1; done
+
+calibration: $(DEV) ## size and power of the tests, by simulation: writes benchmarks/CALIBRATION.md in some minutes
+	@$(BIN)/python -m benchmarks.calibration > benchmarks/CALIBRATION.md.part
+	@mv benchmarks/CALIBRATION.md.part benchmarks/CALIBRATION.md
+
+images: $(DEV) ## what each reference image is worth, else each bundled one: writes benchmarks/IMAGES.md
+	@$(BIN)/python -m benchmarks.images $(REFERENCE) > benchmarks/IMAGES.md.part
+	@mv benchmarks/IMAGES.md.part benchmarks/IMAGES.md
+
+oldest: $(OLDEST)/.made ## the same blocks on the oldest NumPy and SciPy that pyproject.toml allows
+	@$(BIN)/python -m entropy_assets_tests.versions compare $(BIN)/python $(OLDEST)/bin/python
 
 lint: $(DEV) ## style
 	@$(BIN)/ruff check .
@@ -65,7 +79,7 @@ lock: $(DEV) ## newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
 
 clean: ## everything that make made, the environment too; var/ stays, since it holds the ledger
-	@rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(OLDEST) build dist *.egg-info htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
@@ -85,4 +99,14 @@ $(RUNTIME): $(VENV)/.made requirements.lock setup.py pyproject.toml
 
 $(DEV): $(RUNTIME) requirements-dev.lock
 	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+# The locked packages of .venv, under NumPy and SciPy of its own, which Python finds first.
+$(OLDEST)/.made: $(DEV) pyproject.toml entropy_assets_tests/versions.py
+	@$(BIN)/python -m venv --clear $(OLDEST)
+	@pins=$$($(BIN)/python -m entropy_assets_tests.versions floors) && \
+	  $(OLDEST)/bin/python -m pip -qq --disable-pip-version-check install --no-deps --only-binary :all: $$pins
+	@packages='import sysconfig; print(sysconfig.get_path("purelib"))' && \
+	  $(BIN)/python -c "$$packages" > "$$($(OLDEST)/bin/python -c "$$packages")/locked.pth"
+	@$(OLDEST)/bin/python -m pip -q --disable-pip-version-check check
 	@touch $@

@@ -7,21 +7,24 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from entropy_assets.core.hashing import EntropyHasher, xor_bytes
 from entropy_assets.core.noise import ImagePreprocessor as FramePreprocessor
 from entropy_assets.core.noise import NoiseArray, deterministic_nonce, sampling_nonce
 from entropy_assets.core.validation import EntropyValidator
+from entropy_assets.errors import BlockRefused, InputRefused
 from entropy_assets.recipe import STANDARD, Recipe
 from entropy_assets.settings import Settings
 from entropy_assets.stores.embedded import EmbeddedServer
 from entropy_assets.stores.images import DecodeLimits, decode
+from entropy_assets.stores.pool import DEFAULT_PREFIX, PoolClient
 from entropy_assets.stores.pool import EntropyPool as PoolOfBlocks
-from entropy_assets.stores.pool import PoolClient
 
 __all__ = ["EntropyHasher", "EntropyPool", "EntropyValidator", "ImagePreprocessor"]
 
+API_PREFIX: Final = "entropy-api"
+"""First part of the keys of programs' own pools; the pipeline's begin with ``entropy:``."""
 EntropyClass = Literal["private", "public"]
 
 
@@ -80,7 +83,10 @@ class ImagePreprocessor:
 
 
 class EntropyPool:
-    """The pool for a program that awaits.
+    """A pool of a program's own, for a program that awaits.
+
+    What is added here has no images behind it, so by default it lies apart from the pipeline's pool and the HTTP
+    service never serves it. With ``prefix="entropy"`` the pool is the pipeline's: then bytes can be drawn, none added.
 
     Parameters
     ----------
@@ -89,16 +95,21 @@ class EntropyPool:
         started that this object owns and `close` ends.
     ttl_s
         Life of an added block, seconds.
+    prefix
+        First part of every key.
     """
 
-    def __init__(self, url: str | None = None, *, ttl_s: float | None = None) -> None:
+    def __init__(self, url: str | None = None, *, ttl_s: float | None = None, prefix: str = API_PREFIX) -> None:
         settings = Settings()
         if url is None and settings.redis_url is not None:
             url = settings.redis_url.get_secret_value()
         self._server = None if url else EmbeddedServer().start()
         self._client = PoolClient.from_url(
-            url or (self._server.url if self._server else ""), ttl_s=ttl_s or settings.pool_ttl_seconds
+            url or (self._server.url if self._server else ""),
+            prefix=prefix,
+            ttl_s=ttl_s or settings.pool_ttl_seconds,
         )
+        self._prefix = prefix
         self._pool = PoolOfBlocks(self._client)
 
     async def add_entropy(self, entropy_bytes: bytes, quality_score: float) -> str:
@@ -107,10 +118,14 @@ class EntropyPool:
         Raises
         ------
         BlockRefused
-            If these bytes were in the pool before, or the score is out of range.
+            If these bytes fail the tests of `EntropyValidator` or are fewer than it needs, if they were in the pool
+            before, if the score is out of range, or if this is the pipeline's pool.
         PoolUnavailable
             If the pool does not answer.
         """
+        if self._prefix == DEFAULT_PREFIX:
+            raise BlockRefused("the pipeline's pool takes what was published only; add to a pool with another prefix")
+        _require_tested(entropy_bytes)
         return await self._pool.add_entropy(entropy_bytes, quality_score)
 
     async def get_entropy(self, n_bytes: int = 256, *, entropy_class: EntropyClass = "private") -> bytes:
@@ -143,3 +158,13 @@ class EntropyPool:
         self._client.close()
         if self._server is not None:
             self._server.stop()
+
+
+def _require_tested(entropy_bytes: bytes) -> None:
+    """Raise unless the bytes pass the block tests: a grave defect is kept out, and nothing more is shown."""
+    try:
+        verdict = EntropyValidator().validate(entropy_bytes)
+    except InputRefused as error:
+        raise BlockRefused(f"these bytes can't be tested: {error.message}", **error.data) from error
+    if not verdict["passed"]:
+        raise BlockRefused("these bytes fail the block tests", p_star=verdict["p_star"])

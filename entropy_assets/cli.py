@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
@@ -24,15 +25,16 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
-from upath import UPath
 
 from entropy_assets.errors import EntropyAssetsError
+from entropy_assets.recipe import DROP, recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.sources.drop_folder import printable
 
 EXIT_ERROR: Final = 1
 EXIT_NO_BLOCK: Final = 3
 EXIT_TOO_FEW: Final = 4
+EXIT_INTERRUPTED: Final = 130
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -77,7 +79,19 @@ def settings_of(**changes: Any) -> Settings:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Interruptible(click.Group):
+    """A group whose commands end with 130 when they are interrupted; click's own answer is 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+@click.group(cls=Interruptible, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="entropy-assets")
 def main() -> None:
     r"""Auditable randomness from space images.
@@ -95,6 +109,7 @@ def main() -> None:
 @click.option("--camera/--no-camera", default=None, help="Fill a low pool from the simulated camera.")
 @click.option("--http-port", type=int, help="Port of the HTTP service, 0 for any.")
 @click.option("--dagster-port", type=int, help="Port of the Dagster UI, 0 for any.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for machines.")
 @typed_errors
 def up(
     home: Path | None,
@@ -103,6 +118,7 @@ def up(
     camera: bool | None,
     http_port: int | None,
     dagster_port: int | None,
+    as_json: bool,
 ) -> None:
     """Run everything: pool server, Dagster with its daemon, HTTP service. Ctrl-C stops it all."""
     began = time.monotonic()
@@ -113,24 +129,34 @@ def up(
     from entropy_assets.narrator import Narrator, settled
 
     settings = settings_of(home=home, simulated_camera=camera, http_port=http_port, dagster_port=dagster_port)
-    with supervisor.Installation.running(settings, click.echo, began) as installation:
+    say = _say_json if as_json else click.echo
+    with supervisor.Installation.running(settings, say, began) as installation:
         dropped = supervisor.drop_samples(settings) if samples else 0
-        click.echo(f"inbox    {settings.inbox}" + (f", {dropped} sample images put into it" if dropped else ""))
+        say(f"inbox    {settings.inbox}" + (f", {dropped} sample images put into it" if dropped else ""))
         narrator = Narrator(settings)
         while not interrupted.wait(supervisor.POLL_SECONDS):
             for line in (*installation.advance(), *narrator.news()):
-                click.echo(line)
+                say(line)
             if once and installation.idle() and settled(settings, installation.redis_url):
                 break
+
+
+def _say_json(line: str) -> None:
+    click.echo(json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "line": line}))
 
 
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep images, batches and ledger here.")
+@click.option(
+    "--source",
+    default=DROP,
+    help="Where the files come from, if you vouch for it: one of the recipe's sources. By default nobody does.",
+)
 @click.option("--deterministic", is_flag=True, help="Same images, same blocks: for tests, never for use.")
 @json_option
 @typed_errors
-def process(paths: tuple[Path, ...], out: Path | None, deterministic: bool, as_json: bool) -> None:
+def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministic: bool, as_json: bool) -> None:
     """Run the pipeline here and now over image files and folders, without daemon or pool.
 
     Exit code 3 says that no block was made.
@@ -138,12 +164,16 @@ def process(paths: tuple[Path, ...], out: Path | None, deterministic: bool, as_j
     from entropy_assets import process as pipeline
 
     settings = settings_of()
+    listed = recipe_named(settings.recipe).sources
+    if source not in (DROP, *listed):
+        raise click.UsageError(f"no source is called {source!r}; recipe {settings.recipe} lists {', '.join(listed)}")
     folder = nullcontext(str(out)) if out else tempfile.TemporaryDirectory(prefix="entropy-assets-")
     with folder as root, progress_bars(quiet=as_json) as report_progress:
         report = pipeline.process(
             paths,
             pipeline.Workplace.at(Path(root)),
             settings,
+            source=source,
             deterministic=deterministic,
             os_bytes=os.urandom,
             progress=report_progress,
@@ -233,7 +263,7 @@ def serve(host: str | None, port: int | None) -> None:
     )
     trail = Trail(
         Ledger(settings.ledger_path, readonly=True),
-        BatchStore(UPath(settings.batches_path)),
+        BatchStore(settings.batches_path),
         ImageStore(settings.images_path),
     )
     run_service(config, provenance=trail)
@@ -262,7 +292,7 @@ def fetch(url: str, as_json: bool) -> bytes:
         sys.exit(EXIT_TOO_FEW if error.code == 503 else EXIT_ERROR)
     except OSError as error:
         message = f"{url} does not answer ({error}); start the service with 'entropy-assets up', or name it with --url"
-        complain("service_unreachable", message, {"url": url}, as_json)
+        complain("service-unreachable", message, {"url": url}, as_json)
         sys.exit(EXIT_ERROR)
 
 
@@ -328,19 +358,17 @@ def audit(block_id: str, home: Path | None, as_json: bool) -> None:
     """Make a published block again from its images and compare it with the ledger."""
     from entropy_assets.audit import Trail
     from entropy_assets.stores.batches import BatchStore
-    from entropy_assets.stores.images import DecodeLimits, ImageStore
+    from entropy_assets.stores.images import ImageStore
     from entropy_assets.stores.ledger import Ledger
 
     settings = settings_of(home=home)
     trail = Trail(
         Ledger(settings.ledger_path, readonly=True),
-        BatchStore(UPath(settings.batches_path)),
+        BatchStore(settings.batches_path),
         ImageStore(settings.images_path),
     )
     start = time.perf_counter()
-    audited = trail.rewalk(
-        block_id, DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
-    )
+    audited = trail.rewalk(block_id)
     if as_json:
         click.echo(json.dumps({**audited.provenance, "reproduced": True}))
         return

@@ -139,6 +139,12 @@ class PoolError(EntropyAssetsError):
     code = "pool-error"
 
 
+class PoolAddressInvalid(PoolError):
+    """An address that no server can have. The address is not repeated: it may hold a password."""
+
+    code = "pool-address-invalid"
+
+
 class PoolUnavailable(PoolError):
     """No answer from the pool's server. An uncertain push or lease is never repeated."""
 

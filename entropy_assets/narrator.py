@@ -1,4 +1,4 @@
-"""What ``entropy-assets up`` tells: one line per batch and stage, one per failed run, and when nothing is left to do."""
+"""What ``entropy-assets up`` tells: a line per batch and stage, a line per failed run, and when nothing is left."""
 
 import json
 import time
@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from upath import UPath
-
 from entropy_assets.errors import PoolError
+from entropy_assets.recipe import recipe_named
 from entropy_assets.settings import Settings
-from entropy_assets.sources.drop_folder import DropFolder
+from entropy_assets.sources.drop_folder import inboxes
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.ledger import Ledger
 from entropy_assets.stores.pool import PoolClient
@@ -35,7 +34,7 @@ class Narrator:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._batches = BatchStore(UPath(settings.batches_path))
+        self._batches = BatchStore(settings.batches_path)
         self._ledger = Ledger(settings.ledger_path)
         self._told: dict[str, int] = {}
         self._finished: set[str] = set()
@@ -59,7 +58,6 @@ class Narrator:
 
     def _story(self, batch: Batch) -> Iterator[str]:
         # Loaded here: it stands between the command and its first child.
-        from entropy_assets.recipe import recipe_named
         from entropy_assets.stages.extraction import noise_rows, outcomes
         from entropy_assets.stages.ingest import Manifest
 
@@ -91,12 +89,14 @@ def settled(settings: Settings, redis_url: str) -> bool:
     A batch counts as failed when its run failed and no verdict followed. With the simulated camera on, the pool counts
     as filled when it is over its low-water mark.
     """
-    inbox, ledger = DropFolder(settings.inbox), Ledger(settings.ledger_path)
+    ledger = Ledger(settings.ledger_path)
+    listed = recipe_named(settings.recipe).sources
+    places = inboxes(settings.inbox, listed, settings.settle_seconds, settings.max_file_bytes).values()
     failed = {alert["batch"] for alert in alerts(settings)}
     # A file that was dropped a moment ago is work too.
-    if inbox.ready(time.time() + settings.settle_seconds) or set(inbox.taken()) - failed:
+    if any(inbox.ready(time.time() + settings.settle_seconds) or set(inbox.taken()) - failed for inbox in places):
         return False
-    for batch in BatchStore(UPath(settings.batches_path)):
+    for batch in BatchStore(settings.batches_path):
         if batch.key in failed:
             continue
         if not batch.has("verdicts.json"):

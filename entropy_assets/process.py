@@ -7,18 +7,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from upath import UPath
-
 from entropy_assets.errors import FileStillChanging, ImageRejected
+from entropy_assets.recipe import DROP
 from entropy_assets.settings import Settings
 from entropy_assets.sources.drop_folder import DropFolder
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.ingest import Progress
 from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.images import DecodeLimits, ImageStore
+from entropy_assets.stores.images import DecodeLimits, ImageStore, begins_like_an_image
 from entropy_assets.stores.ledger import Ledger
 
-SOURCE: Final = "drop"
+NOT_AN_IMAGE: Final = "not_an_image"
+IMAGE_SUFFIXES: Final = frozenset(
+    {
+        *(
+            ".fits",
+            ".fit",
+            ".fts",
+            ".fz",
+            ".gz",
+            ".png",
+            ".jpg",
+            ".jpeg",
+            ".jpe",
+            ".jp2",
+            ".j2k",
+            ".jpx",
+            ".j2c",
+            ".jpc",
+        ),
+        *(".tif", ".tiff", ".gif", ".bmp", ".webp", ".img", ".raw", ".dng"),
+    }
+)
+"""A file of a folder with one of these is told of as an image even if it is none."""
 
 
 @dataclass(slots=True)
@@ -67,7 +88,7 @@ class Workplace:
     def at(cls, root: Path) -> "Workplace":
         """Open the stores under `root`."""
         root.mkdir(parents=True, exist_ok=True)
-        return cls(ImageStore(root / "images"), BatchStore(UPath(root) / "batches"), Ledger(root / "ledger.sqlite"))
+        return cls(ImageStore(root / "images"), BatchStore(root / "batches"), Ledger(root / "ledger.sqlite"))
 
 
 def process(
@@ -75,6 +96,7 @@ def process(
     place: Workplace,
     settings: Settings,
     *,
+    source: str = DROP,
     deterministic: bool,
     os_bytes: Callable[[int], bytes],
     progress: Progress = ingest.no_progress,
@@ -83,6 +105,8 @@ def process(
 
     Parameters
     ----------
+    source
+        Who vouches for the files: a source that the recipe lists, or ``drop`` for nobody.
     deterministic
         Take the nonces from the images and the time as 1970, so that the same images give the same blocks.
     os_bytes
@@ -94,19 +118,19 @@ def process(
             batch = ingest.open_batch(
                 place.batches,
                 place.images,
-                [(name, data) for name, data, _ in group],
-                source=SOURCE,
-                newest_ns=max(mtime_ns for _, _, mtime_ns in group),
+                group,
+                source=source,
                 time_ns=0 if deterministic else time.time_ns(),
                 os_bytes=b"" if deterministic else os_bytes(32),
                 recipe=settings.recipe,
+                limits=DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels),
             )
         _run(batch, place, settings, report, progress)
     return report
 
 
-def _contents(paths: Sequence[Path], settings: Settings, report: ProcessReport) -> Iterator[tuple[str, bytes, int]]:
-    """Yield name, bytes and modification time (ns) of each file."""
+def _contents(paths: Sequence[Path], settings: Settings, report: ProcessReport) -> Iterator[tuple[str, bytes]]:
+    """Yield name and bytes of each file."""
     for path in paths:
         folder = DropFolder(path if path.is_dir() else path.parent, 0.0, settings.max_file_bytes)
         ready, pending = folder.scan(time.time())
@@ -116,13 +140,25 @@ def _contents(paths: Sequence[Path], settings: Settings, report: ProcessReport) 
         report.skipped += [{"file": file.name, "reason": file.reason, "detail": file.detail} for file in pending]
         for file in sorted(ready, key=lambda file: file.name):
             try:
-                yield file.name, folder.read(file), file.mtime_ns
+                data = folder.read(file)
             except (FileStillChanging, ImageRejected) as error:
                 report.skipped.append({"file": file.name, "reason": error.code, "detail": error.message})
+                continue
+            if path.is_dir() and _is_beside_images(file.path, data):
+                report.skipped.append(
+                    {"file": file.name, "reason": NOT_AN_IMAGE, "detail": "no image by name or content"}
+                )
+                continue
+            yield file.name, data
 
 
-def _groups(contents: Iterable[tuple[str, bytes, int]], settings: Settings) -> Iterator[list[tuple[str, bytes, int]]]:
-    group: list[tuple[str, bytes, int]] = []
+def _is_beside_images(path: Path, data: bytes) -> bool:
+    """Tell whether a file of a folder is a note, list or script that lies beside its images."""
+    return path.suffix.lower() not in IMAGE_SUFFIXES and not begins_like_an_image(data)
+
+
+def _groups(contents: Iterable[tuple[str, bytes]], settings: Settings) -> Iterator[list[tuple[str, bytes]]]:
+    group: list[tuple[str, bytes]] = []
     total = 0
     for item in contents:
         if group and (len(group) == settings.batch_max_files or total + len(item[1]) > settings.batch_max_bytes):
@@ -135,15 +171,17 @@ def _groups(contents: Iterable[tuple[str, bytes, int]], settings: Settings) -> I
 
 
 def _run(batch: Batch, place: Workplace, settings: Settings, report: ProcessReport, progress: Progress) -> None:
-    limits = DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
+    limits = batch.intake.limits
     with report.timing("read"):
         ingest.read_images(batch, place.images, limits, progress)
     with report.timing("extract"):
         extraction.extract_noise(batch, place.images, place.ledger, limits, workers=settings.workers, progress=progress)
     with report.timing("hash"):
         conditioning.hash_blocks(batch)
+        progress("hash", 1, 1)
     with report.timing("validate"):
         validated = validation.validate_blocks(batch)
+        progress("validate", 1, 1)
     report.images += _image_rows(batch)
     report.batches.append(_batch_row(batch, validated))
 

@@ -75,12 +75,23 @@ class Recipe:
         Share of the bits of a file that may be credited, as a fraction. What a lossy coder writes down is mostly the
         picture: at 2 bits per pixel, sensor noise is the part that it throws away first.
     claims
-        H_submitter of SP 800-90B 3.1.3 by source: most min-entropy per sample that whoever runs the source vouches
-        for, bits. 4 bits is what white noise of 4.5 ADC steps gives, the quieter of raw CCD frames. A source that
-        sends processed or lossy pictures can vouch for little.
+        H_submitter of SP 800-90B 3.1.3 by source, bits: the most min-entropy per sample that an operator who declares
+        the source vouches for. Names match ``[a-z0-9-]{1,32}``. Statistics can't tell noise from the output of a
+        seeded generator; only somebody who knows where a file comes from can, so to be listed is to be declared.
+
+        * 4 bits is what white noise of 4.5 ADC steps gives, the quieter of raw CCD frames. ``raw-ccd``: unprocessed,
+          lossless frames of any CCD or CMOS camera; ``goes19-ccor1``: uncalibrated level 1a of that coronagraph;
+          ``mast-raw``: ``_raw`` and ``_uncal`` files of Hubble and JWST; ``samples``: the bundled images, whose
+          origins are written down beside them; ``simulated``: the simulated camera, each of whose generators holds
+          more fresh system bytes than it can be credited.
+        * 2 bits for ``jsoc-aia``: lossless, but each pixel is the mean of 4 x 4, calibrated and interpolated.
+        * 0.5 bits for ``sdo-latest`` (JPEG of a scaled picture), ``epic`` (8-bit colour, processed from 12-bit bands)
+          and ``mars-raw`` (mostly lossy or demosaiced): what noise there was is mostly gone.
+        * 0.25 bits for ``apod`` and ``nasa-images``: edited pictures by anyone, made to be looked at.
     unlisted_claim
-        The same for a source that is not listed, bits. An image without any source is worth nothing: statistics
-        can't tell noise from the output of a seeded generator, only where it comes from can.
+        The same for a source that is not listed, bits: the plain inbox (``drop``), where all that is known of a file
+        is that somebody put it there. Half of a raw camera's claim, so that a declaration is what earns the rest.
+        An image without any source is worth nothing.
     """
 
     name: str
@@ -111,8 +122,8 @@ class Recipe:
     lossless_share: tuple[int, int] = (1, 1)
     lossy_share: tuple[int, int] = (1, 8)
     claims: tuple[tuple[str, float], ...] = (
-        ("drop", 4.0),
         ("samples", 4.0),
+        ("raw-ccd", 4.0),
         ("simulated", 4.0),
         ("goes19-ccor1", 4.0),
         ("mast-raw", 4.0),
@@ -125,6 +136,11 @@ class Recipe:
     )
     unlisted_claim: float = 2.0
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources that an operator can declare."""
+        return tuple(name for name, _ in self.claims)
+
     def claim_of(self, source: str) -> float:
         """Return the most min-entropy per sample that `source` vouches for, bits; 0 if there is no source."""
         return dict(self.claims).get(source, self.unlisted_claim) if source else 0.0
@@ -135,6 +151,8 @@ class Recipe:
         return self.block_len // self.digest_len
 
 
+DROP: Final = "drop"
+"""Source of a file that nobody vouches for: the plain inbox, and ``process`` without ``--source``."""
 STANDARD: Final = Recipe(name="ea-2026-1")
 STRICT: Final = Recipe(name="ea-2026-1-strict", refuse_lossy=True)
 RECIPES: Final = MappingProxyType({recipe.name: recipe for recipe in (STANDARD, STRICT)})

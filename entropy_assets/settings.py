@@ -43,8 +43,9 @@ class Settings(BaseSettings):
         Shortest time between two ticks of the sensors, seconds. Dagster's daemon looks every 5 s, and 5 itself would
         often miss a look and become 10.
     simulated_camera
-        Replenish a low pool from the simulated camera. Its frames carry no noise from space, only that of the
-        operating system's generator, and are labelled ``simulated`` wherever they appear.
+        Replenish a low pool from the simulated camera. Its frames carry no noise from space, only fresh bytes of
+        the operating system's generator, more than they are credited, and are labelled ``simulated`` wherever they
+        appear.
     camera_frames
         Frames that the simulated camera takes each time it is asked.
     http_host, http_port
@@ -67,7 +68,7 @@ class Settings(BaseSettings):
     batch_max_files: Annotated[int, Field(ge=1, le=1000)] = 64
     batch_max_bytes: Annotated[int, Field(ge=1)] = 512 * 2**20
     max_file_bytes: Annotated[int, Field(ge=1)] = 256 * 2**20
-    max_pixels: Annotated[int, Field(ge=1)] = 64 * 2**20
+    max_pixels: Annotated[int, Field(ge=1)] = 32 * 2**20
     workers: Annotated[int, Field(ge=1, le=256)] = 2
     settle_seconds: Annotated[float, Field(ge=0)] = 2.0
     inbox_interval_seconds: Annotated[int, Field(ge=1)] = 3

@@ -19,8 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-from upath import UPath
-
 from entropy_assets.errors import StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.sources.drop_folder import DropFolder
@@ -327,10 +325,13 @@ def prepare_home(settings: Settings, code_server: Path) -> None:
 
 
 def drop_samples(settings: Settings, samples: Path = SAMPLES) -> int:
-    """Copy the bundled sample images into the inbox of an installation that has no batch yet; return how many."""
-    if any(BatchStore(UPath(settings.batches_path))):
+    """Copy the bundled sample images into the inbox of an installation that has no batch yet; return how many.
+
+    They go into the subfolder of the source ``samples``, for which the recipe vouches.
+    """
+    if any(BatchStore(settings.batches_path)):
         return 0
-    inbox = DropFolder(settings.inbox)
+    inbox = DropFolder(settings.inbox / SAMPLES.name)
     images = [path for path in sorted(samples.iterdir()) if path.suffix != ".csv"]
     missing = [path for path in images if not (inbox.inbox / path.name).exists()]
     for path in missing:

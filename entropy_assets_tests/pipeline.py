@@ -1,14 +1,14 @@
 """Batches that the tests of the stages, of Dagster's side and of the audit work on."""
 
-from collections.abc import Sequence
+import hashlib
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from upath import UPath
 
 from entropy_assets.core.conditioning import Conditioner
 from entropy_assets.recipe import STANDARD
@@ -22,9 +22,15 @@ LIMITS = DecodeLimits()
 TIME_NS = 1_700_000_000_000_000_000
 
 
+def seeded_bytes(seed: int) -> Callable[[int], bytes]:
+    """Give a stand-in for the system's generator that says the same each time: SHAKE-256 of seed and call number."""
+    calls = itertools.count()
+    return lambda size: hashlib.shake_256(f"{seed} {next(calls)}".encode()).digest(size)
+
+
 def frame(seed: int, side: int = 320) -> bytes:
     """Give a frame of the simulated camera that is the same each time: worth about two blocks at 320 pixels."""
-    camera = SimulatedCamera(np.random.default_rng(seed), shape=(side, side))
+    camera = SimulatedCamera(seeded_bytes(seed), shape=(side, side))
     return camera.expose(datetime(2026, 11, 1, 12, tzinfo=UTC))
 
 
@@ -39,33 +45,38 @@ class Place:
     @classmethod
     def at(cls, root: Path) -> "Place":
         root.mkdir(parents=True, exist_ok=True)
-        return cls(ImageStore(root / "images"), BatchStore(UPath(root) / "batches"), Ledger(root / "ledger.sqlite"))
+        return cls(ImageStore(root / "images"), BatchStore(root / "batches"), Ledger(root / "ledger.sqlite"))
 
     def open(
-        self, contents: Sequence[tuple[str, bytes]], *, newest_ns: int = TIME_NS, os_bytes: bytes = b"\x07" * 32
+        self,
+        contents: Sequence[tuple[str, bytes]],
+        *,
+        time_ns: int = TIME_NS,
+        os_bytes: bytes = b"\x07" * 32,
+        limits: DecodeLimits = LIMITS,
     ) -> Batch:
         return ingest.open_batch(
             self.batches,
             self.images,
             contents,
-            source="drop",
-            newest_ns=newest_ns,
-            time_ns=TIME_NS,
+            source="raw-ccd",
+            time_ns=time_ns,
             os_bytes=os_bytes,
             recipe=STANDARD.name,
+            limits=limits,
         )
 
-    def hashed(self, contents: Sequence[tuple[str, bytes]], *, newest_ns: int = TIME_NS) -> Batch:
+    def hashed(self, contents: Sequence[tuple[str, bytes]], *, time_ns: int = TIME_NS) -> Batch:
         """Take a batch as far as its blocks."""
-        batch = self.open(contents, newest_ns=newest_ns)
-        ingest.read_images(batch, self.images, LIMITS)
-        extraction.extract_noise(batch, self.images, self.ledger, LIMITS)
+        batch = self.open(contents, time_ns=time_ns)
+        ingest.read_images(batch, self.images, batch.intake.limits)
+        extraction.extract_noise(batch, self.images, self.ledger, batch.intake.limits)
         conditioning.hash_blocks(batch)
         return batch
 
-    def validated(self, contents: Sequence[tuple[str, bytes]], *, newest_ns: int = TIME_NS) -> Batch:
+    def validated(self, contents: Sequence[tuple[str, bytes]], *, time_ns: int = TIME_NS) -> Batch:
         """Take a batch as far as its verdicts."""
-        batch = self.hashed(contents, newest_ns=newest_ns)
+        batch = self.hashed(contents, time_ns=time_ns)
         validation.validate_blocks(batch)
         return batch
 

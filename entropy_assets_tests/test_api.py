@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from entropy_assets.api import EntropyHasher, EntropyPool, EntropyValidator, ImagePreprocessor
-from entropy_assets.errors import ImageRejected, PoolExhausted
+from entropy_assets.errors import BlockRefused, ImageRejected, PoolExhausted
+from entropy_assets.stores.pool import PoolClient
+from entropy_assets_tests.pool_blocks import pool_block
 
 
 def test_noise_digest_and_verdict_of_a_real_image(samples: Path) -> None:
@@ -42,7 +45,7 @@ async def test_what_is_added_comes_back_once(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("ENTROPY_REDIS_URL", raising=False)
     pool = EntropyPool()
     try:
-        data = bytes(range(256)) * 2
+        data = pool_block(1, length=512).data
         await pool.add_entropy(data, 9.5)
         first = await pool.get_entropy(256, entropy_class="public")
         second = await pool.get_entropy(n_bytes=256, entropy_class="public")
@@ -54,12 +57,42 @@ async def test_what_is_added_comes_back_once(monkeypatch: pytest.MonkeyPatch) ->
         pool.close()
 
 
+@pytest.mark.parametrize(
+    "data", [b"", b"short", b"\0" * 512, bytes(range(256)) * 8], ids=["none", "5", "zeros", "even"]
+)
+async def test_bytes_that_fail_the_tests_are_not_added(valkey_url: str, data: bytes) -> None:
+    pool = EntropyPool(valkey_url, prefix=f"api-{uuid4().hex}")
+    try:
+        with pytest.raises(BlockRefused):
+            await pool.add_entropy(data, 10.0)
+        assert (await pool.get_stats())["blocks"] == 0
+    finally:
+        pool.close()
+
+
+async def test_the_service_never_serves_what_a_program_added(valkey_url: str) -> None:
+    """By default it lies under another prefix than the pipeline's blocks, and under theirs it is refused."""
+    own, pipeline = EntropyPool(valkey_url), PoolClient.from_url(valkey_url)
+    theirs = EntropyPool(valkey_url, prefix="entropy")
+    before = pipeline.stats().pushed_blocks
+    try:
+        await own.add_entropy(pool_block(3, length=512).data, 10.0)
+        with pytest.raises(BlockRefused, match="prefix"):
+            await theirs.add_entropy(pool_block(4, length=512).data, 10.0)
+        assert pipeline.stats().pushed_blocks == before
+    finally:
+        for client in (own, theirs, pipeline):
+            client.close()
+
+
 async def test_private_bytes_are_mixed_with_the_operating_systems(valkey_url: str) -> None:
     pool = EntropyPool(valkey_url)
     try:
-        await pool.add_entropy(b"\0" * 512, 10.0)
+        data = pool_block(2, length=512).data
+        await pool.add_entropy(data, 10.0)
         first, second = await pool.get_entropy(256), await pool.get_entropy(256)
-        assert first != second
-        assert b"\0" * 16 not in first
+        assert len(first + second) == 512
+        assert data[:16] not in first
+        assert data[256:272] not in second
     finally:
         pool.close()

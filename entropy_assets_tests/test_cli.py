@@ -2,13 +2,16 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from entropy_assets.cli import flattened, main
+from entropy_assets.errors import StartFailed
 from entropy_assets.stores.pool import PoolClient
 from entropy_assets_tests.pipeline import frame
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -109,6 +112,52 @@ class TestProcess:
         assert "[bold]x.fits" in result.stdout
         assert "\\xff.fits" in result.stdout
 
+    def test_what_lies_beside_images_in_a_folder_is_skipped_unless_it_is_named_like_an_image(
+        self, run, images: Path
+    ) -> None:
+        """A note is no rejected image; text under the name of an image is, and so is a file that is named itself."""
+        for name in ("README", "SOURCES.csv", "make.sh", "notes.md"):
+            (images / name).write_text("no image")
+        (images / "empty.txt").touch()
+        (images / "text_as_image.JPG").write_text("<html>429</html>")
+        (images / "no_suffix").write_bytes(frame(2))
+        report = processed(run, images)
+        reasons = {row["file"]: row["reason"] for row in report["images"]}
+        assert reasons["text_as_image.JPG"] == "unknown_format"
+        assert reasons["no_suffix"] is None
+        skipped = {item["file"]: item["reason"] for item in report["skipped"]}
+        notes = ("README", "SOURCES.csv", "make.sh", "notes.md", "empty.txt")
+        assert skipped == {"half.fits.part": "partial", **dict.fromkeys(notes, "not_an_image")}
+        named = json.loads(run("process", images / "notes.md", "--json").stdout)
+        assert [row["reason"] for row in named["images"]] == ["unknown_format"]
+
+    def test_every_stage_reports_progress_to_its_end(self, images: Path, tmp_path: Path) -> None:
+        from entropy_assets import process
+        from entropy_assets.settings import Settings
+
+        told: list[tuple[str, int, int]] = []
+        process.process(
+            [images],
+            process.Workplace.at(tmp_path / "out"),
+            Settings(),
+            deterministic=True,
+            os_bytes=bytes,
+            progress=lambda *step: told.append(step),
+        )
+        assert told == [
+            *(("read", 1, 2), ("read", 2, 2), ("extract", 1, 1)),
+            *(("hash", 1, 1), ("validate", 1, 1)),
+        ]
+
+    def test_an_interrupt_is_exit_code_130(self, run, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("entropy_assets.process.process", interrupted)
+        result = run("process", images)
+        assert result.exit_code == 130
+        assert result.stdout == ""
+
     def test_a_path_that_is_not_there_is_wrong_usage(self, run) -> None:
         result = run("process", "absent.fits")
         assert result.exit_code == 2
@@ -161,7 +210,7 @@ class TestDrawAndStats:
     def test_without_a_service_json_is_an_object_too(self, run, closed_port: int) -> None:
         result = run("stats", "--json", "--url", f"http://127.0.0.1:{closed_port}")
         assert result.exit_code == 1
-        assert json.loads(result.stdout)["error"] == "service_unreachable"
+        assert json.loads(result.stdout)["error"] == "service-unreachable"
 
     @pytest.mark.parametrize("words", [("draw", "0"), ("draw", "many"), ("draw", 8, "--url", "file:///etc/passwd")])
     def test_wrong_usage_is_exit_code_2(self, run, words) -> None:
@@ -181,6 +230,31 @@ class TestAudit:
     def test_looking_makes_no_ledger(self, run, tmp_path: Path) -> None:
         run("audit", "00000000-0000-0000-0000-000000000000", "--home", tmp_path)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_up_tells_machines_one_object_a_line(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is started here: what it says and an error that ends it are JSON."""
+
+    @contextmanager
+    def installation(_settings: object, say: Callable[[str], None], _began: float) -> Iterator[None]:
+        say("pool     embedded server")
+        raise StartFailed("the http service did not start", child="http")
+        yield
+
+    monkeypatch.setattr("entropy_assets.supervisor.Installation.running", installation)
+    result = run("up", "--home", tmp_path, "--json")
+    said, failed = (json.loads(line) for line in result.stdout.splitlines())
+    assert said["line"] == "pool     embedded server"
+    assert datetime.fromisoformat(said["time"]).tzinfo is not None
+    assert (result.exit_code, failed["error"], failed["child"]) == (1, "start-failed", "http")
+
+
+def test_serve_at_an_address_that_is_none_repeats_nothing_of_it(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENTROPY_REDIS_URL", "redis://:se/cret@h")
+    result = run("serve", "--port", 0)
+    assert result.exit_code == 1
+    assert "ENTROPY_REDIS_URL is not a valid address" in result.stderr
+    assert "cret" not in result.output
 
 
 def test_serve_without_a_pool_says_where_to_get_one(run) -> None:

@@ -16,8 +16,8 @@ def history_of(p_values: np.ndarray) -> pd.DataFrame:
 
 def test_every_tested_block_of_every_batch_has_a_row(tmp_path: Path) -> None:
     place = Place.at(tmp_path)
-    batches = [place.validated([("a.fits", frame(1))]), place.validated([("b.fits", frame(2))], newest_ns=1)]
-    place.open([("unfinished.fits", frame(3))], newest_ns=2)
+    batches = [place.validated([("a.fits", frame(1))]), place.validated([("b.fits", frame(2))], time_ns=10**9)]
+    place.open([("unfinished.fits", frame(3))], time_ns=2 * 10**9)
     history = verdict_history(place.batches)
     assert set(history["batch"]) == {batch.key for batch in batches}
     rows = batches[0].read_json("verdicts.json", made_by="validated_blocks")["rows"]

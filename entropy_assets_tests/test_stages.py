@@ -10,8 +10,10 @@ from PIL import Image
 
 from entropy_assets.core.noise import Verdict
 from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, RejectionReason
+from entropy_assets.recipe import STANDARD
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.images import DecodeLimits
 from entropy_assets_tests.pipeline import LIMITS, Place, break_conditioning, frame
 
 
@@ -73,10 +75,60 @@ def test_a_batch_keeps_what_was_fixed_at_its_first_intake(place: Place) -> None:
     assert again.intake.os_bytes == "01" * 32
 
 
+def test_an_intake_of_another_recipe_or_mode_is_not_taken_for_the_one_that_is_there(place: Place) -> None:
+    contents = [("a.fits", frame(1))]
+    place.open(contents)
+    with pytest.raises(BatchError, match="in another mode"):
+        place.open(contents, os_bytes=b"")
+
+
+def test_names_and_words_of_errors_do_not_reach_the_blocks(tmp_path: Path) -> None:
+    """The chain covers images and pixels: another file name, or another wording of an error, changes no block."""
+    heads = []
+    for good, bad in (("a.fits", b"junk"), ("renamed.fits", b"junk")):
+        place = Place.at(tmp_path / good)
+        batch = place.open([(good, frame(1)), ("z.jpg", bad)], os_bytes=b"")
+        ingest.read_images(batch, place.images, LIMITS)
+        alter_json(batch, "manifest.json", lambda value: value["rows"][1].update(detail="other words"))
+        extraction.extract_noise(batch, place.images, place.ledger, LIMITS)
+        conditioning.hash_blocks(batch)
+        heads.append(conditioning.read_blocks(batch).chain_head)
+    assert heads[0] == heads[1]
+
+
+def test_a_published_batch_keeps_what_its_blocks_came_from(place: Place) -> None:
+    """A re-run that would give something else is refused, and nothing of what is there is lost."""
+    batch = place.validated([("a.fits", frame(1)), ("dead.jpg", b"")])
+    before = files_of(batch)
+    batch.frozen = True
+    ingest.read_images(batch, place.images, batch.intake.limits)
+    with pytest.raises(BatchError, match="is published"):
+        ingest.read_images(batch, place.images, DecodeLimits(max_pixels=1))
+    assert files_of(batch) == before
+
+
+def test_a_header_that_says_simulated_raises_no_claim(place: Place) -> None:
+    """Anybody can write a header: in the plain inbox such a frame gets what a file that nobody vouches for gets."""
+    declared = place.hashed([("a.fits", frame(1))])
+    plain = ingest.open_batch(
+        place.batches,
+        place.images,
+        [("b.fits", frame(2))],
+        source="drop",
+        time_ns=1,
+        os_bytes=b"",
+        recipe=STANDARD.name,
+    )
+    ingest.read_images(plain, place.images, LIMITS)
+    (row,) = extraction.extract_noise(plain, place.images, place.ledger, LIMITS)
+    assert (row.min_entropy, row.assessment["limited_by"]) == (STANDARD.unlisted_claim, "claim")
+    assert extraction.noise_rows(declared)[0].min_entropy > STANDARD.unlisted_claim
+
+
 def test_an_image_is_credited_once_over_all_batches(place: Place) -> None:
     image = frame(1)
     place.hashed([("a.fits", image)])
-    second = place.hashed([("renamed.fits", image)], newest_ns=1)
+    second = place.hashed([("renamed.fits", image)], time_ns=10**9)
     (row,) = extraction.noise_rows(second)
     assert (row.accepted, row.reason, row.credit_bits) == (False, RejectionReason.REPLAYED_FILE, 0)
     assert len(conditioning.read_blocks(second)) == 0
@@ -195,7 +247,7 @@ def test_a_batch_that_fails_as_a_whole_releases_nothing(place: Place, monkeypatc
     assert len(conditioning.read_blocks(batch)) == 1
     with pytest.raises(BlockRefused, match="none of its blocks is released"):
         validation.validate_blocks(batch)
-    assert not batch.has("verdicts.json")
+    assert batch.read_json("verdicts.json", made_by="validated_blocks")["released"] == []
 
 
 def test_the_health_tests_pass_again_on_stored_noise(place: Place) -> None:

@@ -234,11 +234,11 @@ class TestSamples:
         count = drop_samples(settings)
         assert count == 9
         assert drop_samples(settings) == 0
-        assert len(list(settings.inbox.iterdir())) == count
+        assert len(list((settings.inbox / "samples").iterdir())) == count
 
     def test_an_interrupted_drop_is_completed(self, settings: Settings) -> None:
         drop_samples(settings)
-        next(settings.inbox.iterdir()).unlink()
+        next((settings.inbox / "samples").iterdir()).unlink()
         assert drop_samples(settings) == 1
 
     def test_an_installation_with_a_batch_gets_none(self, settings: Settings, place: Place) -> None:
@@ -252,7 +252,7 @@ class TestNarrator:
         batch = place.validated([("a.fits", frame(1)), ("text.fits", b"no image")])
         told = [line.split(f"{batch.key}  ")[1] for line in narrator.news()]
         assert [line.split()[0] for line in told] == ["taken", "read", "extracted", "validated"]
-        assert told[0] == "taken      2 files from drop"
+        assert told[0] == "taken      2 files from raw-ccd"
         assert told[1] == "read       1 of 2 images"
         assert list(narrator.news()) == []
         publish(place, batch)

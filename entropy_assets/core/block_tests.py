@@ -15,6 +15,7 @@ autocorrelation    equal bits at every lag of `lags_of`: the worst lag, and the 
 
 import hashlib
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -222,7 +223,8 @@ def autocorrelation(unequal: Counts, lags: Counts, n_bits: int, uniform: Floats)
     of_worst = sidak(fair_coin_p(unequal[rows, worst], n_bits - lags[worst], uniform), len(lags))
     worst_z: Floats = z[rows, worst]
     others = (z * z).sum(axis=1) - worst_z**2
-    of_others = _sum_below_worst_p(others, np.abs(worst_z), len(lags) - 1, n_bits)
+    triples = _triples(tuple(lags.tolist()))
+    of_others = _sum_below_worst_p(others, np.abs(worst_z), len(lags) - 1, n_bits, triples[worst], triples.sum() / 3)
     return lags[worst], worst_z, sidak(np.minimum(of_worst, of_others), 2)
 
 
@@ -241,13 +243,31 @@ def sidak(p_value: Floats, k: float) -> Floats:
         return np.asarray(-np.expm1(k * np.log1p(-p_value)))
 
 
-def _sum_below_worst_p(total: Floats, worst: Floats, terms: int, n_bits: int) -> Floats:
+@cache
+def _triples(lags: tuple[int, ...]) -> Counts:
+    """Return, for each lag, how many pairs of other lags form a triple ``d + e = f`` with it."""
+    place = {lag: index for index, lag in enumerate(lags)}
+    found = [(place[d], place[e], place[d + e]) for d in lags for e in lags if d < e and d + e in place]
+    return np.bincount(np.array(found, np.int64).ravel(), minlength=len(lags))
+
+
+def _sum_below_worst_p(
+    total: Floats, worst: Floats, terms: int, n_bits: int, triples_of_worst: Counts, triples: float
+) -> Floats:
     """Return the probability that `terms` squared z-values, none above ``worst**2``, add up to more than `total`.
 
-    By a gamma distribution with their first three moments (Pearson type III). The lags are not quite independent:
-    bits ``i, i + d, i + e, i + d + e`` form a cycle, so the squares of two z-values have the covariance ``4 / n_bits``
-    before they are cut at the worst. `tie`, `pull` and the factors below are that covariance carried into the three
-    moments, to first order; without them the test is 8 % off at 256 bytes.
+    By a gamma distribution with their first three moments (Pearson type III). The lags are not quite independent.
+    Bits ``i, i + d, i + e, i + d + e`` form a cycle, so the squares of two z-values have the covariance ``4 / n_bits``
+    before they are cut at the worst. Bits ``i, i + d, i + d + e`` tie the z-values of lags d, e and d + e: their
+    product has the mean ``2 / sqrt(n_bits)``, so the squares of all three go together, and where one of them is the
+    worst, the squares of the other two. `tie`, `pull` and `moved` are both effects carried into the three moments, to
+    first order in ``1 / n_bits``. Without the cycles the size is 8 % off at 256 bytes; without the triples it is right
+    at 0.05 and 20 % too large at 1e-4.
+
+    Parameters
+    ----------
+    triples_of_worst, triples
+        Triples ``d + e = f`` of lags that the worst lag is in, and of all lags.
     """
     worst = np.maximum(worst, _CALMEST)
     inside = special.erf(worst / np.sqrt(2.0))
@@ -257,11 +277,16 @@ def _sum_below_worst_p(total: Floats, worst: Floats, terms: int, n_bits: int) ->
     third = 15.0 - (worst**5 + 5.0 * worst**3 + 15.0 * worst) * edge
     variance = second - mean**2
     skewed = third - 3.0 * mean * second + 2.0 * mean**3
-    tie = (terms - 1) * variance / n_bits
-    pull = variance / n_bits * (worst**2 - 1.0 + (terms - 1) * (mean - 1.0))
+    with_worst = triples_of_worst * (worst**2 - 1.0)
+    without = 3.0 * (triples - triples_of_worst)
+    per_bit = variance / n_bits
+    tie = (terms - 1) * per_bit + 4.0 * per_bit / terms * (with_worst + without * (mean - 1.0))
+    pull = per_bit * (worst**2 - 1.0 + (terms - 1) * (mean - 1.0))
+    moved = 2.0 * per_bit * (mean - 1.0) * (2.0 * with_worst + without * (mean - 1.0))
     spread = terms * variance * (1.0 + tie)
-    shape = 4.0 * spread**3 / (terms * skewed * (1.0 + 3.0 * tie)) ** 2
-    deviation = (total - terms * (mean + pull)) / np.sqrt(spread)
+    cubed = terms * skewed * (1.0 + 3.0 * tie) + 4.0 * per_bit * variance**2 * without
+    shape = 4.0 * spread**3 / cubed**2
+    deviation = (total - terms * (mean + pull) - moved) / np.sqrt(spread)
     tail = special.gammaincc(shape, np.maximum(0.0, shape + deviation * np.sqrt(shape)))
     return np.asarray(np.maximum(tail, SMALLEST_P))
 

@@ -28,13 +28,17 @@ class AssessedImage:
         )
 
 
-def assess_image(frame: Frame, nonce: bytes, recipe: Recipe, survey: Survey | None = None) -> AssessedImage:
+def assess_image(
+    frame: Frame, nonce: bytes, recipe: Recipe, survey: Survey | None = None, submitter: str | None = None
+) -> AssessedImage:
     """Extract the noise of `frame` in the order that `nonce` gives, and assess it.
 
     Parameters
     ----------
     survey
         The live-area map of `frame`, if it was made already.
+    submitter
+        Source that was declared for the file; by default the frame's own.
 
     Raises
     ------
@@ -43,7 +47,7 @@ def assess_image(frame: Frame, nonce: bytes, recipe: Recipe, survey: Survey | No
         worth the recipe's least credit.
     """
     noise = ImagePreprocessor(recipe).extract(frame, nonce, survey)
-    assessment = assess(noise, frame, recipe)
+    assessment = assess(noise, frame, recipe, submitter)
     if assessment.health_failed:
         raise ImageRejected(
             RejectionReason.HEALTH_TEST_FAILED,

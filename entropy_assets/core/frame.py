@@ -11,13 +11,15 @@ import numpy.typing as npt
 
 from entropy_assets.errors import ImageRejected, RejectionReason
 
-Pixels: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+Pixels: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 DIGEST_DOMAIN: Final = b"entropy_assets pixel digest 1\0"
 PIXEL_LIMIT: Final = 1 << 53
 """Largest magnitude of a pixel, ADU: exact in float64, and eight of them add up in int64."""
 NARROW_LIMIT: Final = 1 << 26
 """Largest magnitude kept as int32, ADU: the residual of any 3x3 kernel with weights up to 8 fits too."""
+NARROWEST_LIMIT: Final = (1 << 12) - 1
+"""Largest magnitude kept as int16, ADU: the residual of a five-point Laplacian fits too."""
 COUNTED_SPAN: Final = 1 << 20
 """Widest range of codes that is counted in a table rather than sorted."""
 CHUNK: Final = 1 << 20
@@ -96,8 +98,8 @@ class Frame:
     Attributes
     ----------
     pixels
-        ``int32`` or ``int64`` ``[channel, ny, nx]``, ADU, C-contiguous and read-only. ``int32`` only if no pixel
-        exceeds 2**26 in magnitude, so that 3x3 residuals never overflow.
+        ``int16``, ``int32`` or ``int64`` ``[channel, ny, nx]``, ADU, C-contiguous and read-only. ``int32`` only if
+        no pixel exceeds 2**26 in magnitude, ``int16`` only if none reaches 2**12, so that residuals never overflow.
     usable
         ``bool[ny, nx]``, read-only; False where the container says blank or non-finite.
     bit_depth
@@ -109,7 +111,10 @@ class Frame:
     lossy
         The container does not, or need not, give back what the sensor delivered.
     file_bytes
-        Size of the file as it came, bytes: the credit is capped by it.
+        Size of the file as it came, bytes.
+    coded_bytes
+        How many of them code the samples, without headers, comments, padding and further images: the credit is capped
+        by it. Never more than `file_bytes`.
     image_sha256
         Hex SHA-256 of the file.
     pixel_sha256
@@ -129,6 +134,7 @@ class Frame:
     container: str
     lossy: bool
     file_bytes: int
+    coded_bytes: int
     image_sha256: str
     pixel_sha256: str
     source: str
@@ -148,6 +154,7 @@ class Frame:
         source: str,
         captured_at: str | None = None,
         float_data: bool = False,
+        coded_bytes: int | None = None,
         copy: bool = True,
     ) -> Self:
         """Return the frame of `pixels`, with step and hashes computed.
@@ -162,6 +169,8 @@ class Frame:
             The file as it came.
         bit_depth, container, lossy, source, captured_at, float_data
             As the attributes.
+        coded_bytes
+            As the attribute; the whole file if None.
         copy
             False hands `pixels` over: it may become the frame's own, read-only.
 
@@ -183,6 +192,7 @@ class Frame:
             container=container,
             lossy=lossy,
             file_bytes=len(data),
+            coded_bytes=len(data) if coded_bytes is None else min(coded_bytes, len(data)),
             image_sha256=hashlib.sha256(data).hexdigest(),
             pixel_sha256=pixel_digest(narrow, mask, step),
             source=source,
@@ -202,7 +212,7 @@ class Frame:
 
 
 def _narrowed(planes: npt.NDArray[np.integer], mask: npt.NDArray[np.bool_], copy: bool) -> Pixels:
-    """Return `planes` as int32 where they fit, else int64; masked pixels become the least usable one."""
+    """Return `planes` in the narrowest type that their residuals fit; masked pixels become the least usable one."""
     if not mask.any():
         raise ImageRejected(RejectionReason.NOT_FINITE, "no pixel holds a measurement: all are blank or not finite")
     everywhere = bool(mask.all())
@@ -215,7 +225,9 @@ def _narrowed(planes: npt.NDArray[np.integer], mask: npt.NDArray[np.bool_], copy
             high=str(high),
         )
     narrow: Pixels
-    if max(-low, high) <= NARROW_LIMIT:
+    if max(-low, high) <= NARROWEST_LIMIT:
+        narrow = planes.astype(np.int16, order="C", copy=copy)
+    elif max(-low, high) <= NARROW_LIMIT:
         narrow = planes.astype(np.int32, order="C", copy=copy)
     else:
         narrow = planes.astype(np.int64, order="C", copy=copy)

@@ -12,6 +12,8 @@ APT_WINDOW_BINARY: Final = 1024
 """W for two symbols (4.4.2)."""
 APT_WINDOW: Final = 512
 """W for more than two symbols (4.4.2)."""
+SAMPLES_AT_ONCE: Final = 1 << 20
+"""Samples whose changes are listed at once: a list of them all would take eight times the sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,12 @@ def apt_cutoff(min_entropy: float, alpha_bits: int, window: int) -> int:
 
 def longest_run(samples: npt.NDArray[np.uint8]) -> int:
     """Return the length of the longest run of one value, 0 if there are no samples."""
-    if not len(samples):
-        return 0
-    changes = np.flatnonzero(samples[1:] != samples[:-1])
-    edges = np.concatenate(([-1], changes, [len(samples) - 1]))
-    return int(np.diff(edges).max())
+    longest, last = 0, -1
+    for start in range(0, len(samples) - 1, SAMPLES_AT_ONCE):
+        part = samples[start : start + SAMPLES_AT_ONCE + 1]
+        edges = np.concatenate(([last], start + np.flatnonzero(part[1:] != part[:-1])))
+        longest, last = max(longest, int(np.diff(edges).max(initial=0))), int(edges[-1])
+    return max(longest, len(samples) - 1 - last)
 
 
 def window_counts(samples: npt.NDArray[np.uint8], window: int) -> npt.NDArray[np.int64]:

@@ -10,7 +10,7 @@ from typing import Final, Self, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.frame import Frame
+from entropy_assets.core.frame import CHUNK, Frame
 from entropy_assets.recipe import Recipe
 
 Steps: TypeAlias = npt.NDArray[np.signedinteger]
@@ -70,11 +70,15 @@ def steps_of(frame: Frame, channel: int) -> Steps:
     """Return one channel in ADC steps above its lowest usable code, as narrow as its Laplacian allows."""
     plane = frame.pixels[channel]
     low, high = int(plane.min()), int(plane.max())
-    steps: Steps = plane - plane.dtype.type(low)
-    if frame.adc_step > 1:
-        steps //= plane.dtype.type(frame.adc_step)
     span = (high - low) // frame.adc_step
-    return steps.astype(np.int16) if span <= NARROW_SPAN else steps
+    steps: Steps = np.empty(plane.shape, dtype=np.int16 if span <= NARROW_SPAN else plane.dtype)
+    band = max(1, CHUNK // plane.shape[1])
+    for top in range(0, len(plane), band):
+        above = plane[top : top + band] - plane.dtype.type(low)
+        if frame.adc_step > 1:
+            above //= plane.dtype.type(frame.adc_step)
+        steps[top : top + band] = above
+    return steps
 
 
 def clip_codes(steps: Steps, frame: Frame, channel: int) -> tuple[int, int]:

@@ -145,11 +145,17 @@ def estimate(symbols: Samples, bits_per_symbol: int, prediction_samples: int) ->
     return found | {name: h * bits_per_symbol for name, h in of_bits.items() if h is not None}
 
 
-def assess(noise: NoiseArray, frame: Frame, recipe: Recipe) -> Assessment:
+def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | None = None) -> Assessment:
     """Return what `noise` is worth. Poor noise is no error: its credit is 0, and ``limited_by`` says why.
 
     The channels of one exposure share their light and often their pixels (demosaicing), so only one of them counts: the
     number of its samples, at the smallest estimate of any.
+
+    Parameters
+    ----------
+    submitter
+        Source that whoever handed the file in declared; by default the frame's own. A frame may say in its header that
+        it is simulated, and everybody can write a header: what it says can lower the claim and not raise it.
     """
     k = symbol_bits(noise.survey.median_sigma)
     sequences = [noise.credited(channel) & np.uint8((1 << k) - 1) for channel in range(noise.channels)]
@@ -158,7 +164,10 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe) -> Assessment:
     ]
     estimates = {name: min(found.get(name, math.inf) for found in per_channel) for name in per_channel[0]}
     least = min(estimates, key=estimates.__getitem__)
-    caps = {"claim": recipe.claim_of(frame.source), "container": container_cap(frame, noise, recipe)}
+    caps = {
+        "claim": min(recipe.claim_of(source) for source in (frame.source, submitter or frame.source)),
+        "container": container_cap(frame, noise, recipe),
+    }
     entropy, limited_by = min((estimates[least], least), (caps["claim"], "claim"))
     health = tuple(
         health_report(sequence, entropy, alpha_bits=recipe.health_alpha_bits, binary=k == 1)
@@ -194,7 +203,7 @@ def credit_of(min_entropy: float, samples: int, recipe: Recipe) -> int:
 
 
 def container_cap(frame: Frame, noise: NoiseArray, recipe: Recipe) -> int:
-    """Return the most bits that the live area can hold: its share of the file, and of that the container's share."""
+    """Return the most bits that the live area can hold: its share of the coded bytes, and the container's of that."""
     numerator, denominator = recipe.lossy_share if frame.lossy else recipe.lossless_share
     live, blocks = int(np.count_nonzero(noise.survey.live)), noise.survey.live.size
-    return 8 * frame.file_bytes * numerator * live // (denominator * blocks)
+    return 8 * frame.coded_bytes * numerator * live // (denominator * blocks)

@@ -40,6 +40,8 @@ FILTER_ONE: Final = 1 << 16
 """What 1.0 is in the fixed-point weights of the frequency filter."""
 FILTER_SPAN: Final = 1 << 18
 """Steps are clipped to this distance from their region's corner, so that the filter's products stay below 2**53."""
+SUMMED_NARROWLY: Final = 8
+"""Channels of int32 pixels, each with less than 2**27 steps, whose sums and their differences fit int32."""
 REGIONS_AT_ONCE: Final = 64
 """Regions worked on at once: their float64 copies stay in the cache, and the products too small for BLAS threads."""
 
@@ -189,16 +191,16 @@ class ImagePreprocessor:
         survey = survey or self.survey(frame)
         self._require_live(survey)
         regions = self._regions(survey, nonce)
-        planes = list(_planes(frame))
-        samples = np.empty((len(regions), len(planes) * row_length(self.recipe.region_size)), dtype=np.uint8)
-        rows = samples.reshape(len(regions), len(planes), -1)
-        for plane, steps in enumerate(planes):
+        planes = planes_of(len(frame.pixels))
+        samples = np.empty((len(regions), planes * row_length(self.recipe.region_size)), dtype=np.uint8)
+        rows = samples.reshape(len(regions), planes, -1)
+        for plane, steps in enumerate(_planes(frame)):
             self._view(steps, regions, rows[:, plane])
         samples.flags.writeable = regions.flags.writeable = False
         return NoiseArray(
             samples=samples,
             pairs_per_region=self.recipe.region_size**2 // 2,
-            planes=len(planes),
+            planes=planes,
             channels=len(frame.pixels),
             regions=regions,
             nonce=nonce,
@@ -250,13 +252,18 @@ def row_length(region_size: int) -> int:
 
 def _planes(frame: Frame) -> Iterator[Steps]:
     """Give each channel in ADC steps, then their sum if there are several: greyscale without rounding."""
-    channels = [steps_of(frame, channel) for channel in range(len(frame.pixels))]
-    yield from channels
-    if len(channels) > 1:
-        grey = channels[0].astype(np.int64)
-        for steps in channels[1:]:
-            grey += steps
-        yield grey
+    channels, height, width = frame.pixels.shape
+    if channels == 1:
+        yield steps_of(frame, 0)
+        return
+    fits = frame.pixels.dtype != np.int64 and channels <= SUMMED_NARROWLY
+    grey: Steps = np.zeros((height, width), dtype=np.int32 if fits else np.int64)
+    for channel in range(channels):
+        steps = steps_of(frame, channel)
+        grey += steps
+        yield steps
+        del steps
+    yield grey
 
 
 def _as_grid(steps: Steps, size: int) -> Steps:

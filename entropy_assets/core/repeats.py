@@ -119,11 +119,16 @@ def batch_derating(sketches: Sequence[PatternSketch]) -> tuple[Derating, ...]:
 
 
 def derated(assessment: Assessment, derating: Derating, recipe: Recipe) -> Assessment:
-    """Return `assessment` with the credit that is left after `derating`."""
+    """Return `assessment` with the credit that is left after `derating`.
+
+    A credit that a cap limited shrinks by the same share as one that the estimates limited: what the cap leaves is
+    spread over the samples, and each of them lost as much.
+    """
     if derating.lost_bits == 0 or assessment.credit_bits == 0:
         return assessment
     entropy = max(0.0, assessment.min_entropy - derating.lost_bits)
-    credit = min(assessment.credit_bits, credit_of(entropy, assessment.samples, recipe))
+    before, after = (credit_of(h, assessment.samples, recipe) for h in (assessment.min_entropy, entropy))
+    credit = assessment.credit_bits * after // before
     if credit == assessment.credit_bits:
         return assessment
     return replace(assessment, min_entropy=entropy, credit_bits=credit, limited_by="repeats")
@@ -169,15 +174,19 @@ def _live_pairs(survey: Survey) -> npt.NDArray[np.bool_]:
 
 def _sampled(pairs: npt.NDArray[Item]) -> npt.NDArray[Item]:
     """Return every n-th row, flat, so that about `PAIRS_COMPARED` are left."""
-    return pairs[:: max(1, pairs.size // PAIRS_COMPARED)].ravel()
+    return pairs[:: _every(*pairs.shape)].ravel()
+
+
+def _every(rows: int, pairs_per_row: int) -> int:
+    """Return n: of every n-th row all pairs are compared."""
+    return max(1, rows * pairs_per_row // PAIRS_COMPARED)
 
 
 def _differences(frame: Frame, live: npt.NDArray[np.bool_], block_size: int) -> Differences:
     """Return the pair differences of channel 0 where live, centred and clipped; 0 elsewhere."""
-    steps = steps_of(frame, 0).astype(np.int64)
-    rows, columns = (side // block_size * block_size for side in steps.shape)
-    pairs = steps[:rows, 1:columns:2] - steps[:rows, :columns:2]
-    found = _sampled(pairs).astype(np.float64)
+    rows, columns = (side // block_size * block_size for side in frame.shape)
+    compared = steps_of(frame, 0)[: rows : _every(rows, columns // 2), :columns].astype(np.int64)
+    found = (compared[:, 1::2] - compared[:, ::2]).ravel().astype(np.float64)
     if not live.any():
         return np.zeros(len(found))
     middle = np.median(found[live])

@@ -39,8 +39,8 @@ def raw_images(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.M
     """Decode the files of the batch."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
-        manifest = ingest.read_images(batch, stores.images, stores.limits)
-        return metadata.raw_images(batch, manifest, stores.images, stores.limits)
+        manifest = ingest.read_images(batch, stores.images, batch.intake.limits)
+        return metadata.raw_images(batch, manifest, stores.images)
 
 
 @dg.asset(
@@ -59,7 +59,9 @@ def noise_arrays(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg
     """Extract and assess the noise of each image, and settle the inbox."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
-        rows = extraction.extract_noise(batch, stores.images, stores.ledger, stores.limits, workers=stores.workers)
+        rows = extraction.extract_noise(
+            batch, stores.images, stores.ledger, batch.intake.limits, workers=stores.workers
+        )
         stores.settle(batch)
         return metadata.noise_arrays(batch, rows)
 
@@ -111,7 +113,7 @@ def validated_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -
     kinds={"redis", "sqlite"},
     owners=OWNERS,
     code_version="1",
-    retry_policy=dg.RetryPolicy(max_retries=3, delay=5),
+    retry_policy=dg.RetryPolicy(max_retries=6, delay=5, backoff=dg.Backoff.EXPONENTIAL),
     description=(
         "The batch in the ledger and its blocks in the pool, in this order: a batch that the ledger knows is never "
         "pushed again, so a retry or a backfill can lose blocks and never repeat them."

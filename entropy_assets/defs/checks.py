@@ -179,4 +179,40 @@ def health_tests(context: dg.AssetCheckExecutionContext, stores: EntropyStores) 
     )
 
 
-CHECKS: Final = (block_tests, files_readable, images_unaltered, live_noise, health_tests)
+@dg.asset_check(
+    asset=hashed_blocks,
+    partitions_def=image_batches,
+    description=(
+        "As many blocks are rejected, and as many come near it, as chance would have. A warning: the tests gate the "
+        "batch, this asks to look at its source."
+    ),
+)
+def rejection_rate(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> dg.AssetCheckResult:
+    """Warn if too many blocks fail their tests, or if too many or too few come near it."""
+    try:
+        report = validation.examine_blocks(conditioning.read_blocks(stores.batch(context.partition_key))).report
+    except EntropyAssetsError as error:
+        return dg.AssetCheckResult(
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=error.message,
+            metadata={"error": error.code},
+        )
+    return dg.AssetCheckResult(
+        passed=not report.alarm,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=(
+            f"{report.rejected} of {report.blocks} blocks rejected (P-value {report.rejection_p:.3g}), "
+            f"{report.low_p_star} with p* below 0.01 (P-value {report.low_p_star_p:.3g})"
+        ),
+        metadata={
+            "blocks": float(report.blocks),
+            "rejected": float(report.rejected),
+            "rejection_p": report.rejection_p,
+            "low_p_star": float(report.low_p_star),
+            "low_p_star_p": report.low_p_star_p,
+        },
+    )
+
+
+CHECKS: Final = (block_tests, rejection_rate, files_readable, images_unaltered, live_noise, health_tests)

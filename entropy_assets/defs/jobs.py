@@ -8,13 +8,18 @@ from typing import Final
 import dagster as dg
 
 from entropy_assets.defs.assets import ASSETS, POOL_KEY
-from entropy_assets.defs.metadata import pool_depth, table
+from entropy_assets.defs.metadata import TABLE_ROWS, pool_depth, table
 from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool, typed_failures
+from entropy_assets.stores.ledger import Ledger
 
 PROCESS: Final = "process_images"
 PUBLISH: Final = "publish_blocks"
 REPLENISH: Final = "replenish_pool"
 AUDIT: Final = "daily_audit"
+STUCK_AFTER_S: Final = 3600.0
+"""Age at which a batch that is not finished counts as stuck."""
+EPOCH_SLACK_S: Final = 60.0
+"""An epoch begins with its first push, which comes this long after its append at most."""
 LONG_RUN_ALPHA: Final = 1e-6
 """Level of the daily look at all P-values: an honest stream fails it once in millions of days."""
 
@@ -38,7 +43,7 @@ def collect_images(context: dg.OpExecutionContext, stores: EntropyStores, source
     """Ask every source for new images and put them into the inbox, from where the sensor takes them."""
     delivered: Counter[str] = Counter()
     for source, name, data in sources.collect():
-        stores.inbox.deposit(name, data)
+        stores.inbox_of(source).deposit(name, data)
         delivered[source] += 1
     for source, count in delivered.items():
         context.log.info("%d images from %s", count, source)
@@ -55,28 +60,44 @@ def replenish_pool() -> None:
 @dg.op
 def compare_pool_and_ledger(context: dg.OpExecutionContext, stores: EntropyStores, pool: RedisPool) -> None:
     """Re-walk the ledger's chain, list batches that are stuck, and compare the pool's pushes with the ledger."""
+    now = time.time()
     with typed_failures(), pool.connect() as client:
         head = stores.ledger.verify()
-        stuck = stores.stuck_batches(older_than_s=3600.0, now=time.time())
+        stuck = stores.stuck_batches(older_than_s=STUCK_AFTER_S, now=now)
         stats = client.stats()
-        context.log_event(dg.AssetObservation(POOL_KEY, metadata=pool_depth(stats.blocks)))
-        context.add_output_metadata(
-            {
-                "ledger_head": head,
-                "batches_published": len(stores.ledger.publications(limit=1_000_000)),
-                "stuck_batches": len(stuck),
-                "stuck": dg.MetadataValue.json(stuck[:20]),
-                "pool_pushed": stats.pushed_blocks,
-                "pool_ready": stats.blocks,
-            }
+        published = _published_since(stores.ledger, now - (stats.epoch_age_s or 0.0))
+    context.log_event(dg.AssetObservation(POOL_KEY, metadata=pool_depth(stats.blocks)))
+    context.add_output_metadata(
+        {
+            "ledger_head": head,
+            "blocks_published": float(published),
+            "blocks_pushed": float(stats.pushed_blocks),
+            "blocks_lost": float(max(0, published - stats.pushed_blocks)),
+            "blocks_ready": float(stats.blocks),
+            "stuck_batches": float(len(stuck)),
+            "stuck": table({"batch": key, "state": state} for key, state in stuck.items()),
+        }
+    )
+    problems = [f"batch {key} is {state}" for key, state in list(stuck.items())[:3]]
+    if stats.pushed_blocks > published:
+        problems.insert(
+            0, f"the pool took {stats.pushed_blocks} blocks and the ledger knows {published}: find who pushed"
         )
-    if stuck:
+    if problems:
         raise dg.Failure(
-            description=f"{len(stuck)} batches were validated and not published, the first is {stuck[0]}; "
-            "launch publish_blocks for them",
-            metadata={"stuck": dg.MetadataValue.json(stuck[:20])},
+            description=f"{len(stuck)} stuck batches; " + "; ".join(problems),
+            metadata={"stuck": dg.MetadataValue.json(dict(list(stuck.items())[:TABLE_ROWS]))},
             allow_retries=False,
         )
+
+
+def _published_since(ledger: Ledger, since_s: float) -> int:
+    """Return the blocks that the ledger took since the pool's epoch began; a push follows its append."""
+    found = after = 0
+    while page := ledger.publications(limit=1000, after=after):
+        after = page[-1].seq
+        found += sum(item.block_count for item in page if item.published_at_us >= (since_s - EPOCH_SLACK_S) * 1e6)
+    return found
 
 
 @dg.op

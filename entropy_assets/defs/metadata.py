@@ -46,11 +46,12 @@ def pool_depth(blocks: int) -> dict[str, float]:
     return {"ready_blocks": float(blocks)}
 
 
-def raw_images(batch: Batch, manifest: Manifest, images: ImageStore, limits: DecodeLimits) -> dg.MaterializeResult[Any]:
+def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.MaterializeResult[Any]:
     """Show what came: one row per file and small pictures."""
     rows = manifest.rows
     pictures = [
-        (printable(row.file)[:24], _thumbnail(row.image_sha256, images, limits)) for row in rows[: plots.MAX_PICTURES]
+        (printable(row.file)[:24], _thumbnail(row.image_sha256, images, batch.intake.limits))
+        for row in rows[: plots.MAX_PICTURES]
     ]
     return dg.MaterializeResult(
         metadata={
@@ -95,6 +96,7 @@ def _thumbnail(image_sha256: str, images: ImageStore, limits: DecodeLimits) -> A
 def noise_arrays(batch: Batch, rows: tuple[NoiseRow, ...]) -> dg.MaterializeResult[Any]:
     """Show what the noise is worth: one row per image and the map of its live area."""
     accepted = [row for row in rows if row.accepted]
+    sources = {row.image_sha256: row.source for row in Manifest.of(batch).rows}
     return dg.MaterializeResult(
         metadata={
             "images": float(len(rows)),
@@ -114,6 +116,9 @@ def noise_arrays(batch: Batch, rows: tuple[NoiseRow, ...]) -> dg.MaterializeResu
                     "samples": float(row.samples),
                     "bits per sample": round(row.min_entropy, 4),
                     "limited by": row.assessment.get("limited_by"),
+                    "source": sources.get(row.image_sha256),
+                    "claim, bits per sample": row.assessment.get("caps", {}).get("claim"),
+                    "shared with others": row.assessment.get("repeats"),
                     "credit, bits": float(row.credit_bits),
                 }
                 for row in rows

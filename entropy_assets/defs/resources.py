@@ -1,20 +1,19 @@
 """Resources: the stores of one installation, and the pool."""
 
-import secrets
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
-import numpy as np
-from upath import UPath
 
 from entropy_assets.errors import EntropyAssetsError, PoolUnavailable
+from entropy_assets.recipe import DROP, recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.sources import ImageSource
 from entropy_assets.sources.camera import SimulatedCamera
-from entropy_assets.sources.drop_folder import DropFolder
+from entropy_assets.sources.drop_folder import DropFolder, inboxes
 from entropy_assets.stages.extraction import outcomes
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.images import DecodeLimits, ImageStore
@@ -57,10 +56,16 @@ class EntropyStores(dg.ConfigurableResource[Any]):
         """Limits of one image."""
         return DecodeLimits(max_file_bytes=self.max_file_bytes, max_pixels=self.max_pixels)
 
-    @property
-    def inbox(self) -> DropFolder:
-        """The drop folder."""
-        return DropFolder(Path(self.home) / "inbox", self.settle_seconds, self.max_file_bytes)
+    def inboxes(self) -> dict[str, DropFolder]:
+        """Return the inbox and its subfolders of the sources that the recipe lists, by source."""
+        listed = recipe_named(self.recipe).sources
+        return inboxes(Path(self.home) / "inbox", listed, self.settle_seconds, self.max_file_bytes)
+
+    def inbox_of(self, source: str) -> DropFolder:
+        """Return the inbox of `source`; a listed source gets its subfolder if it has none yet."""
+        if source != DROP:
+            (Path(self.home) / "inbox" / source).mkdir(parents=True, exist_ok=True)
+        return self.inboxes()[source]
 
     @property
     def images(self) -> ImageStore:
@@ -70,7 +75,7 @@ class EntropyStores(dg.ConfigurableResource[Any]):
     @property
     def batches(self) -> BatchStore:
         """The batches."""
-        return BatchStore(UPath(self.home) / "batches")
+        return BatchStore(Path(self.home) / "batches")
 
     @property
     def ledger(self) -> Ledger:
@@ -78,27 +83,30 @@ class EntropyStores(dg.ConfigurableResource[Any]):
         return Ledger(Path(self.home) / "ledger.sqlite")
 
     def batch(self, key: str) -> Batch:
-        """Return the batch `key`."""
-        return self.batches.batch(key)
+        """Return the batch `key`; once it is published, what it holds stays as it is."""
+        batch = self.batches.batch(key)
+        batch.frozen = self.ledger.is_published(key)
+        return batch
 
     def settle(self, batch: Batch) -> None:
         """Move the batch's files from where they were taken to where processed and rejected ones stay."""
+        inbox = self.inbox_of(batch.intake.source)
         for outcome in outcomes(batch):
             # A batch that did not come through the inbox, or whose files were tidied away, has nothing to move.
             with suppress(FileNotFoundError):
-                self.inbox.settle(batch.key, outcome.file, outcome.accepted, outcome.reason)
+                inbox.settle(batch.key, outcome.file, outcome.accepted, outcome.reason)
 
-    def stuck_batches(self, *, older_than_s: float, now: float) -> list[str]:
-        """Return the batches whose blocks were released more than `older_than_s` seconds ago and not published."""
-        ledger = self.ledger
-        return [
-            batch.key
-            for batch in self.batches
-            if batch.intake.time_ns < (now - older_than_s) * 1e9
-            and batch.has("verdicts.json")
-            and batch.read_json("verdicts.json", made_by="validated_blocks")["released"]
-            and not ledger.is_published(batch.key)
-        ]
+    def stuck_batches(self, *, older_than_s: float, now: float) -> dict[str, str]:
+        """Return the batches of more than `older_than_s` seconds ago that are not finished, and where each stands."""
+        ledger, found = self.ledger, {}
+        for batch in self.batches:
+            if batch.intake.time_ns >= (now - older_than_s) * 1e9:
+                continue
+            if not batch.has("verdicts.json"):
+                found[batch.key] = "not validated: look at its run of process_images, and launch it again"
+            elif batch.releases_blocks() and not ledger.is_published(batch.key):
+                found[batch.key] = "not published: launch publish_blocks for it"
+        return found
 
 
 class ImageSources(dg.ConfigurableResource[Any]):
@@ -118,7 +126,7 @@ class ImageSources(dg.ConfigurableResource[Any]):
     def collect(self) -> Iterator[tuple[str, str, bytes]]:
         """Yield source, file name and bytes of each new image."""
         if self.simulated_camera:
-            camera: ImageSource = SimulatedCamera(np.random.default_rng(secrets.randbits(256)))
+            camera: ImageSource = SimulatedCamera(os.urandom)
             for _ in range(self.camera_frames):
                 yield from ((camera.name, name, data) for name, data in camera.collect())
 

@@ -3,9 +3,8 @@
 import json
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +15,11 @@ from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images
 from entropy_assets.defs.metadata import pool_depth
 from entropy_assets.defs.partitions import IMAGE_BATCHES, image_batches
 from entropy_assets.defs.resources import EntropyStores, RedisPool
-from entropy_assets.errors import FileStillChanging, ImageRejected, PoolError
+from entropy_assets.errors import FileStillChanging, PoolError
 from entropy_assets.settings import Settings
-from entropy_assets.sources.drop_folder import ReadyFile
+from entropy_assets.sources.drop_folder import DropFolder, ReadyFile, printable
 from entropy_assets.stages import ingest
+from entropy_assets.stores.batches import batch_key
 
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.QUEUED,
@@ -28,6 +28,8 @@ _UNFINISHED: Final = [
     dg.DagsterRunStatus.STARTED,
 ]
 _EVENTS_PER_TICK: Final = 100
+PUBLISH_AGAIN_S: Final = 300.0
+"""Seconds after which a batch that is still not in the ledger is asked for again."""
 POOL_GRACE_TICKS: Final = 4
 """Ticks for which an absent pool is only skipped; after that the tick is red."""
 
@@ -42,11 +44,6 @@ def first_group(files: list[ReadyFile], max_files: int, max_bytes: int) -> list[
     return files
 
 
-def source_of(name: str) -> str:
-    """Return the source that a file name in the inbox declares: ``simulated`` for the camera's, else ``drop``."""
-    return "simulated" if name.startswith("simulated-") else "drop"
-
-
 def make_new_images(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that turns the files of the inbox into batches."""
 
@@ -58,12 +55,13 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
         description="Inbox -> batch. Takes every file that has stopped changing, fixes the batch, and runs it.",
     )
     def new_images(context: dg.SensorEvaluationContext, stores: EntropyStores) -> dg.SensorResult | dg.SkipReason:
-        now = time.time()
-        take_batches(stores, settings, now, time.time_ns())
-        known = set(context.instance.get_dynamic_partitions(IMAGE_BATCHES))
-        keys = [key for key in stores.inbox.taken() if key not in known]
+        take_batches(stores, settings, time.time())
+        keys = sorted(finish_intakes(stores, settings))
         if not keys:
-            return dg.SkipReason(f"no new batch; {len(stores.inbox.pending(now))} entries of the inbox are left alone")
+            alone = sum(len(inbox.pending(time.time())) for inbox in stores.inboxes().values())
+            return dg.SkipReason(f"no new batch; {alone} entries of the inbox are left alone")
+        # Every batch with files that are not settled is asked for at each tick: Dagster knows by the run key which of
+        # them had their run, and a daemon that was killed between partition and run loses none.
         return dg.SensorResult(
             dynamic_partitions_requests=[image_batches.build_add_request(keys)],
             run_requests=[dg.RunRequest(run_key=key, partition_key=key) for key in keys],
@@ -72,41 +70,105 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
     return new_images
 
 
-def take_batches(stores: EntropyStores, settings: Settings, now: float, time_ns: int) -> None:
-    """Group the ready files of the inbox into batches, keep their images, and move the files out of the way.
+def take_batches(stores: EntropyStores, settings: Settings, now: float) -> None:
+    """Move the ready files of every inbox into groups, each under the key of its batch to be.
 
-    A crash at any point loses nothing: until a file is moved, the next tick sees it again and gives the same files the
-    same batch; once moved, its batch is found among the unsettled ones.
+    Files move before anything else is done with them, so a crash at any point leaves each file either in the inbox or
+    in a group that `finish_intakes` finds.
     """
-    ready = stores.inbox.ready(now)
-    for source in sorted({source_of(file.name) for file in ready}):
-        files = [file for file in ready if source_of(file.name) == source]
+    for source, inbox in stores.inboxes().items():
+        files = inbox.ready(now)
         while files:
             group = first_group(files, settings.batch_max_files, settings.batch_max_bytes)
             files = files[len(group) :]
-            take_batch(stores, group, source, time_ns)
+            listed = [(printable(file.name), str(file.mtime_ns), file.size) for file in group]
+            inbox.take(group, batch_key(source, time.time_ns(), listed))
 
 
-def take_batch(stores: EntropyStores, group: list[ReadyFile], source: str, time_ns: int) -> None:
-    """Make one batch of `group`; a file that changed since it was listed stays for the next tick."""
-    contents, taken = [], []
-    for file in group:
-        with suppress(FileStillChanging, ImageRejected, FileNotFoundError):
-            contents.append((file.name, stores.inbox.read(file)))
-            taken.append(file)
-    if not taken:
-        return
-    batch = ingest.open_batch(
+def finish_intakes(stores: EntropyStores, settings: Settings) -> Iterator[str]:
+    """Yield the keys of the batches with files that are not settled, each with its intake fixed."""
+    for source, inbox in stores.inboxes().items():
+        for key in inbox.taken():
+            if not stores.batches.has(key):
+                _fix_intake(stores, settings, inbox, source, key)
+            if stores.batches.has(key):
+                yield key
+
+
+def _fix_intake(stores: EntropyStores, settings: Settings, inbox: DropFolder, source: str, key: str) -> None:
+    ingest.open_batch(
         stores.batches,
         stores.images,
-        contents,
+        _contents(inbox, key),
+        key=key,
         source=source,
-        newest_ns=max(file.mtime_ns for file in taken),
-        time_ns=time_ns,
+        time_ns=time.time_ns(),
         os_bytes=secrets.token_bytes(32),
-        recipe=stores.recipe,
+        recipe=settings.recipe,
+        limits=stores.limits,
     )
-    stores.inbox.take(taken, batch.key)
+
+
+def _contents(inbox: DropFolder, key: str) -> Iterator[tuple[str, bytes]]:
+    """Yield name and bytes of each file of a group; one that still changes goes back to the inbox."""
+    for file in inbox.files_of(key):
+        try:
+            yield file.name, inbox.read(file)
+        except FileStillChanging:
+            inbox.put_back(key, file.name)
+
+
+@dataclass(slots=True)
+class PublishRequest:
+    """One batch that waits to be published.
+
+    Attributes
+    ----------
+    storage_id
+        Of the materialisation that asked for it.
+    round
+        Runs that were asked for.
+    asked_at
+        When the last of them was, seconds since 1970.
+    """
+
+    storage_id: int
+    round: int = 0
+    asked_at: float = 0.0
+
+
+@dataclass(slots=True)
+class PublishCursor:
+    """Memory of the publish sensor: how far it read, and which batches are not in the ledger yet."""
+
+    storage_id: int = 0
+    waiting: dict[str, PublishRequest] = field(default_factory=dict)
+
+    @classmethod
+    def loads(cls, text: str | None) -> "PublishCursor":
+        """Read a cursor; a missing one is a new one."""
+        if not text:
+            return cls()
+        known = json.loads(text)
+        waiting = {key: PublishRequest(**asked) for key, asked in known["waiting"].items()}
+        return cls(known["storage_id"], waiting)
+
+    def dumps(self) -> str:
+        """Return the cursor as text."""
+        return json.dumps(asdict(self))
+
+    def requests(self, now: float) -> Iterator[dg.RunRequest]:
+        """Yield a run for each batch that was never asked for, or not for a while: the pool may have been away."""
+        for key, asked in self.waiting.items():
+            if now - asked.asked_at >= PUBLISH_AGAIN_S:
+                yield dg.RunRequest(run_key=f"publish:{key}:{asked.storage_id}:{asked.round}", partition_key=key)
+                asked.round += 1
+                asked.asked_at = now
+
+
+def _is_due(stores: EntropyStores, key: str, asked: PublishRequest) -> bool:
+    """Tell whether a batch has something to publish, or has to show in its run that it was published before."""
+    return asked.round == 0 or (stores.batch(key).releases_blocks() and not stores.ledger.is_published(key))
 
 
 def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
@@ -119,26 +181,27 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Validated batch -> publish run. Reads every materialisation since its cursor, in order.",
     )
-    def publish_validated_blocks(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    def publish_validated_blocks(
+        context: dg.SensorEvaluationContext, stores: EntropyStores
+    ) -> dg.SensorResult | dg.SkipReason:
         # An asset sensor would see only the newest event of a tick, and a run-status sensor loses an event when its
         # body raises; a cursor over storage ids sees each one at least once, and publishing twice does nothing.
+        cursor = PublishCursor.loads(context.cursor)
         records = context.instance.fetch_materializations(
-            dg.AssetRecordsFilter(
-                asset_key=validated_blocks.key, after_storage_id=int(context.cursor) if context.cursor else None
-            ),
+            dg.AssetRecordsFilter(asset_key=validated_blocks.key, after_storage_id=cursor.storage_id or None),
             limit=_EVENTS_PER_TICK,
             ascending=True,
         ).records
-        if not records:
-            return dg.SkipReason("no batch was validated since the last tick")
-        requests = [
-            dg.RunRequest(
-                run_key=f"publish:{record.partition_key}:{record.storage_id}", partition_key=record.partition_key
-            )
-            for record in records
-            if record.partition_key
-        ]
-        return dg.SensorResult(run_requests=requests, cursor=str(records[-1].storage_id))
+        for record in records:
+            cursor.storage_id = record.storage_id
+            if record.partition_key:
+                cursor.waiting[record.partition_key] = PublishRequest(record.storage_id)
+        cursor.waiting = {key: asked for key, asked in cursor.waiting.items() if _is_due(stores, key, asked)}
+        requests = list(cursor.requests(time.time()))
+        if not requests:
+            context.update_cursor(cursor.dumps())
+            return dg.SkipReason(f"{len(cursor.waiting)} batches wait for their publish run")
+        return dg.SensorResult(run_requests=requests, cursor=cursor.dumps())
 
     return publish_validated_blocks
 
@@ -224,10 +287,11 @@ def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores) -> i
         context.instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=_UNFINISHED))
         for job in (PROCESS, PUBLISH, REPLENISH)
     )
-    waiting = stores.inbox.ready(time.time() + stores.settle_seconds)
-    # A batch that has its partition had its run; one that failed must not keep the pool empty.
-    unlaunched = set(stores.inbox.taken()) - set(context.instance.get_dynamic_partitions(IMAGE_BATCHES))
-    return runs + len(waiting) + len(unlaunched)
+    known = set(context.instance.get_dynamic_partitions(IMAGE_BATCHES))
+    for inbox in stores.inboxes().values():
+        # A batch that has its partition had its run; one that failed must not keep the pool empty.
+        runs += len(inbox.ready(time.time() + stores.settle_seconds)) + len(set(inbox.taken()) - known)
+    return runs
 
 
 def _pool_absent(context: dg.SensorEvaluationContext, cursor: ReplenishCursor) -> dg.SkipReason:

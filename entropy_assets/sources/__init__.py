@@ -9,7 +9,7 @@ class ImageSource(Protocol):
     Attributes
     ----------
     name
-        Label of the source in batch keys and manifests: lower-case letters, digits, ``_`` and ``-``.
+        Label of the source in batch keys and manifests, ``[a-z0-9-]{1,32}``; the recipe says what it vouches for.
     """
 
     @property

@@ -1,20 +1,45 @@
 """A simulated camera: frames for demonstrations, tests and machines without a feed.
 
-Its noise comes from a pseudo-random generator. It is shaped like a sensor's, and it is worth exactly as much as the
-seed: every frame says ``SIMULATE = T`` in its header, and the decoder gives such frames the source ``simulated``.
+Its noise is shaped like a sensor's and holds nothing from space. Every frame says ``SIMULATE = T`` in its header, and
+the decoder gives such frames the source ``simulated``.
+
+What it is worth
+----------------
+As much as the operating system's generator, and no more: unpredictable to whoever can't predict that one. Of its bytes
+there are always enough. A frame is drawn in bands of `BAND_PIXELS` pixels, each by a Mersenne Twister of its own, whose
+whole state of 19,937 bits is fresh system bytes. No recipe credits a band with as many, so credit never outgrows what
+went in. The Mersenne Twister only shapes the noise; it hides nothing, and need not: who has a frame has its noise.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.recipe import RECIPES, Recipe
+
 BLOCK: Final = 2880
 FULL_SCALE: Final = (1 << 16) - 1
 UNSIGNED_ZERO: Final = 1 << 15
+NAME: Final = "simulated"
+
+STATE_WORDS: Final = 624
+STATE_BYTES: Final = 4 * STATE_WORDS
+STATE_BITS: Final = 19_937
+"""What a Mersenne Twister's state holds: 623 words and the highest bit of another one."""
+
+
+def pixel_credit(recipe: Recipe) -> Fraction:
+    """Return the most credit of one simulated pixel, bits: two pixels make a sample, which has claim and factor."""
+    return Fraction(recipe.claim_of(NAME)) * Fraction(*recipe.safety_factor) / 2
+
+
+BAND_PIXELS: Final = 1 << (int(STATE_BITS / max(map(pixel_credit, RECIPES.values()))).bit_length() - 1)
+"""Pixels that one generator draws: the largest power of two no recipe credits with `STATE_BITS`: 16 rows of 512."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +76,15 @@ class Sensor:
     psf_sigma: float = 1.3
 
 
+def fresh_generator(system_bytes: Callable[[int], bytes]) -> np.random.Generator:
+    """Return a Mersenne Twister whose whole state is the next `STATE_BYTES` of `system_bytes`."""
+    words = np.frombuffer(system_bytes(STATE_BYTES), dtype="<u4").astype(np.uint32)
+    twister = np.random.MT19937(0)
+    # At the last position the first draw makes all words anew: none of the bytes is given out as it came.
+    twister.state = {"bit_generator": "MT19937", "state": {"key": words, "pos": STATE_WORDS}}
+    return np.random.Generator(twister)
+
+
 def _present() -> datetime:
     return datetime.now(UTC)
 
@@ -60,9 +94,9 @@ class SimulatedCamera:
 
     Parameters
     ----------
-    rng
-        The generator of its noise; give ``numpy.random.default_rng()`` for one that is seeded by the operating
-        system, or a seeded one to repeat a frame.
+    system_bytes
+        Gives as many fresh bytes as it is asked for: ``os.urandom``, or a function of a seed to repeat a frame. A
+        frame takes `STATE_BYTES` for its stars and as many for each band.
     shape
         Height and width, pixels.
     sensor
@@ -71,16 +105,16 @@ class SimulatedCamera:
         Tells the time of exposure to `collect`, in UTC.
     """
 
-    name = "simulated"
+    name = NAME
 
     def __init__(
         self,
-        rng: np.random.Generator,
+        system_bytes: Callable[[int], bytes],
         shape: tuple[int, int] = (512, 512),
         sensor: Sensor | None = None,
         clock: Callable[[], datetime] = _present,
     ) -> None:
-        self.rng = rng
+        self.system_bytes = system_bytes
         self.shape = shape
         self.sensor = sensor or Sensor()
         self.clock = clock
@@ -115,9 +149,10 @@ class SimulatedCamera:
     def _charge(self) -> npt.NDArray[np.float64]:
         """Return the expected charge of every pixel, electrons."""
         charge = np.full(self.shape, self.sensor.sky + self.sensor.dark)
-        number = self.rng.poisson(self.sensor.stars)
-        fluxes = self.sensor.brightest * (1.0 + self.rng.pareto(1.0, number)) ** -1.0
-        centres = self.rng.uniform(0.0, self.shape, (number, 2))
+        rng = fresh_generator(self.system_bytes)
+        number = rng.poisson(self.sensor.stars)
+        fluxes = self.sensor.brightest * (1.0 + rng.pareto(1.0, number)) ** -1.0
+        centres = rng.uniform(0.0, self.shape, (number, 2))
         for flux, (y, x) in zip(fluxes, centres, strict=True):
             self._add_star(charge, flux, y, x)
         return charge
@@ -132,9 +167,16 @@ class SimulatedCamera:
 
     def _read_out(self, charge: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
         """Return ADU: shot noise, read noise, gain, bias, rounding and the ADC's ends."""
-        electrons = self.rng.poisson(charge) + self.rng.normal(0.0, self.sensor.read_noise, self.shape)
+        expected = charge.ravel()
+        bands = [self._expose_band(expected[at : at + BAND_PIXELS]) for at in range(0, expected.size, BAND_PIXELS)]
+        electrons = np.concatenate(bands).reshape(self.shape)
         counts = np.rint(electrons / self.sensor.gain + self.sensor.bias)
         return np.clip(counts, 0, FULL_SCALE).astype(np.int32)
+
+    def _expose_band(self, expected: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the electrons that are read out of successive pixels with `expected` ones, from one generator."""
+        rng = fresh_generator(self.system_bytes)
+        return rng.poisson(expected) + rng.normal(0.0, self.sensor.read_noise, expected.size)
 
 
 def _header(values: Mapping[str, str]) -> bytes:

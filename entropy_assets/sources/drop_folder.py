@@ -18,7 +18,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
@@ -27,6 +27,7 @@ from tempfile import NamedTemporaryFile
 from typing import Final
 
 from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionReason
+from entropy_assets.recipe import DROP
 
 TAKEN: Final = ".taken"
 PROCESSED: Final = "processed"
@@ -84,12 +85,21 @@ class DropFolder:
         write under a partial name (``.part``, a leading dot) and rename.
     max_file_bytes
         Larger files are left alone: a file is read into memory as a whole, bytes.
+    others
+        Subfolders that are inboxes of their own and no concern of this one.
     """
 
-    name = "drop"
+    name = DROP
 
-    def __init__(self, inbox: Path, settle_seconds: float = 2.0, max_file_bytes: int = 256 << 20) -> None:
+    def __init__(
+        self,
+        inbox: Path,
+        settle_seconds: float = 2.0,
+        max_file_bytes: int = 256 << 20,
+        others: Collection[str] = (),
+    ) -> None:
         self.inbox = inbox
+        self._passed_over = {TAKEN, PROCESSED, REJECTED, *others}
         self.max_file_bytes = max_file_bytes
         self.settle_seconds = settle_seconds
         inbox.mkdir(parents=True, exist_ok=True)
@@ -106,7 +116,7 @@ class DropFolder:
         pending: list[PendingFile] = []
         with os.scandir(self.inbox) as entries:
             for entry in entries:
-                if entry.name in (TAKEN, PROCESSED, REJECTED):
+                if entry.name in self._passed_over:
                     continue
                 found = self._judge(entry.name, now)
                 if isinstance(found, ReadyFile):
@@ -275,6 +285,21 @@ class DropFolder:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
                 raise
+
+
+def inboxes(
+    folder: Path, sources: Collection[str], settle_seconds: float, max_file_bytes: int
+) -> dict[str, DropFolder]:
+    """Return the inbox at `folder` as source ``drop``, and its subfolder of each of `sources` that is there.
+
+    Who puts a file into a subfolder declares where it comes from; what a declared source vouches for stands in the
+    recipe.
+    """
+    found = {DROP: DropFolder(folder, settle_seconds, max_file_bytes, others=sources)}
+    for source in sources:
+        if (folder / source).is_dir() and not (folder / source).is_symlink():
+            found[source] = DropFolder(folder / source, settle_seconds, max_file_bytes)
+    return found
 
 
 _DETAILS: Final = {

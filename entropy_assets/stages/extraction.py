@@ -1,10 +1,11 @@
 """The noise of a batch: extracted, assessed, and spent once."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ from entropy_assets.stages.ingest import ImageRow, Manifest, Progress, no_progre
 from entropy_assets.stores.batches import Batch, Intake
 from entropy_assets.stores.images import DecodeLimits, ImageStore, decode
 from entropy_assets.stores.ledger import Ledger
+
+SAMPLES_IN_FLIGHT: Final = 16 << 20
+"""Most pixels times channels of the images that are worked on side by side; a larger one is worked on alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,9 @@ def extract_noise(
     Parameters
     ----------
     workers
-        Images looked at side by side. The claims are made in the order of the manifest whatever finishes first.
+        Images looked at side by side, as far as their size allows: all that are begun and not yet spent have at most
+        `SAMPLES_IN_FLIGHT` together, or there is only one. The claims are made in the order of the manifest whatever
+        finishes first.
 
     Raises
     ------
@@ -92,28 +98,49 @@ def extract_noise(
     readable = [row for row in manifest.rows if row.accepted]
     recipe = recipe_named(batch.intake.recipe)
 
-    def assess_row(row: ImageRow) -> _Assessed:
+    def keep_and_assess(row: ImageRow) -> AssessedRow:
         frame = decode(images.get(row.image_sha256), source=batch.intake.source, limits=limits)
-        survey = _kept_survey(batch, frame, recipe)
-        found, image = _noise_row(row, frame, survey, nonce_of(batch.intake, row.image_sha256), recipe)
-        return _Assessed(found, image, sketch_of(frame, image.noise.survey) if image else None)
+        return assess_row(batch.intake, row, frame, _kept_survey(batch, frame, recipe))
 
     rows: list[NoiseRow] = []
     spent: dict[int, tuple[Assessment, PatternSketch]] = {}
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        for done, assessed in enumerate(pool.map(assess_row, readable)):
-            progress("extract", done, len(readable))
+        for done, assessed in enumerate(_side_by_side(pool, keep_and_assess, readable), 1):
             row = _spend(batch, ledger, manifest, rows, assessed)
             if row.accepted and assessed.image and assessed.sketch:
                 spent[len(rows)] = (assessed.image.assessment, assessed.sketch)
             rows.append(row)
-    _credit_patterns_once(rows, spent, recipe)
+            progress("extract", done, len(readable))
+            del assessed  # its samples would stay in memory while the next image is worked on
+    credit_patterns_once(rows, spent, recipe)
     batch.write_json("noise.json", {"rows": [dataclasses.asdict(row) for row in rows]})
     return tuple(rows)
 
 
+def _side_by_side(
+    pool: ThreadPoolExecutor, assess: Callable[[ImageRow], "AssessedRow"], rows: Iterable[ImageRow]
+) -> Iterator["AssessedRow"]:
+    """Yield ``assess(row)`` in order, several at a time: however many workers wait, memory is that of one large image.
+
+    Results count until they are taken, so a slow image does not let finished ones pile up behind it.
+    """
+    begun: deque[tuple[int, Future[AssessedRow]]] = deque()
+    held = 0
+    for row in rows:
+        samples = (row.width or 0) * (row.height or 0) * (row.channels or 1)
+        while begun and held + samples > SAMPLES_IN_FLIGHT:
+            released, future = begun.popleft()
+            yield future.result()
+            del future
+            held -= released
+        begun.append((samples, pool.submit(assess, row)))
+        held += samples
+    while begun:
+        yield begun.popleft()[1].result()
+
+
 @dataclass(frozen=True, slots=True)
-class _Assessed:
+class AssessedRow:
     """The noise of one image before it is spent; without an image it was rejected."""
 
     row: NoiseRow
@@ -121,7 +148,13 @@ class _Assessed:
     sketch: PatternSketch | None
 
 
-def _credit_patterns_once(
+def assess_row(intake: Intake, row: ImageRow, frame: Frame, survey: Survey | None = None) -> AssessedRow:
+    """Return what the noise of one readable image is worth by itself; nothing is kept or spent."""
+    found, image = _noise_row(intake, row, frame, survey)
+    return AssessedRow(found, image, sketch_of(frame, image.noise.survey) if image else None)
+
+
+def credit_patterns_once(
     rows: list[NoiseRow], spent: Mapping[int, tuple[Assessment, PatternSketch]], recipe: Recipe
 ) -> None:
     """Take from the credit of each spent image, in `rows`, what it shares with those before it."""
@@ -156,11 +189,12 @@ def _kept_survey(batch: Batch, frame: Frame, recipe: Recipe) -> Survey | None:
 
 
 def _noise_row(
-    row: ImageRow, frame: Frame, survey: Survey | None, nonce: bytes, recipe: Recipe
+    intake: Intake, row: ImageRow, frame: Frame, survey: Survey | None
 ) -> tuple[NoiseRow, AssessedImage | None]:
+    nonce = nonce_of(intake, row.image_sha256)
     known: dict[str, Any] = {"file": row.file, "image_sha256": row.image_sha256, "nonce": nonce.hex()}
     try:
-        image = assess_image(frame, nonce, recipe, survey)
+        image = assess_image(frame, nonce, recipe_named(intake.recipe), survey, intake.source)
     except ImageRejected as rejection:
         assessment = rejection.data.get("assessment", {})
         return (
@@ -197,7 +231,7 @@ def _spend(
     ledger: Ledger,
     manifest: Manifest,
     before: Sequence[NoiseRow],
-    assessed: _Assessed,
+    assessed: AssessedRow,
 ) -> NoiseRow:
     """Claim the image for this batch; an image or pixel content that was used before gets no credit."""
     row, image = assessed.row, assessed.image

@@ -1,13 +1,13 @@
 """Files into a batch: what came, and what each file is."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from entropy_assets.errors import ImageRejected
 from entropy_assets.stores.batches import Batch, BatchStore, Intake, IntakeFile, batch_key, sha256_of_json
-from entropy_assets.stores.images import DecodeLimits, ImageStore, decode
+from entropy_assets.stores.images import DEFAULT_LIMITS, DecodeLimits, ImageStore, decode
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the items done and the items in all."""
@@ -41,7 +41,11 @@ class ImageRow:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The rows of a batch and the hash that its chain starts from."""
+    """The rows of a batch and the hash that its chain starts from.
+
+    The hash covers which images came, which were read and with what pixels; neither names nor words, so that a file
+    of another name or an error message of another release gives the same chain.
+    """
 
     rows: tuple[ImageRow, ...]
     sha256: str
@@ -49,42 +53,53 @@ class Manifest:
     @classmethod
     def of(cls, batch: Batch) -> Self:
         """Read the manifest of `batch`."""
-        rows = batch.read_json("manifest.json", made_by="raw_images")["rows"]
-        return cls(tuple(ImageRow(**row) for row in rows), sha256_of_json({"rows": rows}))
+        rows = tuple(ImageRow(**row) for row in batch.read_json("manifest.json", made_by="raw_images")["rows"])
+        return cls(rows, sha256_of_json([_identity(row) for row in rows]))
+
+
+def _identity(row: ImageRow) -> list[Any]:
+    return [row.image_sha256, row.accepted, row.pixel_sha256, row.source]
 
 
 def open_batch(
     store: BatchStore,
     images: ImageStore,
-    contents: Sequence[tuple[str, bytes]],
+    contents: Iterable[tuple[str, bytes]],
     *,
+    key: str | None = None,
     source: str,
-    newest_ns: int,
     time_ns: int,
     os_bytes: bytes,
     recipe: str,
+    limits: DecodeLimits = DEFAULT_LIMITS,
 ) -> Batch:
     """Keep the images and fix what the batch of them is made of.
-
-    The same files, seen again, give the batch that is there already with everything that was fixed then.
 
     Parameters
     ----------
     contents
-        Name and bytes of each file, in the order of the batch.
-    newest_ns
-        Modification time of the newest file, ns since 1970-01-01 UTC; names the batch.
+        Name and bytes of each file, in the order of the batch; read one by one.
+    key
+        Name of the batch; by default it is made from `source`, `time_ns` and the files.
     time_ns, os_bytes
         Time of intake and fresh bytes of the operating system; no bytes for a deterministic batch.
+
+    Raises
+    ------
+    BatchError
+        If the batch is there already and is another one.
     """
     files = tuple(IntakeFile(file=name, image_sha256=images.put(data), file_bytes=len(data)) for name, data in contents)
+    listed = [(file.file, file.image_sha256, file.file_bytes) for file in files]
     intake = Intake(
-        key=batch_key(source, newest_ns, files),
+        key=key or batch_key(source, time_ns, listed),
         source=source,
         files=files,
         time_ns=time_ns,
         os_bytes=os_bytes.hex(),
         recipe=recipe,
+        max_file_bytes=limits.max_file_bytes,
+        max_pixels=limits.max_pixels,
     )
     return store.create(intake)
 
@@ -92,14 +107,15 @@ def open_batch(
 def read_images(batch: Batch, images: ImageStore, limits: DecodeLimits, progress: Progress = no_progress) -> Manifest:
     """Decode every file of the batch and keep one row for each: what it is, or why it can't be read."""
     rows = []
-    for done, item in enumerate(batch.intake.files):
+    for done, item in enumerate(batch.intake.files, 1):
+        rows.append(image_row(item, images, limits, batch.intake.source))
         progress("read", done, len(batch.intake.files))
-        rows.append(_image_row(item, images, limits, batch.intake.source))
     batch.write_json("manifest.json", {"rows": [dataclasses.asdict(row) for row in rows]})
     return Manifest.of(batch)
 
 
-def _image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, source: str) -> ImageRow:
+def image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, source: str) -> ImageRow:
+    """Return what the file `item` is, or why it can't be read."""
     known = dataclasses.asdict(item)
     try:
         frame = decode(images.get(item.image_sha256), source=source, limits=limits)

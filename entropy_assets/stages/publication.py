@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from entropy_assets.errors import BlockRefused
 from entropy_assets.stages.ingest import Manifest
-from entropy_assets.stages.validation import Validation, validate
+from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.ledger import Ledger, LedgerBlock
 from entropy_assets.stores.pool import PoolBlock, PoolClient
@@ -48,6 +48,7 @@ def publish_batch(batch: Batch, ledger: Ledger, pool: PoolClient, *, run_id: str
         the blocks are lost.
     """
     validation = validate(batch)
+    refuse_if_failed(batch, validation)
     _refuse_if_changed(batch, validation)
     before = pool.depth().blocks
     if not _append(batch, ledger, validation, run_id, now_us):

@@ -53,36 +53,52 @@ class Validation:
 
 
 def validate(batch: Batch) -> Validation:
-    """Walk the chain again, run every test again, and say which blocks are released.
+    """Walk the chain again, run every test again, and say which blocks are released: none, if the batch fails.
 
     Raises
     ------
     ChainBroken
         If a block or record is not what the noise gives.
-    BlockRefused
-        If the batch as a whole fails a batch test.
     """
     hashed = read_blocks(batch)
     examination = examine_blocks(hashed)
-    if not examination.report.passed:
-        failed = examination.report.failed_tests
-        raise BlockRefused(
-            f"batch {batch.key} fails {', '.join(failed)} and none of its blocks is released",
-            batch=batch.key,
-            failed=failed,
-        )
     noise = {row.image_sha256: noise_score(row.min_entropy) for row in noise_rows(batch)}
     verdicts = examination.verdicts
     quality = tuple(
         min(float(score), *(noise[image] for image in record.image_sha256s))
         for score, record in zip(verdicts.score, hashed.records, strict=True)
     )
-    released = tuple(int(position) for position in np.flatnonzero(verdicts.passed))
-    return Validation(hashed, examination, released, quality)
+    passed = verdicts.passed & examination.report.passed
+    return Validation(hashed, examination, tuple(np.flatnonzero(passed).tolist()), quality)
+
+
+def refuse_if_failed(batch: Batch, validation: Validation) -> None:
+    """Raise if the batch fails as a whole.
+
+    Raises
+    ------
+    BlockRefused
+        With the tests that failed.
+    """
+    failed = validation.examination.report.failed_tests
+    if failed:
+        raise BlockRefused(
+            f"batch {batch.key} fails {', '.join(failed)} and none of its blocks is released",
+            batch=batch.key,
+            failed=list(failed),
+        )
 
 
 def validate_blocks(batch: Batch) -> Validation:
-    """Keep the verdict of every block of the batch; refuse the batch if it fails as a whole."""
+    """Keep the verdict on every block of the batch, and then refuse the batch if it fails as a whole.
+
+    Raises
+    ------
+    ChainBroken
+        As `validate`; then nothing is kept.
+    BlockRefused
+        If the batch fails; its verdicts are kept, with no block released.
+    """
     validation = validate(batch)
     rows = validation.examination.verdicts.to_rows()
     for row, record, quality in zip(rows, validation.hashed.records, validation.quality, strict=True):
@@ -96,4 +112,5 @@ def validate_blocks(batch: Batch) -> Validation:
             "rows": rows,
         },
     )
+    refuse_if_failed(batch, validation)
     return validation

@@ -12,26 +12,27 @@ Trusted for: nothing. Every reader re-computes the hashes of what it reads. Who 
 batch, and can put bytes of his own choice into one that was not published yet; he can't change a published one
 without the ledger showing it.
 
-Every file appears whole or not at all: it is written beside its place and renamed. The paths are `fsspec` paths, so a
-batch store may also live in memory or in a bucket.
+Every file appears whole or not at all, and is on the disk before the next stage begins. The folder is a local one: an
+intake is fixed once by whoever is first, and an object store has no such operation.
 """
 
 import dataclasses
 import hashlib
 import io
 import json
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from upath import UPath
 
 from entropy_assets.errors import BatchError
+from entropy_assets.stores.durable import create_durably, write_durably
+from entropy_assets.stores.images import DecodeLimits
 
 _KEY_DIGEST_LEN: Final = 8
 
@@ -64,6 +65,8 @@ class Intake:
         Empty in deterministic mode, in which the nonces come from the image hashes alone.
     recipe
         Name of the recipe.
+    max_file_bytes, max_pixels
+        Limits of one image, bytes and pixels over all channels: they decide which files are refused.
     """
 
     key: str
@@ -72,6 +75,8 @@ class Intake:
     time_ns: int
     os_bytes: str
     recipe: str
+    max_file_bytes: int
+    max_pixels: int
 
     @property
     def deterministic(self) -> bool:
@@ -79,25 +84,41 @@ class Intake:
         return not self.os_bytes
 
     @property
+    def limits(self) -> DecodeLimits:
+        """Limits under which the files are decoded."""
+        return DecodeLimits(max_file_bytes=self.max_file_bytes, max_pixels=self.max_pixels)
+
+    @property
     def timestamp_us(self) -> int:
         """Time that stamps the records, microseconds since 1970-01-01 UTC."""
         return self.time_ns // 1000
 
 
-def batch_key(source: str, newest_ns: int, files: tuple[IntakeFile, ...]) -> str:
-    """Return the key of the batch of `files` from `source`.
+def batch_key(source: str, time_ns: int, files: Iterable[tuple[str, str, int]]) -> str:
+    """Return the key of the batch of `files`: it sorts by time and holds nothing that any program reads as syntax.
 
-    The same files give the same key however often they are looked at: the time is that of the newest file.
-    The key sorts by time and holds nothing that a file system, a URL or Dagster would read as syntax.
+    Parameters
+    ----------
+    source
+        Letters, digits and dashes.
+    time_ns
+        Time that the key tells to the second, ns since 1970-01-01 UTC.
+    files
+        Name, SHA-256 and size of each file.
     """
-    digest = sha256_of_json([dataclasses.asdict(file) for file in files])
-    stamp = datetime.fromtimestamp(newest_ns // 10**9, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
+    digest = sha256_of_json(sorted(files))
+    stamp = datetime.fromtimestamp(time_ns // 10**9, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{source}-{stamp}-{digest[:_KEY_DIGEST_LEN]}"
 
 
 def canonical_json(value: Any) -> bytes:
     """Return the one encoding of `value` that is hashed: sorted keys, no spaces, ASCII."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+
+def encoded(value: Mapping[str, Any]) -> bytes:
+    """Return `value` as JSON that a person can read."""
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True).encode("ascii")
 
 
 def sha256_of_json(value: Any) -> str:
@@ -112,11 +133,14 @@ class Batch:
     ----------
     root
         Folder of the batch.
+    frozen
+        Whether the batch was published: what its blocks came from must then stay as it is.
     """
 
-    def __init__(self, root: UPath) -> None:
+    def __init__(self, root: Path, *, frozen: bool = False) -> None:
         self.root = root
         self.key = root.name
+        self.frozen = frozen
 
     @cached_property
     def intake(self) -> Intake:
@@ -129,9 +153,13 @@ class Batch:
         """Tell whether the file `name` of the batch exists."""
         return (self.root / name).exists()
 
+    def releases_blocks(self) -> bool:
+        """Tell whether the batch was validated and has blocks to publish."""
+        return self.has("verdicts.json") and bool(self.read_json("verdicts.json", made_by="")["released"])
+
     def write_json(self, name: str, value: Mapping[str, Any]) -> str:
         """Write `value` as `name` and return its canonical SHA-256, hex."""
-        self._write(name, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True).encode("ascii"))
+        self._write(name, encoded(value))
         return sha256_of_json(value)
 
     def read_json(self, name: str, *, made_by: str) -> dict[str, Any]:
@@ -183,9 +211,16 @@ class Batch:
     def _write(self, name: str, data: bytes) -> None:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.parent / f".{path.name}.{secrets.token_hex(4)}"
-        beside.write_bytes(data)
-        beside.replace(path)
+        if self.frozen and path.exists():
+            if path.read_bytes() == data:
+                return
+            raise BatchError(
+                f"batch {self.key} is published, and this run gives another {name}; what the published blocks came "
+                "from is kept as it is",
+                batch=self.key,
+                file=name,
+            )
+        write_durably(path, data)
 
 
 class BatchStore:
@@ -194,10 +229,10 @@ class BatchStore:
     Parameters
     ----------
     root
-        Folder, any `fsspec` path.
+        Folder, a local one.
     """
 
-    def __init__(self, root: UPath) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
 
     def batch(self, key: str) -> Batch:
@@ -215,11 +250,29 @@ class BatchStore:
             raise BatchError(f"there is no batch {key!r}; drop images into the inbox to make one", batch=key)
         return batch
 
+    def has(self, key: str) -> bool:
+        """Tell whether the batch `key` has its intake."""
+        return (self.root / key / "intake.json").exists()
+
     def create(self, intake: Intake) -> Batch:
-        """Keep `intake` and return its batch. An intake that is there already stays as it is."""
+        """Keep `intake` and return its batch. An intake that is there already stays as it is.
+
+        Raises
+        ------
+        BatchError
+            If the one that is there has other files, another recipe or another mode.
+        """
         batch = Batch(self.root / intake.key)
-        if not batch.has("intake.json"):
-            batch.write_json("intake.json", dataclasses.asdict(intake))
+        batch.root.mkdir(parents=True, exist_ok=True)
+        if create_durably(batch.root / "intake.json", encoded(dataclasses.asdict(intake))):
+            return batch
+        kept = batch.intake
+        if (kept.files, kept.recipe, kept.deterministic) != (intake.files, intake.recipe, intake.deterministic):
+            raise BatchError(
+                f"batch {intake.key} is there already, made of other files, by another recipe or in another mode; "
+                "work in another folder",
+                batch=intake.key,
+            )
         return batch
 
     def __iter__(self) -> Iterator[Batch]:

@@ -41,7 +41,7 @@ MIN_FINITE_SHARE: Final = 0.5
 
 
 class FitsImage(NamedTuple):
-    """The first image of a FITS file."""
+    """The first image of a FITS file; its data unit has `size` bytes from `start` on."""
 
     pixels: npt.NDArray[np.integer]
     usable: npt.NDArray[np.bool_]
@@ -49,6 +49,8 @@ class FitsImage(NamedTuple):
     float_data: bool
     captured_at: str | None
     simulated: bool
+    start: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def read_fits(data: bytes, max_pixels: int) -> FitsImage:
             continue
         pixels, usable = _measured(stored, hdu.header)
         depth = stored.dtype.itemsize * 8
-        return FitsImage(pixels, usable, depth, stored.dtype.kind == "f", captured_at, simulated)
+        floats = stored.dtype.kind == "f"
+        return FitsImage(pixels, usable, depth, floats, captured_at, simulated, hdu.start, hdu.size)
     _reject(RejectionReason.NO_IMAGE_DATA, "the FITS file holds no image with at least two axes")
 
 

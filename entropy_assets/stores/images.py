@@ -7,17 +7,17 @@ write to it can lose an image, but an altered one is noticed on the next read.
 
 import gzip
 import hashlib
-import os
 import re
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Final
 
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageAltered, ImageMissing, ImageRejected, RejectionReason
+from entropy_assets.stores.coded import gzip_share
+from entropy_assets.stores.durable import write_durably
 from entropy_assets.stores.fits import read_fits
 from entropy_assets.stores.pictures import read_picture
 
@@ -53,7 +53,7 @@ class DecodeLimits:
     """
 
     max_file_bytes: int = 256 << 20
-    max_pixels: int = 64 << 20
+    max_pixels: int = 32 << 20
     max_samples: int = 80 << 20
 
 
@@ -128,7 +128,7 @@ class ImageStore:
             self.get(sha256)
         except (ImageMissing, ImageAltered):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_atomically(path, data)
+            write_durably(path, data)
         return sha256
 
     def get(self, sha256: str) -> bytes:
@@ -152,23 +152,9 @@ class ImageStore:
         return data
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Write and sync a file beside `path`, then rename it: readers see all of it or nothing."""
-    with NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def begins_like_an_image(data: bytes) -> bool:
+    """Tell whether `data` has the magic number of a format that is read here."""
+    return any(data.startswith(magic) for magic in (GZIP_MAGIC, b"RIFF", *(magic for magic, _ in MAGIC)))
 
 
 def _sniff(data: bytes, limits: DecodeLimits) -> str:
@@ -219,12 +205,14 @@ def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimi
         source=source,
         captured_at=picture.captured_at,
         float_data=picture.float_data,
+        coded_bytes=min(picture.coded_bytes, _plain_bytes(picture.pixels.size, picture.bit_depth)),
         copy=False,
     )
 
 
 def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits) -> Frame:
     image = read_fits(unpacked, min(limits.max_pixels, limits.max_samples))
+    coded = image.size if unpacked is data else gzip_share(data, image.start, image.size)
     return Frame.build(
         image.pixels,
         image.usable,
@@ -235,5 +223,11 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         source="simulated" if image.simulated else source,
         captured_at=image.captured_at,
         float_data=image.float_data,
+        coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
         copy=False,
     )
+
+
+def _plain_bytes(samples: int, bit_depth: int) -> int:
+    """Return the size of `samples` stored plainly: what no coding of them needs more than, padded as it may be."""
+    return -(-samples * bit_depth // 8)

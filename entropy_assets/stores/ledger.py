@@ -178,6 +178,11 @@ class Ledger:
             )
             return None
 
+    def images_of(self, batch_key: str) -> frozenset[str]:
+        """Return the SHA-256 of each image that `batch_key` claimed, hex."""
+        claimed = self._fetch("SELECT image_sha256 FROM image_claims WHERE batch_key = ?", (batch_key,))
+        return frozenset(str(image_sha256) for (image_sha256,) in claimed)
+
     def append_publication(
         self, batch_key: str, chain_head: str, blocks: Sequence[LedgerBlock], run_id: str, time_us: int
     ) -> bool:

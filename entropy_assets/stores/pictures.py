@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.stores.coded import CODED_IN
 from entropy_assets.stores.fits import integer_valued
 
 PILLOW_FORMAT: Final = {
@@ -48,6 +49,7 @@ PILLOW_ERRORS: Final = (
 TIFF_LOSSLESS: Final = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000})
 """Packed without loss: none, CCITT, LZW, Deflate, PackBits, LZMA, Zstandard. Any other counts as lossy."""
 TIFF_BITS, TIFF_COMPRESSION, TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 258, 259, 322, 323
+TIFF_STRIP_BYTES, TIFF_TILE_BYTES = 279, 325
 EXIF_DATE_TIME, EXIF_IFD, EXIF_DATE_TIME_ORIGINAL = 0x0132, 0x8769, 0x9003
 J2K_CODESTREAM: Final = b"\xff\x4f\xff\x51"
 J2K_DEPTH_OFFSET: Final = 42
@@ -55,7 +57,7 @@ J2K_DEPTH_OFFSET: Final = 42
 
 
 class Picture(NamedTuple):
-    """The first image of a file, ``pixels[channel, ny, nx]``."""
+    """The first image of a file, ``pixels[channel, ny, nx]``, and how many bytes of the file code it."""
 
     pixels: npt.NDArray[np.integer]
     usable: npt.NDArray[np.bool_] | None
@@ -63,6 +65,7 @@ class Picture(NamedTuple):
     lossy: bool
     captured_at: str | None
     float_data: bool
+    coded_bytes: int
 
 
 def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: int) -> Picture:
@@ -94,6 +97,7 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
             bit_depth = _bit_depth(image, data, container)
             lossy = _lossy(image, data, container)
             _check_tiles(image, max_samples)
+            coded_bytes = _coded_bytes(image, data, container)
             image.load()
             planes = _planes(image, channels)
             captured_at = _capture_time(image)
@@ -109,8 +113,8 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
         raise ImageRejected(reason, message, container=container) from error
     if planes.dtype.kind == "f":
         whole, finite = integer_valued(planes[0])
-        return Picture(whole, finite, bit_depth, lossy, captured_at, float_data=True)
-    return Picture(planes, None, bit_depth, lossy, captured_at, float_data=False)
+        return Picture(whole, finite, bit_depth, lossy, captured_at, True, coded_bytes)
+    return Picture(planes, None, bit_depth, lossy, captured_at, False, coded_bytes)
 
 
 def _refuse(message: str, **data: Any) -> NoReturn:
@@ -169,6 +173,16 @@ def _lossy(image: Image.Image, data: bytes, container: str) -> bool:
     if container == "webp":
         return not _webp_lossless(data)
     return container in ("jpeg", "jpeg2000")
+
+
+def _coded_bytes(image: Image.Image, data: bytes, container: str) -> int:
+    """Return how many bytes of the file code its first image, as far as the container says; else the whole file."""
+    if container == "tiff" and isinstance(image, TiffImageFile):
+        if image.tag_v2.get(TIFF_COMPRESSION, 1) == 1:
+            return len(data)
+        counts = np.ravel(image.tag_v2.get(TIFF_STRIP_BYTES) or image.tag_v2.get(TIFF_TILE_BYTES) or 0)
+        return sum(min(int(count), len(data)) for count in counts) if counts.dtype.kind == "i" else 0
+    return CODED_IN[container](data) if container in CODED_IN else len(data)
 
 
 def _check_tiles(image: Image.Image, max_samples: int) -> None:

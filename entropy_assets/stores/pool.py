@@ -26,7 +26,6 @@ from typing import Any, Final, Self
 
 import redis
 from redis.backoff import NoBackoff
-from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from entropy_assets.errors import BlockRefused, PoolEpochChanged, PoolExhausted, PoolUnavailable, UnsafePoolServer
@@ -41,7 +40,7 @@ from entropy_assets.stores.pool_block import (
     PushResult,
     block_id_of,
 )
-from entropy_assets.stores.pool_server import fatal_problems, storage_problems
+from entropy_assets.stores.pool_server import client_of, fatal_problems, storage_problems
 
 __all__ = [
     "EntropyPool",
@@ -108,17 +107,14 @@ class PoolClient:
         """Make a client for ``redis://``, ``rediss://`` or ``unix://``; connects on first use.
 
         `timeout_s` is the longest wait for one reply, seconds: when it passes, the blocks of that call are lost.
+
+        Raises
+        ------
+        PoolAddressInvalid
+            If `url` is no such address.
         """
-        client = redis.Redis.from_url(
-            url,
-            retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=connect_timeout_s,
-            socket_timeout=timeout_s,
-            socket_read_size=2**18,
-            max_connections=max_connections,
-            protocol=2,
-            # they would stretch the time-out above behind our back
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        client = client_of(
+            url, connect_timeout_s=connect_timeout_s, timeout_s=timeout_s, max_connections=max_connections
         )
         return cls(client, prefix=prefix, ttl_s=ttl_s)
 
@@ -162,7 +158,8 @@ class PoolClient:
         Raises
         ------
         PoolEpochChanged
-            If the pool was filled on another server process; the next push drops what it held.
+            If the pool was filled on another server process, or no longer says on which; the next push drops what it
+            held.
         PoolUnavailable
             If the server does not answer. Blocks of a lost reply are lost.
         """
@@ -171,7 +168,7 @@ class PoolClient:
         if status == b"EPOCH":
             run_id, epoch = (word.decode() for word in words)
             raise PoolEpochChanged(
-                "the pool was filled on another server process; it serves again after the next push",
+                "the pool was filled on another server process, or lost its epoch; it serves again after the next push",
                 run_id=run_id, epoch=epoch,
             )  # fmt: skip
         now_ms, blocks_left, bytes_left, *entries = words
@@ -218,6 +215,7 @@ class PoolClient:
             epoch_ok=epoch_ok,
             tombstones=int(tombstones),
             soonest_expiry_s=(float(soonest) - now_ms) / 1000 if soonest else None,
+            epoch_age_s=age_s("since_ms"),
             since_last_push_s=age_s("last_push_ms"),
             since_last_lease_s=age_s("last_lease_ms"),
             **{name: int(fields.get(name, 0)) for name in _COUNTERS},
@@ -230,7 +228,7 @@ class PoolClient:
             stats = self.stats()
         except PoolUnavailable as error:
             return PoolHealth((error.message,), None, time.monotonic() - before)
-        reasons = () if stats.epoch_ok else ("the pool was filled on another server process",)
+        reasons = () if stats.epoch_ok else ("the pool was filled on another server process, or lost its epoch",)
         return PoolHealth(reasons, stats, time.monotonic() - before)
 
     def check_server_safety(self, *, allow_unsafe: bool = False) -> tuple[str, ...]:

@@ -155,6 +155,8 @@ class PoolStats:
         The server process that the pool was filled on, the one that answers, and whether they are the same.
     soonest_expiry_s
         Life left of the block that expires first, seconds.
+    epoch_age_s
+        Seconds since the epoch began; None before the first push.
     since_last_push_s, since_last_lease_s
         Seconds; None if there was none in this epoch.
     ghost_blocks
@@ -170,6 +172,7 @@ class PoolStats:
     epoch_ok: bool
     tombstones: int
     soonest_expiry_s: float | None
+    epoch_age_s: float | None
     since_last_push_s: float | None
     since_last_lease_s: float | None
     pushed_blocks: int

@@ -70,6 +70,10 @@ local function reap()
   return drop('expired', redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now), 'LIMIT', 0, batch))
 end
 
+-- Whether what is in the pool can't be told to have been pushed to this process: another epoch, or none beside blocks,
+-- as when the key of the meta data was lost.
+local function foreign() return epoch ~= run_id and (epoch or redis.call('ZCARD', ready) > 0) end
+
 local function live() return redis.call('ZCARD', ready), tonumber(redis.call('HGET', meta, 'bytes') or 0) end
 """
 
@@ -127,12 +131,13 @@ return reply
 #           5 bytes needed; 0 = whatever there is
 #   return  {'OK', now in ms, blocks left, bytes left, then per block: id, expiry in ms, document};
 #           {'SHORT', now, blocks, bytes} and nothing leased if fewer than the needed bytes are ready;
-#           {'EPOCH', run_id, epoch} and nothing leased if the pool was filled on another server process;
+#           {'EPOCH', run_id, epoch or ''} and nothing leased if the pool was filled on another server process, or
+#           holds blocks and no epoch;
 #           or {'AGAIN'}
 LEASE: Final = (
     _COMMON
     + """
-if epoch and epoch ~= run_id then return {'EPOCH', run_id, epoch} end
+if foreign() then return {'EPOCH', run_id, epoch or ''} end
 if reap() then return {'AGAIN'} end
 local most, need = tonumber(ARGV[4]), tonumber(ARGV[5])
 local blocks, bytes = live()
@@ -180,7 +185,7 @@ SURVEY: Final = (
     _COMMON
     + """
 local status = 'OK'
-if epoch and epoch ~= run_id then
+if foreign() then
   status = 'EPOCH'
 elseif reap() then
   return {'AGAIN'}

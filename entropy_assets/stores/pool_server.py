@@ -1,4 +1,4 @@
-"""What makes a server unfit to hold a pool, read from its own words.
+"""The way to a pool's server, and what makes one unfit to hold a pool, read from its own words.
 
 Persistence and eviction make it lose or restore blocks behind the pool's back; the epoch keeps a restored block from
 being served, so these two may be allowed. A server whose process can't be told from another can't be allowed.
@@ -6,6 +6,40 @@ being served, so these two may be allowed. A server whose process can't be told 
 
 from collections.abc import Mapping
 from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+from entropy_assets.errors import PoolAddressInvalid
+
+
+def client_of(url: str, *, connect_timeout_s: float, timeout_s: float, max_connections: int) -> "redis.Redis":
+    """Return a client of the server at `url` that never sends a command twice; it connects on first use.
+
+    Raises
+    ------
+    PoolAddressInvalid
+        If `url` is no address. Nothing of it is in the error, since a part that was misread may be of its password.
+    """
+    try:
+        return redis.Redis.from_url(
+            url,
+            retry=Retry(NoBackoff(), 0),
+            socket_connect_timeout=connect_timeout_s,
+            socket_timeout=timeout_s,
+            socket_read_size=2**18,
+            max_connections=max_connections,
+            protocol=2,
+            # they would stretch the time-out above behind our back
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        )
+    except ValueError:
+        raise PoolAddressInvalid(
+            "ENTROPY_REDIS_URL is not a valid address: give redis://, rediss:// or unix://, and write what is special"
+            " in a password as %XX (a slash is %2F)"
+        ) from None
 
 
 def fatal_problems(info: Mapping[str, Any]) -> list[str]:

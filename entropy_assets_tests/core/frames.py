@@ -16,6 +16,6 @@ def white(shape: tuple[int, ...] = (128, 128), sigma: float = 7.0, seed: int = 1
 
 def frame(pixels: npt.NDArray[np.integer], usable: npt.NDArray[np.bool_] | None = None, **known: Any) -> Frame:
     """Give the frame of `pixels`, as if they came from a raw FITS file that holds 16 bits per pixel."""
-    facts = {"bit_depth": 16, "container": "fits", "lossy": False, "source": "drop", **known}
+    facts = {"bit_depth": 16, "container": "fits", "lossy": False, "source": "raw-ccd", **known}
     data = facts.pop("data", np.ascontiguousarray(pixels).astype(">i8").tobytes())
     return Frame.build(pixels, usable, data=data, **facts)

@@ -278,3 +278,14 @@ def test_impossible_input_entropy_is_refused(n_in, h_in):
     """Nothing holds more than its length."""
     with pytest.raises(InputRefused):
         output_entropy_bits(n_in, 256, 256, h_in)
+
+
+def test_the_last_digit_of_a_logarithm_breaks_no_chain(batch, inputs):
+    """The entropy of a block is a float, and other machines' logarithms may differ in its last digit."""
+    blocks, records = batch
+    elsewhere = [replace(r, output_entropy_bits=math.nextafter(r.output_entropy_bits, 0)) for r in records]
+    verify_batch(elsewhere, inputs, manifest_sha256=MANIFEST, recipe=STANDARD, blocks=blocks)
+    wrong = [replace(r, output_entropy_bits=r.output_entropy_bits - 1e-6) for r in records]
+    with pytest.raises(ChainBroken) as caught:
+        verify_batch(wrong, inputs, manifest_sha256=MANIFEST, recipe=STANDARD, blocks=blocks)
+    assert caught.value.field == "output_entropy_bits"

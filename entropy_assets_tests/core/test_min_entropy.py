@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from hypothesis import strategies as st
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.min_entropy import Assessment, assess, credit_of, estimate, symbol_bits
 from entropy_assets.core.noise import ImagePreprocessor, deterministic_nonce
-from entropy_assets.recipe import STANDARD, STRICT, Recipe
+from entropy_assets.recipe import RECIPES, STANDARD, STRICT, Recipe
 from entropy_assets.stores.images import decode
 from entropy_assets_tests.core.frames import frame, white
 
-GENEROUS = dataclasses.replace(STANDARD, name="test", claims=(("drop", 8.0),))
+GENEROUS = dataclasses.replace(STANDARD, name="test", claims=(("raw-ccd", 8.0),))
 
 
 def assessed(image: Frame, recipe: Recipe = STANDARD) -> Assessment:
@@ -105,10 +106,10 @@ def test_each_defect_lowers_the_estimate(defect: object) -> None:
 
 
 def test_the_source_caps_the_estimate() -> None:
-    """A source vouches for so many bits per sample; an unlisted one for 2; no source at all for none."""
+    """A listed source is worth its claim; the plain inbox, which is not listed, 2 bits; no source at all nothing."""
     pixels = white((256, 256), sigma=80)
     listed = assessed(frame(pixels))
-    unlisted = assessed(frame(pixels, source="somewhere"))
+    unlisted = assessed(frame(pixels, source="drop"))
     nameless = assessed(frame(pixels, source=""))
     assert (listed.min_entropy, listed.limited_by) == (4.0, "claim")
     assert (unlisted.min_entropy, unlisted.limited_by) == (2.0, "claim")
@@ -116,11 +117,26 @@ def test_the_source_caps_the_estimate() -> None:
     assert min(listed.estimates.values()) > 6
 
 
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
+def test_only_a_declaration_earns_a_raw_cameras_claim(recipe: Recipe) -> None:
+    """The plain inbox takes anything from anyone: it is not listed, and gets half of what a declared raw camera gets.
+
+    Listed names can be folders and arguments. Lossy and edited feeds get less than an unknown file.
+    """
+    assert "drop" not in recipe.sources
+    assert recipe.claim_of("drop") == recipe.unlisted_claim == recipe.claim_of("raw-ccd") / 2
+    assert recipe.claim_of("") == 0
+    assert all(re.fullmatch("[a-z0-9-]{1,32}", name) for name in recipe.sources)
+    assert len(set(recipe.sources)) == len(recipe.sources)
+    below = {name for name in recipe.sources if recipe.claim_of(name) < recipe.unlisted_claim}
+    assert below == {"sdo-latest", "epic", "mars-raw", "apod", "nasa-images"}
+
+
 def test_a_hashed_counter_is_worth_what_its_source_vouches_for() -> None:
     """SHA-256 of a counter passes every estimate, as it must, though it holds nothing: without a source, no credit.
 
-    Statistics see the output; only provenance tells a sensor from a generator. Put into the operator's own drop
-    folder it gets what he vouches for, and not a bit more.
+    Statistics see the output; only provenance tells a sensor from a generator. Put into the plain inbox
+    it gets that one's 2 bits; declared as a raw camera's, what the operator vouches for, and not a bit more.
     """
     stream = b"".join(hashlib.sha256(n.to_bytes(8, "big")).digest() for n in range(2048))
     pixels = np.frombuffer(stream, dtype=np.uint8).reshape(256, 256).astype(np.int64)
@@ -128,8 +144,9 @@ def test_a_hashed_counter_is_worth_what_its_source_vouches_for() -> None:
     assert min(unclaimed.estimates.values()) > 5.5
     assert not unclaimed.health_failed
     assert unclaimed.credit_bits == 0
-    vouched = assessed(frame(pixels, bit_depth=8, source="drop"))
-    assert vouched.credit_bits == credit_of(4.0, 256 * 128, STANDARD)
+    for source, claim in (("drop", 2.0), ("raw-ccd", 4.0)):
+        vouched = assessed(frame(pixels, bit_depth=8, source=source))
+        assert vouched.credit_bits == credit_of(claim, 256 * 128, STANDARD)
 
 
 def test_the_file_caps_the_credit() -> None:
@@ -189,7 +206,7 @@ def test_bundled_samples_fill_several_blocks(samples: Path) -> None:
     """The bundled raw frames carry 30 to 100 KB of blocks at 320 bits of credit per 32 bytes."""
     credit = {}
     for name in ("saao_1m_ccd_raw16.fits", "apogee_ccd_raw16_tiny.fits", "sdo_hmi_continuum_512.jp2"):
-        credit[name] = assessed(decode((samples / name).read_bytes())).credit_bits
+        credit[name] = assessed(decode((samples / name).read_bytes(), source="samples")).credit_bits
     assert credit["saao_1m_ccd_raw16.fits"] > 250_000
     assert 3_000 < credit["apogee_ccd_raw16_tiny.fits"] < 5_000
     assert 30_000 < sum(credit.values()) // 320 * 32 < 100_000
@@ -197,7 +214,7 @@ def test_bundled_samples_fill_several_blocks(samples: Path) -> None:
 
 def test_a_seeded_generator_gets_no_more_than_the_claim(shared_data: Path) -> None:
     """prng_noise_seed0.png has no entropy at all, and no test can tell: provenance decides, the claim limits."""
-    image = decode((shared_data / "hostile" / "prng_noise_seed0.png").read_bytes(), source="somewhere")
+    image = decode((shared_data / "hostile" / "prng_noise_seed0.png").read_bytes(), source="drop")
     result = assessed(image)
     assert result.limited_by == "claim"
     assert result.credit_bits == credit_of(STANDARD.unlisted_claim, 256 * 128, STANDARD)

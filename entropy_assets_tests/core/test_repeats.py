@@ -55,6 +55,19 @@ def test_the_first_frame_keeps_its_credit_and_the_others_lose_the_pattern() -> N
     assert derated(before, first, STANDARD) is before
 
 
+def test_a_capped_credit_loses_the_same_share() -> None:
+    """What a container's cap left of the credit is no less shared: the cap hides nothing of what repeats take."""
+    frames = [frame(exposure(n), data=bytes(8_000)) for n in (1, 2)]
+    noises = [ImagePreprocessor().extract(one, bytes(32)) for one in frames]
+    found = batch_derating(sketches_of(frames, noises))[1]
+    before = assess(noises[1], frames[1], STANDARD)
+    after = derated(before, found, STANDARD)
+    assert before.limited_by == "container"
+    assert after.limited_by == "repeats"
+    share = 1 - found.lost_bits / before.min_entropy
+    assert 0 < before.credit_bits * share - after.credit_bits < 2
+
+
 def test_the_same_exposure_twice_is_worth_nothing_twice() -> None:
     """Stored brighter by one step in 2 %, it has other hashes and the same noise: no credit is left."""
     pixels = exposure(1)

@@ -7,10 +7,12 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import redis
 
 from entropy_assets.defs.build import build_defs
 from entropy_assets.defs.partitions import IMAGE_BATCHES
 from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool
+from entropy_assets.recipe import DROP
 from entropy_assets.settings import Settings
 
 
@@ -26,7 +28,7 @@ class Home:
     defs: dg.Definitions
 
     def drop(self, name: str, data: bytes) -> None:
-        self.stores.inbox.deposit(name, data)
+        self.stores.inbox_of(DROP).deposit(name, data)
 
     def sensor(self, name: str) -> dg.SensorDefinition:
         return next(sensor for sensor in self.defs.sensors or [] if sensor.name == name)
@@ -56,22 +58,18 @@ class Home:
         """Drop files, let the sensor take them, and return the key of their batch."""
         for name, data in contents:
             self.drop(name, data)
-        (request,) = self.tick("new_images").run_requests
-        return str(request.partition_key)
+        before = set(self.instance.get_dynamic_partitions(IMAGE_BATCHES))
+        (key,) = {request.partition_key for request in self.tick("new_images").run_requests} - before
+        return str(key)
 
 
 @pytest.fixture
 def home(tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     settings = Settings(home=tmp_path / "home", settle_seconds=0.0, simulated_camera=True)
-    # Only a pool on the default keys is what the definitions make; the server is shared, so each test takes a database.
-    url = f"{valkey_url}?db={_database(tmp_path)}"
-    pool = RedisPool(url=url)
-    with dg.DagsterInstance.ephemeral() as instance, pool.connect() as client:
-        client.lease(10**6)
+    pool = RedisPool(url=valkey_url)
+    # The definitions know only the default keys, and a pool counts what it was ever given: each test gets it empty.
+    with dg.DagsterInstance.ephemeral() as instance, redis.Redis.from_url(valkey_url) as server:
+        server.flushall()
         defs = build_defs(settings, {"pool": pool})
         stores = EntropyStores.of(settings)
         yield Home(settings, instance, stores, pool, ImageSources(simulated_camera=True, camera_frames=1), defs)
-
-
-def _database(path: Path) -> int:
-    return sum(path.name.encode()) % 16

@@ -1,14 +1,18 @@
 """Assets and checks on an ephemeral instance: what is gated, what is shown, what a re-run does."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
 import pytest
 
+from entropy_assets.core import second_level
 from entropy_assets.defs.build import build_defs
 from entropy_assets.settings import Settings
+from entropy_assets.stages import validation
+from entropy_assets.stages.extraction import noise_rows
 from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.pipeline import break_conditioning, frame
 
@@ -91,6 +95,36 @@ def test_a_batch_without_blocks_warns_and_stops_nothing(home: Home) -> None:
         assert (by_name[name].passed, by_name[name].severity) == (False, dg.AssetCheckSeverity.WARN)
 
 
+def test_an_alarm_over_a_batch_warns_and_stops_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many rejections, or too few near ones, speak of the source; the tests alone gate the batch."""
+    key = home.batch_of(("a.fits", frame(1)))
+    quiet = {item.check_name: item for item in home.run("process_images", key).get_asset_check_evaluations()}
+    assert quiet["rejection_rate"].passed
+    report_of = second_level.batch_report
+    monkeypatch.setattr(validation, "batch_report", lambda verdicts: replace(report_of(verdicts), alarm=True))
+    result = home.run("process_images", key)
+    assert result.success
+    [loud] = [item for item in result.get_asset_check_evaluations() if item.check_name == "rejection_rate"]
+    assert (loud.passed, loud.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def test_the_table_of_the_noise_says_who_vouches_and_what_frames_share(home: Home) -> None:
+    key = home.batch_of(("a.fits", frame(1)), ("b.fits", frame(2)))
+    [event] = [
+        event
+        for event in home.run("process_images", key).get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey("noise_arrays")
+    ]
+    table = event.materialization.metadata["assessment"]
+    assert isinstance(table, dg.TableMetadataValue)
+    noise = {row.file: row for row in noise_rows(home.stores.batch(key))}
+    for record in table.records:
+        row = noise[str(record.data["file"])]
+        assert record.data["source"] == "simulated"
+        assert record.data["claim, bits per sample"] == row.assessment["caps"]["claim"]
+        assert record.data["shared with others"] == row.assessment["repeats"] != ""
+
+
 def test_materialising_a_stage_before_its_input_says_what_to_do(home: Home) -> None:
     key = home.batch_of(("a.fits", frame(1)))
     result = home.run("process_images", key, only="hashed_blocks", fails=True)
@@ -146,7 +180,7 @@ def test_the_definitions_are_what_the_ui_promises(tmp_path: Path) -> None:
         "entropy_pool": "publication",
     }
     specs = {check.name: check for check in graph.asset_check_keys}
-    assert set(specs) == CHECKS | {"files_readable", "images_unaltered", "live_noise", "health_tests"}
+    assert set(specs) == CHECKS | {"rejection_rate", "files_readable", "images_unaltered", "live_noise", "health_tests"}
     for name in CHECKS:
         node = graph.get(specs[name])
         assert node.blocking

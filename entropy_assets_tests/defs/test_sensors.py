@@ -1,6 +1,7 @@
 """Sensors: nothing dropped is lost, nothing is asked for twice, every tick says why it did what it did."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -10,10 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entropy_assets.defs import sensors
-from entropy_assets.defs.sensors import ReplenishCursor, first_group, next_filling, source_of
+from entropy_assets.defs.sensors import (
+    PUBLISH_AGAIN_S,
+    PublishCursor,
+    PublishRequest,
+    ReplenishCursor,
+    first_group,
+    next_filling,
+)
 from entropy_assets.sources.drop_folder import ReadyFile
 from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.pipeline import frame
+from entropy_assets_tests.pool_blocks import pool_blocks
 
 
 def ready(*sizes: int) -> list[ReadyFile]:
@@ -42,39 +51,71 @@ def test_all_files_that_wait_become_one_batch(home: Home) -> None:
     assert [item.file for item in intake.files] == ["1.fits", "2.fits", "3.fits"]
 
 
-def test_simulated_frames_never_share_a_batch_with_real_ones(home: Home) -> None:
-    home.drop("simulated-20261101.fits", frame(1))
+def test_files_of_different_sources_never_share_a_batch(home: Home) -> None:
+    """What a source vouches for holds for all files of a batch."""
     home.drop("sky.fits", frame(2))
+    home.stores.inbox_of("simulated").deposit("f.fits", frame(1))
+    home.stores.inbox_of("raw-ccd").deposit("g.fits", frame(3))
     keys = [request.partition_key for request in home.tick("new_images").run_requests]
-    assert sorted(key.split("-")[0] for key in keys) == ["drop", "simulated"]
-    assert source_of("simulated-x.fits") == "simulated"
+    assert sorted(home.stores.batch(key).intake.source for key in keys) == ["drop", "raw-ccd", "simulated"]
+
+
+def test_a_folder_of_no_listed_source_is_left_alone(home: Home) -> None:
+    folder = home.settings.inbox / "somewhere"
+    folder.mkdir(parents=True)
+    (folder / "a.fits").write_bytes(frame(1))
+    assert isinstance(home.tick("new_images"), dg.SkipReason)
+    assert (folder / "a.fits").exists()
 
 
 def test_a_tick_that_was_not_acknowledged_asks_for_the_same_runs_again(home: Home) -> None:
-    """A daemon killed after the files moved and before the partition was added: the next tick finishes the work."""
+    """A daemon killed after the files moved, before or after the partition was added: no batch is forgotten."""
     home.drop("a.fits", frame(1))
     context = dg.build_sensor_context(instance=home.instance, resources={"stores": home.stores})
     lost = home.sensor("new_images")(context)
+    partition_only = home.tick("new_images")
     again = home.tick("new_images")
-    assert [request.run_key for request in again.run_requests] == [request.run_key for request in lost.run_requests]
+    keys = [[request.run_key for request in result.run_requests] for result in (lost, partition_only, again)]
+    assert keys[0] == keys[1] == keys[2]
+    home.run("process_images", keys[0][0])
     assert isinstance(home.tick("new_images"), dg.SkipReason)
 
 
-def test_a_crash_before_the_files_move_gives_the_same_batch_next_time(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("killed_in", ["take", "read"])
+def test_a_crash_in_the_middle_of_taking_loses_no_file(
+    home: Home, monkeypatch: pytest.MonkeyPatch, killed_in: str
 ) -> None:
-    home.drop("a.fits", frame(1))
+    for seed in (1, 2):
+        home.drop(f"{seed}.fits", frame(seed))
+    folder = "entropy_assets.sources.drop_folder"
     with monkeypatch.context() as patched:
 
         def killed(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patched.setattr("entropy_assets.sources.drop_folder.DropFolder.take", killed)
+        patched.setattr(f"{folder}._sync" if killed_in == "take" else f"{folder}.DropFolder.read", killed)
         with pytest.raises(KeyboardInterrupt):
             home.tick("new_images")
-    before = [batch.key for batch in home.stores.batches]
-    (request,) = home.tick("new_images").run_requests
-    assert before == [request.partition_key]
+    requests = home.tick("new_images").run_requests
+    files = [item.file for request in requests for item in home.stores.batch(request.partition_key).intake.files]
+    assert sorted(files) == ["1.fits", "2.fits"]
+
+
+def test_a_file_that_comes_again_unchanged_ends_as_rejected_and_not_in_limbo(home: Home) -> None:
+    """Copied with its old name and time it looks just like the one that was processed."""
+    keys = []
+    for _ in range(2):
+        home.drop("a.fits", frame(1))
+        os.utime(home.settings.inbox / "a.fits", (1_700_000_000, 1_700_000_000))
+        # a key tells the second of its intake
+        time.sleep(1.1)
+        (request,) = home.tick("new_images").run_requests
+        keys.append(request.partition_key)
+        home.run("process_images", keys[-1])
+    assert keys[0] != keys[1]
+    assert (home.settings.inbox / "processed" / keys[0] / "a.fits").is_file()
+    reason = home.settings.inbox / "rejected" / keys[1] / "a.fits.reason.json"
+    assert json.loads(reason.read_text())["reason"] == "replayed_file"
 
 
 def test_half_written_and_hidden_files_stay_and_the_tick_says_so(home: Home) -> None:
@@ -99,6 +140,20 @@ def test_every_validated_batch_is_asked_to_be_published_once(home: Home) -> None
     assert isinstance(home.tick("publish_validated_blocks", cursor=first.cursor), dg.SkipReason)
 
 
+def test_a_batch_whose_publish_run_failed_is_asked_for_again_until_the_ledger_has_it(home: Home) -> None:
+    """The pool may be away for longer than a run waits for it."""
+    key = home.batch_of(("a.fits", frame(1)))
+    home.run("process_images", key)
+    cursor = PublishCursor.loads(home.tick("publish_validated_blocks").cursor)
+    cursor.waiting[key].asked_at -= PUBLISH_AGAIN_S
+    again = home.tick("publish_validated_blocks", cursor=cursor.dumps())
+    assert [request.run_key.rsplit(":", 1)[1] for request in again.run_requests] == ["1"]
+    home.run("publish_blocks", key)
+    later = PublishCursor.loads(again.cursor)
+    later.waiting[key].asked_at -= PUBLISH_AGAIN_S
+    assert isinstance(home.tick("publish_validated_blocks", cursor=later.dumps()), dg.SkipReason)
+
+
 def test_a_batch_validated_again_gets_a_new_publish_run_that_pushes_nothing(home: Home) -> None:
     key = home.batch_of(("a.fits", frame(1)))
     home.run("process_images", key)
@@ -109,6 +164,11 @@ def test_a_batch_validated_again_gets_a_new_publish_run_that_pushes_nothing(home
     assert second.run_requests[0].run_key != first.run_requests[0].run_key
     events = home.run("publish_blocks", key).get_asset_materialization_events()
     assert events[0].materialization.metadata["pushed"].value == 0.0
+
+
+def test_a_cursor_is_read_as_it_was_written() -> None:
+    cursor = PublishCursor(7, {"a": PublishRequest(7, 1, 2.5)})
+    assert PublishCursor.loads(cursor.dumps()) == cursor
 
 
 @pytest.mark.parametrize(
@@ -173,3 +233,21 @@ def test_an_alert_is_one_line_of_json(tmp_path: Path) -> None:
     sensors.append_alert(path, run_id="r", error="first\nsecond")
     sensors.append_alert(path, run_id="s", error="")
     assert [json.loads(line)["run_id"] for line in path.read_text().splitlines()] == ["r", "s"]
+
+
+def test_the_daily_audit_names_a_batch_whose_run_never_ended(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = home.batch_of(("a.fits", frame(1)))
+    two_hours_later = time.time() + 7200
+    monkeypatch.setattr("entropy_assets.defs.jobs.time.time", lambda: two_hours_later)
+    result = home.run("daily_audit", fails=True)
+    description = str(result.get_step_failure_events()[0].step_failure_data.user_failure_data.description)
+    assert f"batch {key} is not validated" in description
+
+
+def test_the_daily_audit_finds_blocks_in_the_pool_that_the_ledger_does_not_know(home: Home) -> None:
+    with home.pool.connect() as client:
+        client.push(pool_blocks(3))
+    result = home.run("daily_audit", fails=True)
+    assert not result.success
+    description = str(result.get_step_failure_events()[0].step_failure_data.user_failure_data.description)
+    assert "the ledger knows 0" in description

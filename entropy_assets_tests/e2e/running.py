@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-from upath import UPath
 
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.ledger import Ledger
@@ -158,7 +157,7 @@ class Installation:
         self.dagster = URL.findall(up.line("dagster  "))[0]
         up.line("daemon   ")
         self.ledger = Ledger(up.home / "ledger.sqlite", readonly=True)
-        self.batches = BatchStore(UPath(up.home / "batches"))
+        self.batches = BatchStore(up.home / "batches")
 
     @classmethod
     @contextmanager

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,7 +13,14 @@ from dataclasses import replace
 import pytest
 import redis
 
-from entropy_assets.errors import BlockRefused, PoolExhausted, PoolUnavailable, UnsafePoolServer
+from entropy_assets.errors import (
+    BlockRefused,
+    PoolAddressInvalid,
+    PoolEpochChanged,
+    PoolExhausted,
+    PoolUnavailable,
+    UnsafePoolServer,
+)
 from entropy_assets.stores import pool as pool_module
 from entropy_assets.stores.embedded import EmbeddedServer
 from entropy_assets.stores.pool import EntropyPool, PoolBlock, PoolClient, PoolStats
@@ -341,3 +349,31 @@ async def test_the_same_bytes_can_not_be_added_twice(pool: PoolClient) -> None:
     await entropy.get_entropy(4)
     with pytest.raises(BlockRefused, match="before"):
         await entropy.add_entropy(b"same", 5.0)
+
+
+def test_a_pool_that_lost_its_epoch_serves_nothing_of_what_it_holds(
+    pool: PoolClient, pool_prefix: str, raw: "redis.Redis"
+) -> None:
+    """Without the key of the meta data nothing tells on which server process the blocks were pushed."""
+    pool.push(pool_blocks(3))
+    raw.delete(f"{pool_prefix}:pool:meta")
+    with pytest.raises(PoolEpochChanged):
+        pool.lease(3)
+    stats = pool.stats()
+    assert (stats.epoch_ok, stats.blocks) == (False, 0)
+    assert not pool.health().ok
+    pool.push(pool_blocks(1, first=7))
+    assert [leased.block for leased in pool.lease(9).blocks] == pool_blocks(1, first=7)
+    assert pool.stats().inherited_blocks == 3
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:se/cret@h", "secret", "http://:secret@h", "redis://:secret@h:99999", "redis://:secret@[h"]
+)
+def test_an_address_that_is_none_is_a_typed_error_that_repeats_nothing_of_it(url: str) -> None:
+    with pytest.raises(PoolAddressInvalid, match="ENTROPY_REDIS_URL") as caught:
+        PoolClient.from_url(url)
+    told = "".join(traceback.format_exception(caught.value))
+    assert caught.value.__cause__ is None
+    assert "cret" not in repr((caught.value.message, caught.value.data))
+    assert "ValueError" not in told

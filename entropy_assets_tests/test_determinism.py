@@ -1,0 +1,81 @@
+"""``process --deterministic``: the same images give the same bytes, whatever the machine does meanwhile.
+
+The chain of a batch starts from its manifest, so it depends on the bytes of the files, their names, their order, what
+the decoder saw in them, and the recipe; not on folders, modification times, the clock or the number of workers. The
+noise of an image depends on its own bytes and the recipe alone. `make oldest` shows the same across NumPy and SciPy.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.process import ProcessReport, Workplace, process
+from entropy_assets.settings import Settings
+from entropy_assets_tests.pipeline import frame
+
+NAMES = ("a.fits", "b.fits", "c.fits")
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[bytes]:
+    return [frame(seed) for seed in (1, 2, 3)]
+
+
+def written(folder: Path, contents: dict[str, bytes]) -> list[Path]:
+    folder.mkdir()
+    paths = [folder / name for name in contents]
+    for path, data in zip(paths, contents.values(), strict=True):
+        path.write_bytes(data)
+    return paths
+
+
+def run(paths: Sequence[Path], home: Path, workers: int = 1) -> tuple[ProcessReport, bytes]:
+    """Return the report, and all that was kept of noise and blocks."""
+    settings = Settings(home=home, workers=workers)
+    report = process(paths, Workplace.at(home), settings, deterministic=True, os_bytes=os.urandom)
+    kept = sorted((home / "batches").rglob("*.npy"))
+    assert len(kept) > len(paths)
+    return report, b"".join(path.name.encode() + path.read_bytes() for path in kept)
+
+
+def heads(report: ProcessReport) -> list[str]:
+    assert report.passed_blocks > 0
+    return [batch["chain_head"] for batch in report.batches]
+
+
+def noise(report: ProcessReport) -> dict[str, str]:
+    return {row["image_sha256"]: row["noise_sha256"] for row in report.images}
+
+
+def test_one_worker_and_two_give_the_same_bytes(tmp_path, frames):
+    """Workers finish in any order; noise, credit, blocks and chain don't show it."""
+    paths = written(tmp_path / "in", dict(zip(NAMES, frames, strict=True)))
+    one, kept_by_one = run(paths, tmp_path / "one", workers=1)
+    two, kept_by_two = run(paths, tmp_path / "two", workers=2)
+    assert kept_by_one == kept_by_two
+    assert one.images == two.images
+    assert one.batches == two.batches
+    assert heads(one)
+
+
+def test_folder_and_times_of_the_files_change_nothing(tmp_path, frames):
+    """A copy elsewhere, with other modification times, gives the same chain."""
+    contents = dict(zip(NAMES, frames, strict=True))
+    here, there = written(tmp_path / "in", contents), written(tmp_path / "copy", contents)
+    for path in there:
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    first, _ = run(here, tmp_path / "one")
+    second, _ = run([tmp_path / "copy"], tmp_path / "two")
+    assert heads(first) == heads(second)
+
+
+@pytest.mark.parametrize("names, order", [(("x.fits", *NAMES[1:]), (0, 1, 2)), (NAMES, (1, 0, 2))])
+def test_names_and_order_change_the_chain_but_not_the_noise(tmp_path, frames, names, order):
+    """Both are in the manifest, from which the chain starts; the noise of an image is its own."""
+    first, _ = run(written(tmp_path / "in", dict(zip(NAMES, frames, strict=True))), tmp_path / "one")
+    paths = written(tmp_path / "other", dict(zip(names, frames, strict=True)))
+    second, _ = run([paths[place] for place in order], tmp_path / "two")
+    assert heads(first) != heads(second)
+    assert noise(first) == noise(second)
