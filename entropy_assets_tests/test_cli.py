@@ -32,7 +32,7 @@ def images(tmp_path: Path) -> Path:
     """Give a folder with one live image, one file that is none, and one that is still being written."""
     folder = tmp_path / "images"
     folder.mkdir()
-    (folder / "live.fits").write_bytes(frame(1))
+    (folder / "live.fits").write_bytes(frame(1, side=512))
     (folder / "text.fits").write_bytes(b"SIMPLE  = no image")
     (folder / "half.fits.part").write_bytes(b"SIMPLE")
     return folder

@@ -54,7 +54,7 @@ class DecodeLimits:
 
     max_file_bytes: int = 256 << 20
     max_pixels: int = 32 << 20
-    max_samples: int = 80 << 20
+    max_samples: int = 48 << 20
 
 
 DEFAULT_LIMITS: Final = DecodeLimits()

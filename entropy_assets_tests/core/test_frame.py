@@ -153,13 +153,22 @@ def test_value_under_the_mask_does_not_enter(codes: Any) -> None:
     assert pixel_digest(low[np.newaxis], usable, 1) == pixel_digest(high[np.newaxis], usable, 1)
     first, second = build(low, usable), build(high, usable)
     assert first.pixel_sha256 == second.pixel_sha256
-    assert second.pixels.dtype == np.int32
+    assert second.pixels.dtype == np.int16
     assert not second.usable[5, 6]
 
 
-@pytest.mark.parametrize("highest, dtype", [(1 << 26, np.int32), ((1 << 26) + 1, np.int64), (PIXEL_LIMIT, np.int64)])
+@pytest.mark.parametrize(
+    "highest, dtype",
+    [
+        (4095, np.int16),
+        (4096, np.int32),
+        (1 << 26, np.int32),
+        ((1 << 26) + 1, np.int64),
+        (PIXEL_LIMIT, np.int64),
+    ],
+)
 def test_type_leaves_room_for_residuals(highest: int, dtype: Any) -> None:
-    """int32 only up to 2**26: a 3x3 Laplacian of the extremes is then exact in it."""
+    """int16 only below 2**12, int32 only up to 2**26: a 3x3 Laplacian of the extremes is then exact in it."""
     frame = build(np.array([[highest, -highest], [0, 1]], dtype=np.int64))
     assert frame.pixels.dtype == dtype
     assert int(np.sum(np.abs(frame.pixels), dtype=frame.pixels.dtype)) * 4 <= np.iinfo(dtype).max

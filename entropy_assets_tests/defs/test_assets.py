@@ -29,7 +29,7 @@ def pool_blocks(home: Home) -> int:
 
 
 def test_a_batch_goes_from_inbox_to_pool_and_the_inbox_is_settled(home: Home) -> None:
-    key = home.batch_of(("a.fits", frame(1)), ("dead.jpg", b""))
+    key = home.batch_of(("a.fits", frame(1, side=512)), ("dead.jpg", b""))
     result = home.run("process_images", key)
     assert {name for name, passed in evaluations(result).items() if passed} >= CHECKS
     home.run("publish_blocks", key)
@@ -41,14 +41,14 @@ def test_a_batch_goes_from_inbox_to_pool_and_the_inbox_is_settled(home: Home) ->
 
 def test_every_check_result_carries_its_partition(home: Home) -> None:
     """Without it the pass of one batch would hide the failure of another."""
-    key = home.batch_of(("a.fits", frame(1)))
+    key = home.batch_of(("a.fits", frame(1, side=512)))
     result = home.run("process_images", key)
     assert {evaluation.partition for evaluation in result.get_asset_check_evaluations()} == {key}
 
 
 def test_blocks_with_a_stuck_bit_fail_every_check_and_stop_the_run(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     break_conditioning(monkeypatch)
-    key = home.batch_of(("a.fits", frame(1)))
+    key = home.batch_of(("a.fits", frame(1, side=512)))
     result = home.run("process_images", key, fails=True)
     assert not result.success
     failed = {name for name, passed in evaluations(result).items() if not passed}
@@ -62,7 +62,7 @@ def test_a_failed_batch_stays_out_of_the_pool_when_assets_are_materialised_alone
 ) -> None:
     """A failing check gates only its own run, so what comes after verifies by itself."""
     break_conditioning(monkeypatch)
-    key = home.batch_of(("a.fits", frame(1)))
+    key = home.batch_of(("a.fits", frame(1, side=512)))
     home.run("process_images", key, fails=True)
     for asset in path:
         job = "publish_blocks" if asset == "published_blocks" else "process_images"
@@ -72,7 +72,7 @@ def test_a_failed_batch_stays_out_of_the_pool_when_assets_are_materialised_alone
 
 
 def test_an_altered_block_fails_all_four_checks_with_its_reason(home: Home) -> None:
-    key = home.batch_of(("a.fits", frame(1)))
+    key = home.batch_of(("a.fits", frame(1, side=512)))
     home.run("process_images", key)
     path = Path(str(home.stores.batch(key).root)) / "blocks.npy"
     blocks = np.load(path)
@@ -97,7 +97,7 @@ def test_a_batch_without_blocks_warns_and_stops_nothing(home: Home) -> None:
 
 def test_an_alarm_over_a_batch_warns_and_stops_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too many rejections, or too few near ones, speak of the source; the tests alone gate the batch."""
-    key = home.batch_of(("a.fits", frame(1)))
+    key = home.batch_of(("a.fits", frame(1, side=512)))
     quiet = {item.check_name: item for item in home.run("process_images", key).get_asset_check_evaluations()}
     assert quiet["rejection_rate"].passed
     report_of = second_level.batch_report
@@ -109,7 +109,7 @@ def test_an_alarm_over_a_batch_warns_and_stops_nothing(home: Home, monkeypatch: 
 
 
 def test_the_table_of_the_noise_says_who_vouches_and_what_frames_share(home: Home) -> None:
-    key = home.batch_of(("a.fits", frame(1)), ("b.fits", frame(2)))
+    key = home.batch_of(("a.fits", frame(1, side=512)), ("b.fits", frame(2)))
     [event] = [
         event
         for event in home.run("process_images", key).get_asset_materialization_events()
@@ -126,14 +126,14 @@ def test_the_table_of_the_noise_says_who_vouches_and_what_frames_share(home: Hom
 
 
 def test_materialising_a_stage_before_its_input_says_what_to_do(home: Home) -> None:
-    key = home.batch_of(("a.fits", frame(1)))
+    key = home.batch_of(("a.fits", frame(1, side=512)))
     result = home.run("process_images", key, only="hashed_blocks", fails=True)
     failure = result.get_step_failure_events()[0].step_failure_data
     assert "materialise" in str(failure.user_failure_data.description)
 
 
 def test_every_asset_shows_numbers_a_picture_and_no_bytes_of_a_block(home: Home) -> None:
-    key = home.batch_of(("a.fits", frame(1)))
+    key = home.batch_of(("a.fits", frame(1, side=512)))
     events = [
         *home.run("process_images", key).get_asset_materialization_events(),
         *home.run("publish_blocks", key).get_asset_materialization_events(),
@@ -152,12 +152,14 @@ def test_every_asset_shows_numbers_a_picture_and_no_bytes_of_a_block(home: Home)
 
 
 def test_file_names_of_any_bytes_are_shown_and_break_nothing(home: Home) -> None:
-    key = home.batch_of(("<script>alert(1)</script>.fits".replace("/", "\u2044"), frame(1)), ("bad\udcff.jpg", b"x"))
+    key = home.batch_of(
+        ("<script>alert(1)</script>.fits".replace("/", "\u2044"), frame(1, side=512)), ("bad\udcff.jpg", b"x")
+    )
     assert home.run("process_images", key).success
 
 
 def test_running_everything_again_publishes_nothing_new(home: Home) -> None:
-    key = home.batch_of(("a.fits", frame(1)))
+    key = home.batch_of(("a.fits", frame(1, side=512)))
     for _ in range(2):
         home.run("process_images", key)
         home.run("publish_blocks", key)

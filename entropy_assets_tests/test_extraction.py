@@ -1,0 +1,121 @@
+"""Extraction holds the memory of one large image, however many images and workers there are."""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from entropy_assets.stages import extraction, ingest
+from entropy_assets.stages.extraction import AssessedRow
+from entropy_assets.stages.ingest import ImageRow
+from entropy_assets.stores.images import DEFAULT_LIMITS
+from entropy_assets_tests import pipeline
+
+MILLION = 1 << 20
+
+
+def row(number: int, samples: int) -> ImageRow:
+    """Give a readable image of so many samples, in one channel."""
+    return ImageRow(
+        file=str(number), image_sha256=f"{number:064}", file_bytes=1, accepted=True, width=samples, height=1, channels=1
+    )
+
+
+class Held:
+    """How many samples are being worked on or wait to be taken, and the most that ever were."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.now: list[int] = []
+        self.most, self.most_images = 0, 0
+
+    def begin(self, row: ImageRow) -> AssessedRow:
+        """Hold an image, and stand for its result."""
+        with self.lock:
+            self.now.append(row.width or 0)
+            if len(self.now) > 1:
+                self.most = max(self.most, sum(self.now))
+            self.most_images = max(self.most_images, len(self.now))
+        return cast(AssessedRow, row)
+
+
+@given(st.lists(st.sampled_from([1, 5, 8, 15, 16, 40]), max_size=30), st.integers(1, 8))
+@settings(max_examples=60, deadline=None)
+def test_images_side_by_side_stay_within_the_memory_of_one(sizes: list[int], workers: int) -> None:
+    """Begun and not yet taken, images have at most the limit together, or there is one; all come in order."""
+    held = Held()
+    rows = [row(n, size * MILLION) for n, size in enumerate(sizes)]
+    with ThreadPoolExecutor(workers) as pool:
+        taken = []
+        for result in extraction._side_by_side(pool, held.begin, rows):
+            found = cast(ImageRow, result)
+            taken.append(found)
+            with held.lock:
+                held.now.remove(found.width or 0)
+    assert taken == rows
+    assert held.most <= extraction.SAMPLES_IN_FLIGHT
+
+
+def test_small_images_are_worked_on_side_by_side() -> None:
+    """The limit does not serialise what fits: two images of a megapixel wait for each other without a deadlock."""
+    both = threading.Barrier(2, timeout=10)
+
+    def meet(row: ImageRow) -> AssessedRow:
+        both.wait()
+        return cast(AssessedRow, row)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert len(list(extraction._side_by_side(pool, meet, [row(n, MILLION) for n in range(4)]))) == 4
+
+
+def test_results_do_not_depend_on_workers_or_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker, four, and four that are held back give the same rows."""
+    found = []
+    contents = [(f"{seed}.fits", pipeline.frame(seed)) for seed in range(4)]
+    for limit, workers in ((extraction.SAMPLES_IN_FLIGHT, 1), (extraction.SAMPLES_IN_FLIGHT, 4), (1, 4)):
+        monkeypatch.setattr(extraction, "SAMPLES_IN_FLIGHT", limit)
+        place = pipeline.Place.at(tmp_path / f"{limit}-{workers}")
+        batch = place.open(contents)
+        ingest.read_images(batch, place.images, DEFAULT_LIMITS)
+        found.append(extraction.extract_noise(batch, place.images, place.ledger, DEFAULT_LIMITS, workers=workers))
+    assert found[0] == found[1] == found[2]
+    assert all(row.accepted for row in found[0])
+
+
+PEAK = """
+import os, pathlib, sys
+from entropy_assets.process import Workplace, process
+from entropy_assets.settings import Settings
+inbox, home = map(pathlib.Path, sys.argv[1:])
+report = process([inbox], Workplace.at(home), Settings(workers=2), deterministic=True, os_bytes=os.urandom)
+assert [image["accepted"] for image in report.images] == [True, True], report.images
+# ru_maxrss would begin at what the parent had when it forked
+print(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize("channels, depth", [(1, 8), (1, 16), (3, 8)])
+def test_two_of_the_largest_images_take_less_than_a_gigabyte(tmp_path: Path, channels: int, depth: int) -> None:
+    """From file to validated blocks, with two workers, at the default limits of pixels and of samples."""
+    side = int(min(DEFAULT_LIMITS.max_pixels, DEFAULT_LIMITS.max_samples / channels) ** 0.5)
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for seed in range(2):
+        noise = np.random.default_rng(seed).standard_normal((side, side, channels), dtype=np.float32)
+        pixels = np.rint(noise * depth + (1 << (depth - 1))).astype(f"u{depth // 8}")
+        Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(inbox / f"{seed}.png", compress_level=1)
+    del noise, pixels
+    command = [sys.executable, "-c", PEAK, os.fspath(inbox), os.fspath(tmp_path / "home")]
+    peak = int(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=280).stdout)
+    assert peak < 1_000_000_000 >> 10
