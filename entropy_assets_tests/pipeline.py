@@ -29,7 +29,7 @@ def seeded_bytes(seed: int) -> Callable[[int], bytes]:
 
 
 def frame(seed: int, side: int = 320) -> bytes:
-    """Give a frame of the simulated camera that is the same each time: worth about two blocks at 320 pixels."""
+    """Give a frame of the simulated camera that is the same each time; declared, it is worth about two blocks."""
     camera = SimulatedCamera(seeded_bytes(seed), shape=(side, side))
     return camera.expose(datetime(2026, 11, 1, 12, tzinfo=UTC))
 

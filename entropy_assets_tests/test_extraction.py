@@ -62,7 +62,7 @@ def test_images_side_by_side_stay_within_the_memory_of_one(sizes: list[int], wor
             with held.lock:
                 held.now.remove(found.width or 0)
     assert taken == rows
-    assert held.most <= extraction.SAMPLES_IN_FLIGHT
+    assert held.most <= 16 * MILLION
 
 
 def test_small_images_are_worked_on_side_by_side() -> None:

@@ -1,5 +1,6 @@
 """The health tests have the standard's cutoffs, alarm where they must, and not where they must not."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from entropy_assets.core import health
 from entropy_assets.core.health import (
     APT_WINDOW,
     APT_WINDOW_BINARY,
@@ -97,3 +99,13 @@ def test_report_is_json() -> None:
     """What the report says can be stored as it is."""
     row = health_report(np.arange(600, dtype=np.uint16).astype(np.uint8), 4.0, alpha_bits=20).to_row()
     assert json.loads(json.dumps(row)) == row
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 7, 64])
+def test_runs_are_counted_across_portions(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """However many samples are looked at together, a run is as long as it is."""
+    monkeypatch.setattr(health, "SAMPLES_AT_ONCE", at_once)
+    for seed in range(40):
+        samples = np.random.default_rng(seed).integers(0, 2, seed).astype(np.uint8)
+        expected = max((len(list(run)) for _, run in itertools.groupby(samples.tolist())), default=0)
+        assert health.longest_run(samples) == expected

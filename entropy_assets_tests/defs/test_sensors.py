@@ -142,7 +142,7 @@ def test_every_validated_batch_is_asked_to_be_published_once(home: Home) -> None
 
 def test_a_batch_whose_publish_run_failed_is_asked_for_again_until_the_ledger_has_it(home: Home) -> None:
     """The pool may be away for longer than a run waits for it."""
-    key = home.batch_of(("a.fits", frame(1)))
+    key = home.batch_of(("a.fits", frame(1, side=512)))
     home.run("process_images", key)
     cursor = PublishCursor.loads(home.tick("publish_validated_blocks").cursor)
     cursor.waiting[key].asked_at -= PUBLISH_AGAIN_S
@@ -218,7 +218,7 @@ def test_replenishing_puts_labelled_frames_into_the_inbox(home: Home) -> None:
 
 
 def test_the_daily_audit_names_a_batch_that_is_stuck(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = home.batch_of(("a.fits", frame(1)))
+    key = home.batch_of(("a.fits", frame(1, side=512)))
     home.run("process_images", key)
     assert home.run("daily_audit").success
     two_hours_later = time.time() + 7200
