@@ -3,7 +3,7 @@
 For each test three questions: is the *proportion* of blocks that pass at alpha = 0.01 what it should be (exact
 binomial, too few and too many), are the P-values *uniform* (10 bins, from 55 blocks on), and is the *smallest* P-value
 too small for so many blocks. All answers of all tests are corrected together by Holm's method, so an honest batch fails
-any of its checks less than once in 10 000 batches, whatever the dependence between the tests.
+any of its checks about once in a million batches, whatever the dependence between the tests.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,11 @@ from entropy_assets.core.verdicts import FULL_SCORE_FROM, REJECT_BELOW, BlockVer
 
 ALPHA: Final = 0.01
 """Level at which a block passes one test (SP 800-22 1.1.5)."""
-FAMILY_ALPHA: Final = 5e-5
-"""Corrected P-value under which a check fails. Honest batches fail any check less than once in 10 000: half of that is
-kept back, since at 55 blocks the chi-square of 10 bins has a tail three times as heavy as its limit out there."""
+FAMILY_ALPHA: Final = 1e-6
+"""Corrected P-value under which a check fails and the batch is lost: as rare among honest batches as the rejection of an
+honest block, but for the chi-square of 10 bins, whose tail is some times heavier than its limit near 55 blocks."""
+ALARM_ALPHA: Final = 5e-5
+"""P-value of the number of rejected or poor blocks under which the alarm is raised; it stops nothing."""
 BINS: Final = 10
 """Bins of the histogram of P-values (SP 800-22 4.2.2)."""
 LEAST_FOR_UNIFORMITY: Final = 55
@@ -50,7 +52,7 @@ class SecondLevelResult:
     corrected_p
         The smallest of them after Holm's correction over all tests of the batch; 1 without evidence.
     passed
-        `corrected_p` is not under 5e-5.
+        `corrected_p` is not under 1e-6.
     note
         What could not be tested; empty if everything was.
     """
@@ -142,7 +144,7 @@ def batch_report(verdicts: BlockVerdicts) -> BatchReport:
         rejection_p=rejection_p,
         low_p_star=low,
         low_p_star_p=low_p,
-        alarm=min(rejection_p, low_p) < FAMILY_ALPHA,
+        alarm=min(rejection_p, low_p) < ALARM_ALPHA,
         tests=tests,
         passed=all(test.passed for test in tests.values()),
     )

@@ -10,7 +10,7 @@ from typing import Final
 import dagster as dg
 
 from entropy_assets.core.block_tests import TESTS
-from entropy_assets.core.second_level import SecondLevelResult
+from entropy_assets.core.second_level import FAMILY_ALPHA, SecondLevelResult
 from entropy_assets.defs import plots
 from entropy_assets.defs.assets import hashed_blocks, noise_arrays, raw_images
 from entropy_assets.defs.partitions import image_batches
@@ -95,7 +95,7 @@ def _numbers(test: SecondLevelResult) -> dict[str, float]:
         "uniformity_p": test.uniformity_p,
         "extreme_p": test.extreme_p,
         "corrected_p": test.corrected_p,
-        "alpha": 1e-4,
+        "alpha": FAMILY_ALPHA,
     }
     return {name: float(value) for name, value in numbers.items() if value is not None}
 

@@ -144,7 +144,7 @@ def test_uniformity_is_that_of_the_standard():
 
 @pytest.mark.slow
 def test_honest_batches_fail_less_than_once_in_a_thousand():
-    """3000 batches of 55 to 200 good blocks: the rate that 1 in 10 000 allows, and no more."""
+    """3000 batches of 55 to 200 good blocks: none should fail, and no more than a few raise the alarm."""
     generator = np.random.Generator(np.random.PCG64(23))
     verdicts = EntropyValidator().validate_blocks(good(generator, 300_000, 256))
     failed = alarms = 0
