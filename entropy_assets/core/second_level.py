@@ -19,8 +19,8 @@ from entropy_assets.core.verdicts import FULL_SCORE_FROM, REJECT_BELOW, BlockVer
 ALPHA: Final = 0.01
 """Level at which a block passes one test (SP 800-22 1.1.5)."""
 FAMILY_ALPHA: Final = 1e-6
-"""Corrected P-value under which a check fails and the batch is lost: among honest batches as rare as the rejection of an
-honest block, but for the chi-square of 10 bins, whose tail is some times heavier than its limit near 55 blocks."""
+"""Corrected P-value under which a check fails and the batch is lost: among honest batches as rare as a rejected honest
+block, but for the chi-square of 10 bins, whose tail is some times heavier than its limit near 55 blocks."""
 ALARM_ALPHA: Final = 5e-5
 """P-value of the number of rejected or poor blocks under which the alarm is raised; it stops nothing."""
 BINS: Final = 10
