@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.embedded import EmbeddedServer
 from entropy_assets.stores.pool import PoolClient
-from entropy_assets_tests.e2e.running import Installation
+from entropy_assets_tests.e2e.running import Installation, eventually
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +32,16 @@ def installation(tmp_path_factory: pytest.TempPathFactory, pool_url: str) -> Ite
     home = tmp_path_factory.mktemp("installation")
     with Installation.running(home, ENTROPY_REDIS_URL=pool_url) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def batch(installation: Installation, samples: Path) -> Batch:
+    """Drop all bundled images, and wait until their batch is published."""
+    images = {path.name: path.read_bytes() for path in sorted(samples.iterdir()) if path.suffix != ".csv"}
+    batch = installation.drop(images)
+    eventually("publication of the samples", lambda: installation.published(batch))
+    eventually("the end of all runs", installation.idle)
+    return batch
 
 
 @pytest.fixture

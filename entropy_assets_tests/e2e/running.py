@@ -152,7 +152,9 @@ class Installation:
     def __init__(self, up: Up) -> None:
         self.up = up
         self.home = up.home
-        self.inbox = up.home / "inbox"
+        # Declared by its folder to hold what a camera gave: small test frames are then worth a block.
+        self.inbox = up.home / "inbox" / "raw-ccd"
+        self.inbox.mkdir(parents=True, exist_ok=True)
         self.http = URL.findall(up.line("http     "))[0]
         self.dagster = URL.findall(up.line("dagster  "))[0]
         up.line("daemon   ")

@@ -13,7 +13,7 @@ import pytest
 
 from entropy_assets.stores.batches import Batch
 from entropy_assets_tests.e2e.browser import Browser
-from entropy_assets_tests.e2e.running import Installation, eventually
+from entropy_assets_tests.e2e.running import Installation
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
@@ -31,19 +31,6 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         pytest.skip("needs chromium")
     with Browser.opened(program, tmp_path / "profile") as browser:
         yield browser
-
-
-@pytest.fixture(scope="module")
-def batch(installation: Installation, samples: Path) -> Batch:
-    """Give a published batch of real images; drop them unless another test did before."""
-    for batch in installation.batches:
-        if installation.published(batch) and len(batch.intake.files) > 5:
-            return batch
-    images = {path.name: path.read_bytes() for path in sorted(samples.iterdir()) if path.suffix != ".csv"}
-    batch = installation.drop(images)
-    eventually("publication of the samples", lambda: installation.published(batch))
-    eventually("the end of all runs", installation.idle)
-    return batch
 
 
 def expand_groups(browser: Browser) -> None:

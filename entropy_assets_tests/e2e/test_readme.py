@@ -1,0 +1,37 @@
+"""The commands of the README, run as they stand by the shell of a user, against what runs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.stores.batches import Batch
+from entropy_assets_tests.conftest import PROJECT
+from entropy_assets_tests.e2e.running import Installation, clean_environment
+from entropy_assets_tests.test_readme import blocks
+
+pytestmark = pytest.mark.e2e
+
+# make run is what `installation` is, make test is what runs this.
+COMMANDS = [block for block in blocks("sh") if not re.match(r"make|source", block)]
+
+
+@pytest.mark.parametrize("commands", COMMANDS)
+def test_each_block_of_commands_does_what_it_says(
+    installation: Installation, batch: Batch, commands: str, tmp_path: Path
+) -> None:
+    host = installation.http.removeprefix("http://")
+    environment = clean_environment(ENTROPY_HOME=str(installation.home), ENTROPY_HTTP_PORT=host.rsplit(":", 1)[1])
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    (tmp_path / "entropy_assets").symlink_to(PROJECT / "entropy_assets")
+    script = "set -eu\n" + commands.replace("localhost:8000", host).replace(
+        "curl ", "curl --fail --silent --show-error "
+    )
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    assert done.stdout or (tmp_path / "bytes.bin").stat().st_size == 32
