@@ -101,8 +101,8 @@ def test_a_file_that_is_written_slowly_is_taken_once_and_whole(installation: Ins
             file.write(data[start : start + len(data) // 8])
             file.flush()
             time.sleep(1.0)
-    eventually("it is taken", lambda: not path.exists())
-    [batch] = [batch for batch in installation.batches if batch.key not in before]
+    [batch] = eventually("it is taken", lambda: [batch for batch in installation.batches if batch.key not in before])
+    assert not path.exists()
     eventually("its batch is published", lambda: installation.published(batch))
     assert [item.file_bytes for item in batch.intake.files] == [len(data)]
 
