@@ -8,11 +8,18 @@ The map, from what the bytes are to who reads them::
     core/       what the bytes are: frames, noise, credit, hashing, tests (pure)
     stores/     where they live: images, batches, ledger, pool
     sources/    where images come from: drop folder, simulated camera
+    stages/     the five stages of a batch over the stores, one file for each Dagster group
+    history     the verdicts of all batches in one table
     defs/       when they are made: Dagster assets, checks, jobs, sensors, schedules
+    definitions what Dagster loads
     serving/    who reads them: HTTP
+    process     the stages in one process, without daemon or pool
     audit       served block -> record -> images -> the same bytes
     api         the four classes in one import
+    supervisor  pool server, Dagster and HTTP service as one thing that starts and stops
+    narrator    what that thing tells while it runs
     cli         the ``entropy-assets`` command
 
-Imports flow one way: ``core <- stores <- sources, defs, serving, audit, api <- cli``.
+Imports flow one way, ``core <- stores <- sources, stages <- defs, serving, audit, api <- cli``; the contracts in
+``pyproject.toml`` hold every module to its floor.
 """

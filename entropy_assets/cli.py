@@ -219,7 +219,11 @@ def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 def _print_report(images: list[dict[str, Any]], skipped: list[dict[str, str]], batches: list[dict[str, Any]]) -> None:
     console = Console()
-    table = Table("image", "accepted", "reason", "credit, bits", "samples", "bits/sample", box=None)
+    table = Table(box=None)
+    table.add_column("image", overflow="fold")
+    for column in ("accepted", "reason", "credit, bits", "samples", "bits/sample"):
+        # a reason that is cut off is none
+        table.add_column(column, no_wrap=True, overflow="ignore")
     for row in images:
         verdict = "[green]yes[/]" if row["accepted"] else "[red]no[/]"
         name = printable(row["file"]).replace("[", r"\[")

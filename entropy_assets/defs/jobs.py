@@ -48,7 +48,9 @@ def collect_images(context: dg.OpExecutionContext, stores: EntropyStores, source
     for source, count in delivered.items():
         context.log.info("%d images from %s", count, source)
     if not delivered:
-        context.log.warning("no source is enabled: drop images into %s, or set ENTROPY_SIMULATED_CAMERA", stores.home)
+        context.log.warning(
+            "no source is enabled: drop images into %s/inbox, or set ENTROPY_SIMULATED_CAMERA", stores.home
+        )
 
 
 @dg.job(name=REPLENISH, tags={"entropy/stage": "replenish"})
