@@ -1,0 +1,173 @@
+"""What the workers of a service did, in integers that they share and that outlive a worker that was killed.
+
+Each worker counts into a small file of its own that is mapped into its memory, so counting costs no call and a reader
+sees every worker at once. The file is locked while its worker lives: a file without a holder belongs to a worker that
+is gone, and what that one held is lost. Nobody else reads or writes the folder, which is of mode 0700.
+"""
+
+import fcntl
+import mmap
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self
+
+from entropy_assets.serving.problems import PROBLEMS
+
+COUNTS: Final = (
+    "leased_blocks",
+    "leased_bytes",
+    "served_public_bytes",
+    "served_private_bytes",
+    "burned_bytes",
+    "altered_blocks",
+    "public_answers",
+    "private_answers",
+    "waited_answers",
+    "dry_answers",
+    "pool_failures",
+    *(f"refused_{code}" for code in sorted(PROBLEMS)),
+)
+"""Everything that is counted since a worker began; `totals` adds them up."""
+LATEST: Final = ("last_lease_us", "last_answer_us")
+"""Moments in microseconds since 1970; `totals` takes the latest."""
+_PLACES: Final = {name: place for place, name in enumerate((*COUNTS, *LATEST))}
+_SIZE: Final = 8 * len(_PLACES)
+_SUFFIX: Final = ".counts"
+
+
+def place_of(name: str) -> int:
+    """Return where `name` is counted in `Counts.cells`."""
+    return _PLACES[name]
+
+
+class Counts:
+    """The counts of one worker.
+
+    Parameters
+    ----------
+    memory
+        At least as many bytes as there are counts, zero at first; by default memory of this process alone.
+
+    Attributes
+    ----------
+    cells
+        One signed 64-bit integer per count, at `place_of` its name.
+    """
+
+    def __init__(self, memory: mmap.mmap | None = None) -> None:
+        self._memory = memory
+        self.cells = memoryview(memory if memory is not None else bytearray(_SIZE)).cast("q")
+
+    def add(self, name: str, n: int = 1) -> None:
+        """Count `n` more."""
+        self.cells[_PLACES[name]] += n
+
+    def set(self, name: str, value: int) -> None:
+        """Note a moment."""
+        self.cells[_PLACES[name]] = value
+
+    def __getitem__(self, name: str) -> int:
+        return self.cells[_PLACES[name]]
+
+    def close(self) -> None:
+        """Give the memory back; the counts are not usable afterwards."""
+        self.cells.release()
+        if self._memory is not None:
+            self._memory.close()
+
+
+class Board:
+    """The counts of all workers of a service.
+
+    Parameters
+    ----------
+    folder
+        Folder that the workers of one service share. Without it this process is the only worker, and its counts are
+        in its own memory.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._own: Path | None = None
+        self._file: int | None = None
+        self.counts = Counts() if folder is None else self._claim(folder)
+
+    def totals(self) -> dict[str, int]:
+        """Return every count over all workers that ever were, the workers that are, and what the departed lost.
+
+        ``workers`` is how many live; ``buffered_bytes`` is what they hold; ``lost_bytes`` is what workers held that
+        ended without accounting for it: killed ones.
+        """
+        living: list[list[int]] = [list(self.counts.cells)]
+        departed: list[list[int]] = []
+        if self._folder is not None:
+            with _held(self._folder, fcntl.LOCK_SH):
+                living, departed = self._rows(self._folder)
+        found = {name: sum(row[_PLACES[name]] for row in (*living, *departed)) for name in COUNTS}
+        found |= {name: max(row[_PLACES[name]] for row in (*living, *departed)) for name in LATEST}
+        found["workers"] = len(living)
+        found["buffered_bytes"] = sum(map(_unaccounted, living))
+        found["lost_bytes"] = sum(map(_unaccounted, departed))
+        return found
+
+    def close(self) -> None:
+        """Leave the board; what was counted stays on it."""
+        self.counts.close()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _claim(self, folder: Path) -> Counts:
+        with _held(folder, fcntl.LOCK_EX):
+            self._own = folder / f"{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
+            self._file = os.open(self._own, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            os.ftruncate(self._file, _SIZE)
+            return Counts(mmap.mmap(self._file, _SIZE))
+
+    def _rows(self, folder: Path) -> tuple[list[list[int]], list[list[int]]]:
+        living: list[list[int]] = []
+        departed: list[list[int]] = []
+        for path in folder.glob("*" + _SUFFIX):
+            (living if path == self._own or _is_held(path) else departed).append(_read(path))
+        return living, departed
+
+
+@contextmanager
+def _held(folder: Path, how: int) -> Iterator[None]:
+    """Hold the folder: a file that appears is locked before anybody can look at it."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, how)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _unaccounted(row: list[int]) -> int:
+    spent = sum(row[_PLACES[name]] for name in ("served_public_bytes", "served_private_bytes", "burned_bytes"))
+    return row[_PLACES["leased_bytes"]] - spent
+
+
+def _read(path: Path) -> list[int]:
+    return list(memoryview(path.read_bytes()).cast("q"))
+
+
+def _is_held(path: Path) -> bool:
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
