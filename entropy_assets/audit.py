@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from entropy_assets.core.hashing import BlockRecord, NoiseInput, verify_batch
@@ -11,7 +11,9 @@ from entropy_assets.errors import BatchError, BlockUnknown, ChainBroken
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
 from entropy_assets.stages.extraction import AssessedRow, NoiseRow, assess_row, credit_patterns_once, noise_rows
+from entropy_assets.stages.freshness import Freshness
 from entropy_assets.stages.ingest import ImageRow, Manifest, image_row
+from entropy_assets.stages.summary import batch_summary, utc_text
 from entropy_assets.stages.validation import examine_blocks
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.images import ImageStore, decode
@@ -41,6 +43,14 @@ class Trail:
     ledger: Ledger
     batches: BatchStore
     images: ImageStore
+    _ages: Freshness = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ages", Freshness(self.batches, self.ledger))
+
+    def freshness(self) -> dict[str, Any]:
+        """Return how old the newest image, block and failed health test are, as `Freshness.now` does."""
+        return self._ages.now()
 
     def find(self, block_id: str) -> dict[str, Any] | None:
         """Return what is known of a published block, without its bytes; None if no such block was published."""
@@ -69,6 +79,27 @@ class Trail:
             credited = [row for row in noise_rows(batch) if row.accepted and row.image_sha256 in behind]
             images = [_of_image(seen[row.image_sha256], row) for row in credited]
         return {**record, "sampling": sampling, "images": images, "verdict": verdict}
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        """Return what became of the newest batches, newest first; one that can't be read names its problem."""
+        return [self._summary(batch) for batch in self.batches.newest(limit)]
+
+    def _summary(self, batch: Batch) -> dict[str, Any]:
+        try:
+            with _reading(batch, "a file"):
+                found = batch_summary(batch)
+        except BatchError as error:
+            return {"key": batch.key, "problem": error.message}
+        published = self.ledger.find_block(found["block_ids"][0]) if found["block_ids"] else None
+        if published is None or published.publication.batch_key != batch.key:
+            return {**found, "published_at": None, "published_blocks": 0, "block_ids": []}
+        publication = published.publication
+        return {
+            **found,
+            "state": "published",
+            "published_at": utc_text(publication.published_at_us),
+            "published_blocks": publication.block_count,
+        }
 
     def rewalk(self, block_id: str) -> AuditedBlock:
         """Make a published block again from its images alone, and compare it with the ledger.

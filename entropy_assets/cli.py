@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from entropy_assets.errors import EntropyAssetsError
+from entropy_assets.errors import ClientDry, EntropyAssetsError
 from entropy_assets.recipe import DROP, recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.sources.drop_folder import printable
@@ -48,7 +48,7 @@ def typed_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except EntropyAssetsError as error:
             complain(error.code, error.message, error.data, as_json=bool(kwargs.get("as_json")))
-            sys.exit(EXIT_ERROR)
+            sys.exit(EXIT_TOO_FEW if isinstance(error, ClientDry) else EXIT_ERROR)
 
     return run
 
@@ -244,17 +244,19 @@ def _print_report(images: list[dict[str, Any]], skipped: list[dict[str, str]], b
 @main.command()
 @click.option("--host", help="Address to listen on. There is no access control: keep it on loopback.")
 @click.option("--port", type=int, help="Port to listen on.")
+@click.option("--workers", type=int, help="Processes that serve side by side.")
+@click.option("--fast-lane/--no-fast-lane", default=None, help="Answer from memory inside the HTTP protocol.")
 @typed_errors
-def serve(host: str | None, port: int | None) -> None:
+def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bool | None) -> None:
     """Serve the pool over HTTP. Needs ENTROPY_REDIS_URL."""
     from entropy_assets.audit import Trail
-    from entropy_assets.serving.app import run_service
     from entropy_assets.serving.service import ServiceConfig
+    from entropy_assets.serving.workers import run_service
     from entropy_assets.stores.batches import BatchStore
     from entropy_assets.stores.images import ImageStore
     from entropy_assets.stores.ledger import Ledger
 
-    settings = settings_of(http_host=host, http_port=port)
+    settings = settings_of(http_host=host, http_port=port, http_workers=workers, fast_lane=fast_lane)
     if settings.redis_url is None:
         raise click.UsageError("no pool: set ENTROPY_REDIS_URL, or run everything with 'entropy-assets up'")
     config = ServiceConfig(
@@ -262,7 +264,11 @@ def serve(host: str | None, port: int | None) -> None:
         host=settings.http_host,
         port=settings.http_port,
         max_request_bytes=settings.max_draw_bytes,
+        workers=settings.http_workers,
+        fast_lane=settings.fast_lane,
         low_water_bytes=settings.low_water_bytes,
+        max_age_s=settings.max_age_seconds,
+        access_log=settings.access_log,
         allow_unsafe_pool=settings.allow_unsafe_pool,
     )
     trail = Trail(
@@ -285,10 +291,35 @@ def service_url(url: str | None) -> str:
     return url.rstrip("/")
 
 
-def fetch(url: str, as_json: bool) -> bytes:
+def with_key(command: Callable[P, R]) -> Callable[P, R]:
+    """Add the options that say which API key is shown, and to whom."""
+    key_file = click.option(
+        "--key-file",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="File with the API key; by default ENTROPY_API_KEY. A key on the command line would be seen by all.",
+    )
+    insecure = click.option(
+        "--allow-insecure", is_flag=True, help="Send the key over plain HTTP to another machine all the same."
+    )
+    return key_file(insecure(command))
+
+
+def api_key(key_file: Path | None) -> str | None:
+    """Return the key in `key_file`, or the one of the settings."""
+    if key_file is not None:
+        return key_file.read_text(encoding="ascii", errors="replace").strip()
+    key = settings_of().api_key
+    return None if key is None else key.get_secret_value()
+
+
+def fetch(url: str, as_json: bool, key: str | None = None) -> bytes:
     """Return the answer to GET `url`, or print the service's problem and leave."""
+    request = urllib.request.Request(url)  # noqa: S310 - see service_url
+    if key is not None:
+        # Not add_header: a redirect would take the key to wherever it leads.
+        request.add_unredirected_header("Authorization", f"Bearer {key}")
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - see service_url
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - see service_url
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
         problem = error.read().decode("utf-8", errors="replace")
@@ -314,14 +345,24 @@ def _problem_detail(text: str) -> str:
 )
 @click.option("--format", "form", type=click.Choice(["raw", "hex", "base64", "json"]), default="hex", show_default=True)
 @url_option
+@with_key
 @json_option
-def draw(n: int, entropy_class: str, form: str, url: str | None, as_json: bool) -> None:
+@typed_errors
+def draw(
+    n: int, entropy_class: str, form: str, url: str | None, key_file: Path | None, allow_insecure: bool, as_json: bool
+) -> None:
     """Draw N bytes from the service.
 
     'private' is mixed with the operating system's generator; 'public' is not, and is never for keys.
     """
+    from entropy_assets.client.draws import require_confidence
+    from entropy_assets.client.endpoint import Address
+
     form = "json" if as_json else form
-    data = fetch(f"{service_url(url)}/random/{n}?class={entropy_class}&format={form}", as_json)
+    service, key = service_url(url), api_key(key_file)
+    if key is not None:
+        require_confidence([Address.parse(service)], key, mix=True, allow_insecure=allow_insecure)
+    data = fetch(f"{service}/random/{n}?class={entropy_class}&format={form}", as_json, key)
     sys.stdout.buffer.write(data)
     if form != "raw" and not data.endswith(b"\n"):
         sys.stdout.buffer.write(b"\n")
@@ -380,6 +421,33 @@ def audit(block_id: str, home: Path | None, as_json: bool) -> None:
     click.echo(f"block {block_id} was made again from {len(images)} images in {time.perf_counter() - start:.1f} s")
     for image in images:
         click.echo(f"  {image['image_sha256']}  {printable(image['file'])}  ({image['source']})")
+
+
+@main.command()
+@click.option("--device", type=click.Path(path_type=Path), default="/dev/random", show_default=True)
+@click.option("--bytes", "n", type=click.IntRange(1, 65_536), default=64, show_default=True, help="Bytes each time.")
+@click.option(
+    "--every", "every_s", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds between two."
+)
+@click.option("--once", is_flag=True, help="Feed once and end; exit code 4 if the service has too few bytes.")
+@url_option
+@with_key
+@typed_errors
+def feed(
+    device: Path, n: int, every_s: float, once: bool, url: str | None, key_file: Path | None, allow_insecure: bool
+) -> None:
+    """Feed the kernel's generator with bytes of the service, without credit.
+
+    The bytes are mixed in and can make nothing worse; the kernel does not count them as entropy.
+    """
+    from entropy_assets.client import RandomClient
+    from entropy_assets.feed import feed_always, feed_once
+
+    with RandomClient([service_url(url)], key=api_key(key_file), allow_insecure=allow_insecure) as client:
+        if once:
+            feed_once(client, device, n)
+        else:
+            feed_always(client, device, n, every_s, lambda words: click.echo(f"not fed: {words}", err=True))
 
 
 if __name__ == "__main__":

@@ -175,6 +175,18 @@ class ServerNotFound(PoolError):
     code = "server-not-found"
 
 
+class RejectedTooOften(EntropyAssetsError):
+    """Bytes that made no integer far more often than chance would have it: they are not random."""
+
+    code = "rejected-too-often"
+
+
+class TooManyStreams(EntropyAssetsError):
+    """As many streams and downloads run as one worker takes; ``data["retry_after_s"]`` is a guess."""
+
+    code = "too-many-streams"
+
+
 class StartFailed(EntropyAssetsError):
     """A part of the installation could not be started, or ended by itself."""
 
@@ -191,3 +203,111 @@ class BlockUnknown(EntropyAssetsError):
     """No such block was ever published here."""
 
     code = "block-unknown"
+
+
+class AccessRefused(EntropyAssetsError):
+    """Root of the refusals that have to do with who asks, not with what there is."""
+
+    code = "access-refused"
+
+
+class KeyMissing(AccessRefused):
+    """An API key is needed here and none was sent."""
+
+    code = "key-missing"
+
+
+class KeyInvalid(AccessRefused):
+    """A key was sent that opens nothing: mistyped, unknown, expired or revoked. The answer does not tell which."""
+
+    code = "key-invalid"
+
+
+class ScopeMissing(AccessRefused):
+    """The key is good, but not for this; ``data`` names the scope."""
+
+    code = "scope-missing"
+
+
+class QuotaExceeded(AccessRefused):
+    """More requests or bytes than the limit allows; ``data`` has ``retry_after_s`` and ``violated_policies``."""
+
+    code = "quota-exceeded"
+
+
+class QuotaUnavailable(AccessRefused):
+    """Nobody can tell how much of its quota a client has left; without a key it gets nothing then."""
+
+    code = "quota-unavailable"
+
+
+class KeysUnreadable(EntropyAssetsError):
+    """The store of API keys can't be read or written, or holds what is no record of a key."""
+
+    code = "keys-unreadable"
+
+
+class ApiKeyUnknown(EntropyAssetsError):
+    """No API key has this id."""
+
+    code = "api-key-unknown"
+
+
+class ClientError(EntropyAssetsError):
+    """Root of the errors of drawing over HTTP. ``data`` names endpoints, never a key."""
+
+    code = "client-error"
+
+
+class ClientMisused(ClientError):
+    """A client set up or used in a way that can't be right; no service was asked."""
+
+    code = "client-misused"
+
+
+class RequestRefused(ClientError):
+    """A service understood and refuses (401, 403, 422): neither time nor another service mends that."""
+
+    code = "request-refused"
+
+
+class EndpointFailed(ClientError):
+    """One service gave no bytes; the next one is asked."""
+
+    code = "endpoint-failed"
+
+
+class EndpointUnreachable(EndpointFailed):
+    """No answer, or none in time, or a fault of the service's own."""
+
+    code = "endpoint-unreachable"
+
+
+class EndpointDry(EndpointFailed):
+    """The service has no bytes at the moment, or none for this client; ``retry_after_s`` if it said when."""
+
+    code = "endpoint-dry"
+
+
+class AnswerMalformed(EndpointFailed):
+    """Something other than what was asked for: another length, class or type. No byte of it is used."""
+
+    code = "answer-malformed"
+
+
+class NoBytes(ClientError):
+    """No service gave bytes; ``failures`` says why each did not, ``retry_after_s`` when to ask again."""
+
+    code = "no-bytes"
+
+
+class ClientDry(NoBytes):
+    """As `NoBytes`, and at least one service works but has none at the moment: waiting helps."""
+
+    code = "client-dry"
+
+
+class FeedRefused(EntropyAssetsError):
+    """A file that random bytes can't or must not be written to."""
+
+    code = "feed-refused"

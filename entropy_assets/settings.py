@@ -50,10 +50,21 @@ class Settings(BaseSettings):
         Frames that the simulated camera takes each time it is asked.
     http_host, http_port
         Address of the HTTP service. It has no access control, so leave it on loopback or put it behind a proxy.
+    http_workers
+        Processes of the HTTP service. Each holds blocks of its own, so several need a fuller pool.
+    fast_lane
+        Answer from memory inside the HTTP protocol, about twice as fast; it is checked at the start, and left out where
+        it does not fit the installed uvicorn.
+    access_log
+        Log method, route and status of the requests to the HTTP service that are not answered from memory.
+    max_age_seconds
+        Age of the newest push to the pool, and of the newest accepted image, above which health is degraded, seconds.
     dagster_host, dagster_port
         Address of the Dagster webserver, which has no access control either.
     max_draw_bytes
         Longest answer of one request, bytes.
+    api_key
+        Key that this installation's commands show to a service from which they draw. Secret.
     """
 
     model_config = SettingsConfigDict(env_prefix="ENTROPY_", frozen=True, extra="forbid")
@@ -78,9 +89,14 @@ class Settings(BaseSettings):
     camera_frames: Annotated[int, Field(ge=1, le=64)] = 4
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    http_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    fast_lane: bool = True
+    access_log: bool = False
+    max_age_seconds: Annotated[float, Field(gt=0)] = 3600.0
     dagster_host: str = "127.0.0.1"
     dagster_port: Annotated[int, Field(ge=0, le=65535)] = 3000
     max_draw_bytes: Annotated[int, Field(ge=1, le=2**20)] = 65_536
+    api_key: SecretStr | None = None
 
     @field_validator("home")
     @classmethod

@@ -285,11 +285,13 @@ def child_environment(settings: Settings, redis_url: str, http_url: str) -> Mapp
     """Return the environment of the children: the settings in force, the pool's address, Dagster's home."""
     given = {
         f"ENTROPY_{name.upper()}": str(value)
-        for name, value in settings.model_dump(exclude={"redis_url"}).items()
+        for name, value in settings.model_dump(exclude={"redis_url", "api_key"}).items()
         if value is not None
     }
+    # The key belongs to the commands that draw; no child is one.
+    inherited = {name: value for name, value in os.environ.items() if name.upper() != "ENTROPY_API_KEY"}  # noqa: TID251 - passed on, not read
     return {
-        **os.environ,  # noqa: TID251 - passed on, not read
+        **inherited,
         **given,
         "ENTROPY_HTTP_PORT": http_url.rsplit(":", 1)[1],
         "ENTROPY_REDIS_URL": redis_url,

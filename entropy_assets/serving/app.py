@@ -3,15 +3,14 @@
 There is one implementation of an answer, `RandomService.answer`; the short-cut and the FastAPI route both call it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final
 
 import fastapi_offline
-import uvicorn
-from fastapi import FastAPI, Path, Query, Response
+from fastapi import FastAPI, Path, Response
 from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -20,14 +19,18 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from entropy_assets.errors import EntropyAssetsError
-from entropy_assets.serving.formats import FORMATS, AnswerClass, Format, Request, known_queries, negotiated
-from entropy_assets.serving.problems import MEDIA_TYPE, PROBLEMS, plain_problem, problem, problem_of
+from entropy_assets.serving.counts import Board
+from entropy_assets.serving.downloads import add_downloads
+from entropy_assets.serving.draws import add_draws
+from entropy_assets.serving.hot_path import MemoryFirst
+from entropy_assets.serving.logs import RequestLog, add_error_log, worker_news
+from entropy_assets.serving.long_draws import Seats
+from entropy_assets.serving.metrics import add_metrics
+from entropy_assets.serving.problems import PROBLEMS, plain_problem, problem, problem_of, problem_schema
+from entropy_assets.serving.recent import add_page
 from entropy_assets.serving.service import ProvenanceReader, RandomService, ServiceConfig
+from entropy_assets.serving.streams import add_streams
 from entropy_assets.stores.pool import PoolClient
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 DOCS_ASSETS: Final = FilePath(fastapi_offline.__file__).parent / "static"
 """Swagger UI's files: FastAPI's own page loads them from a public network, which a closed one does not have."""
@@ -38,89 +41,28 @@ Random bytes from the sensor noise of space images, each handed out once.
 * `class=private` (the default): pool bytes XOR fresh bytes of this machine's generator. Unpredictable if either is.
 * `class=public`: pool bytes as they are, with the blocks they were cut from. **Anyone can compute them from the
   images: never use them for keys.** `/blocks/{id}` says where a block comes from.
+
+**Integers** come from the formats `uint8`, `uint16` (two bytes, big-endian) and `int` with `min` and `max`, by
+rejection: take `max(1, ceil(bits / 8))` bytes, where `bits` is the bit length of `max - min`, as a big-endian number;
+keep its lowest `bits` bits; if that is at most `max - min`, the next integer is `min` plus it, else drop it. The blocks
+named are exactly the bytes that this reads, in order. Integers beyond 2^53 are written in full, which JavaScript's
+numbers do not hold.
+
+**`WebSocket /stream?class=private|public`** sends as many bytes as its client gave credit for. The client sends texts
+`{"credit": N}` (bytes; they add up, to 16 MiB), the service binary messages of at most 64 KiB. In the public class a
+text `{"n", "blocks", "simulated"}` comes before each; in the private class a text `{"simulated": true|false}` comes
+when that changes; it is false at first. It is closed with 1013 when the pool is dry, 1008 when a quota is used up or a
+message is no credit, 1003 after a binary message, 1001 after a minute without credit or without reading. Keys are sent
+with the handshake, as with every request. Pages of another origin are refused.
 """
 
 
-def _problem_schema(*codes: str) -> dict[str, Any]:
-    titles = "; ".join(f"`{code}`: {PROBLEMS[code].title}" for code in codes)
-    return {"description": titles, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-
-
-_UNREADY: Final = _problem_schema("pool-exhausted", "pool-unavailable", "pool-epoch-changed", "unsafe-pool-server")
-_RANDOM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "Exactly `n` bytes.",
-        "content": {
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            "application/json": {"schema": {"type": "object"}},
-            "text/plain": {"schema": {"type": "string"}},
-        },
-        "headers": {
-            "X-Entropy-Class": {"schema": {"type": "string"}, "description": "`private` or `public`"},
-            "X-Entropy-Blocks": {
-                "schema": {"type": "string"},
-                "description": "Public class: `<block id>:<start>-<end>,...`, end not included, in the order used.",
-            },
-            "X-Entropy-Simulated": {
-                "schema": {"type": "string"},
-                "description": "`true` if a simulated camera is behind some of the bytes.",
-            },
-        },
-    },
-    406: _problem_schema("not-acceptable"),
-    422: _problem_schema("invalid-request"),
-    503: _UNREADY,
-}
-
-
-class MemoryFirst:
-    """Answers ``GET /random/{n}`` from memory, in front of FastAPI, which gets all else and every odd spelling.
-
-    Parameters
-    ----------
-    app
-        The FastAPI application.
-    service
-        Where the bytes are.
-    """
-
-    def __init__(self, app: FastAPI, service: RandomService) -> None:
-        self.app = app
-        self.service = service
-        self._queries = known_queries()
-        self._longest = service.config.max_request_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
-        answer = self._answer(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
-        if answer is None:
-            await self.app(scope, receive, send)
-            return
-        await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
-        await send({"type": "http.response.body", "body": answer.body})
-
-    def _answer(self, scope: Scope) -> Any:
-        path: str = scope["path"]
-        digits = path[8:]
-        if path[:8] != "/random/" or not (digits.isascii() and digits.isdigit() and len(digits) < 8):
-            return None
-        request = self._queries.get(scope["query_string"])
-        n = int(digits)
-        if request is None or not 0 < n <= self._longest:
-            return None
-        chosen = request.format or _raw_if_anything_will_do(scope["headers"])
-        return chosen and self.service.answer_at_once(n, request, chosen)
-
-
-def _raw_if_anything_will_do(headers: list[tuple[bytes, bytes]]) -> Format | None:
-    for name, value in headers:
-        if name == b"accept":
-            return "raw" if value == b"*/*" else None
-    return "raw"
-
-
 def create_app(
-    config: ServiceConfig, *, pool: PoolClient | None = None, provenance: ProvenanceReader | None = None
+    config: ServiceConfig,
+    *,
+    pool: PoolClient | None = None,
+    provenance: ProvenanceReader | None = None,
+    board: Board | None = None,
 ) -> MemoryFirst:
     """Return the ASGI application of one service; ``.app`` is the FastAPI application behind its short-cut.
 
@@ -132,17 +74,20 @@ def create_app(
         The pool to lease from; by default the one at ``config.pool_url``.
     provenance
         Where ``/blocks/{id}`` looks; without it the route answers 503.
+    board
+        Where the workers of one service count; without it this process is the only one.
     """
-    service = RandomService(config, pool, provenance)
+    service = RandomService(config, pool, provenance, board)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        service.reservoir.start()
-        try:
-            yield
-        finally:
-            await service.reservoir.stop()
-            service.pool.close()
+        with worker_news():
+            service.reservoir.start()
+            try:
+                yield
+            finally:
+                await service.reservoir.stop()
+                service.pool.close()
 
     app = FastAPI(
         title="entropy_assets",
@@ -153,35 +98,24 @@ def create_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    _add_random(app, service)
+    add_draws(app, service)
+    seats = Seats(config.streams.most)
+    add_downloads(app, service, seats)
+    add_streams(app, service, seats)
     _add_reports(app, service)
+    add_metrics(app, service)
     _add_provenance(app, service)
     _add_documents(app)
-    _add_problems(app, service)
-    return MemoryFirst(app, service)
-
-
-def _add_random(app: FastAPI, service: RandomService) -> None:
-    @app.get(
-        "/random/{n}", summary="Draw n bytes", tags=["random"], responses=_RANDOM_RESPONSES, response_class=Response
+    add_page(
+        app,
+        service,
+        {422: problem_schema("invalid-request"), 503: problem_schema("ledger-error", "provenance-unavailable")},
     )
-    async def random(
-        http: HttpRequest,
-        n: Annotated[int, Path(ge=1, le=service.config.max_request_bytes, description="Bytes wanted.")],
-        answer_class: Annotated[AnswerClass, Query(alias="class", description="See above.")] = "private",
-        answer_format: Annotated[
-            Format | None,
-            Query(alias="format", description="Without it the Accept header decides, raw if any will do."),
-        ] = None,
-    ) -> Response:
-        """Return exactly `n` random bytes that nobody else gets."""
-        chosen = answer_format or negotiated(http.headers.get("accept"))
-        if chosen is None:
-            return problem("not-acceptable", f"none of the accepted types exists; `format` is one of {FORMATS}")
-        answer = await service.answer(n, Request(answer_class == "public", answer_format), chosen)
-        response = Response(answer.body)
-        response.raw_headers = answer.headers
-        return response
+    _add_problems(app, service)
+    add_error_log(app)
+    if config.access_log:
+        app.add_middleware(RequestLog)
+    return MemoryFirst(app, service)
 
 
 def _add_reports(app: FastAPI, service: RandomService) -> None:
@@ -210,7 +144,7 @@ def _add_reports(app: FastAPI, service: RandomService) -> None:
         "/readyz",
         summary="The next request can be answered",
         tags=["service"],
-        responses={503: _problem_schema("not-ready")},
+        responses={503: problem_schema("not-ready")},
     )
     async def readyz() -> Response:
         """Return whether the next request can be served."""
@@ -222,9 +156,9 @@ def _add_reports(app: FastAPI, service: RandomService) -> None:
 
 def _add_provenance(app: FastAPI, service: RandomService) -> None:
     responses: dict[int | str, dict[str, Any]] = {
-        404: _problem_schema("unknown-block"),
-        422: _problem_schema("invalid-request"),
-        503: _problem_schema("ledger-error", "provenance-unavailable"),
+        404: problem_schema("unknown-block"),
+        422: problem_schema("invalid-request"),
+        503: problem_schema("ledger-error", "provenance-unavailable"),
     }
 
     @app.get("/blocks/{block_id}", summary="Where a block comes from", tags=["provenance"], responses=responses)
@@ -249,17 +183,6 @@ def _add_documents(app: FastAPI) -> None:
             swagger_favicon_url="/docs-assets/favicon.png",
         )
 
-    @app.get("/", include_in_schema=False)
-    async def index() -> dict[str, str]:
-        return {
-            "service": "entropy_assets",
-            "draw": "/random/32",
-            "draw_public": "/random/32?class=public&format=json",
-            "stats": "/stats",
-            "health": "/health",
-            "docs": "/docs",
-        }
-
     @app.get("/problems/{code}", include_in_schema=False)
     async def explain(code: str) -> dict[str, Any]:
         if code not in PROBLEMS:
@@ -267,42 +190,25 @@ def _add_documents(app: FastAPI) -> None:
         return {"type": f"/problems/{code}", **PROBLEMS[code]._asdict()}
 
 
+def _limit(error: dict[str, Any]) -> dict[str, int]:
+    """Return the limit that was passed, for programs: a client draws its bytes in parts of that length then."""
+    most = error.get("ctx", {}).get("le")
+    return {} if most is None else {"most": most}
+
+
 def _add_problems(app: FastAPI, service: RandomService) -> None:
     @app.exception_handler(EntropyAssetsError)
     async def ours(_: HttpRequest, error: EntropyAssetsError) -> JSONResponse:
-        service.refused[error.code] += 1
+        if error.code in PROBLEMS:
+            service.counts.add(f"refused_{error.code}")
         return problem_of(error, service.reservoir.retry_after_s(0))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: HttpRequest, error: RequestValidationError) -> JSONResponse:
-        service.refused["invalid-request"] += 1
-        errors = [{"loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors()]
+        service.counts.add("refused_invalid-request")
+        errors = [{"loc": list(each["loc"]), "msg": each["msg"], **_limit(each)} for each in error.errors()]
         return problem("invalid-request", "; ".join(each["msg"] for each in error.errors()), errors=errors)
 
     @app.exception_handler(HTTPException)
     async def plain(_: HttpRequest, error: HTTPException) -> JSONResponse:
         return plain_problem(error.status_code, str(error.detail), dict(error.headers or {}))
-
-
-def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = None) -> None:
-    """Serve until SIGINT or SIGTERM.
-
-    Raises
-    ------
-    UnsafePoolServer
-        If the pool's server persists or evicts and that was not allowed.
-    PoolUnavailable
-        If it does not answer at the start. Later the service waits for it to come back.
-    """
-    application = create_app(config, provenance=provenance)
-    application.service.check_server()
-    uvicorn.run(
-        application,
-        host=config.host,
-        port=config.port,
-        access_log=False,  # 60 % of the speed
-        log_level="warning",
-        server_header=False,
-        ws_per_message_deflate=False,  # random bytes do not compress; trying costs 40 times the speed
-        timeout_graceful_shutdown=5,
-    )

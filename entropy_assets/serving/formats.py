@@ -1,13 +1,14 @@
 """From pool bytes to an answer: the class, the format, the headers."""
 
-import base64
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import permutations, product
 from typing import Final, Literal, NamedTuple, get_args
 from urllib.parse import parse_qsl
+
+import orjson
+import pybase64 as base64
 
 from entropy_assets.serving.reservoir import Draw
 
@@ -22,14 +23,27 @@ _CONTENT_TYPES: Final[dict[Format, bytes]] = {
     "base64": b"text/plain; charset=us-ascii",
     "json": b"application/json",
 }
-_ACCEPTED: Final[dict[str, Format]] = {
-    "*/*": "raw",
-    "application/*": "raw",
-    "application/octet-stream": "raw",
-    "application/json": "json",
-    "text/plain": "hex",
-    "text/html": "hex",  # a browser: show something rather than download it
-    "text/*": "hex",
+_MEDIA_TYPES: Final[dict[Format, str]] = {
+    "raw": "application/octet-stream",
+    "json": "application/json",
+    "hex": "text/plain",
+}
+"""What an Accept header calls a format, the service's own preference first."""
+_BROWSER_TYPE: Final = "text/html"
+
+
+def _common_headers(chosen: Format, public: bool) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"content-type", _CONTENT_TYPES[chosen]),
+        (b"cache-control", b"no-store"),
+        (b"accept-ranges", b"none"),  # a part that is asked for again would be other bytes
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-entropy-class", b"public" if public else b"private"),
+    )
+
+
+_COMMON_HEADERS: Final = {
+    (chosen, public): _common_headers(chosen, public) for chosen in _CONTENT_TYPES for public in (False, True)
 }
 
 
@@ -49,23 +63,42 @@ class Answer(NamedTuple):
 
 
 def negotiated(accept: str | None) -> Format | None:
-    """Return the format that an Accept header prefers, raw without one; None if it wants none that exists."""
+    """Return the format that an Accept header prefers, raw without one; None if it wants none that exists.
+
+    As RFC 9110 12.5.1 has it: a format weighs what the most specific range that names it says. Among equals the one
+    that was named by itself wins, then the one that was named first.
+    """
     if not accept:
         return "raw"
-    offers = [_offer(part) for part in accept.split(",")]
-    for media_type, _ in sorted((offer for offer in offers if offer[1] > 0), key=lambda offer: -offer[1]):
-        if media_type in _ACCEPTED:
-            return _ACCEPTED[media_type]
-    return None
+    offers = dict(_offer(part) for part in reversed(accept.split(",")))
+    named = list(reversed(offers))
+    ratings = [(*_rating(media_type, offers, named), chosen) for chosen, media_type in _MEDIA_TYPES.items()]
+    if _BROWSER_TYPE in offers:  # show a person something rather than download it
+        ratings.append((*_rating(_BROWSER_TYPE, offers, named), "hex"))
+    weight, _, _, chosen = max(ratings, key=lambda rating: rating[:3])
+    return chosen if weight > 0 else None
+
+
+def _rating(media_type: str, offers: dict[str, float], named: list[str]) -> tuple[float, int, int]:
+    for vagueness, wanted in enumerate((media_type, media_type.partition("/")[0] + "/*", "*/*")):
+        if wanted in offers:
+            return offers[wanted], -vagueness, -named.index(wanted)
+    return 0.0, 0, 0
 
 
 def _offer(part: str) -> tuple[str, float]:
     media_type, *parameters = (word.strip().lower() for word in part.split(";"))
     weights = [word[2:] for word in parameters if word.startswith("q=")]
+    return media_type, _weight(weights[0]) if weights else 1.0
+
+
+def _weight(text: str) -> float:
+    """Return a quality value, 0 for what is none."""
     try:
-        return media_type, float(weights[0]) if weights else 1.0
+        weight = float(text)
     except ValueError:
-        return media_type, 0.0
+        return 0.0
+    return weight if 0 <= weight <= 1 else 0.0
 
 
 def known_queries() -> dict[bytes, Request]:
@@ -95,32 +128,43 @@ def encode(draw: Draw, request: Request, chosen: Format) -> Answer:
     """Return the answer that carries `draw`: as it is with its blocks (public), or mixed (private)."""
     data = draw.data if request.public else mixed(draw.data)
     body = _BODIES[chosen](data, draw, request.public)
-    headers = [
-        (b"content-type", _CONTENT_TYPES[chosen]),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"x-entropy-class", b"public" if request.public else b"private"),
-    ]
-    if request.public:
-        cuts = ",".join(f"{cut.block_id}:{cut.start}-{cut.end}" for cut in draw.cuts)
+    return Answer(headers_of(chosen, len(body), draw, request), body)
+
+
+def headers_of(chosen: Format, length: int | None, draw: Draw, request: Request) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer; `length` is that of its body in bytes, None if nobody knows it yet."""
+    headers = [*_COMMON_HEADERS[chosen, request.public]]
+    if length is not None:
+        headers.append((b"content-length", b"%d" % length))
+    if request.public and draw.cuts:
+        cuts = ",".join([f"{cut.block_id}:{cut.start}-{cut.end}" for cut in draw.cuts])
         headers.append((b"x-entropy-blocks", cuts.encode()))
     if draw.simulated:
         headers.append((b"x-entropy-simulated", b"true"))
-    return Answer(headers, body)
+    return headers
+
+
+def length_of(chosen: Format, n: int) -> int | None:
+    """Return the length of the body that carries `n` bytes; None where it depends on the answer."""
+    return {"raw": n, "hex": 2 * n, "base64": 4 * -(-n // 3)}.get(chosen)
+
+
+def json_fields(draw: Draw, public: bool) -> dict[str, object]:
+    """Return what every JSON document says about where its bytes come from."""
+    fields: dict[str, object] = {"class": "public" if public else "private", "simulated": draw.simulated}
+    if public:
+        fields["blocks"] = block_ranges(draw)
+    return fields
+
+
+def block_ranges(draw: Draw) -> list[dict[str, object]]:
+    """Return the ranges of blocks behind `draw`, as JSON documents name them."""
+    return [{"block_id": cut.block_id, "start": cut.start, "end": cut.end} for cut in draw.cuts]
 
 
 def _json_body(data: bytes, draw: Draw, public: bool) -> bytes:
-    answer: dict[str, object] = {
-        "n": len(data),
-        "class": "public" if public else "private",
-        "encoding": "base64",
-        "data": base64.b64encode(data).decode(),
-        "simulated": draw.simulated,
-    }
-    if public:
-        answer["blocks"] = [{"block_id": cut.block_id, "start": cut.start, "end": cut.end} for cut in draw.cuts]
-    return json.dumps(answer, separators=(",", ":")).encode()
+    answer = {"n": len(data), "encoding": "base64", "data": base64.b64encode(data).decode()}
+    return orjson.dumps({**answer, **json_fields(draw, public)})
 
 
 _BODIES: Final[dict[Format, Callable[[bytes, Draw, bool], bytes]]] = {

@@ -10,6 +10,18 @@ from entropy_assets.errors import EntropyAssetsError
 MEDIA_TYPE: Final = "application/problem+json"
 
 
+PROBLEM_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "description": "`/problems/<code>`, an address that explains it."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+}
+
+
 class ProblemType(NamedTuple):
     """A kind of problem: its HTTP status, its short name for people, and what to do about it."""
 
@@ -20,10 +32,15 @@ class ProblemType(NamedTuple):
 
 PROBLEMS: Final[dict[str, ProblemType]] = {
     "invalid-request": ProblemType(422, "The request is not valid", "See `errors` for the field and its limits."),
-    "not-acceptable": ProblemType(406, "No such representation", "Ask for raw, hex, base64 or json with `format`."),
+    "not-acceptable": ProblemType(406, "No such representation", "Ask for one of the formats with `format`."),
+    "body-too-large": ProblemType(413, "The body is too large", "A draw is described in less than 1 KiB."),
+    "not-json": ProblemType(415, "The body is not JSON", "Send `Content-Type: application/json`."),
+    "foreign-origin": ProblemType(
+        403, "A page of another origin", "A stream is opened by a program, or by a page that this service serves."
+    ),
     "unknown-block": ProblemType(404, "No such block", "Only published blocks are known, by their id."),
     "pool-exhausted": ProblemType(
-        503, "Not enough bytes are ready", "Nothing was consumed. Ask again after `Retry-After` seconds."
+        503, "Not enough bytes are ready", "Nothing was given out. Ask again after `Retry-After` seconds."
     ),
     "pool-unavailable": ProblemType(503, "The pool does not answer", "Ask again after `Retry-After` seconds."),
     "pool-epoch-changed": ProblemType(
@@ -32,10 +49,20 @@ PROBLEMS: Final[dict[str, ProblemType]] = {
     "unsafe-pool-server": ProblemType(
         503, "The pool's server is not safe", "The operator has to switch off its persistence and eviction."
     ),
+    "rejected-too-often": ProblemType(
+        503, "The bytes do not look random", "The operator has to look at the source of the blocks."
+    ),
+    "too-many-streams": ProblemType(503, "Too many streams are open", "Ask again after `Retry-After` seconds."),
     "not-ready": ProblemType(503, "Not ready to serve", "See `reasons`."),
     "ledger-error": ProblemType(503, "The ledger can't be read", "The operator has to look at it."),
     "provenance-unavailable": ProblemType(503, "Provenance is not served here", "This service has no ledger."),
 }
+
+
+def problem_schema(*codes: str) -> dict[str, Any]:
+    """Return how OpenAPI describes an answer that is a problem of one of these types."""
+    titles = "; ".join(f"`{code}`: {PROBLEMS[code].title}" for code in codes)
+    return {"description": titles, "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
 
 
 def problem(code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:

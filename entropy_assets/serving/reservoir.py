@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from entropy_assets.errors import PoolError, PoolExhausted
+from entropy_assets.serving.counts import Counts, place_of
 from entropy_assets.stores.pool import Lease
 
 LEASE_BLOCKS: Final = 256
@@ -49,7 +50,7 @@ class ReservoirLimits:
 
     least_bytes: int = 4 * 4096
     most_bytes: int = 8 * 2**20
-    horizon_s: float = 0.25
+    horizon_s: float = 1.0
     wait_s: float = 0.05
     block_len: int = 4096
 
@@ -79,18 +80,10 @@ class _Held:
     position: int = 0
 
 
-@dataclass(slots=True)
-class Accounts:
-    """What became of the leased bytes, since the process began."""
-
-    leased_blocks: int = 0
-    leased_bytes: int = 0
-    served_public_bytes: int = 0
-    served_private_bytes: int = 0
-    burned_bytes: int = 0
-    altered_blocks: int = 0
-    public_answers: int = 0
-    private_answers: int = 0
+PUBLIC_BYTES: Final = place_of("served_public_bytes")
+PUBLIC_ANSWERS: Final = place_of("public_answers")
+PRIVATE_BYTES: Final = place_of("served_private_bytes")
+PRIVATE_ANSWERS: Final = place_of("private_answers")
 
 
 @dataclass(eq=False, slots=True)
@@ -109,6 +102,8 @@ class Reservoir:
         Takes up to so many blocks out of the pool; runs in the filler thread.
     limits
         How much to hold.
+    counts
+        Where to count; by default nobody else sees it.
     clock
         Monotonic seconds.
     """
@@ -117,10 +112,12 @@ class Reservoir:
         self,
         lease: Callable[[int], Lease],
         limits: ReservoirLimits | None = None,
+        counts: Counts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limits = limits or ReservoirLimits()
-        self.accounts = Accounts()
+        self.counts = counts or Counts()
+        self._cells = self.counts.cells  # every answer counts here, so the way is short
         self.buffered_bytes = 0
         self.problem: PoolError | None = None
         self._lease = lease
@@ -154,6 +151,13 @@ class Reservoir:
         self._burn(lambda held: True)
         self._filler = None
 
+    def holds(self, n: int) -> bool:
+        """Return whether `take` would give `n` bytes now."""
+        if n <= self.buffered_bytes and not self._waiters:
+            return self._soonest > self._clock() or self._drop_expired() >= n
+        self._wake.set()
+        return False
+
     def take(self, n: int, *, public: bool) -> Draw | None:
         """Return `n` bytes at once, or None if fewer are held or somebody waits already."""
         if self._waiters:
@@ -176,11 +180,13 @@ class Reservoir:
         if self.problem is not None:
             # one error object serves a whole outage, so it must not collect the traceback of every request
             raise self.problem.with_traceback(None)
+        self.counts.add("waited_answers")
         waiter = _Waiter(n, public, asyncio.get_running_loop().create_future())
         self._queue(waiter)
         try:
             return await asyncio.wait_for(waiter.drawn, self.limits.wait_s)
         except TimeoutError:
+            self.counts.add("dry_answers")
             raise self._why_not(n) from None
         finally:
             self._unqueue(waiter)
@@ -215,11 +221,11 @@ class Reservoir:
             draw = self._gather(n)
         self.buffered_bytes -= n
         if public:
-            self.accounts.served_public_bytes += n
-            self.accounts.public_answers += 1
+            self._cells[PUBLIC_BYTES] += n
+            self._cells[PUBLIC_ANSWERS] += 1
         else:
-            self.accounts.served_private_bytes += n
-            self.accounts.private_answers += 1
+            self._cells[PRIVATE_BYTES] += n
+            self._cells[PRIVATE_ANSWERS] += 1
         if 2 * self.buffered_bytes < self._target and not self._wake.is_set():
             self._wake.set()
         return draw
@@ -253,15 +259,19 @@ class Reservoir:
 
     def _arrived(self, lease: Lease, expirations: Sequence[float]) -> None:
         self.problem = None
-        self.accounts.altered_blocks += lease.altered
+        self.counts.add("altered_blocks", lease.altered)
+        arrived = 0
         for leased, expires_at in zip(lease.blocks, expirations, strict=True):
             block = leased.block
             self._held.append(_Held(block.block_id, block.data, expires_at, block.simulated))
             self._soonest = min(self._soonest, expires_at)
-            self.buffered_bytes += len(block.data)
-            self.accounts.leased_bytes += len(block.data)
-            self._merged_bytes += len(block.data)
-        self.accounts.leased_blocks += len(lease.blocks)
+            arrived += len(block.data)
+        self.buffered_bytes += arrived
+        self._merged_bytes += arrived
+        self.counts.add("leased_bytes", arrived)
+        if lease.blocks:
+            self.counts.add("leased_blocks", len(lease.blocks))
+            self.counts.set("last_lease_us", time.time_ns() // 1000)
         self._serve_waiters()
         self._adapt()
 
@@ -277,6 +287,7 @@ class Reservoir:
 
     def _failed(self, problem: PoolError) -> None:
         self.problem = problem
+        self.counts.add("pool_failures")
         for waiter in list(self._waiters):
             if not waiter.drawn.done():
                 waiter.drawn.set_exception(problem)
@@ -284,23 +295,24 @@ class Reservoir:
 
     def _adapt(self) -> None:
         """Follow the recent rate: at once upwards, by half a second-long step downwards."""
-        served = self.accounts.served_public_bytes + self.accounts.served_private_bytes
-        if self._rates.update(self._clock(), served, self.accounts.leased_bytes):
+        served = self._cells[PUBLIC_BYTES] + self._cells[PRIVATE_BYTES]
+        if self._rates.update(self._clock(), served, self.counts["leased_bytes"]):
             aim = max(self.limits.least_bytes, int(self.limits.horizon_s * self._rates.served), self._target // 2)
             self._target = min(self.limits.most_bytes, aim)
         if self._soonest <= self._clock():
             self._drop_expired()
 
-    def _drop_expired(self) -> None:
+    def _drop_expired(self) -> int:
         now = self._clock()
         self._burn(lambda held: held.expires_at <= now)
+        return self.buffered_bytes
 
     def _burn(self, doomed: Callable[[_Held], bool]) -> None:
         kept: deque[_Held] = deque()
         for held in self._held:
             if doomed(held):
                 rest = len(held.data) - held.position
-                self.accounts.burned_bytes += rest
+                self.counts.add("burned_bytes", rest)
                 self.buffered_bytes -= rest
             else:
                 kept.append(held)

@@ -2,16 +2,41 @@
 
 import asyncio
 import time
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol
 
 from entropy_assets.errors import PoolUnavailable, ProvenanceUnavailable
-from entropy_assets.serving.formats import Answer, Format, Request, encode
+from entropy_assets.serving.counts import Board
+from entropy_assets.serving.formats import CLASSES, Answer, Format, Request, encode
+from entropy_assets.serving.health import Watch, health_report
+from entropy_assets.serving.logs import telling
+from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
-from entropy_assets.stores.pool import DEFAULT_PREFIX, Lease, PoolClient, PoolHealth
+from entropy_assets.stores.pool import DEFAULT_PREFIX, Lease, PoolClient
 
 MAX_REQUEST_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLimits:
+    """Limits of streams and downloads, of one worker.
+
+    Attributes
+    ----------
+    most
+        How many run side by side.
+    max_download_bytes
+        Longest download.
+    patience_s
+        How long one waits for its next piece of a dry pool, seconds.
+    idle_s
+        How long one may do nothing, for want of credit or because its client does not read, seconds.
+    """
+
+    most: int = 256
+    max_download_bytes: int = 2**30
+    patience_s: float = 5.0
+    idle_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +56,21 @@ class ServiceConfig:
     low_water_bytes
         Pool depth under which health is degraded, bytes.
     max_age_s
-        Age of the newest push above which the pool is stale and health is degraded, seconds.
+        Age of the newest push, and of the newest accepted image, above which health is degraded, seconds.
     allow_unsafe_pool
         Lease also from a server that persists or evicts.
+    access_log
+        Log method, route and status of each request that is not answered from memory.
     pool_timeout_s
         Longest wait for the pool's server, seconds; the filler thread waits, no request does.
     reservoir
         How much is leased ahead.
+    workers
+        Processes that serve side by side, each with a reservoir of its own.
+    streams
+        Limits of streams and downloads.
+    fast_lane
+        Answer from memory inside the HTTP protocol, if it fits the uvicorn that is installed.
     """
 
     pool_url: str = field(repr=False)
@@ -48,12 +81,23 @@ class ServiceConfig:
     low_water_bytes: int = 100_000
     max_age_s: float = 3600.0
     allow_unsafe_pool: bool = False
+    access_log: bool = False
     pool_timeout_s: float = 2.0
     reservoir: ReservoirLimits = field(default_factory=ReservoirLimits)
+    workers: int = 1
+    streams: StreamLimits = field(default_factory=StreamLimits)
+    fast_lane: bool = True
 
 
 class ProvenanceReader(Protocol):
     """Where a block comes from, as the ledger and the batch store know it."""
+
+    def freshness(self) -> dict[str, Any]:
+        """Return ``image_age_s``, ``block_age_s`` and ``health_test_failure_age_s``, each None if there is no such age.
+
+        Further ``rejected_images``, a dict by reason or None, and ``problem``, a sentence or None. Never raises.
+        """
+        ...
 
     def find(self, block_id: str) -> dict[str, Any] | None:
         """Return the provenance of a published block as JSON-able fields without its bytes, or None if it is unknown.
@@ -61,6 +105,10 @@ class ProvenanceReader(Protocol):
         Expected fields: ``block_id``, ``block_sha256``, ``link``, ``index``, ``batch``, ``images`` (each with
         ``image_sha256``, ``file``, ``credit_bits``), ``verdict``, ``run_id``, ``ledger_link``, ``published_at``.
         """
+        ...
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        """Return what became of the newest batches, newest first, as JSON-able fields without bytes of blocks."""
         ...
 
 
@@ -75,18 +123,26 @@ class RandomService:
         The pool; by default the one at ``config.pool_url``.
     provenance
         Where block ids are looked up; without it `provenance` finds nothing out.
+    board
+        Where the workers of the service count; without it this process is the only one.
     """
 
     def __init__(
-        self, config: ServiceConfig, pool: PoolClient | None = None, provenance: ProvenanceReader | None = None
+        self,
+        config: ServiceConfig,
+        pool: PoolClient | None = None,
+        provenance: ProvenanceReader | None = None,
+        board: Board | None = None,
     ) -> None:
         self.config = config
         self.pool = pool or PoolClient.from_url(
             config.pool_url, prefix=config.pool_prefix, timeout_s=config.pool_timeout_s
         )
         self.provenance = provenance
-        self.reservoir = Reservoir(self._lease, config.reservoir)
-        self.refused: Counter[str] = Counter()
+        self.board = board or Board()
+        self.counts = self.board.counts
+        self.watch = Watch(self.pool, provenance.freshness if provenance else None)
+        self.reservoir = Reservoir(telling(self._lease), config.reservoir, self.counts)
         self._server_is_safe = False
         self._started = time.monotonic()
 
@@ -126,77 +182,35 @@ class RandomService:
         return encode(await self.reservoir.draw(n, public=request.public), request, chosen)
 
     async def stats(self) -> dict[str, Any]:
-        """Return the counts of this process and of the pool.
+        """Return the counts of all workers of this service, and of the pool.
 
-        ``leased_bytes`` = ``served_bytes.public`` + ``served_bytes.private`` + ``burned_bytes`` + ``buffered_bytes``.
+        ``leased_bytes`` = ``served_bytes.public`` + ``served_bytes.private`` + ``burned_bytes`` + ``buffered_bytes`` +
+        ``lost_bytes``; the last is what workers held that were killed.
         """
-        health = await asyncio.to_thread(self.pool.health)
-        accounts = self.reservoir.accounts
+        health = await self.watch.pool_health()
+        totals = self.board.totals()
+        same = ("leased_blocks", "leased_bytes", "burned_bytes", "buffered_bytes", "lost_bytes", "altered_blocks")
         return {
             "service": {
                 "uptime_s": round(time.monotonic() - self._started, 3),
-                "leased_blocks": accounts.leased_blocks,
-                "leased_bytes": accounts.leased_bytes,
-                "served_bytes": {"public": accounts.served_public_bytes, "private": accounts.served_private_bytes},
-                "answers": {"public": accounts.public_answers, "private": accounts.private_answers},
-                "burned_bytes": accounts.burned_bytes,
-                "buffered_bytes": self.reservoir.buffered_bytes,
-                "altered_blocks": accounts.altered_blocks,
-                "refused": dict(self.refused),
+                "workers": totals["workers"],
+                **{name: totals[name] for name in same},
+                "served_bytes": {name: totals[f"served_{name}_bytes"] for name in CLASSES},
+                "answers": {name: totals[f"{name}_answers"] for name in CLASSES},
+                "waited_answers": totals["waited_answers"],
+                "refused": {code: totals[f"refused_{code}"] for code in PROBLEMS if totals[f"refused_{code}"]},
             },
             "pool": None if health.stats is None else asdict(health.stats),
             "problems": list(health.reasons),
         }
 
     async def health(self) -> dict[str, Any]:
-        """Return whether bytes can be had, how fresh the pool is, and every reason why not."""
-        health = await asyncio.to_thread(self.pool.health)
-        reasons = self._reasons(health)
-        dead = not self.reservoir.buffered_bytes and not (health.stats and health.stats.bytes and health.ok)
-        stats = health.stats
-        return {
-            "status": "failing" if dead or self._unsafe() else "degraded" if reasons else "ok",
-            "reasons": reasons,
-            "pool": {
-                "reachable": stats is not None,
-                "epoch_ok": bool(stats and stats.epoch_ok),
-                "round_trip_ms": round(health.round_trip_s * 1000, 3),
-                "ready_bytes": stats.bytes if stats else 0,
-                "low_water_bytes": self.config.low_water_bytes,
-                "since_last_push_s": stats.since_last_push_s if stats else None,
-                "soonest_expiry_s": stats.soonest_expiry_s if stats else None,
-            },
-            "reservoir": {"buffered_bytes": self.reservoir.buffered_bytes},
-        }
-
-    def _unsafe(self) -> bool:
-        problem = self.reservoir.problem
-        return problem is not None and problem.code == "unsafe-pool-server"
-
-    def _reasons(self, health: PoolHealth) -> list[dict[str, str]]:
-        stats = health.stats
-        found: list[tuple[str, str]] = []
-        if stats is None:
-            found.append(("pool-unavailable", "; ".join(health.reasons)))
-        elif not stats.epoch_ok:
-            found.append(("pool-epoch-changed", "; ".join(health.reasons)))
-        else:
-            found += self._depth_reasons(stats.bytes, stats.since_last_push_s)
-        if self._unsafe() and self.reservoir.problem is not None:
-            found.append((self.reservoir.problem.code, self.reservoir.problem.message))
-        return [{"code": code, "detail": detail} for code, detail in found]
-
-    def _depth_reasons(self, ready: int, since_push_s: float | None) -> list[tuple[str, str]]:
-        found = []
-        if ready == 0:
-            found.append(("pool-empty", "no block is ready"))
-        elif ready < self.config.low_water_bytes:
-            found.append(("pool-low", f"{ready} bytes are ready, the low water mark is {self.config.low_water_bytes}"))
-        if since_push_s is None:
-            found.append(("pool-never-filled", "nothing was published to this server yet"))
-        elif since_push_s > self.config.max_age_s:
-            found.append(("pool-stale", f"the newest block was published {since_push_s:.0f} s ago"))
-        return found
+        """Return whether bytes can be had, how fresh they are, and every reason why not."""
+        pool, ages = await self.watch.look()
+        config = self.config
+        return health_report(
+            pool, ages, self.reservoir, low_water_bytes=config.low_water_bytes, max_age_s=config.max_age_s
+        )
 
     async def find_block(self, block_id: str) -> dict[str, Any] | None:
         """Return the provenance of a block, None if nobody published it."""

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,6 +110,11 @@ def batch_key(source: str, time_ns: int, files: Iterable[tuple[str, str, int]]) 
     digest = sha256_of_json(sorted(files))
     stamp = datetime.fromtimestamp(time_ns // 10**9, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{source}-{stamp}-{digest[:_KEY_DIGEST_LEN]}"
+
+
+def _moment(key: str) -> tuple[str, str]:
+    """Return what puts keys of several sources into the order of their times."""
+    return key.rsplit("-", 2)[-2] if key.count("-") > 1 else "", key
 
 
 def canonical_json(value: Any) -> bytes:
@@ -274,6 +280,14 @@ class BatchStore:
                 batch=intake.key,
             )
         return batch
+
+    def newest(self, limit: int) -> list[Batch]:
+        """Return the `limit` newest batches by the time in their keys, newest first; no file of theirs is read."""
+        if not self.root.exists():
+            return []
+        names = sorted((path.name for path in self.root.iterdir()), key=_moment, reverse=True)
+        found = (Batch(self.root / name) for name in names)
+        return list(islice((batch for batch in found if batch.has("intake.json")), limit))
 
     def __iter__(self) -> Iterator[Batch]:
         if not self.root.exists():

@@ -247,6 +247,11 @@ class Ledger:
             )
         ]
 
+    def last_published_us(self) -> int | None:
+        """Return when the newest publication was made, microseconds since 1970; None if there is none."""
+        rows = self._fetch("SELECT published_at_us FROM batches ORDER BY seq DESC LIMIT 1")
+        return int(rows[0][0]) if rows else None
+
     def published_blocks(self, batch_key: str) -> list[LedgerBlock]:
         """Return the published blocks of `batch_key` in order; empty if it was not published."""
         return [LedgerBlock(*row) for row in self._fetch(_BLOCKS_OF_BATCH, (batch_key,))]

@@ -39,6 +39,7 @@ from entropy_assets.stores.pool_block import (
     PoolStats,
     PushResult,
     block_id_of,
+    read_documents,
 )
 from entropy_assets.stores.pool_server import client_of, fatal_problems, storage_problems
 
@@ -174,15 +175,15 @@ class PoolClient:
         now_ms, blocks_left, bytes_left, *entries = words
         # the server read its clock after `before`, so a deadline counted from here is never too late
         spent = time.monotonic() - before
-        leased, altered = [], 0
-        for block_id, expires_ms, document in zip(*[iter(entries)] * 3, strict=True):
-            try:
-                block = PoolBlock.from_document(block_id.decode(), document)
-            except BlockRefused:
-                altered += 1
-                continue
-            leased.append(LeasedBlock(block, (float(expires_ms) - float(now_ms)) / 1000 - spent))
-        if altered:
+        blocks = read_documents(
+            [(block_id.decode(), document) for block_id, document in zip(entries[::3], entries[2::3], strict=True)]
+        )
+        leased = [
+            LeasedBlock(block, (float(expires_ms) - float(now_ms)) / 1000 - spent)
+            for block, expires_ms in zip(blocks, entries[1::3], strict=True)
+            if block is not None
+        ]
+        if altered := len(blocks) - len(leased):
             self._call(lambda: self._client.hincrby(self._keys[2], "altered_blocks", altered))
         return Lease(tuple(leased), PoolDepth(int(blocks_left), int(bytes_left)), altered)
 

@@ -143,29 +143,23 @@ local most, need = tonumber(ARGV[4]), tonumber(ARGV[5])
 local blocks, bytes = live()
 if bytes < need then return {'SHORT', text(now), blocks, text(bytes)} end
 
-local entries, lengths, expires, got = {}, {}, {}, 0
-while #entries < most and (need == 0 or got < need) do
+local entries, reply, leased, leased_bytes = {}, {'OK', text(now), 0, 0}, 0, 0
+-- A block that vanished takes nobody's place, but however many did, this call stays short.
+while leased < most and #entries < most + batch and (need == 0 or leased_bytes < need) do
   local entry, score = unpack(redis.call('ZPOPMAX', ready))
   if not entry then break end
-  local _, length = split(entry)
-  got = got + length
-  entries[#entries + 1], lengths[#lengths + 1] = entry, length
-  expires[#expires + 1] = text(BAND - 1 - score % BAND)
-end
-local ids = remove(entries)
-
-local reply = {'OK', text(now), 0, 0}
-local leased, leased_bytes = 0, 0
-for i, id in ipairs(ids) do
+  entries[#entries + 1] = entry
+  local id, length = split(entry)
   local document = redis.call('GETDEL', prefix .. id)
   if document then
-    leased, leased_bytes = leased + 1, leased_bytes + lengths[i]
+    leased, leased_bytes = leased + 1, leased_bytes + length
     reply[#reply + 1] = id
-    reply[#reply + 1] = expires[i]
+    reply[#reply + 1] = text(BAND - 1 - score % BAND)
     reply[#reply + 1] = document
   end
 end
-if leased < #ids then count('ghost', #ids - leased, got - leased_bytes) end
+local _, gone_bytes = remove(entries)
+if leased < #entries then count('ghost', #entries - leased, gone_bytes - leased_bytes) end
 if leased > 0 then
   count('leased', leased, leased_bytes)
   redis.call('HSET', meta, 'last_lease_ms', text(now))

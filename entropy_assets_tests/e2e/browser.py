@@ -35,6 +35,7 @@ class Browser:
     def __init__(self, page: ClientConnection) -> None:
         self._page = page
         self._sent = 0
+        self.events: list[dict[str, Any]] = []
 
     @classmethod
     @contextmanager
@@ -55,16 +56,46 @@ class Browser:
                 process.wait()
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send one command and give its result; events that come meanwhile are dropped."""
+        """Send one command and give its result; events that come meanwhile are kept in `events`."""
         self._sent += 1
         self._page.send(json.dumps({"id": self._sent, "method": method, "params": parameters}))
         while (answer := json.loads(self._page.recv(timeout=PATIENCE_S))).get("id") != self._sent:
-            pass
+            self.events.append(answer)
         assert "error" not in answer, answer["error"]
         return dict(answer["result"])
 
-    def resize(self, width: int, height: int) -> None:
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+    def watch(self) -> None:
+        """Keep what the page logs, breaks and asks for from now on."""
+        for domain in ("Log", "Runtime", "Network"):
+            self.call(f"{domain}.enable")
+
+    def complaints(self) -> list[str]:
+        """Give the errors and warnings since `watch`: of scripts, of the page's policy, of requests."""
+        self.evaluate("0")  # what came before the answer has come
+        found = []
+        for event in self.events:
+            told = event["params"]
+            if event["method"] == "Runtime.exceptionThrown":
+                found.append(json.dumps(told["exceptionDetails"]))
+            elif event["method"] == "Log.entryAdded" and told["entry"]["level"] in ("error", "warning"):
+                found.append(f"{told['entry']['source']}: {told['entry']['text']} {told['entry'].get('url', '')}")
+            elif event["method"] == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning", "assert"):
+                found.append(json.dumps(told["args"]))
+        return found
+
+    def asked_for(self) -> list[str]:
+        """Give the address of every request since `watch`, data: and blob: left out."""
+        self.evaluate("0")
+        sent = [event["params"] for event in self.events if event["method"] == "Network.requestWillBeSent"]
+        return [told["request"]["url"] for told in sent if not told["request"]["url"].startswith(("data:", "blob:"))]
+
+    def prefer(self, **features: str) -> None:
+        """Set media features, e.g. ``prefers_color_scheme="dark"``."""
+        wanted = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.call("Emulation.setEmulatedMedia", features=wanted)
+
+    def resize(self, width: int, height: int, *, mobile: bool = False) -> None:
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
 
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)

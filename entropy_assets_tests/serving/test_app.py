@@ -14,9 +14,11 @@ import httpx
 import pytest
 
 from entropy_assets.errors import LedgerError, PoolUnavailable, UnsafePoolServer
-from entropy_assets.serving.app import DOCS_ASSETS, run_service
+from entropy_assets.serving.app import DOCS_ASSETS
+from entropy_assets.serving.health import NO_AGES
 from entropy_assets.serving.reservoir import ReservoirLimits
 from entropy_assets.serving.service import ServiceConfig
+from entropy_assets.serving.workers import run_service
 from entropy_assets.stores.embedded import EmbeddedServer
 from entropy_assets.stores.pool import PoolClient
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
@@ -31,6 +33,10 @@ class OneBlock:
     """Provenance of one block; `failing` makes the ledger unreadable."""
 
     failing = False
+
+    def freshness(self) -> dict[str, Any]:
+        """Know of nothing."""
+        return NO_AGES
 
     def find(self, block_id: str) -> dict[str, Any] | None:
         """Return the one block."""
@@ -266,7 +272,7 @@ def test_the_documentation_loads_nothing_from_elsewhere(service: RunningService)
 
 def test_the_description_lists_every_route(service: RunningService) -> None:
     assert sorted(service.client.get("/openapi.json").json()["paths"]) == [
-        "/blocks/{block_id}", "/health", "/livez", "/random/{n}", "/readyz", "/stats",
+        "/blocks/{block_id}", "/health", "/livez", "/metrics", "/random/{n}", "/readyz", "/stats",
     ]  # fmt: skip
     assert service.client.get("/").json()["docs"] == "/docs"
 
@@ -346,6 +352,6 @@ def test_stopping_burns_what_was_leased_ahead(config: ServiceConfig, pool: PoolC
     with RunningService(config) as service:
         service.client.get("/random/10?class=public")
         reservoir = service.application.service.reservoir
-    accounts = reservoir.accounts
-    assert accounts.burned_bytes == accounts.leased_bytes - 10
-    assert pool.stats().leased_bytes == accounts.leased_bytes
+    counts = reservoir.counts
+    assert counts["burned_bytes"] == counts["leased_bytes"] - 10
+    assert pool.stats().leased_bytes == counts["leased_bytes"]

@@ -1,0 +1,307 @@
+"""The service against the server it runs on: requests per second, latency, and what a frozen pool costs.
+
+``python -m benchmarks.serving [--json] [--rounds N] [--seconds S]``; needs wrk, and nginx for its row. One worker.
+
+Every variant answers ``GET`` with 1 KiB. They take turns, round by round, so that a busy machine hits all alike; the
+figures are medians over the rounds. Where there are two cores, the server has one to itself, and load generator and
+Valkey share the other.
+
+``bare`` is an ASGI application that returns a constant, on the same uvicorn with the same settings. ``round trip`` is
+one that leases a block from Valkey for each request. ``plain`` is the service without keys, limits and mixing (public
+class); ``full`` has an API key, limits in requests and bytes, and private mixing on; both answer through ASGI, and
+with ``lane`` inside the protocol.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from entropy_assets.stores.embedded import EmbeddedServer
+from entropy_assets.stores.pool import PoolBlock, PoolClient, block_id_of
+
+SIZE = 1024
+CONNECTIONS = 64
+RESERVE = 1.3
+"""Bytes that a pool holds before a round, times what the fastest round so far took."""
+FIRST_GUESS = 110_000
+"""Requests per second that the pool is filled for before anything was measured."""
+LOAD_CORE = {max(os.sched_getaffinity(0))}
+SERVER_CORE = {min(os.sched_getaffinity(0))}
+FREEZE_S = 0.3
+
+
+@dataclass
+class Variant:
+    """One server under load."""
+
+    name: str
+    url: str
+    process: subprocess.Popen[bytes]
+    pool: PoolClient | None = None
+    block_len: int = 4096
+    headers: tuple[str, ...] = ()
+    rates: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
+    errors: int = 0
+
+
+def fill(pool: PoolClient, n_bytes: int, block_len: int) -> None:
+    """Push fresh blocks until `n_bytes` are ready."""
+    missing = n_bytes - pool.depth().bytes
+    while missing > 0:
+        blocks = []
+        for _ in range(512):
+            data = os.urandom(block_len)
+            sha256 = hashlib.sha256(data).hexdigest()
+            blocks.append(PoolBlock(block_id_of(sha256), data, sha256, 9.0, time.time_ns() // 1000))
+        pool.push(blocks)
+        missing -= 512 * block_len
+
+
+def load(variant: Variant, seconds: int) -> float:
+    """Put load on a variant, note what came out, and return the requests per second."""
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", variant.url]
+    for header in variant.headers:
+        command += ["-H", header]
+    before = cpu_seconds(variant.process.pid)
+    said = subprocess.run(
+        command, capture_output=True, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, LOAD_CORE)
+    ).stdout
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])  # type: ignore[index]
+    value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()  # type: ignore[union-attr]
+    requests = int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]
+    variant.cpu_us.append(1e6 * (cpu_seconds(variant.process.pid) - before) / requests)
+    variant.rates.append(rate)
+    variant.p99_ms.append(float(value) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit])
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
+    variant.errors += int(failed[1]) if failed else 0
+    return rate
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a server and its children took so far."""
+    total = 0.0
+    for each in (pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())):
+        words = Path(f"/proc/{each}/stat").read_text().rpartition(") ")[2].split()
+        total += (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start a server on its core."""
+    return subprocess.Popen(arguments, preexec_fn=lambda: os.sched_setaffinity(0, SERVER_CORE))
+
+
+def wait_for(port: int) -> None:
+    """Wait until something listens on `port`."""
+    for _ in range(300):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+@contextlib.contextmanager
+def nginx() -> Iterator[Variant]:
+    """Serve a static file of 1 KiB with one nginx worker."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = Path(name), free_port()
+        folder.chmod(0o755)
+        (folder / "kib").write_bytes(os.urandom(SIZE))
+        (folder / "conf").write_text(
+            f"daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/err;"
+            "events { worker_connections 512; } http { access_log off; sendfile on; keepalive_requests 100000000;"
+            f"server {{ listen 127.0.0.1:{port}; root {folder}; }} }}"
+        )
+        process = start(["nginx", "-c", str(folder / "conf"), "-p", str(folder), "-e", str(folder / "err")])
+        wait_for(port)
+        try:
+            yield Variant("nginx", f"http://127.0.0.1:{port}/kib", process)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@contextlib.contextmanager
+def variant(name: str, path: str, server: EmbeddedServer, *, block_len: int = 4096, key: bool = False) -> Iterator[Variant]:
+    """Run one variant of `benchmarks.serving_app`."""
+    port, prefix = free_port(), name.replace(" ", "-")
+    with tempfile.TemporaryDirectory() as folder:
+        process = start([sys.executable, "-m", "benchmarks.serving_app", name, str(port), server.url, prefix, folder])
+        pool = None if name == "bare" else PoolClient.from_url(server.url, prefix=prefix, ttl_s=3600)
+        try:
+            wait_for(port)
+            headers = (f"X-API-Key: {Path(folder, 'key').read_text()}",) if key else ()
+            yield Variant(name, f"http://127.0.0.1:{port}{path}", process, pool, block_len, headers)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def compare(rounds: int, seconds: int) -> list[Variant]:
+    """Let all variants take turns."""
+    public, private = f"/random/{SIZE}?class=public", f"/random/{SIZE}"
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(EmbeddedServer(max_memory_bytes=8 * 2**30))
+        os.sched_setaffinity(server.pid or 0, LOAD_CORE)
+        found = [
+            stack.enter_context(variant("bare", private, server)),
+            stack.enter_context(variant("round trip", private, server, block_len=SIZE)),
+            stack.enter_context(variant("plain", public, server)),
+            stack.enter_context(variant("plain lane", public, server)),
+            #stack.enter_context(variant("full", private, server, key=True)),
+            #stack.enter_context(variant("full lane", private, server, key=True)),
+        ]
+        if shutil.which("nginx"):
+            found.append(stack.enter_context(nginx()))
+        for _ in range(rounds):
+            for each in found:
+                if each.pool is not None:
+                    rate = max(each.rates, default=FIRST_GUESS)
+                    fill(each.pool, int(RESERVE * rate * (seconds + 0.5) * SIZE), each.block_len)
+                    time.sleep(0.3)
+                load(each, seconds)
+        for each in found:
+            if each.pool is not None:
+                each.pool.close()
+    return found
+
+
+def freeze() -> dict[str, float]:
+    """Ask 1,000 times a second on one connection while Valkey stands still; return the latencies, ms."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(EmbeddedServer(max_memory_bytes=2**30))
+        each = stack.enter_context(variant("plain lane", "/", server))
+        fill(each.pool, 100 * 2**20, 4096)  # type: ignore[arg-type]
+        port = int(each.url.split(":")[2].rstrip("/"))
+        link = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        request = b"GET /random/1024?class=public HTTP/1.1\r\nHost: a\r\n\r\n"
+        latencies: list[float] = []
+        frozen: list[float] = []
+        begun = time.perf_counter()
+        stops, conts = begun + 3.0, begun + 3.0 + FREEZE_S
+        state = "before"
+        for tick in range(5000):
+            due = begun + tick / 1000
+            while (now := time.perf_counter()) < due:
+                pass
+            if state == "before" and now >= stops:
+                os.kill(server.pid or 0, signal.SIGSTOP)
+                state = "frozen"
+            elif state == "frozen" and now >= conts:
+                os.kill(server.pid or 0, signal.SIGCONT)
+                state = "after"
+            link.sendall(request)
+            answer = link.recv(65536)
+            while len(answer) < SIZE:
+                answer += link.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200"), answer[:200]
+            (frozen if state == "frozen" else latencies).append(1000 * (time.perf_counter() - max(due, now)))
+    return {
+        "worst_frozen_ms": max(frozen),
+        "requests_while_frozen": float(len(frozen)),
+        "p99_else_ms": sorted(latencies[500:])[int(0.99 * len(latencies[500:]))],
+        "worst_else_ms": max(latencies[500:]),
+    }
+
+
+def pool_times() -> dict[str, float]:
+    """Return what a lease of 64 blocks and a push of 1,000 cost, ms."""
+    with EmbeddedServer(max_memory_bytes=2**30) as server:
+        pool = PoolClient.from_url(server.url)
+        fill(pool, 4096 * 64 * 400, 4096)
+        leases, pushes = [], []
+        for _ in range(350):
+            begun = time.perf_counter()
+            assert len(pool.lease(64).blocks) == 64
+            leases.append(1000 * (time.perf_counter() - begun))
+        for _ in range(10):
+            data = [os.urandom(4096) for _ in range(1000)]
+            hashes = [hashlib.sha256(each).hexdigest() for each in data]
+            blocks = [PoolBlock(block_id_of(h), d, h, 9.0, 1) for d, h in zip(data, hashes, strict=True)]
+            begun = time.perf_counter()
+            assert len(pool.push(blocks).pushed) == 1000
+            pushes.append(1000 * (time.perf_counter() - begun))
+        pool.close()
+    return {
+        "lease_64_p50_ms": statistics.median(leases),
+        "lease_64_p99_ms": sorted(leases)[int(0.99 * len(leases))],
+        "push_1000_worst_ms": max(pushes),
+    }
+
+
+def report(found: list[Variant]) -> dict[str, Any]:
+    """Return the figures and the ratios that the targets name."""
+    rate = {each.name: statistics.median(each.rates) for each in found}
+    ratio = {
+        "plain / bare (at least 0.75)": rate["plain"] / rate["bare"],
+        "plain / round trip (at least 3)": rate["plain"] / rate["round trip"],
+        "full / bare (at least 0.6)": rate["full"] / rate["bare"],
+        "plain lane / bare (at least 1.2)": rate["plain lane"] / rate["bare"],
+        "full lane / bare": rate["full lane"] / rate["bare"],
+    }
+    if "nginx" in rate:
+        ratio["plain lane / nginx (at least 0.4)"] = rate["plain lane"] / rate["nginx"]
+    return {
+        "variants": {
+            each.name: {
+                "requests_per_s": rate[each.name],
+                "p99_ms": statistics.median(each.p99_ms),
+                "errors": each.errors,
+            }
+            for each in found
+        },
+        "ratios": ratio,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2)
+    options = parser.parse_args()
+    if not shutil.which("wrk"):
+        sys.exit("wrk is needed: apt-get install wrk")
+    os.sched_setaffinity(0, LOAD_CORE)
+    found = report(compare(options.rounds, options.seconds)) | {"frozen pool": freeze(), "pool": pool_times()}
+    if options.json:
+        print(json.dumps(found))
+        return
+    print(f"{'':14}{'requests/s':>12}{'p99, ms':>10}{'errors':>8}")
+    for name, row in found["variants"].items():
+        print(f"{name:14}{row['requests_per_s']:12,.0f}{row['p99_ms']:10.2f}{row['errors']:8}")
+    for name, value in found["ratios"].items():
+        print(f"{name:40}{value:6.2f}")
+    for part in ("frozen pool", "pool"):
+        for name, value in found[part].items():
+            print(f"{part + ' ' + name:40}{value:8.2f}")
+
+
+if __name__ == "__main__":
+    main()

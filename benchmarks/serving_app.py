@@ -1,0 +1,75 @@
+"""One server under load: ``python -m benchmarks.serving_app VARIANT PORT POOL_URL PREFIX FOLDER`` (see `serving`)."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio
+import uvicorn
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from entropy_assets.serving.app import create_app
+from entropy_assets.serving.fast_lane import FastLane
+from entropy_assets.serving.service import ServiceConfig
+from entropy_assets.stores import pool_scripts
+from entropy_assets.stores.pool_block import read_documents
+
+SIZE = 1024
+
+
+async def bare(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with a constant."""
+    if scope["type"] != "http":
+        return
+    headers = [(b"content-type", b"application/octet-stream"), (b"content-length", b"1024")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"x" * SIZE})
+
+
+class RoundTrip:
+    """Answer with a block that is leased for the request."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        client = redis.asyncio.Redis.from_url(url, retry=Retry(NoBackoff(), 0), max_connections=128, protocol=2)
+        self._lease = client.register_script(pool_scripts.LEASE)
+        self._keys = [f"{prefix}:pool:{name}" for name in ("ready", "expiry", "meta", "tomb")]
+        self._arguments = [f"{prefix}:block:", 86_400_000, 1000, 1, 0]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        reply = await self._lease(keys=self._keys, args=self._arguments)
+        block = read_documents([(reply[4].decode(), reply[6])])[0]
+        body = block.data if block else b""
+        headers = [(b"content-type", b"application/octet-stream"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def application(variant: str, url: str, prefix: str, folder: Path) -> Any:
+    """Return the application of a variant."""
+    if variant == "bare":
+        return bare
+    if variant == "round trip":
+        return RoundTrip(url, prefix)
+    return create_app(ServiceConfig(pool_url=url, pool_prefix=prefix))
+
+
+def main() -> None:
+    """Serve until a signal."""
+    variant, port, url, prefix, folder = sys.argv[1:]
+    uvicorn.run(
+        application(variant, url, prefix, Path(folder)),
+        port=int(port),
+        http=FastLane if variant.endswith("lane") else "httptools",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""What must hold of an answer before its bytes are used. Anything else is a typed error, and no byte of it is used."""
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, NamedTuple
+
+from entropy_assets.client.endpoint import Endpoint, Reply
+from entropy_assets.errors import (
+    AnswerMalformed,
+    BlockUnknown,
+    EndpointDry,
+    EndpointFailed,
+    EndpointUnreachable,
+    RequestRefused,
+)
+
+RAW: Final = "application/octet-stream"
+JSON: Final = "application/json"
+BLOCK_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+LONGEST_RETRY_S: Final = 3600.0
+"""A longer Retry-After is taken for this, seconds: one odd answer must not retire an endpoint for good."""
+LONGEST_DOCUMENT: Final = 2**22
+SHOWN_DETAIL: Final = 200
+"""Characters of a service's own words that an error repeats."""
+
+_CUT: Final = re.compile(rf"({BLOCK_ID.pattern}):(\d{{1,9}})-(\d{{1,9}})")
+
+
+class Cut(NamedTuple):
+    """Bytes `start` to `end`, end not included, of a published block."""
+
+    block_id: str
+    start: int
+    end: int
+
+
+class Part(NamedTuple):
+    """The bytes of one answer, the blocks that they were cut from if they are public, and whether a camera is one."""
+
+    data: bytes
+    blocks: tuple[Cut, ...]
+    simulated: bool
+
+    def __repr__(self) -> str:
+        return f"Part({len(self.data)} bytes)"
+
+
+def random_part(endpoint: Endpoint, n: int, *, public: bool) -> Part:
+    """Draw up to `n` bytes: as many as the endpoint gives in one answer.
+
+    Raises
+    ------
+    RequestRefused
+        If the service understood and refuses.
+    EndpointFailed
+        If it has no bytes, does not answer, or answers something else.
+    """
+    wanted = min(n, endpoint.longest)
+    reply = _random_reply(endpoint, wanted, public)
+    limit = _named_limit(reply)
+    if limit is not None and limit < wanted:
+        endpoint.longest = wanted = limit
+        reply = _random_reply(endpoint, wanted, public)
+    _require_success(endpoint, reply)
+    return _checked_part(endpoint, reply, wanted, "public" if public else "private")
+
+
+def _random_reply(endpoint: Endpoint, n: int, public: bool) -> Reply:
+    query = f"class={'public' if public else 'private'}&format=raw"
+    return endpoint.get(f"/random/{n}?{query}", RAW, max(n, SHOWN_DETAIL * 80))
+
+
+def _checked_part(endpoint: Endpoint, reply: Reply, n: int, answer_class: str) -> Part:
+    if (kind := _single(endpoint, reply, "Content-Type")) != RAW:
+        raise _malformed(endpoint, f"content of type {_shown(endpoint, kind)} instead of {RAW}")
+    if (encoding := reply.headers.get("Content-Encoding", "identity")) != "identity":
+        raise _malformed(endpoint, f"content encoded as {_shown(endpoint, encoding)}, which nobody asked for")
+    if (given := _single(endpoint, reply, "X-Entropy-Class")) != answer_class:
+        raise _malformed(endpoint, f"bytes of class {_shown(endpoint, given)} instead of {answer_class}")
+    if len(reply.body) != n:
+        raise _malformed(endpoint, f"{'more' if len(reply.body) > n else 'fewer'} than the {n} bytes asked for")
+    cuts = _cuts(endpoint, reply, n) if answer_class == "public" else ()
+    return Part(reply.body, cuts, reply.headers.get("X-Entropy-Simulated") == "true")
+
+
+def _cuts(endpoint: Endpoint, reply: Reply, n: int) -> tuple[Cut, ...]:
+    cuts = []
+    for word in _single(endpoint, reply, "X-Entropy-Blocks").split(","):
+        if (match := _CUT.fullmatch(word)) is None:
+            raise _malformed(endpoint, "public bytes without a list of their blocks")
+        cuts.append(Cut(match[1], int(match[2]), int(match[3])))
+    if any(cut.start >= cut.end for cut in cuts) or sum(cut.end - cut.start for cut in cuts) != n:
+        raise _malformed(endpoint, f"a list of blocks that does not add up to the {n} bytes that it names")
+    return tuple(cuts)
+
+
+def provenance_of(endpoint: Endpoint, block_id: str) -> dict[str, Any]:
+    """Return what the service knows of a block.
+
+    Raises
+    ------
+    BlockUnknown
+        If it published none of that name.
+    RequestRefused, EndpointFailed
+        As `random_part`.
+    """
+    reply = endpoint.get(f"/blocks/{block_id}", JSON, LONGEST_DOCUMENT)
+    if reply.status == 404 and _problem(reply):
+        raise BlockUnknown(f"{endpoint.address} published no block {block_id}", block_id=block_id)
+    _require_success(endpoint, reply)
+    if _single(endpoint, reply, "Content-Type").partition(";")[0] != JSON or len(reply.body) > LONGEST_DOCUMENT:
+        raise _malformed(endpoint, "something else than a provenance document")
+    found = _object(reply.body)
+    if found.get("block_id") != block_id:
+        raise _malformed(endpoint, "the provenance of another block, or none")
+    return found
+
+
+def _require_success(endpoint: Endpoint, reply: Reply) -> None:
+    """Raise what the status says.
+
+    401, 403 and 422 are raised rather than asked elsewhere: a key that one service does not know, or a wish that can't
+    be granted, is a mistake to be seen and no outage.
+    """
+    if reply.status == 200:
+        return
+    facts: dict[str, Any] = {"endpoint": str(endpoint.address), "status": reply.status}
+    if reply.status in (401, 403, 422):
+        kind = _shown(endpoint, _problem(reply).get("type", "about:blank"))
+        detail = _shown(endpoint, _problem(reply).get("detail", "no reason given"))
+        raise RequestRefused(
+            f"{endpoint.address} refuses with status {reply.status}: {detail}", type=kind, detail=detail, **facts
+        )
+    raise _failure(endpoint, reply, facts)
+
+
+def _failure(endpoint: Endpoint, reply: Reply, facts: dict[str, Any]) -> EndpointFailed:
+    reason = f"status {reply.status}"
+    if reply.status in (429, 503):
+        reason += ", quota spent" if reply.status == 429 else ", no bytes ready"
+        facts["retry_after_s"] = _retry_after_s(reply)
+        return EndpointDry(f"{endpoint.address}: {reason}", reason=reason, **facts)
+    if reply.status >= 500:
+        return EndpointUnreachable(f"{endpoint.address} answers {reason}", reason=reason, **facts)
+    return AnswerMalformed(f"{endpoint.address} answers {reason} instead of bytes", reason=reason, **facts)
+
+
+def _malformed(endpoint: Endpoint, reason: str) -> AnswerMalformed:
+    return AnswerMalformed(f"{endpoint.address} answers {reason}", endpoint=str(endpoint.address), reason=reason)
+
+
+def _single(endpoint: Endpoint, reply: Reply, name: str) -> str:
+    values = reply.headers.get_all(name, [])
+    if len(values) != 1:
+        raise _malformed(endpoint, f"{len(values)} headers {name} instead of one")
+    return str(values[0])
+
+
+def _retry_after_s(reply: Reply) -> float | None:
+    value = str(reply.headers.get("Retry-After", "")).strip()
+    if value.isascii() and value.isdigit():
+        return min(LONGEST_RETRY_S, float(value))
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    left = (when if when.tzinfo else when.replace(tzinfo=UTC)) - datetime.now(UTC)
+    return min(LONGEST_RETRY_S, max(0.0, math.ceil(left.total_seconds())))
+
+
+def _named_limit(reply: Reply) -> int | None:
+    """Return the most bytes of one request, if this refusal names it."""
+    errors = _problem(reply).get("errors") if reply.status == 422 else None
+    for error in errors if isinstance(errors, list) else ():
+        most = error.get("most") if isinstance(error, dict) and error.get("loc") == ["path", "n"] else None
+        if type(most) is int and most > 0:
+            return most
+    return None
+
+
+def _problem(reply: Reply) -> dict[str, Any]:
+    kind = str(reply.headers.get("Content-Type", ""))
+    return _object(reply.body) if kind.partition(";")[0] == "application/problem+json" else {}
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _shown(endpoint: Endpoint, words: object) -> str:
+    """Return a service's words, short and printable, and without the key should it repeat that."""
+    text = endpoint.without_key(str(words))[:SHOWN_DETAIL]
+    return "".join(character if character.isprintable() else "?" for character in text)

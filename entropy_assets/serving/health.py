@@ -1,0 +1,144 @@
+"""Whether bytes can be had, how fresh they are, and every reason for a doubt."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from entropy_assets.errors import PoolError
+from entropy_assets.serving.reservoir import Reservoir
+from entropy_assets.serving.single_flight import SingleFlight
+from entropy_assets.stores.pool import PoolClient, PoolHealth
+
+WAIT_S: Final = 1.0
+"""Longest wait for the pool or the ledger, seconds: a report that comes late is of no use to whoever watches."""
+Ages = dict[str, Any]
+NO_AGES: Final[Ages] = {
+    "image_age_s": None,
+    "block_age_s": None,
+    "health_test_failure_age_s": None,
+    "rejected_images": None,
+    "problem": None,
+}
+_LATE: Final = f"no answer within {WAIT_S:g} s"
+_AGES: Final = ("image_age_s", "block_age_s", "health_test_failure_age_s")
+
+
+class Watch:
+    """What lies behind a service, asked for without ever holding it up.
+
+    Parameters
+    ----------
+    pool
+        The pool.
+    freshness
+        Gives the ages of `ProvenanceReader.freshness`; None where there is no ledger.
+    """
+
+    def __init__(self, pool: PoolClient, freshness: Callable[[], Ages] | None) -> None:
+        self._pool = pool
+        self._surveyed = SingleFlight(self._survey, WAIT_S)
+        self._aged = SingleFlight(freshness or NO_AGES.copy, WAIT_S)
+
+    async def look(self) -> tuple[PoolHealth, Ages]:
+        """Return what the pool says of itself and how old the supply is."""
+        return await asyncio.gather(self.pool_health(), self.ages())
+
+    async def pool_health(self) -> PoolHealth:
+        """Return what the pool says of itself."""
+        return await self._surveyed.answer() or PoolHealth((_LATE,), None, WAIT_S)
+
+    async def ages(self) -> Ages:
+        """Return how old the supply is, as `ProvenanceReader.freshness`."""
+        return await self._aged.answer() or {**NO_AGES, "problem": f"the ledger: {_LATE}"}
+
+    def _survey(self) -> PoolHealth:
+        before = time.monotonic()
+        try:
+            return self._pool.health()
+        except PoolError as error:
+            return PoolHealth((error.message,), None, time.monotonic() - before)
+
+
+def health_report(
+    pool: PoolHealth, ages: Ages, reservoir: Reservoir, *, low_water_bytes: int, max_age_s: float
+) -> dict[str, Any]:
+    """Return the document of ``/health``.
+
+    ``status`` is ``failing`` if the next request can't be answered, ``degraded`` if there is any reason for a doubt,
+    else ``ok``. A stale source degrades only: what was published before is as good as it was, until it expires.
+
+    Parameters
+    ----------
+    pool, ages
+        What `Watch.look` gives.
+    reservoir
+        What this process holds.
+    low_water_bytes
+        Pool depth under which there is a doubt, bytes.
+    max_age_s
+        Age of the newest push or image above which there is one, seconds.
+    """
+    stats = pool.stats
+    reasons = list(_reasons(pool, ages, reservoir, low_water_bytes, max_age_s))
+    dead = not reservoir.buffered_bytes and not (stats and stats.bytes and pool.ok)
+    return {
+        "status": "failing" if dead or _unsafe(reservoir) else "degraded" if reasons else "ok",
+        "reasons": [{"code": code, "detail": detail} for code, detail in reasons],
+        "pool": {
+            "reachable": stats is not None,
+            "epoch_ok": bool(stats and stats.epoch_ok),
+            "epoch_age_s": stats.epoch_age_s if stats else None,
+            "round_trip_ms": round(pool.round_trip_s * 1000, 3),
+            "ready_bytes": stats.bytes if stats else 0,
+            "low_water_bytes": low_water_bytes,
+            "depth": round(stats.bytes / low_water_bytes, 3) if stats and low_water_bytes else None,
+            "since_last_push_s": stats.since_last_push_s if stats else None,
+            "soonest_expiry_s": stats.soonest_expiry_s if stats else None,
+        },
+        "freshness": {name: ages[name] for name in _AGES},
+        "reservoir": {"buffered_bytes": reservoir.buffered_bytes},
+    }
+
+
+def _unsafe(reservoir: Reservoir) -> bool:
+    return reservoir.problem is not None and reservoir.problem.code == "unsafe-pool-server"
+
+
+def _reasons(
+    pool: PoolHealth, ages: Ages, reservoir: Reservoir, low_water_bytes: int, max_age_s: float
+) -> Iterator[tuple[str, str]]:
+    if pool.stats is None:
+        yield "pool-unavailable", "; ".join(pool.reasons)
+    elif not pool.stats.epoch_ok:
+        yield "pool-epoch-changed", "; ".join(pool.reasons)
+    else:
+        yield from _depth_reasons(pool.stats.bytes, low_water_bytes)
+        yield from _push_reasons(pool.stats.since_last_push_s, max_age_s)
+    if reservoir.problem is not None and _unsafe(reservoir):
+        yield reservoir.problem.code, reservoir.problem.message
+    yield from _supply_reasons(ages, max_age_s)
+
+
+def _depth_reasons(ready: int, low_water_bytes: int) -> Iterator[tuple[str, str]]:
+    if ready == 0:
+        yield "pool-empty", "no block is ready"
+    elif ready < low_water_bytes:
+        yield "pool-low", f"{ready} bytes are ready, the low water mark is {low_water_bytes}"
+
+
+def _push_reasons(since_push_s: float | None, max_age_s: float) -> Iterator[tuple[str, str]]:
+    if since_push_s is None:
+        yield "pool-never-filled", "nothing was published to this server yet"
+    elif since_push_s > max_age_s:
+        yield "pool-stale", f"the newest block was published {since_push_s:.0f} s ago"
+
+
+def _supply_reasons(ages: Ages, max_age_s: float) -> Iterator[tuple[str, str]]:
+    image, failure = ages["image_age_s"], ages["health_test_failure_age_s"]
+    if image is not None and image > max_age_s:
+        yield "image-stale", f"the last image was accepted {image:.0f} s ago"
+    if failure is not None and (image is None or failure < image):
+        yield "health-test-failed", f"an image failed the health tests {failure:.0f} s ago and none was accepted since"
+    if ages["problem"] is not None:
+        yield "ledger-error", ages["problem"]

@@ -1,0 +1,127 @@
+"""What a stream and a download have in common: pieces that are drawn one by one, with patience, for one client.
+
+Only one piece of each is in memory at a time. It is drawn when its client has room for it, so a client that stops
+reading holds nothing and stops nobody, and nothing is drawn for one that left.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+from entropy_assets.errors import PoolError, TooManyStreams
+from entropy_assets.serving.metering import Meter
+from entropy_assets.serving.reservoir import Draw
+from entropy_assets.serving.service import RandomService
+
+PIECE_BYTES: Final = 65_536
+SMALL_PIECE_BYTES: Final = 4096
+"""What is drawn at once when the pool gives slowly: a little that comes is better than much that does not."""
+RETRY_S: Final = 0.05
+SEAT_RETRY_AFTER_S: Final = 5
+
+
+class Message(Protocol):
+    """What ASGI calls to receive and to send."""
+
+    async def __call__(self, message: Any = ..., /) -> Any:
+        """Receive or send one message."""
+        ...
+
+
+class Seats:
+    """How many long draws one worker runs side by side.
+
+    Parameters
+    ----------
+    limit
+        As many as that.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.taken = 0
+
+    @contextmanager
+    def seat(self) -> Iterator[None]:
+        """Take a seat while the ``with`` block lasts.
+
+        Raises
+        ------
+        TooManyStreams
+            If all are taken.
+        """
+        if self.taken >= self._limit:
+            raise TooManyStreams(
+                f"{self._limit} streams and downloads run here already", retry_after_s=SEAT_RETRY_AFTER_S
+            )
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+
+class Pieces:
+    """The pieces of one long draw.
+
+    Parameters
+    ----------
+    service
+        Where the bytes are.
+    meter
+        Who pays for them.
+    public
+        Their class.
+    """
+
+    def __init__(self, service: RandomService, meter: Meter, public: bool) -> None:
+        self._reservoir = service.reservoir
+        self._patience_s = service.config.streams.patience_s
+        self._meter = meter
+        self._public = public
+
+    async def next(self, most: int) -> Draw:
+        """Return the next piece, at most `most` bytes; fewer while the pool gives slowly.
+
+        Raises
+        ------
+        QuotaExceeded
+            If the client may have no more.
+        PoolError
+            If nothing comes for as long as the limits say.
+        """
+        n = min(most, PIECE_BYTES)
+        await self._meter.cover(n)
+        draw = self._reservoir.take(n, public=self._public) or await self._wait_for(n)
+        self._meter.use(len(draw.data))
+        return draw
+
+    async def _wait_for(self, n: int) -> Draw:
+        now = asyncio.get_running_loop().time
+        deadline = now() + self._patience_s
+        while True:
+            try:
+                return await self._reservoir.draw(n, public=self._public)
+            except PoolError:
+                if now() >= deadline:
+                    raise
+            n = min(n, SMALL_PIECE_BYTES)
+            if self._reservoir.problem is not None:  # then the refusal came at once
+                await asyncio.sleep(RETRY_S)
+
+
+async def first_of(*sides: Coroutine[Any, Any, Any]) -> Any:
+    """Run `sides` side by side until one ends; return or raise what that one did, and end the others.
+
+    Where several end in the same moment, the first of them counts.
+    """
+    tasks = [asyncio.create_task(side) for side in sides]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        ended = [task for task in tasks if task.done()]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return ended[0].result()

@@ -1,0 +1,73 @@
+"""What a client is charged for an answer that grows: admission at the beginning, then bytes before they are drawn."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from entropy_assets.serving.service import RandomService
+
+
+class Meter:
+    """The account of one answer.
+
+    Parameters
+    ----------
+    gate
+        Who admits and charges; None if everybody may have everything.
+    admission
+        What the gate knows of this client.
+    paid
+        Bytes that were charged already.
+    """
+
+    def __init__(self, gate: Any, admission: Any, paid: int) -> None:
+        self._gate = gate
+        self._admission = admission
+        self._paid = paid
+
+    @classmethod
+    async def opened(cls, service: RandomService, connection: Mapping[str, Any], scope: str, n_bytes: int) -> Self:
+        """Return the account of a client who may have `n_bytes` now.
+
+        Parameters
+        ----------
+        service
+            Whose gate is asked.
+        connection
+            The ASGI scope of the request or handshake.
+        scope
+            What the client wants to do, as keys have it.
+        n_bytes
+            Bytes to charge at once.
+
+        Raises
+        ------
+        EntropyAssetsError
+            If the gate refuses: no key, a bad one, one without this scope, or a quota that is used up.
+        """
+        gate = getattr(service, "gate", None)
+        if gate is None or gate.is_open:
+            return cls(None, None, 0)
+        client = connection["client"]
+        address = client[0] if client else ""
+        return cls(gate, await gate.admit(connection["headers"], address, scope, n_bytes), n_bytes)
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers that tell the client what is left."""
+        return [] if self._admission is None else list(self._admission.headers)
+
+    async def cover(self, n_bytes: int) -> None:
+        """Charge what is missing, so that `n_bytes` may be drawn.
+
+        Raises
+        ------
+        EntropyAssetsError
+            If the quota is used up.
+        """
+        if self._gate is not None and self._paid < n_bytes:
+            await self._gate.spend(self._admission, n_bytes - self._paid)
+            self._paid = n_bytes
+
+    def use(self, n_bytes: int) -> None:
+        """Note that `n_bytes` were drawn."""
+        self._paid -= n_bytes

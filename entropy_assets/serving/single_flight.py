@@ -1,0 +1,35 @@
+"""Slow questions about the rest of the system, asked in a thread and once at a time."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class SingleFlight(Generic[T]):
+    """A question that is under way at most once; who asks meanwhile waits for the same answer, for a bounded time.
+
+    So a server that hangs holds one thread, however many health checks and scrapes come.
+
+    Parameters
+    ----------
+    ask
+        Runs in a thread; must not raise, since nobody may be left to hear it.
+    limit_s
+        Longest wait of one caller, seconds.
+    """
+
+    def __init__(self, ask: Callable[[], T], limit_s: float) -> None:
+        self._ask = ask
+        self.limit_s = limit_s
+        self._asked: asyncio.Task[T] | None = None
+
+    async def answer(self) -> T | None:
+        """Return the answer, None if it does not come in time."""
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.create_task(asyncio.to_thread(self._ask))
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._asked), self.limit_s)
+        except TimeoutError:
+            return None

@@ -1,0 +1,203 @@
+"""The processes that serve: one, or several on one port that share the pool and nothing else.
+
+The pool's atomic lease is all the coordination that the workers need: each block has one owner from then on. A worker
+that ends in good order drops what it holds and counts it as burned; what a killed one held is counted as lost.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.server import ServerState
+from uvicorn.supervisors import Multiprocess
+
+from entropy_assets.serving.app import create_app
+from entropy_assets.serving.counts import Board
+from entropy_assets.serving.fast_lane import FastLane
+from entropy_assets.serving.formats import Answer
+from entropy_assets.serving.hot_path import MemoryFirst
+from entropy_assets.serving.logs import log_config, service_news
+from entropy_assets.serving.service import ProvenanceReader, ServiceConfig
+from entropy_assets.stores.pool import PoolClient
+
+DRAIN_S: Final = 5
+"""Longest time that requests under way get to end, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What a worker needs to begin, as it is sent to its process; calling it makes the application there.
+
+    Attributes
+    ----------
+    config
+        Places and limits.
+    provenance
+        Where blocks are looked up.
+    board
+        Folder in which the workers count.
+    """
+
+    config: ServiceConfig
+    provenance: ProvenanceReader | None
+    board: Path
+
+    def __call__(self) -> MemoryFirst:
+        """Return the application of this process."""
+        _end_with_parent()
+        return create_app(self.config, provenance=self.provenance, board=Board(self.board))
+
+
+def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = None) -> None:
+    """Serve until SIGINT or SIGTERM, then let the requests under way end.
+
+    A worker that dies is replaced.
+
+    Raises
+    ------
+    UnsafePoolServer
+        If the pool's server persists or evicts and that was not allowed.
+    PoolUnavailable
+        If it does not answer at the start. Later the service waits for it to come back.
+    """
+    address = {"host": config.host, "port": config.port, "workers": config.workers}
+    with service_news(**address), _board_folder() as folder:
+        check_server(config)
+        uvicorn_config = _uvicorn_config(Worker(config, provenance, folder))
+        if config.workers == 1:
+            # uvicorn raises the signal once more when it is done, which must not skip the folder's removal
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            server = uvicorn.Server(uvicorn_config)
+            server.run()
+            if not server.started:
+                sys.exit(STARTUP_FAILURE)
+            return
+        socket = uvicorn_config.bind_socket()
+        with socket:
+            Multiprocess(uvicorn_config, sockets=[socket]).run()
+
+
+def check_server(config: ServiceConfig) -> None:
+    """Check that the pool's server answers and is safe, before anybody is told that the service runs.
+
+    Raises
+    ------
+    UnsafePoolServer, PoolUnavailable
+        As `PoolClient.check_server_safety`.
+    """
+    pool = PoolClient.from_url(config.pool_url, prefix=config.pool_prefix, timeout_s=config.pool_timeout_s)
+    try:
+        pool.check_server_safety(allow_unsafe=config.allow_unsafe_pool)
+    finally:
+        pool.close()
+
+
+def why_no_fast_lane() -> str | None:
+    """Return why the fast lane does not fit the uvicorn that is installed, None if it does.
+
+    It is tried on a connection that leads nowhere: two requests in one packet must get two answers from memory, and a
+    HEAD must be left to uvicorn.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        return _try_lane(loop)
+    except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        loop.close()
+
+
+def _try_lane(loop: asyncio.AbstractEventLoop) -> str | None:
+    config = uvicorn.Config(_StubApp(), proxy_headers=False, log_config=None, lifespan="off")
+    lane = FastLane(config, ServerState(), {}, _loop=loop)
+    transport: Any = _StubTransport()
+    lane.connection_made(transport)
+    lane.data_received(b"GET /random/4 HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlane"
+    if transport.written != [answer] * 2:
+        return "an answer from memory does not come out as it should"
+    lane.data_received(b"HEAD /random/4 HTTP/1.1\r\nHost: a\r\n\r\n")
+    left = len(lane.tasks) == 1 and transport.written == [answer] * 2
+    for task in lane.tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    lane.connection_lost(None)
+    return None if left else "a HEAD is not left to uvicorn"
+
+
+class _StubApp:
+    """An application whose memory holds one answer."""
+
+    def __init__(self) -> None:
+        self.hot_path = self
+
+    def answer(self, path: str, query: bytes, headers: object, address: str) -> Answer | None:
+        return Answer([(b"content-length", b"4")], b"lane") if path == "/random/4" else None
+
+    async def __call__(self, scope: object, receive: object, send: object) -> None: ...
+
+
+class _StubTransport(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+def _uvicorn_config(worker: Worker) -> uvicorn.Config:
+    lane = worker.config.fast_lane and why_no_fast_lane() is None
+    return uvicorn.Config(
+        worker,
+        factory=True,
+        host=worker.config.host,
+        port=worker.config.port,
+        workers=worker.config.workers,
+        http=FastLane if lane else "httptools",
+        access_log=False,  # 60 % of the speed
+        log_config=log_config(),
+        server_header=False,
+        proxy_headers=False,  # a header that anybody can send would decide whose quota is used
+        ws_per_message_deflate=False,  # random bytes do not compress; trying costs 40 times the speed
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+
+
+@contextmanager
+def _board_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="ea-board-"))  # of mode 0700
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_with_parent() -> None:
+    """End this worker as by SIGTERM when the process that watches over it is gone, by whatever signal."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -1,0 +1,128 @@
+"""How fresh the supply is: when the last image was accepted, the last block published, the last health test failed.
+
+Batches are looked at newest first, each until it is assessed and then never again, and one call reads for a bounded
+time. So what is recent is known at once, and the rest of a long history within some calls.
+"""
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from entropy_assets.errors import BatchError, LedgerError, RejectionReason
+from entropy_assets.stores.batches import Batch, BatchStore
+from entropy_assets.stores.ledger import Ledger
+
+READ_S: Final = 0.05
+"""Time for reading batches that one call may spend, seconds; one batch is read in any case."""
+_STAMP: Final = re.compile(r"\d{8}T\d{6}Z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Assessed:
+    """What one batch says: when it was taken in, ns since 1970, whether it gave anything, and why what was not."""
+
+    time_ns: int
+    accepted: bool
+    reasons: Counter[str]
+
+
+@dataclass(slots=True)
+class Freshness:
+    """The ages of the supply; remembers what it read, so keep one and ask it again. Not for several threads at once.
+
+    Attributes
+    ----------
+    batches, ledger
+        Where to look.
+    clock
+        Nanoseconds since 1970.
+    """
+
+    batches: BatchStore
+    ledger: Ledger
+    clock: Callable[[], int] = time.time_ns
+    _read: set[str] = field(default_factory=set)
+    _rejected: Counter[str] = field(default_factory=Counter)
+    _image_ns: int | None = None
+    _failure_ns: int | None = None
+
+    def now(self) -> dict[str, Any]:
+        """Return the ages in seconds, None where there is no such event or it was not found yet.
+
+        Returns
+        -------
+        dict
+            ``image_age_s`` since the intake of the last batch with an accepted image; ``block_age_s`` since the last
+            publication; ``health_test_failure_age_s`` since the intake of the last batch with an image that failed
+            the health tests; ``rejected_images`` by reason over all batches, None until all were read; ``problem``,
+            a sentence if the ledger can't be read.
+        """
+        complete = self._look()
+        published_us, problem = self._published_us()
+        now_ns = self.clock()
+        return {
+            "image_age_s": _age_s(now_ns, self._image_ns),
+            "block_age_s": _age_s(now_ns, None if published_us is None else published_us * 1000),
+            "health_test_failure_age_s": _age_s(now_ns, self._failure_ns),
+            "rejected_images": dict(self._rejected) if complete else None,
+            "problem": problem,
+        }
+
+    def _published_us(self) -> tuple[int | None, str | None]:
+        try:
+            return self.ledger.last_published_us(), None
+        except LedgerError as error:
+            return None, error.message
+
+    def _look(self) -> bool:
+        """Read the newest batches that were not; return whether none was left for another call."""
+        deadline = time.monotonic() + READ_S
+        for key in sorted(self._unread(), key=_stamp, reverse=True):
+            assessed = _assessed(Batch(self.batches.root / key))
+            if assessed is not None:
+                self._read.add(key)
+                self._remember(assessed)
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+    def _unread(self) -> Iterable[str]:
+        try:
+            with os.scandir(self.batches.root) as entries:
+                return [entry.name for entry in entries if entry.name not in self._read]
+        except FileNotFoundError:
+            return []
+
+    def _remember(self, assessed: _Assessed) -> None:
+        self._rejected.update(assessed.reasons)
+        if assessed.accepted:
+            self._image_ns = max(self._image_ns or 0, assessed.time_ns)
+        if assessed.reasons[RejectionReason.HEALTH_TEST_FAILED.value]:
+            self._failure_ns = max(self._failure_ns or 0, assessed.time_ns)
+
+
+def _assessed(batch: Batch) -> _Assessed | None:
+    """Return what the batch says, None before its noise was assessed. A damaged one says nothing, and is done."""
+    if not batch.has("noise.json"):
+        return None
+    try:
+        noise = batch.read_json("noise.json", made_by="noise_arrays")["rows"]
+        seen = batch.read_json("manifest.json", made_by="raw_images")["rows"]
+        reasons = Counter(str(row["reason"]) for row in (*seen, *noise) if not row["accepted"])
+        return _Assessed(batch.intake.time_ns, any(row["accepted"] for row in noise), reasons)
+    except (BatchError, LookupError, TypeError):
+        return _Assessed(0, False, Counter())
+
+
+def _stamp(key: str) -> str:
+    found = _STAMP.search(key)
+    return found[0] if found else ""
+
+
+def _age_s(now_ns: int, then_ns: int | None) -> float | None:
+    """Return the seconds between; 0 for what lies in the future, as after a step of the clock."""
+    return None if then_ns is None else max(0, now_ns - then_ns) / 1e9

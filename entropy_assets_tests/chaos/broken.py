@@ -1,0 +1,91 @@
+"""The product with one guard taken out: a suite that stays green on it would prove nothing.
+
+As a program it is ``entropy-assets`` with the break that ``CHAOS_BREAK`` names; the workers that it starts have it too.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from entropy_assets.serving.reservoir import Reservoir
+from entropy_assets.stores import pool, pool_scripts
+from entropy_assets.stores.ledger import Ledger
+
+SCRIPTS = ("PUSH", "LEASE", "SURVEY")
+EPOCH = "local epoch = redis.call('HGET', meta, 'epoch')"
+TOMBSTONE = "if redis.call('ZSCORE', tomb, id) then"
+
+
+def _replace(patch: pytest.MonkeyPatch, old: str, new: str) -> None:
+    found = 0
+    for name in SCRIPTS:
+        script = getattr(pool_scripts, name)
+        found += script.count(old)
+        patch.setattr(pool_scripts, name, script.replace(old, new))
+    assert found, f"the scripts do not say {old!r} any more: this break breaks nothing"
+
+
+def without_epoch(patch: pytest.MonkeyPatch) -> None:
+    """Believe that whatever the server holds was pushed to this very process."""
+    _replace(patch, EPOCH, EPOCH + "\nif epoch then epoch = run_id end")
+
+
+def without_tombstones(patch: pytest.MonkeyPatch) -> None:
+    """Take an id in that was here before."""
+    _replace(patch, TOMBSTONE, "if false then")
+
+
+def without_ledger(patch: pytest.MonkeyPatch) -> None:
+    """Publish what was published."""
+    assert callable(Ledger.append_publication)
+    patch.setattr(Ledger, "append_publication", lambda *_, **__: True)
+    patch.setattr(Ledger, "is_published", lambda *_: False)
+
+
+def with_retries(patch: pytest.MonkeyPatch) -> None:
+    """Leave the client's own retries on, as whoever takes redis-py as it comes would."""
+    assert callable(pool.Retry)
+    patch.setattr(pool.redis.Redis, "set_retry", lambda *_: None)
+    patch.setattr("entropy_assets.stores.pool_server.Retry", lambda *_: _default_retry())
+
+
+def _default_retry() -> object:
+    import redis
+
+    return redis.Redis().get_retry()
+
+
+def without_expiry(patch: pytest.MonkeyPatch) -> None:
+    """Hold blocks for ever."""
+    assert callable(Reservoir._drop_expired)
+    patch.setattr(Reservoir, "_drop_expired", lambda self: None)
+
+
+BREAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "epoch": without_epoch,
+    "tombstones": without_tombstones,
+    "ledger": without_ledger,
+    "retries": with_retries,
+    "expiry": without_expiry,
+}
+
+
+@contextmanager
+def breaking(name: str) -> Iterator[None]:
+    """Break this process meanwhile; with an empty name, break nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        if name:
+            BREAKS[name](patch)
+        yield
+
+
+# also in a worker, which imports the program under another name
+if __name__ in ("__main__", "__mp_main__"):
+    BREAKS[os.environ["CHAOS_BREAK"]](pytest.MonkeyPatch())
+
+if __name__ == "__main__":
+    from entropy_assets.cli import main
+
+    main()

@@ -1,0 +1,161 @@
+"""The checker: which byte ranges of which blocks were given out, and which of them twice."""
+
+import itertools
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entropy_assets.stores.pool import PoolBlock
+from entropy_assets_tests.pool_blocks import pool_block
+
+POSITIONS = 1 << 24
+"""More than a block is long: block number and position become one integer."""
+SEEN_BYTES = 16
+"""Bytes of an answer that are compared with all others: two honest ones share them once in 10**27 runs."""
+
+
+@dataclass
+class Draws:
+    """The answers of one or several phases.
+
+    Attributes
+    ----------
+    begins, ends
+        One pair for each cut of each answer: block number x `POSITIONS` + position.
+    cut_times
+        When the cut arrived, monotonic seconds.
+    heads
+        The first bytes of each answer.
+    lengths
+        Of the answers, bytes.
+    counts
+        What else the clients met: refusals by status, broken connections, time-outs.
+    """
+
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    cut_times: NDArray[np.float64]
+    heads: list[bytes]
+    lengths: NDArray[np.int64]
+    counts: Counter[str]
+    foreign: int = 0
+    altered: int = 0
+
+    @property
+    def draws(self) -> int:
+        """Answers with bytes."""
+        return len(self.lengths)
+
+    @property
+    def served_bytes(self) -> int:
+        """Bytes in them."""
+        return int(self.lengths.sum())
+
+    @property
+    def duplicates(self) -> int:
+        """Ranges that begin inside what was given out already, or answers whose bytes came before: the greater."""
+        return max(overlaps(self.begins, self.ends), len(self.heads) - len(set(self.heads)))
+
+    @property
+    def refused(self) -> int:
+        """Answers that said no."""
+        return sum(count for name, count in self.counts.items() if name.isdigit())
+
+
+def overlaps(begins: NDArray[np.int64], ends: NDArray[np.int64]) -> int:
+    """Count the ranges that begin before the furthest end of those sorted before them."""
+    order = np.lexsort((ends, begins))
+    furthest = np.maximum.accumulate(ends[order])
+    return int(np.count_nonzero(begins[order][1:] < furthest[:-1]))
+
+
+def merged(phases: list[Draws]) -> Draws:
+    """Give all phases as one: a range of one phase given out again in another is a duplicate too."""
+
+
+    def joined(name: str) -> NDArray[np.int64]:
+        return np.concatenate([getattr(phase, name) for phase in phases])
+
+    return Draws(
+        begins=joined("begins"),
+        ends=joined("ends"),
+        cut_times=joined("cut_times").astype(np.float64),
+        heads=[head for phase in phases for head in phase.heads],
+        lengths=joined("lengths"),
+        counts=sum((phase.counts for phase in phases), Counter()),
+        foreign=sum(phase.foreign for phase in phases),
+        altered=sum(phase.altered for phase in phases),
+    )
+
+
+@dataclass
+class Known:
+    """Every block that was offered to a pool in this run, numbered."""
+
+    blocks: dict[str, PoolBlock] = field(default_factory=dict)
+    numbers: dict[bytes, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._seeds = itertools.count()
+
+    def add(self, block: PoolBlock) -> None:
+        """Remember a block before it is pushed."""
+        self.blocks[block.block_id] = block
+        self.numbers.setdefault(block.block_id.encode(), len(self.numbers))
+
+    def make(self, count: int) -> list[PoolBlock]:
+        """Make blocks that nobody saw before; most of the usual length."""
+        seeds = [next(self._seeds) for _ in range(count)]
+        blocks = [pool_block(seed, length=4096 if seed % 16 else 3000 + seed % 997) for seed in seeds]
+        for block in blocks:
+            self.add(block)
+        return blocks
+
+    def read(self, path: Path) -> Draws:
+        """Read what the clients wrote, and compare each answer's bytes with the blocks that it names."""
+        with np.load(path) as log:
+            times, lengths = log["times"], log["lengths"]
+            bodies, cuts = log["bodies"].tobytes(), log["cuts"].tobytes().split(b"\n")
+            counts: Counter[str] = Counter(json.loads(log["counts"].tobytes()))
+        found = _Reading(self, bodies)
+        for answer, line in enumerate(cuts if len(times) else []):
+            found.take(answer, line, int(lengths[answer]))
+        starts = np.cumsum(lengths) - lengths
+        heads = [bodies[at : at + SEEN_BYTES] for at in starts.tolist()]
+        begins, ends, answers = (np.array(column, np.int64) for column in (found.begins, found.ends, found.answers))
+        return Draws(begins, ends, times[answers], heads, lengths, counts, found.foreign, found.altered)
+
+
+class _Reading:
+    """The answers of one log, one after the other."""
+
+    def __init__(self, known: Known, bodies: bytes) -> None:
+        self.known = known
+        self.bodies = bodies
+        self.at = 0
+        self.foreign = self.altered = 0
+        self.begins: list[int] = []
+        self.ends: list[int] = []
+        self.answers: list[int] = []
+
+    def take(self, answer: int, line: bytes, length: int) -> None:
+        """Read the cuts of one answer; they must add up to its bytes."""
+        said = []
+        for cut in line.split(b","):
+            block_id, _, span = cut.partition(b":")
+            begin, _, end = span.partition(b"-")
+            number = self.known.numbers.get(block_id)
+            if number is None:
+                self.foreign += 1
+                continue
+            first, last = int(begin), int(end)
+            self.begins.append(number * POSITIONS + first)
+            self.ends.append(number * POSITIONS + last)
+            self.answers.append(answer)
+            said.append(self.known.blocks[block_id.decode()].data[first:last])
+        self.altered += b"".join(said) != self.bodies[self.at : self.at + length]
+        self.at += length
