@@ -40,8 +40,8 @@ RESERVE = 1.3
 """Bytes that a pool holds before a round, times what the fastest round so far took."""
 FIRST_GUESS = 110_000
 """Requests per second that the pool is filled for before anything was measured."""
-LOAD_CORE = {max(os.sched_getaffinity(0))}
-SERVER_CORE = {min(os.sched_getaffinity(0))}
+LOAD_CORE = max(os.sched_getaffinity(0))
+SERVER_CORE = min(os.sched_getaffinity(0))
 FREEZE_S = 0.3
 
 
@@ -76,13 +76,21 @@ def fill(pool: PoolClient, n_bytes: int, block_len: int) -> None:
 
 def load(variant: Variant, seconds: int) -> float:
     """Put load on a variant, note what came out, and return the requests per second."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", variant.url]
+    command = [
+        "taskset",
+        "-c",
+        str(LOAD_CORE),
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}s",
+        "--latency",
+        variant.url,
+    ]
     for header in variant.headers:
         command += ["-H", header]
     before = cpu_seconds(variant.process.pid)
-    said = subprocess.run(
-        command, capture_output=True, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, LOAD_CORE)
-    ).stdout
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])  # type: ignore[index]
     value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()  # type: ignore[union-attr]
     requests = int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]
@@ -112,7 +120,7 @@ def free_port() -> int:
 
 def start(arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start a server on its core."""
-    return subprocess.Popen(arguments, preexec_fn=lambda: os.sched_setaffinity(0, SERVER_CORE))
+    return subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *arguments])
 
 
 def wait_for(port: int) -> None:
@@ -146,7 +154,9 @@ def nginx() -> Iterator[Variant]:
 
 
 @contextlib.contextmanager
-def variant(name: str, path: str, server: EmbeddedServer, *, block_len: int = 4096, key: bool = False) -> Iterator[Variant]:
+def variant(
+    name: str, path: str, server: EmbeddedServer, *, block_len: int = 4096, key: bool = False
+) -> Iterator[Variant]:
     """Run one variant of `benchmarks.serving_app`."""
     port, prefix = free_port(), name.replace(" ", "-")
     with tempfile.TemporaryDirectory() as folder:
@@ -166,14 +176,14 @@ def compare(rounds: int, seconds: int) -> list[Variant]:
     public, private = f"/random/{SIZE}?class=public", f"/random/{SIZE}"
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(EmbeddedServer(max_memory_bytes=8 * 2**30))
-        os.sched_setaffinity(server.pid or 0, LOAD_CORE)
+        os.sched_setaffinity(server.pid or 0, {LOAD_CORE})
         found = [
             stack.enter_context(variant("bare", private, server)),
             stack.enter_context(variant("round trip", private, server, block_len=SIZE)),
             stack.enter_context(variant("plain", public, server)),
             stack.enter_context(variant("plain lane", public, server)),
-            #stack.enter_context(variant("full", private, server, key=True)),
-            #stack.enter_context(variant("full lane", private, server, key=True)),
+            stack.enter_context(variant("full", private, server, key=True)),
+            stack.enter_context(variant("full lane", private, server, key=True)),
         ]
         if shutil.which("nginx"):
             found.append(stack.enter_context(nginx()))
@@ -288,7 +298,7 @@ def main() -> None:
     options = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("wrk is needed: apt-get install wrk")
-    os.sched_setaffinity(0, LOAD_CORE)
+    os.sched_setaffinity(0, {LOAD_CORE})
     found = report(compare(options.rounds, options.seconds)) | {"frozen pool": freeze(), "pool": pool_times()}
     if options.json:
         print(json.dumps(found))

@@ -13,6 +13,8 @@ The map, from what the bytes are to who reads them::
     defs/       when they are made: Dagster assets, checks, jobs, sensors, schedules
     definitions what Dagster loads
     serving/    who reads them: HTTP
+    client/     who draws over HTTP: mixed with the machine's own bytes; imports nothing of ours but the errors
+    feed        drawn bytes for the kernel's generator, without credit
     process     the stages in one process, without daemon or pool
     audit       served block -> record -> images -> the same bytes
     api         the four classes in one import

@@ -17,9 +17,9 @@ from entropy_assets.errors import BlockRefused, InputRefused
 from entropy_assets.recipe import STANDARD, Recipe
 from entropy_assets.settings import Settings
 from entropy_assets.stores.embedded import EmbeddedServer
+from entropy_assets.stores.entropy_pool import EntropyPool as PoolOfBlocks
 from entropy_assets.stores.images import DecodeLimits, decode
 from entropy_assets.stores.pool import DEFAULT_PREFIX, PoolClient
-from entropy_assets.stores.pool import EntropyPool as PoolOfBlocks
 
 __all__ = ["EntropyHasher", "EntropyPool", "EntropyValidator", "ImagePreprocessor"]
 

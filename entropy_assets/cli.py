@@ -13,70 +13,33 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from entropy_assets.errors import ClientDry, EntropyAssetsError
+from entropy_assets.keys_command import keys
 from entropy_assets.recipe import DROP, recipe_named
-from entropy_assets.settings import Settings
+from entropy_assets.shell import (
+    EXIT_ERROR,
+    EXIT_INTERRUPTED,
+    EXIT_NO_BLOCK,
+    EXIT_TOO_FEW,
+    complain,
+    json_option,
+    settings_of,
+    typed_errors,
+)
 from entropy_assets.sources.drop_folder import printable
 
-EXIT_ERROR: Final = 1
-EXIT_NO_BLOCK: Final = 3
-EXIT_TOO_FEW: Final = 4
-EXIT_INTERRUPTED: Final = 130
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def typed_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Print this project's errors as one sentence and leave with exit code 1."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except EntropyAssetsError as error:
-            complain(error.code, error.message, error.data, as_json=bool(kwargs.get("as_json")))
-            sys.exit(EXIT_TOO_FEW if isinstance(error, ClientDry) else EXIT_ERROR)
-
-    return run
-
-
-def complain(code: str, message: str, facts: Mapping[str, Any], as_json: bool) -> None:
-    """Print an error: one object on standard output for machines, one sentence on standard error for people."""
-    if as_json:
-        click.echo(json.dumps({"error": code, "message": message, **facts}, default=str))
-    else:
-        click.echo(f"error: {message}", err=True)
-
-
-def settings_of(**changes: Any) -> Settings:
-    """Return the settings of the environment with `changes` that are not None.
-
-    Raises
-    ------
-    click.UsageError
-        If one is out of its range; the message names it.
-    """
-    try:
-        return Settings(**{name: value for name, value in changes.items() if value is not None})
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise click.UsageError(f"settings: {problems}") from error
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
 
 
 class Interruptible(click.Group):
@@ -100,6 +63,9 @@ def main() -> None:
     Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block;
     4 the service has too few bytes; 130 interrupted.
     """
+
+
+main.add_command(keys)
 
 
 @main.command()
@@ -137,7 +103,7 @@ def up(
         while not interrupted.wait(supervisor.POLL_SECONDS):
             for line in (*installation.advance(), *narrator.news()):
                 say(line)
-            if once and installation.idle() and settled(settings, installation.redis_url):
+            if once and installation.idle() and settled(settings, installation.pool.observer):
                 break
 
 
@@ -242,7 +208,7 @@ def _print_report(images: list[dict[str, Any]], skipped: list[dict[str, str]], b
 
 
 @main.command()
-@click.option("--host", help="Address to listen on. There is no access control: keep it on loopback.")
+@click.option("--host", help="Address to listen on. Off loopback, make keys and set limits first.")
 @click.option("--port", type=int, help="Port to listen on.")
 @click.option("--workers", type=int, help="Processes that serve side by side.")
 @click.option("--fast-lane/--no-fast-lane", default=None, help="Answer from memory inside the HTTP protocol.")
@@ -261,6 +227,7 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
         raise click.UsageError("no pool: set ENTROPY_REDIS_URL, or run everything with 'entropy-assets up'")
     config = ServiceConfig(
         pool_url=settings.redis_url.get_secret_value(),
+        pool_prefix=settings.pool_prefix,
         host=settings.http_host,
         port=settings.http_port,
         max_request_bytes=settings.max_draw_bytes,
@@ -270,6 +237,11 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
         max_age_s=settings.max_age_seconds,
         access_log=settings.access_log,
         allow_unsafe_pool=settings.allow_unsafe_pool,
+        dagster_url=settings.dagster_url,
+        keys=settings.keys_place,
+        anonymous_scopes=settings.anonymous,
+        limit_requests=settings.limit_requests,
+        limit_bytes=settings.limit_bytes,
     )
     trail = Trail(
         Ledger(settings.ledger_path, readonly=True),

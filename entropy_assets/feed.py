@@ -38,7 +38,7 @@ def feed_once(client: Draws, device: Path, n: int) -> None:
     try:
         # Neither created nor cut: a mistyped name must not leave random bytes on a disk. Unbuffered: each write is one
         # write(2), and no copy of the bytes stays behind.
-        with open(device, "wb", buffering=0, opener=_opened) as target:  # noqa: PTH123 - pathlib has no opener
+        with open(device, "wb", buffering=0, opener=_opened) as target:
             left = memoryview(client.random_bytes(n))
             while left:
                 left = left[target.write(left) or 0 :]

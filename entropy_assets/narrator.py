@@ -104,11 +104,11 @@ def settled(settings: Settings, redis_url: str) -> bool:
         released = batch.read_json("verdicts.json", made_by="validated_blocks")["released"]
         if released and not ledger.is_published(batch.key):
             return False
-    return not settings.simulated_camera or _pool_bytes(redis_url) >= settings.low_water_bytes
+    return not settings.simulated_camera or _pool_bytes(redis_url, settings.pool_prefix) >= settings.low_water_bytes
 
 
-def _pool_bytes(redis_url: str) -> int:
-    client = PoolClient.from_url(redis_url)
+def _pool_bytes(redis_url: str, prefix: str) -> int:
+    client = PoolClient.from_url(redis_url, prefix=prefix)
     try:
         return client.depth().bytes
     except PoolError:

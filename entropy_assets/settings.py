@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from entropy_assets.recipe import STANDARD, recipe_named
+from entropy_assets.stores.keys import SCOPES, Scope
 
 
 class Settings(BaseSettings):
@@ -22,8 +23,11 @@ class Settings(BaseSettings):
     recipe
         Recipe of new batches. Batches that exist keep theirs.
     redis_url
-        Redis or Valkey to use. Without it ``entropy-assets up`` owns an embedded server. Secret: it may hold a
-        password.
+        Redis or Valkey to use: ``redis://user:password@host:port/0``, ``rediss://`` for TLS (``?ssl_ca_certs=`` names
+        the file of a private authority), ``unix://``, or ``redis+sentinel://host:port,host:port/name``. Without it
+        ``entropy-assets up`` owns an embedded server. Secret: it may hold a password.
+    pool_prefix
+        First part of every key of the pool; on a cluster with a hash tag, ``{entropy}``.
     pool_ttl_seconds
         Life of a published block, seconds.
     low_water_bytes, high_water_bytes
@@ -49,7 +53,7 @@ class Settings(BaseSettings):
     camera_frames
         Frames that the simulated camera takes each time it is asked.
     http_host, http_port
-        Address of the HTTP service. It has no access control, so leave it on loopback or put it behind a proxy.
+        Address of the HTTP service. Before it leaves loopback, give it keys and limits, and a proxy that speaks TLS.
     http_workers
         Processes of the HTTP service. Each holds blocks of its own, so several need a fuller pool.
     fast_lane
@@ -61,10 +65,21 @@ class Settings(BaseSettings):
         Age of the newest push to the pool, and of the newest accepted image, above which health is degraded, seconds.
     dagster_host, dagster_port
         Address of the Dagster webserver, which has no access control either.
+    dagster_url
+        Where people reach the Dagster UI, for links from the page of the HTTP service; by default where
+        ``entropy-assets up`` runs it.
     max_draw_bytes
         Longest answer of one request, bytes.
     api_key
         Key that this installation's commands show to a service from which they draw. Secret.
+    keys
+        Where the API keys of the HTTP service are kept: the path of a file, or the address of a Redis or Valkey that
+        keeps its data. By default ``keys.json`` in `home`. Secret: an address may hold a password.
+    anonymous_scopes
+        What may be had without a key: some of ``draw,stream,provenance,stats``, or ``none``.
+    limit_requests, limit_bytes
+        Limits of each key that has none of its own, and of each address without a key, requests and bytes a second.
+        Without them there is none.
     """
 
     model_config = SettingsConfigDict(env_prefix="ENTROPY_", frozen=True, extra="forbid")
@@ -72,6 +87,7 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     recipe: str = STANDARD.name
     redis_url: SecretStr | None = None
+    pool_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.{}-]{1,64}$")] = "entropy"
     pool_ttl_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] = 3600
     low_water_bytes: Annotated[int, Field(ge=0)] = 192 * 1024
     high_water_bytes: Annotated[int, Field(ge=0)] = 384 * 1024
@@ -95,8 +111,13 @@ class Settings(BaseSettings):
     max_age_seconds: Annotated[float, Field(gt=0)] = 3600.0
     dagster_host: str = "127.0.0.1"
     dagster_port: Annotated[int, Field(ge=0, le=65535)] = 3000
+    dagster_url: Annotated[str, Field(pattern="^https?://")] | None = None
     max_draw_bytes: Annotated[int, Field(ge=1, le=2**20)] = 65_536
     api_key: SecretStr | None = None
+    keys: SecretStr | None = None
+    anonymous_scopes: str = ",".join(SCOPES)
+    limit_requests: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    limit_bytes: Annotated[int, Field(gt=0, le=10**12)] | None = None
 
     @field_validator("home")
     @classmethod
@@ -107,6 +128,25 @@ class Settings(BaseSettings):
     @classmethod
     def _known(cls, value: str) -> str:
         return recipe_named(value).name
+
+    @field_validator("anonymous_scopes")
+    @classmethod
+    def _scopes(cls, value: str) -> str:
+        words = {word.strip() for word in value.split(",")} - {"", "none"}
+        if not words.issubset(SCOPES):
+            raise ValueError(f"some of {','.join(SCOPES)}, or none")
+        return ",".join(scope for scope in SCOPES if scope in words) or "none"
+
+    @property
+    def anonymous(self) -> tuple[Scope, ...]:
+        """What may be had without a key."""
+        words = self.anonymous_scopes.split(",")
+        return tuple(scope for scope in SCOPES if scope in words)
+
+    @property
+    def keys_place(self) -> str:
+        """Where the API keys are kept. Secret."""
+        return str(self.home / "keys.json") if self.keys is None else self.keys.get_secret_value()
 
     @property
     def inbox(self) -> Path:

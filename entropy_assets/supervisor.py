@@ -110,15 +110,31 @@ def sole_owner(home: Path) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True, slots=True)
+class PoolAddresses:
+    """Where each part of the installation finds the pool. Secret: they may hold passwords.
+
+    Attributes
+    ----------
+    service, publisher, observer
+        For what leases, for what pushes, and for what only looks.
+    """
+
+    service: str = field(repr=False)
+    publisher: str = field(repr=False)
+    observer: str = field(repr=False)
+
+
 @contextmanager
-def pool_server(settings: Settings, say: Say) -> Iterator[str]:
-    """Give the URL of the pool's server: the one of the settings, or an embedded one that lives as long as this."""
+def pool_server(settings: Settings, say: Say) -> Iterator[PoolAddresses]:
+    """Give the addresses of the pool: the one of the settings, or an embedded server's that lives as long as this."""
     if settings.redis_url is not None:
-        yield settings.redis_url.get_secret_value()
+        url = settings.redis_url.get_secret_value()
+        yield PoolAddresses(url, url, url)
         return
-    with EmbeddedServer() as server:
+    with EmbeddedServer(users_of=settings.pool_prefix) as server:
         say(f"pool     embedded server, process {server.pid}")
-        yield server.url
+        yield PoolAddresses(server.url_of("service"), server.url_of("publisher"), server.url_of("observer"))
 
 
 @contextmanager
@@ -146,7 +162,7 @@ class Installation:
     """
 
     settings: Settings
-    redis_url: str
+    pool: PoolAddresses
     http_url: str
     dagster_url: str
     socket: Path
@@ -168,8 +184,8 @@ class Installation:
         dagster = f"http://{settings.dagster_host}:{free_port(settings.dagster_host, settings.dagster_port)}"
         with ExitStack() as stack:
             stack.enter_context(sole_owner(settings.home))
-            redis_url = stack.enter_context(pool_server(settings, say))
-            here = cls(settings, redis_url, http, dagster, stack.enter_context(code_socket()), began)
+            pool = stack.enter_context(pool_server(settings, say))
+            here = cls(settings, pool, http, dagster, stack.enter_context(code_socket()), began)
             stack.callback(here._stop, say)
             prepare_home(settings, here.socket)
             here._start("code", "dagster", "api", "grpc", "-s", str(here.socket), "-m", "entropy_assets.definitions")
@@ -241,7 +257,11 @@ class Installation:
     def _start(self, name: str, module: str, *arguments: str) -> None:
         logs = self.settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        environment = child_environment(self.settings, self.redis_url, self.http_url)
+        pool_url = self.pool.service if name == "http" else self.pool.publisher
+        environment = {
+            **child_environment(self.settings, pool_url, self.http_url),
+            "ENTROPY_DAGSTER_URL": self.settings.dagster_url or self.dagster_url,
+        }
         log = logs / f"{name}.log"
         process = OwnedProcess([sys.executable, "-m", module, *arguments], environment=environment, log=log)
         self.children.append(Child(name, process, log))
@@ -285,7 +305,7 @@ def child_environment(settings: Settings, redis_url: str, http_url: str) -> Mapp
     """Return the environment of the children: the settings in force, the pool's address, Dagster's home."""
     given = {
         f"ENTROPY_{name.upper()}": str(value)
-        for name, value in settings.model_dump(exclude={"redis_url", "api_key"}).items()
+        for name, value in settings.model_dump(exclude={"redis_url", "api_key", "keys"}).items()
         if value is not None
     }
     # The key belongs to the commands that draw; no child is one.
@@ -295,6 +315,7 @@ def child_environment(settings: Settings, redis_url: str, http_url: str) -> Mapp
         **given,
         "ENTROPY_HTTP_PORT": http_url.rsplit(":", 1)[1],
         "ENTROPY_REDIS_URL": redis_url,
+        **({"ENTROPY_KEYS": settings.keys_place} if settings.keys else {}),
         "DAGSTER_HOME": str(settings.dagster_home),
         # Dagster's sensor daemon counts in its own time zone otherwise.
         "TZ": "UTC",

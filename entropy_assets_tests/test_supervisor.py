@@ -21,7 +21,7 @@ from entropy_assets.settings import Settings
 from entropy_assets.stores.ledger import LedgerBlock
 from entropy_assets.stores.owned import OwnedProcess
 from entropy_assets.stores.pool import PoolClient
-from entropy_assets.supervisor import Child, Installation, drop_samples, free_port
+from entropy_assets.supervisor import Child, Installation, PoolAddresses, drop_samples, free_port
 from entropy_assets_tests.pipeline import Place, frame
 from entropy_assets_tests.pool_blocks import pool_blocks
 
@@ -157,7 +157,7 @@ class TestChildren:
 
     def test_one_that_never_answers_is_an_error_in_the_end(self, settings: Settings, tmp_path: Path) -> None:
         late = time.monotonic() - supervisor.START_SECONDS - 1
-        here = Installation(settings, "", "http://127.0.0.1:1", "http://127.0.0.1:1", tmp_path / "s", late)
+        here = Installation(settings, PoolAddresses("", "", ""), "http://127.0.0.1:1", "http://127.0.0.1:1", tmp_path / "s", late)
         with pytest.raises(StartFailed, match="code, http, dagster, daemon did not answer within 120 s"):
             list(here.advance())
 
@@ -189,7 +189,7 @@ class TestAsking:
             thread.join()
 
     def here(self, settings: Settings, url: str, *ready: str) -> Installation:
-        return Installation(settings, "", url, url, Path("absent"), time.monotonic(), [], list(ready))
+        return Installation(settings, PoolAddresses("", "", ""), url, url, Path("absent"), time.monotonic(), [], list(ready))
 
     @pytest.mark.parametrize("age_s, beats", [(-1.0, True), (100.0, False), (None, False)])
     def test_the_heartbeat_of_an_earlier_daemon_does_not_count(
@@ -318,11 +318,10 @@ class TestSettled:
         assert settled(settings, "")
 
     def test_with_the_camera_the_pool_must_be_over_its_low_water_mark(
-        self, settings: Settings, valkey_url: str, monkeypatch: pytest.MonkeyPatch, pool: PoolClient, pool_prefix: str
+        self, settings: Settings, valkey_url: str, pool: PoolClient, pool_prefix: str
     ) -> None:
-        camera = settings.model_copy(update={"simulated_camera": True, "low_water_bytes": 3 * 4096})
-        connect = PoolClient.from_url
-        monkeypatch.setattr(PoolClient, "from_url", lambda url: connect(url, prefix=pool_prefix))
+        changes = {"simulated_camera": True, "low_water_bytes": 3 * 4096, "pool_prefix": pool_prefix}
+        camera = settings.model_copy(update=changes)
         pool.push(pool_blocks(2))
         assert not settled(camera, valkey_url)
         pool.push(pool_blocks(1, first=2))

@@ -29,6 +29,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
         # The variable's name and not its value, which may hold a password, goes into Dagster's storage.
         "pool": RedisPool(
             url=dg.EnvVar("ENTROPY_REDIS_URL"),
+            prefix=settings.pool_prefix,
             ttl_seconds=settings.pool_ttl_seconds,
             allow_unsafe=settings.allow_unsafe_pool,
         ),

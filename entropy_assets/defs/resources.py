@@ -18,7 +18,7 @@ from entropy_assets.stages.extraction import outcomes
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.images import DecodeLimits, ImageStore
 from entropy_assets.stores.ledger import Ledger
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool import DEFAULT_PREFIX, PoolClient
 
 
 class EntropyStores(dg.ConfigurableResource[Any]):
@@ -138,18 +138,21 @@ class RedisPool(dg.ConfigurableResource[Any]):
     ----------
     url
         Address of the server; give it as ``dg.EnvVar`` so that the UI shows the variable's name and not a password.
+    prefix
+        First part of every key.
     ttl_seconds
         Life of a pushed block, seconds.
     """
 
     url: str
+    prefix: str = DEFAULT_PREFIX
     ttl_seconds: int = 3600
     allow_unsafe: bool = False
 
     @contextmanager
     def connect(self) -> Iterator[PoolClient]:
         """Give a client of a server that was found safe, and close it."""
-        client = PoolClient.from_url(self.url, ttl_s=self.ttl_seconds)
+        client = PoolClient.from_url(self.url, prefix=self.prefix, ttl_s=self.ttl_seconds)
         try:
             client.check_server_safety(allow_unsafe=self.allow_unsafe)
             yield client

@@ -22,6 +22,7 @@ from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving.counts import Board
 from entropy_assets.serving.downloads import add_downloads
 from entropy_assets.serving.draws import add_draws
+from entropy_assets.serving.gate import add_gate, admitted
 from entropy_assets.serving.hot_path import MemoryFirst
 from entropy_assets.serving.logs import RequestLog, add_error_log, worker_news
 from entropy_assets.serving.long_draws import Seats
@@ -83,9 +84,11 @@ def create_app(
     async def life(_: FastAPI) -> AsyncIterator[None]:
         with worker_news():
             service.reservoir.start()
+            service.gate.start()
             try:
                 yield
             finally:
+                await service.gate.stop()
                 await service.reservoir.stop()
                 service.pool.close()
 
@@ -106,12 +109,9 @@ def create_app(
     add_metrics(app, service)
     _add_provenance(app, service)
     _add_documents(app)
-    add_page(
-        app,
-        service,
-        {422: problem_schema("invalid-request"), 503: problem_schema("ledger-error", "provenance-unavailable")},
-    )
+    add_page(app, service)
     _add_problems(app, service)
+    add_gate(app, service.gate)
     add_error_log(app)
     if config.access_log:
         app.add_middleware(RequestLog)
@@ -119,7 +119,9 @@ def create_app(
 
 
 def _add_reports(app: FastAPI, service: RandomService) -> None:
-    @app.get("/stats", summary="What was leased, served and lost", tags=["service"])
+    @app.get(
+        "/stats", summary="What was leased, served and lost", tags=["service"], dependencies=[admitted("stats")]
+    )
     async def stats() -> dict[str, Any]:
         """Return what was leased, served, burned and held here, and what the pool counts."""
         return await service.stats()
@@ -161,7 +163,13 @@ def _add_provenance(app: FastAPI, service: RandomService) -> None:
         503: problem_schema("ledger-error", "provenance-unavailable"),
     }
 
-    @app.get("/blocks/{block_id}", summary="Where a block comes from", tags=["provenance"], responses=responses)
+    @app.get(
+        "/blocks/{block_id}",
+        summary="Where a block comes from",
+        tags=["provenance"],
+        responses=responses,
+        dependencies=[admitted("provenance")],
+    )
     async def block(block_id: Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]) -> Any:
         """Return where a published block comes from: batch, images, link, verdict, run. Never its bytes."""
         found = await service.find_block(block_id)

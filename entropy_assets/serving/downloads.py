@@ -16,6 +16,7 @@ from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving import formats
 from entropy_assets.serving.draws import BYTE_HEADERS, DRY, NOTHING, Plain, ResponseTable
 from entropy_assets.serving.formats import AnswerClass, headers_of, json_fields, mixed
+from entropy_assets.serving.gate import admitted
 from entropy_assets.serving.long_draws import PIECE_BYTES, Pieces, Seats, first_of
 from entropy_assets.serving.metering import Meter
 from entropy_assets.serving.problems import problem_schema
@@ -68,11 +69,7 @@ class Download(Response):
         with self._seats.seat():
             meter = await Meter.opened(self._service, scope, "stream", min(self._n, PIECE_BYTES))
             sending = _Sending(self._service, Pieces(self._service, meter, self._public), self._n, self._public, send)
-            try:
-                whole = await first_of(sending.send_all(meter), _left(receive), sending.stalled())
-            finally:
-                if sending.begun:
-                    self._service.counts.add("downloads_begun")
+            whole = await first_of(sending.send_all(meter), _left(receive), sending.stalled())
             self._service.counts.add("downloads_finished" if whole else "downloads_cut")
 
 
@@ -85,14 +82,14 @@ class _Sending:
         self._send = send
         self._simulated = False
         self._left = n
-        self.begun = False
+        self._counts = service.counts
 
     async def send_all(self, meter: Meter) -> bool:
         """Send everything; return whether it could be completed."""
         draw = await self._pieces.next(self._left)
         self._simulated = draw.simulated
         headers = [*_headers(self._n, self._public, draw.simulated), *meter.headers]
-        self.begun = True
+        self._counts.add("downloads_begun")
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         while True:
             self._left -= len(draw.data)
@@ -140,7 +137,14 @@ def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:
     """Add ``GET`` and ``HEAD /download/{n}``."""
     count = Path(ge=1, le=service.config.streams.max_download_bytes, description="Bytes wanted.")
 
-    @app.get("/download/{n}", summary="Draw many bytes", tags=["random"], responses=_RESPONSES, response_class=Response)
+    @app.get(
+        "/download/{n}",
+        summary="Draw many bytes",
+        tags=["random"],
+        responses=_RESPONSES,
+        response_class=Response,
+        dependencies=[admitted("stream")],
+    )
     async def download(
         n: Annotated[int, Plain, count],
         answer_class: Annotated[AnswerClass, Query(alias="class", description=_DOWNLOAD_CLASS)] = "private",
@@ -149,7 +153,13 @@ def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:
         """Return exactly `n` random bytes that nobody else gets, or a body that ends early."""
         return Download(service, seats, n, _is_public(answer_class, answer_format))
 
-    @app.head("/download/{n}", summary="Draw nothing", tags=["random"], responses=_HEAD_RESPONSES)
+    @app.head(
+        "/download/{n}",
+        summary="Draw nothing",
+        tags=["random"],
+        responses=_HEAD_RESPONSES,
+        dependencies=[admitted("stream")],
+    )
     async def download_head(
         http: Request,
         n: Annotated[int, Plain, count],

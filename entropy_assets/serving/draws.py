@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving import formats
 from entropy_assets.serving.formats import Answer, AnswerClass, Format, headers_of, length_of, negotiated
+from entropy_assets.serving.gate import admitted
 from entropy_assets.serving.integers import (
     GREATEST_INTEGER,
     LEAST_INTEGER,
@@ -156,13 +157,25 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
 
     order_of_query = Depends(ordered)
 
-    @app.get("/random/{n}", summary="Draw n bytes", tags=["random"], responses=_RESPONSES, response_class=Response)
+    @app.get(
+        "/random/{n}",
+        summary="Draw n bytes",
+        tags=["random"],
+        responses=_RESPONSES,
+        response_class=Response,
+        dependencies=[admitted("draw")],
+    )
     async def random(http: Request, order: DrawOrder = order_of_query) -> Response:
         """Return exactly `n` random bytes, or as many integers, that nobody else gets."""
         return await _drawn(service, http, order)
 
     @app.head(
-        "/random/{n}", summary="Draw nothing", tags=["random"], responses=_HEAD_RESPONSES, response_class=Response
+        "/random/{n}",
+        summary="Draw nothing",
+        tags=["random"],
+        responses=_HEAD_RESPONSES,
+        response_class=Response,
+        dependencies=[admitted("draw")],
     )
     async def random_head(http: Request, order: DrawOrder = order_of_query) -> Response:
         """Return the headers that GET would give and that do not depend on the bytes. Consumes nothing."""
@@ -175,6 +188,7 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
         responses=_POST_RESPONSES,
         response_class=Response,
         openapi_extra={"requestBody": _BODY},
+        dependencies=[admitted("draw")],
     )
     async def random_post(http: Request) -> Response:
         """Return the same as GET. Nothing on the way stores, prefetches or repeats a POST, as it may a GET."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from entropy_assets.errors import PoolError
@@ -61,7 +61,13 @@ class Watch:
 
 
 def health_report(
-    pool: PoolHealth, ages: Ages, reservoir: Reservoir, *, low_water_bytes: int, max_age_s: float
+    pool: PoolHealth,
+    ages: Ages,
+    reservoir: Reservoir,
+    *,
+    low_water_bytes: int,
+    max_age_s: float,
+    doubts: Iterable[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Return the document of ``/health``.
 
@@ -78,9 +84,11 @@ def health_report(
         Pool depth under which there is a doubt, bytes.
     max_age_s
         Age of the newest push or image above which there is one, seconds.
+    doubts
+        Further reasons for one, as code and sentence.
     """
     stats = pool.stats
-    reasons = list(_reasons(pool, ages, reservoir, low_water_bytes, max_age_s))
+    reasons = [*_reasons(pool, ages, reservoir, low_water_bytes, max_age_s), *doubts]
     dead = not reservoir.buffered_bytes and not (stats and stats.bytes and pool.ok)
     return {
         "status": "failing" if dead or _unsafe(reservoir) else "degraded" if reasons else "ok",

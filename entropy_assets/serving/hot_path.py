@@ -25,7 +25,7 @@ class HotPath:
     def __init__(self, service: RandomService) -> None:
         self._service = service
         self._reservoir = service.reservoir
-        self._gate = getattr(service, "gate", None)
+        self._gate = service.gate
         self._queries = known_queries()
         self._longest = service.config.max_request_bytes
         self._numbers = {str(n): n for n in range(1, 1025)}  # dictionary look-up is the fastest way to read a number
@@ -54,7 +54,7 @@ class HotPath:
         chosen = request.format or _raw_if_anything_will_do(headers)
         if chosen is None or not self._reservoir.holds(n):
             return None
-        if self._gate is None or self._gate.is_open:
+        if self._gate.is_open:
             return self._service.answer_at_once(n, request, chosen)
         admission = self._gate.admit_at_once(headers, address, "draw", n)
         if admission is None:

@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
-from entropy_assets.errors import PoolError, TooManyStreams
+from entropy_assets.errors import PoolError, QuotaExceeded, TooManyStreams
 from entropy_assets.serving.metering import Meter
 from entropy_assets.serving.reservoir import Draw
 from entropy_assets.serving.service import RandomService
@@ -77,36 +77,54 @@ class Pieces:
 
     def __init__(self, service: RandomService, meter: Meter, public: bool) -> None:
         self._reservoir = service.reservoir
+        self._longest = min(PIECE_BYTES, service.config.max_request_bytes)  # a quota holds that much at once
         self._patience_s = service.config.streams.patience_s
         self._meter = meter
         self._public = public
 
     async def next(self, most: int) -> Draw:
-        """Return the next piece, at most `most` bytes; fewer while the pool gives slowly.
+        """Return the next piece, at most `most` bytes; fewer while the pool gives slowly, or the quota does.
 
         Raises
         ------
         QuotaExceeded
-            If the client may have no more.
+            If the client may have no more for longer than the limits let it wait.
         PoolError
-            If nothing comes for as long as the limits say.
+            If nothing comes for as long as that.
         """
-        n = min(most, PIECE_BYTES)
-        await self._meter.cover(n)
+        n = await self._pay(min(most, self._longest))
         draw = self._reservoir.take(n, public=self._public) or await self._wait_for(n)
         self._meter.use(len(draw.data))
         return draw
 
-    async def _wait_for(self, n: int) -> Draw:
+    async def _pay(self, n: int) -> int:
+        """Return how many bytes are paid for, `n` or a little, after a wait if the quota needs one."""
         now = asyncio.get_running_loop().time
         deadline = now() + self._patience_s
+        while True:
+            try:
+                await self._meter.cover(n)
+            except QuotaExceeded as error:
+                wait_s = float(error.data["retry_after_s"])
+                if now() + wait_s > deadline and n <= SMALL_PIECE_BYTES:
+                    raise
+                if n <= SMALL_PIECE_BYTES:
+                    await asyncio.sleep(wait_s)
+                n = min(n, SMALL_PIECE_BYTES)
+            else:
+                return n
+
+    async def _wait_for(self, most: int) -> Draw:
+        now = asyncio.get_running_loop().time
+        deadline = now() + self._patience_s
+        n = most
         while True:
             try:
                 return await self._reservoir.draw(n, public=self._public)
             except PoolError:
                 if now() >= deadline:
                     raise
-            n = min(n, SMALL_PIECE_BYTES)
+            n = min(most, SMALL_PIECE_BYTES, self._reservoir.buffered_bytes or SMALL_PIECE_BYTES)
             if self._reservoir.problem is not None:  # then the refusal came at once
                 await asyncio.sleep(RETRY_S)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
+from entropy_assets.serving.gate import ADMISSION, Admission, Gate, Scope
 from entropy_assets.serving.service import RandomService
 
 
@@ -19,13 +20,13 @@ class Meter:
         Bytes that were charged already.
     """
 
-    def __init__(self, gate: Any, admission: Any, paid: int) -> None:
+    def __init__(self, gate: Gate | None, admission: Admission | None, paid: int) -> None:
         self._gate = gate
         self._admission = admission
         self._paid = paid
 
     @classmethod
-    async def opened(cls, service: RandomService, connection: Mapping[str, Any], scope: str, n_bytes: int) -> Self:
+    async def opened(cls, service: RandomService, connection: Mapping[str, Any], scope: Scope, n_bytes: int) -> Self:
         """Return the account of a client who may have `n_bytes` now.
 
         Parameters
@@ -44,9 +45,13 @@ class Meter:
         EntropyAssetsError
             If the gate refuses: no key, a bad one, one without this scope, or a quota that is used up.
         """
-        gate = getattr(service, "gate", None)
-        if gate is None or gate.is_open:
+        gate = service.gate
+        if gate.is_open:
             return cls(None, None, 0)
+        admission = connection.get(ADMISSION)
+        if admission is not None:  # the route's dependency admitted the request, without its bytes
+            await gate.spend(admission, n_bytes)
+            return cls(gate, admission, n_bytes)
         client = connection["client"]
         address = client[0] if client else ""
         return cls(gate, await gate.admit(connection["headers"], address, scope, n_bytes), n_bytes)
@@ -64,7 +69,7 @@ class Meter:
         EntropyAssetsError
             If the quota is used up.
         """
-        if self._gate is not None and self._paid < n_bytes:
+        if self._gate is not None and self._admission is not None and self._paid < n_bytes:
             await self._gate.spend(self._admission, n_bytes - self._paid)
             self._paid = n_bytes
 

@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from entropy_assets.serving.formats import CLASSES
+from entropy_assets.serving.gate import admitted
 from entropy_assets.serving.health import Ages
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.service import RandomService
@@ -141,6 +142,7 @@ def add_metrics(app: FastAPI, service: RandomService) -> None:
         tags=["service"],
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        dependencies=[admitted("stats")],
     )
     async def metrics() -> Response:
         """Return counts over all workers, the pool's own, and the ages of the supply."""

@@ -38,6 +38,17 @@ PROBLEMS: Final[dict[str, ProblemType]] = {
     "foreign-origin": ProblemType(
         403, "A page of another origin", "A stream is opened by a program, or by a page that this service serves."
     ),
+    "key-missing": ProblemType(
+        401, "An API key is needed", "Send one as `X-API-Key`, or as `Authorization: Bearer`; the operator has them."
+    ),
+    "key-invalid": ProblemType(
+        401, "The API key opens nothing", "It is mistyped, unknown, expired or revoked. Send another one, or none."
+    ),
+    "scope-missing": ProblemType(403, "The API key is not for this", "Ask the operator for one with this scope."),
+    "quota-exceeded": ProblemType(429, "The limit is used up", "Ask again after `Retry-After` seconds."),
+    "quota-unavailable": ProblemType(
+        503, "Limits can't be counted", "Ask again after `Retry-After` seconds, or with an API key."
+    ),
     "unknown-block": ProblemType(404, "No such block", "Only published blocks are known, by their id."),
     "pool-exhausted": ProblemType(
         503, "Not enough bytes are ready", "Nothing was given out. Ask again after `Retry-After` seconds."
@@ -57,6 +68,13 @@ PROBLEMS: Final[dict[str, ProblemType]] = {
     "ledger-error": ProblemType(503, "The ledger can't be read", "The operator has to look at it."),
     "provenance-unavailable": ProblemType(503, "Provenance is not served here", "This service has no ledger."),
 }
+
+
+_CHALLENGES: Final = {
+    "key-missing": 'Bearer realm="entropy_assets"',
+    "key-invalid": 'Bearer realm="entropy_assets", error="invalid_token"',
+}
+"""What a 401 has to say (RFC 9110, section 11.6.1; RFC 6750, section 3)."""
 
 
 def problem_schema(*codes: str) -> dict[str, Any]:
@@ -83,7 +101,12 @@ def problem_of(error: EntropyAssetsError, retry_after_s: int) -> JSONResponse:
     kind = PROBLEMS.get(error.code)
     if kind is None:
         return plain_problem(500, error.message)
-    if kind.status != HTTPStatus.SERVICE_UNAVAILABLE:
+    if kind.status == HTTPStatus.UNAUTHORIZED:
+        return problem(error.code, error.message, headers={"WWW-Authenticate": _CHALLENGES[error.code]})
+    if kind.status not in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         return problem(error.code, error.message)
     wait = error.data.get("retry_after_s", retry_after_s)
-    return problem(error.code, error.message, headers={"Retry-After": str(wait)}, retry_after_s=wait)
+    headers = {"Retry-After": str(wait)}
+    headers |= {name: error.data[name] for name in ("ratelimit-policy", "ratelimit") if name in error.data}
+    more = {name.replace("_", "-"): error.data[name] for name in ("violated_policies",) if name in error.data}
+    return problem(error.code, error.message, headers=headers, retry_after_s=wait, **more)

@@ -93,9 +93,9 @@ class Allowance:
 
     def receive(self, grant: Grant, need: int, now: float, *, local: bool) -> None:
         """Take in what was granted."""
+        self.local = local if self.held == 0 else self.local or local
         self.held += grant.units
         self.left = grant.left
-        self.local = self.local or (local and grant.units > 0)
         self.refusal = (need, now + grant.wait_us / 1e6) if grant.wait_us else (math.inf, 0.0)
 
     def refused_for_s(self, units: int, now: float) -> float:
@@ -137,12 +137,13 @@ class Account:
         Asks for more of an allowance, and returns at once.
     """
 
-    __slots__ = ("_fill", "_requests", "_bytes", "_policy", "admission", "allowances", "subject", "trusted")
+    __slots__ = ("_bytes", "_fill", "_policy", "_requests", "admission", "allowances", "limits", "subject", "trusted")
 
     def __init__(
         self, subject: str, limits: Limits, *, trusted: bool, fill: "Callable[[Account, Allowance], None]"
     ) -> None:
         self.subject: Final = subject
+        self.limits: Final = limits
         self.trusted: Final = trusted
         self._fill = fill
         self._requests = self._bytes = None
@@ -204,6 +205,7 @@ class Accounts:
         self._clock = clock
         self._accounts: dict[str, Account] = {}
         self._wanted: dict[Allowance, tuple[Account, int, int]] = {}
+        self._gifts: list[Ask] = []
         self._wake = asyncio.Event()
         self._filler: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "quotas")
@@ -212,6 +214,10 @@ class Accounts:
 
     def __len__(self) -> int:
         return len(self._accounts)
+
+    def known(self, subject: str) -> Account | None:
+        """Return the account of a subject, None if it has none."""
+        return self._accounts.get(subject)
 
     def of(self, subject: str, limits: Limits, *, trusted: bool) -> Account:
         """Return the account of a subject; a new one if it has none."""
@@ -260,6 +266,8 @@ class Accounts:
         replies = [each.reply for each in allowances if each.reply is not None]
         done, late = await asyncio.wait(replies, timeout=REPLY_S)
         if late:
+            for allowance in allowances:
+                allowance.reply = None  # whoever comes next may ask again
             raise QuotaUnavailable("nobody could tell in time how much of the quota is left", retry_after_s=1)
         for reply in done:
             reply.result()
@@ -275,7 +283,7 @@ class Accounts:
             self._wanted[allowance] = (account, max(most, need), total + need)
         if allowance.reply is None:
             allowance.reply = asyncio.get_running_loop().create_future()
-        if self._filler is None:
+        if self._filler is None or self._filler.done():
             self._filler = asyncio.create_task(self._fill())
         self._wake.set()
 
@@ -290,7 +298,8 @@ class Accounts:
             self._wake.clear()
             await self._ask_for_all()
             if self._clock() >= sweep_at:
-                await self._give_back(self._idle())
+                self._sweep()
+                await self._give_back()
                 sweep_at = self._clock() + SWEEP_S
 
     async def _ask_for_all(self) -> None:
@@ -301,9 +310,12 @@ class Accounts:
             allowance.ask._replace(need=most, want=min(max(total, allowance.full_grant), allowance.burst))
             for allowance, (_, most, total) in wanted.items()
         ]
-        grants, local = await self._granted(asks)
+        grants = await self._shared_grants(asks)
+        local = grants is None
         now = self._clock()
-        for ask, grant, (allowance, (account, *_)) in zip(asks, grants, wanted.items(), strict=True):
+        for ask, grant, (allowance, (account, *_)) in zip(
+            asks, self._local.grant(asks) if grants is None else grants, wanted.items(), strict=True
+        ):
             reply, allowance.reply = allowance.reply, None
             if local and not account.trusted:
                 _settle(reply, QuotaUnavailable("the server that keeps the quotas is away", retry_after_s=1))
@@ -312,54 +324,53 @@ class Accounts:
             account.show()
             _settle(reply, None)
 
-    async def _granted(self, asks: list[Ask]) -> tuple[list[Grant], bool]:
-        """Return the grants, and whether they are this worker's own."""
-        if self._clock() >= self._away_until:
-            try:
-                grants = await asyncio.get_running_loop().run_in_executor(self._thread, self._shared.grant, asks)
-            except QuotaUnavailable as error:
-                self.problem = error.message
-                self._away_until = self._clock() + AWAY_S
-            else:
-                self.problem = None
-                return grants, False
-        return self._local.grant(asks), True
+    async def _shared_grants(self, asks: list[Ask]) -> list[Grant] | None:
+        """Return what the shared buckets grant; None while they are away."""
+        if self._clock() < self._away_until:
+            return None
+        try:
+            grants = await asyncio.get_running_loop().run_in_executor(self._thread, self._shared.grant, asks)
+        except QuotaUnavailable as error:
+            self.problem = error.message
+            self._away_until = self._clock() + AWAY_S
+            return None
+        self.problem = None
+        return grants
 
-    def _idle(self) -> list[Ask]:
-        """Take back what was not touched since the last sweep, and forget whom nothing is left of."""
-        gifts = []
+    def _sweep(self) -> None:
+        """Let go of what was not touched since the last sweep."""
         for account in list(self._accounts.values()):
             if any(each.reply is not None or each.held != each.swept for each in account.allowances):
                 for each in account.allowances:
                     each.swept = each.held
-                continue
-            gifts += self._let_go(account)
-        return gifts
+            else:
+                self._let_go(account)
 
-    def _let_go(self, account: Account) -> list[Ask]:
+    def _let_go(self, account: Account) -> None:
         del self._accounts[account.subject]
-        # units of the worker's own making must not enter the buckets that all share
-        gifts = [each.ask._replace(want=-each.held) for each in account.allowances if each.held and not each.local]
         for each in account.allowances:
+            if each.held and not each.local:  # units of this worker's own making don't enter the shared buckets
+                self._gifts.append(each.ask._replace(want=-each.held))
             each.held = each.swept = 0
-        return gifts
 
     def _forget_one(self) -> None:
         oldest = next((each for each in self._accounts.values() if not each.trusted), None)
         if oldest is not None:
             self._let_go(oldest)
 
-    async def _give_back(self, gifts: list[Ask]) -> None:
+    async def _give_back(self) -> None:
+        gifts, self._gifts = self._gifts, []
         if gifts:
-            await self._granted(gifts)
+            await self._shared_grants(gifts)
 
     async def stop(self) -> None:
         """Give back what is held and end the thread."""
         if self._filler is not None:
             self._filler.cancel()
             await asyncio.wait([self._filler])
-            gifts = [ask for account in list(self._accounts.values()) for ask in self._let_go(account)]
-            await self._give_back(gifts)
+            for account in list(self._accounts.values()):
+                self._let_go(account)
+            await self._give_back()
         self._thread.shutdown(wait=False)
         self._shared.close()
 
@@ -381,5 +392,5 @@ def _exceeded(account: Account, allowances: list[Allowance], wait_s: float) -> Q
         f"the limit in {' and '.join(names)} is used up; ask again in {wait} s",
         retry_after_s=wait,
         violated_policies=names,
-        headers=account.admission.headers,
+        **{name.decode(): value.decode() for name, value in account.admission.headers},
     )

@@ -7,7 +7,7 @@ if they tried, or if text from an image's name became anything but text.
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,9 +15,12 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from entropy_assets.errors import ProvenanceUnavailable
-from entropy_assets.serving.service import RandomService
+from entropy_assets.serving.gate import admitted
+from entropy_assets.serving.problems import problem_schema
+from entropy_assets.serving.service import ProvenanceReader, RandomService
 
 PAGE: Final = Path(__file__).parent / "page"
+USUAL_BATCHES: Final = 10
 MOST_BATCHES: Final = 50
 FRESH_S: Final = 1.0
 """How long an answer of ``/batches`` is given again, seconds: reading them costs files, and every open page asks."""
@@ -25,7 +28,8 @@ FRESH_S: Final = 1.0
 _TYPES: Final = {"index.html": "text/html", "page.js": "text/javascript", "page.css": "text/css"}
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 PAGE_HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": _POLICY,
@@ -47,18 +51,18 @@ _INDEX: Final = {
 
 
 class RecentBatches:
-    """The newest batches, read at most once in `FRESH_S` however many ask.
+    """The newest batches, read at most twice in `FRESH_S` however many ask: the usual number, and the most.
 
     Parameters
     ----------
-    service
-        Whose provenance is asked.
+    provenance
+        Who is asked, if anybody knows.
     clock
         Seconds that never step back.
     """
 
-    def __init__(self, service: RandomService, clock: Callable[[], float] = time.monotonic) -> None:
-        self._service = service
+    def __init__(self, provenance: ProvenanceReader | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._provenance = provenance
         self._clock = clock
         self._reading = asyncio.Lock()
         self._known: list[dict[str, Any]] = []
@@ -75,24 +79,19 @@ class RecentBatches:
         LedgerError
             If it can't be read.
         """
-        if self._service.provenance is None:
+        if self._provenance is None:
             raise ProvenanceUnavailable("this service was started without a ledger, so it knows no batches")
         async with self._reading:
             if self._read_for < limit or self._clock() - self._read_at > FRESH_S:
-                self._known = await asyncio.to_thread(self._service.provenance.recent, limit)
-                self._read_for, self._read_at = limit, self._clock()
+                wanted = USUAL_BATCHES if limit <= USUAL_BATCHES else MOST_BATCHES
+                self._known = await asyncio.to_thread(self._provenance.recent, wanted)
+                self._read_for, self._read_at = wanted, self._clock()
             return self._known[:limit]
 
 
-def add_page(app: FastAPI, service: RandomService, responses: dict[int | str, dict[str, Any]]) -> None:
-    """Add the page at ``/`` with its files, and ``/batches``.
-
-    Parameters
-    ----------
-    responses
-        What ``/batches`` may answer but 200, for the OpenAPI document.
-    """
-    _add_batches(app, service, responses)
+def add_page(app: FastAPI, service: RandomService) -> None:
+    """Add the page at ``/`` with its files, and ``/batches``."""
+    _add_batches(app, RecentBatches(service.provenance), service.config.dagster_url)
     for name in _TYPES:
         if name != "index.html":
             app.get(f"/{name}", include_in_schema=False)(_file(name))
@@ -105,15 +104,23 @@ def add_page(app: FastAPI, service: RandomService, responses: dict[int | str, di
         return JSONResponse(_INDEX, headers={"Vary": "Accept"})
 
 
-def _add_batches(app: FastAPI, service: RandomService, responses: dict[int | str, dict[str, Any]]) -> None:
-    recent = RecentBatches(service)
-
-    @app.get("/batches", summary="The newest batches", tags=["provenance"], responses=responses)
+def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -> None:
+    @app.get(
+        "/batches",
+        summary="The newest batches",
+        tags=["provenance"],
+        dependencies=[admitted("provenance")],
+        responses={
+            422: problem_schema("invalid-request"),
+            503: problem_schema("ledger-error", "provenance-unavailable"),
+        },
+    )
     async def batches(
-        limit: Annotated[int, Query(ge=1, le=MOST_BATCHES, description="Batches wanted.")] = 10,
+        limit: Annotated[int, Query(ge=1, le=MOST_BATCHES, description="Batches wanted.")] = USUAL_BATCHES,
     ) -> JSONResponse:
         """Return the newest batches, newest first: images with their verdicts, blocks in numbers. Never bytes."""
-        return JSONResponse({"batches": await recent.newest(limit)}, headers={"Cache-Control": "no-store"})
+        found = {"batches": await recent.newest(limit), "dagster_url": dagster_url}
+        return JSONResponse(found, headers={"Cache-Control": "no-store"})
 
 
 def wants_page(accept: str) -> bool:
@@ -121,7 +128,7 @@ def wants_page(accept: str) -> bool:
     return "text/html" in accept.lower() and "application/json" not in accept.lower()
 
 
-def _file(name: str) -> Any:
+def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
     """Return the handler that gives a file of the page, read once."""
     body = (PAGE / name).read_bytes()
     headers = {**PAGE_HEADERS, "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"'}

@@ -128,6 +128,7 @@ class Reservoir:
         self._target = self.limits.least_bytes
         self._merged_bytes = 0  # written by the loop alone
         self._leased_bytes = 0  # written by the filler alone
+        self._filling = False  # the filler's alone
         self._wanted_bytes = 0
         self._rates = _Rates(clock())
         self._wake = threading.Event()
@@ -184,10 +185,12 @@ class Reservoir:
         waiter = _Waiter(n, public, asyncio.get_running_loop().create_future())
         self._queue(waiter)
         try:
-            return await asyncio.wait_for(waiter.drawn, self.limits.wait_s)
-        except TimeoutError:
+            # not wait_for: in Python 3.11 it swallows a cancellation that comes together with the bytes
+            await asyncio.wait([waiter.drawn], timeout=self.limits.wait_s)
+            if waiter.drawn.done():
+                return waiter.drawn.result()
             self.counts.add("dry_answers")
-            raise self._why_not(n) from None
+            raise self._why_not(n)
         finally:
             self._unqueue(waiter)
 
@@ -352,9 +355,11 @@ class Reservoir:
     def _blocks_wanted(self) -> int:
         on_the_way = self._leased_bytes - self._merged_bytes
         missing = max(self._target, self._wanted_bytes) - self.buffered_bytes - on_the_way
-        if 2 * missing < self._target and self._wanted_bytes == 0:
-            return 0
-        return min(LEASE_BLOCKS, max(0, -(-missing // self.limits.block_len)))
+        if missing <= 0:
+            self._filling = False
+        elif 2 * missing >= self._target or self._wanted_bytes:
+            self._filling = True  # and then up to the brim, so that there is time until the next lease
+        return min(LEASE_BLOCKS, -(-missing // self.limits.block_len)) if self._filling else 0
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop, step: Callable[..., None], *values: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends, and these blocks with it

@@ -8,9 +8,11 @@ from typing import Any, Final, Protocol
 from entropy_assets.errors import PoolUnavailable, ProvenanceUnavailable
 from entropy_assets.serving.counts import Board
 from entropy_assets.serving.formats import CLASSES, Answer, Format, Request, encode
+from entropy_assets.serving.gate import SCOPES, Gate, Scope
 from entropy_assets.serving.health import Watch, health_report
 from entropy_assets.serving.logs import telling
 from entropy_assets.serving.problems import PROBLEMS
+from entropy_assets.serving.quotas import Limits
 from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
 from entropy_assets.stores.pool import DEFAULT_PREFIX, Lease, PoolClient
 
@@ -50,7 +52,7 @@ class ServiceConfig:
     pool_prefix
         First part of the pool's keys.
     host, port
-        Address to listen on. There is no access control.
+        Address to listen on.
     max_request_bytes
         Longest answer, bytes.
     low_water_bytes
@@ -71,6 +73,14 @@ class ServiceConfig:
         Limits of streams and downloads.
     fast_lane
         Answer from memory inside the HTTP protocol, if it fits the uvicorn that is installed.
+    dagster_url
+        Where people reach the Dagster UI, for links from the page; None for no links.
+    keys
+        Where the API keys are: the path of a file, or an address as `pool_url`; None for no keys. Secret too.
+    anonymous_scopes
+        What may be had without a key.
+    limit_requests, limit_bytes
+        Limits of each key that has none of its own, and of each address without a key, requests and bytes a second.
     """
 
     pool_url: str = field(repr=False)
@@ -87,6 +97,11 @@ class ServiceConfig:
     workers: int = 1
     streams: StreamLimits = field(default_factory=StreamLimits)
     fast_lane: bool = True
+    dagster_url: str | None = None
+    keys: str | None = field(default=None, repr=False)
+    anonymous_scopes: tuple[Scope, ...] = SCOPES
+    limit_requests: float | None = None
+    limit_bytes: int | None = None
 
 
 class ProvenanceReader(Protocol):
@@ -125,6 +140,13 @@ class RandomService:
         Where block ids are looked up; without it `provenance` finds nothing out.
     board
         Where the workers of the service count; without it this process is the only one.
+    gate
+        Who may have what; by default as `config` says.
+
+    Raises
+    ------
+    KeysUnreadable
+        If `config` names API keys and they can't be read.
     """
 
     def __init__(
@@ -133,8 +155,10 @@ class RandomService:
         pool: PoolClient | None = None,
         provenance: ProvenanceReader | None = None,
         board: Board | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.config = config
+        self.gate = gate or _gate_of(config)
         self.pool = pool or PoolClient.from_url(
             config.pool_url, prefix=config.pool_prefix, timeout_s=config.pool_timeout_s
         )
@@ -209,7 +233,12 @@ class RandomService:
         pool, ages = await self.watch.look()
         config = self.config
         return health_report(
-            pool, ages, self.reservoir, low_water_bytes=config.low_water_bytes, max_age_s=config.max_age_s
+            pool,
+            ages,
+            self.reservoir,
+            low_water_bytes=config.low_water_bytes,
+            max_age_s=config.max_age_s,
+            doubts=self.gate.reasons(),
         )
 
     async def find_block(self, block_id: str) -> dict[str, Any] | None:
@@ -217,3 +246,13 @@ class RandomService:
         if self.provenance is None:
             raise ProvenanceUnavailable("this service was started without a ledger, so it knows no provenance")
         return await asyncio.to_thread(self.provenance.find, block_id)
+
+
+def _gate_of(config: ServiceConfig) -> Gate:
+    return Gate.of(
+        keys=config.keys,
+        anonymous=config.anonymous_scopes,
+        limits=Limits(config.limit_requests, config.limit_bytes, config.max_request_bytes),
+        pool_url=config.pool_url,
+        prefix=config.pool_prefix,
+    )

@@ -24,7 +24,7 @@ from entropy_assets.errors import EntropyAssetsError, PoolError
 from entropy_assets.serving.formats import CLASSES, block_ranges, mixed
 from entropy_assets.serving.long_draws import Pieces, Seats, first_of
 from entropy_assets.serving.metering import Meter
-from entropy_assets.serving.problems import problem, problem_of
+from entropy_assets.serving.problems import PROBLEMS, problem, problem_of
 from entropy_assets.serving.reservoir import Draw
 from entropy_assets.serving.service import RandomService
 
@@ -204,12 +204,13 @@ class StreamRoute:
             await self._refusal(error)(scope, receive, send)
 
     def _refusal(self, error: EntropyAssetsError) -> Response:
-        self._service.counts.add(f"refused_{error.code}")
+        if error.code in PROBLEMS:
+            self._service.counts.add(f"refused_{error.code}")
         return problem_of(error, self._service.reservoir.retry_after_s(0))
 
 
 def _is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Return whether a browser opens this for a page of another origin: unlike an answer's, its data are not shielded."""
+    """Return whether a browser opens this for a page of another origin, from which it would not shield the data."""
     found = dict(headers)
     origin = found.get(b"origin")
     return origin is not None and urlsplit(origin).netloc.lower() != found.get(b"host", b"").lower()

@@ -163,22 +163,24 @@ class _StubTransport(asyncio.Transport):
     def close(self) -> None: ...
 
 
+def server_options(*, fast_lane: bool) -> dict[str, Any]:
+    """Return how uvicorn is to serve, wherever it listens."""
+    return {
+        "http": FastLane if fast_lane and why_no_fast_lane() is None else "httptools",
+        "access_log": False,  # 60 % of the speed
+        "log_level": "warning",
+        "server_header": False,
+        "proxy_headers": False,  # a header that anybody can send would decide whose quota is used
+        "ws_max_size": 4096,  # a credit has some twenty bytes
+        "ws_per_message_deflate": False,  # random bytes do not compress; trying costs 40 times the speed
+        "timeout_graceful_shutdown": DRAIN_S,
+    }
+
+
 def _uvicorn_config(worker: Worker) -> uvicorn.Config:
-    lane = worker.config.fast_lane and why_no_fast_lane() is None
-    return uvicorn.Config(
-        worker,
-        factory=True,
-        host=worker.config.host,
-        port=worker.config.port,
-        workers=worker.config.workers,
-        http=FastLane if lane else "httptools",
-        access_log=False,  # 60 % of the speed
-        log_config=log_config(),
-        server_header=False,
-        proxy_headers=False,  # a header that anybody can send would decide whose quota is used
-        ws_per_message_deflate=False,  # random bytes do not compress; trying costs 40 times the speed
-        timeout_graceful_shutdown=DRAIN_S,
-    )
+    config = worker.config
+    options = server_options(fast_lane=config.fast_lane) | {"log_config": log_config(), "log_level": None}
+    return uvicorn.Config(worker, factory=True, host=config.host, port=config.port, workers=config.workers, **options)
 
 
 @contextmanager

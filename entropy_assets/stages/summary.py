@@ -1,4 +1,4 @@
-"""What became of a batch, for people: its images with their verdicts, its blocks in numbers. Never a byte of a block."""
+"""What became of a batch, for people: its images with their verdicts, its blocks in numbers. Never their bytes."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta

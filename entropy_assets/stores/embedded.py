@@ -3,9 +3,13 @@
 Trusted for nothing beyond the pool itself (see `pool`). It listens on a unix socket in a folder of mode 0700, so
 whoever can become the same user on this machine can read, alter and consume the pool; nobody else can reach it.
 It keeps nothing on disk: a restart loses blocks and can never bring one back.
+
+With users, who leases can't push and who pushes can't lease, and nobody can look; that holds against a mistake and
+against whoever learns one of the addresses, and not against code that runs as the same user of the machine.
 """
 
 import re
+import secrets
 import shutil
 import subprocess
 import time
@@ -19,25 +23,14 @@ from redis.retry import Retry
 
 from entropy_assets.errors import PoolUnavailable, ServerNotFound
 from entropy_assets.stores.owned import SOCKET_NAME, OwnedProcess, private_folder
+from entropy_assets.stores.server_files import USERS, User, server_configuration, users_configuration
 
 DEFAULT_MAX_MEMORY_BYTES: Final = 256 * 2**20
 OLDEST_SERVER: Final = (6, 2)
 """GETDEL and PXAT appeared in 6.2."""
 _FOLDER_PREFIX: Final = "ea-pool-"
 
-_HARDENED: Final = {
-    "port": "0",
-    "save": "",
-    "appendonly": "no",
-    "maxmemory-policy": "noeviction",
-    "slowlog-log-slower-than": "-1",  # the slow log would keep the head of a block
-    "crash-log-enabled": "no",  # a crash report prints the arguments of the running command
-    "latency-tracking": "no",
-    "unixsocketperm": "700",
-    "loglevel": "warning",
-    "daemonize": "no",
-}
-_SINCE: Final = {"latency-tracking": (7, 0)}
+CONFIGURATION: Final = "server.conf"
 
 
 def server_version(binary: Path) -> tuple[int, int] | None:
@@ -104,6 +97,9 @@ class EmbeddedServer:
         Server directives that replace the hardened ones. Only for tests of what an unsafe server does.
     data_dir
         Folder of the server's own files; by default inside the private folder, gone after `stop`.
+    users_of
+        Prefix of the keys of the one pool on this server. The users of ``users.conf`` are then its only way in, each
+        with a password made at the start and kept in this process; see `url_of`.
     """
 
     def __init__(
@@ -114,12 +110,15 @@ class EmbeddedServer:
         start_timeout_s: float = 10.0,
         overrides: dict[str, str] | None = None,
         data_dir: Path | None = None,
+        users_of: str | None = None,
     ) -> None:
         self._binary = binary
         self._max_memory_bytes = max_memory_bytes
         self._start_timeout_s = start_timeout_s
         self._overrides = overrides or {}
         self._data_dir = data_dir
+        self._users_of = users_of
+        self._passwords: dict[User, str] = {}
         self._folder: Path | None = None
         self._process: OwnedProcess | None = None
 
@@ -138,8 +137,12 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """Address for a client, ``unix:///...``."""
+        """Address without a user, ``unix:///...``; nobody gets in by it where there are users."""
         return f"unix://{self.socket_path}"
+
+    def url_of(self, user: User) -> str:
+        """Return the address for `user`. Secret: it holds the password."""
+        return f"unix://{user}:{self._passwords[user]}@{self.socket_path}"
 
     @property
     def pid(self) -> int | None:
@@ -164,7 +167,8 @@ class EmbeddedServer:
             self._folder = private_folder(_FOLDER_PREFIX)
         except OSError as error:
             raise PoolUnavailable(f"the embedded server has no place for its socket: {error}") from error
-        self._spawn([str(binary), *self._arguments(self._folder, server_version(binary) or OLDEST_SERVER)])
+        configuration = self._configure(self._folder, server_version(binary) or OLDEST_SERVER)
+        self._spawn([str(binary), str(configuration), *self._arguments(self._folder)])
         try:
             self._wait_for_answer()
         except BaseException:
@@ -188,10 +192,22 @@ class EmbeddedServer:
     ) -> None:
         self.stop()
 
-    def _arguments(self, folder: Path, version: tuple[int, int]) -> list[str]:
-        directives = {name: value for name, value in _HARDENED.items() if version >= _SINCE.get(name, OLDEST_SERVER)}
-        directives |= {
+    def _configure(self, folder: Path, version: tuple[int, int]) -> Path:
+        text = server_configuration(version)
+        if self._users_of is not None:
+            self._passwords = {user: secrets.token_hex(32) for user in USERS}
+            text += users_configuration(self._passwords, self._users_of)
+        path = folder / CONFIGURATION
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="ascii")
+        return path
+
+    def _arguments(self, folder: Path) -> list[str]:
+        directives = {
+            "port": "0",
             "unixsocket": str(self.socket_path),
+            "unixsocketperm": "700",
+            "daemonize": "no",
             "dir": str(self._data_dir or folder),
             "logfile": str(folder / "log"),
             "maxmemory": str(self._max_memory_bytes),
@@ -230,5 +246,7 @@ class EmbeddedServer:
 def _answers(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
+    except redis.AuthenticationError:
+        return True  # whoever asks for a password is there
     except redis.RedisError:
         return False

@@ -326,7 +326,8 @@ def _record_of(key_id: str, document: bytes) -> KeyRecord:
 
 def _revoked(record: KeyRecord | None, key_id: str, now_us: int) -> KeyRecord:
     if record is None:
-        raise ApiKeyUnknown(f"there is no key with the id {key_id!r}; 'entropy-assets keys list' shows them")
+        # the id is not repeated: somebody may have given the whole key
+        raise ApiKeyUnknown("there is no key with this id; 'entropy-assets keys list' shows them")
     return record if record.revoked_us is not None else replace(record, revoked_us=now_us)
 
 

@@ -16,20 +16,20 @@ Keys, all beginning with the prefix ``entropy``::
     entropy:pool:tomb      ZSET    ids that were here once, by the time they may be forgotten, ms
 """
 
-import asyncio
-import hashlib
+import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from contextlib import contextmanager
 from typing import Any, Final, Self
 
 import redis
 from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
 from redis.retry import Retry
 
-from entropy_assets.errors import BlockRefused, PoolEpochChanged, PoolExhausted, PoolUnavailable, UnsafePoolServer
+from entropy_assets.errors import PoolEpochChanged, PoolUnavailable, UnsafePoolServer
 from entropy_assets.stores import pool_scripts
+from entropy_assets.stores.breaker import CircuitBreaker
 from entropy_assets.stores.pool_block import (
     Lease,
     LeasedBlock,
@@ -44,7 +44,6 @@ from entropy_assets.stores.pool_block import (
 from entropy_assets.stores.pool_server import client_of, fatal_problems, storage_problems
 
 __all__ = [
-    "EntropyPool",
     "Lease",
     "LeasedBlock",
     "PoolBlock",
@@ -62,7 +61,8 @@ PUSH_BLOCKS: Final = 64
 """Blocks per push call: what is lost when one reply does not come."""
 PUSH_BYTES: Final = 2**20
 _COUNTERS: Final = tuple(name for name in PoolStats.__dataclass_fields__ if name.endswith(("_blocks", "_bytes")))
-LEASE_BLOCKS: Final = 1024  # at most, by one lease of `EntropyPool`
+MAX_CALLS: Final = 16
+"""Calls that are on their way at once, each with a connection of its own."""
 IDS_PER_CALL: Final = 1000
 """Expired or inherited ids that one call takes out, so that no call holds the server for long."""
 
@@ -71,21 +71,40 @@ class PoolClient:
     """The pool on one Redis or Valkey, synchronous and safe for threads.
 
     Nothing that pushes or leases is ever sent twice: retries are off, and a reply that does not come leaves the
-    blocks of that call lost.
+    blocks of that call lost. A server that does not answer is left alone for a while, see `breaker`; the call that
+    tries it again asks for a sign of life first, so that a server that was only frozen does not wake up to a lease.
 
     Parameters
     ----------
     client
-        A connected client, also one from a Sentinel. Its retries are switched off here.
+        A connected client, also one from a Sentinel, or a `redis.cluster.RedisCluster`, which follows the slot of the
+        keys from node to node; by address (`from_url`) a cluster can be named only by the node that has the slot.
+        Its retries are switched off here.
     prefix
         First part of every key; give it a hash tag (``{entropy}``) on a cluster.
     ttl_s
         Life of a block, seconds. Tombstones last twice as long, and a day at least.
+    max_calls
+        Calls that may be on their way at once; more wait for `patience_s`, seconds, and are then refused.
+    clock
+        Seconds that only go forward, for the circuit breaker.
     """
 
-    def __init__(self, client: "redis.Redis", *, prefix: str = DEFAULT_PREFIX, ttl_s: float = DEFAULT_TTL_S) -> None:
+    def __init__(
+        self,
+        client: "redis.Redis | RedisCluster",
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        ttl_s: float = DEFAULT_TTL_S,
+        max_calls: int = MAX_CALLS,
+        patience_s: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         client.set_retry(Retry(NoBackoff(), 0))  # redis-py 8 repeats a command up to 10 times unless told otherwise
-        self._client = client
+        self._client: Any = client
+        self._breaker = CircuitBreaker(answers=(redis.ResponseError,), clock=clock)
+        self._seats = threading.BoundedSemaphore(max_calls)
+        self._patience_s = patience_s
         self._ttl_ms = max(1, round(ttl_s * 1000))
         self._block_prefix = f"{prefix}:block:"
         self._keys = [f"{prefix}:pool:{name}" for name in ("ready", "expiry", "meta", "tomb")]
@@ -103,9 +122,9 @@ class PoolClient:
         ttl_s: float = DEFAULT_TTL_S,
         connect_timeout_s: float = 1.0,
         timeout_s: float = 2.0,
-        max_connections: int = 16,
+        max_connections: int = MAX_CALLS,
     ) -> Self:
-        """Make a client for ``redis://``, ``rediss://`` or ``unix://``; connects on first use.
+        """Make a client for an address as `pool_server.client_of` describes it; connects on first use.
 
         `timeout_s` is the longest wait for one reply, seconds: when it passes, the blocks of that call are lost.
 
@@ -117,7 +136,7 @@ class PoolClient:
         client = client_of(
             url, connect_timeout_s=connect_timeout_s, timeout_s=timeout_s, max_connections=max_connections
         )
-        return cls(client, prefix=prefix, ttl_s=ttl_s)
+        return cls(client, prefix=prefix, ttl_s=ttl_s, max_calls=max_connections, patience_s=timeout_s)
 
     def push(self, blocks: Sequence[PoolBlock]) -> PushResult:
         """Push `blocks`, each once; return which entered.
@@ -243,9 +262,10 @@ class PoolClient:
         PoolUnavailable
             If it does not answer.
         """
-        info: dict[str, Any] = self._call(self._client.info)
+        server = self._call(self._server)
+        info: dict[str, Any] = self._call(server.info)
         fatal = fatal_problems(info)
-        problems = (*fatal, *storage_problems(info, self._snapshots()))
+        problems = (*fatal, *storage_problems(info, self._snapshots(server)))
         if fatal or (problems and not allow_unsafe):
             raise UnsafePoolServer(
                 f"this server is not safe for a pool: {'; '.join(problems)}. Use one without persistence and eviction, "
@@ -258,14 +278,23 @@ class PoolClient:
         """Close the connections."""
         self._client.close()
 
-    def _snapshots(self) -> str:
-        """Return the server's ``save`` directive; empty if it hides it, and then the epoch alone fences snapshots."""
+    def _server(self) -> "redis.Redis":
+        """Return the client of the one server that holds the keys."""
+        if isinstance(self._client, RedisCluster):
+            node = self._client.get_node_from_key(self._keys[0])  # type: ignore[no-untyped-call]
+            return self._client.get_redis_connection(node)
+        client: redis.Redis = self._client
+        return client
+
+    def _snapshots(self, server: "redis.Redis") -> str | None:
+        """Return the server's ``save`` directive, None if it hides it."""
         try:
-            return self._client.config_get("save").get("save") or ""
-        except redis.ResponseError:
-            return ""
-        except redis.RedisError as error:
-            raise _unavailable(error) from error
+            found: str | None = self._call(lambda: server.config_get("save")).get("save") or ""
+        except PoolUnavailable as error:
+            if isinstance(error.__cause__, redis.ResponseError):
+                return None
+            raise
+        return found
 
     def _push_chunk(self, chunk: Sequence[PoolBlock]) -> list[int]:
         words: list[Any] = [self._ttl_ms]
@@ -286,93 +315,21 @@ class PoolClient:
 
     def _call(self, command: Callable[[], Any]) -> Any:
         try:
-            return command()
+            with self._seat(), self._breaker.call() as trying:
+                if trying:
+                    self._client.ping()
+                return command()
         except redis.RedisError as error:
             raise _unavailable(error) from error
 
-
-class EntropyPool:
-    """The pool for a program that awaits: add bytes, get bytes, each byte once.
-
-    The calls run `PoolClient` in a thread. What is left of a block after a `get_entropy` stays in this object for the
-    next call, until the block would have expired; it is gone with the object.
-
-    Parameters
-    ----------
-    pool
-        The pool to use.
-    """
-
-    def __init__(self, pool: PoolClient) -> None:
-        self._pool = pool
-        self._held: deque[tuple[memoryview, float]] = deque()
-        self._turn = asyncio.Lock()
-
-    async def add_entropy(self, entropy_bytes: bytes, quality_score: float) -> str:
-        """Push `entropy_bytes` as one block and return its id.
-
-        Such a block has no batch and no provenance; the caller answers for it. The pipeline publishes through the
-        ledger instead.
-
-        Raises
-        ------
-        BlockRefused
-            If it is empty, if the score is not from 0 to 10, or if these bytes were in the pool before.
-        PoolUnavailable
-            If the pool does not answer. The bytes may be in it: make new ones.
-        """
-        if not entropy_bytes or not 0 <= quality_score <= 10:
-            raise BlockRefused("a block needs bytes and a quality score from 0 to 10", quality=quality_score)
-        sha256 = hashlib.sha256(entropy_bytes).hexdigest()
-        block = PoolBlock(block_id_of(sha256), bytes(entropy_bytes), sha256, quality_score, time.time_ns() // 1000)
-        result = await asyncio.to_thread(self._pool.push, [block])
-        if result.refused:
-            raise BlockRefused(f"block {block.block_id} was in the pool before", block_id=block.block_id)
-        return block.block_id
-
-    async def get_entropy(self, n_bytes: int = 256) -> bytes:
-        """Return exactly `n_bytes` bytes that nobody else gets.
-
-        Raises
-        ------
-        PoolExhausted
-            If fewer are ready; ``data`` has ``requested`` and ``ready``.
-        PoolEpochChanged, PoolUnavailable
-            As `PoolClient.lease`.
-        """
-        if n_bytes < 1:
-            raise ValueError("n_bytes must be at least 1")
-        async with self._turn:
-            while (missing := n_bytes - self._held_bytes()) > 0:
-                before = time.monotonic()
-                lease = await asyncio.to_thread(self._pool.lease, LEASE_BLOCKS, missing)
-                if not lease.blocks and not lease.altered:
-                    raise PoolExhausted(
-                        f"{n_bytes} bytes were asked for, {n_bytes - missing + lease.left.bytes} are ready",
-                        requested=n_bytes, ready=n_bytes - missing + lease.left.bytes,
-                    )  # fmt: skip
-                self._held.extend((memoryview(held.block.data), before + held.expires_in_s) for held in lease.blocks)
-            return self._cut(n_bytes)
-
-    async def get_stats(self) -> dict[str, Any]:
-        """Return the fields of `PoolStats`."""
-        return asdict(await asyncio.to_thread(self._pool.stats))
-
-    def _held_bytes(self) -> int:
-        now = time.monotonic()
-        while self._held and self._held[0][1] <= now:
-            self._held.popleft()
-        return sum(len(data) for data, _ in self._held)
-
-    def _cut(self, n_bytes: int) -> bytes:
-        parts = []
-        while n_bytes > 0:
-            data, expires_at = self._held.popleft()
-            parts.append(data[:n_bytes])
-            if len(data) > n_bytes:
-                self._held.appendleft((data[n_bytes:], expires_at))
-            n_bytes -= len(parts[-1])
-        return b"".join(parts)
+    @contextmanager
+    def _seat(self) -> Iterator[None]:
+        if not self._seats.acquire(timeout=self._patience_s):
+            raise PoolUnavailable("too many calls to the pool's server are on their way", retry_after_s=1)
+        try:
+            yield
+        finally:
+            self._seats.release()
 
 
 def band_of(quality: float) -> int:

@@ -166,7 +166,7 @@ class LocalQuotas:
         Monotonic microseconds.
     """
 
-    def __init__(self, now_us: Callable[[], float] = lambda: time.monotonic_ns() / 1000) -> None:
+    def __init__(self, now_us: Callable[[], float] = lambda: time.monotonic_ns() // 1000) -> None:
         self._now_us = now_us
         self._full: dict[tuple[bool, str], float] = {}
 

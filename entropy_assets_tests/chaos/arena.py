@@ -12,20 +12,24 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from entropy_assets.errors import PoolError, PoolUnavailable
 from entropy_assets.stores.embedded import EmbeddedServer
 from entropy_assets.stores.owned import OwnedProcess
-from entropy_assets.stores.pool import PoolBlock, PoolClient
-from entropy_assets_tests.chaos.draws import Draws, Known
+from entropy_assets.stores.pool import PoolBlock, PoolClient, PoolStats
+from entropy_assets_tests.chaos.broken import breaking
+from entropy_assets_tests.chaos.draws import Draws, Known, merged
 from entropy_assets_tests.e2e.running import processes_below
 
 WORKERS = 4
 CLIENTS = 64
 PROMPT_S = 30.0
-"""Longest wait for anything; a busy machine may need a part of it."""
+"""Longest wait for what should come at once; a busy machine may need a part of it."""
+START_S = 90.0
+DRAWS_S = 120.0
 
 
 def free_port() -> int:
@@ -46,10 +50,10 @@ def until(happened: Callable[[], Any], what: str, seconds: float = PROMPT_S, pau
 class Server(EmbeddedServer):
     """A server at an address that it keeps when it is started again."""
 
-    def __init__(self, port: int | None = None, *, data_dir: Path | None = None, **directives: str) -> None:
-        self.port = port or free_port()
+    def __init__(self, *, data_dir: Path | None = None, binary: Path | None = None, **directives: str) -> None:
+        self.port = free_port()
         listening = {"port": str(self.port), "bind": "127.0.0.1", **directives}
-        super().__init__(overrides=listening, data_dir=data_dir)
+        super().__init__(overrides=listening, data_dir=data_dir, binary=binary)
 
     @property
     def address(self) -> str:
@@ -68,10 +72,11 @@ class Server(EmbeddedServer):
 
 
 class Service:
-    """``entropy-assets serve`` with four workers; with `broken`, the same with that break in its code."""
+    """``entropy-assets serve``; with `broken`, the same without that guard."""
 
-    def __init__(self, folder: Path, pool_url: str, *, broken: str = "", unsafe: bool = False) -> None:
+    def __init__(self, folder: Path, pool_url: str, workers: int, *, broken: str = "", unsafe: bool = False) -> None:
         self.port = free_port()
+        self.worker_count = workers
         self.log = folder / "service.log"
         program = "entropy_assets_tests.chaos.broken" if broken else "entropy_assets.cli"
         environment = {
@@ -79,7 +84,7 @@ class Service:
             "ENTROPY_REDIS_URL": pool_url,
             "ENTROPY_HOME": str(folder / "home"),
             "ENTROPY_ALLOW_UNSAFE_POOL": str(unsafe).lower(),
-            "ENTROPY_HTTP_WORKERS": str(WORKERS),
+            "ENTROPY_HTTP_WORKERS": str(workers),
             "ENTROPY_HTTP_PORT": str(self.port),
             "CHAOS_BREAK": broken,
         }
@@ -87,10 +92,23 @@ class Service:
             [sys.executable, "-m", program, "serve"], environment=environment, log=self.log
         )
 
+    def wait(self) -> None:
+        """Wait until it serves."""
+        deadline = time.monotonic() + START_S
+        while not self.is_healthy():
+            report = (self._process.exit_code, self.stats(), answer_of(self.port, "/health"), self.log.read_text()[-3000:])
+            assert self._process.exit_code is None, report
+            assert time.monotonic() < deadline, report
+            time.sleep(0.1)
+
     def workers(self) -> list[int]:
         """Give the processes that serve."""
         below = processes_below(self._process.pid)
         return sorted(pid for pid, line in below.items() if "spawn_main" in line)
+
+    def busiest(self) -> int:
+        """Give the worker with the most connections: the kernel does not share them out evenly."""
+        return max(self.workers(), key=lambda pid: len(list(Path(f"/proc/{pid}/fd").iterdir())))
 
     def stats(self) -> dict[str, Any]:
         """Give what the service says of itself; empty if it says nothing."""
@@ -99,8 +117,8 @@ class Service:
 
     def is_healthy(self) -> bool:
         """Tell whether all workers are there and each of several new clients gets bytes."""
-        return self.stats().get("workers") == WORKERS and all(
-            answer_of(self.port, path)[0] == 200 for path in ("/readyz", *["/random/16"] * 2 * WORKERS)
+        return self.stats().get("workers") == self.worker_count and all(
+            answer_of(self.port, path)[0] == 200 for path in ("/readyz", *["/random/16"] * 2 * self.worker_count)
         )
 
     def stop(self) -> None:
@@ -124,13 +142,10 @@ def answer_of(port: int, path: str) -> tuple[int, bytes]:
 class Clients:
     """The program `drawing`, while it draws."""
 
-    def __init__(self, folder: Path, ports: list[int], count: int = CLIENTS) -> None:
+    def __init__(self, folder: Path, port: int, count: int = CLIENTS) -> None:
         self.path = Path(tempfile.mkdtemp(dir=folder)) / "draws.npz"
         self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "entropy_assets_tests.chaos.drawing", str(self.path), str(count)),
-                *map(str, ports),
-            ],
+            [sys.executable, "-m", "entropy_assets_tests.chaos.drawing", str(self.path), str(count), str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -163,7 +178,7 @@ class Feeder:
     What became uncertain it forgets, as publishing does.
     """
 
-    def __init__(self, url: str, known: Known, *, ttl_s: float = 3600.0, least_blocks: int = 600) -> None:
+    def __init__(self, url: str, known: Known, *, ttl_s: float = 3600.0, least_blocks: int) -> None:
         self.pool = PoolClient.from_url(url, ttl_s=ttl_s)
         self.known = known
         self.least_blocks = least_blocks
@@ -183,7 +198,6 @@ class Feeder:
             raise
         now = time.monotonic()
         self.sure |= dict.fromkeys(outcome.pushed, now)
-        assert not outcome.refused, "a block that is new cannot be refused"
         return blocks
 
     def _feed(self) -> None:
@@ -230,8 +244,10 @@ class Arena:
         Blocks of the whole run.
     server
         The pool's server; started here.
+    url
+        Where service and publisher find it, if not at its own address.
     broken
-        A break in the code of the service, by its name in `broken`.
+        A guard that is taken out of all of it, by its name in `broken`; it then has one worker.
     """
 
     def __init__(
@@ -240,10 +256,11 @@ class Arena:
         known: Known,
         server: Server,
         *,
-        url: str | None = None,
+        url: str = "",
         broken: str = "",
         unsafe: bool = False,
         ttl_s: float = 3600.0,
+        ahead_blocks: int = 600,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=folder))
         self.known = known
@@ -252,32 +269,74 @@ class Arena:
         self.broken = broken
         self.unsafe = unsafe
         self.ttl_s = ttl_s
+        self.ahead_blocks = ahead_blocks
         self.healthy_after_s = 0.0
+        self._logs: list[Path] = []
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        self._offered_before = self.known.offered_bytes
         with contextlib.ExitStack() as opened:
+            opened.enter_context(breaking(self.broken))
             opened.enter_context(self.server)
-            self.feeder = opened.enter_context(Feeder(self.url, self.known, ttl_s=self.ttl_s))
-            self.service = Service(self.folder, self.url, broken=self.broken, unsafe=self.unsafe)
+            feeder = Feeder(self.url, self.known, ttl_s=self.ttl_s, least_blocks=self.ahead_blocks)
+            self.feeder = opened.enter_context(feeder)
+            workers = 1 if self.broken else WORKERS
+            self.service = Service(self.folder, self.url, workers, broken=self.broken, unsafe=self.unsafe)
             opened.callback(self.service.stop)
-            until(self.service.is_healthy, f"the service ({self.service.log})", pause=0.1)
-            self.clients = Clients(self.folder, [self.service.port])
-            opened.callback(self.clients.kill)
+            self.service.wait()
+            opened.callback(lambda: self.clients.kill())
+            self.clients = Clients(self.folder, self.service.port)
             self._open = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def draw(self, seconds: float) -> None:
-        """Let the clients draw for a while."""
-        time.sleep(seconds)
+    def draw(self, count: int, *, blocks: int = 0) -> None:
+        """Let the clients make so many draws more, and the workers lease so many blocks more."""
+        draws = self.clients.progress()["draws"] + count
+        leased = self.leased_blocks() + blocks
+        until(lambda: self.clients.progress()["draws"] >= draws, f"{count} draws", DRAWS_S, pause=0.05)
+        until(lambda: self.leased_blocks() >= leased, f"{blocks} leased blocks", DRAWS_S, pause=0.05)
+
+    def leased_blocks(self) -> int:
+        """Give how many blocks the service took out of the pool, whatever servers it was on."""
+        return int(self.service.stats().get("leased_blocks", 0))
 
     def recover(self) -> None:
         """Call when a fault has ended: waits until all is well again, and notes how long that took."""
-        self.healthy_after_s = until(self.service.is_healthy, "health", pause=0.01)
+        took = until(self.service.is_healthy, "health", pause=0.01)
+        self.healthy_after_s = max(self.healthy_after_s, took)
 
-    def finish(self) -> Draws:
-        """End the clients and read what they drew."""
-        return self.known.read(self.clients.stop())
+    def rest(self, seconds: float) -> None:
+        """Send the clients away for a while."""
+        self._logs.append(self.clients.stop())
+        time.sleep(seconds)
+        self.clients = Clients(self.folder, self.service.port)
+
+    def finish(self) -> "Outcome":
+        """End the clients and count."""
+        self._logs.append(self.clients.stop())
+        draws = merged([self.known.read(log) for log in self._logs])
+        self.feeder.running.clear()
+        time.sleep(0.2)  # lets the leases that are on their way arrive
+        offered = self.known.offered_bytes - self._offered_before
+        return Outcome(draws, offered, self.service.stats(), self.feeder.pool.stats(), self.healthy_after_s)
+
+
+@dataclass
+class Outcome:
+    """What a fault cost."""
+
+    draws: Draws
+    offered_bytes: int
+    service: dict[str, Any]
+    pool: PoolStats
+    healthy_after_s: float
+
+    @property
+    def lost_bytes(self) -> int:
+        """Offered to the pool and neither received by a client nor there to be received."""
+        received = self.draws.served_bytes + int(self.service["served_bytes"]["private"])
+        return self.offered_bytes - received - self.pool.bytes - int(self.service["buffered_bytes"])

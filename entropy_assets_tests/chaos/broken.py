@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import pytest
+import redis
+from pytest import MonkeyPatch  # noqa: PT013 - used as a type, and pytest itself nowhere
 
 from entropy_assets.serving.reservoir import Reservoir
-from entropy_assets.stores import pool, pool_scripts
+from entropy_assets.stores import pool, pool_scripts, pool_server
 from entropy_assets.stores.ledger import Ledger
 
 SCRIPTS = ("PUSH", "LEASE", "SURVEY")
@@ -18,7 +19,7 @@ EPOCH = "local epoch = redis.call('HGET', meta, 'epoch')"
 TOMBSTONE = "if redis.call('ZSCORE', tomb, id) then"
 
 
-def _replace(patch: pytest.MonkeyPatch, old: str, new: str) -> None:
+def _replace(patch: MonkeyPatch, old: str, new: str) -> None:
     found = 0
     for name in SCRIPTS:
         script = getattr(pool_scripts, name)
@@ -27,43 +28,38 @@ def _replace(patch: pytest.MonkeyPatch, old: str, new: str) -> None:
     assert found, f"the scripts do not say {old!r} any more: this break breaks nothing"
 
 
-def without_epoch(patch: pytest.MonkeyPatch) -> None:
+def without_epoch(patch: MonkeyPatch) -> None:
     """Believe that whatever the server holds was pushed to this very process."""
     _replace(patch, EPOCH, EPOCH + "\nif epoch then epoch = run_id end")
 
 
-def without_tombstones(patch: pytest.MonkeyPatch) -> None:
+def without_tombstones(patch: MonkeyPatch) -> None:
     """Take an id in that was here before."""
     _replace(patch, TOMBSTONE, "if false then")
 
 
-def without_ledger(patch: pytest.MonkeyPatch) -> None:
+def without_ledger(patch: MonkeyPatch) -> None:
     """Publish what was published."""
     assert callable(Ledger.append_publication)
     patch.setattr(Ledger, "append_publication", lambda *_, **__: True)
     patch.setattr(Ledger, "is_published", lambda *_: False)
 
 
-def with_retries(patch: pytest.MonkeyPatch) -> None:
+def with_retries(patch: MonkeyPatch) -> None:
     """Leave the client's own retries on, as whoever takes redis-py as it comes would."""
-    assert callable(pool.Retry)
-    patch.setattr(pool.redis.Redis, "set_retry", lambda *_: None)
-    patch.setattr("entropy_assets.stores.pool_server.Retry", lambda *_: _default_retry())
+    theirs = redis.Redis().get_retry()
+    assert theirs.get_retries() > 0
+    for module in (pool, pool_server):
+        patch.setattr(module, "Retry", lambda *_: theirs)
 
 
-def _default_retry() -> object:
-    import redis
-
-    return redis.Redis().get_retry()
-
-
-def without_expiry(patch: pytest.MonkeyPatch) -> None:
+def without_expiry(patch: MonkeyPatch) -> None:
     """Hold blocks for ever."""
     assert callable(Reservoir._drop_expired)
-    patch.setattr(Reservoir, "_drop_expired", lambda self: None)
+    patch.setattr(Reservoir, "_drop_expired", lambda _: 0)
 
 
-BREAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+BREAKS: dict[str, Callable[[MonkeyPatch], None]] = {
     "epoch": without_epoch,
     "tombstones": without_tombstones,
     "ledger": without_ledger,
@@ -75,7 +71,7 @@ BREAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 @contextmanager
 def breaking(name: str) -> Iterator[None]:
     """Break this process meanwhile; with an empty name, break nothing."""
-    with pytest.MonkeyPatch.context() as patch:
+    with MonkeyPatch.context() as patch:
         if name:
             BREAKS[name](patch)
         yield
@@ -83,7 +79,7 @@ def breaking(name: str) -> Iterator[None]:
 
 # also in a worker, which imports the program under another name
 if __name__ in ("__main__", "__mp_main__"):
-    BREAKS[os.environ["CHAOS_BREAK"]](pytest.MonkeyPatch())
+    BREAKS[os.environ["CHAOS_BREAK"]](MonkeyPatch())
 
 if __name__ == "__main__":
     from entropy_assets.cli import main

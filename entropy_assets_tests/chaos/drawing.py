@@ -1,6 +1,6 @@
 """A program that draws public bytes over many connections and writes down every answer: what the checker believes.
 
-``python -m entropy_assets_tests.chaos.drawing FILE CONNECTIONS PORT...``; a closed standard input ends it. It then
+``python -m entropy_assets_tests.chaos.drawing FILE CONNECTIONS PORT``; a closed standard input ends it. It then
 waits for the answers that are on their way, so that what the service counted as served is here too.
 """
 
@@ -61,7 +61,7 @@ def request_of(n: int, more: str = "") -> tuple[bytes, int]:
 def requests(seed: int) -> Iterator[tuple[bytes, int]]:
     """Mostly small draws, some that span blocks, some that go the long way through FastAPI."""
     chance = random.Random(seed)
-    usual = [request_of(16)] * 240 + [request_of(LARGE)] * 6 + [request_of(SPANNING)] * 2
+    usual = [request_of(16)] * 243 + [request_of(LARGE)] * 4 + [request_of(SPANNING)]
     cycle = usual + [request_of(16, SLOW_WAY)] * 6 + [request_of(33, "&format=raw")] * 2
     chance.shuffle(cycle)
     return itertools.cycle(cycle)
@@ -160,9 +160,9 @@ def _value(head: bytes, name: bytes) -> bytes:
 class Crowd:
     """Clients that come back whenever they were cut off."""
 
-    def __init__(self, log: Log, ports: list[int]) -> None:
+    def __init__(self, log: Log, port: int) -> None:
         self.log = log
-        self.ports = itertools.cycle(ports)
+        self.port = port
         self.open: set[Connection] = set()
         self.stopping = False
 
@@ -173,7 +173,7 @@ class Crowd:
         while not self.stopping:
             try:
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self.log, todo), "127.0.0.1", next(self.ports)
+                    lambda: Connection(self.log, todo), "127.0.0.1", self.port
                 )
             except OSError:
                 self.log.counts["not connected"] += 1
@@ -199,10 +199,10 @@ class Crowd:
             connection.stop()
 
 
-async def draw(path: Path, connections: int, ports: list[int]) -> None:
+async def draw(path: Path, connections: int, port: int) -> None:
     """Draw until standard input ends, then write the log."""
     log = Log()
-    crowd = Crowd(log, ports)
+    crowd = Crowd(log, port)
     watch = asyncio.create_task(crowd.watch())
     clients = [asyncio.create_task(crowd.client(seed)) for seed in range(connections)]
     while await asyncio.to_thread(sys.stdin.readline):
@@ -215,4 +215,4 @@ async def draw(path: Path, connections: int, ports: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(draw(Path(sys.argv[1]), int(sys.argv[2]), [int(port) for port in sys.argv[3:]]))
+    uvloop.run(draw(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

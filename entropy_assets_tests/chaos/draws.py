@@ -1,7 +1,7 @@
 """The checker: which byte ranges of which blocks were given out, and which of them twice."""
 
-import itertools
 import json
+import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,19 +98,28 @@ class Known:
 
     blocks: dict[str, PoolBlock] = field(default_factory=dict)
     numbers: dict[bytes, int] = field(default_factory=dict)
+    offered_bytes: int = 0
 
     def __post_init__(self) -> None:
-        self._seeds = itertools.count()
+        self._lock = threading.Lock()
+        self._next_seed = 0
 
     def add(self, block: PoolBlock) -> None:
         """Remember a block before it is pushed."""
         self.blocks[block.block_id] = block
         self.numbers.setdefault(block.block_id.encode(), len(self.numbers))
+        self.offered_bytes += len(block.data)
+
+    def reserve(self, count: int) -> int:
+        """Give the first of so many seeds in a row that nobody else gets."""
+        with self._lock:
+            self._next_seed += count
+            return self._next_seed - count
 
     def make(self, count: int) -> list[PoolBlock]:
         """Make blocks that nobody saw before; most of the usual length."""
-        seeds = [next(self._seeds) for _ in range(count)]
-        blocks = [pool_block(seed, length=4096 if seed % 16 else 3000 + seed % 997) for seed in seeds]
+        first = self.reserve(count)
+        blocks = [pool_block(first + at, length=3000 + at if at % 16 == 15 else 4096) for at in range(count)]
         for block in blocks:
             self.add(block)
         return blocks

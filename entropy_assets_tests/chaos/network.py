@@ -12,7 +12,7 @@ from typing import Self
 import hiredis
 
 DELAY_S = 0.15
-REPLAY_S = 0.5
+REPLAY_S = 2.0
 """After so long a request comes once more by itself, long after its blocks were given out."""
 CHUNK = 2**18
 
@@ -36,6 +36,8 @@ class BadNetwork:
         What did.
     sent_again
         Pushes that came a second time from the client itself.
+    replays_done
+        Replays that are over.
     """
 
     def __init__(self, target: int, seed: int = 1) -> None:
@@ -43,6 +45,7 @@ class BadNetwork:
         self.faults: dict[str, int] = {"pass": 1}
         self.happened: Counter[str] = Counter()
         self.sent_again = 0
+        self.replays_done = 0
         self._seen: set[bytes] = set()
         self._chance = random.Random(seed)
         self._moves = threading.Event()
@@ -114,6 +117,8 @@ class BadNetwork:
         if fault == "twice":
             server.sendall(request)
         reply, _ = self._read(server, count)
+        if reply.startswith(b"-NOSCRIPT"):
+            self._seen.discard(request)  # nothing ran, so it may come again
         if fault == "cut after":
             raise EOFError
         if fault == "twice":
@@ -155,3 +160,38 @@ class BadNetwork:
         with contextlib.suppress(OSError, EOFError), socket.create_connection(("127.0.0.1", self.target)) as server:
             server.sendall(request)
             self._read(server)
+        self.replays_done += 1
+
+
+class Link:
+    """Forward TCP to ``127.0.0.1:target`` byte by byte, as a replica needs it; once frozen, nothing comes through."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self._frozen = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def freeze(self) -> None:
+        """Let nothing through any more, what is on its way included."""
+        self._frozen.set()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                one, _ = self._listener.accept()
+                other = socket.create_connection(("127.0.0.1", self.target))
+                for way in ((one, other), (other, one)):
+                    threading.Thread(target=self._pump, args=way, daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while (data := source.recv(CHUNK)) and not self._frozen.is_set():
+                sink.sendall(data)

@@ -1,6 +1,7 @@
 """Debian's chromium without a window, over its DevTools protocol."""
 
 import base64
+import io
 import json
 import subprocess
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from PIL import Image
 from websockets.sync.client import ClientConnection, connect
 
 FLAGS = (
@@ -43,7 +45,9 @@ class Browser:
         command = [program, *FLAGS, f"--window-size={width},{height}", f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            with connect(_page_address(profile), max_size=2**26, open_timeout=PATIENCE_S) as page:
+            # no pings: on a busy machine the browser answers them late, and every call has its own patience
+            address = _page_address(profile)
+            with connect(address, max_size=2**26, open_timeout=PATIENCE_S, ping_interval=None) as page:
                 browser = cls(page)
                 browser.resize(width, height)
                 yield browser
@@ -147,6 +151,16 @@ class Browser:
         """Write what is seen as PNG."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(self.picture()))
+        return path
+
+    def whole_page(self, path: Path) -> Path:
+        """Write all that one can scroll to as PNG, in 256 colours: a gradient in full colour is most of the file."""
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        seen = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(io.BytesIO(base64.b64decode(seen))) as picture:
+            picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
         return path
 
 

@@ -1,5 +1,7 @@
 """One installation for all tests that can share it: it takes half a minute to come up."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.embedded import EmbeddedServer
 from entropy_assets.stores.pool import PoolClient
+from entropy_assets_tests.e2e.browser import Browser
 from entropy_assets_tests.e2e.running import Installation, eventually
 
 
@@ -42,6 +45,17 @@ def batch(installation: Installation, samples: Path) -> Batch:
     eventually("publication of the samples", lambda: installation.published(batch))
     eventually("the end of all runs", installation.idle)
     return batch
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """Give one page of a browser that nobody used before."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        assert not os.environ.get("CI"), "chromium is missing"
+        pytest.skip("needs chromium")
+    with Browser.opened(program, tmp_path / "profile") as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -3,9 +3,6 @@
 With ``--keep-screenshots`` the pictures go to docs/, where the README shows them.
 """
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,16 +17,6 @@ GROUPS = ("ingest", "extraction", "conditioning", "validation", "publication")
 ASSETS = ("raw_images", "noise_arrays", "hashed_blocks", "validated_blocks", "published_blocks", "entropy_pool")
 SMALL = 300_000
 """Bytes of the largest screenshot that the repository keeps."""
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        assert not os.environ.get("CI"), "chromium is missing"
-        pytest.skip("needs chromium")
-    with Browser.opened(program, tmp_path / "profile") as browser:
-        yield browser
 
 
 def expand_groups(browser: Browser) -> None:

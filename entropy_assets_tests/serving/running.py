@@ -10,6 +10,7 @@ import uvicorn
 
 from entropy_assets.serving.app import create_app
 from entropy_assets.serving.service import ProvenanceReader, ServiceConfig
+from entropy_assets.serving.workers import server_options
 
 
 class RunningService:
@@ -17,9 +18,8 @@ class RunningService:
 
     def __init__(self, config: ServiceConfig, provenance: ProvenanceReader | None = None) -> None:
         self.application = create_app(config, provenance=provenance)
-        self._server = uvicorn.Server(
-            uvicorn.Config(self.application, port=0, log_level="warning", access_log=False, lifespan="on")
-        )
+        options = server_options(fast_lane=config.fast_lane)
+        self._server = uvicorn.Server(uvicorn.Config(self.application, port=0, lifespan="on", **options))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
     def __enter__(self) -> Self:
@@ -28,6 +28,7 @@ class RunningService:
             assert self._thread.is_alive(), "the service did not start"
             time.sleep(0.005)
         port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.client = httpx.Client(base_url=self.url, timeout=10)
         return self

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from entropy_assets.serving import health
 from entropy_assets.serving.health import NO_AGES
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.stores.embedded import EmbeddedServer
@@ -49,6 +50,12 @@ def own_server() -> Iterator[EmbeddedServer]:
     """Give a server that the test may freeze or kill."""
     with EmbeddedServer() as server:
         yield server
+
+
+@pytest.fixture
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a report wait for a fifth of a second, so that a busy machine can't be taken for a long wait."""
+    monkeypatch.setattr(health, "WAIT_S", 0.2)
 
 
 def metrics_of(service: RunningService) -> Samples:
@@ -110,7 +117,7 @@ def test_a_pool_that_is_gone_is_told_at_once(own_server: EmbeddedServer) -> None
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/health", "/stats"])
-def test_a_frozen_pool_holds_no_report_up(path: str, own_server: EmbeddedServer) -> None:
+def test_a_frozen_pool_holds_no_report_up(path: str, own_server: EmbeddedServer, short_wait: None) -> None:
     config = ServiceConfig(pool_url=own_server.url, pool_timeout_s=3.0)
     with RunningService(config) as service:
         assert own_server.pid is not None
@@ -122,17 +129,17 @@ def test_a_frozen_pool_holds_no_report_up(path: str, own_server: EmbeddedServer)
         finally:
             os.kill(own_server.pid, signal.SIGCONT)
     assert answer.status_code in (200, 503)
-    assert took < 1.5
+    assert took < 2
 
 
-def test_a_slow_ledger_is_asked_once_and_holds_no_report_up(config: ServiceConfig) -> None:
+def test_a_slow_ledger_is_asked_once_and_holds_no_report_up(config: ServiceConfig, short_wait: None) -> None:
     supply = Supply(image_age_s=5.0)
     supply.takes_s = 2.5
     with RunningService(config, supply) as service:
         began = time.monotonic()
         first, second = metrics_of(service), service.client.get("/health").json()
         took = time.monotonic() - began
-    assert took < 2.3
+    assert took < 2
     assert supply.asked == 1
     assert first["entropy_ledger_up"] == 0
     assert "ledger-error" in [reason["code"] for reason in second["reasons"]]
@@ -142,9 +149,9 @@ def test_metrics_and_health_tell_the_ages_of_the_supply(config: ServiceConfig, p
     pool.push(pool_blocks(10))
     ages = {"image_age_s": 12.0, "block_age_s": 7.5, "health_test_failure_age_s": 99.0}
     with RunningService(config, Supply(**ages, rejected_images={"constant": 2})) as service:
-        told, health = metrics_of(service), service.client.get("/health").json()
-    assert health["freshness"] == ages
-    assert (health["status"], health["reasons"]) == ("ok", [])
+        told, report = metrics_of(service), service.client.get("/health").json()
+    assert report["freshness"] == ages
+    assert (report["status"], report["reasons"]) == ("ok", [])
     assert told["entropy_image_age_seconds"] == 12.0
     assert told["entropy_block_age_seconds"] == 7.5
     assert told["entropy_health_test_failure_age_seconds"] == 99.0

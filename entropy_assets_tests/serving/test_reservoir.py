@@ -220,3 +220,16 @@ async def test_many_at_once_never_share_a_byte() -> None:
         for one, other in itertools.pairwise(seen):
             assert one.block_id != other.block_id or one.end <= other.start
         _assert_balanced(reservoir)
+
+
+async def test_a_request_that_is_cancelled_as_its_bytes_arrive_stays_cancelled() -> None:
+    """What was cancelled for a client that left must not go on drawing for it."""
+    supply = Supply([])
+    async with _running(supply, ReservoirLimits(wait_s=5)) as reservoir:
+        request = asyncio.create_task(reservoir.draw(100, public=True))
+        await asyncio.sleep(0.01)
+        reservoir._arrived(_lease_of([pool_block(1)]), [time.monotonic() + 100])
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        assert request.cancelled()

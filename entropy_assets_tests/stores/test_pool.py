@@ -23,7 +23,8 @@ from entropy_assets.errors import (
 )
 from entropy_assets.stores import pool as pool_module
 from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.pool import EntropyPool, PoolBlock, PoolClient, PoolStats
+from entropy_assets.stores.entropy_pool import EntropyPool
+from entropy_assets.stores.pool import PoolBlock, PoolClient, PoolStats
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
 

@@ -177,8 +177,6 @@ function showLive(health, stats) {
   drawLine(at("rate-line"), memory.rates, null);
   show("depth-scale", `Dashed: low water, ${bytes(memory.low)}`);
   show("rate-scale", `Most: ${bytes(Math.max(0, ...memory.rates))}/s`);
-  const span = `last ${lasting((Math.max(1, memory.depths.length - 1) * POLL_MS) / 1000)}`;
-  for (const element of document.querySelectorAll(".scale .span")) element.textContent = span;
   showFacts(health, stats);
 }
 
@@ -199,13 +197,15 @@ function rateNow(stats) {
 
 function showFacts(health, stats) {
   const pool = health?.pool ?? {};
+  const fresh = health?.freshness ?? {};
   const served = memory.served?.total;
   const facts = [
     ["Blocks ready", stats?.pool ? whole(stats.pool.blocks) : "–"],
     ["Held ahead in memory", bytes(stats?.service?.buffered_bytes ?? health?.reservoir?.buffered_bytes ?? NaN)],
     ["Served in all", bytes(served ?? NaN)],
-    ["Newest block published", pool.since_last_push_s == null ? "–" : `${lasting(pool.since_last_push_s)} ago`],
-    ["Next block expires in", lasting(pool.soonest_expiry_s ?? NaN)],
+    ["Newest image", fresh.image_age_s == null ? "–" : `${lasting(fresh.image_age_s)} ago`],
+    ["Newest block", pool.since_last_push_s == null ? "–" : `${lasting(pool.since_last_push_s)} ago`],
+    ["Next expiry in", lasting(pool.soonest_expiry_s ?? NaN)],
     ["Pool answers in", pool.reachable ? `${pool.round_trip_ms} ms` : "–"],
   ];
   const list = at("facts");
@@ -308,15 +308,22 @@ async function loadBatches() {
   }
   if (text !== memory.batches) { // else what a reader has opened would close
     memory.batches = text;
-    const found = JSON.parse(text).batches;
-    at("batches").replaceChildren(...found.map(batchCard));
+    const { batches: found, dagster_url: dagster } = JSON.parse(text);
+    at("batches").replaceChildren(...found.map((batch) => batchCard(batch, reachable(dagster))));
     show("batches-note", "No images have come yet: drop some into the inbox.");
     at("batches-note").hidden = found.length > 0;
   }
   return 0;
 }
 
-function batchCard(batch) {
+/** The address of the Dagster UI, if a link to it can lead there: not to this machine from another one. */
+function reachable(address) {
+  const own = (host) => host === "localhost" || host === "[::1]" || host.startsWith("127.");
+  if (!/^https?:\/\//.test(address ?? "")) return null;
+  return own(new URL(address).hostname) && !own(location.hostname) ? null : address.replace(/\/+$/, "");
+}
+
+function batchCard(batch, dagster) {
   const title = make("h3", { class: "mono" }, batch.key);
   if (batch.problem) {
     return make("article", { class: "batch" }, title, make("p", { class: "error" }, `This batch can’t be read: ${plain(batch.problem)}`));
@@ -324,6 +331,10 @@ function batchCard(batch) {
   const [state, kind] = BATCH_STATES[batch.state] ?? [batch.state, ""];
   const tags = make("p", { class: "tags" }, tag(state, kind), ...(batch.simulated ? [simulatedTag()] : []));
   tags.append(make("span", { class: "muted" }, "from ", make("strong", {}, batch.source), ", ", moment(batch.time)));
+  if (dagster) {
+    const href = `${dagster}/assets/raw_images?view=partitions&partition=${encodeURIComponent(batch.key)}`;
+    tags.append(make("a", { href, rel: "noreferrer" }, "in Dagster"));
+  }
   return make("article", { class: "batch" }, title, tags, make("p", {}, ...batchNumbers(batch)), ...imageLists(batch), ...blockLinks(batch));
 }
 
@@ -337,7 +348,8 @@ function batchNumbers(batch) {
 
 function imageLists(batch) {
   const shown = 6;
-  const rows = batch.images.map(imageRow);
+  const place = (image) => [true, null, false].indexOf(image.accepted);
+  const rows = [...batch.images].sort((one, other) => place(one) - place(other)).map(imageRow);
   const first = make("ul", { class: "images" }, ...rows.slice(0, shown));
   const beyond = batch.image_count - shown;
   if (beyond <= 0) return [first];
@@ -351,7 +363,7 @@ function imageRow(image) {
   const [sign, spoken, kind] = image.accepted ? ["✓", "accepted", "good"] : image.accepted === false ? ["✕", "rejected", "bad"] : ["…", "not looked at yet", ""];
   const what = image.accepted ? `accepted, credit ${whole(image.credit_bits)} bits` : image.accepted === false ? `rejected: ${words(image.reason)}` : spoken;
   const told = make("div", {}, make("span", { class: "file" }, image.file), " ", ...(image.simulated ? [simulatedTag()] : []));
-  told.append(make("div", { class: "what" }, make("span", {}, what), image.detail ? `. ${plain(image.detail)}` : ""));
+  told.append(make("div", { class: "what" }, what), make("div", { class: "what" }, image.detail));
   return make("li", {}, make("span", { class: `mark-${kind}`, "aria-hidden": "true" }, sign), told);
 }
 
@@ -389,7 +401,7 @@ async function showBlock(id) {
 function blockParts(id, found) {
   const parts = [make("p", { class: "mono" }, id)];
   if (found.problem) parts.push(make("p", { class: "error" }, `Only the ledger knows this block: ${plain(found.problem)}`));
-  if (found.images) parts.push(make("h3", {}, "The images behind it"), imagesTable(found.images));
+  if (found.images) parts.push(make("h3", {}, "The images behind it"), imagesBehind(found.images));
   if (found.verdict) parts.push(make("h3", {}, "Verdict"), ...verdictParts(found.verdict));
   parts.push(make("h3", {}, "Make it again"), ...againParts(id), make("h3", {}, "Record"), recordList(found));
   return parts;
@@ -400,13 +412,12 @@ function table(head, rows) {
   return make("div", { class: "table" }, make("table", {}, make("thead", {}, cells("th", head)), make("tbody", {}, ...rows.map((row) => cells("td", row)))));
 }
 
-function imagesTable(images) {
-  return table(["Image", "Credit", "Min-entropy", "From"], images.map((image) => [
-    make("div", {}, make("strong", {}, image.file), make("div", { class: "mono muted" }, `SHA-256 ${plain(image.image_sha256)}`)),
-    `${whole(image.credit_bits)} bits`,
-    `${Number(image.min_entropy ?? NaN).toFixed(3)} bits a sample`,
-    image.source === "simulated" ? simulatedTag() : image.source,
-  ]));
+function imagesBehind(images) {
+  return make("ul", { class: "behind" }, ...images.map((image) => {
+    const worth = `credit ${whole(image.credit_bits)} bits, min-entropy ${Number(image.min_entropy).toFixed(3)} bits a sample`;
+    const name = make("div", {}, make("span", { class: "file" }, image.file), " ", ...(image.source === "simulated" ? [simulatedTag()] : []));
+    return make("li", {}, name, make("div", {}, `${worth}, from ${plain(image.source)}`), make("div", { class: "mono muted" }, `SHA-256 ${plain(image.image_sha256)}`));
+  }));
 }
 
 function verdictParts(verdict) {
@@ -466,9 +477,10 @@ function find(event) {
 function useKey(event) {
   event.preventDefault();
   memory.key = at("key-text").value.trim();
+  at("key-text").value = "";
   memory.locked.clear();
   memory.batches = "";
-  show("key-note", memory.key ? "The key goes with every request of this page." : "No key is sent.");
+  show("key-note", memory.key ? "The key goes with every request of this page. An empty one forgets it." : "No key is sent.");
   polls.forEach((poll) => poll.now());
 }
 

@@ -1,0 +1,286 @@
+"""Streams and downloads against the server they run on: megabytes per second, wall and CPU.
+
+``python -m benchmarks.streaming [--json] [--rounds N]``. One client, one connection, pieces of 64 KiB.
+
+``bare`` is an ASGI application that sends a constant over the same uvicorn with the same settings: the server
+library's own limit. The service draws from a full reservoir: how fast a pool fills it is measured elsewhere. All take
+turns, round by round, so that a busy machine hits all alike; the figures are medians. The figure per CPU second is
+that of the server's process alone, which the client and other programs do not slow down; the ratio is of those.
+"""
+
+import argparse
+import http.client
+import json
+import multiprocessing
+import os
+import socket
+import statistics
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+
+from entropy_assets.serving.app import create_app
+from entropy_assets.serving.reservoir import ReservoirLimits
+from entropy_assets.serving.service import ServiceConfig
+from entropy_assets.serving.workers import server_options
+from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth
+
+LIMIT = 0.7
+"""Least that a public stream may reach of the bare one."""
+MIB = 2**20
+SIZE = 60 * MIB
+HELD = 64 * MIB
+CREDIT = 8 * MIB
+PIECE = os.urandom(65_536)
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+    + "A" * 22
+    + "==\r\n"
+)
+
+
+# --- servers -------------------------------------------------------------------------------------------------------
+
+
+class Endless:
+    """A pool in memory that has blocks while `filling` is set: the same 32 MiB of different ones again and again."""
+
+    def __init__(self) -> None:
+        self.filling = threading.Event()
+        self._blocks = [PoolBlock(f"{at:036d}", os.urandom(4096), "", 9.0, 0) for at in range(8192)]
+        self._next = 0
+
+    def lease(self, most: int) -> Lease:
+        """Give `most` blocks, when it may."""
+        self.filling.wait()
+        chosen = [self._blocks[(self._next + at) % 8192] for at in range(most)]
+        self._next += most
+        return Lease(tuple(LeasedBlock(block, 1e6) for block in chosen), PoolDepth(0, 0))
+
+    def check_server_safety(self, **_: object) -> None:
+        """Is safe."""
+
+    def close(self) -> None:
+        """Has nothing to close."""
+
+
+async def bare(scope: Any, receive: Any, send: Any) -> None:
+    """Send a constant: `SIZE` bytes over HTTP, as much as the client reads over a WebSocket (ASGI)."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        for _ in range(SIZE // len(PIECE)):
+            await send({"type": "websocket.send", "bytes": PIECE})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+    elif scope["type"] == "http":
+        headers = [(b"content-length", b"%d" % SIZE)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for left in range(SIZE - len(PIECE), -1, -len(PIECE)):
+            await send({"type": "http.response.body", "body": PIECE, "more_body": left > 0})
+
+
+def with_meter(app: Any) -> Any:
+    """Return `app` with ``/cpu``: the CPU seconds of its process, and whether it holds what is going to be read.
+
+    ``/cpu?fill`` has a service fill its reservoir; else nothing is leased, so that only sending is measured.
+    """
+
+    async def metered(scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("path") != "/cpu":
+            await app(scope, receive, send)
+            return
+        full = app is bare or app.service.reservoir.buffered_bytes >= HELD
+        if app is not bare:
+            filling = app.service.pool.filling
+            (filling.set if scope["query_string"] and not full else filling.clear)()
+        body = b"%f %d" % (time.process_time(), full)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+
+    return metered
+
+
+def serve(name: str, port: int) -> None:
+    """Serve in this process."""
+    app: Any = bare
+    if name == "service":
+        limits = ReservoirLimits(least_bytes=2 * HELD, most_bytes=2 * HELD)  # it is filled to half of it
+        app = create_app(ServiceConfig(pool_url="unix:///nowhere", reservoir=limits), pool=Endless())  # type: ignore[arg-type]
+    options = {**server_options(fast_lane=False), "lifespan": "on" if name == "service" else "off"}
+    uvicorn.run(with_meter(app), port=port, **options)
+
+
+# --- the client ----------------------------------------------------------------------------------------------------
+
+
+class Frames:
+    """Counts the payload of binary frames in what a server sends."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._left = 0
+        self._binary = False
+        self._head = b""
+
+    def take(self, data: memoryview) -> None:
+        """Take in what came."""
+        at = 0
+        while at < len(data):
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self.total += step * self._binary
+                self._left -= step
+            else:
+                step = self._read_head(data[at:])
+            at += step
+
+    def _read_head(self, data: memoryview) -> int:
+        """Read as much of a frame's head as is there; return how many bytes that were."""
+        before = len(self._head)
+        head = self._head + bytes(data[: 10 - before])
+        short = head[1] & 127 if len(head) > 1 else 127
+        size = 2 + {126: 2, 127: 8}.get(short, 0)
+        if len(head) < size:
+            self._head = head
+            return len(data)
+        self._head, self._binary = b"", head[0] & 15 == 2
+        self._left = short if size == 2 else int.from_bytes(head[2:size], "big")
+        return size - before
+
+
+def request(port: int, path: str, more: str = "") -> socket.socket:
+    """Send a request and read the head of its answer."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{more}\r\n".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += connection.recv(1)
+    assert head.split()[1] in (b"101", b"200"), head
+    return connection
+
+
+def read_stream(port: int, path: str) -> None:
+    """Read `SIZE` bytes of a WebSocket, with credit for 8 MiB more at every 8 MiB."""
+    text = json.dumps({"credit": CREDIT}).encode()
+    credit = bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text
+    buffer, frames = memoryview(bytearray(MIB)), Frames()
+    with request(port, path, UPGRADE) as connection:
+        connection.sendall(credit)
+        granted = 0
+        while frames.total < SIZE:
+            if frames.total >= granted and granted + CREDIT < SIZE:
+                connection.sendall(credit)
+                granted += CREDIT
+            n = connection.recv_into(buffer)
+            assert n, "the server closed"
+            frames.take(buffer[:n])
+
+
+def read_body(port: int, path: str) -> None:
+    """Read `SIZE` bytes of a body."""
+    buffer, total = memoryview(bytearray(MIB)), 0
+    with request(port, path) as connection:
+        while total < SIZE:
+            total += connection.recv_into(buffer)
+
+
+@dataclass
+class Row:
+    """One thing that is measured."""
+
+    name: str
+    server: str
+    path: str
+    against: str
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def measure(self, port: int) -> None:
+        """Read once, and note megabytes per second of the clock and of the server's CPU."""
+        before, started = cpu_seconds(port, fill=True), time.perf_counter()
+        (read_body if "HTTP" in self.name else read_stream)(port, self.path)
+        self.wall.append(SIZE / 1e6 / (time.perf_counter() - started))
+        self.cpu.append(SIZE / 1e6 / (cpu_seconds(port, fill=False) - before))
+
+
+def cpu_seconds(port: int, *, fill: bool) -> float:
+    """Return the CPU seconds of a server, with `fill` once its reservoir is full."""
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        try:
+            connection.request("GET", "/cpu?fill" if fill else "/cpu")
+            seconds, full = connection.getresponse().read().split()
+            if full == b"1" or not fill:
+                return float(seconds)
+        except ConnectionRefusedError:
+            pass  # it is starting
+        finally:
+            connection.close()
+        time.sleep(0.02)
+
+
+ROWS = (
+    ("WebSocket, bare", "bare", "/", ""),
+    ("WebSocket, public", "service", "/stream?class=public", "WebSocket, bare"),
+    ("WebSocket, private", "service", "/stream", "WebSocket, bare"),
+    ("HTTP body, bare", "bare", "/", ""),
+    ("HTTP download, private", "service", f"/download/{SIZE}", "HTTP body, bare"),
+)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def measured(rounds: int) -> list[Row]:
+    """Run both servers and return the rows."""
+    rows = [Row(*each) for each in ROWS]
+    ports = {name: free_port() for name in ("bare", "service")}
+    servers = [multiprocessing.get_context("spawn").Process(target=serve, args=each) for each in ports.items()]
+    for server in servers:
+        server.start()
+    try:
+        for _ in range(rounds + 1):
+            for row in rows:
+                row.measure(ports[row.server])
+    finally:
+        for server in servers:
+            server.kill()  # the service's filler waits for leave to fill
+            server.join()
+    for row in rows:
+        del row.wall[0], row.cpu[0]  # the first round warms up
+    return rows
+
+
+def main() -> None:
+    """Print the table; end with 1 if a public stream is slower than it may be."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=7)
+    given = parser.parse_args()
+    rows = {row.name: row for row in measured(given.rounds)}
+    report = {}
+    for name, row in rows.items():
+        wall, cpu = max(row.wall), max(row.cpu)
+        ratio = cpu / max(rows[row.against].cpu) if row.against else None
+        wall_ratio = wall / max(rows[row.against].wall) if row.against else None
+        report[name] = {"mb_per_s": wall, "mb_per_cpu_s": cpu, "ratio": ratio, "wall_ratio": wall_ratio}
+    if given.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print(f"{'':24} {'MB/s':>8} {'ratio':>6} {'MB/CPU s':>9} {'ratio':>6}")
+        for name, one in report.items():
+            ratios = [f"{one[each]:6.2f}" if one[each] else " " * 6 for each in ("wall_ratio", "ratio")]
+            print(f"{name:24} {one['mb_per_s']:8.0f} {ratios[0]} {one['mb_per_cpu_s']:9.0f} {ratios[1]}")
+    sys.exit(report["WebSocket, public"]["ratio"] < LIMIT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""``entropy-assets keys``: make, list and revoke the API keys of the HTTP service."""
+
+import json
+import os
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from entropy_assets.shell import json_option, settings_of, typed_errors
+from entropy_assets.stores.keys import SCOPES, KeyRecord, Scope, create, keys_of
+
+if TYPE_CHECKING:
+    from entropy_assets.stores.keys import KeyStore
+
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_LONGEST_S: Final = 100 * 366 * 86_400
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Return the seconds in a time such as ``90s``, ``12h`` or ``30d``."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,7})([smhdw])", value, re.ASCII)
+    seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
+    if not 0 < seconds <= _LONGEST_S:
+        raise click.BadParameter(f"{value!r} is no time: write 90s, 15m, 12h, 30d or 8w, at most 100 years")
+    return seconds
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke the API keys of the HTTP service.
+
+    They are kept where ENTROPY_KEYS says, by default in keys.json in the installation's folder. A running service
+    follows within two seconds.
+    """
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, default=("draw",), show_default=True)
+@click.option(
+    "--expires",
+    metavar="TIME",
+    callback=_seconds,
+    help="Its life: 90s, 15m, 12h, 30d, 8w. By default no end.",
+)
+@click.option("--requests-per-second", type=click.FloatRange(0, 1e9, min_open=True), help="Its own limit in requests.")
+@click.option("--bytes-per-second", type=click.IntRange(1, 10**12), help="Its own limit in bytes.")
+@json_option
+@typed_errors
+def create_key(
+    name: str,
+    scopes: tuple[Scope, ...],
+    expires: int | None,
+    requests_per_second: float | None,
+    bytes_per_second: int | None,
+    as_json: bool,
+) -> None:
+    """Make a key for NAME and print it, once: only its hash is kept.
+
+    What may be had without a key, every key may have too.
+    """
+    key, record = create(
+        _store(),
+        name,
+        random_bytes=os.urandom,
+        scopes=scopes,
+        expires_in_s=expires,
+        requests_per_s=requests_per_second,
+        bytes_per_s=bytes_per_second,
+    )
+    if as_json:
+        click.echo(json.dumps({"key": key, **_facts(record)}))
+        return
+    click.echo(key)
+    click.echo(f"id {record.id}, {', '.join(record.scopes)}; it is not shown again: keep it now", err=True)
+
+
+@keys.command("list")
+@json_option
+@typed_errors
+def list_keys(as_json: bool) -> None:
+    """Show what is known of each key: never the key, which nobody has but its holder."""
+    found = [_facts(record) for record in _store().records()]
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    for column in ("id", "state", "scopes", "expires", "requests/s", "bytes/s", "name"):
+        folds = column in ("scopes", "name")
+        table.add_column(column, no_wrap=not folds, overflow="fold", min_width=10 if folds else None)
+    for facts in found:
+        limits = (facts["requests_per_s"], facts["bytes_per_s"])
+        words = (facts["id"], facts["state"], ", ".join(facts["scopes"]), (facts["expires"] or "never")[:16])
+        name = facts["name"].replace("[", r"\[")
+        table.add_row(*words, *("" if limit is None else f"{limit:,}" for limit in limits), name)
+    Console().print(table)
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="ID")
+@json_option
+@typed_errors
+def revoke_key(key_id: str, as_json: bool) -> None:
+    """End the life of the key with this ID, for ever."""
+    record = _store().revoke(key_id, _now_us())
+    click.echo(json.dumps(_facts(record)) if as_json else f"key {record.id} ({record.name}) is revoked")
+
+
+def _store() -> "KeyStore":
+    settings = settings_of()
+    return keys_of(settings.keys_place, prefix=settings.pool_prefix)
+
+
+def _facts(record: KeyRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "name": record.name,
+        "state": record.state(_now_us()),
+        "scopes": list(record.scopes),
+        "created": _utc(record.created_us),
+        "expires": _utc(record.expires_us),
+        "revoked": _utc(record.revoked_us),
+        "requests_per_s": record.requests_per_s,
+        "bytes_per_s": record.bytes_per_s,
+    }
+
+
+def _now_us() -> int:
+    return int(datetime.now(UTC).timestamp() * 1e6)
+
+
+def _utc(moment_us: int | None) -> str | None:
+    return None if moment_us is None else datetime.fromtimestamp(moment_us / 1e6, UTC).isoformat(timespec="seconds")

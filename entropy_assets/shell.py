@@ -1,0 +1,60 @@
+"""What every command has in common: exit codes, errors as sentences, settings."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
+
+import click
+from pydantic import ValidationError
+
+from entropy_assets.errors import ClientDry, EntropyAssetsError
+from entropy_assets.settings import Settings
+
+EXIT_ERROR: Final = 1
+EXIT_NO_BLOCK: Final = 3
+EXIT_TOO_FEW: Final = 4
+EXIT_INTERRUPTED: Final = 130
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def typed_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Print this project's errors as one sentence and leave with exit code 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except EntropyAssetsError as error:
+            complain(error.code, error.message, error.data, as_json=bool(kwargs.get("as_json")))
+            sys.exit(EXIT_TOO_FEW if isinstance(error, ClientDry) else EXIT_ERROR)
+
+    return run
+
+
+def complain(code: str, message: str, facts: Mapping[str, Any], as_json: bool) -> None:
+    """Print an error: one object on standard output for machines, one sentence on standard error for people."""
+    if as_json:
+        click.echo(json.dumps({"error": code, "message": message, **facts}, default=str))
+    else:
+        click.echo(f"error: {message}", err=True)
+
+
+def settings_of(**changes: Any) -> Settings:
+    """Return the settings of the environment with `changes` that are not None.
+
+    Raises
+    ------
+    click.UsageError
+        If one is out of its range; the message names it.
+    """
+    try:
+        return Settings(**{name: value for name, value in changes.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise click.UsageError(f"settings: {problems}") from error
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")

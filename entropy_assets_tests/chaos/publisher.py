@@ -1,0 +1,47 @@
+"""A program that publishes blocks in batches as the pipeline does: into the ledger, then into the pool.
+
+``python -m entropy_assets_tests.chaos.publisher LEDGER URL FIRST BATCHES``. However often it is started, it goes over
+all batches from the first one, as a re-executed run or a backfill would. ``CHAOS_BREAK`` takes a guard out of it.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from entropy_assets.stores.ledger import Ledger, LedgerBlock
+from entropy_assets.stores.pool import PoolBlock, PoolClient
+from entropy_assets_tests.pool_blocks import pool_blocks
+
+BATCH = 200
+"""Blocks: several calls of the pool each, so that a kill finds it between two."""
+PAUSE_S = 0.02
+
+
+def batch_blocks(first: int, number: int) -> list[PoolBlock]:
+    """Give the blocks of one batch."""
+    return pool_blocks(BATCH, first + number * BATCH)
+
+
+def publish(ledger: Ledger, pool: PoolClient, number: int, blocks: list[PoolBlock]) -> None:
+    """Publish one batch unless the ledger knows it."""
+    rows = [LedgerBlock(block.block_id, place, block.sha256, block.link) for place, block in enumerate(blocks)]
+    if ledger.append_publication(f"chaos-{number:04}", blocks[-1].sha256, rows, run_id="chaos", time_us=number):
+        pool.push(blocks)
+
+
+def main() -> None:
+    """Publish every batch."""
+    path, url, first, batches = sys.argv[1:]
+    if guard := os.environ.get("CHAOS_BREAK"):
+        from entropy_assets_tests.chaos.broken import BREAKS, MonkeyPatch
+
+        BREAKS[guard](MonkeyPatch())
+    ledger, pool = Ledger(Path(path)), PoolClient.from_url(url)
+    for number in range(int(batches)):
+        publish(ledger, pool, number, batch_blocks(int(first), number))
+        time.sleep(PAUSE_S)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The last phase, without a fault, as long as it takes to have drawn a million times in all."""
+
+import pytest
+
+from entropy_assets_tests.chaos.arena import CLIENTS, WORKERS
+from entropy_assets_tests.chaos.conftest import ArenaOf
+from entropy_assets_tests.chaos.report import Table
+
+pytestmark = pytest.mark.chaos
+
+MILLION = 1_000_000
+LEAST = 200_000
+
+
+def test_a_million_draws_and_no_byte_twice(arena_of: ArenaOf, table: Table) -> None:
+    """No phase repeats another one's blocks either; and without a fault nothing is lost and nobody is refused."""
+    with arena_of() as arena:
+        arena.draw(max(LEAST, MILLION - table.draws))
+        outcome = table.add(f"none: {CLIENTS} clients, {WORKERS} workers", arena.finish())
+    assert outcome.lost_bytes == 0
+    assert not outcome.draws.counts, "nobody was refused or cut off"
+    assert table.draws >= MILLION
+    assert table.duplicates == 0

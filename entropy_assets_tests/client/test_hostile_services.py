@@ -1,0 +1,337 @@
+"""Answers that are none: each is a typed error, its service is passed over, and no byte of it is used."""
+
+import socket
+import struct
+import time
+
+import pytest
+
+from entropy_assets.client import RandomClient
+from entropy_assets.errors import BlockUnknown, ClientDry, NoBytes, RequestRefused
+from entropy_assets_tests.client.scripted import Answer, ScriptedServer, answering, good, status
+
+N = 32
+KEY = "ea_secret-of-mine"
+BLOCK = "0badcafe-0000-8000-8000-000000000000"
+PROBLEM = "content-type: application/problem+json"
+
+
+def reset_mid_body(connection: socket.socket, n: int) -> None:
+    connection.sendall(good(n)[:-5])
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def end_mid_body(connection: socket.socket, n: int) -> None:
+    connection.sendall(good(n)[:-5])
+    connection.close()
+
+
+def end_mid_chunk(connection: socket.socket, n: int) -> None:
+    connection.sendall(good(0, b"20\r\n1234", content_length=None, transfer_encoding="chunked"))
+    connection.close()
+
+
+def end_without_length(connection: socket.socket, n: int) -> None:
+    connection.sendall(good(n - 5, content_length=None))
+    connection.close()
+
+
+def hang(connection: socket.socket, n: int) -> None:
+    connection.recv(1)
+
+
+def drip(connection: socket.socket, n: int) -> None:
+    """Send a header a byte at a time, each long before a time-out between two bytes would end it."""
+    for byte in good(n):
+        connection.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+def bytes_of(body: bytes, **changes: str | None) -> Answer:
+    return answering(good(0, body, **changes))
+
+
+HOSTILE: dict[str, tuple[Answer, str]] = {
+    "short body": (bytes_of(b"12345"), "fewer than the 32 bytes"),
+    "long body": (bytes_of(bytes(64)), "more than the 32 bytes"),
+    "endless body": (answering(good(0, bytes(10**6), content_length=None)), "more than the 32 bytes"),
+    "empty body": (bytes_of(b""), "fewer than the 32 bytes"),
+    "cut body": (end_mid_body, "fewer than the 32 bytes"),
+    "body without length, cut": (end_without_length, "fewer than the 32 bytes"),
+    "chunk cut": (end_mid_chunk, "IncompleteRead"),
+    "chunks too few": (
+        answering(good(0, b"5\r\n12345\r\n0\r\n\r\n", content_length=None, transfer_encoding="chunked")),
+        "fewer than the 32 bytes",
+    ),
+    "reset": (reset_mid_body, "Connection reset"),
+    "hang": (hang, "no whole answer within 0.3 s"),
+    "drip": (drip, "no whole answer within 0.3 s"),
+    "redirect": (status("302 Found", "location: http://127.0.0.1:1/"), "status 302"),
+    "HTML of a proxy": (bytes_of(b"<html>sign in please</html> 1234", content_type="text/html"), "text/html"),
+    "class public": (bytes_of(bytes(N), x_entropy_class="public"), "class public instead of private"),
+    "no class": (bytes_of(bytes(N), x_entropy_class=None), "0 headers X-Entropy-Class"),
+    "hex": (bytes_of(b"00" * 16, content_type="text/plain"), "text/plain"),
+    "compressed": (bytes_of(bytes(N), content_encoding="gzip"), "encoded as gzip"),
+    "not HTTP": (answering(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "BadStatusLine"),
+    "endless header": (answering(b"HTTP/1.1 200 OK\r\nx: " + b"x" * 70_000), "LineTooLong"),
+    "error of the service": (status("500 Internal Server Error"), "status 500"),
+    "bad gateway": (status("502 Bad Gateway", body="<html>"), "status 502"),
+    "another site": (status("404 Not Found", body="<html>"), "status 404"),
+    "nothing": (lambda connection, _: connection.close(), "closed connection without response"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_answer_that_is_none_is_a_typed_error_and_the_next_service_gives_the_bytes(name: str) -> None:
+    answer, reason = HOSTILE[name]
+    with ScriptedServer(answer) as hostile, ScriptedServer(lambda c, n: c.sendall(good(n, b"\7" * n))) as honest:
+        with RandomClient([hostile.url, honest.url], mix=False, timeout_s=0.3) as client:
+            assert client.random_bytes(N) == b"\7" * N
+        with RandomClient([hostile.url], timeout_s=0.3) as client, pytest.raises(NoBytes) as caught:
+            client.random_bytes(N)
+    [failure] = caught.value.data["failures"]
+    assert failure["endpoint"] == hostile.url
+    assert reason in caught.value.message
+
+
+def test_an_answer_in_chunks_of_the_right_length_is_taken() -> None:
+    body = b"10\r\n" + b"a" * 16 + b"\r\n10\r\n" + b"b" * 16 + b"\r\n0\r\n\r\n"
+    chunked = answering(good(0, body, content_length=None, transfer_encoding="chunked"))
+    with ScriptedServer(chunked) as server, RandomClient([server.url], mix=False) as client:
+        assert [client.random_bytes(N) for _ in range(2)] == [b"a" * 16 + b"b" * 16] * 2
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        None,
+        "",
+        "no list",
+        f"{BLOCK}:0-31",
+        f"{BLOCK}:0-33",
+        f"{BLOCK}:40-8,{BLOCK}:0-64",
+        f"{BLOCK}:0-16,{BLOCK}:16-32,",
+        f"{BLOCK.upper()}:0-32",
+        f"{BLOCK}:-16-16",
+    ],
+)
+def test_a_public_answer_whose_blocks_do_not_add_up_is_refused(blocks: str | None) -> None:
+    answer = bytes_of(bytes(N), x_entropy_class="public", x_entropy_blocks=blocks)
+    with (
+        ScriptedServer(answer) as server,
+        RandomClient([server.url]) as client,
+        pytest.raises(NoBytes, match=r"blocks|X-Entropy-Blocks"),
+    ):
+        client.public(N)
+
+
+def test_an_answer_sent_twice_is_not_taken_for_the_next_one() -> None:
+    """A second copy that is already there when a connection is used again is dropped together with it."""
+    first = good(N, b"1" * N)
+    with (
+        ScriptedServer(answering(first + first), answering(good(N, b"2" * N))) as server,
+        RandomClient([server.url], mix=False) as client,
+    ):
+        assert client.random_bytes(N) == b"1" * N
+        assert client.random_bytes(N) == b"2" * N
+
+
+def test_a_copy_that_comes_after_its_answer_is_not_taken_for_the_next_one_either() -> None:
+    def late_copy(connection: socket.socket, n: int) -> None:
+        connection.sendall(good(n, b"1" * n))
+        time.sleep(0.1)
+        connection.sendall(good(n, b"1" * n))
+
+    with (
+        ScriptedServer(late_copy, answering(good(N, b"2" * N))) as server,
+        RandomClient([server.url], mix=False) as client,
+    ):
+        assert client.random_bytes(N) == b"1" * N
+        time.sleep(0.3)
+        assert client.random_bytes(N) == b"2" * N
+
+
+@pytest.mark.parametrize("code", ["401 Unauthorized", "403 Forbidden", "422 Unprocessable Content"])
+@pytest.mark.parametrize("when_dry", ["raise", "wait", "local"])
+def test_a_refusal_is_raised_and_neither_waited_out_nor_asked_elsewhere(code: str, when_dry) -> None:
+    body = '{"type": "/problems/odd", "detail": "not with this key"}'
+    with (
+        ScriptedServer(status(code, PROBLEM, body=body)) as refusing,
+        ScriptedServer(answering(good(N))) as other,
+        RandomClient([refusing.url, other.url], when_dry=when_dry) as client,
+        pytest.raises(RequestRefused, match="not with this key") as caught,
+    ):
+        client.random_bytes(N)
+    assert caught.value.data["status"] == int(code[:3])
+    assert caught.value.data["type"] == "/problems/odd"
+    assert other.requests == []
+
+
+@pytest.mark.parametrize(
+    "line, retry, least, most",
+    [
+        ("503 Service Unavailable", "2", 1.5, 2),
+        ("429 Too Many Requests", "7", 6.5, 7),
+        ("503 Service Unavailable", "Fri, 01 Jan 2100 00:00:00 GMT", 3599, 3600),
+        ("503 Service Unavailable", "1" * 400, 3599, 3600),
+        ("503 Service Unavailable", "soon", 0.1, 0.25),
+        ("503 Service Unavailable", "0", 0.01, 0.05),
+    ],
+)
+def test_a_dry_service_is_not_asked_before_the_time_that_it_named(
+    line: str, retry: str, least: float, most: float
+) -> None:
+    with ScriptedServer(status(line, f"retry-after: {retry}")) as server, RandomClient([server.url]) as client:
+        for _ in range(2):
+            with pytest.raises(ClientDry) as caught:
+                client.random_bytes(N)
+            assert 0 < caught.value.data["retry_after_s"] <= most
+        assert caught.value.data["retry_after_s"] > least - 0.5
+        assert len(server.requests) == 1
+
+
+def test_waiting_honours_the_time_that_was_named_and_then_draws() -> None:
+    dry = status("503 Service Unavailable", "retry-after: 1")
+    with (
+        ScriptedServer(dry, answering(good(N))) as server,
+        RandomClient([server.url], when_dry="wait", wait_s=5) as client,
+    ):
+        start = time.monotonic()
+        assert len(client.random_bytes(N)) == N
+        assert 1 <= time.monotonic() - start < 3
+    assert len(server.requests) == 2
+
+
+def test_waiting_ends_at_once_if_the_time_that_was_named_is_too_long() -> None:
+    with (
+        ScriptedServer(status("503 Service Unavailable", "retry-after: 60")) as server,
+        RandomClient([server.url], when_dry="wait", wait_s=2) as client,
+    ):
+        start = time.monotonic()
+        with pytest.raises(ClientDry):
+            client.random_bytes(N)
+        assert time.monotonic() - start < 1
+
+
+def test_a_failed_service_is_asked_last_for_a_while_and_then_first_again() -> None:
+    def numbered(digit: bytes) -> Answer:
+        return lambda connection, n: connection.sendall(good(n, digit * n))
+
+    with (
+        ScriptedServer(status("500 Internal Server Error"), numbered(b"1")) as first,
+        ScriptedServer(numbered(b"2")) as second,
+        RandomClient([first.url, second.url], mix=False) as client,
+    ):
+        assert client.random_bytes(1) + client.random_bytes(1) == b"22"
+        assert len(first.requests) == 1
+        time.sleep(0.3)
+        assert client.random_bytes(1) == b"1"
+
+
+def test_a_failed_service_that_is_the_only_one_is_asked_again_at_once() -> None:
+    with (
+        ScriptedServer(status("500 Internal Server Error"), answering(good(N))) as server,
+        RandomClient([server.url]) as client,
+    ):
+        with pytest.raises(NoBytes):
+            client.random_bytes(N)
+        assert len(client.random_bytes(N)) == N
+
+
+def test_a_key_is_sent_and_never_shown_even_if_a_service_repeats_it() -> None:
+    def echo(connection: socket.socket, n: int) -> None:
+        body = f'{{"type": "/{KEY}", "detail": "I do not know {KEY}"}}'
+        status("401 Unauthorized", PROBLEM, body=body)(connection, n)
+
+    with ScriptedServer(echo) as server, RandomClient([server.url], key=KEY) as client:
+        with pytest.raises(RequestRefused) as caught:
+            client.random_bytes(N)
+        shown = f"{client!r} {client._endpoints!r} {caught.value!r} {caught.value.data}"
+    assert "I do not know [key]" in caught.value.message
+    assert KEY not in shown
+    assert f"\r\nAuthorization: Bearer {KEY}" in server.requests[0]
+
+
+@pytest.mark.parametrize("header", ["content_type", "x_entropy_class", "content_encoding"])
+def test_a_key_in_an_odd_header_is_not_repeated_either(header: str) -> None:
+    with (
+        ScriptedServer(bytes_of(bytes(N), **{header: f"x{KEY}"})) as server,
+        RandomClient([server.url], key=KEY) as client,
+        pytest.raises(NoBytes) as caught,
+    ):
+        client.random_bytes(N)
+    assert KEY not in str(caught.value.data) + caught.value.message
+    assert "[key]" in caught.value.message
+
+
+def test_a_request_says_nothing_of_the_machine() -> None:
+    with ScriptedServer(answering(good(N))) as server, RandomClient([server.url]) as client:
+        client.random_bytes(N)
+    lines = server.requests[0].split("\r\n")
+    assert lines[0] == f"GET /random/{N}?class=private&format=raw HTTP/1.1"
+    assert sorted(lines[1:]) == [
+        "Accept-Encoding: identity",
+        "Accept: application/octet-stream",
+        f"Host: {server.url.removeprefix('http://')}",
+        "User-Agent: entropy-assets-client",
+    ]
+
+
+def test_a_proxy_of_the_environment_sees_neither_key_nor_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(answering(good(N))) as proxy, ScriptedServer(answering(good(N))) as server:
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        with RandomClient([server.url], key=KEY) as client:
+            client.random_bytes(N)
+    assert proxy.requests == []
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_replaced() -> None:
+    def once(connection: socket.socket, n: int) -> None:
+        connection.sendall(good(n))
+        connection.shutdown(socket.SHUT_RDWR)
+
+    with ScriptedServer(once) as server, RandomClient([server.url]) as client:
+        for _ in range(3):
+            assert len(client.random_bytes(N)) == N
+        assert server.connections == 3
+
+
+def test_a_kept_connection_that_ends_without_an_answer_is_tried_once_more_on_a_new_one() -> None:
+    give: Answer = lambda connection, n: connection.sendall(good(n))  # noqa: E731
+    leave: Answer = lambda connection, _: connection.close()  # noqa: E731
+    with ScriptedServer(give, leave, give) as server, RandomClient([server.url]) as client:
+        assert len(client.random_bytes(N) + client.random_bytes(N)) == 2 * N
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "body, kind",
+    [
+        ('{"block_id": "another"}', "application/json"),
+        ("[]", "application/json"),
+        ("[" * 100_000, "application/json"),
+        (f'{{"block_id": "{BLOCK}"}}', "text/html"),
+    ],
+)
+def test_provenance_of_another_block_or_none_is_refused(body: str, kind: str) -> None:
+    with (
+        ScriptedServer(status("200 OK", f"content-type: {kind}", body=body)) as server,
+        RandomClient([server.url]) as client,
+        pytest.raises(NoBytes),
+    ):
+        client.provenance(BLOCK)
+
+
+def test_a_block_is_unknown_only_if_every_service_says_so() -> None:
+    unknown = status("404 Not Found", PROBLEM, body='{"type": "/problems/unknown-block"}')
+    known = status("200 OK", "content-type: application/json", body=f'{{"block_id": "{BLOCK}"}}')
+    with ScriptedServer(unknown) as first, ScriptedServer(known) as second:
+        with RandomClient([first.url, second.url]) as client:
+            assert client.provenance(BLOCK) == {"block_id": BLOCK}
+        with RandomClient([first.url]) as client, pytest.raises(BlockUnknown):
+            client.provenance(BLOCK)
+        with RandomClient([first.url, "http://127.0.0.1:1"]) as client, pytest.raises(NoBytes):
+            client.provenance(BLOCK)

@@ -1,0 +1,152 @@
+"""How old the supply is: read from what the batches and the ledger hold, once each, and never in the way."""
+
+import json
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entropy_assets.audit import Trail
+from entropy_assets.stages import freshness
+from entropy_assets.stages.freshness import Freshness
+from entropy_assets.stores.batches import BatchStore, Intake, batch_key
+from entropy_assets.stores.ledger import Ledger, LedgerBlock
+from entropy_assets_tests.pipeline import Place, frame
+
+NOW_NS = 1_790_000_000 * 10**9
+ACCEPTED = {"accepted": True, "reason": None}
+FAILED = {"accepted": False, "reason": "health_test_failed"}
+CONSTANT = {"accepted": False, "reason": "constant"}
+
+
+def taken_in(root: Path, age_s: float, number: int = 0, *, now_ns: int = NOW_NS) -> Path:
+    """Make a batch that was taken in `age_s` seconds ago, and return its folder."""
+    time_ns = now_ns - int(age_s * 1e9)
+    key = batch_key("drop", time_ns, [(str(number), "", 0)])
+    intake = Intake(
+        key=key,
+        source="drop",
+        files=(),
+        time_ns=time_ns,
+        os_bytes="",
+        recipe="r",
+        max_file_bytes=1,
+        max_pixels=1,
+    )
+    return BatchStore(root).create(intake).root
+
+
+def assessed(folder: Path, *noise: dict[str, Any], unreadable: tuple[dict[str, Any], ...] = ()) -> None:
+    """Write what the batch in `folder` was found to be worth."""
+    (folder / "manifest.json").write_text(json.dumps({"rows": [*unreadable, *(ACCEPTED for _ in noise)]}))
+    (folder / "noise.json").write_text(json.dumps({"rows": list(noise)}))
+
+
+@pytest.fixture
+def supply(tmp_path: Path) -> Freshness:
+    """Give the ages of an installation that has nothing yet."""
+    ledger = Ledger(tmp_path / "ledger.sqlite", readonly=True)
+    return Freshness(BatchStore(tmp_path / "batches"), ledger, clock=lambda: NOW_NS)
+
+
+def test_an_empty_installation_has_no_ages(supply: Freshness) -> None:
+    assert supply.now() == {
+        "image_age_s": None,
+        "block_age_s": None,
+        "health_test_failure_age_s": None,
+        "rejected_images": {},
+        "problem": None,
+    }
+
+
+def test_the_last_accepted_image_and_the_last_failure_are_found_wherever_they_are(supply: Freshness) -> None:
+    root = supply.batches.root
+    assessed(taken_in(root, 900, 1), FAILED)
+    assessed(taken_in(root, 500, 2), ACCEPTED, FAILED)
+    assessed(taken_in(root, 60, 3), CONSTANT, unreadable=({"accepted": False, "reason": "truncated"},))
+    found = supply.now()
+    assert (found["image_age_s"], found["health_test_failure_age_s"]) == (500, 500)
+    assert found["rejected_images"] == {"health_test_failed": 2, "constant": 1, "truncated": 1}
+
+
+def test_a_batch_counts_when_it_is_assessed_and_is_read_once(
+    supply: Freshness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = taken_in(supply.batches.root, 30)
+    assert supply.now()["image_age_s"] is None
+    assessed(folder, ACCEPTED)
+    assert supply.now()["image_age_s"] == 30
+    monkeypatch.setattr(freshness, "_assessed", lambda batch: pytest.fail(f"{batch.key} was read again"))
+    assert supply.now()["image_age_s"] == 30
+
+
+def test_the_block_age_is_that_of_the_last_publication(supply: Freshness) -> None:
+    ledger = Ledger(supply.ledger.path)
+    for number, age_s in enumerate((800, 20)):
+        block = LedgerBlock(f"b{number}", 0, f"{number:064x}", "00" * 32)
+        ledger.append_publication(f"drop-{number}", "00" * 32, [block], "", (NOW_NS // 10**9 - age_s) * 10**6)
+    assert supply.now()["block_age_s"] == 20
+
+
+def test_a_clock_that_was_set_back_gives_no_negative_age(supply: Freshness) -> None:
+    assessed(taken_in(supply.batches.root, -100), ACCEPTED)
+    assert supply.now()["image_age_s"] == 0
+
+
+def test_a_locked_ledger_is_a_problem_and_hides_no_other_age(tmp_path: Path) -> None:
+    Ledger(tmp_path / "ledger.sqlite").claim_image("ab" * 32, None, "b")
+    ledger = Ledger(tmp_path / "ledger.sqlite", readonly=True, busy_timeout_s=0.05)
+    supply = Freshness(BatchStore(tmp_path / "batches"), ledger, clock=lambda: NOW_NS)
+    assessed(taken_in(supply.batches.root, 10), ACCEPTED)
+    holder = sqlite3.connect(ledger.path, isolation_level=None)
+    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        found = supply.now()
+    finally:
+        holder.close()
+    assert found["image_age_s"] == 10
+    assert found["block_age_s"] is None
+    assert "locked" in found["problem"]
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"rows": 7}', '{"rows": [{}]}', '{"rows": [3]}'])
+def test_a_damaged_batch_hides_no_other_batch(damage: str, supply: Freshness) -> None:
+    assessed(taken_in(supply.batches.root, 70, 1), ACCEPTED)
+    broken = taken_in(supply.batches.root, 10, 2)
+    assessed(broken)
+    (broken / "noise.json").write_text(damage)
+    assert supply.now()["image_age_s"] == 70
+
+
+def test_one_call_reads_for_a_bounded_time_newest_first(supply: Freshness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no time at all a call reads one batch; what was rejected is told when all were read."""
+    for number, age_s in enumerate((400, 300, 200)):
+        assessed(taken_in(supply.batches.root, age_s, number), ACCEPTED, CONSTANT)
+    monkeypatch.setattr(freshness, "READ_S", 0.0)
+    first, *more = [supply.now() for _ in range(4)]
+    assert (first["image_age_s"], first["rejected_images"]) == (200, None)
+    assert more[-1]["rejected_images"] == {"constant": 3}
+
+
+def test_five_thousand_batches_that_were_read_cost_some_milliseconds(supply: Freshness) -> None:
+    for number in range(5000):
+        folder = supply.batches.root / f"drop-20260101T000000Z-{number:08x}"
+        folder.mkdir(parents=True)
+        supply._read.add(folder.name)
+    times = []
+    for _ in range(9):
+        began = time.perf_counter()
+        supply.now()
+        times.append(time.perf_counter() - began)
+    assert sorted(times)[4] < 0.05
+
+
+def test_the_ages_of_a_real_batch(tmp_path: Path) -> None:
+    place = Place.at(tmp_path)
+    place.validated([("one.fits", frame(1)), ("blank", b"no image")], time_ns=time.time_ns() - 5 * 10**9)
+    found = Trail(place.ledger, place.batches, place.images).freshness()
+    assert 5 <= found["image_age_s"] < 60
+    assert found["rejected_images"] == {"unknown_format": 1}

@@ -1,0 +1,136 @@
+"""``entropy-assets keys``, and the settings that bring keys and limits to the service."""
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pydantic import ValidationError
+
+from entropy_assets import supervisor
+from entropy_assets.cli import main
+from entropy_assets.settings import Settings
+from entropy_assets.stores.keys import SCOPES, key_id_of
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Run ``entropy-assets keys`` in an installation of its own."""
+    monkeypatch.setenv("ENTROPY_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("ENTROPY_KEYS", raising=False)
+    return lambda *arguments: CliRunner().invoke(main, ["keys", *arguments])
+
+
+def test_a_key_is_printed_once_and_alone(run, tmp_path: Path) -> None:
+    """Alone on standard output, so that it can be piped to where it is needed."""
+    result = run("create", "a program")
+    assert result.exit_code == 0
+    key = result.stdout.strip()
+    assert key_id_of(key) is not None
+    path = tmp_path / "home" / "keys.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for later in (run("list").output, run("list", "--json").output, path.read_text()):
+        assert key_id_of(key) in later
+        assert key.split("_")[2] not in later
+
+
+def test_what_was_asked_for_is_what_is_kept(run) -> None:
+    arguments = ["create", "a [b]", "--scope", "stats", "--scope", "draw", "--expires", "30d"]
+    result = run(*arguments, "--requests-per-second", "0.5", "--bytes-per-second", "1000", "--json")
+    created = json.loads(result.stdout)
+    key = created.pop("key")
+    assert json.loads(run("list", "--json").stdout) == [created]
+    assert created["id"] == key_id_of(key)
+    assert created["scopes"] == ["draw", "stats"]
+    assert (created["requests_per_s"], created["bytes_per_s"], created["state"]) == (0.5, 1000, "valid")
+    life = datetime.fromisoformat(created["expires"]) - datetime.now(UTC)
+    assert timedelta(days=30) - timedelta(minutes=1) < life <= timedelta(days=30)
+    assert "a [b]" in " ".join(run("list").output.split())
+
+
+def test_a_revoked_key_stays_listed_as_such(run) -> None:
+    created = json.loads(run("create", "x", "--json").stdout)
+    assert run("revoke", created["id"]).exit_code == 0
+    [listed] = json.loads(run("list", "--json").stdout)
+    assert listed["state"] == "revoked"
+
+
+def test_an_unknown_id_is_one_sentence_and_is_not_repeated(run) -> None:
+    key = run("create", "x").stdout.strip()
+    result = run("revoke", key)
+    assert result.exit_code == 1
+    assert "keys list" in result.stderr
+    assert key not in result.output
+
+
+@pytest.mark.parametrize("life", ["0d", "30", "d", "-1d", "1.5h", "30y", "99999999w", "\uff11d"])
+def test_a_life_that_is_none_is_wrong_usage(run, life: str) -> None:
+    assert run("create", "x", f"--expires={life}").exit_code == 2
+
+
+@pytest.mark.parametrize("option", ["--requests-per-second=0", "--bytes-per-second=0", "--scope=all"])
+def test_so_is_an_impossible_limit_or_scope(run, option: str) -> None:
+    assert run("create", "x", option).exit_code == 2
+
+
+def test_keys_can_live_in_redis(run, monkeypatch: pytest.MonkeyPatch, valkey_url: str) -> None:
+    monkeypatch.setenv("ENTROPY_KEYS", valkey_url)
+    created = json.loads(run("create", "in redis", "--json").stdout)
+    listed = json.loads(run("list", "--json").stdout)
+    assert created["id"] in [each["id"] for each in listed]
+
+
+def test_a_store_that_does_not_answer_is_one_sentence_without_its_address(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENTROPY_KEYS", "unix://hunter2@/nowhere/redis.sock")
+    result = run("list")
+    assert result.exit_code == 1
+    assert "hunter2" not in result.output
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        "text, scopes",
+        [
+            (None, SCOPES),
+            ("stats, draw", ("draw", "stats")),
+            ("none", ()),
+            ("", ()),
+            ("draw,none", ("draw",)),
+        ],
+    )
+    def test_anonymous_scopes_are_a_list_of_words(
+        self, text: str | None, scopes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if text is not None:
+            monkeypatch.setenv("ENTROPY_ANONYMOUS_SCOPES", text)
+        assert Settings().anonymous == scopes
+
+    def test_an_unknown_scope_is_refused(self) -> None:
+        with pytest.raises(ValidationError):
+            Settings(anonymous_scopes="draw,everything")
+
+    def test_children_get_them_whole(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A secret that is written as text is ten asterisks, which would be the path of a file."""
+        settings = Settings(
+            home=tmp_path, keys="redis://a:hunter2@h/0", anonymous_scopes="none", limit_requests=0.5, limit_bytes=7
+        )
+        environment = supervisor.child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
+        for name, value in environment.items():
+            if name.startswith("ENTROPY_"):
+                monkeypatch.setenv(name, value)
+        child = Settings()
+        assert child.keys_place == "redis://a:hunter2@h/0"
+        assert (child.anonymous, child.limit_requests, child.limit_bytes) == ((), 0.5, 7)
+
+    def test_without_a_place_the_children_agree_on_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("ENTROPY_KEYS", raising=False)
+        settings = Settings(home=tmp_path)
+        environment = supervisor.child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
+        assert "ENTROPY_KEYS" not in environment
+        assert environment["ENTROPY_HOME"] == str(tmp_path)
+        assert settings.keys_place == str(tmp_path / "keys.json")
+
+    def test_they_are_not_shown(self) -> None:
+        assert "hunter2" not in repr(Settings(keys="redis://a:hunter2@h/0"))
