@@ -1,5 +1,6 @@
 """One server under load: ``python -m benchmarks.serving_app VARIANT PORT POOL_URL PREFIX FOLDER`` (see `serving`)."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from entropy_assets.serving.app import create_app
-from entropy_assets.serving.fast_lane import FastLane
 from entropy_assets.serving.service import ServiceConfig
+from entropy_assets.serving.workers import server_options
 from entropy_assets.stores import pool_scripts
+from entropy_assets.stores.keys import FileKeys, create
 from entropy_assets.stores.pool_block import read_documents
 
 SIZE = 1024
@@ -54,21 +56,27 @@ def application(variant: str, url: str, prefix: str, folder: Path) -> Any:
         return bare
     if variant == "round trip":
         return RoundTrip(url, prefix)
-    return create_app(ServiceConfig(pool_url=url, pool_prefix=prefix))
+    if variant.startswith("plain"):
+        return create_app(ServiceConfig(pool_url=url, pool_prefix=prefix))
+    store = FileKeys(folder / "keys.json")
+    key, _ = create(store, "benchmark", random_bytes=os.urandom)
+    (folder / "key").write_text(key)
+    config = ServiceConfig(
+        pool_url=url,
+        pool_prefix=prefix,
+        keys=str(folder / "keys.json"),
+        anonymous_scopes=(),
+        limit_requests=10e6,
+        limit_bytes=10 * 10**9,
+    )
+    return create_app(config)
 
 
 def main() -> None:
     """Serve until a signal."""
     variant, port, url, prefix, folder = sys.argv[1:]
-    uvicorn.run(
-        application(variant, url, prefix, Path(folder)),
-        port=int(port),
-        http=FastLane if variant.endswith("lane") else "httptools",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-    )
+    options = server_options(fast_lane=variant.endswith("lane"))
+    uvicorn.run(application(variant, url, prefix, Path(folder)), port=int(port), **options)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 ``bare`` is an ASGI application that sends a constant over the same uvicorn with the same settings: the server
 library's own limit. The service draws from a full reservoir: how fast a pool fills it is measured elsewhere. All take
-turns, round by round, so that a busy machine hits all alike; the figures are medians. The figure per CPU second is
+turns, round by round, so that a busy machine hits all alike; the figures are the best round of each. The figure per CPU second is
 that of the server's process alone, which the client and other programs do not slow down; the ratio is of those.
 """
 
@@ -14,7 +14,6 @@ import json
 import multiprocessing
 import os
 import socket
-import statistics
 import sys
 import threading
 import time

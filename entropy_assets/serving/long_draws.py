@@ -18,6 +18,8 @@ PIECE_BYTES: Final = 65_536
 SMALL_PIECE_BYTES: Final = 4096
 """What is drawn at once when the pool gives slowly: a little that comes is better than much that does not."""
 RETRY_S: Final = 0.05
+TURN: Final = 4
+"""Pieces after which a long draw lets the others go on, if it need not wait for its client anyway."""
 SEAT_RETRY_AFTER_S: Final = 5
 
 
@@ -92,7 +94,9 @@ class Pieces:
         PoolError
             If nothing comes for as long as that.
         """
-        n = await self._pay(min(most, self._longest))
+        n = min(most, self._longest)
+        if not self._meter.is_free:
+            n = await self._pay(n)
         draw = self._reservoir.take(n, public=self._public) or await self._wait_for(n)
         self._meter.use(len(draw.data))
         return draw

@@ -61,6 +61,11 @@ class Meter:
         """Headers that tell the client what is left."""
         return [] if self._admission is None else list(self._admission.headers)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether there is nothing to charge."""
+        return self._gate is None
+
     async def cover(self, n_bytes: int) -> None:
         """Charge what is missing, so that `n_bytes` may be drawn.
 

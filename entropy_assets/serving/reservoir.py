@@ -235,17 +235,20 @@ class Reservoir:
 
     def _gather(self, n: int) -> Draw:
         parts, cuts, simulated = [], [], False
+        held = self._held
         while n > 0:
-            head = self._held[0]
-            start = head.position
-            part = head.data[start : start + n]
-            head.position += len(part)
+            head = held[0]
+            start, end = head.position, head.position + n
+            part = head.data[start:end]  # of a whole block that is no copy
+            if end >= len(head.data):
+                end = len(head.data)
+                held.popleft()
+            else:
+                head.position = end
             parts.append(part)
-            cuts.append(Cut(head.block_id, start, head.position))
+            cuts.append(Cut(head.block_id, start, end))
             simulated |= head.simulated
-            n -= len(part)
-            if head.position == len(head.data):
-                self._held.popleft()
+            n -= end - start
         return Draw(b"".join(parts), tuple(cuts), simulated)
 
     def _queue(self, waiter: _Waiter) -> None:

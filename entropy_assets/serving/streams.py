@@ -22,7 +22,7 @@ from starlette.routing import WebSocketRoute
 
 from entropy_assets.errors import EntropyAssetsError, PoolError
 from entropy_assets.serving.formats import CLASSES, block_ranges, mixed
-from entropy_assets.serving.long_draws import Pieces, Seats, first_of
+from entropy_assets.serving.long_draws import TURN, Pieces, Seats, first_of
 from entropy_assets.serving.metering import Meter
 from entropy_assets.serving.problems import PROBLEMS, problem, problem_of
 from entropy_assets.serving.reservoir import Draw
@@ -80,6 +80,7 @@ class Stream:
         self._credit = 0
         self._granted = asyncio.Event()
         self._sent = 0
+        self._turns = 0
         self._simulated = False
 
     async def run(self) -> None:
@@ -103,11 +104,14 @@ class Stream:
     async def _talk(self) -> Close | None:
         try:
             while True:
-                await self._room()
+                if self._credit == 0:
+                    await self._room()
                 draw = await self._pieces.next(self._credit)
                 self._credit -= len(draw.data)
                 await self._deliver(draw)
-                await asyncio.sleep(0)  # sending waits for nobody while the buffer has room: let the others go on
+                self._turns += 1
+                if not self._public or self._turns % TURN == 0:  # mixing takes as long as some pieces without it
+                    await asyncio.sleep(0)  # sending waits for nobody while the buffer has room
         except PoolError as error:
             self._counts.add("streams_closed_dry")
             return Close(TRY_AGAIN_LATER, f"{error.code}: {error.message}")

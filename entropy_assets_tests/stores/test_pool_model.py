@@ -1,21 +1,37 @@
 """The pool against a model of it: after any sequence of steps the counters are the truth and nothing comes twice."""
 
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
+from entropy_assets.stores.embedded import EmbeddedServer, find_server_binary
 from entropy_assets.stores.pool import PoolBlock, PoolClient
 from entropy_assets_tests.pool_blocks import pool_block
+from entropy_assets_tests.stores.stepped_clock import SteppedClock
+
+HOUR_S = 3600.0
 
 
 class PoolMachine(RuleBasedStateMachine):
-    """Push new and old blocks, lease, let blocks expire and vanish; time passes by moving expiries back."""
+    """Push new and old blocks, lease, let blocks expire and vanish; time passes by moving expiries back.
+
+    With a stepped clock it also jumps by whole hours, each longer than the life of a block.
+    """
 
     url = ""
+    clock: SteppedClock | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,6 +39,10 @@ class PoolMachine(RuleBasedStateMachine):
         self.raw = redis.Redis.from_url(self.url)
         self.made: list[PoolBlock] = []
         self.ready: dict[str, PoolBlock] = {}
+        self.hour = 0
+        self.pushed_at: dict[str, int] = {}
+        if self.clock is not None:
+            self.clock.step_to(0)
         self.vanished: set[str] = set()
         self.gone: set[str] = set()
         self.pushed = self.leased = self.expired = self.ghosts = self.refused = 0
@@ -37,6 +57,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.made.append(block)
         assert self.pool.push([block]).pushed == (block.block_id,)
         self.ready[block.block_id] = block
+        self.pushed_at[block.block_id] = self.hour
         self.pushed += 1
 
     @rule(data=st.data())
@@ -98,6 +119,17 @@ class PoolMachine(RuleBasedStateMachine):
         self.raw.delete(f"{self.prefix}:block:{block_id}")
         self.vanished.add(block_id)
 
+    @precondition(lambda self: self.clock is not None)
+    @rule(hour=st.integers(-4, 4))
+    def step_clock(self, hour: int) -> None:
+        assert self.clock is not None
+        self.hour = hour
+        self.clock.step_to(hour * HOUR_S)
+        for block_id in [each for each in self.ready if self.pushed_at[each] < hour]:
+            del self.ready[block_id]
+            self.gone.add(block_id)
+            self.expired += 1
+
     @rule()
     def forget_scripts(self) -> None:
         self.raw.script_flush()
@@ -121,12 +153,53 @@ class PoolMachine(RuleBasedStateMachine):
         self.raw.close()
 
 
-@pytest.mark.usefixtures("valkey_url")
-def test_any_sequence_of_steps_keeps_the_counters_true(valkey_url: str) -> None:
-    machine = type("Machine", (PoolMachine,), {"url": valkey_url})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+def run_machine(examples: int, **places: object) -> None:
+    machine = type("Machine", (PoolMachine,), places)
+    limits = settings(
+        max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
     )
+    run_state_machine_as_test(machine, settings=limits)
+
+
+def test_any_sequence_of_steps_keeps_the_counters_true(valkey_url: str) -> None:
+    run_machine(40, url=valkey_url)
+
+
+def test_they_stay_true_when_the_servers_clock_jumps_in_between(tmp_path: Path) -> None:
+    clock = SteppedClock(tmp_path)
+    with EmbeddedServer(binary=clock.binary(find_server_binary())) as server:
+        run_machine(25, url=server.url, clock=clock)
+
+
+def test_under_a_full_pool_a_jump_of_two_hours_serves_nothing_late_and_nothing_twice(tmp_path: Path) -> None:
+    """Forth and back, back and forth. What the server's clock has once passed does not return with it."""
+    clock = SteppedClock(tmp_path)
+    with EmbeddedServer(binary=clock.binary(find_server_binary())) as server:
+        pool = PoolClient.from_url(server.url, ttl_s=HOUR_S)
+        served: list[int] = []
+
+        def lease(most: int) -> None:
+            leased = pool.lease(most).blocks
+            assert all(0 < each.expires_in_s for each in leased)
+            served.extend(each.block.index for each in leased)
+
+        pool.push([pool_block(seed, length=32) for seed in range(40)])
+        lease(10)
+        clock.step_to(2 * HOUR_S)
+        lease(10)
+        assert (len(served), pool.stats().expired_blocks) == (10, 30)
+        pool.push([pool_block(seed, length=32) for seed in range(40, 60)])
+        clock.step_to(0)
+        lease(5)
+        clock.step_to(-2 * HOUR_S)
+        lease(5)
+        assert set(pool.push([pool_block(seed, length=32) for seed in range(50)]).refused.values()) <= {
+            "consumed",
+            "present",
+        }
+        clock.step_to(4 * HOUR_S)
+        lease(10)
+        stats = pool.stats()
+        assert (len(served), len(set(served))) == (20, 20)
+        assert (stats.pushed_blocks, stats.leased_blocks, stats.expired_blocks, stats.blocks) == (60, 20, 40, 0)
+        pool.close()

@@ -177,19 +177,14 @@ def cluster(folder: Path, size: int) -> Iterator[list[int]]:
             stack.enter_context(EmbeddedServer(overrides=overrides))
             clients.append(stack.enter_context(redis.Redis(port=ports[-1])))
             clients[-1].execute_command("CLUSTER ADDSLOTSRANGE", edges[node], edges[node + 1] - 1)
-        for number, client in enumerate(clients[1:], start=1):
-            client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
-            bus = int(clients[0].execute_command("CLUSTER MYID") and stack.enter_context(_bus_port(clients[0])))
+        bus = int(clients[0].config_get("cluster-port")["cluster-port"])
+        for number, client in enumerate(clients[1:], start=2):
+            client.execute_command("CLUSTER SET-CONFIG-EPOCH", number)
             client.execute_command("CLUSTER MEET", "127.0.0.1", ports[0], bus)
         for client in clients:
             eventually(lambda client=client: client.cluster("info")["cluster_state"] == "ok")  # type: ignore[misc]
             eventually(lambda client=client: len(client.cluster("nodes")) == size)  # type: ignore[misc]
         yield ports
-
-
-@contextmanager
-def _bus_port(client: "redis.Redis") -> Iterator[int]:
-    yield int(client.config_get("cluster-port")["cluster-port"])
 
 
 def exercise(pool: PoolClient) -> None:

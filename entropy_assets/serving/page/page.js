@@ -232,7 +232,7 @@ async function draw(event) {
     if (error.wantsKey) askForKey(error);
     at("drawn").hidden = true;
     at("draw-status").className = "error";
-    show("draw-status", `Nothing was drawn. ${error.message}`);
+    show("draw-status", `Nothing was drawn. ${error.wantsKey ? "The field above takes an API key." : error.message}`);
   } finally {
     button.disabled = false;
   }
@@ -340,7 +340,8 @@ function batchCard(batch, dagster) {
 
 function batchNumbers(batch) {
   const images = `${whole(batch.accepted_images)} of ${named(batch.image_count, "image")} accepted`;
-  const parts = [`${images}; ${named(batch.blocks, "block")}: ${whole(batch.passed)} passed, ${whole(batch.rejected)} rejected.`];
+  const blocks = `${named(batch.blocks, "block")}: ${whole(batch.passed)} passed, ${whole(batch.rejected)} rejected.`;
+  const parts = [`${images}; ${batch.blocks ? blocks : "no blocks."}`];
   if (batch.failed_tests.length) parts.push(` The whole batch fails ${batch.failed_tests.map(words).join(", ")}.`);
   if (batch.published_at) parts.push(" Published ", moment(batch.published_at), ".");
   return parts;

@@ -1,0 +1,30 @@
+"""Fixtures of the tests of keys and limits."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.serving.service import ServiceConfig
+from entropy_assets.stores.keys import FileKeys
+from entropy_assets.stores.pool import PoolClient
+from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.serving.keyed import Start
+from entropy_assets_tests.serving.running import RunningService
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileKeys:
+    """Give a store of keys in a file."""
+    return FileKeys(tmp_path / "keys.json")
+
+
+@pytest.fixture
+def start(valkey_url: str, pool_prefix: str, pool: PoolClient, tmp_path: Path) -> Iterator[Start]:
+    """Give what starts a service that reads `store`, on a pool of 100 blocks; `changes` are of its configuration."""
+    pool.push(pool_blocks(100))
+    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, keys=str(tmp_path / "keys.json"))
+    with ExitStack() as stack:
+        yield lambda **changes: stack.enter_context(RunningService(replace(config, **changes)))
