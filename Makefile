@@ -23,7 +23,7 @@ PYTEST := $(BIN)/python -m pytest $(COVER)
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e slow bench calibration images oldest lint format types contracts validate check lock clean
+.PHONY: help run test e2e slow chaos bench calibration images oldest lint format types contracts validate check lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -39,6 +39,10 @@ e2e: $(DEV) ## real processes, and a browser if there is chromium
 
 slow: $(DEV) ## statistics over many blocks, kill -9 at many points
 	@$(PYTEST) -m "slow and not e2e and not browser" -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+# Not under coverage: what it is about is what happens at full speed.
+chaos: $(DEV) ## faults on the whole service under load, every duplicate counted; CHAOS_REPORT=file writes the table
+	@CHAOS_REPORT=$(CHAOS_REPORT) $(BIN)/python -m pytest -m chaos entropy_assets_tests/chaos $(PYTEST_ARGS)
 
 bench: $(DEV) ## how fast it is here
 	@for one in extraction hashing validation; do echo "== $$one"; $(BIN)/python -m benchmarks.$$one || exit 1; done

@@ -216,7 +216,7 @@ def _print_report(images: list[dict[str, Any]], skipped: list[dict[str, str]], b
 def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bool | None) -> None:
     """Serve the pool over HTTP. Needs ENTROPY_REDIS_URL."""
     from entropy_assets.audit import Trail
-    from entropy_assets.serving.service import ServiceConfig
+    from entropy_assets.serving.service import ServiceConfig, StreamLimits
     from entropy_assets.serving.workers import run_service
     from entropy_assets.stores.batches import BatchStore
     from entropy_assets.stores.images import ImageStore
@@ -231,6 +231,7 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
         host=settings.http_host,
         port=settings.http_port,
         max_request_bytes=settings.max_draw_bytes,
+        streams=StreamLimits(most=settings.max_streams, max_download_bytes=settings.max_download_bytes),
         workers=settings.http_workers,
         fast_lane=settings.fast_lane,
         low_water_bytes=settings.low_water_bytes,

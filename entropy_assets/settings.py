@@ -70,6 +70,10 @@ class Settings(BaseSettings):
         ``entropy-assets up`` runs it.
     max_draw_bytes
         Longest answer of one request, bytes.
+    max_download_bytes
+        Longest download, bytes.
+    max_streams
+        Streams and downloads that one worker runs side by side.
     api_key
         Key that this installation's commands show to a service from which they draw. Secret.
     keys
@@ -113,6 +117,8 @@ class Settings(BaseSettings):
     dagster_port: Annotated[int, Field(ge=0, le=65535)] = 3000
     dagster_url: Annotated[str, Field(pattern="^https?://")] | None = None
     max_draw_bytes: Annotated[int, Field(ge=1, le=2**20)] = 65_536
+    max_download_bytes: Annotated[int, Field(ge=1, le=2**50)] = 2**30
+    max_streams: Annotated[int, Field(ge=0, le=65_536)] = 256
     api_key: SecretStr | None = None
     keys: SecretStr | None = None
     anonymous_scopes: str = ",".join(SCOPES)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from entropy_assets import supervisor
-from entropy_assets.errors import StartFailed
+from entropy_assets.errors import PoolUnavailable, StartFailed
 from entropy_assets.narrator import Narrator, settled
 from entropy_assets.settings import Settings
 from entropy_assets.stores.ledger import LedgerBlock
@@ -135,6 +135,21 @@ class TestChildren:
         expected = settings.model_dump(mode="json", exclude={"redis_url", "http_port"})
         assert expected.items() <= json.loads(done.stdout).items()
 
+    def test_only_the_service_can_lease_and_only_dagsters_processes_can_push(self, settings: Settings) -> None:
+        with supervisor.pool_server(settings, lambda _: None) as addresses:
+            service, publisher, observer = (
+                PoolClient.from_url(url) for url in (addresses.service, addresses.publisher, addresses.observer)
+            )
+            publisher.push(pool_blocks(2))
+            assert observer.depth().blocks == 2
+            for pool in (publisher, observer):
+                with pytest.raises(PoolUnavailable):
+                    pool.lease(1)
+            with pytest.raises(PoolUnavailable):
+                service.push(pool_blocks(1, first=9))
+            assert len(service.lease(9).blocks) == 2
+            assert "observer" not in repr(addresses)
+
     def test_they_do_not_repeat_the_warnings_that_are_known(self, settings: Settings) -> None:
         """Loading the definitions warns of the preview feature that the version is pinned for, and of nothing else."""
         environment = supervisor.child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
@@ -157,7 +172,9 @@ class TestChildren:
 
     def test_one_that_never_answers_is_an_error_in_the_end(self, settings: Settings, tmp_path: Path) -> None:
         late = time.monotonic() - supervisor.START_SECONDS - 1
-        here = Installation(settings, PoolAddresses("", "", ""), "http://127.0.0.1:1", "http://127.0.0.1:1", tmp_path / "s", late)
+        here = Installation(
+            settings, PoolAddresses("", "", ""), "http://127.0.0.1:1", "http://127.0.0.1:1", tmp_path / "s", late
+        )
         with pytest.raises(StartFailed, match="code, http, dagster, daemon did not answer within 120 s"):
             list(here.advance())
 
@@ -189,7 +206,9 @@ class TestAsking:
             thread.join()
 
     def here(self, settings: Settings, url: str, *ready: str) -> Installation:
-        return Installation(settings, PoolAddresses("", "", ""), url, url, Path("absent"), time.monotonic(), [], list(ready))
+        return Installation(
+            settings, PoolAddresses("", "", ""), url, url, Path("absent"), time.monotonic(), [], list(ready)
+        )
 
     @pytest.mark.parametrize("age_s, beats", [(-1.0, True), (100.0, False), (None, False)])
     def test_the_heartbeat_of_an_earlier_daemon_does_not_count(

@@ -17,6 +17,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving.counts import Board
@@ -218,5 +219,14 @@ def _add_problems(app: FastAPI, service: RandomService) -> None:
         return problem("invalid-request", "; ".join(each["msg"] for each in error.errors()), errors=errors)
 
     @app.exception_handler(HTTPException)
-    async def plain(_: HttpRequest, error: HTTPException) -> JSONResponse:
-        return plain_problem(error.status_code, str(error.detail), dict(error.headers or {}))
+    async def plain(http: HttpRequest, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(_methods_at(http)))
+        return plain_problem(error.status_code, str(error.detail), headers)
+
+
+def _methods_at(http: HttpRequest) -> set[str]:
+    """Return the methods of every route at this path; a route alone knows its own."""
+    routes = [route for route in http.app.routes if route.matches(http.scope)[0] is not Match.NONE]
+    return set().union(*(getattr(route, "methods", None) or () for route in routes))

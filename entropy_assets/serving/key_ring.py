@@ -40,7 +40,14 @@ class KeyRing:
         self._records: dict[str, KeyRecord] = {}
         self._version: object = None
         self._watcher: asyncio.Task[None] | None = None
-        self.problem: str | None = None
+        self._problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the records may be older than they should be; None if they are not."""
+        if self._watcher is not None and self._watcher.done():
+            return "nobody watches the store of keys any more: restart the service"
+        return self._problem
 
     def __len__(self) -> int:
         return len(self._records)
@@ -87,15 +94,15 @@ class KeyRing:
             try:
                 version, records = await asyncio.to_thread(self._read)
             except KeysUnreadable as error:
-                self.problem = error.message
+                self._problem = error.message
                 continue
-            self.problem, self._version = None, version
+            self._problem, self._version = None, version
             if records is not None and records != self._records:
                 self._records = records
                 self.on_change()
 
     def _read(self) -> tuple[object, dict[str, KeyRecord] | None]:
         version = self._store.version()
-        if version is not None and version == self._version and self.problem is None:
+        if version is not None and version == self._version and self._problem is None:
             return version, None
         return version, {record.id: record for record in self._store.records()}

@@ -32,6 +32,11 @@ _SERVICE_COUNTERS: Final = {
     "waited_answers": ("entropy_waits", "Requests that had to wait for bytes."),
     "dry_answers": ("entropy_dry_answers", "Requests for which bytes did not come in time."),
     "pool_failures": ("entropy_pool_failures", "Leases that failed."),
+    "undelivered_bytes": ("entropy_undelivered_bytes", "Served bytes for answers that then could not be given."),
+}
+_SERVICE_EVENTS: Final = {
+    "streams": ("What became of streams.", ("opened", "ended", "closed_dry", "closed_quota")),
+    "downloads": ("What became of long draws.", ("begun", "finished", "cut")),
 }
 _SERVICE_GAUGES: Final = {
     "buffered_bytes": ("entropy_buffered_bytes", "Leased bytes that the workers hold for the next requests."),
@@ -111,6 +116,8 @@ class Exposition(Collector):
         yield _labelled("entropy_served_bytes", "Bytes that were served.", "class", served)
         answers = {name: totals[f"{name}_answers"] for name in CLASSES}
         yield _labelled("entropy_answers", "Draws that were answered with bytes.", "class", answers)
+        for what, (text, events) in _SERVICE_EVENTS.items():
+            yield _labelled(f"entropy_{what}", text, "event", {event: totals[f"{what}_{event}"] for event in events})
         refused = {code: totals[f"refused_{code}"] for code in sorted(PROBLEMS)}
         yield _labelled("entropy_refused_requests", "Requests answered with a problem, by its type.", "code", refused)
 

@@ -1,6 +1,6 @@
 """The page for people, and the newest batches that it shows.
 
-The page is three files without a build step. They load nothing from elsewhere, and the browser is told to refuse it
+The page is a few files without a build step. They load nothing from elsewhere, and the browser is told to refuse it
 if they tried, or if text from an image's name became anything but text.
 """
 
@@ -25,7 +25,7 @@ MOST_BATCHES: Final = 50
 FRESH_S: Final = 1.0
 """How long an answer of ``/batches`` is given again, seconds: reading them costs files, and every open page asks."""
 
-_TYPES: Final = {"index.html": "text/html", "page.js": "text/javascript", "page.css": "text/css"}
+_TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -92,10 +92,10 @@ class RecentBatches:
 def add_page(app: FastAPI, service: RandomService) -> None:
     """Add the page at ``/`` with its files, and ``/batches``."""
     _add_batches(app, RecentBatches(service.provenance), service.config.dagster_url)
-    for name in _TYPES:
-        if name != "index.html":
-            app.get(f"/{name}", include_in_schema=False)(_file(name))
-    page = _file("index.html")
+    for path in sorted(PAGE.iterdir()):
+        if path.suffix in (".js", ".css"):
+            app.get(f"/page/{path.name}", include_in_schema=False)(_file(path))
+    page = _file(PAGE / "index.html")
 
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def index(http: Request) -> Response:
@@ -128,14 +128,14 @@ def wants_page(accept: str) -> bool:
     return "text/html" in accept.lower() and "application/json" not in accept.lower()
 
 
-def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
+def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
     """Return the handler that gives a file of the page, read once."""
-    body = (PAGE / name).read_bytes()
+    body = path.read_bytes()
     headers = {**PAGE_HEADERS, "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"'}
 
     async def handler(http: Request) -> Response:
         if http.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
-        return Response(body, headers=headers, media_type=_TYPES[name])
+        return Response(body, headers=headers, media_type=_TYPES[path.suffix])
 
     return handler

@@ -252,7 +252,8 @@ def _gate_of(config: ServiceConfig) -> Gate:
     return Gate.of(
         keys=config.keys,
         anonymous=config.anonymous_scopes,
-        limits=Limits(config.limit_requests, config.limit_bytes, config.max_request_bytes),
+        # a burst holds the longest answer, and a piece of a stream
+        limits=Limits(config.limit_requests, config.limit_bytes, max(config.max_request_bytes, MAX_REQUEST_BYTES)),
         pool_url=config.pool_url,
         prefix=config.pool_prefix,
     )

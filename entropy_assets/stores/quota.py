@@ -1,7 +1,8 @@
 """Quotas: how many requests and bytes a subject may still have, kept by the pool's server for all workers at once.
 
 Trusted for: fairness, never for who may come in. The server forgets it all at a restart, and then everybody has a full
-burst again; an attacker who can write to it can lift or exhaust anybody's quota.
+burst again; an attacker who can write to it can lift or exhaust anybody's quota. An attacker who can read it sees which
+keys and addresses were active; each is kept until its bucket is full again.
 
 Each quota is a bucket in the form of the generic cell rate algorithm: it is full again at one moment, its *full time*,
 and each unit taken moves that moment on by what the unit costs in microseconds. A bucket that is full needs no memory.

@@ -74,7 +74,9 @@ class Server(EmbeddedServer):
 class Service:
     """``entropy-assets serve``; with `broken`, the same without that guard."""
 
-    def __init__(self, folder: Path, pool_url: str, workers: int, *, broken: str = "", unsafe: bool = False) -> None:
+    def __init__(
+        self, folder: Path, pool_url: str, workers: int, *, broken: str, unsafe: bool, fast_lane: bool
+    ) -> None:
         self.port = free_port()
         self.worker_count = workers
         self.log = folder / "service.log"
@@ -84,19 +86,23 @@ class Service:
             "ENTROPY_REDIS_URL": pool_url,
             "ENTROPY_HOME": str(folder / "home"),
             "ENTROPY_ALLOW_UNSAFE_POOL": str(unsafe).lower(),
+            "ENTROPY_FAST_LANE": str(fast_lane).lower(),
             "ENTROPY_HTTP_WORKERS": str(workers),
             "ENTROPY_HTTP_PORT": str(self.port),
             "CHAOS_BREAK": broken,
         }
-        self._process = OwnedProcess(
-            [sys.executable, "-m", program, "serve"], environment=environment, log=self.log
-        )
+        self._process = OwnedProcess([sys.executable, "-m", program, "serve"], environment=environment, log=self.log)
 
     def wait(self) -> None:
         """Wait until it serves."""
         deadline = time.monotonic() + START_S
         while not self.is_healthy():
-            report = (self._process.exit_code, self.stats(), answer_of(self.port, "/health"), self.log.read_text()[-3000:])
+            report = (
+                self._process.exit_code,
+                self.stats(),
+                answer_of(self.port, "/health"),
+                self.log.read_text()[-3000:],
+            )
             assert self._process.exit_code is None, report
             assert time.monotonic() < deadline, report
             time.sleep(0.1)
@@ -248,6 +254,14 @@ class Arena:
         Where service and publisher find it, if not at its own address.
     broken
         A guard that is taken out of all of it, by its name in `broken`; it then has one worker.
+    unsafe
+        Whether a server that persists is allowed.
+    ttl_s
+        Life of a block, seconds.
+    ahead_blocks
+        Blocks that the publisher keeps ready.
+    fast_lane
+        Whether the service may answer inside the HTTP protocol.
     """
 
     def __init__(
@@ -261,6 +275,7 @@ class Arena:
         unsafe: bool = False,
         ttl_s: float = 3600.0,
         ahead_blocks: int = 600,
+        fast_lane: bool = True,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=folder))
         self.known = known
@@ -270,6 +285,7 @@ class Arena:
         self.unsafe = unsafe
         self.ttl_s = ttl_s
         self.ahead_blocks = ahead_blocks
+        self.fast_lane = fast_lane
         self.healthy_after_s = 0.0
         self._logs: list[Path] = []
         self._open = contextlib.ExitStack()
@@ -282,16 +298,27 @@ class Arena:
             feeder = Feeder(self.url, self.known, ttl_s=self.ttl_s, least_blocks=self.ahead_blocks)
             self.feeder = opened.enter_context(feeder)
             workers = 1 if self.broken else WORKERS
-            self.service = Service(self.folder, self.url, workers, broken=self.broken, unsafe=self.unsafe)
+            self.service = Service(
+                self.folder,
+                self.url,
+                workers,
+                broken=self.broken,
+                unsafe=self.unsafe,
+                fast_lane=self.fast_lane,
+            )
             opened.callback(self.service.stop)
             self.service.wait()
-            opened.callback(lambda: self.clients.kill())
             self.clients = Clients(self.folder, self.service.port)
+            opened.callback(self.kill_clients)
             self._open = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+    def kill_clients(self) -> None:
+        """End the clients that are there now, whatever they do."""
+        self.clients.kill()
 
     def draw(self, count: int, *, blocks: int = 0) -> None:
         """Let the clients make so many draws more, and the workers lease so many blocks more."""

@@ -172,9 +172,7 @@ class Crowd:
         todo = requests(seed)
         while not self.stopping:
             try:
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self.log, todo), "127.0.0.1", self.port
-                )
+                _, connection = await loop.create_connection(lambda: Connection(self.log, todo), "127.0.0.1", self.port)
             except OSError:
                 self.log.counts["not connected"] += 1
                 await asyncio.sleep(PAUSE_S)

@@ -76,7 +76,6 @@ def overlaps(begins: NDArray[np.int64], ends: NDArray[np.int64]) -> int:
 def merged(phases: list[Draws]) -> Draws:
     """Give all phases as one: a range of one phase given out again in another is a duplicate too."""
 
-
     def joined(name: str) -> NDArray[np.int64]:
         return np.concatenate([getattr(phase, name) for phase in phases])
 

@@ -92,16 +92,19 @@ class BadNetwork:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError, EOFError):
-            with socket.create_connection(("127.0.0.1", self.target)) as server:
+        with (
+            client,
+            contextlib.suppress(OSError, EOFError),
+            socket.create_connection(("127.0.0.1", self.target)) as server,
+        ):
+            with self._lock:
+                self._sockets |= {client, server}
+            try:
+                while True:
+                    self._one(client, server)
+            finally:
                 with self._lock:
-                    self._sockets |= {client, server}
-                try:
-                    while True:
-                        self._one(client, server)
-                finally:
-                    with self._lock:
-                        self._sockets -= {client, server}
+                    self._sockets -= {client, server}
 
     def _one(self, client: socket.socket, server: socket.socket) -> None:
         """Carry one request, or several that came together, and their replies."""
@@ -144,7 +147,7 @@ class BadNetwork:
         """Say what happens to a request; a connection's own greetings pass."""
         if b"EVALSHA" not in request:
             return "pass"
-        is_push = b"\"hash\"" in request
+        is_push = b'"hash"' in request
         with self._lock:
             if is_push:
                 self.sent_again += request in self._seen

@@ -13,7 +13,7 @@ from entropy_assets.stores.ledger import Ledger, LedgerBlock
 from entropy_assets.stores.pool import PoolBlock, PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 
-BATCH = 200
+BATCH = 500
 """Blocks: several calls of the pool each, so that a kill finds it between two."""
 PAUSE_S = 0.02
 

@@ -73,5 +73,7 @@ class Table:
 
     def page(self) -> str:
         """Give the whole page."""
-        machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        machine = (
+            f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        )
         return f"{HEAD}\nMeasured on {machine}, clients and servers on the same cores.\n\n{self.text()}\n"

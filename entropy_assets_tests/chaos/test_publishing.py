@@ -1,7 +1,6 @@
 """A publisher that is killed, and one that does everything again: whatever was published is not published again."""
 
 import os
-import random
 import subprocess
 import sys
 import time
@@ -28,8 +27,10 @@ pytestmark = pytest.mark.chaos
 
 PHASE = 30_000
 FEW = 1_000
-BATCHES = 16
+BATCHES = 10
 KILLS = 8
+LONGEST_S = 0.12
+"""From the ledger's entry to the kill; about what a batch's push takes."""
 
 
 class Publisher:
@@ -72,24 +73,23 @@ class Publisher:
 
 def kill_publisher(arena: Arena) -> Publisher:
     """Kill a publisher in the middle of many batches, then let it end."""
-    chance = random.Random(1)
     ours = Publisher(arena, BATCHES)
-    for _ in range(KILLS):
-        ours.killed(chance.random() * 0.02)
+    for number in range(KILLS):
+        ours.killed(number / KILLS * LONGEST_S)
     ours.run()
     return ours
 
 
 def publish_again_on_a_new_server(arena: Arena) -> None:
     """Publish, draw all of it, lose the server with its tombstones, and publish all of it again."""
-    ours = Publisher(arena, 3)
+    ours = Publisher(arena, 1)
     ours.run()
-    arena.draw(FEW, blocks=3 * publisher.BATCH + arena.ahead_blocks)
+    arena.draw(FEW, blocks=publisher.BATCH + arena.ahead_blocks)
     arena.server.kill()
     arena.server.start()
     ours.run()
     arena.recover()
-    arena.draw(FEW, blocks=3 * publisher.BATCH + arena.ahead_blocks)
+    arena.draw(FEW, blocks=publisher.BATCH + arena.ahead_blocks)
 
 
 def test_a_publisher_killed_in_the_middle_repeats_nothing(arena_of: ArenaOf, table: Table) -> None:

@@ -4,7 +4,9 @@ import contextlib
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import redis
@@ -64,19 +66,28 @@ def put_back(arena: Arena, files: Path, draws: int) -> None:
     arena.recover()
 
 
-def promote(arena: Arena, net: BadNetwork, link: Link, replica: Server, draws: int) -> None:
-    """Freeze the link between master and replica, draw, kill the master, promote the replica and lead everybody to it."""
-    with raw(replica) as client:
-        client.replicaof("127.0.0.1", link.port)
+class Replicated(NamedTuple):
+    """A master and a replica, and the ways to them."""
+
+    master: Server
+    net: BadNetwork
+    link: Link
+    replica: Server
+
+
+def promote(arena: Arena, replicated: Replicated, draws: int) -> None:
+    """Freeze the link to the replica, draw, kill the master, promote the replica and lead everybody to it."""
+    with raw(replicated.replica) as client:
+        client.replicaof("127.0.0.1", replicated.link.port)
         until(lambda: client.info("replication")["master_link_status"] == "up", "replication")
         arena.draw(FEW)
-        link.freeze()
+        replicated.link.freeze()
         assert client.zcard("entropy:pool:ready") > 0, "the replica must hold what is about to be drawn"
         arena.draw(draws, blocks=STALE)
         arena.server.kill()
         client.replicaof("NO", "ONE")
-    net.target = replica.port
-    net.cut()
+    replicated.net.target = replicated.replica.port
+    replicated.net.cut()
     arena.recover()
 
 
@@ -123,20 +134,24 @@ def test_old_files_put_back_repeat_nothing(
     assert outcome.pool.inherited_blocks > 0, "there must have been something to refuse"
 
 
-def test_a_promoted_replica_repeats_nothing(arena_of: ArenaOf, table: Table) -> None:
+@pytest.fixture
+def replicated() -> Iterator[Replicated]:
+    """Give a master, the network to it, the link to its replica, and the replica."""
     master = Server()
     with BadNetwork(master.port) as net, Link(master.port) as link, Server() as replica:
-        with arena_of(master, url=net.address) as arena:
-            promote(arena, net, link, replica, PHASE)
-            arena.draw(PHASE)
-            outcome = table.add("a replica promoted behind a frozen link", arena.finish())
+        yield Replicated(master, net, link, replica)
+
+
+def test_a_promoted_replica_repeats_nothing(arena_of: ArenaOf, table: Table, replicated: Replicated) -> None:
+    with arena_of(replicated.master, url=replicated.net.address) as arena:
+        promote(arena, replicated, PHASE)
+        arena.draw(PHASE)
+        outcome = table.add("a replica promoted behind a frozen link", arena.finish())
     assert outcome.pool.inherited_blocks > 0, "there must have been something to refuse"
 
 
 @pytest.mark.parametrize("kept", [SNAPSHOTS, APPEND_ONLY], ids=["RDB", "AOF"])
-def test_without_the_epoch_old_files_are_served_again(
-    arena_of: ArenaOf, tmp_path: Path, kept: dict[str, str]
-) -> None:
+def test_without_the_epoch_old_files_are_served_again(arena_of: ArenaOf, tmp_path: Path, kept: dict[str, str]) -> None:
     (tmp_path / "data").mkdir()
     with arena_of(Server(data_dir=tmp_path / "data", **kept), unsafe=True, broken="epoch") as arena:
         put_back(arena, tmp_path / "data", FEW)
@@ -144,10 +159,8 @@ def test_without_the_epoch_old_files_are_served_again(
         assert arena.finish().draws.duplicates > 0
 
 
-def test_without_the_epoch_a_promoted_replica_serves_again(arena_of: ArenaOf) -> None:
-    master = Server()
-    with BadNetwork(master.port) as net, Link(master.port) as link, Server() as replica:
-        with arena_of(master, url=net.address, broken="epoch") as arena:
-            promote(arena, net, link, replica, FEW)
-            arena.draw(FEW, blocks=AHEAD)
-            assert arena.finish().draws.duplicates > 0
+def test_without_the_epoch_a_promoted_replica_serves_again(arena_of: ArenaOf, replicated: Replicated) -> None:
+    with arena_of(replicated.master, url=replicated.net.address, broken="epoch") as arena:
+        promote(arena, replicated, FEW)
+        arena.draw(FEW, blocks=AHEAD)
+        assert arena.finish().draws.duplicates > 0

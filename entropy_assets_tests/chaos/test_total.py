@@ -9,7 +9,15 @@ from entropy_assets_tests.chaos.report import Table
 pytestmark = pytest.mark.chaos
 
 MILLION = 1_000_000
-LEAST = 200_000
+LEAST = 100_000
+
+
+def test_without_the_fast_lane_no_byte_comes_twice(arena_of: ArenaOf, table: Table) -> None:
+    with arena_of(fast_lane=False) as arena:
+        arena.draw(LEAST)
+        outcome = table.add("none, without the fast lane", arena.finish())
+    assert outcome.lost_bytes == 0
+    assert not outcome.draws.counts, "nobody was refused or cut off"
 
 
 def test_a_million_draws_and_no_byte_twice(arena_of: ArenaOf, table: Table) -> None:

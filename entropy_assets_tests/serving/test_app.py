@@ -272,7 +272,8 @@ def test_the_documentation_loads_nothing_from_elsewhere(service: RunningService)
 
 def test_the_description_lists_every_route(service: RunningService) -> None:
     assert sorted(service.client.get("/openapi.json").json()["paths"]) == [
-        "/blocks/{block_id}", "/health", "/livez", "/metrics", "/random/{n}", "/readyz", "/stats",
+        "/batches", "/blocks/{block_id}", "/download/{n}", "/health", "/livez", "/metrics", "/random", "/random/{n}",
+        "/readyz", "/stats",
     ]  # fmt: skip
     assert service.client.get("/").json()["docs"] == "/docs"
 

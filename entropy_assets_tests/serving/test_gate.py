@@ -5,7 +5,6 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,8 +30,6 @@ from entropy_assets_tests.serving.running import RunningService
 OPEN = {"/", "/livez", "/readyz", "/health", "/docs", "/docs-assets", "/openapi.json", "/problems/{code}"}
 """Routes for anybody: whether it runs, what it is, and how to use it."""
 PAGE = re.compile(r"/[a-z]+\.(css|js|svg|png|ico)")
-REVOKED_S = 2.0
-Start = Callable[..., RunningService]
 
 
 # ------------------------------------------------------------------------------------------------------ every route
@@ -302,6 +299,15 @@ def test_a_gate_is_open_only_while_nobody_has_a_key_or_a_limit(store: FileKeys) 
     key_of(store)
     ring.load()
     assert not Gate(ring).is_open
+
+
+async def test_a_gate_that_no_longer_follows_its_store_says_so(store: FileKeys) -> None:
+    """Else a key that is revoked would go on, and nobody would know."""
+    gate = gate_of(store, (), Limits(), "unix:///nowhere", "q")
+    gate.start()
+    assert list(gate.reasons()) == []
+    await gate.stop()
+    assert [code for code, _ in gate.reasons()] == ["keys-unreadable"]
 
 
 async def test_an_open_gate_closes_when_the_first_key_is_made(store: FileKeys) -> None:

@@ -10,10 +10,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from entropy_assets.serving import health
+from entropy_assets.serving.counts import COUNTS, Board
 from entropy_assets.serving.health import NO_AGES
+from entropy_assets.serving.metrics import Exposition
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool import PoolClient, PoolHealth
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 
@@ -91,6 +93,20 @@ def test_the_metrics_say_what_stats_says(config: ServiceConfig, pool: PoolClient
     assert told["entropy_pool_leased_blocks_total"] == in_pool["leased_blocks"]
     assert (told["entropy_pool_up"], told["entropy_pool_epoch_ok"], told["entropy_workers"]) == (1, 1, 1)
     assert 0 <= told["entropy_reservoir_age_seconds"] < 30
+
+
+def test_every_count_is_told() -> None:
+    asked: set[str] = set()
+
+    class Noting(dict[str, int]):
+        def __getitem__(self, name: str) -> int:
+            asked.add(name)
+            return super().__getitem__(name)
+
+    nothing = PoolHealth((), None, 0.0)
+    told = Exposition(Noting(Board().totals()), nothing, NO_AGES, low_water_bytes=1, max_age_s=1.0, now_us=0)
+    assert len(list(told.collect())) > 10
+    assert set(COUNTS) <= asked
 
 
 def test_what_is_not_known_is_left_out(config: ServiceConfig) -> None:

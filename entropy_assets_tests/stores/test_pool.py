@@ -6,9 +6,10 @@ import hashlib
 import json
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import redis
@@ -25,6 +26,7 @@ from entropy_assets.stores import pool as pool_module
 from entropy_assets.stores.embedded import EmbeddedServer
 from entropy_assets.stores.entropy_pool import EntropyPool
 from entropy_assets.stores.pool import PoolBlock, PoolClient, PoolStats
+from entropy_assets.stores.pool_block import read_documents
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
 
@@ -162,6 +164,16 @@ def test_tombstones_are_forgotten_in_the_end(valkey_url: str, pool_prefix: str, 
     assert pool.stats().tombstones == 1
 
 
+def test_blocks_that_vanished_take_nobodys_place(pool: PoolClient, pool_prefix: str, raw: "redis.Redis") -> None:
+    """A lease that came back empty from a pool that is not would look like a dry pool."""
+    pool.push([pool_block(seed, quality=9.0) for seed in range(5)] + [pool_block(7, quality=1.0)])
+    for seed in range(5):
+        raw.delete(f"{pool_prefix}:block:{pool_block(seed).block_id}")
+    assert [leased.block.index for leased in pool.lease(1).blocks] == [7]
+    assert pool.stats().ghost_blocks == 5
+    assert_balanced(pool.stats())
+
+
 def test_a_block_that_vanished_is_a_ghost_not_an_answer(pool: PoolClient, pool_prefix: str, raw: "redis.Redis") -> None:
     pool.push(pool_blocks(3))
     raw.delete(f"{pool_prefix}:block:{pool_block(1).block_id}")
@@ -185,6 +197,26 @@ def test_an_altered_block_is_dropped_and_counted(
     assert lease.altered == 1
     assert pool.stats().altered_blocks == 1
     assert_balanced(pool.stats())
+
+
+@pytest.mark.parametrize(
+    "data", ["", "=", "AAAA", "AA=A", "A", "====", "not base64!", "é" * 4, "AA==" * 10, None, 7, ["AAAA"]]
+)
+def test_altered_text_does_not_spoil_the_blocks_beside_it(data: object) -> None:
+    """All blocks of a lease are decoded in one call."""
+    blocks = pool_blocks(3, length=100) + pool_blocks(3, first=3, length=101) + pool_blocks(3, first=6, length=102)
+    for place in range(len(blocks)):
+        entries = [(block.block_id, block.to_document()) for block in blocks]
+        document = json.loads(entries[place][1]) | {"data": data}
+        entries[place] = (entries[place][0], json.dumps(document).encode())
+        expected = [None if at == place else block for at, block in enumerate(blocks)]
+        assert read_documents(entries) == expected
+
+
+@pytest.mark.parametrize("document", [b"", b"[]", b"null", b"{}", b"\xff", b'{"data":"AAAA"}', b"[" * 5000])
+def test_what_is_no_document_is_none_and_no_error(document: bytes) -> None:
+    block = pool_block(1)
+    assert read_documents([("x", document), (block.block_id, block.to_document())]) == [None, block]
 
 
 def test_bytes_under_a_hash_of_their_own_do_not_pass_for_another_block(
@@ -240,6 +272,27 @@ def test_one_call_is_one_round_trip(pool: PoolClient, raw: "redis.Redis") -> Non
         call()
         assert calls("evalsha") - before == 1
     assert calls("keys") + calls("scan") == listed
+
+
+async def test_one_awaited_call_is_one_round_trip(pool: PoolClient, raw: "redis.Redis") -> None:
+    entropy = EntropyPool(pool)
+    blocks = pool_blocks(64)
+    pool.push(pool_blocks(1, first=99))
+    pool.lease(1)
+    pool.stats()
+
+    async def counted(call: Awaitable[Any]) -> Any:
+        before = int(raw.info("commandstats")["cmdstat_evalsha"]["calls"])
+        result = await call
+        assert int(raw.info("commandstats")["cmdstat_evalsha"]["calls"]) - before == 1
+        return result
+
+    assert len((await counted(entropy.push(blocks))).pushed) == 64
+    assert (await counted(entropy.depth())).blocks == 64
+    leased = (await counted(entropy.lease(99, need_bytes=4096))).blocks
+    assert [each.block for each in leased] == [each for each in blocks if each == leased[0].block]
+    assert (await counted(entropy.stats())).leased_blocks == 2
+    assert (await counted(entropy.health())).ok
 
 
 def test_scripts_that_the_server_forgot_are_loaded_again(pool: PoolClient, raw: "redis.Redis") -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from uuid import uuid4
 
-import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -16,9 +15,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from entropy_assets.stores.embedded import EmbeddedServer, find_server_binary
+from entropy_assets.stores.embedded import EmbeddedServer
 from entropy_assets.stores.pool import PoolBlock, PoolClient
 from entropy_assets_tests.pool_blocks import pool_block
+from entropy_assets_tests.stores.servers import server_binary
 from entropy_assets_tests.stores.stepped_clock import SteppedClock
 
 HOUR_S = 3600.0
@@ -167,20 +167,20 @@ def test_any_sequence_of_steps_keeps_the_counters_true(valkey_url: str) -> None:
 
 def test_they_stay_true_when_the_servers_clock_jumps_in_between(tmp_path: Path) -> None:
     clock = SteppedClock(tmp_path)
-    with EmbeddedServer(binary=clock.binary(find_server_binary())) as server:
+    with EmbeddedServer(binary=clock.binary(server_binary("valkey-8.1"))) as server:
         run_machine(25, url=server.url, clock=clock)
 
 
 def test_under_a_full_pool_a_jump_of_two_hours_serves_nothing_late_and_nothing_twice(tmp_path: Path) -> None:
     """Forth and back, back and forth. What the server's clock has once passed does not return with it."""
     clock = SteppedClock(tmp_path)
-    with EmbeddedServer(binary=clock.binary(find_server_binary())) as server:
+    with EmbeddedServer(binary=clock.binary(server_binary("valkey-8.1"))) as server:
         pool = PoolClient.from_url(server.url, ttl_s=HOUR_S)
         served: list[int] = []
 
         def lease(most: int) -> None:
             leased = pool.lease(most).blocks
-            assert all(0 < each.expires_in_s for each in leased)
+            assert all(each.expires_in_s > 0 for each in leased)
             served.extend(each.block.index for each in leased)
 
         pool.push([pool_block(seed, length=32) for seed in range(40)])

@@ -1,0 +1,143 @@
+// One block: its images, its verdict, its record, and the command that makes it again.
+
+import { at, BLOCK_ID, copyButton, make, moment, plain, show, simulatedTag, tag, whole } from "./elements.js";
+import { askForKey, askJson, Refusal } from "./asking.js";
+
+/** The id of the block that the address asks for. */
+export const wantedBlock = () => (location.hash.startsWith("#block=") ? location.hash.slice(7) : null);
+
+export async function showBlock(id) {
+  at("block-body").replaceChildren();
+  at("block-status").className = "";
+  show("block-status", "Asking the service …");
+  let found;
+  try {
+    if (!BLOCK_ID.test(id)) throw new Refusal(404, "That is not the id of a block.");
+    found = await askJson(`blocks/${id}`);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    if (error.wantsKey) askForKey(error);
+    at("block-status").className = "error";
+    show("block-status", error.wantsKey ? `${error.message} (the key goes into the overview)` : error.message);
+    return;
+  }
+  if (wantedBlock() !== id) return; // the reader went on meanwhile
+  show("block-status", "");
+  at("block-body").replaceChildren(...blockParts(id, found));
+}
+
+function blockParts(id, found) {
+  const parts = [make("p", { class: "mono" }, id)];
+  if (found.problem)
+    parts.push(make("p", { class: "error" }, `Only the ledger knows this block: ${plain(found.problem)}`));
+  if (found.images) parts.push(make("h3", {}, "The images behind it"), imagesBehind(found.images));
+  if (found.verdict) parts.push(make("h3", {}, "Verdict"), ...verdictParts(found.verdict));
+  parts.push(make("h3", {}, "Make it again"), ...againParts(id), make("h3", {}, "Record"), recordList(found));
+  return parts;
+}
+
+function table(head, rows) {
+  const cells = (kind, values) =>
+    make("tr", {}, ...values.map((value) => make(kind, kind === "th" ? { scope: "col" } : {}, value)));
+  return make(
+    "div",
+    { class: "table" },
+    make(
+      "table",
+      {},
+      make("thead", {}, cells("th", head)),
+      make("tbody", {}, ...rows.map((row) => cells("td", row))),
+    ),
+  );
+}
+
+function imagesBehind(images) {
+  return make(
+    "ul",
+    { class: "behind" },
+    ...images.map((image) => {
+      const worth = `credit ${whole(image.credit_bits)} bits, min-entropy ${Number(image.min_entropy).toFixed(3)} bits a sample`;
+      const name = make(
+        "div",
+        {},
+        make("span", { class: "file" }, image.file),
+        " ",
+        ...(image.source === "simulated" ? [simulatedTag()] : []),
+      );
+      return make(
+        "li",
+        {},
+        name,
+        make("div", {}, `${worth}, from ${plain(image.source)}`),
+        make("div", { class: "mono muted" }, `SHA-256 ${plain(image.image_sha256)}`),
+      );
+    }),
+  );
+}
+
+function verdictParts(verdict) {
+  const state = verdict.passed ? tag("accepted", "good") : tag("rejected", "bad");
+  const tags = make(
+    "p",
+    { class: "tags" },
+    state,
+    make(
+      "span",
+      {},
+      `score ${Number(verdict.score).toFixed(1)} of 10, quality ${Number(verdict.quality).toFixed(1)}`,
+    ),
+  );
+  const names = [
+    ["shannon_entropy_p", "Shannon entropy"],
+    ["chi_square", "chi-square"],
+    ["runs", "runs"],
+    ["autocorrelation", "autocorrelation"],
+    ["p_star", "family value p*"],
+  ];
+  const rows = names
+    .filter(([name]) => Number.isFinite(verdict[name]))
+    .map(([name, title]) => [title, verdict[name].toPrecision(3)]);
+  const note =
+    "These tests find a broken block. They prove no entropy: that is assessed on the noise before hashing.";
+  return [tags, table(["Test", "P-value"], rows), make("p", { class: "muted" }, note)];
+}
+
+function againParts(id) {
+  const command = `entropy-assets audit ${id}`;
+  return [
+    make(
+      "p",
+      {},
+      "Where the images and batches are kept, this makes the block again from its images and compares every step:",
+    ),
+    make("div", { class: "row" }, make("pre", {}, command), copyButton(command)),
+  ];
+}
+
+function recordList(found) {
+  const times = { published_at_us: "Published", timestamp_us: "Made" };
+  const rows = [
+    ["Batch", found.batch],
+    ["Position in it", found.index],
+    ["Recipe", found.recipe],
+    ["Run", found.run_id || "outside Dagster"],
+    ...Object.entries(times).map(([name, title]) => [
+      title,
+      found[name] === undefined ? undefined : moment(found[name] / 1000),
+    ]),
+    ["Credit spent", found.credit_bits === undefined ? undefined : `${whole(found.credit_bits)} bits`],
+    ["SHA-256", found.block_sha256],
+    ["Link", found.link],
+    ["Link before", found.previous_link],
+    ["Manifest", found.manifest_sha256],
+    ["Link in the ledger", found.ledger_link],
+  ].filter(([, value]) => value !== undefined);
+  return make(
+    "dl",
+    { class: "record" },
+    ...rows.flatMap(([name, value]) => [
+      make("dt", {}, name),
+      make("dd", { class: value instanceof Node ? "" : "mono" }, value),
+    ]),
+  );
+}
