@@ -120,9 +120,7 @@ def create_app(
 
 
 def _add_reports(app: FastAPI, service: RandomService) -> None:
-    @app.get(
-        "/stats", summary="What was leased, served and lost", tags=["service"], dependencies=[admitted("stats")]
-    )
+    @app.get("/stats", summary="What was leased, served and lost", tags=["service"], dependencies=[admitted("stats")])
     async def stats() -> dict[str, Any]:
         """Return what was leased, served, burned and held here, and what the pool counts."""
         return await service.stats()

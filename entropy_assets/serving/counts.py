@@ -39,7 +39,7 @@ COUNTS: Final = (
     *(f"refused_{code}" for code in sorted(PROBLEMS)),
 )
 """Everything that is counted since a worker began; `totals` adds them up."""
-LATEST: Final = ("last_lease_us", "last_answer_us")
+LATEST: Final = ("last_lease_us",)
 """Moments in microseconds since 1970; `totals` takes the latest."""
 _PLACES: Final = {name: place for place, name in enumerate((*COUNTS, *LATEST))}
 _SIZE: Final = 8 * len(_PLACES)

@@ -11,6 +11,7 @@ import orjson
 import pybase64 as base64
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import Field
 
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving import formats
@@ -135,7 +136,8 @@ def _headers(n: int, public: bool, simulated: bool) -> list[tuple[bytes, bytes]]
 
 def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:
     """Add ``GET`` and ``HEAD /download/{n}``."""
-    count = Path(ge=1, le=service.config.streams.max_download_bytes, description="Bytes wanted.")
+    limits = Field(ge=1, le=service.config.streams.max_download_bytes)
+    count = Path(description="Bytes wanted.")
 
     @app.get(
         "/download/{n}",
@@ -146,7 +148,7 @@ def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:
         dependencies=[admitted("stream")],
     )
     async def download(
-        n: Annotated[int, Plain, count],
+        n: Annotated[int, limits, Plain, count],
         answer_class: Annotated[AnswerClass, Query(alias="class", description=_DOWNLOAD_CLASS)] = "private",
         answer_format: Annotated[DownloadFormat | None, Query(alias="format")] = None,
     ) -> Response:
@@ -158,11 +160,12 @@ def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:
         summary="Draw nothing",
         tags=["random"],
         responses=_HEAD_RESPONSES,
+        response_class=Response,
         dependencies=[admitted("stream")],
     )
     async def download_head(
         http: Request,
-        n: Annotated[int, Plain, count],
+        n: Annotated[int, limits, Plain, count],
         answer_class: Annotated[AnswerClass, Query(alias="class", description=_DOWNLOAD_CLASS)] = "private",
         answer_format: Annotated[DownloadFormat | None, Query(alias="format")] = None,
     ) -> Response:

@@ -86,14 +86,23 @@ def _plainly_written(value: object) -> object:
     return value
 
 
+# after the limits, which else are not in the description
 Plain = BeforeValidator(_plainly_written)
-Limit = Annotated[int, Plain, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER)]
+Limit = Annotated[int, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER), Plain]
+
+
+_GIVEN: Final = {"type": "integer", "minimum": LEAST_INTEGER, "maximum": GREATEST_INTEGER}
+_LIMITS_WITH_INT: Final[dict[str, Any]] = {
+    "if": {"properties": {"format": {"const": "int"}}, "required": ["format"]},
+    "then": {"properties": {"min": _GIVEN, "max": _GIVEN}, "required": ["min", "max"]},
+    "else": {"properties": {"min": {"type": "null"}, "max": {"type": "null"}}},
+}
 
 
 class DrawOrder(BaseModel):
     """What one draw is to give; the body of ``POST /random``."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=_LIMITS_WITH_INT)
 
     n: Annotated[int, Field(ge=1, description=_COUNT)]
     answer_class: Annotated[AnswerClass, Field(alias="class", description=_CLASS)] = "private"
@@ -146,7 +155,7 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
     longest = service.config.max_request_bytes
 
     def ordered(
-        n: Annotated[int, Plain, Path(ge=1, le=longest, description=_COUNT)],
+        n: Annotated[int, Field(ge=1, le=longest), Plain, Path(description=_COUNT)],
         answer_class: Annotated[AnswerClass, Query(alias="class", description=_CLASS)] = "private",
         answer_format: Annotated[AnyFormat | None, Query(alias="format", description=_FORMAT)] = None,
         low: Annotated[Limit | None, Query(alias="min", description=_LEAST)] = None,

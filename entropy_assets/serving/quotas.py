@@ -14,178 +14,25 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final
 
 from entropy_assets.errors import QuotaExceeded, QuotaUnavailable
+from entropy_assets.serving.account import BURST_S, Account, Admission, Allowance, Headers, Limits
 from entropy_assets.stores.quota import Ask, Grant, LocalQuotas, Quotas
 
-BURST_S: Final = 10.0
-"""A bucket that is full holds what flows in during this time: enough for a page or a batch job to begin at once."""
-GRANT_S: Final = 0.5
-"""A worker takes this much of the flow at a time: above the shortest outage worth riding out, far below a burst."""
+__all__ = ["BURST_S", "Account", "Accounts", "Admission", "Headers", "Limits"]
+
 SWEEP_S: Final = 0.5
 """What a worker did not touch between two sweeps goes back."""
 AWAY_S: Final = 1.0
 """After a failure the buckets are left alone for so long."""
+PROBLEM_S: Final = 10.0
+"""A failure is reported for so long, unless the buckets answer before."""
 REPLY_S: Final = 1.0
 """Longest wait for a grant."""
 MAX_ADDRESSES: Final = 4096
 """Addresses whose grants a worker holds; the oldest makes way, which costs it what it held."""
 _TRIES: Final = 8
-Headers = list[tuple[bytes, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one subject may have, in units a second; None is no limit.
-
-    Attributes
-    ----------
-    requests_per_s, bytes_per_s
-        The flow into its buckets.
-    longest_bytes
-        A bucket of bytes holds this at least, so that every answer fits into one.
-    """
-
-    requests_per_s: float | None = None
-    bytes_per_s: int | None = None
-    longest_bytes: int = 0
-
-    @property
-    def any(self) -> bool:
-        """Whether there is one."""
-        return self.requests_per_s is not None or self.bytes_per_s is not None
-
-
-class Allowance:
-    """Units of one kind that this worker may let one subject have without asking.
-
-    Attributes
-    ----------
-    held
-        Units at hand.
-    alarm
-        Below this there is something to do: ask for more, or tell the client.
-    """
-
-    __slots__ = ("alarm", "ask", "burst", "full_grant", "held", "left", "local", "policy", "refusal", "reply", "swept")
-
-    def __init__(self, subject: str, per_s: float, least: int, *, of_bytes: bool) -> None:
-        self.burst: Final = max(math.ceil(per_s * BURST_S), least)
-        self.full_grant: Final = max(1, min(math.ceil(per_s * GRANT_S), self.burst))
-        self.ask: Final = Ask(of_bytes, subject, 1, self.full_grant, 1e6 / per_s, self.burst * 1e6 / per_s)
-        name, unit = ("bytes", ';qu="content-bytes"') if of_bytes else ("requests", "")
-        self.policy: Final = (name, f'"{name}";q={self.burst};w={math.ceil(self.burst / per_s)}{unit}')
-        self.held = self.alarm = self.swept = 0
-        self.left = self.burst  # in the bucket, as far as known
-        self.refusal = (math.inf, 0.0)  # so many units will not be had before then
-        self.local = False
-        self.reply: asyncio.Future[None] | None = None
-
-    def show(self) -> str:
-        """Return its part of the ``RateLimit`` field, and note when that has to be made anew."""
-        remaining = min(self.burst, self.held + self.left)
-        step = max(1, self.burst // 100)  # a field that is at most a hundredth off costs nothing on most answers
-        self.alarm = max(self.full_grant // 2, self.held - step + 1)
-        whole_s = math.ceil((self.burst - remaining) * self.ask.cost_us / 1e6)
-        return f'"{self.policy[0]}";r={max(0, remaining)};t={whole_s}'
-
-    def receive(self, grant: Grant, need: int, now: float, *, local: bool) -> None:
-        """Take in what was granted."""
-        self.local = local if self.held == 0 else self.local or local
-        self.held += grant.units
-        self.left = grant.left
-        self.refusal = (need, now + grant.wait_us / 1e6) if grant.wait_us else (math.inf, 0.0)
-
-    def refused_for_s(self, units: int, now: float) -> float:
-        """Return for how long it is known that `units` can't be had, seconds."""
-        need, until = self.refusal
-        missing = units - self.held
-        return until - now + (missing - need) * self.ask.cost_us / 1e6 if missing >= need and until > now else 0.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Admission:
-    """Leave to have an answer.
-
-    Attributes
-    ----------
-    subject
-        Who has it: ``key:<id>``, ``address:<address>`` or ``anonymous``.
-    headers
-        ``RateLimit`` and ``RateLimit-Policy``, if there are limits.
-    """
-
-    subject: str
-    headers: Headers
-    account: "Account | None" = None
-
-
-class Account:
-    """What one subject may have in this worker.
-
-    Parameters
-    ----------
-    subject
-        Who it is.
-    limits
-        At least one.
-    trusted
-        Whether it holds a key, and so is served while the buckets are out of reach.
-    fill
-        Asks for more of an allowance, and returns at once.
-    """
-
-    __slots__ = ("_bytes", "_fill", "_policy", "_requests", "admission", "allowances", "limits", "subject", "trusted")
-
-    def __init__(
-        self, subject: str, limits: Limits, *, trusted: bool, fill: "Callable[[Account, Allowance], None]"
-    ) -> None:
-        self.subject: Final = subject
-        self.limits: Final = limits
-        self.trusted: Final = trusted
-        self._fill = fill
-        self._requests = self._bytes = None
-        if limits.requests_per_s is not None:
-            self._requests = Allowance(subject, limits.requests_per_s, 1, of_bytes=False)
-        if limits.bytes_per_s is not None:
-            self._bytes = Allowance(subject, limits.bytes_per_s, limits.longest_bytes, of_bytes=True)
-        self.allowances: Final = tuple(each for each in (self._requests, self._bytes) if each is not None)
-        self._policy = ", ".join(each.policy[1] for each in self.allowances).encode()
-        self.show()
-
-    def take_at_once(self, requests: int, n_bytes: int) -> Admission | None:
-        """Spend units at hand; None, with nothing spent, if there are too few."""
-        first, second = self._requests, self._bytes
-        if second is not None:
-            if second.held < n_bytes or (first is not None and first.held < requests):
-                return None
-            second.held -= n_bytes
-            if second.held < second.alarm:
-                self._attend(second)
-        if first is not None:
-            if first.held < requests:
-                return None
-            first.held -= requests
-            if first.held < first.alarm:
-                self._attend(first)
-        return self.admission
-
-    def short_of(self, requests: int, n_bytes: int) -> list[tuple[Allowance, int]]:
-        """Return the allowances with too few units at hand, and how many each needs."""
-        wanted = ((self._requests, requests), (self._bytes, n_bytes))
-        return [(each, units) for each, units in wanted if each is not None and each.held < units]
-
-    def show(self) -> None:
-        """Make the headers anew."""
-        fields = ", ".join(each.show() for each in self.allowances).encode()
-        self.admission = Admission(self.subject, [(b"ratelimit-policy", self._policy), (b"ratelimit", fields)], self)
-
-    def _attend(self, allowance: Allowance) -> None:
-        if allowance.held < allowance.full_grant // 2:
-            self._fill(self, allowance)
-        self.show()
 
 
 class Accounts:
@@ -210,7 +57,12 @@ class Accounts:
         self._filler: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "quotas")
         self._away_until = -math.inf
-        self.problem: str | None = None
+        self._problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the shared buckets are out of reach; None if they are not, or nobody asked for a while."""
+        return self._problem if self._clock() < self._away_until + PROBLEM_S else None
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -331,10 +183,10 @@ class Accounts:
         try:
             grants = await asyncio.get_running_loop().run_in_executor(self._thread, self._shared.grant, asks)
         except QuotaUnavailable as error:
-            self.problem = error.message
+            self._problem = error.message
             self._away_until = self._clock() + AWAY_S
             return None
-        self.problem = None
+        self._problem = None
         return grants
 
     def _sweep(self) -> None:

@@ -4,7 +4,7 @@ The pool's atomic lease is all the coordination that the workers need: each bloc
 that ends in good order drops what it holds and counts it as burned; what a killed one held is counted as lost.
 """
 
-import asyncio
+import logging
 import multiprocessing
 import os
 import shutil
@@ -20,15 +20,14 @@ from typing import Any, Final
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.server import ServerState
 from uvicorn.supervisors import Multiprocess
 
 from entropy_assets.serving.app import create_app
 from entropy_assets.serving.counts import Board
 from entropy_assets.serving.fast_lane import FastLane
-from entropy_assets.serving.formats import Answer
 from entropy_assets.serving.hot_path import MemoryFirst
-from entropy_assets.serving.logs import log_config, service_news
+from entropy_assets.serving.lane_check import why_no_fast_lane
+from entropy_assets.serving.logs import log_config, log_event, service_news
 from entropy_assets.serving.service import ProvenanceReader, ServiceConfig
 from entropy_assets.stores.pool import PoolClient
 
@@ -104,69 +103,13 @@ def check_server(config: ServiceConfig) -> None:
         pool.close()
 
 
-def why_no_fast_lane() -> str | None:
-    """Return why the fast lane does not fit the uvicorn that is installed, None if it does.
-
-    It is tried on a connection that leads nowhere: two requests in one packet must get two answers from memory, and a
-    HEAD must be left to uvicorn.
-    """
-    loop = asyncio.new_event_loop()
-    try:
-        return _try_lane(loop)
-    except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
-        return f"{type(error).__name__}: {error}"
-    finally:
-        loop.close()
-
-
-def _try_lane(loop: asyncio.AbstractEventLoop) -> str | None:
-    config = uvicorn.Config(_StubApp(), proxy_headers=False, log_config=None, lifespan="off")
-    lane = FastLane(config, ServerState(), {}, _loop=loop)
-    transport: Any = _StubTransport()
-    lane.connection_made(transport)
-    lane.data_received(b"GET /random/4 HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
-    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlane"
-    if transport.written != [answer] * 2:
-        return "an answer from memory does not come out as it should"
-    lane.data_received(b"HEAD /random/4 HTTP/1.1\r\nHost: a\r\n\r\n")
-    left = len(lane.tasks) == 1 and transport.written == [answer] * 2
-    for task in lane.tasks:
-        task.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
-    lane.connection_lost(None)
-    return None if left else "a HEAD is not left to uvicorn"
-
-
-class _StubApp:
-    """An application whose memory holds one answer."""
-
-    def __init__(self) -> None:
-        self.hot_path = self
-
-    def answer(self, path: str, query: bytes, headers: object, address: str) -> Answer | None:
-        return Answer([(b"content-length", b"4")], b"lane") if path == "/random/4" else None
-
-    async def __call__(self, scope: object, receive: object, send: object) -> None: ...
-
-
-class _StubTransport(asyncio.Transport):
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-
-    def write(self, data: Any) -> None:
-        self.written.append(bytes(data))
-
-    def is_closing(self) -> bool:
-        return False
-
-    def close(self) -> None: ...
-
-
 def server_options(*, fast_lane: bool) -> dict[str, Any]:
-    """Return how uvicorn is to serve, wherever it listens."""
+    """Return how uvicorn is to serve, wherever it listens; a lane that was asked for and does not fit is told of."""
+    reason = why_no_fast_lane() if fast_lane else None
+    if reason is not None:
+        log_event("fast-lane-off", logging.WARNING, detail=reason)
     return {
-        "http": FastLane if fast_lane and why_no_fast_lane() is None else "httptools",
+        "http": FastLane if fast_lane and reason is None else "httptools",
         "access_log": False,  # 60 % of the speed
         "log_level": "warning",
         "server_header": False,

@@ -72,7 +72,7 @@ end
 
 -- Whether what is in the pool can't be told to have been pushed to this process: another epoch, or none beside blocks,
 -- as when the key of the meta data was lost.
-local function foreign() return false end
+local function foreign() return epoch ~= run_id and (epoch or redis.call('ZCARD', ready) > 0) end
 
 local function live() return redis.call('ZCARD', ready), tonumber(redis.call('HGET', meta, 'bytes') or 0) end
 """

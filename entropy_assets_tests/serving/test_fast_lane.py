@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from entropy_assets.serving import workers
+from entropy_assets.serving import lane_check, workers
 from entropy_assets.serving.fast_lane import FastLane
 from entropy_assets.serving.reservoir import ReservoirLimits
 from entropy_assets.serving.service import ServiceConfig
@@ -213,7 +213,7 @@ def _with_keep_alive(init, seconds):  # type: ignore[no-untyped-def]
 
 
 def test_the_lane_fits_the_installed_uvicorn() -> None:
-    assert workers.why_no_fast_lane() is None
+    assert lane_check.why_no_fast_lane() is None
     assert workers.server_options(fast_lane=True)["http"] is FastLane
 
 
@@ -222,10 +222,10 @@ def test_a_uvicorn_that_works_otherwise_is_noticed_and_served_without_the_lane(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FastLane, name, lambda *_: None)
-    assert workers.why_no_fast_lane() is not None
+    assert lane_check.why_no_fast_lane() is not None
     assert workers.server_options(fast_lane=True)["http"] == "httptools"
 
 
 def test_a_uvicorn_without_what_the_lane_leans_on_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(HttpToolsProtocol, "_start_asgi_task")
-    assert workers.why_no_fast_lane() is not None
+    assert lane_check.why_no_fast_lane() is not None

@@ -29,7 +29,7 @@ from entropy_assets_tests.serving.running import RunningService
 
 OPEN = {"/", "/livez", "/readyz", "/health", "/docs", "/docs-assets", "/openapi.json", "/problems/{code}"}
 """Routes for anybody: whether it runs, what it is, and how to use it."""
-PAGE = re.compile(r"/[a-z]+\.(css|js|svg|png|ico)")
+PAGE = re.compile(r"/page/[a-z]+\.(css|js)")
 
 
 # ------------------------------------------------------------------------------------------------------ every route

@@ -83,8 +83,9 @@ def test_a_key_has_its_own_limit_before_that_of_the_service(start: Start, store:
     assert [status(service) for _ in range(2)] == [200, 429]
 
 
-def test_an_address_can_not_name_another_one_for_itself(start: Start) -> None:
-    service = start(limit_requests=0.01)
+@pytest.mark.parametrize("fast_lane", [False, True])
+def test_an_address_can_not_name_another_one_for_itself(fast_lane: bool, start: Start) -> None:
+    service = start(limit_requests=0.01, fast_lane=fast_lane)
     answers = [status(service, **{"X-Forwarded-For": f"192.0.2.{number}"}) for number in range(5)]
     assert answers == [200, 429, 429, 429, 429]
 

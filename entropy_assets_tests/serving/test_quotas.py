@@ -180,6 +180,15 @@ class TestWithoutTheServer:
                     await gone.take(account(gone, "address:1", trusted=False, bytes_per_s=100), 1, 1)
             assert gone.problem is not None
 
+    async def test_a_failure_is_not_reported_for_ever(self, gone: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without traffic nobody would ever see that the server is back."""
+        async with running(gone):
+            await gone.take(account(gone, bytes_per_s=100), 1, 1)
+            assert gone.problem is not None
+            now = time.monotonic()
+            monkeypatch.setattr(gone, "_clock", lambda: now + quotas_module.PROBLEM_S + quotas_module.AWAY_S + 1)
+            assert gone.problem is None
+
     async def test_a_key_is_limited_by_the_worker_alone(self, gone: Accounts) -> None:
         async with running(gone):
             subject = account(gone, bytes_per_s=100)

@@ -139,8 +139,11 @@ def test_of_many_threads_one_tries(breaker: CircuitBreaker, clock: Clock) -> Non
 def frozen() -> Iterator[tuple[PoolClient, EmbeddedServer]]:
     """Give a pool whose server is stopped in the middle of its life."""
     with EmbeddedServer() as server:
-        pool = PoolClient.from_url(server.url, timeout_s=0.2, connect_timeout_s=0.2)
+        # Without a greeting: otherwise redis-py waits for an answer to that before it sends a command.
+        client = redis.Redis.from_url(server.url, socket_timeout=0.2, protocol=2, driver_info=None)
+        pool = PoolClient(client)
         pool.push(pool_blocks(8))
+        pool.lease(0)  # from now on the server knows the script
         assert server.pid is not None
         os.kill(server.pid, signal.SIGSTOP)
         yield pool, server

@@ -161,6 +161,16 @@ class TestOnTheServer:
             quotas.close()
             client.execute_command("ACL", "DELUSER", name)
 
+    def test_one_that_is_full_still_counts(self) -> None:
+        """A pool that fills its server must not shut out whoever has a limit."""
+        with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
+            client.config_set("maxmemory", 1)
+            with pytest.raises(redis.exceptions.OutOfMemoryError):
+                client.zadd("z", {"a": 1})
+            quotas = SharedQuotas.from_url(server.url, prefix="q")
+            assert [quotas.grant([ask(60)])[0].units for _ in range(2)] == [60, 0]
+            quotas.close()
+
     def test_one_that_is_gone_is_a_typed_error(self) -> None:
         with EmbeddedServer() as server:
             quotas = SharedQuotas.from_url(server.url, prefix="q")
