@@ -1,9 +1,9 @@
 """Limits in requests and bytes, the same over all workers, at the cost of two subtractions per answer.
 
 The truth is in the buckets of `stores.quota`. A worker takes units out of them in grants of half a second's worth and
-spends those in memory; what it has not touched for a while it gives back. So over all workers and from any moment at
-which a bucket was full, never more is admitted than its burst and what flowed in since; over any other stretch of time,
-that and what the workers held when it began.
+spends those in memory; what it has not touched for a while it gives back. So over all workers, from any moment at
+which a bucket was full and nobody held a part of it, never more is admitted than its burst and what flowed in since;
+over any other stretch of time, that and what the workers held when it began.
 
 While the buckets are out of reach, whoever has no key gets nothing, and holders of keys are limited by each worker on
 its own.

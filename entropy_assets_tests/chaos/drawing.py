@@ -94,7 +94,8 @@ class Connection(asyncio.Protocol):
     def _ask(self, count: int) -> None:
         if self.stopping:
             if not self._asked:
-                self.transport.close()
+                # not at once: an answer that nobody asked for would come now
+                asyncio.get_running_loop().call_later(PAUSE_S, self.transport.close)
             return
         asked = [next(self.todo) for _ in range(count)]
         self._asked.extend(n for _, n in asked)
@@ -138,6 +139,9 @@ class Connection(asyncio.Protocol):
             self._ask(count)
 
     def _note(self, head: bytes, body: bytes, now: float) -> bool:
+        if not self._asked:
+            self.log.counts["unasked"] += 1
+            return True
         wanted = self._asked.popleft()
         status = head[9:12]
         if status != b"200":

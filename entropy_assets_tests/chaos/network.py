@@ -12,8 +12,6 @@ from typing import Self
 import hiredis
 
 DELAY_S = 0.15
-REPLAY_S = 2.0
-"""After so long a request comes once more by itself, long after its blocks were given out."""
 CHUNK = 2**18
 
 
@@ -36,8 +34,10 @@ class BadNetwork:
         What did.
     sent_again
         Pushes that came a second time from the client itself.
+    replaying
+        Set when the requests that are to come once more may do so.
     replays_done
-        Replays that are over.
+        How many of them have.
     """
 
     def __init__(self, target: int, seed: int = 1) -> None:
@@ -45,6 +45,7 @@ class BadNetwork:
         self.faults: dict[str, int] = {"pass": 1}
         self.happened: Counter[str] = Counter()
         self.sent_again = 0
+        self.replaying = threading.Event()
         self.replays_done = 0
         self._seen: set[bytes] = set()
         self._chance = random.Random(seed)
@@ -66,6 +67,7 @@ class BadNetwork:
 
     def __exit__(self, *_: object) -> None:
         self._moves.set()
+        self.replaying.set()
         self._listener.close()
         self.cut()
 
@@ -159,7 +161,7 @@ class BadNetwork:
         return fault
 
     def _replay(self, request: bytes) -> None:
-        time.sleep(REPLAY_S)
+        self.replaying.wait()
         with contextlib.suppress(OSError, EOFError), socket.create_connection(("127.0.0.1", self.target)) as server:
             server.sendall(request)
             self._read(server)

@@ -5,6 +5,7 @@ import contextlib
 import pytest
 
 from entropy_assets.errors import PoolUnavailable
+from entropy_assets.stores.pool import PUSH_BLOCKS
 from entropy_assets_tests.chaos.arena import Arena, Feeder, Server, until
 from entropy_assets_tests.chaos.broken import breaking
 from entropy_assets_tests.chaos.conftest import ArenaOf
@@ -15,6 +16,7 @@ from entropy_assets_tests.chaos.report import Table
 pytestmark = pytest.mark.chaos
 
 PHASE = 40_000
+FEW = 2_000
 AHEAD = 100
 """Few blocks are ready, so that a push that is carried again finds its blocks given out."""
 FAULTS = {"pass": 50, "delay": 15, "cut before": 5, "cut after": 5, "twice": 10, "replay": 15}
@@ -22,14 +24,16 @@ ENOUGH = 5
 
 
 def suffer(arena: Arena, net: BadNetwork, faults: dict[str, int], draws: int) -> None:
-    """Draw until every fault has happened several times, the last replay included."""
+    """Draw until every fault has happened several times; then carry old pushes again whose blocks were given out."""
     arena.draw(draws // 2)
     net.faults = faults
     until(lambda: all(net.happened[fault] >= ENOUGH for fault in faults), f"every fault ({net.happened})", 120)
-    arena.draw(draws)
+    arena.draw(draws // 2)
     net.faults = {"pass": 1}
-    arena.recover()
+    arena.draw(draws // 2, blocks=2 * AHEAD)
+    net.replaying.set()
     until(lambda: net.replays_done == net.happened["replay"], "the last replay")
+    arena.recover()
 
 
 def cut_pushes(known: Known, broken: str) -> BadNetwork:
@@ -58,8 +62,8 @@ def test_without_tombstones_a_push_that_is_carried_again_is_served_again(arena_o
     server = Server()
     more = {"broken": "tombstones", "ahead_blocks": AHEAD}
     with BadNetwork(server.port) as net, arena_of(server, url=net.address, **more) as arena:
-        suffer(arena, net, {"pass": 1, "replay": 3}, 5_000)
-        arena.draw(5_000, blocks=2 * AHEAD)
+        suffer(arena, net, {"pass": 1, "replay": 3}, FEW)
+        arena.draw(FEW, blocks=AHEAD + PUSH_BLOCKS * net.replays_done)
         assert arena.finish().draws.duplicates > 0
 
 

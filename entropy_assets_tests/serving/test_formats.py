@@ -91,6 +91,12 @@ def test_simulated_bytes_are_labelled_in_every_class() -> None:
         ("image/png", None),
         ("*/*;q=0", None),
         ("application/json;q=x", None),
+        ("application/json;q=7", None),
+        ("application/octet-stream;q=0, */*", "json"),
+        ("application/octet-stream;q=0.1, text/plain;q=0.9, */*;q=0.5", "hex"),
+        ("application/json, text/plain, */*", "json"),
+        ("application/*, text/plain", "hex"),
+        ("text/*", "hex"),
     ],
 )
 def test_the_accept_header_decides_when_nothing_else_does(accept: str | None, expected: str | None) -> None:
