@@ -11,11 +11,9 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from entropy_assets.serving.formats import Answer
-from entropy_assets.serving.hot_path import HotPath
+from entropy_assets.serving.hot_path import Hot, HotPath, lines_of
 
 _GET: Final = b"GET"
-_QUERY_MARK: Final = b"?"
 
 
 class FastLane(HttpToolsProtocol):
@@ -89,10 +87,8 @@ class FastLane(HttpToolsProtocol):
         """Answer the request if it may take the lane and its answer is in memory."""
         if self._undecided:
             self._undecided = False
-            path, _, query = self.url.partition(_QUERY_MARK)
-            answer = None
-            if not (b"%" in path or b"#" in self.url):
-                answer = self._hot_path.answer(path.decode("latin-1"), query, self.headers, self._address)
+            plan = self._hot_path.plan(self.url)
+            answer = plan and self._hot_path.answer(plan, self.headers, self._address)
             if answer is not None:
                 self._write(answer)
                 return
@@ -112,12 +108,13 @@ class FastLane(HttpToolsProtocol):
 
     # --- the lane --------------------------------------------------------------------------------------------
 
-    def _write(self, answer: Answer) -> None:
+    def _write(self, answer: Hot) -> None:
         defaults = self.server_state.default_headers
         if defaults is not self._common_of:  # uvicorn makes a new list each second, with the date
             self._common_of = defaults
-            self._common_head = b"HTTP/1.1 200 OK\r\n" + _lines(defaults)
-        self.transport.write(b"".join((self._common_head, _lines(answer.headers), b"\r\n", answer.body)))
+            self._common_head = b"HTTP/1.1 200 OK\r\n" + lines_of(defaults)
+        more = lines_of(answer.more) if answer.more else b""
+        self.transport.write(b"".join((self._common_head, answer.lines, more, b"\r\n", answer.body)))
         self.server_state.total_requests += 1
         if self._idle_timer is None:
             self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
@@ -136,7 +133,3 @@ class FastLane(HttpToolsProtocol):
             self.transport.close()
         else:
             self._idle_timer = self.loop.call_later(left, self._close_if_idle)
-
-
-def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:
-    return b"".join([b"%b: %b\r\n" % header for header in headers])

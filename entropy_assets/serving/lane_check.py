@@ -7,7 +7,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from entropy_assets.serving.fast_lane import FastLane
-from entropy_assets.serving.formats import Answer
+from entropy_assets.serving.hot_path import Hot
 
 
 def why_no_fast_lane() -> str | None:
@@ -49,8 +49,11 @@ class _StubApp:
     def __init__(self) -> None:
         self.hot_path = self
 
-    def answer(self, path: str, query: bytes, headers: object, address: str) -> Answer | None:
-        return Answer([(b"content-length", b"4")], b"lane") if path == "/random/4" else None
+    def plan(self, target: bytes) -> bytes | None:
+        return target if target == b"/random/4" else None
+
+    def answer(self, plan: bytes, headers: object, address: str) -> Hot:
+        return Hot([], b"content-length: 4\r\n", [], b"lane")
 
     async def __call__(self, scope: object, receive: object, send: object) -> None: ...
 

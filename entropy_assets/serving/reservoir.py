@@ -77,6 +77,7 @@ class _Held:
     data: bytes
     expires_at: float
     simulated: bool
+    label: bytes
     position: int = 0
 
 
@@ -165,6 +166,25 @@ class Reservoir:
             return None
         return self._take(n, public)
 
+    def take_piece(self, n: int, public: bool) -> tuple[bytes, bytes, bool] | None:
+        """Return what `take` would, if one block has it all: the bytes, ``<id>:<start>-<end>``, and if it is simulated.
+
+        It is `take` without everything that an answer of one piece does not need, at a third of the time.
+        """
+        if self._waiters or not self._held:
+            return None
+        head = self._held[0]
+        start = head.position
+        end = start + n
+        if end > len(head.data) or head.expires_at <= self._clock():
+            return None
+        if end == len(head.data):
+            self._held.popleft()
+        else:
+            head.position = end
+        self._count(n, public)
+        return head.data[start:end], b"%b:%d-%d" % (head.label, start, end), head.simulated
+
     async def draw(self, n: int, *, public: bool) -> Draw:
         """Return `n` bytes, after a bounded wait if they are not held yet; first come, first served.
 
@@ -222,6 +242,10 @@ class Reservoir:
             head.position = end
         else:
             draw = self._gather(n)
+        self._count(n, public)
+        return draw
+
+    def _count(self, n: int, public: bool) -> None:
         self.buffered_bytes -= n
         if public:
             self._cells[PUBLIC_BYTES] += n
@@ -231,7 +255,6 @@ class Reservoir:
             self._cells[PRIVATE_ANSWERS] += 1
         if 2 * self.buffered_bytes < self._target and not self._wake.is_set():
             self._wake.set()
-        return draw
 
     def _gather(self, n: int) -> Draw:
         parts, cuts, simulated = [], [], False
@@ -269,7 +292,7 @@ class Reservoir:
         arrived = 0
         for leased, expires_at in zip(lease.blocks, expirations, strict=True):
             block = leased.block
-            self._held.append(_Held(block.block_id, block.data, expires_at, block.simulated))
+            self._held.append(_Held(block.block_id, block.data, expires_at, block.simulated, block.block_id.encode()))
             self._soonest = min(self._soonest, expires_at)
             arrived += len(block.data)
         self.buffered_bytes += arrived

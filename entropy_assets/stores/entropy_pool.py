@@ -9,10 +9,10 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 from entropy_assets.errors import BlockRefused, PoolExhausted
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool import IDS_PER_CALL, PoolClient
 from entropy_assets.stores.pool_block import (
     Lease,
     PoolBlock,
@@ -22,8 +22,6 @@ from entropy_assets.stores.pool_block import (
     PushResult,
     block_id_of,
 )
-
-LEASE_BLOCKS: Final = 1024  # at most, by one lease of `EntropyPool.get_entropy`
 
 
 class EntropyPool:
@@ -81,7 +79,7 @@ class EntropyPool:
         async with self._turn:
             while (missing := n_bytes - self._held_bytes()) > 0:
                 before = time.monotonic()
-                lease = await asyncio.to_thread(self._pool.lease, LEASE_BLOCKS, missing)
+                lease = await asyncio.to_thread(self._pool.lease, IDS_PER_CALL, missing)
                 if not lease.blocks and not lease.altered:
                     raise PoolExhausted(
                         f"{n_bytes} bytes were asked for, {n_bytes - missing + lease.left.bytes} are ready",

@@ -173,7 +173,8 @@ class PoolClient:
     def lease(self, max_blocks: int, need_bytes: int = 0) -> Lease:
         """Take up to `max_blocks` out of the pool; with `need_bytes`, stop there, or take none if there are fewer.
 
-        A block whose bytes do not match its hash is dropped and counted, never handed out.
+        One lease gives `IDS_PER_CALL` blocks at most, however many are asked for. A block whose bytes do not match its
+        hash is dropped and counted, never handed out.
 
         Raises
         ------

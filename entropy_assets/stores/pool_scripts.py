@@ -127,8 +127,8 @@ return reply
 # Lease blocks: from this reply on they belong to the caller, whether or not the reply arrives.
 #   KEYS    1 ready  2 expiry  3 meta  4 tomb; a block's key is built here from the prefix, since no caller can know
 #           which blocks are next (on a cluster a hash tag in the prefix keeps all of them on one node)
-#   ARGV    1 prefix of block keys  2 life of a tombstone, ms  3 ids handled per call  4 blocks at most
-#           5 bytes needed; 0 = whatever there is
+#   ARGV    1 prefix of block keys  2 life of a tombstone, ms  3 ids handled per call  4 blocks at most,
+#           and no more than ARGV 3  5 bytes needed; 0 = whatever there is
 #   return  {'OK', now in ms, blocks left, bytes left, then per block: id, expiry in ms, document};
 #           {'SHORT', now, blocks, bytes} and nothing leased if fewer than the needed bytes are ready;
 #           {'EPOCH', run_id, epoch or ''} and nothing leased if the pool was filled on another server process, or
@@ -139,7 +139,8 @@ LEASE: Final = (
     + """
 if foreign() then return {'EPOCH', run_id, epoch or ''} end
 if reap() then return {'AGAIN'} end
-local most, need = tonumber(ARGV[4]), tonumber(ARGV[5])
+-- Lua takes no more than some thousands of arguments at once, and what was popped by then would be lost uncounted.
+local most, need = math.min(tonumber(ARGV[4]), batch), tonumber(ARGV[5])
 local blocks, bytes = live()
 if bytes < need then return {'SHORT', text(now), blocks, text(bytes)} end
 

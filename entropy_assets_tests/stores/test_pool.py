@@ -174,6 +174,13 @@ def test_blocks_that_vanished_take_nobodys_place(pool: PoolClient, pool_prefix: 
     assert_balanced(pool.stats())
 
 
+def test_a_lease_of_more_blocks_than_one_call_gives_loses_none(pool: PoolClient) -> None:
+    pool.push(pool_blocks(4500, length=32))
+    assert [len(pool.lease(100_000).blocks) for _ in range(6)] == [1000, 1000, 1000, 1000, 500, 0]
+    stats = pool.stats()
+    assert (stats.leased_blocks, stats.blocks, stats.bytes) == (4500, 0, 0)
+
+
 def test_a_block_that_vanished_is_a_ghost_not_an_answer(pool: PoolClient, pool_prefix: str, raw: "redis.Redis") -> None:
     pool.push(pool_blocks(3))
     raw.delete(f"{pool_prefix}:block:{pool_block(1).block_id}")
