@@ -48,7 +48,8 @@ class Table:
         self.rows.append((fault, *cells, f"{outcome.healthy_after_s:.1f}"))
         assert draws.duplicates == 0, f"{draws.duplicates} ranges were given out twice"
         assert (draws.foreign, draws.altered) == (0, 0), "answers must be the bytes of the blocks that they name"
-        assert not (draws.counts["of another length"] or draws.counts["unasked"]), draws.counts
+        assert draws.counts["of another length"] == 0, "answers must come in the order of their requests"
+        assert draws.counts["unasked"] == 0
         assert set(filter(str.isdigit, draws.counts)) <= {"503"}, draws.counts
         assert outcome.lost_bytes >= 0, "more was received than was offered"
         return outcome

@@ -30,10 +30,10 @@ def suffer(arena: Arena, net: BadNetwork, faults: dict[str, int], draws: int) ->
     until(lambda: all(net.happened[fault] >= ENOUGH for fault in faults), f"every fault ({net.happened})", 120)
     arena.draw(draws // 2)
     net.faults = {"pass": 1}
+    arena.recover()
     arena.draw(draws // 2, blocks=2 * AHEAD)
     net.replaying.set()
     until(lambda: net.replays_done == net.happened["replay"], "the last replay")
-    arena.recover()
 
 
 def cut_pushes(known: Known, broken: str) -> BadNetwork:
