@@ -66,7 +66,8 @@ class Trail:
     def _of_batch(self, published: PublishedBlock) -> dict[str, Any]:
         batch, index = self.batches.batch(published.publication.batch_key), published.block.index
         with _reading(batch, "intake.json"):
-            sampling = {"time_ns": batch.intake.time_ns, "os_bytes": batch.intake.os_bytes}
+            intake = batch.intake
+            sampling = {"time_ns": intake.time_ns, "os_bytes": intake.os_bytes, "source": intake.source}
         with _reading(batch, "records.json"):
             row = batch.read_json("records.json", made_by="hashed_blocks")["rows"][index]
             record = _of_record(BlockRecord.from_row(row))

@@ -11,8 +11,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -26,12 +24,10 @@ from rich.table import Table
 
 from entropy_assets.keys_command import keys
 from entropy_assets.recipe import DROP, recipe_named
+from entropy_assets.service_commands import audit, draw, feed, stats
 from entropy_assets.shell import (
-    EXIT_ERROR,
     EXIT_INTERRUPTED,
     EXIT_NO_BLOCK,
-    EXIT_TOO_FEW,
-    complain,
     json_option,
     settings_of,
     typed_errors,
@@ -65,7 +61,8 @@ def main() -> None:
     """
 
 
-main.add_command(keys)
+for command in (keys, draw, stats, feed, audit):
+    main.add_command(command)
 
 
 @main.command()
@@ -250,177 +247,6 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
         ImageStore(settings.images_path),
     )
     run_service(config, provenance=trail)
-
-
-url_option = click.option("--url", default=None, help="Address of the service; by default the one of the settings.")
-
-
-def service_url(url: str | None) -> str:
-    """Return `url`, or the address of the service in the settings."""
-    settings = settings_of()
-    url = url or f"http://{settings.http_host}:{settings.http_port}"
-    if not url.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{url!r} is no http:// or https:// address", param_hint="--url")
-    return url.rstrip("/")
-
-
-def with_key(command: Callable[P, R]) -> Callable[P, R]:
-    """Add the options that say which API key is shown, and to whom."""
-    key_file = click.option(
-        "--key-file",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="File with the API key; by default ENTROPY_API_KEY. A key on the command line would be seen by all.",
-    )
-    insecure = click.option(
-        "--allow-insecure", is_flag=True, help="Send the key over plain HTTP to another machine all the same."
-    )
-    return key_file(insecure(command))
-
-
-def api_key(key_file: Path | None) -> str | None:
-    """Return the key in `key_file`, or the one of the settings."""
-    if key_file is not None:
-        return key_file.read_text(encoding="ascii", errors="replace").strip()
-    key = settings_of().api_key
-    return None if key is None else key.get_secret_value()
-
-
-def fetch(url: str, as_json: bool, key: str | None = None) -> bytes:
-    """Return the answer to GET `url`, or print the service's problem and leave."""
-    request = urllib.request.Request(url)  # noqa: S310 - see service_url
-    if key is not None:
-        # Not add_header: a redirect would take the key to wherever it leads.
-        request.add_unredirected_header("Authorization", f"Bearer {key}")
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - see service_url
-            return bytes(answer.read())
-    except urllib.error.HTTPError as error:
-        problem = error.read().decode("utf-8", errors="replace")
-        click.echo(problem if as_json else f"error: {_problem_detail(problem)}", err=not as_json)
-        sys.exit(EXIT_TOO_FEW if error.code == 503 else EXIT_ERROR)
-    except OSError as error:
-        message = f"{url} does not answer ({error}); start the service with 'entropy-assets up', or name it with --url"
-        complain("service-unreachable", message, {"url": url}, as_json)
-        sys.exit(EXIT_ERROR)
-
-
-def _problem_detail(text: str) -> str:
-    try:
-        return str(json.loads(text)["detail"])
-    except (ValueError, KeyError, TypeError):
-        return text
-
-
-@main.command()
-@click.argument("n", type=click.IntRange(min=1))
-@click.option(
-    "--class", "entropy_class", type=click.Choice(["private", "public"]), default="private", show_default=True
-)
-@click.option("--format", "form", type=click.Choice(["raw", "hex", "base64", "json"]), default="hex", show_default=True)
-@url_option
-@with_key
-@json_option
-@typed_errors
-def draw(
-    n: int, entropy_class: str, form: str, url: str | None, key_file: Path | None, allow_insecure: bool, as_json: bool
-) -> None:
-    """Draw N bytes from the service.
-
-    'private' is mixed with the operating system's generator; 'public' is not, and is never for keys.
-    """
-    from entropy_assets.client.draws import require_confidence
-    from entropy_assets.client.endpoint import Address
-
-    form = "json" if as_json else form
-    service, key = service_url(url), api_key(key_file)
-    if key is not None:
-        require_confidence([Address.parse(service)], key, mix=True, allow_insecure=allow_insecure)
-    data = fetch(f"{service}/random/{n}?class={entropy_class}&format={form}", as_json, key)
-    sys.stdout.buffer.write(data)
-    if form != "raw" and not data.endswith(b"\n"):
-        sys.stdout.buffer.write(b"\n")
-
-
-@main.command()
-@url_option
-@json_option
-def stats(url: str | None, as_json: bool) -> None:
-    """Show what the service and the pool hold and have given out."""
-    answer = json.loads(fetch(f"{service_url(url)}/stats", as_json))
-    if as_json:
-        click.echo(json.dumps(answer))
-        return
-    table = Table("what", "value", box=None)
-    for name, value in flattened(answer):
-        table.add_row(name, str(value))
-    Console().print(table)
-
-
-def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested objects under dotted names."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from flattened(item, f"{prefix}.{name}" if prefix else name)
-    else:
-        yield prefix, value
-
-
-@main.command()
-@click.argument("block_id")
-@click.option(
-    "--home", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of the installation."
-)
-@json_option
-@typed_errors
-def audit(block_id: str, home: Path | None, as_json: bool) -> None:
-    """Make a published block again from its images and compare it with the ledger."""
-    from entropy_assets.audit import Trail
-    from entropy_assets.stores.batches import BatchStore
-    from entropy_assets.stores.images import ImageStore
-    from entropy_assets.stores.ledger import Ledger
-
-    settings = settings_of(home=home)
-    trail = Trail(
-        Ledger(settings.ledger_path, readonly=True),
-        BatchStore(settings.batches_path),
-        ImageStore(settings.images_path),
-    )
-    start = time.perf_counter()
-    audited = trail.rewalk(block_id)
-    if as_json:
-        click.echo(json.dumps({**audited.provenance, "reproduced": True}))
-        return
-    images = audited.provenance["images"]
-    click.echo(f"block {block_id} was made again from {len(images)} images in {time.perf_counter() - start:.1f} s")
-    for image in images:
-        click.echo(f"  {image['image_sha256']}  {printable(image['file'])}  ({image['source']})")
-
-
-@main.command()
-@click.option("--device", type=click.Path(path_type=Path), default="/dev/random", show_default=True)
-@click.option("--bytes", "n", type=click.IntRange(1, 65_536), default=64, show_default=True, help="Bytes each time.")
-@click.option(
-    "--every", "every_s", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds between two."
-)
-@click.option("--once", is_flag=True, help="Feed once and end; exit code 4 if the service has too few bytes.")
-@url_option
-@with_key
-@typed_errors
-def feed(
-    device: Path, n: int, every_s: float, once: bool, url: str | None, key_file: Path | None, allow_insecure: bool
-) -> None:
-    """Feed the kernel's generator with bytes of the service, without credit.
-
-    The bytes are mixed in and can make nothing worse; the kernel does not count them as entropy.
-    """
-    from entropy_assets.client import RandomClient
-    from entropy_assets.feed import feed_always, feed_once
-
-    with RandomClient([service_url(url)], key=api_key(key_file), allow_insecure=allow_insecure) as client:
-        if once:
-            feed_once(client, device, n)
-        else:
-            feed_always(client, device, n, every_s, lambda words: click.echo(f"not fed: {words}", err=True))
 
 
 if __name__ == "__main__":

@@ -137,8 +137,7 @@ def headers_of(chosen: Format, length: int | None, draw: Draw, request: Request)
     if length is not None:
         headers.append((b"content-length", b"%d" % length))
     if request.public and draw.cuts:
-        cuts = ",".join([f"{cut.block_id}:{cut.start}-{cut.end}" for cut in draw.cuts])
-        headers.append((b"x-entropy-blocks", cuts.encode()))
+        headers.append((b"x-entropy-blocks", block_cuts(draw).encode()))
     if draw.simulated:
         headers.append((b"x-entropy-simulated", b"true"))
     return headers
@@ -155,6 +154,11 @@ def json_fields(draw: Draw, public: bool) -> dict[str, object]:
     if public:
         fields["blocks"] = block_ranges(draw)
     return fields
+
+
+def block_cuts(draw: Draw) -> str:
+    """Return the ranges of blocks behind `draw` in one line, as a header names them."""
+    return ",".join([f"{cut.block_id}:{cut.start}-{cut.end}" for cut in draw.cuts])
 
 
 def block_ranges(draw: Draw) -> list[dict[str, object]]:

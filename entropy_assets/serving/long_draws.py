@@ -1,7 +1,8 @@
 """What a stream and a download have in common: pieces that are drawn one by one, with patience, for one client.
 
-Only one piece of each is in memory at a time. It is drawn when its client has room for it, so a client that stops
-reading holds nothing and stops nobody, and nothing is drawn for one that left.
+Only one piece of each is in memory at a time, or one batch of pieces while the reservoir has plenty. It is drawn when
+its client has room for it, so a client that stops reading holds nothing and stops nobody, and nothing is drawn for one
+that left.
 """
 
 import asyncio
@@ -10,11 +11,17 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from entropy_assets.errors import PoolError, QuotaExceeded, TooManyStreams
+from entropy_assets.serving.batches import Batch
+from entropy_assets.serving.formats import block_cuts
 from entropy_assets.serving.metering import Meter
 from entropy_assets.serving.reservoir import Draw
 from entropy_assets.serving.service import RandomService
 
 PIECE_BYTES: Final = 65_536
+BATCH_BYTES: Final = 2**20
+"""Most that is drawn at once; so much is lost when its client leaves."""
+SHARE: Final = 4
+"""A batch is at most one in so many of the bytes that are held, so that there is something left for everybody."""
 SMALL_PIECE_BYTES: Final = 4096
 """What is drawn at once when the pool gives slowly: a little that comes is better than much that does not."""
 RETRY_S: Final = 0.05
@@ -100,6 +107,22 @@ class Pieces:
         draw = self._reservoir.take(n, public=self._public) or await self._wait_for(n)
         self._meter.use(len(draw.data))
         return draw
+
+    async def batch(self, most: int) -> Batch:
+        """Return the next pieces of the public class, at most `most` bytes: many if there is plenty, else one.
+
+        Raises
+        ------
+        QuotaExceeded, PoolError
+            As `next`.
+        """
+        n = min(most, BATCH_BYTES, self._reservoir.buffered_bytes // SHARE)
+        if n > self._longest and self._meter.is_free:  # what is metered is paid for piece by piece
+            batch = self._reservoir.take_batch(n, self._longest)
+            if batch is not None:
+                return batch
+        draw = await self.next(most)
+        return Batch([[draw.data]], len(draw.data), block_cuts(draw), draw.simulated)
 
     async def _pay(self, n: int) -> int:
         """Return how many bytes are paid for, `n` or a little, after a wait if the quota needs one."""

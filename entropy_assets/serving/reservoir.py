@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from entropy_assets.errors import PoolError, PoolExhausted
+from entropy_assets.serving.batches import Batch, cut_batch
 from entropy_assets.serving.counts import Counts, place_of
 from entropy_assets.stores.pool import Lease
 
@@ -184,6 +185,15 @@ class Reservoir:
             head.position = end
         self._count(n, public)
         return head.data[start:end], b"%b:%d-%d" % (head.label, start, end), head.simulated
+
+    def take_batch(self, n: int, longest: int) -> Batch | None:
+        """Return what `take` would for the public class, as messages of at most `longest` bytes; each counts for one."""
+        if self._waiters or not self.holds(n):
+            return None
+        batch = cut_batch(self._held, n, longest)
+        self._count(n, public=True)
+        self._cells[PUBLIC_ANSWERS] += len(batch.messages) - 1
+        return batch
 
     async def draw(self, n: int, *, public: bool) -> Draw:
         """Return `n` bytes, after a bounded wait if they are not held yet; first come, first served.

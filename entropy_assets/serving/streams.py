@@ -1,8 +1,9 @@
 """``/stream``: a WebSocket that sends as many bytes as its client gave credit for.
 
 The client sends texts ``{"credit": N}``, the service binary messages of at most 64 KiB until the credit is used up.
-In the public class a text ``{"n": ..., "blocks": [...], "simulated": ...}`` comes before each of them. In the private
-class a text ``{"simulated": ...}`` comes when a simulated camera is behind the bytes from here on, or no longer.
+In the public class a text ``{"n": ..., "blocks": "<id>:<start>-<end>,...", "simulated": ...}`` comes before the messages
+that bring the next ``n`` bytes, in order; one text covers 1 MiB at most. In the private class a text ``{"simulated":
+...}`` comes when a simulated camera is behind the bytes from here on, or no longer.
 
 Closing codes: 1013 if the pool is dry, 1008 for a message that is no credit and for a quota that is used up, 1003 for
 a binary message, 1001 after a minute in which nothing was asked for or nothing was read. Reasons begin with the code
@@ -10,7 +11,8 @@ that ``/problems/<code>`` explains.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,11 +23,10 @@ from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 
 from entropy_assets.errors import EntropyAssetsError, PoolError
-from entropy_assets.serving.formats import CLASSES, block_ranges, mixed
+from entropy_assets.serving.formats import CLASSES, mixed
 from entropy_assets.serving.long_draws import TURN, Pieces, Seats, first_of
 from entropy_assets.serving.metering import Meter
 from entropy_assets.serving.problems import PROBLEMS, problem, problem_of
-from entropy_assets.serving.reservoir import Draw
 from entropy_assets.serving.service import RandomService
 
 MOST_CREDIT: Final = 16 * 2**20
@@ -106,12 +107,7 @@ class Stream:
             while True:
                 if self._credit == 0:
                     await self._room()
-                draw = await self._pieces.next(self._credit)
-                self._credit -= len(draw.data)
-                await self._deliver(draw)
-                self._turns += 1
-                if not self._public or self._turns % TURN == 0:  # mixing takes as long as some pieces without it
-                    await asyncio.sleep(0)  # sending waits for nobody while the buffer has room
+                await (self._send_public() if self._public else self._send_private())
         except PoolError as error:
             self._counts.add("streams_closed_dry")
             return Close(TRY_AGAIN_LATER, f"{error.code}: {error.message}")
@@ -126,16 +122,38 @@ class Stream:
             self._granted.clear()
             await self._granted.wait()
 
-    async def _deliver(self, draw: Draw) -> None:
-        if self._public:
-            note = {"n": len(draw.data), "blocks": block_ranges(draw), "simulated": draw.simulated}
-            await self._note(note)
-        elif draw.simulated != self._simulated:
-            await self._note({"simulated": draw.simulated})
-        self._simulated = draw.simulated
-        data = draw.data if self._public else mixed(draw.data)
-        await self._send({"type": "websocket.send", "bytes": data})
-        self._sent += len(data)
+    async def _send_public(self) -> None:
+        batch = await self._pieces.batch(self._credit)
+        self._credit -= batch.n_bytes
+        with self._on_the_way(batch.n_bytes):
+            await self._note({"n": batch.n_bytes, "blocks": batch.blocks, "simulated": batch.simulated})
+            for parts in batch.messages:
+                data = b"".join(parts)
+                await self._send({"type": "websocket.send", "bytes": data})
+                self._sent += len(data)
+                self._turns += 1
+                if self._turns % TURN == 0:
+                    await asyncio.sleep(0)  # sending waits for nobody while the buffer has room
+
+    async def _send_private(self) -> None:
+        draw = await self._pieces.next(self._credit)
+        self._credit -= len(draw.data)
+        with self._on_the_way(len(draw.data)):
+            if draw.simulated != self._simulated:
+                await self._note({"simulated": draw.simulated})
+                self._simulated = draw.simulated
+            await self._send({"type": "websocket.send", "bytes": mixed(draw.data)})
+            self._sent += len(draw.data)
+        await asyncio.sleep(0)  # mixing takes as long as some pieces without it
+
+    @contextmanager
+    def _on_the_way(self, n_bytes: int) -> Iterator[None]:
+        """Count what of `n_bytes` was not sent when the ``with`` block ends."""
+        aim = self._sent + n_bytes
+        try:
+            yield
+        finally:
+            self._counts.add("undelivered_bytes", aim - self._sent)
 
     async def _note(self, note: dict[str, object]) -> None:
         await self._send({"type": "websocket.send", "text": orjson.dumps(note).decode()})

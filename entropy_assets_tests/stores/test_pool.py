@@ -1,15 +1,13 @@
 """The pool on a real server: what goes in comes out once, in order, and the counters are the truth."""
 
-import asyncio
 import base64
 import hashlib
 import json
 import time
 import traceback
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import redis
@@ -18,15 +16,12 @@ from entropy_assets.errors import (
     BlockRefused,
     PoolAddressInvalid,
     PoolEpochChanged,
-    PoolExhausted,
     PoolUnavailable,
     UnsafePoolServer,
 )
 from entropy_assets.stores import pool as pool_module
 from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.entropy_pool import EntropyPool
 from entropy_assets.stores.pool import PoolBlock, PoolClient, PoolStats
-from entropy_assets.stores.pool_block import read_documents
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
 
@@ -206,26 +201,6 @@ def test_an_altered_block_is_dropped_and_counted(
     assert_balanced(pool.stats())
 
 
-@pytest.mark.parametrize(
-    "data", ["", "=", "AAAA", "AA=A", "A", "====", "not base64!", "é" * 4, "AA==" * 10, None, 7, ["AAAA"]]
-)
-def test_altered_text_does_not_spoil_the_blocks_beside_it(data: object) -> None:
-    """All blocks of a lease are decoded in one call."""
-    blocks = pool_blocks(3, length=100) + pool_blocks(3, first=3, length=101) + pool_blocks(3, first=6, length=102)
-    for place in range(len(blocks)):
-        entries = [(block.block_id, block.to_document()) for block in blocks]
-        document = json.loads(entries[place][1]) | {"data": data}
-        entries[place] = (entries[place][0], json.dumps(document).encode())
-        expected = [None if at == place else block for at, block in enumerate(blocks)]
-        assert read_documents(entries) == expected
-
-
-@pytest.mark.parametrize("document", [b"", b"[]", b"null", b"{}", b"\xff", b'{"data":"AAAA"}', b"[" * 5000])
-def test_what_is_no_document_is_none_and_no_error(document: bytes) -> None:
-    block = pool_block(1)
-    assert read_documents([("x", document), (block.block_id, block.to_document())]) == [None, block]
-
-
 def test_bytes_under_a_hash_of_their_own_do_not_pass_for_another_block(
     pool: PoolClient, pool_prefix: str, raw: "redis.Redis"
 ) -> None:
@@ -281,27 +256,6 @@ def test_one_call_is_one_round_trip(pool: PoolClient, raw: "redis.Redis") -> Non
     assert calls("keys") + calls("scan") == listed
 
 
-async def test_one_awaited_call_is_one_round_trip(pool: PoolClient, raw: "redis.Redis") -> None:
-    entropy = EntropyPool(pool)
-    blocks = pool_blocks(64)
-    pool.push(pool_blocks(1, first=99))
-    pool.lease(1)
-    pool.stats()
-
-    async def counted(call: Awaitable[Any]) -> Any:
-        before = int(raw.info("commandstats")["cmdstat_evalsha"]["calls"])
-        result = await call
-        assert int(raw.info("commandstats")["cmdstat_evalsha"]["calls"]) - before == 1
-        return result
-
-    assert len((await counted(entropy.push(blocks))).pushed) == 64
-    assert (await counted(entropy.depth())).blocks == 64
-    leased = (await counted(entropy.lease(99, need_bytes=4096))).blocks
-    assert [each.block for each in leased] == [each for each in blocks if each == leased[0].block]
-    assert (await counted(entropy.stats())).leased_blocks == 2
-    assert (await counted(entropy.health())).ok
-
-
 def test_scripts_that_the_server_forgot_are_loaded_again(pool: PoolClient, raw: "redis.Redis") -> None:
     pool.push(pool_blocks(1))
     raw.script_flush()
@@ -355,61 +309,6 @@ def test_a_server_that_persists_or_evicts_is_refused_unless_allowed(overrides: d
 
 def test_the_embedded_server_is_safe(pool: PoolClient) -> None:
     assert pool.check_server_safety() == ()
-
-
-async def test_the_missions_calls_work_as_written(pool: PoolClient) -> None:
-    entropy = EntropyPool(pool)
-    entropy_bytes = pool_block(1).data
-    block_id = await entropy.add_entropy(entropy_bytes, 9.5)
-    assert block_id == pool_block(1).block_id
-    assert await entropy.get_entropy(n_bytes=256) == entropy_bytes[:256]
-    assert await entropy.get_entropy() == entropy_bytes[256:512]
-    assert (await entropy.get_stats())["leased_bytes"] == 4096
-
-
-async def test_a_draw_across_blocks_has_exactly_the_bytes_asked_for(pool: PoolClient) -> None:
-    pool.push(pool_blocks(3, length=100))
-    entropy = EntropyPool(pool)
-    first = await entropy.get_entropy(150)
-    second = await entropy.get_entropy(150)
-    whole = first + second
-    assert sorted(whole[at : at + 100] for at in (0, 100, 200)) == sorted(
-        block.data for block in pool_blocks(3, length=100)
-    )
-
-
-async def test_too_few_bytes_are_an_error_and_stay_where_they_are(pool: PoolClient) -> None:
-    pool.push(pool_blocks(2, length=100))
-    entropy = EntropyPool(pool)
-    with pytest.raises(PoolExhausted) as caught:
-        await entropy.get_entropy(201)
-    assert caught.value.data == {"requested": 201, "ready": 200}
-    assert pool.depth().blocks == 2
-    assert len(await entropy.get_entropy(200)) == 200
-
-
-async def test_what_is_left_of_a_block_does_not_outlive_it(valkey_url: str, pool_prefix: str) -> None:
-    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=0.2)
-    pool.push(pool_blocks(1))
-    entropy = EntropyPool(pool)
-    await entropy.get_entropy(1)
-    await asyncio.sleep(0.2)
-    with pytest.raises(PoolExhausted):
-        await entropy.get_entropy(1)
-
-
-@pytest.mark.parametrize("data, quality", [(b"", 5.0), (b"x", -1.0), (b"x", 11.0), (b"x", float("nan"))])
-async def test_bytes_without_a_sound_score_are_refused(data: bytes, quality: float, pool: PoolClient) -> None:
-    with pytest.raises(BlockRefused):
-        await EntropyPool(pool).add_entropy(data, quality)
-
-
-async def test_the_same_bytes_can_not_be_added_twice(pool: PoolClient) -> None:
-    entropy = EntropyPool(pool)
-    await entropy.add_entropy(b"same", 5.0)
-    await entropy.get_entropy(4)
-    with pytest.raises(BlockRefused, match="before"):
-        await entropy.add_entropy(b"same", 5.0)
 
 
 def test_a_pool_that_lost_its_epoch_serves_nothing_of_what_it_holds(
