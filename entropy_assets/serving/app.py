@@ -24,11 +24,12 @@ from entropy_assets.serving.counts import Board
 from entropy_assets.serving.downloads import add_downloads
 from entropy_assets.serving.draws import add_draws
 from entropy_assets.serving.gate import add_gate, admitted
+from entropy_assets.serving.health import HEALTH
 from entropy_assets.serving.hot_path import MemoryFirst
 from entropy_assets.serving.logs import RequestLog, add_error_log, worker_news
 from entropy_assets.serving.long_draws import Seats
 from entropy_assets.serving.metrics import add_metrics
-from entropy_assets.serving.problems import PROBLEMS, plain_problem, problem, problem_of, problem_schema
+from entropy_assets.serving.problems import FIND_BLOCK, PROBLEMS, plain_problem, problem, problem_of, problem_schema
 from entropy_assets.serving.recent import add_page
 from entropy_assets.serving.service import ProvenanceReader, RandomService, ServiceConfig
 from entropy_assets.serving.streams import add_streams
@@ -129,7 +130,7 @@ def _add_reports(app: FastAPI, service: RandomService) -> None:
         "/health",
         summary="Whether bytes can be had, and every reason why not",
         tags=["service"],
-        responses={503: {"description": "Failing: no bytes can be had."}},
+        responses={200: {"content": HEALTH}, 503: {"description": "Failing: no bytes can be had.", "content": HEALTH}},
     )
     async def health() -> JSONResponse:
         """Return whether bytes can be had, how fresh they are, and every reason for a doubt."""
@@ -164,6 +165,7 @@ def _add_provenance(app: FastAPI, service: RandomService) -> None:
 
     @app.get(
         "/blocks/{block_id}",
+        operation_id=FIND_BLOCK,
         summary="Where a block comes from",
         tags=["provenance"],
         responses=responses,

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving import formats
-from entropy_assets.serving.draws import BYTE_HEADERS, DRY, NOTHING, Plain, ResponseTable
+from entropy_assets.serving.draws import BYTE_HEADERS, DRY, NOTHING, Omitted, Plain, ResponseTable
 from entropy_assets.serving.formats import AnswerClass, headers_of, json_fields, mixed
 from entropy_assets.serving.gate import admitted
 from entropy_assets.serving.long_draws import PIECE_BYTES, Pieces, Seats, first_of
@@ -27,6 +27,7 @@ from entropy_assets.serving.service import RandomService
 DownloadFormat = Literal["raw", "ndjson"]
 _NDJSON: Final = b"application/x-ndjson"
 _DOWNLOAD_CLASS: Final = "`private` comes raw, `public` as lines that name their blocks."
+_FORMAT: Final = "`raw` for the class `private`, `ndjson` for `public`; it need not be said."
 _RESPONSES: Final[ResponseTable] = {
     200: {
         "description": "Exactly `n` bytes; or lines `{n, encoding, data, class, simulated, blocks}` with `n` in all. "
@@ -38,7 +39,7 @@ _RESPONSES: Final[ResponseTable] = {
         "headers": {name: BYTE_HEADERS[name] for name in ("X-Entropy-Class", "X-Entropy-Simulated")},
     },
     422: problem_schema("invalid-request"),
-    503: {**DRY, "description": DRY["description"] + "; `too-many-streams`: Too many streams are open"},
+    503: problem_schema(*DRY, "too-many-streams"),
 }
 _HEAD_RESPONSES: Final[ResponseTable] = {200: {"description": "No body."}, 422: {"description": "Not valid."}}
 
@@ -150,7 +151,7 @@ def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:
     async def download(
         n: Annotated[int, limits, Plain, count],
         answer_class: Annotated[AnswerClass, Query(alias="class", description=_DOWNLOAD_CLASS)] = "private",
-        answer_format: Annotated[DownloadFormat | None, Query(alias="format")] = None,
+        answer_format: Annotated[DownloadFormat | Omitted, Query(alias="format", description=_FORMAT)] = None,
     ) -> Response:
         """Return exactly `n` random bytes that nobody else gets, or a body that ends early."""
         return Download(service, seats, n, _is_public(answer_class, answer_format))
@@ -167,7 +168,7 @@ def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:
         http: Request,
         n: Annotated[int, limits, Plain, count],
         answer_class: Annotated[AnswerClass, Query(alias="class", description=_DOWNLOAD_CLASS)] = "private",
-        answer_format: Annotated[DownloadFormat | None, Query(alias="format")] = None,
+        answer_format: Annotated[DownloadFormat | Omitted, Query(alias="format", description=_FORMAT)] = None,
     ) -> Response:
         """Return the headers that GET would give and that do not depend on the bytes. Consumes nothing."""
         meter = await Meter.opened(service, http.scope, "stream", 0)

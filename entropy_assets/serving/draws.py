@@ -6,20 +6,22 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 from fastapi import Depends, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving import formats
-from entropy_assets.serving.formats import Answer, AnswerClass, Format, headers_of, length_of, negotiated
+from entropy_assets.serving.formats import CLASSES, Answer, AnswerClass, Format, headers_of, length_of, negotiated
 from entropy_assets.serving.gate import admitted
 from entropy_assets.serving.integers import (
     GREATEST_INTEGER,
+    INTEGER_FORMATS,
     LEAST_INTEGER,
     IntegerDraw,
     Integers,
     integers_named,
 )
 from entropy_assets.serving.metering import Meter
-from entropy_assets.serving.problems import problem, problem_schema
+from entropy_assets.serving.problems import link_to_block, problem, problem_schema
 from entropy_assets.serving.reservoir import Draw
 from entropy_assets.serving.service import RandomService
 
@@ -51,22 +53,46 @@ BYTE_HEADERS: Final = {
     "X-Entropy-Blocks": _BLOCKS_HEADER,
     "X-Entropy-Simulated": _SIMULATED_HEADER,
 }
-DRY: Final = problem_schema(
-    "pool-exhausted", "pool-unavailable", "pool-epoch-changed", "unsafe-pool-server", "rejected-too-often"
-)
+DRY: Final = ("pool-exhausted", "pool-unavailable", "pool-epoch-changed", "unsafe-pool-server", "rejected-too-often")
+"""The types of problems for want of bytes."""
+_RANGE: Final = {
+    "type": "object",
+    "required": ["block_id", "start", "end"],
+    "properties": {
+        "block_id": {"type": "string", "format": "uuid"},
+        "start": {"type": "integer", "minimum": 0},
+        "end": {"type": "integer", "minimum": 1, "description": "Not included."},
+    },
+}
+_DOCUMENT: Final = {
+    "type": "object",
+    "required": ["n", "encoding", "data", "class", "simulated"],
+    "properties": {
+        "n": {"type": "integer", "minimum": 1},
+        "encoding": {"enum": ["base64", *INTEGER_FORMATS]},
+        "data": {"type": ["string", "array"], "items": {"type": "integer"}},
+        "min": {"type": "integer", "description": "As asked for, with the format `int`."},
+        "max": {"type": "integer", "description": "As asked for, with the format `int`."},
+        "class": {"enum": list(CLASSES)},
+        "simulated": {"type": "boolean"},
+        "blocks": {"type": "array", "items": _RANGE, "description": "Public class: the bytes used, in order."},
+    },
+}
+_TO_BLOCK: Final = {"block": link_to_block("$response.body#/blocks/0/block_id")}
 _RESPONSES: Final[ResponseTable] = {
     200: {
         "description": "Exactly `n` bytes, or a document with `n` integers in `data`.",
         "content": {
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            "application/json": {"schema": {"type": "object"}},
+            "application/json": {"schema": _DOCUMENT},
             "text/plain": {"schema": {"type": "string"}},
         },
         "headers": BYTE_HEADERS,
+        "links": _TO_BLOCK,
     },
     406: problem_schema("not-acceptable"),
     422: problem_schema("invalid-request"),
-    503: DRY,
+    503: problem_schema(*DRY),
 }
 _HEAD_RESPONSES: Final[ResponseTable] = {
     200: {"description": "No body.", "headers": {"X-Entropy-Class": _CLASS_HEADER}},
@@ -88,6 +114,8 @@ def _plainly_written(value: object) -> object:
 
 # after the limits, which else are not in the description
 Plain = BeforeValidator(_plainly_written)
+Omitted = SkipJsonSchema[None]
+"""A query can leave a parameter out; it has no way to say null."""
 Limit = Annotated[int, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER), Plain]
 
 
@@ -147,19 +175,37 @@ class DrawOrder(BaseModel):
         return self
 
 
-_BODY: Final = {"required": True, "content": {"application/json": {"schema": DrawOrder.model_json_schema()}}}
+def _describe_body(app: FastAPI, longest: int) -> None:
+    """Put the body's schema into the description as it is: FastAPI would round its limits to floats."""
+    describe, schema = app.openapi, DrawOrder.model_json_schema()
+    schema["properties"]["n"]["maximum"] = longest
+    schema["allOf"] = [_at_most("uint16", longest // 2)]
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        body = {"required": True, "content": {"application/json": {"schema": schema}}}
+        document["paths"]["/random"]["post"]["requestBody"] = body
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _at_most(answer_format: AnyFormat, n: int) -> dict[str, Any]:
+    given = {"properties": {"format": {"const": answer_format}}, "required": ["format"]}
+    return {"if": given, "then": {"properties": {"n": {"maximum": n}}}}
 
 
 def add_draws(app: FastAPI, service: RandomService) -> None:
     """Add ``GET`` and ``HEAD /random/{n}`` and ``POST /random``."""
     longest = service.config.max_request_bytes
+    _describe_body(app, longest)
 
     def ordered(
         n: Annotated[int, Field(ge=1, le=longest), Plain, Path(description=_COUNT)],
         answer_class: Annotated[AnswerClass, Query(alias="class", description=_CLASS)] = "private",
-        answer_format: Annotated[AnyFormat | None, Query(alias="format", description=_FORMAT)] = None,
-        low: Annotated[Limit | None, Query(alias="min", description=_LEAST)] = None,
-        high: Annotated[Limit | None, Query(alias="max", description=_GREATEST)] = None,
+        answer_format: Annotated[AnyFormat | Omitted, Query(alias="format", description=_FORMAT)] = None,
+        low: Annotated[Limit | Omitted, Query(alias="min", description=_LEAST)] = None,
+        high: Annotated[Limit | Omitted, Query(alias="max", description=_GREATEST)] = None,
     ) -> DrawOrder:
         fields = {"n": n, "class": answer_class, "format": answer_format, "min": low, "max": high}
         return _valid(lambda: DrawOrder.model_validate(fields)).check(longest)
@@ -196,7 +242,6 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
         tags=["random"],
         responses=_POST_RESPONSES,
         response_class=Response,
-        openapi_extra={"requestBody": _BODY},
         dependencies=[admitted("draw")],
     )
     async def random_post(http: Request) -> Response:

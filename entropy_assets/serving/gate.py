@@ -22,7 +22,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from entropy_assets.errors import KeyInvalid, KeyMissing, QuotaUnavailable, ScopeMissing
 from entropy_assets.serving.key_ring import KeyRing
-from entropy_assets.serving.problems import problem_schema
+from entropy_assets.serving.problems import problem_codes, problem_schema
 from entropy_assets.serving.quotas import Accounts, Admission, Headers, Limits
 from entropy_assets.stores.keys import SCOPES, KeyRecord, Scope, keys_of
 from entropy_assets.stores.quota import SharedQuotas
@@ -288,6 +288,7 @@ _REFUSALS: Final[dict[str, dict[str, Any]]] = {
     "401": problem_schema("key-missing", "key-invalid"),
     "403": problem_schema("scope-missing"),
     "429": problem_schema("quota-exceeded"),
+    "503": problem_schema("quota-unavailable"),
 }
 
 
@@ -346,8 +347,11 @@ def add_gate(app: FastAPI, gate: Gate) -> None:
 
 
 def _describe(operation: dict[str, Any], *, body: bool, optional: bool) -> None:
+    answers = operation["responses"]
     for status, answer in _REFUSALS.items():
-        operation["responses"].setdefault(status, answer if body else {"description": answer["description"]})
+        own = answers.get(status)
+        whole = problem_schema(*problem_codes(own), *problem_codes(answer)) if own and body else answer
+        answers[status] = whole if body else {**whole, "content": {}}
     if optional:
         operation["security"].append({})
 

@@ -1,5 +1,6 @@
 """Errors as problem documents (RFC 9457), each type with a stable address that explains it."""
 
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -8,6 +9,8 @@ from fastapi.responses import JSONResponse
 from entropy_assets.errors import EntropyAssetsError
 
 MEDIA_TYPE: Final = "application/problem+json"
+FIND_BLOCK: Final = "find_block"
+"""What the description calls the operation that gives a block's provenance."""
 
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {
@@ -80,7 +83,30 @@ _CHALLENGES: Final = {
 def problem_schema(*codes: str) -> dict[str, Any]:
     """Return how OpenAPI describes an answer that is a problem of one of these types."""
     titles = "; ".join(f"`{code}`: {PROBLEMS[code].title}" for code in codes)
-    return {"description": titles, "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
+    types = {**PROBLEM_SCHEMA["properties"]["type"], "enum": [f"/problems/{code}" for code in codes]}
+    schema = {**PROBLEM_SCHEMA, "properties": {**PROBLEM_SCHEMA["properties"], "type": types}}
+    return {"description": titles, "content": {MEDIA_TYPE: {"schema": schema}}, "headers": _headers_of(codes)}
+
+
+def link_to_block(expression: str) -> dict[str, Any]:
+    """Return how OpenAPI describes that an answer names a block, at `expression`, whose provenance can be asked for."""
+    return {"operationId": FIND_BLOCK, "parameters": {"block_id": expression}, "description": "Where it comes from."}
+
+
+def problem_codes(answer: Mapping[str, Any]) -> list[str]:
+    """Return the types that an answer made by `problem_schema` may have."""
+    types = answer["content"][MEDIA_TYPE]["schema"]["properties"]["type"]["enum"]
+    return [kind.rpartition("/")[2] for kind in types]
+
+
+def _headers_of(codes: Collection[str]) -> dict[str, Any]:
+    statuses = {PROBLEMS[code].status for code in codes}
+    if HTTPStatus.UNAUTHORIZED in statuses:
+        return {"WWW-Authenticate": {"schema": {"type": "string"}, "required": True}}
+    if statuses.isdisjoint((HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)) or "not-ready" in codes:
+        return {}
+    description = "Seconds after which it is worth asking again."
+    return {"Retry-After": {"schema": {"type": "integer", "minimum": 0}, "required": True, "description": description}}
 
 
 def problem(code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:

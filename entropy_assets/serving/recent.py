@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 
 from entropy_assets.errors import ProvenanceUnavailable
 from entropy_assets.serving.gate import admitted
-from entropy_assets.serving.problems import problem_schema
+from entropy_assets.serving.problems import link_to_block, problem_schema
 from entropy_assets.serving.service import ProvenanceReader, RandomService
 
 PAGE: Final = Path(__file__).parent / "page"
@@ -111,6 +111,7 @@ def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -
         tags=["provenance"],
         dependencies=[admitted("provenance")],
         responses={
+            200: {"links": {"block": link_to_block("$response.body#/batches/0/block_ids/0")}},
             422: problem_schema("invalid-request"),
             503: problem_schema("ledger-error", "provenance-unavailable"),
         },

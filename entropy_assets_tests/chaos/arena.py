@@ -349,7 +349,14 @@ class Arena:
         self.feeder.running.clear()
         time.sleep(0.2)  # lets the leases that are on their way arrive
         offered = self.known.offered_bytes - self._offered_before
-        return Outcome(draws, offered, self.service.stats(), self.feeder.pool.stats(), self.healthy_after_s)
+        return Outcome(draws, offered, *self._accounts(), self.healthy_after_s)
+
+    def _accounts(self) -> tuple[dict[str, Any], PoolStats]:
+        """Give what service and pool counted, at a moment in which no lease was between them."""
+        while True:
+            before, pool, after = self.service.stats(), self.feeder.pool.stats(), self.service.stats()
+            if before["leased_bytes"] == after["leased_bytes"] and before["burned_bytes"] == after["burned_bytes"]:
+                return after, pool
 
 
 @dataclass
@@ -367,3 +374,12 @@ class Outcome:
         """Offered to the pool and neither received by a client nor there to be received."""
         received = self.draws.served_bytes + int(self.service["served_bytes"]["private"])
         return self.offered_bytes - received - self.pool.bytes - int(self.service["buffered_bytes"])
+
+    @property
+    def undelivered_bytes(self) -> int:
+        """Leased and never arrived at a worker, or answered and never arrived at a client."""
+        answered = int(self.service["served_bytes"]["public"])
+        on_the_way = self.pool.leased_bytes - int(self.service["leased_bytes"])
+        assert on_the_way >= 0, "the service counts more than it was given"
+        assert answered >= self.draws.served_bytes, "the clients received more than the service counts"
+        return on_the_way + answered - self.draws.served_bytes

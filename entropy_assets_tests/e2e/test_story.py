@@ -9,6 +9,7 @@ import pytest
 from entropy_assets.core.block_tests import TESTS
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.pool import PoolClient
+from entropy_assets.witness import images_in, make_again
 from entropy_assets_tests.e2e.running import Installation, eventually, reason_beside
 from entropy_assets_tests.pipeline import frame
 
@@ -64,6 +65,22 @@ def test_an_audit_makes_a_drawn_block_again_from_its_images(installation: Instal
     done = installation.command("audit", block_id, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["reproduced"] is True
+
+
+def test_an_outsider_makes_the_drawn_bytes_again_from_blocks_and_the_public_images(
+    installation: Installation, batch: Batch, samples: Path
+) -> None:
+    """Nothing of the installation is used but its HTTP service; the images are the bundled ones, as anybody has them."""
+    drawn = installation.get("/random/5000", **{"class": "public"})
+    again = b""
+    for part in drawn.headers["X-Entropy-Blocks"].split(","):
+        block_id, span = part.rsplit(":", 1)
+        start, end = map(int, span.split("-"))
+        again += make_again(installation.get(f"/blocks/{block_id}").json(), images_in(samples))[start:end]
+    assert drawn.content == again
+    done = installation.command("audit", block_id, "--images", str(samples), "--url", installation.http)
+    assert done.returncode == 0, done.stderr
+    assert "was made again from" in done.stdout
 
 
 def test_the_command_line_draws_and_counts_what_it_drew(installation: Installation, batch: Batch) -> None:
