@@ -34,8 +34,8 @@ from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth
 LIMIT = 0.7
 """Least that a public stream may reach of the bare one, in bytes per second."""
 MIB = 2**20
-SIZE = 24 * MIB
-HELD = 28 * MIB
+SIZE = 48 * MIB
+HELD = 52 * MIB
 WORKING_SET = 64 * MIB
 """Larger than the caches that one process has to itself."""
 BLOCKS = WORKING_SET // 4096

@@ -29,9 +29,9 @@ from entropy_assets.serving.hot_path import MemoryFirst
 from entropy_assets.serving.logs import RequestLog, add_error_log, worker_news
 from entropy_assets.serving.long_draws import Seats
 from entropy_assets.serving.metrics import add_metrics
-from entropy_assets.serving.problems import FIND_BLOCK, PROBLEMS, plain_problem, problem, problem_of, problem_schema
+from entropy_assets.serving.problems import PROBLEMS, plain_problem, problem, problem_of, problem_schema
 from entropy_assets.serving.recent import add_page
-from entropy_assets.serving.service import ProvenanceReader, RandomService, ServiceConfig
+from entropy_assets.serving.service import FIND_BLOCK, ProvenanceReader, RandomService, ServiceConfig
 from entropy_assets.serving.streams import add_streams
 from entropy_assets.stores.pool import PoolClient
 
@@ -53,10 +53,11 @@ numbers do not hold.
 
 **`WebSocket /stream?class=private|public`** sends as many bytes as its client gave credit for. The client sends texts
 `{"credit": N}` (bytes; they add up, to 16 MiB), the service binary messages of at most 64 KiB. In the public class a
-text `{"n", "blocks", "simulated"}` comes before each; in the private class a text `{"simulated": true|false}` comes
-when that changes; it is false at first. It is closed with 1013 when the pool is dry, 1008 when a quota is used up or a
-message is no credit, 1003 after a binary message, 1001 after a minute without credit or without reading. Keys are sent
-with the handshake, as with every request. Pages of another origin are refused.
+text `{"n": ..., "blocks": "<id>:<start>-<end>,...", "simulated": ...}` names the ranges of blocks that the next `n`
+bytes, 1 MiB at most, are in this order; they come in one or several messages. In the private class a text
+`{"simulated": true|false}` comes when that changes; it is false at first. It is closed with 1013 when the pool is dry,
+1008 when a quota is used up or a message is no credit, 1003 after a binary message, 1001 after a minute without credit
+or without reading. Keys are sent with the handshake, as with every request. Pages of another origin are refused.
 """
 
 

@@ -5,7 +5,7 @@ it. Blocks are not joined here but when their message is sent, so that its bytes
 """
 
 from collections import deque
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 
 class Held(Protocol):
@@ -15,6 +15,9 @@ class Held(Protocol):
     data: bytes
     simulated: bool
     position: int
+
+
+AnyHeld = TypeVar("AnyHeld", bound=Held)
 
 
 class Batch(NamedTuple):
@@ -38,26 +41,54 @@ class Batch(NamedTuple):
     simulated: bool
 
 
-def cut_batch(held: deque[Held], n: int, longest: int) -> Batch:
-    """Take `n` bytes off the beginning of `held`, which has as many, in messages of at most `longest`."""
+def cut_batch(held: deque[AnyHeld], n: int, longest: int) -> Batch:
+    """Take `n` bytes off the beginning of `held`, which has as many, in messages of at most `longest`.
+
+    A message is whole blocks of one length, or one part of a block. So what somebody left of a block is a short message
+    and does not have every block after it cut in two.
+    """
     messages: list[list[bytes]] = []
     names: list[str] = []
     simulated = False
-    for left in range(n, 0, -longest):
-        parts: list[bytes] = []
-        missing = min(left, longest)
-        while missing:
-            head = held[0]
-            data, start = head.data, head.position
-            end = start + missing
-            if end < len(data):
-                head.position = end
-            else:
-                end = len(data)
-                held.popleft()
-            parts.append(data[start:end])  # of a whole block that is no copy
-            names.append(f"{head.block_id}:{start}-{end}")
-            simulated |= head.simulated
-            missing -= end - start
-        messages.append(parts)
+    left = n
+    while left:
+        head = held[0]
+        size = len(head.data)
+        simulated |= head.simulated
+        if head.position or size > min(left, longest):
+            part, name = _part(held, min(left, longest))
+            messages.append([part])
+            names.append(name)
+            left -= len(part)
+        else:
+            blocks = _run(held, left // size)
+            simulated |= True in [block.simulated for block in blocks]
+            parts = [block.data for block in blocks]
+            together = longest // size
+            messages += [parts[at : at + together] for at in range(0, len(parts), together)]
+            # one format for all: to write every end anew takes longer than the rest
+            names.append(f":0-{size},".join([block.block_id for block in blocks]) + f":0-{size}")
+            left -= size * len(blocks)
     return Batch(messages, n, ",".join(names), simulated)
+
+
+def _part(held: deque[AnyHeld], most: int) -> tuple[bytes, str]:
+    """Take at most `most` bytes off the first block; return them and their name."""
+    head = held[0]
+    start = head.position
+    part = head.data[start : start + most]
+    head.position = end = start + len(part)
+    if end == len(head.data):
+        held.popleft()
+    return part, f"{head.block_id}:{start}-{end}"
+
+
+def _run(held: deque[AnyHeld], most: int) -> list[AnyHeld]:
+    """Take the first block and those that follow and are as long, at most `most`."""
+    blocks = [held.popleft() for _ in range(min(most, len(held)))]
+    lengths = [len(block.data) for block in blocks]
+    alike = lengths.count(lengths[0])
+    if alike < len(blocks):
+        alike = next(at for at, length in enumerate(lengths) if length != lengths[0])
+        held.extendleft(reversed(blocks[alike:]))
+    return blocks[:alike]

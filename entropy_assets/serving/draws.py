@@ -21,13 +21,15 @@ from entropy_assets.serving.integers import (
     integers_named,
 )
 from entropy_assets.serving.metering import Meter
-from entropy_assets.serving.problems import link_to_block, problem, problem_schema
+from entropy_assets.serving.problems import problem, problem_schema
 from entropy_assets.serving.reservoir import Draw
 from entropy_assets.serving.service import RandomService
 
 AnyFormat = Literal["raw", "hex", "base64", "json", "uint8", "uint16", "int"]
 ALL_FORMATS: Final = get_args(AnyFormat)
 MAX_BODY_BYTES: Final = 1024
+EXACT_FLOAT: Final = 2**53
+"""Beyond it a number with a point or an exponent may have been another one before it was read."""
 
 NOTHING: Final = Draw(b"", (), False)
 _BYTE_FORMATS: Final[dict[str, Format]] = {"raw": "raw", "hex": "hex", "base64": "base64", "json": "json"}
@@ -78,7 +80,6 @@ _DOCUMENT: Final = {
         "blocks": {"type": "array", "items": _RANGE, "description": "Public class: the bytes used, in order."},
     },
 }
-_TO_BLOCK: Final = {"block": link_to_block("$response.body#/blocks/0/block_id")}
 _RESPONSES: Final[ResponseTable] = {
     200: {
         "description": "Exactly `n` bytes, or a document with `n` integers in `data`.",
@@ -88,7 +89,6 @@ _RESPONSES: Final[ResponseTable] = {
             "text/plain": {"schema": {"type": "string"}},
         },
         "headers": BYTE_HEADERS,
-        "links": _TO_BLOCK,
     },
     406: problem_schema("not-acceptable"),
     422: problem_schema("invalid-request"),
@@ -112,7 +112,13 @@ def _plainly_written(value: object) -> object:
     return value
 
 
+def _whole(value: object) -> object:
+    """Take ``1.0`` for the integer that JSON Schema says it is, while it is sure which one was meant."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT_FLOAT else value
+
+
 # after the limits, which else are not in the description
+Whole = BeforeValidator(_whole)
 Plain = BeforeValidator(_plainly_written)
 Omitted = SkipJsonSchema[None]
 """A query can leave a parameter out; it has no way to say null."""
@@ -132,11 +138,11 @@ class DrawOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=_LIMITS_WITH_INT)
 
-    n: Annotated[int, Field(ge=1, description=_COUNT)]
+    n: Annotated[int, Field(ge=1, description=_COUNT), Whole]
     answer_class: Annotated[AnswerClass, Field(alias="class", description=_CLASS)] = "private"
     format: Annotated[AnyFormat | None, Field(description=_FORMAT)] = None
-    min: Annotated[int | None, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER, description=_LEAST)] = None
-    max: Annotated[int | None, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER, description=_GREATEST)] = None
+    min: Annotated[int | None, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER, description=_LEAST), Whole] = None
+    max: Annotated[int | None, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER, description=_GREATEST), Whole] = None
 
     @model_validator(mode="after")
     def _limits_fit(self) -> Self:
@@ -179,7 +185,7 @@ def _describe_body(app: FastAPI, longest: int) -> None:
     """Put the body's schema into the description as it is: FastAPI would round its limits to floats."""
     describe, schema = app.openapi, DrawOrder.model_json_schema()
     schema["properties"]["n"]["maximum"] = longest
-    schema["allOf"] = [_at_most("uint16", longest // 2)]
+    schema["else"] = {**schema["else"], **_at_most("uint16", longest // 2)}
 
     def openapi() -> dict[str, Any]:
         document = describe()

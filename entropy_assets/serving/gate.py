@@ -351,7 +351,7 @@ def _describe(operation: dict[str, Any], *, body: bool, optional: bool) -> None:
     for status, answer in _REFUSALS.items():
         own = answers.get(status)
         whole = problem_schema(*problem_codes(own), *problem_codes(answer)) if own and body else answer
-        answers[status] = whole if body else {**whole, "content": {}}
+        answers[status] = whole if body else {name: whole[name] for name in ("description", "headers")}
     if optional:
         operation["security"].append({})
 

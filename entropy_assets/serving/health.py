@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from entropy_assets.errors import PoolError
@@ -20,6 +20,29 @@ NO_AGES: Final[Ages] = {
     "rejected_images": None,
     "problem": None,
 }
+HEALTH: Final[Mapping[str, Any]] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["status", "reasons", "pool", "freshness", "reservoir"],
+            "properties": {
+                "status": {"enum": ["ok", "degraded", "failing"]},
+                "reasons": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["code", "detail"],
+                        "properties": {"code": {"type": "string"}, "detail": {"type": "string"}},
+                    },
+                },
+                "pool": {"type": "object"},
+                "freshness": {"type": "object"},
+                "reservoir": {"type": "object"},
+            },
+        }
+    }
+}
+"""How OpenAPI describes `health_report`."""
 _LATE: Final = f"no answer within {WAIT_S:g} s"
 _AGES: Final = ("image_age_s", "block_age_s", "health_test_failure_age_s")
 

@@ -9,8 +9,6 @@ from fastapi.responses import JSONResponse
 from entropy_assets.errors import EntropyAssetsError
 
 MEDIA_TYPE: Final = "application/problem+json"
-FIND_BLOCK: Final = "find_block"
-"""What the description calls the operation that gives a block's provenance."""
 
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {
@@ -86,11 +84,6 @@ def problem_schema(*codes: str) -> dict[str, Any]:
     types = {**PROBLEM_SCHEMA["properties"]["type"], "enum": [f"/problems/{code}" for code in codes]}
     schema = {**PROBLEM_SCHEMA, "properties": {**PROBLEM_SCHEMA["properties"], "type": types}}
     return {"description": titles, "content": {MEDIA_TYPE: {"schema": schema}}, "headers": _headers_of(codes)}
-
-
-def link_to_block(expression: str) -> dict[str, Any]:
-    """Return how OpenAPI describes that an answer names a block, at `expression`, whose provenance can be asked for."""
-    return {"operationId": FIND_BLOCK, "parameters": {"block_id": expression}, "description": "Where it comes from."}
 
 
 def problem_codes(answer: Mapping[str, Any]) -> list[str]:

@@ -16,8 +16,8 @@ from fastapi.responses import JSONResponse
 
 from entropy_assets.errors import ProvenanceUnavailable
 from entropy_assets.serving.gate import admitted
-from entropy_assets.serving.problems import link_to_block, problem_schema
-from entropy_assets.serving.service import ProvenanceReader, RandomService
+from entropy_assets.serving.problems import problem_schema
+from entropy_assets.serving.service import FIND_BLOCK, ProvenanceReader, RandomService
 
 PAGE: Final = Path(__file__).parent / "page"
 USUAL_BATCHES: Final = 10
@@ -26,6 +26,11 @@ FRESH_S: Final = 1.0
 """How long an answer of ``/batches`` is given again, seconds: reading them costs files, and every open page asks."""
 
 _TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+_TO_BLOCK: Final = {
+    "operationId": FIND_BLOCK,
+    "parameters": {"block_id": "$response.body#/batches/0/block_ids/0"},
+    "description": "Where a block of the newest batch comes from.",
+}
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -111,7 +116,7 @@ def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -
         tags=["provenance"],
         dependencies=[admitted("provenance")],
         responses={
-            200: {"links": {"block": link_to_block("$response.body#/batches/0/block_ids/0")}},
+            200: {"links": {"block": _TO_BLOCK}},
             422: problem_schema("invalid-request"),
             503: problem_schema("ledger-error", "provenance-unavailable"),
         },

@@ -20,8 +20,8 @@ from entropy_assets.serving.batches import Batch, cut_batch
 from entropy_assets.serving.counts import Counts, place_of
 from entropy_assets.stores.pool import Lease
 
-LEASE_BLOCKS: Final = 256
-"""Blocks that one lease takes at most: 1 MiB of blocks of 4 KiB."""
+LEASE_BLOCKS: Final = 64
+"""Blocks that one lease takes at most. More cost more each, since their bytes no longer fit the processor's cache."""
 IDLE_S: Final = 1.0
 DRY_PAUSE_S: Final = 0.01
 """Shortest time between two leases of an empty pool, however many requests wait."""
@@ -187,7 +187,7 @@ class Reservoir:
         return head.data[start:end], b"%b:%d-%d" % (head.label, start, end), head.simulated
 
     def take_batch(self, n: int, longest: int) -> Batch | None:
-        """Return what `take` would for the public class, as messages of at most `longest` bytes; each counts for one."""
+        """Return what `take` would for the public class, as messages of at most `longest` bytes; each is an answer."""
         if self._waiters or not self.holds(n):
             return None
         batch = cut_batch(self._held, n, longest)

@@ -17,6 +17,8 @@ from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
 from entropy_assets.stores.pool import DEFAULT_PREFIX, Lease, PoolClient
 
 MAX_REQUEST_BYTES: Final = 65_536
+FIND_BLOCK: Final = "find_block"
+"""What the description calls the operation that gives a block's provenance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """``/stream``: a WebSocket that sends as many bytes as its client gave credit for.
 
 The client sends texts ``{"credit": N}``, the service binary messages of at most 64 KiB until the credit is used up.
-In the public class a text ``{"n": ..., "blocks": "<id>:<start>-<end>,...", "simulated": ...}`` comes before the messages
-that bring the next ``n`` bytes, in order; one text covers 1 MiB at most. In the private class a text ``{"simulated":
-...}`` comes when a simulated camera is behind the bytes from here on, or no longer.
+In the public class a text ``{"n": ..., "blocks": "<id>:<start>-<end>,...", "simulated": ...}`` comes before the
+messages that bring the next ``n`` bytes, in that order; a text covers 1 MiB at most. In the private class a text
+``{"simulated": ...}`` comes when a simulated camera is behind the bytes from here on, or no longer.
 
 Closing codes: 1013 if the pool is dry, 1008 for a message that is no credit and for a quota that is used up, 1003 for
 a binary message, 1001 after a minute in which nothing was asked for or nothing was read. Reasons begin with the code
@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 
 from entropy_assets.errors import EntropyAssetsError, PoolError
-from entropy_assets.serving.formats import CLASSES, mixed
+from entropy_assets.serving.formats import CLASSES, mixed_long
 from entropy_assets.serving.long_draws import TURN, Pieces, Seats, first_of
 from entropy_assets.serving.metering import Meter
 from entropy_assets.serving.problems import PROBLEMS, problem, problem_of
@@ -142,7 +142,7 @@ class Stream:
             if draw.simulated != self._simulated:
                 await self._note({"simulated": draw.simulated})
                 self._simulated = draw.simulated
-            await self._send({"type": "websocket.send", "bytes": mixed(draw.data)})
+            await self._send({"type": "websocket.send", "bytes": mixed_long(draw.data)})
             self._sent += len(draw.data)
         await asyncio.sleep(0)  # mixing takes as long as some pieces without it
 

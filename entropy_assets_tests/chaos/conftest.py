@@ -38,11 +38,13 @@ def arena_of(tmp_path: Path, known: Known) -> ArenaOf:
     return make
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode, config: pytest.Config
+) -> None:
     table = config.stash.get(TABLE, None)
     if table is None or not table.rows:
         return
     terminalreporter.section("chaos")
     terminalreporter.write_line(table.text())
-    if path := os.environ.get("CHAOS_REPORT"):
+    if (path := os.environ.get("CHAOS_REPORT")) and exitstatus == pytest.ExitCode.OK:
         Path(path).write_text(table.page())

@@ -11,7 +11,7 @@ import pytest
 from entropy_assets.stores.batches import Batch
 from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.e2e.running import Installation, clean_environment
-from entropy_assets_tests.test_readme import blocks
+from entropy_assets_tests.test_readme import NEEDS_SERVICE, blocks
 
 pytestmark = pytest.mark.e2e
 
@@ -27,6 +27,7 @@ def test_each_block_of_commands_does_what_it_says(
     environment = clean_environment(ENTROPY_HOME=str(installation.home), ENTROPY_HTTP_PORT=host.rsplit(":", 1)[1])
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     (tmp_path / "entropy_assets").symlink_to(PROJECT / "entropy_assets")
+    (tmp_path / "var").symlink_to(installation.home)
     script = "set -eu\n" + commands.replace("localhost:8000", host).replace(
         "curl ", "curl --fail --silent --show-error "
     )
@@ -35,3 +36,11 @@ def test_each_block_of_commands_does_what_it_says(
     )
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     assert done.stdout or (tmp_path / "bytes.bin").stat().st_size == 32
+
+
+@pytest.mark.parametrize("code", [code for code in blocks("python") if NEEDS_SERVICE in code])
+def test_its_python_draws_from_the_service(installation: Installation, batch: Batch, code: str) -> None:
+    command = [sys.executable, "-c", code.replace(NEEDS_SERVICE, installation.http)]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("32 ")

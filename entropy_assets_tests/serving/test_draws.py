@@ -176,16 +176,26 @@ def test_post_gives_what_get_gives(order: dict[str, Any], service: RunningServic
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{}", b"[]", b"7", b'{"n": 0}', b'{"n": 65537}', b'{"n": "8"}', b'{"n": 8.0}', b'{"n": true}', b'{"n": 8',
+        b"", b"{}", b"[]", b"7", b'{"n": 0}', b'{"n": 65537}', b'{"n": "8"}', b'{"n": 8.5}', b'{"n": true}', b'{"n": 8',
         b'{"n": 8, "odd": 1}', b'{"n": 8, "class": "secret"}', b'{"n": 8, "answer_class": "public"}',
         b'{"n": 8, "min": 1, "max": 2}', b'{"n": 8, "format": "int", "min": 2, "max": 1}',
         b'{"n": 8, "format": "int", "min": 0, "max": 1.5}', b'{"n": 40000, "format": "uint16"}', b"\xff\xfe",
+        b'{"n": 1e400}', b'{"n": 8, "format": "int", "min": 0, "max": 9007199254740994.0}',
     ],
 )  # fmt: skip
 def test_a_document_that_is_no_order_is_refused_and_costs_nothing(body: bytes, service: RunningService) -> None:
     answer = service.client.post("/random", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
     assert _served(service) == {"public": 0, "private": 0}
+
+
+@pytest.mark.parametrize("written", ["-3.0", "-0.3e1", "-3"])
+def test_a_whole_number_is_an_integer_however_it_is_written(written: str, service: RunningService) -> None:
+    """JSON has no integers of its own; JSON Schema, and so the description, goes by the value."""
+    body = b'{"n": 5.0, "format": "int", "min": %b, "max": 1}' % written.encode()
+    answer = service.client.post("/random", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+    assert (answer.json()["n"], answer.json()["min"]) == (5, -3)
 
 
 def test_a_body_of_another_type_or_too_long_is_refused(service: RunningService) -> None:

@@ -64,14 +64,14 @@ def _read(client: ClientConnection, n: int) -> list[bytes]:
 def _read_public(client: ClientConnection, n: int) -> Iterator[tuple[str, int, int, bytes]]:
     """Give the ranges that bring `n` bytes, with their bytes."""
     while n > 0:
-        note, data = json.loads(client.recv(timeout=5)), client.recv(timeout=5)
-        assert isinstance(data, bytes)
-        assert note["n"] == len(data)
+        note = json.loads(client.recv(timeout=5))
+        data = b"".join(_read(client, note["n"]))
         n -= len(data)
-        for each in note["blocks"]:
-            length = each["end"] - each["start"]
-            yield each["block_id"], each["start"], each["end"], data[:length]
-            data = data[length:]
+        for name in note["blocks"].split(","):
+            block_id, span = name.split(":")
+            start, end = map(int, span.split("-"))
+            yield block_id, start, end, data[: end - start]
+            data = data[end - start :]
         assert not data
     assert n == 0
 
