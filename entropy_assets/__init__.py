@@ -16,11 +16,13 @@ The map, from what the bytes are to who reads them::
     client/     who draws over HTTP: mixed with the machine's own bytes; imports nothing of ours but the errors
     feed        drawn bytes for the kernel's generator, without credit
     process     the stages in one process, without daemon or pool
-    audit       served block -> record -> images -> the same bytes
+    audit       served block -> record -> images -> the same bytes, by ledger and batch
+    witness     the same by an outsider: what the service tells, the images, nothing else
     api         the four classes in one import
     supervisor  pool server, Dagster and HTTP service as one thing that starts and stops
     narrator    what that thing tells while it runs
-    cli         the ``entropy-assets`` command
+    shell       what every command has in common
+    keys_command, service_commands, cli   the ``entropy-assets`` command
 
 Imports flow one way, ``core <- stores <- sources, stages <- defs, serving, audit, api <- cli``; the contracts in
 ``pyproject.toml`` hold every module to its floor.
