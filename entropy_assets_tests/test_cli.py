@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from entropy_assets.cli import flattened, main
+from entropy_assets.cli import main
 from entropy_assets.errors import StartFailed
+from entropy_assets.service_commands import flattened
 from entropy_assets.stores.pool import PoolClient
 from entropy_assets_tests.pipeline import frame
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -49,6 +51,23 @@ def processed(run, *arguments: object) -> dict:
     result: Result = run("process", *arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
+
+
+@contextmanager
+def _redirecting_to(other: socket.socket) -> Iterator[str]:
+    """Answer one request by sending it elsewhere."""
+    place = f"http://127.0.0.1:{other.getsockname()[1]}/"
+
+    def answer() -> None:
+        with server.accept()[0] as link:
+            link.recv(4096)
+            link.sendall(b"HTTP/1.1 307 X\r\nContent-Length: 0\r\nLocation: %b\r\n\r\n" % place.encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(5)
 
 
 class TestProcess:
@@ -196,6 +215,29 @@ class TestDrawAndStats:
         assert result.exit_code == 4
         assert result.stdout == ""
         assert result.stderr.startswith("error: ")
+
+    @pytest.mark.parametrize("words", [("draw", "8"), ("stats",), ("audit", f"{0:032x}", "--images", ".")], ids=" ".join)
+    def test_a_proxy_of_the_environment_gets_neither_bytes_nor_key(
+        self, run, service: RunningService, words, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The address is loopback, so the key goes there in clear, and nowhere else."""
+        monkeypatch.setenv("ENTROPY_API_KEY", "eak_secret")
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            monkeypatch.delenv("no_proxy", raising=False)
+            threading.Thread(target=run, args=(*words, "--url", service.url), daemon=True).start()
+            proxy.settimeout(2)
+            with pytest.raises(TimeoutError):
+                proxy.accept()
+
+    def test_a_redirect_is_not_followed(self, run) -> None:
+        """It could lead from TLS into the clear."""
+        with socket.create_server(("127.0.0.1", 0)) as other, _redirecting_to(other) as url:
+            other.settimeout(1)
+            result = run("draw", 8, "--url", url)
+            assert (result.exit_code, result.stdout) == (1, "")
+            with pytest.raises(TimeoutError):
+                other.accept()
 
     def test_a_wish_that_can_not_be_granted_is_exit_code_1(self, run, service: RunningService) -> None:
         result = run("draw", 10**7, "--url", service.url)

@@ -139,14 +139,17 @@ class Board:
             self._own = folder / f"{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
             self._file = os.open(self._own, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._file, fcntl.LOCK_EX)
-            os.ftruncate(self._file, _SIZE)
+            # written, not only made long: on a full disk that fails here, where a hole would kill at the first count
+            os.write(self._file, bytes(_SIZE))
             return Counts(mmap.mmap(self._file, _SIZE))
 
     def _rows(self, folder: Path) -> tuple[list[list[int]], list[list[int]]]:
-        living: list[list[int]] = []
+        # its own row is in memory, also when somebody who cleans up temporary files removed the file
+        living: list[list[int]] = [list(self.counts.cells)]
         departed: list[list[int]] = []
         for path in folder.glob("*" + _SUFFIX):
-            (living if path == self._own or _is_held(path) else departed).append(_read(path))
+            if path != self._own:
+                (living if _is_held(path) else departed).append(_read(path))
         return living, departed
 
 
@@ -167,7 +170,8 @@ def _unaccounted(row: list[int]) -> int:
 
 
 def _read(path: Path) -> list[int]:
-    return list(memoryview(path.read_bytes()).cast("q"))
+    row = path.read_bytes()
+    return list(memoryview(row.ljust(_SIZE, b"\0")).cast("q"))  # who was killed before it wrote had counted nothing
 
 
 def _is_held(path: Path) -> bool:

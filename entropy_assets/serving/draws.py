@@ -133,6 +133,17 @@ _LIMITS_WITH_INT: Final[dict[str, Any]] = {
 }
 
 
+_EXAMPLES: Final = {
+    "bytes": {"value": {"n": 32}},
+    "hex digits": {"value": {"n": 32, "format": "hex"}},
+    "base64": {"value": {"n": 32, "format": "base64"}},
+    "bytes and the blocks that they are from": {"value": {"n": 32, "class": "public", "format": "json"}},
+    "bytes as integers": {"value": {"n": 10, "format": "uint8"}},
+    "words": {"value": {"n": 10, "class": "public", "format": "uint16"}},
+    "five throws of a die": {"value": {"n": 5, "format": "int", "min": 1, "max": 6}},
+}
+
+
 class DrawOrder(BaseModel):
     """What one draw is to give; the body of ``POST /random``."""
 
@@ -189,7 +200,7 @@ def _describe_body(app: FastAPI, longest: int) -> None:
 
     def openapi() -> dict[str, Any]:
         document = describe()
-        body = {"required": True, "content": {"application/json": {"schema": schema}}}
+        body = {"required": True, "content": {"application/json": {"schema": schema, "examples": _EXAMPLES}}}
         document["paths"]["/random"]["post"]["requestBody"] = body
         return document
 

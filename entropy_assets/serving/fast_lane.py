@@ -8,15 +8,16 @@ import asyncio
 from typing import Any, Final
 
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from entropy_assets.serving.bounded import Bounded
 from entropy_assets.serving.hot_path import Hot, HotPath, lines_of
 
 _GET: Final = b"GET"
 
 
-class FastLane(HttpToolsProtocol):
+class FastLane(Bounded):
     """uvicorn's protocol with a lane for what `HotPath` answers.
 
     A request takes the lane only if it is a GET of HTTP/1.1 that keeps the connection, has no body, expects nothing,
@@ -55,6 +56,7 @@ class FastLane(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request; what uvicorn prepares for one is made when it turns out to need it."""
+        self._begin()
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -90,6 +92,7 @@ class FastLane(HttpToolsProtocol):
             plan = self._hot_path.plan(self.url)
             answer = plan and self._hot_path.answer(plan, self.headers, self._address)
             if answer is not None:
+                self._reading = False
                 self._write(answer)
                 return
             self._go_the_usual_way()

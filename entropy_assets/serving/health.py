@@ -114,7 +114,7 @@ def health_report(
     reasons = [*_reasons(pool, ages, reservoir, low_water_bytes, max_age_s), *doubts]
     dead = not reservoir.buffered_bytes and not (stats and stats.bytes and pool.ok)
     return {
-        "status": "failing" if dead or _unsafe(reservoir) else "degraded" if reasons else "ok",
+        "status": "failing" if dead or _unsafe(reservoir) or reservoir.has_ended else "degraded" if reasons else "ok",
         "reasons": [{"code": code, "detail": detail} for code, detail in reasons],
         "pool": {
             "reachable": stats is not None,
@@ -148,6 +148,8 @@ def _reasons(
         yield from _push_reasons(pool.stats.since_last_push_s, max_age_s)
     if reservoir.problem is not None and _unsafe(reservoir):
         yield reservoir.problem.code, reservoir.problem.message
+    if reservoir.has_ended:
+        yield "filler-ended", "what leases blocks has ended; restart this worker"
     yield from _supply_reasons(ages, max_age_s)
 
 

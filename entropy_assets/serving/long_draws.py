@@ -116,7 +116,8 @@ class Pieces:
         QuotaExceeded, PoolError
             As `next`.
         """
-        n = min(most, BATCH_BYTES, self._reservoir.buffered_bytes // SHARE)
+        share = self._reservoir.buffered_bytes // SHARE
+        n = min(most, BATCH_BYTES, share - share % self._longest)  # whole pieces, so that they are whole blocks
         if n > self._longest and self._meter.is_free:  # what is metered is paid for piece by piece
             batch = self._reservoir.take_batch(n, self._longest)
             if batch is not None:

@@ -7,7 +7,9 @@ At every moment of the loop: leased = served public + served private + burned + 
 
 import asyncio
 import contextlib
+import logging
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -15,9 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from entropy_assets.errors import PoolError, PoolExhausted
+from entropy_assets.errors import PoolError, PoolExhausted, PoolUnavailable
 from entropy_assets.serving.batches import Batch, cut_batch
 from entropy_assets.serving.counts import Counts, place_of
+from entropy_assets.serving.logs import error_facts, log_event
+from entropy_assets.stores.ageing import ageing_s
 from entropy_assets.stores.pool import Lease
 
 LEASE_BLOCKS: Final = 64
@@ -107,7 +111,7 @@ class Reservoir:
     counts
         Where to count; by default nobody else sees it.
     clock
-        Monotonic seconds.
+        Seconds that only go forward, also while the machine sleeps.
     """
 
     def __init__(
@@ -115,7 +119,7 @@ class Reservoir:
         lease: Callable[[int], Lease],
         limits: ReservoirLimits | None = None,
         counts: Counts | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = ageing_s,
     ) -> None:
         self.limits = limits or ReservoirLimits()
         self.counts = counts or Counts()
@@ -154,6 +158,11 @@ class Reservoir:
         self._burn(lambda held: True)
         self._filler = None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the filler ended although nobody stopped it, so that nothing will ever be leased again."""
+        return self._filler is not None and not self._filler.is_alive() and not self._stopping.is_set()
+
     def holds(self, n: int) -> bool:
         """Return whether `take` would give `n` bytes now."""
         if n <= self.buffered_bytes and not self._waiters:
@@ -188,7 +197,7 @@ class Reservoir:
 
     def take_batch(self, n: int, longest: int) -> Batch | None:
         """Return what `take` would for the public class, as messages of at most `longest` bytes; each is an answer."""
-        if self._waiters or not self.holds(n):
+        if not self.holds(n):
             return None
         batch = cut_batch(self._held, n, longest)
         self._count(n, public=True)
@@ -221,6 +230,10 @@ class Reservoir:
                 return waiter.drawn.result()
             self.counts.add("dry_answers")
             raise self._why_not(n)
+        except asyncio.CancelledError:
+            if waiter.drawn.done() and waiter.drawn.exception() is None:
+                self.counts.add("undelivered_bytes", n)
+            raise
         finally:
             self._unqueue(waiter)
 
@@ -361,6 +374,17 @@ class Reservoir:
     # --- in the filler thread ----------------------------------------------------------------------------------
 
     def _fill(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            self._fill_until_stopped(loop)
+        finally:
+            error = sys.exc_info()[1]
+            if error is not None:
+                log_event("filler-ended", logging.ERROR, **error_facts(error))
+                self._hand_over(
+                    loop, self._failed, PoolUnavailable("what leases blocks has ended; restart this worker")
+                )
+
+    def _fill_until_stopped(self, loop: asyncio.AbstractEventLoop) -> None:
         back_off = FIRST_BACK_OFF_S
         while not self._stopping.is_set():
             self._wake.clear()

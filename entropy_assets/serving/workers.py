@@ -23,6 +23,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from entropy_assets.serving.app import create_app
+from entropy_assets.serving.bounded import Bounded
 from entropy_assets.serving.counts import Board
 from entropy_assets.serving.fast_lane import FastLane
 from entropy_assets.serving.hot_path import MemoryFirst
@@ -109,7 +110,7 @@ def server_options(*, fast_lane: bool) -> dict[str, Any]:
     if reason is not None:
         log_event("fast-lane-off", logging.WARNING, detail=reason)
     return {
-        "http": FastLane if fast_lane and reason is None else "httptools",
+        "http": FastLane if fast_lane and reason is None else Bounded,
         "access_log": False,  # 60 % of the speed
         "log_level": "warning",
         "server_header": False,

@@ -5,6 +5,7 @@ Trusted for nothing beyond `PoolClient`, whose every word about loss and repetit
 
 import asyncio
 import hashlib
+import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from entropy_assets.errors import BlockRefused, PoolExhausted
+from entropy_assets.stores.ageing import ageing_s
 from entropy_assets.stores.pool import IDS_PER_CALL, PoolClient
 from entropy_assets.stores.pool_block import (
     Lease,
@@ -29,7 +31,7 @@ class EntropyPool:
 
     Each call runs the one of `PoolClient` with its name in a thread, and raises what that raises; `close` that one
     when done. What is left of a block after a `get_entropy` stays in this object for the
-    next call, until the block would have expired; it is gone with the object.
+    next call, until the block would have expired; it is gone with the object. After a fork it stays with the parent.
 
     Parameters
     ----------
@@ -40,6 +42,7 @@ class EntropyPool:
     def __init__(self, pool: PoolClient) -> None:
         self._pool = pool
         self._held: deque[tuple[memoryview, float]] = deque()
+        self._owner = os.getpid()
         self._turn = asyncio.Lock()
 
     async def add_entropy(self, entropy_bytes: bytes, quality_score: float) -> str:
@@ -78,7 +81,7 @@ class EntropyPool:
             raise ValueError("n_bytes must be at least 1")
         async with self._turn:
             while (missing := n_bytes - self._held_bytes()) > 0:
-                before = time.monotonic()
+                before = ageing_s()
                 lease = await asyncio.to_thread(self._pool.lease, IDS_PER_CALL, missing)
                 if not lease.blocks and not lease.altered:
                     raise PoolExhausted(
@@ -116,7 +119,10 @@ class EntropyPool:
         return asdict(await asyncio.to_thread(self._pool.stats))
 
     def _held_bytes(self) -> int:
-        now = time.monotonic()
+        if self._owner != os.getpid():
+            self._held.clear()
+            self._owner = os.getpid()
+        now = ageing_s()
         while self._held and self._held[0][1] <= now:
             self._held.popleft()
         return sum(len(data) for data, _ in self._held)

@@ -1,7 +1,8 @@
 """The pool: each block is in it once and leaves it once.
 
 Trusted for keeping ready blocks for a while, and for letting each out once while its server process lives. It is
-never trusted across a restart or a failover: a block is leased only on the server process that it was pushed to.
+never trusted across a restart or a failover: a block is leased only on the server process that it was pushed to, and
+only while that was nobody's replica in between.
 An attacker who can write to the server can offer bytes of their own under their own hash, which the public class of
 answers would give out (the private class XORs them with the operating system's generator) and which an audit finds,
 since the ledger has no such block; can empty the pool; and can put a served block back by rebuilding every key,
@@ -12,7 +13,8 @@ Keys, all beginning with the prefix ``entropy``::
     entropy:block:{uuid}   STRING  JSON: data (base64), hash, quality, timestamp, source_images, ...; expires
     entropy:pool:ready     ZSET    "<id>:<length>", best quality band first, then soonest to expire
     entropy:pool:expiry    ZSET    "<id>:<length>" by the time it expires, ms
-    entropy:pool:meta      HASH    counters since the epoch began, and the epoch: the server's run_id
+    entropy:pool:meta      HASH    counters since the epoch began, and the epoch: the server's run_id and
+                                   master_replid
     entropy:pool:tomb      ZSET    ids that were here once, by the time they may be forgotten, ms
 """
 
@@ -29,6 +31,7 @@ from redis.retry import Retry
 
 from entropy_assets.errors import PoolEpochChanged, PoolUnavailable, UnsafePoolServer
 from entropy_assets.stores import pool_scripts
+from entropy_assets.stores.ageing import ageing_s
 from entropy_assets.stores.breaker import CircuitBreaker
 from entropy_assets.stores.pool_block import (
     Lease,
@@ -184,7 +187,7 @@ class PoolClient:
         PoolUnavailable
             If the server does not answer. Blocks of a lost reply are lost.
         """
-        before = time.monotonic()
+        before = ageing_s()
         status, *words = self._run(self._lease, args=(max_blocks, need_bytes))
         if status == b"EPOCH":
             run_id, epoch = (word.decode() for word in words)
@@ -194,7 +197,7 @@ class PoolClient:
             )  # fmt: skip
         now_ms, blocks_left, bytes_left, *entries = words
         # the server read its clock after `before`, so a deadline counted from here is never too late
-        spent = time.monotonic() - before
+        spent = ageing_s() - before
         blocks = read_documents(
             [(block_id.decode(), document) for block_id, document in zip(entries[::3], entries[2::3], strict=True)]
         )
@@ -258,8 +261,8 @@ class PoolClient:
         Raises
         ------
         UnsafePoolServer
-            If anything is and `allow_unsafe` is false; always, if the server hides its ``run_id`` or is too old,
-            since nothing would then stop a restart from serving a block twice.
+            If anything is and `allow_unsafe` is false; always, if the server hides its ``run_id`` or ``master_replid``
+            or is too old, since nothing would then stop a restart or a failover from serving a block twice.
         PoolUnavailable
             If it does not answer.
         """
@@ -353,5 +356,7 @@ def _chunks(blocks: Sequence[PoolBlock]) -> Iterator[list[PoolBlock]]:
 
 def _unavailable(error: redis.RedisError) -> PoolUnavailable | UnsafePoolServer:
     if "NORUNID" in str(error):
-        return UnsafePoolServer("this server hides its run_id from scripts, so a restart could not be noticed")
+        return UnsafePoolServer(
+            "this server hides from scripts who it is (run_id, master_replid): no restart could be noticed"
+        )
     return PoolUnavailable(f"the pool's server did not do as asked: {error}", cause=type(error).__name__)

@@ -200,7 +200,8 @@ class PoolStats:
     blocks, bytes
         Ready now; zero when ``epoch_ok`` is false, since nothing may be leased then.
     epoch, run_id, epoch_ok
-        The server process that the pool was filled on, the one that answers, and whether they are the same.
+        The server that the pool was filled on, the one that answers, and whether they are the same; each is its process
+        and the history of its data, ``<run_id>-<master_replid>``.
     soonest_expiry_s
         Life left of the block that expires first, seconds.
     epoch_age_s

@@ -1,7 +1,7 @@
 """The Lua that runs inside the pool's server. Each script is one atomic step; its contract stands above it.
 
-All three begin alike: the server's own clock, the server's ``run_id`` against the epoch that the pool remembers, and
-the expired ids taken out, a bounded number per call. A reply whose first word is ``AGAIN`` says that there was more
+All three begin alike: the server's own clock, the server against the epoch that the pool remembers, and the expired ids
+taken out, a bounded number per call. A reply whose first word is ``AGAIN`` says that there was more
 of that work than fits into one call and that *nothing else was done*, so the caller may call once more.
 
 An id that leaves the pool, by whatever door, gets a tombstone, and an id with a tombstone can't enter.
@@ -17,8 +17,13 @@ local prefix, tomb_ms, batch = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-if not run_id then return redis.error_reply('NORUNID the server hides its run_id') end
+
+-- The process, and which history its data has: a master that was a replica in between is the same process with the
+-- state of another server, perhaps of before its own last leases. Whoever is promoted begins a new history.
+local process = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+if not process or not history then return redis.error_reply('NORUNID the server hides its run_id') end
+local run_id = process .. '-' .. history
 local epoch = redis.call('HGET', meta, 'epoch')
 
 -- Scores in ready: the best band first, in it the soonest to expire. The largest is 11 * BAND, which is below 2^53

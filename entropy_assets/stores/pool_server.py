@@ -99,6 +99,8 @@ def fatal_problems(info: Mapping[str, Any]) -> list[str]:
     problems = [f"its version is {version}, older than 6.2"] if old else []
     if not info.get("run_id"):
         problems.append("it hides its run_id")
+    if not info.get("master_replid"):
+        problems.append("it hides its master_replid")
     if info.get("role") == "slave":
         problems.append("it is a replica")
     return problems

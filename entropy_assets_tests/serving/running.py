@@ -3,7 +3,7 @@
 import threading
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import uvicorn
@@ -40,3 +40,8 @@ class RunningService:
         self._server.should_exit = True
         self._thread.join(10)
         assert not self._thread.is_alive(), "the service did not stop"
+
+    @property
+    def connections(self) -> set[Any]:
+        """The protocols of the connections that are open."""
+        return self._server.server_state.connections

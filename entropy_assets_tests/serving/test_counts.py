@@ -57,6 +57,21 @@ def test_a_worker_that_left_in_good_order_lost_nothing(tmp_path: Path) -> None:
         assert (board.totals()["leased_bytes"], board.totals()["lost_bytes"]) == (10, 0)
 
 
+def test_a_worker_that_was_killed_at_its_first_step_does_not_spoil_the_sums(tmp_path: Path) -> None:
+    with Board(tmp_path) as board:
+        (tmp_path / "1-00000000.counts").touch()
+        board.counts.add("public_answers")
+        assert (board.totals()["public_answers"], board.totals()["workers"]) == (1, 1)
+
+
+def test_a_row_that_a_cleaner_of_temporary_files_took_away_still_counts_for_its_worker(tmp_path: Path) -> None:
+    with Board(tmp_path) as board:
+        board.counts.add("public_answers", 3)
+        for path in tmp_path.iterdir():
+            path.unlink()
+        assert (board.totals()["public_answers"], board.totals()["workers"]) == (3, 1)
+
+
 def test_a_board_without_a_folder_is_this_process_alone() -> None:
     board = Board()
     for name in COUNTS:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from entropy_assets.serving.draws import ALL_FORMATS
 from entropy_assets.serving.problems import PROBLEMS, problem_codes
 from entropy_assets.serving.service import ServiceConfig, StreamLimits
 from entropy_assets_tests.pool_blocks import pool_block
@@ -106,6 +107,13 @@ def test_the_limits_of_integers_are_exact(dry: RunningService) -> None:
     assert (limit["minimum"], limit["maximum"]) == (-(2**63), 2**63 - 1)
     assert "e+" not in json.dumps(_described(dry)["paths"])
     assert body["properties"]["n"]["maximum"] == 65_536
+
+
+def test_there_is_an_example_of_each_format(dry: RunningService) -> None:
+    """They are what is surely tried with each format: of the rest, chance decides."""
+    body = _described(dry)["paths"]["/random"]["post"]["requestBody"]["content"]["application/json"]
+    shown = {example["value"].get("format", "raw") for example in body["examples"].values()}
+    assert shown == set(ALL_FORMATS)
 
 
 def test_a_link_leads_from_the_newest_batch_to_a_block(dry: RunningService) -> None:

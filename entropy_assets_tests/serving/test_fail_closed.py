@@ -34,6 +34,15 @@ def _stop(service: RunningService, server: EmbeddedServer) -> None:
 
 def _stop_and_drain(service: RunningService, server: EmbeddedServer) -> None:
     _stop(service, server)
+    _drain(service)
+
+
+def _break_filler(service: RunningService, server: EmbeddedServer) -> None:
+    service.application.service.reservoir._lease = lambda most: 1 // 0  # type: ignore[assignment,return-value]
+    _drain(service)
+
+
+def _drain(service: RunningService) -> None:
     deadline = time.monotonic() + 20
     while service.client.get("/random/4096").is_success and time.monotonic() < deadline:
         pass
@@ -67,6 +76,7 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "the pool's server is away, blocks are held": {"break_it": _stop},
     "the pool's server is away, no blocks are held": {"break_it": _stop_and_drain},
     "the pool was filled on another server process": {"foreign": True},
+    "what leases blocks has ended by a defect, no blocks are held": {"break_it": _break_filler},
 }
 ROW = re.compile(r"^\| (.+?) \| (\d{3}) \| (\d{3}) \| (\w+) \| (.*?) \|$", re.MULTILINE)
 TABLE = {row[0]: row[1:] for row in ROW.findall(README.read_text(encoding="utf-8"))}

@@ -9,6 +9,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from entropy_assets.serving import lane_check, workers
+from entropy_assets.serving.bounded import Bounded
 from entropy_assets.serving.fast_lane import FastLane
 from entropy_assets.serving.reservoir import ReservoirLimits
 from entropy_assets.serving.service import ServiceConfig
@@ -223,7 +224,7 @@ def test_a_uvicorn_that_works_otherwise_is_noticed_and_served_without_the_lane(
 ) -> None:
     monkeypatch.setattr(FastLane, name, lambda *_: None)
     assert lane_check.why_no_fast_lane() is not None
-    assert workers.server_options(fast_lane=True)["http"] == "httptools"
+    assert workers.server_options(fast_lane=True)["http"] is Bounded
 
 
 def test_a_uvicorn_without_what_the_lane_leans_on_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

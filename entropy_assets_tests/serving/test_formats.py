@@ -3,11 +3,12 @@
 import base64
 import json
 import os
+from collections.abc import Callable
 
 import pytest
 
 from entropy_assets.serving import formats
-from entropy_assets.serving.formats import Format, Request, encode, known_queries, mixed, negotiated
+from entropy_assets.serving.formats import Format, Request, encode, known_queries, mixed, mixed_long, negotiated
 from entropy_assets.serving.reservoir import Cut, Draw
 
 DRAW = Draw(bytes(range(20)), (Cut("one", 4090, 4096), Cut("two", 0, 14)), False)
@@ -36,14 +37,21 @@ def test_private_answers_name_no_block(chosen: Format) -> None:
     assert b"one" not in answer.body
 
 
-def test_mixing_the_same_bytes_twice_gives_two_answers() -> None:
+@pytest.mark.parametrize("mix", [mixed, mixed_long])
+def test_mixing_the_same_bytes_twice_gives_two_answers(mix: Callable[[bytes], bytes]) -> None:
     zeros = bytes(64)
-    assert mixed(zeros) != mixed(zeros)
+    assert mix(zeros) != mix(zeros)
 
 
+@pytest.mark.parametrize("mix", [mixed, mixed_long])
 @pytest.mark.parametrize("length", [1, 2, 7, 65_536])
-def test_mixing_keeps_the_length(length: int) -> None:
-    assert len(mixed(bytes(length))) == len(mixed(b"\xff" * length)) == length
+def test_mixing_keeps_the_length_and_is_xor(
+    length: int, mix: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pad, data = os.urandom(length), os.urandom(length)
+    monkeypatch.setattr(formats.os, "urandom", lambda n: pad[:n])
+    assert mix(data) == bytes(one ^ other for one, other in zip(data, pad, strict=True))
+    assert mix(bytes(length)) == pad
 
 
 @pytest.mark.parametrize(

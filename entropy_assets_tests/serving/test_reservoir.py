@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from entropy_assets.errors import PoolExhausted, PoolUnavailable
 from entropy_assets.serving.reservoir import Draw, Reservoir, ReservoirLimits
+from entropy_assets.stores.ageing import ageing_s
 from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
@@ -71,7 +72,7 @@ def test_every_byte_is_drawn_once_in_order_and_its_cuts_name_it(
 ) -> None:
     blocks = [pool_block(seed, length=16 + length) for seed, length in enumerate(lengths)]
     reservoir = Reservoir(lambda most: _lease_of([]))
-    reservoir._arrived(_lease_of(blocks), [time.monotonic() + 100] * len(blocks))
+    reservoir._arrived(_lease_of(blocks), [ageing_s() + 100] * len(blocks))
     drawn = b""
     for n, public in wants:
         before = reservoir.buffered_bytes
@@ -102,7 +103,7 @@ def test_a_block_is_not_served_after_its_time() -> None:
 def test_a_simulated_block_marks_every_draw_that_touches_it() -> None:
     reservoir = Reservoir(lambda most: _lease_of([]))
     blocks = [pool_block(0, length=100), pool_block(1, length=100, simulated=True)]
-    reservoir._arrived(_lease_of(blocks), [time.monotonic() + 100] * 2)
+    reservoir._arrived(_lease_of(blocks), [ageing_s() + 100] * 2)
     marks = [draw.simulated for draw in (reservoir.take(n, public=False) for n in (60, 60, 60)) if draw]
     assert marks == [False, True, True]
 
@@ -149,7 +150,7 @@ async def test_the_first_to_wait_is_the_first_to_be_served() -> None:
     second = asyncio.create_task(reservoir.draw(10, public=True))
     await asyncio.sleep(0)
     for seed in (0, 1):
-        reservoir._arrived(_lease_of([pool_block(seed)]), [time.monotonic() + 100])
+        reservoir._arrived(_lease_of([pool_block(seed)]), [ageing_s() + 100])
         if seed == 0:
             assert reservoir.buffered_bytes == 4096
             assert reservoir.take(1, public=True) is None
@@ -228,8 +229,35 @@ async def test_a_request_that_is_cancelled_as_its_bytes_arrive_stays_cancelled()
     async with _running(supply, ReservoirLimits(wait_s=5)) as reservoir:
         request = asyncio.create_task(reservoir.draw(100, public=True))
         await asyncio.sleep(0.01)
-        reservoir._arrived(_lease_of([pool_block(1)]), [time.monotonic() + 100])
+        reservoir._arrived(_lease_of([pool_block(1)]), [ageing_s() + 100])
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
         assert request.cancelled()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_filler_that_ends_by_what_nobody_foresaw_is_told_of_and_requests_are_refused_at_once() -> None:
+    def broken(most: int) -> Lease:
+        raise ZeroDivisionError
+
+    async with _running(broken) as reservoir:
+        async with asyncio.timeout(5):
+            while not reservoir.has_ended:  # noqa: ASYNC110 - the reservoir tells nobody
+                await asyncio.sleep(0.01)
+        with pytest.raises(PoolUnavailable, match="restart"):
+            await reservoir.draw(1, public=True)
+        assert reservoir.counts["dry_answers"] == 0
+    assert not reservoir.has_ended
+
+
+async def test_bytes_that_came_for_a_request_which_was_given_up_count_as_undelivered() -> None:
+    reservoir = Reservoir(lambda most: _lease_of([]), ReservoirLimits(wait_s=10))
+    drawing = asyncio.create_task(reservoir.draw(10, public=True))
+    await asyncio.sleep(0)
+    reservoir._arrived(_lease_of([pool_block(1)]), [ageing_s() + 100])
+    drawing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await drawing
+    assert (reservoir.counts["served_public_bytes"], reservoir.counts["undelivered_bytes"]) == (10, 10)
+    _assert_balanced(reservoir)

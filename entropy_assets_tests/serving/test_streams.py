@@ -8,11 +8,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from entropy_assets.serving.reservoir import ReservoirLimits
 from entropy_assets.serving.service import ServiceConfig, StreamLimits
@@ -20,6 +19,7 @@ from entropy_assets.serving.streams import MOST_CREDIT
 from entropy_assets.stores.pool import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.serving.streaming import grant, open_stream, raw_client, read, read_public, served, wait_until
 
 BLOCKS = 400
 
@@ -39,43 +39,6 @@ def service(config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]
         yield running
 
 
-@contextmanager
-def _stream(service: RunningService, query: str = "", **more: object) -> Iterator[ClientConnection]:
-    url = service.url.replace("http", "ws") + f"/stream{query}"
-    with connect(url, compression=None, max_size=None, close_timeout=2, **more) as client:  # type: ignore[arg-type]
-        yield client
-
-
-def _grant(client: ClientConnection, n: int) -> None:
-    client.send(json.dumps({"credit": n}))
-
-
-def _read(client: ClientConnection, n: int) -> list[bytes]:
-    """Return the binary messages that bring `n` bytes."""
-    messages: list[bytes] = []
-    while sum(map(len, messages)) < n:
-        message = client.recv(timeout=5)
-        assert isinstance(message, bytes)
-        messages.append(message)
-    assert sum(map(len, messages)) == n
-    return messages
-
-
-def _read_public(client: ClientConnection, n: int) -> Iterator[tuple[str, int, int, bytes]]:
-    """Give the ranges that bring `n` bytes, with their bytes."""
-    while n > 0:
-        note = json.loads(client.recv(timeout=5))
-        data = b"".join(_read(client, note["n"]))
-        n -= len(data)
-        for name in note["blocks"].split(","):
-            block_id, span = name.split(":")
-            start, end = map(int, span.split("-"))
-            yield block_id, start, end, data[: end - start]
-            data = data[end - start :]
-        assert not data
-    assert n == 0
-
-
 def _closed(client: ClientConnection) -> tuple[int, str]:
     """Read until the service closes and return how it did."""
     with contextlib.suppress(ConnectionClosed):
@@ -89,52 +52,40 @@ def _ending(client: ClientConnection) -> tuple[int, str]:
     return client.protocol.close_rcvd.code, client.protocol.close_rcvd.reason
 
 
-def _served(service: RunningService) -> int:
-    counts = service.application.service.counts
-    return counts["served_public_bytes"] + counts["served_private_bytes"]
-
-
-def _wait_until(condition: object, timeout_s: float = 5) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_exactly_the_credit_comes_and_not_a_byte_before(service: RunningService) -> None:
-    with _stream(service) as client:
+    with open_stream(service) as client:
         with pytest.raises(TimeoutError):
             client.recv(timeout=0.3)
-        assert _served(service) == 0
+        assert served(service) == 0
         for credit in (1, 65_536, 65_537, 300_000):
-            _grant(client, credit)
-            messages = _read(client, credit)
+            grant(client, credit)
+            messages = read(client, credit)
             assert max(map(len, messages)) <= 65_536
-        assert _served(service) == 1 + 65_536 + 65_537 + 300_000
+        assert served(service) == 1 + 65_536 + 65_537 + 300_000
         with pytest.raises(TimeoutError):
             client.recv(timeout=0.2)
 
 
 def test_credits_add_up(service: RunningService) -> None:
-    with _stream(service) as client:
+    with open_stream(service) as client:
         for _ in range(10):
-            _grant(client, 1000)
-        _read(client, 10_000)
+            grant(client, 1000)
+        read(client, 10_000)
 
 
 def test_public_messages_name_the_ranges_that_they_carry(service: RunningService) -> None:
     data = {block.block_id: block.data for block in pool_blocks(BLOCKS)}
-    with _stream(service, "?class=public") as client:
-        _grant(client, 200_000)
-        for block_id, start, end, part in _read_public(client, 200_000):
+    with open_stream(service, "?class=public") as client:
+        grant(client, 200_000)
+        for block_id, start, end, part in read_public(client, 200_000):
             assert part == data[block_id][start:end]
 
 
 def test_private_messages_are_not_the_pools_bytes(service: RunningService) -> None:
     pool_bytes = b"".join(block.data for block in pool_blocks(BLOCKS))
-    with _stream(service) as client:
-        _grant(client, 100_000)
-        assert all(message[:32] not in pool_bytes for message in _read(client, 100_000))
+    with open_stream(service) as client:
+        grant(client, 100_000)
+        assert all(message[:32] not in pool_bytes for message in read(client, 100_000))
 
 
 def test_eight_streams_draw_until_dry_and_nothing_comes_twice(service: RunningService) -> None:
@@ -143,11 +94,11 @@ def test_eight_streams_draw_until_dry_and_nothing_comes_twice(service: RunningSe
     endings: list[tuple[int, str]] = []
 
     def drain(number: int) -> None:
-        with _stream(service, "?class=public") as client:
+        with open_stream(service, "?class=public") as client:
             for n in (1 + 7919 * turn % 150_000 for turn in itertools.count(number)):
-                _grant(client, n)
+                grant(client, n)
                 try:
-                    for block_id, start, end, _ in _read_public(client, n):
+                    for block_id, start, end, _ in read_public(client, n):
                         ranges.append((block_id, start, end))
                 except ConnectionClosed:
                     endings.append(_ending(client))
@@ -163,15 +114,15 @@ def test_eight_streams_draw_until_dry_and_nothing_comes_twice(service: RunningSe
     assert all(reason.startswith("pool-exhausted: ") for _, reason in endings)
     for (block, _, end), (other, start, _) in itertools.pairwise(sorted(ranges)):
         assert block != other or end <= start, "a byte was sent twice"
-    assert sum(end - start for _, start, end in ranges) == _served(service) == BLOCKS * 4096
+    assert sum(end - start for _, start, end in ranges) == served(service) == BLOCKS * 4096
     assert service.application.service.counts["streams_closed_dry"] == 8
 
 
 def test_a_pool_that_gives_slowly_is_waited_for(config: ServiceConfig, pool: PoolClient) -> None:
     """A block now and then reaches the client then, not only when 64 KiB are together."""
     config = dataclasses.replace(config, streams=StreamLimits(patience_s=3))
-    with RunningService(config) as service, _stream(service) as client:
-        _grant(client, 65_536)
+    with RunningService(config) as service, open_stream(service) as client:
+        grant(client, 65_536)
         for seed in range(3):
             pool.push(pool_blocks(1, first=seed))
             assert len(client.recv(timeout=3)) == 4096
@@ -196,44 +147,44 @@ def test_a_pool_that_gives_slowly_is_waited_for(config: ServiceConfig, pool: Poo
     ],
 )
 def test_a_message_that_is_no_credit_ends_the_stream(message: str | bytes, code: int, service: RunningService) -> None:
-    with _stream(service) as client:
+    with open_stream(service) as client:
         client.send(message)
         got, reason = _closed(client)
     assert got == code
     assert reason.startswith("invalid-request: ")
-    assert _served(service) == 0
+    assert served(service) == 0
 
 
 def test_open_credit_is_capped(config: ServiceConfig) -> None:
-    with RunningService(config) as service, _stream(service) as client:
-        _grant(client, MOST_CREDIT)
-        _grant(client, 1)
+    with RunningService(config) as service, open_stream(service) as client:
+        grant(client, MOST_CREDIT)
+        grant(client, 1)
         code, reason = _closed(client)
     assert (code, "credit are open" in reason) == (1008, True)
 
 
 def test_a_stream_without_credit_is_closed_after_a_while(config: ServiceConfig) -> None:
     config = dataclasses.replace(config, streams=StreamLimits(idle_s=0.3))
-    with RunningService(config) as service, _stream(service) as client:
+    with RunningService(config) as service, open_stream(service) as client:
         assert _closed(client)[0] == 1001
 
 
 def test_simulated_bytes_are_labelled_before_they_come(config: ServiceConfig, pool: PoolClient) -> None:
     pool.push(pool_blocks(4, simulated=True))
     with RunningService(config) as service:
-        with _stream(service) as client:
-            _grant(client, 100)
+        with open_stream(service) as client:
+            grant(client, 100)
             assert json.loads(client.recv(timeout=5)) == {"simulated": True}
-            _read(client, 100)
-            _grant(client, 100)
-            _read(client, 100)
-        with _stream(service, "?class=public") as client:
-            _grant(client, 100)
+            read(client, 100)
+            grant(client, 100)
+            read(client, 100)
+        with open_stream(service, "?class=public") as client:
+            grant(client, 100)
             assert json.loads(client.recv(timeout=5))["simulated"] is True
 
 
 def test_the_handshake_is_refused_with_a_problem_document(service: RunningService) -> None:
-    with pytest.raises(InvalidStatus) as caught, _stream(service, "?class=secret"):
+    with pytest.raises(InvalidStatus) as caught, open_stream(service, "?class=secret"):
         pass
     response = caught.value.response
     assert response.status_code == 422
@@ -245,11 +196,11 @@ def test_a_page_of_another_origin_can_not_stream(origin: str, accepted: bool, se
     """A browser lets any page open a WebSocket to anywhere, also to a service on this machine."""
     origin = service.url if origin == "own" else origin
     if accepted:
-        with _stream(service, origin=origin) as client:
-            _grant(client, 10)
-            _read(client, 10)
+        with open_stream(service, origin=origin) as client:
+            grant(client, 10)
+            read(client, 10)
         return
-    with pytest.raises(InvalidStatus) as caught, _stream(service, origin=origin):
+    with pytest.raises(InvalidStatus) as caught, open_stream(service, origin=origin):
         pass
     assert caught.value.response.status_code == 403
 
@@ -258,52 +209,36 @@ def test_more_streams_than_seats_are_refused_until_one_leaves(config: ServiceCon
     pool.push(pool_blocks(2))
     config = dataclasses.replace(config, streams=StreamLimits(most=1))
     with RunningService(config) as service:
-        with _stream(service):
-            with pytest.raises(InvalidStatus) as caught, _stream(service):
+        with open_stream(service):
+            with pytest.raises(InvalidStatus) as caught, open_stream(service):
                 pass
             assert caught.value.response.status_code == 503
             assert int(caught.value.response.headers["Retry-After"]) >= 1
-        _wait_until(lambda: service.application.service.counts["streams_ended"] == 1)
-        with _stream(service) as client:
-            _grant(client, 10)
-            _read(client, 10)
+        wait_until(lambda: service.application.service.counts["streams_ended"] == 1)
+        with open_stream(service) as client:
+            grant(client, 10)
+            read(client, 10)
 
 
 # --- clients that leave or do not read -----------------------------------------------------------------------------
-
-
-def _raw_client(service: RunningService, query: str = "", credit: int = MOST_CREDIT) -> socket.socket:
-    """Open a stream by hand, with a small receive buffer, and grant it `credit`."""
-    host, port = service.url.removeprefix("http://").split(":")
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.connect((host, int(port)))
-    raw.sendall(
-        f"GET /stream{query} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-    )
-    assert raw.recv(4096).startswith(b"HTTP/1.1 101")
-    text = json.dumps({"credit": credit}).encode()
-    raw.sendall(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)  # masked with zeros
-    return raw
 
 
 def _settled(service: RunningService) -> int:
     """Return what was served once that stands still, and the reservoir, which looks once a second, has topped up."""
     counts = service.application.service.counts
     before: tuple[int, int] | None = None
-    while before != (now := (_served(service), counts["leased_bytes"])):
+    while before != (now := (served(service), counts["leased_bytes"])):
         before = now
         time.sleep(1.2)
-    return _served(service)
+    return served(service)
 
 
 def _assert_costs_nothing(service: RunningService, seconds: float = 1.0) -> None:
     """No byte is drawn or leased, and next to no processor time is spent, by the service in this process."""
     counts = service.application.service.counts
-    before, spent = (_served(service), counts["leased_bytes"]), time.process_time()
+    before, spent = (served(service), counts["leased_bytes"]), time.process_time()
     time.sleep(seconds)
-    assert (_served(service), counts["leased_bytes"]) == before
+    assert (served(service), counts["leased_bytes"]) == before
     assert time.process_time() - spent < 0.25 * seconds
 
 
@@ -314,12 +249,12 @@ def test_a_client_that_leaves_costs_nothing_afterwards(
 ) -> None:
     pool.push(pool_blocks(4000))
     with RunningService(config) as service:
-        raw = _raw_client(service, f"?class={answer_class}")
+        raw = raw_client(service, f"?class={answer_class}")
         raw.recv(65_536)
         if abruptly:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         raw.close()
-        _wait_until(lambda: service.application.service.counts["streams_ended"] == 1)
+        wait_until(lambda: service.application.service.counts["streams_ended"] == 1)
         _settled(service)
         _assert_costs_nothing(service)
         assert service.client.get("/random/8").status_code == 200
@@ -330,28 +265,28 @@ def test_a_client_that_leaves_while_the_pool_is_dry_costs_nothing_afterwards(
 ) -> None:
     config = dataclasses.replace(config, streams=StreamLimits(patience_s=30))
     with RunningService(config) as service:
-        raw = _raw_client(service)
+        raw = raw_client(service)
         time.sleep(0.3)
         raw.close()
-        _wait_until(lambda: service.application.service.counts["streams_ended"] == 1)
+        wait_until(lambda: service.application.service.counts["streams_ended"] == 1)
         pool.push(pool_blocks(10))
         time.sleep(1.2)
-        assert _served(service) == 0
+        assert served(service) == 0
 
 
 def test_a_client_that_does_not_read_stops_only_itself(config: ServiceConfig, pool: PoolClient) -> None:
     pool.push(pool_blocks(4000))
     config = dataclasses.replace(config, streams=StreamLimits(idle_s=2))
-    with RunningService(config) as service, _raw_client(service):
+    with RunningService(config) as service, raw_client(service):
         held = -1
-        while held != (held := _served(service)):
+        while held != (held := served(service)):
             time.sleep(0.3)
         assert held < 8 * 2**20, "what is on the way to it is bounded by buffers, not by its credit"
-        with _stream(service) as client:
-            _grant(client, 500_000)
-            _read(client, 500_000)
-        assert _served(service) == held + 500_000
-        _wait_until(lambda: service.application.service.counts["streams_ended"] == 2)
+        with open_stream(service) as client:
+            grant(client, 500_000)
+            read(client, 500_000)
+        assert served(service) == held + 500_000
+        wait_until(lambda: service.application.service.counts["streams_ended"] == 2)
 
 
 def test_streams_take_turns(config: ServiceConfig, pool: PoolClient) -> None:
@@ -361,8 +296,8 @@ def test_streams_take_turns(config: ServiceConfig, pool: PoolClient) -> None:
     got: list[int] = []
 
     def drain() -> None:
-        with _stream(service) as client:
-            _grant(client, MOST_CREDIT)
+        with open_stream(service) as client:
+            grant(client, MOST_CREDIT)
             barrier.wait()
             total = 0
             try:

@@ -1,6 +1,7 @@
 """The pool for a program that awaits: the same promises, and exactly the bytes asked for."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
@@ -83,6 +84,23 @@ async def test_what_is_left_of_a_block_does_not_outlive_it(valkey_url: str, pool
     await asyncio.sleep(0.2)
     with pytest.raises(PoolExhausted):
         await entropy.get_entropy(1)
+
+
+def test_a_fork_does_not_share_what_is_left_of_a_block(pool: PoolClient) -> None:
+    pool.push(pool_blocks(2))
+    entropy = EntropyPool(pool)
+    asyncio.run(entropy.get_entropy(1))
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, asyncio.run(entropy.get_entropy(32)))
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    childs = os.read(reading, 99)
+    os.close(reading)
+    assert len(childs) == 32
+    assert asyncio.run(entropy.get_entropy(32)) != childs
 
 
 @pytest.mark.parametrize("data, quality", [(b"", 5.0), (b"x", -1.0), (b"x", 11.0), (b"x", float("nan"))])

@@ -149,12 +149,13 @@ def test_a_promoted_replica_serves_nothing_that_it_inherited() -> None:
     """The link is cut, the master leases and dies, the replica is promoted and still holds what was leased."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    listening = {"port": str(port), "bind": "127.0.0.1"}
+    listening = {"port": str(port), "bind": "127.0.0.1", "repl-diskless-sync-delay": "0"}
     with EmbeddedServer(overrides=listening) as master, EmbeddedServer() as replica:
         first, second = PoolClient.from_url(master.url), PoolClient.from_url(replica.url)
-        first.push(pool_blocks(5))
         with redis.Redis.from_url(replica.url) as raw:
             raw.replicaof("127.0.0.1", port)
+            _until(lambda: raw.info("replication")["master_link_status"] == "up")
+            first.push(pool_blocks(5))
             _until(lambda: raw.zcard("entropy:pool:ready") == 5)
             raw.replicaof("127.0.0.1", 1)
             assert len(first.lease(5).blocks) == 5
@@ -164,6 +165,31 @@ def test_a_promoted_replica_serves_nothing_that_it_inherited() -> None:
         with pytest.raises(PoolEpochChanged):
             second.lease(5)
         assert second.push(pool_blocks(5)).pushed == ()
+
+
+def test_a_master_that_was_a_replica_in_between_serves_nothing_twice() -> None:
+    """It leases behind a cut link, follows the one promoted beside it, and is promoted again: the same process with
+    the state of before its leases."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        ports = one.getsockname()[1], other.getsockname()[1]
+    listening = [{"port": str(port), "bind": "127.0.0.1", "repl-diskless-sync-delay": "0"} for port in ports]
+    with EmbeddedServer(overrides=listening[0]) as first, EmbeddedServer(overrides=listening[1]) as second:
+        with redis.Redis.from_url(first.url) as a, redis.Redis.from_url(second.url) as b:
+            b.replicaof("127.0.0.1", ports[0])
+            _until(lambda: a.info("replication").get("connected_slaves") == 1)
+            pool = PoolClient.from_url(first.url)
+            pool.push(pool_blocks(5))
+            _until(lambda: b.zcard("entropy:pool:ready") == 5)
+            b.replicaof("NO", "ONE")
+            assert len(pool.lease(5).blocks) == 5
+            a.replicaof("127.0.0.1", ports[1])
+            _until(lambda: a.zcard("entropy:pool:ready") == 5)
+            a.replicaof("NO", "ONE")
+        with pytest.raises(PoolEpochChanged):
+            pool.lease(5)
+        assert pool.push(pool_blocks(5)).pushed == ()
+        pool.push(pool_blocks(1, first=9))
+        assert [leased.block.index for leased in pool.lease(9).blocks] == [9]
 
 
 def test_a_large_inheritance_is_dropped_in_bounded_steps(
