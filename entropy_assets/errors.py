@@ -22,6 +22,12 @@ class EntropyAssetsError(Exception):
         self.message = message
         self.data = data
 
+    @property
+    def public_message(self) -> str:
+        """The message for strangers: without the folder of the file that ``data["path"]`` names."""
+        path = str(self.data.get("path", ""))
+        return self.message.replace(path, path.rpartition("/")[2]) if path else self.message
+
 
 class RejectionReason(StrEnum):
     """Why an image gets no credit. One value per image: the first that applies, in the order of the walk."""
@@ -227,6 +233,12 @@ class ScopeMissing(AccessRefused):
     """The key is good, but not for this; ``data`` names the scope."""
 
     code = "scope-missing"
+
+
+class ForeignOrigin(AccessRefused):
+    """A page of another site makes a browser ask."""
+
+    code = "foreign-origin"
 
 
 class QuotaExceeded(AccessRefused):

@@ -259,7 +259,7 @@ class Installation:
         logs.mkdir(parents=True, exist_ok=True)
         pool_url = self.pool.service if name == "http" else self.pool.publisher
         environment = {
-            **child_environment(self.settings, pool_url, self.http_url),
+            **child_environment(self.settings, pool_url, self.http_url, keys=name == "http"),
             "ENTROPY_DAGSTER_URL": self.settings.dagster_url or self.dagster_url,
         }
         log = logs / f"{name}.log"
@@ -306,21 +306,27 @@ def ask(dagster_url: str, query: str) -> dict[str, Any]:
         return data
 
 
-def child_environment(settings: Settings, redis_url: str, http_url: str) -> Mapping[str, str]:
-    """Return the environment of the children: the settings in force, the pool's address, Dagster's home."""
+def child_environment(
+    settings: Settings, redis_url: str, http_url: str, *, keys: bool = True
+) -> Mapping[str, str]:
+    """Return the environment of a child: the settings in force, the pool's address, Dagster's home.
+
+    Where the API keys are is in it only if the child needs `keys`.
+    """
     given = {
         f"ENTROPY_{name.upper()}": str(value)
         for name, value in settings.model_dump(exclude={"redis_url", "api_key", "keys"}).items()
         if value is not None
     }
-    # The key belongs to the commands that draw; no child is one.
-    inherited = {name: value for name, value in os.environ.items() if name.upper() != "ENTROPY_API_KEY"}  # noqa: TID251 - passed on, not read
+    # The first belongs to the commands that draw, and no child is one; the second is given below.
+    secrets = ("ENTROPY_API_KEY", "ENTROPY_KEYS")
+    inherited = {name: value for name, value in os.environ.items() if name.upper() not in secrets}  # noqa: TID251 - passed on, not read
     return {
         **inherited,
         **given,
         "ENTROPY_HTTP_PORT": http_url.rsplit(":", 1)[1],
         "ENTROPY_REDIS_URL": redis_url,
-        **({"ENTROPY_KEYS": settings.keys_place} if settings.keys else {}),
+        **({"ENTROPY_KEYS": settings.keys_place} if settings.keys and keys else {}),
         "DAGSTER_HOME": str(settings.dagster_home),
         # Dagster's sensor daemon counts in its own time zone otherwise.
         "TZ": "UTC",

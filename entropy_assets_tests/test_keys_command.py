@@ -124,6 +124,14 @@ class TestSettings:
         assert child.keys_place == "redis://a:hunter2@h/0"
         assert (child.anonymous, child.limit_requests, child.limit_bytes) == ((), 0.5, 7)
 
+    def test_only_the_service_learns_where_they_are(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever may write to that place lets anybody in, and Dagster's processes read images of strangers."""
+        monkeypatch.setenv("ENTROPY_KEYS", "redis://a:hunter2@h/0")
+        settings = Settings(home=tmp_path)
+        for name in ("http", "daemon"):
+            environment = supervisor.child_environment(settings, "unix:///p", "http://127.0.0.1:1", keys=name == "http")
+            assert ("hunter2" in str(environment)) == (name == "http")
+
     def test_without_a_place_the_children_agree_on_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("ENTROPY_KEYS", raising=False)
         settings = Settings(home=tmp_path)

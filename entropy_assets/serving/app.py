@@ -29,7 +29,7 @@ from entropy_assets.serving.hot_path import MemoryFirst
 from entropy_assets.serving.logs import RequestLog, add_error_log, worker_news
 from entropy_assets.serving.long_draws import Seats
 from entropy_assets.serving.metrics import add_metrics
-from entropy_assets.serving.problems import PROBLEMS, plain_problem, problem, problem_of, problem_schema
+from entropy_assets.serving.problems import PROBLEMS, UNSTORED, plain_problem, problem, problem_of, problem_schema
 from entropy_assets.serving.recent import add_page
 from entropy_assets.serving.service import FIND_BLOCK, ProvenanceReader, RandomService, ServiceConfig
 from entropy_assets.serving.streams import add_streams
@@ -103,6 +103,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,  # behind a proxy it would lead out of TLS, and it repeats any Host
     )
     add_draws(app, service)
     seats = Seats(config.streams.most)
@@ -123,9 +124,9 @@ def create_app(
 
 def _add_reports(app: FastAPI, service: RandomService) -> None:
     @app.get("/stats", summary="What was leased, served and lost", tags=["service"], dependencies=[admitted("stats")])
-    async def stats() -> dict[str, Any]:
+    async def stats() -> JSONResponse:
         """Return what was leased, served, burned and held here, and what the pool counts."""
-        return await service.stats()
+        return JSONResponse(await service.stats(), headers=UNSTORED)
 
     @app.get(
         "/health",
@@ -136,12 +137,12 @@ def _add_reports(app: FastAPI, service: RandomService) -> None:
     async def health() -> JSONResponse:
         """Return whether bytes can be had, how fresh they are, and every reason for a doubt."""
         report = await service.health()
-        return JSONResponse(report, 503 if report["status"] == "failing" else 200, {"Cache-Control": "no-store"})
+        return JSONResponse(report, 503 if report["status"] == "failing" else 200, UNSTORED)
 
     @app.get("/livez", summary="The process answers", tags=["service"])
-    async def livez() -> dict[str, str]:
+    async def livez() -> JSONResponse:
         """Return at once if the process runs; asks nobody."""
-        return {"status": "alive"}
+        return JSONResponse({"status": "alive"}, headers=UNSTORED)
 
     @app.get(
         "/readyz",
@@ -154,7 +155,7 @@ def _add_reports(app: FastAPI, service: RandomService) -> None:
         report = await service.health()
         if report["status"] == "failing":
             return problem("not-ready", "no bytes can be had at the moment", reasons=report["reasons"])
-        return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "ready"}, headers=UNSTORED)
 
 
 def _add_provenance(app: FastAPI, service: RandomService) -> None:
@@ -177,7 +178,7 @@ def _add_provenance(app: FastAPI, service: RandomService) -> None:
         found = await service.find_block(block_id)
         if found is None:
             return problem("unknown-block", f"no block {block_id} was published", block_id=block_id)
-        return found
+        return JSONResponse(found, headers=UNSTORED)
 
 
 def _add_documents(app: FastAPI) -> None:

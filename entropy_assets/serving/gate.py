@@ -22,6 +22,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from entropy_assets.errors import KeyInvalid, KeyMissing, QuotaUnavailable, ScopeMissing
 from entropy_assets.serving.key_ring import KeyRing
+from entropy_assets.serving.origins import require_own
 from entropy_assets.serving.problems import problem_codes, problem_schema
 from entropy_assets.serving.quotas import Accounts, Admission, Headers, Limits
 from entropy_assets.stores.keys import SCOPES, KeyRecord, Scope, keys_of
@@ -286,7 +287,7 @@ _API_KEY: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="
 _AUTHORIZATION: Final = HTTPBearer(auto_error=False, description="The same key as a bearer token.")
 _REFUSALS: Final[dict[str, dict[str, Any]]] = {
     "401": problem_schema("key-missing", "key-invalid"),
-    "403": problem_schema("scope-missing"),
+    "403": problem_schema("scope-missing", "foreign-origin"),
     "429": problem_schema("quota-exceeded"),
     "503": problem_schema("quota-unavailable"),
 }
@@ -304,6 +305,7 @@ class _Admitted:
         _key: Annotated[str | None, Security(_API_KEY)],
         _bearer: Annotated[object, Security(_AUTHORIZATION)],
     ) -> None:
+        require_own(http.scope["headers"])
         gate: Gate = http.app.state.gate
         if not gate.is_open:
             address = http.client.host if http.client else ""

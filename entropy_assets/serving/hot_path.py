@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from entropy_assets.serving.draws import NOTHING
 from entropy_assets.serving.formats import Format, Request, headers_of, known_queries, mixed
+from entropy_assets.serving.origins import OWN, SITE
 from entropy_assets.serving.service import RandomService
 
 PREFIX: Final = "/random/"
@@ -97,7 +98,7 @@ class HotPath:
             The client's network address; empty if unknown.
         """
         n, request, fixed, lines = plan
-        chosen = request.format or _raw_if_anything_will_do(headers)
+        chosen = _format_at_once(headers, request.format)
         if chosen is None:
             return None
         more: Headers = []
@@ -157,8 +158,12 @@ def lines_of(headers: Headers) -> bytes:
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
-def _raw_if_anything_will_do(headers: Headers) -> Format | None:
+def _format_at_once(headers: Headers, chosen: Format | None) -> Format | None:
+    """Return the format that was chosen, or raw if anything will do; None if that takes a closer look."""
+    anything = True
     for name, value in headers:
         if name == b"accept":
-            return "raw" if value == b"*/*" else None
-    return "raw"
+            anything = value == b"*/*"
+        elif name == SITE and value not in OWN:
+            return None
+    return chosen or ("raw" if anything else None)

@@ -94,7 +94,7 @@ class KeyRing:
             try:
                 version, records = await asyncio.to_thread(self._read)
             except KeysUnreadable as error:
-                self._problem = error.message
+                self._problem = error.public_message
                 continue
             self._problem, self._version = None, version
             if records is not None and records != self._records:

@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse
 from entropy_assets.errors import EntropyAssetsError
 
 MEDIA_TYPE: Final = "application/problem+json"
-
+UNSTORED: Final = {"Cache-Control": "no-store"}
+"""Some caches keep what says nothing about it, and know nothing of API keys."""
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -37,7 +38,7 @@ PROBLEMS: Final[dict[str, ProblemType]] = {
     "body-too-large": ProblemType(413, "The body is too large", "A draw is described in less than 1 KiB."),
     "not-json": ProblemType(415, "The body is not JSON", "Send `Content-Type: application/json`."),
     "foreign-origin": ProblemType(
-        403, "A page of another origin", "A stream is opened by a program, or by a page that this service serves."
+        403, "A page of another origin", "Ask from a program, from a page that this service serves, or by a link."
     ),
     "key-missing": ProblemType(
         401, "An API key is needed", "Send one as `X-API-Key`, or as `Authorization: Bearer`; the operator has them."
@@ -106,26 +107,26 @@ def problem(code: str, detail: str, *, headers: dict[str, str] | None = None, **
     """Return the problem document of type `code`; `more` are members of its own."""
     kind = PROBLEMS[code]
     body = {"type": f"/problems/{code}", "title": kind.title, "status": kind.status, "detail": detail, **more}
-    return JSONResponse(body, kind.status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)
+    return JSONResponse(body, kind.status, {**UNSTORED, **(headers or {})}, MEDIA_TYPE)
 
 
 def plain_problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """Return a problem that says no more than its HTTP status."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return JSONResponse(body, status, headers, MEDIA_TYPE)
+    return JSONResponse(body, status, {**UNSTORED, **(headers or {})}, MEDIA_TYPE)
 
 
 def problem_of(error: EntropyAssetsError, retry_after_s: int) -> JSONResponse:
     """Return the problem document of one of our errors; what has no type of its own is a plain 500."""
     kind = PROBLEMS.get(error.code)
     if kind is None:
-        return plain_problem(500, error.message)
+        return plain_problem(500, error.public_message)
     if kind.status == HTTPStatus.UNAUTHORIZED:
-        return problem(error.code, error.message, headers={"WWW-Authenticate": _CHALLENGES[error.code]})
+        return problem(error.code, error.public_message, headers={"WWW-Authenticate": _CHALLENGES[error.code]})
     if kind.status not in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
-        return problem(error.code, error.message)
+        return problem(error.code, error.public_message)
     wait = error.data.get("retry_after_s", retry_after_s)
     headers = {"Retry-After": str(wait)}
     headers |= {name: error.data[name] for name in ("ratelimit-policy", "ratelimit") if name in error.data}
     more = {name.replace("_", "-"): error.data[name] for name in ("violated_policies",) if name in error.data}
-    return problem(error.code, error.message, headers=headers, retry_after_s=wait, **more)
+    return problem(error.code, error.public_message, headers=headers, retry_after_s=wait, **more)

@@ -21,6 +21,7 @@ from entropy_assets.errors import PoolError, PoolExhausted, PoolUnavailable
 from entropy_assets.serving.batches import Batch, cut_batch
 from entropy_assets.serving.counts import Counts, place_of
 from entropy_assets.serving.logs import error_facts, log_event
+from entropy_assets.serving.rates import Rates
 from entropy_assets.stores.ageing import ageing_s
 from entropy_assets.stores.pool import Lease
 
@@ -31,8 +32,6 @@ DRY_PAUSE_S: Final = 0.01
 """Shortest time between two leases of an empty pool, however many requests wait."""
 FIRST_BACK_OFF_S: Final = 0.1
 LONGEST_BACK_OFF_S: Final = 2.0
-SMOOTHING: Final = 0.3
-"""Weight of the newest second in the two rates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +131,13 @@ class Reservoir:
         self._waiters: deque[_Waiter] = deque()
         self._soonest = math.inf
         self._target = self.limits.least_bytes
+        self._doubled = False
         self._merged_bytes = 0  # written by the loop alone
         self._leased_bytes = 0  # written by the filler alone
-        self._filling = False  # the filler's alone
+        self._filling = False  # this and the next are the filler's alone
+        self._left_bytes = self.limits.most_bytes  # in the pool, after the last lease
         self._wanted_bytes = 0
-        self._rates = _Rates(clock())
+        self._rates = Rates(clock())
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._filler: threading.Thread | None = None
@@ -301,7 +302,9 @@ class Reservoir:
         self._waiters.append(waiter)
         self._wanted_bytes += waiter.n
         # somebody has to wait although the pool may be full: hold more from now on
-        self._target = min(self.limits.most_bytes, 2 * self._target)
+        if not self._doubled:  # once for all who wait for the same lease
+            self._doubled = True
+            self._target = min(self.limits.most_bytes, 2 * self._target)
         self._wake.set()
 
     def _unqueue(self, waiter: _Waiter) -> None:
@@ -311,6 +314,7 @@ class Reservoir:
 
     def _arrived(self, lease: Lease, expirations: Sequence[float]) -> None:
         self.problem = None
+        self._doubled = False
         self.counts.add("altered_blocks", lease.altered)
         arrived = 0
         for leased, expires_at in zip(lease.blocks, expirations, strict=True):
@@ -408,41 +412,23 @@ class Reservoir:
     def _lease_once(self, loop: asyncio.AbstractEventLoop, blocks: int) -> bool:
         before = self._clock()
         lease = self._lease(blocks)
+        self._left_bytes = lease.left.bytes
         self._leased_bytes += sum(len(leased.block.data) for leased in lease.blocks)
         self._hand_over(loop, self._arrived, lease, [before + leased.expires_in_s for leased in lease.blocks])
         return bool(lease.blocks)
 
     def _blocks_wanted(self) -> int:
         on_the_way = self._leased_bytes - self._merged_bytes
-        missing = max(self._target, self._wanted_bytes) - self.buffered_bytes - on_the_way
+        held = self.buffered_bytes + on_the_way
+        # not more ahead than is left for others: a small pool would end up with one worker, and be lost with it
+        target = min(self._target, max(self.limits.least_bytes, (held + self._left_bytes) // 2))
+        missing = max(target, self._wanted_bytes) - held
         if missing <= 0:
             self._filling = False
-        elif 2 * missing >= self._target or self._wanted_bytes:
+        elif 2 * missing >= target or self._wanted_bytes:
             self._filling = True  # and then up to the brim, so that there is time until the next lease
         return min(LEASE_BLOCKS, -(-missing // self.limits.block_len)) if self._filling else 0
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop, step: Callable[..., None], *values: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends, and these blocks with it
             loop.call_soon_threadsafe(step, *values)
-
-
-class _Rates:
-    """Bytes per second that were served and that arrived, over the last seconds."""
-
-    def __init__(self, now: float) -> None:
-        self.served = 0.0
-        self.arriving = 0.0
-        self._since = now
-        self._served_bytes = 0
-        self._arrived_bytes = 0
-
-    def update(self, now: float, served_bytes: int, arrived_bytes: int) -> bool:
-        """Take in the totals up to `now`; return whether enough time passed for a new figure."""
-        spent = now - self._since
-        if spent < IDLE_S / 4:
-            return False
-        latest = (served_bytes - self._served_bytes) / spent
-        self.served = max(latest, self.served + SMOOTHING * (latest - self.served))
-        self.arriving += SMOOTHING * ((arrived_bytes - self._arrived_bytes) / spent - self.arriving)
-        self._since, self._served_bytes, self._arrived_bytes = now, served_bytes, arrived_bytes
-        return True

@@ -76,7 +76,7 @@ class Freshness:
         try:
             return self.ledger.last_published_us(), None
         except LedgerError as error:
-            return None, error.message
+            return None, error.public_message
 
     def _look(self) -> bool:
         """Read the newest batches that were not; return whether none was left for another call."""

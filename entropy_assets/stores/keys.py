@@ -38,7 +38,6 @@ _ID_BYTES: Final = 16
 """More than 8 characters hold, so that reducing them favours none."""
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _KEY: Final = re.compile(r"(eak_([0-9A-Za-z]{8})_[0-9A-Za-z]{43})_([0-9A-Za-z]{6})", re.ASCII)
-_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 _MODE_OTHERS_MAY_WRITE: Final = 0o022
 _TIMEOUT_S: Final = 0.5
 """Longest wait for a server that holds keys, seconds: with the second between two looks a revoked key ends in two."""
@@ -311,7 +310,9 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        raise KeysUnreadable(f"the server that holds the keys did not do as asked: {error}") from error
+        from entropy_assets.stores.pool_server import words_of
+
+        raise KeysUnreadable(f"the server that holds the keys did not do as asked: {words_of(error)}") from error
 
 
 def _record_of(key_id: str, document: bytes) -> KeyRecord:
@@ -332,14 +333,14 @@ def _revoked(record: KeyRecord | None, key_id: str, now_us: int) -> KeyRecord:
 
 
 def keys_of(place: str, *, prefix: str = DEFAULT_PREFIX) -> KeyStore:
-    """Return the store at `place`: a ``redis://``, ``rediss://`` or ``unix://`` address, or the path of a file.
+    """Return the store at `place`: an address as of the pool (`pool_server.client_of`), or the path of a file.
 
     Raises
     ------
     PoolAddressInvalid
         If the address is none.
     """
-    if not place.startswith(_SCHEMES):
+    if "://" not in place:  # a mistyped address must not be a file that is not there, and so no keys
         return FileKeys(Path(place))
     from entropy_assets.stores.pool_server import client_of
 

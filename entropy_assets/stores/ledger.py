@@ -324,7 +324,9 @@ class Ledger:
             create(db)
         if version_of(db) > SCHEMA_VERSION:
             db.close()
-            raise LedgerError(f"the ledger {self.path} was written by a newer version of this package")
+            raise LedgerError(
+                f"the ledger {self.path} was written by a newer version of this package", path=str(self.path)
+            )
         return db
 
 

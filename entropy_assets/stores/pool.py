@@ -7,6 +7,7 @@ An attacker who can write to the server can offer bytes of their own under their
 answers would give out (the private class XORs them with the operating system's generator) and which an audit finds,
 since the ledger has no such block; can empty the pool; and can put a served block back by rebuilding every key,
 tombstones included. An attacker who can read it sees blocks before they are served: no block holds a secret.
+Nor can anything here notice a virtual machine that is set back or cloned while the server runs, run_id and all.
 
 Keys, all beginning with the prefix ``entropy``::
 
@@ -21,12 +22,13 @@ Keys, all beginning with the prefix ``entropy``::
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Self
 
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from entropy_assets.errors import PoolEpochChanged, PoolUnavailable, UnsafePoolServer
@@ -44,7 +46,7 @@ from entropy_assets.stores.pool_block import (
     block_id_of,
     read_documents,
 )
-from entropy_assets.stores.pool_server import client_of, fatal_problems, storage_problems
+from entropy_assets.stores.pool_server import client_of, fatal_problems, storage_problems, words_of
 
 __all__ = [
     "Lease",
@@ -207,7 +209,8 @@ class PoolClient:
             if block is not None
         ]
         if altered := len(blocks) - len(leased):
-            self._call(lambda: self._client.hincrby(self._keys[2], "altered_blocks", altered))
+            with suppress(PoolUnavailable):  # the blocks beside them are the caller's already
+                self._call(lambda: self._client.hincrby(self._keys[2], "altered_blocks", altered))
         return Lease(tuple(leased), PoolDepth(int(blocks_left), int(bytes_left)), altered)
 
     def depth(self) -> PoolDepth:
@@ -323,7 +326,7 @@ class PoolClient:
                 if trying:
                     self._client.ping()
                 return command()
-        except redis.RedisError as error:
+        except (redis.RedisError, RedisClusterException) as error:  # the second is not of the first's family
             raise _unavailable(error) from error
 
     @contextmanager
@@ -354,9 +357,9 @@ def _chunks(blocks: Sequence[PoolBlock]) -> Iterator[list[PoolBlock]]:
         yield chunk
 
 
-def _unavailable(error: redis.RedisError) -> PoolUnavailable | UnsafePoolServer:
+def _unavailable(error: redis.RedisError | RedisClusterException) -> PoolUnavailable | UnsafePoolServer:
     if "NORUNID" in str(error):
         return UnsafePoolServer(
             "this server hides from scripts who it is (run_id, master_replid): no restart could be noticed"
         )
-    return PoolUnavailable(f"the pool's server did not do as asked: {error}", cause=type(error).__name__)
+    return PoolUnavailable(f"the pool's server did not do as asked: {words_of(error)}", cause=type(error).__name__)

@@ -92,6 +92,17 @@ def _address_of(place: str) -> tuple[str, int]:
     return parts.hostname, parts.port or SENTINEL_PORT
 
 
+def words_of(error: redis.RedisError) -> str:
+    """Return what went wrong, without the address at which it did: health reports and problem documents repeat it."""
+    if isinstance(error, redis.TimeoutError):
+        return "no answer in time"
+    if not isinstance(error, redis.ConnectionError) or isinstance(error, redis.AuthenticationError):
+        return str(error)  # the server's own words
+    cause = error.__cause__ or error.__context__
+    reason = cause.strerror if isinstance(cause, OSError) else None
+    return f"no connection ({reason or type(error).__name__})"
+
+
 def fatal_problems(info: Mapping[str, Any]) -> list[str]:
     """Return why no pool may live on the server whose INFO is `info`; empty if one may."""
     version = str(info.get("valkey_version") or info.get("redis_version") or "0.0")

@@ -144,7 +144,11 @@ class SharedQuotas:
                 for grant in self._call(asks[start : start + ASKS_PER_CALL])
             ]
         except redis.RedisError as error:
-            raise QuotaUnavailable(f"the server that keeps the quotas did not do as asked: {error}") from error
+            from entropy_assets.stores.pool_server import words_of
+
+            raise QuotaUnavailable(
+                f"the server that keeps the quotas did not do as asked: {words_of(error)}"
+            ) from error
 
     def _call(self, asks: Sequence[Ask]) -> list[Grant]:
         words: list[Any] = []

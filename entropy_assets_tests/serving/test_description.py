@@ -14,8 +14,6 @@ from entropy_assets_tests.pool_blocks import pool_block
 from entropy_assets_tests.serving.keyed import Start
 from entropy_assets_tests.serving.running import RunningService
 
-STREAMS_ALONE = {"foreign-origin"}
-"""Types that answer the handshake of a WebSocket only, which OpenAPI does not describe."""
 Document = dict[str, Any]
 
 
@@ -54,11 +52,11 @@ def test_each_type_of_problem_stands_with_an_operation(dry: RunningService) -> N
         if "application/problem+json" in answer.get("content", {})
         for code in problem_codes(answer)
     }
-    assert told == PROBLEMS.keys() - STREAMS_ALONE
+    assert told == PROBLEMS.keys()
 
 
 def test_what_may_need_a_key_says_how_it_is_refused(dry: RunningService) -> None:
-    gated = {"401": ["key-missing", "key-invalid"], "403": ["scope-missing"], "429": ["quota-exceeded"]}
+    gated = {"401": ["key-missing", "key-invalid"], "403": ["scope-missing", "foreign-origin"], "429": ["quota-exceeded"]}
     secured = [each for each in _operations(_described(dry)) if "security" in each[2]]
     assert {path for _, path, _ in secured} == {
         "/random/{n}", "/random", "/download/{n}", "/stats", "/metrics", "/batches", "/blocks/{block_id}",

@@ -18,8 +18,8 @@ from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
 
-def _lease_of(blocks: list[PoolBlock], expires_in_s: float = 100.0) -> Lease:
-    return Lease(tuple(LeasedBlock(block, expires_in_s) for block in blocks), PoolDepth(0, 0))
+def _lease_of(blocks: list[PoolBlock], expires_in_s: float = 100.0, left: int = 0) -> Lease:
+    return Lease(tuple(LeasedBlock(block, expires_in_s) for block in blocks), PoolDepth(left, 4096 * left))
 
 
 class Supply:
@@ -35,7 +35,7 @@ class Supply:
         if self.failing is not None:
             raise self.failing
         taken, self.blocks = self.blocks[:most], self.blocks[most:]
-        return _lease_of(taken)
+        return _lease_of(taken, left=len(self.blocks))
 
 
 @asynccontextmanager
@@ -129,6 +129,18 @@ async def test_it_holds_more_when_much_is_asked_for() -> None:
         for _ in range(600):
             await reservoir.draw(16_384, public=False)
         assert reservoir._target > 8 * reservoir.limits.least_bytes
+
+
+async def test_it_leaves_others_as_much_of_a_small_pool_as_it_holds() -> None:
+    """However much is asked of one worker: what it holds is lost with it."""
+    supply = Supply(pool_blocks(400))
+    async with _running(supply, ReservoirLimits(horizon_s=100.0)) as reservoir:
+        for _ in range(30):
+            await reservoir.draw(4096, public=True)
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.3)
+        assert reservoir.counts["leased_bytes"] > 120 * 4096
+        assert reservoir.buffered_bytes <= 4096 * (len(supply.blocks) + 1)
 
 
 async def test_too_little_is_a_refusal_in_bounded_time_that_consumes_nothing() -> None:

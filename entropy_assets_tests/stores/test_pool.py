@@ -201,6 +201,16 @@ def test_an_altered_block_is_dropped_and_counted(
     assert_balanced(pool.stats())
 
 
+def test_what_was_leased_beside_an_altered_block_is_not_lost_when_that_can_not_be_counted(
+    pool: PoolClient, pool_prefix: str, raw: "redis.Redis"
+) -> None:
+    pool.push(pool_blocks(2))
+    raw.set(f"{pool_prefix}:block:{pool_block(0).block_id}", "not JSON", keepttl=True)
+    raw.hset(f"{pool_prefix}:pool:meta", "altered_blocks", "no number")
+    lease = pool.lease(9)
+    assert ([leased.block.index for leased in lease.blocks], lease.altered) == ([1], 1)
+
+
 def test_bytes_under_a_hash_of_their_own_do_not_pass_for_another_block(
     pool: PoolClient, pool_prefix: str, raw: "redis.Redis"
 ) -> None:

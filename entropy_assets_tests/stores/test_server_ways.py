@@ -211,3 +211,15 @@ def test_a_cluster_of_three_nodes_works_through_its_own_client(tmp_path: Path) -
         pool = PoolClient(RedisCluster(host="127.0.0.1", port=ports[0], protocol=2), prefix="{entropy}")
         exercise(pool)
         pool.close()
+
+
+def test_a_cluster_that_is_gone_is_unavailable_each_time_it_is_asked(tmp_path: Path) -> None:
+    """What its client raises then is not all of one family; whoever leases in a thread must see one kind of error."""
+    with cluster(tmp_path, 1) as ports:
+        pool = PoolClient(RedisCluster(host="127.0.0.1", port=ports[0], protocol=2), prefix="{entropy}")
+        pool.push(pool_blocks(1))
+    for _ in range(3):
+        with pytest.raises(PoolUnavailable):
+            pool.lease(1)
+    with pytest.raises(PoolUnavailable):
+        pool.check_server_safety()
