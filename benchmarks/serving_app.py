@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 
 from entropy_assets.serving.app import create_app
 from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.serving.workers import server_options
+from entropy_assets.serving.workers import server_options, tune_process
 from entropy_assets.stores import pool_scripts
 from entropy_assets.stores.keys import FileKeys, create
 from entropy_assets.stores.pool_block import read_documents
@@ -75,6 +75,7 @@ def application(variant: str, url: str, prefix: str, folder: Path) -> Any:
 def main() -> None:
     """Serve until a signal."""
     variant, port, url, prefix, folder = sys.argv[1:]
+    tune_process()  # the bare application gets it too
     options = server_options(fast_lane=variant.endswith("lane"))
     uvicorn.run(application(variant, url, prefix, Path(folder)), port=int(port), **options)
 

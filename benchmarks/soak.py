@@ -219,6 +219,9 @@ def noting(run: Soak, job: Callable[[], None]) -> Callable[[], None]:
 def figures(run: Soak, answered: int, stats: dict[str, Any]) -> dict[str, Any]:
     """Return what came out, with the growth of each worker from the minute after the warm-up to the last minute."""
     warm, minute = WARM_UP_S // SAMPLE_S, 60 // SAMPLE_S
+    if any(len(rows) < warm + minute for rows in run.samples.values()):
+        run.failures.append("a worker lived for less than the warm-up and a minute")
+        return {"answered": answered, "workers": [], "failures": run.failures, "accounts_add_up": False}
     workers = []
     for rows in run.samples.values():
         first, last = statistics.median(rows[warm : warm + minute]), statistics.median(rows[-minute:])

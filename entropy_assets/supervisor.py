@@ -306,9 +306,7 @@ def ask(dagster_url: str, query: str) -> dict[str, Any]:
         return data
 
 
-def child_environment(
-    settings: Settings, redis_url: str, http_url: str, *, keys: bool = True
-) -> Mapping[str, str]:
+def child_environment(settings: Settings, redis_url: str, http_url: str, *, keys: bool = True) -> Mapping[str, str]:
     """Return the environment of a child: the settings in force, the pool's address, Dagster's home.
 
     Where the API keys are is in it only if the child needs `keys`.

@@ -216,7 +216,9 @@ class TestDrawAndStats:
         assert result.stdout == ""
         assert result.stderr.startswith("error: ")
 
-    @pytest.mark.parametrize("words", [("draw", "8"), ("stats",), ("audit", f"{0:032x}", "--images", ".")], ids=" ".join)
+    @pytest.mark.parametrize(
+        "words", [("draw", "8"), ("stats",), ("audit", f"{0:032x}", "--images", ".")], ids=" ".join
+    )
     def test_a_proxy_of_the_environment_gets_neither_bytes_nor_key(
         self, run, service: RunningService, words, monkeypatch: pytest.MonkeyPatch
     ) -> None:

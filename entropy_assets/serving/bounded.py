@@ -7,7 +7,7 @@ connection that never says anything would cost memory and descriptors for as lon
 import asyncio
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_REQUEST_BYTES: Final = 2**17
 """Longest request with its headers and body: a browser's cookies for this host may be long, a draw is short."""
@@ -25,6 +25,7 @@ class Bounded(HttpToolsProtocol):
         self._received = 0
         self._was = ""
         self._watch: asyncio.TimerHandle | None = None
+        self._answered: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a new connection."""
@@ -36,7 +37,15 @@ class Bounded(HttpToolsProtocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        # uvicorn tells the newest request alone, which may be one that waits behind the one that is being answered
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Read what came, and end a connection whose request does not end."""

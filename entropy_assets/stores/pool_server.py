@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import SSLConnection, parse_url
+from redis.exceptions import RedisClusterException
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 from redis.sentinel import Sentinel
@@ -92,11 +93,12 @@ def _address_of(place: str) -> tuple[str, int]:
     return parts.hostname, parts.port or SENTINEL_PORT
 
 
-def words_of(error: redis.RedisError) -> str:
+def words_of(error: redis.RedisError | RedisClusterException) -> str:
     """Return what went wrong, without the address at which it did: health reports and problem documents repeat it."""
     if isinstance(error, redis.TimeoutError):
         return "no answer in time"
-    if not isinstance(error, redis.ConnectionError) or isinstance(error, redis.AuthenticationError):
+    away = isinstance(error, redis.ConnectionError | RedisClusterException)
+    if not away or isinstance(error, redis.AuthenticationError):
         return str(error)  # the server's own words
     cause = error.__cause__ or error.__context__
     reason = cause.strerror if isinstance(cause, OSError) else None

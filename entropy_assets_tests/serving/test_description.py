@@ -56,7 +56,11 @@ def test_each_type_of_problem_stands_with_an_operation(dry: RunningService) -> N
 
 
 def test_what_may_need_a_key_says_how_it_is_refused(dry: RunningService) -> None:
-    gated = {"401": ["key-missing", "key-invalid"], "403": ["scope-missing", "foreign-origin"], "429": ["quota-exceeded"]}
+    gated = {
+        "401": ["key-missing", "key-invalid"],
+        "403": ["scope-missing", "foreign-origin"],
+        "429": ["quota-exceeded"],
+    }
     secured = [each for each in _operations(_described(dry)) if "security" in each[2]]
     assert {path for _, path, _ in secured} == {
         "/random/{n}", "/random", "/download/{n}", "/stats", "/metrics", "/batches", "/blocks/{block_id}",

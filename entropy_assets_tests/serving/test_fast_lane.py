@@ -155,6 +155,24 @@ def test_head_consumes_nothing(service: RunningService, lane_answers: list[int])
     assert lane_answers in ([], [1])
 
 
+@pytest.mark.parametrize("fast_lane", [True, False])
+def test_a_download_ends_with_its_client_also_when_that_had_asked_for_more_already(
+    valkey_url: str, pool_prefix: str, pool: PoolClient, fast_lane: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool.push(pool_blocks(200))
+    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, fast_lane=fast_lane)
+    with RunningService(config) as service:
+        counts = service.application.service.counts
+        with Link(service) as link:
+            link.send(b"GET /download/100000000 HTTP/1.1\r\n" + HOST + b"\r\n" + SLOW)
+            link.socket.recv(1)
+        deadline = time.monotonic() + 3
+        while not counts["downloads_cut"] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert counts["downloads_cut"] == 1
+    assert "unhandled-error" not in [record.msg for record in caplog.records]
+
+
 def test_after_connection_close_the_connection_is_closed(service: RunningService) -> None:
     with Link(service) as link:
         link.send(FAST)

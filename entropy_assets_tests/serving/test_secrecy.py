@@ -35,7 +35,9 @@ def broken(tmp_path: Path) -> Iterator[RunningService]:
             yield service
 
 
-@pytest.mark.parametrize("path", ["/health", "/readyz", "/random/16", "/stats", f"/blocks/{BLOCK}", "/batches", "/download/9"])
+@pytest.mark.parametrize(
+    "path", ["/health", "/readyz", "/random/16", "/stats", f"/blocks/{BLOCK}", "/batches", "/download/9"]
+)
 def test_no_address_and_no_folder_is_told(broken: RunningService, path: str, tmp_path: Path) -> None:
     text = broken.client.get(path).text
     port = broken.application.service.config.pool_url.rpartition(":")[2]
@@ -47,7 +49,9 @@ def test_what_it_is_about_is_told(broken: RunningService) -> None:
     assert {"pool-unavailable", "keys-unreadable", "ledger-error"} <= told
 
 
-@pytest.mark.parametrize("path", ["/stats", "/livez", "/readyz", "/health", "/nothing", f"/blocks/{BLOCK}", "/metrics", "/random/0"])
+@pytest.mark.parametrize(
+    "path", ["/stats", "/livez", "/readyz", "/health", "/nothing", f"/blocks/{BLOCK}", "/metrics", "/random/0"]
+)
 def test_no_cache_keeps_what_may_need_a_key(broken: RunningService, path: str) -> None:
     """A cache takes the key in X-API-Key for any other header, and would give the answer to everybody."""
     assert broken.client.get(path).headers["Cache-Control"] == "no-store"

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from entropy_assets.serving import workers
+from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.stores.pool import PoolClient
 from entropy_assets_tests.e2e.running import clean_environment, eventually
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -129,3 +131,24 @@ def test_workers_end_when_their_parent_is_killed(served: Served) -> None:
     workers = served.workers()
     served.process.kill()
     eventually("no worker left", lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()], 20)
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({}, []),
+        ({"host": "::1"}, []),
+        ({"host": "localhost"}, []),
+        ({"host": "0.0.0.0"}, ["without a key and without a limit", "TLS"]),  # noqa: S104 - never listened on
+        ({"host": "::"}, ["without a key and without a limit", "TLS"]),
+        ({"host": "192.0.2.1", "limit_requests": 5.0}, ["TLS"]),
+        ({"host": "entropy.example", "anonymous_scopes": ()}, ["TLS"]),
+    ],
+)
+def test_a_service_that_others_can_reach_says_what_that_means(
+    changes: dict[str, Any], words: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    workers.warn_of_exposure(ServiceConfig(pool_url="redis://h", **changes))
+    assert [record.msg for record in caplog.records] == ["reachable-by-others"] * len(words)
+    details = [record.__dict__["facts"]["detail"] for record in caplog.records]
+    assert all(word in detail for word, detail in zip(words, details, strict=True))
