@@ -23,7 +23,7 @@ PYTEST := $(BIN)/python -m pytest $(COVER)
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e slow chaos bench soak calibration images oldest lint format types contracts validate check lock clean
+.PHONY: help run test e2e slow chaos bench serving soak calibration images oldest lint format types contracts validate check lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -44,8 +44,12 @@ slow: $(DEV) ## statistics over many blocks, kill -9 at many points
 chaos: $(DEV) ## faults on the whole service under load, every duplicate counted; CHAOS_REPORT=file writes the table
 	@CHAOS_REPORT=$(CHAOS_REPORT) $(BIN)/python -m pytest -m chaos entropy_assets_tests/chaos $(PYTEST_ARGS)
 
-bench: $(DEV) ## how fast it is here; the service needs wrk and nginx
-	@for one in extraction hashing validation gate streaming serving; do echo "== $$one"; $(BIN)/python -m benchmarks.$$one || exit 1; done
+bench: $(DEV) ## how fast it is here
+	@for one in extraction hashing validation gate streaming; do echo "== $$one"; $(BIN)/python -m benchmarks.$$one || exit 1; done
+
+serving: $(DEV) ## how fast the service is beside the bare server: writes benchmarks/SERVING.md; needs wrk, and nginx for its row
+	@$(BIN)/python -m benchmarks.serving > benchmarks/SERVING.md.part
+	@mv benchmarks/SERVING.md.part benchmarks/SERVING.md
 
 soak: $(DEV) ## eight hours' worth of requests in 20 minutes: does the memory stay where it is? needs wrk
 	@$(BIN)/python -m benchmarks.soak

@@ -264,29 +264,67 @@ def pool_times() -> dict[str, float]:
     }
 
 
+TARGETS = (
+    ("plain", "bare", 0.75),
+    ("plain", "round trip", 3.0),
+    ("full", "bare", 0.6),
+    ("plain lane", "bare", 1.2),
+    ("plain lane", "nginx", 0.4),
+    ("full lane", "bare", None),
+)
+"""Variant, yardstick, and the least that the ratio of their requests per second should be."""
+
+
 def report(found: list[Variant]) -> dict[str, Any]:
-    """Return the figures and the ratios that the targets name."""
-    rate = {each.name: statistics.median(each.rates) for each in found}
-    ratio = {
-        "plain / bare (at least 0.75)": rate["plain"] / rate["bare"],
-        "plain / round trip (at least 3)": rate["plain"] / rate["round trip"],
-        "full / bare (at least 0.6)": rate["full"] / rate["bare"],
-        "plain lane / bare (at least 1.2)": rate["plain lane"] / rate["bare"],
-        "full lane / bare": rate["full lane"] / rate["bare"],
+    """Return the figures, and the ratios that the targets name: medians over the rounds."""
+    by_name = {each.name: each for each in found}
+    variants = {
+        each.name: {
+            "requests_per_s": statistics.median(each.rates),
+            "p99_ms": statistics.median(each.p99_ms),
+            "cpu_us": statistics.median(each.cpu_us),
+            "errors": each.errors,
+        }
+        for each in found
     }
-    if "nginx" in rate:
-        ratio["plain lane / nginx (at least 0.4)"] = rate["plain lane"] / rate["nginx"]
-    return {
-        "variants": {
-            each.name: {
-                "requests_per_s": rate[each.name],
-                "p99_ms": statistics.median(each.p99_ms),
-                "errors": each.errors,
+    ratios = []
+    for name, yardstick, least in TARGETS:
+        if yardstick not in by_name:
+            continue
+        one, other = by_name[name], by_name[yardstick]
+        pairs = [a / b for a, b in zip(one.rates, other.rates, strict=True)]
+        cpu = [b / a for a, b in zip(one.cpu_us, other.cpu_us, strict=True)]
+        ratios.append(
+            {
+                "variant": name,
+                "yardstick": yardstick,
+                "requests": statistics.median(pairs),
+                "cpu": statistics.median(cpu),
+                "least": least,
             }
-            for each in found
-        },
-        "ratios": ratio,
-    }
+        )
+    return {"variants": variants, "ratios": ratios}
+
+
+def print_tables(found: dict[str, Any]) -> None:
+    """Print the figures as Markdown."""
+    print("# How fast the service is\n")
+    print("Written by `make serving`; `benchmarks/serving.py` says how. GET of 1 KiB, one worker,")
+    print(f"{CONNECTIONS} connections, medians over the rounds; CPU is the server's own time for a request.\n")
+    print("| variant | requests/s | p99, ms | CPU, us | refused |\n|---|---:|---:|---:|---:|")
+    for name, row in found["variants"].items():
+        print(
+            f"| {name} | {row['requests_per_s']:,.0f} | {row['p99_ms']:.2f} | {row['cpu_us']:.1f} | {row['errors']} |"
+        )
+    print("\n| ratio | requests/s | per CPU second | target |\n|---|---:|---:|---:|")
+    for row in found["ratios"]:
+        least = "" if row["least"] is None else f"{row['least']:g}"
+        print(f"| {row['variant']} / {row['yardstick']} | {row['requests']:.2f} | {row['cpu']:.2f} | {least} |")
+    print("\n| what | ms | target |\n|---|---:|---:|")
+    targets = {"worst_frozen_ms": "5", "lease_64_p99_ms": "3", "push_1000_worst_ms": "500"}
+    for part in ("frozen pool", "pool"):
+        for name, value in found[part].items():
+            print(f"| {part}: {name.removesuffix('_ms').replace('_', ' ')} | {value:.2f} | {targets.get(name, '')} |")
 
 
 def main() -> None:
@@ -302,15 +340,8 @@ def main() -> None:
     found = report(compare(options.rounds, options.seconds)) | {"frozen pool": freeze(), "pool": pool_times()}
     if options.json:
         print(json.dumps(found))
-        return
-    print(f"{'':14}{'requests/s':>12}{'p99, ms':>10}{'errors':>8}")
-    for name, row in found["variants"].items():
-        print(f"{name:14}{row['requests_per_s']:12,.0f}{row['p99_ms']:10.2f}{row['errors']:8}")
-    for name, value in found["ratios"].items():
-        print(f"{name:40}{value:6.2f}")
-    for part in ("frozen pool", "pool"):
-        for name, value in found[part].items():
-            print(f"{part + ' ' + name:40}{value:8.2f}")
+    else:
+        print_tables(found)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """``/random``: one draw, asked for by path and query, or by a JSON document. Both make the same order."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from fastapi import Depends, FastAPI, Path, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import HTTPException, RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.json_schema import SkipJsonSchema
+from starlette.requests import ClientDisconnect
 
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving import formats
@@ -280,10 +282,13 @@ def _valid(make: Callable[[], DrawOrder]) -> DrawOrder:
 
 async def _short_body(http: Request) -> bytes | None:
     body = b""
-    async for part in http.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            return None
+    try:
+        async for part in http.stream():
+            body += part
+            if len(body) > MAX_BODY_BYTES:
+                return None
+    except ClientDisconnect:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body ended early") from None  # nobody is there to read it
     return body
 
 

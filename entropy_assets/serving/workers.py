@@ -4,8 +4,8 @@ The pool's atomic lease is all the coordination that the workers need: each bloc
 that ends in good order drops what it holds and counts it as burned; what a killed one held is counted as lost.
 """
 
-import ipaddress
 import gc
+import ipaddress
 import logging
 import multiprocessing
 import os

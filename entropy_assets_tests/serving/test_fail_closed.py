@@ -86,6 +86,7 @@ def test_the_table_and_this_file_know_the_same_situations() -> None:
     assert list(TABLE) == list(SITUATIONS)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_the_service_does_what_the_table_says(situation: str) -> None:
     random, ready, status, reasons = TABLE[situation]

@@ -173,6 +173,19 @@ def test_a_download_ends_with_its_client_also_when_that_had_asked_for_more_alrea
     assert "unhandled-error" not in [record.msg for record in caplog.records]
 
 
+def test_who_leaves_in_the_middle_of_a_body_makes_no_error(
+    service: RunningService, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Link(service) as link:
+        link.send(b"POST /random HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 99\r\n" + HOST + b"\r\n{")
+        time.sleep(0.1)
+    deadline = time.monotonic() + 5
+    while service.connections and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert "unhandled-error" not in [record.msg for record in caplog.records]
+
+
 def test_after_connection_close_the_connection_is_closed(service: RunningService) -> None:
     with Link(service) as link:
         link.send(FAST)

@@ -152,3 +152,12 @@ def test_a_service_that_others_can_reach_says_what_that_means(
     assert [record.msg for record in caplog.records] == ["reachable-by-others"] * len(words)
     details = [record.__dict__["facts"]["detail"] for record in caplog.records]
     assert all(word in detail for word, detail in zip(words, details, strict=True))
+
+
+@pytest.mark.e2e
+def test_no_process_that_serves_leaves_its_memory_on_a_disk(served: Served) -> None:
+    """It holds blocks that are not served yet, and passwords of the pool."""
+    for pid in (served.process.pid, *served.workers()):
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        core = next(line for line in limits if line.startswith("Max core file size"))
+        assert core.split()[4:6] == ["0", "0"]
