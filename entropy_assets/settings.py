@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         What may be had without a key: some of ``draw,stream,provenance,stats``, or ``none``.
     limit_requests, limit_bytes
         Limits of each key that has none of its own, and of each address without a key, requests and bytes a second.
-        Without them there is none.
+        Without them there is none. Behind a proxy all clients without a key have the proxy's address.
     """
 
     model_config = SettingsConfigDict(env_prefix="ENTROPY_", frozen=True, extra="forbid")

@@ -38,6 +38,13 @@ from entropy_assets.stores.pool import PoolClient
 DOCS_ASSETS: Final = FilePath(fastapi_offline.__file__).parent / "static"
 """Swagger UI's files: FastAPI's own page loads them from a public network, which a closed one does not have."""
 
+DOCS_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+"""People type API keys into that page."""
+
 _DESCRIPTION: Final = """
 Random bytes from the sensor noise of space images, each handed out once.
 
@@ -186,13 +193,15 @@ def _add_documents(app: FastAPI) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
+        page = get_swagger_ui_html(
             openapi_url="/openapi.json",
             title="entropy_assets",
             swagger_js_url="/docs-assets/swagger-ui-bundle.js",
             swagger_css_url="/docs-assets/swagger-ui.css",
             swagger_favicon_url="/docs-assets/favicon.png",
         )
+        page.headers.update(DOCS_HEADERS)
+        return page
 
     @app.get("/problems/{code}", include_in_schema=False)
     async def explain(code: str) -> dict[str, Any]:

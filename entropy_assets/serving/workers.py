@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -36,6 +37,8 @@ from entropy_assets.stores.pool import PoolClient
 
 SWITCH_S: Final = 0.0005
 """Longest that one thread of a worker keeps the others waiting, seconds."""
+SIGN_OF_LIFE_S: Final = 30
+"""A worker that does not answer for so long is replaced; on a busy machine one needs more than uvicorn's 5 to begin."""
 DRAIN_S: Final = 5
 """Longest time that requests under way get to end, seconds."""
 
@@ -77,6 +80,7 @@ def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = 
     PoolUnavailable
         If it does not answer at the start. Later the service waits for it to come back.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold blocks and passwords; workers inherit this
     address = {"host": config.host, "port": config.port, "workers": config.workers}
     with service_news(**address), _board_folder() as folder:
         check_server(config)
@@ -159,6 +163,7 @@ def server_options(*, fast_lane: bool) -> dict[str, Any]:
 def _uvicorn_config(worker: Worker) -> uvicorn.Config:
     config = worker.config
     options = server_options(fast_lane=config.fast_lane) | {"log_config": log_config(), "log_level": None}
+    options["timeout_worker_healthcheck"] = SIGN_OF_LIFE_S
     return uvicorn.Config(worker, factory=True, host=config.host, port=config.port, workers=config.workers, **options)
 
 

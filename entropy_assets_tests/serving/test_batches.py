@@ -1,7 +1,6 @@
 """Batches: the reservoir's bytes in order, each once, in messages that are not too long and a line that names them."""
 
 import asyncio
-import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 from entropy_assets.errors import PoolExhausted
 from entropy_assets.serving.batches import Batch
 from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
+from entropy_assets.stores.ageing import ageing_s
 from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
@@ -16,7 +16,7 @@ from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 def _reservoir_of(blocks: list[PoolBlock]) -> Reservoir:
     reservoir = Reservoir(lambda most: Lease((), PoolDepth(0, 0)), ReservoirLimits(wait_s=0.01))
     lease = Lease(tuple(LeasedBlock(block, 100) for block in blocks), PoolDepth(0, 0))
-    reservoir._arrived(lease, [time.monotonic() + 100] * len(blocks))
+    reservoir._arrived(lease, [ageing_s() + 100] * len(blocks))
     return reservoir
 
 

@@ -177,7 +177,9 @@ def test_who_leaves_in_the_middle_of_a_body_makes_no_error(
     service: RunningService, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Link(service) as link:
-        link.send(b"POST /random HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 99\r\n" + HOST + b"\r\n{")
+        link.send(
+            b"POST /random HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 99\r\n" + HOST + b"\r\n{"
+        )
         time.sleep(0.1)
     deadline = time.monotonic() + 5
     while service.connections and time.monotonic() < deadline:

@@ -60,3 +60,9 @@ def test_no_cache_keeps_what_may_need_a_key(broken: RunningService, path: str) -
 def test_no_answer_leads_elsewhere_by_the_host_that_was_sent(broken: RunningService) -> None:
     answer = broken.client.get("/random/16/", headers={"Host": "elsewhere.example"})
     assert (answer.status_code, answer.headers.get("Location")) == (404, None)
+
+
+def test_the_docs_page_talks_to_this_service_alone_and_stands_in_no_frame(broken: RunningService) -> None:
+    """People type API keys into it."""
+    policy = broken.client.get("/docs").headers["Content-Security-Policy"]
+    assert {"default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(policy.split("; "))
