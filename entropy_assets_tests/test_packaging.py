@@ -69,7 +69,8 @@ def test_every_direct_dependency_gives_its_reason():
     """A dependency without a reason is one that nobody can decide to drop."""
     requirement = re.compile(r'\s+"[a-z][a-z0-9-]*(\[\w+\])?[><=]')
     entries = [line for line in PYPROJECT.read_text().splitlines() if requirement.match(line)]
-    assert {name_in(line.strip().removeprefix('"')) for line in entries} == {*runtime(), *group("dev"), *group("build"), *group("servers")}
+    named = {*runtime(), *group("dev"), *group("build"), *group("servers")}
+    assert {name_in(line.strip().removeprefix('"')) for line in entries} == named
     assert [line for line in entries if not re.search(r'",\s+# \w.{8,}', line)] == []
 
 

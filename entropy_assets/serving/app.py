@@ -39,8 +39,9 @@ DOCS_ASSETS: Final = FilePath(fastapi_offline.__file__).parent / "static"
 """Swagger UI's files: FastAPI's own page loads them from a public network, which a closed one does not have."""
 
 DOCS_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'unsafe-inline'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
 """People type API keys into that page."""

@@ -70,7 +70,7 @@ def test_an_audit_makes_a_drawn_block_again_from_its_images(installation: Instal
 def test_an_outsider_makes_the_drawn_bytes_again_from_blocks_and_the_public_images(
     installation: Installation, batch: Batch, samples: Path
 ) -> None:
-    """Nothing of the installation is used but its HTTP service; the images are the bundled ones, as anybody has them."""
+    """Nothing of the installation is used but its HTTP service; the images are the bundled ones, which anybody has."""
     drawn = installation.get("/random/5000", **{"class": "public"})
     again = b""
     for part in drawn.headers["X-Entropy-Blocks"].split(","):
