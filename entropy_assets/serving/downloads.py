@@ -19,7 +19,7 @@ from entropy_assets.serving.draws import BYTE_HEADERS, DRY, NOTHING, Omitted, Pl
 from entropy_assets.serving.formats import AnswerClass, headers_of, json_fields, mixed_long
 from entropy_assets.serving.gate import admitted
 from entropy_assets.serving.long_draws import PIECE_BYTES, Pieces, Seats, first_of
-from entropy_assets.serving.metering import Meter
+from entropy_assets.serving.metering import Meter, subject_of
 from entropy_assets.serving.problems import problem_schema
 from entropy_assets.serving.reservoir import Draw
 from entropy_assets.serving.service import RandomService
@@ -68,7 +68,7 @@ class Download(Response):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send it (ASGI). What goes wrong before the first byte is raised; later the body is cut off."""
-        with self._seats.seat():
+        with self._seats.seat(subject_of(scope)):
             meter = await Meter.opened(self._service, scope, "stream", min(self._n, PIECE_BYTES))
             sending = _Sending(self._service, Pieces(self._service, meter, self._public), self._n, self._public, send)
             whole = await first_of(sending.send_all(meter), _left(receive), sending.stalled())

@@ -6,6 +6,7 @@ that left.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
@@ -39,7 +40,7 @@ class Message(Protocol):
 
 
 class Seats:
-    """How many long draws one worker runs side by side.
+    """How many long draws one worker runs side by side; nobody gets more than half of them.
 
     Parameters
     ----------
@@ -49,26 +50,35 @@ class Seats:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.taken = 0
+        self._share = -(-limit // 2)
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """Seats in use."""
+        return self._taken.total()
 
     @contextmanager
-    def seat(self) -> Iterator[None]:
-        """Take a seat while the ``with`` block lasts.
+    def seat(self, subject: str) -> Iterator[None]:
+        """Take a seat for `subject`, a key or an address, while the ``with`` block lasts.
 
         Raises
         ------
         TooManyStreams
-            If all are taken.
+            If all are taken, or as many as one subject may have.
         """
-        if self.taken >= self._limit:
+        if self.taken >= self._limit or self._taken[subject] >= self._share:
             raise TooManyStreams(
-                f"{self._limit} streams and downloads run here already", retry_after_s=SEAT_RETRY_AFTER_S
+                f"{self._limit} streams and downloads run here already, or {self._share} of yours",
+                retry_after_s=SEAT_RETRY_AFTER_S,
             )
-        self.taken += 1
+        self._taken[subject] += 1
         try:
             yield
         finally:
-            self.taken -= 1
+            self._taken[subject] -= 1
+            if not self._taken[subject]:
+                del self._taken[subject]
 
 
 class Pieces:

@@ -7,6 +7,13 @@ from entropy_assets.serving.gate import ADMISSION, Admission, Gate, Scope
 from entropy_assets.serving.service import RandomService
 
 
+def subject_of(connection: Mapping[str, Any]) -> str:
+    """Return whom an ASGI scope belongs to: the key or address that was admitted, else the address."""
+    admission = connection.get(ADMISSION)
+    client = connection["client"]
+    return admission.subject if admission is not None else client[0] if client else ""
+
+
 class Meter:
     """The account of one answer.
 
@@ -60,6 +67,11 @@ class Meter:
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Headers that tell the client what is left."""
         return [] if self._admission is None else list(self._admission.headers)
+
+    @property
+    def subject(self) -> str | None:
+        """Whom the gate charges; None if nobody."""
+        return None if self._admission is None else self._admission.subject
 
     @property
     def is_free(self) -> bool:

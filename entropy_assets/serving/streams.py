@@ -25,7 +25,7 @@ from starlette.routing import WebSocketRoute
 from entropy_assets.errors import EntropyAssetsError, PoolError
 from entropy_assets.serving.formats import CLASSES, mixed_long
 from entropy_assets.serving.long_draws import TURN, Pieces, Seats, first_of
-from entropy_assets.serving.metering import Meter
+from entropy_assets.serving.metering import Meter, subject_of
 from entropy_assets.serving.problems import PROBLEMS, problem, problem_of
 from entropy_assets.serving.service import RandomService
 
@@ -219,7 +219,7 @@ class StreamRoute:
     async def _open(self, scope: Any, receive: Any, send: Any, public: bool) -> None:
         try:
             meter = await Meter.opened(self._service, scope, "stream", 0)
-            with self._seats.seat():
+            with self._seats.seat(meter.subject or subject_of(scope)):
                 await send({"type": "websocket.accept", "headers": meter.headers})
                 await Stream(self._service, Pieces(self._service, meter, public), public, receive, send).run()
         except EntropyAssetsError as error:

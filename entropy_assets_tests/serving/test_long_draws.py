@@ -130,9 +130,9 @@ def test_a_quota_that_fills_in_time_sets_the_pace(
 
 def test_seats_are_counted() -> None:
     seats = Seats(1)
-    with seats.seat(), pytest.raises(TooManyStreams), seats.seat():
+    with seats.seat("address:a"), pytest.raises(TooManyStreams), seats.seat("address:a"):
         pass
-    with seats.seat():
+    with seats.seat("address:a"):
         assert seats.taken == 1
     assert seats.taken == 0
 
@@ -158,3 +158,14 @@ async def test_the_first_to_end_ends_the_others() -> None:
     with pytest.raises(ValueError, match=r"^$"):
         await first_of(long(), failing())
     assert seen == ["cancelled", "cancelled"]
+
+
+def test_nobody_gets_more_than_half_of_the_seats() -> None:
+    """Else one client with a few bytes of credit now and then keeps everybody out."""
+    seats = Seats(4)
+    with seats.seat("a"), seats.seat("a"):
+        with pytest.raises(TooManyStreams), seats.seat("a"):
+            pass
+        with seats.seat("b"), seats.seat("b"), pytest.raises(TooManyStreams), seats.seat("c"):
+            pass
+    assert seats.taken == 0
