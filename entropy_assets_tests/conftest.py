@@ -5,6 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import redis
 
 from entropy_assets.stores.embedded import EmbeddedServer
 from entropy_assets.stores.pool import PoolClient
@@ -34,7 +35,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def valkey_url() -> Iterator[str]:
     """Run one real server for the whole session and give its address."""
-    with EmbeddedServer() as server:
+    with EmbeddedServer(max_memory_bytes=2**30) as server:
         yield server.url
 
 
@@ -50,3 +51,6 @@ def pool(valkey_url: str, pool_prefix: str) -> Iterator[PoolClient]:
     client = PoolClient.from_url(valkey_url, prefix=pool_prefix)
     yield client
     client.close()
+    with redis.Redis.from_url(valkey_url) as server:  # what a test leaves would fill the server that all share
+        for key in server.scan_iter(f"{pool_prefix}:*", count=10_000):
+            server.unlink(key)

@@ -38,6 +38,8 @@ from entropy_assets.stores.pool import PoolClient
 DOCS_ASSETS: Final = FilePath(fastapi_offline.__file__).parent / "static"
 """Swagger UI's files: FastAPI's own page loads them from a public network, which a closed one does not have."""
 
+SETTLE_S: Final = 1.0
+"""Longest that a worker waits for its first lease before it takes connections, seconds."""
 DOCS_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self' 'unsafe-inline'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
@@ -96,6 +98,7 @@ def create_app(
         with worker_news():
             service.reservoir.start()
             service.gate.start()
+            await service.reservoir.settle(SETTLE_S)
             try:
                 yield
             finally:

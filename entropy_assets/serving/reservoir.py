@@ -132,6 +132,7 @@ class Reservoir:
         self._soonest = math.inf
         self._target = self.limits.least_bytes
         self._doubled = False
+        self._settled = asyncio.Event()
         self._merged_bytes = 0  # written by the loop alone
         self._leased_bytes = 0  # written by the filler alone
         self._filling = False  # this and the next are the filler's alone
@@ -148,6 +149,14 @@ class Reservoir:
         self._stopping.clear()
         self._filler = threading.Thread(target=self._fill, args=(loop,), name="reservoir-filler", daemon=True)
         self._filler.start()
+
+    async def settle(self, limit_s: float) -> None:
+        """Wait until the first lease gave something or failed, `limit_s` seconds at most.
+
+        Who listens only then does not refuse its first clients for being new.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), limit_s)
 
     async def stop(self) -> None:
         """Stop leasing and drop what is held, counted as burned."""
@@ -314,6 +323,7 @@ class Reservoir:
 
     def _arrived(self, lease: Lease, expirations: Sequence[float]) -> None:
         self.problem = None
+        self._settled.set()
         self._doubled = False
         self.counts.add("altered_blocks", lease.altered)
         arrived = 0
@@ -343,6 +353,7 @@ class Reservoir:
 
     def _failed(self, problem: PoolError) -> None:
         self.problem = problem
+        self._settled.set()
         self.counts.add("pool_failures")
         for waiter in list(self._waiters):
             if not waiter.drawn.done():

@@ -273,3 +273,24 @@ async def test_bytes_that_came_for_a_request_which_was_given_up_count_as_undeliv
         await drawing
     assert (reservoir.counts["served_public_bytes"], reservoir.counts["undelivered_bytes"]) == (10, 10)
     _assert_balanced(reservoir)
+
+
+async def test_settling_ends_with_the_first_lease_or_its_failure_and_in_bounded_time() -> None:
+    held = threading.Event()
+
+    def slow(most: int) -> Lease:
+        held.wait(5)
+        return _lease_of(pool_blocks(1))
+
+    failing = Supply([])
+    failing.failing = PoolUnavailable("away")
+    async with _running(slow) as reservoir:
+        begun = time.monotonic()
+        await reservoir.settle(0.1)
+        assert 0.09 < time.monotonic() - begun < 2
+        asyncio.get_running_loop().call_later(0.1, held.set)
+        await reservoir.settle(5)
+        assert reservoir.buffered_bytes == 4096
+    async with _running(failing) as reservoir:
+        await reservoir.settle(5)
+        assert reservoir.problem is not None
