@@ -22,6 +22,7 @@ class Bounded(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._reading = True  # a connection that says nothing is one that does not say all
+        self._began = False
         self._received = 0
         self._was = ""
         self._watch: asyncio.TimerHandle | None = None
@@ -49,8 +50,10 @@ class Bounded(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came, and end a connection whose request does not end."""
+        self._began = False
         super().data_received(data)
-        if self._reading:
+        # how much of a packet belongs to a request that begins in it is not told, and many may end in it
+        if self._reading and not self._began:
             self._received += len(data)
             if self._received > MOST_REQUEST_BYTES:
                 self.transport.abort()
@@ -61,7 +64,7 @@ class Bounded(HttpToolsProtocol):
         super().on_message_begin()
 
     def _begin(self) -> None:
-        self._reading, self._received, self._was = True, 0, ""
+        self._reading, self._began, self._received, self._was = True, True, 0, ""
 
     def on_message_complete(self) -> None:
         """End a request."""

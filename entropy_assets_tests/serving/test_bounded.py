@@ -1,13 +1,17 @@
 """What one connection may hold, on both ways through the protocol: each test is an attack that cost memory."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
-from entropy_assets.serving import bounded
+from entropy_assets.serving import bounded, lane_check
+from entropy_assets.serving.fast_lane import FastLane
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets_tests.serving.running import RunningService
 
@@ -110,3 +114,21 @@ def test_a_connection_in_use_is_left_alone(service: RunningService) -> None:
             link.sendall(HEAD + b"\r\n")
             assert link.recv(65_536).startswith(b"HTTP/1.1 200")
             time.sleep(0.3)
+
+
+async def test_many_whole_requests_in_a_packet_are_no_long_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A packet may hold more than one request is allowed to have."""
+    aborted: list[bool] = []
+    transport = lane_check._StubTransport()
+    monkeypatch.setattr(transport, "abort", lambda: aborted.append(True))
+    config = uvicorn.Config(lane_check._StubApp(), proxy_headers=False, log_config=None, lifespan="off")
+    lane = FastLane(config, ServerState(), {}, _loop=asyncio.get_running_loop())
+    lane.connection_made(transport)
+    request = b"GET /random/4 HTTP/1.1\r\nHost: a\r\n\r\n"
+    count = 2 * bounded.MOST_REQUEST_BYTES // len(request)
+    lane.data_received(request * count + request[:10])
+    assert (len(transport.written), aborted) == (count, [])
+    for _ in range(3):
+        lane.data_received(b"a" * (bounded.MOST_REQUEST_BYTES // 2))
+    assert aborted
+    lane.connection_lost(None)
