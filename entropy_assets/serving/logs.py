@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse
 
 from entropy_assets.errors import EntropyAssetsError, PoolError
 from entropy_assets.serving.problems import plain_problem
-from entropy_assets.stores.pool import Lease
+from entropy_assets.stores.pool import SealedLease
 
 LOGGER: Final = "entropy_assets.serving"
 FRAMES: Final = 8
@@ -114,11 +114,11 @@ def error_facts(error: BaseException) -> dict[str, Any]:
     return {**facts, "cause": type(cause).__name__} if cause else facts
 
 
-def telling(lease: Callable[[int], Lease]) -> Callable[[int], Lease]:
+def telling(lease: Callable[[int], SealedLease]) -> Callable[[int], SealedLease]:
     """Return `lease` such that a line says when the pool is lost and when it is back, once each."""
     lost: tuple[str, float] | None = None
 
-    def told(max_blocks: int) -> Lease:
+    def told(max_blocks: int) -> SealedLease:
         nonlocal lost
         try:
             leased = lease(max_blocks)

@@ -14,7 +14,7 @@ from entropy_assets.serving.logs import telling
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.quotas import Limits
 from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
-from entropy_assets.stores.pool import DEFAULT_PREFIX, Lease, PoolClient
+from entropy_assets.stores.pool import DEFAULT_PREFIX, PoolClient, SealedLease
 
 MAX_REQUEST_BYTES: Final = 65_536
 FIND_BLOCK: Final = "find_block"
@@ -168,7 +168,7 @@ class RandomService:
         self.board = board or Board()
         self.counts = self.board.counts
         self.watch = Watch(self.pool, provenance.freshness if provenance else None)
-        self.reservoir = Reservoir(telling(self._lease), config.reservoir, self.counts)
+        self.reservoir = Reservoir(telling(self._lease), config.reservoir, self.counts, self.pool.count_altered)
         self._server_is_safe = False
         self._started = time.monotonic()
 
@@ -184,10 +184,10 @@ class RandomService:
             self.pool.check_server_safety(allow_unsafe=self.config.allow_unsafe_pool)
             self._server_is_safe = True
 
-    def _lease(self, max_blocks: int) -> Lease:
+    def _lease(self, max_blocks: int) -> SealedLease:
         self.check_server()
         try:
-            return self.pool.lease(max_blocks)
+            return self.pool.lease_sealed(max_blocks)
         except PoolUnavailable:
             self._server_is_safe = False  # the server that answers next may be another one
             raise

@@ -43,8 +43,8 @@ from entropy_assets.stores.pool_block import (
     PoolHealth,
     PoolStats,
     PushResult,
+    SealedLease,
     block_id_of,
-    read_documents,
 )
 from entropy_assets.stores.pool_server import client_of, fatal_problems, storage_problems, words_of
 
@@ -57,6 +57,7 @@ __all__ = [
     "PoolHealth",
     "PoolStats",
     "PushResult",
+    "SealedLease",
     "block_id_of",
 ]
 
@@ -189,6 +190,19 @@ class PoolClient:
         PoolUnavailable
             If the server does not answer. Blocks of a lost reply are lost.
         """
+        lease = self.lease_sealed(max_blocks, need_bytes).opened()
+        if lease.altered:
+            self.count_altered(lease.altered)
+        return lease
+
+    def lease_sealed(self, max_blocks: int, need_bytes: int = 0) -> SealedLease:
+        """Take blocks as `lease` does, and leave it to the caller to read them and to `count_altered` ones.
+
+        Raises
+        ------
+        PoolEpochChanged, PoolUnavailable
+            As `lease`.
+        """
         before = ageing_s()
         status, *words = self._run(self._lease, args=(max_blocks, need_bytes))
         if status == b"EPOCH":
@@ -197,21 +211,15 @@ class PoolClient:
                 "the pool was filled on another server process, or lost its epoch; it serves again after the next push",
                 run_id=run_id, epoch=epoch,
             )  # fmt: skip
-        now_ms, blocks_left, bytes_left, *entries = words
-        # the server read its clock after `before`, so a deadline counted from here is never too late
-        spent = ageing_s() - before
-        blocks = read_documents(
-            [(block_id.decode(), document) for block_id, document in zip(entries[::3], entries[2::3], strict=True)]
-        )
-        leased = [
-            LeasedBlock(block, (float(expires_ms) - float(now_ms)) / 1000 - spent)
-            for block, expires_ms in zip(blocks, entries[1::3], strict=True)
-            if block is not None
-        ]
-        if altered := len(blocks) - len(leased):
-            with suppress(PoolUnavailable):  # the blocks beside them are the caller's already
-                self._call(lambda: self._client.hincrby(self._keys[2], "altered_blocks", altered))
-        return Lease(tuple(leased), PoolDepth(int(blocks_left), int(bytes_left)), altered)
+        now_ms, blocks_left, bytes_left, *parts = words
+        entries = tuple(zip(parts[::3], parts[1::3], parts[2::3], strict=True))
+        left = PoolDepth(int(blocks_left), int(bytes_left))
+        return SealedLease(entries, float(now_ms), ageing_s() - before, left)
+
+    def count_altered(self, blocks: int) -> None:
+        """Count leased blocks whose bytes did not match their hash; what can't be counted now is not."""
+        with suppress(PoolUnavailable):  # the blocks beside them are the caller's already
+            self._call(lambda: self._client.hincrby(self._keys[2], "altered_blocks", blocks))
 
     def depth(self) -> PoolDepth:
         """Return what is ready now; nothing is, while the epoch is another."""

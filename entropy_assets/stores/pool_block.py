@@ -182,6 +182,40 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedLease:
+    """A lease as it came, whose documents are read by whoever has the time for it.
+
+    Attributes
+    ----------
+    entries
+        Id, expiry by the server's clock in ms, and document of each block.
+    now_ms
+        The server's clock, ms.
+    spent_s
+        Time that the lease took, seconds.
+    left
+        What is ready after it.
+    """
+
+    entries: tuple[tuple[bytes, bytes, bytes], ...]
+    now_ms: float
+    spent_s: float
+    left: PoolDepth
+
+    def opened(self, start: int = 0, end: int | None = None) -> Lease:
+        """Return the blocks of the entries from `start` to `end`; one whose bytes do not match its hash is dropped."""
+        part = self.entries[start:end]
+        blocks = read_documents([(block_id.decode(), document) for block_id, _, document in part])
+        leased = tuple(
+            # the server read its clock after the lease began, so a deadline from there is never too late
+            LeasedBlock(block, (float(expires_ms) - self.now_ms) / 1000 - self.spent_s)
+            for block, (_, expires_ms, _) in zip(blocks, part, strict=True)
+            if block is not None
+        )
+        return Lease(leased, self.left, len(part) - len(leased))
+
+
+@dataclass(frozen=True, slots=True)
 class PushResult:
     """Ids that entered the pool, and those that could not: ``present``, or ``consumed`` when they were here before."""
 

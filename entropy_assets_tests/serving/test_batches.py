@@ -9,12 +9,12 @@ from entropy_assets.errors import PoolExhausted
 from entropy_assets.serving.batches import Batch
 from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
 from entropy_assets.stores.ageing import ageing_s
-from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth
+from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
 
 def _reservoir_of(blocks: list[PoolBlock]) -> Reservoir:
-    reservoir = Reservoir(lambda most: Lease((), PoolDepth(0, 0)), ReservoirLimits(wait_s=0.01))
+    reservoir = Reservoir(lambda most: SealedLease((), 0.0, 0.0, PoolDepth(0, 0)), ReservoirLimits(wait_s=0.01))
     lease = Lease(tuple(LeasedBlock(block, 100) for block in blocks), PoolDepth(0, 0))
     reservoir._arrived(lease, [ageing_s() + 100] * len(blocks))
     return reservoir
@@ -89,7 +89,7 @@ def test_a_batch_with_a_simulated_block_is_marked() -> None:
 
 def test_no_block_is_in_a_batch_after_its_time() -> None:
     now = 0.0
-    reservoir = Reservoir(lambda most: Lease((), PoolDepth(0, 0)), clock=lambda: now)
+    reservoir = Reservoir(lambda most: SealedLease((), 0.0, 0.0, PoolDepth(0, 0)), clock=lambda: now)
     lease = Lease(tuple(LeasedBlock(block, 5) for block in pool_blocks(3, length=100)), PoolDepth(0, 0))
     reservoir._arrived(lease, [5.0, 50.0, 5.0])
     now = 5.0

@@ -21,12 +21,12 @@ from fastapi import FastAPI
 from entropy_assets.errors import PoolEpochChanged, PoolError, PoolUnavailable
 from entropy_assets.serving.logs import LOGGER, JsonLines, RequestLog, UvicornNews, add_error_log, telling
 from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.pool import Lease, PoolClient, PoolDepth
+from entropy_assets.stores.pool import PoolClient, PoolDepth, SealedLease
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.serve_process import ServeProcess, free_port
 
 MARKER = "MARKER-3f9c1d7e55"
-NOTHING = Lease((), PoolDepth(0, 0))
+NOTHING = SealedLease((), 0.0, 0.0, PoolDepth(0, 0))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_lost_pool_is_told_once_and_its_return_once(lines: Callable[[], list[d
     away, changed = PoolUnavailable("away"), PoolEpochChanged("changed")
     outcomes: Iterator[PoolError | None] = iter([None, away, away, changed, changed, None, None, away])
 
-    def lease(_: int) -> Lease:
+    def lease(_: int) -> SealedLease:
         if (problem := next(outcomes)) is not None:
             raise problem
         return NOTHING

@@ -14,12 +14,17 @@ from hypothesis import strategies as st
 from entropy_assets.errors import PoolExhausted, PoolUnavailable
 from entropy_assets.serving.reservoir import Draw, Reservoir, ReservoirLimits
 from entropy_assets.stores.ageing import ageing_s
-from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth
+from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
 
-def _lease_of(blocks: list[PoolBlock], expires_in_s: float = 100.0, left: int = 0) -> Lease:
-    return Lease(tuple(LeasedBlock(block, expires_in_s) for block in blocks), PoolDepth(left, 4096 * left))
+def _lease_of(blocks: list[PoolBlock]) -> Lease:
+    return Lease(tuple(LeasedBlock(block, 100.0) for block in blocks), PoolDepth(0, 0))
+
+
+def _sealed_of(blocks: list[PoolBlock], left: int = 0) -> SealedLease:
+    entries = tuple((block.block_id.encode(), b"100000", block.to_document()) for block in blocks)
+    return SealedLease(entries, 0.0, 0.0, PoolDepth(left, 4096 * left))
 
 
 class Supply:
@@ -30,16 +35,18 @@ class Supply:
         self.asked: list[int] = []
         self.failing: PoolUnavailable | None = None
 
-    def __call__(self, most: int) -> Lease:
+    def __call__(self, most: int) -> SealedLease:
         self.asked.append(most)
         if self.failing is not None:
             raise self.failing
         taken, self.blocks = self.blocks[:most], self.blocks[most:]
-        return _lease_of(taken, left=len(self.blocks))
+        return _sealed_of(taken, left=len(self.blocks))
 
 
 @asynccontextmanager
-async def _running(supply: Callable[[int], Lease], limits: ReservoirLimits | None = None) -> AsyncIterator[Reservoir]:
+async def _running(
+    supply: Callable[[int], SealedLease], limits: ReservoirLimits | None = None
+) -> AsyncIterator[Reservoir]:
     reservoir = Reservoir(supply, limits)
     reservoir.start()
     try:
@@ -71,7 +78,7 @@ def test_every_byte_is_drawn_once_in_order_and_its_cuts_name_it(
     lengths: list[int], wants: list[tuple[int, bool]]
 ) -> None:
     blocks = [pool_block(seed, length=16 + length) for seed, length in enumerate(lengths)]
-    reservoir = Reservoir(lambda most: _lease_of([]))
+    reservoir = Reservoir(lambda most: _sealed_of([]))
     reservoir._arrived(_lease_of(blocks), [ageing_s() + 100] * len(blocks))
     drawn = b""
     for n, public in wants:
@@ -88,7 +95,7 @@ def test_every_byte_is_drawn_once_in_order_and_its_cuts_name_it(
 
 def test_a_block_is_not_served_after_its_time() -> None:
     now = 0.0
-    reservoir = Reservoir(lambda most: _lease_of([]), clock=lambda: now)
+    reservoir = Reservoir(lambda most: _sealed_of([]), clock=lambda: now)
     reservoir._arrived(_lease_of(pool_blocks(3, length=100)), [5.0, 50.0, 5.0])
     assert reservoir.take(10, public=True) is not None
     now = 5.0
@@ -101,7 +108,7 @@ def test_a_block_is_not_served_after_its_time() -> None:
 
 
 def test_a_simulated_block_marks_every_draw_that_touches_it() -> None:
-    reservoir = Reservoir(lambda most: _lease_of([]))
+    reservoir = Reservoir(lambda most: _sealed_of([]))
     blocks = [pool_block(0, length=100), pool_block(1, length=100, simulated=True)]
     reservoir._arrived(_lease_of(blocks), [ageing_s() + 100] * 2)
     marks = [draw.simulated for draw in (reservoir.take(n, public=False) for n in (60, 60, 60)) if draw]
@@ -157,7 +164,7 @@ async def test_too_little_is_a_refusal_in_bounded_time_that_consumes_nothing() -
 
 async def test_the_first_to_wait_is_the_first_to_be_served() -> None:
     """Also when there is enough for somebody who came later and wants less."""
-    reservoir = Reservoir(lambda most: _lease_of([]), ReservoirLimits(wait_s=5))
+    reservoir = Reservoir(lambda most: _sealed_of([]), ReservoirLimits(wait_s=5))
     first = asyncio.create_task(reservoir.draw(5000, public=True))
     second = asyncio.create_task(reservoir.draw(10, public=True))
     await asyncio.sleep(0)
@@ -250,7 +257,7 @@ async def test_a_request_that_is_cancelled_as_its_bytes_arrive_stays_cancelled()
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_a_filler_that_ends_by_what_nobody_foresaw_is_told_of_and_requests_are_refused_at_once() -> None:
-    def broken(most: int) -> Lease:
+    def broken(most: int) -> SealedLease:
         raise ZeroDivisionError
 
     async with _running(broken) as reservoir:
@@ -264,7 +271,7 @@ async def test_a_filler_that_ends_by_what_nobody_foresaw_is_told_of_and_requests
 
 
 async def test_bytes_that_came_for_a_request_which_was_given_up_count_as_undelivered() -> None:
-    reservoir = Reservoir(lambda most: _lease_of([]), ReservoirLimits(wait_s=10))
+    reservoir = Reservoir(lambda most: _sealed_of([]), ReservoirLimits(wait_s=10))
     drawing = asyncio.create_task(reservoir.draw(10, public=True))
     await asyncio.sleep(0)
     reservoir._arrived(_lease_of([pool_block(1)]), [ageing_s() + 100])
@@ -278,9 +285,9 @@ async def test_bytes_that_came_for_a_request_which_was_given_up_count_as_undeliv
 async def test_settling_ends_with_the_first_lease_or_its_failure_and_in_bounded_time() -> None:
     held = threading.Event()
 
-    def slow(most: int) -> Lease:
+    def slow(most: int) -> SealedLease:
         held.wait(5)
-        return _lease_of(pool_blocks(1))
+        return _sealed_of(pool_blocks(1))
 
     failing = Supply([])
     failing.failing = PoolUnavailable("away")
@@ -290,7 +297,27 @@ async def test_settling_ends_with_the_first_lease_or_its_failure_and_in_bounded_
         assert 0.09 < time.monotonic() - begun < 2
         asyncio.get_running_loop().call_later(0.1, held.set)
         await reservoir.settle(5)
-        assert reservoir.buffered_bytes == 4096
+        assert reservoir.buffered_bytes
     async with _running(failing) as reservoir:
         await reservoir.settle(5)
         assert reservoir.problem is not None
+
+
+async def test_what_is_altered_in_a_lease_is_dropped_and_counted_here_and_in_the_pool() -> None:
+    """Over several turns of the loop: of 40 blocks one is altered in the first turn and one in the last."""
+    told: list[int] = []
+    blocks = pool_blocks(40)
+    whole = _sealed_of(blocks)
+    other = pool_block(99).to_document()
+    entries = tuple((each[0], each[1], other) if at in (3, 39) else each for at, each in enumerate(whole.entries))
+    leases = [SealedLease(entries, 0.0, 0.0, PoolDepth(0, 0))]
+    limits = ReservoirLimits(least_bytes=40 * 4096)
+    reservoir = Reservoir(lambda most: leases.pop() if leases else _sealed_of([]), limits, count_altered=told.append)
+    reservoir.start()
+    await _held(reservoir, 38 * 4096)
+    await asyncio.sleep(0.05)
+    assert reservoir.counts["altered_blocks"] == 2
+    assert reservoir.counts["leased_blocks"] == 38
+    assert sum(told) == 2
+    await reservoir.stop()
+    _assert_balanced(reservoir)
