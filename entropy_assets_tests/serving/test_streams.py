@@ -27,7 +27,7 @@ BLOCKS = 400
 @pytest.fixture
 def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
     """Give the configuration of a service on this test's pool; its streams have little patience."""
-    limits = StreamLimits(patience_s=0.3, idle_s=5, most=8)
+    limits = StreamLimits(patience_s=0.3, idle_s=5, most=16)
     return ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, streams=limits)
 
 
