@@ -254,6 +254,7 @@ class Reservoir:
             raise
         finally:
             self._unqueue(waiter)
+            self._serve_waiters()  # what did not suffice for this one may suffice for those behind it
 
     def retry_after_s(self, n: int) -> int:
         """Return the whole seconds after which `n` bytes should be here at the rate of the last seconds, 1 to 60."""

@@ -321,3 +321,14 @@ async def test_what_is_altered_in_a_lease_is_dropped_and_counted_here_and_in_the
     assert sum(told) == 2
     await reservoir.stop()
     _assert_balanced(reservoir)
+
+
+async def test_who_waits_behind_a_request_that_is_too_large_is_served_when_that_one_gives_up() -> None:
+    async with _running(Supply(pool_blocks(1))) as reservoir:
+        await _held(reservoir, 4096)
+        large = asyncio.create_task(reservoir.draw(10_000, public=True))
+        await asyncio.sleep(0.03)
+        small = asyncio.create_task(reservoir.draw(100, public=True))
+        with pytest.raises(PoolExhausted):
+            await large
+        assert len((await small).data) == 100
