@@ -324,7 +324,16 @@ async def test_what_is_altered_in_a_lease_is_dropped_and_counted_here_and_in_the
 
 
 async def test_who_waits_behind_a_request_that_is_too_large_is_served_when_that_one_gives_up() -> None:
-    async with _running(Supply(pool_blocks(1))) as reservoir:
+    """Also when no lease comes meanwhile."""
+    release = threading.Event()
+    supply = Supply(pool_blocks(1))
+
+    def once_and_then_late(most: int) -> SealedLease:
+        if not supply.blocks:
+            release.wait(5)
+        return supply(most)
+
+    async with _running(once_and_then_late) as reservoir:
         await _held(reservoir, 4096)
         large = asyncio.create_task(reservoir.draw(10_000, public=True))
         await asyncio.sleep(0.03)
@@ -332,3 +341,4 @@ async def test_who_waits_behind_a_request_that_is_too_large_is_served_when_that_
         with pytest.raises(PoolExhausted):
             await large
         assert len((await small).data) == 100
+        release.set()
