@@ -55,7 +55,7 @@ class ReservoirLimits:
     """
 
     least_bytes: int = 4 * 4096
-    most_bytes: int = 8 * 2**20
+    most_bytes: int = 4 * 2**20
     horizon_s: float = 1.0
     wait_s: float = 0.05
     block_len: int = 4096
