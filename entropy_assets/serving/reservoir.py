@@ -423,10 +423,11 @@ class Reservoir:
                 )
 
     def _fill_until_stopped(self, loop: asyncio.AbstractEventLoop) -> None:
-        back_off = FIRST_BACK_OFF_S
+        back_off, failing = FIRST_BACK_OFF_S, 0
         while not self._stopping.is_set():
             self._wake.clear()
-            blocks = self._blocks_wanted()
+            # after a failure one is leased also into a full reservoir: somebody has to see that the pool is back
+            blocks = max(self._blocks_wanted(), failing)
             if blocks == 0:
                 self._hand_over(loop, self._adapt)
                 self._wake.wait(IDLE_S)
@@ -436,9 +437,9 @@ class Reservoir:
             except PoolError as problem:
                 self._hand_over(loop, self._failed, problem)
                 self._stopping.wait(back_off)  # requests are refused meanwhile without asking the server
-                back_off = min(LONGEST_BACK_OFF_S, 2 * back_off)
+                back_off, failing = min(LONGEST_BACK_OFF_S, 2 * back_off), 1
                 continue
-            back_off = FIRST_BACK_OFF_S
+            back_off, failing = FIRST_BACK_OFF_S, 0
             if not got:
                 self._stopping.wait(DRY_PAUSE_S)
                 self._wake.wait(IDLE_S / 2)

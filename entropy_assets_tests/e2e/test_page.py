@@ -286,10 +286,16 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_it(page: Open) -> Non
     assert {"Skip to drawing bytes", "n", "format", "Draw", "API key"} <= reached
 
 
-def test_the_page_of_a_whole_installation(
-    installation: Installation, samples: Path, browser: Browser, screenshots: Path
-) -> None:
-    """Bundled images and frames of the simulated camera: the pictures that docs/ keeps."""
+def test_the_page_of_a_whole_installation(tmp_path: Path, samples: Path, browser: Browser, screenshots: Path) -> None:
+    """Bundled images and frames of the simulated camera: the pictures that docs/ keeps.
+
+    On an installation of its own: another that has seen the images would refuse them as replayed.
+    """
+    with Installation.running(tmp_path / "home") as installation:
+        _see_whole_installation(installation, samples, browser, screenshots)
+
+
+def _see_whole_installation(installation: Installation, samples: Path, browser: Browser, screenshots: Path) -> None:
     images = {path.name: path.read_bytes() for path in sorted(samples.iterdir()) if path.suffix != ".csv"}
     for files in ({f"frame-{seed}.fits": frame(seed, 512) for seed in range(7001, 7025)}, images):
         dropped = installation.drop(files)

@@ -342,3 +342,18 @@ async def test_who_waits_behind_a_request_that_is_too_large_is_served_when_that_
             await large
         assert len((await small).data) == 100
         release.set()
+
+
+async def test_a_full_reservoir_sees_too_that_the_server_is_back() -> None:
+    """The failure came with a request for more than is held; without another lease it would never be over."""
+    supply = Supply(pool_blocks(100))
+    async with _running(supply) as reservoir:
+        await _held(reservoir, reservoir.limits.least_bytes)
+        await asyncio.sleep(0.05)
+        supply.failing = PoolUnavailable("away")
+        with pytest.raises(PoolUnavailable):
+            await reservoir.draw(65_536, public=True)
+        supply.failing = None
+        async with asyncio.timeout(5):
+            while reservoir.problem is not None:  # noqa: ASYNC110 - the reservoir tells nobody
+                await asyncio.sleep(0.02)
