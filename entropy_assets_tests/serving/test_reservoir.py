@@ -347,7 +347,7 @@ async def test_who_waits_behind_a_request_that_is_too_large_is_served_when_that_
 async def test_a_full_reservoir_sees_too_that_the_server_is_back() -> None:
     """The failure came with a request for more than is held; without another lease it would never be over."""
     supply = Supply(pool_blocks(100))
-    async with _running(supply) as reservoir:
+    async with _running(supply, ReservoirLimits(least_bytes=16_384, most_bytes=16_384)) as reservoir:
         await _held(reservoir, reservoir.limits.least_bytes)
         await asyncio.sleep(0.05)
         supply.failing = PoolUnavailable("away")
