@@ -222,7 +222,11 @@ class Installation:
         """Return name, test and line of everything that is waited for, in the order in which it can come."""
         return (
             ("code", lambda: listens(self.socket), ""),
-            ("http", lambda: answers(f"{self.http_url}/livez"), f"docs at {self.http_url}/docs"),
+            (
+                "http",
+                lambda: answers(f"{self.http_url}/livez"),
+                f"page at {self.http_url}, docs at {self.http_url}/docs",
+            ),
             ("dagster", lambda: answers(f"{self.dagster_url}/server_info"), f"assets and checks at {self.dagster_url}"),
             ("daemon", self._daemon_beats, "sensors and schedules are on"),
             ("ready", lambda: answers(f"{self.http_url}/readyz"), f"curl {self.http_url}/random/32 answers"),

@@ -214,6 +214,11 @@ def _add_documents(app: FastAPI) -> None:
         return {"type": f"/problems/{code}", **PROBLEMS[code]._asdict()}
 
 
+def _told(message: str) -> str:
+    """Return what is wrong without pydantic's word for who noticed."""
+    return message.removeprefix("Value error, ")
+
+
 def _limit(error: dict[str, Any]) -> dict[str, int]:
     """Return the limit that was passed, for programs: a client draws its bytes in parts of that length then."""
     most = error.get("ctx", {}).get("le")
@@ -230,8 +235,8 @@ def _add_problems(app: FastAPI, service: RandomService) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: HttpRequest, error: RequestValidationError) -> JSONResponse:
         service.counts.add("refused_invalid-request")
-        errors = [{"loc": list(each["loc"]), "msg": each["msg"], **_limit(each)} for each in error.errors()]
-        return problem("invalid-request", "; ".join(each["msg"] for each in error.errors()), errors=errors)
+        errors = [{"loc": list(each["loc"]), "msg": _told(each["msg"]), **_limit(each)} for each in error.errors()]
+        return problem("invalid-request", "; ".join(_told(each["msg"]) for each in error.errors()), errors=errors)
 
     @app.exception_handler(HTTPException)
     async def plain(http: HttpRequest, error: HTTPException) -> JSONResponse:

@@ -247,3 +247,8 @@ def test_a_part_of_an_answer_can_not_be_asked_for(service: RunningService) -> No
 def test_several_accept_headers_count_as_one(service: RunningService) -> None:
     headers = [("Accept", "image/png"), ("Accept", "application/json")]
     assert service.client.get("/random/8", headers=headers).headers["Content-Type"] == "application/json"
+
+
+def test_a_refusal_says_what_is_wrong_and_not_who_noticed(service: RunningService) -> None:
+    answer = service.client.get("/random/5?format=int&min=6&max=1").json()
+    assert answer["detail"] == answer["errors"][0]["msg"] == "min 6 is greater than max 1"
