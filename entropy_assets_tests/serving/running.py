@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -45,3 +47,19 @@ class RunningService:
     def connections(self) -> set[Any]:
         """The protocols of the connections that are open."""
         return self._server.server_state.connections
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let the service do nothing while the ``with`` block lasts; what is sent meanwhile waits for it."""
+        stands, goes_on = threading.Event(), threading.Event()
+
+        def stand() -> None:
+            stands.set()
+            goes_on.wait(10)
+
+        self._server.servers[0].get_loop().call_soon_threadsafe(stand)
+        assert stands.wait(5)
+        try:
+            yield
+        finally:
+            goes_on.set()

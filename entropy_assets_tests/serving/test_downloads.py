@@ -201,11 +201,14 @@ def _wait_until(condition: object, timeout_s: float = 5) -> None:
 
 
 def _settled(service: RunningService) -> tuple[int, int]:
-    """Return what was served and leased once both stand still; the reservoir looks once a second."""
+    """Return what was served and leased once both stand still.
+
+    The reservoir sees a second after a burst how fast it was, and leases for that rate a second later.
+    """
     before = None
     while before != (now := (_served(service), _count(service, "leased_bytes"))):
         before = now
-        time.sleep(1.2)
+        time.sleep(2.5)
     return now
 
 

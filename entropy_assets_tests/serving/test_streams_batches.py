@@ -128,15 +128,15 @@ def test_what_is_metered_is_drawn_and_paid_for_piece_by_piece(config: ServiceCon
 def test_four_that_want_everything_get_their_share(config: ServiceConfig, pool: PoolClient) -> None:
     got: list[int] = []
 
-    def drain() -> None:
-        with open_stream(service, "?class=public") as client:
-            barrier.wait()
-            grant(client, MOST_CREDIT)
-            got.append(_binary_until_closed(client))
+    def drain(client: ClientConnection) -> None:
+        got.append(_binary_until_closed(client))
 
-    with _full(config, pool) as service:
-        barrier = threading.Barrier(4)
-        threads = [threading.Thread(target=drain) for _ in range(4)]
+    with _full(config, pool) as service, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(open_stream(service, "?class=public")) for _ in range(4)]
+        threads = [threading.Thread(target=drain, args=(client,)) for client in clients]
+        with service.standing_still():  # all ask at once: the reservoir is empty before a late one is heard
+            for client in clients:
+                grant(client, MOST_CREDIT)
         for thread in threads:
             thread.start()
         for thread in threads:
