@@ -154,14 +154,22 @@ def nginx() -> Iterator[Variant]:
 
 
 @contextlib.contextmanager
-def variant(
-    name: str, path: str, server: EmbeddedServer, *, block_len: int = 4096, key: bool = False
-) -> Iterator[Variant]:
+def pool_server() -> Iterator[str]:
+    """Run a Valkey on the load's core, and give its address: TCP, as that of a pool that several machines share."""
+    port = free_port()
+    listens = {"port": str(port), "bind": "127.0.0.1", "protected-mode": "no"}
+    with EmbeddedServer(max_memory_bytes=8 * 2**30, overrides=listens) as server:
+        os.sched_setaffinity(server.pid or 0, {LOAD_CORE})
+        yield f"redis://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def variant(name: str, path: str, pool_url: str, *, block_len: int = 4096, key: bool = False) -> Iterator[Variant]:
     """Run one variant of `benchmarks.serving_app`."""
     port, prefix = free_port(), name.replace(" ", "-")
     with tempfile.TemporaryDirectory() as folder:
-        process = start([sys.executable, "-m", "benchmarks.serving_app", name, str(port), server.url, prefix, folder])
-        pool = None if name == "bare" else PoolClient.from_url(server.url, prefix=prefix, ttl_s=3600)
+        process = start([sys.executable, "-m", "benchmarks.serving_app", name, str(port), pool_url, prefix, folder])
+        pool = None if name == "bare" else PoolClient.from_url(pool_url, prefix=prefix, ttl_s=3600)
         try:
             wait_for(port)
             headers = (f"X-API-Key: {Path(folder, 'key').read_text()}",) if key else ()
@@ -175,15 +183,14 @@ def compare(rounds: int, seconds: int) -> list[Variant]:
     """Let all variants take turns."""
     public, private = f"/random/{SIZE}?class=public", f"/random/{SIZE}"
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(EmbeddedServer(max_memory_bytes=8 * 2**30))
-        os.sched_setaffinity(server.pid or 0, {LOAD_CORE})
+        url = stack.enter_context(pool_server())
         found = [
-            stack.enter_context(variant("bare", private, server)),
-            stack.enter_context(variant("round trip", private, server, block_len=SIZE)),
-            stack.enter_context(variant("plain", public, server)),
-            stack.enter_context(variant("plain lane", public, server)),
-            stack.enter_context(variant("full", private, server, key=True)),
-            stack.enter_context(variant("full lane", private, server, key=True)),
+            stack.enter_context(variant("bare", private, url)),
+            stack.enter_context(variant("round trip", private, url, block_len=SIZE)),
+            stack.enter_context(variant("plain", public, url)),
+            stack.enter_context(variant("plain lane", public, url)),
+            stack.enter_context(variant("full", private, url, key=True)),
+            stack.enter_context(variant("full lane", private, url, key=True)),
         ]
         if shutil.which("nginx"):
             found.append(stack.enter_context(nginx()))
@@ -204,7 +211,7 @@ def freeze() -> dict[str, float]:
     """Ask 1,000 times a second on one connection while Valkey stands still; return the latencies, ms."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(EmbeddedServer(max_memory_bytes=2**30))
-        each = stack.enter_context(variant("plain lane", "/", server))
+        each = stack.enter_context(variant("plain lane", "/", server.url))
         fill(each.pool, 100 * 2**20, 4096)  # type: ignore[arg-type]
         port = int(each.url.split(":")[2].rstrip("/"))
         link = stack.enter_context(socket.create_connection(("127.0.0.1", port)))

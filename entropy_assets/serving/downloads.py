@@ -16,7 +16,7 @@ from pydantic import Field
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving import formats
 from entropy_assets.serving.draws import BYTE_HEADERS, DRY, NOTHING, Omitted, Plain, ResponseTable
-from entropy_assets.serving.formats import AnswerClass, headers_of, json_fields, mixed_long
+from entropy_assets.serving.formats import NOT_GUESSED, AnswerClass, headers_of, json_fields, mixed
 from entropy_assets.serving.gate import admitted
 from entropy_assets.serving.long_draws import PIECE_BYTES, Pieces, Seats, first_of
 from entropy_assets.serving.metering import Meter, subject_of
@@ -109,7 +109,7 @@ class _Sending:
 
     def _body(self, draw: Draw) -> bytes:
         if not self._public:
-            return mixed_long(draw.data)
+            return mixed(draw.data)
         data = base64.b64encode(draw.data).decode()
         line = {"n": len(draw.data), "encoding": "base64", "data": data, **json_fields(draw, public=True)}
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
@@ -132,7 +132,8 @@ async def _left(receive: Any) -> bool:
 def _headers(n: int, public: bool, simulated: bool) -> list[tuple[bytes, bytes]]:
     draw = NOTHING._replace(simulated=simulated and not public)
     headers = headers_of("raw", None if public else n, draw, formats.Request(public))
-    return [(b"content-type", _NDJSON), *headers[1:]] if public else headers
+    headers.append((b"accept-ranges", b"none"))  # a part that is asked for again would be other bytes
+    return [(b"content-type", _NDJSON), NOT_GUESSED, *headers[1:]] if public else headers
 
 
 def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:

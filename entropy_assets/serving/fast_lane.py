@@ -89,8 +89,7 @@ class FastLane(Bounded):
         """Answer the request if it may take the lane and its answer is in memory."""
         if self._undecided:
             self._undecided = False
-            plan = self._hot_path.plan(self.url)
-            answer = plan and self._hot_path.answer(plan, self.headers, self._address)
+            answer = self._hot_path.answer(self.url, self.headers, self._address)
             if answer is not None:
                 self._reading = False
                 self._write(answer)
@@ -116,8 +115,8 @@ class FastLane(Bounded):
         if defaults is not self._common_of:  # uvicorn makes a new list each second, with the date
             self._common_of = defaults
             self._common_head = b"HTTP/1.1 200 OK\r\n" + lines_of(defaults)
-        more = lines_of(answer.more) if answer.more else b""
-        self.transport.write(b"".join((self._common_head, answer.lines, more, b"\r\n", answer.body)))
+        _, lines, more, body = answer
+        self.transport.write(b"".join((self._common_head, lines, lines_of(more), b"\r\n", body)))
         self.server_state.total_requests += 1
         if self._idle_timer is None:
             self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)

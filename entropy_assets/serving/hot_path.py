@@ -6,8 +6,9 @@ What it leaves, every odd spelling and every refusal, FastAPI answers.
 
 from typing import Any, Final, NamedTuple
 
+from entropy_assets.serving.account import Admission
 from entropy_assets.serving.draws import NOTHING
-from entropy_assets.serving.formats import Format, Request, headers_of, known_queries, mixed
+from entropy_assets.serving.formats import Request, headers_of, known_queries, mixed
 from entropy_assets.serving.origins import OWN, SITE
 from entropy_assets.serving.service import RandomService
 
@@ -15,6 +16,8 @@ PREFIX: Final = "/random/"
 MOST_PLANS: Final = 4096
 SIMULATED: Final = (b"x-entropy-simulated", b"true")
 Headers = list[tuple[bytes, bytes]]
+Hot = tuple[Headers, bytes, Headers, bytes]
+"""An answer: what its plan knew of its head, as ASGI wants it and as it is sent; the rest of its head; its body."""
 
 
 class Plan(NamedTuple):
@@ -36,15 +39,6 @@ class Plan(NamedTuple):
     lines: bytes
 
 
-class Hot(NamedTuple):
-    """An answer: what its plan knew of its head, the rest of its head, and its body."""
-
-    headers: Headers
-    lines: bytes
-    more: Headers
-    body: bytes
-
-
 class HotPath:
     """Answers from what the reservoir holds.
 
@@ -62,15 +56,64 @@ class HotPath:
         self._longest = service.config.max_request_bytes
         self._plans: dict[bytes, Plan] = {}
 
-    def plan(self, target: bytes) -> Plan | None:
-        """Return what a GET of `target`, path and query as they came, asks for; None if it is not for memory."""
-        plan = self._plans.get(target)
+    def answer(self, target: bytes, headers: Headers, address: str) -> Hot | None:
+        """Return the answer; None, with nothing consumed or counted, if it can't be given at once.
+
+        Parameters
+        ----------
+        target
+            Path and query of a GET, as they came.
+        headers
+            Names in lower case, and values.
+        address
+            The client's network address; empty if unknown.
+        """
+        plan = self._plans.get(target) or self._new_plan(target)
         if plan is None:
-            plan = self._plan_of(target)
-            if plan is not None:
-                if len(self._plans) >= MOST_PLANS:  # somebody asks for every length there is
-                    self._plans.clear()
-                self._plans[target] = plan
+            return None
+        n, request, fixed, lines = plan
+        asked = request.format
+        for name, value in headers:
+            if (name == b"accept" and value != b"*/*" and asked is None) or (name == SITE and value not in OWN):
+                return None
+        more: Headers = []
+        is_open = self._gate.is_open
+        if not is_open:
+            admission = self._admission(n, headers, address)
+            if admission is None:
+                return None
+            more = [*admission.headers]
+        chosen = asked or "raw"
+        public = request.public
+        if chosen == "raw" and (piece := self._reservoir.take_piece(n, public, fresh=not is_open)) is not None:
+            data, cut, simulated = piece
+            if simulated:
+                more.append(SIMULATED)
+            if not public:
+                return fixed, lines, more, mixed(data)
+            more.append((b"x-entropy-blocks", cut))
+            return fixed, lines, more, data
+        answer = self._service.answer_at_once(n, request, chosen)
+        return answer and (answer.headers, lines_of(answer.headers), more, answer.body)
+
+    def _admission(self, n: int, headers: Headers, address: str) -> Admission | None:
+        # first whether there is anything to be had: what the gate has taken it does not give back
+        return self._gate.admit_at_once(headers, address, "draw", n) if self._reservoir.holds(n) else None
+
+    async def more_for(self, target: bytes) -> bool:
+        """Wait a little for bytes if `answer` had too few; return whether it may have enough now."""
+        plan = self._plans.get(target)
+        if plan is None or self._reservoir.buffered_bytes >= plan.n:
+            return False
+        return await self._reservoir.more(plan.n)
+
+    def _new_plan(self, target: bytes) -> Plan | None:
+        """Return what a GET of `target` asks for, and remember it; None if it is not for memory."""
+        plan = self._plan_of(target)
+        if plan is not None:
+            if len(self._plans) >= MOST_PLANS:  # somebody asks for every length there is
+                self._plans.clear()
+            self._plans[target] = plan
         return plan
 
     def _plan_of(self, target: bytes) -> Plan | None:
@@ -84,38 +127,6 @@ class HotPath:
             return None
         headers = headers_of("raw", n, NOTHING, request)
         return Plan(n, request, headers, lines_of(headers))
-
-    def answer(self, plan: Plan, headers: Headers, address: str) -> Hot | None:
-        """Return the answer; None, with nothing consumed or counted, if it can't be given at once.
-
-        Parameters
-        ----------
-        plan
-            What is asked for.
-        headers
-            Names in lower case, and values.
-        address
-            The client's network address; empty if unknown.
-        """
-        n, request, fixed, lines = plan
-        chosen = _format_at_once(headers, request.format)
-        if chosen is None:
-            return None
-        more: Headers = []
-        if not self._gate.is_open:
-            # first whether there is anything to be had: what the gate has taken it does not give back
-            if not self._reservoir.holds(n) or not (admission := self._gate.admit_at_once(headers, address, "draw", n)):
-                return None
-            more = [*admission.headers]
-        if chosen == "raw" and (piece := self._reservoir.take_piece(n, request.public)) is not None:
-            data, cut, simulated = piece
-            if request.public:
-                more.append((b"x-entropy-blocks", cut))
-            if simulated:
-                more.append(SIMULATED)
-            return Hot(fixed, lines, more, data if request.public else mixed(data))
-        answer = self._service.answer_at_once(n, request, chosen)
-        return answer and Hot(answer.headers, lines_of(answer.headers), more, answer.body)
 
 
 class MemoryFirst:
@@ -137,33 +148,22 @@ class MemoryFirst:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] == "http" and scope["method"] == "GET":
-            answer = self._from_memory(scope)
+            target, query, client = scope["raw_path"], scope["query_string"], scope["client"]
+            if query:
+                target = target + b"?" + query
+            address = client[0] if client else ""
+            answer = self.hot_path.answer(target, scope["headers"], address)
+            if answer is None and await self.hot_path.more_for(target):
+                answer = self.hot_path.answer(target, scope["headers"], address)
+                self.service.counts.add("waited_answers", answer is not None)
             if answer is not None:
-                headers = answer.headers + answer.more
-                await send({"type": "http.response.start", "status": 200, "headers": headers})
-                await send({"type": "http.response.body", "body": answer.body})
+                fixed, _, more, body = answer
+                await send({"type": "http.response.start", "status": 200, "headers": fixed + more})
+                await send({"type": "http.response.body", "body": body})
                 return
         await self.app(scope, receive, send)
-
-    def _from_memory(self, scope: Any) -> Hot | None:
-        query = scope["query_string"]
-        path: bytes = scope["raw_path"]
-        plan = self.hot_path.plan(b"%b?%b" % (path, query) if query else path)
-        client = scope["client"]
-        return plan and self.hot_path.answer(plan, scope["headers"], client[0] if client else "")
 
 
 def lines_of(headers: Headers) -> bytes:
     """Return `headers` as they are sent."""
     return b"".join([b"%b: %b\r\n" % header for header in headers])
-
-
-def _format_at_once(headers: Headers, chosen: Format | None) -> Format | None:
-    """Return the format that was chosen, or raw if anything will do; None if that takes a closer look."""
-    anything = True
-    for name, value in headers:
-        if name == b"accept":
-            anything = value == b"*/*"
-        elif name == SITE and value not in OWN:
-            return None
-    return chosen or ("raw" if anything else None)

@@ -49,11 +49,8 @@ class _StubApp:
     def __init__(self) -> None:
         self.hot_path = self
 
-    def plan(self, target: bytes) -> bytes | None:
-        return target if target == b"/random/4" else None
-
-    def answer(self, plan: bytes, headers: object, address: str) -> Hot:
-        return Hot([], b"content-length: 4\r\n", [], b"lane")
+    def answer(self, target: bytes, headers: object, address: str) -> Hot | None:
+        return ([], b"content-length: 4\r\n", [], b"lane") if target == b"/random/4" else None
 
     async def __call__(self, scope: object, receive: object, send: object) -> None: ...
 

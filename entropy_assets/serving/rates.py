@@ -2,7 +2,7 @@
 
 from typing import Final
 
-SHORTEST_S: Final = 0.25
+SHORTEST_S: Final = 0.1
 """Time over which a rate is taken at least, seconds."""
 SMOOTHING: Final = 0.3
 """Weight of the newest second in the two rates."""

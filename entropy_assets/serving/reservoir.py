@@ -1,39 +1,33 @@
 """Blocks leased ahead of need, so that an answer touches memory only.
 
 Two threads share it, without a lock. The *event loop* owns every field that says what is held and who waits; the
-*filler* thread only reads some of its integers, leases, and hands what came over by ``call_soon_threadsafe``, unread.
+thread of the `Filler` only reads some of its integers.
 At every moment of the loop: leased = served public + served private + burned + buffered, in bytes.
 """
 
 import asyncio
 import contextlib
-import logging
 import math
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from entropy_assets.errors import PoolError, PoolExhausted, PoolUnavailable
+from entropy_assets.errors import PoolError, PoolExhausted
 from entropy_assets.serving.batches import Batch, cut_batch
 from entropy_assets.serving.counts import Counts, place_of
-from entropy_assets.serving.logs import error_facts, log_event
+from entropy_assets.serving.filler import Filler
 from entropy_assets.serving.rates import Rates
 from entropy_assets.stores.ageing import ageing_s
 from entropy_assets.stores.pool import Lease, SealedLease
 
-LEASE_BLOCKS: Final = 64
+LEASE_BLOCKS: Final = 128
 """Blocks that one lease takes at most. More cost more each, since their bytes no longer fit the processor's cache."""
 OPENED_BLOCKS: Final = 16
 """Blocks that are read in one turn of the loop: some 0.2 ms."""
-IDLE_S: Final = 1.0
-DRY_PAUSE_S: Final = 0.01
-"""Shortest time between two leases of an empty pool, however many requests wait."""
-FIRST_BACK_OFF_S: Final = 0.1
-LONGEST_BACK_OFF_S: Final = 2.0
+GROWTH: Final = 4
+"""How much more is held when somebody had to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,31 +124,26 @@ class Reservoir:
         self._cells = self.counts.cells  # every answer counts here, so the way is short
         self.buffered_bytes = 0
         self.problem: PoolError | None = None
-        self._lease = lease
         self._count_altered = count_altered
         self._clock = clock
         self._held: deque[_Held] = deque()
         self._waiters: deque[_Waiter] = deque()
         self._soonest = math.inf
         self._target = self.limits.least_bytes
-        self._doubled = False
+        self._has_grown = False
         self._settled = asyncio.Event()
-        self._opened_blocks = 0  # written by the loop alone
-        self._leased_blocks = 0  # written by the filler alone
-        self._filling = False  # this and the next are the filler's alone
-        self._left_bytes = self.limits.most_bytes  # in the pool, after the last lease
+        self._came = asyncio.Event()
+        self._patience: asyncio.TimerHandle | None = None
+        self._opened_blocks = 0
+        self._filling = False  # the filler's alone
         self._wanted_bytes = 0
         self._rates = Rates(clock())
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._filler: threading.Thread | None = None
+        self._filler = Filler(lease, self._blocks_wanted, self._open, self._failed, self._adapt, clock)
+        self._wake = self._filler.wake
 
     def start(self) -> None:
         """Begin to lease; call it on the event loop that will take."""
-        loop = asyncio.get_running_loop()
-        self._stopping.clear()
-        self._filler = threading.Thread(target=self._fill, args=(loop,), name="reservoir-filler", daemon=True)
-        self._filler.start()
+        self._filler.start(asyncio.get_running_loop())
 
     async def settle(self, limit_s: float) -> None:
         """Wait until the first lease gave something or failed, `limit_s` seconds at most.
@@ -166,20 +155,15 @@ class Reservoir:
 
     async def stop(self) -> None:
         """Stop leasing and drop what is held, counted as burned."""
-        self._stopping.set()
-        self._wake.set()
-        if self._filler is not None:
-            await asyncio.to_thread(self._filler.join)
-            await asyncio.sleep(0)  # lets the last lease arrive, so that it is counted
-            while self._opened_blocks < self._leased_blocks:  # noqa: ASYNC110 - it is read in the next turns of the loop
-                await asyncio.sleep(0)
+        await self._filler.stop()
+        while self._opened_blocks < self._filler.leased_blocks:  # noqa: ASYNC110 - it is read in the next turns of the loop
+            await asyncio.sleep(0)
         self._burn(lambda held: True)
-        self._filler = None
 
     @property
     def has_ended(self) -> bool:
-        """Whether the filler ended although nobody stopped it, so that nothing will ever be leased again."""
-        return self._filler is not None and not self._filler.is_alive() and not self._stopping.is_set()
+        """Whether nothing will ever be leased again, although nobody stopped it."""
+        return self._filler.has_ended
 
     def holds(self, n: int) -> bool:
         """Return whether `take` would give `n` bytes now."""
@@ -194,23 +178,34 @@ class Reservoir:
             return None
         return self._take(n, public)
 
-    def take_piece(self, n: int, public: bool) -> tuple[bytes, bytes, bool] | None:
+    def take_piece(self, n: int, public: bool, *, fresh: bool = False) -> tuple[bytes, bytes, bool] | None:
         """Return what `take` would, if one block has it all: the bytes, ``<id>:<start>-<end>``, and if it is simulated.
 
-        It is `take` without everything that an answer of one piece does not need, at a third of the time.
+        It is `take` without everything that an answer of one piece does not need, at a third of the time. Who has just
+        asked `holds` says that what is held is `fresh`.
         """
         if self._waiters or not self._held:
             return None
         head = self._held[0]
         start = head.position
         end = start + n
-        if end > len(head.data) or head.expires_at <= self._clock():
+        if end > len(head.data) or not (fresh or head.expires_at > self._clock()):
             return None
         if end == len(head.data):
             self._held.popleft()
         else:
             head.position = end
-        self._count(n, public)
+        # as `_count`, whose call would take a tenth of the time
+        self.buffered_bytes -= n
+        cells = self._cells
+        if public:
+            cells[PUBLIC_BYTES] += n
+            cells[PUBLIC_ANSWERS] += 1
+        else:
+            cells[PRIVATE_BYTES] += n
+            cells[PRIVATE_ANSWERS] += 1
+        if 2 * self.buffered_bytes < self._target and not self._wake.is_set():
+            self._wake.set()
         return head.data[start:end], b"%b:%d-%d" % (head.label, start, end), head.simulated
 
     def take_batch(self, n: int, longest: int) -> Batch | None:
@@ -255,6 +250,29 @@ class Reservoir:
         finally:
             self._unqueue(waiter)
             self._serve_waiters()  # what did not suffice for this one may suffice for those behind it
+
+    async def more(self, n: int) -> bool:
+        """Wait a little for blocks if some are on their way; return whether `n` bytes are held then.
+
+        Nobody is promised anything: who does not get them now asks `draw`, which has a queue. It is for the many short
+        requests that a sudden load brings before enough is held, at a tenth of the time that each takes there.
+        """
+        if not self._is_coming(n):
+            return False
+        if self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(self.limits.wait_s, self._lose_patience)
+        patience = self._patience
+        self._wanted_bytes += n
+        self._grow()
+        try:
+            while self.buffered_bytes < n and self._patience is patience and self._is_coming(n):
+                await self._came.wait()
+        finally:
+            self._wanted_bytes -= n
+        return self.buffered_bytes >= n
+
+    def _is_coming(self, n: int) -> bool:
+        return self.problem is None and not self._waiters and self._filler.left_bytes >= n
 
     def retry_after_s(self, n: int) -> int:
         """Return the whole seconds after which `n` bytes should be here at the rate of the last seconds, 1 to 60."""
@@ -319,26 +337,35 @@ class Reservoir:
     def _queue(self, waiter: _Waiter) -> None:
         self._waiters.append(waiter)
         self._wanted_bytes += waiter.n
-        # somebody has to wait although the pool may be full: hold more from now on
-        if not self._doubled:  # once for all who wait for the same lease
-            self._doubled = True
-            self._target = min(self.limits.most_bytes, 2 * self._target)
+        self._grow()
+
+    def _grow(self) -> None:
+        """Hold more from now on, since somebody has to wait although the pool may be full."""
+        if not self._has_grown:  # once for all who wait for the same lease
+            self._has_grown = True
+            self._target = min(self.limits.most_bytes, GROWTH * self._target)
         self._wake.set()
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        self._stir()
+
+    def _stir(self) -> None:
+        """Let everybody look who waits for `more`."""
+        self._came.set()
+        self._came.clear()
 
     def _unqueue(self, waiter: _Waiter) -> None:
         if waiter in self._waiters:
             self._waiters.remove(waiter)
             self._wanted_bytes -= waiter.n
 
-    def _open(self, loop: asyncio.AbstractEventLoop, sealed: SealedLease, before: float, start: int) -> None:
-        """Read the blocks of a lease from `start` on, a few at a time, with a turn of the loop between.
-
-        The loop does it, not the filler: two threads that both need the interpreter cost each other more than either
-        does, up to half of the requests.
-        """
+    def _open(self, sealed: SealedLease, before: float, start: int = 0) -> None:
+        """Read the blocks of a lease from `start` on, a few at a time, with a turn of the loop between."""
+        loop = asyncio.get_running_loop()
         end = min(start + OPENED_BLOCKS, len(sealed.entries))
         if end < len(sealed.entries):
-            loop.call_soon(self._open, loop, sealed, before, end)
+            loop.call_soon(self._open, sealed, before, end)
         self._opened_blocks += end - start
         lease = sealed.opened(start, end)
         self._arrived(lease, [before + leased.expires_in_s for leased in lease.blocks])
@@ -348,7 +375,7 @@ class Reservoir:
     def _arrived(self, lease: Lease, expirations: Sequence[float]) -> None:
         self.problem = None
         self._settled.set()
-        self._doubled = False
+        self._has_grown = False
         self.counts.add("altered_blocks", lease.altered)
         arrived = 0
         for leased, expires_at in zip(lease.blocks, expirations, strict=True):
@@ -362,6 +389,7 @@ class Reservoir:
             self.counts.add("leased_blocks", len(lease.blocks))
             self.counts.set("last_lease_us", time.time_ns() // 1000)
         self._serve_waiters()
+        self._stir()
         self._adapt()
 
     def _serve_waiters(self) -> None:
@@ -382,6 +410,7 @@ class Reservoir:
             if not waiter.drawn.done():
                 waiter.drawn.set_exception(problem)
             self._unqueue(waiter)
+        self._stir()
 
     def _adapt(self) -> None:
         """Follow the recent rate: at once upwards, by half a second-long step downwards."""
@@ -409,61 +438,16 @@ class Reservoir:
         self._held = kept
         self._soonest = min((held.expires_at for held in kept), default=math.inf)
 
-    # --- in the filler thread ----------------------------------------------------------------------------------
-
-    def _fill(self, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            self._fill_until_stopped(loop)
-        finally:
-            error = sys.exc_info()[1]
-            if error is not None:
-                log_event("filler-ended", logging.ERROR, **error_facts(error))
-                self._hand_over(
-                    loop, self._failed, PoolUnavailable("what leases blocks has ended; restart this worker")
-                )
-
-    def _fill_until_stopped(self, loop: asyncio.AbstractEventLoop) -> None:
-        back_off, failing = FIRST_BACK_OFF_S, 0
-        while not self._stopping.is_set():
-            self._wake.clear()
-            # after a failure one is leased also into a full reservoir: somebody has to see that the pool is back
-            blocks = max(self._blocks_wanted(), failing)
-            if blocks == 0:
-                self._hand_over(loop, self._adapt)
-                self._wake.wait(IDLE_S)
-                continue
-            try:
-                got = self._lease_once(loop, blocks)
-            except PoolError as problem:
-                self._hand_over(loop, self._failed, problem)
-                self._stopping.wait(back_off)  # requests are refused meanwhile without asking the server
-                back_off, failing = min(LONGEST_BACK_OFF_S, 2 * back_off), 1
-                continue
-            back_off, failing = FIRST_BACK_OFF_S, 0
-            if not got:
-                self._stopping.wait(DRY_PAUSE_S)
-                self._wake.wait(IDLE_S / 2)
-
-    def _lease_once(self, loop: asyncio.AbstractEventLoop, blocks: int) -> bool:
-        before = self._clock()
-        lease = self._lease(blocks)
-        self._left_bytes = lease.left.bytes
-        self._leased_blocks += len(lease.entries)
-        self._hand_over(loop, self._open, loop, lease, before, 0)
-        return bool(lease.entries)
+    # --- in the filler's thread --------------------------------------------------------------------------------
 
     def _blocks_wanted(self) -> int:
-        on_the_way = (self._leased_blocks - self._opened_blocks) * self.limits.block_len
+        on_the_way = (self._filler.leased_blocks - self._opened_blocks) * self.limits.block_len
         held = self.buffered_bytes + on_the_way
         # not more ahead than is left for others: a small pool would end up with one worker, and be lost with it
-        target = min(self._target, max(self.limits.least_bytes, (held + self._left_bytes) // 2))
+        target = min(self._target, max(self.limits.least_bytes, (held + self._filler.left_bytes) // 2))
         missing = max(target, self._wanted_bytes) - held
         if missing <= 0:
             self._filling = False
         elif 2 * missing >= target or self._wanted_bytes:
             self._filling = True  # and then up to the brim, so that there is time until the next lease
         return min(LEASE_BLOCKS, -(-missing // self.limits.block_len)) if self._filling else 0
-
-    def _hand_over(self, loop: asyncio.AbstractEventLoop, step: Callable[..., None], *values: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends, and these blocks with it
-            loop.call_soon_threadsafe(step, *values)

@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 
 from entropy_assets.errors import EntropyAssetsError, PoolError
-from entropy_assets.serving.formats import CLASSES, mixed_long
+from entropy_assets.serving.formats import CLASSES, mixed
 from entropy_assets.serving.long_draws import TURN, Pieces, Seats, first_of
 from entropy_assets.serving.metering import Meter, subject_of
 from entropy_assets.serving.problems import PROBLEMS, problem, problem_of
@@ -142,7 +142,7 @@ class Stream:
             if draw.simulated != self._simulated:
                 await self._note({"simulated": draw.simulated})
                 self._simulated = draw.simulated
-            await self._send({"type": "websocket.send", "bytes": mixed_long(draw.data)})
+            await self._send({"type": "websocket.send", "bytes": mixed(draw.data)})
             self._sent += len(draw.data)
         await asyncio.sleep(0)  # mixing takes as long as some pieces without it
 

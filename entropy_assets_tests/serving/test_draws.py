@@ -226,9 +226,11 @@ def test_head_gives_the_headers_of_get_and_no_byte(query: str, service: RunningS
     assert _served(service) == {"public": 0, "private": 0}
     assert service.client.get("/stats").json()["service"]["answers"] == {"public": 0, "private": 0}
     got = service.client.get(f"/random/100?{query}")
-    known = {"content-type", "cache-control", "accept-ranges", "x-content-type-options", "x-entropy-class"}
+    known = {"content-type", "cache-control", "x-entropy-class"}
     if query not in ("format=json", "format=uint8"):
         known.add("content-length")
+    if "format" in query:
+        known.add("x-content-type-options")
     assert {name: head.headers[name] for name in known} == {name: got.headers[name] for name in known}
     assert "X-Entropy-Blocks" not in head.headers
 
@@ -240,8 +242,8 @@ def test_head_refuses_what_get_refuses(path: str, status: int, service: RunningS
 
 def test_a_part_of_an_answer_can_not_be_asked_for(service: RunningService) -> None:
     answer = service.client.get("/random/100", headers={"Range": "bytes=0-9"})
-    assert (answer.status_code, len(answer.content), answer.headers["Accept-Ranges"]) == (200, 100, "none")
-    assert "ETag" not in answer.headers
+    assert (answer.status_code, len(answer.content)) == (200, 100)
+    assert not [name for name in ("ETag", "Accept-Ranges", "Content-Range") if name in answer.headers]
 
 
 def test_several_accept_headers_count_as_one(service: RunningService) -> None:
