@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Final
 
@@ -136,7 +137,7 @@ def _block_of(block_id: str, fields: Mapping[str, Any], data: bytes) -> PoolBloc
             data,
             fields["hash"],
             float(fields["quality"]),
-            (datetime.fromisoformat(fields["timestamp"]) - _EPOCH_START) // _MICROSECOND,
+            _microseconds(fields["timestamp"]),
             tuple(fields["source_images"]),
             fields["batch"],
             fields["index"],
@@ -149,9 +150,16 @@ def _block_of(block_id: str, fields: Mapping[str, Any], data: bytes) -> PoolBloc
     return block
 
 
+@lru_cache(maxsize=64)
+def _microseconds(timestamp: str) -> int:
+    """Return microseconds since 1970; the blocks of a batch all have the same."""
+    return (datetime.fromisoformat(timestamp) - _EPOCH_START) // _MICROSECOND
+
+
 def _sha256(data: bytes) -> str:
-    view, digest = memoryview(data), hashlib.sha256()
-    for start in range(0, len(view), _HASH_STEP):
+    view = memoryview(data)
+    digest = hashlib.sha256(view[:_HASH_STEP])
+    for start in range(_HASH_STEP, len(view), _HASH_STEP):
         digest.update(view[start : start + _HASH_STEP])
     return digest.hexdigest()
 
@@ -206,13 +214,13 @@ class SealedLease:
         """Return the blocks of the entries from `start` to `end`; one whose bytes do not match its hash is dropped."""
         part = self.entries[start:end]
         blocks = read_documents([(block_id.decode(), document) for block_id, _, document in part])
-        leased = tuple(
-            # the server read its clock after the lease began, so a deadline from there is never too late
+        # the server read its clock after the lease began, so a deadline from there is never too late
+        leased = [
             LeasedBlock(block, (float(expires_ms) - self.now_ms) / 1000 - self.spent_s)
             for block, (_, expires_ms, _) in zip(blocks, part, strict=True)
             if block is not None
-        )
-        return Lease(leased, self.left, len(part) - len(leased))
+        ]
+        return Lease(tuple(leased), self.left, len(part) - len(leased))
 
 
 @dataclass(frozen=True, slots=True)
