@@ -145,6 +145,22 @@ class Gate:
         n_bytes
             Bytes to be drawn.
         """
+        seat = self._known_seat(headers, address)
+        if seat is None or scope not in seat.scopes or seat.until_s <= time.time():
+            return None
+        if seat.unlimited is not None:
+            return seat.unlimited
+        account = self._accounts.known(seat.subject)  # type: ignore[union-attr]  # a seat with limits has accounts
+        return None if account is None else account.take_at_once(1, n_bytes)
+
+    def knows(self, headers: Headers, address: str, scope: Scope) -> bool:
+        """Return whether the client was let in before and may do this, as far as memory tells. Spends nothing."""
+        if self.is_open:
+            return True
+        seat = self._known_seat(headers, address)
+        return seat is not None and scope in seat.scopes and seat.until_s > time.time()
+
+    def _known_seat(self, headers: Headers, address: str) -> _Seat | None:
         key = None
         for name, value in headers:
             if name == b"x-api-key":
@@ -153,13 +169,7 @@ class Gate:
             if name == b"authorization":
                 key = value[7:] if value[:7] == b"Bearer " else b""  # other spellings are left to `admit`
         # digests, so that no key lies in memory for longer than its request
-        seat = self._addresses.get(address) if key is None else self._seats.get(sha256(key).digest())
-        if seat is None or scope not in seat.scopes or seat.until_s <= time.time():
-            return None
-        if seat.unlimited is not None:
-            return seat.unlimited
-        account = self._accounts.known(seat.subject)  # type: ignore[union-attr]  # a seat with limits has accounts
-        return None if account is None else account.take_at_once(1, n_bytes)
+        return self._addresses.get(address) if key is None else self._seats.get(sha256(key).digest())
 
     async def admit(self, headers: Headers, address: str, scope: Scope, n_bytes: int) -> Admission:
         """Spend one request and `n_bytes`, after asking the server that keeps the quotas if need be.

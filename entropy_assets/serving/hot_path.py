@@ -100,10 +100,13 @@ class HotPath:
         # first whether there is anything to be had: what the gate has taken it does not give back
         return self._gate.admit_at_once(headers, address, "draw", n) if self._reservoir.holds(n) else None
 
-    async def more_for(self, target: bytes) -> bool:
-        """Wait a little for bytes if `answer` had too few; return whether it may have enough now."""
+    async def more_for(self, target: bytes, headers: Headers, address: str) -> bool:
+        """Wait a little for bytes if `answer` had too few; return whether it may have enough now.
+
+        Nothing is leased for who was never let in.
+        """
         plan = self._plans.get(target)
-        if plan is None or self._reservoir.buffered_bytes >= plan.n:
+        if plan is None or self._reservoir.buffered_bytes >= plan.n or not self._gate.knows(headers, address, "draw"):
             return False
         return await self._reservoir.more(plan.n)
 
@@ -151,10 +154,10 @@ class MemoryFirst:
             target, query, client = scope["raw_path"], scope["query_string"], scope["client"]
             if query:
                 target = target + b"?" + query
-            address = client[0] if client else ""
-            answer = self.hot_path.answer(target, scope["headers"], address)
-            if answer is None and await self.hot_path.more_for(target):
-                answer = self.hot_path.answer(target, scope["headers"], address)
+            headers, address = scope["headers"], client[0] if client else ""
+            answer = self.hot_path.answer(target, headers, address)
+            if answer is None and await self.hot_path.more_for(target, headers, address):
+                answer = self.hot_path.answer(target, headers, address)
                 self.service.counts.add("waited_answers", answer is not None)
             if answer is not None:
                 fixed, _, more, body = answer

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from entropy_assets.errors import PoolUnavailable
 from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
 from entropy_assets.serving.service import ServiceConfig
+from entropy_assets.stores.keys import FileKeys, create
 from entropy_assets.stores.pool import PoolClient, SealedLease
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
@@ -112,6 +115,22 @@ def test_a_sudden_load_is_answered_without_the_way_through_fastapi(
         counts = application.service.counts
         assert counts["public_answers"] == CLIENTS
         assert counts["waited_answers"] == CLIENTS - reservoir.limits.least_bytes // 1024
+
+
+def test_nothing_is_leased_for_who_has_no_key(
+    valkey_url: str, pool_prefix: str, pool: PoolClient, tmp_path: Path
+) -> None:
+    pool.push(pool_blocks(400))
+    keys = tmp_path / "keys.json"
+    create(FileKeys(keys), "somebody", random_bytes=os.urandom)
+    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, keys=str(keys), anonymous_scopes=())
+    with RunningService(config) as service:
+        reservoir = service.application.service.reservoir
+        wait_until(lambda: reservoir.buffered_bytes == reservoir.limits.least_bytes)
+        for headers in ({}, {"X-API-Key": "mistyped"}):
+            assert service.client.get("/random/65536", headers=headers).status_code == 401
+        time.sleep(0.2)
+        assert reservoir.counts["leased_bytes"] == reservoir.limits.least_bytes
 
 
 async def _closed(scope: Any, receive: Any, send: Any) -> None:
