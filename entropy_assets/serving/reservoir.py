@@ -43,7 +43,8 @@ class ReservoirLimits:
     horizon_s
         Time that the held bytes should last at the recent rate, seconds.
     wait_s
-        Longest wait of a request for bytes that are on their way, seconds.
+        Longest wait of a request for bytes that are on their way, seconds; a short one that still finds too few then
+        waits as long once more, in the queue.
     block_len
         Usual length of a block, bytes; only to guess how many blocks to lease.
     """

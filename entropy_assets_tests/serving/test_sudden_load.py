@@ -96,10 +96,13 @@ def test_a_sudden_load_is_answered_without_the_way_through_fastapi(
 ) -> None:
     """That way takes ten times as long, so that a load for which too little is held would slow itself down."""
     pool.push(pool_blocks(400))
-    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, fast_lane=lane)
+    patient = ReservoirLimits(wait_s=5)
+    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, fast_lane=lane, reservoir=patient)
     with RunningService(config) as service, contextlib.ExitStack() as stack:
         application, reservoir = service.application, service.application.service.reservoir
         wait_until(lambda: reservoir.buffered_bytes == reservoir.limits.least_bytes)
+        lease = reservoir._filler.lease
+        reservoir._filler.lease = lambda most: (time.sleep(0.05), lease(most))[1]  # so that all of them do wait
         application.app = _closed
         clients = [
             stack.enter_context(socket.create_connection(("127.0.0.1", service.port), 5)) for _ in range(CLIENTS)
