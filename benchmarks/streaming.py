@@ -29,7 +29,7 @@ from entropy_assets.serving.app import create_app
 from entropy_assets.serving.reservoir import ReservoirLimits
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.serving.workers import server_options
-from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth
+from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
 
 LIMIT = 0.7
 """Least that a public stream may reach of the bare one, in bytes per second."""
@@ -51,6 +51,14 @@ UPGRADE = (
 # --- servers -------------------------------------------------------------------------------------------------------
 
 
+class Opened(SealedLease):
+    """A lease whose blocks need not be read."""
+
+    def opened(self, start: int = 0, end: int | None = None) -> Lease:
+        """Give the blocks of the entries from `start` to `end`."""
+        return Lease(tuple(LeasedBlock(block, 1e6) for block in self.entries[start:end]), self.left)  # type: ignore[arg-type]
+
+
 class Endless:
     """A pool in memory that has blocks while `filling` is set: the same different ones again and again."""
 
@@ -59,12 +67,15 @@ class Endless:
         self._blocks = [PoolBlock(f"{at:036d}", os.urandom(4096), "", 9.0, 0) for at in range(BLOCKS)]
         self._next = 0
 
-    def lease(self, most: int) -> Lease:
+    def lease_sealed(self, most: int) -> Opened:
         """Give `most` blocks, when it may."""
         self.filling.wait()
-        chosen = [self._blocks[(self._next + at) % BLOCKS] for at in range(most)]
+        chosen = tuple(self._blocks[(self._next + at) % BLOCKS] for at in range(most))
         self._next += most
-        return Lease(tuple(LeasedBlock(block, 1e6) for block in chosen), PoolDepth(0, 0))
+        return Opened(chosen, 0.0, 0.0, PoolDepth(2**20, 2**32))  # type: ignore[arg-type]
+
+    def count_altered(self, blocks: int) -> None:
+        """Has no altered blocks."""
 
     def check_server_safety(self, **_: object) -> None:
         """Is safe."""

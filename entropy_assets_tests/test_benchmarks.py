@@ -1,0 +1,19 @@
+"""A benchmark that nobody runs for a while still fits what it measures. Its figures are nobody's business here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_streams_runs() -> None:
+    command = [sys.executable, "-m", "benchmarks.streaming", "--rounds", "1", "--json"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    rows = json.loads(said.stdout)
+    assert {"WebSocket, public", "WebSocket, private", "HTTP download, private"} < rows.keys()
+    assert all(row["mb_per_s"] > 0 for row in rows.values())
