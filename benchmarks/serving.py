@@ -317,7 +317,8 @@ def print_tables(found: dict[str, Any]) -> None:
     """Print the figures as Markdown."""
     print("# How fast the service is\n")
     print("Written by `make serving`; `benchmarks/serving.py` says how. GET of 1 KiB, one worker,")
-    print(f"{CONNECTIONS} connections, medians over the rounds; CPU is the server's own time for a request.\n")
+    print(f"{CONNECTIONS} connections, medians over the rounds; CPU is the server's own time for a request;")
+    print("the pool is reached by TCP.\n")
     print("| variant | requests/s | p99, ms | CPU, us | refused |\n|---|---:|---:|---:|---:|")
     for name, row in found["variants"].items():
         print(

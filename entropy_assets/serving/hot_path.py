@@ -103,9 +103,11 @@ class HotPath:
     async def more_for(self, target: bytes, headers: Headers, address: str) -> bool:
         """Wait a little for bytes if `answer` had too few; return whether it may have enough now.
 
-        Nothing is leased for who was never let in.
+        Nothing is leased for who was never let in, or for another site's page.
         """
         plan = self._plans.get(target)
+        if any(name == SITE and value not in OWN for name, value in headers):
+            return False
         if plan is None or self._reservoir.buffered_bytes >= plan.n or not self._gate.knows(headers, address, "draw"):
             return False
         return await self._reservoir.more(plan.n)

@@ -136,6 +136,17 @@ def test_nothing_is_leased_for_who_has_no_key(
         assert reservoir.counts["leased_bytes"] == reservoir.limits.least_bytes
 
 
+def test_nothing_is_leased_for_the_page_of_another_site(valkey_url: str, pool_prefix: str, pool: PoolClient) -> None:
+    pool.push(pool_blocks(400))
+    with RunningService(ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix)) as service:
+        reservoir = service.application.service.reservoir
+        wait_until(lambda: reservoir.buffered_bytes == reservoir.limits.least_bytes)
+        answer = service.client.get("/random/65536", headers={"Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 403
+        time.sleep(0.2)
+        assert reservoir.counts["leased_bytes"] == reservoir.limits.least_bytes
+
+
 async def _closed(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 500, "headers": [(b"content-length", b"0")]})
