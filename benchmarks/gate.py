@@ -13,12 +13,14 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from entropy_assets.serving.gate import Gate, Scope
+from entropy_assets.scopes import Scope
+from entropy_assets.serving.account import Headers, Limits
+from entropy_assets.serving.gate import Gate
 from entropy_assets.serving.key_ring import KeyRing
-from entropy_assets.serving.quotas import Accounts, Headers, Limits
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.keys import FileKeys, create
-from entropy_assets.stores.quota import SharedQuotas
+from entropy_assets.serving.quotas import Accounts
+from entropy_assets.stores.api_keys import FileKeys, create
+from entropy_assets.stores.buckets import SharedBuckets
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 
 CALLS = 1000
 ROUNDS = 200
@@ -46,7 +48,7 @@ async def rows(url: str, folder: Path) -> dict[str, float]:
     found = {"SHA-256 of a key": microseconds(lambda: sha256(key.encode()).digest())}
 
     async def admission(name: str, headers: Headers, limits: Limits, anonymous: tuple[Scope, ...] = ()) -> None:
-        gate = Gate(ring, anonymous, limits, Accounts(SharedQuotas.from_url(url, prefix=name)))
+        gate = Gate(ring, anonymous, limits, Accounts(SharedBuckets.from_url(url, prefix=name)))
         await gate.admit(headers, "192.0.2.1", "draw", 1024)
         await asyncio.sleep(0.1)  # what was asked for ahead is here then
         assert gate.admit_at_once(headers, "192.0.2.1", "draw", 1024)

@@ -18,9 +18,10 @@ from entropy_assets.core.frame import Frame
 from entropy_assets.core.hashing import EntropyHasher
 from entropy_assets.core.noise import ImagePreprocessor, deterministic_nonce
 from entropy_assets.errors import ImageRejected
+from entropy_assets.images.decode import decode
+from entropy_assets.images.limits import DEFAULT_LIMITS
 from entropy_assets.recipe import RECIPES, STANDARD, Recipe, recipe_named
-from entropy_assets.sources.drop_folder import DropFolder
-from entropy_assets.stores.images import DEFAULT_LIMITS, decode
+from entropy_assets.stores.inbox import DropFolder
 
 SAMPLES = Path(__file__).resolve().parent.parent / "entropy_assets" / "samples"
 FAMILIES = {

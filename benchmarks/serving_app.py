@@ -13,9 +13,9 @@ from redis.backoff import NoBackoff
 from entropy_assets.serving.app import create_app
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.serving.workers import server_options, tune_process
-from entropy_assets.stores import pool_scripts
-from entropy_assets.stores.keys import FileKeys, create
-from entropy_assets.stores.pool_block import read_documents
+from entropy_assets.stores.api_keys import FileKeys, create
+from entropy_assets.stores.pool.blocks import read_documents
+from entropy_assets.stores.pool.client import scripts
 
 SIZE = 1024
 
@@ -34,7 +34,7 @@ class RoundTrip:
 
     def __init__(self, url: str, prefix: str) -> None:
         client = redis.asyncio.Redis.from_url(url, retry=Retry(NoBackoff(), 0), max_connections=128, protocol=2)
-        self._lease = client.register_script(pool_scripts.LEASE)
+        self._lease = client.register_script(scripts.LEASE)
         self._keys = [f"{prefix}:pool:{name}" for name in ("ready", "expiry", "meta", "tomb")]
         self._arguments = [f"{prefix}:block:", 86_400_000, 1000, 1, 0]
 

@@ -27,9 +27,11 @@ from typing import Any
 import websockets
 
 from benchmarks.serving import free_port, wait_for
+from entropy_assets.core.chain import block_id_of
 from entropy_assets.errors import PoolError
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.pool import PoolBlock, PoolClient, block_id_of
+from entropy_assets.stores.pool.blocks import PoolBlock
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 
 WORTH = 8 * 3600 * 100
 """Requests of eight hours at 100 a second."""

@@ -29,7 +29,7 @@ from entropy_assets.serving.app import create_app
 from entropy_assets.serving.reservoir import ReservoirLimits
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.serving.workers import server_options
-from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
+from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
 
 LIMIT = 0.7
 """Least that a public stream may reach of the bare one, in bytes per second."""

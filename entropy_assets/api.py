@@ -14,12 +14,13 @@ from entropy_assets.core.noise import ImagePreprocessor as FramePreprocessor
 from entropy_assets.core.noise import NoiseArray, deterministic_nonce, sampling_nonce
 from entropy_assets.core.validation import EntropyValidator
 from entropy_assets.errors import BlockRefused, InputRefused
+from entropy_assets.images.decode import decode
+from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD, Recipe
 from entropy_assets.settings import Settings
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.entropy_pool import EntropyPool as PoolOfBlocks
-from entropy_assets.stores.images import DecodeLimits, decode
-from entropy_assets.stores.pool import DEFAULT_PREFIX, PoolClient
+from entropy_assets.stores.pool.awaited import AwaitedPool
+from entropy_assets.stores.pool.client import DEFAULT_PREFIX, PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 
 __all__ = ["EntropyHasher", "EntropyPool", "EntropyValidator", "ImagePreprocessor"]
 
@@ -110,7 +111,7 @@ class EntropyPool:
             ttl_s=ttl_s or settings.pool_ttl_seconds,
         )
         self._prefix = prefix
-        self._pool = PoolOfBlocks(self._client)
+        self._pool = AwaitedPool(self._client)
 
     async def add_entropy(self, entropy_bytes: bytes, quality_score: float) -> str:
         """Push `entropy_bytes` as one block, with a quality score from 0 to 10, and return its id.

@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from entropy_assets.core.hashing import BlockRecord, NoiseInput, verify_batch
+from entropy_assets.core.chain import BlockRecord
+from entropy_assets.core.conditioning import NoiseInput
+from entropy_assets.core.hashing import verify_batch
 from entropy_assets.errors import BatchError, BlockUnknown, ChainBroken
+from entropy_assets.images.decode import decode
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
 from entropy_assets.stages.extraction import AssessedRow, NoiseRow, assess_row, credit_patterns_once, noise_rows
@@ -16,8 +19,9 @@ from entropy_assets.stages.ingest import ImageRow, Manifest, image_row
 from entropy_assets.stages.summary import batch_summary, utc_text
 from entropy_assets.stages.validation import examine_blocks
 from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.images import ImageStore, decode
-from entropy_assets.stores.ledger import Ledger, PublishedBlock
+from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.ledger.rows import PublishedBlock
+from entropy_assets.stores.ledger.sqlite import Ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,14 +25,8 @@ from rich.table import Table
 from entropy_assets.keys_command import keys
 from entropy_assets.recipe import DROP, recipe_named
 from entropy_assets.service_commands import audit, draw, feed, stats
-from entropy_assets.shell import (
-    EXIT_INTERRUPTED,
-    EXIT_NO_BLOCK,
-    json_option,
-    settings_of,
-    typed_errors,
-)
-from entropy_assets.sources.drop_folder import printable
+from entropy_assets.shell import EXIT_INTERRUPTED, EXIT_NO_BLOCK, json_option, settings_of, typed_errors
+from entropy_assets.stores.inbox import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -217,7 +211,7 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
     from entropy_assets.serving.workers import run_service
     from entropy_assets.stores.batches import BatchStore
     from entropy_assets.stores.images import ImageStore
-    from entropy_assets.stores.ledger import Ledger
+    from entropy_assets.stores.ledger.sqlite import Ledger
 
     settings = settings_of(http_host=host, http_port=port, http_workers=workers, fast_lane=fast_lane)
     if settings.redis_url is None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from entropy_assets.scopes import SCOPES, Scope
 from entropy_assets.shell import json_option, settings_of, typed_errors
-from entropy_assets.stores.keys import SCOPES, KeyRecord, Scope, create, keys_of
+from entropy_assets.stores.api_keys import KeyRecord, create, keys_of
 
 if TYPE_CHECKING:
-    from entropy_assets.stores.keys import KeyStore
+    from entropy_assets.stores.api_keys import KeyStore
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _LONGEST_S: Final = 100 * 366 * 86_400

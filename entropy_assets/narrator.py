@@ -9,10 +9,10 @@ from typing import Any
 from entropy_assets.errors import PoolError
 from entropy_assets.recipe import recipe_named
 from entropy_assets.settings import Settings
-from entropy_assets.sources.drop_folder import inboxes
 from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.ledger import Ledger
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.inbox import inboxes
+from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.pool.client import PoolClient
 
 
 def alerts(settings: Settings) -> list[dict[str, Any]]:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from entropy_assets.errors import FileStillChanging, ImageRejected
+from entropy_assets.images.decode import begins_like_an_image
+from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import DROP
 from entropy_assets.settings import Settings
-from entropy_assets.sources.drop_folder import DropFolder
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.ingest import Progress
 from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.images import DecodeLimits, ImageStore, begins_like_an_image
-from entropy_assets.stores.ledger import Ledger
+from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.inbox import DropFolder
+from entropy_assets.stores.ledger.sqlite import Ledger
 
 NOT_AN_IMAGE: Final = "not_an_image"
 IMAGE_SUFFIXES: Final = frozenset(

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from entropy_assets.shell import EXIT_ERROR, EXIT_TOO_FEW, complain, json_option, settings_of, typed_errors
-from entropy_assets.sources.drop_folder import printable
+from entropy_assets.stores.inbox import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -228,7 +228,7 @@ def _by_ledger(block_id: str, home: Path | None) -> dict[str, Any]:
     from entropy_assets.audit import Trail
     from entropy_assets.stores.batches import BatchStore
     from entropy_assets.stores.images import ImageStore
-    from entropy_assets.stores.ledger import Ledger
+    from entropy_assets.stores.ledger.sqlite import Ledger
 
     settings = settings_of(home=home)
     trail = Trail(

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from entropy_assets.recipe import STANDARD, recipe_named
-from entropy_assets.stores.keys import SCOPES, Scope
+from entropy_assets.scopes import SCOPES, Scope
 
 
 class Settings(BaseSettings):

@@ -21,10 +21,10 @@ from typing import Any, Final, Self
 
 from entropy_assets.errors import StartFailed
 from entropy_assets.settings import Settings
-from entropy_assets.sources.drop_folder import DropFolder
 from entropy_assets.stores.batches import BatchStore
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.owned import SOCKET_NAME, OwnedProcess, listens, private_folder
+from entropy_assets.stores.inbox import DropFolder
+from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets.stores.processes import SOCKET_NAME, OwnedProcess, listens, private_folder
 
 SAMPLES: Final = Path(__file__).parent / "samples"
 PROJECT: Final = Path(__file__).parent.parent

@@ -20,8 +20,8 @@ from entropy_assets.core.conditioning import Conditioner, NoiseInput
 from entropy_assets.core.derivation import assess_image
 from entropy_assets.core.noise import deterministic_nonce, sampling_nonce
 from entropy_assets.errors import ChainBroken, EntropyAssetsError, ImageMissing, InputRefused
+from entropy_assets.images.decode import decode
 from entropy_assets.recipe import Recipe, recipe_named
-from entropy_assets.stores.images import decode
 
 _COMPARED: Final = ("block_sha256", "block_id", "credit_bits", "link")
 _PIECES: Final = 1 << 20

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 import redis
 
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED_DATA = PROJECT.parent / "shared" / "data"

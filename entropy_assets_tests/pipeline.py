@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from entropy_assets.core.conditioning import Conditioner
+from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.images import DecodeLimits, ImageStore
-from entropy_assets.stores.ledger import Ledger
+from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.ledger.sqlite import Ledger
 
 LIMITS = DecodeLimits()
 TIME_NS = 1_700_000_000_000_000_000

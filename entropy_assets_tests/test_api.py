@@ -8,7 +8,7 @@ import pytest
 
 from entropy_assets.api import EntropyHasher, EntropyPool, EntropyValidator, ImagePreprocessor
 from entropy_assets.errors import BlockRefused, ImageRejected, PoolExhausted
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_block
 
 

@@ -19,7 +19,7 @@ from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.validation import Examination, examine_blocks
 from entropy_assets.stores.batches import Batch
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pipeline import LIMITS, Place, frame
 from entropy_assets_tests.test_stages import exposure
 

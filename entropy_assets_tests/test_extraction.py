@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from entropy_assets.images.limits import DEFAULT_LIMITS
 from entropy_assets.stages import extraction, ingest
 from entropy_assets.stages.extraction import AssessedRow
 from entropy_assets.stages.ingest import ImageRow
-from entropy_assets.stores.images import DEFAULT_LIMITS
 from entropy_assets_tests import pipeline
 
 MILLION = 1 << 20

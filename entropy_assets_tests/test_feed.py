@@ -17,7 +17,7 @@ from entropy_assets.errors import FeedRefused
 from entropy_assets.feed import feed_always, feed_once
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.settings import Settings
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.supervisor import child_environment
 from entropy_assets_tests.client.scripted import ScriptedServer, answering, good, status
 from entropy_assets_tests.serving.running import RunningService

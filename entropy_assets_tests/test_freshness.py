@@ -12,7 +12,8 @@ from entropy_assets.audit import Trail
 from entropy_assets.stages import freshness
 from entropy_assets.stages.freshness import Freshness
 from entropy_assets.stores.batches import BatchStore, Intake, batch_key
-from entropy_assets.stores.ledger import Ledger, LedgerBlock
+from entropy_assets.stores.ledger.rows import LedgerBlock
+from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets_tests.pipeline import Place, frame
 
 NOW_NS = 1_790_000_000 * 10**9

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from entropy_assets import supervisor
 from entropy_assets.cli import main
+from entropy_assets.scopes import SCOPES
 from entropy_assets.settings import Settings
-from entropy_assets.stores.keys import SCOPES, key_id_of
+from entropy_assets.stores.api_keys import key_id_of
 
 
 @pytest.fixture

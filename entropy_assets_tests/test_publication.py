@@ -7,7 +7,7 @@ import pytest
 
 from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, PoolUnavailable
 from entropy_assets.stages.publication import publish_batch
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pipeline import Place, break_conditioning, frame
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from entropy_assets.core.noise import Verdict
+from entropy_assets.core.liveness import Verdict
 from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, RejectionReason
+from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stores.batches import Batch
-from entropy_assets.stores.images import DecodeLimits
 from entropy_assets_tests.pipeline import LIMITS, Place, break_conditioning, frame
 
 

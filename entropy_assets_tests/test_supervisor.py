@@ -18,9 +18,9 @@ from entropy_assets import supervisor
 from entropy_assets.errors import PoolUnavailable, StartFailed
 from entropy_assets.narrator import Narrator, settled
 from entropy_assets.settings import Settings
-from entropy_assets.stores.ledger import LedgerBlock
-from entropy_assets.stores.owned import OwnedProcess
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.ledger.rows import LedgerBlock
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor import Child, Installation, PoolAddresses, drop_samples, free_port
 from entropy_assets_tests.pipeline import Place, frame
 from entropy_assets_tests.pool_blocks import pool_blocks

@@ -9,7 +9,7 @@ import pytest
 from entropy_assets.audit import Trail
 from entropy_assets.errors import ChainBroken, EntropyAssetsError, ImageMissing, InputRefused
 from entropy_assets.stages.publication import publish_batch
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.witness import images_in, make_again
 from entropy_assets_tests.pipeline import Place, frame
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from entropy_assets.core.conditioning import NoiseInput
 from entropy_assets.core.frame import Frame
-from entropy_assets.core.hashing import NoiseInput
 from entropy_assets.core.min_entropy import Assessment, assess
 from entropy_assets.core.noise import ImagePreprocessor, NoiseArray
 from entropy_assets.core.survey import Survey

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from scipy import fft
 
 from entropy_assets.core.frame import Frame
-from entropy_assets.core.liveness import Steps, laplacian, steps_of
-from entropy_assets.core.survey import Survey, Verdict, survey_frame
+from entropy_assets.core.liveness import Steps, Verdict, laplacian, steps_of
+from entropy_assets.core.survey import Survey, survey_frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD, Recipe
 

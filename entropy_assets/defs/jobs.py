@@ -10,7 +10,7 @@ import dagster as dg
 from entropy_assets.defs.assets import ASSETS, POOL_KEY
 from entropy_assets.defs.metadata import TABLE_ROWS, pool_depth, table
 from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool, typed_failures
-from entropy_assets.stores.ledger import Ledger
+from entropy_assets.stores.ledger.sqlite import Ledger
 
 PROCESS: Final = "process_images"
 PUBLISH: Final = "publish_blocks"

@@ -11,17 +11,19 @@ from typing import Any, Final
 import dagster as dg
 import numpy as np
 
-from entropy_assets.core.survey import Verdict
+from entropy_assets.core.liveness import Verdict
 from entropy_assets.defs import plots
 from entropy_assets.errors import ImageRejected
-from entropy_assets.sources.drop_folder import printable
+from entropy_assets.images.decode import decode
+from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.extraction import NoiseRow, live_maps
 from entropy_assets.stages.ingest import Manifest
 from entropy_assets.stages.publication import PublishedBatch
 from entropy_assets.stages.validation import Validation
 from entropy_assets.stores.batches import Batch, sha256_of_json
-from entropy_assets.stores.images import DecodeLimits, ImageStore, decode
+from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.inbox import printable
 
 TABLE_ROWS: Final = 20
 _THUMBNAIL_PIXELS: Final = 96

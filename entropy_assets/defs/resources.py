@@ -9,16 +9,17 @@ from typing import Any, Self
 import dagster as dg
 
 from entropy_assets.errors import EntropyAssetsError, PoolUnavailable
+from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import DROP, recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.sources import ImageSource
 from entropy_assets.sources.camera import SimulatedCamera
-from entropy_assets.sources.drop_folder import DropFolder, inboxes
 from entropy_assets.stages.extraction import outcomes
 from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.images import DecodeLimits, ImageStore
-from entropy_assets.stores.ledger import Ledger
-from entropy_assets.stores.pool import DEFAULT_PREFIX, PoolClient
+from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.inbox import DropFolder, inboxes
+from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.pool.client import DEFAULT_PREFIX, PoolClient
 
 
 class EntropyStores(dg.ConfigurableResource[Any]):

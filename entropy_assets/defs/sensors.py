@@ -17,9 +17,9 @@ from entropy_assets.defs.partitions import IMAGE_BATCHES, image_batches
 from entropy_assets.defs.resources import EntropyStores, RedisPool
 from entropy_assets.errors import FileStillChanging, PoolError
 from entropy_assets.settings import Settings
-from entropy_assets.sources.drop_folder import DropFolder, ReadyFile, printable
 from entropy_assets.stages import ingest
 from entropy_assets.stores.batches import batch_key
+from entropy_assets.stores.inbox import DropFolder, ReadyFile, printable
 
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.QUEUED,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from entropy_assets.stores.quota import Ask, Grant
+from entropy_assets.stores.buckets import Ask, Grant
 
 BURST_S: Final = 10.0
 """A bucket that is full holds what flows in during this time: enough for a page or a batch job to begin at once."""

@@ -33,7 +33,7 @@ from entropy_assets.serving.problems import PROBLEMS, UNSTORED, plain_problem, p
 from entropy_assets.serving.recent import add_page
 from entropy_assets.serving.service import FIND_BLOCK, ProvenanceReader, RandomService, ServiceConfig
 from entropy_assets.serving.streams import add_streams
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 
 DOCS_ASSETS: Final = FilePath(fastapi_offline.__file__).parent / "static"
 """Swagger UI's files: FastAPI's own page loads them from a public network, which a closed one does not have."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from entropy_assets.errors import PoolError, PoolUnavailable
 from entropy_assets.serving.logs import error_facts, log_event
-from entropy_assets.stores.pool import SealedLease
+from entropy_assets.stores.pool.blocks import SealedLease
 
 IDLE_S: Final = 1.0
 DRY_PAUSE_S: Final = 0.01

@@ -21,12 +21,14 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from entropy_assets.errors import KeyInvalid, KeyMissing, QuotaUnavailable, ScopeMissing
+from entropy_assets.scopes import SCOPES, Scope
+from entropy_assets.serving.account import Admission, Headers, Limits
 from entropy_assets.serving.key_ring import KeyRing
 from entropy_assets.serving.origins import require_own
 from entropy_assets.serving.problems import problem_codes, problem_schema
-from entropy_assets.serving.quotas import Accounts, Admission, Headers, Limits
-from entropy_assets.stores.keys import SCOPES, KeyRecord, Scope, keys_of
-from entropy_assets.stores.quota import SharedQuotas
+from entropy_assets.serving.quotas import Accounts
+from entropy_assets.stores.api_keys import KeyRecord, keys_of
+from entropy_assets.stores.buckets import SharedBuckets
 
 __all__ = ["SCOPES", "Admission", "Gate", "Scope", "add_gate", "admitted", "scope_of"]
 
@@ -109,7 +111,7 @@ class Gate:
         ring = None if keys is None else KeyRing(keys_of(keys, prefix=prefix))
         if ring is not None:
             ring.load()
-        return cls(ring, anonymous, limits, Accounts(SharedQuotas.from_url(pool_url, prefix=prefix)))
+        return cls(ring, anonymous, limits, Accounts(SharedBuckets.from_url(pool_url, prefix=prefix)))
 
     def start(self) -> None:
         """Begin to watch the store of keys, on the running loop."""

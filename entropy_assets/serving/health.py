@@ -8,7 +8,8 @@ from typing import Any, Final
 from entropy_assets.errors import PoolError
 from entropy_assets.serving.reservoir import Reservoir
 from entropy_assets.serving.single_flight import SingleFlight
-from entropy_assets.stores.pool import PoolClient, PoolHealth
+from entropy_assets.stores.pool.blocks import PoolHealth
+from entropy_assets.stores.pool.client import PoolClient
 
 WAIT_S: Final = 1.0
 """Longest wait for the pool or the ledger, seconds: a report that comes late is of no use to whoever watches."""

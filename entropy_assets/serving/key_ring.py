@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from entropy_assets.errors import KeysUnreadable
-from entropy_assets.stores.keys import KeyRecord, KeyStore, key_id_of
+from entropy_assets.stores.api_keys import KeyRecord, KeyStore, key_id_of
 
 LOOK_S: Final = 1.0
 """Time between two looks at the store; a revoked key ends within this and the time of one read."""

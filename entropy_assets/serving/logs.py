@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse
 
 from entropy_assets.errors import EntropyAssetsError, PoolError
 from entropy_assets.serving.problems import plain_problem
-from entropy_assets.stores.pool import SealedLease
+from entropy_assets.stores.pool.blocks import SealedLease
 
 LOGGER: Final = "entropy_assets.serving"
 FRAMES: Final = 8

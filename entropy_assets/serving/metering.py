@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from entropy_assets.serving.gate import ADMISSION, Admission, Gate, Scope
+from entropy_assets.scopes import Scope
+from entropy_assets.serving.account import Admission
+from entropy_assets.serving.gate import ADMISSION, Gate
 from entropy_assets.serving.service import RandomService
 
 

@@ -18,7 +18,7 @@ from entropy_assets.serving.gate import admitted
 from entropy_assets.serving.health import Ages
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.service import RandomService
-from entropy_assets.stores.pool import PoolHealth, PoolStats
+from entropy_assets.stores.pool.blocks import PoolHealth, PoolStats
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """The version that every Prometheus reads; what is said here needs no newer one."""

@@ -18,7 +18,7 @@ from typing import Final
 
 from entropy_assets.errors import QuotaExceeded, QuotaUnavailable
 from entropy_assets.serving.account import BURST_S, Account, Admission, Allowance, Headers, Limits
-from entropy_assets.stores.quota import Ask, Grant, LocalQuotas, Quotas
+from entropy_assets.stores.buckets import Ask, Grant, LocalBuckets, Quotas
 
 __all__ = ["BURST_S", "Account", "Accounts", "Admission", "Headers", "Limits"]
 
@@ -48,7 +48,7 @@ class Accounts:
 
     def __init__(self, shared: Quotas, clock: Callable[[], float] = time.monotonic) -> None:
         self._shared = shared
-        self._local = LocalQuotas()
+        self._local = LocalBuckets()
         self._clock = clock
         self._accounts: dict[str, Account] = {}
         self._wanted: dict[Allowance, tuple[Account, int, int]] = {}

@@ -19,8 +19,8 @@ from entropy_assets.serving.batches import Batch, cut_batch
 from entropy_assets.serving.counts import Counts, place_of
 from entropy_assets.serving.filler import Filler
 from entropy_assets.serving.rates import Rates
-from entropy_assets.stores.ageing import ageing_s
-from entropy_assets.stores.pool import Lease, SealedLease
+from entropy_assets.stores.pool.ageing import ageing_s
+from entropy_assets.stores.pool.blocks import Lease, SealedLease
 
 LEASE_BLOCKS: Final = 128
 """Blocks that one lease takes at most. More cost more each, since their bytes no longer fit the processor's cache."""

@@ -6,15 +6,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol
 
 from entropy_assets.errors import PoolUnavailable, ProvenanceUnavailable
+from entropy_assets.scopes import SCOPES, Scope
+from entropy_assets.serving.account import Limits
 from entropy_assets.serving.counts import Board
 from entropy_assets.serving.formats import CLASSES, Answer, Format, Request, encode
-from entropy_assets.serving.gate import SCOPES, Gate, Scope
+from entropy_assets.serving.gate import Gate
 from entropy_assets.serving.health import Watch, health_report
 from entropy_assets.serving.logs import telling
 from entropy_assets.serving.problems import PROBLEMS
-from entropy_assets.serving.quotas import Limits
 from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
-from entropy_assets.stores.pool import DEFAULT_PREFIX, PoolClient, SealedLease
+from entropy_assets.stores.pool.blocks import SealedLease
+from entropy_assets.stores.pool.client import DEFAULT_PREFIX, PoolClient
 
 MAX_REQUEST_BYTES: Final = 65_536
 FIND_BLOCK: Final = "find_block"

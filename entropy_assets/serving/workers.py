@@ -33,7 +33,7 @@ from entropy_assets.serving.hot_path import MemoryFirst
 from entropy_assets.serving.lane_check import why_no_fast_lane
 from entropy_assets.serving.logs import log_config, log_event, service_news
 from entropy_assets.serving.service import ProvenanceReader, ServiceConfig
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 
 SWITCH_S: Final = 0.002
 """Longest that one thread of a worker keeps the others waiting, seconds."""

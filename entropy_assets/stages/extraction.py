@@ -10,26 +10,28 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from entropy_assets.core.conditioning import NoiseInput
 from entropy_assets.core.derivation import AssessedImage, assess_image
 from entropy_assets.core.frame import Frame
-from entropy_assets.core.hashing import NoiseInput
 from entropy_assets.core.health import HealthReport, health_report
 from entropy_assets.core.min_entropy import Assessment
 from entropy_assets.core.noise import (
     ImagePreprocessor,
-    Survey,
     credited_samples,
     deterministic_nonce,
     noise_digest,
     sampling_nonce,
 )
 from entropy_assets.core.repeats import PatternSketch, batch_derating, derated, sketch_of
+from entropy_assets.core.survey import Survey
 from entropy_assets.errors import BatchError, ImageRejected, RejectionReason
+from entropy_assets.images.decode import decode
+from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import Recipe, recipe_named
 from entropy_assets.stages.ingest import ImageRow, Manifest, Progress, no_progress
 from entropy_assets.stores.batches import Batch, Intake
-from entropy_assets.stores.images import DecodeLimits, ImageStore, decode
-from entropy_assets.stores.ledger import Ledger
+from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.ledger.sqlite import Ledger
 
 SAMPLES_IN_FLIGHT: Final = 16 << 20
 """Most pixels times channels of the images that are worked on side by side; a larger one is worked on alone."""

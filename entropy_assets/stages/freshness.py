@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from entropy_assets.errors import BatchError, LedgerError, RejectionReason
 from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.ledger import Ledger
+from entropy_assets.stores.ledger.sqlite import Ledger
 
 READ_S: Final = 0.05
 """Time for reading batches that one call may spend, seconds; one batch is read in any case."""

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from entropy_assets.errors import ImageRejected
+from entropy_assets.images.decode import decode
+from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.stores.batches import Batch, BatchStore, Intake, IntakeFile, batch_key, sha256_of_json
-from entropy_assets.stores.images import DEFAULT_LIMITS, DecodeLimits, ImageStore, decode
+from entropy_assets.stores.images import ImageStore
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the items done and the items in all."""

@@ -6,8 +6,10 @@ from entropy_assets.errors import BlockRefused
 from entropy_assets.stages.ingest import Manifest
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stores.batches import Batch
-from entropy_assets.stores.ledger import Ledger, LedgerBlock
-from entropy_assets.stores.pool import PoolBlock, PoolClient
+from entropy_assets.stores.ledger.rows import LedgerBlock
+from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.pool.blocks import PoolBlock
+from entropy_assets.stores.pool.client import PoolClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entropy_assets.errors import BatchError
+from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stores.durable import create_durably, write_durably
-from entropy_assets.stores.images import DecodeLimits
 
 _KEY_DIGEST_LEN: Final = 8
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from entropy_assets.errors import PoolError, PoolUnavailable
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.owned import OwnedProcess
-from entropy_assets.stores.pool import PoolBlock, PoolClient, PoolStats
+from entropy_assets.stores.pool.blocks import PoolBlock, PoolStats
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets_tests.chaos.broken import breaking
 from entropy_assets_tests.chaos.draws import Draws, Known, merged
 from entropy_assets_tests.e2e.running import processes_below

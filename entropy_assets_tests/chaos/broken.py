@@ -11,8 +11,9 @@ import redis
 from pytest import MonkeyPatch  # noqa: PT013 - used as a type, and pytest itself nowhere
 
 from entropy_assets.serving.reservoir import Reservoir
-from entropy_assets.stores import pool, pool_scripts, pool_server
-from entropy_assets.stores.ledger import Ledger
+from entropy_assets.stores import redis_server
+from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.pool.client import client, scripts
 
 SCRIPTS = ("PUSH", "LEASE", "SURVEY")
 EPOCH = "local epoch = redis.call('HGET', meta, 'epoch')"
@@ -22,9 +23,9 @@ TOMBSTONE = "if redis.call('ZSCORE', tomb, id) then"
 def _replace(patch: MonkeyPatch, old: str, new: str) -> None:
     found = 0
     for name in SCRIPTS:
-        script = getattr(pool_scripts, name)
+        script = getattr(scripts, name)
         found += script.count(old)
-        patch.setattr(pool_scripts, name, script.replace(old, new))
+        patch.setattr(scripts, name, script.replace(old, new))
     assert found, f"the scripts do not say {old!r} any more: this break breaks nothing"
 
 
@@ -49,7 +50,7 @@ def with_retries(patch: MonkeyPatch) -> None:
     """Leave the client's own retries on, as whoever takes redis-py as it comes would."""
     theirs = redis.Redis().get_retry()
     assert theirs.get_retries() > 0
-    for module in (pool, pool_server):
+    for module in (client, redis_server):
         patch.setattr(module, "Retry", lambda *_: theirs)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from entropy_assets.stores.pool import PoolBlock
+from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets_tests.pool_blocks import pool_block
 
 POSITIONS = 1 << 24

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from entropy_assets.errors import PoolUnavailable
-from entropy_assets.stores.pool import PUSH_BLOCKS
+from entropy_assets.stores.pool.client import PUSH_BLOCKS
 from entropy_assets_tests.chaos.arena import Arena, Feeder, Server, until
 from entropy_assets_tests.chaos.broken import breaking
 from entropy_assets_tests.chaos.conftest import ArenaOf

@@ -13,8 +13,8 @@ import pytest
 from entropy_assets.defs.build import build_defs
 from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool
 from entropy_assets.settings import Settings
-from entropy_assets.stores.ledger import Ledger
-from entropy_assets.stores.pool import PoolBlock
+from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets_tests.chaos import publisher
 from entropy_assets_tests.chaos.arena import Arena, until
 from entropy_assets_tests.chaos.conftest import ArenaOf

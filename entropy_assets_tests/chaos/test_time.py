@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from entropy_assets.stores.embedded import find_server_binary
+from entropy_assets.stores.pool.embedded import find_server_binary
 from entropy_assets_tests.chaos.arena import Arena, Outcome, Server
 from entropy_assets_tests.chaos.conftest import ArenaOf
 from entropy_assets_tests.chaos.draws import POSITIONS

@@ -22,8 +22,8 @@ from entropy_assets.client import AsyncRandomClient, Drawn, LocalBytesWarning, R
 from entropy_assets.errors import BlockUnknown, ClientDry, ClientMisused, NoBytes, RequestRefused
 from entropy_assets.serving.health import NO_AGES
 from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.stores.keys import FileKeys, create
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.api_keys import FileKeys, create
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.client.scripted import ScriptedServer, answering, good
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 from entropy_assets_tests.serving.running import RunningService

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.chain import BlockRecord, link_of, output_entropy_bits, verify_block, verify_chain
-from entropy_assets.core.hashing import EntropyHasher, block_id_of, chain_genesis, verify_batch
+from entropy_assets.core.chain import (
+    BlockRecord,
+    block_id_of,
+    chain_genesis,
+    link_of,
+    output_entropy_bits,
+    verify_block,
+    verify_chain,
+)
+from entropy_assets.core.hashing import EntropyHasher, verify_batch
 from entropy_assets.errors import BatchError, ChainBroken, InputRefused
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.core.test_hashing import MANIFEST, NOON, noise_of

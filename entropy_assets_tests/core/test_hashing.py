@@ -19,16 +19,9 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.conditioning import slices_of
-from entropy_assets.core.hashing import (
-    EntropyHasher,
-    NoiseInput,
-    block_id_of,
-    chain_genesis,
-    timestamp_us_of,
-    verify_batch,
-    xor_bytes,
-)
+from entropy_assets.core.chain import block_id_of, chain_genesis
+from entropy_assets.core.conditioning import NoiseInput, slices_of
+from entropy_assets.core.hashing import EntropyHasher, timestamp_us_of, verify_batch, xor_bytes
 from entropy_assets.errors import ChainBroken, InputRefused
 from entropy_assets.recipe import STANDARD, Recipe
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.min_entropy import Assessment, assess, credit_of, estimate, symbol_bits
 from entropy_assets.core.noise import ImagePreprocessor, deterministic_nonce
+from entropy_assets.images.decode import decode
 from entropy_assets.recipe import RECIPES, STANDARD, STRICT, Recipe
-from entropy_assets.stores.images import decode
 from entropy_assets_tests.core.frames import frame, white
 
 GENEROUS = dataclasses.replace(STANDARD, name="test", claims=(("raw-ccd", 8.0),))

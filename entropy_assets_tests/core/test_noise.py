@@ -23,8 +23,8 @@ from entropy_assets.core.noise import (
     sampling_nonce,
 )
 from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.images.decode import decode
 from entropy_assets.recipe import STANDARD, STRICT
-from entropy_assets.stores.images import decode
 from entropy_assets_tests.core.frames import frame, white
 
 NONCE = hashlib.sha256(b"a nonce").digest()

@@ -10,8 +10,8 @@ from entropy_assets.core.frame import Frame
 from entropy_assets.core.min_entropy import assess
 from entropy_assets.core.noise import ImagePreprocessor, NoiseArray
 from entropy_assets.core.repeats import PatternSketch, batch_derating, derated, pattern_correlation, sketch_of
+from entropy_assets.images.decode import decode
 from entropy_assets.recipe import STANDARD
-from entropy_assets.stores.images import decode
 from entropy_assets_tests.core.frames import frame, white
 
 PATTERN = white((256, 256), sigma=4, seed=100) - 1000

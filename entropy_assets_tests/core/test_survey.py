@@ -10,9 +10,9 @@ from PIL import Image
 from scipy.ndimage import median_filter, zoom
 
 from entropy_assets.core.artefacts import blocking, comb_share, repeat_correlation, repeated_share
-from entropy_assets.core.liveness import as_blocks, bit_entropy
+from entropy_assets.core.liveness import Verdict, as_blocks, bit_entropy
 from entropy_assets.core.noise import ImagePreprocessor
-from entropy_assets.core.survey import Survey, Verdict
+from entropy_assets.core.survey import Survey
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.core.frames import frame, white

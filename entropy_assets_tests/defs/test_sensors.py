@@ -19,7 +19,7 @@ from entropy_assets.defs.sensors import (
     first_group,
     next_filling,
 )
-from entropy_assets.sources.drop_folder import ReadyFile
+from entropy_assets.stores.inbox import ReadyFile
 from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.pipeline import frame
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -87,7 +87,7 @@ def test_a_crash_in_the_middle_of_taking_loses_no_file(
 ) -> None:
     for seed in (1, 2):
         home.drop(f"{seed}.fits", frame(seed))
-    folder = "entropy_assets.sources.drop_folder"
+    folder = "entropy_assets.stores.inbox"
     with monkeypatch.context() as patched:
 
         def killed(*_: object) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.stores.batches import Batch
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.e2e.browser import Browser
 from entropy_assets_tests.e2e.running import Installation, eventually
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 import httpx
 
 from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.ledger import Ledger
+from entropy_assets.stores.ledger.sqlite import Ledger
 
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "entropy_assets"}
 URL = re.compile(r"http://127\.0\.0\.1:\d+")

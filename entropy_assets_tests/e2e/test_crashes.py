@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 import pytest
 
 from entropy_assets.stores.batches import Batch
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.running import SLOW, Installation, eventually
 from entropy_assets_tests.pipeline import frame
 

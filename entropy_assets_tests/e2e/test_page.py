@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.audit import Trail
+from entropy_assets.scopes import SCOPES
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.stages.publication import publish_batch
+from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.batches import Batch
-from entropy_assets.stores.keys import SCOPES, FileKeys, create
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.browser import Browser
 from entropy_assets_tests.e2e.running import Installation, eventually
 from entropy_assets_tests.pipeline import Place, frame

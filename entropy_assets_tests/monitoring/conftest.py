@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.monitoring.prometheus_process import Prometheus
 from entropy_assets_tests.serving.serve_process import ServeProcess, free_port
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from entropy_assets.stores.ledger import Ledger
+from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets_tests.monitoring.conftest import Start, Watched
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.test_freshness import ACCEPTED, FAILED, assessed, taken_in

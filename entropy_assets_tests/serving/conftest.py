@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.stores.keys import FileKeys
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.api_keys import FileKeys
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.keyed import Start
 from entropy_assets_tests.serving.running import RunningService

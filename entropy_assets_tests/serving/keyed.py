@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from entropy_assets.serving.gate import Scope
-from entropy_assets.stores.keys import KeyStore, create
+from entropy_assets.scopes import Scope
+from entropy_assets.stores.api_keys import KeyStore, create
 from entropy_assets_tests.serving.running import RunningService
 
 FOLLOWS_S = 4.0

@@ -19,8 +19,8 @@ from entropy_assets.serving.health import NO_AGES
 from entropy_assets.serving.reservoir import ReservoirLimits
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.serving.workers import run_service
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from entropy_assets.errors import PoolExhausted
 from entropy_assets.serving.batches import Batch
 from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
-from entropy_assets.stores.ageing import ageing_s
-from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
+from entropy_assets.stores.pool.ageing import ageing_s
+from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 

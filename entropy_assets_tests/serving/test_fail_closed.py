@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.test_metrics import Supply

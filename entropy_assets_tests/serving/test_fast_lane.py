@@ -13,7 +13,7 @@ from entropy_assets.serving.bounded import Bounded
 from entropy_assets.serving.fast_lane import FastLane
 from entropy_assets.serving.reservoir import ReservoirLimits
 from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 

@@ -17,13 +17,15 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from entropy_assets.errors import KeyInvalid, KeyMissing, KeysUnreadable, ScopeMissing
-from entropy_assets.serving.gate import SCOPES, Gate, Scope, scope_of
+from entropy_assets.scopes import SCOPES, Scope
+from entropy_assets.serving.account import Limits
+from entropy_assets.serving.gate import Gate, scope_of
 from entropy_assets.serving.key_ring import KeyRing
-from entropy_assets.serving.quotas import Accounts, Limits
+from entropy_assets.serving.quotas import Accounts
 from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.keys import FileKeys, KeyRecord, KeyStore, keys_of, new_key
-from entropy_assets.stores.quota import SharedQuotas
+from entropy_assets.stores.api_keys import FileKeys, KeyRecord, KeyStore, keys_of, new_key
+from entropy_assets.stores.buckets import SharedBuckets
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.serving.keyed import FOLLOWS_S, Start, eventually, key_of, status
 from entropy_assets_tests.serving.running import RunningService
 
@@ -259,7 +261,7 @@ class TestAddresses:
 def gate_of(store: KeyStore, anonymous: tuple[Scope, ...], limits: Limits, url: str, prefix: str) -> Gate:
     ring = KeyRing(store)
     ring.load()
-    return Gate(ring, anonymous, limits, Accounts(SharedQuotas.from_url(url, prefix=prefix)))
+    return Gate(ring, anonymous, limits, Accounts(SharedBuckets.from_url(url, prefix=prefix)))
 
 
 async def test_the_ways_in_agree(store: FileKeys, valkey_url: str, pool_prefix: str) -> None:

@@ -7,11 +7,12 @@ import httpx
 import pytest
 
 from entropy_assets.errors import QuotaExceeded
+from entropy_assets.serving.account import Limits
 from entropy_assets.serving.gate import Gate
 from entropy_assets.serving.key_ring import KeyRing
-from entropy_assets.serving.quotas import Accounts, Limits
-from entropy_assets.stores.keys import FileKeys
-from entropy_assets.stores.quota import SharedQuotas
+from entropy_assets.serving.quotas import Accounts
+from entropy_assets.stores.api_keys import FileKeys
+from entropy_assets.stores.buckets import SharedBuckets
 from entropy_assets_tests.serving.keyed import Start, eventually, key_of, status
 
 
@@ -103,7 +104,7 @@ async def test_bytes_of_a_stream_are_spent_and_refused(store: FileKeys, valkey_u
     key = key_of(store, "stream", bytes_per_s=10)
     ring = KeyRing(store)
     ring.load()
-    gate = Gate(ring, (), Limits(), Accounts(SharedQuotas.from_url(valkey_url, prefix=pool_prefix)))
+    gate = Gate(ring, (), Limits(), Accounts(SharedBuckets.from_url(valkey_url, prefix=pool_prefix)))
     admission = await gate.admit([(b"x-api-key", key.encode())], "", "stream", 0)
     for _ in range(10):
         await gate.spend(admission, 10)

@@ -20,8 +20,9 @@ from fastapi import FastAPI
 
 from entropy_assets.errors import PoolEpochChanged, PoolError, PoolUnavailable
 from entropy_assets.serving.logs import LOGGER, JsonLines, RequestLog, UvicornNews, add_error_log, telling
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.pool import PoolClient, PoolDepth, SealedLease
+from entropy_assets.stores.pool.blocks import PoolDepth, SealedLease
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.serve_process import ServeProcess, free_port
 

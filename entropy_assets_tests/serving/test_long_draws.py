@@ -16,8 +16,8 @@ from websockets.sync.client import connect
 from entropy_assets.errors import TooManyStreams
 from entropy_assets.serving.long_draws import Seats, first_of
 from entropy_assets.serving.service import ServiceConfig, StreamLimits
-from entropy_assets.stores.keys import FileKeys, create
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.api_keys import FileKeys, create
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 

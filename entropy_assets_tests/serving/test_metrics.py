@@ -14,8 +14,9 @@ from entropy_assets.serving.counts import COUNTS, Board
 from entropy_assets.serving.health import NO_AGES
 from entropy_assets.serving.metrics import Exposition
 from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.pool import PoolClient, PoolHealth
+from entropy_assets.stores.pool.blocks import PoolHealth
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 

@@ -9,9 +9,10 @@ import pytest
 
 from entropy_assets.errors import QuotaExceeded, QuotaUnavailable
 from entropy_assets.serving import quotas as quotas_module
-from entropy_assets.serving.quotas import BURST_S, Account, Accounts, Limits
-from entropy_assets.stores.embedded import EmbeddedServer
-from entropy_assets.stores.quota import Ask, Grant, SharedQuotas
+from entropy_assets.serving.account import BURST_S, Account, Limits
+from entropy_assets.serving.quotas import Accounts
+from entropy_assets.stores.buckets import Ask, Grant, SharedBuckets
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 
 Worker = Callable[[], Accounts]
 
@@ -19,7 +20,7 @@ Worker = Callable[[], Accounts]
 @pytest.fixture
 def worker(valkey_url: str, pool_prefix: str) -> Worker:
     """Give what makes a worker's accounts on the real server; all made in one test share their buckets."""
-    return lambda: Accounts(SharedQuotas.from_url(valkey_url, prefix=pool_prefix, timeout_s=5))
+    return lambda: Accounts(SharedBuckets.from_url(valkey_url, prefix=pool_prefix, timeout_s=5))
 
 
 @asynccontextmanager
@@ -170,7 +171,7 @@ class TestWithoutTheServer:
     def gone(self) -> Accounts:
         """Give accounts whose server has just ended."""
         with EmbeddedServer() as server:
-            accounts = Accounts(SharedQuotas.from_url(server.url, prefix="q"))
+            accounts = Accounts(SharedBuckets.from_url(server.url, prefix="q"))
         return accounts
 
     async def test_who_has_no_key_gets_nothing(self, gone: Accounts) -> None:
@@ -200,7 +201,7 @@ class TestWithoutTheServer:
     async def test_its_own_units_never_enter_the_shared_buckets(self) -> None:
         """Else every outage would fill them."""
         with EmbeddedServer() as server:
-            way = Away(SharedQuotas.from_url(server.url, prefix="q"))
+            way = Away(SharedBuckets.from_url(server.url, prefix="q"))
             one = Accounts(way)
             async with running(one):
                 way.away = True
@@ -213,7 +214,7 @@ class TestWithoutTheServer:
 
     async def test_it_counts_for_all_again_when_the_server_is_back(self) -> None:
         with EmbeddedServer() as server:
-            way = Away(SharedQuotas.from_url(server.url, prefix="q"))
+            way = Away(SharedBuckets.from_url(server.url, prefix="q"))
             one = Accounts(way)
             async with running(one):
                 way.away = True
@@ -228,7 +229,7 @@ class TestWithoutTheServer:
 class Away:
     """A way to the server that can be cut."""
 
-    def __init__(self, shared: SharedQuotas) -> None:
+    def __init__(self, shared: SharedBuckets) -> None:
         self._shared = shared
         self.away = False
         self.asked: list[Ask] = []

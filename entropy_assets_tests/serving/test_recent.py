@@ -15,7 +15,7 @@ from entropy_assets.serving.recent import PAGE, RecentBatches, wants_page
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pipeline import LIMITS, TIME_NS, Place, break_conditioning, frame
 from entropy_assets_tests.serving.running import RunningService
 

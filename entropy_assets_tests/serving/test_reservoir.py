@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from entropy_assets.errors import PoolExhausted, PoolUnavailable
 from entropy_assets.serving.reservoir import Draw, Reservoir, ReservoirLimits
-from entropy_assets.stores.ageing import ageing_s
-from entropy_assets.stores.pool import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
+from entropy_assets.stores.pool.ageing import ageing_s
+from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
 

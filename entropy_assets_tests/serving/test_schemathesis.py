@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from entropy_assets.audit import Trail
+from entropy_assets.scopes import SCOPES
 from entropy_assets.serving.service import ServiceConfig, StreamLimits
-from entropy_assets.stores.keys import SCOPES, FileKeys
-from entropy_assets.stores.ledger import LedgerBlock
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.api_keys import FileKeys
+from entropy_assets.stores.ledger.rows import LedgerBlock
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.pipeline import Place, frame
 from entropy_assets_tests.pool_blocks import pool_blocks

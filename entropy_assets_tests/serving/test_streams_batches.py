@@ -14,7 +14,7 @@ from entropy_assets.serving.long_draws import BATCH_BYTES
 from entropy_assets.serving.reservoir import ReservoirLimits
 from entropy_assets.serving.service import ServiceConfig, StreamLimits
 from entropy_assets.serving.streams import MOST_CREDIT
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.streaming import grant, open_stream, raw_client, read, served, wait_until

@@ -14,8 +14,9 @@ import pytest
 from entropy_assets.errors import PoolUnavailable
 from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
 from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.stores.keys import FileKeys, create
-from entropy_assets.stores.pool import PoolClient, SealedLease
+from entropy_assets.stores.api_keys import FileKeys, create
+from entropy_assets.stores.pool.blocks import SealedLease
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.streaming import wait_until

@@ -17,7 +17,7 @@ import pytest
 
 from entropy_assets.serving import workers
 from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.stores.pool import PoolClient
+from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.running import clean_environment, eventually
 from entropy_assets_tests.pool_blocks import pool_blocks
 

@@ -9,6 +9,7 @@ import pytest
 
 from entropy_assets.core.min_entropy import assess
 from entropy_assets.core.noise import ImagePreprocessor
+from entropy_assets.images.decode import decode
 from entropy_assets.recipe import RECIPES
 from entropy_assets.sources import ImageSource
 from entropy_assets.sources.camera import (
@@ -20,7 +21,6 @@ from entropy_assets.sources.camera import (
     fresh_generator,
     pixel_credit,
 )
-from entropy_assets.stores.images import decode
 from entropy_assets_tests.pipeline import seeded_bytes
 
 WHEN = datetime(2026, 11, 5, 1, 2, 3, 450_000, tzinfo=UTC)

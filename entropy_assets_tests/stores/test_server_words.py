@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from entropy_assets.errors import EntropyAssetsError
-from entropy_assets.stores.keys import keys_of
-from entropy_assets.stores.pool import PoolClient
-from entropy_assets.stores.quota import Ask, SharedQuotas
+from entropy_assets.stores.api_keys import keys_of
+from entropy_assets.stores.buckets import Ask, SharedBuckets
+from entropy_assets.stores.pool.client import PoolClient
 
 ASK = Ask(False, "anonymous", 1, 1, 1.0, 1.0)
 
@@ -26,7 +26,7 @@ def port() -> int:
     "use",
     [
         lambda url: PoolClient.from_url(url, timeout_s=0.5).lease(1),
-        lambda url: SharedQuotas.from_url(url, prefix="p").grant([ASK]),
+        lambda url: SharedBuckets.from_url(url, prefix="p").grant([ASK]),
         lambda url: keys_of(url).records(),
     ],
     ids=["pool", "quotas", "keys"],

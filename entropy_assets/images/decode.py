@@ -1,0 +1,146 @@
+"""From the bytes of a file to a `Frame`.
+
+The decoder trusts nothing: format by magic number, sizes from headers before any allocation, every failure an
+`ImageRejected` with one reason.
+"""
+
+import gzip
+import zlib
+from io import BytesIO
+from typing import Final
+
+from entropy_assets.core.frame import Frame
+from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.images.coded import gzip_share
+from entropy_assets.images.fits import read_fits
+from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
+from entropy_assets.images.pictures import read_picture
+
+MAGIC: Final = (
+    (b"SIMPLE  =", "fits"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000"),
+    (b"\xff\x4f\xff\x51", "jpeg2000"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"BM", "bmp"),
+)
+GZIP_MAGIC: Final = b"\x1f\x8b\x08"
+
+
+def decode(data: bytes, *, source: str = "drop", limits: DecodeLimits = DEFAULT_LIMITS) -> Frame:
+    """Return the frame in `data`, whatever the file was called.
+
+    Of a file with several images, planes or pages the first is read. Alpha is dropped, orientation tags are ignored,
+    colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that are
+    not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    source
+        Where it came from.
+    limits
+        What it may cost.
+
+    Raises
+    ------
+    ImageRejected
+        With the one reason that fits; nothing else is raised for any input.
+    """
+    container = _sniff(data, limits)
+    if container == "fits":
+        return _decode_fits(data, data, source, limits)
+    if container == "gzip":
+        return _decode_fits(data, _gunzip(data, limits), source, limits)
+    if container == "gif":
+        message = "GIF holds a palette of at most 256 colours, mostly dithered; send the original file"
+        raise ImageRejected(RejectionReason.UNSUPPORTED_PIXELS, message, container=container)
+    return _decode_picture(data, container, source, limits)
+
+
+def begins_like_an_image(data: bytes) -> bool:
+    """Tell whether `data` has the magic number of a format that is read here."""
+    return any(data.startswith(magic) for magic in (GZIP_MAGIC, b"RIFF", *(magic for magic, _ in MAGIC)))
+
+
+def _sniff(data: bytes, limits: DecodeLimits) -> str:
+    """Return the container by its magic number."""
+    if not data:
+        raise ImageRejected(RejectionReason.EMPTY_FILE, "the file is empty")
+    if len(data) > limits.max_file_bytes:
+        message = f"the file has {len(data)} bytes; the limit is {limits.max_file_bytes}"
+        raise ImageRejected(RejectionReason.FILE_TOO_LARGE, message, file_bytes=len(data))
+    if data.startswith(GZIP_MAGIC):
+        return "gzip"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    for magic, container in MAGIC:
+        if data.startswith(magic):
+            return container
+    message = f"no image format that is read here begins with {data[:16]!r}"
+    raise ImageRejected(RejectionReason.UNKNOWN_FORMAT, message, first_bytes=data[:16].hex())
+
+
+def _gunzip(data: bytes, limits: DecodeLimits) -> bytes:
+    """Return the FITS file inside a gzip file, reading no further than the limit."""
+    try:
+        with gzip.open(BytesIO(data)) as file:
+            unpacked = file.read(limits.max_file_bytes + 1)
+    except EOFError as error:
+        raise ImageRejected(RejectionReason.TRUNCATED, f"the gzip file is cut short: {error}") from error
+    except (OSError, zlib.error) as error:
+        raise ImageRejected(RejectionReason.DECODE_ERROR, f"the gzip file is damaged: {error}") from error
+    if len(unpacked) > limits.max_file_bytes:
+        message = f"the gzip file unpacks to more than {limits.max_file_bytes} bytes"
+        raise ImageRejected(RejectionReason.FILE_TOO_LARGE, message, file_bytes=len(data))
+    if not unpacked.startswith(b"SIMPLE  ="):
+        message = f"the gzip file holds no FITS file; it begins with {unpacked[:16]!r}"
+        raise ImageRejected(RejectionReason.UNKNOWN_FORMAT, message, first_bytes=unpacked[:16].hex())
+    return unpacked
+
+
+def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimits) -> Frame:
+    picture = read_picture(data, container, max_pixels=limits.max_pixels, max_samples=limits.max_samples)
+    return Frame.build(
+        picture.pixels,
+        picture.usable,
+        data=data,
+        bit_depth=picture.bit_depth,
+        container=container,
+        lossy=picture.lossy,
+        source=source,
+        captured_at=picture.captured_at,
+        float_data=picture.float_data,
+        coded_bytes=min(picture.coded_bytes, _plain_bytes(picture.pixels.size, picture.bit_depth)),
+        copy=False,
+    )
+
+
+def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits) -> Frame:
+    image = read_fits(unpacked, min(limits.max_pixels, limits.max_samples))
+    coded = image.size if unpacked is data else gzip_share(data, image.start, image.size)
+    return Frame.build(
+        image.pixels,
+        image.usable,
+        data=data,
+        bit_depth=image.bit_depth,
+        container="fits",
+        lossy=False,
+        source="simulated" if image.simulated else source,
+        captured_at=image.captured_at,
+        float_data=image.float_data,
+        coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
+        copy=False,
+    )
+
+
+def _plain_bytes(samples: int, bit_depth: int) -> int:
+    """Return the size of `samples` stored plainly: what no coding of them needs more than, padded as it may be."""
+    return -(-samples * bit_depth // 8)

@@ -1,0 +1,234 @@
+"""Reading PNG, JPEG, TIFF, JPEG 2000, BMP and WebP with Pillow: sizes and layout first, pixels afterwards.
+
+Pillow converts silently what its modes can't hold: colour of 16 bits per channel loses its low bytes, for example.
+So the layout is read from the container's own header, and what would be converted is refused.
+"""
+
+import struct
+import zlib
+from datetime import datetime
+from io import BytesIO
+from typing import Any, Final, NamedTuple, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
+
+from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.images.coded import CODED_IN
+from entropy_assets.images.fits import integer_valued
+
+PILLOW_FORMAT: Final = {
+    "png": "PNG",
+    "jpeg": "JPEG",
+    "tiff": "TIFF",
+    "jpeg2000": "JPEG2000",
+    "bmp": "BMP",
+    "webp": "WEBP",
+}
+CHANNELS: Final = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "RGBX": 3, "I;16": 1, "I;16L": 1, "I;16B": 1, "I": 1, "F": 1}
+"""Channels that are measured in each Pillow mode that is read; alpha is dropped. Other modes are refused."""
+PILLOW_ERRORS: Final = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    MemoryError,
+    EOFError,
+    SyntaxError,
+    struct.error,
+    zlib.error,
+    Warning,
+)
+"""What Pillow's readers raise on damaged files; warnings too, where a caller made them errors."""
+TIFF_LOSSLESS: Final = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000})
+"""Packed without loss: none, CCITT, LZW, Deflate, PackBits, LZMA, Zstandard. Any other counts as lossy."""
+TIFF_BITS, TIFF_COMPRESSION, TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 258, 259, 322, 323
+TIFF_STRIP_BYTES, TIFF_TILE_BYTES = 279, 325
+EXIF_DATE_TIME, EXIF_IFD, EXIF_DATE_TIME_ORIGINAL = 0x0132, 0x8769, 0x9003
+J2K_CODESTREAM: Final = b"\xff\x4f\xff\x51"
+J2K_DEPTH_OFFSET: Final = 42
+"""From the start of the codestream to Ssiz of the first component: SOC and SIZ markers, then 38 bytes of SIZ."""
+
+
+class Picture(NamedTuple):
+    """The first image of a file, ``pixels[channel, ny, nx]``, and how many bytes of the file code it."""
+
+    pixels: npt.NDArray[np.integer]
+    usable: npt.NDArray[np.bool_] | None
+    bit_depth: int
+    lossy: bool
+    captured_at: str | None
+    float_data: bool
+    coded_bytes: int
+
+
+def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: int) -> Picture:
+    """Return the first image of `data`.
+
+    JPEG always counts as lossy. So does JPEG 2000: even a reversible stream may have been cut at any layer, and
+    nothing in its header proves otherwise. TIFF and WebP count by their compression.
+
+    Parameters
+    ----------
+    data
+        The file.
+    container
+        A key of `PILLOW_FORMAT`; no other reader gets to see the file.
+    max_pixels, max_samples
+        Largest area, and area times channels.
+
+    Raises
+    ------
+    ImageRejected
+        With the one reason that fits.
+    """
+    if container == "webp":
+        _check_size(_webp_size(data), 4, max_pixels, max_samples)
+    try:
+        with Image.open(BytesIO(data), formats=(PILLOW_FORMAT[container],)) as image:
+            channels = _channels(image)
+            _check_size(image.size, channels, max_pixels, max_samples)
+            bit_depth = _bit_depth(image, data, container)
+            lossy = _lossy(image, data, container)
+            _check_tiles(image, max_samples)
+            coded_bytes = _coded_bytes(image, data, container)
+            image.load()
+            planes = _planes(image, channels)
+            captured_at = _capture_time(image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, str(error), limit=max_pixels) from error
+    except UnidentifiedImageError as error:
+        message = f"the {container} file begins like one, but its header is damaged"
+        raise ImageRejected(RejectionReason.DECODE_ERROR, message, container=container) from error
+    except PILLOW_ERRORS as error:
+        cut = "truncated" in str(error).lower()
+        reason = RejectionReason.TRUNCATED if cut else RejectionReason.DECODE_ERROR
+        message = f"the {container} file can't be decoded: {type(error).__name__}: {error}"
+        raise ImageRejected(reason, message, container=container) from error
+    if planes.dtype.kind == "f":
+        whole, finite = integer_valued(planes[0])
+        return Picture(whole, finite, bit_depth, lossy, captured_at, True, coded_bytes)
+    return Picture(planes, None, bit_depth, lossy, captured_at, False, coded_bytes)
+
+
+def _refuse(message: str, **data: Any) -> NoReturn:
+    raise ImageRejected(RejectionReason.UNSUPPORTED_PIXELS, message, **data)
+
+
+def _check_size(size: tuple[int, int], channels: int, max_pixels: int, max_samples: int) -> None:
+    width, height = size
+    if width * height > max_pixels or width * height * channels > max_samples:
+        message = (
+            f"the header announces {width} x {height} pixels in {channels} channels; "
+            f"the limits are {max_pixels} pixels and {max_samples} samples"
+        )
+        data = {"width": width, "height": height, "channels": channels, "limit": max_pixels}
+        raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, message, **data)
+
+
+def _channels(image: Image.Image) -> int:
+    """Return the channels to measure; those of a mode that is refused later, as far as the budget is concerned."""
+    return CHANNELS.get(image.mode, len(image.getbands()))
+
+
+def _bit_depth(image: Image.Image, data: bytes, container: str) -> int:
+    """Return the stored bits per sample, or refuse what Pillow would convert."""
+    if image.mode in ("P", "PA"):
+        _refuse(f"the {container} file holds a palette, not measurements; send the original", mode=image.mode)
+    if image.mode == "1":
+        _refuse(f"the {container} file holds 1 bit per pixel: dithered, not measured", mode=image.mode)
+    if image.mode not in CHANNELS:
+        _refuse(f"the {container} file is in colour mode {image.mode}; grey and RGB are read", mode=image.mode)
+    depth = _stored_bits(image, data, container)
+    if depth > 8 and image.mode in ("LA", "RGB", "RGBA", "RGBX"):
+        message = f"{depth} bits per channel in a {container} of several channels would be cut to 8; send FITS or grey"
+        _refuse(message, mode=image.mode, bit_depth=depth)
+    return depth
+
+
+def _stored_bits(image: Image.Image, data: bytes, container: str) -> int:
+    if container == "png":
+        if data[12:16] != b"IHDR":
+            message = "the PNG file does not begin with its IHDR chunk"
+            raise ImageRejected(RejectionReason.INVALID_HEADER, message, container=container)
+        return data[24]
+    if container == "tiff" and isinstance(image, TiffImageFile):
+        return max(int(bits) for bits in image.tag_v2.get(TIFF_BITS, (8,)))
+    if container == "jpeg2000":
+        return (data[data.index(J2K_CODESTREAM) + J2K_DEPTH_OFFSET] & 0x7F) + 1
+    if container == "bmp" and struct.unpack_from("<H", data, 28)[0] not in (8, 24, 32):
+        _refuse("the BMP file packs its channels in fewer than 8 bits")
+    return 8
+
+
+def _lossy(image: Image.Image, data: bytes, container: str) -> bool:
+    if container == "tiff" and isinstance(image, TiffImageFile):
+        return image.tag_v2.get(TIFF_COMPRESSION, 1) not in TIFF_LOSSLESS
+    if container == "webp":
+        return not _webp_lossless(data)
+    return container in ("jpeg", "jpeg2000")
+
+
+def _coded_bytes(image: Image.Image, data: bytes, container: str) -> int:
+    """Return how many bytes of the file code its first image, as far as the container says; else the whole file."""
+    if container == "tiff" and isinstance(image, TiffImageFile):
+        if image.tag_v2.get(TIFF_COMPRESSION, 1) == 1:
+            return len(data)
+        counts = np.ravel(image.tag_v2.get(TIFF_STRIP_BYTES) or image.tag_v2.get(TIFF_TILE_BYTES) or 0)
+        return sum(min(int(count), len(data)) for count in counts) if counts.dtype.kind == "i" else 0
+    return CODED_IN[container](data) if container in CODED_IN else len(data)
+
+
+def _check_tiles(image: Image.Image, max_samples: int) -> None:
+    """Refuse a tile larger than any image: libtiff allocates whole tiles, however small the image is."""
+    if not isinstance(image, TiffImageFile):
+        return
+    width, length = (int(image.tag_v2.get(tag, 0)) for tag in (TIFF_TILE_WIDTH, TIFF_TILE_LENGTH))
+    if width * length > max_samples:
+        message = f"the TIFF announces tiles of {width} x {length} pixels; the limit is {max_samples}"
+        raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, message, width=width, height=length)
+
+
+def _planes(image: Image.Image, channels: int) -> npt.NDArray[Any]:
+    """Return ``[channel, ny, nx]``, one band at a time to keep the peak low."""
+    if len(image.getbands()) == 1:
+        return np.asarray(image)[np.newaxis]
+    planes = np.empty((channels, image.height, image.width), dtype=np.uint8)
+    for channel in range(channels):
+        planes[channel] = np.asarray(image.getchannel(channel))
+    return planes
+
+
+def _capture_time(image: Image.Image) -> str | None:
+    """Return the EXIF time of exposure as ISO 8601, or None: a damaged tag is no reason to refuse the pixels."""
+    try:
+        exif = image.getexif()
+        text = exif.get_ifd(EXIF_IFD).get(EXIF_DATE_TIME_ORIGINAL) or exif.get(EXIF_DATE_TIME)
+        return datetime.strptime(str(text), "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007 - EXIF has no zone
+    except PILLOW_ERRORS:
+        return None
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Return the canvas announced by a WebP file: its reader allocates it on opening.
+
+    Source: RFC 9649, sections 2.5 to 2.7.
+    """
+    kind, body = data[12:16], data[20:30].ljust(10, b"\0")
+    if kind == b"VP8X":
+        return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
+    if kind == b"VP8L":
+        packed = int.from_bytes(body[1:5], "little")
+        return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
+
+
+def _webp_lossless(data: bytes) -> bool:
+    """Tell whether the file is one bare lossless image; extended files may hold lossy frames and count as lossy."""
+    return data[12:16] == b"VP8L"

@@ -1,0 +1,1 @@
+"""What was published and which images were spent, append-only."""

@@ -1,0 +1,91 @@
+"""What the ledger holds, and the links that chain it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+GENESIS: Final = "00" * 32
+"""Link before the first row of either chain."""
+_DOMAIN: Final = "entropy-assets/ledger/1"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageClaim:
+    """The first use of an image: by which batch and when (microseconds since 1970, UTC)."""
+
+    image_sha256: str
+    pixel_sha256: str | None
+    batch_key: str
+    claimed_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerBlock:
+    """One published block: id, position in its batch, SHA-256 of its bytes and its link, all in hex."""
+
+    block_id: str
+    index: int
+    block_sha256: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One published batch.
+
+    Attributes
+    ----------
+    seq
+        Position in the ledger, from 1.
+    batch_key, chain_head
+        The batch and the last link of its own chain.
+    run_id
+        The Dagster run that published it, empty outside Dagster.
+    published_at_us
+        Time of the append, microseconds since 1970, UTC.
+    ledger_link
+        SHA-256 over the previous publication's link and everything above, blocks included.
+    block_count
+        Blocks in it.
+    """
+
+    seq: int
+    batch_key: str
+    chain_head: str
+    run_id: str
+    published_at_us: int
+    ledger_link: str
+    block_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedBlock:
+    """A block together with the publication that holds it."""
+
+    block: LedgerBlock
+    publication: Publication
+
+
+def _digest(*fields: str | int) -> str:
+    """Hash `fields`, each preceded by its length, so that no two lists of fields give the same input."""
+    digest = hashlib.sha256()
+    for field in (_DOMAIN, *fields):
+        raw = str(field).encode()
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+    return digest.hexdigest()
+
+
+def publication_link(
+    previous: str, batch_key: str, chain_head: str, run_id: str, time_us: int, blocks: Sequence[LedgerBlock]
+) -> str:
+    """Return the link of a publication, hex: SHA-256(domain, previous link, batch, chain head, run, time, blocks)."""
+    flat = [field for block in blocks for field in (block.block_id, block.index, block.block_sha256, block.link)]
+    return _digest("publication", previous, batch_key, chain_head, run_id, time_us, len(blocks), *flat)
+
+
+def claim_link(previous: str, claim: ImageClaim) -> str:
+    """Return the link of an image claim, hex."""
+    return _digest(
+        "claim", previous, claim.image_sha256, claim.pixel_sha256 or "", claim.batch_key, claim.claimed_at_us
+    )

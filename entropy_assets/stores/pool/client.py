@@ -1,0 +1,359 @@
+"""The pool: each block is in it once and leaves it once.
+
+Trusted for keeping ready blocks for a while, and for letting each out once while its server process lives. It is
+never trusted across a restart or a failover: a block is leased only on the server process that it was pushed to, and
+only while that was nobody's replica in between.
+An attacker who can write to the server can offer bytes of their own under their own hash, which the public class of
+answers would give out (the private class XORs them with the operating system's generator) and which an audit finds,
+since the ledger has no such block; can empty the pool; and can put a served block back by rebuilding every key,
+tombstones included. An attacker who can read it sees blocks before they are served: no block holds a secret.
+Nor can anything here notice a virtual machine that is set back or cloned while the server runs, run_id and all.
+
+Keys, all beginning with the prefix ``entropy``::
+
+    entropy:block:{uuid}   STRING  JSON: data (base64), hash, quality, timestamp, source_images, ...; expires
+    entropy:pool:ready     ZSET    "<id>:<length>", best quality band first, then soonest to expire
+    entropy:pool:expiry    ZSET    "<id>:<length>" by the time it expires, ms
+    entropy:pool:meta      HASH    counters since the epoch began, and the epoch: the server's run_id and
+                                   master_replid
+    entropy:pool:tomb      ZSET    ids that were here once, by the time they may be forgotten, ms
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.exceptions import RedisClusterException
+from redis.retry import Retry
+
+from entropy_assets.errors import PoolEpochChanged, PoolUnavailable, UnsafePoolServer
+from entropy_assets.stores.pool.ageing import ageing_s
+from entropy_assets.stores.pool.blocks import (
+    Lease,
+    PoolBlock,
+    PoolDepth,
+    PoolHealth,
+    PoolStats,
+    PushResult,
+    SealedLease,
+)
+from entropy_assets.stores.pool.breaker import CircuitBreaker
+from entropy_assets.stores.pool import scripts
+from entropy_assets.stores.pool.fitness import fatal_problems, storage_problems
+from entropy_assets.stores.redis_server import client_of, words_of
+
+DEFAULT_PREFIX: Final = "entropy"
+DEFAULT_TTL_S: Final = 3600.0
+PUSH_BLOCKS: Final = 64
+"""Blocks per push call: what is lost when one reply does not come."""
+PUSH_BYTES: Final = 2**20
+_COUNTERS: Final = tuple(name for name in PoolStats.__dataclass_fields__ if name.endswith(("_blocks", "_bytes")))
+MAX_CALLS: Final = 16
+"""Calls that are on their way at once, each with a connection of its own."""
+IDS_PER_CALL: Final = 1000
+"""Expired or inherited ids that one call takes out, so that no call holds the server for long."""
+
+
+class PoolClient:
+    """The pool on one Redis or Valkey, synchronous and safe for threads.
+
+    Nothing that pushes or leases is ever sent twice: retries are off, and a reply that does not come leaves the
+    blocks of that call lost. A server that does not answer is left alone for a while, see `breaker`; the call that
+    tries it again asks for a sign of life first, so that a server that was only frozen does not wake up to a lease.
+
+    Parameters
+    ----------
+    client
+        A connected client, also one from a Sentinel, or a `redis.cluster.RedisCluster`, which follows the slot of the
+        keys from node to node; by address (`from_url`) a cluster can be named only by the node that has the slot.
+        Its retries are switched off here.
+    prefix
+        First part of every key; give it a hash tag (``{entropy}``) on a cluster.
+    ttl_s
+        Life of a block, seconds. Tombstones last twice as long, and a day at least.
+    max_calls
+        Calls that may be on their way at once; more wait for `patience_s`, seconds, and are then refused.
+    clock
+        Seconds that only go forward, for the circuit breaker.
+    """
+
+    def __init__(
+        self,
+        client: "redis.Redis | RedisCluster",
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        ttl_s: float = DEFAULT_TTL_S,
+        max_calls: int = MAX_CALLS,
+        patience_s: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        client.set_retry(Retry(NoBackoff(), 0))  # redis-py 8 repeats a command up to 10 times unless told otherwise
+        self._client: Any = client
+        self._breaker = CircuitBreaker(answers=(redis.ResponseError,), clock=clock)
+        self._seats = threading.BoundedSemaphore(max_calls)
+        self._patience_s = patience_s
+        self._ttl_ms = max(1, round(ttl_s * 1000))
+        self._block_prefix = f"{prefix}:block:"
+        self._keys = [f"{prefix}:pool:{name}" for name in ("ready", "expiry", "meta", "tomb")]
+        self._common = (self._block_prefix, max(2 * self._ttl_ms, 86_400_000), IDS_PER_CALL)
+        self._push = client.register_script(scripts.PUSH)
+        self._lease = client.register_script(scripts.LEASE)
+        self._survey = client.register_script(scripts.SURVEY)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        ttl_s: float = DEFAULT_TTL_S,
+        connect_timeout_s: float = 1.0,
+        timeout_s: float = 2.0,
+        max_connections: int = MAX_CALLS,
+    ) -> Self:
+        """Make a client for an address as `pool_server.client_of` describes it; connects on first use.
+
+        `timeout_s` is the longest wait for one reply, seconds: when it passes, the blocks of that call are lost.
+
+        Raises
+        ------
+        PoolAddressInvalid
+            If `url` is no such address.
+        """
+        client = client_of(
+            url, connect_timeout_s=connect_timeout_s, timeout_s=timeout_s, max_connections=max_connections
+        )
+        return cls(client, prefix=prefix, ttl_s=ttl_s, max_calls=max_connections, patience_s=timeout_s)
+
+    def push(self, blocks: Sequence[PoolBlock]) -> PushResult:
+        """Push `blocks`, each once; return which entered.
+
+        Raises
+        ------
+        BlockRefused
+            If bytes, hash and id of a block do not belong together; nothing was pushed.
+        PoolUnavailable
+            If a call failed. ``data`` says how many were pushed for sure, how many are uncertain and how many were
+            not sent. Do not push any of them again: make new ones.
+        """
+        for block in blocks:
+            block.verify()
+        pushed: list[str] = []
+        refused: dict[str, str] = {}
+        sent = 0
+        for chunk in _chunks(blocks):
+            try:
+                outcomes = self._push_chunk(chunk)
+            except PoolUnavailable as error:
+                error.data |= {
+                    "pushed": len(pushed), "uncertain": len(chunk), "unsent": len(blocks) - sent - len(chunk)
+                }  # fmt: skip
+                raise
+            sent += len(chunk)
+            for block, outcome in zip(chunk, outcomes, strict=True):
+                if outcome == 1:
+                    pushed.append(block.block_id)
+                else:
+                    refused[block.block_id] = "present" if outcome == 0 else "consumed"
+        return PushResult(tuple(pushed), refused)
+
+    def lease(self, max_blocks: int, need_bytes: int = 0) -> Lease:
+        """Take up to `max_blocks` out of the pool; with `need_bytes`, stop there, or take none if there are fewer.
+
+        One lease gives `IDS_PER_CALL` blocks at most, however many are asked for. A block whose bytes do not match its
+        hash is dropped and counted, never handed out.
+
+        Raises
+        ------
+        PoolEpochChanged
+            If the pool was filled on another server process, or no longer says on which; the next push drops what it
+            held.
+        PoolUnavailable
+            If the server does not answer. Blocks of a lost reply are lost.
+        """
+        lease = self.lease_sealed(max_blocks, need_bytes).opened()
+        if lease.altered:
+            self.count_altered(lease.altered)
+        return lease
+
+    def lease_sealed(self, max_blocks: int, need_bytes: int = 0) -> SealedLease:
+        """Take blocks as `lease` does, and leave it to the caller to read them and to `count_altered` ones.
+
+        Raises
+        ------
+        PoolEpochChanged, PoolUnavailable
+            As `lease`.
+        """
+        before = ageing_s()
+        status, *words = self._run(self._lease, args=(max_blocks, need_bytes))
+        if status == b"EPOCH":
+            run_id, epoch = (word.decode() for word in words)
+            raise PoolEpochChanged(
+                "the pool was filled on another server process, or lost its epoch; it serves again after the next push",
+                run_id=run_id, epoch=epoch,
+            )  # fmt: skip
+        now_ms, blocks_left, bytes_left, *parts = words
+        entries = tuple(zip(parts[::3], parts[1::3], parts[2::3], strict=True))
+        left = PoolDepth(int(blocks_left), int(bytes_left))
+        return SealedLease(entries, float(now_ms), ageing_s() - before, left)
+
+    def count_altered(self, blocks: int) -> None:
+        """Count leased blocks whose bytes did not match their hash; what can't be counted now is not."""
+        with suppress(PoolUnavailable):  # the blocks beside them are the caller's already
+            self._call(lambda: self._client.hincrby(self._keys[2], "altered_blocks", blocks))
+
+    def depth(self) -> PoolDepth:
+        """Return what is ready now; nothing is, while the epoch is another."""
+        stats = self.stats()
+        return PoolDepth(stats.blocks, stats.bytes)
+
+    def stats(self) -> PoolStats:
+        """Return the truth about the pool, in one round trip.
+
+        Raises
+        ------
+        PoolUnavailable
+            If the server does not answer.
+        """
+        status, now, run_id, blocks, tombstones, soonest, *meta = self._run(self._survey)
+        fields = {name.decode(): value.decode() for name, value in zip(meta[::2], meta[1::2], strict=True)}
+        now_ms = float(now)
+        epoch_ok = status == b"OK"
+
+        def age_s(field: str) -> float | None:
+            return (now_ms - float(fields[field])) / 1000 if field in fields else None
+
+        return PoolStats(
+            blocks=int(blocks) if epoch_ok else 0,
+            bytes=int(fields.get("bytes", 0)) if epoch_ok else 0,
+            epoch=fields.get("epoch", ""),
+            run_id=run_id.decode(),
+            epoch_ok=epoch_ok,
+            tombstones=int(tombstones),
+            soonest_expiry_s=(float(soonest) - now_ms) / 1000 if soonest else None,
+            epoch_age_s=age_s("since_ms"),
+            since_last_push_s=age_s("last_push_ms"),
+            since_last_lease_s=age_s("last_lease_ms"),
+            **{name: int(fields.get(name, 0)) for name in _COUNTERS},
+        )
+
+    def health(self) -> PoolHealth:
+        """Ask the pool whether it can serve; never raises a `PoolError`."""
+        before = time.monotonic()
+        try:
+            stats = self.stats()
+        except PoolUnavailable as error:
+            return PoolHealth((error.message,), None, time.monotonic() - before)
+        reasons = () if stats.epoch_ok else ("the pool was filled on another server process, or lost its epoch",)
+        return PoolHealth(reasons, stats, time.monotonic() - before)
+
+    def check_server_safety(self, *, allow_unsafe: bool = False) -> tuple[str, ...]:
+        """Look at what the server does with its data; return what is unsafe about it.
+
+        Raises
+        ------
+        UnsafePoolServer
+            If anything is and `allow_unsafe` is false; always, if the server hides its ``run_id`` or ``master_replid``
+            or is too old, since nothing would then stop a restart or a failover from serving a block twice.
+        PoolUnavailable
+            If it does not answer.
+        """
+        server = self._call(self._server)
+        info: dict[str, Any] = self._call(server.info)
+        fatal = fatal_problems(info)
+        problems = (*fatal, *storage_problems(info, self._snapshots(server)))
+        if fatal or (problems and not allow_unsafe):
+            raise UnsafePoolServer(
+                f"this server is not safe for a pool: {'; '.join(problems)}. Use one without persistence and eviction, "
+                "or allow it with ENTROPY_ALLOW_UNSAFE_POOL=true if only blocks may be lost by it",
+                problems=list(problems),
+            )
+        return problems
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _server(self) -> "redis.Redis":
+        """Return the client of the one server that holds the keys."""
+        if isinstance(self._client, RedisCluster):
+            node = self._client.get_node_from_key(self._keys[0])  # type: ignore[no-untyped-call]
+            return self._client.get_redis_connection(node)
+        client: redis.Redis = self._client
+        return client
+
+    def _snapshots(self, server: "redis.Redis") -> str | None:
+        """Return the server's ``save`` directive, None if it hides it."""
+        try:
+            found: str | None = self._call(lambda: server.config_get("save")).get("save") or ""
+        except PoolUnavailable as error:
+            if isinstance(error.__cause__, redis.ResponseError):
+                return None
+            raise
+        return found
+
+    def _push_chunk(self, chunk: Sequence[PoolBlock]) -> list[int]:
+        words: list[Any] = [self._ttl_ms]
+        for block in chunk:
+            words += [block.block_id, len(block.data), band_of(block.quality), block.to_document()]
+        keys = [self._block_prefix + block.block_id for block in chunk]
+        return [int(outcome) for outcome in self._run(self._push, keys, words)[1:]]
+
+    def _run(self, script: Any, keys: Sequence[str] = (), args: Sequence[Any] = ()) -> list[Any]:
+        """Run `script` until it has nothing more to take out. ``AGAIN`` means that it did nothing else.
+
+        EVALSHA, and after NOSCRIPT once more with the script loaded: on NOSCRIPT nothing ran.
+        """
+        while True:
+            reply: list[Any] = self._call(lambda: script(keys=[*self._keys, *keys], args=[*self._common, *args]))
+            if reply[0] != b"AGAIN":
+                return reply
+
+    def _call(self, command: Callable[[], Any]) -> Any:
+        try:
+            with self._seat(), self._breaker.call() as trying:
+                if trying:
+                    self._client.ping()
+                return command()
+        except (redis.RedisError, RedisClusterException) as error:  # the second is not of the first's family
+            raise _unavailable(error) from error
+
+    @contextmanager
+    def _seat(self) -> Iterator[None]:
+        if not self._seats.acquire(timeout=self._patience_s):
+            raise PoolUnavailable("too many calls to the pool's server are on their way", retry_after_s=1)
+        try:
+            yield
+        finally:
+            self._seats.release()
+
+
+def band_of(quality: float) -> int:
+    """Return the band of a quality score: its whole part, 0 to 10."""
+    return min(10, max(0, int(quality)))
+
+
+def _chunks(blocks: Sequence[PoolBlock]) -> Iterator[list[PoolBlock]]:
+    chunk: list[PoolBlock] = []
+    size = 0
+    for block in blocks:
+        if chunk and (len(chunk) == PUSH_BLOCKS or size + len(block.data) > PUSH_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(block)
+        size += len(block.data)
+    if chunk:
+        yield chunk
+
+
+def _unavailable(error: redis.RedisError | RedisClusterException) -> PoolUnavailable | UnsafePoolServer:
+    if "NORUNID" in str(error):
+        return UnsafePoolServer(
+            "this server hides from scripts who it is (run_id, master_replid): no restart could be noticed"
+        )
+    return PoolUnavailable(f"the pool's server did not do as asked: {words_of(error)}", cause=type(error).__name__)

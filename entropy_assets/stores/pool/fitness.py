@@ -1,0 +1,49 @@
+"""What makes a server unfit to hold a pool, read from its own words.
+
+Persistence and eviction make it lose or restore blocks behind the pool's back; the epoch keeps a restored block from
+being served, so these two may be allowed. A server whose process can't be told from another can't be allowed.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_SNAPSHOT_SLACK_S: Final = 2.0
+"""A server says that it last wrote a snapshot when it started; both moments are rounded to seconds."""
+
+
+def fatal_problems(info: Mapping[str, Any]) -> list[str]:
+    """Return why no pool may live on the server whose INFO is `info`; empty if one may."""
+    version = str(info.get("valkey_version") or info.get("redis_version") or "0.0")
+    old = tuple(int(part) for part in version.split(".")[:2]) < (6, 2)
+    problems = [f"its version is {version}, older than 6.2"] if old else []
+    if not info.get("run_id"):
+        problems.append("it hides its run_id")
+    if not info.get("master_replid"):
+        problems.append("it hides its master_replid")
+    if info.get("role") == "slave":
+        problems.append("it is a replica")
+    return problems
+
+
+def storage_problems(info: Mapping[str, Any], snapshots: str | None) -> list[str]:
+    """Return how the server keeps or drops data on its own.
+
+    `snapshots` is its ``save`` directive. Where it hides that, as from every user of ``users.conf``, INFO tells whether
+    it wrote a snapshot since it started; one that it would write later is fenced by the epoch alone.
+    """
+    problems = []
+    if info.get("aof_enabled"):
+        problems.append("it keeps an append-only file (appendonly yes)")
+    if snapshots:
+        problems.append(f'it writes snapshots (save "{snapshots}")')
+    elif snapshots is None and _wrote_snapshot(info):
+        problems.append("it wrote a snapshot since it started")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        problems.append(f"it evicts keys (maxmemory-policy {policy})")
+    return problems
+
+
+def _wrote_snapshot(info: Mapping[str, Any]) -> bool:
+    started = info.get("server_time_usec", 0) / 1e6 - info.get("uptime_in_seconds", 0)
+    return bool(info.get("rdb_last_save_time", 0) > started + _SNAPSHOT_SLACK_S) and "server_time_usec" in info

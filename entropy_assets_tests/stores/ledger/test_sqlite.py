@@ -1,0 +1,264 @@
+"""The ledger: appended once, never altered, on the disk before it answers, readable by many."""
+
+import itertools
+import signal
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.errors import LedgerError
+from entropy_assets.stores.ledger.rows import GENESIS, ImageClaim, LedgerBlock, claim_link, publication_link
+from entropy_assets.stores.ledger.sqlite import Ledger
+
+HEAD = "aa" * 32
+TIME_US = 1_790_000_000_000_000
+
+
+def _blocks(batch: int, count: int = 3) -> list[LedgerBlock]:
+    return [
+        LedgerBlock(f"id-{batch}-{index}", index, f"sha-{batch}-{index}", f"link-{batch}-{index}")
+        for index in range(count)
+    ]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """Give an empty ledger whose clock stands still."""
+    return Ledger(tmp_path / "home" / "ledger.sqlite", clock=lambda: TIME_US * 1000)
+
+
+@pytest.fixture
+def filled(ledger: Ledger) -> Ledger:
+    """Give a ledger with three publications and two claims."""
+    for batch in range(3):
+        ledger.append_publication(f"batch-{batch}", HEAD, _blocks(batch), f"run-{batch}", TIME_US + batch)
+    ledger.claim_image("file-a", "pixels-a", "batch-0")
+    ledger.claim_image("file-b", "pixels-b", "batch-1")
+    return ledger
+
+
+def _tamper(ledger: Ledger, *statements: str) -> None:
+    """Do what somebody with the file can do: drop the guards, then change rows."""
+    with sqlite3.connect(ledger.path) as db:
+        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            db.execute(statement)
+    db.close()
+
+
+def test_a_batch_is_published_once(ledger: Ledger) -> None:
+    assert ledger.append_publication("batch", HEAD, _blocks(0), "run-1", TIME_US)
+    assert not ledger.append_publication("batch", HEAD, _blocks(0), "run-2", TIME_US + 1)
+    assert [row.run_id for row in ledger.publications()] == ["run-1"]
+    assert ledger.is_published("batch")
+    assert not ledger.is_published("other")
+
+
+def test_a_batch_can_not_be_published_again_with_other_blocks(ledger: Ledger) -> None:
+    ledger.append_publication("batch", HEAD, _blocks(0), "run", TIME_US)
+    with pytest.raises(LedgerError, match="another chain head"):
+        ledger.append_publication("batch", "bb" * 32, _blocks(1), "run", TIME_US)
+
+
+@pytest.mark.parametrize("same", ["block_id", "block_sha256"])
+def test_a_block_of_another_batch_is_refused_and_nothing_is_written(same: str, ledger: Ledger) -> None:
+    ledger.append_publication("batch", HEAD, _blocks(0), "run", TIME_US)
+    mine = LedgerBlock("id-0-1" if same == "block_id" else "new", 1, "sha-0-1" if same != "block_id" else "new", "x")
+    with pytest.raises(LedgerError, match="already published by batch batch"):
+        ledger.append_publication("later", HEAD, [LedgerBlock("fresh", 0, "fresh", "x"), mine], "run", TIME_US)
+    assert not ledger.is_published("later")
+    assert ledger.find_block("fresh") is None
+
+
+def test_a_block_leads_to_its_publication(filled: Ledger) -> None:
+    found = filled.find_block("id-1-2")
+    assert found is not None
+    assert found.block == _blocks(1)[2]
+    assert (found.publication.batch_key, found.publication.run_id) == ("batch-1", "run-1")
+    assert (found.publication.seq, found.publication.block_count) == (2, 3)
+    assert filled.find_block("id-9-9") is None
+    assert filled.published_blocks("batch-1") == _blocks(1)
+
+
+def test_publications_come_in_pages(filled: Ledger) -> None:
+    first = filled.publications(limit=2)
+    assert [row.batch_key for row in first] == ["batch-0", "batch-1"]
+    assert [row.batch_key for row in filled.publications(limit=2, after=first[-1].seq)] == ["batch-2"]
+
+
+def test_the_link_is_recomputable_from_what_is_published(filled: Ledger) -> None:
+    link = GENESIS
+    for batch, row in enumerate(filled.publications()):
+        link = publication_link(link, row.batch_key, HEAD, row.run_id, row.published_at_us, _blocks(batch))
+        assert row.ledger_link == link
+    assert filled.verify() == filled.head() == link
+
+
+def test_no_two_lists_of_fields_have_one_link() -> None:
+    assert publication_link(GENESIS, "ab", "c", "", 1, []) != publication_link(GENESIS, "a", "bc", "", 1, [])
+    assert claim_link(GENESIS, ImageClaim("ab", "c", "x", 1)) != claim_link(GENESIS, ImageClaim("a", "bc", "x", 1))
+
+
+@pytest.mark.parametrize("changed", range(6))
+def test_a_publications_link_depends_on_each_thing_it_covers(changed: int) -> None:
+    facts = [GENESIS, "batch", HEAD, "run", TIME_US, _blocks(0)]
+    others = ["11" * 32, "other", "bb" * 32, "other", TIME_US + 1, _blocks(0)[:2]]
+    altered = [others[at] if at == changed else fact for at, fact in enumerate(facts)]
+    assert publication_link(*altered) != publication_link(*facts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("changed", range(5))
+def test_a_claims_link_depends_on_each_thing_it_covers(changed: int) -> None:
+    facts = [GENESIS, "file", "pixels", "batch", TIME_US]
+    altered = [f"{fact}1" if at == changed else fact for at, fact in enumerate(facts)]
+    links = {claim_link(str(previous), ImageClaim(*claim)) for previous, *claim in (facts, altered)}  # type: ignore[arg-type]
+    assert len(links) == 2
+
+
+def test_an_image_is_claimed_once_and_again_only_by_its_own_batch(ledger: Ledger) -> None:
+    assert ledger.claim_image("file", "pixels", "batch-1") is None
+    assert ledger.claim_image("file", "pixels", "batch-1") is None
+    first = ImageClaim("file", "pixels", "batch-1", TIME_US)
+    assert ledger.claim_image("file", "pixels", "batch-2") == first
+    assert ledger.claim_image("another file", "pixels", "batch-2") == first
+    assert ledger.claim_image("another file", "pixels", "batch-1") == first
+
+
+@pytest.mark.parametrize("unread", [None, ""])
+def test_files_without_readable_pixels_are_not_taken_for_each_other(unread: str | None, ledger: Ledger) -> None:
+    assert ledger.claim_image("file-1", unread, "batch-1") is None
+    assert ledger.claim_image("file-2", unread, "batch-2") is None
+    assert ledger.claim_image("file-1", unread, "batch-2") == ImageClaim("file-1", None, "batch-1", TIME_US)
+    ledger.verify()
+
+
+@pytest.mark.parametrize("table", ["batches", "blocks", "image_claims"])
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE {} SET rowid = rowid + 10", "DELETE FROM {}", "INSERT OR REPLACE INTO {0} SELECT * FROM {0}"],
+)
+def test_rows_can_be_added_only(table: str, statement: str, filled: Ledger) -> None:
+    with sqlite3.connect(filled.path) as db, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        db.execute(statement.format(table))
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE batches SET run_id = 'x' WHERE seq = 2",
+        "UPDATE batches SET published_at_us = 1 WHERE seq = 1",
+        "UPDATE batches SET chain_head = 'x' WHERE seq = 3",
+        "UPDATE blocks SET block_sha256 = 'x' WHERE block_id = 'id-1-1'",
+        "UPDATE blocks SET link = 'x' WHERE block_id = 'id-1-1'",
+        "UPDATE blocks SET position = 7 WHERE block_id = 'id-1-2'",
+        "UPDATE blocks SET batch_key = 'batch-2', position = 9 WHERE block_id = 'id-1-2'",
+        "DELETE FROM blocks WHERE block_id = 'id-0-0'",
+        "DELETE FROM batches WHERE seq = 2",
+        "INSERT INTO blocks VALUES ('more', 'batch-9', 0, 'more', 'more')",
+        "UPDATE image_claims SET batch_key = 'x' WHERE seq = 1",
+        "UPDATE image_claims SET claimed_at_us = 1 WHERE seq = 2",
+        "DELETE FROM image_claims WHERE seq = 1",
+    ],
+)
+def test_verify_sees_every_change(statement: str, filled: Ledger) -> None:
+    filled.verify()
+    _tamper(filled, statement)
+    with pytest.raises(LedgerError, match=r"does not verify|no publication holds"):
+        filled.verify()
+
+
+def test_dropping_the_newest_rows_shows_only_to_who_kept_the_head(filled: Ledger) -> None:
+    """The limit that the module's docstring names."""
+    kept = filled.head()
+    _tamper(filled, "DELETE FROM blocks WHERE batch_key = 'batch-2'", "DELETE FROM batches WHERE seq = 3")
+    assert filled.verify() != kept
+
+
+def test_reading_never_makes_a_file_and_never_writes(tmp_path: Path, filled: Ledger) -> None:
+    absent = Ledger(tmp_path / "absent.sqlite", readonly=True)
+    assert (absent.head(), absent.publications(), absent.verify()) == (GENESIS, [], GENESIS)
+    assert absent.find_block("x") is None
+    assert not absent.path.exists()
+    reader = Ledger(filled.path, readonly=True)
+    assert reader.head() == filled.head()
+    with pytest.raises(LedgerError, match="reading only"):
+        reader.claim_image("f", "p", "b")
+
+
+def test_a_reader_sees_an_empty_file_as_an_empty_ledger(tmp_path: Path) -> None:
+    """That is what it meets between the moments when a writer makes the file and the tables."""
+    path = tmp_path / "ledger.sqlite"
+    path.touch()
+    assert Ledger(path, readonly=True).publications() == []
+
+
+def test_a_file_that_is_no_ledger_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(LedgerError, match="can't be used"):
+        Ledger(path).head()
+
+
+def test_a_ledger_of_a_later_version_is_left_alone(filled: Ledger) -> None:
+    with sqlite3.connect(filled.path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(LedgerError, match="newer version"):
+        filled.head()
+
+
+def _claim(path: Path, image: int, worker: int) -> bool:
+    return Ledger(path).claim_image(f"file-{image}", f"pixels-{image}", f"batch-{worker}") is None
+
+
+def _append(path: Path, worker: int) -> list[bool]:
+    ledger = Ledger(path)
+    return [
+        ledger.append_publication(f"batch-{batch}", HEAD, _blocks(batch), str(worker), batch) for batch in range(12)
+    ]
+
+
+def test_processes_that_start_together_agree_on_who_was_first(tmp_path: Path) -> None:
+    """They also make the file together."""
+    path = tmp_path / "ledger.sqlite"
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as workers:
+        outcomes = list(workers.map(partial(_append, path), range(4)))
+        claims = list(workers.map(partial(_claim, path), [0] * 8, range(8)))
+    assert [sum(column) for column in zip(*outcomes, strict=True)] == [1] * 12
+    assert sum(claims) == 1
+    Ledger(path).verify()
+
+
+PUBLISHER = """
+import sys, itertools
+from pathlib import Path
+from entropy_assets.stores.ledger.sqlite import Ledger, LedgerBlock
+ledger = Ledger(Path(sys.argv[1]))
+for n in itertools.count():
+    blocks = [LedgerBlock(f"{n}-{i}", i, f"{n}-{i}", "l") for i in range(20)]
+    assert ledger.append_publication(f"batch-{n}", "head", blocks, "run", n)
+    print(n, flush=True)
+"""
+
+
+def test_what_was_acknowledged_survives_kill_minus_nine(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    for limit in (1, 3, 7):
+        path.unlink(missing_ok=True)
+        for suffix in ("-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        with subprocess.Popen([sys.executable, "-c", PUBLISHER, str(path)], stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            acknowledged = [int(line) for line in itertools.islice(child.stdout, limit)]
+            child.send_signal(signal.SIGKILL)
+        ledger = Ledger(path)
+        assert all(ledger.is_published(f"batch-{n}") for n in acknowledged)
+        ledger.verify()

@@ -1,0 +1,44 @@
+"""What is held ages while the machine sleeps."""
+
+import sys
+import time
+
+import pytest
+
+from entropy_assets.errors import PoolExhausted
+from entropy_assets.serving.reservoir import Reservoir
+from entropy_assets.stores.pool.ageing import ageing_s
+from entropy_assets.stores.pool.awaited import AwaitedPool
+from entropy_assets.stores.pool.blocks import Lease, PoolDepth
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets_tests.pool_blocks import pool_blocks
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the monotonic clock counts sleep")
+def test_the_clock_counts_the_time_that_the_machine_sleeps() -> None:
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    now = ageing_s()
+    assert before <= now <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def test_a_reservoir_ages_by_it() -> None:
+    assert Reservoir(lambda most: Lease((), PoolDepth(0, 0)))._clock is ageing_s
+
+
+async def test_what_is_left_of_a_block_ages_by_it(pool: PoolClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool.push(pool_blocks(1))
+    entropy = AwaitedPool(pool)
+    await entropy.get_entropy(1)
+    monkeypatch.setattr("entropy_assets.stores.pool.awaited.ageing_s", lambda: ageing_s() + 3601)
+    with pytest.raises(PoolExhausted):
+        await entropy.get_entropy(1)
+
+
+def test_a_lease_that_the_machine_slept_through_is_as_old_as_the_sleep(
+    pool: PoolClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool.push(pool_blocks(1))
+    moments = iter((0.0, 3601.0))
+    monkeypatch.setattr("entropy_assets.stores.pool.client.ageing_s", lambda: next(moments))
+    [leased] = pool.lease(1).blocks
+    assert leased.expires_in_s < 0

@@ -1,0 +1,196 @@
+"""The pool's promises on every generation of server, with the shipped configuration and users."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+
+from entropy_assets.errors import PoolEpochChanged, PoolUnavailable
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.configuration import User
+from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
+from entropy_assets_tests.stores.pool.servers import SERVERS, server_binary
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server with users, and one without, which a test may ask for anything."""
+
+    closed: EmbeddedServer
+    opened: EmbeddedServer
+
+
+@pytest.fixture(scope="module", params=list(SERVERS))
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    binary = server_binary(request.param)
+    with ExitStack() as stack:
+        closed = stack.enter_context(EmbeddedServer(binary=binary, users_of="entropy"))
+        yield Server(closed, stack.enter_context(EmbeddedServer(binary=binary)))
+
+
+@pytest.fixture
+def publisher(server: Server) -> Iterator[PoolClient]:
+    client = PoolClient.from_url(server.closed.url_of("publisher"))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def service(server: Server) -> Iterator[PoolClient]:
+    client = PoolClient.from_url(server.closed.url_of("service"))
+    client.lease(1000)
+    yield client
+    client.close()
+
+
+def as_user(server: Server, user: User) -> "redis.Redis":
+    return redis.Redis.from_url(server.closed.url_of(user))
+
+
+def test_each_block_comes_once_and_never_again(service: PoolClient, publisher: PoolClient) -> None:
+    blocks = pool_blocks(70, first=100)
+    before = publisher.stats()
+    assert len(publisher.push(blocks).pushed) == 70
+    assert publisher.push(blocks[:2]).refused == {block.block_id: "present" for block in blocks[:2]}
+    leased = [leased.block for _ in range(3) for leased in service.lease(30).blocks]
+    assert sorted(block.index for block in leased) == [block.index for block in blocks]
+    assert set(publisher.push(blocks).refused.values()) == {"consumed"}
+    after = publisher.stats()
+    assert after.pushed_blocks - before.pushed_blocks == after.leased_blocks - before.leased_blocks == 70
+    assert after.refused_blocks - before.refused_blocks == 72
+    assert (after.blocks, after.bytes) == (0, 0)
+
+
+def test_expired_blocks_are_counted_and_not_leased(server: Server, service: PoolClient) -> None:
+    before = service.stats().expired_blocks
+    brief = PoolClient.from_url(server.closed.url_of("publisher"), ttl_s=0.05)
+    brief.push(pool_blocks(3, first=200))
+    time.sleep(0.06)
+    assert service.lease(9).blocks == ()
+    assert service.stats().expired_blocks - before == 3
+    brief.close()
+
+
+def test_scripts_that_the_server_forgot_are_loaded_again_and_an_altered_block_is_dropped(server: Server) -> None:
+    pool = PoolClient.from_url(server.opened.url)
+    pool.push(pool_blocks(2, first=300))
+    with redis.Redis.from_url(server.opened.url) as raw:
+        raw.set(f"entropy:block:{pool_block(300).block_id}", pool_block(301).to_document(), keepttl=True)
+        raw.script_flush()
+    lease = pool.lease(9)
+    assert ([leased.block.index for leased in lease.blocks], lease.altered) == ([301], 1)
+    assert pool.stats().altered_blocks == 1
+    pool.close()
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_restored_snapshot_is_refused_until_the_next_push(name: str, tmp_path: Path) -> None:
+    """The strictest restart: the server comes back with every block of before."""
+    server = EmbeddedServer(binary=server_binary(name), overrides={"save": "3600 1"}, data_dir=tmp_path)
+    with server:
+        pool = PoolClient.from_url(server.url)
+        pool.push(pool_blocks(3))
+        with redis.Redis.from_url(server.url) as raw:
+            raw.save()
+        pool.lease(1)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        with pytest.raises(PoolUnavailable):
+            pool.lease(1)
+    with server:
+        pool = PoolClient.from_url(server.url)
+        with redis.Redis.from_url(server.url) as raw:
+            assert raw.zcard("entropy:pool:ready") == 3
+        with pytest.raises(PoolEpochChanged):
+            pool.lease(1)
+        pool.push([pool_block(9)])
+        assert [leased.block.index for leased in pool.lease(9).blocks] == [9]
+
+
+REFUSED = re.compile("no permission|can't run this command|not allowed", re.IGNORECASE)
+FORBIDDEN: dict[User, tuple[str, ...]] = {
+    "service": ("SET {block} x", "SET {block} x GET", "DEL {block}"),
+    "publisher": ("GETDEL {block}", "ZPOPMAX entropy:pool:ready"),
+    "observer": ("GETDEL {block}", "SET {block} x", "HSET entropy:pool:meta epoch x"),
+}
+FORBIDDEN_TO_ALL = (
+    "GET {block}",
+    "MGET {block}",
+    "GETRANGE {block} 0 99",
+    "GETEX {block}",
+    "DUMP {block}",
+    "COPY {block} entropy:copy",
+    "RENAME {block} entropy:copy",
+    "SORT entropy:pool:ready BY nosort GET entropy:block:*",
+    "EVAL return(1) 0",
+    "KEYS *",
+    "SCAN 0",
+    "MONITOR",
+    "SLOWLOG GET",
+    "CONFIG GET *",
+    "CONFIG SET save 1",
+    "DEBUG OBJECT {block}",
+    "ACL LIST",
+    "CLIENT LIST",
+    "SAVE",
+    "SHUTDOWN",
+    "FLUSHALL",
+    "REPLICAOF NO ONE",
+    "PSYNC ? -1",
+    "SUBSCRIBE entropy:x",
+    "SCRIPT FLUSH",
+    "MODULE LIST",
+    "HGET elsewhere x",
+    "ZADD elsewhere 1 x",
+)
+
+
+@pytest.mark.parametrize("user", FORBIDDEN)
+def test_nobody_can_peek_and_each_can_only_do_its_own(server: Server, publisher: PoolClient, user: User) -> None:
+    block = pool_block(400)
+    publisher.push([block])
+    with as_user(server, user) as client:
+        for line in (*FORBIDDEN_TO_ALL, *FORBIDDEN[user]):
+            words = line.format(block=f"entropy:block:{block.block_id}").split()
+            with pytest.raises(redis.ResponseError, match=REFUSED):
+                client.execute_command(*words)
+
+
+def test_the_publisher_and_the_observer_can_not_lease_and_the_service_can_not_push(server: Server) -> None:
+    """The scripts run with the rights of their caller; what they began is not half done."""
+    publisher, service, observer = (
+        PoolClient.from_url(server.closed.url_of(user)) for user in ("publisher", "service", "observer")
+    )
+    service.lease(1000)
+    publisher.push([pool_block(500)])
+    before = publisher.stats()
+    for pool in (publisher, observer):
+        with pytest.raises(PoolUnavailable, match=REFUSED):
+            pool.lease(1)
+    for pool in (service, observer):
+        with pytest.raises(PoolUnavailable, match=REFUSED):
+            pool.push([pool_block(501)])
+    for pool in (publisher, service, observer):
+        assert (pool.stats().blocks, pool.stats().leased_blocks) == (1, before.leased_blocks)
+        assert pool.health().ok
+    assert [leased.block.index for leased in service.lease(9).blocks] == [500]
+
+
+def test_every_user_can_check_the_server(server: Server) -> None:
+    for user in FORBIDDEN:
+        assert PoolClient.from_url(server.closed.url_of(user)).check_server_safety() == ()
+
+
+def test_without_a_password_or_with_a_wrong_one_nobody_gets_in(server: Server) -> None:
+    urls = (server.closed.url, server.closed.url_of("service").replace("service:", "service:x"))
+    for url in urls:
+        with pytest.raises(PoolUnavailable):
+            PoolClient.from_url(url).stats()

@@ -1,0 +1,117 @@
+"""An owned process and all that it started end with their owner, however it ends."""
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.stores import processes
+from entropy_assets.stores.processes import SOCKET_NAME, SOCKET_PATH_LIMIT, OwnedProcess, listens, private_folder
+
+FAMILY = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FAMILY}"
+OWNER = """
+import sys, time
+from pathlib import Path
+from entropy_assets.stores.processes import OwnedProcess
+process = OwnedProcess([sys.executable, "-c", sys.argv[1]], log=Path(sys.argv[2]))
+print(process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def within(seconds: float, look: Callable[[], object]) -> object:
+    deadline = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("script", [FAMILY, DEAF], ids=["willing", "deaf to SIGTERM"])
+def test_stop_ends_the_whole_family(tmp_path: Path, script: str) -> None:
+    """Also a grandchild, and one that ignores SIGTERM; a second stop does nothing."""
+    log = tmp_path / "log"
+    process = OwnedProcess([sys.executable, "-c", script], log=log)
+    grandchild = int(str(within(10, log.read_text)))
+    assert process.exit_code is None
+    process.stop(0.5)
+    process.stop(0.5)
+    assert process.exit_code is not None
+    assert within(2, lambda: not alive(grandchild))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_an_owner_killed_with_minus_nine_leaves_nobody(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with subprocess.Popen([sys.executable, "-c", OWNER, DEAF, str(log)], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        child = int(owner.stdout.readline())
+        grandchild = int(str(within(10, lambda: log.exists() and log.read_text())))
+        assert alive(child)
+        owner.kill()
+    assert within(5, lambda: not alive(child) and not alive(grandchild))
+
+
+def test_ctrl_c_in_the_terminal_does_not_reach_it() -> None:
+    process = OwnedProcess(["sleep", "60"])
+    try:
+        assert os.getsid(process.pid) != os.getsid(0)
+    finally:
+        process.stop(5)
+
+
+def test_one_that_ended_by_itself_tells_its_exit_code_and_leaves_no_watcher() -> None:
+    process = OwnedProcess(["sh", "-c", "exit 7"])
+    assert within(5, lambda: process.exit_code == 7)
+    process.stop(5)
+    assert process._watcher.returncode is not None
+
+
+def test_its_output_is_appended_to_its_log_and_its_environment_is_the_given_one(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    process = OwnedProcess(["/bin/sh", "-c", "echo $GIVEN; echo to stderr >&2"], environment={"GIVEN": "x"}, log=log)
+    assert within(5, lambda: log.read_text() == "before\nx\nto stderr\n")
+    process.stop(5)
+
+
+def test_a_program_that_is_not_there_is_an_os_error() -> None:
+    with pytest.raises(OSError, match="absent"):
+        OwnedProcess(["/absent"])
+
+
+def test_a_private_folder_is_closed_to_others_and_short_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long_folder = tmp_path / ("long" * 30)
+    long_folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long_folder))
+    folder = private_folder("ea-test-")
+    try:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_LIMIT
+    finally:
+        folder.rmdir()
+    assert list(long_folder.iterdir()) == []
+
+
+def test_without_any_short_folder_the_error_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "SOCKET_PATH_LIMIT", 3)
+    with pytest.raises(OSError, match="TMPDIR"):
+        private_folder("ea-test-")
+
+
+def test_nobody_listens_where_nothing_is(tmp_path: Path) -> None:
+    assert not listens(tmp_path / "absent")
