@@ -14,8 +14,8 @@ from entropy_assets.serving.app import create_app
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.serving.workers import server_options, tune_process
 from entropy_assets.stores.api_keys import FileKeys, create
+from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.blocks import read_documents
-from entropy_assets.stores.pool.client import scripts
 
 SIZE = 1024
 

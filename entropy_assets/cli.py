@@ -118,7 +118,7 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
 
     Exit code 3 says that no block was made.
     """
-    from entropy_assets import process as pipeline
+    from entropy_assets.stages import pipeline
 
     settings = settings_of()
     listed = recipe_named(settings.recipe).sources
@@ -206,7 +206,7 @@ def _print_report(images: list[dict[str, Any]], skipped: list[dict[str, str]], b
 @typed_errors
 def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bool | None) -> None:
     """Serve the pool over HTTP. Needs ENTROPY_REDIS_URL."""
-    from entropy_assets.audit import Trail
+    from entropy_assets.provenance.trail import Trail
     from entropy_assets.serving.service import ServiceConfig, StreamLimits
     from entropy_assets.serving.workers import run_service
     from entropy_assets.stores.batches import BatchStore

@@ -225,7 +225,8 @@ def audit(
 
 
 def _by_ledger(block_id: str, home: Path | None) -> dict[str, Any]:
-    from entropy_assets.audit import Trail
+    from entropy_assets.provenance.rewalk import rewalk
+    from entropy_assets.provenance.trail import Trail
     from entropy_assets.stores.batches import BatchStore
     from entropy_assets.stores.images import ImageStore
     from entropy_assets.stores.ledger.sqlite import Ledger
@@ -236,10 +237,10 @@ def _by_ledger(block_id: str, home: Path | None) -> dict[str, Any]:
         BatchStore(settings.batches_path),
         ImageStore(settings.images_path),
     )
-    return trail.rewalk(block_id).provenance
+    return rewalk(trail, block_id).provenance
 
 
 def _by_outsider(told: Mapping[str, Any], images: Path) -> None:
-    from entropy_assets.witness import images_in, make_again
+    from entropy_assets.provenance.outsider import images_in, make_again
 
     make_again(told, images_in(images))

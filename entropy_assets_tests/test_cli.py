@@ -15,9 +15,9 @@ from entropy_assets.cli import main
 from entropy_assets.errors import StartFailed
 from entropy_assets.service_commands import flattened
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pipeline import frame
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.stages.batches_made import frame
 
 
 @pytest.fixture
@@ -151,13 +151,13 @@ class TestProcess:
         assert [row["reason"] for row in named["images"]] == ["unknown_format"]
 
     def test_every_stage_reports_progress_to_its_end(self, images: Path, tmp_path: Path) -> None:
-        from entropy_assets import process
         from entropy_assets.settings import Settings
+        from entropy_assets.stages import pipeline
 
         told: list[tuple[str, int, int]] = []
-        process.process(
+        pipeline.process(
             [images],
-            process.Workplace.at(tmp_path / "out"),
+            pipeline.Workplace.at(tmp_path / "out"),
             Settings(),
             deterministic=True,
             os_bytes=bytes,
@@ -172,7 +172,7 @@ class TestProcess:
         def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("entropy_assets.process.process", interrupted)
+        monkeypatch.setattr("entropy_assets.stages.pipeline.process", interrupted)
         result = run("process", images)
         assert result.exit_code == 130
         assert result.stdout == ""

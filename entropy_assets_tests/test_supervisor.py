@@ -22,8 +22,8 @@ from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor import Child, Installation, PoolAddresses, drop_samples, free_port
-from entropy_assets_tests.pipeline import Place, frame
 from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.stages.batches_made import Place, frame
 
 
 @pytest.fixture

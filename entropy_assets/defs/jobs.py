@@ -106,7 +106,7 @@ def _published_since(ledger: Ledger, since_s: float) -> int:
 def look_at_all_p_values(context: dg.OpExecutionContext, stores: EntropyStores) -> None:
     """Test the P-values of every block ever tested together: this is where small deviations show."""
     # pandas takes half a second to import, and every run loads this module.
-    from entropy_assets.history import long_run_report, verdict_history
+    from entropy_assets.stages.long_run import long_run_report, verdict_history
 
     with typed_failures():
         report = long_run_report(verdict_history(stores.batches))

@@ -21,7 +21,7 @@ from entropy_assets_tests.chaos.conftest import ArenaOf
 from entropy_assets_tests.chaos.draws import Known
 from entropy_assets_tests.chaos.report import Table
 from entropy_assets_tests.defs.conftest import Home
-from entropy_assets_tests.pipeline import frame
+from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = pytest.mark.chaos
 

@@ -14,7 +14,7 @@ from entropy_assets.settings import Settings
 from entropy_assets.stages import validation
 from entropy_assets.stages.extraction import noise_rows
 from entropy_assets_tests.defs.conftest import Home
-from entropy_assets_tests.pipeline import break_conditioning, frame
+from entropy_assets_tests.stages.batches_made import break_conditioning, frame
 
 CHECKS = {"shannon_entropy", "chi_square", "runs", "autocorrelation"}
 

@@ -21,8 +21,8 @@ from entropy_assets.defs.sensors import (
 )
 from entropy_assets.stores.inbox import ReadyFile
 from entropy_assets_tests.defs.conftest import Home
-from entropy_assets_tests.pipeline import frame
 from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.stages.batches_made import frame
 
 
 def ready(*sizes: int) -> list[ReadyFile]:

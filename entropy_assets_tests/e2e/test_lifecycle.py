@@ -10,7 +10,7 @@ import pytest
 
 from entropy_assets.stores.batches import Batch
 from entropy_assets_tests.e2e.running import Installation, Up, eventually
-from entropy_assets_tests.pipeline import frame
+from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.audit import Trail
+from entropy_assets.provenance.trail import Trail
 from entropy_assets.scopes import SCOPES
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.stages.publication import publish_batch
@@ -22,9 +22,9 @@ from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.browser import Browser
 from entropy_assets_tests.e2e.running import Installation, eventually
-from entropy_assets_tests.pipeline import Place, frame
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.stages.batches_made import Place, frame
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ from entropy_assets.core.block_tests import TESTS
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.running import Installation, eventually
-from entropy_assets_tests.pipeline import frame
+from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = pytest.mark.e2e
 

@@ -15,7 +15,7 @@ import redis
 from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets_tests.monitoring.conftest import Start, Watched
 from entropy_assets_tests.pool_blocks import pool_blocks
-from entropy_assets_tests.test_freshness import ACCEPTED, FAILED, assessed, taken_in
+from entropy_assets_tests.provenance.test_freshness import ACCEPTED, FAILED, assessed, taken_in
 
 pytestmark = pytest.mark.e2e
 

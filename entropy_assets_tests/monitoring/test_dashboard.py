@@ -11,7 +11,7 @@ from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets_tests.monitoring.conftest import Start, Watched
 from entropy_assets_tests.monitoring.prometheus_process import MONITORING
 from entropy_assets_tests.pool_blocks import pool_blocks
-from entropy_assets_tests.test_freshness import ACCEPTED, CONSTANT, FAILED, assessed, taken_in
+from entropy_assets_tests.provenance.test_freshness import ACCEPTED, CONSTANT, FAILED, assessed, taken_in
 
 DASHBOARD: dict[str, Any] = json.loads((MONITORING / "entropy_assets.json").read_text())
 QUERIES = [

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from entropy_assets.audit import Trail
 from entropy_assets.errors import BlockRefused
+from entropy_assets.provenance.trail import Trail
 from entropy_assets.serving.recent import PAGE, RecentBatches, wants_page
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pipeline import LIMITS, TIME_NS, Place, break_conditioning, frame
 from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.stages.batches_made import LIMITS, TIME_NS, Place, break_conditioning, frame
 
 SECOND_NS = 1_000_000_000
 

@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from entropy_assets.audit import Trail
+from entropy_assets.provenance.trail import Trail
 from entropy_assets.scopes import SCOPES
 from entropy_assets.serving.service import ServiceConfig, StreamLimits
 from entropy_assets.stores.api_keys import FileKeys
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.conftest import PROJECT
-from entropy_assets_tests.pipeline import Place, frame
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.keyed import key_of
 from entropy_assets_tests.serving.query_rules import LONGEST
 from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.stages.batches_made import Place, frame
 
 pytestmark = pytest.mark.slow
 

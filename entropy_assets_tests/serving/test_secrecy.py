@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.audit import Trail
+from entropy_assets.provenance.trail import Trail
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.stores.batches import BatchStore
 from entropy_assets.stores.images import ImageStore

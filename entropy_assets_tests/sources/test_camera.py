@@ -21,7 +21,7 @@ from entropy_assets.sources.camera import (
     fresh_generator,
     pixel_credit,
 )
-from entropy_assets_tests.pipeline import seeded_bytes
+from entropy_assets_tests.stages.batches_made import seeded_bytes
 
 WHEN = datetime(2026, 11, 5, 1, 2, 3, 450_000, tzinfo=UTC)
 DARK = Sensor(stars=0.0)

@@ -32,6 +32,7 @@ from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from entropy_assets.errors import PoolEpochChanged, PoolUnavailable, UnsafePoolServer
+from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import (
     Lease,
@@ -43,7 +44,6 @@ from entropy_assets.stores.pool.blocks import (
     SealedLease,
 )
 from entropy_assets.stores.pool.breaker import CircuitBreaker
-from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.fitness import fatal_problems, storage_problems
 from entropy_assets.stores.redis_server import client_of, words_of
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from entropy_assets.audit import Trail
-from entropy_assets.stages import freshness
-from entropy_assets.stages.freshness import Freshness
+from entropy_assets.provenance import freshness
+from entropy_assets.provenance.freshness import Freshness
+from entropy_assets.provenance.trail import Trail
 from entropy_assets.stores.batches import BatchStore, Intake, batch_key
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.ledger.sqlite import Ledger
-from entropy_assets_tests.pipeline import Place, frame
+from entropy_assets_tests.stages.batches_made import Place, frame
 
 NOW_NS = 1_790_000_000 * 10**9
 ACCEPTED = {"accepted": True, "reason": None}

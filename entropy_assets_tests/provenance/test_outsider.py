@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from entropy_assets.audit import Trail
 from entropy_assets.errors import ChainBroken, EntropyAssetsError, ImageMissing, InputRefused
+from entropy_assets.provenance.outsider import images_in, make_again
+from entropy_assets.provenance.trail import Trail
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets.witness import images_in, make_again
-from entropy_assets_tests.pipeline import Place, frame
+from entropy_assets_tests.stages.batches_made import Place, frame
 
 OTHER = "ab" * 32
 

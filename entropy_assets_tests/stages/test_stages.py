@@ -14,7 +14,7 @@ from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stores.batches import Batch
-from entropy_assets_tests.pipeline import LIMITS, Place, break_conditioning, frame
+from entropy_assets_tests.stages.batches_made import LIMITS, Place, break_conditioning, frame
 
 
 @pytest.fixture

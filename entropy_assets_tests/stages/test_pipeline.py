@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.process import ProcessReport, Workplace, process
 from entropy_assets.settings import Settings
-from entropy_assets_tests.pipeline import frame
+from entropy_assets.stages.pipeline import ProcessReport, Workplace, process
+from entropy_assets_tests.stages.batches_made import frame
 
 NAMES = ("a.fits", "b.fits", "c.fits")
 

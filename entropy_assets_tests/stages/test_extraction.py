@@ -18,7 +18,7 @@ from entropy_assets.images.limits import DEFAULT_LIMITS
 from entropy_assets.stages import extraction, ingest
 from entropy_assets.stages.extraction import AssessedRow
 from entropy_assets.stages.ingest import ImageRow
-from entropy_assets_tests import pipeline
+from entropy_assets_tests.stages import batches_made
 
 MILLION = 1 << 20
 
@@ -80,10 +80,10 @@ def test_small_images_are_worked_on_side_by_side() -> None:
 def test_results_do_not_depend_on_workers_or_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One worker, four, and four that are held back give the same rows."""
     found = []
-    contents = [(f"{seed}.fits", pipeline.frame(seed)) for seed in range(4)]
+    contents = [(f"{seed}.fits", batches_made.frame(seed)) for seed in range(4)]
     for limit, workers in ((extraction.SAMPLES_IN_FLIGHT, 1), (extraction.SAMPLES_IN_FLIGHT, 4), (1, 4)):
         monkeypatch.setattr(extraction, "SAMPLES_IN_FLIGHT", limit)
-        place = pipeline.Place.at(tmp_path / f"{limit}-{workers}")
+        place = batches_made.Place.at(tmp_path / f"{limit}-{workers}")
         batch = place.open(contents)
         ingest.read_images(batch, place.images, DEFAULT_LIMITS)
         found.append(extraction.extract_noise(batch, place.images, place.ledger, DEFAULT_LIMITS, workers=workers))

@@ -11,17 +11,18 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from entropy_assets import audit
-from entropy_assets.audit import Trail
 from entropy_assets.errors import BatchError, BlockUnknown, ChainBroken, EntropyAssetsError, LedgerError
+from entropy_assets.provenance import rewalk as rewalk_module
+from entropy_assets.provenance.rewalk import rewalk
+from entropy_assets.provenance.trail import Trail
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.validation import Examination, examine_blocks
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pipeline import LIMITS, Place, frame
-from entropy_assets_tests.test_stages import exposure
+from entropy_assets_tests.stages.batches_made import LIMITS, Place, frame
+from entropy_assets_tests.stages.test_stages import exposure
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_every_block_that_left_the_pool_is_made_again_from_its_images(
     place, batch, blocks = published
     assert blocks
     for block_id, data in blocks.items():
-        audited = trail_of(place).rewalk(block_id)
+        audited = rewalk(trail_of(place), block_id)
         assert audited.data == data
         assert audited.provenance["batch"] == batch.key
         assert {image["file"] for image in audited.provenance["images"]} == {"a.fits", "b.fits"}
@@ -69,7 +70,7 @@ def test_a_block_that_was_never_published_is_unknown(published: tuple[Place, Bat
     nobody = "00000000-0000-8000-8000-000000000000"
     assert trail_of(place).find(nobody) is None
     with pytest.raises(BlockUnknown):
-        trail_of(place).rewalk(nobody)
+        rewalk(trail_of(place), nobody)
 
 
 def test_an_exchanged_image_is_found(published: tuple[Place, Batch, dict[str, bytes]]) -> None:
@@ -78,7 +79,7 @@ def test_an_exchanged_image_is_found(published: tuple[Place, Batch, dict[str, by
     path.chmod(0o644)
     path.write_bytes(frame(9))
     with pytest.raises(EntropyAssetsError):
-        trail_of(place).rewalk(next(iter(blocks)))
+        rewalk(trail_of(place), next(iter(blocks)))
 
 
 def test_another_nonce_gives_other_noise_and_is_found(published: tuple[Place, Batch, dict[str, bytes]]) -> None:
@@ -86,7 +87,7 @@ def test_another_nonce_gives_other_noise_and_is_found(published: tuple[Place, Ba
     intake = json.loads((batch.root / "intake.json").read_text())
     (batch.root / "intake.json").write_text(json.dumps({**intake, "os_bytes": "00" * 32}))
     with pytest.raises(ChainBroken, match="noise_sha256"):
-        trail_of(place).rewalk(next(iter(blocks)))
+        rewalk(trail_of(place), next(iter(blocks)))
 
 
 def test_credit_that_was_raised_is_found(published: tuple[Place, Batch, dict[str, bytes]]) -> None:
@@ -95,7 +96,7 @@ def test_credit_that_was_raised_is_found(published: tuple[Place, Batch, dict[str
     noise["rows"][0]["credit_bits"] += 100_000
     (batch.root / "noise.json").write_text(json.dumps(noise))
     with pytest.raises(ChainBroken):
-        trail_of(place).rewalk(next(iter(blocks)))
+        rewalk(trail_of(place), next(iter(blocks)))
 
 
 def change(batch: Batch, name: str, alter: Callable[[Any], Any]) -> None:
@@ -158,7 +159,7 @@ def test_a_pattern_that_was_credited_twice_is_found(
     place = Place.at(tmp_path)
     block_id = publish(place, shared_pattern(), valkey_url, before=forge)
     with pytest.raises(ChainBroken) as caught:
-        trail_of(place).rewalk(block_id)
+        rewalk(trail_of(place), block_id)
     assert caught.value.field == field
 
 
@@ -166,7 +167,7 @@ def test_a_derated_batch_is_made_again(tmp_path: Path, valkey_url: str) -> None:
     place = Place.at(tmp_path)
     twice = [*shared_pattern(), ("copy.png", shared_pattern()[0][1]), ("text.fits", b"SIMPLE  = no image")]
     block_id = publish(place, twice, valkey_url, before=lambda batch: None)
-    assert trail_of(place).rewalk(block_id).provenance["block_id"] == block_id
+    assert rewalk(trail_of(place), block_id).provenance["block_id"] == block_id
 
 
 def test_a_manifest_that_tells_of_another_image_is_found(tmp_path: Path, valkey_url: str) -> None:
@@ -180,7 +181,7 @@ def test_a_manifest_that_tells_of_another_image_is_found(tmp_path: Path, valkey_
 
     block_id = publish(place, [("a.fits", frame(1))], valkey_url, before=relabel)
     with pytest.raises(ChainBroken, match="pixel_sha256") as caught:
-        trail_of(place).rewalk(block_id)
+        rewalk(trail_of(place), block_id)
     assert caught.value.field == "manifest_sha256"
 
 
@@ -191,7 +192,7 @@ def test_a_ledger_that_was_altered_is_found(published: tuple[Place, Batch, dict[
             db.execute(f"DROP TRIGGER {trigger}")
         db.execute("UPDATE batches SET run_id = 'another'")
     with pytest.raises(LedgerError):
-        trail_of(place).rewalk(next(iter(blocks)))
+        rewalk(trail_of(place), next(iter(blocks)))
 
 
 def test_a_batch_that_was_made_anew_is_not_the_one_in_the_ledger(
@@ -206,7 +207,7 @@ def test_a_batch_that_was_made_anew_is_not_the_one_in_the_ledger(
     conditioning.hash_blocks(anew)
     validation.validate_blocks(anew)
     with pytest.raises(ChainBroken) as caught:
-        trail_of(place).rewalk(next(iter(blocks)))
+        rewalk(trail_of(place), next(iter(blocks)))
     assert caught.value.field == "block_id"
 
 
@@ -220,9 +221,9 @@ def test_a_block_that_fails_its_tests_now_is_found(
         verdicts = dataclasses.replace(examined.verdicts, passed=np.zeros(len(hashed), bool))
         return dataclasses.replace(examined, verdicts=verdicts)
 
-    monkeypatch.setattr(audit, "examine_blocks", failing)
+    monkeypatch.setattr(rewalk_module, "examine_blocks", failing)
     with pytest.raises(ChainBroken) as caught:
-        trail_of(place).rewalk(next(iter(blocks)))
+        rewalk(trail_of(place), next(iter(blocks)))
     assert caught.value.field == "verdict"
 
 
@@ -246,4 +247,4 @@ def test_a_damaged_file_is_a_problem_and_not_a_crash(
     assert found["batch"] == batch.key
     assert ".json" in found["problem"]
     with pytest.raises(BatchError):
-        trail_of(place).rewalk(block_id)
+        rewalk(trail_of(place), block_id)

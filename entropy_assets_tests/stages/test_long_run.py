@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from entropy_assets.core.block_tests import TESTS
-from entropy_assets.history import COLUMNS, long_run_report, verdict_history
-from entropy_assets_tests.pipeline import Place, frame
+from entropy_assets.stages.long_run import COLUMNS, long_run_report, verdict_history
+from entropy_assets_tests.stages.batches_made import Place, frame
 
 
 def history_of(p_values: np.ndarray) -> pd.DataFrame:

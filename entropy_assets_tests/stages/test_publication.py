@@ -8,7 +8,7 @@ import pytest
 from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, PoolUnavailable
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pipeline import Place, break_conditioning, frame
+from entropy_assets_tests.stages.batches_made import Place, break_conditioning, frame
 
 
 @pytest.fixture

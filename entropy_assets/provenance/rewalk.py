@@ -1,0 +1,152 @@
+"""From a published block back to its images, and from the images to the same bytes again, by ledger and batch.
+
+What an outsider can do with less is `outsider.make_again`.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from entropy_assets.core.conditioning import NoiseInput
+from entropy_assets.core.hashing import verify_batch
+from entropy_assets.errors import BlockUnknown, ChainBroken
+from entropy_assets.images.decode import decode
+from entropy_assets.provenance.trail import Trail, naming_damage
+from entropy_assets.recipe import recipe_named
+from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
+from entropy_assets.stages.extraction import AssessedRow, NoiseRow, assess_row, credit_patterns_once, noise_rows
+from entropy_assets.stages.ingest import ImageRow, Manifest, image_row
+from entropy_assets.stages.validation import examine_blocks
+from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.ledger.rows import PublishedBlock
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedBlock:
+    """A block that was made again from its images.
+
+    Attributes
+    ----------
+    provenance
+        What `Trail.find` tells of it.
+    data
+        Its bytes, as the images give them.
+    """
+
+    provenance: dict[str, Any]
+    data: bytes
+
+
+def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
+    """Make a published block again from its images alone, and compare it with the ledger.
+
+    Nothing that an earlier stage computed is trusted. The ledger's chains are walked. Every image of the batch is
+    decoded, its noise is extracted and assessed, and what images share is taken from their credit; the manifest,
+    the noise, the credit and every block and record of the batch must come out as they were recorded. The ledger
+    alone says which images the batch had to ittrail.
+
+    Raises
+    ------
+    BlockUnknown
+        If the ledger has no such block.
+    ChainBroken
+        If any step gives something else than what was recorded; ``field`` names it.
+    LedgerError
+        If the ledger does not follow from ittrail.
+    BatchError
+        If a batch's file is missing or damaged.
+    """
+    trail.ledger.verify()
+    published = trail.ledger.find_block(block_id)
+    if published is None:
+        raise BlockUnknown(f"the ledger has no block {block_id}; it was never published here", block_id=block_id)
+    provenance = trail.provenance_of(published)
+    batch, index = trail.batches.batch(published.publication.batch_key), published.block.index
+    with naming_damage(batch, "records.json"):
+        hashed = read_blocks(batch)
+    _require_published(hashed, published)
+    rows = _manifest_again(trail, batch)
+    inputs = _noise_again(trail, batch, rows)
+    verify_batch(
+        hashed.records,
+        inputs,
+        manifest_sha256=Manifest.of(batch).sha256,
+        recipe=recipe_named(batch.intake.recipe),
+        blocks=hashed.blocks,
+    )
+    if not examine_blocks(hashed).verdicts.passed[index]:
+        raise ChainBroken("the block fails the tests that it was released by", index=index, field="verdict")
+    return AuditedBlock(provenance, hashed.blocks[index].tobytes())
+
+
+def _manifest_again(trail: Trail, batch: Batch) -> list[ImageRow]:
+    """Return the rows of the manifest, made from the images.
+
+    The sentence that explains a rejection may be worded otherwise by another version of what reads the image;
+    it is not compared.
+    """
+    rows = [image_row(item, trail.images, batch.intake.limits, batch.intake.source) for item in batch.intake.files]
+    kept = Manifest.of(batch).rows
+    if len(rows) != len(kept):
+        raise ChainBroken(
+            f"{len(kept)} rows in the manifest for {len(rows)} files", index=len(rows), field="manifest_sha256"
+        )
+    for index, (again, row) in enumerate(zip(rows, kept, strict=True)):
+        _require_same(again, row, set(dataclasses.asdict(row)) - {"detail"}, index, "manifest_sha256")
+    return rows
+
+
+def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> list[NoiseInput]:
+    """Return the noise of the batch with its credit, made from the images."""
+    mine = trail.ledger.images_of(batch.key)
+    found: list[AssessedRow] = []
+    for row in (row for row in manifest if row.accepted):
+        frame = decode(trail.images.get(row.image_sha256), source=batch.intake.source, limits=batch.intake.limits)
+        found.append(assess_row(batch.intake, row, frame))
+    rows, spent = [item.row for item in found], {}
+    for place, item in enumerate(found):
+        if item.image is None or item.sketch is None:
+            continue
+        # a copy of a file in its own batch is spent here too, and loses all that it shares with the first
+        if item.row.image_sha256 in mine:
+            spent[place] = (item.image.assessment, item.sketch)
+        else:
+            rows[place] = dataclasses.replace(item.row, accepted=False, credit_bits=0)
+    credit_patterns_once(rows, spent, recipe_named(batch.intake.recipe))
+    _require_same_noise(rows, noise_rows(batch))
+    return [
+        dataclasses.replace(item.image.as_input(), credit_bits=row.credit_bits)
+        for row, item in zip(rows, found, strict=True)
+        if row.accepted and item.image is not None
+    ]
+
+
+def _require_published(hashed: HashedBlocks, published: PublishedBlock) -> None:
+    """Raise unless ledger and records hold the same block in the same chain."""
+    block = published.block
+    if block.index >= len(hashed):
+        raise ChainBroken("the batch has fewer blocks than were published", index=block.index, field="index")
+    for name in ("block_id", "block_sha256", "link"):
+        if getattr(hashed.records[block.index], name) != getattr(block, name):
+            raise ChainBroken("the record is not the one in the ledger", index=block.index, field=name)
+    if hashed.chain_head != published.publication.chain_head:
+        raise ChainBroken("the chain is not the one in the ledger", index=len(hashed), field="chain_head")
+
+
+def _require_same_noise(again: list[NoiseRow], kept: tuple[NoiseRow, ...]) -> None:
+    if len(again) != len(kept):
+        raise ChainBroken(f"{len(kept)} rows of noise for {len(again)} images", index=len(again), field="noise_sha256s")
+    for index, (row, old) in enumerate(zip(again, kept, strict=True)):
+        if row.accepted and old.accepted:
+            _require_same(row, old, {"noise_sha256"}, index, "noise_sha256s")
+        _require_same(row, old, {"file", "image_sha256", "accepted", "nonce", "credit_bits"}, index)
+
+
+def _require_same(again: Any, kept: Any, names: set[str], index: int, field: str | None = None) -> None:
+    """Raise if a row differs in one of `names`, calling it `field`, or by its own name."""
+    for name in sorted(names):
+        new, old = getattr(again, name), getattr(kept, name)
+        if new != old:
+            raise ChainBroken(
+                f"{again.file!r} gives {name} {new!r}, recorded was {old!r}", index=index, field=field or name
+            )
