@@ -82,16 +82,16 @@ def up(
     interrupted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: interrupted.set())
-    from entropy_assets import supervisor
-    from entropy_assets.narrator import Narrator, settled
+    from entropy_assets.supervisor.installation import POLL_SECONDS, Installation, drop_samples
+    from entropy_assets.supervisor.narrator import Narrator, settled
 
     settings = settings_of(home=home, simulated_camera=camera, http_port=http_port, dagster_port=dagster_port)
     say = _say_json if as_json else click.echo
-    with supervisor.Installation.running(settings, say, began) as installation:
-        dropped = supervisor.drop_samples(settings) if samples else 0
+    with Installation.running(settings, say, began) as installation:
+        dropped = drop_samples(settings) if samples else 0
         say(f"inbox    {settings.inbox}" + (f", {dropped} sample images put into it" if dropped else ""))
         narrator = Narrator(settings)
-        while not interrupted.wait(supervisor.POLL_SECONDS):
+        while not interrupted.wait(POLL_SECONDS):
             for line in (*installation.advance(), *narrator.news()):
                 say(line)
             if once and installation.idle() and settled(settings, installation.pool.observer):

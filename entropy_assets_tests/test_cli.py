@@ -285,7 +285,7 @@ def test_up_tells_machines_one_object_a_line(run, monkeypatch: pytest.MonkeyPatc
         raise StartFailed("the http service did not start", child="http")
         yield
 
-    monkeypatch.setattr("entropy_assets.supervisor.Installation.running", installation)
+    monkeypatch.setattr("entropy_assets.supervisor.installation.Installation.running", installation)
     result = run("up", "--home", tmp_path, "--json")
     said, failed = (json.loads(line) for line in result.stdout.splitlines())
     assert said["line"] == "pool     embedded server"

@@ -18,7 +18,7 @@ from entropy_assets.feed import feed_always, feed_once
 from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.settings import Settings
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets.supervisor import child_environment
+from entropy_assets.supervisor.children import child_environment
 from entropy_assets_tests.client.scripted import ScriptedServer, answering, good, status
 from entropy_assets_tests.serving.running import RunningService
 

@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 from pydantic import ValidationError
 
-from entropy_assets import supervisor
 from entropy_assets.cli import main
 from entropy_assets.scopes import SCOPES
 from entropy_assets.settings import Settings
 from entropy_assets.stores.api_keys import key_id_of
+from entropy_assets.supervisor.children import child_environment
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ class TestSettings:
         settings = Settings(
             home=tmp_path, keys="redis://a:hunter2@h/0", anonymous_scopes="none", limit_requests=0.5, limit_bytes=7
         )
-        environment = supervisor.child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
+        environment = child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
         for name, value in environment.items():
             if name.startswith("ENTROPY_"):
                 monkeypatch.setenv(name, value)
@@ -130,13 +130,15 @@ class TestSettings:
         monkeypatch.setenv("ENTROPY_KEYS", "redis://a:hunter2@h/0")
         settings = Settings(home=tmp_path)
         for name in ("http", "daemon"):
-            environment = supervisor.child_environment(settings, "unix:///p", "http://127.0.0.1:1", keys=name == "http")
+            environment = child_environment(
+                settings, "unix:///p", "http://127.0.0.1:1", keys=name == "http"
+            )
             assert ("hunter2" in str(environment)) == (name == "http")
 
     def test_without_a_place_the_children_agree_on_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("ENTROPY_KEYS", raising=False)
         settings = Settings(home=tmp_path)
-        environment = supervisor.child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
+        environment = child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
         assert "ENTROPY_KEYS" not in environment
         assert environment["ENTROPY_HOME"] == str(tmp_path)
         assert settings.keys_place == str(tmp_path / "keys.json")

@@ -7,13 +7,11 @@ whatever ends it.
 
 import fcntl
 import json
-import os
 import shutil
-import socket
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,70 +22,18 @@ from entropy_assets.settings import Settings
 from entropy_assets.stores.batches import BatchStore
 from entropy_assets.stores.inbox import DropFolder
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets.stores.processes import SOCKET_NAME, OwnedProcess, listens, private_folder
+from entropy_assets.stores.processes import OwnedProcess, listens
+from entropy_assets.supervisor.children import Child, PoolAddresses, child_environment, code_socket, free_port
 
-SAMPLES: Final = Path(__file__).parent / "samples"
-PROJECT: Final = Path(__file__).parent.parent
+PACKAGE: Final = Path(__file__).parents[1]
+SAMPLES: Final = PACKAGE / "samples"
 LOCATION: Final = "entropy_assets"
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.25
-LOG_TAIL: Final = 2000
-"""Characters of a child's log that an error shows."""
 
-QUIET: Final = (
-    "ignore:Specifying a partitions_def on an AssetCheckSpec is currently in preview",
-    "ignore:Parameter `owners` of initializer `SensorDefinition.__init__` is currently in beta",
-    "ignore:Parameter `include_sources` of function `AssetSelection.all` is currently in beta",
-)
-"""Warnings that the children don't repeat at every load: the version of Dagster is pinned for the first, and Dagster's
-own code raises the others."""
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """One process that is started, watched and stopped."""
-
-    name: str
-    process: OwnedProcess
-    log: Path
-
-    def require_alive(self) -> None:
-        """Raise if it ended by itself.
-
-        Raises
-        ------
-        StartFailed
-            With the end of its log.
-        """
-        if (code := self.process.exit_code) is not None:
-            tail = self.log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
-            raise StartFailed(
-                f"{self.name} ended with exit code {code}; its log {self.log} ends with:\n{tail}", child=self.name
-            )
-
-
-def free_port(host: str, port: int) -> int:
-    """Return `port` if nothing listens on it, or any free one for 0.
-
-    Raises
-    ------
-    StartFailed
-        If it is taken.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise StartFailed(
-                f"can't listen on {host}:{port} ({error.strerror}); stop what uses it, or choose other ports with "
-                "--http-port and --dagster-port (0 for any)",
-                port=port,
-            ) from error
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -110,21 +56,6 @@ def sole_owner(home: Path) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True, slots=True)
-class PoolAddresses:
-    """Where each part of the installation finds the pool. Secret: they may hold passwords.
-
-    Attributes
-    ----------
-    service, publisher, observer
-        For what leases, for what pushes, and for what only looks.
-    """
-
-    service: str = field(repr=False)
-    publisher: str = field(repr=False)
-    observer: str = field(repr=False)
-
-
 @contextmanager
 def pool_server(settings: Settings, say: Say) -> Iterator[PoolAddresses]:
     """Give the addresses of the pool: the one of the settings, or an embedded server's that lives as long as this."""
@@ -135,16 +66,6 @@ def pool_server(settings: Settings, say: Say) -> Iterator[PoolAddresses]:
     with EmbeddedServer(users_of=settings.pool_prefix) as server:
         say(f"pool     embedded server, process {server.pid}")
         yield PoolAddresses(server.url_of("service"), server.url_of("publisher"), server.url_of("observer"))
-
-
-@contextmanager
-def code_socket() -> Iterator[Path]:
-    """Give the path of the code server's socket: on a port, any user of the machine could have it run code."""
-    folder = private_folder("ea-code-")
-    try:
-        yield folder / SOCKET_NAME
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(slots=True)
@@ -310,54 +231,22 @@ def ask(dagster_url: str, query: str) -> dict[str, Any]:
         return data
 
 
-def child_environment(settings: Settings, redis_url: str, http_url: str, *, keys: bool = True) -> Mapping[str, str]:
-    """Return the environment of a child: the settings in force, the pool's address, Dagster's home.
-
-    Where the API keys are is in it only if the child needs `keys`.
-    """
-    given = {
-        f"ENTROPY_{name.upper()}": str(value)
-        for name, value in settings.model_dump(exclude={"redis_url", "api_key", "keys"}).items()
-        if value is not None
-    }
-    # The first belongs to the commands that draw, and no child is one; the second is given below.
-    secrets = ("ENTROPY_API_KEY", "ENTROPY_KEYS")
-    inherited = {name: value for name, value in os.environ.items() if name.upper() not in secrets}  # noqa: TID251 - passed on, not read
-    return {
-        **inherited,
-        **given,
-        "ENTROPY_HTTP_PORT": http_url.rsplit(":", 1)[1],
-        "ENTROPY_REDIS_URL": redis_url,
-        **({"ENTROPY_KEYS": settings.keys_place} if settings.keys and keys else {}),
-        "DAGSTER_HOME": str(settings.dagster_home),
-        # Dagster's sensor daemon counts in its own time zone otherwise.
-        "TZ": "UTC",
-        "PYTHONWARNINGS": ",".join(QUIET),
-    }
-
-
 def prepare_home(settings: Settings, code_server: Path) -> None:
-    """Make the folders of the installation and put Dagster's two configuration files where it looks for them.
-
-    Raises
-    ------
-    StartFailed
-        Outside a checkout of the project, which alone carries ``dagster.yaml``.
-    """
-    source = PROJECT / "dagster.yaml"
-    if not source.is_file():
-        raise StartFailed(
-            f"there is no {source}; run from a checkout of the project, or start dagster-webserver, dagster-daemon and "
-            "'entropy-assets serve' with a DAGSTER_HOME of your own"
-        )
+    """Make the folders of the installation and put Dagster's two configuration files where it looks for them."""
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, settings.dagster_home / "dagster.yaml")
+    shutil.copyfile(dagster_configuration(), settings.dagster_home / "dagster.yaml")
     location = {"grpc_server": {"socket": str(code_server), "location_name": LOCATION}}
     # JSON is YAML.
     (settings.dagster_home / "workspace.yaml").write_text(
         json.dumps({"load_from": [location]}) + "\n", encoding="ascii"
     )
     DropFolder(settings.inbox)
+
+
+def dagster_configuration(package: Path = PACKAGE) -> Path:
+    """Return the ``dagster.yaml`` of this checkout, which may be edited, or the package's own where there is none."""
+    of_checkout = package.parent / "dagster.yaml"
+    return of_checkout if of_checkout.is_file() else package / "supervisor" / "dagster.yaml"
 
 
 def drop_samples(settings: Settings, samples: Path = SAMPLES) -> int:

@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from entropy_assets import supervisor
 from entropy_assets.errors import PoolUnavailable, StartFailed
-from entropy_assets.narrator import Narrator, settled
 from entropy_assets.settings import Settings
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.processes import OwnedProcess
-from entropy_assets.supervisor import Child, Installation, PoolAddresses, drop_samples, free_port
+from entropy_assets.supervisor import children, installation
+from entropy_assets.supervisor.children import Child, PoolAddresses, free_port
+from entropy_assets.supervisor.installation import Installation, drop_samples
+from entropy_assets.supervisor.narrator import Narrator, settled
+from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stages.batches_made import Place, frame
 
@@ -92,36 +94,41 @@ class TestPorts:
 class TestHome:
     def test_only_one_may_hold_it_and_the_next_one_after_it_may(self, tmp_path: Path) -> None:
         with (
-            supervisor.sole_owner(tmp_path),
+            installation.sole_owner(tmp_path),
             pytest.raises(StartFailed, match="another 'entropy-assets up' runs on"),
-            supervisor.sole_owner(tmp_path),
+            installation.sole_owner(tmp_path),
         ):
             pass
-        with supervisor.sole_owner(tmp_path):
+        with installation.sole_owner(tmp_path):
             pass
 
     def test_it_gets_dagsters_configuration_and_the_code_servers_socket(self, settings: Settings) -> None:
-        supervisor.prepare_home(settings, Path("/private/s"))
+        installation.prepare_home(settings, Path("/private/s"))
         workspace = yaml.safe_load((settings.dagster_home / "workspace.yaml").read_text())
         assert workspace["load_from"] == [{"grpc_server": {"socket": "/private/s", "location_name": "entropy_assets"}}]
         assert (settings.dagster_home / "dagster.yaml").is_file()
         assert settings.inbox.is_dir()
 
-    def test_outside_a_checkout_the_error_says_what_else_to_run(
-        self, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(supervisor, "PROJECT", tmp_path / "site-packages")
-        with pytest.raises(StartFailed, match="checkout"):
-            supervisor.prepare_home(settings, Path("/private/s"))
+    def test_outside_a_checkout_it_is_the_packages_own(self, tmp_path: Path) -> None:
+        """An installed package has no file beside it, and runs all the same."""
+        package = tmp_path / "site-packages" / "entropy_assets"
+        package.mkdir(parents=True)
+        assert installation.dagster_configuration(package) == package / "supervisor" / "dagster.yaml"
+
+    def test_the_packages_own_is_that_of_the_checkout(self) -> None:
+        """What the wheel carries and what a reader finds at the top are the same file."""
+        own = installation.PACKAGE / "supervisor" / "dagster.yaml"
+        assert own.read_bytes() == (PROJECT / "dagster.yaml").read_bytes()
+        assert installation.dagster_configuration() == PROJECT / "dagster.yaml"
 
     def test_its_code_location_has_the_name_of_the_one_in_workspace_yaml(self) -> None:
-        workspace = yaml.safe_load((supervisor.PROJECT / "workspace.yaml").read_text())
-        assert workspace["load_from"][0]["python_module"]["location_name"] == supervisor.LOCATION
+        workspace = yaml.safe_load((PROJECT / "workspace.yaml").read_text())
+        assert workspace["load_from"][0]["python_module"]["location_name"] == installation.LOCATION
 
 
 class TestChildren:
     def test_they_get_the_settings_in_force_and_no_address_but_the_pools(self, settings: Settings) -> None:
-        environment = supervisor.child_environment(settings, "unix:///pool", "http://127.0.0.1:4321")
+        environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:4321")
         assert environment["ENTROPY_HOME"] == str(settings.home)
         assert environment["ENTROPY_SETTLE_SECONDS"] == "0.0"
         assert environment["ENTROPY_REDIS_URL"] == "unix:///pool"
@@ -136,7 +143,7 @@ class TestChildren:
         assert expected.items() <= json.loads(done.stdout).items()
 
     def test_only_the_service_can_lease_and_only_dagsters_processes_can_push(self, settings: Settings) -> None:
-        with supervisor.pool_server(settings, lambda _: None) as addresses:
+        with installation.pool_server(settings, lambda _: None) as addresses:
             service, publisher, observer = (
                 PoolClient.from_url(url) for url in (addresses.service, addresses.publisher, addresses.observer)
             )
@@ -152,7 +159,7 @@ class TestChildren:
 
     def test_they_do_not_repeat_the_warnings_that_are_known(self, settings: Settings) -> None:
         """Loading the definitions warns of the preview feature that the version is pinned for, and of nothing else."""
-        environment = supervisor.child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
+        environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
         load = [sys.executable, "-c", "import entropy_assets.definitions"]
         loud = subprocess.run(
             load, env={**environment, "PYTHONWARNINGS": ""}, capture_output=True, text=True, timeout=120, check=True
@@ -171,7 +178,7 @@ class TestChildren:
         process.stop(1)
 
     def test_one_that_never_answers_is_an_error_in_the_end(self, settings: Settings, tmp_path: Path) -> None:
-        late = time.monotonic() - supervisor.START_SECONDS - 1
+        late = time.monotonic() - installation.START_SECONDS - 1
         here = Installation(
             settings, PoolAddresses("", "", ""), "http://127.0.0.1:1", "http://127.0.0.1:1", tmp_path / "s", late
         )
@@ -310,11 +317,11 @@ class TestSettled:
 
     def test_a_file_in_the_inbox_is_work_even_while_it_settles(self, settings: Settings) -> None:
         waiting = settings.model_copy(update={"settle_seconds": 60.0})
-        supervisor.DropFolder(settings.inbox).deposit("a.fits", b"x")
+        installation.DropFolder(settings.inbox).deposit("a.fits", b"x")
         assert not settled(waiting, "")
 
     def test_a_taken_file_is_work_unless_its_run_failed(self, settings: Settings) -> None:
-        inbox = supervisor.DropFolder(settings.inbox, settle_seconds=0)
+        inbox = installation.DropFolder(settings.inbox, settle_seconds=0)
         inbox.deposit("a.fits", b"x")
         inbox.take(inbox.ready(time.time() + 1), "drop-1")
         assert not settled(settings, "")
