@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from entropy_assets.cli import main
+from entropy_assets.cli.draw import flattened
 from entropy_assets.errors import StartFailed
-from entropy_assets.service_commands import flattened
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService

@@ -130,9 +130,7 @@ class TestSettings:
         monkeypatch.setenv("ENTROPY_KEYS", "redis://a:hunter2@h/0")
         settings = Settings(home=tmp_path)
         for name in ("http", "daemon"):
-            environment = child_environment(
-                settings, "unix:///p", "http://127.0.0.1:1", keys=name == "http"
-            )
+            environment = child_environment(settings, "unix:///p", "http://127.0.0.1:1", keys=name == "http")
             assert ("hunter2" in str(environment)) == (name == "http")
 
     def test_without_a_place_the_children_agree_on_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

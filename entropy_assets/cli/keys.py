@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from entropy_assets.cli.shell import json_option, settings_of, typed_errors
 from entropy_assets.scopes import SCOPES, Scope
-from entropy_assets.shell import json_option, settings_of, typed_errors
 from entropy_assets.stores.api_keys import KeyRecord, create, keys_of
 
 if TYPE_CHECKING:

@@ -1,0 +1,77 @@
+"""``entropy-assets audit``: a block made again, by the ledger or as an outsider."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from entropy_assets.cli.asking import ask, url_option, with_key
+from entropy_assets.cli.shell import json_option, settings_of, typed_errors
+from entropy_assets.stores.inbox import printable
+
+
+@click.command()
+@click.argument("block_id")
+@click.option(
+    "--home", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of the installation."
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Be an outsider: trust no installation, only the images in this folder and what the service tells.",
+)
+@url_option
+@with_key
+@json_option
+@typed_errors
+def audit(
+    block_id: str,
+    home: Path | None,
+    images: Path | None,
+    url: str | None,
+    key_file: Path | None,
+    allow_insecure: bool,
+    as_json: bool,
+) -> None:
+    """Make a published block again from its images and compare it with the ledger.
+
+    With --images: with what the service tells of it at /blocks/BLOCK_ID, instead of the ledger.
+    """
+    start = time.perf_counter()
+    if images is None:
+        told = _by_ledger(block_id, home)
+    else:
+        told = json.loads(ask(f"/blocks/{block_id}", url, key_file, allow_insecure, as_json))
+        _by_outsider(told, images)
+    if as_json:
+        click.echo(json.dumps({**told, "reproduced": True}))
+        return
+    count, spent = len(told["images"]), time.perf_counter() - start
+    click.echo(f"block {block_id} was made again from {count} images in {spent:.1f} s")
+    for image in told["images"]:
+        click.echo(f"  {image['image_sha256']}  {printable(image['file'])}  ({image['source']})")
+
+
+def _by_ledger(block_id: str, home: Path | None) -> dict[str, Any]:
+    from entropy_assets.provenance.rewalk import rewalk
+    from entropy_assets.provenance.trail import Trail
+    from entropy_assets.stores.batches import BatchStore
+    from entropy_assets.stores.images import ImageStore
+    from entropy_assets.stores.ledger.sqlite import Ledger
+
+    settings = settings_of(home=home)
+    trail = Trail(
+        Ledger(settings.ledger_path, readonly=True),
+        BatchStore(settings.batches_path),
+        ImageStore(settings.images_path),
+    )
+    return rewalk(trail, block_id).provenance
+
+
+def _by_outsider(told: Mapping[str, Any], images: Path) -> None:
+    from entropy_assets.provenance.outsider import images_in, make_again
+
+    make_again(told, images_in(images))

@@ -1,0 +1,115 @@
+"""``entropy-assets process``: the pipeline over files and folders, without daemon or pool."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from entropy_assets.cli.shell import EXIT_NO_BLOCK, json_option, settings_of, typed_errors
+from entropy_assets.recipe import DROP, recipe_named
+from entropy_assets.stores.inbox import printable
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep images, batches and ledger here.")
+@click.option(
+    "--source",
+    default=DROP,
+    help="Where the files come from, if you vouch for it: one of the recipe's sources. By default nobody does.",
+)
+@click.option("--deterministic", is_flag=True, help="Same images, same blocks: for tests, never for use.")
+@json_option
+@typed_errors
+def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministic: bool, as_json: bool) -> None:
+    """Run the pipeline here and now over image files and folders, without daemon or pool.
+
+    Exit code 3 says that no block was made.
+    """
+    from entropy_assets.stages import pipeline
+
+    settings = settings_of()
+    listed = recipe_named(settings.recipe).sources
+    if source not in (DROP, *listed):
+        raise click.UsageError(f"no source is called {source!r}; recipe {settings.recipe} lists {', '.join(listed)}")
+    folder = nullcontext(str(out)) if out else tempfile.TemporaryDirectory(prefix="entropy-assets-")
+    with folder as root, progress_bars(quiet=as_json) as report_progress:
+        report = pipeline.process(
+            paths,
+            pipeline.Workplace.at(Path(root)),
+            settings,
+            source=source,
+            deterministic=deterministic,
+            os_bytes=os.urandom,
+            progress=report_progress,
+        )
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "images": report.images,
+                    "skipped": report.skipped,
+                    "batches": report.batches,
+                    "timings": report.timings,
+                }
+            )
+        )
+    else:
+        _print_report(report.images, report.skipped, report.batches)
+    if not report.passed_blocks:
+        sys.exit(EXIT_NO_BLOCK)
+
+
+@contextmanager
+def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function that moves one bar per stage on standard error, if that is a terminal."""
+    console = Console(stderr=True, quiet=quiet)
+    bars = Progress(
+        TextColumn("{task.description:10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    tasks: dict[str, Any] = {}
+
+    def move(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total)
+        bars.update(tasks[stage], completed=done, total=total)
+
+    with bars:
+        yield move
+
+
+def _print_report(images: list[dict[str, Any]], skipped: list[dict[str, str]], batches: list[dict[str, Any]]) -> None:
+    console = Console()
+    table = Table(box=None)
+    table.add_column("image", overflow="fold")
+    for column in ("accepted", "reason", "credit, bits", "samples", "bits/sample"):
+        # a reason that is cut off is none
+        table.add_column(column, no_wrap=True, overflow="ignore")
+    for row in images:
+        verdict = "[green]yes[/]" if row["accepted"] else "[red]no[/]"
+        name = printable(row["file"]).replace("[", r"\[")
+        numbers = (f"{row['credit_bits']:,}", f"{row['samples']:,}", f"{row['min_entropy']:.3f}")
+        table.add_row(name, verdict, row["reason"] or "", *numbers)
+    console.print(table)
+    for item in skipped:
+        console.print(f"skipped {printable(item['file'])!r}: {item['detail']}", markup=False)
+    for batch in batches:
+        console.print(
+            f"batch {batch['key']}: {batch['blocks']} blocks, {batch['passed']} passed, {batch['rejected']} rejected\n"
+            f"chain head {batch['chain_head']}",
+            markup=False,
+            soft_wrap=True,
+        )

@@ -1,0 +1,50 @@
+"""``entropy-assets serve``: the HTTP service alone."""
+
+import click
+
+from entropy_assets.cli.shell import settings_of, typed_errors
+
+
+@click.command()
+@click.option("--host", help="Address to listen on. Off loopback, make keys and set limits first.")
+@click.option("--port", type=int, help="Port to listen on.")
+@click.option("--workers", type=int, help="Processes that serve side by side.")
+@click.option("--fast-lane/--no-fast-lane", default=None, help="Answer from memory inside the HTTP protocol.")
+@typed_errors
+def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bool | None) -> None:
+    """Serve the pool over HTTP. Needs ENTROPY_REDIS_URL."""
+    from entropy_assets.provenance.trail import Trail
+    from entropy_assets.serving.service import ServiceConfig, StreamLimits
+    from entropy_assets.serving.workers import run_service
+    from entropy_assets.stores.batches import BatchStore
+    from entropy_assets.stores.images import ImageStore
+    from entropy_assets.stores.ledger.sqlite import Ledger
+
+    settings = settings_of(http_host=host, http_port=port, http_workers=workers, fast_lane=fast_lane)
+    if settings.redis_url is None:
+        raise click.UsageError("no pool: set ENTROPY_REDIS_URL, or run everything with 'entropy-assets up'")
+    config = ServiceConfig(
+        pool_url=settings.redis_url.get_secret_value(),
+        pool_prefix=settings.pool_prefix,
+        host=settings.http_host,
+        port=settings.http_port,
+        max_request_bytes=settings.max_draw_bytes,
+        streams=StreamLimits(most=settings.max_streams, max_download_bytes=settings.max_download_bytes),
+        workers=settings.http_workers,
+        fast_lane=settings.fast_lane,
+        low_water_bytes=settings.low_water_bytes,
+        max_age_s=settings.max_age_seconds,
+        access_log=settings.access_log,
+        allow_unsafe_pool=settings.allow_unsafe_pool,
+        dagster_url=settings.dagster_url,
+        keys=settings.keys_place,
+        anonymous_scopes=settings.anonymous,
+        limit_requests=settings.limit_requests,
+        limit_bytes=settings.limit_bytes,
+    )
+    trail = Trail(
+        Ledger(settings.ledger_path, readonly=True),
+        BatchStore(settings.batches_path),
+        ImageStore(settings.images_path),
+    )
+    run_service(config, provenance=trail)

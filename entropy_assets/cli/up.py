@@ -1,0 +1,55 @@
+"""``entropy-assets up``: everything at once."""
+
+import json
+import signal
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from entropy_assets.cli.shell import settings_of, typed_errors
+
+
+@click.command()
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of everything that is kept.")
+@click.option("--once", is_flag=True, help="End when the inbox is processed and the pool filled.")
+@click.option("--samples/--no-samples", default=False, help="Put the bundled sample images into an unused inbox.")
+@click.option("--camera/--no-camera", default=None, help="Fill a low pool from the simulated camera.")
+@click.option("--http-port", type=int, help="Port of the HTTP service, 0 for any.")
+@click.option("--dagster-port", type=int, help="Port of the Dagster UI, 0 for any.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for machines.")
+@typed_errors
+def up(
+    home: Path | None,
+    once: bool,
+    samples: bool,
+    camera: bool | None,
+    http_port: int | None,
+    dagster_port: int | None,
+    as_json: bool,
+) -> None:
+    """Run everything: pool server, Dagster with its daemon, HTTP service. Ctrl-C stops it all."""
+    began = time.monotonic()
+    interrupted = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: interrupted.set())
+    from entropy_assets.supervisor.installation import POLL_SECONDS, Installation, drop_samples
+    from entropy_assets.supervisor.narrator import Narrator, settled
+
+    settings = settings_of(home=home, simulated_camera=camera, http_port=http_port, dagster_port=dagster_port)
+    say = _say_json if as_json else click.echo
+    with Installation.running(settings, say, began) as installation:
+        dropped = drop_samples(settings) if samples else 0
+        say(f"inbox    {settings.inbox}" + (f", {dropped} sample images put into it" if dropped else ""))
+        narrator = Narrator(settings)
+        while not interrupted.wait(POLL_SECONDS):
+            for line in (*installation.advance(), *narrator.news()):
+                say(line)
+            if once and installation.idle() and settled(settings, installation.pool.observer):
+                break
+
+
+def _say_json(line: str) -> None:
+    click.echo(json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "line": line}))
