@@ -82,7 +82,7 @@ def feed(
     The bytes are mixed in and can make nothing worse; the kernel does not count them as entropy.
     """
     from entropy_assets.client import RandomClient
-    from entropy_assets.feed import feed_always, feed_once
+    from entropy_assets.client.kernel import feed_always, feed_once
 
     with RandomClient([service_url(url)], key=api_key(key_file), allow_insecure=allow_insecure) as client:
         if once:
