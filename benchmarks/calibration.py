@@ -11,10 +11,10 @@ import sys
 
 import numpy as np
 
-from entropy_assets.core.block_tests import TESTS, autocorrelation, lags_of, unequal_bits
-from entropy_assets.core.second_level import batch_report, uniformity_p
-from entropy_assets.core.validation import EntropyValidator
-from entropy_assets_tests.core.defects import DEFECTS, good
+from entropy_assets.core.validation.block_tests import TESTS, autocorrelation, lags_of, unequal_bits
+from entropy_assets.core.validation.second_level import batch_report, uniformity_p
+from entropy_assets.core.validation.validator import EntropyValidator
+from entropy_assets_tests.core.validation.defects import DEFECTS, good
 
 ALPHAS = (0.05, 0.01, 1e-3, 1e-4)
 BLOCKS = {256: 800_000, 1024: 400_000, 4096: 400_000, 65536: 20_000}

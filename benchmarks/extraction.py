@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from entropy_assets.core.credit.assessment import assess
+from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.core.frame import Frame
-from entropy_assets.core.min_entropy import assess
-from entropy_assets.core.noise import ImagePreprocessor
 from entropy_assets.recipe import STANDARD
 
 NONCE = bytes(32)
@@ -64,7 +64,7 @@ def bare_operations(plane: npt.NDArray[np.int32]) -> dict[str, Callable[[], obje
 def measure(side: int, channels: int) -> dict[str, float]:
     """Return seconds of each part, pixels per second, and the ratio to the bare operations."""
     frame = noise_frame(side, channels)
-    preprocessor = ImagePreprocessor(STANDARD)
+    preprocessor = NoiseExtractor(STANDARD)
     noise = preprocessor.extract(frame, NONCE)
     seconds = {
         "survey": cpu_seconds(lambda: preprocessor.survey(frame)),

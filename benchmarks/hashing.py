@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from blake3 import blake3
 
-from entropy_assets.core.conditioning import NoiseInput
-from entropy_assets.core.hashing import EntropyHasher, verify_batch
+from entropy_assets.core.conditioning.conditioner import NoiseInput
+from entropy_assets.core.conditioning.hasher import EntropyHasher, verify_batch
 from entropy_assets.recipe import STANDARD
 
 LIMIT = 2.5

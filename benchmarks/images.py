@@ -13,14 +13,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from entropy_assets.core.derivation import assess_image
+from entropy_assets.core.conditioning.hasher import EntropyHasher
+from entropy_assets.core.credit.assessment import assess_image
+from entropy_assets.core.extraction.noise import NoiseExtractor, deterministic_nonce
 from entropy_assets.core.frame import Frame
-from entropy_assets.core.hashing import EntropyHasher
-from entropy_assets.core.noise import ImagePreprocessor, deterministic_nonce
 from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DEFAULT_LIMITS
 from entropy_assets.recipe import RECIPES, STANDARD, Recipe, recipe_named
+from entropy_assets.stages.extraction import noise_input_of
 from entropy_assets.stores.inbox import DropFolder
 
 SAMPLES = Path(__file__).resolve().parent.parent / "entropy_assets" / "samples"
@@ -54,11 +55,11 @@ def rows_of(folder: Path, source: str, recipe: Recipe) -> list[dict[str, Any]]:
 def judge(frame: Frame, recipe: Recipe, row: dict[str, Any]) -> None:
     """Write into `row` what `frame` is worth; what was found before a rejection stays in it."""
     row["ADC step"] = frame.adc_step
-    survey = ImagePreprocessor(recipe).survey(frame)
+    survey = NoiseExtractor(recipe).survey(frame)
     row |= {"live": survey.live_fraction, "sigma": survey.median_sigma}
     image = assess_image(frame, deterministic_nonce(frame.image_sha256), recipe, survey)
     note_assessment(row, image.assessment.to_row())
-    _, records = EntropyHasher(recipe).derive_blocks([image.as_input()], "00" * 32, 0)
+    _, records = EntropyHasher(recipe).derive_blocks([noise_input_of(image)], "00" * 32, 0)
     row |= {"outcome": "accepted", "blocks": len(records)}
 
 

@@ -27,7 +27,7 @@ from typing import Any
 import websockets
 
 from benchmarks.serving import free_port, wait_for
-from entropy_assets.core.chain import block_id_of
+from entropy_assets.core.conditioning.records import block_id_of
 from entropy_assets.errors import PoolError
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient

@@ -13,8 +13,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from entropy_assets.core.block_tests import lags_of
-from entropy_assets.core.validation import EntropyValidator
+from entropy_assets.core.validation.block_tests import lags_of
+from entropy_assets.core.validation.validator import EntropyValidator
 
 LIMIT_MB_S, LIMIT_RATIO, LIMIT_MEMORY_MB = 40.0, 30.0, 64.0
 LENGTH = 4096

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from entropy_assets.core.hashing import EntropyHasher, xor_bytes
-from entropy_assets.core.noise import ImagePreprocessor as FramePreprocessor
-from entropy_assets.core.noise import NoiseArray, deterministic_nonce, sampling_nonce
-from entropy_assets.core.validation import EntropyValidator
+from entropy_assets.core.conditioning.hasher import EntropyHasher, xor_bytes
+from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor, deterministic_nonce, sampling_nonce
+from entropy_assets.core.validation.validator import EntropyValidator
 from entropy_assets.errors import BlockRefused, InputRefused
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
@@ -52,7 +51,7 @@ class ImagePreprocessor:
         deterministic: bool = False,
         os_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._preprocessor = FramePreprocessor(recipe)
+        self._extractor = NoiseExtractor(recipe)
         self._limits = limits or DecodeLimits()
         self._deterministic = deterministic
         self._os_bytes = os_bytes
@@ -70,7 +69,7 @@ class ImagePreprocessor:
             nonce = deterministic_nonce(frame.image_sha256)
         else:
             nonce = sampling_nonce(frame.image_sha256, time.time_ns(), self._os_bytes(32))
-        return self._preprocessor.extract(frame, nonce)
+        return self._extractor.extract(frame, nonce)
 
     def extract_noise(self, image_path: str | os.PathLike[str]) -> bytes:
         """Return the raw noise samples of an image file: unconditioned, and worth what an assessment says of them.

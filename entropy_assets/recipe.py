@@ -37,24 +37,24 @@ class Recipe:
     refuse_lossy
         Refuse every lossy container instead of capping it.
     min_sigma
-        Least noise of a live survey block, ADC steps: below 0.6 most pixels repeat one code.
+        Least noise of a live square, ADC steps: below 0.6 most pixels repeat one code.
     min_lsb_entropy
-        Least entropy of the lowest true bit in a live survey block, bits per pixel. Uneven ADC codes fall below .99.
+        Least entropy of the lowest true bit in a live square, bits per pixel. Uneven ADC codes fall below .99.
     max_zero_share
-        Largest share of residuals that are exactly zero in a live survey block. White noise of `min_sigma` has .15.
+        Largest share of residuals that are exactly zero in a live square. White noise of `min_sigma` has .15.
     max_clipped_share
-        Largest share of pixels at a limit of the container or of the ADC in a live survey block.
+        Largest share of pixels at a limit of the container or of the ADC in a live square.
     residual_correlation, correlation_tolerance
         Lag-1 autocorrelation of the Laplacian residual of white noise (-8/20), and how far from it, in either axis, a
-        live survey block may lie.
+        live square may lie.
     min_live_share
-        Least share of live survey blocks in an image. Of many dead blocks a few pass every limit by luck; an image
+        Least share of live squares in an image. Of many dead blocks a few pass every limit by luck; an image
         that has only those is dead.
     max_repeat_correlation
         Largest autocorrelation of row or column residuals, at any lag from 4 pixels up, before an image is called
         tiled.
     max_copied_share
-        Largest share of a live survey block that may be a copy of other parts of the frame.
+        Largest share of a live square that may be a copy of other parts of the frame.
     max_blocking
         Largest excess of the jumps over an 8-pixel grid, as a share of the jumps elsewhere, before an image is called
         decompressed.

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from entropy_assets.core.chain import block_id_of
+from entropy_assets.core.conditioning.records import block_id_of
 from entropy_assets.stores.pool.blocks import PoolBlock
 
 TIMESTAMP_US = 1_790_000_000_123_456

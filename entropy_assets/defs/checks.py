@@ -9,8 +9,8 @@ from typing import Final
 
 import dagster as dg
 
-from entropy_assets.core.block_tests import TESTS
-from entropy_assets.core.second_level import FAMILY_ALPHA, SecondLevelResult
+from entropy_assets.core.validation.block_tests import TESTS
+from entropy_assets.core.validation.second_level import FAMILY_ALPHA, SecondLevelResult
 from entropy_assets.defs import plots
 from entropy_assets.defs.assets import hashed_blocks, noise_arrays, raw_images
 from entropy_assets.defs.partitions import image_batches

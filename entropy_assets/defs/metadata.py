@@ -11,7 +11,7 @@ from typing import Any, Final
 import dagster as dg
 import numpy as np
 
-from entropy_assets.core.liveness import Verdict
+from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.defs import plots
 from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode

@@ -16,12 +16,13 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from entropy_assets.core.conditioning import Conditioner, NoiseInput
-from entropy_assets.core.derivation import assess_image
-from entropy_assets.core.noise import deterministic_nonce, sampling_nonce
+from entropy_assets.core.conditioning.conditioner import Conditioner, NoiseInput
+from entropy_assets.core.credit.assessment import assess_image
+from entropy_assets.core.extraction.noise import deterministic_nonce, sampling_nonce
 from entropy_assets.errors import ChainBroken, EntropyAssetsError, ImageMissing, InputRefused
 from entropy_assets.images.decode import decode
 from entropy_assets.recipe import Recipe, recipe_named
+from entropy_assets.stages.extraction import noise_input_of
 
 _COMPARED: Final = ("block_sha256", "block_id", "credit_bits", "link")
 _PIECES: Final = 1 << 20
@@ -112,7 +113,7 @@ def _noise_of(
     # less may have been credited: what images of a batch share counts once
     if image["credit_bits"] > assessed.assessment.credit_bits:
         _differs("credit_bits", 0)
-    return replace(assessed.as_input(), credit_bits=image["credit_bits"])
+    return replace(noise_input_of(assessed), credit_bits=image["credit_bits"])
 
 
 def _nonce(image_sha256: str, sampling: Mapping[str, Any]) -> bytes:

@@ -7,14 +7,21 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from entropy_assets.core.conditioning import NoiseInput
-from entropy_assets.core.hashing import verify_batch
+from entropy_assets.core.conditioning.conditioner import NoiseInput
+from entropy_assets.core.conditioning.hasher import verify_batch
 from entropy_assets.errors import BlockUnknown, ChainBroken
 from entropy_assets.images.decode import decode
 from entropy_assets.provenance.trail import Trail, naming_damage
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
-from entropy_assets.stages.extraction import AssessedRow, NoiseRow, assess_row, credit_patterns_once, noise_rows
+from entropy_assets.stages.extraction import (
+    AssessedRow,
+    NoiseRow,
+    assess_row,
+    credit_patterns_once,
+    noise_input_of,
+    noise_rows,
+)
 from entropy_assets.stages.ingest import ImageRow, Manifest, image_row
 from entropy_assets.stages.validation import examine_blocks
 from entropy_assets.stores.batches import Batch
@@ -115,7 +122,7 @@ def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> list[N
     credit_patterns_once(rows, spent, recipe_named(batch.intake.recipe))
     _require_same_noise(rows, noise_rows(batch))
     return [
-        dataclasses.replace(item.image.as_input(), credit_bits=row.credit_bits)
+        dataclasses.replace(noise_input_of(item.image), credit_bits=row.credit_bits)
         for row, item in zip(rows, found, strict=True)
         if row.accepted and item.image is not None
     ]

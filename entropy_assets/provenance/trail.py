@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from entropy_assets.core.chain import BlockRecord
+from entropy_assets.core.conditioning.records import BlockRecord
 from entropy_assets.errors import BatchError
 from entropy_assets.provenance.freshness import Freshness
 from entropy_assets.provenance.summary import batch_summary, utc_text

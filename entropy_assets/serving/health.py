@@ -43,7 +43,7 @@ HEALTH: Final[Mapping[str, Any]] = {
         }
     }
 }
-"""How OpenAPI describes `health_report`."""
+"""How OpenAPI describes `health_document`."""
 _LATE: Final = f"no answer within {WAIT_S:g} s"
 _AGES: Final = ("image_age_s", "block_age_s", "health_test_failure_age_s")
 
@@ -84,7 +84,7 @@ class Watch:
             return PoolHealth((error.message,), None, time.monotonic() - before)
 
 
-def health_report(
+def health_document(
     pool: PoolHealth,
     ages: Ages,
     reservoir: Reservoir,

@@ -11,7 +11,7 @@ from entropy_assets.serving.account import Limits
 from entropy_assets.serving.counts import Board
 from entropy_assets.serving.formats import CLASSES, Answer, Format, Request, encode
 from entropy_assets.serving.gate import Gate
-from entropy_assets.serving.health import Watch, health_report
+from entropy_assets.serving.health import Watch, health_document
 from entropy_assets.serving.logs import telling
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
@@ -236,7 +236,7 @@ class RandomService:
         """Return whether bytes can be had, how fresh they are, and every reason why not."""
         pool, ages = await self.watch.look()
         config = self.config
-        return health_report(
+        return health_document(
             pool,
             ages,
             self.reservoir,

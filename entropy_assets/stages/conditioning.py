@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from entropy_assets.core.chain import BlockRecord, chain_genesis
-from entropy_assets.core.hashing import EntropyHasher, verify_batch
+from entropy_assets.core.conditioning.hasher import EntropyHasher, verify_batch
+from entropy_assets.core.conditioning.records import BlockRecord, chain_genesis
 from entropy_assets.errors import ChainBroken
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.extraction import noise_inputs

@@ -10,20 +10,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from entropy_assets.core.conditioning import NoiseInput
-from entropy_assets.core.derivation import AssessedImage, assess_image
-from entropy_assets.core.frame import Frame
-from entropy_assets.core.health import HealthReport, health_report
-from entropy_assets.core.min_entropy import Assessment
-from entropy_assets.core.noise import (
-    ImagePreprocessor,
+from entropy_assets.core.conditioning.conditioner import NoiseInput
+from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
+from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, sketch_of
+from entropy_assets.core.extraction.noise import (
+    NoiseExtractor,
     credited_samples,
     deterministic_nonce,
     noise_digest,
     sampling_nonce,
 )
-from entropy_assets.core.repeats import PatternSketch, batch_derating, derated, sketch_of
-from entropy_assets.core.survey import Survey
+from entropy_assets.core.extraction.survey import Survey
+from entropy_assets.core.frame import Frame
+from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
 from entropy_assets.errors import BatchError, ImageRejected, RejectionReason
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
@@ -183,7 +182,7 @@ def credit_patterns_once(
 def _kept_survey(batch: Batch, frame: Frame, recipe: Recipe) -> Survey | None:
     """Keep the map of the frame's live area for those who ask why; None for a frame too small to have one."""
     try:
-        survey = ImagePreprocessor(recipe).survey(frame)
+        survey = NoiseExtractor(recipe).survey(frame)
     except ImageRejected:
         return None
     batch.write_array(f"noise/{frame.image_sha256}.map.npy", survey.verdict)
@@ -261,7 +260,7 @@ def noise_rows(batch: Batch) -> tuple[NoiseRow, ...]:
 
 
 def live_maps(batch: Batch) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Yield the name of each image and the map of its live area: `Verdict` per survey block."""
+    """Yield the name of each image and the map of its live area: `Verdict` per square."""
     for row in noise_rows(batch):
         name = f"noise/{row.image_sha256}.map.npy"
         if batch.has(name):
@@ -290,7 +289,7 @@ def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:
         bits = row.assessment["symbol_bits"]
         for channel in range(channels[noise.image_sha256]):
             samples = credited_samples(noise.samples, channel, channels[noise.image_sha256], recipe.region_size**2 // 2)
-            report = health_report(
+            report = run_health_tests(
                 samples & np.uint8((1 << bits) - 1),
                 row.min_entropy,
                 alpha_bits=recipe.health_alpha_bits,
@@ -298,6 +297,16 @@ def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:
             )
             reports.append((row.file, report))
     return reports
+
+
+def noise_input_of(image: AssessedImage) -> NoiseInput:
+    """Return what conditioning needs to know of an assessed image."""
+    return NoiseInput(
+        image_sha256=image.noise.image_sha256,
+        noise_sha256=image.noise.noise_sha256,
+        samples=image.noise.samples,
+        credit_bits=image.assessment.credit_bits,
+    )
 
 
 def noise_inputs(batch: Batch) -> list[NoiseInput]:

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from entropy_assets.core.block_tests import TESTS
-from entropy_assets.core.second_level import ALPHA, LEAST_FOR_UNIFORMITY, binomial_p, uniformity_p
+from entropy_assets.core.validation.block_tests import TESTS
+from entropy_assets.core.validation.second_level import ALPHA, LEAST_FOR_UNIFORMITY, binomial_p, uniformity_p
 from entropy_assets.stores.batches import Batch
 
 COLUMNS: Final = ["batch", "block_id", "p_star", "score", "quality", "passed", *TESTS]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from entropy_assets.core.second_level import BatchReport, batch_report
-from entropy_assets.core.validation import EntropyValidator
-from entropy_assets.core.verdicts import BlockVerdicts
+from entropy_assets.core.validation.second_level import BatchReport, batch_report
+from entropy_assets.core.validation.validator import EntropyValidator
+from entropy_assets.core.validation.verdicts import BlockVerdicts
 from entropy_assets.errors import BlockRefused
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
 from entropy_assets.stages.extraction import noise_rows

@@ -13,8 +13,7 @@ from pytest import MonkeyPatch  # noqa: PT013 - used as a type, and pytest itsel
 from entropy_assets.serving.reservoir import Reservoir
 from entropy_assets.stores import redis_server
 from entropy_assets.stores.ledger.sqlite import Ledger
-from entropy_assets.stores.pool import scripts
-from entropy_assets.stores.pool.client import client
+from entropy_assets.stores.pool import client, scripts
 
 SCRIPTS = ("PUSH", "LEASE", "SURVEY")
 EPOCH = "local epoch = redis.call('HGET', meta, 'epoch')"

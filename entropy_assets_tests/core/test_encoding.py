@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entropy_assets.core import encoding
-from entropy_assets.core.chain import chain_genesis
+from entropy_assets.core.conditioning.records import chain_genesis
 from entropy_assets.errors import InputRefused
 from entropy_assets.recipe import STANDARD
 

@@ -8,7 +8,7 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from entropy_assets.core import second_level
+from entropy_assets.core.validation import second_level
 from entropy_assets.defs.build import build_defs
 from entropy_assets.settings import Settings
 from entropy_assets.stages import validation

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from entropy_assets.core.block_tests import TESTS
+from entropy_assets.core.validation.block_tests import TESTS
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.running import Installation, eventually

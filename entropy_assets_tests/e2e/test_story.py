@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.core.block_tests import TESTS
+from entropy_assets.core.validation.block_tests import TESTS
 from entropy_assets.provenance.outsider import images_in, make_again
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.pool.client import PoolClient

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from entropy_assets.core.min_entropy import container_cap
-from entropy_assets.core.noise import ImagePreprocessor
+from entropy_assets.core.credit.assessment import container_cap
+from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.images.coded import CODED_IN, gzip_share
 from entropy_assets.images.decode import decode
 from entropy_assets.recipe import STANDARD
@@ -192,7 +192,7 @@ def test_padding_gives_the_sample_no_credit(samples: Path) -> None:
     caps = []
     for file in (data, data + bytes(20 << 20)):
         frame = decode(file)
-        caps.append(container_cap(frame, ImagePreprocessor().extract(frame, bytes(32)), STANDARD))
+        caps.append(container_cap(frame, NoiseExtractor().extract(frame, bytes(32)), STANDARD))
     assert caps[0] == caps[1] < len(data)
 
 

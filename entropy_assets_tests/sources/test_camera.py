@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from entropy_assets.core.min_entropy import assess
-from entropy_assets.core.noise import ImagePreprocessor
+from entropy_assets.core.credit.assessment import assess
+from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.images.decode import decode
 from entropy_assets.recipe import RECIPES
 from entropy_assets.sources import ImageSource
@@ -110,7 +110,7 @@ def test_a_frame_takes_in_more_fresh_bits_than_it_is_credited(shape: tuple[int, 
         return system_bytes(size)
 
     frame = decode(SimulatedCamera(counted, shape, DARK).expose(WHEN))
-    credit = assess(ImagePreprocessor().extract(frame, bytes(32)), frame, recipe).credit_bits
+    credit = assess(NoiseExtractor().extract(frame, bytes(32)), frame, recipe).credit_bits
     scene, *bands = taken
     assert {scene, *bands} == {STATE_BYTES}
     assert len(bands) == -(-frame.pixels.size // BAND_PIXELS)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from entropy_assets.core.conditioning import Conditioner
+from entropy_assets.core.conditioning.conditioner import Conditioner
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.camera import SimulatedCamera

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from entropy_assets.core.block_tests import TESTS
+from entropy_assets.core.validation.block_tests import TESTS
 from entropy_assets.stages.long_run import COLUMNS, long_run_report, verdict_history
 from entropy_assets_tests.stages.batches_made import Place, frame
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from entropy_assets.core.liveness import Verdict
+from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, RejectionReason
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from entropy_assets.core.chain import block_id_of
+from entropy_assets.core.conditioning.records import block_id_of
 from entropy_assets.errors import BlockRefused, PoolExhausted
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import Lease, PoolBlock, PoolDepth, PoolHealth, PoolStats, PushResult

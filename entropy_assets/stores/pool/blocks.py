@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 import pybase64
 
-from entropy_assets.core.chain import block_id_of
+from entropy_assets.core.conditioning.records import block_id_of
 from entropy_assets.errors import BlockRefused
 
 _EPOCH_START: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -13,9 +13,9 @@ import pytest
 import redis
 
 from entropy_assets.errors import BlockRefused, PoolAddressInvalid, PoolEpochChanged, PoolUnavailable, UnsafePoolServer
+from entropy_assets.stores.pool import client as pool_module
 from entropy_assets.stores.pool.blocks import PoolBlock, PoolStats
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets.stores.pool.client import client as pool_module
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 

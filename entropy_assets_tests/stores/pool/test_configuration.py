@@ -17,7 +17,7 @@ from entropy_assets.stores.pool.fitness import storage_problems
 from entropy_assets.stores.processes import OwnedProcess, listens
 from entropy_assets_tests.pool_blocks import pool_blocks
 
-SHIPPED = Path(str(files("entropy_assets"))) / "stores" / "server"
+SHIPPED = Path(str(files("entropy_assets"))) / "stores" / "pool" / "server"
 
 
 def test_a_server_of_an_operator_runs_with_both_files_included(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ import pytest
 import redis
 
 from entropy_assets.errors import PoolUnavailable, ServerNotFound
-from entropy_assets.stores.pool.client import embedded
+from entropy_assets.stores.pool import embedded
 from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_binary, server_version
 from entropy_assets.stores.processes import SOCKET_PATH_LIMIT
 
 OWNER = """
 import threading, time
-from entropy_assets.stores import embedded
+from entropy_assets.stores.pool import embedded
 server = embedded.EmbeddedServer()
 starter = threading.Thread(target=server.start)
 starter.start()

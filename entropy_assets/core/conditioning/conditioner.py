@@ -1,0 +1,189 @@
+"""The conditioning of raw noise into one block and its record (SP 800-90B 3.1.5), and the order of the slices.
+
+Each digest takes in its own raw slice, and that slice alone carries the credited entropy: SHA-256 is a vetted function,
+the slice holds at least ``recipe.slice_credit_bits``, and no region enters two slices. Beside it stands a *seal*, 32
+bytes of BLAKE3 over every slice of the block. The seal is credited nothing: it ties every byte of the block to every
+image behind it, and puts a second hash function of another structure beside the first.
+
+Slices of several images are interleaved in proportion: slice ``i`` of the ``c`` slices of an image has the place
+``(2 i + 1) * 2**32 // (2 c)``, smaller places first, ties in the order of the batch. So every block mixes the images in
+the shares that they hold of the batch. Slices that do not fill a block at the end are not used.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from entropy_assets.core import encoding
+from entropy_assets.core.conditioning.records import BlockRecord, block_entropy_bits, block_id_of, link_of
+from entropy_assets.errors import InputRefused
+from entropy_assets.recipe import Recipe
+
+_PLACE: Final = 1 << 32
+"""Resolution of the interleaving; fits int64 up to 2**29 slices of one image."""
+_DIGEST_HEAD: Final = np.dtype(
+    [("images", "V80"), ("integers", ">u8", (3, 2)), ("seal_length", ">u8"), ("seal", "V32"), ("slice_length", ">u8")]
+)
+"""What stands between CONTEXT and the slice of a digest: image and noise hash; index, first and end; seal."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoiseInput:
+    """What conditioning needs from one image.
+
+    Attributes
+    ----------
+    image_sha256, noise_sha256
+        Hashes of the file and of its noise array, hex.
+    samples
+        ``uint8[n_regions, row_len]``, C-contiguous; row ``i`` holds all samples of region ``i``.
+    credit_bits
+        Assessed min-entropy of all of `samples` that may be spent, bits.
+
+    Raises
+    ------
+    InputRefused
+        If there are no samples, they have another type or shape, or the credit is negative or over 8 bits per sample.
+    """
+
+    image_sha256: str
+    noise_sha256: str
+    samples: NDArray[np.uint8]
+    credit_bits: int
+
+    def __post_init__(self) -> None:
+        if self.samples.dtype != np.uint8 or self.samples.ndim != 2 or not self.samples.flags.c_contiguous:
+            raise InputRefused("noise samples must be a C-contiguous uint8 array of regions by samples")
+        if self.samples.size == 0:
+            raise InputRefused("noise without samples can't be conditioned")
+        if not 0 <= self.credit_bits <= 8 * self.samples.size:
+            raise InputRefused(
+                f"{self.samples.size} samples of 8 bits can't hold a credit of {self.credit_bits} bits",
+                samples=self.samples.size,
+                credit_bits=self.credit_bits,
+            )
+
+    def regions_per_slice(self, recipe: Recipe) -> int:
+        """Return how few regions together hold the credit of one slice; 0 if the whole image does not."""
+        if self.credit_bits < recipe.slice_credit_bits:
+            return 0
+        return -(-recipe.slice_credit_bits * len(self.samples) // self.credit_bits)
+
+    def credit_of(self, n_regions: int) -> int:
+        """Return the share of the credit that `n_regions` of the image hold, bits, rounded down."""
+        return self.credit_bits * n_regions // len(self.samples)
+
+
+def slices_of(inputs: Sequence[NoiseInput], recipe: Recipe) -> NDArray[np.int64]:
+    """Return every slice of `inputs` in the order in which blocks take them.
+
+    Returns
+    -------
+    ``int64[n_slices, 3]``: position in `inputs`, first region, end region.
+    """
+    plans = [_slices_of_one(position, noise, recipe) for position, noise in enumerate(inputs)]
+    if not plans:
+        return np.empty((0, 3), np.int64)
+    places = [(2 * np.arange(len(plan), dtype=np.int64) + 1) * _PLACE // (2 * max(len(plan), 1)) for plan in plans]
+    everything = np.concatenate(plans)
+    order = np.lexsort((everything[:, 0], np.concatenate(places)))
+    return np.asarray(everything[order])
+
+
+def _slices_of_one(position: int, noise: NoiseInput, recipe: Recipe) -> NDArray[np.int64]:
+    size = noise.regions_per_slice(recipe)
+    first = size * np.arange(len(noise.samples) // size if size else 0, dtype=np.int64)
+    return np.stack([np.full_like(first, position), first, first + size], axis=1)
+
+
+class Conditioner:
+    """The parts of every hash input that stay the same within one batch."""
+
+    def __init__(self, recipe: Recipe, manifest_sha256: str, timestamp_us: int, inputs: Sequence[NoiseInput]) -> None:
+        self.recipe = recipe
+        self.manifest_sha256 = manifest_sha256
+        self.timestamp_us = timestamp_us
+        self.inputs = inputs
+        self.raw = [noise.samples.data.cast("B") for noise in inputs]
+        self.slice_credit = [noise.credit_of(noise.regions_per_slice(recipe)) for noise in inputs]
+        self.row_len = np.array([noise.samples.shape[1] for noise in inputs], np.int64)
+        names = [encoding.named_hash(noise.image_sha256) + encoding.named_hash(noise.noise_sha256) for noise in inputs]
+        self.names = np.array(names, _DIGEST_HEAD["images"])
+
+    def condition(self, index: int, previous_link: str, plan: NDArray[np.int64]) -> bytes:
+        """Return the bytes of one block from the slices of `plan` (``int64[digests_per_block, 3]``)."""
+        context = encoding.context(
+            recipe_name=self.recipe.name,
+            previous_link=previous_link,
+            timestamp_us=self.timestamp_us,
+            manifest_sha256=self.manifest_sha256,
+            index=index,
+        )
+        raws = self._raw_slices(plan)
+        seals = self._seals(context, raws)
+        heads, size = self._digest_heads(plan, seals), _DIGEST_HEAD.itemsize
+        prefix = hashlib.sha256(encoding.text(encoding.DIGEST) + context)
+        digests: list[bytes] = []
+        for j, raw in enumerate(raws):
+            digest = prefix.copy()
+            digest.update(heads[j * size : (j + 1) * size])
+            digest.update(raw)
+            digests.append(digest.digest())
+        return b"".join(digests)
+
+    def _raw_slices(self, plan: NDArray[np.int64]) -> list[memoryview]:
+        """Return the samples of each slice, without copying them."""
+        begin = (plan[:, 1] * self.row_len[plan[:, 0]]).tolist()
+        end = (plan[:, 2] * self.row_len[plan[:, 0]]).tolist()
+        return [self.raw[at][b:e] for at, b, e in zip(plan[:, 0].tolist(), begin, end, strict=True)]
+
+    def _seals(self, context: bytes, raws: Sequence[memoryview]) -> bytes:
+        """Return the seals of one block, 32 bytes for each slice.
+
+        One call over the joined slices: BLAKE3 is several times faster on one long input than on many short ones.
+        """
+        listed = [part for raw in raws for part in (len(raw).to_bytes(8, "big"), raw)]
+        head = encoding.text(encoding.SEALS) + context + encoding.integer(len(raws))
+        return blake3(b"".join([head, *listed])).digest(length=encoding.HASH_LEN * len(raws))
+
+    def _digest_heads(self, plan: NDArray[np.int64], seals: bytes) -> bytes:
+        """Return what stands between the context and the raw slice of each digest, one after the other."""
+        heads = np.empty(len(plan), _DIGEST_HEAD)
+        heads["images"] = self.names[plan[:, 0]]
+        heads["integers"][:, :, 0] = 8
+        heads["integers"][:, 0, 1] = np.arange(len(plan))
+        heads["integers"][:, 1:, 1] = plan[:, 1:]
+        heads["seal_length"], heads["seal"] = encoding.HASH_LEN, np.frombuffer(seals, _DIGEST_HEAD["seal"])
+        heads["slice_length"] = (plan[:, 2] - plan[:, 1]) * self.row_len[plan[:, 0]]
+        return heads.tobytes()
+
+    def record(self, index: int, previous_link: str, plan: NDArray[np.int64], block: bytes) -> BlockRecord:
+        """Return the record of the `block` that `condition` made from the same arguments."""
+        counts = np.bincount(plan[:, 0], minlength=len(self.inputs))
+        places = (np.cumsum(counts > 0) - 1)[plan[:, 0]]
+        images = [noise for noise, count in zip(self.inputs, counts.tolist(), strict=True) if count]
+        credit = sum(count * each for count, each in zip(counts.tolist(), self.slice_credit, strict=True))
+        shortest = int(((plan[:, 2] - plan[:, 1]) * self.row_len[plan[:, 0]]).min())
+        block_sha256 = hashlib.sha256(block).hexdigest()
+        unlinked = BlockRecord(
+            index=index,
+            block_id=block_id_of(block_sha256),
+            block_sha256=block_sha256,
+            previous_link=previous_link,
+            link="",
+            timestamp_us=self.timestamp_us,
+            manifest_sha256=self.manifest_sha256,
+            image_sha256s=tuple(noise.image_sha256 for noise in images),
+            noise_sha256s=tuple(noise.noise_sha256 for noise in images),
+            recipe=self.recipe.name,
+            credit_bits=credit,
+            slice_bytes=shortest,
+            output_entropy_bits=block_entropy_bits(shortest, self.recipe),
+            slices=tuple(zip(places.tolist(), plan[:, 1].tolist(), plan[:, 2].tolist(), strict=True)),
+        )
+        return replace(unlinked, link=link_of(unlinked))

@@ -1,0 +1,1 @@
+"""What the noise of an image is worth, alone and beside others of its sensor."""

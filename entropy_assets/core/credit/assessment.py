@@ -1,0 +1,257 @@
+"""The credit of an image: the least of NIST SP 800-90B's estimates, capped by what is known besides.
+
+What is assessed
+----------------
+The sequence that `NoiseArray.credited` gives: differences of pixel pairs, modulo 256. Of each difference the low k bits
+are taken, with the widest ``2**k <= pi * sqrt(2) * sigma``, sigma being the noise in ADC steps that the survey found.
+A Gaussian of that width, wrapped at ``2**k``, is uniform but for a first harmonic of ``2 * exp(-2)``. SP 800-90B asks
+for the smaller of H_original and n times H_bitstring (3.1.3). For all 8 bits of a narrow noise that comparison measures
+nothing but sign extension: the bits above the noise repeat the sign. A function of a sample never has more min-entropy
+than the sample (the mapping of 6.4), so the low k bits give a lower bound for the whole sample, and one in which every
+bit counts. k follows from the survey, never from the estimates, so it is not chosen to please them.
+
+What the factor is for
+----------------------
+The estimates see one frame. They can't see the part of the pattern that every frame of that sensor repeats (dark
+current, pixel response), which correlates frames at 0.16 to 0.18 in flats of Cassini's camera. To who knows that part,
+a Gaussian sample is worth ``-0.5 * log2(1 - rho)`` bits less: 0.14 at 0.18. ``recipe.safety_factor`` takes away a
+quarter: more than that from 0.6 bits upwards, and at 4 bits it covers a rho of 0.75.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
+from entropy_assets.core.extraction.survey import Survey
+from entropy_assets.core.frame import Frame
+from entropy_assets.core.sp800_90b import estimators, predictors
+from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
+from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.recipe import Recipe
+
+Samples = npt.NDArray[np.uint8]
+
+HARMONIC_WIDTH: Final = math.pi * math.sqrt(2)
+"""Width of the assessed symbols over the noise of one pixel: pi standard deviations of a pair difference."""
+
+
+WIDEST_MCW: Final = 5
+"""Widest symbols that the MultiMCW predictor is run on, bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the noise of one image is worth, and why not more.
+
+    Attributes
+    ----------
+    min_entropy
+        Bits per sample: the smallest estimate of any channel, or the source's claim if that is less.
+    estimates
+        Every estimate, bits per sample, by name; of the channels, the least. ``bits_*`` are of the bitstring, times
+        the bits of a symbol.
+    symbol_bits
+        k, low bits of each sample that were assessed; of the channels, the least.
+    samples
+        Credited samples of one channel: pair differences of live area.
+    assessed_samples
+        How many of them the estimators looked at.
+    credit_bits
+        What the image may contribute, bits.
+    caps
+        What bounds the credit besides the estimates: ``claim`` (bits per sample), ``container`` (bits).
+    limited_by
+        The estimate, cap or test that decided.
+    health
+        The health tests, by channel.
+    """
+
+    min_entropy: float
+    estimates: dict[str, float]
+    symbol_bits: int
+    samples: int
+    assessed_samples: int
+    credit_bits: int
+    caps: dict[str, float]
+    limited_by: str
+    health: tuple[HealthReport, ...]
+
+    @property
+    def health_failed(self) -> bool:
+        """Tell whether a health test failed on any channel."""
+        return not all(report.passed for report in self.health)
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the assessment as JSON-able values."""
+        return {
+            "min_entropy": self.min_entropy,
+            "estimates": dict(self.estimates),
+            "symbol_bits": self.symbol_bits,
+            "samples": self.samples,
+            "assessed_samples": self.assessed_samples,
+            "credit_bits": self.credit_bits,
+            "caps": dict(self.caps),
+            "limited_by": self.limited_by,
+            "health": [report.to_row() for report in self.health],
+        }
+
+
+def symbol_bits(sigma: float) -> int:
+    """Return k, the low bits of a pair difference that are assessed, for a noise of `sigma` ADC steps per pixel."""
+    return min(8, max(1, math.floor(math.log2(max(2.0, HARMONIC_WIDTH * sigma)))))
+
+
+def estimate(symbols: Samples, bits_per_symbol: int, prediction_samples: int) -> dict[str, float]:
+    """Return the estimates of SP 800-90B 6.3 by name, bits per symbol.
+
+    All ten on the symbols, as far as they apply; on the bitstring those that need no prediction. MultiMCW is left out
+    for alphabets beyond `WIDEST_MCW` bits, where it alone would cost as much as all the others: it looks for a most
+    common value that drifts, and regions come in random order. An estimator that needs more samples is left out too.
+
+    Parameters
+    ----------
+    symbols
+        ``uint8[n]``, each below ``2**bits_per_symbol``.
+    bits_per_symbol
+        Bits of a symbol. The bitstring takes them from the highest to the lowest.
+    prediction_samples
+        Most samples that the predictors see. Fewer widen their bounds.
+    """
+    alphabet = 1 << bits_per_symbol
+    bits = np.unpackbits(symbols[:, np.newaxis], axis=1)[:, 8 - bits_per_symbol :].reshape(-1)
+    first = symbols[:prediction_samples]
+    t_tuple, repeated = estimators.tuples_and_repeats(symbols, alphabet)
+    bits_t_tuple, bits_repeated = estimators.tuples_and_repeats(bits, 2)
+    of_symbols = {
+        "most_common_value": estimators.most_common_value(symbols),
+        "t_tuple": t_tuple,
+        "repeated_substring": repeated,
+        "multi_mcw": predictors.multi_mcw(first, alphabet) if bits_per_symbol <= WIDEST_MCW else None,
+        "lag": predictors.lag(first, alphabet),
+        "multi_mmc": predictors.multi_mmc(first, alphabet),
+        "lz78y": predictors.lz78y(first, alphabet),
+    }
+    of_bits = {
+        "bits_most_common_value": estimators.most_common_value(bits),
+        "bits_collision": estimators.collision(bits),
+        "bits_markov": estimators.markov(bits),
+        "bits_compression": estimators.compression(bits),
+        "bits_t_tuple": bits_t_tuple,
+        "bits_repeated_substring": bits_repeated,
+    }
+    found = {name: h for name, h in of_symbols.items() if h is not None}
+    return found | {name: h * bits_per_symbol for name, h in of_bits.items() if h is not None}
+
+
+def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | None = None) -> Assessment:
+    """Return what `noise` is worth. Poor noise is no error: its credit is 0, and ``limited_by`` says why.
+
+    The channels of one exposure share their light and often their pixels (demosaicing), so only one of them counts: the
+    number of its samples, at the smallest estimate of any.
+
+    Parameters
+    ----------
+    submitter
+        Source that whoever handed the file in declared; by default the frame's own. A frame may say in its header that
+        it is simulated, and everybody can write a header: what it says can lower the claim and not raise it.
+    """
+    k = symbol_bits(noise.survey.median_sigma)
+    sequences = [noise.credited(channel) & np.uint8((1 << k) - 1) for channel in range(noise.channels)]
+    per_channel = [
+        estimate(sequence[: recipe.assessment_samples], k, recipe.prediction_samples) for sequence in sequences
+    ]
+    estimates = {name: min(found.get(name, math.inf) for found in per_channel) for name in per_channel[0]}
+    least = min(estimates, key=estimates.__getitem__)
+    caps = {
+        "claim": min(recipe.claim_of(source) for source in (frame.source, submitter or frame.source)),
+        "container": container_cap(frame, noise, recipe),
+    }
+    entropy, limited_by = min((estimates[least], least), (caps["claim"], "claim"))
+    health = tuple(
+        run_health_tests(sequence, entropy, alpha_bits=recipe.health_alpha_bits, binary=k == 1)
+        for sequence in sequences
+        if entropy > 0
+    )
+    samples = len(sequences[0])
+    credit = credit_of(entropy, samples, recipe)
+    if caps["container"] < credit:
+        credit, limited_by = int(caps["container"]), "container"
+    failed = [f"health:{name}" for report in health for name in report.failed]
+    refused = ["lossy_refused"] if recipe.refuse_lossy and frame.lossy else []
+    scarce = ["too_few_samples"] if samples < recipe.min_samples else []
+    if failed or refused or scarce:
+        credit, limited_by = 0, (refused + scarce + failed)[0]
+    return Assessment(
+        min_entropy=entropy,
+        estimates=estimates,
+        symbol_bits=k,
+        samples=samples,
+        assessed_samples=min(samples, recipe.assessment_samples),
+        credit_bits=credit,
+        caps=caps,
+        limited_by=limited_by,
+        health=health,
+    )
+
+
+def credit_of(min_entropy: float, samples: int, recipe: Recipe) -> int:
+    """Return the credit of `samples` at `min_entropy` bits each, after the recipe's safety factor, whole bits."""
+    numerator, denominator = recipe.safety_factor
+    return math.floor(min_entropy * samples) * numerator // denominator
+
+
+def container_cap(frame: Frame, noise: NoiseArray, recipe: Recipe) -> int:
+    """Return the most bits that the live area can hold: its share of the coded bytes, and the container's of that."""
+    numerator, denominator = recipe.lossy_share if frame.lossy else recipe.lossless_share
+    live, blocks = int(np.count_nonzero(noise.survey.live)), noise.survey.live.size
+    return 8 * frame.coded_bytes * numerator * live // (denominator * blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class AssessedImage:
+    """The noise of one image and what it is worth."""
+
+    noise: NoiseArray
+    assessment: Assessment
+
+
+def assess_image(
+    frame: Frame, nonce: bytes, recipe: Recipe, survey: Survey | None = None, submitter: str | None = None
+) -> AssessedImage:
+    """Extract the noise of `frame` in the order that `nonce` gives, and assess it.
+
+    Parameters
+    ----------
+    survey
+        The live-area map of `frame`, if it was made already.
+    submitter
+        Source that was declared for the file; by default the frame's own.
+
+    Raises
+    ------
+    ImageRejected
+        If the recipe refuses the container, the frame has no live area, a health test fails, or the noise is not
+        worth the recipe's least credit.
+    """
+    noise = NoiseExtractor(recipe).extract(frame, nonce, survey)
+    assessment = assess(noise, frame, recipe, submitter)
+    if assessment.health_failed:
+        raise ImageRejected(
+            RejectionReason.HEALTH_TEST_FAILED,
+            f"the health tests of SP 800-90B 4.4 failed on the raw noise: {assessment.limited_by}",
+            assessment=assessment.to_row(),
+            live_fraction=noise.survey.live_fraction,
+        )
+    if assessment.credit_bits < recipe.min_credit_bits:
+        raise ImageRejected(
+            RejectionReason.NOT_ENOUGH_CREDIT,
+            f"credit of {assessment.credit_bits} bits is under the {recipe.min_credit_bits} bits of one digest"
+            f" (limited by {assessment.limited_by})",
+            assessment=assessment.to_row(),
+            live_fraction=noise.survey.live_fraction,
+        )
+    return AssessedImage(noise, assessment)

@@ -1,0 +1,228 @@
+"""Traces that processing leaves in the noise of a whole frame: repeated content, and the 8x8 grid of JPEG.
+
+White noise copied to another place is still white, and a decoded JPEG saved as PNG still has noise of a kind, so
+nothing inside one square can tell. These look across the frame.
+"""
+
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+Steps: TypeAlias = npt.NDArray[np.signedinteger]
+
+PROBES: Final = 32
+"""Rows, and columns, that are searched for repeats."""
+LEAST_LAG: Final = 4
+"""Shortest repeat looked for, pixels: the second difference of white noise correlates up to lag 2."""
+LONGEST_SHARE: Final = 0.75
+"""Longest repeat looked for, as a share of the row; beyond it too few pixels overlap."""
+SHORTEST_PROBE: Final = 16
+"""Shortest row that is searched, pixels."""
+JPEG_GRID: Final = 8
+"""Period of the block borders of JPEG, pixels."""
+JUMP_LIMIT: Final = 8
+"""Largest jump that counts, as a multiple of the median jump."""
+SEARCHED: Final = ((1, 1), (2, 2), (3, 3), (4, 4))
+"""Coefficients by which the grid of the comb is found."""
+COMBED: Final = tuple((u, v) for u in range(5) for v in range(5) if 0 < u + v <= 4)
+"""Coefficients that are counted: the 14 of lowest order, without the mean."""
+LEAST_BLOCKING: Final = 4
+"""Blocks of 32 pixels below which nothing is said of the grid: chance would speak."""
+LEAST_COMB: Final = 16
+"""Blocks of 32 pixels below which nothing is said of a comb."""
+SEARCH_SQUARES: Final = 64
+"""Squares by which the grid is found."""
+COMB_SQUARES: Final = 256
+"""Squares whose coefficients are counted; at least a quarter of them must say something about a quantiser."""
+COMB_STRENGTH: Final = 0.4
+"""Mean phase that makes a comb: 64 random phases reach it with probability exp(-10), white noise 0.15."""
+QUANTISERS: Final = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
+"""Steps of a coefficient that are looked for: multiples of any other number are multiples of one of these."""
+DIFFERENCE_LIMIT: Final = 1 << 20
+"""Differences are clipped here, so that sums of them or of their squares are exact."""
+
+WINDOW: Final = (4, 8)
+"""Rows and columns of differences in a window that must repeat exactly: 45 bits or more in the quietest live area."""
+ANCHOR_SPACING: Final = 64
+"""Pixels per window that is compared, on average."""
+ANCHOR_FACTORS: Final = (37, 101, 59, 173, 211, 83, 149, 233)
+"""Odd factors that mix the corner of a window into one byte."""
+KEY_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
+"""2**64 over the golden ratio, odd: mixes a window into 64 bits."""
+
+
+def repeat_correlation(steps: Steps) -> float:
+    """Return the largest autocorrelation of rows or columns at a lag of `LEAST_LAG` pixels or more.
+
+    Parameters
+    ----------
+    steps
+        ``[ny, nx]``, pixels in ADC steps.
+
+    Returns
+    -------
+    float
+        About 0 for noise; 1 for a tile repeated side by side, whatever its size.
+    """
+    return max(_row_repeat(steps), _row_repeat(steps.T))
+
+
+def _row_repeat(steps: Steps) -> float:
+    rows = steps[:: max(1, len(steps) // PROBES)].astype(np.int64)
+    bends = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
+    bends = np.clip(bends[bends.any(axis=1)], -DIFFERENCE_LIMIT, DIFFERENCE_LIMIT).astype(np.float64)
+    count, width = bends.shape
+    if count == 0 or width < SHORTEST_PROBE:
+        return 0.0
+    spectrum = fft.rfft(bends, 2 * width, axis=1)
+    products = fft.irfft(spectrum.real**2 + spectrum.imag**2, 2 * width, axis=1)
+    lags = np.arange(LEAST_LAG, int(LONGEST_SHARE * width))
+    shares = products[:, lags] / products[:, :1] * (width / (width - lags))
+    return float(shares.mean(axis=0).max())
+
+
+def blocking(squares: Steps) -> float:
+    """Return by how much the jumps over the borders of an 8-pixel grid exceed the others, as a share of these.
+
+    Jumps are measured as third differences, none counted for more than `JUMP_LIMIT` times their median, so that stars
+    don't matter. Of the two axes the lesser excess counts: readout taps leave stripes in one, JPEG in both.
+
+    Parameters
+    ----------
+    squares
+        ``[n, size, size]``, squares of live area in ADC steps, from places that are multiples of 8 apart. Less than
+        `LEAST_BLOCKING` of them give 0.
+    """
+    if len(squares) < LEAST_BLOCKING:
+        return 0.0
+    return min(_column_blocking(squares), _column_blocking(squares.swapaxes(1, 2)))
+
+
+def _column_blocking(squares: Steps) -> float:
+    wide = squares.astype(np.int64)
+    jumps = np.abs(wide[:, :, :-3] - wide[:, :, 3:] - 3 * (wide[:, :, 1:-2] - wide[:, :, 2:-1]))
+    middle = int(np.partition(jumps.ravel(), jumps.size // 2)[jumps.size // 2])
+    columns = np.minimum(jumps, JUMP_LIMIT * (middle + 1)).sum(axis=(0, 1))
+    means = np.array([columns[phase::JPEG_GRID].mean() for phase in range(JPEG_GRID)])
+    elsewhere = (means.sum() - means.max()) / (JPEG_GRID - 1)
+    return float(means.max() / elsewhere - 1) if elsewhere > 0 else 0.0
+
+
+def comb_share(squares: npt.NDArray[np.number]) -> float:
+    """Return the share of DCT coefficients of 8x8 blocks that keep to multiples of some step.
+
+    Noise has no preferred coefficients. Decoded JPEG has: each is a multiple of its quantiser, but for the rounding of
+    pixels. The grid of blocks is looked for at all 64 places that it may start from. Quantisers beyond the spread of
+    their coefficient are not looked for: they leave so little that `blocking` and the survey see it.
+
+    Parameters
+    ----------
+    squares
+        ``[n, size, size]``, squares of live area in the unit in which pixels were rounded, from places that are
+        multiples of 8 apart. Less than `LEAST_COMB` of them give 0.
+    """
+    if len(squares) < LEAST_COMB:
+        return 0.0
+    starts = np.stack(np.divmod(np.arange(JPEG_GRID**2), JPEG_GRID), axis=1)
+    probes = _spectra(squares, starts, SEARCH_SQUARES, SEARCHED)
+    best = starts[np.sort(_strengths(probes), axis=1)[:, -2].argmax()]
+    strengths = _strengths(_spectra(squares, best[np.newaxis], COMB_SQUARES, COMBED))
+    return float((strengths > COMB_STRENGTH).mean())
+
+
+def _spectra(
+    squares: npt.NDArray[np.number], starts: npt.NDArray[np.int64], count: int, orders: tuple[tuple[int, int], ...]
+) -> npt.NDArray[np.float64]:
+    """Return ``[start, coefficient, square]``: the DCT coefficients `orders` of up to `count` squares on each grid."""
+    per_side = squares.shape[1] // JPEG_GRID - 1
+    chosen = np.unique(np.linspace(0, len(squares) * per_side**2 - 1, count).astype(np.int64))
+    square, place = np.divmod(chosen, per_side**2)
+    y = starts[:, :1] + place // per_side * JPEG_GRID
+    x = starts[:, 1:] + place % per_side * JPEG_GRID
+    windows = np.lib.stride_tricks.sliding_window_view(squares, (JPEG_GRID, JPEG_GRID), axis=(1, 2))
+    waves = fft.dct(np.eye(JPEG_GRID), axis=0, norm="ortho")
+    basis = np.stack([np.outer(waves[u], waves[v]) for u, v in orders])
+    return np.asarray(np.einsum("snyx,cyx->scn", windows[square, y, x].astype(np.float64), basis))
+
+
+def _strengths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how closely ``[..., square]`` keep to multiples of a quantiser, 0 to 1, for the best of `QUANTISERS`.
+
+    Values that would be quantised to 0 say nothing: a frame of quiet and busy blocks has many near 0 without a comb.
+    """
+    least = values.shape[-1] // 4
+    magnitude = np.abs(values)
+    spread = np.median(magnitude, axis=-1) * 1.4826
+    phases = (2 * np.pi * values).astype(np.float32)
+    best = np.zeros(values.shape[:-1])
+    for quantiser in QUANTISERS:
+        counted = magnitude >= quantiser / 2
+        count = np.count_nonzero(counted, axis=-1)
+        turned = phases * np.float32(1 / quantiser)
+        resultant = np.hypot((np.cos(turned) * counted).sum(axis=-1), (np.sin(turned) * counted).sum(axis=-1))
+        searched = (quantiser <= spread) & (count >= least)
+        best = np.maximum(best, np.where(searched, resultant / np.maximum(count, 1), 0))
+    return best
+
+
+def repeated_share(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.float64]:
+    """Return for each live square the share of its content that stands elsewhere in the frame too, before it.
+
+    Noise never repeats, so equal windows of `WINDOW` differences are copies: a tile, a cloned patch, at any distance
+    and of any size from some 12 pixels up. Windows are compared where a hash of their corner says so, one place in
+    `ANCHOR_SPACING`, and the hash is the same in every copy. The first copy in reading order stays clean. Turned,
+    mirrored or rescaled copies are not found.
+
+    Parameters
+    ----------
+    steps
+        ``[ny, nx]``, pixels in ADC steps.
+    live
+        ``bool[by, bx]``, the squares to look at. Dead areas repeat anyway.
+    size
+        Side of a square, pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``float64[by, bx]``, 0 where the square is not live or has no window to compare.
+    """
+    low = steps.astype(np.uint8)
+    slopes = low[:, 1:] - low[:, :-1]
+    windows = np.lib.stride_tricks.sliding_window_view(slopes, WINDOW)
+    y, x = np.nonzero(_anchors(slopes)[: windows.shape[0], : windows.shape[1]])
+    inside = (y // size < live.shape[0]) & (x // size < live.shape[1])
+    y, x = y[inside], x[inside]
+    square = (y // size) * live.shape[1] + x // size
+    watched = live.ravel()[square]
+    y, x, square = y[watched], x[watched], square[watched]
+    seen = np.bincount(square, weights=_seen_before(windows[y, x]), minlength=live.size)
+    return (seen / np.maximum(1, np.bincount(square, minlength=live.size))).reshape(live.shape)
+
+
+def _anchors(slopes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Tell at which places the 2x4 differences from there on hash to a value below 256 / `ANCHOR_SPACING`."""
+    height, width = slopes.shape
+    mixed = np.zeros((height - 1, width - 3), dtype=np.uint8)
+    for place, factor in enumerate(ANCHOR_FACTORS):
+        row, column = divmod(place, 4)
+        mixed += slopes[row : height - 1 + row, column : width - 3 + column] * np.uint8(factor)
+    return mixed < 256 // ANCHOR_SPACING
+
+
+def _seen_before(windows: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Tell which of ``uint8[n, *WINDOW]`` equal one that comes before."""
+    words = windows.reshape(len(windows), WINDOW[0] * WINDOW[1]).view(np.uint64)
+    keys = np.zeros(len(words), dtype=np.uint64)
+    for column in words.T:
+        keys = (keys ^ column) * KEY_FACTOR
+        keys ^= keys >> np.uint64(29)
+    seen = np.zeros(len(keys), dtype=np.bool_)
+    ordered = np.sort(keys)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return seen
+    order = np.argsort(keys, kind="stable")
+    seen[order[1:]] = keys[order[1:]] == keys[order[:-1]]
+    return seen

@@ -1,0 +1,296 @@
+"""From pixels to samples: random regions of the live area, three high-pass views of each, all modulo 256.
+
+Everything here is integer arithmetic, or integers in float64 below 2**53, so the same frame and nonce give the same
+samples on every machine and with every release of NumPy and SciPy.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from entropy_assets.core.extraction.squares import Steps, laplacian, steps_of
+from entropy_assets.core.extraction.survey import Survey, survey_frame
+from entropy_assets.core.frame import Frame
+from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.recipe import STANDARD, Recipe
+
+NONCE_DOMAIN: Final = b"entropy_assets sampling nonce 1\0"
+ORDER_DOMAIN: Final = b"entropy_assets draw order 1\0"
+NOISE_DOMAIN: Final = b"entropy_assets noise array 1\0"
+KEY_BYTES: Final = 8
+"""Length of the sort key of one region, bytes."""
+FILTER_ONE: Final = 1 << 16
+"""What 1.0 is in the fixed-point weights of the frequency filter."""
+FILTER_SPAN: Final = 1 << 18
+"""Steps are clipped to this distance from their region's corner, so that the filter's products stay below 2**53."""
+SUMMED_NARROWLY: Final = 8
+"""Channels of int32 pixels, each with less than 2**27 steps, whose sums and their differences fit int32."""
+REGIONS_AT_ONCE: Final = 64
+"""Regions worked on at once: their float64 copies stay in the cache, and the products too small for BLAS threads."""
+
+
+def sampling_nonce(image_sha256: str, time_ns: int, os_bytes: bytes) -> bytes:
+    """Return the 32 bytes that fix where an image is sampled: not known beforehand, repeatable afterwards.
+
+    Parameters
+    ----------
+    image_sha256
+        Hash of the file, hex.
+    time_ns
+        System time, nanoseconds.
+    os_bytes
+        Bytes of the operating system's generator, at least 16.
+    """
+    parts = (bytes.fromhex(image_sha256), time_ns.to_bytes(16, "big"), len(os_bytes).to_bytes(8, "big"), os_bytes)
+    return hashlib.sha256(NONCE_DOMAIN + b"random\0" + b"".join(parts)).digest()
+
+
+def deterministic_nonce(image_sha256: str) -> bytes:
+    """Return the nonce that follows from the image alone, for tests: whoever has the image knows it."""
+    return hashlib.sha256(NONCE_DOMAIN + b"deterministic\0" + bytes.fromhex(image_sha256)).digest()
+
+
+def draw_order(nonce: bytes, count: int) -> npt.NDArray[np.int64]:
+    """Return a permutation of ``range(count)``: the order in which regions are drawn.
+
+    Region i has as its key bytes 8i to 8i+8 of SHAKE-256(`ORDER_DOMAIN`, nonce), a big-endian integer. Regions are
+    drawn by ascending key, equal keys by ascending i. That rule needs no library's generator, so it can be repeated
+    for ever.
+    """
+    stream = hashlib.shake_256(ORDER_DOMAIN + nonce).digest(KEY_BYTES * count)
+    return np.argsort(np.frombuffer(stream, dtype=">u8"), kind="stable")
+
+
+def noise_digest(samples: npt.NDArray[np.uint8]) -> str:
+    """Return the hex SHA-256 of a noise array: domain, rows and row length as big-endian uint64, then the samples."""
+    shape = b"".join(length.to_bytes(8, "big") for length in samples.shape)
+    digest = hashlib.sha256(NOISE_DOMAIN + shape)
+    digest.update(np.ascontiguousarray(samples).data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoiseArray:
+    """All samples of one image.
+
+    Attributes
+    ----------
+    samples
+        ``uint8[region, row_len]``, read-only. A row holds, for each plane, the pair differences, the Laplacian
+        residual and the high frequencies of one region, in ADC steps modulo 256. Planes are the channels, and their
+        sum as greyscale if there are several.
+    pairs_per_region
+        Pair differences of one region and plane: half its pixels.
+    planes, channels
+        Planes in a row; the first `channels` of them are the frame's own.
+    regions
+        ``int32[region, 2]``, top and left pixel of each region, in draw order. They never overlap.
+    nonce
+        What fixed the draw order, 32 bytes.
+    image_sha256
+        Hash of the file, hex.
+    noise_sha256
+        `noise_digest` of `samples`.
+    survey
+        The live-area map that the regions come from.
+    """
+
+    samples: npt.NDArray[np.uint8]
+    pairs_per_region: int
+    planes: int
+    channels: int
+    regions: npt.NDArray[np.int32]
+    nonce: bytes
+    image_sha256: str
+    noise_sha256: str
+    survey: Survey
+
+    def credited(self, channel: int = 0) -> npt.NDArray[np.uint8]:
+        """Return the sequence that credit is counted on: the pair differences of one channel in draw order.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``uint8[region * pairs_per_region]``; no two samples share a pixel.
+        """
+        return credited_samples(self.samples, channel, self.channels, self.pairs_per_region)
+
+
+def credited_samples(
+    samples: npt.NDArray[np.uint8], channel: int, channels: int, pairs_per_region: int
+) -> npt.NDArray[np.uint8]:
+    """Return what `NoiseArray.credited` does, for `samples` that were stored."""
+    start = channel * (samples.shape[1] // planes_of(channels))
+    return samples[:, start : start + pairs_per_region].reshape(-1)
+
+
+def planes_of(channels: int) -> int:
+    """Return the planes in a row: the channels, and their sum as greyscale if there are several."""
+    return channels + (channels > 1)
+
+
+class NoiseExtractor:
+    """Turn frames into noise arrays, by one recipe.
+
+    Parameters
+    ----------
+    recipe
+        Sizes and limits.
+    """
+
+    def __init__(self, recipe: Recipe = STANDARD) -> None:
+        self.recipe = recipe
+
+    def survey(self, frame: Frame) -> Survey:
+        """Return the live-area map of `frame`.
+
+        Raises
+        ------
+        ImageRejected
+            ``TOO_SMALL`` if the frame has not one square.
+        """
+        return survey_frame(frame, self.recipe)
+
+    def extract(self, frame: Frame, nonce: bytes, survey: Survey | None = None) -> NoiseArray:
+        """Return the noise of `frame`, its regions in the order that `nonce` gives.
+
+        Parameters
+        ----------
+        survey
+            The frame's own, if it was made already.
+
+        Raises
+        ------
+        ImageRejected
+            ``LOSSY_REFUSED`` if the recipe takes no lossy containers; else with the reason that masks most of the
+            frame, if less than ``recipe.min_live_share`` of it is live.
+        """
+        if frame.lossy and self.recipe.refuse_lossy:
+            raise ImageRejected(
+                RejectionReason.LOSSY_REFUSED,
+                f"the recipe {self.recipe.name} takes no lossy {frame.container} files; send the sensor's own data",
+                container=frame.container,
+            )
+        survey = survey or self.survey(frame)
+        self._require_live(survey)
+        regions = self._regions(survey, nonce)
+        planes = planes_of(len(frame.pixels))
+        samples = np.empty((len(regions), planes * row_length(self.recipe.region_size)), dtype=np.uint8)
+        rows = samples.reshape(len(regions), planes, -1)
+        for plane, steps in enumerate(_planes(frame)):
+            self._view(steps, regions, rows[:, plane])
+        samples.flags.writeable = regions.flags.writeable = False
+        return NoiseArray(
+            samples=samples,
+            pairs_per_region=self.recipe.region_size**2 // 2,
+            planes=planes,
+            channels=len(frame.pixels),
+            regions=regions,
+            nonce=nonce,
+            image_sha256=frame.image_sha256,
+            noise_sha256=noise_digest(samples),
+            survey=survey,
+        )
+
+    def _require_live(self, survey: Survey) -> None:
+        share = survey.live_fraction
+        if share == 0 or share < self.recipe.min_live_share:
+            raise ImageRejected(
+                survey.dominant_reason,
+                f"{share:.1%} of the image carries noise, less than {self.recipe.min_live_share:.0%}; the rest:"
+                f" {', '.join(f'{count} {name}' for name, count in survey.counts.items() if name != 'live')}",
+                live_fraction=share,
+                verdicts=survey.counts,
+            )
+
+    def _regions(self, survey: Survey, nonce: bytes) -> npt.NDArray[np.int32]:
+        """Return the live regions in draw order; before it, they are numbered by row, then by column."""
+        per_square = survey.square_size // self.recipe.region_size
+        live = survey.live.repeat(per_square, axis=0).repeat(per_square, axis=1)
+        corners = np.argwhere(live).astype(np.int32) * np.int32(self.recipe.region_size)
+        return corners[draw_order(nonce, len(corners))]
+
+    def _view(self, steps: Steps, regions: npt.NDArray[np.int32], rows: npt.NDArray[np.uint8]) -> None:
+        """Write the three views of every region of one plane into its part of the samples."""
+        size = self.recipe.region_size
+        weights = low_pass_weights(size, self.recipe.low_frequencies)
+        grid = _as_grid(steps, size)
+        for start in range(0, len(regions), REGIONS_AT_ONCE):
+            part = slice(start, start + REGIONS_AT_ONCE)
+            y, x = (regions[part] // size).T
+            squares = grid[y, :, x]
+            low = squares.astype(np.uint8)
+            views = (low[:, :, 1::2] - low[:, :, ::2], laplacian(low), high_frequencies(squares, weights))
+            offset = 0
+            for view in views:
+                width = view[0].size
+                rows[part, offset : offset + width] = view.reshape(len(view), width)
+                offset += width
+
+
+def row_length(region_size: int) -> int:
+    """Return the samples of one region and plane: pair differences, Laplacian interior, high frequencies."""
+    return region_size**2 // 2 + (region_size - 2) ** 2 + region_size**2
+
+
+def _planes(frame: Frame) -> Iterator[Steps]:
+    """Give each channel in ADC steps, then their sum if there are several: greyscale without rounding."""
+    channels, height, width = frame.pixels.shape
+    if channels == 1:
+        yield steps_of(frame, 0)
+        return
+    fits = frame.pixels.dtype != np.int64 and channels <= SUMMED_NARROWLY
+    grey: Steps = np.zeros((height, width), dtype=np.int32 if fits else np.int64)
+    for channel in range(channels):
+        steps = steps_of(frame, channel)
+        grey += steps
+        yield steps
+        del steps
+    yield grey
+
+
+def _as_grid(steps: Steps, size: int) -> Steps:
+    """Return ``[ny // size, size, nx // size, size]``, a view of the whole squares."""
+    rows, columns = (side // size for side in steps.shape)
+    return steps[: rows * size, : columns * size].reshape(rows, size, columns, size)
+
+
+@cache
+def low_pass_weights(size: int, cutoff: int) -> npt.NDArray[np.float64]:
+    """Return the matrix that keeps frequencies up to `cutoff` of a row, in units of 1 / `FILTER_ONE`.
+
+    It is the inverse FFT of the FFT of the unit matrix with the higher frequencies zeroed, rounded to integers.
+    """
+    spectrum = fft.rfft(np.eye(size), axis=0)
+    spectrum[cutoff + 1 :] = 0
+    weights: npt.NDArray[np.float64] = np.rint(fft.irfft(spectrum, size, axis=0) * FILTER_ONE)
+    weights.flags.writeable = False
+    return weights
+
+
+def high_frequencies(squares: Steps, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """Return what is left of each square without its low frequencies, in ADC steps modulo 256.
+
+    The same as ``irfft2`` of ``rfft2`` with all frequencies up to the cutoff in both axes zeroed, rounded to the
+    nearest integer, but exact: the filter is separable, so it is two products with a fixed-point matrix whose every
+    term and sum is an integer below 2**53. An FFT's last bit differs between libraries, and with it some rounding.
+
+    Parameters
+    ----------
+    squares
+        ``[n, size, size]``, ADC steps.
+    weights
+        Of `low_pass_weights`.
+    """
+    size = squares.shape[-1]
+    relative = np.clip(squares - squares[:, :1, :1], -FILTER_SPAN, FILTER_SPAN)
+    by_row = np.ascontiguousarray(relative.swapaxes(0, 1), dtype=np.float64)
+    low = weights @ (by_row.reshape(-1, size) @ weights).reshape(size, -1)
+    high = np.rint(by_row - low.reshape(by_row.shape) * (1 / FILTER_ONE**2))
+    return high.swapaxes(0, 1).astype(np.int32).astype(np.uint8)

@@ -1,0 +1,231 @@
+"""Liveness: what is measured on the squares of one channel, and the verdict on each.
+
+Every sum is exact (integers, or integers in float64 below 2**53), so a verdict is the same on every machine.
+"""
+
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Final, Self, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.frame import CHUNK, Frame
+from entropy_assets.recipe import Recipe
+
+Steps: TypeAlias = npt.NDArray[np.signedinteger]
+PerSquare: TypeAlias = npt.NDArray[np.float64]
+Integer = TypeVar("Integer", bound=np.integer)
+Item = TypeVar("Item", bound=np.generic)
+
+LAPLACIAN_NORM: Final = 20**0.5
+"""Root of the sum of squared weights of the five-point Laplacian (4, -1, -1, -1, -1)."""
+MAD_TO_SIGMA: Final = 1.4826
+"""Standard deviation of a Gaussian over its median absolute deviation."""
+RESIDUAL_LIMIT: Final = 1 << 20
+"""Largest residual whose square, 1024 times over, adds up exactly in float64."""
+NARROW_SPAN: Final = 8191
+"""Widest range of steps whose Laplacian fits int16."""
+SQUARES_AT_ONCE: Final = 256
+"""Squares worked on at once: half a megabyte of int16, which stays in the cache."""
+EIGHT_FLAGS: Final = np.uint64(0x0101010101010101)
+"""Eight flags that are all set, as one word."""
+
+
+class Verdict(IntEnum):
+    """Why a square is masked: the first that applies."""
+
+    LIVE = 0
+    MISSING = 1
+    SATURATED = 2
+    CONSTANT = 3
+    QUANTISED = 4
+    CORRELATED = 5
+    BIASED_LSB = 6
+    REPEATED = 7
+    COMPRESSED = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SquareStatistics:
+    """What is measured on each square of one channel; every field is an array over squares."""
+
+    sigma: PerSquare
+    correlation_x: PerSquare
+    correlation_y: PerSquare
+    zero_share: PerSquare
+    odd_share: PerSquare
+    bottom_share: PerSquare
+    top_share: PerSquare
+    has_line: npt.NDArray[np.bool_]
+    energy: PerSquare
+
+    @classmethod
+    def joined(cls, parts: list[Self]) -> Self:
+        """Return the statistics of all `parts`, one after the other."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+
+def steps_of(frame: Frame, channel: int) -> Steps:
+    """Return one channel in ADC steps above its lowest usable code, as narrow as its Laplacian allows."""
+    plane = frame.pixels[channel]
+    low, high = int(plane.min()), int(plane.max())
+    span = (high - low) // frame.adc_step
+    steps: Steps = np.empty(plane.shape, dtype=np.int16 if span <= NARROW_SPAN else plane.dtype)
+    band = max(1, CHUNK // plane.shape[1])
+    for top in range(0, len(plane), band):
+        above = plane[top : top + band] - plane.dtype.type(low)
+        if frame.adc_step > 1:
+            above //= plane.dtype.type(frame.adc_step)
+        steps[top : top + band] = above
+    return steps
+
+
+def clip_codes(steps: Steps, frame: Frame, channel: int) -> tuple[int, int]:
+    """Return the lowest and the highest code if pixels are clipped there, else codes that no pixel has.
+
+    At least one pixel in 10,000 must have the code, and it must be the container's own limit, or more frequent than
+    the next code inwards: noise thins out towards its extremes, clipped noise does not. A constant frame is at its
+    lowest code, unless that is the container's highest.
+    """
+    plane = frame.pixels[channel]
+    top, high, low = int(steps.max()), int(plane.max()), int(plane.min())
+    full = {1 << frame.bit_depth, 1 << (frame.bit_depth - 1)}
+    at_full = bool({high + 1, high + frame.adc_step} & full)
+    at_floor = low in {0, -(1 << (frame.bit_depth - 1))} and not (top == 0 and at_full)
+    return (
+        0 if _piles_up(steps, 0, 1, at_floor) else -1,
+        top if _piles_up(steps, top, top - 1, at_full) and (top > 0 or at_full) else top + 1,
+    )
+
+
+def _piles_up(steps: Steps, code: int, inner: int, at_limit: bool) -> bool:
+    count = np.count_nonzero(steps == code)
+    return bool(count * 10_000 >= steps.size and (at_limit or count > np.count_nonzero(steps == inner)))
+
+
+def as_squares(plane: npt.NDArray[Item], size: int) -> npt.NDArray[Item]:
+    """Return ``[square, size, size]``, the whole squares of `plane` in row-major order, as a contiguous copy."""
+    by, bx = (side // size for side in plane.shape)
+    tiles = plane[: by * size, : bx * size].reshape(by, size, bx, size).swapaxes(1, 2)
+    return np.ascontiguousarray(tiles).reshape(by * bx, size, size)
+
+
+def square_statistics(steps: Steps, limits: tuple[int, int], size: int) -> SquareStatistics:
+    """Return what is measured on each square of a channel.
+
+    Parameters
+    ----------
+    steps
+        ``[ny, nx]``, pixels in ADC steps.
+    limits
+        The lowest and the highest code if pixels are clipped there, else codes that no pixel has.
+    size
+        Side of a square, pixels.
+    """
+    band = max(1, SQUARES_AT_ONCE // (steps.shape[1] // size)) * size
+    whole = steps.shape[0] // size * size
+    bands = [as_squares(steps[top : min(top + band, whole)], size) for top in range(0, whole, band)]
+    return SquareStatistics.joined([_measure(squares, *limits) for squares in bands])
+
+
+def laplacian(squares: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
+    """Return the five-point Laplacian of ``[n, side, side]`` on the interior, ``[n, side - 2, side - 2]``."""
+    residual: npt.NDArray[Integer] = squares[:, 1:-1, 1:-1] * squares.dtype.type(4)
+    residual -= squares[:, :-2, 1:-1]
+    residual -= squares[:, 2:, 1:-1]
+    residual -= squares[:, 1:-1, :-2]
+    residual -= squares[:, 1:-1, 2:]
+    return residual
+
+
+def _measure(squares: Steps, bottom: int, top: int) -> SquareStatistics:
+    count, side, _ = squares.shape
+    residual = laplacian(squares)
+    size = residual[0].size
+    magnitude = np.abs(residual).reshape(count, size)
+    median = np.partition(magnitude, size // 2, axis=1)[:, size // 2]
+    exact = _narrowed(residual, magnitude)
+    energy = np.einsum("ijk,ijk->i", exact, exact)
+    scale = (side - 2) / (side - 3) / np.maximum(energy, 1)
+    pixels = side * side
+    flat = squares.reshape(count, pixels)
+    return SquareStatistics(
+        sigma=median * (MAD_TO_SIGMA / LAPLACIAN_NORM),
+        correlation_x=np.einsum("ijk,ijk->i", exact[:, :, 1:], exact[:, :, :-1]) * scale,
+        correlation_y=np.einsum("ijk,ijk->i", exact[:, 1:], exact[:, :-1]) * scale,
+        zero_share=1 - np.count_nonzero(magnitude, axis=1) / size,
+        odd_share=np.count_nonzero(flat & 1, axis=1) / pixels,
+        bottom_share=np.count_nonzero(flat == bottom, axis=1) / pixels,
+        top_share=np.count_nonzero(flat == top, axis=1) / pixels,
+        has_line=_has_line(squares),
+        energy=energy,
+    )
+
+
+def _narrowed(residual: Steps, magnitude: Steps) -> PerSquare:
+    """Return residuals as float64, of wide squares only the upper bits, so that sums of their squares stay exact."""
+    widest = int(magnitude.max())
+    if widest <= RESIDUAL_LIMIT:
+        return residual.astype(np.float64)
+    excess = np.maximum(magnitude.max(axis=1).astype(np.float64) / RESIDUAL_LIMIT, 1)
+    shift = np.ceil(np.log2(excess)).astype(residual.dtype)
+    narrow: PerSquare = (residual >> shift[:, np.newaxis, np.newaxis]).astype(np.float64)
+    return narrow
+
+
+def _has_line(squares: Steps) -> npt.NDArray[np.bool_]:
+    """Tell which squares have a row or column that is constant, or a copy of its neighbour: lost lines, filled in."""
+    along, across = np.ones(squares.shape, dtype=np.bool_), np.ones(squares.shape, dtype=np.bool_)
+    np.equal(squares[:, :, 1:], squares[:, :, :-1], out=along[:, :, :-1])
+    np.equal(squares[:, 1:], squares[:, :-1], out=across[:, :-1])
+    lines = (_full_lines(along), _full_lines(across[:, :-1]), along[:, :, :-1].all(axis=1), across[:, :-1].all(axis=1))
+    found: npt.NDArray[np.bool_] = np.logical_or.reduce([np.asarray(full).any(axis=1) for full in lines])
+    return found
+
+
+def _full_lines(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return ``flags.all(axis=-1)``, eight flags at a time: the last axis is too short for NumPy to be fast on it."""
+    words = flags.view(np.uint64)
+    full: npt.NDArray[np.bool_] = np.bitwise_and.reduce(np.moveaxis(words, -1, 0)) == EIGHT_FLAGS
+    return full
+
+
+def judge(found: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Recipe) -> npt.NDArray[np.uint8]:
+    """Return the `Verdict` on each square: the first limit of the recipe that it breaks.
+
+    Lines at the lowest code are lost lines (constant), unless the frame is clipped at both ends.
+    """
+    clipped = recipe.max_clipped_share
+    both_ends = bool(found.top_share.any() and found.bottom_share.any())
+    white, tolerance = recipe.residual_correlation, recipe.correlation_tolerance
+    coloured = [np.abs(rho - white) >= tolerance for rho in (found.correlation_x, found.correlation_y)]
+    return np.select(
+        [
+            missing,
+            found.top_share > clipped,
+            both_ends & (found.bottom_share + found.top_share > clipped),
+            found.has_line,
+            found.bottom_share > clipped,
+            (found.sigma < recipe.min_sigma) | (found.zero_share > recipe.max_zero_share),
+            coloured[0] | coloured[1],
+            bit_entropy(found.odd_share) < recipe.min_lsb_entropy,
+        ],
+        [
+            Verdict.MISSING,
+            Verdict.SATURATED,
+            Verdict.SATURATED,
+            Verdict.CONSTANT,
+            Verdict.SATURATED,
+            Verdict.QUANTISED,
+            Verdict.CORRELATED,
+            Verdict.BIASED_LSB,
+        ],
+        default=Verdict.LIVE,
+    ).astype(np.uint8)
+
+
+def bit_entropy(share: PerSquare) -> PerSquare:
+    """Return the entropy of a bit that is set in `share` of cases, bits."""
+    p = np.clip(share, 1e-300, 1 - 1e-16)
+    return -(p * np.log2(p) + (1 - p) * np.log2(1 - p))

@@ -1,0 +1,191 @@
+"""Survey: the live-area map of a frame. Which squares carry noise, and why the others don't."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
+from entropy_assets.core.extraction.squares import (
+    PerSquare,
+    Steps,
+    Verdict,
+    as_squares,
+    clip_codes,
+    judge,
+    square_statistics,
+    steps_of,
+)
+from entropy_assets.core.frame import Frame
+from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.recipe import Recipe
+
+LUMA: Final = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
+SQUARES_SEARCHED: Final = 128
+"""Live squares that are searched for the traces of JPEG."""
+REASONS: Final = MappingProxyType(
+    {
+        Verdict.MISSING: RejectionReason.NOT_FINITE,
+        Verdict.SATURATED: RejectionReason.SATURATED,
+        Verdict.CONSTANT: RejectionReason.CONSTANT,
+        Verdict.QUANTISED: RejectionReason.QUANTISED_AWAY,
+        Verdict.CORRELATED: RejectionReason.CORRELATED,
+        Verdict.BIASED_LSB: RejectionReason.UNEVEN_CODES,
+        Verdict.REPEATED: RejectionReason.TILED,
+        Verdict.COMPRESSED: RejectionReason.COMPRESSION_ARTEFACTS,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """The live-area map of one frame.
+
+    Attributes
+    ----------
+    square_size
+        Side of a square, pixels. Rows and columns beyond the last whole square are not used.
+    verdict
+        ``uint8[by, bx]`` of `Verdict`. A square is live only if every channel is; else it has the verdict of the first
+        channel that is not.
+    sigma
+        ``float64[by, bx]``, noise in ADC steps; of the channels, the least.
+    correlation_x, correlation_y
+        ``float64[by, bx]``, lag-1 autocorrelation of the Laplacian residual in channel 0. White noise gives -0.4.
+    repeat_correlation
+        Largest autocorrelation of rows or columns at a lag of 4 pixels or more.
+    blocking
+        Excess of the jumps over the borders of an 8-pixel grid, as a share of the jumps elsewhere.
+    comb_share
+        Share of DCT coefficients on a lattice; 0 for lossy containers, which are not searched for it. This and the two
+        before are 0 where nothing is live anyway.
+    """
+
+    square_size: int
+    verdict: npt.NDArray[np.uint8]
+    sigma: PerSquare
+    correlation_x: PerSquare
+    correlation_y: PerSquare
+    repeat_correlation: float
+    blocking: float
+    comb_share: float
+
+    @property
+    def live(self) -> npt.NDArray[np.bool_]:
+        """Give ``bool[by, bx]``: the squares that regions are drawn from."""
+        live: npt.NDArray[np.bool_] = self.verdict == Verdict.LIVE
+        return live
+
+    @property
+    def live_fraction(self) -> float:
+        """Give the share of squares that are live."""
+        return float(self.live.mean())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Give the number of squares by verdict, those that occur."""
+        tally = np.bincount(self.verdict.ravel(), minlength=len(Verdict))
+        return {verdict.name.lower(): int(tally[verdict]) for verdict in Verdict if tally[verdict]}
+
+    @property
+    def dominant_reason(self) -> RejectionReason:
+        """Give the reason that masks most squares; ``NO_LIVE_AREA`` if none is masked."""
+        tally = np.bincount(self.verdict.ravel(), minlength=len(Verdict))[1:]
+        return REASONS[Verdict(int(tally.argmax()) + 1)] if tally.any() else RejectionReason.NO_LIVE_AREA
+
+    @property
+    def median_sigma(self) -> float:
+        """Give the median noise of the live squares, ADC steps; of all squares if none is live."""
+        return float(np.median(self.sigma[self.live] if self.live.any() else self.sigma))
+
+
+def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
+    """Return the live-area map of `frame`.
+
+    Raises
+    ------
+    ImageRejected
+        ``TOO_SMALL`` if not one square fits.
+    """
+    size = recipe.survey_size
+    by, bx = (side // size for side in frame.pixels.shape[1:])
+    if by == 0 or bx == 0:
+        height, width = frame.pixels.shape[1:]
+        raise ImageRejected(
+            RejectionReason.TOO_SMALL,
+            f"{width}x{height} pixels hold no square of {size}x{size} to judge noise on",
+            width=width,
+            height=height,
+        )
+    missing = _missing(frame.usable, size)
+    channels = [steps_of(frame, channel) for channel in range(len(frame.pixels))]
+    found = [
+        square_statistics(steps, clip_codes(steps, frame, channel), size) for channel, steps in enumerate(channels)
+    ]
+    verdict = _combined(np.stack([judge(statistics, missing, recipe) for statistics in found])).reshape(by, bx)
+    repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
+    return Survey(
+        square_size=size,
+        verdict=verdict,
+        sigma=np.min([statistics.sigma for statistics in found], axis=0).reshape(by, bx),
+        correlation_x=found[0].correlation_x.reshape(by, bx),
+        correlation_y=found[0].correlation_y.reshape(by, bx),
+        repeat_correlation=repeats,
+        blocking=borders,
+        comb_share=comb,
+    )
+
+
+def _mask_artefacts(
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], lossy: bool, recipe: Recipe
+) -> tuple[float, float, float]:
+    """Mask in `verdict` what is live but copied, periodic or decompressed; return what the whole frame shows of it.
+
+    A container that says that it is lossy is not searched for a comb: its credit is capped instead.
+    """
+    live = verdict == Verdict.LIVE
+    if not live.any():
+        return 0.0, 0.0, 0.0
+    for steps in channels:
+        copied = repeated_share(steps, live, recipe.survey_size)
+        verdict[live & (copied > recipe.max_copied_share)] = Verdict.REPEATED
+    repeats = max(repeat_correlation(steps) for steps in channels)
+    squares = [_live_squares(steps, live, recipe.survey_size) for steps in channels]
+    borders = max(blocking(plane) for plane in squares)
+    comb = 0.0 if lossy else comb_share(_luma(squares))
+    if repeats > recipe.max_repeat_correlation:
+        verdict[live] = Verdict.REPEATED
+    elif borders > recipe.max_blocking or comb > recipe.max_comb_share:
+        verdict[live] = Verdict.COMPRESSED
+    return repeats, borders, comb
+
+
+def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:
+    """Return up to `SQUARES_SEARCHED` of the live squares, evenly spread, as ``[n, size, size]``."""
+    y, x = np.nonzero(live)
+    chosen = np.unique(np.linspace(0, len(y) - 1, SQUARES_SEARCHED).astype(np.int64))
+    rows, columns = live.shape
+    grid = steps[: rows * size, : columns * size].reshape(rows, size, columns, size)
+    return grid[y[chosen], :, x[chosen]]
+
+
+def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:
+    """Return the plane that JPEG keeps best: the only channel, or the luma of red, green and blue (ITU-R BT.601)."""
+    if len(channels) < len(LUMA):
+        return channels[0]
+    weighted = [weight * steps for weight, steps in zip(LUMA, channels, strict=False)]
+    return np.asarray(sum(weighted[1:], weighted[0]))
+
+
+def _combined(verdicts: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the first verdict along the channels that is not live."""
+    first_masked = (verdicts != Verdict.LIVE).argmax(axis=0)
+    combined: npt.NDArray[np.uint8] = np.take_along_axis(verdicts, first_masked[np.newaxis], axis=0)[0]
+    return combined
+
+
+def _missing(usable: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
+    return np.asarray(~as_squares(usable, size).all(axis=(1, 2)))

@@ -1,0 +1,1 @@
+"""The estimators and health tests of NIST SP 800-90B."""

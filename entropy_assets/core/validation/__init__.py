@@ -1,0 +1,1 @@
+"""The tests of blocks, one by one and as a batch, with exact null distributions."""

@@ -1,0 +1,195 @@
+"""Every estimator of SP 800-90B 6.3 gives what the standard, taken step by step, gives, and what NIST's tool gives."""
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entropy_assets.core.sp800_90b import estimators, predictors
+from entropy_assets_tests.core.sp800_90b import by_the_book
+
+NAMES = {
+    "Most Common Value": lambda s, k: estimators.most_common_value(s),
+    "Collision": lambda s, k: estimators.collision(s),
+    "Markov": lambda s, k: estimators.markov(s),
+    "Compression": lambda s, k: estimators.compression(s),
+    "t-Tuple": lambda s, k: estimators.tuples_and_repeats(s, k)[0],
+    "LRS": lambda s, k: estimators.tuples_and_repeats(s, k)[1],
+    "MultiMCW Prediction": predictors.multi_mcw,
+    "Lag Prediction": predictors.lag,
+    "MultiMMC Prediction": predictors.multi_mmc,
+    "LZ78Y Prediction": predictors.lz78y,
+}
+BITS_ONLY = {"Collision", "Markov", "Compression"}
+SHORT = ("rand1_short", "rand4_short", "rand8_short")
+LONG = ("truerand_1bit", "biased-random-bits", "truerand_8bit", "sha256-counter-1M")
+SLOW_AT_A_MILLION = {("Lag Prediction", 2), ("MultiMCW Prediction", 256)}
+
+
+@st.composite
+def sequences(draw: st.DrawFn, least: int = 150, alphabets: tuple[int, ...] = (2, 3, 5, 16)) -> tuple[np.ndarray, int]:
+    """Give random symbols, some of them repeated from earlier on so that predictors have something to find."""
+    alphabet = draw(st.sampled_from(alphabets))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    weights = rng.dirichlet(np.full(alphabet, draw(st.sampled_from([0.3, 1.0, 50.0]))))
+    symbols = rng.choice(alphabet, size=draw(st.integers(least, 400)), p=weights).astype(np.uint8)
+    if draw(st.booleans()):
+        period = draw(st.integers(1, 40))
+        half = len(symbols) // 2
+        symbols[half:] = np.resize(symbols[half - period : half], len(symbols) - half)
+    return symbols, alphabet
+
+
+bits = sequences(alphabets=(2,)).map(lambda drawn: drawn[0])
+
+
+@given(sequences())
+@settings(max_examples=60, deadline=None)
+def test_most_common_value_by_the_book(drawn: tuple[np.ndarray, int]) -> None:
+    """6.3.1."""
+    assert estimators.most_common_value(drawn[0]) == pytest.approx(by_the_book.most_common_value(drawn[0].tolist()))
+
+
+@given(bits)
+@settings(max_examples=100, deadline=None)
+def test_collision_by_the_book(symbols: np.ndarray) -> None:
+    """6.3.2: the vectorised walk stops at the same bits as a search that goes bit by bit."""
+    assert estimators.collision(symbols) == pytest.approx(by_the_book.collision(symbols.tolist()), abs=1e-12)
+
+
+@given(bits)
+@settings(max_examples=60, deadline=None)
+def test_markov_by_the_book(symbols: np.ndarray) -> None:
+    """6.3.3: powers of the transition probabilities give what multiplying along each sequence gives."""
+    assert estimators.markov(symbols) == pytest.approx(by_the_book.markov(symbols.tolist()), abs=1e-12)
+
+
+@given(sequences())
+@settings(max_examples=60, deadline=None)
+def test_tuples_by_the_book(drawn: tuple[np.ndarray, int]) -> None:
+    """6.3.5 and 6.3.6: folded and followed counts are the counts of every tuple."""
+    found = estimators.tuples_and_repeats(*drawn)
+    for ours, book in zip(found, by_the_book.tuples(drawn[0].tolist()), strict=True):
+        assert (ours is None) == (book is None)
+        assert ours is None or ours == pytest.approx(book, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["multi_mcw", "lag", "multi_mmc", "lz78y"])
+def test_predictors_by_the_book(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """6.3.7 to 6.3.10: sorts and running maxima predict exactly what a predictor that learns sample by sample does."""
+    seen: list[list[bool]] = []
+    monkeypatch.setattr(predictors, "prediction_entropy", lambda correct, alphabet: seen.append(correct.tolist()))
+
+    @given(sequences())
+    @settings(max_examples=40, deadline=None)
+    def agree(drawn: tuple[np.ndarray, int]) -> None:
+        seen.clear()
+        getattr(predictors, name)(*drawn)
+        assert seen == [getattr(by_the_book, name)(drawn[0].tolist())]
+
+    agree()
+
+
+def test_compression_by_the_book() -> None:
+    """6.3.4 whole: dictionary, mean, spread, and the p that the standard's double sum gives."""
+    rng = np.random.default_rng(8)
+    symbols = (rng.random(7200) < 0.7).astype(np.uint8)
+    assert estimators.compression(symbols) == pytest.approx(by_the_book.compression(symbols.tolist()), abs=1e-9)
+
+
+def test_distances_of_the_compression_estimate() -> None:
+    """6.3.4 step 3: a word's distance is to the same word before, or its own place from 1 if there is none."""
+    words = np.array([5, 5, 1, 5, 1, 2])
+    assert estimators._distances(words).tolist() == [1, 1, 3, 2, 2, 6]
+
+
+def test_expected_log_is_the_double_sum() -> None:
+    """6.3.4 step 7: G(z) as one sum equals the standard's double sum."""
+    z, count = 0.02, 1200
+    total = 0.0
+    for t in range(estimators.DICTIONARY + 1, count + 1):
+        u = np.arange(1, t + 1)
+        weights = np.where(u < t, z * z * (1 - z) ** (u - 1.0), z * (1 - z) ** (t - 1.0))
+        total += float((np.log2(u) * weights).sum())
+    assert estimators._expected_log(z, count) == pytest.approx(total / (count - estimators.DICTIONARY), rel=1e-12)
+
+
+def test_local_probability_inverts_the_run_formula() -> None:
+    """6.3.7 step 6: at P_local a run as long as r has probability 1 %, as exact dynamic programming finds it."""
+    r, n = 9, 2000
+    p = predictors.local_probability(r, n)
+    state = np.zeros(r)
+    state[0] = 1.0
+    for _ in range(n):
+        state = np.concatenate(([(1 - p) * state.sum()], p * state[:-1]))
+    assert state.sum() == pytest.approx(0.99, abs=1e-6)
+
+
+def test_estimators_say_none_when_there_is_too_little() -> None:
+    """A sequence too short for an estimator gives no estimate, not a wrong one and no exception."""
+    empty, few = np.zeros(0, dtype=np.uint8), np.array([0, 1, 1], dtype=np.uint8)
+    for name, run in NAMES.items():
+        if name in {"t-Tuple", "LRS"}:
+            continue
+        assert run(empty, 2) is None, name
+        run(few, 2)
+
+
+def test_a_constant_sequence_has_no_entropy() -> None:
+    """The one sequence whose answer everybody knows."""
+    zeros = np.zeros(8000, dtype=np.uint8)
+    for name, run in NAMES.items():
+        estimate = run(zeros, 2)
+        assert estimate is None or estimate < 0.01, name
+
+
+def _reference(shared_data: Path, name: str) -> tuple[np.ndarray, dict[str, Any]]:
+    known = json.loads((shared_data / "statistics" / "sp80090b_reference.json").read_text())
+    if name == "sha256-counter-1M":
+        digests = (hashlib.sha256(b"imgrng-ref-1" + struct.pack("<Q", i)).digest() for i in range(31_250))
+        data = b"".join(digests)[:1_000_000]
+    else:
+        data = (shared_data / "statistics" / known["files"][name]["path"]).read_bytes()
+    return np.frombuffer(data, dtype=np.uint8), known["non_iid"][name]["results"]
+
+
+def _views(symbols: np.ndarray, results: dict[str, Any]) -> list[tuple[str, np.ndarray, int]]:
+    width = results["word_size"]
+    values, literal = np.unique(symbols, return_inverse=True)
+    views = [("Literal", literal.astype(np.uint8), len(values))]
+    if "Bitstring" in results:
+        views.append(("Bitstring", np.unpackbits(symbols[:, None], axis=1)[:, 8 - width :].reshape(-1), 2))
+    return views
+
+
+def _compare(symbols: np.ndarray, results: dict[str, Any], skipped: set[tuple[str, int]]) -> int:
+    compared = 0
+    for part, sequence, alphabet in _views(symbols, results):
+        for name, run in NAMES.items():
+            if (name in BITS_ONLY and alphabet != 2) or (name, alphabet) in skipped or name not in results[part]:
+                continue
+            expected = float(results[part][name]["min entropy"])
+            assert run(sequence, alphabet) == pytest.approx(expected, abs=1e-10), (part, name)
+            compared += 1
+    return compared
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_agrees_with_nist_on_short_files(shared_data: Path, name: str) -> None:
+    """All estimates of usnistgov/SP800-90B_EntropyAssessment v1.1.8 on its own short files, to 1e-10."""
+    assert _compare(*_reference(shared_data, name), skipped=set()) >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG)
+def test_agrees_with_nist_on_a_million_samples(shared_data: Path, name: str) -> None:
+    """The same on a million samples, where the dictionaries of MultiMMC and LZ78Y are full; predictors on symbols."""
+    symbols, results = _reference(shared_data, name)
+    literal = {part: results[part] for part in ("Literal",)} | {"word_size": results["word_size"]}
+    assert _compare(symbols, literal, SLOW_AT_A_MILLION) >= 6
