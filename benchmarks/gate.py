@@ -14,10 +14,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from entropy_assets.scopes import Scope
-from entropy_assets.serving.account import Headers, Limits
-from entropy_assets.serving.gate import Gate
-from entropy_assets.serving.key_ring import KeyRing
-from entropy_assets.serving.quotas import Accounts
+from entropy_assets.serving.access.accounts import Accounts
+from entropy_assets.serving.access.allowances import Headers, Limits
+from entropy_assets.serving.access.gate import Gate
+from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.buckets import SharedBuckets
 from entropy_assets.stores.pool.embedded import EmbeddedServer

@@ -10,9 +10,9 @@ import uvicorn
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from entropy_assets.serving.app import create_app
-from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.serving.workers import server_options, tune_process
+from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.http.app import create_app
+from entropy_assets.serving.server.workers import server_options, tune_process
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.blocks import read_documents

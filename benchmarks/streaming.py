@@ -25,10 +25,10 @@ from typing import Any
 
 import uvicorn
 
-from entropy_assets.serving.app import create_app
-from entropy_assets.serving.reservoir import ReservoirLimits
-from entropy_assets.serving.service import ServiceConfig
-from entropy_assets.serving.workers import server_options
+from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.http.app import create_app
+from entropy_assets.serving.reservoir.reservoir import ReservoirLimits
+from entropy_assets.serving.server.workers import server_options
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
 
 LIMIT = 0.7

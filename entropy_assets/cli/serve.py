@@ -14,8 +14,8 @@ from entropy_assets.cli.shell import settings_of, typed_errors
 def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bool | None) -> None:
     """Serve the pool over HTTP. Needs ENTROPY_REDIS_URL."""
     from entropy_assets.provenance.trail import Trail
-    from entropy_assets.serving.service import ServiceConfig, StreamLimits
-    from entropy_assets.serving.workers import run_service
+    from entropy_assets.serving.config import ServiceConfig, StreamLimits
+    from entropy_assets.serving.server.workers import run_service
     from entropy_assets.stores.batches import BatchStore
     from entropy_assets.stores.images import ImageStore
     from entropy_assets.stores.ledger.sqlite import Ledger

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from entropy_assets.errors import PoolError
-from entropy_assets.serving.reservoir import Reservoir
+from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.serving.single_flight import SingleFlight
 from entropy_assets.stores.pool.blocks import PoolHealth
 from entropy_assets.stores.pool.client import PoolClient
@@ -21,29 +21,6 @@ NO_AGES: Final[Ages] = {
     "rejected_images": None,
     "problem": None,
 }
-HEALTH: Final[Mapping[str, Any]] = {
-    "application/json": {
-        "schema": {
-            "type": "object",
-            "required": ["status", "reasons", "pool", "freshness", "reservoir"],
-            "properties": {
-                "status": {"enum": ["ok", "degraded", "failing"]},
-                "reasons": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "required": ["code", "detail"],
-                        "properties": {"code": {"type": "string"}, "detail": {"type": "string"}},
-                    },
-                },
-                "pool": {"type": "object"},
-                "freshness": {"type": "object"},
-                "reservoir": {"type": "object"},
-            },
-        }
-    }
-}
-"""How OpenAPI describes `health_document`."""
 _LATE: Final = f"no answer within {WAIT_S:g} s"
 _AGES: Final = ("image_age_s", "block_age_s", "health_test_failure_age_s")
 

@@ -7,21 +7,14 @@ import json
 import logging
 import logging.config
 import re
-import secrets
-import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
-
-from entropy_assets.errors import EntropyAssetsError, PoolError
-from entropy_assets.serving.problems import plain_problem
-from entropy_assets.stores.pool.blocks import SealedLease
+from entropy_assets.errors import EntropyAssetsError
 
 LOGGER: Final = "entropy_assets.serving"
 FRAMES: Final = 8
@@ -29,9 +22,6 @@ FRAMES: Final = 8
 _LONGEST: Final = 500
 _QUERY: Final = re.compile(r"\?\S+")
 _PASSWORD: Final = re.compile(r"(?<=://)[^/@\s]+@")
-_Scope = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class JsonLines(logging.Formatter):
@@ -47,7 +37,7 @@ class JsonLines(logging.Formatter):
         if record.name == LOGGER:
             line |= {"event": record.msg, **record.__dict__.get("facts", {})}
         else:
-            line |= {"event": record.name, "detail": _cleaned(record.getMessage())}
+            line |= {"event": record.name, "detail": cleaned(record.getMessage())}
         if record.exc_info and record.exc_info[1]:
             line |= error_facts(record.exc_info[1])
         return json.dumps(line, default=repr)
@@ -109,31 +99,9 @@ def error_facts(error: BaseException) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {"error": type(error).__name__, "at": _places(error)}
     if isinstance(error, EntropyAssetsError):
-        facts["detail"] = _cleaned(error.message)
+        facts["detail"] = cleaned(error.message)
     cause = error.__cause__ or error.__context__
     return {**facts, "cause": type(cause).__name__} if cause else facts
-
-
-def telling(lease: Callable[[int], SealedLease]) -> Callable[[int], SealedLease]:
-    """Return `lease` such that a line says when the pool is lost and when it is back, once each."""
-    lost: tuple[str, float] | None = None
-
-    def told(max_blocks: int) -> SealedLease:
-        nonlocal lost
-        try:
-            leased = lease(max_blocks)
-        except PoolError as problem:
-            if lost is None or lost[0] != problem.code:
-                event = "pool-epoch-changed" if problem.code == "pool-epoch-changed" else "pool-lost"
-                log_event(event, logging.WARNING, code=problem.code, detail=_cleaned(problem.message))
-                lost = (problem.code, lost[1] if lost else time.monotonic())
-            raise
-        if lost is not None:
-            log_event("pool-back", after_s=round(time.monotonic() - lost[1], 3))
-            lost = None
-        return leased
-
-    return told
 
 
 @contextmanager
@@ -152,59 +120,14 @@ def service_news(**facts: Any) -> Iterator[None]:
     try:
         yield
     except EntropyAssetsError as error:
-        log_event("start-refused", logging.ERROR, code=error.code, detail=_cleaned(error.message))
+        log_event("start-refused", logging.ERROR, code=error.code, detail=cleaned(error.message))
         raise
     finally:
         log_event("service-stopped")
 
 
-def add_error_log(app: FastAPI) -> None:
-    """Answer what nobody foresaw with a plain 500, and log it under a number that the answer names."""
-
-    @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        number = secrets.token_hex(8)
-        log_event("unhandled-error", logging.ERROR, request_id=number, **_request_facts(request.scope))
-        return plain_problem(500, f"the service failed; its log tells why under {number}", {"X-Request-Id": number})
-
-
-class RequestLog:
-    """Logs each request that is not answered from memory: method, route and status, no more (ASGI).
-
-    Parameters
-    ----------
-    app
-        What answers.
-    """
-
-    def __init__(self, app: Callable[[_Scope, _Receive, _Send], Awaitable[None]]) -> None:
-        self.app = app
-
-    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        began, status = time.perf_counter(), 0
-
-        async def noting(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
-
-        try:
-            await self.app(scope, receive, noting)
-        finally:
-            took_ms = round((time.perf_counter() - began) * 1000, 1)
-            log_event("request", **_request_facts(scope), status=status, took_ms=took_ms)
-
-
-def _request_facts(scope: _Scope) -> dict[str, Any]:
-    """Return method and route; the route as it is declared, since a path may hold anything."""
-    return {"method": scope.get("method"), "route": getattr(scope.get("route"), "path", None)}
-
-
-def _cleaned(text: str) -> str:
+def cleaned(text: str) -> str:
+    """Return the first line of `text`, cut, without queries and passwords."""
     first = text.splitlines()[0] if text else ""
     return _PASSWORD.sub("...@", _QUERY.sub("?...", first))[:_LONGEST]
 

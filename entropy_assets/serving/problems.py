@@ -1,12 +1,8 @@
-"""Errors as problem documents (RFC 9457), each type with a stable address that explains it."""
+"""The types of problems (RFC 9457), each with a stable address that explains it."""
 
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
-
-from fastapi.responses import JSONResponse
-
-from entropy_assets.errors import EntropyAssetsError
 
 MEDIA_TYPE: Final = "application/problem+json"
 UNSTORED: Final = {"Cache-Control": "no-store"}
@@ -72,13 +68,6 @@ PROBLEMS: Final[dict[str, ProblemType]] = {
 }
 
 
-_CHALLENGES: Final = {
-    "key-missing": 'Bearer realm="entropy_assets"',
-    "key-invalid": 'Bearer realm="entropy_assets", error="invalid_token"',
-}
-"""What a 401 has to say (RFC 9110, section 11.6.1; RFC 6750, section 3)."""
-
-
 def problem_schema(*codes: str) -> dict[str, Any]:
     """Return how OpenAPI describes an answer that is a problem of one of these types."""
     titles = "; ".join(f"`{code}`: {PROBLEMS[code].title}" for code in codes)
@@ -101,32 +90,3 @@ def _headers_of(codes: Collection[str]) -> dict[str, Any]:
         return {}
     description = "Seconds after which it is worth asking again."
     return {"Retry-After": {"schema": {"type": "integer", "minimum": 0}, "required": True, "description": description}}
-
-
-def problem(code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
-    """Return the problem document of type `code`; `more` are members of its own."""
-    kind = PROBLEMS[code]
-    body = {"type": f"/problems/{code}", "title": kind.title, "status": kind.status, "detail": detail, **more}
-    return JSONResponse(body, kind.status, {**UNSTORED, **(headers or {})}, MEDIA_TYPE)
-
-
-def plain_problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return a problem that says no more than its HTTP status."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return JSONResponse(body, status, {**UNSTORED, **(headers or {})}, MEDIA_TYPE)
-
-
-def problem_of(error: EntropyAssetsError, retry_after_s: int) -> JSONResponse:
-    """Return the problem document of one of our errors; what has no type of its own is a plain 500."""
-    kind = PROBLEMS.get(error.code)
-    if kind is None:
-        return plain_problem(500, error.public_message)
-    if kind.status == HTTPStatus.UNAUTHORIZED:
-        return problem(error.code, error.public_message, headers={"WWW-Authenticate": _CHALLENGES[error.code]})
-    if kind.status not in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
-        return problem(error.code, error.public_message)
-    wait = error.data.get("retry_after_s", retry_after_s)
-    headers = {"Retry-After": str(wait)}
-    headers |= {name: error.data[name] for name in ("ratelimit-policy", "ratelimit") if name in error.data}
-    more = {name.replace("_", "-"): error.data[name] for name in ("violated_policies",) if name in error.data}
-    return problem(error.code, error.public_message, headers=headers, retry_after_s=wait, **more)

@@ -2,110 +2,25 @@
 
 import asyncio
 import time
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Protocol
+from dataclasses import asdict
+from typing import Any, Protocol
 
 from entropy_assets.errors import PoolUnavailable, ProvenanceUnavailable
-from entropy_assets.scopes import SCOPES, Scope
-from entropy_assets.serving.account import Limits
+from entropy_assets.serving.access.accounts import Accounts
+from entropy_assets.serving.access.allowances import Limits
+from entropy_assets.serving.access.gate import Gate
+from entropy_assets.serving.access.keys import KeyRing
+from entropy_assets.serving.answers.formats import CLASSES, Answer, Format, Request, encode
+from entropy_assets.serving.config import MAX_REQUEST_BYTES, ServiceConfig
 from entropy_assets.serving.counts import Board
-from entropy_assets.serving.formats import CLASSES, Answer, Format, Request, encode
-from entropy_assets.serving.gate import Gate
 from entropy_assets.serving.health import Watch, health_document
-from entropy_assets.serving.logs import telling
 from entropy_assets.serving.problems import PROBLEMS
-from entropy_assets.serving.reservoir import Reservoir, ReservoirLimits
+from entropy_assets.serving.reservoir.filler import telling
+from entropy_assets.serving.reservoir.reservoir import Reservoir
+from entropy_assets.stores.api_keys import keys_of
+from entropy_assets.stores.buckets import SharedBuckets
 from entropy_assets.stores.pool.blocks import SealedLease
-from entropy_assets.stores.pool.client import DEFAULT_PREFIX, PoolClient
-
-MAX_REQUEST_BYTES: Final = 65_536
-FIND_BLOCK: Final = "find_block"
-"""What the description calls the operation that gives a block's provenance."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamLimits:
-    """Limits of streams and downloads, of one worker.
-
-    Attributes
-    ----------
-    most
-        How many run side by side.
-    max_download_bytes
-        Longest download.
-    patience_s
-        How long one waits for its next piece of a dry pool, seconds.
-    idle_s
-        How long one may do nothing, for want of credit or because its client does not read, seconds.
-    """
-
-    most: int = 256
-    max_download_bytes: int = 2**30
-    patience_s: float = 5.0
-    idle_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceConfig:
-    """Places and limits of one service.
-
-    Attributes
-    ----------
-    pool_url
-        The pool's server, ``redis://``, ``rediss://`` or ``unix://``. Secret: it may hold a password.
-    pool_prefix
-        First part of the pool's keys.
-    host, port
-        Address to listen on.
-    max_request_bytes
-        Longest answer, bytes.
-    low_water_bytes
-        Pool depth under which health is degraded, bytes.
-    max_age_s
-        Age of the newest push, and of the newest accepted image, above which health is degraded, seconds.
-    allow_unsafe_pool
-        Lease also from a server that persists or evicts.
-    access_log
-        Log method, route and status of each request that is not answered from memory.
-    pool_timeout_s
-        Longest wait for the pool's server, seconds; the filler thread waits, no request does.
-    reservoir
-        How much is leased ahead.
-    workers
-        Processes that serve side by side, each with a reservoir of its own.
-    streams
-        Limits of streams and downloads.
-    fast_lane
-        Answer from memory inside the HTTP protocol, if it fits the uvicorn that is installed.
-    dagster_url
-        Where people reach the Dagster UI, for links from the page; None for no links.
-    keys
-        Where the API keys are: the path of a file, or an address as `pool_url`; None for no keys. Secret too.
-    anonymous_scopes
-        What may be had without a key.
-    limit_requests, limit_bytes
-        Limits of each key that has none of its own, and of each address without a key, requests and bytes a second.
-    """
-
-    pool_url: str = field(repr=False)
-    pool_prefix: str = DEFAULT_PREFIX
-    host: str = "127.0.0.1"
-    port: int = 8000
-    max_request_bytes: int = MAX_REQUEST_BYTES
-    low_water_bytes: int = 100_000
-    max_age_s: float = 3600.0
-    allow_unsafe_pool: bool = False
-    access_log: bool = False
-    pool_timeout_s: float = 2.0
-    reservoir: ReservoirLimits = field(default_factory=ReservoirLimits)
-    workers: int = 1
-    streams: StreamLimits = field(default_factory=StreamLimits)
-    fast_lane: bool = True
-    dagster_url: str | None = None
-    keys: str | None = field(default=None, repr=False)
-    anonymous_scopes: tuple[Scope, ...] = SCOPES
-    limit_requests: float | None = None
-    limit_bytes: int | None = None
+from entropy_assets.stores.pool.client import PoolClient
 
 
 class ProvenanceReader(Protocol):
@@ -150,7 +65,9 @@ class RandomService:
     Raises
     ------
     KeysUnreadable
-        If `config` names API keys and they can't be read.
+        If `config` names API keys and they can't be read: a service that does not know its keys does not start.
+    PoolAddressInvalid
+        If an address is none.
     """
 
     def __init__(
@@ -193,11 +110,6 @@ class RandomService:
         except PoolUnavailable:
             self._server_is_safe = False  # the server that answers next may be another one
             raise
-
-    def answer_at_once(self, n: int, request: Request, chosen: Format) -> Answer | None:
-        """Return the answer if its bytes are in memory, else None and nothing is consumed."""
-        draw = self.reservoir.take(n, public=request.public)
-        return None if draw is None else encode(draw, request, chosen)
 
     async def answer(self, n: int, request: Request, chosen: Format) -> Answer:
         """Return the answer, after a bounded wait for its bytes.
@@ -253,11 +165,11 @@ class RandomService:
 
 
 def _gate_of(config: ServiceConfig) -> Gate:
-    return Gate.of(
-        keys=config.keys,
-        anonymous=config.anonymous_scopes,
-        # a burst holds the longest answer, and a piece of a stream
-        limits=Limits(config.limit_requests, config.limit_bytes, max(config.max_request_bytes, MAX_REQUEST_BYTES)),
-        pool_url=config.pool_url,
-        prefix=config.pool_prefix,
-    )
+    """Return the gate that `config` describes; quotas are kept by the pool's server, under the pool's prefix."""
+    ring = None if config.keys is None else KeyRing(keys_of(config.keys, prefix=config.pool_prefix))
+    if ring is not None:
+        ring.load()
+    # a burst holds the longest answer, and a piece of a stream
+    limits = Limits(config.limit_requests, config.limit_bytes, max(config.max_request_bytes, MAX_REQUEST_BYTES))
+    buckets = SharedBuckets.from_url(config.pool_url, prefix=config.pool_prefix)
+    return Gate(ring, config.anonymous_scopes, limits, Accounts(buckets))

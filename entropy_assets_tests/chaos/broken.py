@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import redis
 from pytest import MonkeyPatch  # noqa: PT013 - used as a type, and pytest itself nowhere
 
-from entropy_assets.serving.reservoir import Reservoir
+from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.stores import redis_server
 from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool import client, scripts

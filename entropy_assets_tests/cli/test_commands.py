@@ -192,7 +192,7 @@ class TestDrawAndStats:
 
     @pytest.fixture
     def service_config(self, valkey_url: str, pool_prefix: str):
-        from entropy_assets.serving.service import ServiceConfig
+        from entropy_assets.serving.config import ServiceConfig
 
         return ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix)
 

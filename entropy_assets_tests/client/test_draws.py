@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from entropy_assets.client import AsyncRandomClient, Drawn, LocalBytesWarning, RandomClient
 from entropy_assets.errors import BlockUnknown, ClientDry, ClientMisused, NoBytes, RequestRefused
+from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.health import NO_AGES
-from entropy_assets.serving.service import ServiceConfig
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.client.scripted import ScriptedServer, answering, good

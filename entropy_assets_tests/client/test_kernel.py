@@ -15,7 +15,7 @@ from entropy_assets.cli import main
 from entropy_assets.client import RandomClient
 from entropy_assets.client.kernel import feed_always, feed_once
 from entropy_assets.errors import FeedRefused
-from entropy_assets.serving.service import ServiceConfig
+from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.settings import Settings
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.supervisor.children import child_environment

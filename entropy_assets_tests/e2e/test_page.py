@@ -15,7 +15,7 @@ import pytest
 
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.scopes import SCOPES
-from entropy_assets.serving.service import ServiceConfig
+from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.batches import Batch

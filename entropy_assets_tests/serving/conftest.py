@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.serving.service import ServiceConfig
+from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.api_keys import FileKeys
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks

@@ -10,9 +10,10 @@ from typing import Any, Self
 import httpx
 import uvicorn
 
-from entropy_assets.serving.app import create_app
-from entropy_assets.serving.service import ProvenanceReader, ServiceConfig
-from entropy_assets.serving.workers import server_options
+from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.http.app import create_app
+from entropy_assets.serving.server.workers import server_options
+from entropy_assets.serving.service import ProvenanceReader
 
 
 class RunningService:

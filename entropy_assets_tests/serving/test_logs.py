@@ -19,7 +19,9 @@ import pytest
 from fastapi import FastAPI
 
 from entropy_assets.errors import PoolEpochChanged, PoolError, PoolUnavailable
-from entropy_assets.serving.logs import LOGGER, JsonLines, RequestLog, UvicornNews, add_error_log, telling
+from entropy_assets.serving.http.request_log import RequestLog, add_error_log
+from entropy_assets.serving.logs import LOGGER, JsonLines, UvicornNews
+from entropy_assets.serving.reservoir.filler import telling
 from entropy_assets.stores.pool.blocks import PoolDepth, SealedLease
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer

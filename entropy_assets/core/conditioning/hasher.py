@@ -15,11 +15,7 @@ from numpy.typing import NDArray
 
 from entropy_assets.core import encoding
 from entropy_assets.core.conditioning.conditioner import Conditioner, NoiseInput, slices_of
-from entropy_assets.core.conditioning.records import (
-    BlockRecord,
-    chain_genesis,
-    verify_chain,
-)
+from entropy_assets.core.conditioning.records import BlockRecord, chain_genesis, verify_chain
 from entropy_assets.errors import ChainBroken, InputRefused
 from entropy_assets.recipe import STANDARD, Recipe
 

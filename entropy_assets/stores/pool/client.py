@@ -95,7 +95,7 @@ class PoolClient:
         client.set_retry(Retry(NoBackoff(), 0))  # redis-py 8 repeats a command up to 10 times unless told otherwise
         self._client: Any = client
         self._breaker = CircuitBreaker(answers=(redis.ResponseError,), clock=clock)
-        self._seats = threading.BoundedSemaphore(max_calls)
+        self._slots = threading.BoundedSemaphore(max_calls)
         self._patience_s = patience_s
         self._ttl_ms = max(1, round(ttl_s * 1000))
         self._block_prefix = f"{prefix}:block:"
@@ -316,7 +316,7 @@ class PoolClient:
 
     def _call(self, command: Callable[[], Any]) -> Any:
         try:
-            with self._seat(), self._breaker.call() as trying:
+            with self._slot(), self._breaker.call() as trying:
                 if trying:
                     self._client.ping()
                 return command()
@@ -324,13 +324,13 @@ class PoolClient:
             raise _unavailable(error) from error
 
     @contextmanager
-    def _seat(self) -> Iterator[None]:
-        if not self._seats.acquire(timeout=self._patience_s):
+    def _slot(self) -> Iterator[None]:
+        if not self._slots.acquire(timeout=self._patience_s):
             raise PoolUnavailable("too many calls to the pool's server are on their way", retry_after_s=1)
         try:
             yield
         finally:
-            self._seats.release()
+            self._slots.release()
 
 
 def band_of(quality: float) -> int:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from entropy_assets.errors import PoolExhausted
-from entropy_assets.serving.reservoir import Reservoir
+from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.awaited import AwaitedPool
 from entropy_assets.stores.pool.blocks import Lease, PoolDepth

@@ -1,0 +1,1 @@
+"""Who may have what: keys, scopes and limits. No web framework."""

@@ -1,0 +1,95 @@
+"""What a client is charged for an answer that grows: admission at the beginning, then bytes before they are drawn."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from entropy_assets.scopes import Scope
+from entropy_assets.serving.access.allowances import Admission
+from entropy_assets.serving.access.gate import ADMISSION, Gate
+
+
+def subject_of(connection: Mapping[str, Any]) -> str:
+    """Return whom an ASGI scope belongs to: the key or address that was admitted, else the address."""
+    admission = connection.get(ADMISSION)
+    client = connection["client"]
+    return admission.subject if admission is not None else client[0] if client else ""
+
+
+class Meter:
+    """The account of one answer.
+
+    Parameters
+    ----------
+    gate
+        Who admits and charges; None if everybody may have everything.
+    admission
+        What the gate knows of this client.
+    paid
+        Bytes that were charged already.
+    """
+
+    def __init__(self, gate: Gate | None, admission: Admission | None, paid: int) -> None:
+        self._gate = gate
+        self._admission = admission
+        self._paid = paid
+
+    @classmethod
+    async def opened(cls, gate: Gate, connection: Mapping[str, Any], scope: Scope, n_bytes: int) -> Self:
+        """Return the account of a client who may have `n_bytes` now.
+
+        Parameters
+        ----------
+        gate
+            Who is asked.
+        connection
+            The ASGI scope of the request or handshake.
+        scope
+            What the client wants to do, as keys have it.
+        n_bytes
+            Bytes to charge at once.
+
+        Raises
+        ------
+        EntropyAssetsError
+            If the gate refuses: no key, a bad one, one without this scope, or a quota that is used up.
+        """
+        if gate.is_open:
+            return cls(None, None, 0)
+        admission = connection.get(ADMISSION)
+        if admission is not None:  # the route's dependency admitted the request, without its bytes
+            await gate.spend(admission, n_bytes)
+            return cls(gate, admission, n_bytes)
+        client = connection["client"]
+        address = client[0] if client else ""
+        return cls(gate, await gate.admit(connection["headers"], address, scope, n_bytes), n_bytes)
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers that tell the client what is left."""
+        return [] if self._admission is None else list(self._admission.headers)
+
+    @property
+    def subject(self) -> str | None:
+        """Whom the gate charges; None if nobody."""
+        return None if self._admission is None else self._admission.subject
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is nothing to charge."""
+        return self._gate is None
+
+    async def cover(self, n_bytes: int) -> None:
+        """Charge what is missing, so that `n_bytes` may be drawn.
+
+        Raises
+        ------
+        EntropyAssetsError
+            If the quota is used up.
+        """
+        if self._gate is not None and self._admission is not None and self._paid < n_bytes:
+            await self._gate.spend(self._admission, n_bytes - self._paid)
+            self._paid = n_bytes
+
+    def use(self, n_bytes: int) -> None:
+        """Note that `n_bytes` were drawn."""
+        self._paid -= n_bytes

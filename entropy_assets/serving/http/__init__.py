@@ -1,0 +1,1 @@
+"""The HTTP face, by FastAPI: one file for each family of routes."""

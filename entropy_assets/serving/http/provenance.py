@@ -1,0 +1,115 @@
+"""``/blocks/{id}`` and ``/batches``: where a block comes from, and what became of the newest batches."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Path, Query
+from fastapi.responses import JSONResponse
+
+from entropy_assets.errors import ProvenanceUnavailable
+from entropy_assets.serving.http.admission import admitted
+from entropy_assets.serving.http.problem_answers import problem
+from entropy_assets.serving.problems import UNSTORED, problem_schema
+from entropy_assets.serving.service import ProvenanceReader, RandomService
+
+FIND_BLOCK: Final = "find_block"
+"""What the description calls the operation that gives a block's provenance."""
+USUAL_BATCHES: Final = 10
+MOST_BATCHES: Final = 50
+FRESH_S: Final = 1.0
+"""How long an answer of ``/batches`` is given again, seconds: reading them costs files, and every open page asks."""
+_TO_BLOCK: Final = {
+    "operationId": FIND_BLOCK,
+    "parameters": {"block_id": "$response.body#/batches/0/block_ids/0"},
+    "description": "Where a block of the newest batch comes from.",
+}
+
+
+class RecentBatches:
+    """The newest batches, read at most twice in `FRESH_S` however many ask: the usual number, and the most.
+
+    Parameters
+    ----------
+    provenance
+        Who is asked, if anybody knows.
+    clock
+        Seconds that never step back.
+    """
+
+    def __init__(self, provenance: ProvenanceReader | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._provenance = provenance
+        self._clock = clock
+        self._reading = asyncio.Lock()
+        self._known: list[dict[str, Any]] = []
+        self._read_for = 0
+        self._read_at = 0.0
+
+    async def newest(self, limit: int) -> list[dict[str, Any]]:
+        """Return up to `limit` batches, newest first.
+
+        Raises
+        ------
+        ProvenanceUnavailable
+            If the service has no ledger.
+        LedgerError
+            If it can't be read.
+        """
+        if self._provenance is None:
+            raise ProvenanceUnavailable("this service was started without a ledger, so it knows no batches")
+        async with self._reading:
+            if self._read_for < limit or self._clock() - self._read_at > FRESH_S:
+                wanted = USUAL_BATCHES if limit <= USUAL_BATCHES else MOST_BATCHES
+                self._known = await asyncio.to_thread(self._provenance.recent, wanted)
+                self._read_for, self._read_at = wanted, self._clock()
+            return self._known[:limit]
+
+
+def add_provenance(app: FastAPI, service: RandomService) -> None:
+    """Add ``/blocks/{id}`` and ``/batches``."""
+    _add_blocks(app, service)
+    _add_batches(app, RecentBatches(service.provenance), service.config.dagster_url)
+
+
+def _add_blocks(app: FastAPI, service: RandomService) -> None:
+    responses: dict[int | str, dict[str, Any]] = {
+        404: problem_schema("unknown-block"),
+        422: problem_schema("invalid-request"),
+        503: problem_schema("ledger-error", "provenance-unavailable"),
+    }
+
+    @app.get(
+        "/blocks/{block_id}",
+        operation_id=FIND_BLOCK,
+        summary="Where a block comes from",
+        tags=["provenance"],
+        responses=responses,
+        dependencies=[admitted("provenance")],
+    )
+    async def block(block_id: Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]) -> Any:
+        """Return where a published block comes from: batch, images, link, verdict, run. Never its bytes."""
+        found = await service.find_block(block_id)
+        if found is None:
+            return problem("unknown-block", f"no block {block_id} was published", block_id=block_id)
+        return JSONResponse(found, headers=UNSTORED)
+
+
+def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -> None:
+    @app.get(
+        "/batches",
+        summary="The newest batches",
+        tags=["provenance"],
+        dependencies=[admitted("provenance")],
+        responses={
+            200: {"links": {"block": _TO_BLOCK}},
+            422: problem_schema("invalid-request"),
+            503: problem_schema("ledger-error", "provenance-unavailable"),
+        },
+    )
+    async def batches(
+        limit: Annotated[int, Query(ge=1, le=MOST_BATCHES, description="Batches wanted.")] = USUAL_BATCHES,
+    ) -> JSONResponse:
+        """Return the newest batches, newest first: images with their verdicts, blocks in numbers. Never bytes."""
+        found = {"batches": await recent.newest(limit), "dagster_url": dagster_url}
+        return JSONResponse(found, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,74 @@
+"""``/stats``, ``/health``, ``/livez`` and ``/readyz``: what the service says of itself."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+
+from entropy_assets.serving.http.admission import admitted
+from entropy_assets.serving.http.problem_answers import problem
+from entropy_assets.serving.problems import UNSTORED, problem_schema
+from entropy_assets.serving.service import RandomService
+
+HEALTH: Final[Mapping[str, Any]] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["status", "reasons", "pool", "freshness", "reservoir"],
+            "properties": {
+                "status": {"enum": ["ok", "degraded", "failing"]},
+                "reasons": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["code", "detail"],
+                        "properties": {"code": {"type": "string"}, "detail": {"type": "string"}},
+                    },
+                },
+                "pool": {"type": "object"},
+                "freshness": {"type": "object"},
+                "reservoir": {"type": "object"},
+            },
+        }
+    }
+}
+"""How OpenAPI describes `health_document`."""
+
+
+def add_reports(app: FastAPI, service: RandomService) -> None:
+    """Add ``/stats``, ``/health``, ``/livez`` and ``/readyz``."""
+
+    @app.get("/stats", summary="What was leased, served and lost", tags=["service"], dependencies=[admitted("stats")])
+    async def stats() -> JSONResponse:
+        """Return what was leased, served, burned and held here, and what the pool counts."""
+        return JSONResponse(await service.stats(), headers=UNSTORED)
+
+    @app.get(
+        "/health",
+        summary="Whether bytes can be had, and every reason why not",
+        tags=["service"],
+        responses={200: {"content": HEALTH}, 503: {"description": "Failing: no bytes can be had.", "content": HEALTH}},
+    )
+    async def health() -> JSONResponse:
+        """Return whether bytes can be had, how fresh they are, and every reason for a doubt."""
+        report = await service.health()
+        return JSONResponse(report, 503 if report["status"] == "failing" else 200, UNSTORED)
+
+    @app.get("/livez", summary="The process answers", tags=["service"])
+    async def livez() -> JSONResponse:
+        """Return at once if the process runs; asks nobody."""
+        return JSONResponse({"status": "alive"}, headers=UNSTORED)
+
+    @app.get(
+        "/readyz",
+        summary="The next request can be answered",
+        tags=["service"],
+        responses={503: problem_schema("not-ready")},
+    )
+    async def readyz() -> Response:
+        """Return whether the next request can be served."""
+        report = await service.health()
+        if report["status"] == "failing":
+            return problem("not-ready", "no bytes can be had at the moment", reasons=report["reasons"])
+        return JSONResponse({"status": "ready"}, headers=UNSTORED)

@@ -1,0 +1,250 @@
+"""``/stream``: a WebSocket that sends as many bytes as its client gave credit for.
+
+The client sends texts ``{"credit": N}``, the service binary messages of at most 64 KiB until the credit is used up.
+In the public class a text ``{"n": ..., "blocks": "<id>:<start>-<end>,...", "simulated": ...}`` comes before the
+messages that bring the next ``n`` bytes, in that order; a text covers 1 MiB at most. In the private class a text
+``{"simulated": ...}`` comes when a simulated camera is behind the bytes from here on, or no longer.
+
+Closing codes: 1013 if the pool is dry, 1008 for a message that is no credit and for a quota that is used up, 1003 for
+a binary message, 1001 after a minute in which nothing was asked for or nothing was read. Reasons begin with the code
+that ``/problems/<code>`` explains.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Final, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+
+from entropy_assets.errors import EntropyAssetsError, PoolError
+from entropy_assets.serving.access.meter import Meter, subject_of
+from entropy_assets.serving.answers.formats import CLASSES, mixed
+from entropy_assets.serving.answers.pieces import TURN, Pieces, Seats, first_of
+from entropy_assets.serving.http.problem_answers import problem, problem_of
+from entropy_assets.serving.problems import PROBLEMS
+from entropy_assets.serving.service import RandomService
+
+MOST_CREDIT: Final = 16 * 2**20
+MOST_MESSAGE: Final = 256
+"""Longest message that is read, characters; a credit takes a tenth."""
+CLOSING_S: Final = 1.0
+
+GOING_AWAY: Final = 1001
+UNSUPPORTED: Final = 1003
+POLICY: Final = 1008
+TRY_AGAIN_LATER: Final = 1013
+_LONGEST_REASON: Final = 123  # RFC 6455 5.5: a control frame carries 125 bytes, two of them the code
+
+
+class Close(NamedTuple):
+    """Why the service ends a stream."""
+
+    code: int
+    reason: str
+
+
+class Credit(BaseModel):
+    """The one message that a client sends: how many bytes more it has room for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    credit: Annotated[int, Field(ge=1, le=MOST_CREDIT)]
+
+
+class Stream:
+    """One open stream.
+
+    Parameters
+    ----------
+    service
+        Where bytes and counts are.
+    pieces
+        The bytes of this stream.
+    public
+        Their class.
+    receive, send
+        The client, as ASGI has it.
+    """
+
+    def __init__(self, service: RandomService, pieces: Pieces, public: bool, receive: Any, send: Any) -> None:
+        self._counts = service.counts
+        self._limits = service.config.streams
+        self._pieces = pieces
+        self._public = public
+        self._receive = receive
+        self._send = send
+        self._credit = 0
+        self._granted = asyncio.Event()
+        self._sent = 0
+        self._turns = 0
+        self._simulated = False
+
+    async def run(self) -> None:
+        """Send and listen until the client leaves or the service has a reason to end."""
+        self._counts.add("streams_opened")
+        try:
+            close: Close | None = await first_of(self._talk(), self._listen())
+            if close is not None:
+                await self._end(close)
+        finally:
+            self._counts.add("streams_ended")
+
+    async def _end(self, close: Close) -> None:
+        reason = close.reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
+        try:
+            async with asyncio.timeout(CLOSING_S):  # a client that does not read has no room for this either
+                await self._send({"type": "websocket.close", "code": close.code, "reason": reason})
+        except (TimeoutError, OSError):
+            return
+
+    async def _talk(self) -> Close | None:
+        try:
+            while True:
+                if self._credit == 0:
+                    await self._room()
+                await (self._send_public() if self._public else self._send_private())
+        except PoolError as error:
+            self._counts.add("streams_closed_dry")
+            return Close(TRY_AGAIN_LATER, f"{error.code}: {error.message}")
+        except EntropyAssetsError as error:
+            self._counts.add("streams_closed_quota")
+            return Close(POLICY, f"{error.code}: {error.message}")
+        except OSError:  # how ASGI servers say that nobody is there
+            return None
+
+    async def _room(self) -> None:
+        while self._credit == 0:
+            self._granted.clear()
+            await self._granted.wait()
+
+    async def _send_public(self) -> None:
+        drawn = await self._pieces.messages(self._credit)
+        self._credit -= drawn.n_bytes
+        with self._on_the_way(drawn.n_bytes):
+            await self._note({"n": drawn.n_bytes, "blocks": drawn.blocks, "simulated": drawn.simulated})
+            for parts in drawn.parts:
+                data = b"".join(parts)
+                await self._send({"type": "websocket.send", "bytes": data})
+                self._sent += len(data)
+                self._turns += 1
+                if self._turns % TURN == 0:
+                    await asyncio.sleep(0)  # sending waits for nobody while the buffer has room
+
+    async def _send_private(self) -> None:
+        draw = await self._pieces.next(self._credit)
+        self._credit -= len(draw.data)
+        with self._on_the_way(len(draw.data)):
+            if draw.simulated != self._simulated:
+                await self._note({"simulated": draw.simulated})
+                self._simulated = draw.simulated
+            await self._send({"type": "websocket.send", "bytes": mixed(draw.data)})
+            self._sent += len(draw.data)
+        await asyncio.sleep(0)  # mixing takes as long as some pieces without it
+
+    @contextmanager
+    def _on_the_way(self, n_bytes: int) -> Iterator[None]:
+        """Count what of `n_bytes` was not sent when the ``with`` block ends."""
+        aim = self._sent + n_bytes
+        try:
+            yield
+        finally:
+            self._counts.add("undelivered_bytes", aim - self._sent)
+
+    async def _note(self, note: dict[str, object]) -> None:
+        await self._send({"type": "websocket.send", "text": orjson.dumps(note).decode()})
+
+    async def _listen(self) -> Close | None:
+        while True:
+            sent = self._sent
+            try:
+                async with asyncio.timeout(self._limits.idle_s):
+                    message = await self._receive()
+            except TimeoutError:
+                if self._sent == sent:
+                    return Close(GOING_AWAY, f"nothing was sent or asked for in {self._limits.idle_s:g} s")
+                continue
+            if message["type"] == "websocket.disconnect":
+                return None
+            close = self._grant(message)
+            if close is not None:
+                return close
+
+    def _grant(self, message: Mapping[str, Any]) -> Close | None:
+        text = message.get("text")
+        if text is None:
+            return Close(UNSUPPORTED, "invalid-request: a client sends texts only")
+        try:
+            credit = Credit.model_validate_json(text[: MOST_MESSAGE + 1]).credit
+        except ValidationError:
+            return Close(POLICY, f'invalid-request: a client sends {{"credit": N}}, N from 1 to {MOST_CREDIT}')
+        if self._credit + credit > MOST_CREDIT:
+            return Close(POLICY, f"invalid-request: more than {MOST_CREDIT} bytes of credit are open")
+        self._credit += credit
+        self._granted.set()
+        return None
+
+
+class StreamRoute:
+    """The handshake (ASGI): who may open a stream.
+
+    Parameters
+    ----------
+    service
+        Where the bytes are.
+    seats
+        How many may be open.
+    """
+
+    def __init__(self, service: RandomService, seats: Seats) -> None:
+        self._service = service
+        self._seats = seats
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one client from handshake to end."""
+        await receive()
+        if _is_foreign(scope["headers"]):
+            await problem("foreign-origin", "a page of another origin may not stream from here")(scope, receive, send)
+            return
+        wanted = parse_qs(scope["query_string"].decode("latin-1")).get("class", ["private"])
+        if wanted[-1] not in CLASSES:
+            await problem("invalid-request", f"class is one of {CLASSES}", errors=[])(scope, receive, send)
+            return
+        await self._open(scope, receive, send, wanted[-1] == "public")
+
+    async def _open(self, scope: Any, receive: Any, send: Any, public: bool) -> None:
+        try:
+            meter = await Meter.opened(self._service.gate, scope, "stream", 0)
+            with self._seats.seat(meter.subject or subject_of(scope)):
+                await send({"type": "websocket.accept", "headers": meter.headers})
+                await Stream(
+                    self._service,
+                    Pieces(self._service.reservoir, self._service.config, meter, public),
+                    public,
+                    receive,
+                    send,
+                ).run()
+        except EntropyAssetsError as error:
+            await self._refusal(error)(scope, receive, send)
+
+    def _refusal(self, error: EntropyAssetsError) -> Response:
+        if error.code in PROBLEMS:
+            self._service.counts.add(f"refused_{error.code}")
+        return problem_of(error, self._service.reservoir.retry_after_s(0))
+
+
+def _is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Return whether a browser opens this for a page of another origin, from which it would not shield the data."""
+    found = dict(headers)
+    origin = found.get(b"origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != found.get(b"host", b"").lower()
+
+
+def add_streams(app: FastAPI, service: RandomService, seats: Seats) -> None:
+    """Add ``/stream``. OpenAPI has no words for WebSockets, so the application's description has."""
+    app.router.routes.append(WebSocketRoute("/stream", StreamRoute(service, seats)))

@@ -1,0 +1,1 @@
+"""Inside uvicorn: bounds of a connection, the fast lane, the processes that serve."""

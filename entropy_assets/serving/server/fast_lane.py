@@ -1,0 +1,137 @@
+"""The hot path inside uvicorn's own HTTP protocol: no task, no scope, no ASGI messages for an answer from memory.
+
+It leans on how `HttpToolsProtocol` of one uvicorn series works inside, so it is tried on a connection of its own at
+every start (`why_not`); where it does not fit, the service runs without it, with the same answers.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
+
+from entropy_assets.serving.answers.hot_path import Hot, HotPath, lines_of
+from entropy_assets.serving.server.bounds import Bounded
+
+_GET: Final = b"GET"
+
+
+class FastLane(Bounded):
+    """uvicorn's protocol with a lane for what `HotPath` answers.
+
+    A request takes the lane only if it is a GET of HTTP/1.1 that keeps the connection, has no body, expects nothing,
+    comes when no other is unanswered on its connection, and finds room in the write buffer. All else goes uvicorn's
+    way, with all that was read of it.
+    """
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], **more: Any) -> None:
+        super().__init__(config, server_state, app_state, **more)
+        self._hot_path: HotPath = getattr(self.app, "hot_path")  # noqa: B009 - mypy takes it for a function
+        self._address = ""
+        self._undecided = False
+        self._last_seen = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._common_head = b""
+        self._common_of: object = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a new connection."""
+        super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came."""
+        self._last_seen = self.loop.time()
+        super().data_received(data)
+
+    # --- what the parser calls -------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Begin a request; what uvicorn prepares for one is made when it turns out to need it."""
+        self._begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_headers_complete(self) -> None:
+        """Decide whether the request may take the lane."""
+        parser = self.parser
+        self._undecided = (
+            parser.get_method() == _GET
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and parser.get_http_version() == "1.1"
+            and not self.expect_100_continue
+            and not self._is_busy()
+            and not self.pipeline
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+        )
+        if not self._undecided:
+            self._go_the_usual_way()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body: such a request goes the usual way."""
+        if self._undecided:
+            self._undecided = False
+            self._go_the_usual_way()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Answer the request if it may take the lane and its answer is in memory."""
+        if self._undecided:
+            self._undecided = False
+            answer = self._hot_path.answer(self.url, self.headers, self._address)
+            if answer is not None:
+                self._reading = False
+                self._write(answer)
+                return
+            self._go_the_usual_way()
+        super().on_message_complete()
+
+    def _go_the_usual_way(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
+        super().on_headers_complete()
+
+    def _is_busy(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    # --- the lane --------------------------------------------------------------------------------------------
+
+    def _write(self, answer: Hot) -> None:
+        defaults = self.server_state.default_headers
+        if defaults is not self._common_of:  # uvicorn makes a new list each second, with the date
+            self._common_of = defaults
+            self._common_head = b"HTTP/1.1 200 OK\r\n" + lines_of(defaults)
+        _, lines, more, body = answer
+        self.transport.write(b"".join((self._common_head, lines, lines_of(more), b"\r\n", body)))
+        self.server_state.total_requests += 1
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        """Close a connection that was silent for the keep-alive time.
+
+        One timer per connection that looks again costs a tenth of one per answer. While uvicorn has a timer or a
+        request of its own, it decides.
+        """
+        self._idle_timer = None
+        if self.transport.is_closing() or self._is_busy() or self.timeout_keep_alive_task is not None:
+            return
+        left = self._last_seen + self.timeout_keep_alive - self.loop.time()
+        if left <= 0:
+            self.transport.close()
+        else:
+            self._idle_timer = self.loop.call_later(left, self._close_if_idle)

@@ -1,0 +1,267 @@
+"""Limits over several workers: never more than allowed, hardly less, and what happens when nobody can count."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from entropy_assets.errors import QuotaExceeded, QuotaUnavailable
+from entropy_assets.serving.access import accounts as quotas_module
+from entropy_assets.serving.access.accounts import Accounts
+from entropy_assets.serving.access.allowances import BURST_S, Account, Limits
+from entropy_assets.stores.buckets import Ask, Grant, SharedBuckets
+from entropy_assets.stores.pool.embedded import EmbeddedServer
+
+Worker = Callable[[], Accounts]
+
+
+@pytest.fixture
+def worker(valkey_url: str, pool_prefix: str) -> Worker:
+    """Give what makes a worker's accounts on the real server; all made in one test share their buckets."""
+    return lambda: Accounts(SharedBuckets.from_url(valkey_url, prefix=pool_prefix, timeout_s=5))
+
+
+@asynccontextmanager
+async def running(*workers: Accounts) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        for each in workers:
+            await each.stop()
+
+
+def account(accounts: Accounts, subject: str = "key:a", *, trusted: bool = True, **limits: float) -> Account:
+    return accounts.of(subject, Limits(**limits), trusted=trusted)  # type: ignore[arg-type]
+
+
+async def draw(accounts: Accounts, n_bytes: int, until: float, **limits: float) -> int:
+    """Ask without pause, as a client that ignores every refusal, and return the bytes that were granted."""
+    granted = 0
+    while time.monotonic() < until:
+        subject = account(accounts, **limits)
+        try:
+            if subject.take_at_once(1, n_bytes) is None:
+                await accounts.take(subject, 1, n_bytes)
+            granted += n_bytes
+        except QuotaExceeded:
+            await asyncio.sleep(0.002)
+        if granted % (64 * n_bytes) == 0:
+            await asyncio.sleep(0)
+    return granted
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("rate, n_bytes", [(1_000_000, 1024), (200_000, 65_536)])
+async def test_all_workers_together_admit_what_one_may_and_hardly_less(
+    workers: int, rate: int, n_bytes: int, worker: Worker
+) -> None:
+    limits = {"bytes_per_s": rate, "longest_bytes": 65_536}
+    all_workers = [worker() for _ in range(workers)]
+    async with running(*all_workers):
+        began = time.monotonic()
+        granted = sum(await asyncio.gather(*(draw(each, n_bytes, began + 2, **limits) for each in all_workers)))
+        passed = time.monotonic() - began
+    burst = rate * BURST_S
+    assert granted <= burst + rate * passed
+    # an answer's worth may lie in each worker when the time is up
+    assert granted >= burst + 0.9 * rate * passed - workers * n_bytes
+
+
+async def test_requests_are_limited_too(worker: Worker) -> None:
+    one = worker()
+    async with running(one):
+        began = time.monotonic()
+        requests = await draw(one, 1, began + 1.5, requests_per_s=50)
+        allowed = 50 * (BURST_S + time.monotonic() - began)
+    assert 0.9 * allowed <= requests <= allowed
+
+
+async def test_one_limit_that_is_used_up_spends_nothing_of_the_other(worker: Worker) -> None:
+    one = worker()
+    async with running(one):
+        subject = account(one, requests_per_s=10, bytes_per_s=100)
+        await one.take(subject, 1, 1000)
+        for _ in range(20):
+            with pytest.raises(QuotaExceeded) as refusal:
+                await one.take(subject, 1, 900)
+        assert refusal.value.data["violated_policies"] == ["bytes"]
+        for _ in range(99):
+            await one.take(subject, 1, 0)
+
+
+async def test_the_wait_that_is_named_is_long_enough(worker: Worker) -> None:
+    one = worker()
+    async with running(one):
+        subject = account(one, bytes_per_s=1000)
+        await one.take(subject, 1, 10_000)
+        with pytest.raises(QuotaExceeded) as refusal:
+            await one.take(subject, 1, 1900)
+        wait = refusal.value.data["retry_after_s"]
+        assert wait == 2
+        await asyncio.sleep(wait)
+        await one.take(subject, 1, 1900)
+
+
+async def test_more_than_a_burst_is_refused_however_long_one_waits(worker: Worker) -> None:
+    one = worker()
+    async with running(one):
+        with pytest.raises(QuotaExceeded):
+            await one.take(account(one, bytes_per_s=1000), 1, 10_001)
+
+
+async def test_a_refusal_that_is_known_asks_nobody(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that hammers a used-up limit must not hammer the pool's server."""
+    one = worker()
+    asked: list[Ask] = []
+    shared = one._shared.grant
+    monkeypatch.setattr(one._shared, "grant", lambda asks: asked.extend(asks) or shared(asks))
+    async with running(one):
+        subject = account(one, bytes_per_s=1)
+        await one.take(subject, 1, 10)
+        for _ in range(100):
+            with pytest.raises(QuotaExceeded):
+                await one.take(subject, 1, 5)
+        assert len(asked) < 5
+
+
+async def test_waiters_at_once_are_answered_by_one_question(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = worker()
+    calls: list[int] = []
+    shared = one._shared.grant
+    monkeypatch.setattr(one._shared, "grant", lambda asks: calls.append(len(asks)) or shared(asks))
+    async with running(one):
+        subject = account(one, bytes_per_s=10_000)
+        await asyncio.gather(*(one.take(subject, 1, 100) for _ in range(200)))
+        assert len(calls) <= 4
+
+
+async def test_what_is_not_used_goes_back_and_another_worker_can_have_it(worker: Worker) -> None:
+    first, second = worker(), worker()
+    async with running(first, second):
+        await first.take(account(first, bytes_per_s=100), 1, 1)
+        assert account(first, bytes_per_s=100).allowances[0].held > 0
+        await asyncio.sleep(3 * quotas_module.SWEEP_S)
+        assert len(first) == 0
+        await second.take(account(second, bytes_per_s=100), 1, 999)
+
+
+async def test_a_worker_that_stops_gives_back_what_it_holds(worker: Worker) -> None:
+    first, second = worker(), worker()
+    async with running(second):
+        async with running(first):
+            await first.take(account(first, bytes_per_s=10), 1, 1)
+        await second.take(account(second, bytes_per_s=10), 1, 99)
+
+
+async def test_addresses_beyond_the_cap_make_way_and_keys_stay(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotas_module, "MAX_ADDRESSES", 50)
+    one = worker()
+    async with running(one):
+        kept = account(one, "key:kept", bytes_per_s=100)
+        for number in range(500):
+            account(one, f"address:{number}", trusted=False, bytes_per_s=100)
+        assert len(one) <= 51
+        assert one.known("key:kept") is kept
+
+
+class TestWithoutTheServer:
+    @pytest.fixture
+    def gone(self) -> Accounts:
+        """Give accounts whose server has just ended."""
+        with EmbeddedServer() as server:
+            accounts = Accounts(SharedBuckets.from_url(server.url, prefix="q"))
+        return accounts
+
+    async def test_who_has_no_key_gets_nothing(self, gone: Accounts) -> None:
+        async with running(gone):
+            for _ in range(3):
+                with pytest.raises(QuotaUnavailable):
+                    await gone.take(account(gone, "address:1", trusted=False, bytes_per_s=100), 1, 1)
+            assert gone.problem is not None
+
+    async def test_a_failure_is_not_reported_for_ever(self, gone: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without traffic nobody would ever see that the server is back."""
+        async with running(gone):
+            await gone.take(account(gone, bytes_per_s=100), 1, 1)
+            assert gone.problem is not None
+            now = time.monotonic()
+            monkeypatch.setattr(gone, "_clock", lambda: now + quotas_module.PROBLEM_S + quotas_module.AWAY_S + 1)
+            assert gone.problem is None
+
+    async def test_a_key_is_limited_by_the_worker_alone(self, gone: Accounts) -> None:
+        async with running(gone):
+            subject = account(gone, bytes_per_s=100)
+            for _ in range(10):
+                await gone.take(subject, 1, 100)
+            with pytest.raises(QuotaExceeded):
+                await gone.take(subject, 1, 100)
+
+    async def test_its_own_units_never_enter_the_shared_buckets(self) -> None:
+        """Else every outage would fill them."""
+        with EmbeddedServer() as server:
+            way = Away(SharedBuckets.from_url(server.url, prefix="q"))
+            one = Accounts(way)
+            async with running(one):
+                way.away = True
+                await one.take(account(one, bytes_per_s=1000), 1, 1)
+                assert account(one, bytes_per_s=1000).allowances[0].held > 0
+                way.away = False
+                await asyncio.sleep(quotas_module.AWAY_S + 3 * quotas_module.SWEEP_S)
+                assert len(one) == 0
+            assert [ask for ask in way.asked if ask.want < 0] == []
+
+    async def test_it_counts_for_all_again_when_the_server_is_back(self) -> None:
+        with EmbeddedServer() as server:
+            way = Away(SharedBuckets.from_url(server.url, prefix="q"))
+            one = Accounts(way)
+            async with running(one):
+                way.away = True
+                with pytest.raises(QuotaUnavailable):
+                    await one.take(account(one, "address:1", trusted=False, bytes_per_s=10), 1, 1)
+                way.away = False
+                await asyncio.sleep(quotas_module.AWAY_S + 0.05)
+                await one.take(account(one, "address:1", trusted=False, bytes_per_s=10), 1, 1)
+                assert one.problem is None
+
+
+class Away:
+    """A way to the server that can be cut."""
+
+    def __init__(self, shared: SharedBuckets) -> None:
+        self._shared = shared
+        self.away = False
+        self.asked: list[Ask] = []
+
+    def grant(self, asks: list[Ask]) -> list[Grant]:
+        """Answer, unless cut."""
+        self.asked += asks
+        if self.away:
+            raise QuotaUnavailable("cut")
+        return self._shared.grant(asks)
+
+    def close(self) -> None:
+        """Close the way."""
+        self._shared.close()
+
+
+async def test_the_fields_are_those_of_the_draft(worker: Worker) -> None:
+    """draft-ietf-httpapi-ratelimit-headers: lists of strings with integer parameters, in the form of RFC 9651."""
+    one = worker()
+    async with running(one):
+        admission = await one.take(account(one, requests_per_s=0.5, bytes_per_s=100), 1, 500)
+        fields = dict(admission.headers)
+    assert fields[b"ratelimit-policy"] == b'"requests";q=5;w=10, "bytes";q=1000;w=10;qu="content-bytes"'
+    assert fields[b"ratelimit"] == b'"requests";r=4;t=2, "bytes";r=500;t=5'
+
+
+async def test_the_field_follows_what_is_left(worker: Worker) -> None:
+    """Downwards at every hundredth of the quota, and never above what is left."""
+    one = worker()
+    async with running(one):
+        subject = account(one, requests_per_s=100)
+        for used in range(1, 201):
+            admission = subject.take_at_once(1, 0) or await one.take(subject, 1, 0)
+            shown = int(dict(admission.headers)[b"ratelimit"].split(b"r=")[1].split(b";")[0])
+            assert 1000 - used - 10 <= shown <= 1000 - used + 10 + 20

@@ -1,0 +1,113 @@
+"""Limits in requests and bytes over real HTTP, per key and per address, and what the answers say of them."""
+
+import re
+import time
+
+import httpx
+import pytest
+
+from entropy_assets.errors import QuotaExceeded
+from entropy_assets.serving.access.accounts import Accounts
+from entropy_assets.serving.access.allowances import Limits
+from entropy_assets.serving.access.gate import Gate
+from entropy_assets.serving.access.keys import KeyRing
+from entropy_assets.stores.api_keys import FileKeys
+from entropy_assets.stores.buckets import SharedBuckets
+from entropy_assets_tests.serving.keyed import Start, eventually, key_of, status
+
+
+def test_an_answer_says_what_is_left(start: Start) -> None:
+    service = start(limit_requests=10, limit_bytes=10_000)
+    for path in ("/random/1000", "/random/1000?format=hex&class=public", "/stats", "/random/x"):
+        answer = service.client.get(path)
+        assert answer.headers["RateLimit-Policy"] == ('"requests";q=100;w=10, "bytes";q=100000;w=10;qu="content-bytes"')
+        assert re.fullmatch(r'"requests";r=\d+;t=\d+, "bytes";r=\d+;t=\d+', answer.headers["RateLimit"])
+        assert len(answer.headers.get_list("RateLimit")) == 1
+
+
+def test_a_refusal_says_until_when(start: Start) -> None:
+    service = start(limit_requests=0.01)
+    assert status(service) == 200
+    answer = service.client.get("/random/16")
+    document = answer.json()
+    assert document["type"] == "/problems/quota-exceeded"
+    assert document["violated-policies"] == ["requests"]
+    assert answer.headers["Retry-After"] == str(document["retry_after_s"])
+    assert 80 <= document["retry_after_s"] <= 100
+    assert answer.headers["RateLimit"].startswith('"requests";r=0;')
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_changing_the_request_does_not_evade_the_limit(start: Start) -> None:
+    """Each of these is another address, and a well-known limiter counts addresses."""
+    service = start(limit_requests=1)
+    paths = [f"/random/{n}?class={kind}" for n in range(1, 30) for kind in ("public", "private")]
+    began = time.monotonic()
+    answers = [status(service, path=path) for path in paths]
+    assert 10 <= answers.count(200) <= 10 + time.monotonic() - began
+    assert set(answers) == {200, 429}
+
+
+def test_bytes_are_counted_whatever_they_come_in(start: Start, store: FileKeys) -> None:
+    key = key_of(store, "draw", bytes_per_s=1)
+    service = start()
+    assert [status(service, key, f"/random/{n}") for n in (65_000, 900, 500, 100)] == [200, 429, 200, 429]
+    other = key_of(store, "draw", bytes_per_s=1)
+    eventually(lambda: status(service, other, "/random/1") == 200)
+    post = service.client.post("/random", json={"n": 65_000}, headers={"X-API-Key": other})
+    assert (post.status_code, status(service, other, "/random/900")) == (200, 429)
+
+
+def test_head_and_what_is_refused_cost_no_bytes(start: Start, store: FileKeys) -> None:
+    key = key_of(store, "draw", bytes_per_s=1)
+    service = start()
+    for _ in range(5):
+        assert service.client.head("/random/65536", headers={"X-API-Key": key}).status_code == 200
+        assert status(service, key, "/random/65537") == 422
+        assert status(service, key, "/stats") == 200
+    assert status(service, key, "/random/65536") == 200
+
+
+def test_keys_and_addresses_have_limits_of_their_own(start: Start, store: FileKeys) -> None:
+    first, second = key_of(store), key_of(store)
+    service = start(limit_requests=0.01)
+    for who in (first, second, None):
+        assert [status(service, who) for _ in range(3)] == [200, 429, 429]
+    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2"), base_url=service.url) as other:
+        assert [other.get("/random/16").status_code for _ in range(3)] == [200, 429, 429]
+
+
+def test_a_key_has_its_own_limit_before_that_of_the_service(start: Start, store: FileKeys) -> None:
+    key = key_of(store, requests_per_s=0.3)
+    service = start(limit_requests=0.01)
+    assert [status(service, key) for _ in range(3)] == [200] * 3
+    assert [status(service) for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize("fast_lane", [False, True])
+def test_an_address_can_not_name_another_one_for_itself(fast_lane: bool, start: Start) -> None:
+    service = start(limit_requests=0.01, fast_lane=fast_lane)
+    answers = [status(service, **{"X-Forwarded-For": f"192.0.2.{number}"}) for number in range(5)]
+    assert answers == [200, 429, 429, 429, 429]
+
+
+def test_two_services_on_one_pool_share_the_limit(start: Start, store: FileKeys) -> None:
+    key = key_of(store, requests_per_s=2)
+    first, second = start(), start()
+    began = time.monotonic()
+    answers = [status(service, key) for _ in range(30) for service in (first, second)]
+    # each may still hold a request that it will give back
+    assert 18 <= answers.count(200) <= 20 + 2 * (time.monotonic() - began)
+
+
+async def test_bytes_of_a_stream_are_spent_and_refused(store: FileKeys, valkey_url: str, pool_prefix: str) -> None:
+    key = key_of(store, "stream", bytes_per_s=10)
+    ring = KeyRing(store)
+    ring.load()
+    gate = Gate(ring, (), Limits(), Accounts(SharedBuckets.from_url(valkey_url, prefix=pool_prefix)))
+    admission = await gate.admit([(b"x-api-key", key.encode())], "", "stream", 0)
+    for _ in range(10):
+        await gate.spend(admission, 10)
+    with pytest.raises(QuotaExceeded):
+        await gate.spend(admission, 10)
+    await gate.stop()

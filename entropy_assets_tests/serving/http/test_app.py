@@ -1,0 +1,356 @@
+"""The service over real HTTP, on a real pool."""
+
+import base64
+import itertools
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from entropy_assets.errors import LedgerError, PoolUnavailable, UnsafePoolServer
+from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.health import NO_AGES
+from entropy_assets.serving.http.documents import DOCS_ASSETS
+from entropy_assets.serving.reservoir.reservoir import ReservoirLimits
+from entropy_assets.serving.server.workers import run_service
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
+from entropy_assets_tests.serving.running import RunningService
+
+KNOWN_BLOCK = pool_block(0).block_id
+UNKNOWN_BLOCK = "00000000-0000-8000-8000-000000000000"
+Cuts = list[tuple[str, int, int]]
+
+
+class OneBlock:
+    """Provenance of one block; `failing` makes the ledger unreadable."""
+
+    failing = False
+
+    def freshness(self) -> dict[str, Any]:
+        """Know of nothing."""
+        return NO_AGES
+
+    def find(self, block_id: str) -> dict[str, Any] | None:
+        """Return the one block."""
+        if self.failing:
+            raise LedgerError("the ledger can't be used")
+        return {"block_id": block_id, "batch": "b", "images": []} if block_id == KNOWN_BLOCK else None
+
+
+@pytest.fixture(params=[True, False], ids=["lane", "asgi"])
+def config(request: pytest.FixtureRequest, valkey_url: str, pool_prefix: str) -> ServiceConfig:
+    """Give the configuration of a service on this test's pool, once with the fast lane and once without."""
+    return ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, low_water_bytes=10_000, fast_lane=request.param)
+
+
+@pytest.fixture
+def service(config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
+    """Run a service on a pool of 100 blocks."""
+    pool.push(pool_blocks(100))
+    with RunningService(config, OneBlock()) as running:
+        yield running
+
+
+def _cuts(answer: httpx.Response) -> Cuts:
+    parts = (part.rsplit(":", 1) for part in answer.headers["X-Entropy-Blocks"].split(","))
+    return [(block_id, *(int(word) for word in span.split("-"))) for block_id, span in parts]  # type: ignore[misc]
+
+
+def _bytes_of(cuts: Cuts, blocks: int = 100) -> bytes:
+    data = {block.block_id: block.data for block in pool_blocks(blocks)}
+    return b"".join(data[block_id][start:end] for block_id, start, end in cuts)
+
+
+@pytest.mark.parametrize("n", [1, 2, 255, 4096, 4097, 65_535, 65_536])
+@pytest.mark.parametrize("answer_class", ["private", "public"])
+def test_the_answer_has_exactly_the_bytes_asked_for(n: int, answer_class: str, service: RunningService) -> None:
+    answer = service.client.get(f"/random/{n}", params={"class": answer_class})
+    assert (answer.status_code, len(answer.content)) == (200, n)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["X-Entropy-Class"] == answer_class
+
+
+def test_a_public_answer_is_the_ranges_of_the_blocks_that_it_names(service: RunningService) -> None:
+    for n in (10, 5000, 4096, 1):
+        answer = service.client.get(f"/random/{n}?class=public")
+        assert answer.content == _bytes_of(_cuts(answer))
+
+
+def test_a_private_answer_is_not_the_bytes_of_the_pool(service: RunningService) -> None:
+    pool_bytes = b"".join(block.data for block in pool_blocks(100))
+    assert service.client.get("/random/32").content not in pool_bytes
+
+
+@pytest.mark.parametrize("odd", ["", "&odd=1"])
+@pytest.mark.parametrize("chosen", ["raw", "hex", "base64", "json"])
+def test_the_short_cut_and_the_route_answer_alike(chosen: str, odd: str, service: RunningService) -> None:
+    """An unknown query parameter sends a request past the short-cut; nothing else may differ."""
+    answer = service.client.get(f"/random/100?class=public&format={chosen}{odd}")
+    decoded = {
+        "raw": lambda: answer.content,
+        "hex": lambda: bytes.fromhex(answer.text),
+        "base64": lambda: base64.b64decode(answer.content),
+        "json": lambda: base64.b64decode(answer.json()["data"]),
+    }[chosen]()
+    assert decoded == _bytes_of(_cuts(answer))
+    expected = ["cache-control", "content-length", "content-type", "date", "x-entropy-blocks", "x-entropy-class"]
+    assert sorted(answer.headers) == sorted(expected + ["x-content-type-options"] * (chosen != "raw"))
+
+
+@pytest.mark.parametrize(
+    "accept, content_type",
+    [
+        ("*/*", "application/octet-stream"),
+        ("application/json", "application/json"),
+        ("text/html,*/*;q=0.8", "text/plain; charset=us-ascii"),
+    ],
+)
+def test_the_accept_header_chooses_the_format(accept: str, content_type: str, service: RunningService) -> None:
+    answer = service.client.get("/random/8", headers={"Accept": accept})
+    assert answer.headers["Content-Type"] == content_type
+
+
+@pytest.mark.parametrize(
+    "path, status, kind",
+    [
+        ("/random/0", 422, "/problems/invalid-request"),
+        ("/random/-1", 422, "/problems/invalid-request"),
+        ("/random/65537", 422, "/problems/invalid-request"),
+        ("/random/99999999999999999999", 422, "/problems/invalid-request"),
+        ("/random/ten", 422, "/problems/invalid-request"),
+        ("/random/\u0663", 422, "/problems/invalid-request"),
+        ("/random/8?class=secret", 422, "/problems/invalid-request"),
+        ("/random/8?format=xml", 422, "/problems/invalid-request"),
+        ("/blocks/nothing", 422, "/problems/invalid-request"),
+        (f"/blocks/{UNKNOWN_BLOCK}", 404, "/problems/unknown-block"),
+        ("/nowhere", 404, "about:blank"),
+    ],
+)
+def test_what_is_wrong_is_a_problem_document(path: str, status: int, kind: str, service: RunningService) -> None:
+    answer = service.client.get(path)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    body = answer.json()
+    assert (body["type"], body["status"]) == (kind, status)
+    assert body["title"]
+    assert body["detail"]
+    if kind != "about:blank":
+        assert service.client.get(kind).json()["advice"]
+
+
+def test_no_representation_that_fits_is_not_acceptable_and_consumes_nothing(service: RunningService) -> None:
+    answer = service.client.get("/random/8", headers={"Accept": "image/png"})
+    assert (answer.status_code, answer.json()["type"]) == (406, "/problems/not-acceptable")
+    assert service.client.get("/stats").json()["service"]["answers"] == {"public": 0, "private": 0}
+
+
+@pytest.mark.parametrize("method", ["POST", "OPTIONS", "DELETE"])
+def test_other_methods_consume_nothing(method: str, service: RunningService) -> None:
+    assert service.client.request(method, "/random/8").status_code == 405
+    assert service.client.get("/stats").json()["service"]["served_bytes"] == {"public": 0, "private": 0}
+
+
+def test_eight_clients_draw_until_dry_and_nothing_comes_twice(config: ServiceConfig, pool: PoolClient) -> None:
+    """No byte range repeats, every byte is the pool's, and the sums are those of ``/stats``."""
+    pool.push(pool_blocks(300))
+
+    def drain(client_number: int) -> list[httpx.Response]:
+        answers = []
+        with httpx.Client(base_url=service.url) as client:
+            for n in itertools.count(client_number):
+                answer = client.get(f"/random/{1 + 997 * n % 9000}", params={"class": "public"})
+                if answer.status_code == 503:
+                    assert answer.json()["type"] == "/problems/pool-exhausted"
+                    assert int(answer.headers["Retry-After"]) >= 1
+                    return answers
+                assert answer.status_code == 200
+                answers.append(answer)
+        raise AssertionError
+
+    with RunningService(config) as service:
+        with ThreadPoolExecutor(8) as clients:
+            answers = list(itertools.chain.from_iterable(clients.map(drain, range(8))))
+        stats = service.client.get("/stats").json()
+    cuts = sorted(itertools.chain.from_iterable(_cuts(answer) for answer in answers))
+    for (block, _, end), (other, start, _) in itertools.pairwise(cuts):
+        assert block != other or end <= start, "a byte was served twice"
+    assert all(answer.content == _bytes_of(_cuts(answer), 300) for answer in answers)
+    served = sum(len(answer.content) for answer in answers)
+    assert served == sum(end - start for _, start, end in cuts)
+    ours, pools = stats["service"], stats["pool"]
+    assert ours["served_bytes"] == {"public": served, "private": 0}
+    assert ours["leased_bytes"] == served + ours["burned_bytes"] + ours["buffered_bytes"]
+    assert pools["leased_bytes"] == ours["leased_bytes"] == 300 * 4096
+    assert (pools["blocks"], pools["pushed_blocks"], ours["answers"]["public"]) == (0, 300, len(answers))
+
+
+def test_an_empty_pool_is_a_503_with_retry_after_in_bounded_time(config: ServiceConfig) -> None:
+    with RunningService(config) as service:
+        started = time.monotonic()
+        answer = service.client.get("/random/1")
+        assert time.monotonic() - started < 1
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/pool-exhausted")
+        assert int(answer.headers["Retry-After"]) == answer.json()["retry_after_s"] >= 1
+        assert service.client.get("/stats").json()["service"]["refused"] == {"pool-exhausted": 1}
+        assert service.client.get("/readyz").status_code == 503
+
+
+def test_blocks_that_arrive_later_are_served_without_a_restart(config: ServiceConfig, pool: PoolClient) -> None:
+    with RunningService(config) as service:
+        assert service.client.get("/random/1").status_code == 503
+        pool.push(pool_blocks(2))
+        time.sleep(0.6)
+        assert service.client.get("/random/8192").status_code == 200
+
+
+def test_health_says_what_is_wrong(config: ServiceConfig, pool: PoolClient) -> None:
+    with RunningService(config) as service:
+
+        def health() -> tuple[int, str, list[str]]:
+            answer = service.client.get("/health")
+            return answer.status_code, answer.json()["status"], [row["code"] for row in answer.json()["reasons"]]
+
+        assert health() == (503, "failing", ["pool-empty", "pool-never-filled"])
+        pool.push(pool_blocks(1))
+        service.client.get("/random/1")
+        assert health() == (200, "degraded", ["pool-empty"])
+        pool.push(pool_blocks(50, first=10))
+        assert health() == (200, "ok", [])
+        assert service.client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_a_stale_pool_is_degraded(valkey_url: str, pool_prefix: str, pool: PoolClient) -> None:
+    pool.push(pool_blocks(100))
+    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, max_age_s=0.0)
+    with RunningService(config) as service:
+        report = service.client.get("/health").json()
+        assert (report["status"], report["reasons"][0]["code"]) == ("degraded", "pool-stale")
+
+
+def test_simulated_blocks_are_labelled(config: ServiceConfig, pool: PoolClient) -> None:
+    pool.push(pool_blocks(5, simulated=True))
+    with RunningService(config) as service:
+        assert service.client.get("/random/8").headers["X-Entropy-Simulated"] == "true"
+        assert service.client.get("/random/8?format=json").json()["simulated"] is True
+
+
+def test_a_block_leads_to_its_provenance(service: RunningService) -> None:
+    assert service.client.get(f"/blocks/{KNOWN_BLOCK}").json() == {"block_id": KNOWN_BLOCK, "batch": "b", "images": []}
+
+
+def test_a_ledger_that_fails_is_a_problem_not_a_crash(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OneBlock, "failing", True)
+    answer = service.client.get(f"/blocks/{KNOWN_BLOCK}")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/ledger-error")
+
+
+def test_without_a_ledger_provenance_says_so(config: ServiceConfig) -> None:
+    with RunningService(config) as service:
+        answer = service.client.get(f"/blocks/{KNOWN_BLOCK}")
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/provenance-unavailable")
+
+
+def test_the_documentation_loads_nothing_from_elsewhere(service: RunningService) -> None:
+    page = service.client.get("/docs").text
+    assert "http://" not in page
+    assert "https://" not in page
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"):
+        answer = service.client.get(f"/docs-assets/{name}")
+        assert answer.content == (DOCS_ASSETS / name).read_bytes()
+
+
+def test_the_description_lists_every_route(service: RunningService) -> None:
+    assert sorted(service.client.get("/openapi.json").json()["paths"]) == [
+        "/batches", "/blocks/{block_id}", "/download/{n}", "/health", "/livez", "/metrics", "/random", "/random/{n}",
+        "/readyz", "/stats",
+    ]  # fmt: skip
+    assert service.client.get("/").json()["docs"] == "/docs"
+
+
+def test_a_frozen_server_is_not_noticed_until_the_reservoir_is_empty() -> None:
+    """SIGSTOP: what is held is served without delay, then the refusal is quick, then all is well again."""
+    limits = ReservoirLimits(least_bytes=16 * 4096)
+    with EmbeddedServer() as server:
+        PoolClient.from_url(server.url).push(pool_blocks(100))
+        config = ServiceConfig(pool_url=server.url, pool_timeout_s=0.3, reservoir=limits)
+        with RunningService(config) as service:
+            service.client.get("/random/1")
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGSTOP)
+            worst = 0.0
+            for _ in range(50):
+                started = time.monotonic()
+                assert service.client.get("/random/1000").status_code == 200
+                worst = max(worst, time.monotonic() - started)
+            assert worst < 0.25, "no request may wait for the server"
+            assert service.client.get("/random/65536").json()["type"] in (
+                "/problems/pool-exhausted",
+                "/problems/pool-unavailable",
+            )
+            assert service.client.get("/livez").status_code == 200
+            os.kill(server.pid, signal.SIGCONT)
+            deadline = time.monotonic() + 10
+            while service.client.get("/random/60000").status_code != 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+
+def test_a_server_that_dies_and_returns_is_survived_without_a_restart() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"redis://127.0.0.1:{port}"
+    listening = {"port": str(port), "bind": "127.0.0.1"}
+    server = EmbeddedServer(overrides=listening).start()
+    with RunningService(ServiceConfig(pool_url=url, pool_timeout_s=0.3)) as service:
+        server.stop()
+        time.sleep(0.6)
+        answer = service.client.get("/random/1")
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/pool-unavailable")
+        assert service.client.get("/health").json()["reasons"][0]["code"] == "pool-unavailable"
+        with server.start():
+            PoolClient.from_url(url).push(pool_blocks(5))
+            deadline = time.monotonic() + 10
+            while service.client.get("/random/1").status_code != 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_server_that_persists_is_leased_from_only_when_allowed(allowed: bool) -> None:
+    with EmbeddedServer(overrides={"appendonly": "yes"}) as server:
+        PoolClient.from_url(server.url).push(pool_blocks(5))
+        config = ServiceConfig(pool_url=server.url, allow_unsafe_pool=allowed)
+        with RunningService(config) as service:
+            answer = service.client.get("/random/8")
+            assert answer.status_code == (200 if allowed else 503)
+            if not allowed:
+                assert answer.json()["type"] == "/problems/unsafe-pool-server"
+                assert service.client.get("/readyz").status_code == 503
+        if not allowed:
+            with pytest.raises(UnsafePoolServer):
+                run_service(config)
+
+
+def test_starting_without_a_server_is_an_error_at_once() -> None:
+    with pytest.raises(PoolUnavailable):
+        run_service(ServiceConfig(pool_url="unix:///nowhere"))
+
+
+def test_stopping_burns_what_was_leased_ahead(config: ServiceConfig, pool: PoolClient) -> None:
+    pool.push(pool_blocks(20))
+    with RunningService(config) as service:
+        service.client.get("/random/10?class=public")
+        reservoir = service.application.service.reservoir
+    counts = reservoir.counts
+    assert counts["burned_bytes"] == counts["leased_bytes"] - 10
+    assert pool.stats().leased_bytes == counts["leased_bytes"]

@@ -1,0 +1,197 @@
+"""What Prometheus and health checks are told: the truth, and at once, whatever is away."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from entropy_assets.serving import health
+from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.counts import COUNTS, Board
+from entropy_assets.serving.health import NO_AGES
+from entropy_assets.serving.http.metrics import Exposition
+from entropy_assets.stores.pool.blocks import PoolHealth
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.serving.running import RunningService
+
+Samples = dict[str, float]
+
+
+class Supply:
+    """A ledger and batches of which the test says how old they are."""
+
+    def __init__(self, **ages: Any) -> None:
+        self.ages = {**NO_AGES, **ages}
+        self.asked = 0
+        self.takes_s = 0.0
+
+    def freshness(self) -> dict[str, Any]:
+        self.asked += 1
+        time.sleep(self.takes_s)
+        return self.ages
+
+    def find(self, block_id: str) -> dict[str, Any] | None:
+        return None
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        return []
+
+
+@pytest.fixture
+def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
+    return ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, low_water_bytes=10_000)
+
+
+@pytest.fixture
+def own_server() -> Iterator[EmbeddedServer]:
+    """Give a server that the test may freeze or kill."""
+    with EmbeddedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a report wait for a fifth of a second, so that a busy machine can't be taken for a long wait."""
+    monkeypatch.setattr(health, "WAIT_S", 0.2)
+
+
+def metrics_of(service: RunningService) -> Samples:
+    """Scrape: each sample under its name and labels, as Prometheus would write them."""
+    answer = service.client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return {
+        sample.name + "".join(f'{{{label}="{value}"}}' for label, value in sample.labels.items()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_the_metrics_say_what_stats_says(config: ServiceConfig, pool: PoolClient) -> None:
+    pool.push(pool_blocks(50))
+    pool.push(pool_blocks(3))
+    with RunningService(config) as service:
+        assert len(service.client.get("/random/100").content) == 100
+        service.client.get("/random/50?class=public")
+        service.client.get("/random/0")
+        told, stats = metrics_of(service), service.client.get("/stats").json()
+    served, in_pool = stats["service"], stats["pool"]
+    assert told['entropy_served_bytes_total{class="private"}'] == served["served_bytes"]["private"] == 100
+    assert told['entropy_served_bytes_total{class="public"}'] == served["served_bytes"]["public"] == 50
+    assert told['entropy_answers_total{class="private"}'] == served["answers"]["private"] == 1
+    assert told['entropy_refused_requests_total{code="invalid-request"}'] == 1
+    assert told["entropy_service_leased_bytes_total"] == served["leased_bytes"]
+    assert told["entropy_buffered_bytes"] == served["buffered_bytes"]
+    assert told["entropy_pool_ready_bytes"] == in_pool["bytes"]
+    assert told["entropy_pool_pushed_blocks_total"] == in_pool["pushed_blocks"] == 50
+    assert told["entropy_pool_refused_blocks_total"] == in_pool["refused_blocks"] == 3
+    assert told["entropy_pool_leased_blocks_total"] == in_pool["leased_blocks"]
+    assert (told["entropy_pool_up"], told["entropy_pool_epoch_ok"], told["entropy_workers"]) == (1, 1, 1)
+    assert 0 <= told["entropy_reservoir_age_seconds"] < 30
+
+
+def test_every_count_is_told() -> None:
+    asked: set[str] = set()
+
+    class Noting(dict[str, int]):
+        def __getitem__(self, name: str) -> int:
+            asked.add(name)
+            return super().__getitem__(name)
+
+    nothing = PoolHealth((), None, 0.0)
+    told = Exposition(Noting(Board().totals()), nothing, NO_AGES, low_water_bytes=1, max_age_s=1.0, now_us=0)
+    assert len(list(told.collect())) > 10
+    assert set(COUNTS) <= asked
+
+
+def test_what_is_not_known_is_left_out(config: ServiceConfig) -> None:
+    """No push, no lease, no ledger: ages that do not exist are no zeros, and what can be refused begins at zero."""
+    with RunningService(config) as service:
+        told = metrics_of(service)
+    absent = ("pool_since_last_push", "reservoir_age", "image_age", "block_age", "health_test_failure_age")
+    assert not [name for name in absent if f"entropy_{name}_seconds" in told]
+    assert told['entropy_refused_requests_total{code="pool-exhausted"}'] == 0
+    assert told["entropy_pool_up"] == 1
+
+
+def test_a_pool_that_is_gone_is_told_at_once(own_server: EmbeddedServer) -> None:
+    with RunningService(ServiceConfig(pool_url=own_server.url)) as service:
+        assert metrics_of(service)["entropy_pool_up"] == 1
+        own_server.stop()
+        began = time.monotonic()
+        told = metrics_of(service)
+    assert time.monotonic() - began < 1
+    assert told["entropy_pool_up"] == 0
+    assert [name for name in told if name.startswith("entropy_pool_")] == [
+        "entropy_pool_failures_total", "entropy_pool_up", "entropy_pool_low_water_bytes",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/health", "/stats"])
+def test_a_frozen_pool_holds_no_report_up(path: str, own_server: EmbeddedServer, short_wait: None) -> None:
+    config = ServiceConfig(pool_url=own_server.url, pool_timeout_s=3.0)
+    with RunningService(config) as service:
+        assert own_server.pid is not None
+        os.kill(own_server.pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            answer = service.client.get(path)
+            took = time.monotonic() - began
+        finally:
+            os.kill(own_server.pid, signal.SIGCONT)
+    assert answer.status_code in (200, 503)
+    assert took < 2
+
+
+def test_a_slow_ledger_is_asked_once_and_holds_no_report_up(config: ServiceConfig, short_wait: None) -> None:
+    supply = Supply(image_age_s=5.0)
+    supply.takes_s = 2.5
+    with RunningService(config, supply) as service:
+        began = time.monotonic()
+        first, second = metrics_of(service), service.client.get("/health").json()
+        took = time.monotonic() - began
+    assert took < 2
+    assert supply.asked == 1
+    assert first["entropy_ledger_up"] == 0
+    assert "ledger-error" in [reason["code"] for reason in second["reasons"]]
+
+
+def test_metrics_and_health_tell_the_ages_of_the_supply(config: ServiceConfig, pool: PoolClient) -> None:
+    pool.push(pool_blocks(10))
+    ages = {"image_age_s": 12.0, "block_age_s": 7.5, "health_test_failure_age_s": 99.0}
+    with RunningService(config, Supply(**ages, rejected_images={"constant": 2})) as service:
+        told, report = metrics_of(service), service.client.get("/health").json()
+    assert report["freshness"] == ages
+    assert (report["status"], report["reasons"]) == ("ok", [])
+    assert told["entropy_image_age_seconds"] == 12.0
+    assert told["entropy_block_age_seconds"] == 7.5
+    assert told["entropy_health_test_failure_age_seconds"] == 99.0
+    assert told['entropy_rejected_images_total{reason="constant"}'] == 2
+    assert told["entropy_max_age_seconds"] == 3600
+
+
+@pytest.mark.parametrize(
+    "ages, code",
+    [
+        ({"image_age_s": 3601.0}, "image-stale"),
+        ({"image_age_s": 50.0, "health_test_failure_age_s": 10.0}, "health-test-failed"),
+        ({"health_test_failure_age_s": 10.0}, "health-test-failed"),
+        ({"problem": "the ledger can't be used: database is locked"}, "ledger-error"),
+    ],
+)
+def test_a_stale_or_failing_source_degrades_and_serves(
+    ages: dict[str, Any], code: str, config: ServiceConfig, pool: PoolClient
+) -> None:
+    pool.push(pool_blocks(10))
+    with RunningService(config, Supply(**ages)) as service:
+        answer = service.client.get("/health")
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        assert [reason["code"] for reason in answer.json()["reasons"]] == [code]
+        assert service.client.get("/readyz").status_code == 200
+        assert service.client.get("/random/8").status_code == 200

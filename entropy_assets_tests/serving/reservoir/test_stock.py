@@ -1,0 +1,111 @@
+"""Messages: the reservoir's bytes in order, each once, in messages that are not too long and a line that names them."""
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entropy_assets.errors import PoolExhausted
+from entropy_assets.serving.reservoir.reservoir import Reservoir, ReservoirLimits
+from entropy_assets.serving.reservoir.stock import Messages
+from entropy_assets.stores.pool.ageing import ageing_s
+from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
+from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
+
+
+def _reservoir_of(blocks: list[PoolBlock]) -> Reservoir:
+    reservoir = Reservoir(lambda most: SealedLease((), 0.0, 0.0, PoolDepth(0, 0)), ReservoirLimits(wait_s=0.01))
+    lease = Lease(tuple(LeasedBlock(block, 100) for block in blocks), PoolDepth(0, 0))
+    reservoir._arrived(lease, [ageing_s() + 100] * len(blocks))
+    return reservoir
+
+
+def _bytes_of(messages: Messages) -> bytes:
+    return b"".join(b"".join(parts) for parts in messages.parts)
+
+
+def _named(messages: Messages, blocks: list[PoolBlock]) -> bytes:
+    data = {block.block_id: block.data for block in blocks}
+    ranges = (name.split(":") for name in messages.blocks.split(","))
+    spans = ((block_id, *map(int, span.split("-"))) for block_id, span in ranges)
+    return b"".join(data[block_id][start:end] for block_id, start, end in spans)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    lengths=st.lists(st.sampled_from([20, 20, 20, 50, 33]), max_size=30),
+    wants=st.lists(st.tuples(st.integers(1, 300), st.booleans()), max_size=20),
+    longest=st.integers(10, 120),
+)
+def test_every_byte_comes_once_in_order_and_under_its_name(
+    lengths: list[int], wants: list[tuple[int, bool]], longest: int
+) -> None:
+    """Whatever else is drawn in between."""
+    blocks = [pool_block(seed, length=length) for seed, length in enumerate(lengths)]
+    reservoir = _reservoir_of(blocks)
+    counts = reservoir.counts
+    drawn, answers = b"", 0
+    for n, in_messages in wants:
+        held = reservoir.buffered_bytes
+        if not in_messages:
+            draw = reservoir.take(n, public=False)
+            drawn += draw.data if draw else b""
+            continue
+        messages = reservoir.take_messages(n, longest)
+        assert (messages is None) == (held < n)
+        if messages is not None:
+            assert len(_bytes_of(messages)) == messages.n_bytes == n
+            assert _bytes_of(messages) == _named(messages, blocks)
+            assert all(0 < sum(map(len, parts)) <= longest for parts in messages.parts)
+            drawn += _bytes_of(messages)
+            answers += len(messages.parts)
+    assert b"".join(block.data for block in blocks).startswith(drawn)
+    assert counts["served_public_bytes"] + counts["served_private_bytes"] == len(drawn)
+    assert counts["leased_bytes"] == len(drawn) + reservoir.buffered_bytes
+    assert counts["public_answers"] == answers
+
+
+def test_what_somebody_left_of_a_block_cuts_no_other_in_two() -> None:
+    reservoir = _reservoir_of(pool_blocks(40, length=100))
+    reservoir.take(30, public=False)
+    messages = reservoir.take_messages(3070, 1000)
+    assert messages is not None
+    assert [sum(map(len, parts)) for parts in messages.parts] == [70, 1000, 1000, 1000]
+
+
+def test_messages_with_a_simulated_block_are_marked() -> None:
+    blocks = [
+        *pool_blocks(20, length=100),
+        pool_block(20, length=100, simulated=True),
+        *pool_blocks(20, 21, length=100),
+    ]
+    for sizes, marks in {
+        (2000, 50, 50, 2000): [False, True, True, False],
+        (1000, 2000, 1100): [False, True, False],
+    }.items():
+        reservoir = _reservoir_of(blocks)
+        assert [
+            messages.simulated for messages in (reservoir.take_messages(n, 500) for n in sizes) if messages
+        ] == marks
+
+
+def test_no_block_is_in_messages_after_its_time() -> None:
+    now = 0.0
+    reservoir = Reservoir(lambda most: SealedLease((), 0.0, 0.0, PoolDepth(0, 0)), clock=lambda: now)
+    lease = Lease(tuple(LeasedBlock(block, 5) for block in pool_blocks(3, length=100)), PoolDepth(0, 0))
+    reservoir._arrived(lease, [5.0, 50.0, 5.0])
+    now = 5.0
+    assert reservoir.take_messages(101, 100) is None
+    messages = reservoir.take_messages(100, 100)
+    assert messages is not None
+    assert _bytes_of(messages) == pool_block(1, length=100).data
+    assert reservoir.counts["burned_bytes"] == 200
+
+
+async def test_messages_overtake_nobody_who_waits() -> None:
+    reservoir = _reservoir_of(pool_blocks(2, length=100))
+    waiting = asyncio.create_task(reservoir.draw(500, public=False))
+    await asyncio.sleep(0)
+    assert reservoir.take_messages(100, 100) is None
+    assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], PoolExhausted)
+    assert reservoir.take_messages(100, 100) is not None

@@ -1,0 +1,103 @@
+"""The table of monitoring/README.md: what is served, and what the probes say, when a part is away, stale or wrong."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.serving.http.test_metrics import Supply
+from entropy_assets_tests.serving.running import RunningService
+
+README = Path(__file__).resolve().parents[2] / "monitoring" / "README.md"
+Break = Callable[[RunningService, EmbeddedServer], None]
+
+
+def _nothing(service: RunningService, server: EmbeddedServer) -> None: ...
+
+
+def _stop(service: RunningService, server: EmbeddedServer) -> None:
+    deadline = time.monotonic() + 10
+    while not service.application.service.reservoir.buffered_bytes and time.monotonic() < deadline:
+        time.sleep(0.01)
+    server.stop()
+
+
+def _stop_and_drain(service: RunningService, server: EmbeddedServer) -> None:
+    _stop(service, server)
+    _drain(service)
+
+
+def _break_filler(service: RunningService, server: EmbeddedServer) -> None:
+    service.application.service.reservoir._filler.lease = lambda most: 1 // 0  # type: ignore[assignment,return-value]
+    _drain(service)
+
+
+def _drain(service: RunningService) -> None:
+    deadline = time.monotonic() + 20
+    while service.client.get("/random/4096").is_success and time.monotonic() < deadline:
+        pass
+    while service.client.get("/random/1").is_success and time.monotonic() < deadline:
+        pass
+
+
+@contextmanager
+def _situation(blocks: int, ages: dict[str, Any], *, foreign: bool, break_it: Break) -> Iterator[httpx.Client]:
+    with EmbeddedServer() as server:
+        pool = PoolClient.from_url(server.url)
+        pool.push(pool_blocks(blocks))
+        pool.close()
+        if foreign:
+            client = redis.Redis.from_url(server.url)
+            client.hset("entropy:pool:meta", "epoch", "0" * 40)
+            client.close()
+        config = ServiceConfig(pool_url=server.url, low_water_bytes=100_000, pool_timeout_s=0.5)
+        with RunningService(config, Supply(**ages)) as service:
+            break_it(service, server)
+            yield service.client
+
+
+SITUATIONS: dict[str, dict[str, Any]] = {
+    "all is well": {},
+    "the last image is older than the limit": {"ages": {"image_age_s": 4000.0}},
+    "the newest images failed the health tests": {"ages": {"image_age_s": 60.0, "health_test_failure_age_s": 5.0}},
+    "the ledger can't be read": {"ages": {"problem": "the ledger can't be used: locked"}},
+    "the pool is under its low water mark": {"blocks": 12},
+    "the pool is empty": {"blocks": 0},
+    "the pool's server is away, blocks are held": {"break_it": _stop},
+    "the pool's server is away, no blocks are held": {"break_it": _stop_and_drain},
+    "the pool was filled on another server process": {"foreign": True},
+    "what leases blocks has ended by a defect, no blocks are held": {"break_it": _break_filler},
+}
+ROW = re.compile(r"^\| (.+?) \| (\d{3}) \| (\d{3}) \| (\w+) \| (.*?) \|$", re.MULTILINE)
+TABLE = {row[0]: row[1:] for row in ROW.findall(README.read_text(encoding="utf-8"))}
+
+
+def test_the_table_and_this_file_know_the_same_situations() -> None:
+    assert list(TABLE) == list(SITUATIONS)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_the_service_does_what_the_table_says(situation: str) -> None:
+    random, ready, status, reasons = TABLE[situation]
+    how = {"blocks": 60, "ages": {}, "foreign": False, "break_it": _nothing, **SITUATIONS[situation]}
+    with _situation(**how) as client:
+        answer = client.get("/random/100")
+        health, readyz = client.get("/health"), client.get("/readyz")
+        assert client.get("/livez").status_code == 200
+    assert (answer.status_code, readyz.status_code) == (int(random), int(ready))
+    assert len(answer.content) == 100 or answer.headers["Content-Type"] == "application/problem+json"
+    assert health.json()["status"] == status
+    assert [reason["code"] for reason in health.json()["reasons"]] == re.findall(r"`(.+?)`", reasons)
+    assert health.status_code == (503 if status == "failing" else 200)
+    assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
