@@ -93,7 +93,7 @@ def test_results_do_not_depend_on_workers_or_limit(tmp_path: Path, monkeypatch: 
 
 PEAK = """
 import os, pathlib, sys
-from entropy_assets.process import Workplace, process
+from entropy_assets.stages.pipeline import Workplace, process
 from entropy_assets.settings import Settings
 inbox, home = map(pathlib.Path, sys.argv[1:])
 report = process([inbox], Workplace.at(home), Settings(workers=2), deterministic=True, os_bytes=os.urandom)
