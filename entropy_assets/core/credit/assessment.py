@@ -1,21 +1,8 @@
 """The credit of an image: the least of NIST SP 800-90B's estimates, capped by what is known besides.
 
-What is assessed
-----------------
-The sequence that `NoiseArray.credited` gives: differences of pixel pairs, modulo 256. Of each difference the low k bits
-are taken, with the widest ``2**k <= pi * sqrt(2) * sigma``, sigma being the noise in ADC steps that the survey found.
-A Gaussian of that width, wrapped at ``2**k``, is uniform but for a first harmonic of ``2 * exp(-2)``. SP 800-90B asks
-for the smaller of H_original and n times H_bitstring (3.1.3). For all 8 bits of a narrow noise that comparison measures
-nothing but sign extension: the bits above the noise repeat the sign. A function of a sample never has more min-entropy
-than the sample (the mapping of 6.4), so the low k bits give a lower bound for the whole sample, and one in which every
-bit counts. k follows from the survey, never from the estimates, so it is not chosen to please them.
-
-What the factor is for
-----------------------
-The estimates see one frame. They can't see the part of the pattern that every frame of that sensor repeats (dark
-current, pixel response), which correlates frames at 0.16 to 0.18 in flats of Cassini's camera. To who knows that part,
-a Gaussian sample is worth ``-0.5 * log2(1 - rho)`` bits less: 0.14 at 0.18. ``recipe.safety_factor`` takes away a
-quarter: more than that from 0.6 bits upwards, and at 4 bits it covers a rho of 0.75.
+What is assessed are the low k bits of the pair differences that `NoiseArray.credited` gives, with the widest
+``2**k <= pi * sqrt(2) * sigma``, sigma being the noise in ADC steps that the survey found; k never follows from the
+estimates. docs/credit.md argues for it, for the caps, and for the quarter that ``recipe.safety_factor`` takes away.
 """
 
 import math

@@ -1,11 +1,8 @@
 """Repeats of one sensor or scene in one batch: the pattern that all of them show is credited once.
 
-Two exposures of one sensor share dark current, pixel response and scene. Their noise, as far as it is fresh, does not
-correlate; what correlates is the pattern. If rho is the correlation of the credited differences of two frames, a share
-rho of their variance is pattern. To who knows the pattern from the first frame, a Gaussian sample of the second holds
-``-0.5 * log2(1 - rho)`` bits less, so that much is taken from each of its samples. At rho = 1, the same exposure under
-another hash, nothing is left. The first frame of each kind keeps its credit. A difference of two frames would hold no
-pattern either, but it takes two frames to make one: taking off what is shared keeps more, and both stay auditable.
+A share rho of the variance of two frames is pattern, rho being the correlation of their credited differences. Each
+sample of the later frame loses ``-0.5 * log2(1 - rho)`` bits; the first frame of each kind keeps its credit.
+docs/credit.md argues this.
 """
 
 import math

@@ -1,22 +1,10 @@
-"""The pool: each block is in it once and leaves it once.
+"""The pool: each block is in it once and leaves it once. docs/never-twice.md argues this, and lists the keys.
 
-Trusted for keeping ready blocks for a while, and for letting each out once while its server process lives. It is
-never trusted across a restart or a failover: a block is leased only on the server process that it was pushed to, and
-only while that was nobody's replica in between.
-An attacker who can write to the server can offer bytes of their own under their own hash, which the public class of
-answers would give out (the private class XORs them with the operating system's generator) and which an audit finds,
-since the ledger has no such block; can empty the pool; and can put a served block back by rebuilding every key,
-tombstones included. An attacker who can read it sees blocks before they are served: no block holds a secret.
-Nor can anything here notice a virtual machine that is set back or cloned while the server runs, run_id and all.
-
-Keys, all beginning with the prefix ``entropy``::
-
-    entropy:block:{uuid}   STRING  JSON: data (base64), hash, quality, timestamp, source_images, ...; expires
-    entropy:pool:ready     ZSET    "<id>:<length>", best quality band first, then soonest to expire
-    entropy:pool:expiry    ZSET    "<id>:<length>" by the time it expires, ms
-    entropy:pool:meta      HASH    counters since the epoch began, and the epoch: the server's run_id and
-                                   master_replid
-    entropy:pool:tomb      ZSET    ids that were here once, by the time they may be forgotten, ms
+Trusted for keeping ready blocks for a while, and for letting each out once while its server process lives; never
+across a restart or a failover. An attacker who can write to the server can offer bytes of their own, which an audit
+finds; can empty the pool; and can put a served block back by rebuilding every key, tombstones included. An attacker
+who can read it sees blocks before they are served: no block holds a secret. Nothing here notices a virtual machine
+that is set back or cloned while the server runs, run_id and all.
 """
 
 import threading
