@@ -1,4 +1,4 @@
-"""The commands of the README, run as they stand by the shell of a user, against what runs."""
+"""The commands of the README and of docs/, run as they stand by the shell of a user, against what runs."""
 
 import os
 import re
@@ -10,13 +10,13 @@ import pytest
 
 from entropy_assets.stores.batches import Batch
 from entropy_assets_tests.conftest import PROJECT
+from entropy_assets_tests.docs.pages import NEEDS_SERVICE, blocks
 from entropy_assets_tests.e2e.running import Installation, clean_environment
-from entropy_assets_tests.test_readme import NEEDS_SERVICE, blocks
 
 pytestmark = pytest.mark.e2e
 
 # make run is what `installation` is, make test is what runs this.
-COMMANDS = [block for block in blocks("sh") if not re.match(r"make|source", block)]
+COMMANDS = [text for _, text in blocks("sh") if not re.match(r"make|source", text)]
 
 
 @pytest.mark.parametrize("commands", COMMANDS)
@@ -38,7 +38,7 @@ def test_each_block_of_commands_does_what_it_says(
     assert done.stdout or (tmp_path / "bytes.bin").stat().st_size == 32
 
 
-@pytest.mark.parametrize("code", [code for code in blocks("python") if NEEDS_SERVICE in code])
+@pytest.mark.parametrize("code", [code for _, code in blocks("python") if NEEDS_SERVICE in code])
 def test_its_python_draws_from_the_service(installation: Installation, batch: Batch, code: str) -> None:
     command = [sys.executable, "-c", code.replace(NEEDS_SERVICE, installation.http)]
     done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=120, check=False)

@@ -1,0 +1,120 @@
+"""The pages are kept true: what they name exists, their links lead somewhere, their Python runs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from entropy_assets.cli import main
+from entropy_assets.settings import Settings
+from entropy_assets_tests.conftest import PROJECT
+from entropy_assets_tests.docs.pages import (
+    NEEDS_SERVICE,
+    PACKAGE,
+    PAGES,
+    ROOTS,
+    blocks,
+    defined,
+    fences,
+    file_names,
+    name_of,
+    spans,
+    text_of,
+)
+
+EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=name_of)
+DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+PATH = re.compile(rf"(?:{'|'.join(map(re.escape, ROOTS))})(?:/[\w.*-]+)*/?")
+# Words of others that look like names of ours: Redis, HTTP, DNS, endings of file names.
+FOREIGN = {"run_id", "master_replid", "RateLimit", "os.urandom", "hashlib.sha256", "_raw", "_uncal", "keys.json"}
+
+
+def exists(path: str) -> bool:
+    return any(PROJECT.glob(path.rstrip("/"))) if path.strip("/") else False
+
+
+def is_defined(name: str) -> bool:
+    """Tell whether a dotted name leads to something: a module's member, a member of a class, or a name by itself."""
+    name = name.removeprefix("entropy_assets.")
+    parts = name.split(".")
+    if name in defined() or name in FOREIGN:
+        return True
+    if len(parts) == 1:
+        return False
+    module = PACKAGE.joinpath(*parts[:-1])
+    holds = exists_as_module(module) and (parts[-1] in defined() or exists_as_module(module / parts[-1]))
+    return holds or (exists_as_module(module.parent) and ".".join(parts[-2:]) in defined())
+
+
+def exists_as_module(path: Path) -> bool:
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def looks_like_a_name(span: str) -> bool:
+    """Tell whether `span` can only be a name of the code: dotted, with an underscore, or in humps."""
+    return (
+        bool(DOTTED.fullmatch(span)) and bool(re.search(r"_|\.|[a-z][A-Z]", span)) and not span.startswith("ENTROPY_")
+    )
+
+
+@EVERY_PAGE
+def test_the_files_that_it_names_exist(page: Path) -> None:
+    named = [span for span in spans(page) if PATH.fullmatch(span) and ("/" in span or "." in span)]
+    assert [path for path in named if not exists(path)] == []
+
+
+@EVERY_PAGE
+def test_the_names_that_it_mentions_are_defined(page: Path) -> None:
+    mentioned = [span.removesuffix("()") for span in spans(page)]
+    names = [span for span in mentioned if looks_like_a_name(span) and span not in file_names()]
+    assert [name for name in names if not is_defined(name)] == []
+
+
+@EVERY_PAGE
+def test_the_settings_that_it_mentions_exist(page: Path) -> None:
+    mentioned = set(re.findall(r"\bENTROPY_([A-Z_]+)\b", text_of(page)))
+    assert {name.lower() for name in mentioned} <= set(Settings.model_fields)
+
+
+@EVERY_PAGE
+def test_the_commands_that_it_mentions_exist(page: Path) -> None:
+    group = main
+    assert isinstance(group, click.Group)
+    commands = set(
+        re.findall(r"\bentropy-assets ([a-z]+)", "\n".join([*spans(page), *(text for _, text in fences(page))]))
+    )
+    assert commands <= set(group.commands)
+    targets = set(re.findall(r"\bmake ([a-z0-9]+)", "\n".join([*spans(page), *(text for _, text in fences(page))])))
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    assert targets <= set(re.findall(r"^([a-z0-9]+):", makefile, re.MULTILINE))
+
+
+@EVERY_PAGE
+def test_its_pictures_and_links_exist(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(page))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@EVERY_PAGE
+def test_its_code_is_run_or_says_that_it_is_not(page: Path) -> None:
+    assert {language for language, _ in fences(page)} <= {"sh", "python", "console", "text"}
+
+
+@pytest.mark.parametrize("page, code", [pair for pair in blocks("python") if NEEDS_SERVICE not in pair[1]])
+def test_its_python_runs_as_it_stands(page: str, code: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ENTROPY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip(), f"a block of {page} prints nothing"
