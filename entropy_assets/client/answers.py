@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
-from entropy_assets.client.endpoint import Endpoint, Reply
+from entropy_assets.client.endpoint import JSON, Endpoint, Reply
 from entropy_assets.errors import (
     AnswerMalformed,
     BlockUnknown,
@@ -18,7 +18,6 @@ from entropy_assets.errors import (
 )
 
 RAW: Final = "application/octet-stream"
-JSON: Final = "application/json"
 BLOCK_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LONGEST_RETRY_S: Final = 3600.0
 """A longer Retry-After is taken for this, seconds: one odd answer must not retire an endpoint for good."""

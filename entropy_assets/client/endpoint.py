@@ -6,6 +6,7 @@ Nothing is locked, so a fork at any moment leaves a client that works.
 
 import io
 import ipaddress
+import json
 import os
 import socket
 import ssl
@@ -22,6 +23,7 @@ from entropy_assets.errors import AnswerMalformed, ClientMisused, EndpointDry, E
 USER_AGENT: Final = "entropy-assets-client"
 """The same for everybody: it tells the service nothing about machine, system or version."""
 
+JSON: Final = "application/json"
 PART_BYTES: Final = 65_536
 """Longest answer that is asked for until a service names a smaller limit."""
 IDLE_CONNECTIONS: Final = 8
@@ -129,9 +131,9 @@ class Endpoint:
     def __repr__(self) -> str:
         return f"Endpoint({str(self.address)!r})"
 
-    def without_key(self, words: str) -> str:
-        """Return `words` with the key struck out."""
-        return words if self._key is None else words.replace(self._key, "[key]")
+    def without_key(self, text: str) -> str:
+        """Return `text` with the key struck out."""
+        return text if self._key is None else text.replace(self._key, "[key]")
 
     # --- how it did lately -------------------------------------------------------------------------------------
 
@@ -176,13 +178,23 @@ class Endpoint:
         kept = self._kept_connection()
         if kept is not None:
             try:
-                return self._exchange(kept, path, accept, longest)
+                return self._exchange(kept, "GET", path, accept, longest)
             except EndpointUnreachable as failure:
                 if not isinstance(failure.__cause__, ConnectionError):
                     raise
-        return self._exchange(self._new_connection(), path, accept, longest)
+        return self._exchange(self._new_connection(), "GET", path, accept, longest)
 
-    def _exchange(self, connection: HTTPConnection, path: str, accept: str, longest: int) -> Reply:
+    def post(self, path: str, document: object, accept: str, longest: int) -> Reply:
+        """Return the answer to POST `path` of a JSON `document`; errors and `longest` as `get`.
+
+        It goes out on a new connection: a kept one that turns out to be closed would leave open whether the service
+        took the document, and this is never sent twice.
+        """
+        return self._exchange(self._new_connection(), "POST", path, accept, longest, json.dumps(document).encode())
+
+    def _exchange(
+        self, connection: HTTPConnection, method: str, path: str, accept: str, longest: int, body: bytes | None = None
+    ) -> Reply:
         whole = False
         try:
             if connection.sock is None:
@@ -190,7 +202,7 @@ class Endpoint:
             deadline = time.monotonic() + self._timeout_s
             connection.sock.settimeout(self._timeout_s)
             connection.response_class = partial(_TimedResponse, deadline)  # type: ignore[assignment]
-            connection.request("GET", self.address.prefix + path, headers=self._headers(accept))
+            connection.request(method, self.address.prefix + path, body, self._headers(accept, body))
             response = connection.getresponse()
             reply = Reply(response.status, response.headers, response.read(longest + 1))
             # A connection is kept only if nothing of this answer can be taken for the next one.
@@ -215,8 +227,10 @@ class Endpoint:
                 self.close()
         return reply
 
-    def _headers(self, accept: str) -> dict[str, str]:
+    def _headers(self, accept: str, body: bytes | None) -> dict[str, str]:
         headers = {"Accept": accept, "User-Agent": USER_AGENT}
+        if body is not None:
+            headers["Content-Type"] = JSON
         return headers if self._key is None else {**headers, "Authorization": f"Bearer {self._key}"}
 
     def _name(self) -> dict[str, str]:

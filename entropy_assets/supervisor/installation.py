@@ -10,19 +10,19 @@ import json
 import shutil
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from entropy_assets.errors import StartFailed
+from entropy_assets.errors import EndpointFailed, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.batches import BatchStore
 from entropy_assets.stores.inbox import DropFolder
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.stores.processes import OwnedProcess, listens
+from entropy_assets.supervisor.asking import answers, queried
 from entropy_assets.supervisor.children import Child, PoolAddresses, child_environment, code_socket, free_port
 
 PACKAGE: Final = Path(__file__).parents[1]
@@ -106,12 +106,15 @@ class Installation:
         with ExitStack() as stack:
             stack.enter_context(sole_owner(settings.home))
             pool = stack.enter_context(pool_server(settings, say))
-            here = cls(settings, pool, http, dagster, stack.enter_context(code_socket()), began)
-            stack.callback(here._stop, say)
-            prepare_home(settings, here.socket)
-            here._start("code", "dagster", "api", "grpc", "-s", str(here.socket), "-m", "entropy_assets.definitions")
-            here._start("http", "entropy_assets.cli", "serve")
-            yield here
+            code_server = stack.enter_context(code_socket())
+            installation = cls(settings, pool, http, dagster, code_server, began)
+            stack.callback(installation._stop, say)
+            prepare_home(settings, code_server)
+            installation._start(
+                "code", "dagster", "api", "grpc", "-s", str(code_server), "-m", "entropy_assets.definitions"
+            )
+            installation._start("http", "entropy_assets.cli", "serve")
+            yield installation
 
     def advance(self) -> Iterator[str]:
         """Start what has become possible, and yield one line for each thing that has begun to answer.
@@ -145,19 +148,19 @@ class Installation:
             ("code", lambda: listens(self.socket), ""),
             (
                 "http",
-                lambda: answers(f"{self.http_url}/livez"),
+                lambda: answers(self.http_url, "/livez"),
                 f"page at {self.http_url}, docs at {self.http_url}/docs",
             ),
-            ("dagster", lambda: answers(f"{self.dagster_url}/server_info"), f"assets and checks at {self.dagster_url}"),
+            ("dagster", lambda: answers(self.dagster_url, "/server_info"), f"assets and checks at {self.dagster_url}"),
             ("daemon", self._daemon_beats, "sensors and schedules are on"),
-            ("ready", lambda: answers(f"{self.http_url}/readyz"), f"curl {self.http_url}/random/32 answers"),
+            ("ready", lambda: answers(self.http_url, "/readyz"), f"curl {self.http_url}/random/32 answers"),
         )
 
     def _daemon_beats(self) -> bool:
         query = '{instance {daemonHealth {daemonStatus(daemonType: "SENSOR") {healthy lastHeartbeatTime}}}}'
         try:
-            status = ask(self.dagster_url, query)["instance"]["daemonHealth"]["daemonStatus"]
-        except OSError:
+            status = queried(self.dagster_url, query)["instance"]["daemonHealth"]["daemonStatus"]
+        except EndpointFailed:
             return False
         started = time.time() - (time.monotonic() - self.began)
         return bool(status["healthy"]) and (status["lastHeartbeatTime"] or 0.0) > started
@@ -168,10 +171,10 @@ class Installation:
             return False
         unfinished = "{statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}"
         try:
-            found = ask(self.dagster_url, f"{{runsOrError(filter: {unfinished}) {{... on Runs {{count}}}}}}")
-        except OSError:
+            runs = queried(self.dagster_url, f"{{runsOrError(filter: {unfinished}) {{... on Runs {{count}}}}}}")
+        except EndpointFailed:
             return False
-        return not found["runsOrError"]["count"]
+        return not runs["runsOrError"]["count"]
 
     def _start_dagster(self) -> None:
         workspace = str(self.settings.dagster_home / "workspace.yaml")
@@ -199,36 +202,6 @@ class Installation:
         for child in self.children:
             child.process.stop(max(0.0, deadline - time.monotonic()))
         say("stopped")
-
-
-def _straight() -> urllib.request.OpenerDirector:
-    """Return what asks our own children, which no proxy of the environment can reach."""
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def answers(url: str) -> bool:
-    """Tell whether GET `url` succeeds."""
-    try:
-        with _straight().open(url, timeout=2):
-            return True
-    except OSError:
-        return False
-
-
-def ask(dagster_url: str, query: str) -> dict[str, Any]:
-    """Return what Dagster's GraphQL answers to `query`.
-
-    Raises
-    ------
-    OSError
-        If the webserver does not answer.
-    """
-    body = json.dumps({"query": query}).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{dagster_url}/graphql", body, headers)  # noqa: S310 - an address of our own
-    with _straight().open(request, timeout=10) as answer:
-        data: dict[str, Any] = json.load(answer)["data"]
-        return data
 
 
 def prepare_home(settings: Settings, code_server: Path) -> None:

@@ -1,5 +1,6 @@
 """A server of plain sockets that answers as a test says: the services that nobody wants to meet."""
 
+import re
 import socket
 import ssl
 import threading
@@ -36,12 +37,16 @@ def status(line: str, *headers: str, body: str = "") -> Answer:
 
 
 class ScriptedServer:
-    """Give the requests the `answers` in their order, and from then on the last; `requests` is what was asked."""
+    """Give the requests the `answers` in their order, and from then on the last.
+
+    `requests` is what was asked, `bodies` what came with it.
+    """
 
     def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self.answers: Sequence[Answer] = answers
         self.requests: list[str] = []
+        self.bodies: list[bytes] = []
         self.connections = 0
         self.ended = threading.Event()
         self._lock = threading.Lock()
@@ -90,9 +95,14 @@ class ScriptedServer:
                         return
                     received += more
                 head, _, received = received.partition(b"\r\n\r\n")
+                length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+                while len(received) < (expected := int(length[1]) if length else 0):
+                    received += connection.recv(65_536)
+                body, received = received[:expected], received[expected:]
                 with self._lock:
                     answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
                     self.requests.append(head.decode())
+                    self.bodies.append(body)
                 path = head.split()[1].decode()
                 answer(connection, int(path.partition("/random/")[2].partition("?")[0] or 0))
         except OSError:

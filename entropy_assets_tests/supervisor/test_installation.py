@@ -1,10 +1,6 @@
 """What ``entropy-assets up`` does around its children; the children themselves run in e2e/."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,79 +12,13 @@ import yaml
 
 from entropy_assets.errors import PoolUnavailable, StartFailed
 from entropy_assets.settings import Settings
-from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets.stores.processes import OwnedProcess
-from entropy_assets.supervisor import children, installation
-from entropy_assets.supervisor.children import Child, PoolAddresses, free_port
+from entropy_assets.supervisor import installation
+from entropy_assets.supervisor.children import PoolAddresses
 from entropy_assets.supervisor.installation import Installation, drop_samples
-from entropy_assets.supervisor.narrator import Narrator, settled
 from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stages.batches_made import Place, frame
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", settle_seconds=0)
-
-
-@pytest.fixture
-def place(settings: Settings) -> Place:
-    return Place.at(settings.home)
-
-
-@pytest.fixture
-def taken_port() -> Iterator[int]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
-
-
-def publish(place: Place, batch, run_id: str = "") -> None:
-    """Put the released blocks of `batch` into the ledger."""
-    released = set(batch.read_json("verdicts.json", made_by="test")["released"])
-    rows = batch.read_json("records.json", made_by="test")["rows"]
-    blocks = [
-        LedgerBlock(row["block_id"], row["index"], row["block_sha256"], row["link"])
-        for row in rows
-        if row["block_id"] in released
-    ]
-    place.ledger.append_publication(batch.key, rows[-1]["link"], blocks, run_id=run_id, time_us=1)
-
-
-def alert(settings: Settings, batch: str) -> None:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with settings.alerts_path.open("a") as file:
-        file.write(
-            json.dumps({"time": 1.0, "run_id": "r", "job": "process_images", "batch": batch, "error": "why"}) + "\n"
-        )
-
-
-class TestPorts:
-    def test_zero_gives_a_free_one(self) -> None:
-        assert free_port("127.0.0.1", 0) > 0
-
-    def test_a_taken_one_is_refused_with_the_way_out(self, taken_port: int) -> None:
-        with pytest.raises(StartFailed, match="--http-port") as caught:
-            free_port("127.0.0.1", taken_port)
-        assert caught.value.data["port"] == taken_port
-
-    def test_up_refuses_a_taken_port_before_it_starts_anything(self, taken_port: int, tmp_path: Path) -> None:
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "entropy_assets.cli", "up", "--home", str(tmp_path / "home")),
-                *("--http-port", str(taken_port), "--dagster-port", "0"),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith(f"error: can't listen on 127.0.0.1:{taken_port}")
-        assert not (tmp_path / "home").exists()
 
 
 class TestHome:
@@ -126,22 +56,7 @@ class TestHome:
         assert workspace["load_from"][0]["python_module"]["location_name"] == installation.LOCATION
 
 
-class TestChildren:
-    def test_they_get_the_settings_in_force_and_no_address_but_the_pools(self, settings: Settings) -> None:
-        environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:4321")
-        assert environment["ENTROPY_HOME"] == str(settings.home)
-        assert environment["ENTROPY_SETTLE_SECONDS"] == "0.0"
-        assert environment["ENTROPY_REDIS_URL"] == "unix:///pool"
-        assert environment["ENTROPY_HTTP_PORT"] == "4321"
-        assert environment["TZ"] == "UTC"
-        given = {name: value for name, value in environment.items() if name.startswith("ENTROPY_")}
-        code = "import sys; from entropy_assets.settings import Settings; print(Settings().model_dump_json())"
-        done = subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, **given}, capture_output=True, text=True, check=True
-        )
-        expected = settings.model_dump(mode="json", exclude={"redis_url", "http_port"})
-        assert expected.items() <= json.loads(done.stdout).items()
-
+class TestPool:
     def test_only_the_service_can_lease_and_only_dagsters_processes_can_push(self, settings: Settings) -> None:
         with installation.pool_server(settings, lambda _: None) as addresses:
             service, publisher, observer = (
@@ -157,36 +72,8 @@ class TestChildren:
             assert len(service.lease(9).blocks) == 2
             assert "observer" not in repr(addresses)
 
-    def test_they_do_not_repeat_the_warnings_that_are_known(self, settings: Settings) -> None:
-        """Loading the definitions warns of the preview feature that the version is pinned for, and of nothing else."""
-        environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
-        load = [sys.executable, "-c", "import entropy_assets.definitions"]
-        loud = subprocess.run(
-            load, env={**environment, "PYTHONWARNINGS": ""}, capture_output=True, text=True, timeout=120, check=True
-        )
-        quiet = subprocess.run(load, env=dict(environment), capture_output=True, text=True, timeout=120, check=True)
-        assert "partitions_def on an AssetCheckSpec" in loud.stderr
-        assert quiet.stderr == ""
 
-    def test_one_that_ended_is_an_error_with_the_end_of_its_log(self, tmp_path: Path) -> None:
-        log = tmp_path / "http.log"
-        process = OwnedProcess(["sh", "-c", "echo the reason >&2; exit 3"], log=log)
-        while process.exit_code is None:
-            time.sleep(0.01)
-        with pytest.raises(StartFailed, match=r"http ended with exit code 3[\s\S]*the reason"):
-            Child("http", process, log).require_alive()
-        process.stop(1)
-
-    def test_one_that_never_answers_is_an_error_in_the_end(self, settings: Settings, tmp_path: Path) -> None:
-        late = time.monotonic() - installation.START_SECONDS - 1
-        here = Installation(
-            settings, PoolAddresses("", "", ""), "http://127.0.0.1:1", "http://127.0.0.1:1", tmp_path / "s", late
-        )
-        with pytest.raises(StartFailed, match="code, http, dagster, daemon did not answer within 120 s"):
-            list(here.advance())
-
-
-class TestAsking:
+class TestSteps:
     @pytest.fixture
     def answering(self) -> Iterator[tuple[str, dict[str, object]]]:
         """Answer every POST with what the test puts into the object, and every GET with 200."""
@@ -212,7 +99,7 @@ class TestAsking:
             server.shutdown()
             thread.join()
 
-    def here(self, settings: Settings, url: str, *ready: str) -> Installation:
+    def standing(self, settings: Settings, url: str, *ready: str) -> Installation:
         return Installation(
             settings, PoolAddresses("", "", ""), url, url, Path("absent"), time.monotonic(), [], list(ready)
         )
@@ -225,19 +112,19 @@ class TestAsking:
         beat = None if age_s is None else time.time() - age_s
         status = {"healthy": beat is not None, "lastHeartbeatTime": beat}
         data["instance"] = {"daemonHealth": {"daemonStatus": status}}
-        lines = list(self.here(settings, url, "code", "http", "dagster", "ready").advance())
+        lines = list(self.standing(settings, url, "code", "http", "dagster", "ready").advance())
         assert [line[:8].strip() for line in lines] == ["daemon"] * beats
 
     def test_what_answers_is_told_once_with_its_time(
         self, settings: Settings, answering: tuple[str, dict[str, object]]
     ) -> None:
         url, _ = answering
-        here = self.here(settings, url, "code", "dagster", "daemon")
-        lines = list(here.advance())
+        up = self.standing(settings, url, "code", "dagster", "daemon")
+        lines = list(up.advance())
         assert [line.split()[0] for line in lines] == ["http", "ready"]
         assert all(line.endswith(" 0 s after start") for line in lines)
         assert f"curl {url}/random/32 answers" in lines[1]
-        assert list(here.advance()) == []
+        assert list(up.advance()) == []
 
     @pytest.mark.parametrize("count, idle", [(0, True), (2, False)])
     def test_it_is_idle_when_no_run_is_left(
@@ -245,14 +132,22 @@ class TestAsking:
     ) -> None:
         url, data = answering
         data["runsOrError"] = {"count": count}
-        assert self.here(settings, url, "daemon").idle() is idle
-        assert not self.here(settings, url).idle(), "before the daemon is there, a run may still come"
+        assert self.standing(settings, url, "daemon").idle() is idle
+        assert not self.standing(settings, url).idle(), "before the daemon is there, a run may still come"
 
     def test_a_webserver_that_does_not_answer_is_neither_beating_nor_idle(self, settings: Settings) -> None:
-        here = self.here(settings, "http://127.0.0.1:1", "code", "http", "dagster", "ready", "daemon")
-        assert not here.idle()
-        here.ready.remove("daemon")
-        assert list(here.advance()) == []
+        up = self.standing(settings, "http://127.0.0.1:1", "code", "http", "dagster", "ready", "daemon")
+        assert not up.idle()
+        up.ready.remove("daemon")
+        assert list(up.advance()) == []
+
+    def test_one_that_never_answers_is_an_error_in_the_end(self, settings: Settings, tmp_path: Path) -> None:
+        late = time.monotonic() - installation.START_SECONDS - 1
+        up = Installation(
+            settings, PoolAddresses("", "", ""), "http://127.0.0.1:1", "http://127.0.0.1:1", tmp_path / "s", late
+        )
+        with pytest.raises(StartFailed, match="code, http, dagster, daemon did not answer within 120 s"):
+            list(up.advance())
 
 
 class TestSamples:
@@ -270,86 +165,3 @@ class TestSamples:
     def test_an_installation_with_a_batch_gets_none(self, settings: Settings, place: Place) -> None:
         place.open([("a.fits", frame(1))])
         assert drop_samples(settings) == 0
-
-
-class TestNarrator:
-    def test_it_tells_one_line_per_stage_and_each_once(self, settings: Settings, place: Place) -> None:
-        narrator = Narrator(settings)
-        batch = place.validated([("a.fits", frame(1)), ("text.fits", b"no image")])
-        told = [line.split(f"{batch.key}  ")[1] for line in narrator.news()]
-        assert [line.split()[0] for line in told] == ["taken", "read", "extracted", "validated"]
-        assert told[0] == "taken      2 files from raw-ccd"
-        assert told[1] == "read       1 of 2 images"
-        assert list(narrator.news()) == []
-        publish(place, batch)
-        [line] = narrator.news()
-        assert line.endswith(" KiB")
-
-    def test_it_lists_what_was_rejected_at_reading_and_at_the_noise(
-        self, settings: Settings, place: Place, samples: Path
-    ) -> None:
-        dark = (samples / "earth_dark_2048.jpg").read_bytes()
-        narrator = Narrator(settings)
-        place.hashed([("text.fits", b"no image"), ("dark.jpg", dark)])
-        line = list(narrator.news())[-1]
-        assert "rejected text.fits: " in line
-        assert "dark.jpg: constant" in line
-
-    def test_after_a_restart_it_goes_on_where_the_batch_stood(self, settings: Settings, place: Place) -> None:
-        place.hashed([("a.fits", frame(1))])
-        narrator = Narrator(settings)
-        assert list(narrator.news()) == []
-        place.validated([("a.fits", frame(1))])
-        [line] = narrator.news()
-        assert "  validated  " in line
-
-    def test_it_tells_of_failed_runs_that_are_new(self, settings: Settings) -> None:
-        alert(settings, "old")
-        narrator = Narrator(settings)
-        alert(settings, "drop-1")
-        [line] = narrator.news()
-        assert line.endswith("drop-1  failed     process_images: why")
-
-
-class TestSettled:
-    def test_an_empty_home_is_settled(self, settings: Settings) -> None:
-        assert settled(settings, "")
-
-    def test_a_file_in_the_inbox_is_work_even_while_it_settles(self, settings: Settings) -> None:
-        waiting = settings.model_copy(update={"settle_seconds": 60.0})
-        installation.DropFolder(settings.inbox).deposit("a.fits", b"x")
-        assert not settled(waiting, "")
-
-    def test_a_taken_file_is_work_unless_its_run_failed(self, settings: Settings) -> None:
-        inbox = installation.DropFolder(settings.inbox, settle_seconds=0)
-        inbox.deposit("a.fits", b"x")
-        inbox.take(inbox.ready(time.time() + 1), "drop-1")
-        assert not settled(settings, "")
-        alert(settings, "drop-1")
-        assert settled(settings, "")
-
-    def test_a_batch_is_work_until_it_is_published_or_failed(self, settings: Settings, place: Place) -> None:
-        batch = place.hashed([("a.fits", frame(1))])
-        assert not settled(settings, ""), "no verdicts"
-        finished = place.validated([("a.fits", frame(1))])
-        assert finished.key == batch.key
-        assert not settled(settings, ""), "not published"
-        publish(place, batch)
-        assert settled(settings, "")
-
-    def test_a_batch_without_released_blocks_is_finished_with_its_verdicts(
-        self, settings: Settings, place: Place
-    ) -> None:
-        place.validated([("text.fits", b"no image")])
-        assert settled(settings, "")
-
-    def test_with_the_camera_the_pool_must_be_over_its_low_water_mark(
-        self, settings: Settings, valkey_url: str, pool: PoolClient, pool_prefix: str
-    ) -> None:
-        changes = {"simulated_camera": True, "low_water_bytes": 3 * 4096, "pool_prefix": pool_prefix}
-        camera = settings.model_copy(update=changes)
-        pool.push(pool_blocks(2))
-        assert not settled(camera, valkey_url)
-        pool.push(pool_blocks(1, first=2))
-        assert settled(camera, valkey_url)
-        assert not settled(camera, "unix:///absent"), "a pool that does not answer is not filled"
