@@ -112,14 +112,14 @@ class Board:
         living: list[list[int]] = [list(self.counts.cells)]
         departed: list[list[int]] = []
         if self._folder is not None:
-            with _held(self._folder, fcntl.LOCK_SH):
+            with _locked(self._folder, fcntl.LOCK_SH):
                 living, departed = self._rows(self._folder)
-        found = {name: sum(row[_PLACES[name]] for row in (*living, *departed)) for name in COUNTS}
-        found |= {name: max(row[_PLACES[name]] for row in (*living, *departed)) for name in LATEST}
-        found["workers"] = len(living)
-        found["buffered_bytes"] = sum(map(_unaccounted, living))
-        found["lost_bytes"] = sum(map(_unaccounted, departed))
-        return found
+        totals = {name: sum(row[_PLACES[name]] for row in (*living, *departed)) for name in COUNTS}
+        totals |= {name: max(row[_PLACES[name]] for row in (*living, *departed)) for name in LATEST}
+        totals["workers"] = len(living)
+        totals["buffered_bytes"] = sum(map(_unaccounted, living))
+        totals["lost_bytes"] = sum(map(_unaccounted, departed))
+        return totals
 
     def close(self) -> None:
         """Leave the board; what was counted stays on it."""
@@ -135,7 +135,7 @@ class Board:
         self.close()
 
     def _claim(self, folder: Path) -> Counts:
-        with _held(folder, fcntl.LOCK_EX):
+        with _locked(folder, fcntl.LOCK_EX):
             self._own = folder / f"{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
             self._file = os.open(self._own, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -149,13 +149,13 @@ class Board:
         departed: list[list[int]] = []
         for path in folder.glob("*" + _SUFFIX):
             if path != self._own:
-                (living if _is_held(path) else departed).append(_read(path))
+                (living if _is_alive(path) else departed).append(_read(path))
         return living, departed
 
 
 @contextmanager
-def _held(folder: Path, how: int) -> Iterator[None]:
-    """Hold the folder: a file that appears is locked before anybody can look at it."""
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold the folder's lock: so a file that appears is locked itself before anybody can look at it."""
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, how)
@@ -174,7 +174,8 @@ def _read(path: Path) -> list[int]:
     return list(memoryview(row.ljust(_SIZE, b"\0")).cast("q"))  # who was killed before it wrote had counted nothing
 
 
-def _is_held(path: Path) -> bool:
+def _is_alive(path: Path) -> bool:
+    """Tell whether the worker that counts into this file lives: then it holds the file's lock."""
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,18 +1,16 @@
 """Whether bytes can be had, how fresh they are, and every reason for a doubt."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from entropy_assets.errors import PoolError
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.serving.single_flight import SingleFlight
 from entropy_assets.stores.pool.blocks import PoolHealth
 from entropy_assets.stores.pool.client import PoolClient
 
 WAIT_S: Final = 1.0
-"""Longest wait for the pool or the ledger, seconds: a report that comes late is of no use to whoever watches."""
+"""Longest wait for the pool or the ledger, seconds: an answer that comes late is of no use to whoever watches."""
 Ages = dict[str, Any]
 NO_AGES: Final[Ages] = {
     "image_age_s": None,
@@ -37,8 +35,7 @@ class Watch:
     """
 
     def __init__(self, pool: PoolClient, freshness: Callable[[], Ages] | None) -> None:
-        self._pool = pool
-        self._surveyed = SingleFlight(self._survey, WAIT_S)
+        self._surveyed = SingleFlight(pool.health, WAIT_S)
         self._aged = SingleFlight(freshness or NO_AGES.copy, WAIT_S)
 
     async def look(self) -> tuple[PoolHealth, Ages]:
@@ -52,13 +49,6 @@ class Watch:
     async def ages(self) -> Ages:
         """Return how old the supply is, as `ProvenanceReader.freshness`."""
         return await self._aged.answer() or {**NO_AGES, "problem": f"the ledger: {_LATE}"}
-
-    def _survey(self) -> PoolHealth:
-        before = time.monotonic()
-        try:
-            return self._pool.health()
-        except PoolError as error:
-            return PoolHealth((error.message,), None, time.monotonic() - before)
 
 
 def health_document(

@@ -10,7 +10,7 @@ from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Limits
 from entropy_assets.serving.access.gate import Gate
 from entropy_assets.serving.access.keys import KeyRing
-from entropy_assets.serving.answers.formats import CLASSES, Answer, Format, Request, encode
+from entropy_assets.serving.answers.formats import CLASSES, Answer, AnswerKind, Format, encode
 from entropy_assets.serving.config import MAX_REQUEST_BYTES, ServiceConfig
 from entropy_assets.serving.counts import Board
 from entropy_assets.serving.health import Watch, health_document
@@ -56,7 +56,7 @@ class RandomService:
     pool
         The pool; by default the one at ``config.pool_url``.
     provenance
-        Where block ids are looked up; without it `provenance` finds nothing out.
+        Where block ids are looked up; without it `find_block` raises.
     board
         Where the workers of the service count; without it this process is the only one.
     gate
@@ -111,7 +111,7 @@ class RandomService:
             self._server_is_safe = False  # the server that answers next may be another one
             raise
 
-    async def answer(self, n: int, request: Request, chosen: Format) -> Answer:
+    async def answer(self, n: int, kind: AnswerKind, chosen: Format) -> Answer:
         """Return the answer, after a bounded wait for its bytes.
 
         Raises
@@ -119,7 +119,7 @@ class RandomService:
         PoolError
             If they do not come.
         """
-        return encode(await self.reservoir.draw(n, public=request.public), request, chosen)
+        return encode(await self.reservoir.draw(n, public=kind.public), kind, chosen)
 
     async def stats(self) -> dict[str, Any]:
         """Return the counts of all workers of this service, and of the pool.
@@ -129,12 +129,12 @@ class RandomService:
         """
         health = await self.watch.pool_health()
         totals = self.board.totals()
-        same = ("leased_blocks", "leased_bytes", "burned_bytes", "buffered_bytes", "lost_bytes", "altered_blocks")
+        plain = ("leased_blocks", "leased_bytes", "burned_bytes", "buffered_bytes", "lost_bytes", "altered_blocks")
         return {
             "service": {
                 "uptime_s": round(time.monotonic() - self._started, 3),
                 "workers": totals["workers"],
-                **{name: totals[name] for name in same},
+                **{name: totals[name] for name in plain},
                 "served_bytes": {name: totals[f"served_{name}_bytes"] for name in CLASSES},
                 "answers": {name: totals[f"{name}_answers"] for name in CLASSES},
                 "waited_answers": totals["waited_answers"],
@@ -145,7 +145,7 @@ class RandomService:
         }
 
     async def health(self) -> dict[str, Any]:
-        """Return whether bytes can be had, how fresh they are, and every reason why not."""
+        """Return the document of ``/health``: whether bytes can be had, how fresh they are, and every doubt."""
         pool, ages = await self.watch.look()
         config = self.config
         return health_document(
@@ -165,7 +165,7 @@ class RandomService:
 
 
 def _gate_of(config: ServiceConfig) -> Gate:
-    """Return the gate that `config` describes; quotas are kept by the pool's server, under the pool's prefix."""
+    """Return the gate that `config` describes; the buckets are kept by the pool's server, under its prefix."""
     ring = None if config.keys is None else KeyRing(keys_of(config.keys, prefix=config.pool_prefix))
     if ring is not None:
         ring.load()

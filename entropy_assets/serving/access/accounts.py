@@ -1,6 +1,6 @@
 """Limits in requests and bytes, the same over all workers, at the cost of two subtractions per answer.
 
-The truth is in the buckets of `stores.quota`. A worker takes units out of them in grants of half a second's worth and
+The truth is in the buckets of `stores.buckets`. A worker takes units out of them in grants of half a second's worth and
 spends those in memory; what it has not touched for a while it gives back. So over all workers, from any moment at
 which a bucket was full and nobody held a part of it, never more is admitted than its burst and what flowed in since;
 over any other stretch of time, that and what the workers held when it began.
@@ -53,7 +53,7 @@ class Accounts:
         self._gifts: list[Ask] = []
         self._wake = asyncio.Event()
         self._filler: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "quotas")
+        self._thread = ThreadPoolExecutor(1, "buckets")
         self._away_until = -math.inf
         self._problem: str | None = None
 

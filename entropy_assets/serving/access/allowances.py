@@ -13,6 +13,7 @@ BURST_S: Final = 10.0
 GRANT_S: Final = 0.5
 """A worker takes this much of the flow at a time: above the shortest outage worth riding out, far below a burst."""
 Headers = list[tuple[bytes, bytes]]
+"""Of a request or an answer, as ASGI has them: names in lower case, and values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Limits:
 
     @property
     def any(self) -> bool:
-        """Whether there is one."""
+        """Whether anything is limited."""
         return self.requests_per_s is not None or self.bytes_per_s is not None
 
 

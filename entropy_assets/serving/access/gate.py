@@ -34,7 +34,7 @@ _IPV6_NETWORK_BITS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class _Visitor:
-    """What is known of a client who was let in before: a good key, or no key."""
+    """A client who was let in before, with a good key or with none, and what it may do until when."""
 
     subject: str
     scopes: frozenset[Scope]
@@ -60,7 +60,7 @@ class Gate:
 
     Attributes
     ----------
-    is_open
+    admits_everybody
         Whether there are no keys, no limits, and nothing that needs a key: then callers need not ask.
     """
 
@@ -77,7 +77,7 @@ class Gate:
         self._accounts = accounts
         self._visitors: dict[bytes, _Visitor] = {}
         self._addresses: dict[str, _Visitor] = {}
-        self.is_open = False
+        self.admits_everybody = False
         self._on_change()
 
     def start(self) -> None:
@@ -94,7 +94,7 @@ class Gate:
             await self._accounts.stop()
 
     def reasons(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong, as code and sentence, for the health report."""
+        """Yield what is wrong, as code and sentence, for the document of ``/health``."""
         if self._ring is not None and self._ring.problem is not None:
             yield "keys-unreadable", f"{self._ring.problem}; the keys known before stay in force"
         if self._accounts is not None and self._accounts.problem is not None:
@@ -123,8 +123,8 @@ class Gate:
         return None if account is None else account.take_at_once(1, n_bytes)
 
     def knows(self, headers: Headers, address: str, scope: Scope) -> bool:
-        """Return whether the client was let in before and may do this, as far as memory tells. Spends nothing."""
-        if self.is_open:
+        """Tell whether the client was let in before and may do this, as far as memory knows. Spends nothing."""
+        if self.admits_everybody:
             return True
         visitor = self._known_visitor(headers, address)
         return visitor is not None and scope in visitor.scopes and visitor.until_s > time.time()
@@ -141,7 +141,7 @@ class Gate:
         return self._addresses.get(address) if key is None else self._visitors.get(sha256(key).digest())
 
     async def admit(self, headers: Headers, address: str, scope: Scope, n_bytes: int) -> Admission:
-        """Spend one request and `n_bytes`, after asking the server that keeps the quotas if need be.
+        """Spend one request and `n_bytes`, after asking the server that keeps the buckets if need be.
 
         An answer of more bytes than a burst is begun with fewer, the rest by `spend`.
 
@@ -154,7 +154,7 @@ class Gate:
         QuotaUnavailable
             If nobody can tell, and it has no key.
         """
-        if self.is_open:
+        if self.admits_everybody:
             return Admission("anonymous", [])
         key = _key_in(headers)
         visitor = self._anonymous_visitor(address) if key is None else self._visitor_of(key)
@@ -209,7 +209,8 @@ class Gate:
         until_s = float("inf") if record.expires_us is None else record.expires_us / 1e6
         scopes = self.anonymous.union(record.scopes)
         subject = f"key:{record.id}"
-        return _Visitor(subject, scopes, limits, until_s, True, None if limits.any else Admission(subject, []))
+        unlimited = None if limits.any else Admission(subject, [])
+        return _Visitor(subject, scopes, limits, until_s, True, unlimited)
 
     def _anonymous_visitor(self, address: str) -> _Visitor:
         visitor = self._addresses.get(address)
@@ -217,29 +218,29 @@ class Gate:
             if len(self._addresses) >= _MAX_VISITORS:
                 self._addresses.clear()
             subject = _subject_of(address)
-            free = None if self._limits.any else Admission(subject, [])
-            visitor = _Visitor(subject, self.anonymous, self._limits, float("inf"), False, free)
+            unlimited = None if self._limits.any else Admission(subject, [])
+            visitor = _Visitor(subject, self.anonymous, self._limits, float("inf"), False, unlimited)
             self._addresses[address] = visitor
         return visitor
 
     def _on_change(self) -> None:
-        """Forget who was let in with keys that may be others now."""
+        """Forget the visitors with keys: the keys may be others now."""
         self._visitors.clear()
         if self._accounts is not None:
             self._accounts.forget_keys()
         no_keys = self._ring is None or not len(self._ring)
-        self.is_open = no_keys and not self._limits.any and self.anonymous.issuperset(SCOPES)
+        self.admits_everybody = no_keys and not self._limits.any and self.anonymous.issuperset(SCOPES)
 
 
 def _key_in(headers: Headers) -> bytes | None:
     """Return the key that was sent, None if none was; whatever else stands in ``Authorization`` is no key."""
-    found = None
+    bearer = None
     for name, value in headers:
         if name == b"x-api-key":
             return value
         if name == b"authorization":
-            found = value[len(_BEARER) :] if value[: len(_BEARER)].lower() == _BEARER else b""
-    return found
+            bearer = value[len(_BEARER) :] if value[: len(_BEARER)].lower() == _BEARER else b""
+    return bearer
 
 
 def _invalid() -> KeyInvalid:

@@ -24,7 +24,7 @@ class KeyRing:
     """Records by id, as they were when the store was last read.
 
     If the store can't be read any more, what was known stays in force: nobody is let in for that, and nobody who was
-    in is thrown out. `problem` then says why, for the health report.
+    in is thrown out. `problem` then says why.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class KeyRing:
         return record if same and record is not None and record.state(now_us()) == "valid" else None
 
     def in_force(self, key_id: str) -> bool:
-        """Tell whether the key with this id is, now."""
+        """Tell whether the key with this id is in force now."""
         record = self._records.get(key_id)
         return record is not None and record.state(now_us()) == "valid"
 
@@ -83,7 +83,7 @@ class KeyRing:
         self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """End that."""
+        """End the watch."""
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])

@@ -16,7 +16,7 @@ def subject_of(connection: Mapping[str, Any]) -> str:
 
 
 class Meter:
-    """The account of one answer.
+    """The meter of one answer: what was charged for it, and what of that is not drawn yet.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class Meter:
         self._paid = paid
 
     @classmethod
-    async def opened(cls, gate: Gate, connection: Mapping[str, Any], scope: Scope, n_bytes: int) -> Self:
-        """Return the account of a client who may have `n_bytes` now.
+    async def started(cls, gate: Gate, connection: Mapping[str, Any], scope: Scope, n_bytes: int) -> Self:
+        """Return a meter with `n_bytes` charged to the client already.
 
         Parameters
         ----------
@@ -53,7 +53,7 @@ class Meter:
         EntropyAssetsError
             If the gate refuses: no key, a bad one, one without this scope, or a quota that is used up.
         """
-        if gate.is_open:
+        if gate.admits_everybody:
             return cls(None, None, 0)
         admission = connection.get(ADMISSION)
         if admission is not None:  # the route's dependency admitted the request, without its bytes

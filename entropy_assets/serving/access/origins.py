@@ -8,21 +8,21 @@ from typing import Final
 
 from entropy_assets.errors import ForeignOrigin
 
-SITE: Final = b"sec-fetch-site"
-OWN: Final = frozenset((b"same-origin", b"none"))
+SITE_HEADER: Final = b"sec-fetch-site"
+OWN_SITES: Final = frozenset((b"same-origin", b"none"))
 """A page of this service, and a person who typed the address."""
 
 
 def require_own(headers: list[tuple[bytes, bytes]]) -> None:
-    """Let programs in, our own pages, and whoever follows a link.
+    """Let pass programs, pages of this service, and whoever follows a link.
 
     Raises
     ------
     ForeignOrigin
         If a page of another site has a browser ask, without its user.
     """
-    found = dict(headers)
-    if found.get(SITE, b"none") in OWN:
+    values = dict(headers)
+    if values.get(SITE_HEADER, b"none") in OWN_SITES:
         return
-    if found.get(b"sec-fetch-dest") != b"document" or b"sec-purpose" in found:
+    if values.get(b"sec-fetch-dest") != b"document" or b"sec-purpose" in values:
         raise ForeignOrigin("a page of another site may not ask for this in somebody's browser")

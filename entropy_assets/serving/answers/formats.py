@@ -54,8 +54,8 @@ _COMMON_HEADERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """How an answer is to look; `format` None means that the Accept header decides."""
+class AnswerKind:
+    """Class and format of the answer that is wanted; `format` None means that the Accept header decides."""
 
     public: bool = False
     format: Format | None = None
@@ -86,9 +86,9 @@ def negotiated(accept: str | None) -> Format | None:
 
 
 def _rating(media_type: str, offers: dict[str, float], named: list[str]) -> tuple[float, int, int]:
-    for vagueness, wanted in enumerate((media_type, media_type.partition("/")[0] + "/*", "*/*")):
-        if wanted in offers:
-            return offers[wanted], -vagueness, -named.index(wanted)
+    for vagueness, media_range in enumerate((media_type, media_type.partition("/")[0] + "/*", "*/*")):
+        if media_range in offers:
+            return offers[media_range], -vagueness, -named.index(media_range)
     return 0.0, 0, 0
 
 
@@ -107,7 +107,7 @@ def _weight(text: str) -> float:
     return weight if 0 <= weight <= 1 else 0.0
 
 
-def known_queries() -> dict[bytes, Request]:
+def known_queries() -> dict[bytes, AnswerKind]:
     """Return every query string that is written the usual way, with what it asks for.
 
     The short-cut answers these and leaves every other spelling to FastAPI.
@@ -115,13 +115,13 @@ def known_queries() -> dict[bytes, Request]:
     classes = [f"class={name}" for name in CLASSES]
     formats = [f"format={name}" for name in FORMATS]
     pairs = ("&".join(words) for pair in product(classes, formats) for words in permutations(pair))
-    return {query.encode(): _request_of(query) for query in ("", *classes, *formats, *pairs)}
+    return {query.encode(): _kind_of(query) for query in ("", *classes, *formats, *pairs)}
 
 
-def _request_of(query: str) -> Request:
-    words = dict(parse_qsl(query))
-    wanted: dict[str, Format] = {name: name for name in FORMATS}
-    return Request(public=words.get("class") == "public", format=wanted.get(words.get("format", "")))
+def _kind_of(query: str) -> AnswerKind:
+    values = dict(parse_qsl(query))
+    formats: dict[str, Format] = {name: name for name in FORMATS}
+    return AnswerKind(public=values.get("class") == "public", format=formats.get(values.get("format", "")))
 
 
 def mixed(data: bytes) -> bytes:
@@ -136,19 +136,19 @@ def mixed(data: bytes) -> bytes:
     return (np.frombuffer(data, np.uint8) ^ np.frombuffer(fresh, np.uint8)).tobytes()
 
 
-def encode(draw: Draw, request: Request, chosen: Format) -> Answer:
+def encode(draw: Draw, kind: AnswerKind, chosen: Format) -> Answer:
     """Return the answer that carries `draw`: as it is with its blocks (public), or mixed (private)."""
-    data = draw.data if request.public else mixed(draw.data)
-    body = _BODIES[chosen](data, draw, request.public)
-    return Answer(headers_of(chosen, len(body), draw, request), body)
+    data = draw.data if kind.public else mixed(draw.data)
+    body = _BODIES[chosen](data, draw, kind.public)
+    return Answer(headers_of(chosen, len(body), draw, kind), body)
 
 
-def headers_of(chosen: Format, length: int | None, draw: Draw, request: Request) -> list[tuple[bytes, bytes]]:
+def headers_of(chosen: Format, length: int | None, draw: Draw, kind: AnswerKind) -> list[tuple[bytes, bytes]]:
     """Return the headers of an answer; `length` is that of its body in bytes, None if nobody knows it yet."""
-    headers = [*_COMMON_HEADERS[chosen, request.public]]
+    headers = [*_COMMON_HEADERS[chosen, kind.public]]
     if length is not None:
         headers.append((b"content-length", b"%d" % length))
-    if request.public and draw.cuts:
+    if kind.public and draw.cuts:
         headers.append((b"x-entropy-blocks", block_cuts(draw).encode()))
     if draw.simulated:
         headers.append((b"x-entropy-simulated", b"true"))

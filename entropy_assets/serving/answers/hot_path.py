@@ -1,24 +1,24 @@
 """``GET /random/{n}`` from memory: what is written the usual way and can be answered at once, without an await.
 
-Both front ends ask it: `MemoryFirst` under any ASGI server, and `fast_lane.FastLane` inside uvicorn's protocol.
+Both front ends ask it: `http.app.MemoryFirst` under any ASGI server, and `server.fast_lane.FastLane` inside uvicorn's
+protocol.
 What it leaves, every odd spelling and every refusal, FastAPI answers.
 """
 
 from typing import Final, NamedTuple
 
-from entropy_assets.serving.access.allowances import Admission
+from entropy_assets.serving.access.allowances import Admission, Headers
 from entropy_assets.serving.access.gate import Gate
-from entropy_assets.serving.access.origins import OWN, SITE
-from entropy_assets.serving.answers.formats import Request, encode, headers_of, known_queries, mixed
+from entropy_assets.serving.access.origins import OWN_SITES, SITE_HEADER
+from entropy_assets.serving.answers.formats import AnswerKind, encode, headers_of, known_queries, mixed
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.serving.reservoir.stock import NOTHING
 
-PREFIX: Final = "/random/"
-MOST_PLANS: Final = 4096
-SIMULATED: Final = (b"x-entropy-simulated", b"true")
-Headers = list[tuple[bytes, bytes]]
-Hot = tuple[Headers, bytes, Headers, bytes]
-"""An answer: what its plan knew of its head, as ASGI wants it and as it is sent; the rest of its head; its body."""
+_PREFIX: Final = "/random/"
+_MOST_PLANS: Final = 4096
+_SIMULATED: Final = (b"x-entropy-simulated", b"true")
+HotAnswer = tuple[Headers, bytes, Headers, bytes]
+"""What its plan knew of its head, as ASGI wants it and as it is sent; the rest of its head; its body."""
 
 
 class Plan(NamedTuple):
@@ -28,14 +28,14 @@ class Plan(NamedTuple):
     ----------
     n
         Bytes.
-    request
+    kind
         Class and format.
     headers, lines
         Of a raw answer: as ASGI wants them, and as they are sent.
     """
 
     n: int
-    request: Request
+    kind: AnswerKind
     headers: Headers
     lines: bytes
 
@@ -60,7 +60,7 @@ class HotPath:
         self._longest = longest
         self._plans: dict[bytes, Plan] = {}
 
-    def answer(self, target: bytes, headers: Headers, address: str) -> Hot | None:
+    def answer(self, target: bytes, headers: Headers, address: str) -> HotAnswer | None:
         """Return the answer; None, with nothing consumed or counted, if it can't be given at once.
 
         Parameters
@@ -75,24 +75,26 @@ class HotPath:
         plan = self._plans.get(target) or self._new_plan(target)
         if plan is None:
             return None
-        n, request, fixed, lines = plan
-        asked = request.format
+        n, kind, fixed, lines = plan
+        asked = kind.format
         for name, value in headers:
-            if (name == b"accept" and value != b"*/*" and asked is None) or (name == SITE and value not in OWN):
+            if (name == b"accept" and value != b"*/*" and asked is None) or (
+                name == SITE_HEADER and value not in OWN_SITES
+            ):
                 return None
         more: Headers = []
-        is_open = self._gate.is_open
-        if not is_open:
+        everybody = self._gate.admits_everybody
+        if not everybody:
             admission = self._admission(n, headers, address)
             if admission is None:
                 return None
             more = [*admission.headers]
         chosen = asked or "raw"
-        public = request.public
-        if chosen == "raw" and (piece := self._reservoir.take_piece(n, public, fresh=not is_open)) is not None:
+        public = kind.public
+        if chosen == "raw" and (piece := self._reservoir.take_piece(n, public, fresh=not everybody)) is not None:
             data, cut, simulated = piece
             if simulated:
-                more.append(SIMULATED)
+                more.append(_SIMULATED)
             if not public:
                 return fixed, lines, more, mixed(data)
             more.append((b"x-entropy-blocks", cut))
@@ -100,7 +102,7 @@ class HotPath:
         draw = self._reservoir.take(n, public=public)
         if draw is None:
             return None
-        answer = encode(draw, request, chosen)
+        answer = encode(draw, kind, chosen)
         return answer.headers, lines_of(answer.headers), more, answer.body
 
     def _admission(self, n: int, headers: Headers, address: str) -> Admission | None:
@@ -108,12 +110,12 @@ class HotPath:
         return self._gate.admit_at_once(headers, address, "draw", n) if self._reservoir.holds(n) else None
 
     async def more_for(self, target: bytes, headers: Headers, address: str) -> bool:
-        """Wait a little for bytes if `answer` had too few; return whether it may have enough now.
+        """Wait a little for bytes if `answer` had too few; tell whether it may have enough now.
 
         Nothing is leased for who was never let in, or for another site's page.
         """
         plan = self._plans.get(target)
-        if any(name == SITE and value not in OWN for name, value in headers):
+        if any(name == SITE_HEADER and value not in OWN_SITES for name, value in headers):
             return False
         if plan is None or self._reservoir.buffered_bytes >= plan.n or not self._gate.knows(headers, address, "draw"):
             return False
@@ -123,22 +125,22 @@ class HotPath:
         """Return what a GET of `target` asks for, and remember it; None if it is not for memory."""
         plan = self._plan_of(target)
         if plan is not None:
-            if len(self._plans) >= MOST_PLANS:  # somebody asks for every length there is
+            if len(self._plans) >= _MOST_PLANS:  # somebody asks for every length there is
                 self._plans.clear()
             self._plans[target] = plan
         return plan
 
     def _plan_of(self, target: bytes) -> Plan | None:
         path, _, query = target.decode("latin-1").partition("?")
-        request = self._queries.get(query.encode("latin-1"))
-        digits = path.removeprefix(PREFIX)
-        if request is None or digits == path or not (digits.isascii() and digits.isdigit() and len(digits) < 8):
+        kind = self._queries.get(query.encode("latin-1"))
+        digits = path.removeprefix(_PREFIX)
+        if kind is None or digits == path or not (digits.isascii() and digits.isdigit() and len(digits) < 8):
             return None
         n = int(digits)
         if not 0 < n <= self._longest:
             return None
-        headers = headers_of("raw", n, NOTHING, request)
-        return Plan(n, request, headers, lines_of(headers))
+        headers = headers_of("raw", n, NOTHING, kind)
+        return Plan(n, kind, headers, lines_of(headers))
 
 
 def lines_of(headers: Headers) -> bytes:

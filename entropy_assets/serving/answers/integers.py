@@ -18,7 +18,7 @@ from typing import Final, Literal, get_args
 import orjson
 
 from entropy_assets.errors import PoolExhausted, RejectedTooOften
-from entropy_assets.serving.answers.formats import Answer, Request, headers_of, json_fields, mixed
+from entropy_assets.serving.answers.formats import Answer, AnswerKind, headers_of, json_fields, mixed
 from entropy_assets.serving.reservoir.stock import Cut, Draw
 
 IntegerFormat = Literal["uint8", "uint16", "int"]
@@ -165,9 +165,9 @@ class IntegerDraw:
 
     def answer(self) -> Answer:
         """Return the JSON document with the integers."""
-        request, drawn = Request(self.public), Draw(b"", tuple(self.cuts), self.simulated)
+        kind, drawn = AnswerKind(self.public), Draw(b"", tuple(self.cuts), self.simulated)
         fields: dict[str, object] = {"n": len(self.values), "encoding": self.wanted.name, "data": self.values}
         if self.wanted.name == "int":
             fields |= {"min": self.wanted.low, "max": self.wanted.high}
         body = orjson.dumps({**fields, **json_fields(drawn, self.public)})
-        return Answer(headers_of("json", len(body), drawn, request), body)
+        return Answer(headers_of("json", len(body), drawn, kind), body)

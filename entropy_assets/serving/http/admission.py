@@ -22,22 +22,22 @@ _REFUSALS: Final[dict[str, dict[str, Any]]] = {
 
 
 class _Admitted:
-    """The dependency of a route that needs a scope: admits one request, and leaves the admission in the ASGI scope."""
+    """The dependency of a route that needs a scope: admits one request and leaves the admission with it."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope: Final = scope
 
     async def __call__(
         self,
-        http: Request,
+        request: Request,
         _key: Annotated[str | None, Security(_API_KEY)],
         _bearer: Annotated[object, Security(_AUTHORIZATION)],
     ) -> None:
-        require_own(http.scope["headers"])
-        gate: Gate = http.app.state.gate
-        if not gate.is_open:
-            address = http.client.host if http.client else ""
-            http.scope[ADMISSION] = await gate.admit(http.scope["headers"], address, self.scope, 0)
+        require_own(request.scope["headers"])
+        gate: Gate = request.app.state.gate
+        if not gate.admits_everybody:
+            address = request.client.host if request.client else ""
+            request.scope[ADMISSION] = await gate.admit(request.scope["headers"], address, self.scope, 0)
 
 
 def admitted(scope: Scope) -> Any:
@@ -92,9 +92,9 @@ class _LimitHeaders:
     def __init__(self, app: Any) -> None:
         self._app = app
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, connection: Any, receive: Any, send: Any) -> None:
         async def send_with_limits(message: Any) -> None:
-            admission = scope.get(ADMISSION)
+            admission = connection.get(ADMISSION)
             if admission is not None and message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [
@@ -103,4 +103,4 @@ class _LimitHeaders:
                 ]
             await send(message)
 
-        await self._app(scope, receive, send_with_limits if scope["type"] == "http" else send)
+        await self._app(connection, receive, send_with_limits if connection["type"] == "http" else send)

@@ -63,9 +63,9 @@ def add_page(app: FastAPI) -> None:
     page = _file(PAGE / "index.html")
 
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
-    async def index(http: Request) -> Response:
-        if wants_page(http.headers.get("accept", "")):
-            return await page(http)
+    async def index(request: Request) -> Response:
+        if wants_page(request.headers.get("accept", "")):
+            return await page(request)
         return JSONResponse(_INDEX, headers={"Vary": "Accept"})
 
 
@@ -79,8 +79,8 @@ def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
     body = path.read_bytes()
     headers = {**PAGE_HEADERS, "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"'}
 
-    async def handler(http: Request) -> Response:
-        if http.headers.get("if-none-match") == headers["ETag"]:
+    async def handler(request: Request) -> Response:
+        if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         return Response(body, headers=headers, media_type=_TYPES[path.suffix])
 

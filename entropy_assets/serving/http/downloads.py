@@ -15,11 +15,10 @@ from pydantic import Field
 
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving.access.meter import Meter, subject_of
-from entropy_assets.serving.answers import formats
-from entropy_assets.serving.answers.formats import NOT_GUESSED, AnswerClass, headers_of, json_fields, mixed
+from entropy_assets.serving.answers.formats import NOT_GUESSED, AnswerClass, AnswerKind, headers_of, json_fields, mixed
 from entropy_assets.serving.answers.pieces import PIECE_BYTES, Pieces, Seats, first_of
 from entropy_assets.serving.http.admission import admitted
-from entropy_assets.serving.http.orders import BYTE_HEADERS, DRY, Omitted, Plain, ResponseTable
+from entropy_assets.serving.http.orders import BYTE_HEADERS, DRY_PROBLEMS, Omitted, PlainDigits, ResponseTable
 from entropy_assets.serving.problems import problem_schema
 from entropy_assets.serving.reservoir.stock import NOTHING, Draw
 from entropy_assets.serving.service import RandomService
@@ -39,7 +38,7 @@ _RESPONSES: Final[ResponseTable] = {
         "headers": {name: BYTE_HEADERS[name] for name in ("X-Entropy-Class", "X-Entropy-Simulated")},
     },
     422: problem_schema("invalid-request"),
-    503: problem_schema(*DRY, "too-many-streams"),
+    503: problem_schema(*DRY_PROBLEMS, "too-many-streams"),
 }
 _HEAD_RESPONSES: Final[ResponseTable] = {200: {"description": "No body."}, 422: {"description": "Not valid."}}
 
@@ -69,7 +68,7 @@ class Download(Response):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send it (ASGI). What goes wrong before the first byte is raised; later the body is cut off."""
         with self._seats.seat(subject_of(scope)):
-            meter = await Meter.opened(self._service.gate, scope, "stream", min(self._n, PIECE_BYTES))
+            meter = await Meter.started(self._service.gate, scope, "stream", min(self._n, PIECE_BYTES))
             sending = _Sending(
                 self._service,
                 Pieces(self._service.reservoir, self._service.config, meter, self._public),
@@ -77,7 +76,7 @@ class Download(Response):
                 self._public,
                 send,
             )
-            whole = await first_of(sending.send_all(meter), _left(receive), sending.stalled())
+            whole = await first_of(sending.send_all(meter), _client_left(receive), sending.stalled())
             self._service.counts.add("downloads_finished" if whole else "downloads_cut")
 
 
@@ -93,7 +92,7 @@ class _Sending:
         self._counts = service.counts
 
     async def send_all(self, meter: Meter) -> bool:
-        """Send everything; return whether it could be completed."""
+        """Send everything; tell whether it could be completed."""
         draw = await self._pieces.next(self._left)
         self._simulated = draw.simulated
         headers = [*_headers(self._n, self._public, draw.simulated), *meter.headers]
@@ -129,7 +128,7 @@ class _Sending:
         return False
 
 
-async def _left(receive: Any) -> bool:
+async def _client_left(receive: Any) -> bool:
     while (await receive())["type"] != "http.disconnect":
         pass
     return False
@@ -137,7 +136,7 @@ async def _left(receive: Any) -> bool:
 
 def _headers(n: int, public: bool, simulated: bool) -> list[tuple[bytes, bytes]]:
     draw = NOTHING._replace(simulated=simulated and not public)
-    headers = headers_of("raw", None if public else n, draw, formats.Request(public))
+    headers = headers_of("raw", None if public else n, draw, AnswerKind(public))
     headers.append((b"accept-ranges", b"none"))  # a part that is asked for again would be other bytes
     return [(b"content-type", _NDJSON), NOT_GUESSED, *headers[1:]] if public else headers
 
@@ -156,7 +155,7 @@ def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:
         dependencies=[admitted("stream")],
     )
     async def download(
-        n: Annotated[int, limits, Plain, count],
+        n: Annotated[int, limits, PlainDigits, count],
         answer_class: Annotated[AnswerClass, Query(alias="class", description=_DOWNLOAD_CLASS)] = "private",
         answer_format: Annotated[DownloadFormat | Omitted, Query(alias="format", description=_FORMAT)] = None,
     ) -> Response:
@@ -172,13 +171,13 @@ def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:
         dependencies=[admitted("stream")],
     )
     async def download_head(
-        http: Request,
-        n: Annotated[int, limits, Plain, count],
+        request: Request,
+        n: Annotated[int, limits, PlainDigits, count],
         answer_class: Annotated[AnswerClass, Query(alias="class", description=_DOWNLOAD_CLASS)] = "private",
         answer_format: Annotated[DownloadFormat | Omitted, Query(alias="format", description=_FORMAT)] = None,
     ) -> Response:
         """Return the headers that GET would give and that do not depend on the bytes. Consumes nothing."""
-        meter = await Meter.opened(service.gate, http.scope, "stream", 0)
+        meter = await Meter.started(service.gate, request.scope, "stream", 0)
         response = Response()
         response.raw_headers = [*_headers(n, _is_public(answer_class, answer_format), False), *meter.headers]
         return response

@@ -11,34 +11,24 @@ from starlette.requests import ClientDisconnect
 
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving.access.meter import Meter
-from entropy_assets.serving.answers import formats
-from entropy_assets.serving.answers.formats import (
-    Answer,
-    AnswerClass,
-    Format,
-    headers_of,
-    length_of,
-)
-from entropy_assets.serving.answers.integers import (
-    IntegerDraw,
-    Integers,
-)
+from entropy_assets.serving.answers.formats import Answer, AnswerClass, AnswerKind, Format, headers_of, length_of
+from entropy_assets.serving.answers.integers import IntegerDraw, Integers
 from entropy_assets.serving.http.admission import admitted
 from entropy_assets.serving.http.orders import (
+    ABOUT_CLASS,
+    ABOUT_COUNT,
+    ABOUT_FORMAT,
+    ABOUT_MAX,
+    ABOUT_MIN,
     ALL_FORMATS,
-    CLASS_TEXT,
-    COUNT_TEXT,
     DRAW_RESPONSES,
-    FORMAT_TEXT,
-    GREATEST_TEXT,
     HEAD_RESPONSES,
-    LEAST_TEXT,
     POST_RESPONSES,
     AnyFormat,
     DrawOrder,
-    Limit,
+    IntegerLimit,
     Omitted,
-    Plain,
+    PlainDigits,
     describe_body,
 )
 from entropy_assets.serving.http.problem_answers import problem
@@ -54,11 +44,11 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
     describe_body(app, longest)
 
     def ordered(
-        n: Annotated[int, Field(ge=1, le=longest), Plain, Path(description=COUNT_TEXT)],
-        answer_class: Annotated[AnswerClass, Query(alias="class", description=CLASS_TEXT)] = "private",
-        answer_format: Annotated[AnyFormat | Omitted, Query(alias="format", description=FORMAT_TEXT)] = None,
-        low: Annotated[Limit | Omitted, Query(alias="min", description=LEAST_TEXT)] = None,
-        high: Annotated[Limit | Omitted, Query(alias="max", description=GREATEST_TEXT)] = None,
+        n: Annotated[int, Field(ge=1, le=longest), PlainDigits, Path(description=ABOUT_COUNT)],
+        answer_class: Annotated[AnswerClass, Query(alias="class", description=ABOUT_CLASS)] = "private",
+        answer_format: Annotated[AnyFormat | Omitted, Query(alias="format", description=ABOUT_FORMAT)] = None,
+        low: Annotated[IntegerLimit | Omitted, Query(alias="min", description=ABOUT_MIN)] = None,
+        high: Annotated[IntegerLimit | Omitted, Query(alias="max", description=ABOUT_MAX)] = None,
     ) -> DrawOrder:
         fields = {"n": n, "class": answer_class, "format": answer_format, "min": low, "max": high}
         return _valid(lambda: DrawOrder.model_validate(fields)).check(longest)
@@ -73,9 +63,9 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
         response_class=Response,
         dependencies=[admitted("draw")],
     )
-    async def random(http: Request, order: DrawOrder = order_of_query) -> Response:
+    async def random(request: Request, order: DrawOrder = order_of_query) -> Response:
         """Return exactly `n` random bytes, or as many integers, that nobody else gets."""
-        return await _drawn(service, http, order)
+        return await _drawn(service, request, order)
 
     @app.head(
         "/random/{n}",
@@ -85,9 +75,9 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
         response_class=Response,
         dependencies=[admitted("draw")],
     )
-    async def random_head(http: Request, order: DrawOrder = order_of_query) -> Response:
+    async def random_head(request: Request, order: DrawOrder = order_of_query) -> Response:
         """Return the headers that GET would give and that do not depend on the bytes. Consumes nothing."""
-        return await _described(service, http, order)
+        return await _described(service, request, order)
 
     @app.post(
         "/random",
@@ -97,14 +87,14 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
         response_class=Response,
         dependencies=[admitted("draw")],
     )
-    async def random_post(http: Request) -> Response:
+    async def random_post(request: Request) -> Response:
         """Return the same as GET. Nothing on the way stores, prefetches or repeats a POST, as it may a GET."""
-        if http.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return problem("not-json", "the body has to be application/json")
-        body = await _short_body(http)
+        body = await _short_body(request)
         if body is None:
             return problem("body-too-large", f"the body has more than {MAX_BODY_BYTES} bytes")
-        return await _drawn(service, http, _valid(lambda: DrawOrder.model_validate_json(body)).check(longest))
+        return await _drawn(service, request, _valid(lambda: DrawOrder.model_validate_json(body)).check(longest))
 
 
 def _valid(make: Callable[[], DrawOrder]) -> DrawOrder:
@@ -114,10 +104,10 @@ def _valid(make: Callable[[], DrawOrder]) -> DrawOrder:
         raise RequestValidationError(error.errors(include_url=False, include_input=False)) from None
 
 
-async def _short_body(http: Request) -> bytes | None:
+async def _short_body(request: Request) -> bytes | None:
     body = b""
     try:
-        async for part in http.stream():
+        async for part in request.stream():
             body += part
             if len(body) > MAX_BODY_BYTES:
                 return None
@@ -126,25 +116,25 @@ async def _short_body(http: Request) -> bytes | None:
     return body
 
 
-async def _drawn(service: RandomService, http: Request, order: DrawOrder) -> Response:
-    wanted, chosen = order.integers, order.byte_format(_accept(http))
+async def _drawn(service: RandomService, request: Request, order: DrawOrder) -> Response:
+    wanted, chosen = order.integers, order.byte_format(_accept(request))
     if wanted is not None:
-        meter = await Meter.opened(service.gate, http.scope, "draw", order.n * wanted.width)
+        meter = await Meter.started(service.gate, request.scope, "draw", order.n * wanted.width)
         answer = await _integers(service, meter, order.n, wanted, order.public)
     elif chosen is not None:
-        meter = await Meter.opened(service.gate, http.scope, "draw", order.n)
-        answer = await service.answer(order.n, formats.Request(order.public, chosen), chosen)
+        meter = await Meter.started(service.gate, request.scope, "draw", order.n)
+        answer = await service.answer(order.n, AnswerKind(order.public, chosen), chosen)
     else:
         return _not_acceptable()
     return _response(answer, meter)
 
 
-async def _described(service: RandomService, http: Request, order: DrawOrder) -> Response:
-    chosen: Format | None = "json" if order.integers else order.byte_format(_accept(http))
+async def _described(service: RandomService, request: Request, order: DrawOrder) -> Response:
+    chosen: Format | None = "json" if order.integers else order.byte_format(_accept(request))
     if chosen is None:
         return _not_acceptable()
-    meter = await Meter.opened(service.gate, http.scope, "draw", 0)
-    headers = headers_of(chosen, length_of(chosen, order.n), NOTHING, formats.Request(order.public))
+    meter = await Meter.started(service.gate, request.scope, "draw", 0)
+    headers = headers_of(chosen, length_of(chosen, order.n), NOTHING, AnswerKind(order.public))
     return _response(Answer(headers, b""), meter)
 
 
@@ -164,8 +154,8 @@ async def _integers(service: RandomService, meter: Meter, n: int, wanted: Intege
     return making.answer()
 
 
-def _accept(http: Request) -> str:
-    return ",".join(http.headers.getlist("accept"))
+def _accept(request: Request) -> str:
+    return ",".join(request.headers.getlist("accept"))
 
 
 def _not_acceptable() -> Response:

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from entropy_assets.serving.answers.formats import CLASSES
 from entropy_assets.serving.health import Ages
 from entropy_assets.serving.http.admission import admitted
-from entropy_assets.serving.problems import PROBLEMS
+from entropy_assets.serving.problems import PROBLEMS, UNSTORED
 from entropy_assets.serving.service import RandomService
 from entropy_assets.stores.pool.blocks import PoolHealth, PoolStats
 
@@ -154,7 +154,7 @@ def add_metrics(app: FastAPI, service: RandomService) -> None:
     async def metrics() -> Response:
         """Return counts over all workers, the pool's own, and the ages of the supply."""
         pool, ages = await service.watch.look()
-        told = Exposition(
+        exposition = Exposition(
             totals=service.board.totals(),
             pool=pool,
             ages=ages,
@@ -162,7 +162,7 @@ def add_metrics(app: FastAPI, service: RandomService) -> None:
             max_age_s=service.config.max_age_s,
             now_us=time.time_ns() // 1000,
         )
-        return Response(generate_latest(told), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+        return Response(generate_latest(exposition), media_type=CONTENT_TYPE, headers=UNSTORED)
 
 
 def _of_pool(stats: PoolStats) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""What one draw is asked to give, and how OpenAPI describes order and answer."""
+"""What one draw is asked to give, by path and query or by a document, and how OpenAPI describes order and answer."""
 
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
@@ -7,12 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from entropy_assets.serving.answers.formats import (
-    CLASSES,
-    AnswerClass,
-    Format,
-    negotiated,
-)
+from entropy_assets.serving.answers.formats import CLASSES, AnswerClass, Format, negotiated
 from entropy_assets.serving.answers.integers import (
     GREATEST_INTEGER,
     INTEGER_FORMATS,
@@ -27,74 +22,11 @@ ALL_FORMATS: Final = get_args(AnyFormat)
 EXACT_FLOAT: Final = 2**53
 """Beyond it a number with a point or an exponent may have been another one before it was read."""
 _BYTE_FORMATS: Final[dict[str, Format]] = {"raw": "raw", "hex": "hex", "base64": "base64", "json": "json"}
-CLASS_TEXT: Final = "`private` for keys and all else, or `public` for what anybody may recompute."
-FORMAT_TEXT: Final = "Without it the Accept header decides, raw if any will do. Integers come as a JSON document."
-COUNT_TEXT: Final = "Bytes wanted; integers wanted with the formats `uint8`, `uint16` and `int`."
-LEAST_TEXT: Final = "Least integer wanted, only with the format `int`."
-GREATEST_TEXT: Final = "Greatest integer wanted, included, only with the format `int`."
-ResponseTable = dict[int | str, dict[str, Any]]
-_CLASS_HEADER: Final = {"schema": {"type": "string"}, "description": "`private` or `public`"}
-_BLOCKS_HEADER: Final = {
-    "schema": {"type": "string"},
-    "description": "Public class: `<block id>:<start>-<end>,...`, end not included, in the order used.",
-}
-_SIMULATED_HEADER: Final = {
-    "schema": {"type": "string"},
-    "description": "`true` if a simulated camera is behind some of the bytes.",
-}
-BYTE_HEADERS: Final = {
-    "X-Entropy-Class": _CLASS_HEADER,
-    "X-Entropy-Blocks": _BLOCKS_HEADER,
-    "X-Entropy-Simulated": _SIMULATED_HEADER,
-}
-DRY: Final = ("pool-exhausted", "pool-unavailable", "pool-epoch-changed", "unsafe-pool-server", "rejected-too-often")
-"""The types of problems for want of bytes."""
-_RANGE: Final = {
-    "type": "object",
-    "required": ["block_id", "start", "end"],
-    "properties": {
-        "block_id": {"type": "string", "format": "uuid"},
-        "start": {"type": "integer", "minimum": 0},
-        "end": {"type": "integer", "minimum": 1, "description": "Not included."},
-    },
-}
-_DOCUMENT: Final = {
-    "type": "object",
-    "required": ["n", "encoding", "data", "class", "simulated"],
-    "properties": {
-        "n": {"type": "integer", "minimum": 1},
-        "encoding": {"enum": ["base64", *INTEGER_FORMATS]},
-        "data": {"type": ["string", "array"], "items": {"type": "integer"}},
-        "min": {"type": "integer", "description": "As asked for, with the format `int`."},
-        "max": {"type": "integer", "description": "As asked for, with the format `int`."},
-        "class": {"enum": list(CLASSES)},
-        "simulated": {"type": "boolean"},
-        "blocks": {"type": "array", "items": _RANGE, "description": "Public class: the bytes used, in order."},
-    },
-}
-DRAW_RESPONSES: Final[ResponseTable] = {
-    200: {
-        "description": "Exactly `n` bytes, or a document with `n` integers in `data`.",
-        "content": {
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            "application/json": {"schema": _DOCUMENT},
-            "text/plain": {"schema": {"type": "string"}},
-        },
-        "headers": BYTE_HEADERS,
-    },
-    406: problem_schema("not-acceptable"),
-    422: problem_schema("invalid-request"),
-    503: problem_schema(*DRY),
-}
-HEAD_RESPONSES: Final[ResponseTable] = {
-    200: {"description": "No body.", "headers": {"X-Entropy-Class": _CLASS_HEADER}},
-    **{status: {"description": DRAW_RESPONSES[status]["description"]} for status in (406, 422)},
-}
-POST_RESPONSES: Final[ResponseTable] = {
-    **DRAW_RESPONSES,
-    413: problem_schema("body-too-large"),
-    415: problem_schema("not-json"),
-}
+ABOUT_CLASS: Final = "`private` for keys and all else, or `public` for what anybody may recompute."
+ABOUT_FORMAT: Final = "Without it the Accept header decides, raw if any will do. Integers come as a JSON document."
+ABOUT_COUNT: Final = "Bytes wanted; integers wanted with the formats `uint8`, `uint16` and `int`."
+ABOUT_MIN: Final = "Least integer wanted, only with the format `int`."
+ABOUT_MAX: Final = "Greatest integer wanted, included, only with the format `int`."
 
 
 def _plainly_written(value: object) -> object:
@@ -110,25 +42,16 @@ def _whole(value: object) -> object:
 
 
 # after the limits, which else are not in the description
-Whole = BeforeValidator(_whole)
-Plain = BeforeValidator(_plainly_written)
+WholeNumber = BeforeValidator(_whole)
+PlainDigits = BeforeValidator(_plainly_written)
 Omitted = SkipJsonSchema[None]
 """A query can leave a parameter out; it has no way to say null."""
-Limit = Annotated[int, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER), Plain]
+IntegerLimit = Annotated[int, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER), PlainDigits]
 _GIVEN: Final = {"type": "integer", "minimum": LEAST_INTEGER, "maximum": GREATEST_INTEGER}
 _LIMITS_WITH_INT: Final[dict[str, Any]] = {
     "if": {"properties": {"format": {"const": "int"}}, "required": ["format"]},
     "then": {"properties": {"min": _GIVEN, "max": _GIVEN}, "required": ["min", "max"]},
     "else": {"properties": {"min": {"type": "null"}, "max": {"type": "null"}}},
-}
-_EXAMPLES: Final = {
-    "bytes": {"value": {"n": 32}},
-    "hex digits": {"value": {"n": 32, "format": "hex"}},
-    "base64": {"value": {"n": 32, "format": "base64"}},
-    "bytes and the blocks that they are from": {"value": {"n": 32, "class": "public", "format": "json"}},
-    "bytes as integers": {"value": {"n": 10, "format": "uint8"}},
-    "words": {"value": {"n": 10, "class": "public", "format": "uint16"}},
-    "five throws of a die": {"value": {"n": 5, "format": "int", "min": 1, "max": 6}},
 }
 
 
@@ -137,11 +60,11 @@ class DrawOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=_LIMITS_WITH_INT)
 
-    n: Annotated[int, Field(ge=1, description=COUNT_TEXT), Whole]
-    answer_class: Annotated[AnswerClass, Field(alias="class", description=CLASS_TEXT)] = "private"
-    format: Annotated[AnyFormat | None, Field(description=FORMAT_TEXT)] = None
-    min: Annotated[int | None, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER, description=LEAST_TEXT), Whole] = None
-    max: Annotated[int | None, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER, description=GREATEST_TEXT), Whole] = None
+    n: Annotated[int, Field(ge=1, description=ABOUT_COUNT), WholeNumber]
+    answer_class: Annotated[AnswerClass, Field(alias="class", description=ABOUT_CLASS)] = "private"
+    format: Annotated[AnyFormat | None, Field(description=ABOUT_FORMAT)] = None
+    min: Annotated[int | None, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER, description=ABOUT_MIN), WholeNumber] = None
+    max: Annotated[int | None, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER, description=ABOUT_MAX), WholeNumber] = None
 
     @model_validator(mode="after")
     def _limits_fit(self) -> Self:
@@ -178,6 +101,88 @@ class DrawOrder(BaseModel):
         if self.n > most:
             raise RequestValidationError([{"loc": ("n",), "msg": f"n is at most {most} here"}])
         return self
+
+
+# ------------------------------------------------------------------------------------- how OpenAPI describes them
+
+ResponseTable = dict[int | str, dict[str, Any]]
+_CLASS_HEADER: Final = {"schema": {"type": "string"}, "description": "`private` or `public`"}
+_BLOCKS_HEADER: Final = {
+    "schema": {"type": "string"},
+    "description": "Public class: `<block id>:<start>-<end>,...`, end not included, in the order used.",
+}
+_SIMULATED_HEADER: Final = {
+    "schema": {"type": "string"},
+    "description": "`true` if a simulated camera is behind some of the bytes.",
+}
+BYTE_HEADERS: Final = {
+    "X-Entropy-Class": _CLASS_HEADER,
+    "X-Entropy-Blocks": _BLOCKS_HEADER,
+    "X-Entropy-Simulated": _SIMULATED_HEADER,
+}
+DRY_PROBLEMS: Final = (
+    "pool-exhausted",
+    "pool-unavailable",
+    "pool-epoch-changed",
+    "unsafe-pool-server",
+    "rejected-too-often",
+)
+"""The problems of a draw for which no bytes can be had."""
+_BLOCK_RANGE: Final = {
+    "type": "object",
+    "required": ["block_id", "start", "end"],
+    "properties": {
+        "block_id": {"type": "string", "format": "uuid"},
+        "start": {"type": "integer", "minimum": 0},
+        "end": {"type": "integer", "minimum": 1, "description": "Not included."},
+    },
+}
+_ANSWER_DOCUMENT: Final = {
+    "type": "object",
+    "required": ["n", "encoding", "data", "class", "simulated"],
+    "properties": {
+        "n": {"type": "integer", "minimum": 1},
+        "encoding": {"enum": ["base64", *INTEGER_FORMATS]},
+        "data": {"type": ["string", "array"], "items": {"type": "integer"}},
+        "min": {"type": "integer", "description": "As asked for, with the format `int`."},
+        "max": {"type": "integer", "description": "As asked for, with the format `int`."},
+        "class": {"enum": list(CLASSES)},
+        "simulated": {"type": "boolean"},
+        "blocks": {"type": "array", "items": _BLOCK_RANGE, "description": "Public class: the bytes used, in order."},
+    },
+}
+DRAW_RESPONSES: Final[ResponseTable] = {
+    200: {
+        "description": "Exactly `n` bytes, or a document with `n` integers in `data`.",
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "application/json": {"schema": _ANSWER_DOCUMENT},
+            "text/plain": {"schema": {"type": "string"}},
+        },
+        "headers": BYTE_HEADERS,
+    },
+    406: problem_schema("not-acceptable"),
+    422: problem_schema("invalid-request"),
+    503: problem_schema(*DRY_PROBLEMS),
+}
+HEAD_RESPONSES: Final[ResponseTable] = {
+    200: {"description": "No body.", "headers": {"X-Entropy-Class": _CLASS_HEADER}},
+    **{status: {"description": DRAW_RESPONSES[status]["description"]} for status in (406, 422)},
+}
+POST_RESPONSES: Final[ResponseTable] = {
+    **DRAW_RESPONSES,
+    413: problem_schema("body-too-large"),
+    415: problem_schema("not-json"),
+}
+_EXAMPLES: Final = {
+    "bytes": {"value": {"n": 32}},
+    "hex digits": {"value": {"n": 32, "format": "hex"}},
+    "base64": {"value": {"n": 32, "format": "base64"}},
+    "bytes and the blocks that they are from": {"value": {"n": 32, "class": "public", "format": "json"}},
+    "bytes as integers": {"value": {"n": 10, "format": "uint8"}},
+    "words": {"value": {"n": 10, "class": "public", "format": "uint16"}},
+    "five throws of a die": {"value": {"n": 5, "format": "int", "min": 1, "max": 6}},
+}
 
 
 def describe_body(app: FastAPI, longest: int) -> None:

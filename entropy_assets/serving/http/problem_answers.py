@@ -3,8 +3,7 @@
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import FastAPI
-from fastapi import Request as HttpRequest
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -50,6 +49,33 @@ def problem_of(error: EntropyAssetsError, retry_after_s: int) -> JSONResponse:
     return problem(error.code, error.public_message, headers=headers, retry_after_s=wait, **more)
 
 
+def add_problems(app: FastAPI, service: RandomService) -> None:
+    """Answer our errors, invalid requests and unknown routes with problem documents."""
+
+    @app.exception_handler(EntropyAssetsError)
+    async def ours(_: Request, error: EntropyAssetsError) -> JSONResponse:
+        if error.code in PROBLEMS:
+            service.counts.add(f"refused_{error.code}")
+        return problem_of(error, service.reservoir.retry_after_s(0))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        service.counts.add("refused_invalid-request")
+        errors = [
+            {"loc": list(each["loc"]), "msg": _without_preface(each["msg"]), **_limit(each)} for each in error.errors()
+        ]
+        return problem(
+            "invalid-request", "; ".join(_without_preface(each["msg"]) for each in error.errors()), errors=errors
+        )
+
+    @app.exception_handler(HTTPException)
+    async def plain(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+        return plain_problem(error.status_code, str(error.detail), headers)
+
+
 def _without_preface(message: str) -> str:
     """Return what is wrong without pydantic's word for who noticed."""
     return message.removeprefix("Value error, ")
@@ -61,34 +87,7 @@ def _limit(error: dict[str, Any]) -> dict[str, int]:
     return {} if most is None else {"most": most}
 
 
-def add_problems(app: FastAPI, service: RandomService) -> None:
-    """Answer our errors, invalid requests and unknown routes with problem documents."""
-
-    @app.exception_handler(EntropyAssetsError)
-    async def ours(_: HttpRequest, error: EntropyAssetsError) -> JSONResponse:
-        if error.code in PROBLEMS:
-            service.counts.add(f"refused_{error.code}")
-        return problem_of(error, service.reservoir.retry_after_s(0))
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: HttpRequest, error: RequestValidationError) -> JSONResponse:
-        service.counts.add("refused_invalid-request")
-        errors = [
-            {"loc": list(each["loc"]), "msg": _without_preface(each["msg"]), **_limit(each)} for each in error.errors()
-        ]
-        return problem(
-            "invalid-request", "; ".join(_without_preface(each["msg"]) for each in error.errors()), errors=errors
-        )
-
-    @app.exception_handler(HTTPException)
-    async def plain(http: HttpRequest, error: HTTPException) -> JSONResponse:
-        headers = dict(error.headers or {})
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = ", ".join(sorted(_methods_at(http)))
-        return plain_problem(error.status_code, str(error.detail), headers)
-
-
-def _methods_at(http: HttpRequest) -> set[str]:
-    """Return the methods of every route at this path; a route alone knows its own."""
-    routes = [route for route in http.app.routes if route.matches(http.scope)[0] is not Match.NONE]
+def _methods_at(request: Request) -> set[str]:
+    """Return the methods of all routes at this path; a route knows only its own."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
     return set().union(*(getattr(route, "methods", None) or () for route in routes))

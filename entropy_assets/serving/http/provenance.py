@@ -89,10 +89,10 @@ def _add_blocks(app: FastAPI, service: RandomService) -> None:
     )
     async def block(block_id: Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]) -> Any:
         """Return where a published block comes from: batch, images, link, verdict, run. Never its bytes."""
-        found = await service.find_block(block_id)
-        if found is None:
+        origin = await service.find_block(block_id)
+        if origin is None:
             return problem("unknown-block", f"no block {block_id} was published", block_id=block_id)
-        return JSONResponse(found, headers=UNSTORED)
+        return JSONResponse(origin, headers=UNSTORED)
 
 
 def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -> None:
@@ -111,5 +111,5 @@ def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -
         limit: Annotated[int, Query(ge=1, le=MOST_BATCHES, description="Batches wanted.")] = USUAL_BATCHES,
     ) -> JSONResponse:
         """Return the newest batches, newest first: images with their verdicts, blocks in numbers. Never bytes."""
-        found = {"batches": await recent.newest(limit), "dagster_url": dagster_url}
-        return JSONResponse(found, headers={"Cache-Control": "no-store"})
+        document = {"batches": await recent.newest(limit), "dagster_url": dagster_url}
+        return JSONResponse(document, headers=UNSTORED)

@@ -11,7 +11,7 @@ from entropy_assets.serving.http.problem_answers import problem
 from entropy_assets.serving.problems import UNSTORED, problem_schema
 from entropy_assets.serving.service import RandomService
 
-HEALTH: Final[Mapping[str, Any]] = {
+_HEALTH_CONTENT: Final[Mapping[str, Any]] = {
     "application/json": {
         "schema": {
             "type": "object",
@@ -48,12 +48,15 @@ def add_reports(app: FastAPI, service: RandomService) -> None:
         "/health",
         summary="Whether bytes can be had, and every reason why not",
         tags=["service"],
-        responses={200: {"content": HEALTH}, 503: {"description": "Failing: no bytes can be had.", "content": HEALTH}},
+        responses={
+            200: {"content": _HEALTH_CONTENT},
+            503: {"description": "Failing: no bytes can be had.", "content": _HEALTH_CONTENT},
+        },
     )
     async def health() -> JSONResponse:
         """Return whether bytes can be had, how fresh they are, and every reason for a doubt."""
-        report = await service.health()
-        return JSONResponse(report, 503 if report["status"] == "failing" else 200, UNSTORED)
+        document = await service.health()
+        return JSONResponse(document, 503 if document["status"] == "failing" else 200, UNSTORED)
 
     @app.get("/livez", summary="The process answers", tags=["service"])
     async def livez() -> JSONResponse:
@@ -68,7 +71,7 @@ def add_reports(app: FastAPI, service: RandomService) -> None:
     )
     async def readyz() -> Response:
         """Return whether the next request can be served."""
-        report = await service.health()
-        if report["status"] == "failing":
-            return problem("not-ready", "no bytes can be had at the moment", reasons=report["reasons"])
+        document = await service.health()
+        if document["status"] == "failing":
+            return problem("not-ready", "no bytes can be had at the moment", reasons=document["reasons"])
         return JSONResponse({"status": "ready"}, headers=UNSTORED)

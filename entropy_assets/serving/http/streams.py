@@ -107,7 +107,7 @@ class Stream:
         try:
             while True:
                 if self._credit == 0:
-                    await self._room()
+                    await self._credit_given()
                 await (self._send_public() if self._public else self._send_private())
         except PoolError as error:
             self._counts.add("streams_closed_dry")
@@ -118,7 +118,7 @@ class Stream:
         except OSError:  # how ASGI servers say that nobody is there
             return None
 
-    async def _room(self) -> None:
+    async def _credit_given(self) -> None:
         while self._credit == 0:
             self._granted.clear()
             await self._granted.wait()
@@ -149,7 +149,7 @@ class Stream:
 
     @contextmanager
     def _on_the_way(self, n_bytes: int) -> Iterator[None]:
-        """Count what of `n_bytes` was not sent when the ``with`` block ends."""
+        """Count what of `n_bytes` was not sent when the ``with`` statement ends."""
         aim = self._sent + n_bytes
         try:
             yield
@@ -211,15 +211,15 @@ class StreamRoute:
         if _is_foreign(scope["headers"]):
             await problem("foreign-origin", "a page of another origin may not stream from here")(scope, receive, send)
             return
-        wanted = parse_qs(scope["query_string"].decode("latin-1")).get("class", ["private"])
-        if wanted[-1] not in CLASSES:
+        classes = parse_qs(scope["query_string"].decode("latin-1")).get("class", ["private"])
+        if classes[-1] not in CLASSES:
             await problem("invalid-request", f"class is one of {CLASSES}", errors=[])(scope, receive, send)
             return
-        await self._open(scope, receive, send, wanted[-1] == "public")
+        await self._serve(scope, receive, send, public=classes[-1] == "public")
 
-    async def _open(self, scope: Any, receive: Any, send: Any, public: bool) -> None:
+    async def _serve(self, scope: Any, receive: Any, send: Any, *, public: bool) -> None:
         try:
-            meter = await Meter.opened(self._service.gate, scope, "stream", 0)
+            meter = await Meter.started(self._service.gate, scope, "stream", 0)
             with self._seats.seat(meter.subject or subject_of(scope)):
                 await send({"type": "websocket.accept", "headers": meter.headers})
                 await Stream(
@@ -239,10 +239,10 @@ class StreamRoute:
 
 
 def _is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Return whether a browser opens this for a page of another origin, from which it would not shield the data."""
-    found = dict(headers)
-    origin = found.get(b"origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != found.get(b"host", b"").lower()
+    """Tell whether a browser opens this for a page of another origin, from which it would not shield the data."""
+    values = dict(headers)
+    origin = values.get(b"origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != values.get(b"host", b"").lower()
 
 
 def add_streams(app: FastAPI, service: RandomService, seats: Seats) -> None:

@@ -24,7 +24,7 @@ class Bounded(HttpToolsProtocol):
         self._reading = True  # a connection that says nothing is one that does not say all
         self._began = False
         self._received = 0
-        self._was = ""
+        self._last_state = ""
         self._watch: asyncio.TimerHandle | None = None
         self._answered: RequestResponseCycle | None = None
 
@@ -66,7 +66,7 @@ class Bounded(HttpToolsProtocol):
         HttpToolsProtocol.on_message_begin(self)
 
     def _begin(self) -> None:
-        self._reading, self._began, self._received, self._was = True, True, 0, ""
+        self._reading, self._began, self._received, self._last_state = True, True, 0, ""
 
     def on_message_complete(self) -> None:
         """End a request."""
@@ -84,9 +84,9 @@ class Bounded(HttpToolsProtocol):
         self._watch = None
         if self.transport.get_protocol() is not self:  # a WebSocket by now, which has limits of its own
             return
-        does = "closing" if self.transport.is_closing() else "reading" if self._reading else ""
-        if does and does == self._was:
+        state = "closing" if self.transport.is_closing() else "reading" if self._reading else ""
+        if state and state == self._last_state:
             self.transport.abort()
             return
-        self._was = does
+        self._last_state = state
         self._watch = self.loop.call_later(REQUEST_S / 2, self._look)

@@ -1,7 +1,7 @@
 """The hot path inside uvicorn's own HTTP protocol: no task, no scope, no ASGI messages for an answer from memory.
 
 It leans on how `HttpToolsProtocol` of one uvicorn series works inside, so it is tried on a connection of its own at
-every start (`why_not`); where it does not fit, the service runs without it, with the same answers.
+every start (`lane_check`); where it does not fit, the service runs without it, with the same answers.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from entropy_assets.serving.answers.hot_path import Hot, HotPath, lines_of
+from entropy_assets.serving.answers.hot_path import HotAnswer, HotPath, lines_of
 from entropy_assets.serving.server.bounds import Bounded
 
 _GET: Final = b"GET"
@@ -110,7 +110,7 @@ class FastLane(Bounded):
 
     # --- the lane --------------------------------------------------------------------------------------------
 
-    def _write(self, answer: Hot) -> None:
+    def _write(self, answer: HotAnswer) -> None:
         defaults = self.server_state.default_headers
         if defaults is not self._common_of:  # uvicorn makes a new list each second, with the date
             self._common_of = defaults

@@ -6,7 +6,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from entropy_assets.serving.answers.hot_path import Hot
+from entropy_assets.serving.answers.hot_path import HotAnswer
 from entropy_assets.serving.server.fast_lane import FastLane
 
 
@@ -49,7 +49,7 @@ class _StubApp:
     def __init__(self) -> None:
         self.hot_path = self
 
-    def answer(self, target: bytes, headers: object, address: str) -> Hot | None:
+    def answer(self, target: bytes, headers: object, address: str) -> HotAnswer | None:
         return ([], b"content-length: 4\r\n", [], b"lane") if target == b"/random/4" else None
 
     async def __call__(self, scope: object, receive: object, send: object) -> None: ...

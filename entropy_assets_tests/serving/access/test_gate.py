@@ -295,13 +295,13 @@ async def test_the_ways_in_agree(store: FileKeys, valkey_url: str, pool_prefix: 
 
 def test_a_gate_is_open_only_while_nobody_has_a_key_or_a_limit(store: FileKeys) -> None:
     ring = KeyRing(store)
-    assert Gate().is_open
-    assert Gate(ring).is_open
-    assert not Gate(ring, ("draw",)).is_open
-    assert not Gate(ring, limits=Limits(1)).is_open
+    assert Gate().admits_everybody
+    assert Gate(ring).admits_everybody
+    assert not Gate(ring, ("draw",)).admits_everybody
+    assert not Gate(ring, limits=Limits(1)).admits_everybody
     key_of(store)
     ring.load()
-    assert not Gate(ring).is_open
+    assert not Gate(ring).admits_everybody
 
 
 async def test_a_gate_that_no_longer_follows_its_store_says_so(store: FileKeys) -> None:
@@ -318,7 +318,7 @@ async def test_an_open_gate_closes_when_the_first_key_is_made(store: FileKeys) -
     gate.start()
     key = key_of(store)
     deadline = time.monotonic() + FOLLOWS_S
-    while gate.is_open:
+    while gate.admits_everybody:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
     assert (await gate.admit([(b"x-api-key", key.encode())], "", "draw", 1)).subject == f"key:{key.split('_')[1]}"

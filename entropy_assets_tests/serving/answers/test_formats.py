@@ -7,14 +7,22 @@ import os
 import pytest
 
 from entropy_assets.serving.answers import formats
-from entropy_assets.serving.answers.formats import FEW_BYTES, Format, Request, encode, known_queries, mixed, negotiated
+from entropy_assets.serving.answers.formats import (
+    FEW_BYTES,
+    AnswerKind,
+    Format,
+    encode,
+    known_queries,
+    mixed,
+    negotiated,
+)
 from entropy_assets.serving.reservoir.stock import Cut, Draw
 
 DRAW = Draw(bytes(range(20)), (Cut("one", 4090, 4096), Cut("two", 0, 14)), False)
 
 
 def test_public_bytes_are_the_pools() -> None:
-    answer = encode(DRAW, Request(public=True), "raw")
+    answer = encode(DRAW, AnswerKind(public=True), "raw")
     assert answer.body == DRAW.data
     assert dict(answer.headers)[b"x-entropy-blocks"] == b"one:4090-4096,two:0-14"
     assert dict(answer.headers)[b"x-entropy-class"] == b"public"
@@ -24,14 +32,14 @@ def test_private_bytes_are_mixed_with_the_operating_systems(monkeypatch: pytest.
     """XOR, so the answer is unpredictable if either of the two is."""
     pad = os.urandom(20)
     monkeypatch.setattr(formats.os, "urandom", lambda n: pad[:n])
-    answer = encode(DRAW, Request(), "raw")
+    answer = encode(DRAW, AnswerKind(), "raw")
     assert answer.body == bytes(one ^ other for one, other in zip(DRAW.data, pad, strict=True))
     assert dict(answer.headers)[b"x-entropy-class"] == b"private"
 
 
 @pytest.mark.parametrize("chosen", formats.FORMATS)
 def test_private_answers_name_no_block(chosen: Format) -> None:
-    answer = encode(DRAW, Request(), chosen)
+    answer = encode(DRAW, AnswerKind(), chosen)
     assert b"x-entropy-blocks" not in dict(answer.headers)
     assert b"one" not in answer.body
 
@@ -60,14 +68,14 @@ def test_mixing_keeps_the_length_and_is_xor(length: int, monkeypatch: pytest.Mon
     ],
 )
 def test_every_format_carries_the_same_bytes(chosen: Format, decode: object) -> None:
-    answer = encode(DRAW, Request(public=True), chosen)
+    answer = encode(DRAW, AnswerKind(public=True), chosen)
     assert decode(answer.body) == DRAW.data  # type: ignore[operator]
     assert dict(answer.headers)[b"content-length"] == str(len(answer.body)).encode()
     assert dict(answer.headers)[b"cache-control"] == b"no-store"
 
 
 def test_json_names_the_blocks_of_a_public_answer() -> None:
-    body = json.loads(encode(DRAW, Request(public=True), "json").body)
+    body = json.loads(encode(DRAW, AnswerKind(public=True), "json").body)
     assert body["blocks"] == [
         {"block_id": "one", "start": 4090, "end": 4096},
         {"block_id": "two", "start": 0, "end": 14},
@@ -77,9 +85,9 @@ def test_json_names_the_blocks_of_a_public_answer() -> None:
 
 def test_simulated_bytes_are_labelled_in_every_class() -> None:
     draw = DRAW._replace(simulated=True)
-    for request in (Request(), Request(public=True)):
-        assert dict(encode(draw, request, "raw").headers)[b"x-entropy-simulated"] == b"true"
-        assert json.loads(encode(draw, request, "json").body)["simulated"] is True
+    for kind in (AnswerKind(), AnswerKind(public=True)):
+        assert dict(encode(draw, kind, "raw").headers)[b"x-entropy-simulated"] == b"true"
+        assert json.loads(encode(draw, kind, "json").body)["simulated"] is True
 
 
 @pytest.mark.parametrize(
@@ -109,7 +117,7 @@ def test_the_accept_header_decides_when_nothing_else_does(accept: str | None, ex
 
 def test_the_short_cut_knows_the_usual_spellings_only() -> None:
     queries = known_queries()
-    assert queries[b""] == Request()
-    assert queries[b"class=public&format=hex"] == queries[b"format=hex&class=public"] == Request(True, "hex")
+    assert queries[b""] == AnswerKind()
+    assert queries[b"class=public&format=hex"] == queries[b"format=hex&class=public"] == AnswerKind(True, "hex")
     assert b"class=Public" not in queries
     assert b"format=raw&format=hex" not in queries
