@@ -242,16 +242,22 @@ class PoolStats:
     epoch, run_id, epoch_ok
         The server that the pool was filled on, the one that answers, and whether they are the same; each is its process
         and the history of its data, ``<run_id>-<master_replid>``.
+    tombstones
+        Ids that may not enter the pool again.
     soonest_expiry_s
-        Life left of the block that expires first, seconds.
+        Life left of the block that expires first, seconds; None if there is no block.
     epoch_age_s
         Seconds since the epoch began; None before the first push.
     since_last_push_s, since_last_lease_s
         Seconds; None if there was none in this epoch.
-    ghost_blocks
-        Blocks whose key was gone before its time; altered: leased ones whose bytes did not match their hash.
-    inherited_blocks
-        Blocks of an earlier server process that were dropped.
+    ghost_blocks, ghost_bytes
+        Of blocks whose key was gone before its time.
+    refused_blocks
+        Pushes of a block that was in the pool, or had been.
+    altered_blocks
+        Leased blocks, counted as such, whose bytes did not match their hash.
+    inherited_blocks, inherited_bytes
+        Of blocks that were pushed to an earlier server process and dropped; the one count that outlives its epoch.
     """
 
     blocks: int

@@ -43,14 +43,9 @@ class CircuitBreaker:
         self._trying = False
         self._turn = 0
 
-    @property
-    def is_open(self) -> bool:
-        """Whether calls are refused, but for the one that tries."""
-        return self._closes_at is not None
-
     @contextmanager
     def call(self) -> Iterator[bool]:
-        """Stand around one call; gives whether it is the one that tries.
+        """Stand around one call; give whether it is the one that tries.
 
         Raises
         ------

@@ -19,7 +19,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
-from entropy_assets.errors import PoolEpochChanged, PoolUnavailable, UnsafePoolServer
+from entropy_assets.errors import PoolEpochChanged, PoolError, PoolUnavailable, UnsafePoolServer
 from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import (
@@ -83,7 +83,7 @@ class PoolClient:
         client.set_retry(Retry(NoBackoff(), 0))  # redis-py 8 repeats a command up to 10 times unless told otherwise
         self._client: Any = client
         self._breaker = CircuitBreaker(answers=(redis.ResponseError,), clock=clock)
-        self._slots = threading.BoundedSemaphore(max_calls)
+        self._free_calls = threading.BoundedSemaphore(max_calls)
         self._patience_s = patience_s
         self._ttl_ms = max(1, round(ttl_s * 1000))
         self._block_prefix = f"{prefix}:block:"
@@ -104,7 +104,7 @@ class PoolClient:
         timeout_s: float = 2.0,
         max_connections: int = MAX_CALLS,
     ) -> Self:
-        """Make a client for an address as `pool_server.client_of` describes it; connects on first use.
+        """Make a client for an address as `redis_server.client_of` describes it; connects on first use.
 
         `timeout_s` is the longest wait for one reply, seconds: when it passes, the blocks of that call are lost.
 
@@ -163,6 +163,8 @@ class PoolClient:
             held.
         PoolUnavailable
             If the server does not answer. Blocks of a lost reply are lost.
+        UnsafePoolServer
+            If it hides from scripts who it is.
         """
         lease = self.lease_sealed(max_blocks, need_bytes).opened()
         if lease.altered:
@@ -174,18 +176,18 @@ class PoolClient:
 
         Raises
         ------
-        PoolEpochChanged, PoolUnavailable
+        PoolEpochChanged, PoolUnavailable, UnsafePoolServer
             As `lease`.
         """
         before = ageing_s()
-        status, *words = self._run(self._lease, args=(max_blocks, need_bytes))
+        status, *values = self._run(self._lease, args=(max_blocks, need_bytes))
         if status == b"EPOCH":
-            run_id, epoch = (word.decode() for word in words)
+            run_id, epoch = (value.decode() for value in values)
             raise PoolEpochChanged(
                 "the pool was filled on another server process, or lost its epoch; it serves again after the next push",
                 run_id=run_id, epoch=epoch,
             )  # fmt: skip
-        now_ms, blocks_left, bytes_left, *parts = words
+        now_ms, blocks_left, bytes_left, *parts = values
         entries = tuple(zip(parts[::3], parts[1::3], parts[2::3], strict=True))
         left = PoolDepth(int(blocks_left), int(bytes_left))
         return SealedLease(entries, float(now_ms), ageing_s() - before, left)
@@ -207,6 +209,8 @@ class PoolClient:
         ------
         PoolUnavailable
             If the server does not answer.
+        UnsafePoolServer
+            If it hides from scripts who it is.
         """
         status, now, run_id, blocks, tombstones, soonest, *meta = self._run(self._survey)
         fields = {name.decode(): value.decode() for name, value in zip(meta[::2], meta[1::2], strict=True)}
@@ -235,7 +239,7 @@ class PoolClient:
         before = time.monotonic()
         try:
             stats = self.stats()
-        except PoolUnavailable as error:
+        except PoolError as error:
             return PoolHealth((error.message,), None, time.monotonic() - before)
         reasons = () if stats.epoch_ok else ("the pool was filled on another server process, or lost its epoch",)
         return PoolHealth(reasons, stats, time.monotonic() - before)
@@ -278,19 +282,19 @@ class PoolClient:
     def _snapshots(self, server: "redis.Redis") -> str | None:
         """Return the server's ``save`` directive, None if it hides it."""
         try:
-            found: str | None = self._call(lambda: server.config_get("save")).get("save") or ""
+            directive: str | None = self._call(lambda: server.config_get("save")).get("save") or ""
         except PoolUnavailable as error:
             if isinstance(error.__cause__, redis.ResponseError):
                 return None
             raise
-        return found
+        return directive
 
     def _push_chunk(self, chunk: Sequence[PoolBlock]) -> list[int]:
-        words: list[Any] = [self._ttl_ms]
+        arguments: list[Any] = [self._ttl_ms]
         for block in chunk:
-            words += [block.block_id, len(block.data), band_of(block.quality), block.to_document()]
+            arguments += [block.block_id, len(block.data), band_of(block.quality), block.to_document()]
         keys = [self._block_prefix + block.block_id for block in chunk]
-        return [int(outcome) for outcome in self._run(self._push, keys, words)[1:]]
+        return [int(outcome) for outcome in self._run(self._push, keys, arguments)[1:]]
 
     def _run(self, script: Any, keys: Sequence[str] = (), args: Sequence[Any] = ()) -> list[Any]:
         """Run `script` until it has nothing more to take out. ``AGAIN`` means that it did nothing else.
@@ -304,7 +308,7 @@ class PoolClient:
 
     def _call(self, command: Callable[[], Any]) -> Any:
         try:
-            with self._slot(), self._breaker.call() as trying:
+            with self._limited(), self._breaker.call() as trying:
                 if trying:
                     self._client.ping()
                 return command()
@@ -312,13 +316,14 @@ class PoolClient:
             raise _unavailable(error) from error
 
     @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if not self._slots.acquire(timeout=self._patience_s):
+    def _limited(self) -> Iterator[None]:
+        """Stand around one call, while fewer than so many are on their way."""
+        if not self._free_calls.acquire(timeout=self._patience_s):
             raise PoolUnavailable("too many calls to the pool's server are on their way", retry_after_s=1)
         try:
             yield
         finally:
-            self._slots.release()
+            self._free_calls.release()
 
 
 def band_of(quality: float) -> int:

