@@ -86,8 +86,8 @@ check: ## all that must be green before a change lands
 	@.ci/run
 
 lock: $(DEV) ## newest versions that pyproject.toml allows, with hashes
-	@$(BIN)/uv pip compile --quiet --upgrade --group build pyproject.toml --output-file requirements.lock
-	@$(BIN)/uv pip compile --quiet --upgrade --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --extra all --group build pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --extra all --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
 
 clean: ## everything that make made, the environment too; var/ stays, since it holds the ledger
 	@rm -rf $(VENV) $(OLDEST) build dist *.egg-info htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,9 @@
 """One tree of errors. Each class carries its facts in ``data`` and says in its message what to do next."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 
@@ -27,6 +30,45 @@ class EntropyAssetsError(Exception):
         """The message for strangers: without the folder of the file that ``data["path"]`` names."""
         path = str(self.data.get("path", ""))
         return self.message.replace(path, path.rpartition("/")[2]) if path else self.message
+
+
+class ExtraMissing(EntropyAssetsError, ImportError):
+    """Packages that a part of this one needs are not installed; ``data`` names them, and the extra that brings them."""
+
+    code = "extra-missing"
+
+    def __init__(self, extra: str, *packages: str) -> None:
+        what = f"{', '.join(packages)} {'is' if len(packages) == 1 else 'are'} not installed"
+        super().__init__(f"{what}: pip install 'entropy-assets[{extra}]'", extra=extra, packages=list(packages))
+
+
+def require_extra(extra: str, *packages: str) -> None:
+    """Raise unless `packages`, which `extra` brings, are installed; nothing of them is loaded.
+
+    Rooms that need an extra as a whole say so in their ``__init__``, so that no module inside has to.
+
+    Raises
+    ------
+    ExtraMissing
+        If one is not there.
+    """
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise ExtraMissing(extra, *missing)
+
+
+@contextmanager
+def brought_by(extra: str) -> Iterator[None]:
+    """Guard the imports of a module that needs `extra` in a room that does not.
+
+    Raises
+    ------
+    ExtraMissing
+        If a package is not there.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ExtraMissing(extra, str(error.name)) from error
 
 
 class RejectionReason(StrEnum):

@@ -6,11 +6,13 @@ What decides the bytes is the recipe; here stands only which recipe a new batch 
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
+from entropy_assets.errors import brought_by
 from entropy_assets.recipe import STANDARD, recipe_named
 from entropy_assets.scopes import SCOPES, Scope
+
+with brought_by("settings"):
+    from pydantic import Field, SecretStr, field_validator
+    from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):

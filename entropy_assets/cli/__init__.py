@@ -4,36 +4,20 @@ Exit codes: 0 done; 1 this project's error, in one sentence with what to do next
 made no block; 4 the service or pool has too few bytes; 130 interrupted.
 """
 
+import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import click
+from entropy_assets.errors import ExtraMissing, require_extra
 
-from entropy_assets.cli import audit, draw, keys, process, serve, up
-from entropy_assets.cli.shell import EXIT_INTERRUPTED
+main: Callable[..., Any]
+try:
+    require_extra("cli", "click", "pydantic_settings", "rich")
+except ExtraMissing as missing:
+    # The console script imports this module, so what is raised here would be a traceback and no sentence.
+    main = partial(sys.exit, f"error: {missing.message}")
+else:
+    from entropy_assets.cli import commands
 
-
-class Interruptible(click.Group):
-    """A group whose commands end with 130 when they are interrupted; click's own answer is 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            ctx.exit(EXIT_INTERRUPTED)
-
-
-@click.group(cls=Interruptible, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="entropy-assets")
-def main() -> None:
-    r"""Auditable randomness from space images.
-
-    \b
-    Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block;
-    4 the service has too few bytes; 130 interrupted.
-    """
-
-
-for command in (up.up, process.process, serve.serve, keys.keys, draw.draw, draw.stats, draw.feed, audit.audit):
-    main.add_command(command)
+    main = commands.main

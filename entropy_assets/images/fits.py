@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.frame import PIXEL_LIMIT
-from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
 
 Value: TypeAlias = str | int | float | bool
 Header: TypeAlias = Mapping[str, Value]
@@ -299,7 +299,8 @@ def _compressed_plane(data: bytes, hdu: Hdu, max_pixels: int) -> npt.NDArray[Any
     shape = _plane_shape(hdu, "Z", max_pixels)
     _check_tile_size(hdu.header, max_pixels)
     _require_complete(data, hdu)
-    from astropy.io import fits  # here, because importing it takes longer than decoding most frames
+    with brought_by("images"):
+        from astropy.io import fits  # here, because importing it takes longer than decoding most frames
 
     checked = _padded(_rewritten(hdu.header) + data[hdu.start : hdu.start + hdu.size], b"\0")
     try:

@@ -12,12 +12,14 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
 
-from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
 from entropy_assets.images.coded import CODED_IN
 from entropy_assets.images.fits import integer_valued
+
+with brought_by("images"):
+    from PIL import Image, UnidentifiedImageError
+    from PIL.TiffImagePlugin import TiffImageFile
 
 PILLOW_FORMAT: Final = {
     "png": "PNG",

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-import pandas as pd
-
 from entropy_assets.core.validation.block_tests import TESTS
 from entropy_assets.core.validation.second_level import ALPHA, LEAST_FOR_UNIFORMITY, binomial_p, uniformity_p
+from entropy_assets.errors import brought_by
 from entropy_assets.stores.batches import Batch
+
+with brought_by("dagster"):
+    import pandas as pd
 
 COLUMNS: Final = ["batch", "block_id", "p_star", "score", "quality", "passed", *TESTS]
 

@@ -21,11 +21,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Protocol, Self
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-
-from entropy_assets.errors import ApiKeyUnknown, InputRefused, KeysUnreadable
+from entropy_assets.errors import ApiKeyUnknown, InputRefused, KeysUnreadable, brought_by
 from entropy_assets.scopes import SCOPES, Scope
 from entropy_assets.stores.durable import write_durably
+
+with brought_by("settings"):
+    from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
     import redis

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-import redis
-from redis.backoff import NoBackoff
-from redis.connection import SSLConnection, parse_url
-from redis.exceptions import RedisClusterException
-from redis.maint_notifications import MaintNotificationsConfig
-from redis.retry import Retry
-from redis.sentinel import Sentinel
+from entropy_assets.errors import PoolAddressInvalid, brought_by
 
-from entropy_assets.errors import PoolAddressInvalid
+with brought_by("pool"):
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.connection import SSLConnection, parse_url
+    from redis.exceptions import RedisClusterException
+    from redis.maint_notifications import MaintNotificationsConfig
+    from redis.retry import Retry
+    from redis.sentinel import Sentinel
 
 SENTINEL_PORT: Final = 26379
 _SENTINELS: Final = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
