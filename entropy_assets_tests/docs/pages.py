@@ -21,7 +21,7 @@ ROOTS = tuple(sorted(path.name for path in PROJECT.iterdir() if path.name not in
 PACKAGE = PROJECT / "entropy_assets"
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_WORD = re.compile(r"[\w-]+(?:\.[\w-]+)+|[A-Za-z_]\w*")
 
 
 def name_of(page: Path) -> str:
@@ -40,6 +40,13 @@ def fences(page: Path) -> list[tuple[str, str]]:
 def blocks(language: str, *pages: Path) -> list[tuple[str, str]]:
     """Return page and text of each block in `language`."""
     return [(name_of(page), text) for page in pages or PAGES for fence, text in fences(page) if fence == language]
+
+
+def table_rows(page: Path, first_column: str) -> list[list[str]]:
+    """Return the cells of the table of `page` whose first column has this title, without title and rule."""
+    table = re.search(rf"^\| {re.escape(first_column)} \|.*\n\|[-:| ]+\n((?:\|.*\n)+)", text_of(page), re.MULTILINE)
+    assert table, f"{name_of(page)} has no table of {first_column}"
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[1].splitlines()]
 
 
 def spans(page: Path) -> list[str]:

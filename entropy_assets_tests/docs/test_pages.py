@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+import entropy_assets
 from entropy_assets.cli import main
 from entropy_assets.settings import Settings
 from entropy_assets_tests.conftest import PROJECT
@@ -30,7 +31,7 @@ EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=name_of)
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 PATH = re.compile(rf"(?:{'|'.join(map(re.escape, ROOTS))})(?:/[\w.*-]+)*/?")
 # Words of others that look like names of ours: Redis, HTTP, DNS, endings of file names.
-FOREIGN = {"run_id", "master_replid", "RateLimit", "os.urandom", "hashlib.sha256", "_raw", "_uncal", "keys.json"}
+FOREIGN = {"run_id", "master_replid", "RateLimit", "os.urandom", "hashlib.sha256", "_raw", "_uncal"}
 
 
 def exists(path: str) -> bool:
@@ -118,3 +119,29 @@ def test_its_python_runs_as_it_stands(page: str, code: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip(), f"a block of {page} prints nothing"
+
+
+def rooms_of(page: Path) -> set[str]:
+    """Return the paths of the tree on `page`, two spaces for each level."""
+    tree = next(text for language, text in fences(page) if language == "text" and text.startswith("README.md"))
+    found, above = set(), [""]
+    for line in tree.splitlines():
+        name = line.split()[0]
+        level = (len(line) - len(line.lstrip())) // 2
+        above = [*above[: level + 1], above[level] + name]
+        found.add(above[-1])
+    return found
+
+
+def test_the_map_shows_rooms_that_exist_and_every_folder_of_the_package() -> None:
+    rooms = rooms_of(PROJECT / "docs" / "ARCHITECTURE.md")
+    assert [room for room in sorted(rooms) if not (PROJECT / room).exists()] == []
+    folders = {path.parent.relative_to(PROJECT).as_posix() + "/" for path in PACKAGE.rglob("*") if path.is_file()}
+    assert {folder for folder in folders if "__pycache__" not in folder} - rooms == set()
+
+
+def test_the_package_tells_of_every_name_at_its_top_and_of_no_other() -> None:
+    told = re.findall(r"^    (\w+/?) ", entropy_assets.__doc__ or "", re.MULTILINE)
+    folders = {f"{path.name}/" for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert sorted(told) == sorted(folders | modules)

@@ -24,7 +24,11 @@ def test_each_block_of_commands_does_what_it_says(
     installation: Installation, batch: Batch, commands: str, tmp_path: Path
 ) -> None:
     host = installation.http.removeprefix("http://")
-    environment = clean_environment(ENTROPY_HOME=str(installation.home), ENTROPY_HTTP_PORT=host.rsplit(":", 1)[1])
+    environment = clean_environment(
+        ENTROPY_HOME=str(installation.home),
+        ENTROPY_HTTP_PORT=host.rsplit(":", 1)[1],
+        ENTROPY_KEYS=str(tmp_path / "keys.json"),  # a key that is made here must not let anybody into what others use
+    )
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     (tmp_path / "entropy_assets").symlink_to(PROJECT / "entropy_assets")
     (tmp_path / "var").symlink_to(installation.home)
@@ -35,7 +39,8 @@ def test_each_block_of_commands_does_what_it_says(
         ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr.decode(errors="replace")
-    assert done.stdout or (tmp_path / "bytes.bin").stat().st_size == 32
+    expected = re.findall(r"/(\d+) --output bytes\.bin", commands)
+    assert done.stdout or (tmp_path / "bytes.bin").stat().st_size == int(expected[-1])
 
 
 @pytest.mark.parametrize("code", [code for _, code in blocks("python") if NEEDS_SERVICE in code])
@@ -43,4 +48,4 @@ def test_its_python_draws_from_the_service(installation: Installation, batch: Ba
     command = [sys.executable, "-c", code.replace(NEEDS_SERVICE, installation.http)]
     done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("32 ")
+    assert done.stdout.strip()

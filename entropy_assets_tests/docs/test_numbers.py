@@ -1,0 +1,48 @@
+"""Numbers that a page repeats from the code are those of the code."""
+
+import re
+
+from entropy_assets.recipe import DROP, STANDARD
+from entropy_assets.settings import Settings
+from entropy_assets_tests.conftest import PROJECT
+from entropy_assets_tests.docs.pages import table_rows, text_of
+
+DOCS = PROJECT / "docs"
+
+
+def names_in(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_the_table_of_claims_is_that_of_the_recipe() -> None:
+    rows = table_rows(DOCS / "credit.md", "source")
+    listed = {source: float(bits) for cell, bits, _ in rows for source in names_in(cell)}
+    assert listed == dict(STANDARD.claims)
+    others = {cell: float(bits) for cell, bits, _ in rows if not names_in(cell)}
+    assert others == {"any other name": STANDARD.claim_of(DROP), "none": STANDARD.claim_of("")}
+
+
+def test_the_factor_and_the_bits_of_a_digest_are_those_of_the_recipe() -> None:
+    text = text_of(DOCS / "credit.md")
+    numerator, denominator = STANDARD.safety_factor
+    assert f"x samples) x {numerator}/{denominator} " in text
+    assert f"Less than {STANDARD.min_credit_bits} bits is no credit" in text
+    assert f"worth at least {STANDARD.slice_credit_bits} bits" in text
+    assert f"at most {STANDARD.assessment_samples:,} samples" in text
+    assert f"the predictors {STANDARD.prediction_samples:,}" in text
+
+
+def test_the_defaults_of_settings_are_those_of_the_code() -> None:
+    told = {
+        name.removeprefix("ENTROPY_").lower(): default
+        for cell, defaults, _ in table_rows(DOCS / "operate.md", "setting")
+        for name, default in zip(names_in(cell), defaults.replace("`", "").split(", "), strict=True)
+    }
+    assert len(told) > 15
+    assert {name: text.removeprefix("./") for name, text in told.items()} == {
+        name: str(Settings.model_fields[name].default)
+        .removesuffix(".0")
+        .replace("None", "none")
+        .replace("False", "false")
+        for name in told
+    }
