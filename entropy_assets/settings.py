@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     Attributes
     ----------
     home
-        Folder of everything that is kept: inbox, images, batches, ledger, Dagster's own storage.
+        Folder of everything that is kept; `stores.home` knows what lies where in it.
     recipe
         Recipe of new batches. Batches that exist keep theirs.
     redis_url
@@ -150,38 +150,3 @@ class Settings(BaseSettings):
         """What may be had without a key."""
         words = self.anonymous_scopes.split(",")
         return tuple(scope for scope in SCOPES if scope in words)
-
-    @property
-    def keys_place(self) -> str:
-        """Where the API keys are kept. Secret."""
-        return str(self.home / "keys.json") if self.keys is None else self.keys.get_secret_value()
-
-    @property
-    def inbox(self) -> Path:
-        """Folder into which images are dropped."""
-        return self.home / "inbox"
-
-    @property
-    def images_path(self) -> Path:
-        """Folder of the content-addressed images."""
-        return self.home / "images"
-
-    @property
-    def batches_path(self) -> Path:
-        """Folder of the batches."""
-        return self.home / "batches"
-
-    @property
-    def ledger_path(self) -> Path:
-        """File of the ledger."""
-        return self.home / "ledger.sqlite"
-
-    @property
-    def dagster_home(self) -> Path:
-        """Folder of Dagster's storage."""
-        return self.home / "dagster"
-
-    @property
-    def alerts_path(self) -> Path:
-        """File to which alerts are appended, one JSON object a line."""
-        return self.home / "alerts.jsonl"

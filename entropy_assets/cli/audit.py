@@ -55,19 +55,12 @@ def audit(
         click.echo(f"  {image['image_sha256']}  {printable(image['file'])}  ({image['source']})")
 
 
-def _by_ledger(block_id: str, home: Path | None) -> dict[str, Any]:
+def _by_ledger(block_id: str, home: Path | None) -> Mapping[str, Any]:
     from entropy_assets.provenance.rewalk import rewalk
     from entropy_assets.provenance.trail import Trail
-    from entropy_assets.stores.batches import BatchStore
-    from entropy_assets.stores.images import ImageStore
-    from entropy_assets.stores.ledger.sqlite import Ledger
+    from entropy_assets.stores.home import Home
 
-    settings = settings_of(home=home)
-    trail = Trail(
-        Ledger(settings.ledger_path, readonly=True),
-        BatchStore(settings.batches_path),
-        ImageStore(settings.images_path),
-    )
+    trail = Trail.of(Home(settings_of(home=home).home))
     return rewalk(trail, block_id).provenance
 
 

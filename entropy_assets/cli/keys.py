@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from entropy_assets.cli.shell import json_option, settings_of, typed_errors
+from entropy_assets.cli.shell import json_option, keys_place, settings_of, typed_errors
 from entropy_assets.scopes import SCOPES, Scope
 from entropy_assets.stores.api_keys import KeyRecord, create, keys_of
 
@@ -116,7 +116,7 @@ def revoke_key(key_id: str, as_json: bool) -> None:
 
 def _store() -> "KeyStore":
     settings = settings_of()
-    return keys_of(settings.keys_place, prefix=settings.pool_prefix)
+    return keys_of(keys_place(settings), prefix=settings.pool_prefix)
 
 
 def _facts(record: KeyRecord) -> dict[str, Any]:

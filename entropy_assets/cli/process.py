@@ -36,6 +36,7 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
     Exit code 3 says that no block was made.
     """
     from entropy_assets.stages import pipeline
+    from entropy_assets.stores.home import Home
 
     settings = settings_of()
     listed = recipe_named(settings.recipe).sources
@@ -45,7 +46,7 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
     with folder as root, progress_bars(quiet=as_json) as report_progress:
         report = pipeline.process(
             paths,
-            pipeline.Workplace.at(Path(root)),
+            Home(Path(root)),
             settings,
             source=source,
             deterministic=deterministic,

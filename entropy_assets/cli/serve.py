@@ -2,7 +2,7 @@
 
 import click
 
-from entropy_assets.cli.shell import settings_of, typed_errors
+from entropy_assets.cli.shell import keys_place, settings_of, typed_errors
 
 
 @click.command()
@@ -16,9 +16,7 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
     from entropy_assets.provenance.trail import Trail
     from entropy_assets.serving.config import ServiceConfig, StreamLimits
     from entropy_assets.serving.server.workers import run_service
-    from entropy_assets.stores.batches import BatchStore
-    from entropy_assets.stores.images import ImageStore
-    from entropy_assets.stores.ledger.sqlite import Ledger
+    from entropy_assets.stores.home import Home
 
     settings = settings_of(http_host=host, http_port=port, http_workers=workers, fast_lane=fast_lane)
     if settings.redis_url is None:
@@ -37,14 +35,9 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
         access_log=settings.access_log,
         allow_unsafe_pool=settings.allow_unsafe_pool,
         dagster_url=settings.dagster_url,
-        keys=settings.keys_place,
+        keys=keys_place(settings),
         anonymous_scopes=settings.anonymous,
         limit_requests=settings.limit_requests,
         limit_bytes=settings.limit_bytes,
     )
-    trail = Trail(
-        Ledger(settings.ledger_path, readonly=True),
-        BatchStore(settings.batches_path),
-        ImageStore(settings.images_path),
-    )
-    run_service(config, provenance=trail)
+    run_service(config, provenance=Trail.of(Home(settings.home)))

@@ -57,4 +57,11 @@ def settings_of(**changes: Any) -> Settings:
         raise click.UsageError(f"settings: {problems}") from error
 
 
+def keys_place(settings: Settings) -> str:
+    """Return where the API keys are kept: the place that the settings name, or the file in the home. Secret."""
+    from entropy_assets.stores.home import Home
+
+    return str(Home(settings.home).keys_file) if settings.keys is None else settings.keys.get_secret_value()
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")

@@ -35,15 +35,16 @@ def up(
     interrupted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: interrupted.set())
+    from entropy_assets.stores.home import Home
     from entropy_assets.supervisor.installation import POLL_SECONDS, Installation, drop_samples
     from entropy_assets.supervisor.narrator import Narrator, settled
 
     settings = settings_of(home=home, simulated_camera=camera, http_port=http_port, dagster_port=dagster_port)
-    say = _say_json if as_json else click.echo
+    place, say = Home(settings.home), _say_json if as_json else click.echo
     with Installation.running(settings, say, began) as installation:
-        dropped = drop_samples(settings) if samples else 0
-        say(f"inbox    {settings.inbox}" + (f", {dropped} sample images put into it" if dropped else ""))
-        narrator = Narrator(settings)
+        dropped = drop_samples(place) if samples else 0
+        say(f"inbox    {place.inbox_folder}" + (f", {dropped} sample images put into it" if dropped else ""))
+        narrator = Narrator(place)
         while not interrupted.wait(POLL_SECONDS):
             for line in (*installation.advance(), *narrator.news()):
                 say(line)

@@ -129,7 +129,7 @@ def images_unaltered(context: dg.AssetCheckExecutionContext, stores: EntropyStor
     problems = []
     for item in batch.intake.files:
         try:
-            stores.images.get(item.image_sha256)
+            stores.place.images().get(item.image_sha256)
         except EntropyAssetsError as error:
             problems.append(error.message)
     return dg.AssetCheckResult(

@@ -15,10 +15,10 @@ from entropy_assets.settings import Settings
 from entropy_assets.sources import ImageSource
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.stages.extraction import outcomes
-from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.images import ImageStore
-from entropy_assets.stores.inbox import DropFolder, inboxes
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stages.state import Stage, state_of
+from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.home import Home
+from entropy_assets.stores.inbox import DropFolder
 from entropy_assets.stores.pool.client import DEFAULT_PREFIX, PoolClient
 
 
@@ -57,37 +57,25 @@ class EntropyStores(dg.ConfigurableResource[Any]):
         """Limits of one image."""
         return DecodeLimits(max_file_bytes=self.max_file_bytes, max_pixels=self.max_pixels)
 
+    @property
+    def place(self) -> Home:
+        """The stores and folders under `home`."""
+        return Home(Path(self.home))
+
     def inboxes(self) -> dict[str, DropFolder]:
         """Return the inbox and its subfolders of the sources that the recipe lists, by source."""
         listed = recipe_named(self.recipe).sources
-        return inboxes(Path(self.home) / "inbox", listed, self.settle_seconds, self.max_file_bytes)
+        return self.place.inboxes(listed, settle_seconds=self.settle_seconds, max_file_bytes=self.max_file_bytes)
 
     def inbox_of(self, source: str) -> DropFolder:
         """Return the inbox of `source`; a listed source gets its subfolder if it has none yet."""
         if source != DROP:
-            (Path(self.home) / "inbox" / source).mkdir(parents=True, exist_ok=True)
+            (self.place.inbox_folder / source).mkdir(parents=True, exist_ok=True)
         return self.inboxes()[source]
-
-    @property
-    def images(self) -> ImageStore:
-        """The content-addressed images."""
-        return ImageStore(Path(self.home) / "images")
-
-    @property
-    def batches(self) -> BatchStore:
-        """The batches."""
-        return BatchStore(Path(self.home) / "batches")
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger."""
-        return Ledger(Path(self.home) / "ledger.sqlite")
 
     def batch(self, key: str) -> Batch:
         """Return the batch `key`; once it is published, what it holds stays as it is."""
-        batch = self.batches.batch(key)
-        batch.frozen = self.ledger.is_published(key)
-        return batch
+        return self.place.batches().batch(key, frozen=self.place.ledger().is_published(key))
 
     def settle(self, batch: Batch) -> None:
         """Move the batch's files from where they were taken to where processed and rejected ones stay."""
@@ -99,15 +87,16 @@ class EntropyStores(dg.ConfigurableResource[Any]):
 
     def stuck_batches(self, *, older_than_s: float, now: float) -> dict[str, str]:
         """Return the batches of more than `older_than_s` seconds ago that are not finished, and where each stands."""
-        ledger, found = self.ledger, {}
-        for batch in self.batches:
+        ledger, stuck = self.place.ledger(), {}
+        for batch in self.place.batches():
             if batch.intake.time_ns >= (now - older_than_s) * 1e9:
                 continue
-            if not batch.has("verdicts.json"):
-                found[batch.key] = "not validated: look at its run of process_images, and launch it again"
-            elif batch.releases_blocks() and not ledger.is_published(batch.key):
-                found[batch.key] = "not published: launch publish_blocks for it"
-        return found
+            state = state_of(batch, ledger)
+            if state.stage < Stage.VALIDATED:
+                stuck[batch.key] = "not validated: look at its run of process_images, and launch it again"
+            elif state.awaits_publication:
+                stuck[batch.key] = "not published: launch publish_blocks for it"
+        return stuck
 
 
 class ImageSources(dg.ConfigurableResource[Any]):

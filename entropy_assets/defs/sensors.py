@@ -18,7 +18,9 @@ from entropy_assets.defs.resources import EntropyStores, RedisPool
 from entropy_assets.errors import FileStillChanging, PoolError
 from entropy_assets.settings import Settings
 from entropy_assets.stages import ingest
+from entropy_assets.stages.state import state_of
 from entropy_assets.stores.batches import batch_key
+from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder, ReadyFile, printable
 
 _UNFINISHED: Final = [
@@ -89,16 +91,16 @@ def finish_intakes(stores: EntropyStores, settings: Settings) -> Iterator[str]:
     """Yield the keys of the batches with files that are not settled, each with its intake fixed."""
     for source, inbox in stores.inboxes().items():
         for key in inbox.taken():
-            if not stores.batches.has(key):
+            if not stores.place.batches().has(key):
                 _fix_intake(stores, settings, inbox, source, key)
-            if stores.batches.has(key):
+            if stores.place.batches().has(key):
                 yield key
 
 
 def _fix_intake(stores: EntropyStores, settings: Settings, inbox: DropFolder, source: str, key: str) -> None:
     ingest.open_batch(
-        stores.batches,
-        stores.images,
+        stores.place.batches(),
+        stores.place.images(),
         _contents(inbox, key),
         key=key,
         source=source,
@@ -168,7 +170,7 @@ class PublishCursor:
 
 def _is_due(stores: EntropyStores, key: str, asked: PublishRequest) -> bool:
     """Tell whether a batch has something to publish, or has to show in its run that it was published before."""
-    return asked.round == 0 or (stores.batch(key).releases_blocks() and not stores.ledger.is_published(key))
+    return asked.round == 0 or state_of(stores.batch(key), stores.place.ledger()).awaits_publication
 
 
 def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
@@ -304,7 +306,7 @@ def _pool_absent(context: dg.SensorEvaluationContext, cursor: ReplenishCursor) -
 
 def make_run_failure_alert(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that writes an alert for every failed run."""
-    path = settings.alerts_path
+    path = Home(settings.home).alerts_file
 
     @dg.run_failure_sensor(
         name="run_failure_alert",

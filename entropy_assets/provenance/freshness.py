@@ -10,10 +10,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from entropy_assets.errors import BatchError, LedgerError, RejectionReason
-from entropy_assets.stores.batches import Batch, BatchStore
+from entropy_assets.stages.state import Stage, stage_of
+from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, BatchStore
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 READ_S: Final = 0.05
@@ -28,6 +29,30 @@ class _Assessed:
     time_ns: int
     accepted: bool
     reasons: Counter[str]
+
+
+class SupplyAges(TypedDict):
+    """How old the supply is: ages in seconds, None where there is no such event.
+
+    Attributes
+    ----------
+    image_age_s
+        Since the intake of the last batch with an accepted image.
+    block_age_s
+        Since the last publication.
+    health_test_failure_age_s
+        Since the intake of the last batch with an image that failed the health tests.
+    rejected_images
+        How many by reason, over all batches; None until all were read.
+    problem
+        A sentence if the ledger can't be read.
+    """
+
+    image_age_s: float | None
+    block_age_s: float | None
+    health_test_failure_age_s: float | None
+    rejected_images: dict[str, int] | None
+    problem: str | None
 
 
 @dataclass(slots=True)
@@ -50,17 +75,8 @@ class Freshness:
     _image_ns: int | None = None
     _failure_ns: int | None = None
 
-    def now(self) -> dict[str, Any]:
-        """Return the ages in seconds, None where there is no such event or it was not found yet.
-
-        Returns
-        -------
-        dict
-            ``image_age_s`` since the intake of the last batch with an accepted image; ``block_age_s`` since the last
-            publication; ``health_test_failure_age_s`` since the intake of the last batch with an image that failed
-            the health tests; ``rejected_images`` by reason over all batches, None until all were read; ``problem``,
-            a sentence if the ledger can't be read.
-        """
+    def now(self) -> SupplyAges:
+        """Return the ages; what was not found yet counts as not there."""
         complete = self._look()
         published_us, problem = self._published_us()
         now_ns = self.clock()
@@ -107,11 +123,11 @@ class Freshness:
 
 def _assessed(batch: Batch) -> _Assessed | None:
     """Return what the batch says, None before its noise was assessed. A damaged one says nothing, and is done."""
-    if not batch.has("noise.json"):
+    if stage_of(batch) < Stage.ASSESSED:
         return None
     try:
-        noise = batch.read_json("noise.json", made_by="noise_arrays")["rows"]
-        seen = batch.read_json("manifest.json", made_by="raw_images")["rows"]
+        noise = batch.read_json(NOISE)["rows"]
+        seen = batch.read_json(MANIFEST)["rows"]
         reasons = Counter(str(row["reason"]) for row in (*seen, *noise) if not row["accepted"])
         return _Assessed(batch.intake.time_ns, any(row["accepted"] for row in noise), reasons)
     except (BatchError, LookupError, TypeError):

@@ -11,7 +11,7 @@ from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.conditioning.hasher import verify_batch
 from entropy_assets.errors import BlockUnknown, ChainBroken
 from entropy_assets.images.decode import decode
-from entropy_assets.provenance.trail import Trail, naming_damage
+from entropy_assets.provenance.trail import BlockProvenance, Trail, naming_damage
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
 from entropy_assets.stages.extraction import (
@@ -24,7 +24,7 @@ from entropy_assets.stages.extraction import (
 )
 from entropy_assets.stages.ingest import ImageRow, Manifest, image_row
 from entropy_assets.stages.validation import examine_blocks
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import RECORDS, Batch
 from entropy_assets.stores.ledger.rows import PublishedBlock
 
 
@@ -40,7 +40,7 @@ class AuditedBlock:
         Its bytes, as the images give them.
     """
 
-    provenance: dict[str, Any]
+    provenance: BlockProvenance
     data: bytes
 
 
@@ -50,7 +50,7 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
     Nothing that an earlier stage computed is trusted. The ledger's chains are walked. Every image of the batch is
     decoded, its noise is extracted and assessed, and what images share is taken from their credit; the manifest,
     the noise, the credit and every block and record of the batch must come out as they were recorded. The ledger
-    alone says which images the batch had to ittrail.
+    alone says which images the batch had to itself.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
         raise BlockUnknown(f"the ledger has no block {block_id}; it was never published here", block_id=block_id)
     provenance = trail.provenance_of(published)
     batch, index = trail.batches.batch(published.publication.batch_key), published.block.index
-    with naming_damage(batch, "records.json"):
+    with naming_damage(batch, RECORDS.file):
         hashed = read_blocks(batch)
     _require_published(hashed, published)
     rows = _manifest_again(trail, batch)

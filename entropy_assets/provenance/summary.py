@@ -2,18 +2,61 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal, TypedDict
 
-from entropy_assets.stages.extraction import NoiseRow, noise_rows
+from entropy_assets.stages.extraction import noise_rows
 from entropy_assets.stages.ingest import ImageRow, Manifest
+from entropy_assets.stages.state import BatchState, Stage, state_of
+from entropy_assets.stages.verdicts import Verdicts, verdicts_of
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.ledger.sqlite import Ledger
 
-State = Literal["working", "validated", "published", "rejected"]
+ShownState = Literal["working", "validated", "published", "rejected"]
+"""`BatchState` in one word for people. A batch counts as rejected as soon as none of its images is left."""
 SIMULATED: Final = "simulated"
 MOST_IMAGES: Final = 64
 MOST_BLOCKS: Final = 8
-"""Images and released blocks of a batch that its summary names; it counts all."""
+"""Images and published blocks of a batch that its summary names; it counts all."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ImageSummary(TypedDict):
+    """What became of one file; ``accepted`` is None until that is known."""
+
+    file: str
+    image_sha256: str
+    simulated: bool
+    accepted: bool | None
+    reason: str | None
+    detail: str | None
+    credit_bits: int
+    min_entropy: float
+
+
+class BlockCounts(TypedDict):
+    """The blocks in numbers; ``failed_tests`` names the tests for which the whole batch was refused."""
+
+    blocks: int
+    passed: int
+    rejected: int
+    block_ids: list[str]
+    failed_tests: list[str]
+
+
+class BatchSummary(BlockCounts):
+    """What became of a batch. Its times are ISO 8601; ``block_ids`` are those of published blocks."""
+
+    key: str
+    source: str
+    recipe: str
+    time: str
+    state: ShownState
+    simulated: bool
+    images: list[ImageSummary]
+    image_count: int
+    accepted_images: int
+    published_at: str | None
+    published_blocks: int
 
 
 def utc_text(time_us: int) -> str:
@@ -21,69 +64,70 @@ def utc_text(time_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="seconds")
 
 
-def batch_summary(batch: Batch) -> dict[str, Any]:
-    """Return what is known of a batch that may still be at work, as JSON-able fields.
-
-    ``state`` is ``working`` until the last stage has said something, ``validated`` when blocks are released and
-    ``rejected`` when none is; whoever knows the ledger knows which were published.
+def batch_summary(batch: Batch, ledger: Ledger) -> BatchSummary:
+    """Return what is known of a batch that may still be at work.
 
     Raises
     ------
     BatchError
         If a file of the batch is damaged.
+    LedgerError
+        If the ledger can't be read.
     """
-    images = list(_images(batch))
-    verdicts = batch.read_json("verdicts.json", made_by="validated_blocks") if batch.has("verdicts.json") else None
+    state = state_of(batch, ledger)
+    images = list(_images(batch, state))
+    publication = state.publication
     return {
         "key": batch.key,
         "source": batch.intake.source,
         "recipe": batch.intake.recipe,
         "time": utc_text(batch.intake.timestamp_us),
-        "state": _state(images, verdicts),
+        "state": _shown(state, images),
         "simulated": any(image["simulated"] for image in images),
         "images": images[:MOST_IMAGES],
         "image_count": len(images),
         "accepted_images": sum(image["accepted"] is True for image in images),
-        **_block_counts(verdicts),
+        **_block_counts(
+            verdicts_of(batch) if state.stage is Stage.VALIDATED else None,
+            # by the ledger: whoever changes the verdicts afterwards does not decide what is called published
+            [block.block_id for block in ledger.published_blocks(batch.key)] if publication else [],
+        ),
+        "published_at": utc_text(publication.published_at_us) if publication else None,
+        "published_blocks": publication.block_count if publication else 0,
     }
 
 
-def _images(batch: Batch) -> Iterator[dict[str, Any]]:
-    """Yield one row per file of the batch, as far as it was looked at; ``accepted`` is None until that is known."""
+def _images(batch: Batch, state: BatchState) -> Iterator[ImageSummary]:
+    """Yield one row per file of the batch, as far as it was looked at."""
     seen: Iterable[ImageRow | None] = [None] * len(batch.intake.files)
-    if batch.has("manifest.json"):
+    if state.stage >= Stage.READ:
         seen = Manifest.of(batch).rows
-    noise = iter(noise_rows(batch)) if batch.has("noise.json") else None
+    noise = iter(noise_rows(batch)) if state.stage >= Stage.ASSESSED else None
     for file, row in zip(batch.intake.files, seen, strict=True):
         assessed = next(noise, None) if noise and row and row.accepted else None
-        source = row.source if row else batch.intake.source
+        last = assessed or (row if row and not row.accepted else None)
         yield {
             "file": file.file,
             "image_sha256": file.image_sha256,
-            "simulated": source == SIMULATED,
-            **_outcome(row, assessed),
+            "simulated": (row.source if row else batch.intake.source) == SIMULATED,
+            "accepted": last.accepted if last else None,
+            "reason": last.reason if last else None,
+            "detail": last.detail if last else None,
+            "credit_bits": assessed.credit_bits if assessed else 0,
+            "min_entropy": assessed.min_entropy if assessed else 0.0,
         }
 
 
-def _outcome(seen: ImageRow | None, assessed: NoiseRow | None) -> dict[str, Any]:
-    last = assessed or (seen if seen and not seen.accepted else None)
-    return {
-        "accepted": last and last.accepted,
-        "reason": last and last.reason,
-        "detail": last and last.detail,
-        "credit_bits": assessed.credit_bits if assessed else 0,
-        "min_entropy": assessed.min_entropy if assessed else 0.0,
-    }
+def _shown(state: BatchState, images: list[ImageSummary]) -> ShownState:
+    if state.publication is not None:
+        return "published"
+    if state.awaits_publication:
+        return "validated"
+    none_is_left = all(image["accepted"] is False for image in images)
+    return "rejected" if state.is_rejected or none_is_left else "working"
 
 
-def _state(images: list[dict[str, Any]], verdicts: dict[str, Any] | None) -> State:
-    if verdicts is not None:
-        return "validated" if verdicts["released"] else "rejected"
-    return "rejected" if all(image["accepted"] is False for image in images) else "working"
-
-
-def _block_counts(verdicts: dict[str, Any] | None) -> dict[str, Any]:
-    """Count the blocks; `failed_tests` names the tests for which a whole batch was refused."""
+def _block_counts(verdicts: Verdicts | None, published: list[str]) -> BlockCounts:
     rows = verdicts["rows"] if verdicts else []
     passed = sum(bool(row["passed"]) for row in rows)
     tests = verdicts["report"]["tests"] if verdicts else {}
@@ -91,6 +135,6 @@ def _block_counts(verdicts: dict[str, Any] | None) -> dict[str, Any]:
         "blocks": len(rows),
         "passed": passed,
         "rejected": len(rows) - passed,
-        "block_ids": verdicts["released"][:MOST_BLOCKS] if verdicts else [],
+        "block_ids": published[:MOST_BLOCKS],
         "failed_tests": sorted(name for name, test in tests.items() if not test["passed"]),
     }

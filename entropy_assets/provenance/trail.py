@@ -2,18 +2,86 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Self, TypedDict, cast
 
 from entropy_assets.core.conditioning.records import BlockRecord
 from entropy_assets.errors import BatchError
-from entropy_assets.provenance.freshness import Freshness
-from entropy_assets.provenance.summary import batch_summary, utc_text
+from entropy_assets.provenance.freshness import Freshness, SupplyAges
+from entropy_assets.provenance.summary import BatchSummary, batch_summary
 from entropy_assets.stages.extraction import NoiseRow, noise_rows
 from entropy_assets.stages.ingest import ImageRow, Manifest
-from entropy_assets.stores.batches import Batch, BatchStore
+from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
+from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore
+from entropy_assets.stores.home import Home
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.ledger.rows import PublishedBlock
 from entropy_assets.stores.ledger.sqlite import Ledger
+
+
+class PublishedFields(TypedDict):
+    """What the ledger tells of a published block and its publication."""
+
+    block_id: str
+    block_sha256: str
+    link: str
+    index: int
+    batch: str
+    run_id: str
+    chain_head: str
+    ledger_link: str
+    published_at_us: int
+
+
+class RecordFields(TypedDict):
+    """What the record of a block tells, beyond what the ledger has of it."""
+
+    recipe: str
+    timestamp_us: int
+    previous_link: str
+    manifest_sha256: str
+    credit_bits: int
+    slices: list[list[int]]
+
+
+class Sampling(TypedDict):
+    """What the nonces of a batch are made of, with `image_sha256`."""
+
+    time_ns: int
+    os_bytes: str
+    source: str
+
+
+class ImageBehind(TypedDict):
+    """An image behind a block, and what its noise was worth."""
+
+    file: str
+    image_sha256: str
+    pixel_sha256: str | None
+    source: str
+    noise_sha256: str | None
+    credit_bits: int
+    min_entropy: float
+
+
+class BlockProvenance(PublishedFields, RecordFields):
+    """Where a published block comes from."""
+
+    sampling: Sampling
+    images: list[ImageBehind]
+    verdict: VerdictRow
+
+
+class DamagedProvenance(PublishedFields):
+    """What is left when a file of the batch is missing or damaged: ``problem`` names it."""
+
+    problem: str
+
+
+class DamagedBatch(TypedDict):
+    """A batch that can't be read."""
+
+    key: str
+    problem: str
 
 
 class Trail:
@@ -31,22 +99,26 @@ class Trail:
         self.images = images
         self._ages = Freshness(batches, ledger)
 
-    def freshness(self) -> dict[str, Any]:
+    @classmethod
+    def of(cls, home: Home) -> Self:
+        """Return the way through the stores of `home`, which only reads them."""
+        return cls(home.ledger(readonly=True), home.batches(), home.images())
+
+    def freshness(self) -> SupplyAges:
         """Return how old the newest image, block and failed health test are, as `Freshness.now` does."""
         return self._ages.now()
 
-    def find(self, block_id: str) -> dict[str, Any] | None:
+    def find(self, block_id: str) -> BlockProvenance | DamagedProvenance | None:
         """Return what is known of a published block, without its bytes; None if no such block was published."""
         published = self.ledger.find_block(block_id)
         if published is None:
             return None
-        known = _of_ledger(published)
         try:
-            return {**known, **self._of_batch(published)}
+            return self.provenance_of(published)
         except BatchError as error:
-            return {**known, "problem": error.message}
+            return {**_of_ledger(published), "problem": error.message}
 
-    def provenance_of(self, published: PublishedBlock) -> dict[str, Any]:
+    def provenance_of(self, published: PublishedBlock) -> BlockProvenance:
         """Return what `find` tells of a block that the ledger has.
 
         Raises
@@ -54,46 +126,36 @@ class Trail:
         BatchError
             If a file of its batch is missing or damaged.
         """
-        return {**_of_ledger(published), **self._of_batch(published)}
-
-    def _of_batch(self, published: PublishedBlock) -> dict[str, Any]:
         batch, index = self.batches.batch(published.publication.batch_key), published.block.index
-        with naming_damage(batch, "intake.json"):
+        with naming_damage(batch, INTAKE.file):
             intake = batch.intake
-            sampling = {"time_ns": intake.time_ns, "os_bytes": intake.os_bytes, "source": intake.source}
-        with naming_damage(batch, "records.json"):
-            row = batch.read_json("records.json", made_by="hashed_blocks")["rows"][index]
-            record = _of_record(BlockRecord.from_row(row))
-            behind = set(row["image_sha256s"])
-        with naming_damage(batch, "verdicts.json"):
-            verdict = dict(batch.read_json("verdicts.json", made_by="validated_blocks")["rows"][index])
-        with naming_damage(batch, "manifest.json"):
+        with naming_damage(batch, RECORDS.file):
+            record = BlockRecord.from_row(batch.read_json(RECORDS)["rows"][index])
+        with naming_damage(batch, VERDICTS.file):
+            verdict = cast(VerdictRow, dict(verdicts_of(batch)["rows"][index]))
+        with naming_damage(batch, MANIFEST.file):
             seen = {row.image_sha256: row for row in Manifest.of(batch).rows}
-        with naming_damage(batch, "noise.json"):
-            credited = [row for row in noise_rows(batch) if row.accepted and row.image_sha256 in behind]
+        with naming_damage(batch, NOISE.file):
+            credited = [row for row in noise_rows(batch) if row.accepted and row.image_sha256 in record.image_sha256s]
             images = [_of_image(seen[row.image_sha256], row) for row in credited]
-        return {**record, "sampling": sampling, "images": images, "verdict": verdict}
+        return {
+            **_of_ledger(published),
+            **_of_record(record),
+            "sampling": {"time_ns": intake.time_ns, "os_bytes": intake.os_bytes, "source": intake.source},
+            "images": images,
+            "verdict": verdict,
+        }
 
-    def recent(self, limit: int) -> list[dict[str, Any]]:
+    def recent(self, limit: int) -> list[BatchSummary | DamagedBatch]:
         """Return what became of the newest batches, newest first; one that can't be read names its problem."""
         return [self._summary(batch) for batch in self.batches.newest(limit)]
 
-    def _summary(self, batch: Batch) -> dict[str, Any]:
+    def _summary(self, batch: Batch) -> BatchSummary | DamagedBatch:
         try:
             with naming_damage(batch, "a file"):
-                found = batch_summary(batch)
+                return batch_summary(batch, self.ledger)
         except BatchError as error:
             return {"key": batch.key, "problem": error.message}
-        published = self.ledger.find_block(found["block_ids"][0]) if found["block_ids"] else None
-        if published is None or published.publication.batch_key != batch.key:
-            return {**found, "published_at": None, "published_blocks": 0, "block_ids": []}
-        publication = published.publication
-        return {
-            **found,
-            "state": "published",
-            "published_at": utc_text(publication.published_at_us),
-            "published_blocks": publication.block_count,
-        }
 
 
 @contextmanager
@@ -107,7 +169,7 @@ def naming_damage(batch: Batch, file: str) -> Iterator[None]:
         ) from error
 
 
-def _of_ledger(published: PublishedBlock) -> dict[str, Any]:
+def _of_ledger(published: PublishedBlock) -> PublishedFields:
     block, publication = published.block, published.publication
     return {
         "block_id": block.block_id,
@@ -122,13 +184,18 @@ def _of_ledger(published: PublishedBlock) -> dict[str, Any]:
     }
 
 
-def _of_record(record: BlockRecord) -> dict[str, Any]:
-    told = ("recipe", "timestamp_us", "previous_link", "manifest_sha256", "credit_bits", "slices")
-    row = record.to_row()
-    return {name: row[name] for name in told}
+def _of_record(record: BlockRecord) -> RecordFields:
+    return {
+        "recipe": record.recipe,
+        "timestamp_us": record.timestamp_us,
+        "previous_link": record.previous_link,
+        "manifest_sha256": record.manifest_sha256,
+        "credit_bits": record.credit_bits,
+        "slices": [list(each) for each in record.slices],
+    }
 
 
-def _of_image(seen: ImageRow, noise: NoiseRow) -> dict[str, Any]:
+def _of_image(seen: ImageRow, noise: NoiseRow) -> ImageBehind:
     return {
         "file": noise.file,
         "image_sha256": noise.image_sha256,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, Literal, TypedDict
 
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.serving.single_flight import SingleFlight
@@ -11,7 +11,30 @@ from entropy_assets.stores.pool.client import PoolClient
 
 WAIT_S: Final = 1.0
 """Longest wait for the pool or the ledger, seconds: an answer that comes late is of no use to whoever watches."""
-Ages = dict[str, Any]
+
+AgeName = Literal["image_age_s", "block_age_s", "health_test_failure_age_s"]
+
+
+class Ages(TypedDict):
+    """How old the supply is: ages in seconds, None where there is no such event or nobody knows.
+
+    Attributes
+    ----------
+    image_age_s, block_age_s, health_test_failure_age_s
+        Since the last image was accepted, the last block published, the last image failed the health tests.
+    rejected_images
+        How many by reason; None while not all are counted.
+    problem
+        A sentence if the ledger can't be read.
+    """
+
+    image_age_s: float | None
+    block_age_s: float | None
+    health_test_failure_age_s: float | None
+    rejected_images: dict[str, int] | None
+    problem: str | None
+
+
 NO_AGES: Final[Ages] = {
     "image_age_s": None,
     "block_age_s": None,
@@ -20,7 +43,7 @@ NO_AGES: Final[Ages] = {
     "problem": None,
 }
 _LATE: Final = f"no answer within {WAIT_S:g} s"
-_AGES: Final = ("image_age_s", "block_age_s", "health_test_failure_age_s")
+_AGES: Final[tuple[AgeName, ...]] = ("image_age_s", "block_age_s", "health_test_failure_age_s")
 
 
 class Watch:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.answers.formats import CLASSES, Answer, AnswerKind, Format, encode
 from entropy_assets.serving.config import MAX_REQUEST_BYTES, ServiceConfig
 from entropy_assets.serving.counts import Board
-from entropy_assets.serving.health import Watch, health_document
+from entropy_assets.serving.health import Ages, Watch, health_document
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.reservoir.filler import telling
 from entropy_assets.serving.reservoir.reservoir import Reservoir
@@ -26,23 +27,22 @@ from entropy_assets.stores.pool.client import PoolClient
 class ProvenanceReader(Protocol):
     """Where a block comes from, as the ledger and the batch store know it."""
 
-    def freshness(self) -> dict[str, Any]:
-        """Return ``image_age_s``, ``block_age_s`` and ``health_test_failure_age_s``, each None if there is no such age.
+    def freshness(self) -> Ages:
+        """Return how old the supply is. Never raises."""
+        ...
 
-        Further ``rejected_images``, a dict by reason or None, and ``problem``, a sentence or None. Never raises.
+    def find(self, block_id: str) -> Mapping[str, object] | None:
+        """Return the provenance of a published block as JSON-able fields, never its bytes; None if it is unknown.
+
+        The service passes on whatever fields there are.
         """
         ...
 
-    def find(self, block_id: str) -> dict[str, Any] | None:
-        """Return the provenance of a published block as JSON-able fields without its bytes, or None if it is unknown.
+    def recent(self, limit: int) -> Sequence[Mapping[str, object]]:
+        """Return what became of the newest batches, newest first, as JSON-able fields, never bytes of blocks.
 
-        Expected fields: ``block_id``, ``block_sha256``, ``link``, ``index``, ``batch``, ``images`` (each with
-        ``image_sha256``, ``file``, ``credit_bits``), ``verdict``, ``run_id``, ``ledger_link``, ``published_at``.
+        The service passes on whatever fields there are.
         """
-        ...
-
-    def recent(self, limit: int) -> list[dict[str, Any]]:
-        """Return what became of the newest batches, newest first, as JSON-able fields without bytes of blocks."""
         ...
 
 
@@ -157,7 +157,7 @@ class RandomService:
             doubts=self.gate.reasons(),
         )
 
-    async def find_block(self, block_id: str) -> dict[str, Any] | None:
+    async def find_block(self, block_id: str) -> Mapping[str, object] | None:
         """Return the provenance of a block, None if nobody published it."""
         if self.provenance is None:
             raise ProvenanceUnavailable("this service was started without a ledger, so it knows no provenance")

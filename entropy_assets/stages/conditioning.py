@@ -11,7 +11,7 @@ from entropy_assets.errors import ChainBroken
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.extraction import noise_inputs
 from entropy_assets.stages.ingest import Manifest
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import BLOCKS, RECORDS, Batch
 
 
 def hash_blocks(batch: Batch) -> tuple[BlockRecord, ...]:
@@ -25,8 +25,8 @@ def hash_blocks(batch: Batch) -> tuple[BlockRecord, ...]:
     inputs, manifest = noise_inputs(batch), Manifest.of(batch)
     hasher = EntropyHasher(recipe_named(batch.intake.recipe))
     blocks, records = hasher.derive_blocks(inputs, manifest.sha256, batch.intake.timestamp_us)
-    batch.write_array("blocks.npy", blocks)
-    batch.write_json("records.json", {"manifest_sha256": manifest.sha256, "rows": [row.to_row() for row in records]})
+    batch.write_array(BLOCKS, blocks)
+    batch.write_json(RECORDS, {"manifest_sha256": manifest.sha256, "rows": [row.to_row() for row in records]})
     return records
 
 
@@ -52,8 +52,8 @@ def read_blocks(batch: Batch) -> HashedBlocks:
     BatchError
         If something is missing.
     """
-    blocks = batch.read_array("blocks.npy", made_by="hashed_blocks")
-    rows = batch.read_json("records.json", made_by="hashed_blocks")["rows"]
+    blocks = batch.read_array(BLOCKS)
+    rows = batch.read_json(RECORDS)["rows"]
     records = tuple(BlockRecord.from_row(row) for row in rows)
     recipe, manifest = recipe_named(batch.intake.recipe), Manifest.of(batch)
     for record in records:

@@ -28,7 +28,7 @@ from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import Recipe, recipe_named
 from entropy_assets.stages.ingest import ImageRow, Manifest, Progress, no_progress
-from entropy_assets.stores.batches import Batch, Intake
+from entropy_assets.stores.batches import NOISE, Batch, Intake, live_map_of, samples_of
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.ledger.sqlite import Ledger
 
@@ -114,7 +114,7 @@ def extract_noise(
             progress("extract", done, len(readable))
             del assessed  # its samples would stay in memory while the next image is worked on
     credit_patterns_once(rows, spent, recipe)
-    batch.write_json("noise.json", {"rows": [dataclasses.asdict(row) for row in rows]})
+    batch.write_json(NOISE, {"rows": [dataclasses.asdict(row) for row in rows]})
     return tuple(rows)
 
 
@@ -185,7 +185,7 @@ def _kept_survey(batch: Batch, frame: Frame, recipe: Recipe) -> Survey | None:
         survey = NoiseExtractor(recipe).survey(frame)
     except ImageRejected:
         return None
-    batch.write_array(f"noise/{frame.image_sha256}.map.npy", survey.verdict)
+    batch.write_array(live_map_of(frame.image_sha256), survey.verdict)
     return survey
 
 
@@ -246,7 +246,7 @@ def _spend(
         same_file = earlier.image_sha256 == row.image_sha256
         reason = RejectionReason.REPLAYED_FILE if same_file else RejectionReason.REPLAYED_PIXELS
         return _replayed(row, reason, f"used before, in batch {earlier.batch_key}")
-    batch.write_array(f"noise/{row.image_sha256}.npy", image.noise.samples)
+    batch.write_array(samples_of(row.image_sha256), image.noise.samples)
     return row
 
 
@@ -256,15 +256,14 @@ def _replayed(row: NoiseRow, reason: RejectionReason, detail: str) -> NoiseRow:
 
 def noise_rows(batch: Batch) -> tuple[NoiseRow, ...]:
     """Return what the noise of the batch's images is worth."""
-    return tuple(NoiseRow(**row) for row in batch.read_json("noise.json", made_by="noise_arrays")["rows"])
+    return tuple(NoiseRow(**row) for row in batch.read_json(NOISE)["rows"])
 
 
 def live_maps(batch: Batch) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Yield the name of each image and the map of its live area: `Verdict` per square."""
     for row in noise_rows(batch):
-        name = f"noise/{row.image_sha256}.map.npy"
-        if batch.has(name):
-            yield row.file, batch.read_array(name, made_by="noise_arrays")
+        if batch.has(live_map := live_map_of(row.image_sha256)):
+            yield row.file, batch.read_array(live_map)
 
 
 def credits(batch: Batch) -> dict[str, int]:
@@ -321,7 +320,7 @@ def noise_inputs(batch: Batch) -> list[NoiseInput]:
     for row in noise_rows(batch):
         if not row.accepted:
             continue
-        samples = batch.read_array(f"noise/{row.image_sha256}.npy", made_by="noise_arrays")
+        samples = batch.read_array(samples_of(row.image_sha256))
         if noise_digest(samples) != row.noise_sha256:
             raise BatchError(f"the noise of {row.file!r} is not the noise that was assessed", batch=batch.key)
         inputs.append(NoiseInput(row.image_sha256, row.noise_sha256, samples, row.credit_bits))

@@ -8,7 +8,7 @@ from typing import Any, Self
 from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
-from entropy_assets.stores.batches import Batch, BatchStore, Intake, IntakeFile, batch_key, sha256_of_json
+from entropy_assets.stores.batches import MANIFEST, Batch, BatchStore, Intake, IntakeFile, batch_key, sha256_of_json
 from entropy_assets.stores.images import ImageStore
 
 Progress = Callable[[str, int, int], None]
@@ -55,7 +55,7 @@ class Manifest:
     @classmethod
     def of(cls, batch: Batch) -> Self:
         """Read the manifest of `batch`."""
-        rows = tuple(ImageRow(**row) for row in batch.read_json("manifest.json", made_by="raw_images")["rows"])
+        rows = tuple(ImageRow(**row) for row in batch.read_json(MANIFEST)["rows"])
         return cls(rows, sha256_of_json([_identity(row) for row in rows]))
 
 
@@ -112,7 +112,7 @@ def read_images(batch: Batch, images: ImageStore, limits: DecodeLimits, progress
     for done, item in enumerate(batch.intake.files, 1):
         rows.append(image_row(item, images, limits, batch.intake.source))
         progress("read", done, len(batch.intake.files))
-    batch.write_json("manifest.json", {"rows": [dataclasses.asdict(row) for row in rows]})
+    batch.write_json(MANIFEST, {"rows": [dataclasses.asdict(row) for row in rows]})
     return Manifest.of(batch)
 
 

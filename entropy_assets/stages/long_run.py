@@ -6,6 +6,8 @@ from typing import Any, Final
 from entropy_assets.core.validation.block_tests import TESTS
 from entropy_assets.core.validation.second_level import ALPHA, LEAST_FOR_UNIFORMITY, binomial_p, uniformity_p
 from entropy_assets.errors import brought_by
+from entropy_assets.stages.state import Stage, stage_of
+from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import Batch
 
 with brought_by("dagster"):
@@ -18,10 +20,9 @@ def verdict_history(batches: Iterable[Batch]) -> pd.DataFrame:
     """Return one row per tested block of `batches`, with the P-value of each test."""
     rows: list[dict[str, Any]] = []
     for batch in batches:
-        if batch.has("verdicts.json"):
-            verdicts = batch.read_json("verdicts.json", made_by="validated_blocks")["rows"]
-            # A row has the entropy itself, in bits per byte, under the test's own name.
-            rows += [{"batch": batch.key, **row, "shannon_entropy": row["shannon_entropy_p"]} for row in verdicts]
+        verdicts = verdicts_of(batch)["rows"] if stage_of(batch) is Stage.VALIDATED else []
+        # A row has the entropy itself, in bits per byte, under the test's own name.
+        rows += [{"batch": batch.key, **row, "shannon_entropy": row["shannon_entropy_p"]} for row in verdicts]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -14,10 +14,9 @@ from entropy_assets.recipe import DROP
 from entropy_assets.settings import Settings
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.ingest import Progress
-from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder
-from entropy_assets.stores.ledger.sqlite import Ledger
 
 NOT_AN_IMAGE: Final = "not_an_image"
 IMAGE_SUFFIXES: Final = frozenset(
@@ -78,24 +77,9 @@ class ProcessReport:
         self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - start
 
 
-@dataclass(frozen=True, slots=True)
-class Workplace:
-    """The stores that a run of the pipeline works on, under one folder."""
-
-    images: ImageStore
-    batches: BatchStore
-    ledger: Ledger
-
-    @classmethod
-    def at(cls, root: Path) -> "Workplace":
-        """Open the stores under `root`."""
-        root.mkdir(parents=True, exist_ok=True)
-        return cls(ImageStore(root / "images"), BatchStore(root / "batches"), Ledger(root / "ledger.sqlite"))
-
-
 def process(
     paths: Sequence[Path],
-    place: Workplace,
+    home: Home,
     settings: Settings,
     *,
     source: str = DROP,
@@ -107,6 +91,8 @@ def process(
 
     Parameters
     ----------
+    home
+        Where images, batches and ledger are kept; made if missing.
     source
         Who vouches for the files: a source that the recipe lists, or ``drop`` for nobody.
     deterministic
@@ -114,12 +100,13 @@ def process(
     os_bytes
         The operating system's generator; asked once per batch, after its images are fixed.
     """
+    home.root.mkdir(parents=True, exist_ok=True)
     report = ProcessReport()
     for group in _groups(_contents(paths, settings, report), settings):
         with report.timing("intake"):
             batch = ingest.open_batch(
-                place.batches,
-                place.images,
+                home.batches(),
+                home.images(),
                 group,
                 source=source,
                 time_ns=0 if deterministic else time.time_ns(),
@@ -127,7 +114,7 @@ def process(
                 recipe=settings.recipe,
                 limits=DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels),
             )
-        _run(batch, place, settings, report, progress)
+        _run(batch, home, settings, report, progress)
     return report
 
 
@@ -172,12 +159,14 @@ def _groups(contents: Iterable[tuple[str, bytes]], settings: Settings) -> Iterat
         yield group
 
 
-def _run(batch: Batch, place: Workplace, settings: Settings, report: ProcessReport, progress: Progress) -> None:
+def _run(batch: Batch, home: Home, settings: Settings, report: ProcessReport, progress: Progress) -> None:
     limits = batch.intake.limits
     with report.timing("read"):
-        ingest.read_images(batch, place.images, limits, progress)
+        ingest.read_images(batch, home.images(), limits, progress)
     with report.timing("extract"):
-        extraction.extract_noise(batch, place.images, place.ledger, limits, workers=settings.workers, progress=progress)
+        extraction.extract_noise(
+            batch, home.images(), home.ledger(), limits, workers=settings.workers, progress=progress
+        )
     with report.timing("hash"):
         conditioning.hash_blocks(batch)
         progress("hash", 1, 1)

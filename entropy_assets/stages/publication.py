@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from entropy_assets.errors import BlockRefused
 from entropy_assets.stages.ingest import Manifest
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
+from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.ledger.sqlite import Ledger
@@ -66,7 +67,7 @@ def publish_batch(batch: Batch, ledger: Ledger, pool: PoolClient, *, run_id: str
 
 
 def _refuse_if_changed(batch: Batch, validation: Validation) -> None:
-    verdicts = batch.read_json("verdicts.json", made_by="validated_blocks")
+    verdicts = verdicts_of(batch)
     released = [validation.hashed.records[position].block_id for position in validation.released]
     if verdicts["chain_head"] != validation.hashed.chain_head or verdicts["released"] != released:
         raise BlockRefused(

@@ -5,6 +5,7 @@ Nothing here trusts what an earlier stage said of its own work. The checks in th
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from entropy_assets.core.validation.verdicts import BlockVerdicts
 from entropy_assets.errors import BlockRefused
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
 from entropy_assets.stages.extraction import noise_rows
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stages.verdicts import VerdictRow, Verdicts
+from entropy_assets.stores.batches import VERDICTS, Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +104,19 @@ def validate_blocks(batch: Batch) -> Validation:
         If the batch fails; its verdicts are kept, with no block released.
     """
     validation = validate(batch)
+    batch.write_json(VERDICTS, _kept(validation))
+    refuse_if_failed(batch, validation)
+    return validation
+
+
+def _kept(validation: Validation) -> Verdicts:
+    """Return what is kept of `validation`."""
     rows = validation.examination.verdicts.to_rows()
     for row, record, quality in zip(rows, validation.hashed.records, validation.quality, strict=True):
         row.update(block_id=record.block_id, quality=quality)
-    batch.write_json(
-        "verdicts.json",
-        {
-            "chain_head": validation.hashed.chain_head,
-            "released": [validation.hashed.records[position].block_id for position in validation.released],
-            "report": validation.examination.report.to_row(),
-            "rows": rows,
-        },
+    return Verdicts(
+        chain_head=validation.hashed.chain_head,
+        released=[validation.hashed.records[position].block_id for position in validation.released],
+        report=validation.examination.report.to_row(),
+        rows=cast(list[VerdictRow], rows),
     )
-    refuse_if_failed(batch, validation)
-    return validation

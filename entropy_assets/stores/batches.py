@@ -5,6 +5,7 @@
     <key>/intake.json    names and hashes of the files, nonce seed, time, recipe; written once, decides every later byte
     <key>/manifest.json  one row per file: shape, depth, hashes, accepted or the reason
     <key>/noise/<image_sha256>.npy and noise.json      noise arrays and their assessment
+    <key>/noise/<image_sha256>.map.npy                 maps of the live areas
     <key>/blocks.npy and records.json                  blocks and the chain of their records
     <key>/verdicts.json  results of every test on every block, and which blocks are released
 
@@ -26,7 +27,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,39 @@ from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stores.durable import create_durably, write_durably
 
 _KEY_DIGEST_LEN: Final = 8
+
+
+class Document(NamedTuple):
+    """One file of a batch.
+
+    Attributes
+    ----------
+    file
+        Its name in the folder of the batch.
+    made_by
+        The asset that makes it, for who misses it.
+    """
+
+    file: str
+    made_by: str
+
+
+INTAKE: Final = Document("intake.json", "the sensor new_images")
+MANIFEST: Final = Document("manifest.json", "raw_images")
+NOISE: Final = Document("noise.json", "noise_arrays")
+BLOCKS: Final = Document("blocks.npy", "hashed_blocks")
+RECORDS: Final = Document("records.json", "hashed_blocks")
+VERDICTS: Final = Document("verdicts.json", "validated_blocks")
+
+
+def samples_of(image_sha256: str) -> Document:
+    """Return the document with the noise array of an image."""
+    return Document(f"noise/{image_sha256}.npy", NOISE.made_by)
+
+
+def live_map_of(image_sha256: str) -> Document:
+    """Return the document with the map of an image's live area."""
+    return Document(f"noise/{image_sha256}.map.npy", NOISE.made_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,52 +180,63 @@ class Batch:
     def __init__(self, root: Path, *, frozen: bool = False) -> None:
         self.root = root
         self.key = root.name
-        self.frozen = frozen
+        self._frozen = frozen
 
     @cached_property
     def intake(self) -> Intake:
         """What the batch is made of."""
-        row = self.read_json("intake.json", made_by="the sensor new_images")
+        row = self.read_json(INTAKE)
         files = tuple(IntakeFile(**file) for file in row.pop("files"))
         return Intake(files=files, **row)
 
-    def has(self, name: str) -> bool:
-        """Tell whether the file `name` of the batch exists."""
-        return (self.root / name).exists()
+    def path(self, document: Document) -> Path:
+        """Return where `document` is or would be."""
+        return self.root / document.file
 
-    def releases_blocks(self) -> bool:
-        """Tell whether the batch was validated and has blocks to publish."""
-        return self.has("verdicts.json") and bool(self.read_json("verdicts.json", made_by="")["released"])
+    def has(self, document: Document) -> bool:
+        """Tell whether `document` was made."""
+        return self.path(document).exists()
 
-    def write_json(self, name: str, value: Mapping[str, Any]) -> str:
-        """Write `value` as `name` and return its canonical SHA-256, hex."""
-        self._write(name, encoded(value))
-        return sha256_of_json(value)
-
-    def read_json(self, name: str, *, made_by: str) -> dict[str, Any]:
-        """Return the object in `name`.
+    def write_json(self, document: Document, value: Mapping[str, Any]) -> None:
+        """Write `value` as `document`.
 
         Raises
         ------
         BatchError
-            If the file is missing (`made_by` says what makes it) or is not a JSON object.
+            If the batch is frozen and holds another one.
+        """
+        self._write(document, encoded(value))
+
+    def read_json(self, document: Document) -> dict[str, Any]:
+        """Return the object in `document`.
+
+        Raises
+        ------
+        BatchError
+            If the file is missing or is not a JSON object.
         """
         try:
-            value = json.loads(self._read(name, made_by))
+            value = json.loads(self._read(document))
         except ValueError as error:
-            raise BatchError(f"{name} of batch {self.key} is not JSON: {error}", batch=self.key, file=name) from error
+            raise self._wrong(document, f"is not JSON: {error}") from error
         if not isinstance(value, dict):
-            raise BatchError(f"{name} of batch {self.key} holds no object", batch=self.key, file=name)
+            raise self._wrong(document, "holds no object")
         return value
 
-    def write_array(self, name: str, array: NDArray[np.uint8]) -> None:
-        """Write `array` as `name` (NumPy's format, no pickles)."""
+    def write_array(self, document: Document, array: NDArray[np.uint8]) -> None:
+        """Write `array` as `document` (NumPy's format, no pickles).
+
+        Raises
+        ------
+        BatchError
+            If the batch is frozen and holds another one.
+        """
         buffer = io.BytesIO()
         np.save(buffer, array, allow_pickle=False)
-        self._write(name, buffer.getvalue())
+        self._write(document, buffer.getvalue())
 
-    def read_array(self, name: str, *, made_by: str) -> NDArray[np.uint8]:
-        """Return the ``uint8`` array in `name`.
+    def read_array(self, document: Document) -> NDArray[np.uint8]:
+        """Return the ``uint8`` array in `document`.
 
         Raises
         ------
@@ -199,32 +244,37 @@ class Batch:
             If the file is missing, damaged or of another type.
         """
         try:
-            array: NDArray[np.uint8] = np.load(io.BytesIO(self._read(name, made_by)), allow_pickle=False)
+            array: NDArray[np.uint8] = np.load(io.BytesIO(self._read(document)), allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise BatchError(f"{name} of batch {self.key} is damaged: {error}", batch=self.key, file=name) from error
+            raise self._wrong(document, f"is damaged: {error}") from error
         if array.dtype != np.uint8:
-            raise BatchError(f"{name} of batch {self.key} holds {array.dtype}, not uint8", batch=self.key, file=name)
+            raise self._wrong(document, f"holds {array.dtype}, not uint8")
         return array
 
-    def _read(self, name: str, made_by: str) -> bytes:
+    def _wrong(self, document: Document, what: str) -> BatchError:
+        return BatchError(f"{document.file} of batch {self.key} {what}", batch=self.key, file=document.file)
+
+    def _read(self, document: Document) -> bytes:
         try:
-            return (self.root / name).read_bytes()
+            return self.path(document).read_bytes()
         except FileNotFoundError:
             raise BatchError(
-                f"batch {self.key} has no {name} yet; materialise {made_by} first", batch=self.key, file=name
+                f"batch {self.key} has no {document.file} yet; materialise {document.made_by} first",
+                batch=self.key,
+                file=document.file,
             ) from None
 
-    def _write(self, name: str, data: bytes) -> None:
-        path = self.root / name
+    def _write(self, document: Document, data: bytes) -> None:
+        path = self.path(document)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if self.frozen and path.exists():
+        if self._frozen and path.exists():
             if path.read_bytes() == data:
                 return
             raise BatchError(
-                f"batch {self.key} is published, and this run gives another {name}; what the published blocks came "
-                "from is kept as it is",
+                f"batch {self.key} is published, and this run gives another {document.file}; what the published blocks"
+                " came from is kept as it is",
                 batch=self.key,
-                file=name,
+                file=document.file,
             )
         write_durably(path, data)
 
@@ -241,8 +291,8 @@ class BatchStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def batch(self, key: str) -> Batch:
-        """Return the batch `key`.
+    def batch(self, key: str, *, frozen: bool = False) -> Batch:
+        """Return the batch `key`; with `frozen` one that keeps what it holds as it is.
 
         Raises
         ------
@@ -251,14 +301,14 @@ class BatchStore:
         """
         if not key or "/" in key or "\\" in key or key.startswith("."):
             raise BatchError(f"{key!r} is not the key of a batch", batch=key)
-        batch = Batch(self.root / key)
-        if not batch.has("intake.json"):
+        batch = Batch(self.root / key, frozen=frozen)
+        if not batch.has(INTAKE):
             raise BatchError(f"there is no batch {key!r}; drop images into the inbox to make one", batch=key)
         return batch
 
     def has(self, key: str) -> bool:
         """Tell whether the batch `key` has its intake."""
-        return (self.root / key / "intake.json").exists()
+        return Batch(self.root / key).has(INTAKE)
 
     def create(self, intake: Intake) -> Batch:
         """Keep `intake` and return its batch. An intake that is there already stays as it is.
@@ -270,7 +320,7 @@ class BatchStore:
         """
         batch = Batch(self.root / intake.key)
         batch.root.mkdir(parents=True, exist_ok=True)
-        if create_durably(batch.root / "intake.json", encoded(dataclasses.asdict(intake))):
+        if create_durably(batch.path(INTAKE), encoded(dataclasses.asdict(intake))):
             return batch
         kept = batch.intake
         if (kept.files, kept.recipe, kept.deterministic) != (intake.files, intake.recipe, intake.deterministic):
@@ -286,13 +336,13 @@ class BatchStore:
         if not self.root.exists():
             return []
         names = sorted((path.name for path in self.root.iterdir()), key=_moment, reverse=True)
-        found = (Batch(self.root / name) for name in names)
-        return list(islice((batch for batch in found if batch.has("intake.json")), limit))
+        batches = (Batch(self.root / name) for name in names)
+        return list(islice((batch for batch in batches if batch.has(INTAKE)), limit))
 
     def __iter__(self) -> Iterator[Batch]:
         if not self.root.exists():
             return
         for path in sorted(self.root.iterdir(), key=lambda path: path.name):
             batch = Batch(path)
-            if batch.has("intake.json"):
+            if batch.has(INTAKE):
                 yield batch

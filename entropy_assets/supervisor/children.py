@@ -11,6 +11,7 @@ from typing import Final
 
 from entropy_assets.errors import StartFailed
 from entropy_assets.settings import Settings
+from entropy_assets.stores.home import Home
 from entropy_assets.stores.processes import SOCKET_NAME, OwnedProcess, private_folder
 
 LOG_TAIL: Final = 2000
@@ -111,8 +112,8 @@ def child_environment(settings: Settings, redis_url: str, http_url: str, *, keys
         **given,
         "ENTROPY_HTTP_PORT": http_url.rsplit(":", 1)[1],
         "ENTROPY_REDIS_URL": redis_url,
-        **({"ENTROPY_KEYS": settings.keys_place} if settings.keys and keys else {}),
-        "DAGSTER_HOME": str(settings.dagster_home),
+        **({"ENTROPY_KEYS": settings.keys.get_secret_value()} if settings.keys and keys else {}),
+        "DAGSTER_HOME": str(Home(settings.home).dagster_folder),
         # Dagster's sensor daemon counts in its own time zone otherwise.
         "TZ": "UTC",
         "PYTHONWARNINGS": ",".join(QUIET),

@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from entropy_assets.errors import EndpointFailed, StartFailed
 from entropy_assets.settings import Settings
-from entropy_assets.stores.batches import BatchStore
+from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.stores.processes import OwnedProcess, listens
@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def sole_owner(home: Path) -> Iterator[None]:
+def sole_owner(home: Home) -> Iterator[None]:
     """Hold `home` for this process: two daemons on one home would run every batch twice.
 
     Raises
@@ -45,13 +45,14 @@ def sole_owner(home: Path) -> Iterator[None]:
     StartFailed
         If another process holds it.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / ".lock").open("a") as lock:
+    home.root.mkdir(parents=True, exist_ok=True)
+    with home.lock_file.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StartFailed(
-                f"another 'entropy-assets up' runs on {home}; stop it, or give this one another --home", home=str(home)
+                f"another 'entropy-assets up' runs on {home.root}; stop it, or give this one another --home",
+                home=str(home.root),
             ) from error
         yield
 
@@ -104,12 +105,12 @@ class Installation:
         http = f"http://{settings.http_host}:{free_port(settings.http_host, settings.http_port)}"
         dagster = f"http://{settings.dagster_host}:{free_port(settings.dagster_host, settings.dagster_port)}"
         with ExitStack() as stack:
-            stack.enter_context(sole_owner(settings.home))
+            stack.enter_context(sole_owner(Home(settings.home)))
             pool = stack.enter_context(pool_server(settings, say))
             code_server = stack.enter_context(code_socket())
             installation = cls(settings, pool, http, dagster, code_server, began)
             stack.callback(installation._stop, say)
-            prepare_home(settings, code_server)
+            prepare_home(Home(settings.home), code_server)
             installation._start(
                 "code", "dagster", "api", "grpc", "-s", str(code_server), "-m", "entropy_assets.definitions"
             )
@@ -177,13 +178,13 @@ class Installation:
         return not runs["runsOrError"]["count"]
 
     def _start_dagster(self) -> None:
-        workspace = str(self.settings.dagster_home / "workspace.yaml")
+        workspace = str(Home(self.settings.home).dagster_folder / "workspace.yaml")
         host, port = self.dagster_url.removeprefix("http://").rsplit(":", 1)
         self._start("daemon", "dagster._daemon", "run", "-w", workspace)
         self._start("webserver", "dagster_webserver", "-w", workspace, "-h", host, "-p", port)
 
     def _start(self, name: str, module: str, *arguments: str) -> None:
-        logs = self.settings.home / "logs"
+        logs = Home(self.settings.home).logs_folder
         logs.mkdir(parents=True, exist_ok=True)
         pool_url = self.pool.service if name == "http" else self.pool.publisher
         environment = {
@@ -204,16 +205,14 @@ class Installation:
         say("stopped")
 
 
-def prepare_home(settings: Settings, code_server: Path) -> None:
+def prepare_home(home: Home, code_server: Path) -> None:
     """Make the folders of the installation and put Dagster's two configuration files where it looks for them."""
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(dagster_configuration(), settings.dagster_home / "dagster.yaml")
+    home.dagster_folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(dagster_configuration(), home.dagster_folder / "dagster.yaml")
     location = {"grpc_server": {"socket": str(code_server), "location_name": LOCATION}}
     # JSON is YAML.
-    (settings.dagster_home / "workspace.yaml").write_text(
-        json.dumps({"load_from": [location]}) + "\n", encoding="ascii"
-    )
-    DropFolder(settings.inbox)
+    (home.dagster_folder / "workspace.yaml").write_text(json.dumps({"load_from": [location]}) + "\n", encoding="ascii")
+    DropFolder(home.inbox_folder)
 
 
 def dagster_configuration(package: Path = PACKAGE) -> Path:
@@ -222,14 +221,14 @@ def dagster_configuration(package: Path = PACKAGE) -> Path:
     return of_checkout if of_checkout.is_file() else package / "supervisor" / "dagster.yaml"
 
 
-def drop_samples(settings: Settings, samples: Path = SAMPLES) -> int:
+def drop_samples(home: Home, samples: Path = SAMPLES) -> int:
     """Copy the bundled sample images into the inbox of an installation that has no batch yet; return how many.
 
     They go into the subfolder of the source ``samples``, for which the recipe vouches.
     """
-    if any(BatchStore(settings.batches_path)):
+    if any(home.batches()):
         return 0
-    inbox = DropFolder(settings.inbox / SAMPLES.name)
+    inbox = DropFolder(home.inbox_folder / SAMPLES.name)
     images = [path for path in sorted(samples.iterdir()) if path.suffix != ".csv"]
     missing = [path for path in images if not (inbox.inbox / path.name).exists()]
     for path in missing:

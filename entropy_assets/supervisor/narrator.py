@@ -9,17 +9,18 @@ from typing import Any
 from entropy_assets.errors import PoolError
 from entropy_assets.recipe import recipe_named
 from entropy_assets.settings import Settings
-from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.inbox import inboxes
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stages.state import Stage, state_of
+from entropy_assets.stages.verdicts import verdicts_of
+from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.home import Home
 from entropy_assets.stores.pool.client import PoolClient
 
 
-def alerts(settings: Settings) -> list[dict[str, Any]]:
+def alerts(home: Home) -> list[dict[str, Any]]:
     """Return the failed runs that the sensor ``run_failure_alert`` told of: time, job, batch, error."""
-    if not settings.alerts_path.exists():
+    if not home.alerts_file.exists():
         return []
-    lines = settings.alerts_path.read_text(encoding="utf-8").splitlines()
+    lines = home.alerts_file.read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -28,14 +29,14 @@ class Narrator:
 
     Parameters
     ----------
-    settings
+    home
         Where to look. What is there already is no news.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._batches = BatchStore(settings.batches_path)
-        self._ledger = Ledger(settings.ledger_path)
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._batches = home.batches()
+        self._ledger = home.ledger()
         self._told: dict[str, int] = {}
         self._finished: set[str] = set()
         self._alerts = 0
@@ -51,7 +52,7 @@ class Narrator:
             for line in lines[self._told.get(batch.key, 0) :]:
                 yield f"{datetime.now(UTC):%H:%M:%S} {batch.key}  {line}"
             self._told[batch.key] = len(lines)
-        failed = alerts(self._settings)
+        failed = alerts(self._home)
         for alert in failed[self._alerts :]:
             yield f"{datetime.now(UTC):%H:%M:%S} {alert['batch'] or '-'}  failed     {alert['job']}: {alert['error']}"
         self._alerts = len(failed)
@@ -61,25 +62,24 @@ class Narrator:
         from entropy_assets.stages.extraction import noise_rows, outcomes
         from entropy_assets.stages.ingest import Manifest
 
+        state = state_of(batch, self._ledger)
+        if state.is_finished:
+            self._finished.add(batch.key)
         yield f"taken      {len(batch.intake.files)} files from {batch.intake.source}"
-        if not batch.has("manifest.json"):
+        if state.stage < Stage.READ:
             return
         rows = Manifest.of(batch).rows
         yield f"read       {sum(row.accepted for row in rows)} of {len(rows)} images"
-        if not batch.has("noise.json"):
+        if state.stage < Stage.ASSESSED:
             return
         rejected = ", ".join(f"{row.file}: {row.reason}" for row in outcomes(batch) if not row.accepted)
         credit = sum(row.credit_bits for row in noise_rows(batch))
         yield f"extracted  {credit:,} bits of credit" + (f"; rejected {rejected}" if rejected else "")
-        if not batch.has("verdicts.json"):
+        if state.stage < Stage.VALIDATED:
             return
-        verdicts = batch.read_json("verdicts.json", made_by="validated_blocks")
-        released = len(verdicts["released"])
-        yield f"validated  {released} of {len(verdicts['rows'])} blocks released"
-        if not released:
-            self._finished.add(batch.key)
-        elif self._ledger.is_published(batch.key):
-            self._finished.add(batch.key)
+        released = len(state.released)
+        yield f"validated  {released} of {len(verdicts_of(batch)['rows'])} blocks released"
+        if state.publication is not None:
             yield f"published  {released * recipe_named(batch.intake.recipe).block_len / 1024:.0f} KiB"
 
 
@@ -89,21 +89,18 @@ def settled(settings: Settings, redis_url: str) -> bool:
     A batch counts as failed when its run failed and no verdict followed. With the simulated camera on, the pool counts
     as filled when it is over its low-water mark.
     """
-    ledger = Ledger(settings.ledger_path)
+    home = Home(settings.home)
+    ledger = home.ledger()
     listed = recipe_named(settings.recipe).sources
-    places = inboxes(settings.inbox, listed, settings.settle_seconds, settings.max_file_bytes).values()
-    failed = {alert["batch"] for alert in alerts(settings)}
+    inboxes = home.inboxes(
+        listed, settle_seconds=settings.settle_seconds, max_file_bytes=settings.max_file_bytes
+    ).values()
+    failed = {alert["batch"] for alert in alerts(home)}
     # A file that was dropped a moment ago is work too.
-    if any(inbox.ready(time.time() + settings.settle_seconds) or set(inbox.taken()) - failed for inbox in places):
+    if any(inbox.ready(time.time() + settings.settle_seconds) or set(inbox.taken()) - failed for inbox in inboxes):
         return False
-    for batch in BatchStore(settings.batches_path):
-        if batch.key in failed:
-            continue
-        if not batch.has("verdicts.json"):
-            return False
-        released = batch.read_json("verdicts.json", made_by="validated_blocks")["released"]
-        if released and not ledger.is_published(batch.key):
-            return False
+    if not all(state_of(batch, ledger).is_finished for batch in home.batches() if batch.key not in failed):
+        return False
     return not settings.simulated_camera or _pool_bytes(redis_url, settings.pool_prefix) >= settings.low_water_bytes
 
 

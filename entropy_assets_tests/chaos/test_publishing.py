@@ -13,6 +13,7 @@ import pytest
 from entropy_assets.defs.build import build_defs
 from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool
 from entropy_assets.settings import Settings
+from entropy_assets.stores.batches import BLOCKS, RECORDS
 from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets_tests.chaos import publisher
@@ -129,8 +130,8 @@ def home_at(arena: Arena, instance: dg.DagsterInstance) -> Home:
 def make_known(home: Home, key: str, known: Known) -> int:
     """Tell the checker the blocks of a batch; give how many there are."""
     batch = home.stores.batch(key)
-    rows = batch.read_json("records.json", made_by="hashed_blocks")["rows"]
-    for row, data in zip(rows, np.load(batch.root / "blocks.npy"), strict=True):
+    rows = batch.read_json(RECORDS)["rows"]
+    for row, data in zip(rows, np.load(batch.path(BLOCKS)), strict=True):
         known.add(PoolBlock(row["block_id"], data.tobytes(), row["block_sha256"], 9.0, 0))
     return len(rows)
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from entropy_assets.cli import main
 from entropy_assets.cli.draw import flattened
 from entropy_assets.errors import StartFailed
+from entropy_assets.stores.home import Home
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
@@ -157,7 +158,7 @@ class TestProcess:
         told: list[tuple[str, int, int]] = []
         pipeline.process(
             [images],
-            pipeline.Workplace.at(tmp_path / "out"),
+            Home(tmp_path / "out"),
             Settings(),
             deterministic=True,
             os_bytes=bytes,

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from entropy_assets.cli import main
+from entropy_assets.cli.shell import keys_place
 from entropy_assets.scopes import SCOPES
 from entropy_assets.settings import Settings
 from entropy_assets.stores.api_keys import key_id_of
@@ -122,7 +123,7 @@ class TestSettings:
             if name.startswith("ENTROPY_"):
                 monkeypatch.setenv(name, value)
         child = Settings()
-        assert child.keys_place == "redis://a:hunter2@h/0"
+        assert keys_place(child) == "redis://a:hunter2@h/0"
         assert (child.anonymous, child.limit_requests, child.limit_bytes) == ((), 0.5, 7)
 
     def test_only_the_service_learns_where_they_are(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +140,7 @@ class TestSettings:
         environment = child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
         assert "ENTROPY_KEYS" not in environment
         assert environment["ENTROPY_HOME"] == str(tmp_path)
-        assert settings.keys_place == str(tmp_path / "keys.json")
+        assert keys_place(settings) == str(tmp_path / "keys.json")
 
     def test_they_are_not_shown(self) -> None:
         assert "hunter2" not in repr(Settings(keys="redis://a:hunter2@h/0"))

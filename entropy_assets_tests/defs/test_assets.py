@@ -13,6 +13,7 @@ from entropy_assets.defs.build import build_defs
 from entropy_assets.settings import Settings
 from entropy_assets.stages import validation
 from entropy_assets.stages.extraction import noise_rows
+from entropy_assets.stores.batches import BLOCKS, VERDICTS
 from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.stages.batches_made import break_conditioning, frame
 
@@ -34,7 +35,7 @@ def test_a_batch_goes_from_inbox_to_pool_and_the_inbox_is_settled(home: Home) ->
     assert {name for name, passed in evaluations(result).items() if passed} >= CHECKS
     home.run("publish_blocks", key)
     assert pool_blocks(home) >= 1
-    inbox = home.settings.inbox
+    inbox = home.stores.place.inbox_folder
     assert (inbox / "processed" / key / "a.fits").is_file()
     assert json.loads((inbox / "rejected" / key / "dead.jpg.reason.json").read_text())["reason"] == "empty_file"
 
@@ -53,7 +54,7 @@ def test_blocks_with_a_stuck_bit_fail_every_check_and_stop_the_run(home: Home, m
     assert not result.success
     failed = {name for name, passed in evaluations(result).items() if not passed}
     assert failed >= {"shannon_entropy", "chi_square"}
-    assert not home.stores.batch(key).has("verdicts.json")
+    assert not home.stores.batch(key).has(VERDICTS)
 
 
 @pytest.mark.parametrize("path", [["validated_blocks", "published_blocks"], ["published_blocks"]])
@@ -68,7 +69,7 @@ def test_a_failed_batch_stays_out_of_the_pool_when_assets_are_materialised_alone
         job = "publish_blocks" if asset == "published_blocks" else "process_images"
         assert not home.run(job, key, only=asset, fails=True).success
     assert pool_blocks(home) == 0
-    assert not home.stores.ledger.is_published(key)
+    assert not home.stores.place.ledger().is_published(key)
 
 
 def test_an_altered_block_fails_all_four_checks_with_its_reason(home: Home) -> None:
@@ -138,7 +139,7 @@ def test_every_asset_shows_numbers_a_picture_and_no_bytes_of_a_block(home: Home)
         *home.run("process_images", key).get_asset_materialization_events(),
         *home.run("publish_blocks", key).get_asset_materialization_events(),
     ]
-    blocks = home.stores.batch(key).read_array("blocks.npy", made_by="hashed_blocks")
+    blocks = home.stores.batch(key).read_array(BLOCKS)
     assert len(events) == 5
     for event in events:
         values = event.materialization.metadata.values()
@@ -164,7 +165,7 @@ def test_running_everything_again_publishes_nothing_new(home: Home) -> None:
         home.run("process_images", key)
         home.run("publish_blocks", key)
     with home.pool.connect() as client:
-        released = home.stores.batch(key).read_json("verdicts.json", made_by="validated_blocks")["released"]
+        released = home.stores.batch(key).read_json(VERDICTS)["released"]
         assert sorted(leased.block.block_id for leased in client.lease(1000).blocks) == sorted(released)
 
 

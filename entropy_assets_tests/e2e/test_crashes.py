@@ -7,15 +7,15 @@ from collections.abc import Callable, Collection
 
 import pytest
 
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, Batch
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.running import SLOW, Installation, eventually
 from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-LAST_FILE = {"read": "intake.json", "extract": "manifest.json", "hash": "noise.json", "validate": "records.json"}
-"""The newest file of a batch when a stage begins."""
+LAST_DOCUMENT = {"read": INTAKE, "extract": MANIFEST, "hash": NOISE, "validate": RECORDS}
+"""The newest document of a batch when a stage begins."""
 
 
 def kill_workers_when(
@@ -46,9 +46,9 @@ def test_killed_process_runs_end_published_exactly_once(installation: Installati
     eventually("the end of all runs", installation.idle)
     before = pool.stats()
     batches = []
-    for number, (stage, file) in enumerate(LAST_FILE.items()):
+    for number, (stage, document) in enumerate(LAST_DOCUMENT.items()):
         batch = installation.drop({f"killed-{stage}.fits": frame(920 + number, side=512)})
-        kill_workers_when(installation, lambda batch=batch, file=file: batch.has(file), f"to {stage}")
+        kill_workers_when(installation, lambda batch=batch, document=document: batch.has(document), f"to {stage}")
         batches.append(batch)
     for batch in batches:
         finish(installation, batch)

@@ -18,7 +18,7 @@ from entropy_assets.scopes import SCOPES
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.api_keys import FileKeys, create
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import BLOCKS, Batch
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.browser import Browser
 from entropy_assets_tests.e2e.running import Installation, eventually
@@ -103,7 +103,7 @@ def pool(valkey_url: str, pool_prefix: str) -> Iterator[PoolClient]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place.at(tmp_path_factory.mktemp("place"))
+    return Place(tmp_path_factory.mktemp("place"))
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +118,10 @@ def page(
     batch: Batch, place: Place, pool: PoolClient, valkey_url: str, pool_prefix: str, browser: Browser
 ) -> Iterator[Open]:
     # The ledger lets a batch into one pool; what is published again here is a copy of its blocks for this test's own.
-    ledger = Place.at(place.batches.root.parent / pool_prefix).ledger
+    ledger = Place(place.batches().root.parent / pool_prefix).ledger()
     publish_batch(batch, ledger, pool, run_id="the-run", now_us=time.time_ns() // 1000)
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, low_water_bytes=4096)
-    with RunningService(config, Trail(ledger, place.batches, place.images)) as service:
+    with RunningService(config, Trail(ledger, place.batches(), place.images())) as service:
         browser.watch()
         opened = Open(service, browser, pool)
         opened.visit()
@@ -143,7 +143,7 @@ def test_a_public_draw_leads_to_its_block_and_the_block_to_its_images(page: Open
     drawn = bytes.fromhex(page.draw(48, "public", "hex"))
     block_id = str(page.browser.evaluate("document.querySelector('#used-blocks a').textContent"))
     index = page.service.client.get(f"/blocks/{block_id}").json()["index"]
-    assert drawn == batch.read_array("blocks.npy", made_by="hashed_blocks")[index].tobytes()[:48]
+    assert drawn == batch.read_array(BLOCKS)[index].tobytes()[:48]
     page.browser.click(block_id)
     text = page.browser.wait_for("The images behind it", "Verdict", f"entropy-assets audit {block_id}")
     assert "live.fits" in text
@@ -213,7 +213,7 @@ def test_a_service_that_asks_for_a_key_gets_it_from_the_page(
     config = ServiceConfig(
         pool_url=valkey_url, pool_prefix=pool_prefix, keys=str(tmp_path / "keys.json"), anonymous_scopes=()
     )
-    with RunningService(config, Trail(place.ledger, place.batches, place.images)) as service:
+    with RunningService(config, Trail.of(place)) as service:
         browser.watch()
         opened = Open(service, browser, pool)
         opened.visit()

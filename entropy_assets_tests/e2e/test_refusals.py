@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from entropy_assets.core.validation.block_tests import TESTS
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import BLOCKS, VERDICTS, Batch
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.running import Installation, eventually
 from entropy_assets_tests.stages.batches_made import frame
@@ -21,12 +21,12 @@ def altered(installation: Installation) -> Iterator[Batch]:
     """
     with installation.stopped("publish_validated_blocks"):
         batch = installation.drop({"altered.fits": frame(910)})
-        eventually("its verdicts", lambda: batch.has("verdicts.json"))
+        eventually("its verdicts", lambda: batch.has(VERDICTS))
         eventually("the end of all runs", installation.idle)
-        blocks = batch.read_array("blocks.npy", made_by="hashed_blocks").copy()
+        blocks = batch.read_array(BLOCKS).copy()
         assert len(blocks)
         blocks[0, 7] ^= 1
-        batch.write_array("blocks.npy", blocks)
+        batch.write_array(BLOCKS, blocks)
         yield batch
 
 

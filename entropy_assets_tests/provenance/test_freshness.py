@@ -146,8 +146,8 @@ def test_five_thousand_batches_that_were_read_cost_some_milliseconds(supply: Fre
 
 
 def test_the_ages_of_a_real_batch(tmp_path: Path) -> None:
-    place = Place.at(tmp_path)
+    place = Place(tmp_path)
     place.validated([("one.fits", frame(1)), ("blank", b"no image")], time_ns=time.time_ns() - 5 * 10**9)
-    found = Trail(place.ledger, place.batches, place.images).freshness()
+    found = Trail.of(place).freshness()
     assert 5 <= found["image_age_s"] < 60
     assert found["rejected_images"] == {"unknown_format": 1}

@@ -20,13 +20,13 @@ OTHER = "ab" * 32
 def story(tmp_path_factory: pytest.TempPathFactory, valkey_url: str) -> tuple[dict[str, Any], bytes, Path]:
     """Publish two images; give what is told of a later block, its bytes as they left the pool, and the images."""
     root = tmp_path_factory.mktemp("story")
-    place = Place.at(root / "installation")
+    place = Place(root / "installation")
     batch = place.validated([("a.fits", frame(1)), ("b.fits", frame(2))])
     pool = PoolClient.from_url(valkey_url, prefix=f"witness:{root.name}")
-    publish_batch(batch, place.ledger, pool, run_id="the-run", now_us=5)
+    publish_batch(batch, place.ledger(), pool, run_id="the-run", now_us=5)
     blocks = {leased.block.block_id: leased.block.data for leased in pool.lease(100).blocks}
     pool.close()
-    trail = Trail(place.ledger, place.batches, place.images)
+    trail = Trail.of(place)
     told = max((trail.find(block_id) or {} for block_id in blocks), key=lambda found: found["index"])
     folder = root / "images"
     folder.mkdir()

@@ -27,17 +27,17 @@ from entropy_assets_tests.stages.test_stages import exposure
 
 @pytest.fixture
 def published(tmp_path: Path, valkey_url: str) -> tuple[Place, Batch, dict[str, bytes]]:
-    place = Place.at(tmp_path)
+    place = Place(tmp_path)
     batch = place.validated([("a.fits", frame(1)), ("b.fits", frame(2))])
     pool = PoolClient.from_url(valkey_url, prefix=f"audit:{tmp_path.name}")
-    publish_batch(batch, place.ledger, pool, run_id="the-run", now_us=5)
+    publish_batch(batch, place.ledger(), pool, run_id="the-run", now_us=5)
     blocks = {leased.block.block_id: leased.block.data for leased in pool.lease(100).blocks}
     pool.close()
     return place, batch, blocks
 
 
 def trail_of(place: Place) -> Trail:
-    return Trail(place.ledger, place.batches, place.images)
+    return Trail.of(place)
 
 
 def test_every_block_that_left_the_pool_is_made_again_from_its_images(
@@ -75,7 +75,7 @@ def test_a_block_that_was_never_published_is_unknown(published: tuple[Place, Bat
 
 def test_an_exchanged_image_is_found(published: tuple[Place, Batch, dict[str, bytes]]) -> None:
     place, batch, blocks = published
-    path = place.images.path(batch.intake.files[0].image_sha256)
+    path = place.images().path(batch.intake.files[0].image_sha256)
     path.chmod(0o644)
     path.write_bytes(frame(9))
     with pytest.raises(EntropyAssetsError):
@@ -115,15 +115,15 @@ def shared_pattern() -> list[tuple[str, bytes]]:
 def publish(place: Place, contents: list[tuple[str, bytes]], url: str, *, before: Callable[[Batch], None]) -> str:
     """Publish a batch whose noise was altered by `before`, and return the id of its first block."""
     batch = place.open(contents)
-    ingest.read_images(batch, place.images, LIMITS)
-    extraction.extract_noise(batch, place.images, place.ledger, LIMITS)
+    ingest.read_images(batch, place.images(), LIMITS)
+    extraction.extract_noise(batch, place.images(), place.ledger(), LIMITS)
     before(batch)
     conditioning.hash_blocks(batch)
     validation.validate_blocks(batch)
     pool = PoolClient.from_url(url, prefix=f"audit:{uuid4().hex}")
-    publish_batch(batch, place.ledger, pool, run_id="the-run", now_us=5)
+    publish_batch(batch, place.ledger(), pool, run_id="the-run", now_us=5)
     pool.close()
-    return place.ledger.published_blocks(batch.key)[0].block_id
+    return place.ledger().published_blocks(batch.key)[0].block_id
 
 
 def without_derating(batch: Batch) -> None:
@@ -156,7 +156,7 @@ def test_a_pattern_that_was_credited_twice_is_found(
     tmp_path: Path, valkey_url: str, forge: Callable[[Batch], None], field: str
 ) -> None:
     """The forger hashes and publishes what was forged, so every later step agrees with it."""
-    place = Place.at(tmp_path)
+    place = Place(tmp_path)
     block_id = publish(place, shared_pattern(), valkey_url, before=forge)
     with pytest.raises(ChainBroken) as caught:
         rewalk(trail_of(place), block_id)
@@ -164,7 +164,7 @@ def test_a_pattern_that_was_credited_twice_is_found(
 
 
 def test_a_derated_batch_is_made_again(tmp_path: Path, valkey_url: str) -> None:
-    place = Place.at(tmp_path)
+    place = Place(tmp_path)
     twice = [*shared_pattern(), ("copy.png", shared_pattern()[0][1]), ("text.fits", b"SIMPLE  = no image")]
     block_id = publish(place, twice, valkey_url, before=lambda batch: None)
     assert rewalk(trail_of(place), block_id).provenance["block_id"] == block_id
@@ -172,7 +172,7 @@ def test_a_derated_batch_is_made_again(tmp_path: Path, valkey_url: str) -> None:
 
 def test_a_manifest_that_tells_of_another_image_is_found(tmp_path: Path, valkey_url: str) -> None:
     """The chain starts from the manifest, and here it was altered before the chain was made."""
-    place = Place.at(tmp_path)
+    place = Place(tmp_path)
 
     def relabel(batch: Batch) -> None:
         change(
@@ -187,7 +187,7 @@ def test_a_manifest_that_tells_of_another_image_is_found(tmp_path: Path, valkey_
 
 def test_a_ledger_that_was_altered_is_found(published: tuple[Place, Batch, dict[str, bytes]]) -> None:
     place, _, blocks = published
-    with sqlite3.connect(place.ledger.path) as db:
+    with sqlite3.connect(place.ledger().path) as db:
         for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             db.execute(f"DROP TRIGGER {trigger}")
         db.execute("UPDATE batches SET run_id = 'another'")
@@ -202,8 +202,8 @@ def test_a_batch_that_was_made_anew_is_not_the_one_in_the_ledger(
     place, batch, blocks = published
     change(batch, "intake.json", lambda kept: {**kept, "time_ns": kept["time_ns"] + 1000})
     anew = Batch(batch.root)
-    ingest.read_images(anew, place.images, LIMITS)
-    extraction.extract_noise(anew, place.images, place.ledger, LIMITS)
+    ingest.read_images(anew, place.images(), LIMITS)
+    extraction.extract_noise(anew, place.images(), place.ledger(), LIMITS)
     conditioning.hash_blocks(anew)
     validation.validate_blocks(anew)
     with pytest.raises(ChainBroken) as caught:

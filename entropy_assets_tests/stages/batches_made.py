@@ -3,9 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +13,8 @@ from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.stages import conditioning, extraction, ingest, validation
-from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.images import ImageStore
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.home import Home
 
 LIMITS = DecodeLimits()
 TIME_NS = 1_700_000_000_000_000_000
@@ -35,18 +32,8 @@ def frame(seed: int, side: int = 320) -> bytes:
     return camera.expose(datetime(2026, 11, 1, 12, tzinfo=UTC))
 
 
-@dataclass(frozen=True)
-class Place:
-    """Stores under one folder."""
-
-    images: ImageStore
-    batches: BatchStore
-    ledger: Ledger
-
-    @classmethod
-    def at(cls, root: Path) -> "Place":
-        root.mkdir(parents=True, exist_ok=True)
-        return cls(ImageStore(root / "images"), BatchStore(root / "batches"), Ledger(root / "ledger.sqlite"))
+class Place(Home):
+    """An installation's home in which batches are made."""
 
     def open(
         self,
@@ -57,8 +44,8 @@ class Place:
         limits: DecodeLimits = LIMITS,
     ) -> Batch:
         return ingest.open_batch(
-            self.batches,
-            self.images,
+            self.batches(),
+            self.images(),
             contents,
             source="raw-ccd",
             time_ns=time_ns,
@@ -70,8 +57,8 @@ class Place:
     def hashed(self, contents: Sequence[tuple[str, bytes]], *, time_ns: int = TIME_NS) -> Batch:
         """Take a batch as far as its blocks."""
         batch = self.open(contents, time_ns=time_ns)
-        ingest.read_images(batch, self.images, batch.intake.limits)
-        extraction.extract_noise(batch, self.images, self.ledger, batch.intake.limits)
+        ingest.read_images(batch, self.images(), batch.intake.limits)
+        extraction.extract_noise(batch, self.images(), self.ledger(), batch.intake.limits)
         conditioning.hash_blocks(batch)
         return batch
 

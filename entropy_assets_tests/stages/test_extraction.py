@@ -83,20 +83,21 @@ def test_results_do_not_depend_on_workers_or_limit(tmp_path: Path, monkeypatch: 
     contents = [(f"{seed}.fits", batches_made.frame(seed)) for seed in range(4)]
     for limit, workers in ((extraction.SAMPLES_IN_FLIGHT, 1), (extraction.SAMPLES_IN_FLIGHT, 4), (1, 4)):
         monkeypatch.setattr(extraction, "SAMPLES_IN_FLIGHT", limit)
-        place = batches_made.Place.at(tmp_path / f"{limit}-{workers}")
+        place = batches_made.Place(tmp_path / f"{limit}-{workers}")
         batch = place.open(contents)
-        ingest.read_images(batch, place.images, DEFAULT_LIMITS)
-        found.append(extraction.extract_noise(batch, place.images, place.ledger, DEFAULT_LIMITS, workers=workers))
+        ingest.read_images(batch, place.images(), DEFAULT_LIMITS)
+        found.append(extraction.extract_noise(batch, place.images(), place.ledger(), DEFAULT_LIMITS, workers=workers))
     assert found[0] == found[1] == found[2]
     assert all(row.accepted for row in found[0])
 
 
 PEAK = """
 import os, pathlib, sys
-from entropy_assets.stages.pipeline import Workplace, process
+from entropy_assets.stages.pipeline import process
+from entropy_assets.stores.home import Home
 from entropy_assets.settings import Settings
 inbox, home = map(pathlib.Path, sys.argv[1:])
-report = process([inbox], Workplace.at(home), Settings(workers=2), deterministic=True, os_bytes=os.urandom)
+report = process([inbox], Home(home), Settings(workers=2), deterministic=True, os_bytes=os.urandom)
 assert [image["accepted"] for image in report.images] == [True, True], report.images
 # ru_maxrss would begin at what the parent had when it forked
 print(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

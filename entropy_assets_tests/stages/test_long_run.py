@@ -7,6 +7,7 @@ import pandas as pd
 
 from entropy_assets.core.validation.block_tests import TESTS
 from entropy_assets.stages.long_run import COLUMNS, long_run_report, verdict_history
+from entropy_assets.stores.batches import VERDICTS
 from entropy_assets_tests.stages.batches_made import Place, frame
 
 
@@ -15,12 +16,12 @@ def history_of(p_values: np.ndarray) -> pd.DataFrame:
 
 
 def test_every_tested_block_of_every_batch_has_a_row(tmp_path: Path) -> None:
-    place = Place.at(tmp_path)
+    place = Place(tmp_path)
     batches = [place.validated([("a.fits", frame(1))]), place.validated([("b.fits", frame(2))], time_ns=10**9)]
     place.open([("unfinished.fits", frame(3))], time_ns=2 * 10**9)
-    history = verdict_history(place.batches)
+    history = verdict_history(place.batches())
     assert set(history["batch"]) == {batch.key for batch in batches}
-    rows = batches[0].read_json("verdicts.json", made_by="validated_blocks")["rows"]
+    rows = batches[0].read_json(VERDICTS)["rows"]
     assert (history.loc[history["block_id"] == rows[0]["block_id"], "shannon_entropy"] <= 1.0).all()
 
 

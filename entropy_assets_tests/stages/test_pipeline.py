@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.settings import Settings
-from entropy_assets.stages.pipeline import ProcessReport, Workplace, process
+from entropy_assets.stages.pipeline import ProcessReport, process
+from entropy_assets.stores.home import Home
 from entropy_assets_tests.stages.batches_made import frame
 
 NAMES = ("a.fits", "b.fits", "c.fits")
@@ -35,7 +36,7 @@ def written(folder: Path, contents: dict[str, bytes]) -> list[Path]:
 def run(paths: Sequence[Path], home: Path, workers: int = 1) -> tuple[ProcessReport, bytes]:
     """Return the report, and all that was kept of noise and blocks."""
     settings = Settings(home=home, workers=workers)
-    report = process(paths, Workplace.at(home), settings, deterministic=True, os_bytes=os.urandom)
+    report = process(paths, Home(home), settings, deterministic=True, os_bytes=os.urandom)
     kept = sorted((home / "batches").rglob("*.npy"))
     assert len(kept) > len(paths)
     return report, b"".join(path.name.encode() + path.read_bytes() for path in kept)

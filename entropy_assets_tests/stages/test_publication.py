@@ -7,13 +7,14 @@ import pytest
 
 from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, PoolUnavailable
 from entropy_assets.stages.publication import publish_batch
+from entropy_assets.stores.batches import BLOCKS, RECORDS, VERDICTS
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import Place, break_conditioning, frame
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place.at(tmp_path)
+    return Place(tmp_path)
 
 
 def drain(pool: PoolClient) -> list[str]:
@@ -22,9 +23,9 @@ def drain(pool: PoolClient) -> list[str]:
 
 def test_every_released_block_enters_the_pool_once(place: Place, pool: PoolClient) -> None:
     batch = place.validated([("a.fits", frame(1)), ("b.fits", frame(2))])
-    released = batch.read_json("verdicts.json", made_by="validated_blocks")["released"]
-    first = publish_batch(batch, place.ledger, pool, run_id="run", now_us=1)
-    again = publish_batch(batch, place.ledger, pool, run_id="again", now_us=2)
+    released = batch.read_json(VERDICTS)["released"]
+    first = publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+    again = publish_batch(batch, place.ledger(), pool, run_id="again", now_us=2)
     assert (first.newly_published, first.pushed) == (True, len(released))
     assert (again.newly_published, again.pushed) == (False, 0)
     assert sorted(drain(pool)) == sorted(released)
@@ -32,9 +33,9 @@ def test_every_released_block_enters_the_pool_once(place: Place, pool: PoolClien
 
 def test_a_published_batch_stays_out_after_its_blocks_were_consumed(place: Place, pool: PoolClient) -> None:
     batch = place.validated([("a.fits", frame(1))])
-    publish_batch(batch, place.ledger, pool, run_id="run", now_us=1)
+    publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
     assert drain(pool)
-    assert publish_batch(batch, place.ledger, pool, run_id="again", now_us=2).pushed == 0
+    assert publish_batch(batch, place.ledger(), pool, run_id="again", now_us=2).pushed == 0
     assert drain(pool) == []
 
 
@@ -49,9 +50,9 @@ def test_a_crash_between_ledger_and_push_loses_the_blocks_and_repeats_none(
     with monkeypatch.context() as patched:
         patched.setattr(pool, "push", killed)
         with pytest.raises(KeyboardInterrupt):
-            publish_batch(batch, place.ledger, pool, run_id="run", now_us=1)
-    assert place.ledger.is_published(batch.key)
-    retry = publish_batch(batch, place.ledger, pool, run_id="retry", now_us=2)
+            publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+    assert place.ledger().is_published(batch.key)
+    retry = publish_batch(batch, place.ledger(), pool, run_id="retry", now_us=2)
     assert (retry.newly_published, retry.pushed, drain(pool)) == (False, 0, [])
 
 
@@ -59,36 +60,36 @@ def test_an_absent_pool_leaves_the_ledger_untouched_so_a_retry_publishes(place: 
     batch = place.validated([("a.fits", frame(1))])
     nowhere = PoolClient.from_url("unix:///nonexistent.sock")
     with pytest.raises(PoolUnavailable):
-        publish_batch(batch, place.ledger, nowhere, run_id="run", now_us=1)
-    assert not place.ledger.is_published(batch.key)
-    assert publish_batch(batch, place.ledger, pool, run_id="retry", now_us=2).newly_published
+        publish_batch(batch, place.ledger(), nowhere, run_id="run", now_us=1)
+    assert not place.ledger().is_published(batch.key)
+    assert publish_batch(batch, place.ledger(), pool, run_id="retry", now_us=2).newly_published
 
 
 def test_a_batch_without_verdicts_is_not_published(place: Place, pool: PoolClient) -> None:
     batch = place.hashed([("a.fits", frame(1))])
     with pytest.raises(BatchError, match="materialise validated_blocks first"):
-        publish_batch(batch, place.ledger, pool, run_id="run", now_us=1)
-    assert not place.ledger.is_published(batch.key)
+        publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+    assert not place.ledger().is_published(batch.key)
 
 
 def test_a_block_altered_after_validation_is_not_published(place: Place, pool: PoolClient) -> None:
     batch = place.validated([("a.fits", frame(1))])
-    blocks = np.load(batch.root / "blocks.npy")
+    blocks = np.load(batch.path(BLOCKS))
     blocks[0, 0] ^= 1
-    np.save(batch.root / "blocks.npy", blocks)
+    np.save(batch.path(BLOCKS), blocks)
     with pytest.raises(ChainBroken):
-        publish_batch(batch, place.ledger, pool, run_id="run", now_us=1)
-    assert (place.ledger.is_published(batch.key), drain(pool)) == (False, [])
+        publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+    assert (place.ledger().is_published(batch.key), drain(pool)) == (False, [])
 
 
 def test_verdicts_of_another_making_are_not_believed(place: Place, pool: PoolClient) -> None:
     """Whoever writes a passing verdict by hand still has to pass the tests, which are run again."""
     batch = place.validated([("a.fits", frame(1)), ("b.fits", frame(2))])
-    verdicts = batch.read_json("verdicts.json", made_by="validated_blocks")
-    batch.write_json("verdicts.json", {**verdicts, "released": verdicts["released"][:-1]})
+    verdicts = batch.read_json(VERDICTS)
+    batch.write_json(VERDICTS, {**verdicts, "released": verdicts["released"][:-1]})
     with pytest.raises(BlockRefused, match="not what was validated"):
-        publish_batch(batch, place.ledger, pool, run_id="run", now_us=1)
-    assert not place.ledger.is_published(batch.key)
+        publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+    assert not place.ledger().is_published(batch.key)
 
 
 def test_blocks_that_fail_their_tests_are_not_published_even_with_forged_verdicts(
@@ -96,21 +97,21 @@ def test_blocks_that_fail_their_tests_are_not_published_even_with_forged_verdict
 ) -> None:
     break_conditioning(monkeypatch)
     batch = place.hashed([("a.fits", frame(1))])
-    record = batch.read_json("records.json", made_by="hashed_blocks")["rows"][-1]
+    record = batch.read_json(RECORDS)["rows"][-1]
     batch.write_json(
-        "verdicts.json", {"chain_head": record["link"], "released": [record["block_id"]], "rows": [], "report": {}}
+        VERDICTS, {"chain_head": record["link"], "released": [record["block_id"]], "rows": [], "report": {}}
     )
     with pytest.raises(BlockRefused, match="none of its blocks is released"):
-        publish_batch(batch, place.ledger, pool, run_id="run", now_us=1)
-    assert (place.ledger.is_published(batch.key), drain(pool)) == (False, [])
+        publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+    assert (place.ledger().is_published(batch.key), drain(pool)) == (False, [])
 
 
 def test_a_batch_without_blocks_is_not_entered_in_the_ledger(place: Place, pool: PoolClient) -> None:
     batch = place.validated([("empty.jpg", b"")])
-    assert publish_batch(batch, place.ledger, pool, run_id="run", now_us=1).pushed == 0
-    assert not place.ledger.is_published(batch.key)
+    assert publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1).pushed == 0
+    assert not place.ledger().is_published(batch.key)
 
 
 def test_the_label_simulated_travels_with_each_block(place: Place, pool: PoolClient) -> None:
-    publish_batch(place.validated([("a.fits", frame(1))]), place.ledger, pool, run_id="run", now_us=1)
+    publish_batch(place.validated([("a.fits", frame(1))]), place.ledger(), pool, run_id="run", now_us=1)
     assert all(leased.block.simulated for leased in pool.lease(10).blocks)

@@ -13,13 +13,13 @@ from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, Rejecti
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD
 from entropy_assets.stages import conditioning, extraction, ingest, validation
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import BLOCKS, VERDICTS, Batch
 from entropy_assets_tests.stages.batches_made import LIMITS, Place, break_conditioning, frame
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place.at(tmp_path)
+    return Place(tmp_path)
 
 
 def files_of(batch: Batch) -> dict[str, bytes]:
@@ -86,11 +86,11 @@ def test_names_and_words_of_errors_do_not_reach_the_blocks(tmp_path: Path) -> No
     """The chain covers images and pixels: another file name, or another wording of an error, changes no block."""
     heads = []
     for good, bad in (("a.fits", b"junk"), ("renamed.fits", b"junk")):
-        place = Place.at(tmp_path / good)
+        place = Place(tmp_path / good)
         batch = place.open([(good, frame(1)), ("z.jpg", bad)], os_bytes=b"")
-        ingest.read_images(batch, place.images, LIMITS)
+        ingest.read_images(batch, place.images(), LIMITS)
         alter_json(batch, "manifest.json", lambda value: value["rows"][1].update(detail="other words"))
-        extraction.extract_noise(batch, place.images, place.ledger, LIMITS)
+        extraction.extract_noise(batch, place.images(), place.ledger(), LIMITS)
         conditioning.hash_blocks(batch)
         heads.append(conditioning.read_blocks(batch).chain_head)
     assert heads[0] == heads[1]
@@ -100,10 +100,10 @@ def test_a_published_batch_keeps_what_its_blocks_came_from(place: Place) -> None
     """A re-run that would give something else is refused, and nothing of what is there is lost."""
     batch = place.validated([("a.fits", frame(1)), ("dead.jpg", b"")])
     before = files_of(batch)
-    batch.frozen = True
-    ingest.read_images(batch, place.images, batch.intake.limits)
+    frozen = place.batches().batch(batch.key, frozen=True)
+    ingest.read_images(frozen, place.images(), batch.intake.limits)
     with pytest.raises(BatchError, match="is published"):
-        ingest.read_images(batch, place.images, DecodeLimits(max_pixels=1))
+        ingest.read_images(frozen, place.images(), DecodeLimits(max_pixels=1))
     assert files_of(batch) == before
 
 
@@ -111,16 +111,16 @@ def test_a_header_that_says_simulated_raises_no_claim(place: Place) -> None:
     """Anybody can write a header: in the plain inbox such a frame gets what a file that nobody vouches for gets."""
     declared = place.hashed([("a.fits", frame(1))])
     plain = ingest.open_batch(
-        place.batches,
-        place.images,
+        place.batches(),
+        place.images(),
         [("b.fits", frame(2))],
         source="drop",
         time_ns=1,
         os_bytes=b"",
         recipe=STANDARD.name,
     )
-    ingest.read_images(plain, place.images, LIMITS)
-    (row,) = extraction.extract_noise(plain, place.images, place.ledger, LIMITS)
+    ingest.read_images(plain, place.images(), LIMITS)
+    (row,) = extraction.extract_noise(plain, place.images(), place.ledger(), LIMITS)
     assert (row.min_entropy, row.assessment["limited_by"]) == (STANDARD.unlisted_claim, "claim")
     assert extraction.noise_rows(declared)[0].min_entropy > STANDARD.unlisted_claim
 
@@ -175,10 +175,10 @@ def test_the_order_of_claims_does_not_depend_on_the_number_of_workers(tmp_path: 
     contents = [("a.fits", frame(1)), ("b.fits", frame(1)), ("c.fits", frame(2)), ("d.fits", frame(3))]
     rows = []
     for workers in (1, 4):
-        place = Place.at(tmp_path / str(workers))
+        place = Place(tmp_path / str(workers))
         batch = place.open(contents)
-        ingest.read_images(batch, place.images, LIMITS)
-        rows.append(extraction.extract_noise(batch, place.images, place.ledger, LIMITS, workers=workers))
+        ingest.read_images(batch, place.images(), LIMITS)
+        rows.append(extraction.extract_noise(batch, place.images(), place.ledger(), LIMITS, workers=workers))
     assert rows[0] == rows[1]
 
 
@@ -225,9 +225,9 @@ def test_an_altered_record_is_named(place: Place, field: str) -> None:
 
 def test_an_altered_block_is_never_released(place: Place) -> None:
     batch = place.validated([("a.fits", frame(1))])
-    blocks = np.load(batch.root / "blocks.npy")
+    blocks = np.load(batch.path(BLOCKS))
     blocks[0, 100] ^= 0x10
-    np.save(batch.root / "blocks.npy", blocks)
+    np.save(batch.path(BLOCKS), blocks)
     with pytest.raises(ChainBroken) as caught:
         validation.validate_blocks(batch)
     assert (caught.value.index, caught.value.field) == (0, "block")
@@ -247,7 +247,7 @@ def test_a_batch_that_fails_as_a_whole_releases_nothing(place: Place, monkeypatc
     assert len(conditioning.read_blocks(batch)) == 1
     with pytest.raises(BlockRefused, match="none of its blocks is released"):
         validation.validate_blocks(batch)
-    assert batch.read_json("verdicts.json", made_by="validated_blocks")["released"] == []
+    assert batch.read_json(VERDICTS)["released"] == []
 
 
 def test_the_health_tests_pass_again_on_stored_noise(place: Place) -> None:
@@ -259,7 +259,7 @@ def test_the_health_tests_pass_again_on_stored_noise(place: Place) -> None:
 
 def test_a_batch_of_dead_images_has_no_blocks_and_an_honest_chain_head(place: Place) -> None:
     batch = place.validated([("b.jpg", b"")])
-    verdicts = batch.read_json("verdicts.json", made_by="validated_blocks")
+    verdicts = batch.read_json(VERDICTS)
     assert (verdicts["released"], verdicts["rows"]) == ([], [])
 
 
@@ -267,5 +267,5 @@ def test_quality_is_the_lower_of_test_score_and_noise_score(place: Place) -> Non
     batch = place.validated([("a.fits", frame(1))])
     (row,) = extraction.noise_rows(batch)
     noise = validation.noise_score(row.min_entropy)
-    for verdict in batch.read_json("verdicts.json", made_by="validated_blocks")["rows"]:
+    for verdict in batch.read_json(VERDICTS)["rows"]:
         assert verdict["quality"] == min(noise, verdict["score"])

@@ -17,4 +17,4 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def place(settings: Settings) -> Place:
     """Give the stores of that home."""
-    return Place.at(settings.home)
+    return Place(settings.home)

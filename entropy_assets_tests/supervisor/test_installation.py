@@ -12,6 +12,7 @@ import yaml
 
 from entropy_assets.errors import PoolUnavailable, StartFailed
 from entropy_assets.settings import Settings
+from entropy_assets.stores.home import Home
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.supervisor import installation
 from entropy_assets.supervisor.children import PoolAddresses
@@ -24,20 +25,20 @@ from entropy_assets_tests.stages.batches_made import Place, frame
 class TestHome:
     def test_only_one_may_hold_it_and_the_next_one_after_it_may(self, tmp_path: Path) -> None:
         with (
-            installation.sole_owner(tmp_path),
+            installation.sole_owner(Home(tmp_path)),
             pytest.raises(StartFailed, match="another 'entropy-assets up' runs on"),
-            installation.sole_owner(tmp_path),
+            installation.sole_owner(Home(tmp_path)),
         ):
             pass
-        with installation.sole_owner(tmp_path):
+        with installation.sole_owner(Home(tmp_path)):
             pass
 
-    def test_it_gets_dagsters_configuration_and_the_code_servers_socket(self, settings: Settings) -> None:
-        installation.prepare_home(settings, Path("/private/s"))
-        workspace = yaml.safe_load((settings.dagster_home / "workspace.yaml").read_text())
+    def test_it_gets_dagsters_configuration_and_the_code_servers_socket(self, place: Place) -> None:
+        installation.prepare_home(place, Path("/private/s"))
+        workspace = yaml.safe_load((place.dagster_folder / "workspace.yaml").read_text())
         assert workspace["load_from"] == [{"grpc_server": {"socket": "/private/s", "location_name": "entropy_assets"}}]
-        assert (settings.dagster_home / "dagster.yaml").is_file()
-        assert settings.inbox.is_dir()
+        assert (place.dagster_folder / "dagster.yaml").is_file()
+        assert place.inbox_folder.is_dir()
 
     def test_outside_a_checkout_it_is_the_packages_own(self, tmp_path: Path) -> None:
         """An installed package has no file beside it, and runs all the same."""
@@ -151,17 +152,17 @@ class TestSteps:
 
 
 class TestSamples:
-    def test_dropping_them_twice_drops_them_once(self, settings: Settings) -> None:
-        count = drop_samples(settings)
+    def test_dropping_them_twice_drops_them_once(self, place: Place) -> None:
+        count = drop_samples(place)
         assert count == 9
-        assert drop_samples(settings) == 0
-        assert len(list((settings.inbox / "samples").iterdir())) == count
+        assert drop_samples(place) == 0
+        assert len(list((place.inbox_folder / "samples").iterdir())) == count
 
-    def test_an_interrupted_drop_is_completed(self, settings: Settings) -> None:
-        drop_samples(settings)
-        next((settings.inbox / "samples").iterdir()).unlink()
-        assert drop_samples(settings) == 1
+    def test_an_interrupted_drop_is_completed(self, place: Place) -> None:
+        drop_samples(place)
+        next((place.inbox_folder / "samples").iterdir()).unlink()
+        assert drop_samples(place) == 1
 
-    def test_an_installation_with_a_batch_gets_none(self, settings: Settings, place: Place) -> None:
+    def test_an_installation_with_a_batch_gets_none(self, place: Place) -> None:
         place.open([("a.fits", frame(1))])
-        assert drop_samples(settings) == 0
+        assert drop_samples(place) == 0

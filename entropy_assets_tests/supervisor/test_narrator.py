@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 
 from entropy_assets.settings import Settings
+from entropy_assets.stores.batches import RECORDS, VERDICTS
+from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.pool.client import PoolClient
@@ -15,27 +17,27 @@ from entropy_assets_tests.stages.batches_made import Place, frame
 
 def publish(place: Place, batch, run_id: str = "") -> None:
     """Put the released blocks of `batch` into the ledger."""
-    released = set(batch.read_json("verdicts.json", made_by="test")["released"])
-    rows = batch.read_json("records.json", made_by="test")["rows"]
+    released = set(batch.read_json(VERDICTS)["released"])
+    rows = batch.read_json(RECORDS)["rows"]
     blocks = [
         LedgerBlock(row["block_id"], row["index"], row["block_sha256"], row["link"])
         for row in rows
         if row["block_id"] in released
     ]
-    place.ledger.append_publication(batch.key, rows[-1]["link"], blocks, run_id=run_id, time_us=1)
+    place.ledger().append_publication(batch.key, rows[-1]["link"], blocks, run_id=run_id, time_us=1)
 
 
 def alert(settings: Settings, batch: str) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
-    with settings.alerts_path.open("a") as file:
+    with Home(settings.home).alerts_file.open("a") as file:
         file.write(
             json.dumps({"time": 1.0, "run_id": "r", "job": "process_images", "batch": batch, "error": "why"}) + "\n"
         )
 
 
 class TestNarrator:
-    def test_it_tells_one_line_per_stage_and_each_once(self, settings: Settings, place: Place) -> None:
-        narrator = Narrator(settings)
+    def test_it_tells_one_line_per_stage_and_each_once(self, place: Place) -> None:
+        narrator = Narrator(place)
         batch = place.validated([("a.fits", frame(1)), ("text.fits", b"no image")])
         told = [line.split(f"{batch.key}  ")[1] for line in narrator.news()]
         assert [line.split()[0] for line in told] == ["taken", "read", "extracted", "validated"]
@@ -46,27 +48,25 @@ class TestNarrator:
         [line] = narrator.news()
         assert line.endswith(" KiB")
 
-    def test_it_lists_what_was_rejected_at_reading_and_at_the_noise(
-        self, settings: Settings, place: Place, samples: Path
-    ) -> None:
+    def test_it_lists_what_was_rejected_at_reading_and_at_the_noise(self, place: Place, samples: Path) -> None:
         dark = (samples / "earth_dark_2048.jpg").read_bytes()
-        narrator = Narrator(settings)
+        narrator = Narrator(place)
         place.hashed([("text.fits", b"no image"), ("dark.jpg", dark)])
         line = list(narrator.news())[-1]
         assert "rejected text.fits: " in line
         assert "dark.jpg: constant" in line
 
-    def test_after_a_restart_it_goes_on_where_the_batch_stood(self, settings: Settings, place: Place) -> None:
+    def test_after_a_restart_it_goes_on_where_the_batch_stood(self, place: Place) -> None:
         place.hashed([("a.fits", frame(1))])
-        narrator = Narrator(settings)
+        narrator = Narrator(place)
         assert list(narrator.news()) == []
         place.validated([("a.fits", frame(1))])
         [line] = narrator.news()
         assert "  validated  " in line
 
-    def test_it_tells_of_failed_runs_that_are_new(self, settings: Settings) -> None:
+    def test_it_tells_of_failed_runs_that_are_new(self, settings: Settings, place: Place) -> None:
         alert(settings, "old")
-        narrator = Narrator(settings)
+        narrator = Narrator(place)
         alert(settings, "drop-1")
         [line] = narrator.news()
         assert line.endswith("drop-1  failed     process_images: why")
@@ -78,11 +78,11 @@ class TestSettled:
 
     def test_a_file_in_the_inbox_is_work_even_while_it_settles(self, settings: Settings) -> None:
         waiting = settings.model_copy(update={"settle_seconds": 60.0})
-        DropFolder(settings.inbox).deposit("a.fits", b"x")
+        DropFolder(Home(settings.home).inbox_folder).deposit("a.fits", b"x")
         assert not settled(waiting, "")
 
     def test_a_taken_file_is_work_unless_its_run_failed(self, settings: Settings) -> None:
-        inbox = DropFolder(settings.inbox, settle_seconds=0)
+        inbox = DropFolder(Home(settings.home).inbox_folder, settle_seconds=0)
         inbox.deposit("a.fits", b"x")
         inbox.take(inbox.ready(time.time() + 1), "drop-1")
         assert not settled(settings, "")

@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from entropy_assets.serving.answers.formats import CLASSES
-from entropy_assets.serving.health import Ages
+from entropy_assets.serving.health import AgeName, Ages
 from entropy_assets.serving.http.admission import admitted
 from entropy_assets.serving.problems import PROBLEMS, UNSTORED
 from entropy_assets.serving.service import RandomService
@@ -60,7 +60,7 @@ _POOL_GAUGES: Final = {
     "since_last_lease_seconds": ("since_last_lease_s", "Time since the last lease of this epoch."),
     "soonest_expiry_seconds": ("soonest_expiry_s", "Life left of the block that expires first."),
 }
-_AGE_GAUGES: Final = {
+_AGE_GAUGES: Final[Mapping[AgeName, tuple[str, str]]] = {
     "image_age_s": ("entropy_image_age_seconds", "Time since the intake of the last batch with an accepted image."),
     "block_age_s": ("entropy_block_age_seconds", "Time since the last publication in the ledger."),
     "health_test_failure_age_s": (

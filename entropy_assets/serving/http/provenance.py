@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Path, Query
@@ -42,11 +42,11 @@ class RecentBatches:
         self._provenance = provenance
         self._clock = clock
         self._reading = asyncio.Lock()
-        self._known: list[dict[str, Any]] = []
+        self._newest: Sequence[Mapping[str, object]] = ()
         self._read_for = 0
         self._read_at = 0.0
 
-    async def newest(self, limit: int) -> list[dict[str, Any]]:
+    async def newest(self, limit: int) -> Sequence[Mapping[str, object]]:
         """Return up to `limit` batches, newest first.
 
         Raises
@@ -61,9 +61,9 @@ class RecentBatches:
         async with self._reading:
             if self._read_for < limit or self._clock() - self._read_at > FRESH_S:
                 wanted = USUAL_BATCHES if limit <= USUAL_BATCHES else MOST_BATCHES
-                self._known = await asyncio.to_thread(self._provenance.recent, wanted)
+                self._newest = await asyncio.to_thread(self._provenance.recent, wanted)
                 self._read_for, self._read_at = wanted, self._clock()
-            return self._known[:limit]
+            return self._newest[:limit]
 
 
 def add_provenance(app: FastAPI, service: RandomService) -> None:

@@ -30,6 +30,10 @@ from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, create, version_
 _BLOCKS_OF_BATCH: Final = (
     "SELECT block_id, position, block_sha256, link FROM blocks WHERE batch_key = ? ORDER BY position"
 )
+_PUBLICATIONS: Final = (
+    "SELECT seq, batch_key, chain_head, run_id, published_at_us, ledger_link,"
+    " (SELECT count(*) FROM blocks WHERE blocks.batch_key = batches.batch_key) FROM batches"
+)
 _LAST_LINK: Final = {
     "image_claims": "SELECT ledger_link FROM image_claims ORDER BY seq DESC LIMIT 1",
     "batches": "SELECT ledger_link FROM batches ORDER BY seq DESC LIMIT 1",
@@ -147,6 +151,11 @@ class Ledger:
         """Tell whether `batch_key` was published."""
         return self._fetch("SELECT 1 FROM batches WHERE batch_key = ?", (batch_key,)) != []
 
+    def publication_of(self, batch_key: str) -> Publication | None:
+        """Return the publication of `batch_key`, None if it was not published."""
+        rows = self._fetch(f"{_PUBLICATIONS} WHERE batch_key = ?", (batch_key,))
+        return Publication(*rows[0]) if rows else None
+
     def find_block(self, block_id: str) -> PublishedBlock | None:
         """Return the published block called `block_id` with its publication, or None."""
         rows = self._fetch(
@@ -159,15 +168,8 @@ class Ledger:
 
     def publications(self, limit: int = 100, after: int = 0) -> list[Publication]:
         """Return up to `limit` publications whose ``seq`` is greater than `after`, oldest first."""
-        return [
-            Publication(*row)
-            for row in self._fetch(
-                "SELECT seq, batch_key, chain_head, run_id, published_at_us, ledger_link,"
-                " (SELECT count(*) FROM blocks WHERE blocks.batch_key = batches.batch_key)"
-                " FROM batches WHERE seq > ? ORDER BY seq LIMIT ?",
-                (after, limit),
-            )
-        ]
+        rows = self._fetch(f"{_PUBLICATIONS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        return [Publication(*row) for row in rows]
 
     def last_published_us(self) -> int | None:
         """Return when the newest publication was made, microseconds since 1970; None if there is none."""

@@ -24,19 +24,19 @@ SECOND_NS = 1_000_000_000
 
 
 def trail_of(place: Place) -> Trail:
-    return Trail(place.ledger, place.batches, place.images)
+    return Trail.of(place)
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place.at(tmp_path)
+    return Place(tmp_path)
 
 
 def test_a_published_batch_shows_its_images_with_verdicts_and_its_blocks(place: Place, pool: PoolClient) -> None:
     batch = place.validated([("a.fits", frame(1)), ("text.fits", b"SIMPLE  = no image"), ("b.fits", frame(1))])
-    publish_batch(batch, place.ledger, pool, run_id="the-run", now_us=1_800_000_000_000_000)
+    publish_batch(batch, place.ledger(), pool, run_id="the-run", now_us=1_800_000_000_000_000)
     [found] = trail_of(place).recent(10)
-    blocks = place.ledger.published_blocks(batch.key)
+    blocks = place.ledger().published_blocks(batch.key)
     assert (found["key"], found["source"], found["state"]) == (batch.key, "raw-ccd", "published")
     assert (found["time"], found["published_at"]) == ("2023-11-14T22:13:20+00:00", "2027-01-15T08:00:00+00:00")
     assert (found["blocks"], found["passed"], found["rejected"]) == (len(blocks), len(blocks), 0)
@@ -52,7 +52,7 @@ def test_a_published_batch_shows_its_images_with_verdicts_and_its_blocks(place: 
 
 def test_no_byte_of_a_block_is_in_it(place: Place, pool: PoolClient) -> None:
     batch = place.validated([("a.fits", frame(1))])
-    publish_batch(batch, place.ledger, pool, run_id="", now_us=5)
+    publish_batch(batch, place.ledger(), pool, run_id="", now_us=5)
     text = json.dumps(trail_of(place).recent(10))
     for leased in pool.lease(10).blocks:
         assert leased.block.data[:8].hex() not in text
@@ -68,9 +68,9 @@ def test_a_batch_at_work_shows_what_is_known_so_far(place: Place) -> None:
         return found["state"], [row["accepted"] for row in found["images"]]
 
     assert seen() == ("working", [None, None])
-    ingest.read_images(batch, place.images, LIMITS)
+    ingest.read_images(batch, place.images(), LIMITS)
     assert seen() == ("working", [None, False])
-    extraction.extract_noise(batch, place.images, place.ledger, LIMITS)
+    extraction.extract_noise(batch, place.images(), place.ledger(), LIMITS)
     assert seen() == ("working", [True, False])
     conditioning.hash_blocks(batch)
     assert seen() == ("working", [True, False])
@@ -80,7 +80,7 @@ def test_a_batch_at_work_shows_what_is_known_so_far(place: Place) -> None:
 
 def test_a_batch_without_an_image_that_counts_is_rejected(place: Place) -> None:
     batch = place.open([("text.fits", b"no image")])
-    ingest.read_images(batch, place.images, LIMITS)
+    ingest.read_images(batch, place.images(), LIMITS)
     assert trail_of(place).recent(1)[0]["state"] == "rejected"
 
 
@@ -101,7 +101,7 @@ def test_the_newest_come_first_whatever_their_source(place: Place) -> None:
     for seconds, source in enumerate(("zoo", "apogee", "raw-ccd")):
         keys.append(
             ingest.open_batch(
-                place.batches, place.images, [("a", b"x")], source=source, time_ns=TIME_NS + seconds * SECOND_NS,
+                place.batches(), place.images(), [("a", b"x")], source=source, time_ns=TIME_NS + seconds * SECOND_NS,
                 os_bytes=b"\x07" * 32, recipe="ea-2026-1",
             ).key
         )  # fmt: skip

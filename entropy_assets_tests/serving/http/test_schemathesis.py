@@ -18,6 +18,7 @@ from entropy_assets.provenance.trail import Trail
 from entropy_assets.scopes import SCOPES
 from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.stores.api_keys import FileKeys
+from entropy_assets.stores.batches import RECORDS, VERDICTS
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.conftest import PROJECT
@@ -49,19 +50,19 @@ values = {json.dumps([block.block_id for block in pool_blocks(3)])}
 @pytest.fixture
 def trail(tmp_path: Path) -> Trail:
     """Give the way back of every block of the pool, and of a batch that was really made."""
-    place = Place.at(tmp_path / "home")
+    place = Place(tmp_path / "home")
     batch = place.validated([("a.fits", frame(1))])
-    released = set(batch.read_json("verdicts.json", made_by="test")["released"])
-    rows = batch.read_json("records.json", made_by="test")["rows"]
+    released = set(batch.read_json(VERDICTS)["released"])
+    rows = batch.read_json(RECORDS)["rows"]
     made = [
         LedgerBlock(row["block_id"], row["index"], row["block_sha256"], row["link"])
         for row in rows
         if row["block_id"] in released
     ]
-    place.ledger.append_publication(batch.key, rows[-1]["link"], made, run_id="", time_us=1)
+    place.ledger().append_publication(batch.key, rows[-1]["link"], made, run_id="", time_us=1)
     others = [LedgerBlock(block.block_id, block.index, block.sha256, block.link) for block in pool_blocks(BLOCKS)]
-    place.ledger.append_publication(pool_blocks(1)[0].batch_key, "ef" * 32, others, run_id="", time_us=2)
-    return Trail(place.ledger, place.batches, place.images)
+    place.ledger().append_publication(pool_blocks(1)[0].batch_key, "ef" * 32, others, run_id="", time_us=2)
+    return Trail.of(place)
 
 
 @pytest.fixture

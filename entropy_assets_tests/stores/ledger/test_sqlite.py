@@ -61,6 +61,11 @@ def test_a_batch_is_published_once(ledger: Ledger) -> None:
     assert not ledger.is_published("other")
 
 
+def test_a_publication_is_found_by_its_batch(filled: Ledger) -> None:
+    assert filled.publication_of("batch-1") == filled.publications()[1]
+    assert filled.publication_of("other") is None
+
+
 def test_a_batch_can_not_be_published_again_with_other_blocks(ledger: Ledger) -> None:
     ledger.append_publication("batch", HEAD, _blocks(0), "run", TIME_US)
     with pytest.raises(LedgerError, match="another chain head"):
