@@ -11,6 +11,8 @@ from entropy_assets.core import encoding
 from entropy_assets.core.conditioning.records import chain_genesis
 from entropy_assets.errors import InputRefused
 from entropy_assets.recipe import STANDARD
+from entropy_assets.stores.batches import sha256_of_json
+from entropy_assets_tests.core.second_hashing import MANIFEST_ROWS, kept_vectors, second_vectors
 
 
 def test_the_worked_example_of_the_page_is_true():
@@ -19,6 +21,16 @@ def test_the_worked_example_of_the_page_is_true():
     example, value = re.search(r"``ab``::\n(.*)\n    SHA-256 = (\w{64})", page, re.DOTALL).groups()
     assert hashlib.sha256(bytes.fromhex(example)).hexdigest() == value
     assert chain_genesis("ab" * 32, STANDARD) == value
+
+
+def test_the_vectors_are_what_the_second_implementation_gives():
+    """The file of vectors was not edited by hand."""
+    assert kept_vectors() == second_vectors()
+
+
+def test_canonical_json_gives_the_vector():
+    """Flags, nothing, and characters that JSON escapes: the rows of a manifest have one encoding."""
+    assert sha256_of_json(MANIFEST_ROWS) == kept_vectors()["manifest"]
 
 
 def test_the_page_names_every_domain():

@@ -21,7 +21,7 @@ from entropy_assets.core.conditioning.records import (
 )
 from entropy_assets.errors import BatchError, ChainBroken, InputRefused
 from entropy_assets.recipe import STANDARD
-from entropy_assets_tests.core.conditioning.test_hasher import MANIFEST, NOON, noise_of
+from entropy_assets_tests.core.second_hashing import MANIFEST, NOON, noise_of, second_block_id
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +196,15 @@ def test_altered_bytes_of_a_block_are_found(batch, inputs):
     assert broken(verify_batch, records, inputs, blocks=blocks[:, :-1], **verify) == (0, "block")
     assert broken(verify_block, records[3], wrong[3].tobytes()) == (3, "block_sha256")
     assert broken(verify_block, replace(records[3], credit_bits=10**6), blocks[3].tobytes()) == (3, "link")
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_block_ids_are_uuids_of_version_8(digest):
+    """Version and variant sit where RFC 9562 puts them, whatever the hash."""
+    block_id = block_id_of(digest.hex())
+    assert block_id == second_block_id(digest.hex())
+    assert block_id[14] == "8"
+    assert block_id[19] in "89ab"
 
 
 # ---------------------------------------------------------------------------------------------------------------- rows

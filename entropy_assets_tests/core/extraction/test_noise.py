@@ -26,6 +26,15 @@ from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.decode import decode
 from entropy_assets.recipe import STANDARD, STRICT
 from entropy_assets_tests.core.frames import frame, white
+from entropy_assets_tests.core.second_hashing import (
+    NOISE_SHAPES,
+    OS_BYTES_LENGTHS,
+    TIME_NS,
+    image_hash,
+    kept_vectors,
+    noise_rows,
+    pattern,
+)
 
 NONCE = hashlib.sha256(b"a nonce").digest()
 
@@ -181,6 +190,19 @@ def test_nonces() -> None:
     assert (
         deterministic_nonce(image) == hashlib.sha256(NONCE_DOMAIN + b"deterministic\0" + bytes.fromhex(image)).digest()
     )
+
+
+def test_sampling_gives_the_vectors() -> None:
+    """Nonces, draw orders and noise digests are fixed for ever, to the byte."""
+    vectors, image = kept_vectors(), image_hash("first")
+    nonces = {str(size): sampling_nonce(image, TIME_NS, pattern("os", size)).hex() for size in OS_BYTES_LENGTHS}
+    assert nonces == vectors["random_nonce"]
+    assert deterministic_nonce(image).hex() == vectors["deterministic_nonce"]
+    for count, order in vectors["draw_order"].items():
+        assert draw_order(bytes.fromhex(image), int(count)).tolist() == order
+    for shape in NOISE_SHAPES:
+        samples = np.frombuffer(b"".join(noise_rows(shape)), np.uint8).reshape(shape)
+        assert noise_digest(samples) == vectors["noise_digest"][f"{shape[0]}x{shape[1]}"]
 
 
 def test_noise_digest_covers_the_layout() -> None:

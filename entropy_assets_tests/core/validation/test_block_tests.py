@@ -25,6 +25,7 @@ from entropy_assets.core.validation.block_tests import (
     sidak,
     unequal_bits,
 )
+from entropy_assets_tests.core.second_hashing import BLOCK_LENGTHS, kept_vectors, pattern
 from entropy_assets_tests.core.validation.defects import good
 
 
@@ -84,6 +85,13 @@ def test_a_p_value_is_a_function_of_its_block_alone():
     for i in range(9):
         alone = run_tests(blocks[i : i + 1])
         assert all(alone.p_values[name][0] == together.p_values[name][i] for name in TESTS)
+
+
+@pytest.mark.parametrize("length", BLOCK_LENGTHS)
+def test_the_uniform_numbers_of_a_block_are_the_vectors(length):
+    """P-values are spread by numbers that anybody can repeat from the block alone."""
+    block = np.frombuffer(pattern("block", length), np.uint8)
+    assert block_tests._uniforms(block[None]).tolist() == [kept_vectors()["uniforms"][str(length)]]
 
 
 @pytest.mark.parametrize("name, expected", [("pi", 0.41926842044315493), ("e", 0.5619168850302544)])

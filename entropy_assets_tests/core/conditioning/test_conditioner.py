@@ -1,0 +1,69 @@
+"""Slices carry their credit, never overlap, and mix the images in their shares."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entropy_assets.core.conditioning.conditioner import NoiseInput, slices_of
+from entropy_assets.errors import InputRefused
+from entropy_assets.recipe import STANDARD
+from entropy_assets_tests.core.second_hashing import noise_of
+
+noises = st.tuples(st.integers(1, 80), st.integers(1, 120), st.integers(0, 900))
+
+
+@st.composite
+def batches(draw):
+    shapes = draw(st.lists(noises, max_size=5))
+    return [
+        noise_of(f"image {i}", regions, row_len, min(credit * regions, 8 * regions * row_len))
+        for i, (regions, row_len, credit) in enumerate(shapes)
+    ]
+
+
+@given(batches())
+@settings(max_examples=60, deadline=None)
+def test_no_slice_holds_less_than_its_credit_and_no_region_is_spent_twice(inputs):
+    """Every slice carries 320 bits, slices never overlap, and an image never gives more than its credit."""
+    plan = slices_of(inputs, STANDARD)
+    for at, noise in enumerate(inputs):
+        mine = sorted((first, end) for position, first, end in plan.tolist() if position == at)
+        credit = [noise.credit_bits * (end - first) // len(noise.samples) for first, end in mine]
+        assert all(bits >= 320 for bits in credit)
+        assert sum(credit) <= noise.credit_bits
+        assert all(left[1] <= right[0] for left, right in pairwise(mine))
+        assert all(0 <= first < end <= len(noise.samples) for first, end in mine)
+        if mine:  # one region fewer would not carry the credit
+            assert noise.credit_bits * (mine[0][1] - mine[0][0] - 1) < 320 * len(noise.samples)
+
+
+@given(batches())
+@settings(max_examples=60, deadline=None)
+def test_every_stretch_of_slices_mixes_the_images_in_their_shares(inputs):
+    """In the first k slices each image has its share of k, to within one slice and half a slice per image."""
+    plan = slices_of(inputs, STANDARD)
+    counts = np.bincount(plan[:, 0], minlength=len(inputs))
+    for k in range(len(plan) + 1):
+        so_far = np.bincount(plan[:k, 0], minlength=len(inputs))
+        shares = k * counts / max(len(plan), 1)
+        assert np.all(np.abs(so_far - shares) <= 1 + len(inputs) / 2)
+
+
+@pytest.mark.parametrize(
+    "samples, credit_bits",
+    [
+        (np.zeros((4, 8), np.int16), 0),
+        (np.zeros(32, np.uint8), 0),
+        (np.zeros((8, 4), np.uint8).T, 0),
+        (np.zeros((0, 4), np.uint8), 0),
+        (np.zeros((4, 8), np.uint8), -1),
+        (np.zeros((4, 8), np.uint8), 4 * 8 * 8 + 1),
+    ],
+)
+def test_noise_of_another_shape_or_with_impossible_credit_is_refused(samples, credit_bits):
+    """More than 8 bits per sample, or samples that are not bytes, never reach a hash."""
+    with pytest.raises(InputRefused):
+        NoiseInput("ab" * 32, "cd" * 32, samples, credit_bits)
