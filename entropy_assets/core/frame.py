@@ -1,19 +1,17 @@
 """Frame: the integer pixels of one exposure, the true step of its ADC, and the hashes that tell a replay."""
 
-import hashlib
 import math
-import struct
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core import encoding
 from entropy_assets.errors import ImageRejected, RejectionReason
 
 Pixels: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
-DIGEST_DOMAIN: Final = b"entropy_assets pixel digest 1\0"
 PIXEL_LIMIT: Final = 1 << 53
 """Largest magnitude of a pixel, ADU: exact in float64, and eight of them add up in int64."""
 NARROW_LIMIT: Final = 1 << 26
@@ -69,16 +67,16 @@ def pixel_digest(pixels: Pixels, usable: npt.NDArray[np.bool_], step: int) -> st
 
     Notes
     -----
-    The message is `DIGEST_DOMAIN`, then channels, ny, nx and w as big-endian uint64, then each channel as
-    ``(pixel - least usable pixel of the channel) // step`` in big-endian unsigned integers of w bytes; w is the least
-    of 1, 2, 4, 8 that holds every code. Masked pixels enter as 0.
+    A code is ``(pixel - least usable pixel of the channel) // step``, and 0 where a pixel is masked. The width of the
+    codes is the least of 1, 2, 4 and 8 bytes that holds them all. `encoding` tells how they are laid out.
     """
     planes = _distinct_channels(pixels)
     everywhere = bool(usable.all())
     ranges = [_range(plane, usable, everywhere) for plane in planes]
     highest = max((high - low) // step for low, high in ranges)
     width = next(w for w in (1, 2, 4, 8) if highest < 1 << 8 * w)
-    digest = hashlib.sha256(DIGEST_DOMAIN + struct.pack(">4Q", *planes.shape, width))
+    channels, ny, nx = planes.shape
+    digest = encoding.pixel_hash(channels, ny, nx, width)
     for plane, (offset, _) in zip(planes, ranges, strict=True):
         for start in range(0, plane.size, CHUNK):
             part = slice(start, start + CHUNK)
@@ -193,7 +191,7 @@ class Frame:
             lossy=lossy,
             file_bytes=len(data),
             coded_bytes=len(data) if coded_bytes is None else min(coded_bytes, len(data)),
-            image_sha256=hashlib.sha256(data).hexdigest(),
+            image_sha256=encoding.plain_sha256(data).hexdigest(),
             pixel_sha256=pixel_digest(narrow, mask, step),
             source=source,
             captured_at=captured_at,

@@ -11,6 +11,7 @@ from typing import Any, Final
 import dagster as dg
 import numpy as np
 
+from entropy_assets.core.encoding import sha256_of_json
 from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.defs import plots
 from entropy_assets.errors import ImageRejected
@@ -21,7 +22,7 @@ from entropy_assets.stages.extraction import NoiseRow, live_maps
 from entropy_assets.stages.ingest import Manifest
 from entropy_assets.stages.publication import PublishedBatch
 from entropy_assets.stages.validation import Validation
-from entropy_assets.stores.batches import Batch, sha256_of_json
+from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.inbox import printable
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from entropy_assets.core.encoding import sha256_of_json
 from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
-from entropy_assets.stores.batches import MANIFEST, Batch, BatchStore, Intake, IntakeFile, batch_key, sha256_of_json
+from entropy_assets.stores.batches import MANIFEST, Batch, BatchStore, Intake, IntakeFile, batch_key
 from entropy_assets.stores.images import ImageStore
 
 Progress = Callable[[str, int, int], None]

@@ -18,7 +18,6 @@ intake is fixed once by whoever is first, and an object store has no such operat
 """
 
 import dataclasses
-import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +31,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from entropy_assets.core.encoding import sha256_of_json
 from entropy_assets.errors import BatchError
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stores.durable import create_durably, write_durably
@@ -151,19 +151,9 @@ def _moment(key: str) -> tuple[str, str]:
     return key.rsplit("-", 2)[-2] if key.count("-") > 1 else "", key
 
 
-def canonical_json(value: Any) -> bytes:
-    """Return the one encoding of `value` that is hashed: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
-
-
 def encoded(value: Mapping[str, Any]) -> bytes:
     """Return `value` as JSON that a person can read."""
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True).encode("ascii")
-
-
-def sha256_of_json(value: Any) -> str:
-    """Return the SHA-256 of the canonical JSON of `value`, hex."""
-    return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 class Batch:

@@ -10,13 +10,11 @@ Slices of several images are interleaved in proportion: slice ``i`` of the ``c``
 the shares that they hold of the batch. Slices that do not fill a block at the end are not used.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from blake3 import blake3
 from numpy.typing import NDArray
 
 from entropy_assets.core import encoding
@@ -26,10 +24,6 @@ from entropy_assets.recipe import Recipe
 
 _PLACE: Final = 1 << 32
 """Resolution of the interleaving; fits int64 up to 2**29 slices of one image."""
-_DIGEST_HEAD: Final = np.dtype(
-    [("images", "V80"), ("integers", ">u8", (3, 2)), ("seal_length", ">u8"), ("seal", "V32"), ("slice_length", ">u8")]
-)
-"""What stands between CONTEXT and the slice of a digest: image and noise hash; index, first and end; seal."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +107,7 @@ class Conditioner:
         self.slice_credit = [noise.credit_of(noise.regions_per_slice(recipe)) for noise in inputs]
         self.row_len = np.array([noise.samples.shape[1] for noise in inputs], np.int64)
         names = [encoding.named_hash(noise.image_sha256) + encoding.named_hash(noise.noise_sha256) for noise in inputs]
-        self.names = np.array(names, _DIGEST_HEAD["images"])
+        self.names = np.array(names, encoding.NAMES)
 
     def condition(self, index: int, previous_link: str, plan: NDArray[np.int64]) -> bytes:
         """Return the bytes of one block from the slices of `plan` (``int64[digests_per_block, 3]``)."""
@@ -125,51 +119,36 @@ class Conditioner:
             index=index,
         )
         raws = self._raw_slices(plan)
-        seals = self._seals(context, raws)
-        heads, size = self._digest_heads(plan, seals), _DIGEST_HEAD.itemsize
-        prefix = hashlib.sha256(encoding.text(encoding.DIGEST) + context)
+        seals = encoding.seals_of(encoding.SEALS, context, *encoding.listed(raws), count=len(raws))
+        heads = encoding.digest_heads(self.names[plan[:, 0]], plan[:, 1:], seals, self._slice_lens(plan))
+        prefix = encoding.sha256_of(encoding.DIGEST, context)
         digests: list[bytes] = []
-        for j, raw in enumerate(raws):
+        for head, raw in zip(heads, raws, strict=True):
             digest = prefix.copy()
-            digest.update(heads[j * size : (j + 1) * size])
+            digest.update(head)
             digest.update(raw)
             digests.append(digest.digest())
         return b"".join(digests)
 
     def _raw_slices(self, plan: NDArray[np.int64]) -> list[memoryview]:
         """Return the samples of each slice, without copying them."""
-        begin = (plan[:, 1] * self.row_len[plan[:, 0]]).tolist()
-        end = (plan[:, 2] * self.row_len[plan[:, 0]]).tolist()
-        return [self.raw[at][b:e] for at, b, e in zip(plan[:, 0].tolist(), begin, end, strict=True)]
+        begins = (plan[:, 1] * self.row_len[plan[:, 0]]).tolist()
+        ends = (plan[:, 2] * self.row_len[plan[:, 0]]).tolist()
+        positions = plan[:, 0].tolist()
+        return [self.raw[position][begin:end] for position, begin, end in zip(positions, begins, ends, strict=True)]
 
-    def _seals(self, context: bytes, raws: Sequence[memoryview]) -> bytes:
-        """Return the seals of one block, 32 bytes for each slice.
-
-        One call over the joined slices: BLAKE3 is several times faster on one long input than on many short ones.
-        """
-        listed = [part for raw in raws for part in (len(raw).to_bytes(8, "big"), raw)]
-        head = encoding.text(encoding.SEALS) + context + encoding.integer(len(raws))
-        return blake3(b"".join([head, *listed])).digest(length=encoding.HASH_LEN * len(raws))
-
-    def _digest_heads(self, plan: NDArray[np.int64], seals: bytes) -> bytes:
-        """Return what stands between the context and the raw slice of each digest, one after the other."""
-        heads = np.empty(len(plan), _DIGEST_HEAD)
-        heads["images"] = self.names[plan[:, 0]]
-        heads["integers"][:, :, 0] = 8
-        heads["integers"][:, 0, 1] = np.arange(len(plan))
-        heads["integers"][:, 1:, 1] = plan[:, 1:]
-        heads["seal_length"], heads["seal"] = encoding.HASH_LEN, np.frombuffer(seals, _DIGEST_HEAD["seal"])
-        heads["slice_length"] = (plan[:, 2] - plan[:, 1]) * self.row_len[plan[:, 0]]
-        return heads.tobytes()
+    def _slice_lens(self, plan: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the length of each slice, bytes."""
+        return np.asarray((plan[:, 2] - plan[:, 1]) * self.row_len[plan[:, 0]])
 
     def record(self, index: int, previous_link: str, plan: NDArray[np.int64], block: bytes) -> BlockRecord:
         """Return the record of the `block` that `condition` made from the same arguments."""
         counts = np.bincount(plan[:, 0], minlength=len(self.inputs))
         places = (np.cumsum(counts > 0) - 1)[plan[:, 0]]
         images = [noise for noise, count in zip(self.inputs, counts.tolist(), strict=True) if count]
-        credit = sum(count * each for count, each in zip(counts.tolist(), self.slice_credit, strict=True))
-        shortest = int(((plan[:, 2] - plan[:, 1]) * self.row_len[plan[:, 0]]).min())
-        block_sha256 = hashlib.sha256(block).hexdigest()
+        credit = sum(count * bits for count, bits in zip(counts.tolist(), self.slice_credit, strict=True))
+        shortest = int(self._slice_lens(plan).min())
+        block_sha256 = encoding.plain_sha256(block).hexdigest()
         unlinked = BlockRecord(
             index=index,
             block_id=block_id_of(block_sha256),

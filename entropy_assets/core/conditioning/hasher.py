@@ -1,16 +1,14 @@
 """`EntropyHasher`: noise to digests, batches to chains of blocks, and the check of both.
 
-``encoding`` is the page that says what is hashed, ``conditioning`` makes one block, ``chain`` holds the records.
+``encoding`` is the page that says what is hashed, ``conditioner`` makes one block, ``records`` holds the chain.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn
 
 import numpy as np
-from blake3 import blake3
 from numpy.typing import NDArray
 
 from entropy_assets.core import encoding
@@ -80,20 +78,16 @@ class EntropyHasher:
         """
         if rounds < 1:
             raise InputRefused(f"{rounds} rounds of hashing make no digest; ask for at least 1")
-        parts = [encoding.field(_raw(part)) for part in noise_parts]
-        if not parts:
+        parts = encoding.listed([_raw(part) for part in noise_parts])
+        if not noise_parts:
             raise InputRefused("there is no noise to hash: the list of parts is empty")
-        listed = encoding.integer(len(parts)) + b"".join(parts)
-        head = (
-            encoding.text(encoding.MIX)
-            + encoding.text(self.recipe.name)
-            + encoding.field(memoryview(previous_hash).tobytes())
-        )
+        head = encoding.text(self.recipe.name) + encoding.field(memoryview(previous_hash).tobytes())
         head += encoding.integer(timestamp_us_of(timestamp))
-        tail = encoding.field(blake3(encoding.text(encoding.MIX_SEAL) + listed).digest()) + listed
+        seal = encoding.field(encoding.seals_of(encoding.MIX_SEAL, *parts))
         digest = b""
         for turn in range(rounds):
-            digest = hashlib.sha256(head + encoding.integer(turn) + encoding.field(digest) + tail).digest()
+            before = encoding.field(digest)
+            digest = encoding.sha256_of(encoding.MIX, head, encoding.integer(turn), before, seal, *parts).digest()
         return digest
 
     def derive_blocks(

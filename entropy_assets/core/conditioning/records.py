@@ -1,10 +1,9 @@
 """The record of a block, the links between records, and their verification.
 
 A chain is trusted for nothing: whoever can write the store can write a whole new chain. It shows *tampering with a
-part*, and together with the images (``hashing.verify_batch``) it shows tampering with all of it.
+part*, and together with the images (``hasher.verify_batch``) it shows tampering with all of it.
 """
 
-import hashlib
 import math
 from bisect import bisect
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,6 @@ FULL_ENTROPY_MARGIN_BITS: Final = 64
 _OUTPUT_ENTROPY_TOLERANCE: Final = 1e-9
 """Allowed difference of a recomputed output entropy, bits: the last digits of ``log1p`` differ between C libraries."""
 
-_BLOCK_ID_DOMAIN: Final = encoding.text(encoding.BLOCK_ID)
 _VARIANT: Final = {digit: f"{int(digit, 16) & 0b0011 | 0b1000:x}" for digit in "0123456789abcdef"}
 """The hex digit that holds the variant of a UUID, its two upper bits set to 10."""
 
@@ -185,13 +183,13 @@ def block_entropy_bits(slice_bytes: int, recipe: Recipe) -> float:
 
 def chain_genesis(manifest_sha256: str, recipe: Recipe) -> str:
     """Return the link before the first record of a batch, hex."""
-    head = encoding.text(encoding.GENESIS) + encoding.text(recipe.name)
-    return hashlib.sha256(head + encoding.named_hash(manifest_sha256)).hexdigest()
+    named = encoding.text(recipe.name), encoding.named_hash(manifest_sha256)
+    return encoding.sha256_of(encoding.GENESIS, *named).hexdigest()
 
 
 def block_id_of(block_sha256: str) -> str:
     """Return the id of the block with this hash: a UUID of version 8, so the same block never has two ids."""
-    hexes = hashlib.sha256(_BLOCK_ID_DOMAIN + encoding.named_hash(block_sha256)).hexdigest()
+    hexes = encoding.sha256_of(encoding.BLOCK_ID, encoding.named_hash(block_sha256)).hexdigest()
     # version and variant, RFC 9562 sections 4.2 and 4.1; by hand, since `uuid.UUID` costs as much as the hash
     variant = _VARIANT[hexes[16]]
     return f"{hexes[:8]}-{hexes[8:12]}-8{hexes[13:16]}-{variant}{hexes[17:20]}-{hexes[20:32]}"
@@ -201,7 +199,6 @@ def link_of(record: BlockRecord) -> str:
     """Return the link that the other fields of `record` demand, hex."""
     images = zip(record.image_sha256s, record.noise_sha256s, strict=True)
     parts = [
-        encoding.text(encoding.LINK),
         encoding.context(
             recipe_name=record.recipe,
             previous_link=record.previous_link,
@@ -216,7 +213,7 @@ def link_of(record: BlockRecord) -> str:
         *(encoding.named_hash(image) + encoding.named_hash(noise) for image, noise in images),
         encoding.table(record.slices),
     ]
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+    return encoding.sha256_of(encoding.LINK, *parts).hexdigest()
 
 
 def verify_block(record: BlockRecord, block: bytes) -> None:
@@ -227,7 +224,7 @@ def verify_block(record: BlockRecord, block: bytes) -> None:
     ChainBroken
         Naming the first field that does not hold.
     """
-    if hashlib.sha256(block).hexdigest() != record.block_sha256:
+    if encoding.plain_sha256(block).hexdigest() != record.block_sha256:
         _broken(record.index, "block_sha256", "the bytes of the block are not those that were recorded")
     _verify_derived(record, recipe_named(record.recipe))
 

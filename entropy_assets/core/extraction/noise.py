@@ -4,7 +4,6 @@ Everything here is integer arithmetic, or integers in float64 below 2**53, so th
 samples on every machine and with every release of NumPy and SciPy.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,17 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from entropy_assets.core import encoding
 from entropy_assets.core.extraction.squares import Steps, laplacian, steps_of
 from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD, Recipe
 
-NONCE_DOMAIN: Final = b"entropy_assets sampling nonce 1\0"
-ORDER_DOMAIN: Final = b"entropy_assets draw order 1\0"
-NOISE_DOMAIN: Final = b"entropy_assets noise array 1\0"
-KEY_BYTES: Final = 8
-"""Length of the sort key of one region, bytes."""
 FILTER_ONE: Final = 1 << 16
 """What 1.0 is in the fixed-point weights of the frequency filter."""
 FILTER_SPAN: Final = 1 << 18
@@ -45,32 +40,45 @@ def sampling_nonce(image_sha256: str, time_ns: int, os_bytes: bytes) -> bytes:
     time_ns
         System time, nanoseconds.
     os_bytes
-        Bytes of the operating system's generator, at least 16.
+        Bytes of the operating system's generator, 16 or more; the length is not checked.
+
+    Raises
+    ------
+    InputRefused
+        If `image_sha256` is no SHA-256 in hex.
     """
-    parts = (bytes.fromhex(image_sha256), time_ns.to_bytes(16, "big"), len(os_bytes).to_bytes(8, "big"), os_bytes)
-    return hashlib.sha256(NONCE_DOMAIN + b"random\0" + b"".join(parts)).digest()
+    return encoding.random_nonce(image_sha256, time_ns, os_bytes)
 
 
 def deterministic_nonce(image_sha256: str) -> bytes:
-    """Return the nonce that follows from the image alone, for tests: whoever has the image knows it."""
-    return hashlib.sha256(NONCE_DOMAIN + b"deterministic\0" + bytes.fromhex(image_sha256)).digest()
+    """Return the nonce that follows from the image alone, for tests: whoever has the image knows it.
+
+    Raises
+    ------
+    InputRefused
+        If `image_sha256` is no SHA-256 in hex.
+    """
+    return encoding.fixed_nonce(image_sha256)
 
 
 def draw_order(nonce: bytes, count: int) -> npt.NDArray[np.int64]:
     """Return a permutation of ``range(count)``: the order in which regions are drawn.
 
-    Region i has as its key bytes 8i to 8i+8 of SHAKE-256(`ORDER_DOMAIN`, nonce), a big-endian integer. Regions are
-    drawn by ascending key, equal keys by ascending i. That rule needs no library's generator, so it can be repeated
-    for ever.
+    Each region has a key, a big-endian integer of 8 bytes (`encoding.order_keys`). Regions are drawn by ascending key,
+    and of equal keys the lower region first. That rule needs no library's generator, so it can be repeated for ever.
+
+    Raises
+    ------
+    InputRefused
+        If the nonce has not 32 bytes.
     """
-    stream = hashlib.shake_256(ORDER_DOMAIN + nonce).digest(KEY_BYTES * count)
-    return np.argsort(np.frombuffer(stream, dtype=">u8"), kind="stable")
+    keys = np.frombuffer(encoding.order_keys(nonce, count), dtype=">u8")
+    return np.argsort(keys, kind="stable")
 
 
 def noise_digest(samples: npt.NDArray[np.uint8]) -> str:
-    """Return the hex SHA-256 of a noise array: domain, rows and row length as big-endian uint64, then the samples."""
-    shape = b"".join(length.to_bytes(8, "big") for length in samples.shape)
-    digest = hashlib.sha256(NOISE_DOMAIN + shape)
+    """Return the hex SHA-256 of a noise array, ``uint8[region, row_len]``; it tells rows of another length apart."""
+    digest = encoding.noise_hash(*samples.shape)
     digest.update(np.ascontiguousarray(samples).data)
     return digest.hexdigest()
 

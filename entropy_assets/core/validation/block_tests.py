@@ -13,7 +13,6 @@ autocorrelation    equal bits at every lag of `lags_of`: the worst lag, and the 
 =================  =========================================================================================
 """
 
-import hashlib
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Final
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from entropy_assets.core.encoding import plain_sha256
 from entropy_assets.core.validation.occupancy import (
     CELLS,
     SMALLEST_P,
@@ -301,6 +301,6 @@ def _shift(blocks: NDArray[np.uint8], shift: int, *, out: NDArray[np.uint8], scr
 
 def _uniforms(blocks: NDArray[np.uint8]) -> Floats:
     """Return four numbers in (0, 1) for each block from its SHA-256, ``float64[m, 4]``."""
-    digests = b"".join([hashlib.sha256(block).digest() for block in np.ascontiguousarray(blocks)])
+    digests = b"".join([plain_sha256(block.data).digest() for block in np.ascontiguousarray(blocks)])
     words = np.frombuffer(digests, ">u8").reshape(len(blocks), 4) >> 11
     return (words.astype(np.float64) + 0.5) / 2.0**53

@@ -1,13 +1,13 @@
 """What the ledger holds, and the links that chain it."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from entropy_assets.core.encoding import ledger_link
+
 GENESIS: Final = "00" * 32
 """Link before the first row of either chain."""
-_DOMAIN: Final = "entropy-assets/ledger/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +67,15 @@ class PublishedBlock:
     publication: Publication
 
 
-def _digest(*fields: str | int) -> str:
-    """Hash `fields`, each preceded by its length, so that no two lists of fields give the same input."""
-    digest = hashlib.sha256()
-    for field in (_DOMAIN, *fields):
-        raw = str(field).encode()
-        digest.update(len(raw).to_bytes(8, "big") + raw)
-    return digest.hexdigest()
-
-
 def publication_link(
     previous: str, batch_key: str, chain_head: str, run_id: str, time_us: int, blocks: Sequence[LedgerBlock]
 ) -> str:
-    """Return the link of a publication, hex: SHA-256(domain, previous link, batch, chain head, run, time, blocks)."""
-    flat = [field for block in blocks for field in (block.block_id, block.index, block.block_sha256, block.link)]
-    return _digest("publication", previous, batch_key, chain_head, run_id, time_us, len(blocks), *flat)
+    """Return the link of a publication, hex: it covers the previous one, the batch, run and time, and all blocks."""
+    facts = [fact for block in blocks for fact in (block.block_id, block.index, block.block_sha256, block.link)]
+    return ledger_link("publication", previous, batch_key, chain_head, run_id, time_us, len(blocks), *facts)
 
 
 def claim_link(previous: str, claim: ImageClaim) -> str:
-    """Return the link of an image claim, hex."""
-    return _digest(
-        "claim", previous, claim.image_sha256, claim.pixel_sha256 or "", claim.batch_key, claim.claimed_at_us
-    )
+    """Return the link of an image claim, hex: it covers the previous one and the whole claim."""
+    facts = claim.image_sha256, claim.pixel_sha256 or "", claim.batch_key, claim.claimed_at_us
+    return ledger_link("claim", previous, *facts)
