@@ -1,34 +1,33 @@
-"""What the commands that ask a service have in common: its address, the key, and one exchange."""
+"""What the commands that ask a service have in common: addresses, the key, and what is said when there is no answer."""
 
-import json
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
 
 from entropy_assets.cli.shell import EXIT_ERROR, EXIT_TOO_FEW, complain, settings_of
+from entropy_assets.errors import BlockUnknown, EndpointDry, EndpointUnreachable, NoBytes, RequestRefused
 
+if TYPE_CHECKING:
+    from entropy_assets.client import RandomClient
+
+ANSWER_SECONDS: Final = 10.0
+QUOTA_SPENT: Final = 429
 P = ParamSpec("P")
 R = TypeVar("R")
 
-url_option = click.option("--url", default=None, help="Address of the service; by default the one of the settings.")
 
-
-def service_url(url: str | None) -> str:
-    """Return `url`, or the address of the service in the settings."""
-    settings = settings_of()
-    url = url or f"http://{settings.http_host}:{settings.http_port}"
-    if not url.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{url!r} is no http:// or https:// address", param_hint="--url")
-    return url.rstrip("/")
-
-
-def with_key(command: Callable[P, R]) -> Callable[P, R]:
-    """Add the options that say which API key is shown, and to whom."""
+def of_services(command: Callable[P, R]) -> Callable[P, R]:
+    """Add the options that say which services are asked, which API key is shown, and to whom."""
+    url = click.option(
+        "--url",
+        "urls",
+        multiple=True,
+        help="Address of the service; by default the one of the settings. Several are asked in their order.",
+    )
     key_file = click.option(
         "--key-file",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -37,10 +36,52 @@ def with_key(command: Callable[P, R]) -> Callable[P, R]:
     insecure = click.option(
         "--allow-insecure", is_flag=True, help="Send the key over plain HTTP to another machine all the same."
     )
-    return key_file(insecure(command))
+    return url(key_file(insecure(command)))
 
 
-def api_key(key_file: Path | None) -> str | None:
+def client_of(urls: Sequence[str], key_file: Path | None, allow_insecure: bool) -> "RandomClient":
+    """Return the client of these services, or of the one in the settings.
+
+    Raises
+    ------
+    ClientMisused
+        If the key can't be one, or would go to another machine in the clear.
+    """
+    from entropy_assets.client import RandomClient
+
+    return RandomClient(
+        _addresses(urls), key=_api_key(key_file), timeout_s=ANSWER_SECONDS, allow_insecure=allow_insecure
+    )
+
+
+@contextmanager
+def answering_client(
+    urls: Sequence[str], key_file: Path | None, allow_insecure: bool, as_json: bool
+) -> Iterator["RandomClient"]:
+    """Give the client of these services; if they answer by a problem, print it and leave."""
+    try:
+        with client_of(urls, key_file, allow_insecure) as client:
+            yield client
+    except (BlockUnknown, NoBytes, RequestRefused) as problem:
+        code, message, facts = _explained(problem)
+        complain(code, message, facts, as_json)
+        sys.exit(EXIT_TOO_FEW if _lacks_bytes(problem) else EXIT_ERROR)
+
+
+def _addresses(urls: Sequence[str]) -> list[str]:
+    for url in urls:
+        if not url.startswith(("http://", "https://")):
+            raise click.BadParameter(f"{url!r} is no http:// or https:// address", param_hint="--url")
+    return list(urls) or [_address_of_settings()]
+
+
+def _address_of_settings() -> str:
+    settings = settings_of()
+    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+    return f"http://{host}:{settings.http_port}"
+
+
+def _api_key(key_file: Path | None) -> str | None:
     """Return the key in `key_file`, or the one of the settings."""
     if key_file is not None:
         return key_file.read_text(encoding="ascii", errors="replace").strip()
@@ -48,54 +89,25 @@ def api_key(key_file: Path | None) -> str | None:
     return None if key is None else key.get_secret_value()
 
 
-def ask(path: str, url: str | None, key_file: Path | None, allow_insecure: bool, as_json: bool) -> bytes:
-    """Return what the service answers to GET `path`, shown the key if there is one.
-
-    Raises
-    ------
-    ClientMisused
-        If the key would go to another machine in the clear.
-    """
-    from entropy_assets.client.draws import require_confidence
-    from entropy_assets.client.endpoint import Address
-
-    service, key = service_url(url), api_key(key_file)
-    if key is not None:
-        require_confidence([Address.parse(service)], key, mix=True, allow_insecure=allow_insecure)
-    return fetch(service + path, as_json, key)
+def _explained(problem: BlockUnknown | NoBytes | RequestRefused) -> tuple[str, str, dict[str, Any]]:
+    """Return code, sentence and facts of a problem: the service's own words if one service was asked and said any."""
+    failures = problem.data["failures"] if isinstance(problem, NoBytes) else [problem.data]
+    if all(_is_silence(failure) for failure in failures):
+        silent = ", ".join(f"{failure['endpoint']} does not answer ({failure['reason']})" for failure in failures)
+        message = f"{silent}; start the service with 'entropy-assets up', or name it with --url"
+        return "service-unreachable", message, {"url": failures[0]["endpoint"]}
+    if len(failures) == 1 and "detail" in failures[0]:
+        facts = {name: value for name, value in failures[0].items() if name != "code"}
+        return problem.code, facts["detail"], facts
+    return problem.code, problem.message, problem.data
 
 
-def fetch(url: str, as_json: bool, key: str | None = None) -> bytes:
-    """Return the answer to GET `url`, or print the service's problem and leave."""
-    request = urllib.request.Request(url)  # noqa: S310 - see service_url
-    if key is not None:
-        # Not add_header: a redirect would take the key to wherever it leads.
-        request.add_unredirected_header("Authorization", f"Bearer {key}")
-    try:
-        with _straight().open(request, timeout=10) as answer:
-            return bytes(answer.read())
-    except urllib.error.HTTPError as error:
-        problem = error.read().decode("utf-8", errors="replace")
-        click.echo(problem if as_json else f"error: {_problem_detail(problem)}", err=not as_json)
-        sys.exit(EXIT_TOO_FEW if error.code == 503 else EXIT_ERROR)
-    except OSError as error:
-        message = f"{url} does not answer ({error}); start the service with 'entropy-assets up', or name it with --url"
-        complain("service-unreachable", message, {"url": url}, as_json)
-        sys.exit(EXIT_ERROR)
+def _is_silence(failure: dict[str, Any]) -> bool:
+    """Tell whether a service gave no answer at all."""
+    return failure.get("code") == EndpointUnreachable.code and "status" not in failure
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """Follow none: it could lead out of TLS, with bytes that are secret."""
-
-
-def _straight() -> urllib.request.OpenerDirector:
-    """Return what asks the service itself; a proxy of the environment would read key and bytes, loopback's as well."""
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
-
-
-def _problem_detail(text: str) -> str:
-    try:
-        return str(json.loads(text)["detail"])
-    except (ValueError, KeyError, TypeError):
-        return text
+def _lacks_bytes(problem: BlockUnknown | NoBytes | RequestRefused) -> bool:
+    """Tell whether a service has too few bytes for everybody; a spent quota is this user's own matter."""
+    failures = problem.data.get("failures", ())
+    return any(failure["code"] == EndpointDry.code and failure.get("status") != QUOTA_SPENT for failure in failures)

@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from entropy_assets.cli.asking import ask, url_option, with_key
+from entropy_assets.cli.asking import answering_client, of_services
 from entropy_assets.cli.shell import json_option, settings_of, typed_errors
-from entropy_assets.stores.inbox import printable
 
 
 @click.command()
@@ -23,15 +22,14 @@ from entropy_assets.stores.inbox import printable
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Be an outsider: trust no installation, only the images in this folder and what the service tells.",
 )
-@url_option
-@with_key
+@of_services
 @json_option
 @typed_errors
 def audit(
     block_id: str,
     home: Path | None,
     images: Path | None,
-    url: str | None,
+    urls: tuple[str, ...],
     key_file: Path | None,
     allow_insecure: bool,
     as_json: bool,
@@ -42,16 +40,19 @@ def audit(
     """
     start = time.perf_counter()
     if images is None:
-        told = _by_ledger(block_id, home)
+        provenance = _by_ledger(block_id, home)
     else:
-        told = json.loads(ask(f"/blocks/{block_id}", url, key_file, allow_insecure, as_json))
-        _by_outsider(told, images)
+        with answering_client(urls, key_file, allow_insecure, as_json) as client:
+            provenance = client.provenance(block_id)
+        _by_outsider(provenance, images)
     if as_json:
-        click.echo(json.dumps({**told, "reproduced": True}))
+        click.echo(json.dumps({**provenance, "reproduced": True}))
         return
-    count, spent = len(told["images"]), time.perf_counter() - start
+    from entropy_assets.stores.inbox import printable
+
+    count, spent = len(provenance["images"]), time.perf_counter() - start
     click.echo(f"block {block_id} was made again from {count} images in {spent:.1f} s")
-    for image in told["images"]:
+    for image in provenance["images"]:
         click.echo(f"  {image['image_sha256']}  {printable(image['file'])}  ({image['source']})")
 
 
@@ -64,7 +65,7 @@ def _by_ledger(block_id: str, home: Path | None) -> Mapping[str, Any]:
     return rewalk(trail, block_id).provenance
 
 
-def _by_outsider(told: Mapping[str, Any], images: Path) -> None:
+def _by_outsider(provenance: Mapping[str, Any], images: Path) -> None:
     from entropy_assets.provenance.outsider import images_in, make_again
 
-    make_again(told, images_in(images))
+    make_again(provenance, images_in(images))

@@ -1,17 +1,19 @@
 """``entropy-assets draw``, ``stats`` and ``feed``: the commands that ask a running service for bytes or counts."""
 
+import base64
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from entropy_assets.cli.asking import api_key, ask, service_url, url_option, with_key
+from entropy_assets.cli.asking import answering_client, client_of, of_services
 from entropy_assets.cli.shell import json_option, typed_errors
+
+if TYPE_CHECKING:
+    from entropy_assets.client import Drawn, PublicDraw
 
 
 @click.command()
@@ -20,37 +22,66 @@ from entropy_assets.cli.shell import json_option, typed_errors
     "--class", "entropy_class", type=click.Choice(["private", "public"]), default="private", show_default=True
 )
 @click.option("--format", "form", type=click.Choice(["raw", "hex", "base64", "json"]), default="hex", show_default=True)
-@url_option
-@with_key
+@of_services
 @json_option
 @typed_errors
 def draw(
-    n: int, entropy_class: str, form: str, url: str | None, key_file: Path | None, allow_insecure: bool, as_json: bool
+    n: int,
+    entropy_class: str,
+    form: str,
+    urls: tuple[str, ...],
+    key_file: Path | None,
+    allow_insecure: bool,
+    as_json: bool,
 ) -> None:
     """Draw N bytes from the service.
 
-    'private' is mixed with the operating system's generator; 'public' is not, and is never for keys.
+    'private' is mixed with the operating system's generator, of the service's machine and of this one; 'public' is
+    not, and is never for keys.
     """
-    form = "json" if as_json else form
-    data = ask(f"/random/{n}?class={entropy_class}&format={form}", url, key_file, allow_insecure, as_json)
-    sys.stdout.buffer.write(data)
-    if form != "raw" and not data.endswith(b"\n"):
-        sys.stdout.buffer.write(b"\n")
+    with answering_client(urls, key_file, allow_insecure, as_json) as client:
+        drawn = client.public(n) if entropy_class == "public" else client.draw(n)
+    sys.stdout.buffer.write(_written(drawn, "json" if as_json else form))
+
+
+def _written(drawn: "Drawn | PublicDraw", form: str) -> bytes:
+    """Return the bytes as they are printed; all but raw ones are a line of text."""
+    if form == "raw":
+        return drawn.data
+    if form == "json":
+        text = json.dumps(_document(drawn), separators=(",", ":"))
+    else:
+        text = drawn.data.hex() if form == "hex" else base64.b64encode(drawn.data).decode()
+    return text.encode() + b"\n"
+
+
+def _document(drawn: "Drawn | PublicDraw") -> dict[str, Any]:
+    """Return what the service's own JSON answer would say of these bytes."""
+    from entropy_assets.client import PublicDraw
+
+    document = {"n": len(drawn.data), "encoding": "base64", "data": base64.b64encode(drawn.data).decode()}
+    if not isinstance(drawn, PublicDraw):
+        return {**document, "class": "private", "simulated": drawn.simulated}
+    blocks = [cut._asdict() for cut in drawn.blocks]
+    return {**document, "class": "public", "simulated": drawn.simulated, "blocks": blocks}
 
 
 @click.command()
-@url_option
-@with_key
+@of_services
 @json_option
 @typed_errors
-def stats(url: str | None, key_file: Path | None, allow_insecure: bool, as_json: bool) -> None:
+def stats(urls: tuple[str, ...], key_file: Path | None, allow_insecure: bool, as_json: bool) -> None:
     """Show what the service and the pool hold and have given out."""
-    answer = json.loads(ask("/stats", url, key_file, allow_insecure, as_json))
+    with answering_client(urls, key_file, allow_insecure, as_json) as client:
+        counts = client.stats()
     if as_json:
-        click.echo(json.dumps(answer))
+        click.echo(json.dumps(counts))
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("what", "value", box=None)
-    for name, value in flattened(answer):
+    for name, value in flattened(counts):
         table.add_row(name, str(value))
     Console().print(table)
 
@@ -71,21 +102,25 @@ def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     "--every", "every_s", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds between two."
 )
 @click.option("--once", is_flag=True, help="Feed once and end; exit code 4 if the service has too few bytes.")
-@url_option
-@with_key
+@of_services
 @typed_errors
 def feed(
-    device: Path, n: int, every_s: float, once: bool, url: str | None, key_file: Path | None, allow_insecure: bool
+    device: Path,
+    n: int,
+    every_s: float,
+    once: bool,
+    urls: tuple[str, ...],
+    key_file: Path | None,
+    allow_insecure: bool,
 ) -> None:
     """Feed the kernel's generator with bytes of the service, without credit.
 
     The bytes are mixed in and can make nothing worse; the kernel does not count them as entropy.
     """
-    from entropy_assets.client import RandomClient
     from entropy_assets.client.kernel import feed_always, feed_once
 
-    with RandomClient([service_url(url)], key=api_key(key_file), allow_insecure=allow_insecure) as client:
+    with client_of(urls, key_file, allow_insecure) as client:
         if once:
             feed_once(client, device, n)
         else:
-            feed_always(client, device, n, every_s, lambda words: click.echo(f"not fed: {words}", err=True))
+            feed_always(client, device, n, every_s, lambda reason: click.echo(f"not fed: {reason}", err=True))

@@ -10,10 +10,9 @@ import click
 
 from entropy_assets.cli.shell import json_option, keys_place, settings_of, typed_errors
 from entropy_assets.scopes import SCOPES, Scope
-from entropy_assets.stores.api_keys import KeyRecord, create, keys_of
 
 if TYPE_CHECKING:
-    from entropy_assets.stores.api_keys import KeyStore
+    from entropy_assets.stores.api_keys import KeyRecord, KeyStore
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _LONGEST_S: Final = 100 * 366 * 86_400
@@ -64,6 +63,8 @@ def create_key(
 
     What may be had without a key, every key may have too.
     """
+    from entropy_assets.stores.api_keys import create
+
     key, record = create(
         _store(),
         name,
@@ -85,9 +86,9 @@ def create_key(
 @typed_errors
 def list_keys(as_json: bool) -> None:
     """Show what is known of each key: never the key, which nobody has but its holder."""
-    found = [_facts(record) for record in _store().records()]
+    keys_known = [_facts(record) for record in _store().records()]
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(keys_known))
         return
     from rich.console import Console
     from rich.table import Table
@@ -96,11 +97,12 @@ def list_keys(as_json: bool) -> None:
     for column in ("id", "state", "scopes", "expires", "requests/s", "bytes/s", "name"):
         folds = column in ("scopes", "name")
         table.add_column(column, no_wrap=not folds, overflow="fold", min_width=10 if folds else None)
-    for facts in found:
+    for facts in keys_known:
         limits = (facts["requests_per_s"], facts["bytes_per_s"])
-        words = (facts["id"], facts["state"], ", ".join(facts["scopes"]), (facts["expires"] or "never")[:16])
+        expires = (facts["expires"] or "never")[:16]
         name = facts["name"].replace("[", r"\[")
-        table.add_row(*words, *("" if limit is None else f"{limit:,}" for limit in limits), name)
+        texts = (facts["id"], facts["state"], ", ".join(facts["scopes"]), expires)
+        table.add_row(*texts, *("" if limit is None else f"{limit:,}" for limit in limits), name)
     Console().print(table)
 
 
@@ -115,11 +117,13 @@ def revoke_key(key_id: str, as_json: bool) -> None:
 
 
 def _store() -> "KeyStore":
+    from entropy_assets.stores.api_keys import keys_of
+
     settings = settings_of()
     return keys_of(keys_place(settings), prefix=settings.pool_prefix)
 
 
-def _facts(record: KeyRecord) -> dict[str, Any]:
+def _facts(record: "KeyRecord") -> dict[str, Any]:
     return {
         "id": record.id,
         "name": record.name,

@@ -10,13 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from entropy_assets.cli.shell import EXIT_NO_BLOCK, json_option, settings_of, typed_errors
 from entropy_assets.recipe import DROP, recipe_named
-from entropy_assets.stores.inbox import printable
 
 
 @click.command()
@@ -73,6 +69,9 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
 @contextmanager
 def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     """Give a function that moves one bar per stage on standard error, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     console = Console(stderr=True, quiet=quiet)
     bars = Progress(
         TextColumn("{task.description:10}"),
@@ -93,6 +92,11 @@ def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _print_report(images: list[dict[str, Any]], skipped: list[dict[str, str]], batches: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from entropy_assets.stores.inbox import printable
+
     console = Console()
     table = Table(box=None)
     table.add_column("image", overflow="fold")

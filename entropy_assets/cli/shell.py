@@ -4,13 +4,14 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
-from pydantic import ValidationError
 
 from entropy_assets.errors import ClientDry, EntropyAssetsError
-from entropy_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from entropy_assets.settings import Settings
 
 EXIT_ERROR: Final = 1
 EXIT_NO_BLOCK: Final = 3
@@ -42,7 +43,7 @@ def complain(code: str, message: str, facts: Mapping[str, Any], as_json: bool) -
         click.echo(f"error: {message}", err=True)
 
 
-def settings_of(**changes: Any) -> Settings:
+def settings_of(**changes: Any) -> "Settings":
     """Return the settings of the environment with `changes` that are not None.
 
     Raises
@@ -50,6 +51,10 @@ def settings_of(**changes: Any) -> Settings:
     click.UsageError
         If one is out of its range; the message names it.
     """
+    from pydantic import ValidationError
+
+    from entropy_assets.settings import Settings
+
     try:
         return Settings(**{name: value for name, value in changes.items() if value is not None})
     except ValidationError as error:
@@ -57,7 +62,7 @@ def settings_of(**changes: Any) -> Settings:
         raise click.UsageError(f"settings: {problems}") from error
 
 
-def keys_place(settings: Settings) -> str:
+def keys_place(settings: "Settings") -> str:
     """Return where the API keys are kept: the place that the settings name, or the file in the home. Secret."""
     from entropy_assets.stores.home import Home
 

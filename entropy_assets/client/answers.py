@@ -87,8 +87,8 @@ def _checked_part(endpoint: Endpoint, reply: Reply, n: int, answer_class: str) -
 
 def _cuts(endpoint: Endpoint, reply: Reply, n: int) -> tuple[Cut, ...]:
     cuts = []
-    for word in _single(endpoint, reply, "X-Entropy-Blocks").split(","):
-        if (match := _CUT.fullmatch(word)) is None:
+    for cut in _single(endpoint, reply, "X-Entropy-Blocks").split(","):
+        if (match := _CUT.fullmatch(cut)) is None:
             raise _malformed(endpoint, "public bytes without a list of their blocks")
         cuts.append(Cut(match[1], int(match[2]), int(match[3])))
     if any(cut.start >= cut.end for cut in cuts) or sum(cut.end - cut.start for cut in cuts) != n:
@@ -107,15 +107,26 @@ def provenance_of(endpoint: Endpoint, block_id: str) -> dict[str, Any]:
         As `random_part`.
     """
     reply = endpoint.get(f"/blocks/{block_id}", JSON, LONGEST_DOCUMENT)
-    if reply.status == 404 and _problem(reply):
-        raise BlockUnknown(f"{endpoint.address} published no block {block_id}", block_id=block_id)
-    _require_success(endpoint, reply)
-    if _single(endpoint, reply, "Content-Type").partition(";")[0] != JSON or len(reply.body) > LONGEST_DOCUMENT:
-        raise _malformed(endpoint, "something else than a provenance document")
-    found = _object(reply.body)
-    if found.get("block_id") != block_id:
+    if reply.status == 404 and (facts := _problem_facts(endpoint, reply)):
+        raise BlockUnknown(f"{endpoint.address} published no block {block_id}", block_id=block_id, **facts)
+    document = _document(endpoint, reply, "provenance")
+    if document.get("block_id") != block_id:
         raise _malformed(endpoint, "the provenance of another block, or none")
-    return found
+    return document
+
+
+def stats_of(endpoint: Endpoint) -> dict[str, Any]:
+    """Return what the service and its pool hold and have given out; errors as `random_part`."""
+    return _document(endpoint, endpoint.get("/stats", JSON, LONGEST_DOCUMENT), "statistics")
+
+
+def _document(endpoint: Endpoint, reply: Reply, kind: str) -> dict[str, Any]:
+    _require_success(endpoint, reply)
+    is_json = _single(endpoint, reply, "Content-Type").partition(";")[0] == JSON
+    document = _object(reply.body) if is_json and len(reply.body) <= LONGEST_DOCUMENT else {}
+    if not document:
+        raise _malformed(endpoint, f"something else than a {kind} document")
+    return document
 
 
 def _require_success(endpoint: Endpoint, reply: Reply) -> None:
@@ -127,13 +138,13 @@ def _require_success(endpoint: Endpoint, reply: Reply) -> None:
     if reply.status == 200:
         return
     facts: dict[str, Any] = {"endpoint": str(endpoint.address), "status": reply.status}
+    problem = _problem_facts(endpoint, reply)
     if reply.status in (401, 403, 422):
-        kind = _shown(endpoint, _problem(reply).get("type", "about:blank"))
-        detail = _shown(endpoint, _problem(reply).get("detail", "no reason given"))
+        refusal = {"type": "about:blank", "detail": "no reason given", **problem}
         raise RequestRefused(
-            f"{endpoint.address} refuses with status {reply.status}: {detail}", type=kind, detail=detail, **facts
+            f"{endpoint.address} refuses with status {reply.status}: {refusal['detail']}", **refusal, **facts
         )
-    raise _failure(endpoint, reply, facts)
+    raise _failure(endpoint, reply, {**facts, **problem})
 
 
 def _failure(endpoint: Endpoint, reply: Reply, facts: dict[str, Any]) -> EndpointFailed:
@@ -185,15 +196,21 @@ def _problem(reply: Reply) -> dict[str, Any]:
     return _object(reply.body) if kind.partition(";")[0] == "application/problem+json" else {}
 
 
+def _problem_facts(endpoint: Endpoint, reply: Reply) -> dict[str, str]:
+    """Return what a problem document says of itself, as it may be shown; empty if the answer is none."""
+    problem = _problem(reply)
+    return {name: _shown(endpoint, problem[name]) for name in ("type", "title", "detail") if name in problem}
+
+
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def _shown(endpoint: Endpoint, words: object) -> str:
-    """Return a service's words, short and printable, and without the key should it repeat that."""
-    text = endpoint.without_key(str(words))[:SHOWN_DETAIL]
+def _shown(endpoint: Endpoint, said: object) -> str:
+    """Return what a service said, short and printable, and without the key should it repeat that."""
+    text = endpoint.without_key(str(said))[:SHOWN_DETAIL]
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -6,16 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
-from entropy_assets.client.draws import (
-    SEED_BYTES,
-    BitGenerator,
-    Drawn,
-    Options,
-    PublicDraw,
-    RandomClient,
-    Steps,
-    seeded,
-)
+from entropy_assets.client.generator import SEED_BYTES, BitGenerator, seeded
+from entropy_assets.client.steps import Drawn, Draws, Options, PublicDraw, Steps, warn_of_local
 from entropy_assets.errors import ClientMisused
 
 if TYPE_CHECKING:
@@ -43,34 +35,38 @@ class AsyncRandomClient:
     def __init__(self, endpoints: Sequence[str], *, concurrency: int = CONCURRENCY, **options: Unpack[Options]) -> None:
         if concurrency < 1:
             raise ClientMisused("`concurrency` is at least 1")
-        self._client = RandomClient(endpoints, **options)
+        self._draws = Draws(endpoints, **options)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="entropy-assets-client")
 
     def __repr__(self) -> str:
-        return repr(self._client).replace("RandomClient", "AsyncRandomClient", 1)
+        return f"{type(self).__name__}({self._draws!r})"
 
     @property
     def local_bytes(self) -> int:
         """Bytes given out so far that came from this machine alone."""
-        return self._client.local_bytes
+        return self._draws.local_bytes
 
     async def random_bytes(self, n: int) -> bytes:
         """Return exactly `n` private random bytes; see `RandomClient.random_bytes`."""
         drawn = await self.draw(n)
-        self._client._warn_of(drawn)
+        warn_of_local(drawn)
         return drawn.data
 
     async def draw(self, n: int) -> Drawn:
         """Return `n` private random bytes and where they came from; see `RandomClient.draw`."""
-        return await self._finish(self._client._private(n))
+        return await self._finish(self._draws.private(n))
 
     async def public(self, n: int) -> PublicDraw:
         """Return `n` public random bytes with their blocks; see `RandomClient.public`."""
-        return await self._finish(self._client._public(n))
+        return await self._finish(self._draws.public(n))
 
     async def provenance(self, block_id: str) -> dict[str, Any]:
         """Return where a published block comes from; see `RandomClient.provenance`."""
-        return await self._finish(self._client._provenance(block_id))
+        return await self._finish(self._draws.provenance(block_id))
+
+    async def stats(self) -> dict[str, Any]:
+        """Return what a service and its pool hold and have given out; see `RandomClient.stats`."""
+        return await self._finish(self._draws.stats())
 
     async def generator(self, bit_generator: BitGenerator = "PCG64DXSM") -> "np.random.Generator":
         """Return a NumPy generator that is seeded by one draw; see `RandomClient.generator`."""
@@ -78,7 +74,7 @@ class AsyncRandomClient:
 
     async def close(self) -> None:
         """Refuse further draws, and wait for the exchanges that are on their way."""
-        self._client.close()
+        self._draws.close()
         await asyncio.to_thread(self._threads.shutdown)
 
     async def __aenter__(self) -> Self:
@@ -92,7 +88,7 @@ class AsyncRandomClient:
     async def _finish(self, steps: Steps[T]) -> T:
         loop = asyncio.get_running_loop()
         while True:
-            self._client.require_open()
+            self._draws.require_open()
             pause, result = await loop.run_in_executor(self._threads, _step, steps)
             if pause is None:
                 drawn: T = result

@@ -17,7 +17,7 @@ from entropy_assets.errors import FeedRefused, NoBytes
 DEVICE: Final = Path("/dev/random")
 
 
-class Draws(Protocol):
+class GivesBytes(Protocol):
     """Who gives bytes."""
 
     def random_bytes(self, n: int) -> bytes:
@@ -25,7 +25,7 @@ class Draws(Protocol):
         ...
 
 
-def feed_once(client: Draws, device: Path, n: int) -> None:
+def feed_once(client: GivesBytes, device: Path, n: int) -> None:
     """Draw `n` bytes and write them to `device`.
 
     Raises
@@ -56,7 +56,7 @@ def _opened(device: str, _: int) -> int:
 
 
 def feed_always(
-    client: Draws,
+    client: GivesBytes,
     device: Path,
     n: int,
     every_s: float,

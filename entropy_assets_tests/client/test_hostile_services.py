@@ -7,7 +7,7 @@ import time
 import pytest
 
 from entropy_assets.client import RandomClient
-from entropy_assets.errors import BlockUnknown, ClientDry, NoBytes, RequestRefused
+from entropy_assets.errors import ClientDry, NoBytes, RequestRefused
 from entropy_assets_tests.client.scripted import Answer, ScriptedServer, answering, good, status
 
 N = 32
@@ -101,56 +101,6 @@ def test_an_answer_in_chunks_of_the_right_length_is_taken() -> None:
     with ScriptedServer(chunked) as server, RandomClient([server.url], mix=False) as client:
         assert [client.random_bytes(N) for _ in range(2)] == [b"a" * 16 + b"b" * 16] * 2
         assert server.connections == 1
-
-
-@pytest.mark.parametrize(
-    "blocks",
-    [
-        None,
-        "",
-        "no list",
-        f"{BLOCK}:0-31",
-        f"{BLOCK}:0-33",
-        f"{BLOCK}:40-8,{BLOCK}:0-64",
-        f"{BLOCK}:0-16,{BLOCK}:16-32,",
-        f"{BLOCK.upper()}:0-32",
-        f"{BLOCK}:-16-16",
-    ],
-)
-def test_a_public_answer_whose_blocks_do_not_add_up_is_refused(blocks: str | None) -> None:
-    answer = bytes_of(bytes(N), x_entropy_class="public", x_entropy_blocks=blocks)
-    with (
-        ScriptedServer(answer) as server,
-        RandomClient([server.url]) as client,
-        pytest.raises(NoBytes, match=r"blocks|X-Entropy-Blocks"),
-    ):
-        client.public(N)
-
-
-def test_an_answer_sent_twice_is_not_taken_for_the_next_one() -> None:
-    """A second copy that is already there when a connection is used again is dropped together with it."""
-    first = good(N, b"1" * N)
-    with (
-        ScriptedServer(answering(first + first), answering(good(N, b"2" * N))) as server,
-        RandomClient([server.url], mix=False) as client,
-    ):
-        assert client.random_bytes(N) == b"1" * N
-        assert client.random_bytes(N) == b"2" * N
-
-
-def test_a_copy_that_comes_after_its_answer_is_not_taken_for_the_next_one_either() -> None:
-    def late_copy(connection: socket.socket, n: int) -> None:
-        connection.sendall(good(n, b"1" * n))
-        time.sleep(0.1)
-        connection.sendall(good(n, b"1" * n))
-
-    with (
-        ScriptedServer(late_copy, answering(good(N, b"2" * N))) as server,
-        RandomClient([server.url], mix=False) as client,
-    ):
-        assert client.random_bytes(N) == b"1" * N
-        time.sleep(0.3)
-        assert client.random_bytes(N) == b"2" * N
 
 
 @pytest.mark.parametrize("code", ["401 Unauthorized", "403 Forbidden", "422 Unprocessable Content"])
@@ -248,7 +198,7 @@ def test_a_key_is_sent_and_never_shown_even_if_a_service_repeats_it() -> None:
     with ScriptedServer(echo) as server, RandomClient([server.url], key=KEY) as client:
         with pytest.raises(RequestRefused) as caught:
             client.random_bytes(N)
-        shown = f"{client!r} {client._endpoints!r} {caught.value!r} {caught.value.data}"
+        shown = f"{client!r} {client._draws.endpoints!r} {caught.value!r} {caught.value.data}"
     assert "I do not know [key]" in caught.value.message
     assert KEY not in shown
     assert f"\r\nAuthorization: Bearer {KEY}" in server.requests[0]
@@ -264,74 +214,3 @@ def test_a_key_in_an_odd_header_is_not_repeated_either(header: str) -> None:
         client.random_bytes(N)
     assert KEY not in str(caught.value.data) + caught.value.message
     assert "[key]" in caught.value.message
-
-
-def test_a_request_says_nothing_of_the_machine() -> None:
-    with ScriptedServer(answering(good(N))) as server, RandomClient([server.url]) as client:
-        client.random_bytes(N)
-    lines = server.requests[0].split("\r\n")
-    assert lines[0] == f"GET /random/{N}?class=private&format=raw HTTP/1.1"
-    assert sorted(lines[1:]) == [
-        "Accept-Encoding: identity",
-        "Accept: application/octet-stream",
-        f"Host: {server.url.removeprefix('http://')}",
-        "User-Agent: entropy-assets-client",
-    ]
-
-
-def test_a_proxy_of_the_environment_sees_neither_key_nor_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer(answering(good(N))) as proxy, ScriptedServer(answering(good(N))) as server:
-        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
-            monkeypatch.setenv(name, proxy.url)
-        with RandomClient([server.url], key=KEY) as client:
-            client.random_bytes(N)
-    assert proxy.requests == []
-
-
-def test_a_kept_connection_that_was_closed_meanwhile_is_replaced() -> None:
-    def once(connection: socket.socket, n: int) -> None:
-        connection.sendall(good(n))
-        connection.shutdown(socket.SHUT_RDWR)
-
-    with ScriptedServer(once) as server, RandomClient([server.url]) as client:
-        for _ in range(3):
-            assert len(client.random_bytes(N)) == N
-        assert server.connections == 3
-
-
-def test_a_kept_connection_that_ends_without_an_answer_is_tried_once_more_on_a_new_one() -> None:
-    give: Answer = lambda connection, n: connection.sendall(good(n))  # noqa: E731
-    leave: Answer = lambda connection, _: connection.close()  # noqa: E731
-    with ScriptedServer(give, leave, give) as server, RandomClient([server.url]) as client:
-        assert len(client.random_bytes(N) + client.random_bytes(N)) == 2 * N
-        assert server.connections == 2
-
-
-@pytest.mark.parametrize(
-    "body, kind",
-    [
-        ('{"block_id": "another"}', "application/json"),
-        ("[]", "application/json"),
-        ("[" * 100_000, "application/json"),
-        (f'{{"block_id": "{BLOCK}"}}', "text/html"),
-    ],
-)
-def test_provenance_of_another_block_or_none_is_refused(body: str, kind: str) -> None:
-    with (
-        ScriptedServer(status("200 OK", f"content-type: {kind}", body=body)) as server,
-        RandomClient([server.url]) as client,
-        pytest.raises(NoBytes),
-    ):
-        client.provenance(BLOCK)
-
-
-def test_a_block_is_unknown_only_if_every_service_says_so() -> None:
-    unknown = status("404 Not Found", PROBLEM, body='{"type": "/problems/unknown-block"}')
-    known = status("200 OK", "content-type: application/json", body=f'{{"block_id": "{BLOCK}"}}')
-    with ScriptedServer(unknown) as first, ScriptedServer(known) as second:
-        with RandomClient([first.url, second.url]) as client:
-            assert client.provenance(BLOCK) == {"block_id": BLOCK}
-        with RandomClient([first.url]) as client, pytest.raises(BlockUnknown):
-            client.provenance(BLOCK)
-        with RandomClient([first.url, "http://127.0.0.1:1"]) as client, pytest.raises(NoBytes):
-            client.provenance(BLOCK)

@@ -52,6 +52,18 @@ class TestPorts:
 
 
 class TestChildren:
+    def test_a_key_of_the_settings_is_neither_shown_nor_handed_to_them(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("ENTROPY_API_KEY", "ea_secret-of-mine")
+        settings = Settings(home=tmp_path)
+        assert settings.api_key is not None
+        assert settings.api_key.get_secret_value() == "ea_secret-of-mine"
+        assert "ea_secret-of-mine" not in repr(settings)
+        environment = children.child_environment(settings, "redis://h", "http://127.0.0.1:8000")
+        assert "ENTROPY_API_KEY" not in environment
+        assert "ea_secret-of-mine" not in environment.values()
+
     def test_they_get_the_settings_in_force_and_no_address_but_the_pools(self, settings: Settings) -> None:
         environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:4321")
         assert environment["ENTROPY_HOME"] == str(settings.home)

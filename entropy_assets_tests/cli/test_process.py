@@ -1,0 +1,146 @@
+"""``entropy-assets process``: the report, the exit codes, and what of a folder is an image."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from entropy_assets.settings import Settings
+from entropy_assets.stages import pipeline
+from entropy_assets.stores.home import Home
+from entropy_assets_tests.cli.conftest import Run
+from entropy_assets_tests.stages.batches_made import frame
+
+
+def processed(run: Run, *arguments: object) -> dict:
+    result: Result = run("process", *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_json_has_the_promised_names(run: Run, images: Path) -> None:
+    report = processed(run, images)
+    assert set(report) == {"images", "skipped", "batches", "timings"}
+    promised = {"file", "image_sha256", "accepted", "reason", "credit_bits", "samples", "min_entropy"}
+    assert all(promised <= set(row) for row in report["images"])
+    [batch] = report["batches"]
+    assert {"key", "blocks", "passed", "rejected", "chain_head", "checks"} <= set(batch)
+    assert set(report["timings"]) >= {"intake", "read", "extract", "hash", "validate"}
+    assert all(seconds >= 0 for seconds in report["timings"].values())
+
+
+def test_every_file_is_accepted_or_has_one_reason(run: Run, images: Path) -> None:
+    report = processed(run, images)
+    rows = {row["file"]: row for row in report["images"]}
+    assert (rows["live.fits"]["accepted"], rows["live.fits"]["reason"]) == (True, None)
+    assert rows["live.fits"]["credit_bits"] > 0
+    assert (rows["text.fits"]["accepted"], rows["text.fits"]["credit_bits"]) == (False, 0)
+    assert rows["text.fits"]["reason"]
+    assert [item["file"] for item in report["skipped"]] == ["half.fits.part"]
+
+
+def test_deterministic_gives_the_same_chain_head_twice_and_without_it_never(run: Run, images: Path) -> None:
+    heads = [
+        processed(run, images, *options)["batches"][0]["chain_head"]
+        for options in (["--deterministic"], ["--deterministic"], [], [])
+    ]
+    assert heads[0] == heads[1]
+    assert len(set(heads)) == 3
+
+
+def test_out_keeps_images_batches_and_ledger_and_knows_the_image_the_next_time(
+    run: Run, images: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "kept"
+    processed(run, images / "live.fits", "--out", out)
+    assert {path.name for path in out.iterdir()} >= {"images", "batches", "ledger.sqlite"}
+    (images / "copy.fits").write_bytes((images / "live.fits").read_bytes())
+    again = run("process", images / "copy.fits", "--out", out, "--json")
+    assert again.exit_code == 3
+    assert json.loads(again.stdout)["images"][0]["reason"] == "replayed_file"
+
+
+def test_no_block_is_exit_code_3_and_still_a_report(run: Run, images: Path) -> None:
+    result = run("process", images / "text.fits", "--json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["batches"][0]["blocks"] == 0
+
+
+def test_an_empty_folder_is_exit_code_3(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    assert run("process", tmp_path / "nothing").exit_code == 3
+
+
+def test_for_people_it_prints_a_table_and_the_chain_head(run: Run, images: Path) -> None:
+    text = run("process", images).stdout
+    for word in ("live.fits", "text.fits", "half.fits.part", "chain head", "passed"):
+        assert word in text
+
+
+def test_a_name_that_is_not_utf8_or_looks_like_markup_is_printed(run: Run, images: Path) -> None:
+    (images / "[bold]x.fits").write_bytes(b"no image")
+    (images / "\udcff.fits").write_bytes(b"no image either")
+    result = run("process", images)
+    assert result.exit_code == 0, result.output
+    assert "[bold]x.fits" in result.stdout
+    assert "\\xff.fits" in result.stdout
+
+
+def test_what_lies_beside_images_in_a_folder_is_skipped_unless_it_is_named_like_an_image(
+    run: Run, images: Path
+) -> None:
+    """A note is no rejected image; text under the name of an image is, and so is a file that is named itself."""
+    for name in ("README", "SOURCES.csv", "make.sh", "notes.md"):
+        (images / name).write_text("no image")
+    (images / "empty.txt").touch()
+    (images / "text_as_image.JPG").write_text("<html>429</html>")
+    (images / "no_suffix").write_bytes(frame(2))
+    report = processed(run, images)
+    reasons = {row["file"]: row["reason"] for row in report["images"]}
+    assert reasons["text_as_image.JPG"] == "unknown_format"
+    assert reasons["no_suffix"] is None
+    skipped = {item["file"]: item["reason"] for item in report["skipped"]}
+    notes = ("README", "SOURCES.csv", "make.sh", "notes.md", "empty.txt")
+    assert skipped == {"half.fits.part": "partial", **dict.fromkeys(notes, "not_an_image")}
+    named = json.loads(run("process", images / "notes.md", "--json").stdout)
+    assert [row["reason"] for row in named["images"]] == ["unknown_format"]
+
+
+def test_every_stage_reports_progress_to_its_end(images: Path, tmp_path: Path) -> None:
+    steps: list[tuple[str, int, int]] = []
+    pipeline.process(
+        [images],
+        Home(tmp_path / "out"),
+        Settings(),
+        deterministic=True,
+        os_bytes=bytes,
+        progress=lambda *step: steps.append(step),
+    )
+    assert steps == [
+        *(("read", 1, 2), ("read", 2, 2), ("extract", 1, 1)),
+        *(("hash", 1, 1), ("validate", 1, 1)),
+    ]
+
+
+def test_an_interrupt_is_exit_code_130(run: Run, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("entropy_assets.stages.pipeline.process", interrupted)
+    result = run("process", images)
+    assert result.exit_code == 130
+    assert result.stdout == ""
+
+
+def test_a_path_that_is_not_there_is_wrong_usage(run: Run) -> None:
+    result = run("process", "absent.fits")
+    assert result.exit_code == 2
+    assert "absent.fits" in result.stderr
+
+
+def test_a_setting_out_of_range_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, images: Path) -> None:
+    monkeypatch.setenv("ENTROPY_WORKERS", "0")
+    result = run("process", images)
+    assert result.exit_code == 2
+    assert "workers" in result.stderr
