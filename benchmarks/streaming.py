@@ -27,7 +27,7 @@ import uvicorn
 
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.http.app import create_app
-from entropy_assets.serving.reservoir.reservoir import ReservoirLimits
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.workers import server_options
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
 

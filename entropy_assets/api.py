@@ -3,22 +3,26 @@
 >>> from entropy_assets.api import EntropyHasher, EntropyPool, EntropyValidator, ImagePreprocessor
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from entropy_assets.core.conditioning.hasher import EntropyHasher, xor_bytes
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor, deterministic_nonce, sampling_nonce
 from entropy_assets.core.validation.validator import EntropyValidator
-from entropy_assets.errors import BlockRefused, InputRefused
+from entropy_assets.errors import BlockRefused, InputRefused, PoolExhausted
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD, Recipe
+from entropy_assets.serving.reservoir.stock import Stock
 from entropy_assets.settings import Settings
+from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.awaited import AwaitedPool
-from entropy_assets.stores.pool.client import DEFAULT_PREFIX, PoolClient
+from entropy_assets.stores.pool.client import DEFAULT_PREFIX, IDS_PER_CALL, PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 
 __all__ = ["EntropyHasher", "EntropyPool", "EntropyValidator", "ImagePreprocessor"]
@@ -88,6 +92,9 @@ class EntropyPool:
     What is added here has no images behind it, so by default it lies apart from the pipeline's pool and the HTTP
     service never serves it. With ``prefix="entropy"`` the pool is the pipeline's: then bytes can be drawn, none added.
 
+    What is left of a block after a `get_entropy` stays in this object for the next call, until the block would have
+    expired; it is gone with the object. After a fork it stays with the parent.
+
     Parameters
     ----------
     url
@@ -111,6 +118,9 @@ class EntropyPool:
         )
         self._prefix = prefix
         self._pool = AwaitedPool(self._client)
+        self._stock = Stock()
+        self._owner = os.getpid()
+        self._turn = asyncio.Lock()
 
     async def add_entropy(self, entropy_bytes: bytes, quality_score: float) -> str:
         """Push `entropy_bytes` as one block, with a quality score from 0 to 10, and return its id.
@@ -126,7 +136,7 @@ class EntropyPool:
         if self._prefix == DEFAULT_PREFIX:
             raise BlockRefused("the pipeline's pool takes what was published only; add to a pool with another prefix")
         _require_tested(entropy_bytes)
-        return await self._pool.add_entropy(entropy_bytes, quality_score)
+        return await self._pool.add(entropy_bytes, quality_score)
 
     async def get_entropy(self, n_bytes: int = 256, *, entropy_class: EntropyClass = "private") -> bytes:
         """Return exactly `n_bytes` bytes that nobody else gets.
@@ -142,22 +152,46 @@ class EntropyPool:
         Raises
         ------
         PoolExhausted
-            If fewer are ready.
-        PoolUnavailable
-            If the pool does not answer.
+            If fewer are ready; ``data`` has ``requested`` and ``ready``.
+        PoolEpochChanged, PoolUnavailable
+            If the pool may not be served from, or does not answer.
         """
-        data = await self._pool.get_entropy(n_bytes)
+        if n_bytes < 1:
+            raise ValueError("n_bytes must be at least 1")
+        async with self._turn:
+            while (draw := self._living_stock().draw(n_bytes)) is None:
+                await self._lease_for(n_bytes)
+        data = draw.data
         return data if entropy_class == "public" else xor_bytes(data, os.urandom(n_bytes))
 
     async def get_stats(self) -> dict[str, Any]:
         """Return what the pool holds and what it has given out."""
-        return await self._pool.get_stats()
+        return asdict(await self._pool.stats())
 
     def close(self) -> None:
         """Close the connections, and end the embedded server if there is one."""
         self._client.close()
         if self._server is not None:
             self._server.stop()
+
+    def _living_stock(self) -> Stock:
+        """Return what this process holds, without what has expired."""
+        if self._owner != os.getpid():
+            self._stock, self._owner = Stock(), os.getpid()
+        self._stock.drop_expired(ageing_s())
+        return self._stock
+
+    async def _lease_for(self, n_bytes: int) -> None:
+        """Lease as much as is missing of `n_bytes`."""
+        held = self._stock.held_bytes
+        since = ageing_s()
+        lease = await self._pool.lease(IDS_PER_CALL, n_bytes - held)
+        if not lease.blocks and not lease.altered:
+            ready = held + lease.left.bytes
+            raise PoolExhausted(
+                f"{n_bytes} bytes were asked for, {ready} are ready", requested=n_bytes, ready=ready
+            )  # fmt: skip
+        self._stock.add(lease.blocks, since)
 
 
 def _require_tested(entropy_bytes: bytes) -> None:

@@ -1,15 +1,20 @@
 """The four classes, called as the mission calls them."""
 
+import asyncio
+import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from entropy_assets.api import EntropyHasher, EntropyPool, EntropyValidator, ImagePreprocessor
+from entropy_assets.api import EntropyClass, EntropyHasher, EntropyPool, EntropyValidator, ImagePreprocessor
 from entropy_assets.errors import BlockRefused, ImageRejected, PoolExhausted
+from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_block
+from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
+from entropy_assets_tests.test_contracts import packages_loaded_by
 
 
 def test_noise_digest_and_verdict_of_a_real_image(samples: Path) -> None:
@@ -96,3 +101,120 @@ async def test_private_bytes_are_mixed_with_the_operating_systems(valkey_url: st
         assert data[256:272] not in second
     finally:
         pool.close()
+
+
+@pytest.fixture
+def drawing(valkey_url: str, pool_prefix: str, pool: PoolClient) -> Iterator[EntropyPool]:
+    """Give a pool on the blocks of `pool`."""
+    entropy = EntropyPool(valkey_url, prefix=pool_prefix)
+    yield entropy
+    entropy.close()
+
+
+async def test_the_missions_calls_work_as_written(drawing: EntropyPool) -> None:
+    entropy_bytes = pool_block(1).data
+    block_id = await drawing.add_entropy(entropy_bytes, 9.5)
+    assert block_id == pool_block(1).block_id
+    assert await drawing.get_entropy(n_bytes=256, entropy_class="public") == entropy_bytes[:256]
+    assert await drawing.get_entropy(entropy_class="public") == entropy_bytes[256:512]
+    assert (await drawing.get_stats())["leased_bytes"] == 4096
+
+
+async def test_a_draw_across_blocks_has_exactly_the_bytes_asked_for(drawing: EntropyPool, pool: PoolClient) -> None:
+    pool.push(pool_blocks(3, length=100))
+    first = await drawing.get_entropy(150, entropy_class="public")
+    second = await drawing.get_entropy(150, entropy_class="public")
+    whole = first + second
+    assert sorted(whole[at : at + 100] for at in (0, 100, 200)) == sorted(
+        block.data for block in pool_blocks(3, length=100)
+    )
+
+
+async def test_many_who_await_at_once_share_no_byte(drawing: EntropyPool, pool: PoolClient) -> None:
+    pool.push(pool_blocks(20, length=100))
+    parts = await asyncio.gather(*(drawing.get_entropy(40, entropy_class="public") for _ in range(50)))
+    whole = b"".join(parts)
+    assert sorted(whole[at : at + 100] for at in range(0, 2000, 100)) == sorted(
+        block.data for block in pool_blocks(20, length=100)
+    )
+
+
+@pytest.mark.parametrize("entropy_class", ["private", "public"])
+async def test_too_few_bytes_are_an_error_and_stay_where_they_are(
+    entropy_class: EntropyClass, drawing: EntropyPool, pool: PoolClient
+) -> None:
+    pool.push(pool_blocks(2, length=100))
+    with pytest.raises(PoolExhausted) as caught:
+        await drawing.get_entropy(201, entropy_class=entropy_class)
+    assert caught.value.data == {"requested": 201, "ready": 200}
+    assert pool.depth().blocks == 2
+    assert len(await drawing.get_entropy(130, entropy_class=entropy_class)) == 130
+    with pytest.raises(PoolExhausted) as caught:
+        await drawing.get_entropy(71, entropy_class=entropy_class)
+    assert caught.value.data == {"requested": 71, "ready": 70}
+    assert len(await drawing.get_entropy(70, entropy_class=entropy_class)) == 70
+
+
+@pytest.mark.parametrize("n_bytes", [0, -1])
+async def test_nothing_can_not_be_asked_for(n_bytes: int, drawing: EntropyPool) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        await drawing.get_entropy(n_bytes)
+
+
+async def test_what_is_left_of_a_block_does_not_outlive_it(
+    drawing: EntropyPool, valkey_url: str, pool_prefix: str
+) -> None:
+    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=0.2)
+    pool.push(pool_blocks(1))
+    pool.close()
+    await drawing.get_entropy(1)
+    await asyncio.sleep(0.2)
+    with pytest.raises(PoolExhausted):
+        await drawing.get_entropy(1)
+
+
+async def test_what_is_left_of_a_block_ages_while_the_machine_sleeps(
+    drawing: EntropyPool, pool: PoolClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool.push(pool_blocks(1))
+    await drawing.get_entropy(1)
+    monkeypatch.setattr("entropy_assets.api.ageing_s", lambda: ageing_s() + 3601)
+    with pytest.raises(PoolExhausted):
+        await drawing.get_entropy(1)
+
+
+def test_a_fork_does_not_share_what_is_left_of_a_block(drawing: EntropyPool, pool: PoolClient) -> None:
+    pool.push(pool_blocks(2))
+    asyncio.run(drawing.get_entropy(1))
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, asyncio.run(drawing.get_entropy(32, entropy_class="public")))
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    childs = os.read(reading, 99)
+    os.close(reading)
+    assert len(childs) == 32
+    assert asyncio.run(drawing.get_entropy(32, entropy_class="public")) != childs
+
+
+async def test_what_was_drawn_can_not_be_added_again(drawing: EntropyPool) -> None:
+    data = pool_block(1, length=512).data
+    await drawing.add_entropy(data, 5.0)
+    await drawing.get_entropy(512)
+    with pytest.raises(BlockRefused, match="before"):
+        await drawing.add_entropy(data, 5.0)
+
+
+@pytest.mark.parametrize("score", [-1.0, 11.0, float("nan")])
+async def test_bytes_without_a_sound_score_are_refused(score: float, drawing: EntropyPool) -> None:
+    with pytest.raises(BlockRefused, match="score"):
+        await drawing.add_entropy(pool_block(1, length=512).data, score)
+
+
+def test_a_program_that_wants_the_parts_loads_no_web_framework() -> None:
+    """Although what cuts bytes off blocks lies in the service's house."""
+    loaded = packages_loaded_by("entropy_assets.api")
+    assert "redis" in loaded
+    assert not loaded & {"dagster", "fastapi", "starlette", "uvicorn", "prometheus_client"}

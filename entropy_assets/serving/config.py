@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from entropy_assets.scopes import SCOPES, Scope
-from entropy_assets.serving.reservoir.reservoir import ReservoirLimits
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.stores.pool.client import DEFAULT_PREFIX
 
 MAX_REQUEST_BYTES: Final = 65_536

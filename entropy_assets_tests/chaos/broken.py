@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import redis
 from pytest import MonkeyPatch  # noqa: PT013 - used as a type, and pytest itself nowhere
 
-from entropy_assets.serving.reservoir.reservoir import Reservoir
+from entropy_assets.serving.reservoir.stock import Stock
 from entropy_assets.stores import redis_server
 from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool import client, scripts
@@ -56,8 +56,8 @@ def with_retries(patch: MonkeyPatch) -> None:
 
 def without_expiry(patch: MonkeyPatch) -> None:
     """Hold blocks for ever."""
-    assert callable(Reservoir._drop_expired)
-    patch.setattr(Reservoir, "_drop_expired", lambda _: 0)
+    assert callable(Stock.drop_expired)
+    patch.setattr(Stock, "drop_expired", lambda *_: 0)
 
 
 BREAKS: dict[str, Callable[[MonkeyPatch], None]] = {

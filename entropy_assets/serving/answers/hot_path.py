@@ -91,7 +91,7 @@ class HotPath:
             more = [*admission.headers]
         chosen = asked or "raw"
         public = kind.public
-        if chosen == "raw" and (piece := self._reservoir.take_piece(n, public, fresh=not everybody)) is not None:
+        if chosen == "raw" and (piece := self._reservoir.take_piece(n, public, not everybody)) is not None:
             data, cut, simulated = piece
             if simulated:
                 more.append(_SIMULATED)

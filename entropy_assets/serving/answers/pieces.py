@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol
 from entropy_assets.errors import PoolError, QuotaExceeded, TooManyStreams
 from entropy_assets.serving.access.meter import Meter
 from entropy_assets.serving.answers.formats import block_cuts
-from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.serving.reservoir.stock import Draw, Messages
 
@@ -88,20 +87,22 @@ class Pieces:
     ----------
     reservoir
         Where the bytes are.
-    config
-        Longest piece, and how long one waits for it.
     meter
         Who pays for them.
     public
         Their class.
+    longest
+        Longest answer of the service, bytes: a quota holds that much at once, so no piece is longer.
+    patience_s
+        How long one waits for a piece, seconds.
     """
 
-    def __init__(self, reservoir: Reservoir, config: ServiceConfig, meter: Meter, public: bool) -> None:
+    def __init__(self, reservoir: Reservoir, meter: Meter, *, public: bool, longest: int, patience_s: float) -> None:
         self._reservoir = reservoir
-        self._longest = min(PIECE_BYTES, config.max_request_bytes)  # a quota holds that much at once
-        self._patience_s = config.streams.patience_s
         self._meter = meter
         self._public = public
+        self._longest = min(PIECE_BYTES, longest)
+        self._patience_s = patience_s
 
     async def next(self, most: int) -> Draw:
         """Return the next piece, at most `most` bytes; fewer while the pool gives slowly, or the quota does.

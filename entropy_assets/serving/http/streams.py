@@ -218,13 +218,15 @@ class StreamRoute:
         await self._serve(scope, receive, send, public=classes[-1] == "public")
 
     async def _serve(self, scope: Any, receive: Any, send: Any, *, public: bool) -> None:
+        config = self._service.config
+        longest, patience_s = config.max_request_bytes, config.streams.patience_s
         try:
             meter = await Meter.started(self._service.gate, scope, "stream", 0)
             with self._seats.seat(meter.subject or subject_of(scope)):
                 await send({"type": "websocket.accept", "headers": meter.headers})
                 await Stream(
                     self._service,
-                    Pieces(self._service.reservoir, self._service.config, meter, public),
+                    Pieces(self._service.reservoir, meter, public=public, longest=longest, patience_s=patience_s),
                     public,
                     receive,
                     send,

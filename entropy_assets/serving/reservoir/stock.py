@@ -1,11 +1,16 @@
-"""Many messages of pool bytes from one visit to the reservoir, with one text that names all their blocks.
+"""The blocks that are held, and the one place that cuts bytes off them.
 
-A message for itself costs a call, an object per block and a note of its own, which together take longer than sending
-it. Blocks are not joined here but when their message is sent, so that its bytes are still in the processor's cache.
+Bytes are cut from the first block on, in the order in which the blocks came, each once: one piece of one block for the
+short answers, a `Draw` over as many blocks as it takes, or `Messages` for a stream.
 """
 
+import math
 from collections import deque
-from typing import Final, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from entropy_assets.stores.pool.blocks import LeasedBlock
 
 
 class Cut(NamedTuple):
@@ -25,22 +30,16 @@ class Draw(NamedTuple):
 
 
 NOTHING: Final = Draw(b"", (), False)
-
-
-class Held(Protocol):
-    """A block that is given out from `position` on."""
-
-    block_id: str
-    data: bytes
-    simulated: bool
-    position: int
-
-
-AnyHeld = TypeVar("AnyHeld", bound=Held)
+_named: Final = tuple.__new__
+"""``Cut(...)`` without the function in Python that stands before it, which takes longer than the rest."""
 
 
 class Messages(NamedTuple):
-    """Pool bytes for messages to come.
+    """Pool bytes for messages to come, with one text that names all their blocks.
+
+    A message for itself costs a call, an object per block and a note of its own, which together take longer than
+    sending it. Blocks are not joined here but when their message is sent, so that its bytes are still in the
+    processor's cache.
 
     Attributes
     ----------
@@ -60,54 +59,163 @@ class Messages(NamedTuple):
     simulated: bool
 
 
-def cut_messages(held: deque[AnyHeld], n: int, longest: int) -> Messages:
-    """Take `n` bytes off the beginning of `held`, which has as many, in messages of at most `longest`.
+@dataclass(slots=True)
+class HeldBlock:
+    """A block that is given out from `position` on, until `expires_at`; `label` is its id in bytes."""
 
-    A message is whole blocks of one length, or one part of a block. So what somebody left of a block is a short message
-    and does not have every block after it cut in two.
+    block_id: str
+    data: bytes
+    expires_at: float
+    simulated: bool
+    label: bytes
+    position: int = 0
+
+
+class Stock:
+    """Blocks that somebody holds. It reads no clock: who asks says what time it is.
+
+    Attributes
+    ----------
+    held_bytes
+        What can be cut.
+    soonest
+        When the first of the blocks expires; infinity when there is none.
     """
-    messages: list[list[bytes]] = []
-    names: list[str] = []
-    simulated = False
-    left = n
-    while left:
-        head = held[0]
-        size = len(head.data)
-        simulated |= head.simulated
-        if head.position or size > min(left, longest):
-            part, name = _part(held, min(left, longest))
-            messages.append([part])
-            names.append(name)
-            left -= len(part)
-        else:
-            blocks = _run(held, left // size)
-            simulated |= True in [block.simulated for block in blocks]
-            parts = [block.data for block in blocks]
-            together = longest // size
-            messages += [parts[at : at + together] for at in range(0, len(parts), together)]
-            # one format for all: to write every end anew takes longer than the rest
-            names.append(f":0-{size},".join([block.block_id for block in blocks]) + f":0-{size}")
-            left -= size * len(blocks)
-    return Messages(messages, n, ",".join(names), simulated)
 
+    def __init__(self) -> None:
+        self.held_bytes = 0
+        self.soonest = math.inf
+        self._blocks: deque[HeldBlock] = deque()
 
-def _part(held: deque[AnyHeld], most: int) -> tuple[bytes, str]:
-    """Take at most `most` bytes off the first block; return them and their name."""
-    head = held[0]
-    start = head.position
-    part = head.data[start : start + most]
-    head.position = end = start + len(part)
-    if end == len(head.data):
-        held.popleft()
-    return part, f"{head.block_id}:{start}-{end}"
+    def add(self, blocks: Iterable[LeasedBlock], since: float) -> int:
+        """Hold the blocks of a lease that began at `since`; return how many bytes came."""
+        came = 0
+        for leased in blocks:
+            block, expires_at = leased.block, since + leased.expires_in_s
+            label = block.block_id.encode()
+            self._blocks.append(HeldBlock(block.block_id, block.data, expires_at, block.simulated, label))
+            self.soonest = min(self.soonest, expires_at)
+            came += len(block.data)
+        self.held_bytes += came
+        return came
 
+    def drop_expired(self, now: float) -> int:
+        """Drop the blocks whose time is over; return how many bytes that were."""
+        return self._keep(lambda block: block.expires_at > now)
 
-def _run(held: deque[AnyHeld], most: int) -> list[AnyHeld]:
-    """Take the first block and those that follow and are as long, at most `most`."""
-    blocks = [held.popleft() for _ in range(min(most, len(held)))]
-    lengths = [len(block.data) for block in blocks]
-    alike = lengths.count(lengths[0])
-    if alike < len(blocks):
-        alike = next(at for at, length in enumerate(lengths) if length != lengths[0])
-        held.extendleft(reversed(blocks[alike:]))
-    return blocks[:alike]
+    def drop_all(self) -> int:
+        """Drop everything; return how many bytes that were."""
+        return self._keep(lambda block: False)
+
+    def _keep(self, worthy: Callable[[HeldBlock], bool]) -> int:
+        before = self.held_bytes
+        self._blocks = deque(block for block in self._blocks if worthy(block))
+        self.held_bytes = sum(len(block.data) - block.position for block in self._blocks)
+        self.soonest = min((block.expires_at for block in self._blocks), default=math.inf)
+        return before - self.held_bytes
+
+    def piece(self, n: int, now: float) -> tuple[bytes, bytes, bool] | None:
+        """Return the next `n` bytes if the first block has them all and lives: they, their name, if it is simulated.
+
+        The name is ``<id>:<start>-<end>``. It is `draw` without everything that an answer of one piece does not need,
+        at a third of the time.
+        """
+        blocks = self._blocks
+        if not blocks:
+            return None
+        head = blocks[0]
+        data = head.data
+        size = len(data)
+        start = head.position
+        end = start + n
+        if end > size or head.expires_at <= now:
+            return None
+        head.position = end
+        if end == size:
+            blocks.popleft()
+        self.held_bytes -= n
+        return data[start:end], b"%b:%d-%d" % (head.label, start, end), head.simulated
+
+    def draw(self, n: int) -> Draw | None:
+        """Return the next `n` bytes, None if fewer are held."""
+        if n > self.held_bytes:
+            return None
+        self.held_bytes -= n
+        head = self._blocks[0]
+        start = head.position
+        end = start + n
+        if end >= len(head.data):
+            return self._gather(n)
+        head.position = end
+        cut = _named(Cut, (head.block_id, start, end))
+        return Draw(head.data[start:end], (cut,), head.simulated)
+
+    def _gather(self, n: int) -> Draw:
+        parts, cuts, simulated = [], [], False
+        blocks = self._blocks
+        while n > 0:
+            head = blocks[0]
+            data, start = head.data, head.position
+            part = data[start : start + n]  # of a whole block that is no copy
+            taken = len(part)
+            head.position = end = start + taken
+            if end == len(data):
+                blocks.popleft()
+            parts.append(part)
+            cuts.append(_named(Cut, (head.block_id, start, end)))
+            simulated |= head.simulated
+            n -= taken
+        return Draw(b"".join(parts), tuple(cuts), simulated)
+
+    def messages(self, n: int, longest: int) -> Messages | None:
+        """Return the next `n` bytes in messages of at most `longest`, None if fewer are held.
+
+        A message is whole blocks of one length, or one part of a block. So what somebody left of a block is a short
+        message and does not have every block after it cut in two.
+        """
+        if n > self.held_bytes:
+            return None
+        self.held_bytes -= n
+        messages: list[list[bytes]] = []
+        names: list[str] = []
+        simulated = False
+        left = n
+        while left:
+            head = self._blocks[0]
+            size = len(head.data)
+            if head.position or size > min(left, longest):
+                start, part = head.position, self._part(min(left, longest))
+                messages.append([part])
+                names.append(f"{head.block_id}:{start}-{head.position}")
+                simulated |= head.simulated
+                left -= len(part)
+            else:
+                blocks = self._alike(left // size)
+                parts = [block.data for block in blocks]
+                together = longest // size
+                messages += [parts[at : at + together] for at in range(0, len(parts), together)]
+                # one format for all: to write every end anew takes longer than the rest
+                names.append(f":0-{size},".join([block.block_id for block in blocks]) + f":0-{size}")
+                simulated |= True in [block.simulated for block in blocks]
+                left -= size * len(blocks)
+        return Messages(messages, n, ",".join(names), simulated)
+
+    def _part(self, most: int) -> bytes:
+        """Take at most `most` bytes off the first block; of a whole block that is no copy."""
+        head = self._blocks[0]
+        part = head.data[head.position : head.position + most]
+        head.position += len(part)
+        if head.position == len(head.data):
+            self._blocks.popleft()
+        return part
+
+    def _alike(self, most: int) -> list[HeldBlock]:
+        """Take the first block and those that follow and are as long, at most `most`."""
+        held = self._blocks
+        blocks = [held.popleft() for _ in range(min(most, len(held)))]
+        lengths = [len(block.data) for block in blocks]
+        alike = lengths.count(lengths[0])
+        if alike < len(blocks):
+            alike = next(at for at, length in enumerate(lengths) if length != lengths[0])
+            held.extendleft(reversed(blocks[alike:]))
+        return blocks[:alike]

@@ -17,7 +17,7 @@ from entropy_assets.errors import LedgerError, PoolUnavailable, UnsafePoolServer
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.health import NO_AGES
 from entropy_assets.serving.http.documents import DOCS_ASSETS
-from entropy_assets.serving.reservoir.reservoir import ReservoirLimits
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.workers import run_service
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer

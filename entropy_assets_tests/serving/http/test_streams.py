@@ -15,7 +15,7 @@ from websockets.sync.client import ClientConnection
 
 from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.serving.http.streams import MOST_CREDIT
-from entropy_assets.serving.reservoir.reservoir import ReservoirLimits
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.http.streaming import (

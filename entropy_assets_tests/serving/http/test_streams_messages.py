@@ -13,7 +13,7 @@ from websockets.sync.client import ClientConnection
 from entropy_assets.serving.answers.pieces import MOST_AT_ONCE_BYTES
 from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.serving.http.streams import MOST_CREDIT
-from entropy_assets.serving.reservoir.reservoir import ReservoirLimits
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.http.streaming import grant, open_stream, raw_client, read, served, wait_until

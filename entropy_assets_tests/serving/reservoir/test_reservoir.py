@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entropy_assets.errors import PoolExhausted, PoolUnavailable
-from entropy_assets.serving.reservoir.reservoir import Reservoir, ReservoirLimits
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
+from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.serving.reservoir.stock import Draw
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
@@ -80,7 +81,7 @@ def test_every_byte_is_drawn_once_in_order_and_its_cuts_name_it(
 ) -> None:
     blocks = [pool_block(seed, length=16 + length) for seed, length in enumerate(lengths)]
     reservoir = Reservoir(lambda most: _sealed_of([]))
-    reservoir._arrived(_lease_of(blocks), [ageing_s() + 100] * len(blocks))
+    reservoir.arrived(_lease_of(blocks), ageing_s())
     drawn = b""
     for n, public in wants:
         before = reservoir.buffered_bytes
@@ -97,7 +98,8 @@ def test_every_byte_is_drawn_once_in_order_and_its_cuts_name_it(
 def test_a_block_is_not_served_after_its_time() -> None:
     now = 0.0
     reservoir = Reservoir(lambda most: _sealed_of([]), clock=lambda: now)
-    reservoir._arrived(_lease_of(pool_blocks(3, length=100)), [5.0, 50.0, 5.0])
+    leased = map(LeasedBlock, pool_blocks(3, length=100), (5.0, 50.0, 5.0))
+    reservoir.arrived(Lease(tuple(leased), PoolDepth(0, 0)), now)
     assert reservoir.take(10, public=True) is not None
     now = 5.0
     draw = reservoir.take(100, public=True)
@@ -108,10 +110,57 @@ def test_a_block_is_not_served_after_its_time() -> None:
     _assert_balanced(reservoir)
 
 
+WAYS: dict[str, Callable[[Reservoir, int], object]] = {
+    "piece": lambda reservoir, n: reservoir.take_piece(n, False),
+    "public piece": lambda reservoir, n: reservoir.take_piece(n, True),
+    "draw": lambda reservoir, n: reservoir.take(n, public=False),
+    "public draw": lambda reservoir, n: reservoir.take(n, public=True),
+    "public messages": lambda reservoir, n: reservoir.take_messages(n, 40),
+}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    lengths=st.lists(st.integers(16, 60), max_size=12),
+    steps=st.lists(st.tuples(st.sampled_from([*WAYS, "later"]), st.integers(1, 90))),
+)
+def test_what_came_is_served_burned_or_held_after_every_step(lengths: list[int], steps: list[tuple[str, int]]) -> None:
+    """By whichever way bytes are taken, and whichever blocks expire meanwhile."""
+    now, served = 0.0, {"public": 0, "private": 0}
+    reservoir = Reservoir(lambda most: _sealed_of([]), clock=lambda: now)
+    lives = [100.0 * (1 + seed % 3) for seed in range(len(lengths))]
+    blocks = [pool_block(seed, length=length) for seed, length in enumerate(lengths)]
+    reservoir.arrived(Lease(tuple(map(LeasedBlock, blocks, lives)), PoolDepth(0, 0)), now)
+    for step, n in steps:
+        if step == "later":
+            now += n
+            reservoir.idle()
+            assert reservoir.buffered_bytes <= sum(
+                length for length, life in zip(lengths, lives, strict=True) if life > now
+            )
+        elif WAYS[step](reservoir, n) is not None:
+            served["public" if step.startswith("public") else "private"] += n
+        _assert_balanced(reservoir)
+        for name, n_bytes in served.items():
+            assert reservoir.counts[f"served_{name}_bytes"] == n_bytes
+
+
+def test_a_piece_is_not_cut_from_what_has_expired() -> None:
+    now = 0.0
+    reservoir = Reservoir(lambda most: _sealed_of([]), clock=lambda: now)
+    reservoir.arrived(_lease_of(pool_blocks(1)), now)
+    now = 99.0
+    assert reservoir.take_piece(16, True) is not None
+    now = 100.0
+    assert reservoir.take_piece(16, True) is None
+    assert reservoir.take(16, public=True) is None
+    assert reservoir.counts["burned_bytes"] == 4080
+
+
 def test_a_simulated_block_marks_every_draw_that_touches_it() -> None:
     reservoir = Reservoir(lambda most: _sealed_of([]))
     blocks = [pool_block(0, length=100), pool_block(1, length=100, simulated=True)]
-    reservoir._arrived(_lease_of(blocks), [ageing_s() + 100] * 2)
+    reservoir.arrived(_lease_of(blocks), ageing_s())
     marks = [draw.simulated for draw in (reservoir.take(n, public=False) for n in (60, 60, 60)) if draw]
     assert marks == [False, True, True]
 
@@ -136,7 +185,7 @@ async def test_it_holds_more_when_much_is_asked_for() -> None:
     async with _running(Supply(pool_blocks(3000))) as reservoir:
         for _ in range(600):
             await reservoir.draw(16_384, public=False)
-        assert reservoir._target > 8 * reservoir.limits.least_bytes
+        assert reservoir._demand.target_bytes > 8 * reservoir.limits.least_bytes
 
 
 async def test_it_leaves_others_as_much_of_a_small_pool_as_it_holds() -> None:
@@ -170,10 +219,11 @@ async def test_the_first_to_wait_is_the_first_to_be_served() -> None:
     second = asyncio.create_task(reservoir.draw(10, public=True))
     await asyncio.sleep(0)
     for seed in (0, 1):
-        reservoir._arrived(_lease_of([pool_block(seed)]), [ageing_s() + 100])
+        reservoir.arrived(_lease_of([pool_block(seed)]), ageing_s())
         if seed == 0:
             assert reservoir.buffered_bytes == 4096
             assert reservoir.take(1, public=True) is None
+            assert reservoir.take_piece(1, True) is None
     draws = await asyncio.gather(first, second)
     assert [draw.cuts[-1].end for draw in draws] == [904, 914]
     _assert_balanced(reservoir)
@@ -249,7 +299,7 @@ async def test_a_request_that_is_cancelled_as_its_bytes_arrive_stays_cancelled()
     async with _running(supply, ReservoirLimits(wait_s=5)) as reservoir:
         request = asyncio.create_task(reservoir.draw(100, public=True))
         await asyncio.sleep(0.01)
-        reservoir._arrived(_lease_of([pool_block(1)]), [ageing_s() + 100])
+        reservoir.arrived(_lease_of([pool_block(1)]), ageing_s())
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
@@ -275,7 +325,7 @@ async def test_bytes_that_came_for_a_request_which_was_given_up_count_as_undeliv
     reservoir = Reservoir(lambda most: _sealed_of([]), ReservoirLimits(wait_s=10))
     drawing = asyncio.create_task(reservoir.draw(10, public=True))
     await asyncio.sleep(0)
-    reservoir._arrived(_lease_of([pool_block(1)]), [ageing_s() + 100])
+    reservoir.arrived(_lease_of([pool_block(1)]), ageing_s())
     drawing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await drawing

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import socket
 import threading
@@ -13,7 +14,8 @@ import pytest
 
 from entropy_assets.errors import PoolUnavailable
 from entropy_assets.serving.config import ServiceConfig
-from entropy_assets.serving.reservoir.reservoir import Reservoir, ReservoirLimits
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
+from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.pool.blocks import SealedLease
 from entropy_assets.stores.pool.client import PoolClient
@@ -26,12 +28,28 @@ CLIENTS = 48
 
 
 async def test_who_waits_is_woken_by_the_next_blocks_and_leaves_no_want_behind() -> None:
-    async with _running(Supply(pool_blocks(200))) as reservoir:
+    """More than a reservoir holds that has grown once. What was asked for before they came brings nothing."""
+    supply = Supply(pool_blocks(200))
+    leases = itertools.count()
+    asked, all_wait = threading.Event(), threading.Event()
+
+    def late(most: int) -> SealedLease:
+        if next(leases) != 1:
+            return supply(most)
+        asked.set()
+        all_wait.wait(10)
+        return _sealed_of([], left=len(supply.blocks))
+
+    async with _running(late, ReservoirLimits(wait_s=10)) as reservoir:
         await _held(reservoir, reservoir.limits.least_bytes)
         reservoir.take(reservoir.buffered_bytes, public=True)
-        assert await asyncio.gather(*(reservoir.more(1024) for _ in range(64))) == [True] * 64
-        assert reservoir.buffered_bytes >= 64 * 1024, "what is leased covers all who wait"
-        assert reservoir._wanted_bytes == 0
+        await asyncio.to_thread(asked.wait, 10)
+        waiting = [asyncio.create_task(reservoir.more(2048)) for _ in range(64)]
+        await asyncio.sleep(0)
+        all_wait.set()
+        assert await asyncio.gather(*waiting) == [True] * 64
+        assert reservoir.buffered_bytes >= 64 * 2048, "what is leased covers all who wait"
+        assert reservoir._demand.waiting_bytes == 0
 
 
 async def test_nobody_waits_for_a_dry_pool_or_one_that_is_away() -> None:
@@ -65,7 +83,7 @@ async def test_the_wait_is_bounded_while_a_lease_hangs() -> None:
             assert not await reservoir.more(1), "who comes later does not wait longer than the first"
             assert time.monotonic() - started < 0.15
             assert not await first
-            assert reservoir._wanted_bytes == 0
+            assert reservoir._demand.waiting_bytes == 0
         finally:
             goes_on.set()
 
@@ -74,11 +92,11 @@ async def test_who_leaves_while_it_waits_wants_nothing_any_more() -> None:
     reservoir = Reservoir(lambda most: _sealed_of([]))
     waiting = asyncio.create_task(reservoir.more(1000))
     await asyncio.sleep(0)
-    assert reservoir._wanted_bytes == 1000
+    assert reservoir._demand.waiting_bytes == 1000
     waiting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await waiting
-    assert reservoir._wanted_bytes == 0
+    assert reservoir._demand.waiting_bytes == 0
 
 
 async def test_who_waits_in_the_queue_comes_first() -> None:

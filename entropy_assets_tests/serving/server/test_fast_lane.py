@@ -9,7 +9,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from entropy_assets.serving.config import ServiceConfig
-from entropy_assets.serving.reservoir.reservoir import ReservoirLimits
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server import lane_check, workers
 from entropy_assets.serving.server.bounds import Bounded
 from entropy_assets.serving.server.fast_lane import FastLane

@@ -5,10 +5,8 @@ import time
 
 import pytest
 
-from entropy_assets.errors import PoolExhausted
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.stores.pool.ageing import ageing_s
-from entropy_assets.stores.pool.awaited import AwaitedPool
 from entropy_assets.stores.pool.blocks import Lease, PoolDepth
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -23,15 +21,6 @@ def test_the_clock_counts_the_time_that_the_machine_sleeps() -> None:
 
 def test_a_reservoir_ages_by_it() -> None:
     assert Reservoir(lambda most: Lease((), PoolDepth(0, 0)))._clock is ageing_s
-
-
-async def test_what_is_left_of_a_block_ages_by_it(pool: PoolClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    pool.push(pool_blocks(1))
-    entropy = AwaitedPool(pool)
-    await entropy.get_entropy(1)
-    monkeypatch.setattr("entropy_assets.stores.pool.awaited.ageing_s", lambda: ageing_s() + 3601)
-    with pytest.raises(PoolExhausted):
-        await entropy.get_entropy(1)
 
 
 def test_a_lease_that_the_machine_slept_through_is_as_old_as_the_sleep(
