@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from entropy_assets_tests.conftest import PROJECT
-from entropy_assets_tests.docs.pages import blocks, text_of
+from entropy_assets_tests.docs.pages import PAGES, blocks, text_of
 
 README = PROJECT / "README.md"
 
@@ -16,6 +16,13 @@ def test_the_commands_of_its_first_screen_are_targets_of_make() -> None:
     assert targets == ["run", "test"]
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
     assert "make test" in (PROJECT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_it_is_short_and_leads_to_every_page() -> None:
+    text = text_of(README)
+    assert len(text.splitlines()) < 200
+    pages = [page.relative_to(PROJECT).as_posix() for page in PAGES if page.parent.name == "docs"]
+    assert [page for page in pages if f"]({page})" not in text] == []
 
 
 def test_every_sample_image_has_its_credit(samples: Path) -> None:

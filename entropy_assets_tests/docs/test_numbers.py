@@ -1,6 +1,7 @@
 """Numbers that a page repeats from the code are those of the code."""
 
 import re
+import tomllib
 
 from entropy_assets.recipe import DROP, STANDARD
 from entropy_assets.settings import Settings
@@ -46,3 +47,12 @@ def test_the_defaults_of_settings_are_those_of_the_code() -> None:
         .replace("False", "false")
         for name in told
     }
+
+
+def test_the_table_of_parts_is_that_of_the_package() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    parts = project["optional-dependencies"]
+    rows = table_rows(DOCS / "parts.md", "part")
+    told = {name: set(names_in(needs)) for cell, _, needs in rows for name in names_in(cell)}
+    needed = {name: set(re.findall(r"entropy-assets\[([\w,]+)\]", " ".join(lines))) for name, lines in parts.items()}
+    assert told == {name: {part for group in groups for part in group.split(",")} for name, groups in needed.items()}
