@@ -21,7 +21,7 @@ def test_the_commands_of_its_first_screen_are_targets_of_make() -> None:
 def test_it_is_short_and_leads_to_every_page() -> None:
     text = text_of(README)
     assert len(text.splitlines()) < 200
-    pages = [page.relative_to(PROJECT).as_posix() for page in PAGES if page.parent.name == "docs"]
+    pages = [page.relative_to(PROJECT).as_posix() for page in PAGES if page.parent == PROJECT / "docs"]
     assert [page for page in pages if f"]({page})" not in text] == []
 
 
