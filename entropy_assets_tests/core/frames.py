@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.core.frame import Frame
+from entropy_assets.recipe import STANDARD
 
 
 def white(shape: tuple[int, ...] = (128, 128), sigma: float = 7.0, seed: int = 1) -> npt.NDArray[np.int64]:
@@ -19,3 +21,8 @@ def frame(pixels: npt.NDArray[np.integer], usable: npt.NDArray[np.bool_] | None 
     facts = {"bit_depth": 16, "container": "fits", "lossy": False, "source": "raw-ccd", **known}
     data = facts.pop("data", np.ascontiguousarray(pixels).astype(">i8").tobytes())
     return Frame.build(pixels, usable, data=data, **facts)
+
+
+def survey(pixels: npt.NDArray[np.integer], usable: npt.NDArray[np.bool_] | None = None, **known: Any) -> Survey:
+    """Give the live-area map of the frame of `pixels`."""
+    return survey_frame(frame(pixels, usable, **known), STANDARD)

@@ -9,7 +9,6 @@ from PIL import Image
 
 from entropy_assets.errors import RejectionReason
 from entropy_assets.images.decode import decode
-from entropy_assets.images.limits import DecodeLimits
 from entropy_assets_tests.images.image_files import COLOUR, NOISE, chunk, picture, png, reason, tiff, webp_canvas
 
 
@@ -104,16 +103,6 @@ def test_truncated_file_is_refused(kind: str) -> None:
     """Half a file is never filled up."""
     data = picture(COLOUR, kind)
     assert reason(data[: len(data) // 2]) in (RejectionReason.TRUNCATED, RejectionReason.DECODE_ERROR)
-
-
-def test_pixel_budget_is_checked_before_the_pixels() -> None:
-    """Headers alone decide: by area, and by area times channels."""
-    assert reason(png(100_000, 100_000, 16, 2)) is RejectionReason.OVER_PIXEL_BUDGET
-    assert reason(png(9_000, 9_000, 8, 0)) is RejectionReason.OVER_PIXEL_BUDGET
-    assert reason(png(8_000, 8_000, 8, 2)) is RejectionReason.OVER_PIXEL_BUDGET
-    small = DecodeLimits(max_pixels=100)
-    assert reason(picture(NOISE, "PNG"), limits=small) is RejectionReason.OVER_PIXEL_BUDGET
-    assert reason(webp_canvas(16_384, 16_384)) is RejectionReason.OVER_PIXEL_BUDGET
 
 
 def test_webp_canvas_is_checked_before_its_reader_allocates_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,9 @@ import redis
 import trustme
 from redis.cluster import RedisCluster
 
-from entropy_assets.errors import PoolAddressInvalid, PoolEpochChanged, PoolUnavailable
+from entropy_assets.errors import EntropyAssetsError, PoolAddressInvalid, PoolEpochChanged, PoolUnavailable
+from entropy_assets.stores.api_keys import keys_of
+from entropy_assets.stores.buckets import Ask, SharedBuckets
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.stores.processes import OwnedProcess
@@ -231,3 +233,22 @@ def test_a_cluster_that_is_gone_is_unavailable_each_time_it_is_asked(tmp_path: P
         assert str(ports[0]) not in caught.value.message
     with pytest.raises(PoolUnavailable):
         pool.check_server_safety()
+
+
+@pytest.mark.parametrize("scheme", ["redis://127.0.0.1:{}", "unix:///{}", "redis+sentinel://127.0.0.1:{}/name"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda url: PoolClient.from_url(url, timeout_s=0.5).lease(1),
+        lambda url: SharedBuckets.from_url(url, prefix="p").grant([Ask(False, "anonymous", 1, 1, 1.0, 1.0)]),
+        lambda url: keys_of(url).records(),
+    ],
+    ids=["pool", "quotas", "keys"],
+)
+def test_no_error_names_the_address(use: Callable[[str], object], scheme: str) -> None:
+    """What is wrong, and not where: health reports and problem documents repeat it."""
+    port = free_port()
+    with pytest.raises(EntropyAssetsError) as caught:
+        use(scheme.format(port))
+    assert str(port) not in caught.value.message
+    assert "did not do as asked: no connection" in caught.value.message

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from entropy_assets.core.sp800_90b import estimators, predictors
 from entropy_assets_tests.core.sp800_90b import by_the_book
+from entropy_assets_tests.core.sp800_90b.sequences import sequences
 
 NAMES = {
     "Most Common Value": lambda s, k: estimators.most_common_value(s),
@@ -30,20 +30,6 @@ BITS_ONLY = {"Collision", "Markov", "Compression"}
 SHORT = ("rand1_short", "rand4_short", "rand8_short")
 LONG = ("truerand_1bit", "biased-random-bits", "truerand_8bit", "sha256-counter-1M")
 SLOW_AT_A_MILLION = {("Lag Prediction", 2), ("MultiMCW Prediction", 256)}
-
-
-@st.composite
-def sequences(draw: st.DrawFn, least: int = 150, alphabets: tuple[int, ...] = (2, 3, 5, 16)) -> tuple[np.ndarray, int]:
-    """Give random symbols, some of them repeated from earlier on so that predictors have something to find."""
-    alphabet = draw(st.sampled_from(alphabets))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    weights = rng.dirichlet(np.full(alphabet, draw(st.sampled_from([0.3, 1.0, 50.0]))))
-    symbols = rng.choice(alphabet, size=draw(st.integers(least, 400)), p=weights).astype(np.uint8)
-    if draw(st.booleans()):
-        period = draw(st.integers(1, 40))
-        half = len(symbols) // 2
-        symbols[half:] = np.resize(symbols[half - period : half], len(symbols) - half)
-    return symbols, alphabet
 
 
 bits = sequences(alphabets=(2,)).map(lambda drawn: drawn[0])
@@ -80,22 +66,6 @@ def test_tuples_by_the_book(drawn: tuple[np.ndarray, int]) -> None:
         assert ours is None or ours == pytest.approx(book, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["multi_mcw", "lag", "multi_mmc", "lz78y"])
-def test_predictors_by_the_book(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """6.3.7 to 6.3.10: sorts and running maxima predict exactly what a predictor that learns sample by sample does."""
-    seen: list[list[bool]] = []
-    monkeypatch.setattr(predictors, "prediction_entropy", lambda correct, alphabet: seen.append(correct.tolist()))
-
-    @given(sequences())
-    @settings(max_examples=40, deadline=None)
-    def agree(drawn: tuple[np.ndarray, int]) -> None:
-        seen.clear()
-        getattr(predictors, name)(*drawn)
-        assert seen == [getattr(by_the_book, name)(drawn[0].tolist())]
-
-    agree()
-
-
 def test_compression_by_the_book() -> None:
     """6.3.4 whole: dictionary, mean, spread, and the p that the standard's double sum gives."""
     rng = np.random.default_rng(8)
@@ -118,17 +88,6 @@ def test_expected_log_is_the_double_sum() -> None:
         weights = np.where(u < t, z * z * (1 - z) ** (u - 1.0), z * (1 - z) ** (t - 1.0))
         total += float((np.log2(u) * weights).sum())
     assert estimators._expected_log(z, count) == pytest.approx(total / (count - estimators.DICTIONARY), rel=1e-12)
-
-
-def test_local_probability_inverts_the_run_formula() -> None:
-    """6.3.7 step 6: at P_local a run as long as r has probability 1 %, as exact dynamic programming finds it."""
-    r, n = 9, 2000
-    p = predictors.local_probability(r, n)
-    state = np.zeros(r)
-    state[0] = 1.0
-    for _ in range(n):
-        state = np.concatenate(([(1 - p) * state.sum()], p * state[:-1]))
-    assert state.sum() == pytest.approx(0.99, abs=1e-6)
 
 
 def test_estimators_say_none_when_there_is_too_little() -> None:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from entropy_assets.core.validation.block_tests import TESTS, sidak
 from entropy_assets.core.validation.validator import EntropyValidator
-from entropy_assets.core.validation.verdicts import score_of
 from entropy_assets.errors import InputRefused, InputTooShort
 from entropy_assets_tests.core.validation.defects import good
 
@@ -78,15 +77,6 @@ def test_no_blocks_give_no_rows():
     assert verdicts.to_rows() == []
 
 
-def test_a_broken_block_is_rejected_with_its_reasons():
-    """Zeros fail everything and score nothing; the names of what failed are in the row."""
-    verdict = EntropyValidator().validate(bytes(4096))
-    assert verdict["passed"] is False
-    assert verdict["warned"] is True
-    assert verdict["score"] == 0.0
-    assert verdict["reasons"] == ["chi_square", "runs", "autocorrelation", "shannon_entropy"]
-
-
 def test_the_floor_rejects_on_its_own_where_it_applies(monkeypatch):
     """7.8 bits per byte is a rule beside the family value, at 4096 bytes and not at 1024."""
     long, short = (good(np.random.Generator(np.random.PCG64(9)), 1, n) for n in (4096, 1024))
@@ -103,14 +93,6 @@ def test_perfect_short_blocks_pass_although_7_8_is_beyond_them():
     verdicts = EntropyValidator().validate_blocks(good(np.random.Generator(np.random.PCG64(10)), 500, 256))
     assert verdicts.values.shannon_bits.max() < 7.8
     assert verdicts.passed.all()
-
-
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_the_score_follows_the_family_value_alone(one, other):
-    """10 from one in a hundred upwards, 0 at one in a million, falling by 2.5 a decade, never rising as p* falls."""
-    low, high = score_of(np.sort(np.array([one, other])))
-    assert 0 <= low <= high <= 10
-    assert score_of(np.array([1.0, 1e-2, 1e-3, 1e-4, 1e-6, 0.0])).tolist() == pytest.approx([10, 10, 7.5, 5, 0, 0])
 
 
 # -------------------------------------------------------------------------------------------------------------- suites

@@ -123,17 +123,6 @@ def test_files_without_readable_pixels_are_not_taken_for_each_other(unread: str 
     ledger.verify()
 
 
-@pytest.mark.parametrize("table", ["batches", "blocks", "image_claims"])
-@pytest.mark.parametrize(
-    "statement",
-    ["UPDATE {} SET rowid = rowid + 10", "DELETE FROM {}", "INSERT OR REPLACE INTO {0} SELECT * FROM {0}"],
-)
-def test_rows_can_be_added_only(table: str, statement: str, filled: Ledger) -> None:
-    with sqlite3.connect(filled.path) as db, pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        db.execute(statement.format(table))
-    db.close()
-
-
 @pytest.mark.parametrize(
     "statement",
     [
