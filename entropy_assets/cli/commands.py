@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from entropy_assets.cli import audit, draw, keys, process, serve, up
+from entropy_assets.cli import audit, completion, draw, keys, process, serve, up
 from entropy_assets.cli.shell import EXIT_INTERRUPTED
 
 
@@ -23,13 +23,16 @@ class Interruptible(click.Group):
 @click.group(cls=Interruptible, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="entropy-assets")
 def main() -> None:
-    r"""Auditable randomness from space images.
+    """Auditable randomness from space images.
 
     \b
     Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block;
     4 the service has too few bytes; 130 interrupted.
-    """
+    """  # noqa: D301 - to click it is a backspace that keeps the lines as they are
 
 
-for command in (up.up, process.process, serve.serve, keys.keys, draw.draw, draw.stats, draw.feed, audit.audit):
+for command in (
+    *(up.up, process.process, serve.serve, keys.keys, audit.audit),
+    *(draw.draw, draw.stats, draw.feed, completion.completion),
+):
     main.add_command(command)

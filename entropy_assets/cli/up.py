@@ -19,6 +19,7 @@ from entropy_assets.cli.shell import settings_of, typed_errors
 @click.option("--camera/--no-camera", default=None, help="Fill a low pool from the simulated camera.")
 @click.option("--http-port", type=int, help="Port of the HTTP service, 0 for any.")
 @click.option("--dagster-port", type=int, help="Port of the Dagster UI, 0 for any.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser once the service answers.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for machines.")
 @typed_errors
 def up(
@@ -28,6 +29,7 @@ def up(
     camera: bool | None,
     http_port: int | None,
     dagster_port: int | None,
+    open_browser: bool,
     as_json: bool,
 ) -> None:
     """Run everything: pool server, Dagster with its daemon, HTTP service. Ctrl-C stops it all."""
@@ -36,6 +38,7 @@ def up(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: interrupted.set())
     from entropy_assets.stores.home import Home
+    from entropy_assets.supervisor.browser import open_page
     from entropy_assets.supervisor.installation import POLL_SECONDS, Installation, drop_samples
     from entropy_assets.supervisor.narrator import Narrator, settled
 
@@ -48,6 +51,9 @@ def up(
         while not interrupted.wait(POLL_SECONDS):
             for line in (*installation.advance(), *narrator.news()):
                 say(line)
+            if open_browser and "http" in installation.ready:
+                open_page(installation.http_url, say)
+                open_browser = False
             if once and installation.idle() and settled(settings, installation.pool.observer):
                 break
 

@@ -1,9 +1,78 @@
-"""What every command has in common: the help, the version, the settings, and what completes them in a shell."""
+"""What every command has in common: the help, the version, and what completes them in a shell."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
 
 from entropy_assets_tests.cli.conftest import Run
+from entropy_assets_tests.conftest import PROJECT
+
+SLOW = {"numpy", "scipy", "PIL", "astropy", "dagster", "pydantic", "rich", "redis", "fastapi", "urllib.request"}
+"""What takes longer to load than all of the commands' own words."""
+RUN = "from entropy_assets.cli import main; main(prog_name='entropy-assets')"
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """Give the command under its own name, as an installation puts it on the path."""
+    program = tmp_path / "bin" / "entropy-assets"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{RUN}" "$@"\n')
+    program.chmod(0o755)
+    return program
 
 
 def test_the_help_lists_every_command_and_exit_code(run: Run) -> None:
     text = run("--help").stdout
-    for word in ("up", "process", "serve", "draw", "stats", "audit", "130 interrupted"):
+    for word in ("up", "process", "serve", "draw", "stats", "feed", "audit", "keys", "completion", "130 interrupted"):
         assert word in text
+    assert "\n  Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block;\n" in text
+
+
+def test_the_version_is_that_of_the_package(program: Path) -> None:
+    done = subprocess.run([program, "--version"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout == f"entropy-assets, version {version('entropy-assets')}\n"
+
+
+def test_help_and_completion_load_nothing_that_is_slow() -> None:
+    code = "import sys, entropy_assets.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert not SLOW & set(done.stdout.split())
+
+
+class TestCompletion:
+    @pytest.mark.parametrize("typed, offered", [("dr", ["draw"]), ("keys re", ["revoke"]), ("draw --ur", ["--url"])])
+    def test_bash_takes_the_script_and_offers_what_fits(
+        self, run: Run, program: Path, tmp_path: Path, typed: str, offered: list[str]
+    ) -> None:
+        script = tmp_path / "completion.bash"
+        script.write_text(run("completion", "bash").stdout)
+        subprocess.run(["bash", "-n", script], check=True)
+        words = f"entropy-assets {typed}"
+        ask = f"""
+source {script}
+COMP_WORDS=({words}) COMP_CWORD={len(typed.split())}
+_entropy_assets_completion entropy-assets
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+        environment = {**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["bash", "-c", ask],
+            env=environment,
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == offered
+
+    @pytest.mark.parametrize("shell, mark", [("zsh", "#compdef entropy-assets"), ("fish", "--command entropy-assets")])
+    def test_the_other_shells_have_one_too(self, run: Run, shell: str, mark: str) -> None:
+        assert mark in run("completion", shell).stdout
+
+    def test_another_shell_is_wrong_usage(self, run: Run) -> None:
+        assert run("completion", "ksh").exit_code == 2

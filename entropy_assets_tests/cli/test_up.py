@@ -1,6 +1,7 @@
-"""``entropy-assets up``: what it says to machines. What it starts runs in e2e/."""
+"""``entropy-assets up``: what it says to machines, and when it opens the page. What it starts runs in e2e/."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.errors import StartFailed
+from entropy_assets.supervisor.children import PoolAddresses
 from entropy_assets_tests.cli.conftest import Run
+from entropy_assets_tests.supervisor.recording_browser import recording_browser
 
 
 def test_up_tells_machines_one_object_a_line(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -27,3 +30,46 @@ def test_up_tells_machines_one_object_a_line(run: Run, monkeypatch: pytest.Monke
     assert said["line"] == "pool     embedded server"
     assert datetime.fromisoformat(said["time"]).tzinfo is not None
     assert (result.exit_code, failed["error"], failed["child"]) == (1, "start-failed", "http")
+
+
+class Standing:
+    """An installation of which nothing runs: it answers at its second turn and is idle from the fourth on."""
+
+    http_url = "http://127.0.0.1:8000"
+    pool = PoolAddresses("", "", "")
+
+    def __init__(self, record: Path) -> None:
+        self.ready: list[str] = []
+        self.turns = 0
+        self._record = record
+
+    def advance(self) -> Iterator[str]:
+        """Go on to the next turn."""
+        assert self.ready or not self._record.exists(), "opened before anything answered"
+        self.turns += 1
+        if self.turns == 2:
+            self.ready.append("http")
+            yield "http"
+
+    def idle(self) -> bool:
+        """Tell whether this was long enough."""
+        return self.turns > 3
+
+
+@pytest.mark.parametrize("options, opened", [(["--open"], f"{Standing.http_url}\n"), ([], None)])
+def test_the_page_is_opened_once_and_only_for_who_asks_for_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str], opened: str | None
+) -> None:
+    record = recording_browser(monkeypatch, tmp_path)
+
+    @contextmanager
+    def installation(*_: object) -> Iterator[Standing]:
+        yield Standing(record)
+
+    monkeypatch.setattr("entropy_assets.supervisor.installation.Installation.running", installation)
+    result = run("up", "--home", tmp_path / "home", "--once", *options)
+    assert result.exit_code == 0, result.output
+    for thread in threading.enumerate():
+        if thread.name == "browser":
+            thread.join(10)
+    assert (record.read_text() if record.exists() else None) == opened
