@@ -1,13 +1,11 @@
-"""What pyproject.toml declares, what the package imports, what the lock pins and what the wheel carries are one."""
+"""What pyproject.toml declares, what the package imports and what the lock pins are one."""
 
 import ast
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from functools import cache
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
@@ -230,19 +228,3 @@ def test_the_locks_pin_every_direct_dependency_to_the_same_version():
     assert {*runtime(), *group("build")} <= set(run)
     assert {*group("dev")} <= set(dev)
     assert {name: (version, dev.get(name)) for name, version in run.items() if dev.get(name) != version} == {}
-
-
-@pytest.mark.slow
-def test_the_wheel_carries_the_package_and_its_data_but_no_tests(tmp_path):
-    """The bundled samples, scripts and pages are there after a plain install."""
-    checkout = tmp_path / "checkout"  # setuptools builds in place and would leave, and find again, a build folder
-    shutil.copytree(
-        PROJECT, checkout, ignore=shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist", "var")
-    )
-    pip = [sys.executable, "-m", "pip", "-qq", "wheel", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--wheel-dir", tmp_path, checkout], check=True, timeout=300)
-    (wheel,) = tmp_path.glob("*.whl")
-    carried = set(zipfile.ZipFile(wheel).namelist())
-    sources = (path for path in (PROJECT / "entropy_assets").rglob("*") if path.is_file())
-    expected = {str(path.relative_to(PROJECT)) for path in sources if "__pycache__" not in path.parts}
-    assert expected == {name for name in carried if ".dist-info/" not in name}

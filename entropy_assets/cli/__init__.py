@@ -16,7 +16,7 @@ try:
     require_extra("cli", "click", "pydantic_settings", "rich")
 except ExtraMissing as missing:
     # The console script imports this module, so what is raised here would be a traceback and no sentence.
-    main = partial(sys.exit, f"error: {missing.message}")
+    main = partial(sys.exit, f"error: {missing.message}, or 'entropy-assets[all]' for all commands")
 else:
     from entropy_assets.cli import commands
 
