@@ -1,14 +1,32 @@
 """The house's walls: who may import whom, seen from the source and from a fresh interpreter."""
 
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+import tomllib
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
-DAGSTER_FREE = ("core", "stores", "serving")
+DAGSTER_FREE = ("core", "images", "stores", "provenance", "serving", "client")
+WEB_FRAMEWORK = {"fastapi", "fastapi_offline", "starlette", "uvicorn"}
+DECODERS = {"PIL", "astropy"}
+LOADS_NONE_OF = {
+    "serving.access": WEB_FRAMEWORK,
+    "serving.reservoir": WEB_FRAMEWORK,
+    "serving.answers": WEB_FRAMEWORK,
+    "stores": DECODERS,
+    "images.limits": DECODERS,
+}
+CONTRACTS: list[dict[str, Any]] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"][
+    "contracts"
+]
 HEAVY = {"PIL", "astropy", "click", "dagster", "fastapi", "matplotlib", "numpy", "pandas", "pydantic", "redis", "scipy"}
 
 
@@ -16,10 +34,18 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
 
 
-def modules_under(folders: tuple[str, ...]) -> list[str]:
-    package = PROJECT / "entropy_assets"
-    files = sorted(file for folder in folders for file in (package / folder).rglob("*.py"))
+def modules_under(*rooms: str) -> list[str]:
+    """Return every module of the rooms, which are folders or single modules."""
+    places = [PROJECT / "entropy_assets" / room.replace(".", "/") for room in rooms]
+    files = sorted(
+        file for place in places for file in (place.rglob("*.py") if place.is_dir() else [module_file(place)])
+    )
     return [".".join(file.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__") for file in files]
+
+
+def module_file(place: Path) -> Path:
+    """Return the file of a module or package that lies at `place`, given without suffix."""
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
 def packages_loaded_by(*modules: str) -> set[str]:
@@ -34,11 +60,28 @@ def packages_loaded_by(*modules: str) -> set[str]:
 
 
 @pytest.mark.parametrize("folder", DAGSTER_FREE)
-def test_no_module_of_core_stores_or_serving_loads_dagster(folder):
-    """A service that draws bytes neither waits for Dagster to load nor trusts it."""
-    modules = modules_under((folder,))
+def test_no_module_of_these_rooms_loads_dagster(folder):
+    """A service that draws bytes, and a program that checks them, neither wait for Dagster to load nor trust it."""
+    modules = modules_under(folder)
     assert modules
     assert "dagster" not in packages_loaded_by(*modules)
+
+
+@pytest.mark.parametrize("room", LOADS_NONE_OF)
+def test_no_module_of_a_lower_room_loads_what_only_a_higher_one_needs(room):
+    """Without a web framework is decided who may have what, and what is held ahead; without decoders, what is kept."""
+    modules = modules_under(room)
+    assert modules
+    assert packages_loaded_by(*modules) & LOADS_NONE_OF[room] == set()
+
+
+@pytest.mark.parametrize(
+    "module, package",
+    [("serving.http.app", "fastapi"), ("serving.server.workers", "uvicorn"), ("images.decode", "PIL")],
+)
+def test_the_higher_room_loads_it(module, package):
+    """The test above can fail: the same look finds each of them where it belongs."""
+    assert package in packages_loaded_by(f"entropy_assets.{module}")
 
 
 def test_a_fresh_interpreter_shows_dagster_where_it_is_loaded():
@@ -57,3 +100,47 @@ def test_the_import_contracts_hold():
     program = Path(sys.executable).with_name("lint-imports")
     done = run(str(program), "--no-cache")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def forbidden_import(contract: dict[str, Any]) -> tuple[str, str]:
+    """Return an import, as importing and imported module, that this contract forbids and no other one.
+
+    Of layers, the second imports the first: the pair that the fewest other modules stand on. Else of all sources and
+    of all that is forbidden the one that the fewest contracts name.
+    """
+    if contract["type"] == "layers":
+        [container] = contract["containers"]
+        highest, second = (f"{container}.{layer.split(' | ')[-1]}" for layer in contract["layers"][:2])
+        return second, highest
+
+    def rarest(role: str) -> str:
+        named = Counter(module for other in CONTRACTS for module in other.get(role, ()))
+        return min(contract[role], key=named.__getitem__)
+
+    return rarest("source_modules"), rarest("forbidden_modules")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract["name"])
+def test_each_import_contract_can_fail(contract, tmp_path):
+    """One import that it forbids breaks it, and no other: no contract holds only because it looks at nothing."""
+    copy = tmp_path / "entropy_assets"
+    for file in (PROJECT / "entropy_assets").rglob("*.py"):
+        place = tmp_path / file.relative_to(PROJECT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
+    importing, imported = forbidden_import(contract)
+    with module_file(copy.parent / importing.replace(".", "/")).open("a") as file:
+        file.write(f"\nimport {imported}\n")
+    program = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [str(program), "--no-cache", "--config", str(PROJECT / "pyproject.toml")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "500"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert re.findall(r"^(.*) BROKEN$", done.stdout, re.MULTILINE) == [contract["name"]], done.stdout + done.stderr
+    assert done.returncode == 1
