@@ -1,13 +1,17 @@
-"""Fixtures of the tests of keys and limits."""
+"""Fixtures of the tests of the service: its keys, and what it logged."""
 
-from collections.abc import Iterator
+import json
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.logs import LOGGER, JsonLines
 from entropy_assets.stores.api_keys import FileKeys
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -28,3 +32,10 @@ def start(valkey_url: str, pool_prefix: str, pool: PoolClient, tmp_path: Path) -
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, keys=str(tmp_path / "keys.json"))
     with ExitStack() as stack:
         yield lambda **changes: stack.enter_context(RunningService(replace(config, **changes)))
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+    """Give what the service logged so far, as it would be written."""
+    caplog.set_level(logging.INFO)
+    return lambda: [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == LOGGER]

@@ -15,8 +15,8 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_blocks
-from entropy_assets_tests.serving.http.test_metrics import Supply
 from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.serving.supplies import Supply
 
 README = Path(__file__).resolve().parents[2] / "monitoring" / "README.md"
 Break = Callable[[RunningService, EmbeddedServer], None]

@@ -14,12 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from fastapi import FastAPI
 
 from entropy_assets.errors import PoolEpochChanged, PoolError, PoolUnavailable
-from entropy_assets.serving.http.request_log import RequestLog, add_error_log
 from entropy_assets.serving.logs import LOGGER, JsonLines, UvicornNews
 from entropy_assets.serving.reservoir.filler import telling
 from entropy_assets.stores.pool.blocks import PoolDepth, SealedLease
@@ -30,13 +27,6 @@ from entropy_assets_tests.serving.serve_process import ServeProcess, free_port
 
 MARKER = "MARKER-3f9c1d7e55"
 NOTHING = SealedLease((), 0.0, 0.0, PoolDepth(0, 0))
-
-
-@pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
-    """Give what the service logged so far, as it would be written."""
-    caplog.set_level(logging.INFO)
-    return lambda: [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == LOGGER]
 
 
 def record_of(name: str, message: str, error: BaseException | None = None) -> logging.LogRecord:
@@ -96,28 +86,6 @@ def test_a_lost_pool_is_told_once_and_its_return_once(lines: Callable[[], list[d
             assert told(1) == NOTHING
     assert [line["event"] for line in lines()] == ["pool-lost", "pool-epoch-changed", "pool-back", "pool-lost"]
     assert lines()[2]["after_s"] >= 0
-
-
-async def test_what_nobody_foresaw_is_a_plain_500_with_a_number_that_is_in_the_log(
-    lines: Callable[[], list[dict[str, Any]]],
-) -> None:
-    app = FastAPI()
-    add_error_log(app)
-    app.add_middleware(RequestLog)
-
-    @app.get("/broken/{what}")
-    async def broken(what: str) -> None:
-        raise ValueError(what)
-
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        answer = await client.get(f"/broken/{MARKER}?key={MARKER}")
-    assert answer.status_code == 500
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    told = {line["event"]: line for line in lines()}
-    assert told["unhandled-error"]["request_id"] == answer.headers["X-Request-Id"]
-    assert told["request"]["route"] == "/broken/{what}"
-    assert MARKER not in json.dumps(lines()) + answer.text
 
 
 def _send_odd_requests(service: ServeProcess) -> None:

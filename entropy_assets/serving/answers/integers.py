@@ -57,10 +57,6 @@ class Integers:
         """Bytes of a candidate."""
         return max(1, -(-self.span.bit_length() // 8))
 
-    def expected_bytes(self, n: int) -> int:
-        """Return the bytes that `n` integers take on average, rounded up."""
-        return -(-n * self.width * (self.mask + 1) // (self.span + 1))
-
     def most(self, n_bytes: int) -> int:
         """Return how many integers take at most `n_bytes` on average."""
         return n_bytes * (self.span + 1) // (self.width * (self.mask + 1))

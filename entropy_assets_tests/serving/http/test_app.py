@@ -8,54 +8,34 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from entropy_assets.errors import LedgerError, PoolUnavailable, UnsafePoolServer
+from entropy_assets.errors import PoolUnavailable, UnsafePoolServer
 from entropy_assets.serving.config import ServiceConfig
-from entropy_assets.serving.health import NO_AGES
-from entropy_assets.serving.http.documents import DOCS_ASSETS
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.workers import run_service
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
+from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 
-KNOWN_BLOCK = pool_block(0).block_id
-UNKNOWN_BLOCK = "00000000-0000-8000-8000-000000000000"
 Cuts = list[tuple[str, int, int]]
 
 
-class OneBlock:
-    """Provenance of one block; `failing` makes the ledger unreadable."""
-
-    failing = False
-
-    def freshness(self) -> dict[str, Any]:
-        """Know of nothing."""
-        return NO_AGES
-
-    def find(self, block_id: str) -> dict[str, Any] | None:
-        """Return the one block."""
-        if self.failing:
-            raise LedgerError("the ledger can't be used")
-        return {"block_id": block_id, "batch": "b", "images": []} if block_id == KNOWN_BLOCK else None
-
-
 @pytest.fixture(params=[True, False], ids=["lane", "asgi"])
-def config(request: pytest.FixtureRequest, valkey_url: str, pool_prefix: str) -> ServiceConfig:
-    """Give the configuration of a service on this test's pool, once with the fast lane and once without."""
-    return ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, low_water_bytes=10_000, fast_lane=request.param)
+def config(request: pytest.FixtureRequest, config: ServiceConfig) -> ServiceConfig:
+    """Give the configuration once with the fast lane and once without."""
+    return replace(config, fast_lane=request.param)
 
 
 @pytest.fixture
 def service(config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
     """Run a service on a pool of 100 blocks."""
     pool.push(pool_blocks(100))
-    with RunningService(config, OneBlock()) as running:
+    with RunningService(config) as running:
         yield running
 
 
@@ -106,53 +86,6 @@ def test_the_short_cut_and_the_route_answer_alike(chosen: str, odd: str, service
     assert sorted(answer.headers) == sorted(expected + ["x-content-type-options"] * (chosen != "raw"))
 
 
-@pytest.mark.parametrize(
-    "accept, content_type",
-    [
-        ("*/*", "application/octet-stream"),
-        ("application/json", "application/json"),
-        ("text/html,*/*;q=0.8", "text/plain; charset=us-ascii"),
-    ],
-)
-def test_the_accept_header_chooses_the_format(accept: str, content_type: str, service: RunningService) -> None:
-    answer = service.client.get("/random/8", headers={"Accept": accept})
-    assert answer.headers["Content-Type"] == content_type
-
-
-@pytest.mark.parametrize(
-    "path, status, kind",
-    [
-        ("/random/0", 422, "/problems/invalid-request"),
-        ("/random/-1", 422, "/problems/invalid-request"),
-        ("/random/65537", 422, "/problems/invalid-request"),
-        ("/random/99999999999999999999", 422, "/problems/invalid-request"),
-        ("/random/ten", 422, "/problems/invalid-request"),
-        ("/random/\u0663", 422, "/problems/invalid-request"),
-        ("/random/8?class=secret", 422, "/problems/invalid-request"),
-        ("/random/8?format=xml", 422, "/problems/invalid-request"),
-        ("/blocks/nothing", 422, "/problems/invalid-request"),
-        (f"/blocks/{UNKNOWN_BLOCK}", 404, "/problems/unknown-block"),
-        ("/nowhere", 404, "about:blank"),
-    ],
-)
-def test_what_is_wrong_is_a_problem_document(path: str, status: int, kind: str, service: RunningService) -> None:
-    answer = service.client.get(path)
-    assert answer.status_code == status
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    body = answer.json()
-    assert (body["type"], body["status"]) == (kind, status)
-    assert body["title"]
-    assert body["detail"]
-    if kind != "about:blank":
-        assert service.client.get(kind).json()["advice"]
-
-
-def test_no_representation_that_fits_is_not_acceptable_and_consumes_nothing(service: RunningService) -> None:
-    answer = service.client.get("/random/8", headers={"Accept": "image/png"})
-    assert (answer.status_code, answer.json()["type"]) == (406, "/problems/not-acceptable")
-    assert service.client.get("/stats").json()["service"]["answers"] == {"public": 0, "private": 0}
-
-
 @pytest.mark.parametrize("method", ["POST", "OPTIONS", "DELETE"])
 def test_other_methods_consume_nothing(method: str, service: RunningService) -> None:
     assert service.client.request(method, "/random/8").status_code == 405
@@ -193,17 +126,6 @@ def test_eight_clients_draw_until_dry_and_nothing_comes_twice(config: ServiceCon
     assert (pools["blocks"], pools["pushed_blocks"], ours["answers"]["public"]) == (0, 300, len(answers))
 
 
-def test_an_empty_pool_is_a_503_with_retry_after_in_bounded_time(config: ServiceConfig) -> None:
-    with RunningService(config) as service:
-        started = time.monotonic()
-        answer = service.client.get("/random/1")
-        assert time.monotonic() - started < 1
-        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/pool-exhausted")
-        assert int(answer.headers["Retry-After"]) == answer.json()["retry_after_s"] >= 1
-        assert service.client.get("/stats").json()["service"]["refused"] == {"pool-exhausted": 1}
-        assert service.client.get("/readyz").status_code == 503
-
-
 def test_blocks_that_arrive_later_are_served_without_a_restart(config: ServiceConfig, pool: PoolClient) -> None:
     with RunningService(config) as service:
         assert service.client.get("/random/1").status_code == 503
@@ -212,68 +134,11 @@ def test_blocks_that_arrive_later_are_served_without_a_restart(config: ServiceCo
         assert service.client.get("/random/8192").status_code == 200
 
 
-def test_health_says_what_is_wrong(config: ServiceConfig, pool: PoolClient) -> None:
-    with RunningService(config) as service:
-
-        def health() -> tuple[int, str, list[str]]:
-            answer = service.client.get("/health")
-            return answer.status_code, answer.json()["status"], [row["code"] for row in answer.json()["reasons"]]
-
-        assert health() == (503, "failing", ["pool-empty", "pool-never-filled"])
-        pool.push(pool_blocks(1))
-        service.client.get("/random/1")
-        assert health() == (200, "degraded", ["pool-empty"])
-        pool.push(pool_blocks(50, first=10))
-        assert health() == (200, "ok", [])
-        assert service.client.get("/readyz").json() == {"status": "ready"}
-
-
-def test_a_stale_pool_is_degraded(valkey_url: str, pool_prefix: str, pool: PoolClient) -> None:
-    pool.push(pool_blocks(100))
-    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, max_age_s=0.0)
-    with RunningService(config) as service:
-        report = service.client.get("/health").json()
-        assert (report["status"], report["reasons"][0]["code"]) == ("degraded", "pool-stale")
-
-
 def test_simulated_blocks_are_labelled(config: ServiceConfig, pool: PoolClient) -> None:
     pool.push(pool_blocks(5, simulated=True))
     with RunningService(config) as service:
         assert service.client.get("/random/8").headers["X-Entropy-Simulated"] == "true"
         assert service.client.get("/random/8?format=json").json()["simulated"] is True
-
-
-def test_a_block_leads_to_its_provenance(service: RunningService) -> None:
-    assert service.client.get(f"/blocks/{KNOWN_BLOCK}").json() == {"block_id": KNOWN_BLOCK, "batch": "b", "images": []}
-
-
-def test_a_ledger_that_fails_is_a_problem_not_a_crash(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(OneBlock, "failing", True)
-    answer = service.client.get(f"/blocks/{KNOWN_BLOCK}")
-    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/ledger-error")
-
-
-def test_without_a_ledger_provenance_says_so(config: ServiceConfig) -> None:
-    with RunningService(config) as service:
-        answer = service.client.get(f"/blocks/{KNOWN_BLOCK}")
-        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/provenance-unavailable")
-
-
-def test_the_documentation_loads_nothing_from_elsewhere(service: RunningService) -> None:
-    page = service.client.get("/docs").text
-    assert "http://" not in page
-    assert "https://" not in page
-    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"):
-        answer = service.client.get(f"/docs-assets/{name}")
-        assert answer.content == (DOCS_ASSETS / name).read_bytes()
-
-
-def test_the_description_lists_every_route(service: RunningService) -> None:
-    assert sorted(service.client.get("/openapi.json").json()["paths"]) == [
-        "/batches", "/blocks/{block_id}", "/download/{n}", "/health", "/livez", "/metrics", "/random", "/random/{n}",
-        "/readyz", "/stats",
-    ]  # fmt: skip
-    assert service.client.get("/").json()["docs"] == "/docs"
 
 
 def test_a_frozen_server_is_not_noticed_until_the_reservoir_is_empty() -> None:

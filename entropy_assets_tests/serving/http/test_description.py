@@ -122,3 +122,11 @@ def test_a_link_leads_from_the_newest_batch_to_a_block(dry: RunningService) -> N
     document = _described(dry)
     link = document["paths"]["/batches"]["get"]["responses"]["200"]["links"]["block"]
     assert link["operationId"] == document["paths"]["/blocks/{block_id}"]["get"]["operationId"]
+
+
+def test_the_description_lists_every_route(dry: RunningService) -> None:
+    assert sorted(_described(dry)["paths"]) == [
+        "/batches", "/blocks/{block_id}", "/download/{n}", "/health", "/livez", "/metrics", "/random", "/random/{n}",
+        "/readyz", "/stats",
+    ]  # fmt: skip
+    assert dry.client.get("/").json()["docs"] == "/docs"

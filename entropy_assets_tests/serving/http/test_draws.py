@@ -254,3 +254,22 @@ def test_several_accept_headers_count_as_one(service: RunningService) -> None:
 def test_a_refusal_says_what_is_wrong_and_not_who_noticed(service: RunningService) -> None:
     answer = service.client.get("/random/5?format=int&min=6&max=1").json()
     assert answer["detail"] == answer["errors"][0]["msg"] == "min 6 is greater than max 1"
+
+
+@pytest.mark.parametrize(
+    "accept, content_type",
+    [
+        ("*/*", "application/octet-stream"),
+        ("application/json", "application/json"),
+        ("text/html,*/*;q=0.8", "text/plain; charset=us-ascii"),
+    ],
+)
+def test_the_accept_header_chooses_the_format(accept: str, content_type: str, service: RunningService) -> None:
+    answer = service.client.get("/random/8", headers={"Accept": accept})
+    assert answer.headers["Content-Type"] == content_type
+
+
+def test_no_representation_that_fits_is_not_acceptable_and_consumes_nothing(service: RunningService) -> None:
+    answer = service.client.get("/random/8", headers={"Accept": "image/png"})
+    assert (answer.status_code, answer.json()["type"]) == (406, "/problems/not-acceptable")
+    assert service.client.get("/stats").json()["service"]["answers"] == {"public": 0, "private": 0}

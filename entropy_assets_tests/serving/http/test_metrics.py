@@ -19,33 +19,9 @@ from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.serving.supplies import Supply
 
 Samples = dict[str, float]
-
-
-class Supply:
-    """A ledger and batches of which the test says how old they are."""
-
-    def __init__(self, **ages: Any) -> None:
-        self.ages = {**NO_AGES, **ages}
-        self.asked = 0
-        self.takes_s = 0.0
-
-    def freshness(self) -> dict[str, Any]:
-        self.asked += 1
-        time.sleep(self.takes_s)
-        return self.ages
-
-    def find(self, block_id: str) -> dict[str, Any] | None:
-        return None
-
-    def recent(self, limit: int) -> list[dict[str, Any]]:
-        return []
-
-
-@pytest.fixture
-def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
-    return ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, low_water_bytes=10_000)
 
 
 @pytest.fixture

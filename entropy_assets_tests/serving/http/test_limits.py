@@ -6,13 +6,7 @@ import time
 import httpx
 import pytest
 
-from entropy_assets.errors import QuotaExceeded
-from entropy_assets.serving.access.accounts import Accounts
-from entropy_assets.serving.access.allowances import Limits
-from entropy_assets.serving.access.gate import Gate
-from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.stores.api_keys import FileKeys
-from entropy_assets.stores.buckets import SharedBuckets
 from entropy_assets_tests.serving.keyed import Start, eventually, key_of, status
 
 
@@ -98,16 +92,3 @@ def test_two_services_on_one_pool_share_the_limit(start: Start, store: FileKeys)
     answers = [status(service, key) for _ in range(30) for service in (first, second)]
     # each may still hold a request that it will give back
     assert 18 <= answers.count(200) <= 20 + 2 * (time.monotonic() - began)
-
-
-async def test_bytes_of_a_stream_are_spent_and_refused(store: FileKeys, valkey_url: str, pool_prefix: str) -> None:
-    key = key_of(store, "stream", bytes_per_s=10)
-    ring = KeyRing(store)
-    ring.load()
-    gate = Gate(ring, (), Limits(), Accounts(SharedBuckets.from_url(valkey_url, prefix=pool_prefix)))
-    admission = await gate.admit([(b"x-api-key", key.encode())], "", "stream", 0)
-    for _ in range(10):
-        await gate.spend(admission, 10)
-    with pytest.raises(QuotaExceeded):
-        await gate.spend(admission, 10)
-    await gate.stop()

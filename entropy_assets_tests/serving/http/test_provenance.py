@@ -1,0 +1,85 @@
+"""Where a block comes from and what became of the newest batches, over real HTTP."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entropy_assets.provenance.trail import Trail
+from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.http.provenance import RecentBatches
+from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, OneBlock
+from entropy_assets_tests.stages.batches_made import TIME_NS, Place
+
+SECOND_NS = 1_000_000_000
+
+
+@pytest.fixture
+def service(config: ServiceConfig) -> Iterator[RunningService]:
+    with RunningService(config, OneBlock()) as running:
+        yield running
+
+
+def test_a_block_leads_to_its_provenance(service: RunningService) -> None:
+    assert service.client.get(f"/blocks/{KNOWN_BLOCK}").json() == {"block_id": KNOWN_BLOCK, "batch": "b", "images": []}
+
+
+def test_a_ledger_that_fails_is_a_problem_not_a_crash(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OneBlock, "failing", True)
+    answer = service.client.get(f"/blocks/{KNOWN_BLOCK}")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/ledger-error")
+
+
+def test_without_a_ledger_provenance_says_so(config: ServiceConfig) -> None:
+    with RunningService(config) as service:
+        answer = service.client.get(f"/blocks/{KNOWN_BLOCK}")
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/provenance-unavailable")
+
+
+def test_the_service_lists_the_newest_batches(config: ServiceConfig, tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    with RunningService(config, Trail.of(place)) as service:
+        assert service.client.get("/batches").json() == {"batches": [], "dagster_url": None}
+        keys = [place.open([("a", b"x")], time_ns=TIME_NS + n * SECOND_NS).key for n in range(12)]
+        assert [row["key"] for row in service.client.get("/batches?limit=11").json()["batches"]] == keys[:0:-1]
+        assert len(service.client.get("/batches").json()["batches"]) == 10
+        for limit in ("0", "51", "x"):
+            assert service.client.get(f"/batches?limit={limit}").json()["type"] == "/problems/invalid-request"
+
+
+def test_without_a_ledger_the_batches_say_so(config: ServiceConfig) -> None:
+    with RunningService(config) as service:
+        answer = service.client.get("/batches")
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/provenance-unavailable")
+
+
+@dataclass
+class CountedReads:
+    """Provenance that counts how often it is read."""
+
+    reads: int = 0
+
+    def find(self, block_id: str) -> dict[str, Any] | None:
+        return None
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        self.reads += 1
+        return [{"key": f"{self.reads}-{number}"} for number in range(min(limit, 20))]
+
+
+async def test_many_readers_cost_two_readings_a_second() -> None:
+    """Every open page asks again and again, and a batch costs several files."""
+    now, counted = [100.0], CountedReads()
+    recent = RecentBatches(counted, lambda: now[0])
+    assert len(await recent.newest(10)) == 10
+    assert await recent.newest(3) == (await recent.newest(10))[:3]
+    assert counted.reads == 1
+    for limit in range(11, 21):
+        assert len(await recent.newest(limit)) == limit
+    assert counted.reads == 2
+    now[0] += 1.5
+    await recent.newest(3)
+    assert counted.reads == 3
