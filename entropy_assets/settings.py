@@ -140,13 +140,13 @@ class Settings(BaseSettings):
     @field_validator("anonymous_scopes")
     @classmethod
     def _scopes(cls, value: str) -> str:
-        words = {word.strip() for word in value.split(",")} - {"", "none"}
-        if not words.issubset(SCOPES):
+        scopes = {name.strip() for name in value.split(",")} - {"", "none"}
+        if not scopes.issubset(SCOPES):
             raise ValueError(f"some of {','.join(SCOPES)}, or none")
-        return ",".join(scope for scope in SCOPES if scope in words) or "none"
+        return ",".join(scope for scope in SCOPES if scope in scopes) or "none"
 
     @property
     def anonymous(self) -> tuple[Scope, ...]:
         """What may be had without a key."""
-        words = self.anonymous_scopes.split(",")
-        return tuple(scope for scope in SCOPES if scope in words)
+        chosen = self.anonymous_scopes.split(",")
+        return tuple(scope for scope in SCOPES if scope in chosen)

@@ -4,15 +4,18 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from entropy_assets.cli.shell import EXIT_NO_BLOCK, json_option, settings_of, typed_errors
 from entropy_assets.recipe import DROP, recipe_named
+
+if TYPE_CHECKING:
+    from entropy_assets.stages.pipeline import ReportedBatch, ReportedImage, SkippedEntry
 
 
 @click.command()
@@ -91,7 +94,9 @@ def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
         yield move
 
 
-def _print_report(images: list[dict[str, Any]], skipped: list[dict[str, str]], batches: list[dict[str, Any]]) -> None:
+def _print_report(
+    images: Iterable["ReportedImage"], skipped: Iterable["SkippedEntry"], batches: Iterable["ReportedBatch"]
+) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -3,6 +3,8 @@
 import math
 import time
 from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
 from typing import Final
 
 import dagster as dg
@@ -80,26 +82,29 @@ def compare_pool_and_ledger(context: dg.OpExecutionContext, stores: EntropyStore
             "stuck": table({"batch": key, "state": state} for key, state in stuck.items()),
         }
     )
-    problems = [f"batch {key} is {state}" for key, state in list(stuck.items())[:3]]
-    if stats.pushed_blocks > published:
-        problems.insert(
-            0, f"the pool took {stats.pushed_blocks} blocks and the ledger knows {published}: find who pushed"
-        )
+    _refuse_disagreement(stuck, pushed=stats.pushed_blocks, published=published)
+
+
+def _refuse_disagreement(stuck: Mapping[str, str], *, pushed: int, published: int) -> None:
+    """Raise if batches are stuck, or more blocks were pushed than the ledger has."""
+    problems = [f"batch {key} is {state}" for key, state in islice(stuck.items(), 3)]
+    if pushed > published:
+        problems.insert(0, f"the pool took {pushed} blocks and the ledger knows {published}: find who pushed")
     if problems:
         raise dg.Failure(
             description=f"{len(stuck)} stuck batches; " + "; ".join(problems),
-            metadata={"stuck": dg.MetadataValue.json(dict(list(stuck.items())[:TABLE_ROWS]))},
+            metadata={"stuck": dg.MetadataValue.json(dict(islice(stuck.items(), TABLE_ROWS)))},
             allow_retries=False,
         )
 
 
 def _published_since(ledger: Ledger, since_s: float) -> int:
     """Return the blocks that the ledger took since the pool's epoch began; a push follows its append."""
-    found = after = 0
+    blocks = after = 0
     while page := ledger.publications(limit=1000, after=after):
         after = page[-1].seq
-        found += sum(item.block_count for item in page if item.published_at_us >= (since_s - EPOCH_SLACK_S) * 1e6)
-    return found
+        blocks += sum(item.block_count for item in page if item.published_at_us >= (since_s - EPOCH_SLACK_S) * 1e6)
+    return blocks
 
 
 @dg.op

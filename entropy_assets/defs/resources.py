@@ -12,8 +12,8 @@ from entropy_assets.errors import EntropyAssetsError, PoolUnavailable
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import DROP, recipe_named
 from entropy_assets.settings import Settings
-from entropy_assets.sources import ImageSource
 from entropy_assets.sources.camera import SimulatedCamera
+from entropy_assets.sources.image_source import ImageSource
 from entropy_assets.stages.extraction import outcomes
 from entropy_assets.stages.state import Stage, state_of
 from entropy_assets.stores.batches import Batch

@@ -135,8 +135,8 @@ def _assessed(batch: Batch) -> _Assessed | None:
 
 
 def _stamp(key: str) -> str:
-    found = _STAMP.search(key)
-    return found[0] if found else ""
+    stamp = _STAMP.search(key)
+    return stamp[0] if stamp else ""
 
 
 def _age_s(now_ns: int, then_ns: int | None) -> float | None:

@@ -3,7 +3,7 @@
 No ledger, no batch and nothing of the installation is read or trusted. What the service tells fixes where every image
 was sampled and which slices were hashed, so another image, another order or another byte gives another block; the noise
 is assessed again, and every slice must hold its credit. What an outsider can't see is whether the images were used once
-only, and what images of a batch share: the ledger and the batch show that (`audit.Trail.rewalk`).
+only, and what images of a batch share: the ledger and the batch show that (`rewalk.rewalk`).
 """
 
 import operator
@@ -28,12 +28,12 @@ _COMPARED: Final = ("block_sha256", "block_id", "credit_bits", "link")
 _PIECES: Final = 1 << 20
 
 
-def make_again(told: Mapping[str, Any], image_of: Callable[[str], bytes]) -> bytes:
+def make_again(provenance: Mapping[str, Any], image_of: Callable[[str], bytes]) -> bytes:
     """Return the bytes of a block, made from its images.
 
     Parameters
     ----------
-    told
+    provenance
         The answer of ``/blocks/{id}``.
     image_of
         Returns the file with this SHA-256, hex.
@@ -47,19 +47,19 @@ def make_again(told: Mapping[str, Any], image_of: Callable[[str], bytes]) -> byt
     ImageRejected
         If one can't be decoded, or its noise has no credit.
     InputRefused
-        If `told` is no such answer.
+        If `provenance` is no such answer.
     """
     try:
-        recipe = recipe_named(told["recipe"])
-        index, timestamp_us = operator.index(told["index"]), operator.index(told["timestamp_us"])
-        inputs = [_noise_of(image, told["sampling"], recipe, image_of) for image in told["images"]]
-        _require_slices(told["slices"], inputs, recipe, index)
-        plan = np.array(told["slices"], np.int64)
-        conditioner = Conditioner(recipe, told["manifest_sha256"], timestamp_us, inputs)
-        block = conditioner.condition(index, told["previous_link"], plan)
-        record = conditioner.record(index, told["previous_link"], plan, block)
+        recipe = recipe_named(provenance["recipe"])
+        index, timestamp_us = operator.index(provenance["index"]), operator.index(provenance["timestamp_us"])
+        inputs = [_noise_of(image, provenance["sampling"], recipe, image_of) for image in provenance["images"]]
+        _require_slices(provenance["slices"], inputs, recipe, index)
+        plan = np.array(provenance["slices"], np.int64)
+        conditioner = Conditioner(recipe, provenance["manifest_sha256"], timestamp_us, inputs)
+        block = conditioner.condition(index, provenance["previous_link"], plan)
+        record = conditioner.record(index, provenance["previous_link"], plan, block)
         for field in _COMPARED:
-            if getattr(record, field) != told[field]:
+            if getattr(record, field) != provenance[field]:
                 _differs(field, index)
     except EntropyAssetsError:
         raise
@@ -76,17 +76,17 @@ def images_in(folder: Path) -> Callable[[str], bytes]:
 
     The files are read when the first one is asked for, and each again when it is.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
 
     def image_of(image_sha256: str) -> bytes:
-        if not found:
-            found.update((_digest(path), path) for path in sorted(folder.rglob("*")) if path.is_file())
-        if image_sha256 not in found:
+        if not paths:
+            paths.update((_digest(path), path) for path in sorted(folder.rglob("*")) if path.is_file())
+        if image_sha256 not in paths:
             raise ImageMissing(
                 f"no file under {folder} has the SHA-256 {image_sha256}; put the image there and ask again",
                 image_sha256=image_sha256,
             )
-        return found[image_sha256].read_bytes()
+        return paths[image_sha256].read_bytes()
 
     return image_of
 

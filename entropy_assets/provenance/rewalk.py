@@ -59,7 +59,7 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
     ChainBroken
         If any step gives something else than what was recorded; ``field`` names it.
     LedgerError
-        If the ledger does not follow from ittrail.
+        If the ledger does not follow from itself.
     BatchError
         If a batch's file is missing or damaged.
     """
@@ -106,12 +106,12 @@ def _manifest_again(trail: Trail, batch: Batch) -> list[ImageRow]:
 def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> list[NoiseInput]:
     """Return the noise of the batch with its credit, made from the images."""
     mine = trail.ledger.images_of(batch.key)
-    found: list[AssessedRow] = []
+    assessed: list[AssessedRow] = []
     for row in (row for row in manifest if row.accepted):
         frame = decode(trail.images.get(row.image_sha256), source=batch.intake.source, limits=batch.intake.limits)
-        found.append(assess_row(batch.intake, row, frame))
-    rows, spent = [item.row for item in found], {}
-    for place, item in enumerate(found):
+        assessed.append(assess_row(batch.intake, row, frame))
+    rows, spent = [item.row for item in assessed], {}
+    for place, item in enumerate(assessed):
         if item.image is None or item.sketch is None:
             continue
         # a copy of a file in its own batch is spent here too, and loses all that it shares with the first
@@ -123,7 +123,7 @@ def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> list[N
     _require_same_noise(rows, noise_rows(batch))
     return [
         dataclasses.replace(noise_input_of(item.image), credit_bits=row.credit_bits)
-        for row, item in zip(rows, found, strict=True)
+        for row, item in zip(rows, assessed, strict=True)
         if row.accepted and item.image is not None
     ]
 

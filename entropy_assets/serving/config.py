@@ -47,7 +47,7 @@ class ServiceConfig:
     max_request_bytes
         Longest answer, bytes.
     low_water_bytes
-        Pool depth under which health is degraded, bytes.
+        Pool depth under which health is degraded, bytes; 0 for none.
     max_age_s
         Age of the newest push, and of the newest accepted image, above which health is degraded, seconds.
     allow_unsafe_pool
@@ -79,7 +79,7 @@ class ServiceConfig:
     host: str = "127.0.0.1"
     port: int = 8000
     max_request_bytes: int = MAX_REQUEST_BYTES
-    low_water_bytes: int = 100_000
+    low_water_bytes: int = 0
     max_age_s: float = 3600.0
     allow_unsafe_pool: bool = False
     access_log: bool = False

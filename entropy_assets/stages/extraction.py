@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,21 @@ SAMPLES_IN_FLIGHT: Final = 16 << 20
 """Most pixels times channels of the images that are worked on side by side; a larger one is worked on alone."""
 
 
+class AssessmentRow(TypedDict, total=False):
+    """`Assessment.to_row`, and what the image shares with those before it; empty if nothing was assessed."""
+
+    min_entropy: float
+    estimates: dict[str, float]
+    symbol_bits: int
+    samples: int
+    assessed_samples: int
+    credit_bits: int
+    caps: dict[str, float]
+    limited_by: str
+    health: list[dict[str, Any]]
+    repeats: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseRow:
     """What the noise of one image is worth.
@@ -62,7 +77,7 @@ class NoiseRow:
     min_entropy: float = 0.0
     credit_bits: int = 0
     live_fraction: float = 0.0
-    assessment: dict[str, Any] = dataclasses.field(default_factory=dict)
+    assessment: AssessmentRow = dataclasses.field(default_factory=AssessmentRow)
 
 
 def nonce_of(intake: Intake, image_sha256: str) -> bytes:
@@ -151,8 +166,8 @@ class AssessedRow:
 
 def assess_row(intake: Intake, row: ImageRow, frame: Frame, survey: Survey | None = None) -> AssessedRow:
     """Return what the noise of one readable image is worth by itself; nothing is kept or spent."""
-    found, image = _noise_row(intake, row, frame, survey)
-    return AssessedRow(found, image, sketch_of(frame, image.noise.survey) if image else None)
+    noise_row, image = _noise_row(intake, row, frame, survey)
+    return AssessedRow(noise_row, image, sketch_of(frame, image.noise.survey) if image else None)
 
 
 def credit_patterns_once(
@@ -166,7 +181,7 @@ def credit_patterns_once(
             rows[place],
             min_entropy=left.min_entropy,
             credit_bits=left.credit_bits,
-            assessment={**left.to_row(), "repeats": derating.explanation},
+            assessment=cast(AssessmentRow, {**left.to_row(), "repeats": derating.explanation}),
         )
         if left.credit_bits < recipe.min_credit_bits:
             row = dataclasses.replace(
@@ -193,14 +208,14 @@ def _noise_row(
     intake: Intake, row: ImageRow, frame: Frame, survey: Survey | None
 ) -> tuple[NoiseRow, AssessedImage | None]:
     nonce = nonce_of(intake, row.image_sha256)
-    known: dict[str, Any] = {"file": row.file, "image_sha256": row.image_sha256, "nonce": nonce.hex()}
+    identity: dict[str, Any] = {"file": row.file, "image_sha256": row.image_sha256, "nonce": nonce.hex()}
     try:
         image = assess_image(frame, nonce, recipe_named(intake.recipe), survey, intake.source)
     except ImageRejected as rejection:
-        assessment = rejection.data.get("assessment", {})
+        assessment: AssessmentRow = rejection.data.get("assessment", {})
         return (
             NoiseRow(
-                **known,
+                **identity,
                 accepted=False,
                 reason=rejection.reason.value,
                 detail=rejection.message,
@@ -213,7 +228,7 @@ def _noise_row(
         )
     return (
         NoiseRow(
-            **known,
+            **identity,
             accepted=True,
             noise_sha256=image.noise.noise_sha256,
             regions=len(image.noise.regions),
@@ -221,7 +236,7 @@ def _noise_row(
             min_entropy=image.assessment.min_entropy,
             credit_bits=image.assessment.credit_bits,
             live_fraction=image.noise.survey.live_fraction,
-            assessment=image.assessment.to_row(),
+            assessment=cast(AssessmentRow, image.assessment.to_row()),
         ),
         image,
     )

@@ -119,14 +119,16 @@ def read_images(batch: Batch, images: ImageStore, limits: DecodeLimits, progress
 
 def image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, source: str) -> ImageRow:
     """Return what the file `item` is, or why it can't be read."""
-    known = dataclasses.asdict(item)
+    as_it_came = dataclasses.asdict(item)
     try:
         frame = decode(images.get(item.image_sha256), source=source, limits=limits)
     except ImageRejected as rejection:
-        return ImageRow(**known, accepted=False, reason=rejection.reason.value, detail=rejection.message, source=source)
+        return ImageRow(
+            **as_it_came, accepted=False, reason=rejection.reason.value, detail=rejection.message, source=source
+        )
     channels, height, width = frame.pixels.shape
     return ImageRow(
-        **known,
+        **as_it_came,
         accepted=True,
         source=frame.source,
         pixel_sha256=frame.pixel_sha256,

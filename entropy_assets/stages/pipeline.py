@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict
 
 from entropy_assets.errors import FileStillChanging, ImageRejected
 from entropy_assets.images.decode import begins_like_an_image
@@ -43,6 +43,43 @@ IMAGE_SUFFIXES: Final = frozenset(
 """A file of a folder with one of these is told of as an image even if it is none."""
 
 
+class ReportedImage(TypedDict):
+    """What became of one file; the last three only if its noise was looked at."""
+
+    file: str
+    image_sha256: str
+    accepted: bool
+    reason: str | None
+    detail: str | None
+    credit_bits: int
+    samples: int
+    min_entropy: float
+    batch: str
+    live_fraction: NotRequired[float]
+    limited_by: NotRequired[str | None]
+    noise_sha256: NotRequired[str | None]
+
+
+class SkippedEntry(TypedDict):
+    """An entry of a folder that is no finished image file, and why."""
+
+    file: str
+    reason: str
+    detail: str
+
+
+class ReportedBatch(TypedDict):
+    """What became of one batch; ``checks`` is `BatchReport.to_row`."""
+
+    key: str
+    blocks: int
+    passed: int
+    rejected: int
+    chain_head: str
+    recipe: str
+    checks: dict[str, Any]
+
+
 @dataclass(slots=True)
 class ProcessReport:
     """What was done, in the words that ``process --json`` prints.
@@ -50,24 +87,24 @@ class ProcessReport:
     Attributes
     ----------
     images
-        One row per file, in order: accepted or the reason, credit, samples, min-entropy.
+        One row per file, in order.
     skipped
-        Entries of folders that are no finished files, and why.
+        What was passed over.
     batches
-        One row per batch: blocks, passed, rejected, chain head, checks.
+        One row per batch, in order.
     timings
         Seconds of wall time by stage.
     """
 
-    images: list[dict[str, Any]] = field(default_factory=list)
-    skipped: list[dict[str, str]] = field(default_factory=list)
-    batches: list[dict[str, Any]] = field(default_factory=list)
+    images: list[ReportedImage] = field(default_factory=list)
+    skipped: list[SkippedEntry] = field(default_factory=list)
+    batches: list[ReportedBatch] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
 
     @property
     def passed_blocks(self) -> int:
         """Blocks that passed, over all batches."""
-        return sum(int(batch["passed"]) for batch in self.batches)
+        return sum(batch["passed"] for batch in self.batches)
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:
@@ -173,15 +210,14 @@ def _run(batch: Batch, home: Home, settings: Settings, report: ProcessReport, pr
     with report.timing("validate"):
         validated = validation.validate_blocks(batch)
         progress("validate", 1, 1)
-    report.images += _image_rows(batch)
-    report.batches.append(_batch_row(batch, validated))
+    report.images += _reported_images(batch)
+    report.batches.append(_reported_batch(batch, validated))
 
 
-def _image_rows(batch: Batch) -> list[dict[str, Any]]:
+def _reported_images(batch: Batch) -> Iterator[ReportedImage]:
     noise = {(row.file, row.image_sha256): row for row in extraction.noise_rows(batch)}
-    rows = []
     for seen, outcome in zip(ingest.Manifest.of(batch).rows, extraction.outcomes(batch), strict=True):
-        row: dict[str, Any] = {
+        image: ReportedImage = {
             "file": seen.file,
             "image_sha256": seen.image_sha256,
             "accepted": outcome.accepted,
@@ -193,19 +229,18 @@ def _image_rows(batch: Batch) -> list[dict[str, Any]]:
             "batch": batch.key,
         }
         if (assessed := noise.get((seen.file, seen.image_sha256))) is not None:
-            row.update(
-                credit_bits=assessed.credit_bits,
-                samples=assessed.samples,
-                min_entropy=assessed.min_entropy,
-                live_fraction=assessed.live_fraction,
-                limited_by=assessed.assessment.get("limited_by"),
-                noise_sha256=assessed.noise_sha256,
-            )
-        rows.append(row)
-    return rows
+            image |= {
+                "credit_bits": assessed.credit_bits,
+                "samples": assessed.samples,
+                "min_entropy": assessed.min_entropy,
+                "live_fraction": assessed.live_fraction,
+                "limited_by": assessed.assessment.get("limited_by"),
+                "noise_sha256": assessed.noise_sha256,
+            }
+        yield image
 
 
-def _batch_row(batch: Batch, validation: validation.Validation) -> dict[str, Any]:
+def _reported_batch(batch: Batch, validation: validation.Validation) -> ReportedBatch:
     blocks, released = len(validation.hashed), len(validation.released)
     return {
         "key": batch.key,

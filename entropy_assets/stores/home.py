@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from entropy_assets.stores.alerts import AlertLog
 from entropy_assets.stores.batches import BatchStore
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.inbox import DropFolder, inboxes
@@ -82,6 +83,10 @@ class Home:
     def ledger(self, *, readonly: bool = False) -> Ledger:
         """Return the ledger; with `readonly` it refuses every write, and a missing one is empty."""
         return Ledger(self.ledger_file, readonly=readonly)
+
+    def alerts(self) -> AlertLog:
+        """Return the alerts."""
+        return AlertLog(self.alerts_file)
 
     def inboxes(self, sources: Collection[str], *, settle_seconds: float, max_file_bytes: int) -> dict[str, DropFolder]:
         """Return the inbox and its subfolders of those of `sources` that have one, by source, as `inbox.inboxes`."""

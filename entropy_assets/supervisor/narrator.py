@@ -1,10 +1,8 @@
 """What ``entropy-assets up`` tells: a line per batch and stage, a line per failed run, and when nothing is left."""
 
-import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from entropy_assets.errors import PoolError
 from entropy_assets.recipe import recipe_named
@@ -14,14 +12,6 @@ from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.pool.client import PoolClient
-
-
-def alerts(home: Home) -> list[dict[str, Any]]:
-    """Return the failed runs that the sensor ``run_failure_alert`` told of: time, job, batch, error."""
-    if not home.alerts_file.exists():
-        return []
-    lines = home.alerts_file.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
 
 
 class Narrator:
@@ -34,12 +24,12 @@ class Narrator:
     """
 
     def __init__(self, home: Home) -> None:
-        self._home = home
+        self._alerts = home.alerts()
         self._batches = home.batches()
         self._ledger = home.ledger()
-        self._told: dict[str, int] = {}
+        self._lines_told: dict[str, int] = {}
         self._finished: set[str] = set()
-        self._alerts = 0
+        self._alerts_told = 0
         for _ in self.news():
             pass
 
@@ -49,13 +39,13 @@ class Narrator:
             if batch.key in self._finished:
                 continue
             lines = list(self._story(batch))
-            for line in lines[self._told.get(batch.key, 0) :]:
+            for line in lines[self._lines_told.get(batch.key, 0) :]:
                 yield f"{datetime.now(UTC):%H:%M:%S} {batch.key}  {line}"
-            self._told[batch.key] = len(lines)
-        failed = alerts(self._home)
-        for alert in failed[self._alerts :]:
+            self._lines_told[batch.key] = len(lines)
+        failed = self._alerts.read()
+        for alert in failed[self._alerts_told :]:
             yield f"{datetime.now(UTC):%H:%M:%S} {alert['batch'] or '-'}  failed     {alert['job']}: {alert['error']}"
-        self._alerts = len(failed)
+        self._alerts_told = len(failed)
 
     def _story(self, batch: Batch) -> Iterator[str]:
         # Loaded here: it stands between the command and its first child.
@@ -95,7 +85,7 @@ def settled(settings: Settings, redis_url: str) -> bool:
     inboxes = home.inboxes(
         listed, settle_seconds=settings.settle_seconds, max_file_bytes=settings.max_file_bytes
     ).values()
-    failed = {alert["batch"] for alert in alerts(home)}
+    failed = {alert["batch"] for alert in home.alerts().read()}
     # A file that was dropped a moment ago is work too.
     if any(inbox.ready(time.time() + settings.settle_seconds) or set(inbox.taken()) - failed for inbox in inboxes):
         return False

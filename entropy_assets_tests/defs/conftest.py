@@ -15,6 +15,9 @@ from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool
 from entropy_assets.recipe import DROP
 from entropy_assets.settings import Settings
 
+CHECKS = {"shannon_entropy", "chi_square", "runs", "autocorrelation"}
+"""The four checks on the blocks that gate a run."""
+
 
 @dataclass
 class Home:
@@ -73,3 +76,8 @@ def home(tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> It
         defs = build_defs(settings, {"pool": pool})
         stores = EntropyStores.of(settings)
         yield Home(settings, instance, stores, pool, ImageSources(simulated_camera=True, camera_frames=1), defs)
+
+
+def evaluations(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    """Give the name of each check that was evaluated, and whether it passed."""
+    return {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}

@@ -3,45 +3,14 @@
 import json
 import os
 import time
-from pathlib import Path
 
 import dagster as dg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from entropy_assets.defs import sensors
-from entropy_assets.defs.sensors import (
-    PUBLISH_AGAIN_S,
-    PublishCursor,
-    PublishRequest,
-    ReplenishCursor,
-    first_group,
-    next_filling,
-)
-from entropy_assets.stores.batches import MANIFEST
-from entropy_assets.stores.inbox import ReadyFile
+from entropy_assets.defs.cursors import PUBLISH_AGAIN_S, PublishCursor, ReplenishCursor
 from entropy_assets_tests.defs.conftest import Home
-from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stages.batches_made import frame
-
-
-def ready(*sizes: int) -> list[ReadyFile]:
-    return [ReadyFile(f"f{i}", Path(f"f{i}"), size, i) for i, size in enumerate(sizes)]
-
-
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(1, 8), st.integers(1, 120))
-def test_groups_keep_order_and_limits_and_never_stop(sizes: list[int], max_files: int, max_bytes: int) -> None:
-    """Every file comes to its turn, also one that is larger than a whole batch may be."""
-    files = ready(*sizes)
-    seen = []
-    while files:
-        group = first_group(files, max_files, max_bytes)
-        assert 1 <= len(group) <= max_files
-        assert len(group) == 1 or sum(file.size for file in group) <= max_bytes
-        seen += group
-        files = files[len(group) :]
-    assert seen == ready(*sizes)
 
 
 def test_all_files_that_wait_become_one_batch(home: Home) -> None:
@@ -167,19 +136,6 @@ def test_a_batch_validated_again_gets_a_new_publish_run_that_pushes_nothing(home
     assert events[0].materialization.metadata["pushed"].value == 0.0
 
 
-def test_a_cursor_is_read_as_it_was_written() -> None:
-    cursor = PublishCursor(7, {"a": PublishRequest(7, 1, 2.5)})
-    assert PublishCursor.loads(cursor.dumps()) == cursor
-
-
-@pytest.mark.parametrize(
-    "filling, depth, expected",
-    [(False, 99, True), (False, 100, False), (True, 100, True), (True, 199, True), (True, 200, False)],
-)
-def test_filling_starts_at_the_low_mark_and_stops_at_the_high_one(filling: bool, depth: int, expected: bool) -> None:
-    assert next_filling(filling, depth, 100, 200) is expected
-
-
 def test_an_empty_pool_asks_for_frames_in_rounds(home: Home) -> None:
     first = home.tick("replenish_low_pool")
     assert [request.run_key for request in first.run_requests] == ["replenish:0"]
@@ -207,48 +163,3 @@ def test_an_absent_pool_is_borne_for_a_while_and_then_the_tick_is_red(home: Home
         assert ReplenishCursor.loads(cursor).pool_absent_ticks == tick
     with pytest.raises(dg.Failure, match="has not answered"):
         home.tick("replenish_low_pool", cursor=cursor)
-
-
-def test_replenishing_puts_labelled_frames_into_the_inbox(home: Home) -> None:
-    home.run("replenish_pool")
-    (request,) = home.tick("new_images").run_requests
-    assert request.partition_key.startswith("simulated-")
-    home.run("process_images", request.partition_key)
-    rows = home.stores.batch(request.partition_key).read_json(MANIFEST)["rows"]
-    assert {row["source"] for row in rows} == {"simulated"}
-
-
-def test_the_daily_audit_names_a_batch_that_is_stuck(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = home.batch_of(("a.fits", frame(1, side=512)))
-    home.run("process_images", key)
-    assert home.run("daily_audit").success
-    two_hours_later = time.time() + 7200
-    monkeypatch.setattr("entropy_assets.defs.jobs.time.time", lambda: two_hours_later)
-    result = home.run("daily_audit", fails=True)
-    assert not result.success
-    assert key in str(result.get_step_failure_events()[0].step_failure_data.user_failure_data.description)
-
-
-def test_an_alert_is_one_line_of_json(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "alerts.jsonl"
-    sensors.append_alert(path, run_id="r", error="first\nsecond")
-    sensors.append_alert(path, run_id="s", error="")
-    assert [json.loads(line)["run_id"] for line in path.read_text().splitlines()] == ["r", "s"]
-
-
-def test_the_daily_audit_names_a_batch_whose_run_never_ended(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = home.batch_of(("a.fits", frame(1)))
-    two_hours_later = time.time() + 7200
-    monkeypatch.setattr("entropy_assets.defs.jobs.time.time", lambda: two_hours_later)
-    result = home.run("daily_audit", fails=True)
-    description = str(result.get_step_failure_events()[0].step_failure_data.user_failure_data.description)
-    assert f"batch {key} is not validated" in description
-
-
-def test_the_daily_audit_finds_blocks_in_the_pool_that_the_ledger_does_not_know(home: Home) -> None:
-    with home.pool.connect() as client:
-        client.push(pool_blocks(3))
-    result = home.run("daily_audit", fails=True)
-    assert not result.success
-    description = str(result.get_step_failure_events()[0].step_failure_data.user_failure_data.description)
-    assert "the ledger knows 0" in description

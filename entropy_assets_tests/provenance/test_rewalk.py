@@ -21,8 +21,7 @@ from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.validation import Examination, examine_blocks
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.stages.batches_made import LIMITS, Place, frame
-from entropy_assets_tests.stages.test_stages import exposure
+from entropy_assets_tests.stages.batches_made import LIMITS, Place, exposure, frame
 
 
 @pytest.fixture

@@ -1,19 +1,23 @@
 """Batches that the tests of the stages, of Dagster's side and of the audit work on."""
 
 import hashlib
+import io
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from entropy_assets.core.conditioning.conditioner import Conditioner
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.stages import conditioning, extraction, ingest, validation
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import Batch, Document
 from entropy_assets.stores.home import Home
 
 LIMITS = DecodeLimits()
@@ -77,3 +81,34 @@ def break_conditioning(monkeypatch: pytest.MonkeyPatch) -> None:
         return bytes(byte & 0x7F for byte in whole(self, *args))
 
     monkeypatch.setattr(Conditioner, "condition", stuck)
+
+
+def files_of(batch: Batch) -> dict[str, bytes]:
+    """Give the content of every file of a batch, by its path."""
+    return {str(path.relative_to(batch.root)): path.read_bytes() for path in batch.root.rglob("*") if path.is_file()}
+
+
+def flat_png() -> bytes:
+    """Give an image whose pixels are all the same."""
+    buffer = io.BytesIO()
+    Image.new("L", (64, 64), 77).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def png_of(pixels: np.ndarray) -> bytes:
+    """Give `pixels` as a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def exposure(pattern: np.ndarray, rng: np.random.Generator) -> bytes:
+    """Give an exposure of a sensor with a fixed `pattern`, as strong as it is."""
+    return png_of((1000 + pattern + rng.normal(0, 12, pattern.shape)).round().astype(np.uint16))
+
+
+def alter_json(batch: Batch, document: Document, change: Callable[[Any], object]) -> None:
+    """Change a document of the batch as nobody should."""
+    value = json.loads(batch.path(document).read_text())
+    change(value)
+    batch.path(document).write_text(json.dumps(value))

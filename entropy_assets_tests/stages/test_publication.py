@@ -1,7 +1,5 @@
 """Publishing: ledger first, each batch once, nothing that does not verify, whatever fails in between."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,11 +8,6 @@ from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.batches import BLOCKS, RECORDS, VERDICTS
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import Place, break_conditioning, frame
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
 
 
 def drain(pool: PoolClient) -> list[str]:

@@ -1,0 +1,51 @@
+"""What an auditor sees at each asset: numbers, a table, a picture, and never a byte of a block."""
+
+import dagster as dg
+
+from entropy_assets.stages.extraction import noise_rows
+from entropy_assets.stores.batches import BLOCKS
+from entropy_assets_tests.defs.conftest import Home
+from entropy_assets_tests.stages.batches_made import frame
+
+
+def test_the_table_of_the_noise_says_who_vouches_and_what_frames_share(home: Home) -> None:
+    key = home.batch_of(("a.fits", frame(1, side=512)), ("b.fits", frame(2)))
+    [event] = [
+        event
+        for event in home.run("process_images", key).get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey("noise_arrays")
+    ]
+    table = event.materialization.metadata["assessment"]
+    assert isinstance(table, dg.TableMetadataValue)
+    noise = {row.file: row for row in noise_rows(home.stores.batch(key))}
+    for record in table.records:
+        row = noise[str(record.data["file"])]
+        assert record.data["source"] == "simulated"
+        assert record.data["claim, bits per sample"] == row.assessment["caps"]["claim"]
+        assert record.data["shared with others"] == row.assessment["repeats"] != ""
+
+
+def test_every_asset_shows_numbers_a_picture_and_no_bytes_of_a_block(home: Home) -> None:
+    key = home.batch_of(("a.fits", frame(1, side=512)))
+    events = [
+        *home.run("process_images", key).get_asset_materialization_events(),
+        *home.run("publish_blocks", key).get_asset_materialization_events(),
+    ]
+    blocks = home.stores.batch(key).read_array(BLOCKS)
+    assert len(events) == 5
+    for event in events:
+        values = event.materialization.metadata.values()
+        pictures = [value for value in values if isinstance(value, dg.MarkdownMetadataValue)]
+        assert len(pictures) == 1
+        assert "data:image/png;base64," in str(pictures[0].value)
+        assert len(str(pictures[0].value)) < 70_000
+        assert sum(isinstance(value, dg.FloatMetadataValue) for value in values) >= 3
+        shown = repr(event.materialization.metadata)
+        assert not any(block[:12].tobytes().hex() in shown for block in blocks)
+
+
+def test_file_names_of_any_bytes_are_shown_and_break_nothing(home: Home) -> None:
+    key = home.batch_of(
+        ("<script>alert(1)</script>.fits".replace("/", "\u2044"), frame(1, side=512)), ("bad\udcff.jpg", b"x")
+    )
+    assert home.run("process_images", key).success

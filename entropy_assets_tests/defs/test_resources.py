@@ -1,0 +1,55 @@
+"""Resources: the stores that Dagster's side works on, and what becomes of this project's errors in it."""
+
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from entropy_assets.defs.resources import ImageSources, typed_failures
+from entropy_assets.errors import BatchError, BlockRefused, PoolUnavailable
+from entropy_assets.images.limits import DecodeLimits
+from entropy_assets.stages.ingest import read_images
+from entropy_assets_tests.defs.conftest import Home
+from entropy_assets_tests.stages.batches_made import Place, frame
+
+HOUR_S = 3600.0
+
+
+def test_a_published_batch_is_frozen_and_another_is_not(home: Home) -> None:
+    batch = Place(home.stores.place.root).validated([("a.fits", frame(1))])
+    smaller = DecodeLimits(max_pixels=1)
+    read_images(home.stores.batch(batch.key), home.stores.place.images(), smaller)
+    home.stores.place.ledger().append_publication(batch.key, "00" * 32, [], "run", 1)
+    with pytest.raises(BatchError, match="is published"):
+        read_images(home.stores.batch(batch.key), home.stores.place.images(), batch.intake.limits)
+
+
+def test_stuck_batches_are_old_and_unfinished_and_each_says_what_to_do(home: Home) -> None:
+    place, now = Place(home.stores.place.root), time.time()
+    old = int((now - 2 * HOUR_S) * 1e9)
+    unread = place.open([("a.fits", frame(1))], time_ns=old)
+    unpublished = place.validated([("b.fits", frame(2))], time_ns=old)
+    place.validated([("dead.jpg", b"")], time_ns=old)
+    place.open([("new.fits", frame(3))], time_ns=int(now * 1e9))
+    assert home.stores.stuck_batches(older_than_s=HOUR_S, now=now) == {
+        unread.key: "not validated: look at its run of process_images, and launch it again",
+        unpublished.key: "not published: launch publish_blocks for it",
+    }
+
+
+def test_the_camera_is_asked_for_as_many_frames_as_the_settings_say_and_only_if_it_is_on() -> None:
+    frames = list(ImageSources(simulated_camera=True, camera_frames=2).collect())
+    assert [(source, Path(name).suffix) for source, name, _ in frames] == [("simulated", ".fits")] * 2
+    assert list(ImageSources(simulated_camera=False).collect()) == []
+
+
+@pytest.mark.parametrize("error, retries", [(PoolUnavailable("away"), True), (BlockRefused("bad", batch="b"), False)])
+def test_an_error_becomes_a_failure_with_its_facts_and_only_an_absent_pool_is_retried(
+    error: BlockRefused | PoolUnavailable, retries: bool
+) -> None:
+    with pytest.raises(dg.Failure) as caught, typed_failures():
+        raise error
+    assert (caught.value.description, caught.value.allow_retries) == (error.message, retries)
+    facts = {key: str(value.value) for key, value in caught.value.metadata.items()}
+    assert facts == {"error": error.code, **{key: str(value) for key, value in error.data.items()}}
