@@ -11,7 +11,6 @@ from entropy_assets.core.credit.assessment import assess
 from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.images.decode import decode
 from entropy_assets.recipe import RECIPES
-from entropy_assets.sources import ImageSource
 from entropy_assets.sources.camera import (
     BAND_PIXELS,
     STATE_BITS,
@@ -21,6 +20,7 @@ from entropy_assets.sources.camera import (
     fresh_generator,
     pixel_credit,
 )
+from entropy_assets.sources.image_source import ImageSource
 from entropy_assets_tests.stages.batches_made import seeded_bytes
 
 WHEN = datetime(2026, 11, 5, 1, 2, 3, 450_000, tzinfo=UTC)
