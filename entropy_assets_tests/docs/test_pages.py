@@ -94,6 +94,21 @@ def test_the_commands_that_it_mentions_exist(page: Path) -> None:
     assert targets <= set(re.findall(r"^([a-z0-9]+):", makefile, re.MULTILINE))
 
 
+def options_of(command: click.Command) -> set[str]:
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    return own.union({"--help"}, *map(options_of, inner))
+
+
+@EVERY_PAGE
+def test_the_options_that_it_mentions_exist(page: Path) -> None:
+    assert isinstance(main, click.Group)
+    lines = [*spans(page), *(line for _, text in fences(page) for line in text.splitlines())]
+    calls = re.findall(r"\bentropy-assets ([a-z]+)([^|)&#\n]*)", "\n".join(lines))
+    used = {(name, option) for name, rest in calls for option in re.findall(r"--[a-z-]+", rest)}
+    assert {(name, option) for name, option in used if option not in options_of(main.commands[name])} == set()
+
+
 @EVERY_PAGE
 def test_its_pictures_and_links_exist(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(page))
