@@ -39,8 +39,15 @@ def of_services(command: Callable[P, R]) -> Callable[P, R]:
     return url(key_file(insecure(command)))
 
 
-def client_of(urls: Sequence[str], key_file: Path | None, allow_insecure: bool) -> "RandomClient":
+def client_of(urls: Sequence[str], key_file: Path | None, allow_insecure: bool, **options: Any) -> "RandomClient":
     """Return the client of these services, or of the one in the settings.
+
+    Parameters
+    ----------
+    urls, key_file, allow_insecure
+        As `of_services` gives them.
+    **options
+        More arguments of `RandomClient`.
 
     Raises
     ------
@@ -50,17 +57,21 @@ def client_of(urls: Sequence[str], key_file: Path | None, allow_insecure: bool) 
     from entropy_assets.client import RandomClient
 
     return RandomClient(
-        _addresses(urls), key=_api_key(key_file), timeout_s=ANSWER_SECONDS, allow_insecure=allow_insecure
+        _addresses(urls),
+        key=_api_key(key_file),
+        timeout_s=ANSWER_SECONDS,
+        allow_insecure=allow_insecure,
+        **options,
     )
 
 
 @contextmanager
 def answering_client(
-    urls: Sequence[str], key_file: Path | None, allow_insecure: bool, as_json: bool
+    urls: Sequence[str], key_file: Path | None, allow_insecure: bool, as_json: bool, **options: Any
 ) -> Iterator["RandomClient"]:
     """Give the client of these services; if they answer by a problem, print it and leave."""
     try:
-        with client_of(urls, key_file, allow_insecure) as client:
+        with client_of(urls, key_file, allow_insecure, **options) as client:
             yield client
     except (BlockUnknown, NoBytes, RequestRefused) as problem:
         code, message, facts = _explained(problem)

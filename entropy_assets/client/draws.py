@@ -28,15 +28,20 @@ class RandomClient:
     key
         API key for all of them. Over plain HTTP it is refused for other machines than this one.
     mix
-        XOR every private answer with as many bytes of `os.urandom`: a service that is broken, or not the one it
-        claims to be, can then make nothing worse. Without it the bytes are as secret as the service and the way.
+        XOR every private answer with as many bytes of `os.urandom`, as by default: a service that is broken, or not
+        the one it claims to be, can then make nothing worse. Without it the bytes are as secret as the service and
+        the way.
     when_dry
-        What if no endpoint gives bytes: ``raise`` `NoBytes`; ``wait`` for up to `wait_s` and then raise; ``local``,
-        take `os.urandom` alone, and say so in `Drawn.source`, in `local_bytes` and by a `LocalBytesWarning`.
+        What if no endpoint gives bytes: ``raise`` `NoBytes`, as by default; ``wait`` for up to `wait_s` and then
+        raise; ``local``, take `os.urandom` alone, and say so in `Drawn.source`, in `local_bytes` and by a
+        `LocalBytesWarning`.
     wait_s
-        Longest time that one draw spends waiting, seconds.
+        Longest time that one draw spends waiting, seconds; by default 10.
     timeout_s
-        Longest time for one endpoint's answer, seconds; connecting has as long once more.
+        Longest time for one endpoint's answer, seconds; by default 5. Connecting has as long once more.
+    part_bytes
+        Longest answer that is asked for, by default 64 KiB; less of a service that names a smaller limit. A draw of
+        several parts that ends without bytes has burned those before.
     tls
         How certificates are checked; by default against the system's authorities.
     allow_insecure

@@ -25,7 +25,7 @@ USER_AGENT: Final = "entropy-assets-client"
 
 JSON: Final = "application/json"
 PART_BYTES: Final = 65_536
-"""Longest answer that is asked for until a service names a smaller limit."""
+"""Longest answer that is asked for unless the user, or the service by its limit, says otherwise."""
 IDLE_CONNECTIONS: Final = 8
 FIRST_REST_S: Final = 0.25
 LONGEST_REST_S: Final = 30.0
@@ -108,16 +108,26 @@ class Endpoint:
     timeout_s
         Longest time from the request to the whole answer, seconds. Connecting has as long once more, and looking a
         name up takes as long as the system lets it.
+    longest
+        Most bytes that one request asks for.
 
     Attributes
     ----------
     longest
-        Most bytes that one request asks for.
+        The same, or less once the service has named a smaller limit.
     """
 
-    def __init__(self, address: Address, *, key: str | None, tls: ssl.SSLContext | None, timeout_s: float) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        key: str | None,
+        tls: ssl.SSLContext | None,
+        timeout_s: float,
+        longest: int = PART_BYTES,
+    ) -> None:
         self.address = address
-        self.longest = PART_BYTES
+        self.longest = longest
         self._key = key
         self._tls = tls
         self._timeout_s = timeout_s

@@ -23,7 +23,7 @@ def seeded(seed: bytes, bit_generator: BitGenerator) -> "np.random.Generator":
 
     if bit_generator not in get_args(BitGenerator):
         raise ClientMisused(f"`bit_generator` is one of {', '.join(get_args(BitGenerator))}")
-    words = frombuffer(seed, "<u4")
+    seed_words = frombuffer(seed, "<u4")
     # A pool as long as the seed: NumPy's usual one would keep 128 bits of it.
-    sequence = random.SeedSequence(words.tolist(), pool_size=len(words))
+    sequence = random.SeedSequence(seed_words.tolist(), pool_size=len(seed_words))
     return random.Generator(getattr(random, bit_generator)(sequence))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypedDict, TypeVar, get_args
 
 from entropy_assets.client.answers import BLOCK_ID, Cut, Part, provenance_of, random_part, stats_of
-from entropy_assets.client.endpoint import Address, Endpoint
+from entropy_assets.client.endpoint import PART_BYTES, Address, Endpoint
 from entropy_assets.errors import BlockUnknown, ClientDry, ClientMisused, EndpointDry, EndpointFailed, NoBytes
 
 WhenDry = Literal["raise", "wait", "local"]
@@ -81,6 +81,7 @@ class Options(TypedDict, total=False):
     when_dry: WhenDry
     wait_s: float
     timeout_s: float
+    part_bytes: int
     tls: ssl.SSLContext | None
     allow_insecure: bool
 
@@ -105,6 +106,7 @@ class Draws:
         when_dry: WhenDry = "raise",
         wait_s: float = 10.0,
         timeout_s: float = 5.0,
+        part_bytes: int = PART_BYTES,
         tls: ssl.SSLContext | None = None,
         allow_insecure: bool = False,
     ) -> None:
@@ -114,11 +116,15 @@ class Draws:
             raise ClientMisused(f"`when_dry` is one of {', '.join(get_args(WhenDry))}")
         if not (timeout_s > 0 and wait_s >= 0):
             raise ClientMisused("`timeout_s` is more than 0 seconds and `wait_s` not less")
+        if part_bytes < 1:
+            raise ClientMisused("`part_bytes` is at least 1")
         addresses = [Address.parse(url, position) for position, url in enumerate(endpoints)]
         require_confidence(addresses, key, mix=mix, allow_insecure=allow_insecure)
         if tls is None and any(address.scheme == "https" for address in addresses):
             tls = ssl.create_default_context()
-        self.endpoints = [Endpoint(address, key=key, tls=tls, timeout_s=timeout_s) for address in addresses]
+        self.endpoints = [
+            Endpoint(address, key=key, tls=tls, timeout_s=timeout_s, longest=part_bytes) for address in addresses
+        ]
         self._mix = mix
         self._when_dry = when_dry
         self._wait_s = wait_s

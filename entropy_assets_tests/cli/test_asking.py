@@ -63,8 +63,8 @@ class TestAddress:
         url = f"http://127.0.0.1:{closed_port}"
         result = run("stats", "--json", "--url", url)
         assert result.exit_code == 1
-        told = json.loads(result.stdout)
-        assert (told["error"], told["url"]) == ("service-unreachable", url)
+        problem = json.loads(result.stdout)
+        assert (problem["error"], problem["url"]) == ("service-unreachable", url)
 
     def test_without_any_of_several_each_is_named(self, run: Run, closed_port: int) -> None:
         other = f"http://127.0.0.2:{closed_port}"

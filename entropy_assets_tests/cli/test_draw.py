@@ -2,10 +2,12 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 
 from entropy_assets.cli.draw import flattened
+from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.client.scripted import ScriptedServer, answering, good, status
@@ -70,11 +72,22 @@ class TestFormats:
             answer = json.loads(run("draw", 16, "--json", "--url", server.url).stdout)
         assert answer["simulated"] is True
 
-    def test_more_than_the_service_gives_at_once_is_drawn_in_parts(self, run: Run) -> None:
-        with ScriptedServer(lambda connection, n: connection.sendall(good(n))) as server:
-            result = run("draw", 150_000, "--format", "raw", "--url", server.url)
-        assert len(result.stdout_bytes) == 150_000
-        assert len(server.requests) == 3
+    def test_all_is_asked_for_at_once(self, run: Run, zeros: ScriptedServer) -> None:
+        assert len(run("draw", 150_000, "--format", "raw", "--url", zeros.url).stdout_bytes) == 150_000
+        assert len(zeros.requests) == 1
+
+    def test_more_than_the_service_gives_at_once_is_drawn_in_parts(
+        self, run: Run, service_config: ServiceConfig, pool: PoolClient
+    ) -> None:
+        pool.push(pool_blocks(8))
+        with RunningService(replace(service_config, max_request_bytes=3000)) as service:
+            answer = json.loads(run("draw", 7001, "--class", "public", "--json", "--url", service.url).stdout)
+        assert len(base64.b64decode(answer["data"])) == answer["n"] == 7001
+
+    def test_where_the_service_has_too_few_none_is_lost(self, run: Run, service: RunningService) -> None:
+        """Eight blocks are 32,768 bytes."""
+        assert run("draw", 32_769, "--url", service.url).exit_code == 4
+        assert run("draw", 32_768, "--url", service.url).exit_code == 0
 
 
 class TestFailover:
@@ -105,11 +118,11 @@ class TestExitCodes:
         own = empty.client.get("/random/16").json()
         result = run("draw", 16, "--json", "--url", empty.url)
         assert (result.exit_code, result.stderr) == (4, "")
-        told = json.loads(result.stdout)
-        assert {name: told[name] for name in ("type", "title", "status", "detail")} == {
+        problem = json.loads(result.stdout)
+        assert {name: problem[name] for name in ("type", "title", "status", "detail")} == {
             name: own[name] for name in ("type", "title", "status", "detail")
         }
-        assert told["retry_after_s"] >= 1
+        assert problem["retry_after_s"] >= 1
 
     @pytest.mark.parametrize(
         "line, code",

@@ -52,10 +52,9 @@ class TestCompletion:
         script = tmp_path / "completion.bash"
         script.write_text(run("completion", "bash").stdout)
         subprocess.run(["bash", "-n", script], check=True)
-        words = f"entropy-assets {typed}"
         ask = f"""
 source {script}
-COMP_WORDS=({words}) COMP_CWORD={len(typed.split())}
+COMP_WORDS=(entropy-assets {typed}) COMP_CWORD={len(typed.split())}
 _entropy_assets_completion entropy-assets
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """

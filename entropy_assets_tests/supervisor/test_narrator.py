@@ -39,10 +39,10 @@ class TestNarrator:
     def test_it_tells_one_line_per_stage_and_each_once(self, place: Place) -> None:
         narrator = Narrator(place)
         batch = place.validated([("a.fits", frame(1)), ("text.fits", b"no image")])
-        told = [line.split(f"{batch.key}  ")[1] for line in narrator.news()]
-        assert [line.split()[0] for line in told] == ["taken", "read", "extracted", "validated"]
-        assert told[0] == "taken      2 files from raw-ccd"
-        assert told[1] == "read       1 of 2 images"
+        lines = [line.split(f"{batch.key}  ")[1] for line in narrator.news()]
+        assert [line.split()[0] for line in lines] == ["taken", "read", "extracted", "validated"]
+        assert lines[0] == "taken      2 files from raw-ccd"
+        assert lines[1] == "read       1 of 2 images"
         assert list(narrator.news()) == []
         publish(place, batch)
         [line] = narrator.news()
