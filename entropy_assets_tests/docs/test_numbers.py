@@ -24,7 +24,7 @@ def test_the_table_of_claims_is_that_of_the_recipe() -> None:
 
 
 def test_the_factor_and_the_bits_of_a_digest_are_those_of_the_recipe() -> None:
-    text = text_of(DOCS / "credit.md")
+    text = " ".join(text_of(DOCS / "credit.md").split())
     numerator, denominator = STANDARD.safety_factor
     assert f"x samples) x {numerator}/{denominator} " in text
     assert f"Less than {STANDARD.min_credit_bits} bits is no credit" in text

@@ -56,10 +56,8 @@ def exists_as_module(path: Path) -> bool:
 
 
 def looks_like_a_name(span: str) -> bool:
-    """Tell whether `span` can only be a name of the code: dotted, with an underscore, or in humps."""
-    return (
-        bool(DOTTED.fullmatch(span)) and bool(re.search(r"_|\.|[a-z][A-Z]", span)) and not span.startswith("ENTROPY_")
-    )
+    """Tell whether `span` can only be a name of the code: dotted, with an underscore, or with a capital."""
+    return bool(DOTTED.fullmatch(span)) and bool(re.search(r"_|\.|[A-Z]", span)) and not span.startswith("ENTROPY_")
 
 
 @EVERY_PAGE
