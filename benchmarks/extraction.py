@@ -64,11 +64,11 @@ def bare_operations(plane: npt.NDArray[np.int32]) -> dict[str, Callable[[], obje
 def measure(side: int, channels: int) -> dict[str, float]:
     """Return seconds of each part, pixels per second, and the ratio to the bare operations."""
     frame = noise_frame(side, channels)
-    preprocessor = NoiseExtractor(STANDARD)
-    noise = preprocessor.extract(frame, NONCE)
+    extractor = NoiseExtractor(STANDARD)
+    noise = extractor.extract(frame, NONCE)
     seconds = {
-        "survey": cpu_seconds(lambda: preprocessor.survey(frame)),
-        "survey and views": cpu_seconds(lambda: preprocessor.extract(frame, NONCE)),
+        "survey": cpu_seconds(lambda: extractor.survey(frame)),
+        "survey and views": cpu_seconds(lambda: extractor.extract(frame, NONCE)),
         "assessment": cpu_seconds(lambda: assess(noise, frame, STANDARD)),
     }
     bare = {name: channels * cpu_seconds(task) for name, task in bare_operations(frame.pixels[0]).items()}

@@ -107,7 +107,7 @@ def print_tables(tables: dict[str, list[dict[str, Any]]], source: str, recipe: R
     print("<!-- Made by: make images -->\n\n# What each image is worth\n")
     print(f"Recipe `{recipe.name}`, source `{source}` with a claim of {recipe.claim_of(source):g} bits per sample.")
     print("Every image stands alone: replays, and patterns that frames of a batch share, are not taken off here.")
-    print("Sigma: noise of the median live block, ADC steps. k: low bits of each sample that are assessed.")
+    print("Sigma: noise of the median live square, ADC steps. k: low bits of each sample that are assessed.")
     print(f"{', '.join(FAMILIES).capitalize()}: least estimate of each kind of SP 800-90B 6.3, bits per sample.")
     print("Limit: the estimate, cap or test that decided. Credit: bits, after the safety factor.")
     for folder, rows in tables.items():

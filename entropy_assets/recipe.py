@@ -48,7 +48,7 @@ class Recipe:
         Lag-1 autocorrelation of the Laplacian residual of white noise (-8/20), and how far from it, in either axis, a
         live square may lie.
     min_live_share
-        Least share of live squares in an image. Of many dead blocks a few pass every limit by luck; an image
+        Least share of live squares in an image. Of many dead squares a few pass every limit by luck; an image
         that has only those is dead.
     max_repeat_correlation
         Largest autocorrelation of row or column residuals, at any lag from 4 pixels up, before an image is called
@@ -169,5 +169,5 @@ def recipe_named(name: str) -> Recipe:
     try:
         return RECIPES[name]
     except KeyError:
-        known = sorted(RECIPES)
-        raise RecipeUnknown(f"no recipe is called {name!r}; known are {', '.join(known)}", known=known) from None
+        names = sorted(RECIPES)
+        raise RecipeUnknown(f"no recipe is called {name!r}; known are {', '.join(names)}", known=names) from None

@@ -50,8 +50,8 @@ def jpeg_scans(data: bytes) -> int:
         else:
             place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
             if marker == SOS:
-                found = NEXT_MARKER.search(data, place)
-                end = found.start() if found else len(data)
+                marker_after = NEXT_MARKER.search(data, place)
+                end = marker_after.start() if marker_after else len(data)
                 coded += max(0, end - place) - _removed(data, place, end)
                 place = end
     return coded

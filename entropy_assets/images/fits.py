@@ -26,7 +26,9 @@ Value: TypeAlias = str | int | float | bool
 Header: TypeAlias = Mapping[str, Value]
 
 CARD: Final = 80
-BLOCK: Final = 2880
+"""Length of one card of a header, bytes (standard 3.3.1)."""
+FITS_BLOCK: Final = 2880
+"""Headers and data units are filled up to multiples of this, bytes (standard 3.1)."""
 MAX_AXES: Final = 16
 MAX_HDUS: Final = 256
 SAMPLE_TYPES: Final = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -64,13 +66,13 @@ class Hdu:
 
     @property
     def is_image(self) -> bool:
-        """Whether it is a plain image with pixels."""
+        """Tell whether it is a plain image with pixels."""
         kind = self.header.get("XTENSION", "IMAGE" if self.index == 0 else "")
         return kind == "IMAGE" and self.size > 0 and self.header.get("GROUPS") is not True
 
     @property
     def is_compressed_image(self) -> bool:
-        """Whether it is a table that holds a tile-compressed image."""
+        """Tell whether it is a table that holds a tile-compressed image."""
         return self.header.get("XTENSION") == "BINTABLE" and self.header.get("ZIMAGE") is True
 
 
@@ -145,7 +147,7 @@ def _reject(reason: RejectionReason, message: str, **data: object) -> NoReturn:
 
 
 def _walk(data: bytes) -> Iterator[Hdu]:
-    """Yield the HDUs in file order; each step moves forward by at least one block, so it ends."""
+    """Yield the HDUs in file order; each step moves forward by at least one FITS block, so it ends."""
     offset = 0
     for index in range(MAX_HDUS):
         if index and data[offset : offset + 8] != b"XTENSION":
@@ -153,7 +155,7 @@ def _walk(data: bytes) -> Iterator[Hdu]:
         header, start = _read_header(data, offset)
         size = _data_size(header)
         yield Hdu(index, header, start, size)
-        offset = start + -(-size // BLOCK) * BLOCK
+        offset = start + -(-size // FITS_BLOCK) * FITS_BLOCK
 
 
 def _read_header(data: bytes, offset: int) -> tuple[Header, int]:
@@ -162,7 +164,7 @@ def _read_header(data: bytes, offset: int) -> tuple[Header, int]:
     for position in range(offset, len(data) - CARD + 1, CARD):
         card = data[position : position + CARD].decode("ascii", errors="replace")
         if card.rstrip() == "END":
-            return header, offset + -(-(position + CARD - offset) // BLOCK) * BLOCK
+            return header, offset + -(-(position + CARD - offset) // FITS_BLOCK) * FITS_BLOCK
         if card[8:10] == "= ":
             header.setdefault(card[:8].rstrip(), _card_value(card[10:]))
     _reject(RejectionReason.TRUNCATED, f"the FITS header at byte {offset} has no END card", offset=offset)
@@ -332,7 +334,7 @@ def _written(cards: Header) -> bytes:
 
 
 def _padded(data: bytes, fill: bytes) -> bytes:
-    return data + fill * (-len(data) % BLOCK)
+    return data + fill * (-len(data) % FITS_BLOCK)
 
 
 def _written_value(value: Value) -> str:

@@ -217,15 +217,15 @@ class FileKeys:
     def add(self, record: KeyRecord) -> None:
         """Keep a new record; its id must be new too."""
         with self._alone():
-            known = self.records()
-            if any(each.id == record.id for each in known):
+            records = self.records()
+            if record.id in {kept.id for kept in records}:
                 raise KeysUnreadable("a key with this id exists; make another one", id=record.id)
-            self._write((*known, record))
+            self._write((*records, record))
 
     def revoke(self, key_id: str, now_us: int) -> KeyRecord:
         """Mark a key as revoked, now if it was not before, and return its record."""
         with self._alone():
-            records = {each.id: each for each in self.records()}
+            records = {record.id: record for record in self.records()}
             records[key_id] = revoked = _revoked(records.get(key_id), key_id, now_us)
             self._write(tuple(records.values()))
         return revoked
@@ -278,8 +278,8 @@ class RedisKeys:
         """Return every record, the oldest first."""
         with _answering():
             documents: dict[Any, Any] = self._client.hgetall(self._name)
-        found = [_record_of(key_id.decode(errors="replace"), document) for key_id, document in documents.items()]
-        return tuple(sorted(found, key=lambda record: (record.created_us, record.id)))
+        records = [_record_of(key_id.decode(errors="replace"), document) for key_id, document in documents.items()]
+        return tuple(sorted(records, key=lambda record: (record.created_us, record.id)))
 
     def add(self, record: KeyRecord) -> None:
         """Keep a new record; its id must be new too."""
@@ -332,7 +332,7 @@ def _revoked(record: KeyRecord | None, key_id: str, now_us: int) -> KeyRecord:
 
 
 def keys_of(place: str, *, prefix: str = DEFAULT_PREFIX) -> KeyStore:
-    """Return the store at `place`: an address as of the pool (`pool_server.client_of`), or the path of a file.
+    """Return the store at `place`: an address as of the pool (`redis_server.client_of`), or the path of a file.
 
     Raises
     ------

@@ -65,8 +65,8 @@ class ImageStore:
             data = self.path(sha256).read_bytes()
         except FileNotFoundError:
             raise ImageMissing(f"the store holds no image {sha256}", image_sha256=sha256) from None
-        found = hashlib.sha256(data).hexdigest()
-        if found != sha256:
-            message = f"the image stored as {sha256} was altered: its SHA-256 is {found}; restore it from a copy"
-            raise ImageAltered(message, image_sha256=sha256, found=found)
+        present = hashlib.sha256(data).hexdigest()
+        if present != sha256:
+            message = f"the image stored as {sha256} was altered: its SHA-256 is {present}; restore it from a copy"
+            raise ImageAltered(message, image_sha256=sha256, found=present)
         return data

@@ -118,11 +118,11 @@ class DropFolder:
             for entry in entries:
                 if entry.name in self._passed_over:
                     continue
-                found = self._judge(entry.name, now)
-                if isinstance(found, ReadyFile):
-                    ready.append(found)
-                elif found is not None:
-                    pending.append(found)
+                file = self._judge(entry.name, now)
+                if isinstance(file, ReadyFile):
+                    ready.append(file)
+                elif file is not None:
+                    pending.append(file)
         ready.sort(key=lambda file: (file.mtime_ns, os.fsencode(file.name)))
         pending.sort(key=lambda file: os.fsencode(file.name))
         return ready, pending
@@ -295,11 +295,11 @@ def inboxes(
     Who puts a file into a subfolder declares where it comes from; what a declared source vouches for stands in the
     recipe.
     """
-    found = {DROP: DropFolder(folder, settle_seconds, max_file_bytes, others=sources)}
+    by_source = {DROP: DropFolder(folder, settle_seconds, max_file_bytes, others=sources)}
     for source in sources:
         if (folder / source).is_dir() and not (folder / source).is_symlink():
-            found[source] = DropFolder(folder / source, settle_seconds, max_file_bytes)
-    return found
+            by_source[source] = DropFolder(folder / source, settle_seconds, max_file_bytes)
+    return by_source
 
 
 _DETAILS: Final = {

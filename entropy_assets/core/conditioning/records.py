@@ -14,9 +14,6 @@ from entropy_assets.core import encoding
 from entropy_assets.errors import BatchError, ChainBroken, InputRefused
 from entropy_assets.recipe import Recipe, recipe_named
 
-FULL_ENTROPY_MARGIN_BITS: Final = 64
-"""Min-entropy that a vetted conditioner must take in beyond its output, bits (SP 800-90C; FIPS 140-3 IG D.K)."""
-
 _OUTPUT_ENTROPY_TOLERANCE: Final = 1e-9
 """Allowed difference of a recomputed output entropy, bits: the last digits of ``log1p`` differ between C libraries."""
 
@@ -72,12 +69,6 @@ class BlockRecord:
     output_entropy_bits: float
     slices: tuple[tuple[int, int, int], ...]
 
-    @property
-    def full_entropy(self) -> bool:
-        """Say if every digest took in its output length plus 64 bits of assessed min-entropy."""
-        recipe = recipe_named(self.recipe)
-        return recipe.slice_credit_bits >= 8 * recipe.digest_len + FULL_ENTROPY_MARGIN_BITS
-
     def to_row(self) -> dict[str, Any]:
         """Return the record as JSON-able values."""
         row = asdict(self)
@@ -128,7 +119,7 @@ def _is_slice(value: object) -> bool:
 
 
 def _fits(name: str, value: object) -> bool:
-    """Say if `value` has the type of the field called `name`."""
+    """Tell whether `value` has the type of the field called `name`."""
     if name in _INTEGERS:
         return _is_count(value)
     if name in _HASHES:
@@ -177,8 +168,8 @@ def block_entropy_bits(slice_bytes: int, recipe: Recipe) -> float:
         Length of the shortest slice, bytes: the shorter the input, the smaller the bound.
     """
     digest_bits = 8 * recipe.digest_len
-    each = output_entropy_bits(8 * slice_bytes, digest_bits, digest_bits, recipe.slice_credit_bits)
-    return recipe.digests_per_block * each
+    of_one_digest = output_entropy_bits(8 * slice_bytes, digest_bits, digest_bits, recipe.slice_credit_bits)
+    return recipe.digests_per_block * of_one_digest
 
 
 def chain_genesis(manifest_sha256: str, recipe: Recipe) -> str:

@@ -24,8 +24,6 @@ Samples = npt.NDArray[np.uint8]
 
 HARMONIC_WIDTH: Final = math.pi * math.sqrt(2)
 """Width of the assessed symbols over the noise of one pixel: pi standard deviations of a pair difference."""
-
-
 WIDEST_MCW: Final = 5
 """Widest symbols that the MultiMCW predictor is run on, bits."""
 
@@ -130,8 +128,8 @@ def estimate(symbols: Samples, bits_per_symbol: int, prediction_samples: int) ->
         "bits_t_tuple": bits_t_tuple,
         "bits_repeated_substring": bits_repeated,
     }
-    found = {name: h for name, h in of_symbols.items() if h is not None}
-    return found | {name: h * bits_per_symbol for name, h in of_bits.items() if h is not None}
+    estimates = {name: h for name, h in of_symbols.items() if h is not None}
+    return estimates | {name: h * bits_per_symbol for name, h in of_bits.items() if h is not None}
 
 
 def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | None = None) -> Assessment:
@@ -151,7 +149,7 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
     per_channel = [
         estimate(sequence[: recipe.assessment_samples], k, recipe.prediction_samples) for sequence in sequences
     ]
-    estimates = {name: min(found.get(name, math.inf) for found in per_channel) for name in per_channel[0]}
+    estimates = {name: min(of_one.get(name, math.inf) for of_one in per_channel) for name in per_channel[0]}
     least = min(estimates, key=estimates.__getitem__)
     caps = {
         "claim": min(recipe.claim_of(source) for source in (frame.source, submitter or frame.source)),
@@ -194,8 +192,8 @@ def credit_of(min_entropy: float, samples: int, recipe: Recipe) -> int:
 def container_cap(frame: Frame, noise: NoiseArray, recipe: Recipe) -> int:
     """Return the most bits that the live area can hold: its share of the coded bytes, and the container's of that."""
     numerator, denominator = recipe.lossy_share if frame.lossy else recipe.lossless_share
-    live, blocks = int(np.count_nonzero(noise.survey.live)), noise.survey.live.size
-    return 8 * frame.coded_bytes * numerator * live // (denominator * blocks)
+    live, squares = int(np.count_nonzero(noise.survey.live)), noise.survey.live.size
+    return 8 * frame.coded_bytes * numerator * live // (denominator * squares)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.assessment import Assessment, credit_of
-from entropy_assets.core.extraction.squares import steps_of
+from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, steps_of
 from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import STANDARD, Recipe
@@ -106,13 +106,13 @@ def batch_derating(sketches: Sequence[PatternSketch]) -> tuple[Derating, ...]:
     sketches
         Of the accepted frames of a batch, in the order in which they are credited.
     """
-    found = [Derating(0.0, None, 0.0, "no other frame of the batch shows the same pattern")] * len(sketches)
+    deratings = [Derating(0.0, None, 0.0, "no other frame of the batch shows the same pattern")] * len(sketches)
     for shape in {sketch.shape for sketch in sketches}:
         members = [place for place, sketch in enumerate(sketches) if sketch.shape == shape]
         if len(members) > 1:
             for place, derating in zip(members, _derate([sketches[place] for place in members]), strict=True):
-                found[place] = derating
-    return tuple(found)
+                deratings[place] = derating
+    return tuple(deratings)
 
 
 def derated(assessment: Assessment, derating: Derating, recipe: Recipe) -> Assessment:
@@ -132,6 +132,7 @@ def derated(assessment: Assessment, derating: Derating, recipe: Recipe) -> Asses
 
 
 def _derate(sketches: list[PatternSketch]) -> list[Derating]:
+    """Return what each of some frames of one shape loses to those before it."""
     correlations, counts = _correlations(sketches)
     errors = 1 / np.sqrt(np.maximum(counts, 1))
     upper = np.ceil(np.minimum(1.0, correlations + 2 * errors) * ROUNDED_TO) / ROUNDED_TO
@@ -148,6 +149,7 @@ def _derate(sketches: list[PatternSketch]) -> list[Derating]:
 
 
 def _loss(rho: float, of: str) -> Derating:
+    """Return what a frame loses that correlates at `rho` with the image `of`."""
     lost = -0.5 * math.log2(1 - rho) if rho < 1 else math.inf
     explanation = f"{rho:.0%} of its variance is the pattern of image {of[:8]}: {lost:.2f} bits off each sample"
     return Derating(rho, of, lost, explanation)
@@ -183,9 +185,9 @@ def _differences(frame: Frame, live: npt.NDArray[np.bool_], square_size: int) ->
     """Return the pair differences of channel 0 where live, centred and clipped; 0 elsewhere."""
     rows, columns = (side // square_size * square_size for side in frame.shape)
     compared = steps_of(frame, 0)[: rows : _every(rows, columns // 2), :columns].astype(np.int64)
-    found = (compared[:, 1::2] - compared[:, ::2]).ravel().astype(np.float64)
+    differences = (compared[:, 1::2] - compared[:, ::2]).ravel().astype(np.float64)
     if not live.any():
-        return np.zeros(len(found))
-    middle = np.median(found[live])
-    spread = max(1.0, float(np.median(np.abs(found[live] - middle))) * 1.4826)
-    return np.where(live, np.clip(found - middle, -OUTLIER * spread, OUTLIER * spread), 0.0)
+        return np.zeros(len(differences))
+    middle = np.median(differences[live])
+    spread = max(1.0, float(np.median(np.abs(differences[live] - middle))) * MAD_TO_SIGMA)
+    return np.where(live, np.clip(differences - middle, -OUTLIER * spread, OUTLIER * spread), 0.0)

@@ -1,7 +1,8 @@
-"""Traces that processing leaves in the noise of a whole frame: repeated content, and the 8x8 grid of JPEG.
+"""Traces that processing leaves in the noise of a whole frame: repeated content, and the 8x8 blocks of JPEG.
 
-White noise copied to another place is still white, and a decoded JPEG saved as PNG still has noise of a kind, so
-nothing inside one square can tell. These look across the frame.
+White noise copied to another place is still white, and a decoded JPEG saved as PNG still has noise of a kind. So one
+square alone can't show it, and these functions look across the frame. A *block* is one of JPEG here, 8x8 pixels; a
+*square* is what the survey judges.
 """
 
 from typing import Final, TypeAlias
@@ -29,13 +30,13 @@ SEARCHED: Final = ((1, 1), (2, 2), (3, 3), (4, 4))
 COMBED: Final = tuple((u, v) for u in range(5) for v in range(5) if 0 < u + v <= 4)
 """Coefficients that are counted: the 14 of lowest order, without the mean."""
 LEAST_BLOCKING: Final = 4
-"""Blocks of 32 pixels below which nothing is said of the grid: chance would speak."""
+"""Fewest squares that say something of the grid; in fewer, chance would speak."""
 LEAST_COMB: Final = 16
-"""Blocks of 32 pixels below which nothing is said of a comb."""
-SEARCH_SQUARES: Final = 64
-"""Squares by which the grid is found."""
-COMB_SQUARES: Final = 256
-"""Squares whose coefficients are counted; at least a quarter of them must say something about a quantiser."""
+"""Fewest squares that say something of a comb."""
+SEARCH_BLOCKS: Final = 64
+"""Blocks by which the grid is found."""
+COMB_BLOCKS: Final = 256
+"""Blocks whose coefficients are counted; at least a quarter of them must say something about a quantiser."""
 COMB_STRENGTH: Final = 0.4
 """Mean phase that makes a comb: 64 random phases reach it with probability exp(-10), white noise 0.15."""
 QUANTISERS: Final = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
@@ -70,6 +71,7 @@ def repeat_correlation(steps: Steps) -> float:
 
 
 def _row_repeat(steps: Steps) -> float:
+    """Return the same of rows alone; rows without a second difference have no say."""
     rows = steps[:: max(1, len(steps) // PROBES)].astype(np.int64)
     bends = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
     bends = np.clip(bends[bends.any(axis=1)], -DIFFERENCE_LIMIT, DIFFERENCE_LIMIT).astype(np.float64)
@@ -92,7 +94,7 @@ def blocking(squares: Steps) -> float:
     Parameters
     ----------
     squares
-        ``[n, size, size]``, squares of live area in ADC steps, from places that are multiples of 8 apart. Less than
+        ``[n, size, size]``, live squares in ADC steps, whose distances are multiples of 8 pixels. Fewer than
         `LEAST_BLOCKING` of them give 0.
     """
     if len(squares) < LEAST_BLOCKING:
@@ -101,6 +103,7 @@ def blocking(squares: Steps) -> float:
 
 
 def _column_blocking(squares: Steps) -> float:
+    """Return the same of jumps from column to column alone."""
     wide = squares.astype(np.int64)
     jumps = np.abs(wide[:, :, :-3] - wide[:, :, 3:] - 3 * (wide[:, :, 1:-2] - wide[:, :, 2:-1]))
     middle = int(np.partition(jumps.ravel(), jumps.size // 2)[jumps.size // 2])
@@ -120,22 +123,22 @@ def comb_share(squares: npt.NDArray[np.number]) -> float:
     Parameters
     ----------
     squares
-        ``[n, size, size]``, squares of live area in the unit in which pixels were rounded, from places that are
-        multiples of 8 apart. Less than `LEAST_COMB` of them give 0.
+        ``[n, size, size]``, live squares in the unit in which pixels were rounded, whose distances are multiples of
+        8 pixels. Fewer than `LEAST_COMB` of them give 0.
     """
     if len(squares) < LEAST_COMB:
         return 0.0
     starts = np.stack(np.divmod(np.arange(JPEG_GRID**2), JPEG_GRID), axis=1)
-    probes = _spectra(squares, starts, SEARCH_SQUARES, SEARCHED)
+    probes = _spectra(squares, starts, SEARCH_BLOCKS, SEARCHED)
     best = starts[np.sort(_strengths(probes), axis=1)[:, -2].argmax()]
-    strengths = _strengths(_spectra(squares, best[np.newaxis], COMB_SQUARES, COMBED))
+    strengths = _strengths(_spectra(squares, best[np.newaxis], COMB_BLOCKS, COMBED))
     return float((strengths > COMB_STRENGTH).mean())
 
 
 def _spectra(
     squares: npt.NDArray[np.number], starts: npt.NDArray[np.int64], count: int, orders: tuple[tuple[int, int], ...]
 ) -> npt.NDArray[np.float64]:
-    """Return ``[start, coefficient, square]``: the DCT coefficients `orders` of up to `count` squares on each grid."""
+    """Return ``[start, coefficient, block]``: the DCT coefficients `orders` of up to `count` blocks on each grid."""
     per_side = squares.shape[1] // JPEG_GRID - 1
     chosen = np.unique(np.linspace(0, len(squares) * per_side**2 - 1, count).astype(np.int64))
     square, place = np.divmod(chosen, per_side**2)
@@ -148,9 +151,9 @@ def _spectra(
 
 
 def _strengths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return how closely ``[..., square]`` keep to multiples of a quantiser, 0 to 1, for the best of `QUANTISERS`.
+    """Return how closely ``[..., block]`` keep to multiples of a quantiser, 0 to 1, for the best of `QUANTISERS`.
 
-    Values that would be quantised to 0 say nothing: a frame of quiet and busy blocks has many near 0 without a comb.
+    Values that would be quantised to 0 say nothing: a frame with quiet and busy blocks has many near 0 without a comb.
     """
     least = values.shape[-1] // 4
     magnitude = np.abs(values)
@@ -180,14 +183,14 @@ def repeated_share(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> npt.
     steps
         ``[ny, nx]``, pixels in ADC steps.
     live
-        ``bool[by, bx]``, the squares to look at. Dead areas repeat anyway.
+        ``bool[sy, sx]``, the squares to look at: squares down, squares across. Dead areas repeat anyway.
     size
         Side of a square, pixels.
 
     Returns
     -------
     numpy.ndarray
-        ``float64[by, bx]``, 0 where the square is not live or has no window to compare.
+        ``float64[sy, sx]``, 0 where the square is not live or has no window to compare.
     """
     low = steps.astype(np.uint8)
     slopes = low[:, 1:] - low[:, :-1]
@@ -203,7 +206,7 @@ def repeated_share(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> npt.
 
 
 def _anchors(slopes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Tell at which places the 2x4 differences from there on hash to a value below 256 / `ANCHOR_SPACING`."""
+    """Tell whether the 2x4 differences from each place on hash to a value below 256 / `ANCHOR_SPACING`."""
     height, width = slopes.shape
     mixed = np.zeros((height - 1, width - 3), dtype=np.uint8)
     for place, factor in enumerate(ANCHOR_FACTORS):
@@ -213,10 +216,10 @@ def _anchors(slopes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 
 
 def _seen_before(windows: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Tell which of ``uint8[n, *WINDOW]`` equal one that comes before."""
-    words = windows.reshape(len(windows), WINDOW[0] * WINDOW[1]).view(np.uint64)
-    keys = np.zeros(len(words), dtype=np.uint64)
-    for column in words.T:
+    """Tell whether each of ``uint8[n, *WINDOW]`` equals one that comes before it."""
+    eights = windows.reshape(len(windows), WINDOW[0] * WINDOW[1]).view(np.uint64)
+    keys = np.zeros(len(eights), dtype=np.uint64)
+    for column in eights.T:
         keys = (keys ^ column) * KEY_FACTOR
         keys ^= keys >> np.uint64(29)
     seen = np.zeros(len(keys), dtype=np.bool_)

@@ -170,14 +170,18 @@ class NoiseExtractor:
 
         Parameters
         ----------
+        nonce
+            32 bytes.
         survey
             The frame's own, if it was made already.
 
         Raises
         ------
         ImageRejected
-            ``LOSSY_REFUSED`` if the recipe takes no lossy containers; else with the reason that masks most of the
-            frame, if less than ``recipe.min_live_share`` of it is live.
+            ``LOSSY_REFUSED`` if the recipe takes no lossy containers; ``TOO_SMALL`` as `survey`; else with the reason
+            that masks most of the frame, if none or less than ``recipe.min_live_share`` of it is live.
+        InputRefused
+            If the nonce has not 32 bytes.
         """
         if frame.lossy and self.recipe.refuse_lossy:
             raise ImageRejected(
@@ -207,6 +211,7 @@ class NoiseExtractor:
         )
 
     def _require_live(self, survey: Survey) -> None:
+        """Raise unless enough of the frame is live."""
         share = survey.live_fraction
         if share == 0 or share < self.recipe.min_live_share:
             raise ImageRejected(
@@ -248,7 +253,7 @@ def row_length(region_size: int) -> int:
 
 
 def _planes(frame: Frame) -> Iterator[Steps]:
-    """Give each channel in ADC steps, then their sum if there are several: greyscale without rounding."""
+    """Yield each channel in ADC steps, then their sum if there are several: greyscale without rounding."""
     channels, height, width = frame.pixels.shape
     if channels == 1:
         yield steps_of(frame, 0)

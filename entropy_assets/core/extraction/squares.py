@@ -29,7 +29,7 @@ NARROW_SPAN: Final = 8191
 SQUARES_AT_ONCE: Final = 256
 """Squares worked on at once: half a megabyte of int16, which stays in the cache."""
 EIGHT_FLAGS: Final = np.uint64(0x0101010101010101)
-"""Eight flags that are all set, as one word."""
+"""Eight flags that are all set, as one integer."""
 
 
 class Verdict(IntEnum):
@@ -48,7 +48,23 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SquareStatistics:
-    """What is measured on each square of one channel; every field is an array over squares."""
+    """What is measured on each square of one channel, by row, then by column.
+
+    Attributes
+    ----------
+    sigma
+        Noise, ADC steps.
+    correlation_x, correlation_y
+        Lag-1 autocorrelation of the Laplacian residual along a row, and along a column.
+    zero_share
+        Share of residuals that are exactly zero.
+    odd_share
+        Share of pixels whose lowest true bit is set.
+    bottom_share, top_share
+        Share of pixels at the lowest and at the highest code, where these are clipped; else 0.
+    has_line
+        ``bool``, a row or column is constant or a copy of its neighbour.
+    """
 
     sigma: PerSquare
     correlation_x: PerSquare
@@ -58,7 +74,6 @@ class SquareStatistics:
     bottom_share: PerSquare
     top_share: PerSquare
     has_line: npt.NDArray[np.bool_]
-    energy: PerSquare
 
     @classmethod
     def joined(cls, parts: list[Self]) -> Self:
@@ -100,15 +115,16 @@ def clip_codes(steps: Steps, frame: Frame, channel: int) -> tuple[int, int]:
 
 
 def _piles_up(steps: Steps, code: int, inner: int, at_limit: bool) -> bool:
+    """Tell whether pixels are clipped at `code`; `inner` is the next code inwards."""
     count = np.count_nonzero(steps == code)
     return bool(count * 10_000 >= steps.size and (at_limit or count > np.count_nonzero(steps == inner)))
 
 
 def as_squares(plane: npt.NDArray[Item], size: int) -> npt.NDArray[Item]:
     """Return ``[square, size, size]``, the whole squares of `plane` in row-major order, as a contiguous copy."""
-    by, bx = (side // size for side in plane.shape)
-    tiles = plane[: by * size, : bx * size].reshape(by, size, bx, size).swapaxes(1, 2)
-    return np.ascontiguousarray(tiles).reshape(by * bx, size, size)
+    sy, sx = (side // size for side in plane.shape)
+    tiles = plane[: sy * size, : sx * size].reshape(sy, size, sx, size).swapaxes(1, 2)
+    return np.ascontiguousarray(tiles).reshape(sy * sx, size, size)
 
 
 def square_statistics(steps: Steps, limits: tuple[int, int], size: int) -> SquareStatistics:
@@ -159,12 +175,11 @@ def _measure(squares: Steps, bottom: int, top: int) -> SquareStatistics:
         bottom_share=np.count_nonzero(flat == bottom, axis=1) / pixels,
         top_share=np.count_nonzero(flat == top, axis=1) / pixels,
         has_line=_has_line(squares),
-        energy=energy,
     )
 
 
 def _narrowed(residual: Steps, magnitude: Steps) -> PerSquare:
-    """Return residuals as float64, of wide squares only the upper bits, so that sums of their squares stay exact."""
+    """Return residuals as float64 whose sums of products are exact: of large ones only the upper bits are kept."""
     widest = int(magnitude.max())
     if widest <= RESIDUAL_LIMIT:
         return residual.astype(np.float64)
@@ -175,41 +190,50 @@ def _narrowed(residual: Steps, magnitude: Steps) -> PerSquare:
 
 
 def _has_line(squares: Steps) -> npt.NDArray[np.bool_]:
-    """Tell which squares have a row or column that is constant, or a copy of its neighbour: lost lines, filled in."""
+    """Tell whether each square has a row or column that is constant or a copy of its neighbour: a lost line."""
     along, across = np.ones(squares.shape, dtype=np.bool_), np.ones(squares.shape, dtype=np.bool_)
     np.equal(squares[:, :, 1:], squares[:, :, :-1], out=along[:, :, :-1])
     np.equal(squares[:, 1:], squares[:, :-1], out=across[:, :-1])
     lines = (_full_lines(along), _full_lines(across[:, :-1]), along[:, :, :-1].all(axis=1), across[:, :-1].all(axis=1))
-    found: npt.NDArray[np.bool_] = np.logical_or.reduce([np.asarray(full).any(axis=1) for full in lines])
-    return found
+    has_line: npt.NDArray[np.bool_] = np.logical_or.reduce([np.asarray(full).any(axis=1) for full in lines])
+    return has_line
 
 
 def _full_lines(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return ``flags.all(axis=-1)``, eight flags at a time: the last axis is too short for NumPy to be fast on it."""
-    words = flags.view(np.uint64)
-    full: npt.NDArray[np.bool_] = np.bitwise_and.reduce(np.moveaxis(words, -1, 0)) == EIGHT_FLAGS
+    eights = flags.view(np.uint64)
+    full: npt.NDArray[np.bool_] = np.bitwise_and.reduce(np.moveaxis(eights, -1, 0)) == EIGHT_FLAGS
     return full
 
 
-def judge(found: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Recipe) -> npt.NDArray[np.uint8]:
+def judge(measured: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Recipe) -> npt.NDArray[np.uint8]:
     """Return the `Verdict` on each square: the first limit of the recipe that it breaks.
 
     Lines at the lowest code are lost lines (constant), unless the frame is clipped at both ends.
+
+    Parameters
+    ----------
+    measured
+        The statistics of the squares of one channel.
+    missing
+        ``bool[square]``, the square holds a pixel without a measurement.
+    recipe
+        The limits.
     """
     clipped = recipe.max_clipped_share
-    both_ends = bool(found.top_share.any() and found.bottom_share.any())
+    both_ends = bool(measured.top_share.any() and measured.bottom_share.any())
     white, tolerance = recipe.residual_correlation, recipe.correlation_tolerance
-    coloured = [np.abs(rho - white) >= tolerance for rho in (found.correlation_x, found.correlation_y)]
+    coloured = [np.abs(rho - white) >= tolerance for rho in (measured.correlation_x, measured.correlation_y)]
     return np.select(
         [
             missing,
-            found.top_share > clipped,
-            both_ends & (found.bottom_share + found.top_share > clipped),
-            found.has_line,
-            found.bottom_share > clipped,
-            (found.sigma < recipe.min_sigma) | (found.zero_share > recipe.max_zero_share),
+            measured.top_share > clipped,
+            both_ends & (measured.bottom_share + measured.top_share > clipped),
+            measured.has_line,
+            measured.bottom_share > clipped,
+            (measured.sigma < recipe.min_sigma) | (measured.zero_share > recipe.max_zero_share),
             coloured[0] | coloured[1],
-            bit_entropy(found.odd_share) < recipe.min_lsb_entropy,
+            bit_entropy(measured.odd_share) < recipe.min_lsb_entropy,
         ],
         [
             Verdict.MISSING,

@@ -49,12 +49,12 @@ class Survey:
     square_size
         Side of a square, pixels. Rows and columns beyond the last whole square are not used.
     verdict
-        ``uint8[by, bx]`` of `Verdict`. A square is live only if every channel is; else it has the verdict of the first
-        channel that is not.
+        ``uint8[sy, sx]`` of `Verdict`, squares down and across. A square is live only if every channel is; else it
+        has the verdict of the first channel that is not.
     sigma
-        ``float64[by, bx]``, noise in ADC steps; of the channels, the least.
+        ``float64[sy, sx]``, noise in ADC steps; of the channels, the least.
     correlation_x, correlation_y
-        ``float64[by, bx]``, lag-1 autocorrelation of the Laplacian residual in channel 0. White noise gives -0.4.
+        ``float64[sy, sx]``, lag-1 autocorrelation of the Laplacian residual in channel 0. White noise gives -0.4.
     repeat_correlation
         Largest autocorrelation of rows or columns at a lag of 4 pixels or more.
     blocking
@@ -75,30 +75,30 @@ class Survey:
 
     @property
     def live(self) -> npt.NDArray[np.bool_]:
-        """Give ``bool[by, bx]``: the squares that regions are drawn from."""
+        """Return ``bool[sy, sx]``: the squares that regions are drawn from."""
         live: npt.NDArray[np.bool_] = self.verdict == Verdict.LIVE
         return live
 
     @property
     def live_fraction(self) -> float:
-        """Give the share of squares that are live."""
+        """Return the share of squares that are live."""
         return float(self.live.mean())
 
     @property
     def counts(self) -> dict[str, int]:
-        """Give the number of squares by verdict, those that occur."""
+        """Return the number of squares by verdict, those that occur."""
         tally = np.bincount(self.verdict.ravel(), minlength=len(Verdict))
         return {verdict.name.lower(): int(tally[verdict]) for verdict in Verdict if tally[verdict]}
 
     @property
     def dominant_reason(self) -> RejectionReason:
-        """Give the reason that masks most squares; ``NO_LIVE_AREA`` if none is masked."""
+        """Return the reason that masks most squares; ``NO_LIVE_AREA`` if none is masked."""
         tally = np.bincount(self.verdict.ravel(), minlength=len(Verdict))[1:]
         return REASONS[Verdict(int(tally.argmax()) + 1)] if tally.any() else RejectionReason.NO_LIVE_AREA
 
     @property
     def median_sigma(self) -> float:
-        """Give the median noise of the live squares, ADC steps; of all squares if none is live."""
+        """Return the median noise of the live squares, ADC steps; of all squares if none is live."""
         return float(np.median(self.sigma[self.live] if self.live.any() else self.sigma))
 
 
@@ -111,8 +111,8 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         ``TOO_SMALL`` if not one square fits.
     """
     size = recipe.survey_size
-    by, bx = (side // size for side in frame.pixels.shape[1:])
-    if by == 0 or bx == 0:
+    sy, sx = (side // size for side in frame.pixels.shape[1:])
+    if sy == 0 or sx == 0:
         height, width = frame.pixels.shape[1:]
         raise ImageRejected(
             RejectionReason.TOO_SMALL,
@@ -122,17 +122,17 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         )
     missing = _missing(frame.usable, size)
     channels = [steps_of(frame, channel) for channel in range(len(frame.pixels))]
-    found = [
+    measured = [
         square_statistics(steps, clip_codes(steps, frame, channel), size) for channel, steps in enumerate(channels)
     ]
-    verdict = _combined(np.stack([judge(statistics, missing, recipe) for statistics in found])).reshape(by, bx)
+    verdict = _combined(np.stack([judge(statistics, missing, recipe) for statistics in measured])).reshape(sy, sx)
     repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
     return Survey(
         square_size=size,
         verdict=verdict,
-        sigma=np.min([statistics.sigma for statistics in found], axis=0).reshape(by, bx),
-        correlation_x=found[0].correlation_x.reshape(by, bx),
-        correlation_y=found[0].correlation_y.reshape(by, bx),
+        sigma=np.min([statistics.sigma for statistics in measured], axis=0).reshape(sy, sx),
+        correlation_x=measured[0].correlation_x.reshape(sy, sx),
+        correlation_y=measured[0].correlation_y.reshape(sy, sx),
         repeat_correlation=repeats,
         blocking=borders,
         comb_share=comb,
@@ -142,9 +142,14 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
 def _mask_artefacts(
     verdict: npt.NDArray[np.uint8], channels: list[Steps], lossy: bool, recipe: Recipe
 ) -> tuple[float, float, float]:
-    """Mask in `verdict` what is live but copied, periodic or decompressed; return what the whole frame shows of it.
+    """Mask in `verdict` the live squares that are copies, periodic or decompressed.
 
     A container that says that it is lossy is not searched for a comb: its credit is capped instead.
+
+    Returns
+    -------
+    tuple of three floats
+        `Survey.repeat_correlation`, `Survey.blocking` and `Survey.comb_share`.
     """
     live = verdict == Verdict.LIVE
     if not live.any():
@@ -188,4 +193,5 @@ def _combined(verdicts: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _missing(usable: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
+    """Tell whether each square holds a pixel without a measurement."""
     return np.asarray(~as_squares(usable, size).all(axis=(1, 2)))

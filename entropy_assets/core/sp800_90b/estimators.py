@@ -21,9 +21,9 @@ LEAST_TUPLE_COUNT: Final = 35
 MARKOV_LENGTH: Final = 128
 """Length of the sequence whose likeliest course is looked for, bits (6.3.3)."""
 WORD: Final = 6
-"""b, bits in a block of the compression estimate (6.3.4 step 1)."""
+"""b, bits in a word of the compression estimate; the standard calls it a block (6.3.4 step 1)."""
 DICTIONARY: Final = 1000
-"""d, blocks that fill the dictionary of the compression estimate (6.3.4 step 2)."""
+"""d, words that fill the dictionary of the compression estimate (6.3.4 step 2)."""
 SPREAD: Final = 0.5907
 """c, correction of the spread of the compression statistic (6.3.4 step 5)."""
 NEGLIGIBLE: Final = math.log(1e-22)
@@ -76,7 +76,7 @@ def _overruns(times: npt.NDArray[np.int64], length: int) -> bool:
 
 
 def _visited(steps: Symbols) -> npt.NDArray[np.bool_]:
-    """Tell which positions a walk visits that starts at 0 and advances by ``steps[i]`` (2 or 3) from position i.
+    """Tell whether a walk visits each position that starts at 0 and advances by ``steps[i]`` (2 or 3) from position i.
 
     The positions are cut into pieces of equal length, and the walk through each is followed from each of the three
     ways to enter it at once; then the way that was taken is looked up piece by piece.
@@ -89,9 +89,9 @@ def _visited(steps: Symbols) -> npt.NDArray[np.bool_]:
     countdown = np.tile(np.arange(3, dtype=np.int8), (pieces, 1))
     seen = np.zeros((length, pieces, 3), dtype=np.bool_)
     for column in range(length):
-        here = countdown == 0
-        seen[column] = here
-        countdown = np.where(here, table[:, column : column + 1].astype(np.int8), countdown) - np.int8(1)
+        arrived = countdown == 0
+        seen[column] = arrived
+        countdown = np.where(arrived, table[:, column : column + 1].astype(np.int8), countdown) - np.int8(1)
     entry, taken = 0, np.empty(pieces, dtype=np.int64)
     for piece, leaves in enumerate(countdown.tolist()):
         taken[piece] = entry
@@ -126,7 +126,7 @@ def _surprise(p: float) -> float:
 
 
 def compression(bits: Symbols) -> float | None:
-    """Return the estimate of 6.3.4, from the distance between equal blocks of 6 bits; bits only."""
+    """Return the estimate of 6.3.4, from the distance between equal words of 6 bits; bits only."""
     count = len(bits) // WORD
     v = count - DICTIONARY
     if v < 2:
@@ -204,7 +204,7 @@ def _of_bound(p: float, n: int) -> float | None:
 
 
 def _repeated_tuples(symbols: Symbols, alphabet: int) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Give the widths up to the longest repeat, in no order, with the counts of their tuples that occur twice or more.
+    """Yield the widths up to the longest repeat, in no order, with the counts of their tuples that occur twice or more.
 
     The widest tuples that fit a table are counted by one histogram; those one shorter are its cells added up, and the
     one window more that there is room for at the end. Of longer tuples only those positions are followed whose tuple

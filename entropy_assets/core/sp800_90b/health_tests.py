@@ -45,7 +45,7 @@ class HealthReport:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """Give the names of the tests that failed."""
+        """Return the names of the tests that failed."""
         failures = (
             ("repetition_count", self.longest_run >= self.rct_cutoff),
             ("adaptive_proportion", self.largest_count >= self.apt_cutoff),

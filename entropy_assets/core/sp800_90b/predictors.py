@@ -164,8 +164,8 @@ def _leaders(right: list[Indices], n: int) -> Indices:
     times, voters, scores = times[order], voters[order], scores[order]
     leading = np.flatnonzero(scores >= np.maximum.accumulate(scores))
     latest = np.searchsorted(times[leading], np.arange(n), side="left") - 1
-    known = latest >= 0
-    leaders[known] = voters[leading[latest[known]]]
+    hit_before = latest >= 0
+    leaders[hit_before] = voters[leading[latest[hit_before]]]
     return leaders
 
 
@@ -189,7 +189,7 @@ class Contexts:
 
 
 def _contexts(symbols: Symbols, alphabet: int) -> Iterator[Contexts]:
-    """Give the contexts of length 1 to `DEPTHS`. A longer one is repeated only where its end is."""
+    """Yield the contexts of length 1 to `DEPTHS`. A longer one is repeated only where its end is."""
     times, groups = np.arange(len(symbols)), np.zeros(len(symbols), dtype=np.int64)
     for depth in range(1, DEPTHS + 1):
         reached = times >= depth
@@ -202,7 +202,7 @@ def _contexts(symbols: Symbols, alphabet: int) -> Iterator[Contexts]:
 
 
 def _is_first(groups: Indices) -> Flags:
-    """Tell which entries are the first of their group."""
+    """Tell whether each entry is the first of its group."""
     seen_at = np.full(int(groups.max(initial=-1)) + 1, len(groups))
     seen_at[groups[::-1]] = np.arange(len(groups))[::-1]
     first = np.zeros(len(groups), dtype=np.bool_)
@@ -269,16 +269,16 @@ def multi_mmc(symbols: Symbols, alphabet: int) -> float | None:
     if n < 4:
         return None
     right, guesses = [], []
-    known = np.ones(n, dtype=np.bool_)
+    guessed = np.ones(n, dtype=np.bool_)
     for contexts in _contexts(symbols, alphabet):
         guess = np.full(n, -1, dtype=np.int64)
         allowed = _within_entries(symbols, contexts, alphabet)
         guess[contexts.times] = _guesses(symbols, contexts, alphabet, allowed)[0]
-        guess[~known] = -1
-        known = guess >= 0
+        guess[~guessed] = -1
+        guessed = guess >= 0
         right.append(np.flatnonzero(guess == symbols))
         guesses.append(guess)
-        if not known.any():
+        if not guessed.any():
             break
     leaders = _leaders(right, n)[2:]
     correct = np.stack(guesses)[leaders, np.arange(2, n)] == symbols[2:]
@@ -286,7 +286,7 @@ def multi_mmc(symbols: Symbols, alphabet: int) -> float | None:
 
 
 def _within_entries(symbols: Symbols, contexts: Contexts, alphabet: int) -> Flags:
-    """Tell which transitions fit: those whose pair of context and symbol was among the first `MMC_ENTRIES`."""
+    """Tell whether each transition fits: its pair of context and symbol was among the first `MMC_ENTRIES`."""
     n = len(symbols)
     if n <= MMC_ENTRIES:
         return np.ones(len(contexts.times), dtype=np.bool_)
@@ -307,22 +307,22 @@ def lz78y(symbols: Symbols, alphabet: int) -> float | None:
     if n < DEPTHS + 3:
         return None
     depths = [
-        Contexts(found.depth, found.times[late], found.groups[late])
-        for found in _contexts(symbols, alphabet)
-        for late in [found.times >= DEPTHS]
+        Contexts(contexts.depth, contexts.times[late], contexts.groups[late])
+        for contexts in _contexts(symbols, alphabet)
+        for late in [contexts.times >= DEPTHS]
     ]
     new = np.zeros((n, DEPTHS), dtype=np.bool_)
     new[DEPTHS:] = True
-    firsts = [_is_first(found.groups) for found in depths]
-    for found, first in zip(depths, firsts, strict=True):
-        new[found.times, DEPTHS - found.depth] = first
+    firsts = [_is_first(contexts.groups) for contexts in depths]
+    for contexts, first in zip(depths, firsts, strict=True):
+        new[contexts.times, DEPTHS - contexts.depth] = first
     number = np.cumsum(new.ravel()).reshape(n, DEPTHS)
     most, guess = np.zeros(n, dtype=np.int64), np.full(n, -1, dtype=np.int64)
-    for found, first in reversed(list(zip(depths, firsts, strict=True))):
-        fits = np.zeros(int(found.groups.max(initial=-1)) + 1, dtype=np.bool_)
-        fits[found.groups[first]] = number[found.times, DEPTHS - found.depth][first] <= LZ78Y_ENTRIES
-        symbol, count = _guesses(symbols, found, alphabet, fits[found.groups])
-        better = count > most[found.times]
-        most[found.times[better]] = count[better]
-        guess[found.times[better]] = symbol[better]
+    for contexts, first in reversed(list(zip(depths, firsts, strict=True))):
+        fits = np.zeros(int(contexts.groups.max(initial=-1)) + 1, dtype=np.bool_)
+        fits[contexts.groups[first]] = number[contexts.times, DEPTHS - contexts.depth][first] <= LZ78Y_ENTRIES
+        symbol, count = _guesses(symbols, contexts, alphabet, fits[contexts.groups])
+        better = count > most[contexts.times]
+        most[contexts.times[better]] = count[better]
+        guess[contexts.times[better]] = symbol[better]
     return prediction_entropy(guess[DEPTHS + 1 :] == symbols[DEPTHS + 1 :], alphabet)

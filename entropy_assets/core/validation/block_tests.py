@@ -146,8 +146,8 @@ def unequal_bits(blocks: NDArray[np.uint8], lags: Counts) -> Counts:
     m, n_bytes = blocks.shape
     differs = np.zeros((m, -(-n_bytes // 8) * 8), np.uint8)
     shifted = np.empty((m, n_bytes), np.uint8)
-    words = differs.view(np.uint64)
-    population = np.empty(words.shape, np.uint8)
+    eights = differs.view(np.uint64)
+    population = np.empty(eights.shape, np.uint8)
     unequal = np.empty((m, len(lags)), np.int64)
     for shift in range(8):
         _shift(blocks, shift, out=shifted, scratch=differs[:, : n_bytes - 1])
@@ -156,7 +156,7 @@ def unequal_bits(blocks: NDArray[np.uint8], lags: Counts) -> Counts:
             np.bitwise_xor(blocks[:, :used], shifted[:, n_bytes - used :], out=differs[:, :used])
             differs[:, used:] = 0
             differs[:, used - 1] &= 0xFF << shift & 0xFF  # the last `shift` bits have no partner
-            np.bitwise_count(words, out=population)
+            np.bitwise_count(eights, out=population)
             unequal[:, column] = population.sum(axis=1, dtype=np.uint32)
     return unequal
 
@@ -164,8 +164,8 @@ def unequal_bits(blocks: NDArray[np.uint8], lags: Counts) -> Counts:
 def shannon_entropy(counts: Counts, n_bytes: int) -> tuple[Floats, Floats]:
     """Return the Shannon entropy of each block, bits per byte, and the probability of less."""
     terms = Statistic.LOG_LIKELIHOOD.of_counts(np.arange(n_bytes + 1.0)) if n_bytes <= 1 << 16 else None
-    each = terms[counts] if terms is not None else Statistic.LOG_LIKELIHOOD.of_counts(counts.astype(np.float64))
-    log_likelihood = each.sum(axis=1)
+    summands = terms[counts] if terms is not None else Statistic.LOG_LIKELIHOOD.of_counts(counts.astype(np.float64))
+    log_likelihood = summands.sum(axis=1)
     p_value = null_of(Statistic.LOG_LIKELIHOOD, n_bytes).upper(log_likelihood)
     return shannon_of_log_likelihood(log_likelihood, n_bytes), p_value
 
@@ -247,8 +247,8 @@ def sidak(p_value: Floats, k: float) -> Floats:
 def _triples(lags: tuple[int, ...]) -> Counts:
     """Return, for each lag, how many pairs of other lags form a triple ``d + e = f`` with it."""
     place = {lag: index for index, lag in enumerate(lags)}
-    found = [(place[d], place[e], place[d + e]) for d in lags for e in lags if d < e and d + e in place]
-    return np.bincount(np.array(found, np.int64).ravel(), minlength=len(lags))
+    triples = [(place[d], place[e], place[d + e]) for d in lags for e in lags if d < e and d + e in place]
+    return np.bincount(np.array(triples, np.int64).ravel(), minlength=len(lags))
 
 
 def _sum_below_worst_p(
@@ -302,5 +302,5 @@ def _shift(blocks: NDArray[np.uint8], shift: int, *, out: NDArray[np.uint8], scr
 def _uniforms(blocks: NDArray[np.uint8]) -> Floats:
     """Return four numbers in (0, 1) for each block from its SHA-256, ``float64[m, 4]``."""
     digests = b"".join([plain_sha256(block.data).digest() for block in np.ascontiguousarray(blocks)])
-    words = np.frombuffer(digests, ">u8").reshape(len(blocks), 4) >> 11
-    return (words.astype(np.float64) + 0.5) / 2.0**53
+    integers = np.frombuffer(digests, ">u8").reshape(len(blocks), 4) >> 11
+    return (integers.astype(np.float64) + 0.5) / 2.0**53

@@ -181,7 +181,7 @@ SHANNON_FLOOR_LOSS: Final = 1e-6
 
 @lru_cache(maxsize=32)
 def shannon_floor_applies(n_bytes: int) -> bool:
-    """Say if fewer than one good block in a million of this length lies below the floor."""
+    """Tell whether fewer than one good block in a million of this length lies below the floor."""
     at_floor = n_bytes * (np.log(n_bytes) - SHANNON_FLOOR_BITS * np.log(2.0))
     loss = null_of(Statistic.LOG_LIKELIHOOD, n_bytes).upper(np.array([at_floor]))
     return bool(loss[0] < SHANNON_FLOOR_LOSS)

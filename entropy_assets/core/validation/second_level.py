@@ -178,11 +178,11 @@ def _evidence(p_values: NDArray[np.float64]) -> dict[str, float]:
     blocks = len(p_values)
     if blocks == 0:
         return {}
-    found = {
+    evidence = {
         "proportion": binomial_p(int((p_values < ALPHA).sum()), blocks, ALPHA),
         "extreme": float(-np.expm1(blocks * np.log1p(-min(float(p_values.min()), 1.0 - 1e-16)))),
     }
-    return found | ({"uniformity": uniformity_p(p_values)} if blocks >= LEAST_FOR_UNIFORMITY else {})
+    return evidence | ({"uniformity": uniformity_p(p_values)} if blocks >= LEAST_FOR_UNIFORMITY else {})
 
 
 def _holm(p_values: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], float]:

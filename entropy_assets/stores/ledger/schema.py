@@ -23,7 +23,7 @@ _KEYS: Final = {"image_claims": "image_sha256", "batches": "batch_key", "blocks"
 
 
 def _guards(table: str, key: str) -> list[str]:
-    """Give the triggers that let rows be added only; REPLACE deletes without firing the second, hence the third."""
+    """Return the triggers that let rows be added only; REPLACE deletes without firing the second, hence the third."""
     stop = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;"
     present = f"EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"  # noqa: S608 - the names are those above
     return [

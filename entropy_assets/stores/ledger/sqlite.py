@@ -124,12 +124,12 @@ class Ledger:
             ledger can't be written.
         """
         with self._transaction() as db:
-            known = db.execute("SELECT chain_head FROM batches WHERE batch_key = ?", (batch_key,)).fetchone()
-            if known is not None:
-                if known[0] != chain_head:
+            recorded = db.execute("SELECT chain_head FROM batches WHERE batch_key = ?", (batch_key,)).fetchone()
+            if recorded is not None:
+                if recorded[0] != chain_head:
                     raise LedgerError(
                         f"batch {batch_key} is in the ledger with another chain head",
-                        batch_key=batch_key, recorded=known[0], offered=chain_head,
+                        batch_key=batch_key, recorded=recorded[0], offered=chain_head,
                     )  # fmt: skip
                 return False
             for block in blocks:

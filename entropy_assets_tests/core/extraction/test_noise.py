@@ -111,7 +111,7 @@ def test_filter_weights_are_far_from_a_tie() -> None:
 @given(st.integers(0, 2**32))
 @settings(max_examples=20, deadline=None)
 def test_no_pixel_is_in_two_regions(seed: int) -> None:
-    """Regions lie on the grid, inside live blocks, and never overlap."""
+    """Regions lie on the grid, inside live squares, and never overlap."""
     pixels = white((160, 160), seed=seed)
     pixels[32:64, 64:128] = 7
     noise = extract(pixels)
