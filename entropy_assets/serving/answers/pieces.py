@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from entropy_assets.errors import PoolError, QuotaExceeded, TooManyStreams
 from entropy_assets.serving.access.meter import Meter
@@ -28,14 +28,6 @@ RETRY_S: Final = 0.05
 TURN: Final = 4
 """Pieces after which a long draw lets the others go on, if it need not wait for its client anyway."""
 SEAT_RETRY_AFTER_S: Final = 5
-
-
-class Message(Protocol):
-    """What ASGI calls to receive and to send."""
-
-    async def __call__(self, message: Any = ..., /) -> Any:
-        """Receive or send one message."""
-        ...
 
 
 class Seats:

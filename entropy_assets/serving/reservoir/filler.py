@@ -32,15 +32,15 @@ class Receiver(Protocol):
     """Who is told, on the event loop, what came of the leases."""
 
     def arrived(self, lease: Lease, since: float) -> None:
-        """Take blocks of a lease that began at `since`; none came if it is empty."""
+        """Take the blocks of a lease that began at `since`; it may be empty."""
         ...
 
     def failed(self, problem: PoolError) -> None:
-        """Take the reason why nothing comes."""
+        """Take the reason why no blocks come."""
         ...
 
     def idle(self) -> None:
-        """Go on; nothing is wanted. That is said once a second."""
+        """Do what has to be done from time to time; called about once a second while no blocks are wanted."""
         ...
 
 
@@ -162,7 +162,7 @@ def telling(lease: Callable[[int], SealedLease]) -> Callable[[int], SealedLease]
     """Return `lease` such that a line says when the pool is lost and when it is back, once each."""
     lost: tuple[str, float] | None = None
 
-    def told(max_blocks: int) -> SealedLease:
+    def lease_and_log(max_blocks: int) -> SealedLease:
         nonlocal lost
         try:
             leased = lease(max_blocks)
@@ -177,4 +177,4 @@ def telling(lease: Callable[[int], SealedLease]) -> Callable[[int], SealedLease]
             lost = None
         return leased
 
-    return told
+    return lease_and_log

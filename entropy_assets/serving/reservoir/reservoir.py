@@ -133,10 +133,9 @@ class Reservoir:
         return draw
 
     def take_piece(self, n: int, public: bool, fresh: bool = False) -> tuple[bytes, bytes, bool] | None:
-        """Return what `take` would, if one block has it all, as `Stock.piece` does.
+        """Return what `take` would if the first block has it all, in the form of `Stock.piece`; else None.
 
-        Who has just asked `holds` says that what is held is `fresh`. It is positional, since the call of an answer
-        with a named argument takes longer.
+        Who has just asked `holds` says that what is held is `fresh`. Pass it by position: by name it takes longer.
         """
         if self._waiters:
             return None
@@ -272,14 +271,14 @@ class Reservoir:
         self._stir()
 
     def _stir(self) -> None:
-        """Let everybody look who waits for `more`."""
+        """Let everybody who waits for `more` look again."""
         self._came.set()
         self._came.clear()
 
     # --- what arrives, what fails: the filler tells --------------------------------------------------------------
 
     def arrived(self, lease: Lease, since: float) -> None:
-        """Hold the blocks of a lease that began at `since`, and serve those who wait."""
+        """Hold the blocks of a lease that began at `since`, and serve who waits."""
         self.problem = None
         self._settled.set()
         self.counts.add("altered_blocks", lease.altered)
@@ -303,7 +302,7 @@ class Reservoir:
         self._stir()
 
     def idle(self) -> None:
-        """Look how fast bytes go, and what has expired."""
+        """Follow the rate at which bytes go, and drop what has expired."""
         served = self._cells[PUBLIC_BYTES] + self._cells[PRIVATE_BYTES]
         now = self._clock()
         self._demand.follow(now, served, self.counts["leased_bytes"])

@@ -30,16 +30,15 @@ class Draw(NamedTuple):
 
 
 NOTHING: Final = Draw(b"", (), False)
-_named: Final = tuple.__new__
-"""``Cut(...)`` without the function in Python that stands before it, which takes longer than the rest."""
+_new: Final = tuple.__new__
+"""``_new(Cut, ...)`` is ``Cut(...)`` without the Python function in front of it, which takes longer than the rest."""
 
 
 class Messages(NamedTuple):
     """Pool bytes for messages to come, with one text that names all their blocks.
 
-    A message for itself costs a call, an object per block and a note of its own, which together take longer than
-    sending it. Blocks are not joined here but when their message is sent, so that its bytes are still in the
-    processor's cache.
+    One message at a time would cost a call, an object per block and a note each, which together take longer than
+    sending it. Blocks are joined only when their message is sent: then its bytes are still in the processor's cache.
 
     Attributes
     ----------
@@ -72,7 +71,7 @@ class HeldBlock:
 
 
 class Stock:
-    """Blocks that somebody holds. It reads no clock: who asks says what time it is.
+    """Blocks that are held, until they are cut up or expire. It reads no clock: who calls says what time it is.
 
     Attributes
     ----------
@@ -89,36 +88,36 @@ class Stock:
 
     def add(self, blocks: Iterable[LeasedBlock], since: float) -> int:
         """Hold the blocks of a lease that began at `since`; return how many bytes came."""
-        came = 0
+        n_bytes = 0
         for leased in blocks:
             block, expires_at = leased.block, since + leased.expires_in_s
             label = block.block_id.encode()
             self._blocks.append(HeldBlock(block.block_id, block.data, expires_at, block.simulated, label))
             self.soonest = min(self.soonest, expires_at)
-            came += len(block.data)
-        self.held_bytes += came
-        return came
+            n_bytes += len(block.data)
+        self.held_bytes += n_bytes
+        return n_bytes
 
     def drop_expired(self, now: float) -> int:
-        """Drop the blocks whose time is over; return how many bytes that were."""
+        """Drop the blocks that have expired; return how many bytes they had left."""
         return self._keep(lambda block: block.expires_at > now)
 
     def drop_all(self) -> int:
-        """Drop everything; return how many bytes that were."""
+        """Drop everything; return how many bytes that was."""
         return self._keep(lambda block: False)
 
-    def _keep(self, worthy: Callable[[HeldBlock], bool]) -> int:
+    def _keep(self, is_kept: Callable[[HeldBlock], bool]) -> int:
         before = self.held_bytes
-        self._blocks = deque(block for block in self._blocks if worthy(block))
+        self._blocks = deque(block for block in self._blocks if is_kept(block))
         self.held_bytes = sum(len(block.data) - block.position for block in self._blocks)
         self.soonest = min((block.expires_at for block in self._blocks), default=math.inf)
         return before - self.held_bytes
 
     def piece(self, n: int, now: float) -> tuple[bytes, bytes, bool] | None:
-        """Return the next `n` bytes if the first block has them all and lives: they, their name, if it is simulated.
+        """Return the next `n` bytes, their name ``<id>:<start>-<end>``, and whether they are simulated.
 
-        The name is ``<id>:<start>-<end>``. It is `draw` without everything that an answer of one piece does not need,
-        at a third of the time.
+        Return None if the first block has fewer, or has expired. It is `draw` without everything that an answer of one
+        piece does not need, in a third of the time.
         """
         blocks = self._blocks
         if not blocks:
@@ -147,25 +146,19 @@ class Stock:
         if end >= len(head.data):
             return self._gather(n)
         head.position = end
-        cut = _named(Cut, (head.block_id, start, end))
-        return Draw(head.data[start:end], (cut,), head.simulated)
+        cut = _new(Cut, (head.block_id, start, end))
+        return _new(Draw, (head.data[start:end], (cut,), head.simulated))
 
     def _gather(self, n: int) -> Draw:
         parts, cuts, simulated = [], [], False
-        blocks = self._blocks
         while n > 0:
-            head = blocks[0]
-            data, start = head.data, head.position
-            part = data[start : start + n]  # of a whole block that is no copy
-            taken = len(part)
-            head.position = end = start + taken
-            if end == len(data):
-                blocks.popleft()
+            head = self._blocks[0]
+            start, part = head.position, self._part(n)
             parts.append(part)
-            cuts.append(_named(Cut, (head.block_id, start, end)))
+            cuts.append(_new(Cut, (head.block_id, start, head.position)))
             simulated |= head.simulated
-            n -= taken
-        return Draw(b"".join(parts), tuple(cuts), simulated)
+            n -= len(part)
+        return _new(Draw, (b"".join(parts), tuple(cuts), simulated))
 
     def messages(self, n: int, longest: int) -> Messages | None:
         """Return the next `n` bytes in messages of at most `longest`, None if fewer are held.
@@ -203,14 +196,15 @@ class Stock:
     def _part(self, most: int) -> bytes:
         """Take at most `most` bytes off the first block; of a whole block that is no copy."""
         head = self._blocks[0]
-        part = head.data[head.position : head.position + most]
-        head.position += len(part)
-        if head.position == len(head.data):
+        data, start = head.data, head.position
+        part = data[start : start + most]
+        head.position = end = start + len(part)
+        if end == len(data):
             self._blocks.popleft()
         return part
 
     def _alike(self, most: int) -> list[HeldBlock]:
-        """Take the first block and those that follow and are as long, at most `most`."""
+        """Take the first block and those right behind it that are as long, at most `most` blocks."""
         held = self._blocks
         blocks = [held.popleft() for _ in range(min(most, len(held)))]
         lengths = [len(block.data) for block in blocks]

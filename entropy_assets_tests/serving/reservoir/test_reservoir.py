@@ -271,6 +271,22 @@ async def test_stopping_burns_what_is_held_and_counts_it() -> None:
     assert "reservoir-filler" not in [thread.name for thread in threading.enumerate()]
 
 
+async def test_stopping_waits_for_a_lease_that_is_still_being_read() -> None:
+    """It is read a few blocks at a time, and none of them may be lost to the counts."""
+    asked, sealed = threading.Event(), _sealed_of(pool_blocks(2000, length=64))
+
+    def large(most: int) -> SealedLease:
+        asked.set()
+        return sealed
+
+    reservoir = Reservoir(large)
+    reservoir.start()
+    await asyncio.to_thread(asked.wait, 5)
+    await reservoir.stop()
+    assert reservoir.counts["leased_blocks"] == 2000
+    assert reservoir.counts["burned_bytes"] == reservoir.counts["leased_bytes"] == 2000 * 64
+
+
 async def test_a_client_that_gives_up_waiting_consumes_nothing() -> None:
     supply = Supply([])
     async with _running(supply, ReservoirLimits(wait_s=5)) as reservoir:

@@ -40,14 +40,15 @@ async def test_who_waits_is_woken_by_the_next_blocks_and_leaves_no_want_behind()
         all_wait.wait(10)
         return _sealed_of([], left=len(supply.blocks))
 
-    async with _running(late, ReservoirLimits(wait_s=10)) as reservoir:
+    async with _running(late, ReservoirLimits(wait_s=60)) as reservoir:
         await _held(reservoir, reservoir.limits.least_bytes)
         reservoir.take(reservoir.buffered_bytes, public=True)
         await asyncio.to_thread(asked.wait, 10)
         waiting = [asyncio.create_task(reservoir.more(2048)) for _ in range(64)]
         await asyncio.sleep(0)
         all_wait.set()
-        assert await asyncio.gather(*waiting) == [True] * 64
+        async with asyncio.timeout(5):  # before they lose patience
+            assert await asyncio.gather(*waiting) == [True] * 64
         assert reservoir.buffered_bytes >= 64 * 2048, "what is leased covers all who wait"
         assert reservoir._demand.waiting_bytes == 0
 
