@@ -23,7 +23,7 @@ PYTEST := $(BIN)/python -m pytest $(COVER)
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e slow chaos bench serving soak calibration images oldest lint format types contracts validate check lock clean
+.PHONY: help run test quick e2e slow chaos bench serving soak calibration images oldest lint format types contracts validate check lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -33,6 +33,9 @@ run: $(RUNTIME) ## embedded server, Dagster and the HTTP service on the bundled 
 
 test: $(DEV) ## the test suite, on every core (all but the suites below)
 	@$(PYTEST) -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+quick: $(DEV) ## the part of it that is about images, blocks and stores, in a minute
+	@$(PYTEST) -n $(JOBS) --dist worksteal $(addprefix entropy_assets_tests/,core images stores) $(PYTEST_ARGS)
 
 e2e: $(DEV) ## real processes, and a browser if there is chromium
 	@$(PYTEST) -m "e2e or browser" $(PYTEST_ARGS)

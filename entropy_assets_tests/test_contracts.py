@@ -17,13 +17,22 @@ PROJECT = Path(__file__).resolve().parent.parent
 DAGSTER_FREE = ("core", "images", "stores", "provenance", "serving", "client")
 WEB_FRAMEWORK = {"fastapi", "fastapi_offline", "starlette", "uvicorn"}
 DECODERS = {"PIL", "astropy"}
-LOADS_NONE_OF = {
-    "serving.access": WEB_FRAMEWORK,
-    "serving.reservoir": WEB_FRAMEWORK,
-    "serving.answers": WEB_FRAMEWORK,
-    "stores": DECODERS,
-    "images.limits": DECODERS,
-}
+# Rooms, and what no module of them loads.
+NEVER_LOADED = [
+    (DAGSTER_FREE, {"dagster"}),
+    (("serving.access", "serving.reservoir", "serving.answers"), WEB_FRAMEWORK),
+    (("stores", "images.limits"), DECODERS),
+]
+# Imports the modules of its second argument in turn, and tells by which of them each package of the first was loaded.
+FIRST_LOADERS = """
+import importlib, json, sys
+packages, modules = map(json.loads, sys.argv[1:])
+first = {}
+for module in modules:
+    importlib.import_module(module)
+    first |= {package: module for package in packages if package in sys.modules and package not in first}
+print(json.dumps(first))
+"""
 CONTRACTS: list[dict[str, Any]] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"][
     "contracts"
 ]
@@ -59,34 +68,30 @@ def packages_loaded_by(*modules: str) -> set[str]:
     return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
 
-@pytest.mark.parametrize("folder", DAGSTER_FREE)
-def test_no_module_of_these_rooms_loads_dagster(folder):
-    """A service that draws bytes, and a program that checks them, neither wait for Dagster to load nor trust it."""
-    modules = modules_under(folder)
-    assert modules
-    assert "dagster" not in packages_loaded_by(*modules)
+def first_loaders(packages: set[str], modules: list[str]) -> dict[str, str]:
+    """Import `modules` in one fresh interpreter; return the module that loaded each of `packages`, where one did."""
+    done = run(sys.executable, "-W", "ignore", "-c", FIRST_LOADERS, json.dumps(sorted(packages)), json.dumps(modules))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("room", LOADS_NONE_OF)
-def test_no_module_of_a_lower_room_loads_what_only_a_higher_one_needs(room):
-    """Without a web framework is decided who may have what, and what is held ahead; without decoders, what is kept."""
-    modules = modules_under(room)
-    assert modules
-    assert packages_loaded_by(*modules) & LOADS_NONE_OF[room] == set()
+@pytest.mark.parametrize("rooms, packages", NEVER_LOADED, ids=["Dagster", "a web framework", "decoders"])
+def test_no_module_of_these_rooms_loads(rooms, packages):
+    """Bytes are served without waiting for Dagster or trusting it, admitted without a web framework, kept undecoded."""
+    for room in rooms:
+        assert modules_under(room), room
+    assert first_loaders(packages, modules_under(*rooms)) == {}
 
 
-@pytest.mark.parametrize(
-    "module, package",
-    [("serving.http.app", "fastapi"), ("serving.server.workers", "uvicorn"), ("images.decode", "PIL")],
-)
-def test_the_higher_room_loads_it(module, package):
-    """The test above can fail: the same look finds each of them where it belongs."""
-    assert package in packages_loaded_by(f"entropy_assets.{module}")
-
-
-def test_a_fresh_interpreter_shows_dagster_where_it_is_loaded():
-    """The test above can fail: the same look finds Dagster in a module that imports it."""
-    assert "dagster" in packages_loaded_by("dagster")
+def test_a_fresh_interpreter_shows_each_of_them_where_it_is_loaded():
+    """The test above can fail: the same look finds each of them in a room that needs it."""
+    web, decode, assets = (
+        "entropy_assets.serving.http.app",
+        "entropy_assets.images.decode",
+        "entropy_assets.defs.assets",
+    )
+    found = first_loaders({"fastapi", "starlette", "PIL", "dagster"}, [web, decode, assets])
+    assert found == {"fastapi": web, "starlette": web, "PIL": decode, "dagster": assets}
 
 
 @pytest.mark.parametrize("module", ["entropy_assets", "entropy_assets.errors", "entropy_assets.recipe"])
