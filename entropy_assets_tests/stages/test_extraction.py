@@ -19,7 +19,7 @@ from entropy_assets.errors import RejectionReason
 from entropy_assets.images.limits import DEFAULT_LIMITS
 from entropy_assets.recipe import STANDARD
 from entropy_assets.stages import conditioning, extraction, ingest
-from entropy_assets.stages.extraction import AssessedRow
+from entropy_assets.stages.extraction import AssessedRow, AssessmentRow
 from entropy_assets.stages.ingest import ImageRow
 from entropy_assets_tests.stages.batches_made import (
     LIMITS,
@@ -188,6 +188,11 @@ def test_the_health_tests_pass_again_on_stored_noise(place: Place) -> None:
     reports = extraction.health_again(batch)
     assert [name for name, _ in reports] == ["a.fits", "b.fits"]
     assert all(report.passed for _, report in reports)
+
+
+def test_an_assessment_has_the_fields_that_are_named(place: Place) -> None:
+    (row,) = extraction.noise_rows(place.hashed([("a.fits", frame(1))]))
+    assert set(row.assessment) == set(AssessmentRow.__annotations__)
 
 
 PEAK = """

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.settings import Settings
-from entropy_assets.stages.pipeline import ProcessReport, process
+from entropy_assets.stages.pipeline import ProcessReport, ReportedBatch, ReportedImage, process
 from entropy_assets.stores.home import Home
 from entropy_assets_tests.stages.batches_made import frame
 
@@ -80,3 +80,13 @@ def test_order_changes_the_chain_but_not_the_noise(tmp_path, frames):
     second, _ = run(paths[::-1], tmp_path / "two")
     assert heads(first) != heads(second)
     assert noise(first) == noise(second)
+
+
+def test_the_report_has_the_fields_that_are_named_in_their_order(tmp_path, frames):
+    """What ``process --json`` prints; a file that is no image has no noise to tell of."""
+    paths = written(tmp_path / "in", {"a.fits": frames[0], "b.fits": b"no image"})
+    report, _ = run(paths, tmp_path / "home")
+    looked_at, refused = report.images
+    assert list(looked_at) == list(ReportedImage.__annotations__)
+    assert list(refused) == [name for name in ReportedImage.__annotations__ if name in ReportedImage.__required_keys__]
+    assert [list(batch) for batch in report.batches] == [list(ReportedBatch.__annotations__)]

@@ -1,0 +1,135 @@
+"""What became of a batch, for people: at every stage, damaged ones too, and never a byte of a block."""
+
+import json
+
+import pytest
+
+from entropy_assets.errors import BlockRefused
+from entropy_assets.provenance.summary import BatchSummary, ImageSummary
+from entropy_assets.provenance.trail import Trail
+from entropy_assets.stages import conditioning, extraction, ingest, validation
+from entropy_assets.stages.publication import publish_batch
+from entropy_assets.stores.batches import VERDICTS
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets_tests.stages.batches_made import LIMITS, TIME_NS, Place, alter_json, break_conditioning, frame
+
+SECOND_NS = 1_000_000_000
+FIELDS = [
+    *("key", "source", "recipe", "time", "state", "simulated", "images", "image_count", "accepted_images", "blocks"),
+    *("passed", "rejected", "block_ids", "failed_tests", "published_at", "published_blocks"),
+]
+OF_IMAGE = ["file", "image_sha256", "simulated", "accepted", "reason", "detail", "credit_bits", "min_entropy"]
+"""The fields of ``/batches``, in their order on the wire."""
+
+
+def test_a_published_batch_shows_its_images_with_verdicts_and_its_blocks(place: Place, pool: PoolClient) -> None:
+    batch = place.validated([("a.fits", frame(1)), ("text.fits", b"SIMPLE  = no image"), ("b.fits", frame(1))])
+    publish_batch(batch, place.ledger(), pool, run_id="the-run", now_us=1_800_000_000_000_000)
+    [found] = Trail.of(place).recent(10)
+    blocks = place.ledger().published_blocks(batch.key)
+    assert (found["key"], found["source"], found["state"]) == (batch.key, "raw-ccd", "published")
+    assert (found["time"], found["published_at"]) == ("2023-11-14T22:13:20+00:00", "2027-01-15T08:00:00+00:00")
+    assert (found["blocks"], found["passed"], found["rejected"]) == (len(blocks), len(blocks), 0)
+    assert found["block_ids"] == [block.block_id for block in blocks]
+    assert [(row["file"], row["accepted"], row["reason"]) for row in found["images"]] == [
+        ("a.fits", True, None),
+        ("text.fits", False, "truncated"),
+        ("b.fits", False, "replayed_file"),
+    ]
+    assert [row["credit_bits"] > 0 for row in found["images"]] == [True, False, False]
+    assert found["simulated"], "the frames come from the simulated camera"
+
+
+def test_no_byte_of_a_block_is_in_it(place: Place, pool: PoolClient) -> None:
+    batch = place.validated([("a.fits", frame(1))])
+    publish_batch(batch, place.ledger(), pool, run_id="", now_us=5)
+    text = json.dumps(Trail.of(place).recent(10))
+    for leased in pool.lease(10).blocks:
+        assert leased.block.data[:8].hex() not in text
+
+
+def test_a_batch_at_work_shows_what_is_known_so_far(place: Place) -> None:
+    """A reader of the page sees it at every stage, and no stage breaks the list."""
+    batch = place.open([("a.fits", frame(1)), ("text.fits", b"no image")])
+
+    def seen() -> tuple[str, list[bool | None]]:
+        [found] = Trail.of(place).recent(10)
+        assert (found["published_at"], found["block_ids"]) == (None, [])
+        return found["state"], [row["accepted"] for row in found["images"]]
+
+    assert seen() == ("working", [None, None])
+    ingest.read_images(batch, place.images(), LIMITS)
+    assert seen() == ("working", [None, False])
+    extraction.extract_noise(batch, place.images(), place.ledger(), LIMITS)
+    assert seen() == ("working", [True, False])
+    conditioning.hash_blocks(batch)
+    assert seen() == ("working", [True, False])
+    validation.validate_blocks(batch)
+    assert seen() == ("validated", [True, False]), "the ids of blocks that are not published stay unsaid"
+
+
+def test_a_batch_without_an_image_that_counts_is_rejected(place: Place) -> None:
+    batch = place.open([("text.fits", b"no image")])
+    ingest.read_images(batch, place.images(), LIMITS)
+    assert Trail.of(place).recent(1)[0]["state"] == "rejected"
+
+
+def test_blocks_that_fail_are_counted_and_the_failed_tests_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_conditioning(monkeypatch)
+    batch = place.hashed([("a.fits", frame(1))])
+    with pytest.raises(BlockRefused, match="none of its blocks"):
+        validation.validate_blocks(batch)
+    [found] = Trail.of(place).recent(1)
+    assert (found["state"], found["passed"], found["published_at"]) == ("rejected", 0, None)
+    assert found["rejected"] == found["blocks"] > 0
+    assert "chi_square" in found["failed_tests"]
+
+
+def test_the_newest_come_first_whatever_their_source(place: Place) -> None:
+    """Keys begin with the source, so their own order is not that of time."""
+    keys = []
+    for seconds, source in enumerate(("zoo", "apogee", "raw-ccd")):
+        keys.append(
+            ingest.open_batch(
+                place.batches(), place.images(), [("a", b"x")], source=source, time_ns=TIME_NS + seconds * SECOND_NS,
+                os_bytes=b"\x07" * 32, recipe="ea-2026-1",
+            ).key
+        )  # fmt: skip
+    assert [row["key"] for row in Trail.of(place).recent(2)] == [keys[2], keys[1]]
+
+
+@pytest.mark.parametrize("name", ["intake.json", "manifest.json", "noise.json", "verdicts.json"])
+def test_a_damaged_batch_names_its_problem_and_hides_no_other(place: Place, name: str) -> None:
+    batch = place.validated([("a.fits", frame(1))])
+    other = place.open([("b.fits", frame(2))], time_ns=TIME_NS + SECOND_NS)
+    (batch.root / name).write_text('{"rows": [5]}')
+    found = Trail.of(place).recent(10)
+    assert [row["key"] for row in found] == [other.key, batch.key]
+    assert "damaged" in found[1]["problem"]
+
+
+def test_many_images_are_counted_and_not_all_named(place: Place) -> None:
+    place.open([(f"{number}.fits", b"x") for number in range(200)])
+    [found] = Trail.of(place).recent(1)
+    assert (found["image_count"], len(found["images"])) == (200, 64)
+
+
+def test_the_fields_and_their_order_are_those_of_the_interface(place: Place, pool: PoolClient) -> None:
+    """At work or published, whoever reads the list finds the same fields."""
+    publish_batch(place.validated([("a.fits", frame(1))]), place.ledger(), pool, run_id="", now_us=5)
+    place.open([("b.fits", frame(2))], time_ns=TIME_NS + SECOND_NS)
+    for summary in Trail.of(place).recent(10):
+        assert list(summary) == FIELDS
+        assert [list(image) for image in summary["images"]] == [OF_IMAGE]
+    assert set(FIELDS) == BatchSummary.__required_keys__
+    assert set(OF_IMAGE) == ImageSummary.__required_keys__
+
+
+def test_verdicts_that_were_altered_after_publication_do_not_name_the_published_blocks(
+    place: Place, pool: PoolClient
+) -> None:
+    batch = place.validated([("a.fits", frame(1))])
+    publish_batch(batch, place.ledger(), pool, run_id="", now_us=5)
+    alter_json(batch, VERDICTS, lambda verdicts: verdicts.update(released=["another"]))
+    [summary] = Trail.of(place).recent(1)
+    assert summary["block_ids"] == [block.block_id for block in place.ledger().published_blocks(batch.key)]
