@@ -13,29 +13,27 @@ settle different batches.
 """
 
 import errno
-import hashlib
 import json
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import count
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Final
 
 from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionReason
 from entropy_assets.recipe import DROP
+from entropy_assets.stores.durable import sync_folder
+from entropy_assets.stores.names import numbered, printable, require_plain, temporary_name, with_suffix
 
 TAKEN: Final = ".taken"
 PROCESSED: Final = "processed"
 REJECTED: Final = "rejected"
 REASON_SUFFIX: Final = ".reason.json"
 PARTIAL_SUFFIXES: Final = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", "~")
-NAME_LIMIT: Final = 255
-"""Longest file name, bytes: NAME_MAX of the usual Linux file systems."""
 BATCH_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 NOT_REGULAR: Final = (errno.ELOOP, errno.ENXIO, errno.ENODEV)
 """What opening a link, a socket or a device without a driver answers."""
@@ -137,7 +135,7 @@ class DropFolder:
 
     def deposit(self, name: str, data: bytes) -> Path:
         """Put a file into the inbox in one step and return its path; an occupied name gets a number."""
-        _require_plain(name)
+        require_plain(name)
         with NamedTemporaryFile(dir=self.inbox, prefix=".", suffix=".tmp") as file:
             file.write(data)
             file.flush()
@@ -156,8 +154,8 @@ class DropFolder:
             path = self.inbox / file.name
             if os.path.lexists(path) and _unchanged(file, path.lstat()):
                 _move(path, folder / file.name)
-        _sync(folder)
-        _sync(self.inbox)
+        sync_folder(folder)
+        sync_folder(self.inbox)
         return self.files_of(batch_key)
 
     def taken(self) -> list[str]:
@@ -220,7 +218,7 @@ class DropFolder:
         FileNotFoundError
             If the batch never held such a file.
         """
-        _require_plain(name)
+        require_plain(name)
         folder = self._batch(PROCESSED if accepted else REJECTED, batch_key)
         source, target = self._batch(TAKEN, batch_key) / name, folder / name
         if os.path.lexists(source):
@@ -228,7 +226,7 @@ class DropFolder:
             if not accepted:
                 _write_reason(folder, name, reason)
             target = _move(source, target)
-            _sync(folder)
+            sync_folder(folder)
         elif not os.path.lexists(target):
             raise FileNotFoundError(errno.ENOENT, f"batch {batch_key} holds no file {name!r}", str(source))
         self._forget_if_empty(batch_key)
@@ -236,7 +234,7 @@ class DropFolder:
 
     def put_back(self, batch_key: str, name: str) -> Path:
         """Move a taken file back to the inbox, for instance one that still changed, and return its path."""
-        _require_plain(name)
+        require_plain(name)
         path = _move(self._batch(TAKEN, batch_key) / name, self.inbox / name)
         self._forget_if_empty(batch_key)
         return path
@@ -336,42 +334,16 @@ def _irregular(name: str) -> ImageRejected:
     return ImageRejected(RejectionReason.NOT_A_REGULAR_FILE, message, name=printable(name))
 
 
-def printable(name: str) -> str:
-    """Return `name` without surrogates, so that any encoder takes it."""
-    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
-
-
-def _require_plain(name: str) -> None:
-    if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise ValueError(f"{name!r} is no plain file name")
-
-
-def _with_suffix(name: str, suffix: str) -> str:
-    """Return `name` with `suffix`, cut and marked with its hash where it would be longer than a file name may be."""
-    raw = os.fsencode(name)
-    if len(raw) + len(suffix) <= NAME_LIMIT:
-        return name + suffix
-    mark = "~" + hashlib.sha256(raw).hexdigest()[:16]
-    return os.fsdecode(raw[: NAME_LIMIT - len(suffix) - len(mark)]) + mark + suffix
-
-
-def _names_for(target: Path) -> Iterator[Path]:
-    """Yield `target`, then numbered names beside it."""
-    yield target
-    for number in count(1):
-        yield target.with_name(_with_suffix(target.name, f"~{number}"))
-
-
 def _move(source: Path, target: Path) -> Path:
     """Rename `source` to the first free name for `target`."""
-    free = next(path for path in _names_for(target) if not os.path.lexists(path))
+    free = next(path for path in numbered(target) if not os.path.lexists(path))
     source.rename(free)
     return free
 
 
 def _link(source: Path, target: Path) -> Path:
     """Link `source` to the first free name for `target`; no writer at the same moment can take the same one."""
-    for free in _names_for(target):
+    for free in numbered(target):
         try:
             free.hardlink_to(source)
         except FileExistsError:
@@ -381,16 +353,7 @@ def _link(source: Path, target: Path) -> Path:
 
 
 def _write_reason(folder: Path, name: str, reason: str | None) -> None:
-    path = folder / _with_suffix(name, REASON_SUFFIX)
-    temporary = folder / f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.tmp"
+    path = folder / with_suffix(name, REASON_SUFFIX)
+    temporary = folder / temporary_name(name)
     temporary.write_text(json.dumps({"name": printable(name), "reason": reason}) + "\n", encoding="ascii")
     temporary.replace(path)
-
-
-def _sync(folder: Path) -> None:
-    """Make the renames in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -63,7 +63,7 @@ def test_a_crash_in_the_middle_of_taking_loses_no_file(
         def killed(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patched.setattr(f"{folder}._sync" if killed_in == "take" else f"{folder}.DropFolder.read", killed)
+        patched.setattr(f"{folder}.sync_folder" if killed_in == "take" else f"{folder}.DropFolder.read", killed)
         with pytest.raises(KeyboardInterrupt):
             home.tick("new_images")
     requests = home.tick("new_images").run_requests
