@@ -26,9 +26,9 @@ def why_no_fast_lane() -> str | None:
 
 
 def _try_lane(loop: asyncio.AbstractEventLoop) -> str | None:
-    config = uvicorn.Config(_StubApp(), proxy_headers=False, log_config=None, lifespan="off")
+    config = uvicorn.Config(_OneAnswer(), proxy_headers=False, log_config=None, lifespan="off")
     lane = FastLane(config, ServerState(), {}, _loop=loop)
-    transport: Any = _StubTransport()
+    transport: Any = _Nowhere()
     lane.connection_made(transport)
     lane.data_received(b"GET /random/4 HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlane"
@@ -43,7 +43,7 @@ def _try_lane(loop: asyncio.AbstractEventLoop) -> str | None:
     return None if left else "a HEAD is not left to uvicorn"
 
 
-class _StubApp:
+class _OneAnswer:
     """An application whose memory holds one answer."""
 
     def __init__(self) -> None:
@@ -55,7 +55,9 @@ class _StubApp:
     async def __call__(self, scope: object, receive: object, send: object) -> None: ...
 
 
-class _StubTransport(asyncio.Transport):
+class _Nowhere(asyncio.Transport):
+    """A connection that leads nowhere: keeps what is written to it."""
+
     def __init__(self) -> None:
         super().__init__()
         self.written: list[bytes] = []

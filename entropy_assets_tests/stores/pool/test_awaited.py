@@ -1,6 +1,6 @@
 """The pool for a program that awaits: the same promises."""
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -10,13 +10,6 @@ from entropy_assets.errors import BlockRefused
 from entropy_assets.stores.pool.awaited import AwaitedPool
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
-
-
-@pytest.fixture
-def raw(valkey_url: str) -> Iterator["redis.Redis"]:
-    """Give a plain client, to look behind the pool's back."""
-    with redis.Redis.from_url(valkey_url) as client:
-        yield client
 
 
 async def test_one_awaited_call_is_one_round_trip(pool: PoolClient, raw: "redis.Redis") -> None:

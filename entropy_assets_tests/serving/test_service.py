@@ -1,0 +1,82 @@
+"""What the service does without HTTP: it leases from a server that was checked, and its sums add up."""
+
+import asyncio
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.errors import KeysUnreadable, PoolError, ProvenanceUnavailable
+from entropy_assets.serving.answers.formats import AnswerKind
+from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.service import RandomService
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, OneBlock
+
+
+@pytest.fixture
+def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
+    return ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix)
+
+
+async def test_the_bytes_of_every_answer_are_in_the_sums(config: ServiceConfig, pool: PoolClient) -> None:
+    pool.push(pool_blocks(10))
+    service = RandomService(config)
+    service.reservoir.start()
+    for n, public in ((100, True), (4096, False), (5, True)):
+        answer = await service.answer(n, AnswerKind(public), "raw")
+        assert len(answer.body) == n
+    counts = (await service.stats())["service"]
+    await service.reservoir.stop()
+    assert counts["served_bytes"] == {"public": 105, "private": 4096}
+    assert counts["answers"] == {"public": 2, "private": 1}
+    assert counts["leased_bytes"] == 105 + 4096 + counts["buffered_bytes"]
+    after = (await service.stats())["service"]
+    assert after["leased_bytes"] == 105 + 4096 + after["burned_bytes"]
+    assert after["buffered_bytes"] == after["lost_bytes"] == 0
+
+
+async def _draw_until(service: RandomService, wanted: str) -> None:
+    """Draw until the refusal is `wanted`; no draw may give bytes meanwhile."""
+    async with asyncio.timeout(10):
+        while True:
+            with pytest.raises(PoolError) as refusal:
+                await service.answer(1, AnswerKind(), "raw")
+            if refusal.value.code == wanted:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_a_server_that_comes_back_is_checked_before_it_is_leased_from() -> None:
+    """It may be another one: here one that keeps its data on a disk."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url, place = f"redis://127.0.0.1:{port}", {"port": str(port), "bind": "127.0.0.1"}
+    service = RandomService(ServiceConfig(pool_url=url, pool_timeout_s=0.3))
+    with EmbeddedServer(overrides=place):
+        PoolClient.from_url(url).push(pool_blocks(1))
+        service.reservoir.start()
+        assert len((await service.answer(4096, AnswerKind(), "raw")).body) == 4096
+    await _draw_until(service, "pool-unavailable")
+    with EmbeddedServer(overrides={**place, "appendonly": "yes"}):
+        PoolClient.from_url(url).push(pool_blocks(3, first=1))
+        await _draw_until(service, "unsafe-pool-server")
+    await service.reservoir.stop()
+
+
+async def test_where_a_block_comes_from_is_known_with_a_ledger_alone(config: ServiceConfig) -> None:
+    with pytest.raises(ProvenanceUnavailable):
+        await RandomService(config).find_block(KNOWN_BLOCK)
+    service = RandomService(config, provenance=OneBlock())
+    assert await service.find_block(KNOWN_BLOCK) == OneBlock().find(KNOWN_BLOCK)
+    assert await service.find_block("another") is None
+
+
+def test_a_service_that_does_not_know_its_keys_does_not_begin(config: ServiceConfig, tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_bytes(b"{")
+    with pytest.raises(KeysUnreadable):
+        RandomService(replace(config, keys=str(tmp_path / "keys.json")))

@@ -1,0 +1,44 @@
+"""A slow question is asked once at a time, and nobody waits for it longer than the limit."""
+
+import asyncio
+import threading
+import time
+
+from entropy_assets.serving.single_flight import SingleFlight
+
+
+class Question:
+    """A question that is answered when the test says so; counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.may_end = threading.Event()
+
+    def __call__(self) -> int:
+        self.asked += 1
+        number = self.asked
+        self.may_end.wait(10)
+        return number
+
+
+async def test_who_asks_meanwhile_gets_the_same_answer() -> None:
+    question = Question()
+    flight = SingleFlight(question, 10)
+    waiting = [asyncio.create_task(flight.answer()) for _ in range(20)]
+    await asyncio.sleep(0.05)
+    question.may_end.set()
+    assert await asyncio.gather(*waiting) == [1] * 20
+    assert await flight.answer() == 2, "what was answered is asked anew"
+
+
+async def test_a_question_that_hangs_holds_one_thread_and_nobody_for_long() -> None:
+    question = Question()
+    flight = SingleFlight(question, 0.05)
+    began = time.monotonic()
+    assert await asyncio.gather(*(flight.answer() for _ in range(50))) == [None] * 50
+    assert await flight.answer() is None
+    assert time.monotonic() - began < 1
+    assert question.asked == 1
+    question.may_end.set()
+    await asyncio.sleep(0.1)
+    assert await flight.answer() == 2
