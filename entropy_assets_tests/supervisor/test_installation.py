@@ -52,9 +52,12 @@ class TestHome:
         assert own.read_bytes() == (PROJECT / "dagster.yaml").read_bytes()
         assert installation.dagster_configuration() == PROJECT / "dagster.yaml"
 
-    def test_its_code_location_has_the_name_of_the_one_in_workspace_yaml(self) -> None:
-        workspace = yaml.safe_load((PROJECT / "workspace.yaml").read_text())
-        assert workspace["load_from"][0]["python_module"]["location_name"] == installation.LOCATION
+    def test_its_code_location_has_the_name_of_the_one_in_workspace_yaml(self, place: Place) -> None:
+        """Who runs Dagster from a checkout, by the file at its top, sees the location that ``up`` writes down."""
+        installation.prepare_home(place, Path("/private/s"))
+        [written] = yaml.safe_load((place.dagster_folder / "workspace.yaml").read_text())["load_from"]
+        [at_the_top] = yaml.safe_load((PROJECT / "workspace.yaml").read_text())["load_from"]
+        assert written["grpc_server"]["location_name"] == at_the_top["python_module"]["location_name"]
 
 
 class TestPool:
