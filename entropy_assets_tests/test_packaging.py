@@ -183,6 +183,19 @@ def test_an_extra_brings_what_its_rooms_import(extras):
         assert [name for name in facts["packages"] if not {normalised(one) for one in owners[name]} & brought] == []
 
 
+def test_the_page_of_the_parts_has_each_of_them_with_what_it_includes():
+    """What a reader picks from and what pip resolves are the same table."""
+    table = re.findall(r"^\| `(\w+)` \|.*\|([^|]*)\|$", (PROJECT / "docs" / "parts.md").read_text(), re.MULTILINE)
+    told = {extra: set(re.findall(r"`(\w+)`", needs)) for extra, needs in table}
+    references = {
+        extra: {
+            name for line in lines if Requirement(line).name == "entropy-assets" for name in Requirement(line).extras
+        }
+        for extra, lines in declared()["project"]["optional-dependencies"].items()
+    }
+    assert told == references
+
+
 def test_every_direct_dependency_gives_its_reason():
     """A dependency without a reason is one that nobody can decide to drop."""
     requirement = re.compile(r'\s+"[a-z][a-z0-9-]*(\[\w+\])?[><=]')
