@@ -49,17 +49,17 @@ class BatchState:
 
     @property
     def is_rejected(self) -> bool:
-        """Whether it was validated and no block was released."""
+        """Tell whether it was validated and no block was released."""
         return self.stage is Stage.VALIDATED and not self.released
 
     @property
     def awaits_publication(self) -> bool:
-        """Whether blocks were released and the ledger does not have them."""
+        """Tell whether blocks were released and the ledger does not have them."""
         return bool(self.released) and self.publication is None
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing is left to do: it is published, or there is nothing to publish."""
+        """Tell whether nothing is left to do: it is published, or there is nothing to publish."""
         return self.is_rejected or self.publication is not None
 
 

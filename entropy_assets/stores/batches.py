@@ -115,7 +115,7 @@ class Intake:
 
     @property
     def deterministic(self) -> bool:
-        """Whether the same files always give the same blocks."""
+        """Tell whether the same files always give the same blocks."""
         return not self.os_bytes
 
     @property

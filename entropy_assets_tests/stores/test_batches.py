@@ -1,0 +1,114 @@
+"""Batches: their documents appear whole under names that stay, and what was published stays as it is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from entropy_assets.errors import BatchError
+from entropy_assets.stores import batches
+from entropy_assets.stores.batches import (
+    BLOCKS,
+    INTAKE,
+    MANIFEST,
+    Batch,
+    BatchStore,
+    Intake,
+    batch_key,
+    live_map_of,
+    samples_of,
+)
+
+FILES = {"intake.json", "manifest.json", "noise.json", "blocks.npy", "records.json", "verdicts.json"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BatchStore:
+    return BatchStore(tmp_path / "batches")
+
+
+def opened(store: BatchStore, source: str = "drop", time_ns: int = 10**18) -> Batch:
+    """Give a new batch of no files."""
+    return store.create(
+        Intake(
+            key=batch_key(source, time_ns, []),
+            source=source,
+            files=(),
+            time_ns=time_ns,
+            os_bytes="",
+            recipe="r",
+            max_file_bytes=1,
+            max_pixels=1,
+        )
+    )
+
+
+def test_the_names_of_the_documents_are_those_on_the_disk_of_every_installation() -> None:
+    assert {value.file for value in vars(batches).values() if isinstance(value, batches.Document)} == FILES
+    assert (samples_of("ab").file, live_map_of("ab").file) == ("noise/ab.npy", "noise/ab.map.npy")
+
+
+def test_a_document_is_read_as_it_was_written(store: BatchStore) -> None:
+    batch = opened(store)
+    assert not batch.has(MANIFEST)
+    batch.write_json(MANIFEST, {"rows": ["\udcff"]})
+    batch.write_array(samples_of("ab"), np.arange(6, dtype=np.uint8).reshape(2, 3))
+    assert batch.has(MANIFEST)
+    assert batch.read_json(MANIFEST) == {"rows": ["\udcff"]}
+    assert (batch.read_array(samples_of("ab")) == [[0, 1, 2], [3, 4, 5]]).all()
+
+
+def test_a_missing_document_is_named_with_what_makes_it(store: BatchStore) -> None:
+    with pytest.raises(BatchError, match=r"has no blocks\.npy yet; materialise hashed_blocks first") as caught:
+        opened(store).read_array(BLOCKS)
+    assert caught.value.data["file"] == "blocks.npy"
+
+
+@pytest.mark.parametrize("content, problem", [(b"{", "is not JSON"), (b"\xff", "is not JSON"), (b"[]", "no object")])
+def test_a_damaged_object_is_named(store: BatchStore, content: bytes, problem: str) -> None:
+    batch = opened(store)
+    batch.path(MANIFEST).write_bytes(content)
+    with pytest.raises(BatchError, match=problem):
+        batch.read_json(MANIFEST)
+
+
+def test_a_damaged_array_or_one_of_another_type_is_named(store: BatchStore) -> None:
+    batch = opened(store)
+    for content in (b"", b"\x93NUMPY", b"no array"):
+        batch.path(BLOCKS).write_bytes(content)
+        with pytest.raises(BatchError, match="is damaged"):
+            batch.read_array(BLOCKS)
+    np.save(batch.path(BLOCKS), np.zeros(3))
+    with pytest.raises(BatchError, match="holds float64, not uint8"):
+        batch.read_array(BLOCKS)
+
+
+def test_a_frozen_batch_takes_what_it_has_and_what_it_lacks_and_nothing_else(store: BatchStore) -> None:
+    opened(store).write_json(MANIFEST, {"rows": []})
+    frozen = store.batch(opened(store).key, frozen=True)
+    frozen.write_json(MANIFEST, {"rows": []})
+    frozen.write_array(BLOCKS, np.zeros(1, np.uint8))
+    with pytest.raises(BatchError, match=r"is published, and this run gives another manifest\.json"):
+        frozen.write_json(MANIFEST, {"rows": [1]})
+    with pytest.raises(BatchError, match="is published"):
+        frozen.write_array(BLOCKS, np.ones(1, np.uint8))
+    assert frozen.read_json(MANIFEST) == {"rows": []}
+
+
+@pytest.mark.parametrize("key", ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "absent"])
+def test_what_is_no_key_or_no_batch_is_refused(store: BatchStore, key: str) -> None:
+    """Also where an intake lies there, inside the folder of the batches or outside."""
+    intake = opened(store).path(INTAKE).read_bytes()
+    if key != "absent":
+        (store.root / key).mkdir(parents=True, exist_ok=True)
+        (store.root / key / INTAKE.file).write_bytes(intake)
+    with pytest.raises(BatchError):
+        store.batch(key)
+
+
+def test_a_folder_without_an_intake_is_no_batch(store: BatchStore) -> None:
+    first, second = opened(store, "zoo"), opened(store, "drop", 2 * 10**18)
+    (store.root / "zoo-30000101T000000Z-00000000").mkdir()
+    first.path(INTAKE).rename(first.root / "elsewhere")
+    assert [batch.key for batch in store] == [batch.key for batch in store.newest(5)] == [second.key]
+    assert (store.has(first.key), store.has(second.key)) == (False, True)
