@@ -83,7 +83,7 @@ class Grant(NamedTuple):
     wait_us: int
 
 
-class Quotas(Protocol):
+class Buckets(Protocol):
     """Where the buckets are."""
 
     def grant(self, asks: Sequence[Ask]) -> list[Grant]:

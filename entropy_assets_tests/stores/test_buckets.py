@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entropy_assets.errors import QuotaUnavailable
-from entropy_assets.stores.buckets import ASKS_PER_CALL, Ask, Grant, LocalBuckets, Quotas, SharedBuckets
+from entropy_assets.stores.buckets import ASKS_PER_CALL, Ask, Buckets, Grant, LocalBuckets, SharedBuckets
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 
 
@@ -30,63 +30,63 @@ def ask(
 @pytest.fixture
 def shared(valkey_url: str, pool_prefix: str) -> Iterator[SharedBuckets]:
     """Give empty buckets on the real server."""
-    quotas = SharedBuckets.from_url(valkey_url, prefix=pool_prefix, timeout_s=5)
-    yield quotas
-    quotas.close()
+    buckets = SharedBuckets.from_url(valkey_url, prefix=pool_prefix, timeout_s=5)
+    yield buckets
+    buckets.close()
 
 
 @pytest.fixture(params=["shared", "local"])
-def quotas(request: pytest.FixtureRequest, shared: SharedBuckets) -> Quotas:
+def buckets(request: pytest.FixtureRequest, shared: SharedBuckets) -> Buckets:
     """Give both kinds, empty."""
     return shared if request.param == "shared" else LocalBuckets()
 
 
 class TestBothKinds:
-    def test_a_bucket_begins_full_and_gives_its_burst(self, quotas: Quotas) -> None:
-        assert quotas.grant([ask(100)]) == [Grant(100, 0, 0)]
-        [refused] = quotas.grant([ask(1)])
+    def test_a_bucket_begins_full_and_gives_its_burst(self, buckets: Buckets) -> None:
+        assert buckets.grant([ask(100)]) == [Grant(100, 0, 0)]
+        [refused] = buckets.grant([ask(1)])
         assert (refused.units, refused.left) == (0, 0)
         assert 990e6 < refused.wait_us <= 1000e6
 
-    def test_all_that_is_wanted_or_what_there_is_or_nothing(self, quotas: Quotas) -> None:
-        assert quotas.grant([ask(10, 60)]) == [Grant(60, 40, 0)]
-        assert quotas.grant([ask(10, 60)]) == [Grant(40, 0, 0)]
-        assert quotas.grant([ask(10, 60)])[0].units == 0
+    def test_all_that_is_wanted_or_what_there_is_or_nothing(self, buckets: Buckets) -> None:
+        assert buckets.grant([ask(10, 60)]) == [Grant(60, 40, 0)]
+        assert buckets.grant([ask(10, 60)]) == [Grant(40, 0, 0)]
+        assert buckets.grant([ask(10, 60)])[0].units == 0
 
-    def test_too_much_is_refused_and_takes_nothing(self, quotas: Quotas) -> None:
-        quotas.grant([ask(70)])
-        [refused] = quotas.grant([ask(31)])
+    def test_too_much_is_refused_and_takes_nothing(self, buckets: Buckets) -> None:
+        buckets.grant([ask(70)])
+        [refused] = buckets.grant([ask(31)])
         assert (refused.units, refused.left) == (0, 30)
-        assert quotas.grant([ask(30)]) == [Grant(30, 0, 0)]
+        assert buckets.grant([ask(30)]) == [Grant(30, 0, 0)]
 
-    def test_what_comes_back_can_be_had_again_and_never_more_than_a_burst(self, quotas: Quotas) -> None:
-        quotas.grant([ask(100)])
-        quotas.grant([ask(0, -40)])
-        assert quotas.grant([ask(40)])[0].units == 40
-        quotas.grant([ask(0, -1000)])
-        assert quotas.grant([ask(101)])[0].units == 0
-        assert quotas.grant([ask(100)])[0].units == 100
+    def test_what_comes_back_can_be_had_again_and_never_more_than_a_burst(self, buckets: Buckets) -> None:
+        buckets.grant([ask(100)])
+        buckets.grant([ask(0, -40)])
+        assert buckets.grant([ask(40)])[0].units == 40
+        buckets.grant([ask(0, -1000)])
+        assert buckets.grant([ask(101)])[0].units == 0
+        assert buckets.grant([ask(100)])[0].units == 100
 
-    def test_subjects_and_kinds_do_not_touch_each_other(self, quotas: Quotas) -> None:
-        quotas.grant([ask(100, subject="a")])
+    def test_subjects_and_kinds_do_not_touch_each_other(self, buckets: Buckets) -> None:
+        buckets.grant([ask(100, subject="a")])
         others = [ask(100, subject="b"), ask(100, subject="a", of_bytes=False), ask(1, subject="a")]
-        assert [grant.units for grant in quotas.grant(others)] == [100, 100, 0]
+        assert [grant.units for grant in buckets.grant(others)] == [100, 100, 0]
 
-    def test_it_fills_at_its_rate(self, quotas: Quotas) -> None:
+    def test_it_fills_at_its_rate(self, buckets: Buckets) -> None:
         began = time.monotonic()
-        quotas.grant([ask(100, rate=1000.0)])
+        buckets.grant([ask(100, rate=1000.0)])
         got = 0
         while time.monotonic() - began < 0.3:
-            got += quotas.grant([ask(1, 100, rate=1000.0)])[0].units
+            got += buckets.grant([ask(1, 100, rate=1000.0)])[0].units
             time.sleep(0.01)
         passed = time.monotonic() - began
         assert 0.25 * 1000 <= got <= passed * 1000 + 1
 
     @pytest.mark.parametrize("rate", [0.1, 1 / 3, 7.0, 1e4, 123_456_789.0, 1e12])
-    def test_a_full_bucket_holds_exactly_its_burst_at_any_rate(self, quotas: Quotas, rate: float) -> None:
+    def test_a_full_bucket_holds_exactly_its_burst_at_any_rate(self, buckets: Buckets, rate: float) -> None:
         burst = max(1, math.ceil(rate * 10))
         full = ask(1, burst + 1, rate=rate, burst=burst, subject=f"{rate}")
-        assert quotas.grant([full])[0].units == burst
+        assert buckets.grant([full])[0].units == burst
 
 
 @given(
@@ -98,7 +98,7 @@ class TestBothKinds:
 def test_never_more_than_a_burst_and_what_flowed_in(rate: float, steps: list[tuple[int, float, float, bool]]) -> None:
     """Asks of any size at any time, with units given back in between, from a full bucket."""
     now = 1e15
-    quotas = LocalBuckets(lambda: now)
+    buckets = LocalBuckets(lambda: now)
     burst = max(1, math.ceil(rate * 10))
     taken = began = 0.0
     began = now
@@ -107,10 +107,10 @@ def test_never_more_than_a_burst_and_what_flowed_in(rate: float, steps: list[tup
         want = max(1, round(burst * share))
         need = max(1, round(want * least))
         if gives_back and taken >= want:
-            quotas.grant([ask(0, -want, rate=rate, burst=burst)])
+            buckets.grant([ask(0, -want, rate=rate, burst=burst)])
             taken -= want
         else:
-            taken += quotas.grant([ask(need, want, rate=rate, burst=burst)])[0].units
+            taken += buckets.grant([ask(need, want, rate=rate, burst=burst)])[0].units
         # half a microsecond for what a double can't tell apart at 1e15
         assert taken <= burst + rate * (now - began + 0.5) / 1e6
 
@@ -121,7 +121,7 @@ def test_the_server_keeps_the_rules_of_the_process(shared: SharedBuckets) -> Non
     asks = [
         ask(need, want) for need, want in [(5, 30), (1, 1), (50, 60), (0, -7), (20, 90), (3, 3), (0, -200), (1, 99)]
     ]
-    answers = [quotas.grant(asks) for quotas in (shared, local)]
+    answers = [buckets.grant(asks) for buckets in (shared, local)]
     assert [[grant[:2] for grant in each] for each in answers] == [[grant[:2] for grant in answers[1]]] * 2
 
 
@@ -147,18 +147,18 @@ class TestOnTheServer:
         assert 0.9e6 < refused.wait_us <= 1.1e6
 
     def test_it_needs_no_right_to_read_a_block(self, valkey_url: str, pool_prefix: str) -> None:
-        """A user who may run these commands and no other, on these two keys and no other, can keep quotas."""
+        """A user who may run these commands and no other, on these two keys and no other, can keep buckets."""
         commands = ["+evalsha", "+script|load", "+time", "+zscore", "+zadd", "+zremrangebyscore", "+hello"]
         name = f"{pool_prefix}-quota"
         with redis.Redis.from_url(valkey_url) as client:
             client.execute_command("ACL", "SETUSER", name, "on", ">p", "-@all", *commands, f"~{pool_prefix}:quota:*")
             path = client.connection_pool.connection_kwargs["path"]
             limited = redis.Redis(connection_pool=redis.ConnectionPool.from_url(f"unix://{name}:p@{path}"))
-            quotas = SharedBuckets(limited, prefix=pool_prefix)
-            assert [grant.units for grant in quotas.grant([ask(1, 10), ask(0, -5)])] == [10, -5]
+            buckets = SharedBuckets(limited, prefix=pool_prefix)
+            assert [grant.units for grant in buckets.grant([ask(1, 10), ask(0, -5)])] == [10, -5]
             with pytest.raises(redis.exceptions.NoPermissionError):
                 limited.get(f"{pool_prefix}:block:x")
-            quotas.close()
+            buckets.close()
             client.execute_command("ACL", "DELUSER", name)
 
     def test_one_that_is_full_still_counts(self) -> None:
@@ -167,24 +167,24 @@ class TestOnTheServer:
             client.config_set("maxmemory", 1)
             with pytest.raises(redis.exceptions.OutOfMemoryError):
                 client.zadd("z", {"a": 1})
-            quotas = SharedBuckets.from_url(server.url, prefix="q")
-            assert [quotas.grant([ask(60)])[0].units for _ in range(2)] == [60, 0]
-            quotas.close()
+            buckets = SharedBuckets.from_url(server.url, prefix="q")
+            assert [buckets.grant([ask(60)])[0].units for _ in range(2)] == [60, 0]
+            buckets.close()
 
     def test_one_that_is_gone_is_a_typed_error(self) -> None:
         with EmbeddedServer() as server:
-            quotas = SharedBuckets.from_url(server.url, prefix="q")
-            quotas.grant([ask(1)])
+            buckets = SharedBuckets.from_url(server.url, prefix="q")
+            buckets.grant([ask(1)])
         with pytest.raises(QuotaUnavailable):
-            quotas.grant([ask(1)])
-        quotas.close()
+            buckets.grant([ask(1)])
+        buckets.close()
 
 
 def test_the_processs_own_buckets_forget_who_is_full() -> None:
     clock: list[float] = [0.0]
     now: Callable[[], float] = lambda: clock[0]  # noqa: E731
-    quotas = LocalBuckets(now)
-    quotas.grant([ask(1, subject=str(number), rate=1.0) for number in range(100)])
+    buckets = LocalBuckets(now)
+    buckets.grant([ask(1, subject=str(number), rate=1.0) for number in range(100)])
     clock[0] = 2e6
-    quotas.grant([ask(1)])
-    assert len(quotas._full) == 1
+    buckets.grant([ask(1)])
+    assert len(buckets._full) == 1

@@ -18,7 +18,7 @@ from typing import Final
 
 from entropy_assets.errors import QuotaExceeded, QuotaUnavailable
 from entropy_assets.serving.access.allowances import Account, Admission, Allowance, Limits
-from entropy_assets.stores.buckets import Ask, Grant, LocalBuckets, Quotas
+from entropy_assets.stores.buckets import Ask, Buckets, Grant, LocalBuckets
 
 SWEEP_S: Final = 0.5
 """What a worker did not touch between two sweeps goes back."""
@@ -44,7 +44,7 @@ class Accounts:
         Monotonic seconds.
     """
 
-    def __init__(self, shared: Quotas, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, shared: Buckets, clock: Callable[[], float] = time.monotonic) -> None:
         self._shared = shared
         self._local = LocalBuckets()
         self._clock = clock
