@@ -45,14 +45,14 @@ async def rows(url: str, folder: Path) -> dict[str, float]:
     key, _ = create(store, "benchmark", random_bytes=os.urandom)
     ring = KeyRing(store)
     ring.load()
-    found = {"SHA-256 of a key": microseconds(lambda: sha256(key.encode()).digest())}
+    costs_us = {"SHA-256 of a key": microseconds(lambda: sha256(key.encode()).digest())}
 
     async def admission(name: str, headers: Headers, limits: Limits, anonymous: tuple[Scope, ...] = ()) -> None:
         gate = Gate(ring, anonymous, limits, Accounts(SharedBuckets.from_url(url, prefix=name)))
         await gate.admit(headers, "192.0.2.1", "draw", 1024)
         await asyncio.sleep(0.1)  # what was asked for ahead is here then
         assert gate.admit_at_once(headers, "192.0.2.1", "draw", 1024)
-        found[name] = microseconds(lambda: gate.admit_at_once(headers, "192.0.2.1", "draw", 1024))
+        costs_us[name] = microseconds(lambda: gate.admit_at_once(headers, "192.0.2.1", "draw", 1024))
         await gate.stop()
 
     sent = [*ORDINARY, (b"x-api-key", key.encode())]
@@ -62,7 +62,7 @@ async def rows(url: str, folder: Path) -> dict[str, float]:
     await admission("key, limits in bytes and requests", sent, both)
     await admission("bearer, both limits", [*ORDINARY, (b"authorization", b"Bearer " + key.encode())], both)
     await admission("address, both limits", ORDINARY, both, ("draw",))
-    return found
+    return costs_us
 
 
 def main() -> None:
@@ -70,11 +70,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     with EmbeddedServer() as server, tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(rows(server.url, Path(folder)))
+        costs_us = asyncio.run(rows(server.url, Path(folder)))
     if parser.parse_args().json:
-        print(json.dumps(found))
+        print(json.dumps(costs_us))
         return
-    for name, cost in found.items():
+    for name, cost in costs_us.items():
         print(f"{name:35} {cost:6.2f} us")
 
 

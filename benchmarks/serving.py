@@ -92,14 +92,14 @@ def load(variant: Variant, seconds: int) -> float:
     for header in variant.headers:
         command += ["-H", header]
     before = cpu_seconds(variant.process.pid)
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])  # type: ignore[index]
-    value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()  # type: ignore[union-attr]
-    requests = int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]
+    value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
+    requests = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]
     variant.cpu_us.append(1e6 * (cpu_seconds(variant.process.pid) - before) / requests)
     variant.rates.append(rate)
     variant.p99_ms.append(float(value) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit])
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     variant.errors += int(failed[1]) if failed else 0
     return rate
 
@@ -108,8 +108,8 @@ def cpu_seconds(pid: int) -> float:
     """Return the CPU time that a server and its children took so far."""
     total = 0.0
     for each in (pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())):
-        words = Path(f"/proc/{each}/stat").read_text().rpartition(") ")[2].split()
-        total += (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(") ")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return total
 
 
@@ -186,7 +186,7 @@ def compare(rounds: int, seconds: int) -> list[Variant]:
     public, private = f"/random/{SIZE}?class=public", f"/random/{SIZE}"
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(pool_server())
-        found = [
+        variants = [
             stack.enter_context(variant("bare", private, url)),
             stack.enter_context(variant("round trip", private, url, block_len=SIZE)),
             stack.enter_context(variant("plain", public, url)),
@@ -195,18 +195,18 @@ def compare(rounds: int, seconds: int) -> list[Variant]:
             stack.enter_context(variant("full lane", private, url, key=True)),
         ]
         if shutil.which("nginx"):
-            found.append(stack.enter_context(nginx()))
+            variants.append(stack.enter_context(nginx()))
         for _ in range(rounds):
-            for each in found:
+            for each in variants:
                 if each.pool is not None:
                     rate = max(each.rates, default=FIRST_GUESS)
                     fill(each.pool, int(RESERVE * rate * (seconds + 0.5) * SIZE), each.block_len)
                     time.sleep(0.3)
                 load(each, seconds)
-        for each in found:
+        for each in variants:
             if each.pool is not None:
                 each.pool.close()
-    return found
+    return variants
 
 
 def freeze() -> dict[str, float]:
@@ -284,9 +284,9 @@ TARGETS = (
 """Variant, yardstick, and the least that the ratio of their requests per second should be."""
 
 
-def report(found: list[Variant]) -> dict[str, Any]:
+def report(variants: list[Variant]) -> dict[str, Any]:
     """Return the figures, and the ratios that the targets name: medians over the rounds."""
-    by_name = {each.name: each for each in found}
+    by_name = {each.name: each for each in variants}
     variants = {
         each.name: {
             "requests_per_s": statistics.median(each.rates),
@@ -294,7 +294,7 @@ def report(found: list[Variant]) -> dict[str, Any]:
             "cpu_us": statistics.median(each.cpu_us),
             "errors": each.errors,
         }
-        for each in found
+        for each in variants
     }
     ratios = []
     for name, yardstick, least in TARGETS:
@@ -315,25 +315,25 @@ def report(found: list[Variant]) -> dict[str, Any]:
     return {"variants": variants, "ratios": ratios}
 
 
-def print_tables(found: dict[str, Any]) -> None:
+def print_tables(results: dict[str, Any]) -> None:
     """Print the figures as Markdown."""
     print("# How fast the service is\n")
     print("Written by `make serving`; `benchmarks/serving.py` says how. GET of 1 KiB, one worker,")
     print(f"{CONNECTIONS} connections, medians over the rounds; CPU is the server's own time for a request;")
     print("the pool is reached by TCP.\n")
     print("| variant | requests/s | p99, ms | CPU, us | refused |\n|---|---:|---:|---:|---:|")
-    for name, row in found["variants"].items():
+    for name, row in results["variants"].items():
         print(
             f"| {name} | {row['requests_per_s']:,.0f} | {row['p99_ms']:.2f} | {row['cpu_us']:.1f} | {row['errors']} |"
         )
     print("\n| ratio | requests/s | per CPU second | target |\n|---|---:|---:|---:|")
-    for row in found["ratios"]:
+    for row in results["ratios"]:
         least = "" if row["least"] is None else f"{row['least']:g}"
         print(f"| {row['variant']} / {row['yardstick']} | {row['requests']:.2f} | {row['cpu']:.2f} | {least} |")
     print("\n| what | ms | target |\n|---|---:|---:|")
     targets = {"worst_frozen_ms": "5", "lease_64_p99_ms": "3", "push_1000_worst_ms": "500"}
     for part in ("frozen pool", "pool"):
-        for name, value in found[part].items():
+        for name, value in results[part].items():
             print(f"| {part}: {name.removesuffix('_ms').replace('_', ' ')} | {value:.2f} | {targets.get(name, '')} |")
 
 
@@ -347,11 +347,11 @@ def main() -> None:
     if not shutil.which("wrk"):
         sys.exit("wrk is needed: apt-get install wrk")
     os.sched_setaffinity(0, {LOAD_CORE})
-    found = report(compare(options.rounds, options.seconds)) | {"frozen pool": freeze(), "pool": pool_times()}
+    results = report(compare(options.rounds, options.seconds)) | {"frozen pool": freeze(), "pool": pool_times()}
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(results))
     else:
-        print_tables(found)
+        print_tables(results)
 
 
 if __name__ == "__main__":

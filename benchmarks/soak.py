@@ -165,9 +165,9 @@ class Soak:
         """Return what the service says of itself."""
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         link.request("GET", "/stats")
-        found: dict[str, Any] = json.load(link.getresponse())
+        stats: dict[str, Any] = json.load(link.getresponse())
         link.close()
-        return found
+        return stats
 
 
 def resident_bytes(pid: int) -> int:
@@ -181,8 +181,8 @@ def generate(port: int, seconds: int, folder: Path) -> int:
     script = folder / "paths.lua"
     script.write_text(LUA % ", ".join(f'"{path}"' for path in PATHS))
     command = ["wrk", "-t1", "-c32", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), f"http://127.0.0.1:{port}"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]
 
 
 def soak(minutes: float) -> dict[str, Any]:
@@ -246,20 +246,20 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = soak(options.minutes)
-    flat = all(abs(worker["growth"]) <= MOST_GROWTH for worker in found["workers"])
-    enough = found["answered"] >= WORTH
+    results = soak(options.minutes)
+    flat = all(abs(worker["growth"]) <= MOST_GROWTH for worker in results["workers"])
+    enough = results["answered"] >= WORTH
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(results))
     else:
-        print(f"{found['answered']:,} requests answered, {WORTH:,} asked for")
-        for worker in found["workers"]:
+        print(f"{results['answered']:,} requests answered, {WORTH:,} asked for")
+        for worker in results["workers"]:
             first, last = (worker[name] / 2**20 for name in ("first_bytes", "last_bytes"))
             print(
                 f"worker: {first:.1f} MiB after the warm-up, {last:.1f} MiB at the end, {100 * worker['growth']:+.1f} %"
             )
-        print(f"accounts add up: {found['accounts_add_up']}; failures: {found['failures'] or 'none'}")
-    sys.exit(not (flat and enough and found["accounts_add_up"] and not found["failures"]))
+        print(f"accounts add up: {results['accounts_add_up']}; failures: {results['failures'] or 'none'}")
+    sys.exit(not (flat and enough and results["accounts_add_up"] and not results["failures"]))
 
 
 if __name__ == "__main__":

@@ -21,12 +21,12 @@ TOMBSTONE = "if redis.call('ZSCORE', tomb, id) then"
 
 
 def _replace(patch: MonkeyPatch, old: str, new: str) -> None:
-    found = 0
+    count = 0
     for name in SCRIPTS:
         script = getattr(scripts, name)
-        found += script.count(old)
+        count += script.count(old)
         patch.setattr(scripts, name, script.replace(old, new))
-    assert found, f"the scripts do not say {old!r} any more: this break breaks nothing"
+    assert count, f"the scripts do not say {old!r} any more: this break breaks nothing"
 
 
 def without_epoch(patch: MonkeyPatch) -> None:

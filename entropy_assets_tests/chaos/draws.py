@@ -129,13 +129,15 @@ class Known:
             times, lengths = log["times"], log["lengths"]
             bodies, cuts = log["bodies"].tobytes(), log["cuts"].tobytes().split(b"\n")
             counts: Counter[str] = Counter(json.loads(log["counts"].tobytes()))
-        found = _Reading(self, bodies)
+        reading = _Reading(self, bodies)
         for answer, line in enumerate(cuts if len(times) else []):
-            found.take(answer, line, int(lengths[answer]))
+            reading.take(answer, line, int(lengths[answer]))
         starts = np.cumsum(lengths) - lengths
         heads = [bodies[at : at + SEEN_BYTES] for at in starts.tolist()]
-        begins, ends, answers = (np.array(column, np.int64) for column in (found.begins, found.ends, found.answers))
-        return Draws(begins, ends, times[answers], heads, lengths, counts, found.foreign, found.altered)
+        begins, ends, answers = (
+            np.array(column, np.int64) for column in (reading.begins, reading.ends, reading.answers)
+        )
+        return Draws(begins, ends, times[answers], heads, lengths, counts, reading.foreign, reading.altered)
 
 
 class _Reading:

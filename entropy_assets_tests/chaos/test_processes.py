@@ -31,8 +31,8 @@ def test_a_killed_worker_takes_its_blocks_with_it(arena_of: ArenaOf, table: Tabl
         kill_workers(arena)
         outcome = table.add("kill -9 of a worker, three times", arena.finish())
     assert outcome.service["lost_bytes"] > 0
-    told = outcome.service["lost_bytes"] + outcome.undelivered_bytes
-    assert outcome.lost_bytes == told, "the counters name what was lost"
+    named_bytes = outcome.service["lost_bytes"] + outcome.undelivered_bytes
+    assert outcome.lost_bytes == named_bytes, "the counters name what was lost"
 
 
 def test_a_worker_that_stands_still_answers_nobody_twice(arena_of: ArenaOf, table: Table) -> None:

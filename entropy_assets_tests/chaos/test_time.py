@@ -54,8 +54,8 @@ def test_expired_blocks_are_not_served(arena_of: ArenaOf, table: Table) -> None:
     assert pool.pushed_blocks == pool.leased_blocks + pool.expired_blocks + pool.ghost_blocks + pool.blocks
     assert pool.pushed_bytes == pool.leased_bytes + pool.expired_bytes + pool.ghost_bytes + pool.bytes
     assert outcome.undelivered_bytes == 0
-    told = outcome.service["burned_bytes"] + pool.expired_bytes + pool.ghost_bytes
-    assert outcome.lost_bytes == told, "the counters name what was lost"
+    named_bytes = outcome.service["burned_bytes"] + pool.expired_bytes + pool.ghost_bytes
+    assert outcome.lost_bytes == named_bytes, "the counters name what was lost"
 
 
 def test_a_service_that_holds_blocks_for_ever_is_seen(arena_of: ArenaOf) -> None:
@@ -80,8 +80,8 @@ def stepped(tmp_path: Path, table: Table) -> Path:
 def clocked_server(tmp_path: Path, stepped: Path) -> Server:
     """Give a server that takes its time from a file."""
     program = tmp_path / "clocked-server"
-    words = ("FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", f"FAKETIME_TIMESTAMP_FILE={stepped}")
-    settings = " ".join((f"LD_PRELOAD={FAKETIME}", *words))
+    variables = ("FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", f"FAKETIME_TIMESTAMP_FILE={stepped}")
+    settings = " ".join((f"LD_PRELOAD={FAKETIME}", *variables))
     program.write_text(f'#!/bin/sh\nexec env {settings} {find_server_binary()} "$@"\n')
     program.chmod(0o700)
     return Server(binary=program)

@@ -18,11 +18,11 @@ from entropy_assets_tests.serving.serve_process import ServeProcess, free_port
 
 def needs(program: str) -> str:
     """Return the path of `program`; without it skip, but fail where everything must run."""
-    found = shutil.which(program)
-    if found is None:
+    path = shutil.which(program)
+    if path is None:
         reason = f"needs {program}, which Debian's package prometheus carries"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    return found
+    return path
 
 
 @dataclass

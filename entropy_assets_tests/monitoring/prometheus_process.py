@@ -26,7 +26,7 @@ def quick_rules(window: str = "6s") -> str:
 
 
 class Prometheus:
-    """Scrape `target` every second while the ``with`` block lasts.
+    """Scrape `target` every second while the ``with`` statement lasts.
 
     Parameters
     ----------
@@ -101,8 +101,8 @@ class Prometheus:
     def _note(self, alert: str) -> None:
         rows = self.query(f'ALERTS{{alertname="{alert}"}}')
         labels = [",".join(f'{name}="{value}"' for name, value in sorted(row["metric"].items())) for row in rows]
-        told = "; ".join(f"ALERTS{{{label}}}" for label in labels) or f"{alert}: none"
-        self.seen.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {told}")
+        states = "; ".join(f"ALERTS{{{label}}}" for label in labels) or f"{alert}: none"
+        self.seen.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {states}")
 
     def _ready(self) -> bool:
         try:

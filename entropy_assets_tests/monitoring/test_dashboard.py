@@ -33,34 +33,34 @@ def test_the_dashboard_names_its_data_source_once_and_each_panel_once() -> None:
     assert {source["uid"] for source in sources} == {"${datasource}"}
 
 
-def _prepare(here: Watched) -> None:
+def _prepare(running: Watched) -> None:
     """Make something of everything that is shown."""
-    root = here.home / "batches"
+    root = running.home / "batches"
     for number, age_s in enumerate((60, 30)):
         assessed(taken_in(root, age_s, number, now_ns=time.time_ns()), ACCEPTED, FAILED, CONSTANT)
     block = LedgerBlock("b", 0, "00" * 32, "11" * 32)
-    Ledger(here.home / "ledger.sqlite").append_publication("b", "00" * 32, [block], "", time.time_ns() // 1000)
-    here.pool.push(pool_blocks(200))
+    Ledger(running.home / "ledger.sqlite").append_publication("b", "00" * 32, [block], "", time.time_ns() // 1000)
+    running.pool.push(pool_blocks(200))
 
 
 @pytest.mark.e2e
 def test_every_query_of_the_dashboard_has_an_answer(watched: Start) -> None:
-    here = watched()
-    _prepare(here)
+    running = watched()
+    _prepare(running)
     unanswered = dict.fromkeys(QUERIES)
 
     def all_answered() -> bool:
-        here.service.client.get("/random/100")
-        here.service.client.get("/random/100?class=public")
-        here.service.client.get("/random/0")
+        running.service.client.get("/random/100")
+        running.service.client.get("/random/100?class=public")
+        running.service.client.get("/random/0")
         for title, expression in list(unanswered):
-            if here.prometheus.query(asked(expression)):
+            if running.prometheus.query(asked(expression)):
                 del unanswered[title, expression]
         return not unanswered
 
     try:
-        here.prometheus.until("answers", all_answered, 60)
+        running.prometheus.until("answers", all_answered, 60)
     except AssertionError:
         pytest.fail(f"no answer: {list(unanswered)}")
-    answer = here.prometheus.client.get("/label/instance/values", params={"match[]": "entropy_pool_up"}).json()
-    assert answer["data"] == [f"127.0.0.1:{here.service.port}"]
+    answer = running.prometheus.client.get("/label/instance/values", params={"match[]": "entropy_pool_up"}).json()
+    assert answer["data"] == [f"127.0.0.1:{running.service.port}"]

@@ -17,7 +17,7 @@ from entropy_assets.serving.service import ProvenanceReader
 
 
 class RunningService:
-    """Serve `config` while the ``with`` block lasts; `client` talks to it."""
+    """Serve `config` while the ``with`` statement lasts; `client` talks to it."""
 
     def __init__(self, config: ServiceConfig, provenance: ProvenanceReader | None = None) -> None:
         self.application = create_app(config, provenance=provenance)
@@ -51,7 +51,7 @@ class RunningService:
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """Let the service do nothing while the ``with`` block lasts; what is sent meanwhile waits for it."""
+        """Let the service do nothing while the ``with`` statement lasts; what is sent meanwhile waits for it."""
         stands, goes_on = threading.Event(), threading.Event()
 
         def stand() -> None:

@@ -21,7 +21,7 @@ def free_port() -> int:
 
 
 class ServeProcess:
-    """Serve the pool at `pool_url` while the ``with`` block lasts.
+    """Serve the pool at `pool_url` while the ``with`` statement lasts.
 
     Parameters
     ----------

@@ -35,8 +35,8 @@ def record_of(name: str, message: str, error: BaseException | None = None) -> lo
 
 
 def formatted(name: str, message: str, error: BaseException | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(JsonLines().format(record_of(name, message, error)))
-    return found
+    line: dict[str, Any] = json.loads(JsonLines().format(record_of(name, message, error)))
+    return line
 
 
 def test_a_line_of_another_library_loses_query_password_and_all_but_its_first_line() -> None:
@@ -80,10 +80,10 @@ def test_a_lost_pool_is_told_once_and_its_return_once(lines: Callable[[], list[d
             raise problem
         return NOTHING
 
-    told = telling(lease)
+    told_lease = telling(lease)
     for _ in range(8):
         with contextlib.suppress(PoolError):
-            assert told(1) == NOTHING
+            assert told_lease(1) == NOTHING
     assert [line["event"] for line in lines()] == ["pool-lost", "pool-epoch-changed", "pool-back", "pool-lost"]
     assert lines()[2]["after_s"] >= 0
 

@@ -51,7 +51,7 @@ class Seats:
 
     @contextmanager
     def seat(self, subject: str) -> Iterator[None]:
-        """Take a seat for `subject`, a key or an address, while the ``with`` block lasts.
+        """Take a seat for `subject`, a key or an address, while the ``with`` statement lasts.
 
         Raises
         ------

@@ -48,12 +48,12 @@ def _by_the_rule(data: bytes, low: int, high: int) -> list[int]:
     bits = (high - low).bit_length()
     width = max(1, -(-bits // 8))
     assert len(data) % width == 0, "a candidate was named in part"
-    found = []
+    integers = []
     for start in range(0, len(data), width):
         number = int.from_bytes(data[start : start + width], "big") % 2**bits
         if number <= high - low:
-            found.append(low + number)
-    return found
+            integers.append(low + number)
+    return integers
 
 
 @pytest.mark.parametrize("span", [*range(0, 300, 7), 1, 2, 3, 254, 255, 256, 257])

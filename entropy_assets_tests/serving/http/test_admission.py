@@ -241,20 +241,20 @@ def test_a_key_is_kept_nowhere_and_told_nowhere(
     caplog.set_level(0)
     good, wrong = key_of(store, *SCOPES, bytes_per_s=100_000), new_key(os.urandom)
     service = start(limit_requests=1000, access_log=True)
-    told = ""
+    shown = ""
     for key in (good, wrong):
         for path in ("/random/16", "/random/x", "/stats", "/health", "/metrics", "/blocks/x", "/nowhere"):
             for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}):
                 answer = service.client.get(path, headers=headers)
-                told += answer.text + repr(answer.headers)
-    told += service.client.get("/stats").text + service.client.get("/metrics").text
+                shown += answer.text + repr(answer.headers)
+    shown += service.client.get("/stats").text + service.client.get("/metrics").text
     with redis.Redis.from_url(valkey_url, decode_responses=True) as client:
         for name in client.keys(f"{pool_prefix}:*"):
             if client.type(name) == "zset":
-                told += repr(client.zrange(name, 0, -1))
+                shown += repr(client.zrange(name, 0, -1))
         assert any("key:" in member for member in client.zrange(f"{pool_prefix}:quota:bytes", 0, -1))
-    told += "".join(path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file())
-    told += caplog.text + "".join(capfd.readouterr())
-    assert good.split("_")[1] in told
+    shown += "".join(path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file())
+    shown += caplog.text + "".join(capfd.readouterr())
+    assert good.split("_")[1] in shown
     for key in (good, wrong):
-        assert key.split("_")[2] not in told
+        assert key.split("_")[2] not in shown

@@ -45,14 +45,14 @@ def _require_described(answer: httpx.Response, operation: Document) -> str:
 
 
 def test_each_type_of_problem_stands_with_an_operation(dry: RunningService) -> None:
-    told = {
+    described = {
         code
         for _, _, operation in _operations(_described(dry))
         for answer in operation["responses"].values()
         if "application/problem+json" in answer.get("content", {})
         for code in problem_codes(answer)
     }
-    assert told == PROBLEMS.keys()
+    assert described == PROBLEMS.keys()
 
 
 def test_what_may_need_a_key_says_how_it_is_refused(dry: RunningService) -> None:

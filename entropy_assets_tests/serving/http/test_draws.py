@@ -46,8 +46,8 @@ def _recomputed(named: bytes, low: int, high: int) -> list[int]:
 
 
 def _served(service: RunningService) -> dict[str, int]:
-    found: dict[str, int] = service.client.get("/stats").json()["service"]["served_bytes"]
-    return found
+    served_bytes: dict[str, int] = service.client.get("/stats").json()["service"]["served_bytes"]
+    return served_bytes
 
 
 LIMITS = [(1, 6), (0, 0), (-3, 3), (0, 255), (0, 256), (-(2**63), 2**63 - 1), (0, 2**40), (10, 10 + 2**16)]

@@ -81,19 +81,19 @@ def test_every_count_is_told() -> None:
             return super().__getitem__(name)
 
     nothing = PoolHealth((), None, 0.0)
-    told = Exposition(Noting(Board().totals()), nothing, NO_AGES, low_water_bytes=1, max_age_s=1.0, now_us=0)
-    assert len(list(told.collect())) > 10
+    exposition = Exposition(Noting(Board().totals()), nothing, NO_AGES, low_water_bytes=1, max_age_s=1.0, now_us=0)
+    assert len(list(exposition.collect())) > 10
     assert set(COUNTS) <= asked
 
 
 def test_what_is_not_known_is_left_out(config: ServiceConfig) -> None:
     """No push, no lease, no ledger: ages that do not exist are no zeros, and what can be refused begins at zero."""
     with RunningService(config) as service:
-        told = metrics_of(service)
+        samples = metrics_of(service)
     absent = ("pool_since_last_push", "reservoir_age", "image_age", "block_age", "health_test_failure_age")
-    assert not [name for name in absent if f"entropy_{name}_seconds" in told]
-    assert told['entropy_refused_requests_total{code="pool-exhausted"}'] == 0
-    assert told["entropy_pool_up"] == 1
+    assert not [name for name in absent if f"entropy_{name}_seconds" in samples]
+    assert samples['entropy_refused_requests_total{code="pool-exhausted"}'] == 0
+    assert samples["entropy_pool_up"] == 1
 
 
 def test_a_pool_that_is_gone_is_told_at_once(own_server: EmbeddedServer) -> None:
@@ -101,10 +101,10 @@ def test_a_pool_that_is_gone_is_told_at_once(own_server: EmbeddedServer) -> None
         assert metrics_of(service)["entropy_pool_up"] == 1
         own_server.stop()
         began = time.monotonic()
-        told = metrics_of(service)
+        samples = metrics_of(service)
     assert time.monotonic() - began < 1
-    assert told["entropy_pool_up"] == 0
-    assert [name for name in told if name.startswith("entropy_pool_")] == [
+    assert samples["entropy_pool_up"] == 0
+    assert [name for name in samples if name.startswith("entropy_pool_")] == [
         "entropy_pool_failures_total", "entropy_pool_up", "entropy_pool_low_water_bytes",
     ]  # fmt: skip
 

@@ -28,7 +28,7 @@ async def test_what_nobody_foresaw_is_a_plain_500_with_a_number_that_is_in_the_l
         answer = await client.get(f"/broken/{MARKER}?key={MARKER}")
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
-    told = {line["event"]: line for line in lines()}
-    assert told["unhandled-error"]["request_id"] == answer.headers["X-Request-Id"]
-    assert told["request"]["route"] == "/broken/{what}"
+    by_event = {line["event"]: line for line in lines()}
+    assert by_event["unhandled-error"]["request_id"] == answer.headers["X-Request-Id"]
+    assert by_event["request"]["route"] == "/broken/{what}"
     assert MARKER not in json.dumps(lines()) + answer.text

@@ -45,8 +45,8 @@ def test_no_address_and_no_folder_is_told(broken: RunningService, path: str, tmp
 
 
 def test_what_it_is_about_is_told(broken: RunningService) -> None:
-    told = {each["code"] for each in broken.client.get("/health").json()["reasons"]}
-    assert {"pool-unavailable", "keys-unreadable", "ledger-error"} <= told
+    codes = {each["code"] for each in broken.client.get("/health").json()["reasons"]}
+    assert {"pool-unavailable", "keys-unreadable", "ledger-error"} <= codes
 
 
 @pytest.mark.parametrize(

@@ -101,9 +101,9 @@ def test_a_hundred_requests_in_one_packet_get_a_hundred_different_ranges(
 ) -> None:
     with Link(service) as link:
         link.send(FAST * 100)
-        found = [link.answer() for _ in range(100)]
-    assert {status for status, _, _ in found} == {200}
-    assert len({headers["x-entropy-blocks"] for _, headers, _ in found}) == 100
+        answers = [link.answer() for _ in range(100)]
+    assert {status for status, _, _ in answers} == {200}
+    assert len({headers["x-entropy-blocks"] for _, headers, _ in answers}) == 100
     assert len(lane_answers) == 100
     assert _served(service) == 1600
 

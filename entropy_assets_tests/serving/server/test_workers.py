@@ -134,7 +134,7 @@ def test_workers_end_when_their_parent_is_killed(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes, words",
+    "changes, phrases",
     [
         ({}, []),
         ({"host": "::1"}, []),
@@ -146,12 +146,12 @@ def test_workers_end_when_their_parent_is_killed(served: Served) -> None:
     ],
 )
 def test_a_service_that_others_can_reach_says_what_that_means(
-    changes: dict[str, Any], words: list[str], caplog: pytest.LogCaptureFixture
+    changes: dict[str, Any], phrases: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     workers.warn_of_exposure(ServiceConfig(pool_url="redis://h", **changes))
-    assert [record.msg for record in caplog.records] == ["reachable-by-others"] * len(words)
+    assert [record.msg for record in caplog.records] == ["reachable-by-others"] * len(phrases)
     details = [record.__dict__["facts"]["detail"] for record in caplog.records]
-    assert all(word in detail for word, detail in zip(words, details, strict=True))
+    assert all(word in detail for word, detail in zip(phrases, details, strict=True))
 
 
 @pytest.mark.e2e

@@ -217,17 +217,17 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize(
-    "overrides, words",
+    "overrides, reason",
     [
         ({"appendonly": "yes"}, "append-only"),
         ({"save": "60 1"}, "snapshots"),
         ({"maxmemory-policy": "allkeys-lru"}, "evicts"),
     ],
 )
-def test_a_server_that_persists_or_evicts_is_refused_unless_allowed(overrides: dict[str, str], words: str) -> None:
+def test_a_server_that_persists_or_evicts_is_refused_unless_allowed(overrides: dict[str, str], reason: str) -> None:
     with EmbeddedServer(overrides=overrides) as server:
         pool = PoolClient.from_url(server.url)
-        with pytest.raises(UnsafePoolServer, match=words):
+        with pytest.raises(UnsafePoolServer, match=reason):
             pool.check_server_safety()
         assert len(pool.check_server_safety(allow_unsafe=True)) == 1
 
@@ -242,7 +242,7 @@ def test_the_embedded_server_is_safe(pool: PoolClient) -> None:
 def test_an_address_that_is_none_is_a_typed_error_that_repeats_nothing_of_it(url: str) -> None:
     with pytest.raises(PoolAddressInvalid, match="ENTROPY_REDIS_URL") as caught:
         PoolClient.from_url(url)
-    told = "".join(traceback.format_exception(caught.value))
+    printed = "".join(traceback.format_exception(caught.value))
     assert caught.value.__cause__ is None
     assert "cret" not in repr((caught.value.message, caught.value.data))
-    assert "ValueError" not in told
+    assert "ValueError" not in printed

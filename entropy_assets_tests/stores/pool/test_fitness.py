@@ -20,7 +20,7 @@ SOUND: dict[str, Any] = {"redis_version": "6.2.0", "run_id": "a", "master_replid
 
 
 @pytest.mark.parametrize(
-    "change, words",
+    "change, problems",
     [
         ({}, []),
         ({"redis_version": "6.0.16"}, ["its version is 6.0.16, older than 6.2"]),
@@ -31,9 +31,9 @@ SOUND: dict[str, Any] = {"redis_version": "6.2.0", "run_id": "a", "master_replid
     ],
 )
 def test_no_pool_lives_where_a_restart_or_a_failover_can_not_be_noticed(
-    change: dict[str, Any], words: list[str]
+    change: dict[str, Any], problems: list[str]
 ) -> None:
-    assert fatal_problems(SOUND | change) == words
+    assert fatal_problems(SOUND | change) == problems
 
 
 @pytest.mark.parametrize(

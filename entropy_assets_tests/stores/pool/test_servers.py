@@ -159,9 +159,9 @@ def test_nobody_can_peek_and_each_can_only_do_its_own(server: Server, publisher:
     publisher.push([block])
     with as_user(server, user) as client:
         for line in (*FORBIDDEN_TO_ALL, *FORBIDDEN[user]):
-            words = line.format(block=f"entropy:block:{block.block_id}").split()
+            command = line.format(block=f"entropy:block:{block.block_id}").split()
             with pytest.raises(redis.ResponseError, match=REFUSED):
-                client.execute_command(*words)
+                client.execute_command(*command)
 
 
 def test_the_publisher_and_the_observer_can_not_lease_and_the_service_can_not_push(server: Server) -> None:
