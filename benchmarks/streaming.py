@@ -29,7 +29,7 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.http.app import create_app
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.workers import server_options
-from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
+from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, PoolHealth, SealedLease
 
 LIMIT = 0.7
 """Least that a public stream may reach of the bare one, in bytes per second."""
@@ -73,6 +73,10 @@ class Endless:
         chosen = tuple(self._blocks[(self._next + at) % BLOCKS] for at in range(most))
         self._next += most
         return Opened(chosen, 0.0, 0.0, PoolDepth(2**20, 2**32))  # type: ignore[arg-type]
+
+    def health(self) -> PoolHealth:
+        """Is asked by nobody here."""
+        return PoolHealth((), None, 0.0)
 
     def count_altered(self, blocks: int) -> None:
         """Has no altered blocks."""

@@ -1,0 +1,95 @@
+"""Demand: how much is held, and how many blocks are leased for it."""
+
+import pytest
+
+from entropy_assets.serving.reservoir.demand import LEASE_BLOCKS, Demand, Rates, ReservoirLimits
+from entropy_assets.serving.reservoir.stock import Stock
+from entropy_assets.stores.pool.blocks import LeasedBlock
+from entropy_assets_tests.pool_blocks import pool_blocks
+
+LIMITS = ReservoirLimits(least_bytes=4 * 4096, most_bytes=1024 * 4096)
+
+
+def _demand(held_blocks: int = 0) -> tuple[Demand, Stock]:
+    stock = Stock()
+    stock.add([LeasedBlock(block, 100.0) for block in pool_blocks(held_blocks)], 0.0)
+    return Demand(LIMITS, stock, 0.0), stock
+
+
+def test_what_is_held_and_what_is_on_its_way_is_not_wanted_again() -> None:
+    demand, stock = _demand(1)
+    assert demand.blocks_wanted() == 3
+    demand.leased(3, left_bytes=2**30)
+    assert (demand.blocks_on_the_way, demand.blocks_wanted()) == (3, 0)
+    demand.opened(2)
+    stock.add([LeasedBlock(block, 100.0) for block in pool_blocks(2, 1)], 0.0)
+    assert (demand.blocks_on_the_way, demand.blocks_wanted()) == (1, 0)
+
+
+def test_it_is_filled_up_to_the_brim_once_half_is_gone() -> None:
+    demand, stock = _demand(4)
+    assert demand.low_bytes == 2 * 4096
+    stock.draw(2 * 4096 - 1)
+    assert demand.blocks_wanted() == 0
+    stock.draw(1)
+    assert demand.blocks_wanted() == 2
+    stock.add([LeasedBlock(block, 100.0) for block in pool_blocks(1, 4)], 0.0)
+    assert demand.blocks_wanted() == 1
+
+
+def test_who_waits_is_covered_and_makes_it_grow_once_until_blocks_come() -> None:
+    demand, _ = _demand()
+    for _ in range(40):
+        demand.begin_wait(4096)
+    assert demand.wake.is_set()
+    assert demand.target_bytes == 4 * LIMITS.least_bytes
+    assert demand.blocks_wanted() == 40
+    for _ in range(40):
+        demand.end_wait(4096)
+    assert demand.blocks_wanted() == 16
+    demand.opened(0)
+    demand.begin_wait(1)
+    assert demand.target_bytes == 16 * LIMITS.least_bytes
+
+
+def test_one_lease_has_its_limit_and_so_has_the_target() -> None:
+    demand, _ = _demand()
+    for _ in range(9):
+        demand.opened(0)
+        demand.begin_wait(1)
+    assert demand.target_bytes == LIMITS.most_bytes
+    assert demand.blocks_wanted() == LEASE_BLOCKS
+
+
+def test_of_a_small_pool_others_are_left_as_much() -> None:
+    demand, _ = _demand(30)
+    for _ in range(9):
+        demand.opened(0)
+        demand.begin_wait(1)
+    demand.leased(0, left_bytes=70 * 4096)
+    assert demand.blocks_wanted() == 20
+
+
+def test_it_follows_the_rate_at_once_upwards_and_by_halves_downwards() -> None:
+    demand, _ = _demand()
+    demand.follow(1.0, 100 * 4096, 0)
+    assert demand.target_bytes == 100 * 4096
+    demand.follow(1.05, 200 * 4096, 0)
+    assert demand.target_bytes == 100 * 4096, "too short a time for a rate"
+    for second in range(2, 12):
+        before = demand.target_bytes
+        demand.follow(float(second), 100 * 4096, 0)
+        assert max(LIMITS.least_bytes, before // 2) <= demand.target_bytes <= before
+    for second in range(12, 40):
+        demand.follow(float(second), 100 * 4096, 0)
+    assert demand.target_bytes == LIMITS.least_bytes
+
+
+def test_rates_are_bytes_per_second() -> None:
+    rates = Rates(10.0)
+    assert not rates.update(10.05, 100, 100)
+    assert rates.update(12.0, 1000, 500)
+    assert rates.served == 500
+    assert rates.arriving == pytest.approx(0.3 * 250)
+    assert rates.update(13.0, 1000, 500)
+    assert rates.served == pytest.approx(0.7 * 500)
