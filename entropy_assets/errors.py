@@ -72,7 +72,7 @@ def brought_by(extra: str) -> Iterator[None]:
 
 
 class RejectionReason(StrEnum):
-    """Why an image gets no credit. One value per image: the first that applies, in the order of the walk."""
+    """Why an image gets no credit. One value per image: the first that applies, about in the order of this list."""
 
     # reading the file
     EMPTY_FILE = "empty_file"

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     batch_max_files, batch_max_bytes
         Limits of one batch, files and bytes.
     max_file_bytes, max_pixels
-        Limits of one image, bytes and pixels over all channels.
+        Limits of one image: bytes of the file, and pixels of one plane.
     workers
         Images of a batch that are looked at side by side.
     settle_seconds

@@ -101,7 +101,7 @@ class Intake:
     recipe
         Name of the recipe.
     max_file_bytes, max_pixels
-        Limits of one image, bytes and pixels over all channels: they decide which files are refused.
+        Limits of one image, bytes of the file and pixels of one plane: they decide which files are refused.
     """
 
     key: str

@@ -151,10 +151,17 @@ class SharedBuckets:
             ) from error
 
     def _call(self, asks: Sequence[Ask]) -> list[Grant]:
-        words: list[Any] = []
+        arguments: list[Any] = []
         for ask in asks:
-            words += [2 if ask.of_bytes else 1, ask.subject, ask.need, ask.want, repr(ask.cost_us), repr(ask.burst_us)]
-        reply: list[int] = self._grant(keys=self._keys, args=words)
+            arguments += [
+                2 if ask.of_bytes else 1,
+                ask.subject,
+                ask.need,
+                ask.want,
+                repr(ask.cost_us),
+                repr(ask.burst_us),
+            ]
+        reply: list[int] = self._grant(keys=self._keys, args=arguments)
         return [Grant(*three) for three in zip(*[iter(reply)] * 3, strict=True)]
 
     def close(self) -> None:

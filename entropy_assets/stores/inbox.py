@@ -74,6 +74,8 @@ class PendingFile:
 class DropFolder:
     """The inbox and the way of a file through it.
 
+    Every method that takes a name or a batch key raises ValueError if that is a path.
+
     Parameters
     ----------
     inbox

@@ -47,8 +47,18 @@ def heads(report: ProcessReport) -> list[str]:
     return [batch["chain_head"] for batch in report.batches]
 
 
+SAMPLES_HEAD = "920412a66ccff573a7b8acc22e89b357b852b98fff9744db1a60a1b8e088758a"
+"""What ``entropy-assets process entropy_assets/samples --deterministic`` gave at commit c932263."""
+
+
 def noise(report: ProcessReport) -> dict[str, str]:
     return {row["image_sha256"]: row["noise_sha256"] for row in report.images}
+
+
+def test_the_bundled_images_give_the_chain_head_that_they_always_gave(tmp_path, samples):
+    """A hash, a sample or a credit that changes needs a recipe of another name."""
+    report, _ = run([samples], tmp_path / "home")
+    assert heads(report) == [SAMPLES_HEAD]
 
 
 def test_one_worker_and_two_give_the_same_bytes(tmp_path, frames):

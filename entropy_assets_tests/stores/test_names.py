@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from entropy_assets.stores.names import NAME_LIMIT, numbered, printable, require_plain, temporary_name, with_suffix
@@ -33,6 +33,7 @@ def test_a_name_can_not_leave_its_folder(name):
 
 
 @given(names, st.sampled_from([".reason.json", "~1", "~12345"]))
+@example("\u661f" * 84, "~12345")
 def test_a_name_with_a_suffix_fits_the_disk(name, suffix):
     """However long the name was, and also where a character is cut in two."""
     longer = with_suffix(name, suffix)

@@ -96,7 +96,24 @@ def _slices_of_one(position: int, noise: NoiseInput, recipe: Recipe) -> NDArray[
 
 
 class Conditioner:
-    """The parts of every hash input that stay the same within one batch."""
+    """Makes the blocks of one batch: holds the parts of every hash input that stay the same within it.
+
+    Parameters
+    ----------
+    recipe
+        Block length, credit per digest and the name that enters every hash.
+    manifest_sha256
+        Hash of the manifest that the chain starts from, hex.
+    timestamp_us
+        Time of every record, microseconds since 1970-01-01 UTC.
+    inputs
+        The images that a plan names by position.
+
+    Raises
+    ------
+    InputRefused
+        If the hash of an image or of its noise is no SHA-256 in hex.
+    """
 
     def __init__(self, recipe: Recipe, manifest_sha256: str, timestamp_us: int, inputs: Sequence[NoiseInput]) -> None:
         self.recipe = recipe

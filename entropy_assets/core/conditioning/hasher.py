@@ -114,7 +114,8 @@ class EntropyHasher:
         Raises
         ------
         InputRefused
-            If an image or noise array is there twice: its credit would be spent twice.
+            If an image or noise array is there twice: its credit would be spent twice. If a hash is no SHA-256 in
+            hex, or the time does not fit.
         """
         _refuse_repeats(inputs)
         per_block = self.recipe.digests_per_block
@@ -134,11 +135,25 @@ class EntropyHasher:
     def rederive_block(self, record: BlockRecord, inputs: Sequence[NoiseInput]) -> bytes:
         """Make the block of `record` again from the noise of its images, without the rest of its chain.
 
+        Parameters
+        ----------
+        record
+            What is known about the block.
+        inputs
+            The images behind it, in any order, and others beside them.
+
         Raises
         ------
         ChainBroken
-            If the noise of an image behind the record is not among `inputs`, or a slice lies outside of it.
+            If the record is of another recipe, if the noise of an image behind it is not among `inputs`, or if a
+            slice lies outside of its image.
         """
+        if record.recipe != self.recipe.name:
+            raise ChainBroken(
+                f"record {record.index} is of recipe {record.recipe}, not of {self.recipe.name}",
+                index=record.index,
+                field="recipe",
+            )
         positions = {noise.noise_sha256: position for position, noise in enumerate(inputs)}
         missing = sorted(set(record.noise_sha256s) - set(positions))
         if missing:
@@ -148,13 +163,15 @@ class EntropyHasher:
                 field="noise_sha256s",
                 missing=missing,
             )
-        plan = np.array(
-            [(positions[record.noise_sha256s[at]], first, end) for at, first, end in record.slices], np.int64
-        )
-        if any(end > len(inputs[position].samples) for position, _, end in plan.tolist()):
+        order = [positions[noise_sha256] for noise_sha256 in record.noise_sha256s]
+        if not all(
+            0 <= at < len(order) and 0 <= first < end <= len(inputs[order[at]].samples)
+            for at, first, end in record.slices
+        ):
             raise ChainBroken(
                 f"record {record.index} names regions that its images do not have", index=record.index, field="slices"
             )
+        plan = np.array([(order[at], first, end) for at, first, end in record.slices], np.int64)
         batch = Conditioner(self.recipe, record.manifest_sha256, record.timestamp_us, inputs)
         return batch.condition(record.index, record.previous_link, plan)
 

@@ -214,6 +214,8 @@ def verify_block(record: BlockRecord, block: bytes) -> None:
     ------
     ChainBroken
         Naming the first field that does not hold.
+    RecipeUnknown
+        If this version does not carry the recipe of the record.
     """
     if encoding.plain_sha256(block).hexdigest() != record.block_sha256:
         _broken(record.index, "block_sha256", "the bytes of the block are not those that were recorded")

@@ -23,7 +23,7 @@ Differences = npt.NDArray[np.float64]
 Item = TypeVar("Item", bound=np.generic)
 
 PAIRS_COMPARED: Final = 1 << 16
-"""Most pixel pairs of a frame that are compared with those of others."""
+"""About as many pixel pairs of a frame are compared with those of others, in whole rows."""
 ROUNDED_TO: Final = 10_000
 """Correlations are rounded up to one part in this, so that the last bit of a sum does not reach the credit."""
 OUTLIER: Final = 6.0
@@ -56,7 +56,7 @@ class Derating:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatternSketch:
-    """What of one frame is compared with the other frames of its batch: at most a megabyte, whatever its size.
+    """What of one frame is compared with the other frames of its batch: whole rows, about a megabyte of them.
 
     Attributes
     ----------

@@ -196,6 +196,15 @@ def test_a_record_whose_noise_is_not_there_is_named():
     with pytest.raises(ChainBroken, match="noise that was not given") as broken:
         hasher.rederive_block(record, inputs[:1])
     assert (broken.value.index, broken.value.field) == (2, "noise_sha256s")
-    with pytest.raises(ChainBroken, match="regions") as broken:
-        hasher.rederive_block(replace(record, slices=((0, 0, 10**6), *record.slices[1:])), inputs)
-    assert (broken.value.index, broken.value.field) == (2, "slices")
+    for outside in ((0, 0, 10**6), (0, 5, 5), (9, 0, 1), (-1, 0, 1)):
+        with pytest.raises(ChainBroken, match="regions") as broken:
+            hasher.rederive_block(replace(record, slices=(outside, *record.slices[1:])), inputs)
+        assert (broken.value.index, broken.value.field) == (2, "slices")
+
+
+def test_a_record_of_another_recipe_is_refused():
+    """Another recipe gives other bytes, which must not pass for those of the record."""
+    record = EntropyHasher(SMALL).derive_blocks(batch_inputs(), MANIFEST, NOON)[1][2]
+    with pytest.raises(ChainBroken) as broken:
+        EntropyHasher().rederive_block(record, batch_inputs())
+    assert (broken.value.index, broken.value.field) == (2, "recipe")
