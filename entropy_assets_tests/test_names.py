@@ -15,6 +15,21 @@ SAY_NOTHING = {"base", "common", "helpers", "misc", "models", "types", "utils"}
 MOST_LINES = 400
 MOST_MODULES = 12
 MOST_AT_THE_TOP = 18
+NO_TESTS_OF_THEIR_OWN = {
+    "errors": "classes without behaviour, raised in the tests of who raises them",
+    "recipe": "numbers, read by the tests of the core",
+    "scopes": "names, read by the tests of the gate",
+    "settings": "read through the command line and the classes of `api`, where its tests are",
+    "definitions": "one call, made by the tests of `defs.build`",
+    "defs.partitions": "one object of Dagster's",
+    "defs.plots": "pictures, made by the tests of the assets",
+    "defs.schedules": "read with all definitions by the tests of `defs.build`",
+    "sources.image_source": "a protocol",
+    "cli.commands": "the group that the tests of each command begin with",
+    "cli.completion": "click's own script, tested with the commands",
+    "client.steps": "what both clients share, tested through each of them",
+}
+"""Modules without a test file in the mirrored place, each with its reason."""
 SHARED_CLASSES = {
     "Cut": "a range of a block, at both ends of the line: the client imports nothing of the service",
 }
@@ -93,6 +108,13 @@ def test_no_module_is_longer_than_one_reads_at_a_sitting() -> None:
 def test_few_names_stand_at_the_top() -> None:
     top = {module.split(".")[1] for module in MODULES if module != "entropy_assets"}
     assert len(top) + len({"__init__"}) <= MOST_AT_THE_TOP
+
+
+def test_the_tests_of_a_module_stand_in_the_same_place() -> None:
+    modules = [file.relative_to(PACKAGE) for file in MODULES.values() if not file.stem.startswith("__")]
+    tests = PROJECT / "entropy_assets_tests"
+    missing = {module for module in modules if not (tests / module.with_name(f"test_{module.name}")).is_file()}
+    assert {".".join(module.with_suffix("").parts) for module in missing} <= NO_TESTS_OF_THEIR_OWN.keys()
 
 
 def test_no_two_public_classes_share_a_name() -> None:

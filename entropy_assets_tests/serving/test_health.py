@@ -38,7 +38,7 @@ def _stop_and_drain(service: RunningService, server: EmbeddedServer) -> None:
 
 
 def _break_filler(service: RunningService, server: EmbeddedServer) -> None:
-    service.application.service.reservoir._filler.lease = lambda most: 1 // 0  # type: ignore[assignment,return-value]
+    service.application.service.pool.lease_sealed = lambda most: 1 // 0  # type: ignore[assignment,method-assign,return-value]
     _drain(service)
 
 

@@ -10,23 +10,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from entropy_assets.errors import PoolEpochChanged, PoolError, PoolUnavailable
+from entropy_assets.errors import PoolUnavailable
 from entropy_assets.serving.logs import LOGGER, JsonLines, UvicornNews
-from entropy_assets.serving.reservoir.filler import telling
-from entropy_assets.stores.pool.blocks import PoolDepth, SealedLease
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.serve_process import ServeProcess, free_port
 
 MARKER = "MARKER-3f9c1d7e55"
-NOTHING = SealedLease((), 0.0, 0.0, PoolDepth(0, 0))
 
 
 def record_of(name: str, message: str, error: BaseException | None = None) -> logging.LogRecord:
@@ -69,23 +65,6 @@ def test_uvicorn_speaks_of_workers_and_warnings_only() -> None:
     assert not news.filter(talk)
     assert news.filter(died)
     assert news.filter(record_of("uvicorn.error", "Invalid HTTP request received."))
-
-
-def test_a_lost_pool_is_told_once_and_its_return_once(lines: Callable[[], list[dict[str, Any]]]) -> None:
-    away, changed = PoolUnavailable("away"), PoolEpochChanged("changed")
-    outcomes: Iterator[PoolError | None] = iter([None, away, away, changed, changed, None, None, away])
-
-    def lease(_: int) -> SealedLease:
-        if (problem := next(outcomes)) is not None:
-            raise problem
-        return NOTHING
-
-    told_lease = telling(lease)
-    for _ in range(8):
-        with contextlib.suppress(PoolError):
-            assert told_lease(1) == NOTHING
-    assert [line["event"] for line in lines()] == ["pool-lost", "pool-epoch-changed", "pool-back", "pool-lost"]
-    assert lines()[2]["after_s"] >= 0
 
 
 def _send_odd_requests(service: ServeProcess) -> None:

@@ -1,5 +1,6 @@
 """What is held ages while the machine sleeps."""
 
+import inspect
 import sys
 import time
 
@@ -7,7 +8,6 @@ import pytest
 
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.stores.pool.ageing import ageing_s
-from entropy_assets.stores.pool.blocks import Lease, PoolDepth
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 
@@ -20,7 +20,7 @@ def test_the_clock_counts_the_time_that_the_machine_sleeps() -> None:
 
 
 def test_a_reservoir_ages_by_it() -> None:
-    assert Reservoir(lambda most: Lease((), PoolDepth(0, 0)))._clock is ageing_s
+    assert inspect.signature(Reservoir).parameters["clock"].default is ageing_s
 
 
 def test_a_lease_that_the_machine_slept_through_is_as_old_as_the_sleep(
