@@ -15,8 +15,8 @@ from typing import Any, Self
 
 import httpx
 
-from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.home import Home
 
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "entropy_assets"}
 URL = re.compile(r"http://127\.0\.0\.1:\d+")
@@ -153,13 +153,13 @@ class Installation:
         self.up = up
         self.home = up.home
         # Declared by its folder to hold what a camera gave: small test frames are then worth a block.
-        self.inbox = up.home / "inbox" / "raw-ccd"
+        self.inbox = Home(up.home).inbox_folder / "raw-ccd"
         self.inbox.mkdir(parents=True, exist_ok=True)
         self.http = URL.findall(up.line("http     "))[0]
         self.dagster = URL.findall(up.line("dagster  "))[0]
         up.line("daemon   ")
-        self.ledger = Ledger(up.home / "ledger.sqlite", readonly=True)
-        self.batches = BatchStore(up.home / "batches")
+        self.ledger = Home(up.home).ledger(readonly=True)
+        self.batches = Home(up.home).batches()
 
     @classmethod
     @contextmanager

@@ -67,9 +67,9 @@ def test_the_last_accepted_image_and_the_last_failure_are_found_wherever_they_ar
     assessed(taken_in(root, 900, 1), FAILED)
     assessed(taken_in(root, 500, 2), ACCEPTED, FAILED)
     assessed(taken_in(root, 60, 3), CONSTANT, unreadable=({"accepted": False, "reason": "truncated"},))
-    found = supply.now()
-    assert (found["image_age_s"], found["health_test_failure_age_s"]) == (500, 500)
-    assert found["rejected_images"] == {"health_test_failed": 2, "constant": 1, "truncated": 1}
+    ages = supply.now()
+    assert (ages["image_age_s"], ages["health_test_failure_age_s"]) == (500, 500)
+    assert ages["rejected_images"] == {"health_test_failed": 2, "constant": 1, "truncated": 1}
 
 
 def test_a_batch_counts_when_it_is_assessed_and_is_read_once(
@@ -105,12 +105,12 @@ def test_a_locked_ledger_is_a_problem_and_hides_no_other_age(tmp_path: Path) -> 
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")
     holder.execute("BEGIN EXCLUSIVE")
     try:
-        found = supply.now()
+        ages = supply.now()
     finally:
         holder.close()
-    assert found["image_age_s"] == 10
-    assert found["block_age_s"] is None
-    assert "locked" in found["problem"]
+    assert ages["image_age_s"] == 10
+    assert ages["block_age_s"] is None
+    assert "locked" in ages["problem"]
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"rows": 7}', '{"rows": [{}]}', '{"rows": [3]}'])
@@ -148,6 +148,6 @@ def test_five_thousand_batches_that_were_read_cost_some_milliseconds(supply: Fre
 def test_the_ages_of_a_real_batch(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.validated([("one.fits", frame(1)), ("blank", b"no image")], time_ns=time.time_ns() - 5 * 10**9)
-    found = Trail.of(place).freshness()
-    assert 5 <= found["image_age_s"] < 60
-    assert found["rejected_images"] == {"unknown_format": 1}
+    ages = Trail.of(place).freshness()
+    assert 5 <= ages["image_age_s"] < 60
+    assert ages["rejected_images"] == {"unknown_format": 1}

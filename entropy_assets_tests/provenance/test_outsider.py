@@ -27,18 +27,18 @@ def story(tmp_path_factory: pytest.TempPathFactory, valkey_url: str) -> tuple[di
     blocks = {leased.block.block_id: leased.block.data for leased in pool.lease(100).blocks}
     pool.close()
     trail = Trail.of(place)
-    told = max((trail.find(block_id) or {} for block_id in blocks), key=lambda found: found["index"])
+    provenance = max((trail.find(block_id) or {} for block_id in blocks), key=lambda each: each["index"])
     folder = root / "images"
     folder.mkdir()
     for seed in (1, 2, 3):
         (folder / f"picture {seed}").write_bytes(frame(seed))
-    return json.loads(json.dumps(told)), blocks[told["block_id"]], folder
+    return json.loads(json.dumps(provenance)), blocks[provenance["block_id"]], folder
 
 
 def test_the_images_and_what_is_told_give_the_bytes_that_were_served(story: tuple[dict[str, Any], bytes, Path]) -> None:
-    told, data, folder = story
-    assert told["index"] > 0
-    assert make_again(told, images_in(folder)) == data
+    provenance, data, folder = story
+    assert provenance["index"] > 0
+    assert make_again(provenance, images_in(folder)) == data
 
 
 @pytest.mark.parametrize(
@@ -58,54 +58,54 @@ def test_the_images_and_what_is_told_give_the_bytes_that_were_served(story: tupl
     ],
 )
 def test_another_story_is_found(field: str, value: object, story: tuple[dict[str, Any], bytes, Path]) -> None:
-    told, _, folder = story
+    provenance, _, folder = story
     with pytest.raises(ChainBroken):
-        make_again({**told, field: value}, images_in(folder))
+        make_again({**provenance, field: value}, images_in(folder))
 
 
 def test_other_slices_are_found(story: tuple[dict[str, Any], bytes, Path]) -> None:
     """Another order, one slice for another, and a region that is spent twice."""
-    told, _, folder = story
-    first, second, *rest = told["slices"]
+    provenance, _, folder = story
+    first, second, *rest = provenance["slices"]
     for slices in ([second, first, *rest], [first, first, *rest], [[0, 0, 10**9], second, *rest], [[-1, 0, 1], *rest]):
         with pytest.raises(ChainBroken):
-            make_again({**told, "slices": slices}, images_in(folder))
+            make_again({**provenance, "slices": slices}, images_in(folder))
 
 
 def test_another_credit_of_an_image_is_found(story: tuple[dict[str, Any], bytes, Path]) -> None:
     """More than its noise is worth, and so little that the slices hold too little."""
-    told, _, folder = story
+    provenance, _, folder = story
     for factor in (2, 0.5):
-        images = [{**image, "credit_bits": int(factor * image["credit_bits"])} for image in told["images"]]
+        images = [{**image, "credit_bits": int(factor * image["credit_bits"])} for image in provenance["images"]]
         with pytest.raises(ChainBroken) as caught:
-            make_again({**told, "images": images}, images_in(folder))
+            make_again({**provenance, "images": images}, images_in(folder))
         assert caught.value.field == "credit_bits"
 
 
 def test_an_exchanged_image_is_found(story: tuple[dict[str, Any], bytes, Path]) -> None:
-    told, _, _ = story
+    provenance, _, _ = story
     with pytest.raises(ChainBroken) as caught:
-        make_again(told, lambda _: frame(3))
+        make_again(provenance, lambda _: frame(3))
     assert caught.value.field == "image_sha256"
 
 
 def test_a_missing_image_is_named(story: tuple[dict[str, Any], bytes, Path], tmp_path: Path) -> None:
-    told, _, _ = story
+    provenance, _, _ = story
     with pytest.raises(ImageMissing) as caught:
-        make_again(told, images_in(tmp_path))
-    assert caught.value.data["image_sha256"] == told["images"][0]["image_sha256"]
+        make_again(provenance, images_in(tmp_path))
+    assert caught.value.data["image_sha256"] == provenance["images"][0]["image_sha256"]
 
 
 @pytest.mark.parametrize("gone", ["recipe", "images", "sampling", "slices", "previous_link", "index"])
 def test_what_is_no_answer_of_the_service_is_refused(gone: str, story: tuple[dict[str, Any], bytes, Path]) -> None:
-    told, _, folder = story
+    provenance, _, folder = story
     with pytest.raises(InputRefused):
-        make_again({name: value for name, value in told.items() if name != gone}, images_in(folder))
+        make_again({name: value for name, value in provenance.items() if name != gone}, images_in(folder))
 
 
 @pytest.mark.parametrize("field", ["slices", "images", "sampling", "index", "timestamp_us", "previous_link", "recipe"])
 @pytest.mark.parametrize("value", [None, "x", 1.5, [], {}, [[1]], -1])
 def test_nonsense_is_a_typed_error(field: str, value: object, story: tuple[dict[str, Any], bytes, Path]) -> None:
-    told, _, folder = story
+    provenance, _, folder = story
     with pytest.raises(EntropyAssetsError):
-        make_again({**told, field: value}, images_in(folder))
+        make_again({**provenance, field: value}, images_in(folder))

@@ -213,9 +213,9 @@ def test_a_damaged_file_is_a_problem_and_not_a_crash(
     place, batch, blocks = published
     block_id = next(iter(blocks))
     change(batch, name, lambda kept: damaged)
-    found = Trail.of(place).find(block_id)
-    assert found is not None
-    assert found["batch"] == batch.key
-    assert ".json" in found["problem"]
+    provenance = Trail.of(place).find(block_id)
+    assert provenance is not None
+    assert provenance["batch"] == batch.key
+    assert ".json" in provenance["problem"]
     with pytest.raises(BatchError):
         rewalk(Trail.of(place), block_id)

@@ -25,19 +25,19 @@ OF_IMAGE = ["file", "image_sha256", "simulated", "accepted", "reason", "detail",
 def test_a_published_batch_shows_its_images_with_verdicts_and_its_blocks(place: Place, pool: PoolClient) -> None:
     batch = place.validated([("a.fits", frame(1)), ("text.fits", b"SIMPLE  = no image"), ("b.fits", frame(1))])
     publish_batch(batch, place.ledger(), pool, run_id="the-run", now_us=1_800_000_000_000_000)
-    [found] = Trail.of(place).recent(10)
+    [summary] = Trail.of(place).recent(10)
     blocks = place.ledger().published_blocks(batch.key)
-    assert (found["key"], found["source"], found["state"]) == (batch.key, "raw-ccd", "published")
-    assert (found["time"], found["published_at"]) == ("2023-11-14T22:13:20+00:00", "2027-01-15T08:00:00+00:00")
-    assert (found["blocks"], found["passed"], found["rejected"]) == (len(blocks), len(blocks), 0)
-    assert found["block_ids"] == [block.block_id for block in blocks]
-    assert [(row["file"], row["accepted"], row["reason"]) for row in found["images"]] == [
+    assert (summary["key"], summary["source"], summary["state"]) == (batch.key, "raw-ccd", "published")
+    assert (summary["time"], summary["published_at"]) == ("2023-11-14T22:13:20+00:00", "2027-01-15T08:00:00+00:00")
+    assert (summary["blocks"], summary["passed"], summary["rejected"]) == (len(blocks), len(blocks), 0)
+    assert summary["block_ids"] == [block.block_id for block in blocks]
+    assert [(row["file"], row["accepted"], row["reason"]) for row in summary["images"]] == [
         ("a.fits", True, None),
         ("text.fits", False, "truncated"),
         ("b.fits", False, "replayed_file"),
     ]
-    assert [row["credit_bits"] > 0 for row in found["images"]] == [True, False, False]
-    assert found["simulated"], "the frames come from the simulated camera"
+    assert [row["credit_bits"] > 0 for row in summary["images"]] == [True, False, False]
+    assert summary["simulated"], "the frames come from the simulated camera"
 
 
 def test_no_byte_of_a_block_is_in_it(place: Place, pool: PoolClient) -> None:
@@ -53,9 +53,9 @@ def test_a_batch_at_work_shows_what_is_known_so_far(place: Place) -> None:
     batch = place.open([("a.fits", frame(1)), ("text.fits", b"no image")])
 
     def seen() -> tuple[str, list[bool | None]]:
-        [found] = Trail.of(place).recent(10)
-        assert (found["published_at"], found["block_ids"]) == (None, [])
-        return found["state"], [row["accepted"] for row in found["images"]]
+        [summary] = Trail.of(place).recent(10)
+        assert (summary["published_at"], summary["block_ids"]) == (None, [])
+        return summary["state"], [row["accepted"] for row in summary["images"]]
 
     assert seen() == ("working", [None, None])
     ingest.read_images(batch, place.images(), LIMITS)
@@ -79,10 +79,10 @@ def test_blocks_that_fail_are_counted_and_the_failed_tests_named(place: Place, m
     batch = place.hashed([("a.fits", frame(1))])
     with pytest.raises(BlockRefused, match="none of its blocks"):
         validation.validate_blocks(batch)
-    [found] = Trail.of(place).recent(1)
-    assert (found["state"], found["passed"], found["published_at"]) == ("rejected", 0, None)
-    assert found["rejected"] == found["blocks"] > 0
-    assert "chi_square" in found["failed_tests"]
+    [summary] = Trail.of(place).recent(1)
+    assert (summary["state"], summary["passed"], summary["published_at"]) == ("rejected", 0, None)
+    assert summary["rejected"] == summary["blocks"] > 0
+    assert "chi_square" in summary["failed_tests"]
 
 
 def test_the_newest_come_first_whatever_their_source(place: Place) -> None:
@@ -103,15 +103,15 @@ def test_a_damaged_batch_names_its_problem_and_hides_no_other(place: Place, name
     batch = place.validated([("a.fits", frame(1))])
     other = place.open([("b.fits", frame(2))], time_ns=TIME_NS + SECOND_NS)
     (batch.root / name).write_text('{"rows": [5]}')
-    found = Trail.of(place).recent(10)
-    assert [row["key"] for row in found] == [other.key, batch.key]
-    assert "damaged" in found[1]["problem"]
+    summaries = Trail.of(place).recent(10)
+    assert [row["key"] for row in summaries] == [other.key, batch.key]
+    assert "damaged" in summaries[1]["problem"]
 
 
 def test_many_images_are_counted_and_not_all_named(place: Place) -> None:
     place.open([(f"{number}.fits", b"x") for number in range(200)])
-    [found] = Trail.of(place).recent(1)
-    assert (found["image_count"], len(found["images"])) == (200, 64)
+    [summary] = Trail.of(place).recent(1)
+    assert (summary["image_count"], len(summary["images"])) == (200, 64)
 
 
 def test_the_fields_and_their_order_are_those_of_the_interface(place: Place, pool: PoolClient) -> None:

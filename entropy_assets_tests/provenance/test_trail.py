@@ -23,12 +23,12 @@ def test_provenance_names_images_run_and_verdict_and_holds_no_bytes_of_the_block
 ) -> None:
     place, _, blocks = published
     block_id, data = next(iter(blocks.items()))
-    found = Trail.of(place).find(block_id)
-    assert found is not None
-    assert found["run_id"] == "the-run"
-    assert found["verdict"]["passed"] is True
-    assert [image["source"] for image in found["images"]] == ["simulated", "simulated"]
-    assert data[:16].hex() not in json.dumps(found)
+    provenance = Trail.of(place).find(block_id)
+    assert provenance is not None
+    assert provenance["run_id"] == "the-run"
+    assert provenance["verdict"]["passed"] is True
+    assert [image["source"] for image in provenance["images"]] == ["simulated", "simulated"]
+    assert data[:16].hex() not in json.dumps(provenance)
 
 
 def test_the_fields_and_their_order_are_those_of_the_interface(

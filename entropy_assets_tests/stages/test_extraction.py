@@ -67,10 +67,10 @@ def test_images_side_by_side_stay_within_the_memory_of_one(sizes: list[int], wor
     with ThreadPoolExecutor(workers) as pool:
         taken = []
         for result in extraction._side_by_side(pool, held.begin, rows):
-            found = cast(ImageRow, result)
-            taken.append(found)
+            image = cast(ImageRow, result)
+            taken.append(image)
             with held.lock:
-                held.now.remove(found.width or 0)
+                held.now.remove(image.width or 0)
     assert taken == rows
     assert held.most <= 16 * MILLION
 
@@ -89,16 +89,16 @@ def test_small_images_are_worked_on_side_by_side() -> None:
 
 def test_results_do_not_depend_on_workers_or_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One worker, four, and four that are held back give the same rows."""
-    found = []
+    rows = []
     contents = [(f"{seed}.fits", frame(seed)) for seed in range(4)]
     for limit, workers in ((extraction.SAMPLES_IN_FLIGHT, 1), (extraction.SAMPLES_IN_FLIGHT, 4), (1, 4)):
         monkeypatch.setattr(extraction, "SAMPLES_IN_FLIGHT", limit)
         place = Place(tmp_path / f"{limit}-{workers}")
         batch = place.open(contents)
         ingest.read_images(batch, place.images(), DEFAULT_LIMITS)
-        found.append(extraction.extract_noise(batch, place.images(), place.ledger(), DEFAULT_LIMITS, workers=workers))
-    assert found[0] == found[1] == found[2]
-    assert all(row.accepted for row in found[0])
+        rows.append(extraction.extract_noise(batch, place.images(), place.ledger(), DEFAULT_LIMITS, workers=workers))
+    assert rows[0] == rows[1] == rows[2]
+    assert all(row.accepted for row in rows[0])
 
 
 def test_a_header_that_says_simulated_raises_no_claim(place: Place) -> None:

@@ -74,11 +74,11 @@ def test_one_worker_and_two_give_the_same_bytes(tmp_path, frames):
 
 def test_folder_names_and_times_of_the_files_change_nothing(tmp_path, frames):
     """A copy elsewhere, with other names in the same order and other modification times, gives the same chain."""
-    here = written(tmp_path / "in", dict(zip(NAMES, frames, strict=True)))
-    there = written(tmp_path / "copy", dict(zip(("k.fits", "l.fits", "m.fits"), frames, strict=True)))
-    for path in there:
+    originals = written(tmp_path / "in", dict(zip(NAMES, frames, strict=True)))
+    copies = written(tmp_path / "copy", dict(zip(("k.fits", "l.fits", "m.fits"), frames, strict=True)))
+    for path in copies:
         os.utime(path, (1_000_000_000, 1_000_000_000))
-    first, _ = run(here, tmp_path / "one")
+    first, _ = run(originals, tmp_path / "one")
     second, _ = run([tmp_path / "copy"], tmp_path / "two")
     assert heads(first) == heads(second)
 
