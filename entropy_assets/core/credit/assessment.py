@@ -146,10 +146,7 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
     """
     k = symbol_bits(noise.survey.median_sigma)
     sequences = [noise.credited(channel) & np.uint8((1 << k) - 1) for channel in range(noise.channels)]
-    per_channel = [
-        estimate(sequence[: recipe.assessment_samples], k, recipe.prediction_samples) for sequence in sequences
-    ]
-    estimates = {name: min(of_one.get(name, math.inf) for of_one in per_channel) for name in per_channel[0]}
+    estimates = _least_estimates(sequences, k, recipe)
     least = min(estimates, key=estimates.__getitem__)
     caps = {
         "claim": min(recipe.claim_of(source) for source in (frame.source, submitter or frame.source)),
@@ -165,11 +162,8 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
     credit = credit_of(entropy, samples, recipe)
     if caps["container"] < credit:
         credit, limited_by = int(caps["container"]), "container"
-    failed = [f"health:{name}" for report in health for name in report.failed]
-    refused = ["lossy_refused"] if recipe.refuse_lossy and frame.lossy else []
-    scarce = ["too_few_samples"] if samples < recipe.min_samples else []
-    if failed or refused or scarce:
-        credit, limited_by = 0, (refused + scarce + failed)[0]
+    if faults := _faults(frame, samples, health, recipe):
+        credit, limited_by = 0, faults[0]
     return Assessment(
         min_entropy=entropy,
         estimates=estimates,
@@ -181,6 +175,22 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
         limited_by=limited_by,
         health=health,
     )
+
+
+def _least_estimates(sequences: list[Samples], bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
+    """Return each estimate by name, bits per symbol: the least of any channel."""
+    per_channel = [
+        estimate(sequence[: recipe.assessment_samples], bits_per_symbol, recipe.prediction_samples)
+        for sequence in sequences
+    ]
+    return {name: min(of_one.get(name, math.inf) for of_one in per_channel) for name in per_channel[0]}
+
+
+def _faults(frame: Frame, samples: int, health: tuple[HealthReport, ...], recipe: Recipe) -> list[str]:
+    """Return for what the whole credit is refused, by name, the gravest first."""
+    refused = ["lossy_refused"] if recipe.refuse_lossy and frame.lossy else []
+    scarce = ["too_few_samples"] if samples < recipe.min_samples else []
+    return refused + scarce + [f"health:{name}" for report in health for name in report.failed]
 
 
 def credit_of(min_entropy: float, samples: int, recipe: Recipe) -> int:
