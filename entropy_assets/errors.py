@@ -212,7 +212,7 @@ class PoolEpochChanged(PoolError):
 
 
 class UnsafePoolServer(PoolError):
-    """The pool's server keeps data on disk or evicts keys, so it could bring a served block back."""
+    """The pool's server keeps data on disk, evicts keys or hides who it is, so it could bring a served block back."""
 
     code = "unsafe-pool-server"
 

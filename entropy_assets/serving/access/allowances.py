@@ -34,7 +34,7 @@ class Limits:
 
     @property
     def any(self) -> bool:
-        """Whether anything is limited."""
+        """Tell whether anything is limited."""
         return self.requests_per_s is not None or self.bytes_per_s is not None
 
 

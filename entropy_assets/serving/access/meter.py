@@ -75,7 +75,7 @@ class Meter:
 
     @property
     def is_free(self) -> bool:
-        """Whether there is nothing to charge."""
+        """Tell whether there is nothing to charge."""
         return self._gate is None
 
     async def cover(self, n_bytes: int) -> None:

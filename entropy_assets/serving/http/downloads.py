@@ -83,6 +83,8 @@ class Download(Response):
 
 
 class _Sending:
+    """One download on its way: its head, then piece by piece."""
+
     def __init__(self, service: RandomService, pieces: Pieces, n: int, public: bool, send: Any) -> None:
         self._idle_s = service.config.streams.idle_s
         self._pieces = pieces
@@ -122,7 +124,7 @@ class _Sending:
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
     async def stalled(self) -> bool:
-        """Return when nothing more was sent for as long as the limits say."""
+        """Wait until nothing more was sent for as long as the limits say; then it is not whole."""
         before = -1
         while before != self._left:
             before = self._left

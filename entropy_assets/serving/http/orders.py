@@ -81,7 +81,7 @@ class DrawOrder(BaseModel):
 
     @property
     def public(self) -> bool:
-        """Whether the pool's bytes are wanted as they are."""
+        """Tell whether the pool's bytes are wanted as they are."""
         return self.answer_class == "public"
 
     def byte_format(self, accept: str) -> Format | None:

@@ -294,5 +294,5 @@ class PoolHealth:
 
     @property
     def ok(self) -> bool:
-        """Whether the pool answers and may be leased from."""
+        """Tell whether the pool answers and may be leased from."""
         return not self.reasons
