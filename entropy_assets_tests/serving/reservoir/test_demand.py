@@ -70,7 +70,7 @@ def test_of_a_small_pool_others_are_left_as_much() -> None:
     assert demand.blocks_wanted() == 20
 
 
-def test_it_follows_the_rate_at_once_upwards_and_by_halves_downwards() -> None:
+def test_it_follows_the_rate_at_once_upwards_and_slowly_downwards() -> None:
     demand, _ = _demand()
     demand.follow(1.0, 100 * 4096, 0)
     assert demand.target_bytes == 100 * 4096
@@ -83,6 +83,16 @@ def test_it_follows_the_rate_at_once_upwards_and_by_halves_downwards() -> None:
     for second in range(12, 40):
         demand.follow(float(second), 100 * 4096, 0)
     assert demand.target_bytes == LIMITS.least_bytes
+
+
+def test_what_it_grew_by_is_given_up_by_halves() -> None:
+    demand, _ = _demand()
+    demand.begin_wait(1)
+    targets = []
+    for second in range(1, 4):
+        demand.follow(float(second), 0, 0)
+        targets.append(demand.target_bytes)
+    assert targets == [2 * LIMITS.least_bytes, LIMITS.least_bytes, LIMITS.least_bytes]
 
 
 def test_rates_are_bytes_per_second() -> None:
