@@ -134,23 +134,25 @@ def test_its_python_runs_as_it_stands(page: str, code: str) -> None:
     assert done.stdout.strip(), f"a block of {page} prints nothing"
 
 
-def rooms_of(page: Path) -> set[str]:
+def rooms_of(page: Path) -> list[str]:
     """Return the paths of the tree on `page`, two spaces for each level."""
     tree = next(text for language, text in fences(page) if language == "text" and text.startswith("README.md"))
-    found, above = set(), [""]
+    found: list[str] = []
+    above = [""]
     for line in tree.splitlines():
         name = line.split()[0]
         level = (len(line) - len(line.lstrip())) // 2
         above = [*above[: level + 1], above[level] + name]
-        found.add(above[-1])
+        found.append(above[-1])
     return found
 
 
 def test_the_map_shows_rooms_that_exist_and_every_folder_of_the_package() -> None:
     rooms = rooms_of(PROJECT / "docs" / "ARCHITECTURE.md")
-    assert [room for room in sorted(rooms) if not (PROJECT / room).exists()] == []
+    assert len(rooms) == len(set(rooms))
+    assert [room for room in rooms if not (PROJECT / room).exists()] == []
     folders = {path.parent.relative_to(PROJECT).as_posix() + "/" for path in PACKAGE.rglob("*") if path.is_file()}
-    assert {folder for folder in folders if "__pycache__" not in folder} - rooms == set()
+    assert {folder for folder in folders if "__pycache__" not in folder} - set(rooms) == set()
 
 
 def test_the_package_tells_of_every_name_at_its_top_and_of_no_other() -> None:
