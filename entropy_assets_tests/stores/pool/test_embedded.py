@@ -77,6 +77,13 @@ def test_it_keeps_nothing_and_evicts_nothing(directive: str, value: str) -> None
         assert client.config_get(directive) == {directive: value}
 
 
+def _removed_within(folder: Path, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not folder.exists()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_an_owner_killed_with_minus_nine_leaves_no_server() -> None:
     """It outlives the thread that started it, and not its owner."""
@@ -88,8 +95,10 @@ def test_an_owner_killed_with_minus_nine_leaves_no_server() -> None:
             assert client.ping()
         owner.kill()
     assert _gone_within(int(pid), 5)
+    left = Path(url.removeprefix("unix://")).parent
     with EmbeddedServer():
-        assert not Path(url.removeprefix("unix://")).parent.exists(), "the next start removes what the dead one left"
+        # the server of another test that starts at the same moment may be the one that removes it
+        assert _removed_within(left, 5), "the next start removes what the dead one left"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
