@@ -8,7 +8,7 @@ import dagster as dg
 from entropy_assets.defs import metadata
 from entropy_assets.defs.partitions import image_batches
 from entropy_assets.defs.resources import EntropyStores, RedisPool, typed_failures
-from entropy_assets.stages import conditioning, extraction, ingest, validation
+from entropy_assets.stages import assessments, conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
 
 OWNERS: Final = ["team:entropy"]
@@ -83,7 +83,7 @@ def hashed_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -> d
     with typed_failures():
         batch = stores.batch(context.partition_key)
         conditioning.hash_blocks(batch)
-        return metadata.hashed_blocks(batch, conditioning.read_blocks(batch), extraction.credits(batch))
+        return metadata.hashed_blocks(batch, conditioning.read_blocks(batch), assessments.credits(batch))
 
 
 @dg.asset(

@@ -16,7 +16,8 @@ from entropy_assets.defs.assets import hashed_blocks, noise_arrays, raw_images
 from entropy_assets.defs.partitions import image_batches
 from entropy_assets.defs.resources import EntropyStores
 from entropy_assets.errors import EntropyAssetsError
-from entropy_assets.stages import conditioning, extraction, ingest, validation
+from entropy_assets.stages import assessments, conditioning, extraction, validation
+from entropy_assets.stages.manifest import Manifest
 
 _ABOUT: Final = {
     "shannon_entropy": "Entropy of the bytes of a block, against its exact null distribution at the block's length.",
@@ -107,7 +108,7 @@ def _numbers(test: SecondLevelResult) -> dict[str, float]:
 )
 def files_readable(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> dg.AssetCheckResult:
     """Warn if a file could not be read."""
-    rows = ingest.Manifest.of(stores.batch(context.partition_key)).rows
+    rows = Manifest.of(stores.batch(context.partition_key)).rows
     bad = [row for row in rows if not row.accepted]
     return dg.AssetCheckResult(
         passed=not bad,
@@ -146,7 +147,7 @@ def images_unaltered(context: dg.AssetCheckExecutionContext, stores: EntropyStor
 )
 def live_noise(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> dg.AssetCheckResult:
     """Warn if no image of the batch is worth anything."""
-    rows = extraction.noise_rows(stores.batch(context.partition_key))
+    rows = assessments.noise_rows(stores.batch(context.partition_key))
     accepted = sum(row.accepted for row in rows)
     return dg.AssetCheckResult(
         passed=accepted > 0,

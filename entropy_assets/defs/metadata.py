@@ -17,9 +17,9 @@ from entropy_assets.defs import plots
 from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
+from entropy_assets.stages.assessments import NoiseRow, live_maps
 from entropy_assets.stages.conditioning import HashedBlocks
-from entropy_assets.stages.extraction import NoiseRow, live_maps
-from entropy_assets.stages.ingest import Manifest
+from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stages.publication import PublishedBatch
 from entropy_assets.stages.validation import Validation
 from entropy_assets.stores.batches import Batch

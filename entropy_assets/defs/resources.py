@@ -14,7 +14,7 @@ from entropy_assets.recipe import DROP, recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.sources.image_source import ImageSource
-from entropy_assets.stages.extraction import outcomes
+from entropy_assets.stages.assessments import outcomes
 from entropy_assets.stages.state import Stage, state_of
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.home import Home

@@ -13,16 +13,11 @@ from entropy_assets.errors import BlockUnknown, ChainBroken
 from entropy_assets.images.decode import decode
 from entropy_assets.provenance.trail import BlockProvenance, Trail, naming_damage
 from entropy_assets.recipe import recipe_named
+from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
-from entropy_assets.stages.extraction import (
-    AssessedRow,
-    NoiseRow,
-    assess_row,
-    credit_patterns_once,
-    noise_input_of,
-    noise_rows,
-)
-from entropy_assets.stages.ingest import ImageRow, Manifest, image_row
+from entropy_assets.stages.extraction import AssessedRow, assess_row, credit_patterns_once, noise_input_of
+from entropy_assets.stages.ingest import image_row
+from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.validation import examine_blocks
 from entropy_assets.stores.batches import RECORDS, Batch
 from entropy_assets.stores.ledger.rows import PublishedBlock

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypedDict
 
-from entropy_assets.stages.extraction import noise_rows
-from entropy_assets.stages.ingest import ImageRow, Manifest
+from entropy_assets.stages.assessments import noise_rows
+from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.state import BatchState, Stage, state_of
 from entropy_assets.stages.verdicts import Verdicts, verdicts_of
 from entropy_assets.stores.batches import Batch

@@ -8,8 +8,8 @@ from entropy_assets.core.conditioning.records import BlockRecord
 from entropy_assets.errors import BatchError
 from entropy_assets.provenance.freshness import Freshness, SupplyAges
 from entropy_assets.provenance.summary import BatchSummary, batch_summary
-from entropy_assets.stages.extraction import NoiseRow, noise_rows
-from entropy_assets.stages.ingest import ImageRow, Manifest
+from entropy_assets.stages.assessments import NoiseRow, noise_rows
+from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore
 from entropy_assets.stores.home import Home

@@ -9,8 +9,8 @@ from entropy_assets.core.conditioning.hasher import EntropyHasher, verify_batch
 from entropy_assets.core.conditioning.records import BlockRecord, chain_genesis
 from entropy_assets.errors import ChainBroken
 from entropy_assets.recipe import recipe_named
-from entropy_assets.stages.extraction import noise_inputs
-from entropy_assets.stages.ingest import Manifest
+from entropy_assets.stages.assessments import noise_inputs
+from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stores.batches import BLOCKS, RECORDS, Batch
 
 

@@ -5,10 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
@@ -17,67 +16,24 @@ from entropy_assets.core.extraction.noise import (
     NoiseExtractor,
     credited_samples,
     deterministic_nonce,
-    noise_digest,
     sampling_nonce,
 )
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
-from entropy_assets.errors import BatchError, ImageRejected, RejectionReason
+from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import Recipe, recipe_named
-from entropy_assets.stages.ingest import ImageRow, Manifest, Progress, no_progress
+from entropy_assets.stages.assessments import AssessmentRow, NoiseRow, noise_inputs, noise_rows
+from entropy_assets.stages.ingest import Progress, no_progress
+from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stores.batches import NOISE, Batch, Intake, live_map_of, samples_of
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 SAMPLES_IN_FLIGHT: Final = 16 << 20
 """Most pixels times channels of the images that are worked on side by side; a larger one is worked on alone."""
-
-
-class AssessmentRow(TypedDict, total=False):
-    """`Assessment.to_row`, and what the image shares with those before it; empty if nothing was assessed."""
-
-    min_entropy: float
-    estimates: dict[str, float]
-    symbol_bits: int
-    samples: int
-    assessed_samples: int
-    credit_bits: int
-    caps: dict[str, float]
-    limited_by: str
-    health: list[dict[str, Any]]
-    repeats: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoiseRow:
-    """What the noise of one image is worth.
-
-    Attributes
-    ----------
-    samples
-        Credited samples (differences of pixel pairs of one channel).
-    min_entropy
-        Assessed min-entropy, bits per sample, after caps.
-    credit_bits
-        Min-entropy that the image contributes, bits.
-    """
-
-    file: str
-    image_sha256: str
-    accepted: bool
-    reason: str | None = None
-    detail: str | None = None
-    nonce: str | None = None
-    noise_sha256: str | None = None
-    regions: int = 0
-    samples: int = 0
-    min_entropy: float = 0.0
-    credit_bits: int = 0
-    live_fraction: float = 0.0
-    assessment: AssessmentRow = dataclasses.field(default_factory=AssessmentRow)
 
 
 def nonce_of(intake: Intake, image_sha256: str) -> bytes:
@@ -269,23 +225,6 @@ def _replayed(row: NoiseRow, reason: RejectionReason, detail: str) -> NoiseRow:
     return dataclasses.replace(row, accepted=False, reason=reason.value, detail=detail, credit_bits=0)
 
 
-def noise_rows(batch: Batch) -> tuple[NoiseRow, ...]:
-    """Return what the noise of the batch's images is worth."""
-    return tuple(NoiseRow(**row) for row in batch.read_json(NOISE)["rows"])
-
-
-def live_maps(batch: Batch) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Yield the name of each image and the map of its live area: `Verdict` per square."""
-    for row in noise_rows(batch):
-        if batch.has(live_map := live_map_of(row.image_sha256)):
-            yield row.file, batch.read_array(live_map)
-
-
-def credits(batch: Batch) -> dict[str, int]:
-    """Return the credit of each accepted image of the batch, bits."""
-    return {row.file: row.credit_bits for row in noise_rows(batch) if row.accepted}
-
-
 def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:
     """Run the health tests again on the stored noise of every credited image, with the entropy that it is credited.
 
@@ -321,40 +260,3 @@ def noise_input_of(image: AssessedImage) -> NoiseInput:
         samples=image.noise.samples,
         credit_bits=image.assessment.credit_bits,
     )
-
-
-def noise_inputs(batch: Batch) -> list[NoiseInput]:
-    """Return the stored noise of the accepted images, in the order of the manifest.
-
-    Raises
-    ------
-    BatchError
-        If noise is missing, or is not the noise that was assessed.
-    """
-    inputs = []
-    for row in noise_rows(batch):
-        if not row.accepted:
-            continue
-        samples = batch.read_array(samples_of(row.image_sha256))
-        if noise_digest(samples) != row.noise_sha256:
-            raise BatchError(f"the noise of {row.file!r} is not the noise that was assessed", batch=batch.key)
-        inputs.append(NoiseInput(row.image_sha256, row.noise_sha256, samples, row.credit_bits))
-    return inputs
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one file of the batch."""
-
-    file: str
-    accepted: bool
-    reason: str | None
-    detail: str | None
-
-
-def outcomes(batch: Batch) -> Iterator[Outcome]:
-    """Yield what became of each file, in the order of the batch: the first reason that stopped it, if any."""
-    noise = iter(noise_rows(batch))
-    for seen in Manifest.of(batch).rows:
-        row = next(noise) if seen.accepted else seen
-        yield Outcome(row.file, row.accepted, row.reason, row.detail)

@@ -2,13 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Self
 
-from entropy_assets.core.encoding import sha256_of_json
 from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
+from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stores.batches import MANIFEST, Batch, BatchStore, Intake, IntakeFile, batch_key
 from entropy_assets.stores.images import ImageStore
 
@@ -18,50 +16,6 @@ Progress = Callable[[str, int, int], None]
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
     """Report nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRow:
-    """What was seen in one file, before its noise was looked at. One row of the manifest."""
-
-    file: str
-    image_sha256: str
-    file_bytes: int
-    accepted: bool
-    reason: str | None = None
-    detail: str | None = None
-    source: str = ""
-    pixel_sha256: str | None = None
-    container: str | None = None
-    lossy: bool | None = None
-    width: int | None = None
-    height: int | None = None
-    channels: int | None = None
-    bit_depth: int | None = None
-    adc_step: int | None = None
-    captured_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """The rows of a batch and the hash that its chain starts from.
-
-    The hash covers which images came, which were read and with what pixels; neither names nor words, so that a file
-    of another name or an error message of another release gives the same chain.
-    """
-
-    rows: tuple[ImageRow, ...]
-    sha256: str
-
-    @classmethod
-    def of(cls, batch: Batch) -> Self:
-        """Read the manifest of `batch`."""
-        rows = tuple(ImageRow(**row) for row in batch.read_json(MANIFEST)["rows"])
-        return cls(rows, sha256_of_json([_identity(row) for row in rows]))
-
-
-def _identity(row: ImageRow) -> list[Any]:
-    return [row.image_sha256, row.accepted, row.pixel_sha256, row.source]
 
 
 def open_batch(

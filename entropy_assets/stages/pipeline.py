@@ -12,8 +12,9 @@ from entropy_assets.images.decode import begins_like_an_image
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import DROP
 from entropy_assets.settings import Settings
-from entropy_assets.stages import conditioning, extraction, ingest, validation
+from entropy_assets.stages import assessments, conditioning, extraction, ingest, validation
 from entropy_assets.stages.ingest import Progress
+from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder
@@ -215,8 +216,8 @@ def _run(batch: Batch, home: Home, settings: Settings, report: ProcessReport, pr
 
 
 def _reported_images(batch: Batch) -> Iterator[ReportedImage]:
-    noise = {(row.file, row.image_sha256): row for row in extraction.noise_rows(batch)}
-    for seen, outcome in zip(ingest.Manifest.of(batch).rows, extraction.outcomes(batch), strict=True):
+    noise = {(row.file, row.image_sha256): row for row in assessments.noise_rows(batch)}
+    for seen, outcome in zip(Manifest.of(batch).rows, assessments.outcomes(batch), strict=True):
         image: ReportedImage = {
             "file": seen.file,
             "image_sha256": seen.image_sha256,

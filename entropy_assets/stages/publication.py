@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from entropy_assets.errors import BlockRefused
-from entropy_assets.stages.ingest import Manifest
+from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import Batch

@@ -13,8 +13,8 @@ from entropy_assets.core.validation.second_level import BatchReport, batch_repor
 from entropy_assets.core.validation.validator import EntropyValidator
 from entropy_assets.core.validation.verdicts import BlockVerdicts
 from entropy_assets.errors import BlockRefused
+from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
-from entropy_assets.stages.extraction import noise_rows
 from entropy_assets.stages.verdicts import VerdictRow, Verdicts
 from entropy_assets.stores.batches import VERDICTS, Batch
 

@@ -49,8 +49,8 @@ class Narrator:
 
     def _story(self, batch: Batch) -> Iterator[str]:
         # Loaded here: it stands between the command and its first child.
-        from entropy_assets.stages.extraction import noise_rows, outcomes
-        from entropy_assets.stages.ingest import Manifest
+        from entropy_assets.stages.assessments import noise_rows, outcomes
+        from entropy_assets.stages.manifest import Manifest
 
         state = state_of(batch, self._ledger)
         if state.is_finished:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from entropy_assets.stages.extraction import noise_rows
+from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stores.batches import BLOCKS
 from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.stages.batches_made import frame

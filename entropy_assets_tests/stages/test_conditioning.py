@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from entropy_assets.errors import BatchError
-from entropy_assets.stages import conditioning, extraction, ingest
+from entropy_assets.stages import assessments, conditioning
+from entropy_assets.stages.manifest import Manifest
 from entropy_assets_tests.stages.batches_made import Place, files_of, frame
 
 
@@ -16,7 +17,7 @@ def test_every_stage_run_again_writes_the_same_bytes(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "stage", [ingest.Manifest.of, extraction.noise_rows, conditioning.read_blocks, conditioning.hash_blocks]
+    "stage", [Manifest.of, assessments.noise_rows, conditioning.read_blocks, conditioning.hash_blocks]
 )
 def test_a_missing_stage_is_named_with_what_makes_it(place: Place, stage: object) -> None:
     batch = place.open([("a.fits", frame(1))])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from entropy_assets.errors import BlockRefused, ChainBroken
-from entropy_assets.stages import conditioning, extraction, validation
+from entropy_assets.stages import assessments, conditioning, validation
 from entropy_assets.stores.batches import BLOCKS, MANIFEST, RECORDS, VERDICTS
 from entropy_assets_tests.stages.batches_made import Place, alter_json, break_conditioning, frame
 
@@ -59,7 +59,7 @@ def test_a_batch_of_dead_images_has_no_blocks_and_an_honest_chain_head(place: Pl
 
 def test_quality_is_the_lower_of_test_score_and_noise_score(place: Place) -> None:
     batch = place.validated([("a.fits", frame(1))])
-    (row,) = extraction.noise_rows(batch)
+    (row,) = assessments.noise_rows(batch)
     noise = validation.noise_score(row.min_entropy)
     for verdict in batch.read_json(VERDICTS)["rows"]:
         assert verdict["quality"] == min(noise, verdict["score"])

@@ -1,0 +1,118 @@
+"""What was kept of the noise of a batch: its worth, its samples, its maps, and what became of each file.
+
+It loads no decoder of images, so whoever only reads a batch need not.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entropy_assets.core.conditioning.conditioner import NoiseInput
+from entropy_assets.core.extraction.noise import (
+    noise_digest,
+)
+from entropy_assets.errors import BatchError
+from entropy_assets.stages.manifest import Manifest
+from entropy_assets.stores.batches import NOISE, Batch, live_map_of, samples_of
+
+
+class AssessmentRow(TypedDict, total=False):
+    """`Assessment.to_row`, and what the image shares with those before it; empty if nothing was assessed."""
+
+    min_entropy: float
+    estimates: dict[str, float]
+    symbol_bits: int
+    samples: int
+    assessed_samples: int
+    credit_bits: int
+    caps: dict[str, float]
+    limited_by: str
+    health: list[dict[str, Any]]
+    repeats: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseRow:
+    """What the noise of one image is worth.
+
+    Attributes
+    ----------
+    samples
+        Credited samples (differences of pixel pairs of one channel).
+    min_entropy
+        Assessed min-entropy, bits per sample, after caps.
+    credit_bits
+        Min-entropy that the image contributes, bits.
+    """
+
+    file: str
+    image_sha256: str
+    accepted: bool
+    reason: str | None = None
+    detail: str | None = None
+    nonce: str | None = None
+    noise_sha256: str | None = None
+    regions: int = 0
+    samples: int = 0
+    min_entropy: float = 0.0
+    credit_bits: int = 0
+    live_fraction: float = 0.0
+    assessment: AssessmentRow = dataclasses.field(default_factory=AssessmentRow)
+
+
+def noise_rows(batch: Batch) -> tuple[NoiseRow, ...]:
+    """Return what the noise of the batch's images is worth."""
+    return tuple(NoiseRow(**row) for row in batch.read_json(NOISE)["rows"])
+
+
+def live_maps(batch: Batch) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yield the name of each image and the map of its live area: `Verdict` per square."""
+    for row in noise_rows(batch):
+        if batch.has(live_map := live_map_of(row.image_sha256)):
+            yield row.file, batch.read_array(live_map)
+
+
+def credits(batch: Batch) -> dict[str, int]:
+    """Return the credit of each accepted image of the batch, bits."""
+    return {row.file: row.credit_bits for row in noise_rows(batch) if row.accepted}
+
+
+def noise_inputs(batch: Batch) -> list[NoiseInput]:
+    """Return the stored noise of the accepted images, in the order of the manifest.
+
+    Raises
+    ------
+    BatchError
+        If noise is missing, or is not the noise that was assessed.
+    """
+    inputs = []
+    for row in noise_rows(batch):
+        if not row.accepted:
+            continue
+        samples = batch.read_array(samples_of(row.image_sha256))
+        if noise_digest(samples) != row.noise_sha256:
+            raise BatchError(f"the noise of {row.file!r} is not the noise that was assessed", batch=batch.key)
+        inputs.append(NoiseInput(row.image_sha256, row.noise_sha256, samples, row.credit_bits))
+    return inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file of the batch."""
+
+    file: str
+    accepted: bool
+    reason: str | None
+    detail: str | None
+
+
+def outcomes(batch: Batch) -> Iterator[Outcome]:
+    """Yield what became of each file, in the order of the batch: the first reason that stopped it, if any."""
+    noise = iter(noise_rows(batch))
+    for seen in Manifest.of(batch).rows:
+        row = next(noise) if seen.accepted else seen
+        yield Outcome(row.file, row.accepted, row.reason, row.detail)

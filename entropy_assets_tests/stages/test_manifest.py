@@ -1,0 +1,21 @@
+"""The manifest: what the chain starts from, and what it does not cover."""
+
+from pathlib import Path
+
+from entropy_assets.stages import conditioning, extraction, ingest
+from entropy_assets.stores.batches import MANIFEST
+from entropy_assets_tests.stages.batches_made import LIMITS, Place, alter_json, frame
+
+
+def test_names_and_words_of_errors_do_not_reach_the_blocks(tmp_path: Path) -> None:
+    """The chain covers images and pixels: another file name, or another wording of an error, changes no block."""
+    heads = []
+    for good, bad in (("a.fits", b"junk"), ("renamed.fits", b"junk")):
+        place = Place(tmp_path / good)
+        batch = place.open([(good, frame(1)), ("z.jpg", bad)], os_bytes=b"")
+        ingest.read_images(batch, place.images(), LIMITS)
+        alter_json(batch, MANIFEST, lambda value: value["rows"][1].update(detail="other words"))
+        extraction.extract_noise(batch, place.images(), place.ledger(), LIMITS)
+        conditioning.hash_blocks(batch)
+        heads.append(conditioning.read_blocks(batch).chain_head)
+    assert heads[0] == heads[1]
