@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import operator
 import os
 import time
 from collections.abc import Callable
@@ -153,9 +154,10 @@ class EntropyPool:
         ------
         PoolExhausted
             If fewer are ready; ``data`` has ``requested`` and ``ready``.
-        PoolEpochChanged, PoolUnavailable
+        PoolEpochChanged, PoolUnavailable, UnsafePoolServer
             If the pool may not be served from, or does not answer.
         """
+        n_bytes = operator.index(n_bytes)
         if n_bytes < 1:
             raise ValueError("n_bytes must be at least 1")
         async with self._turn:

@@ -20,7 +20,7 @@ class Recipe:
     name
         Identifier that enters every hash.
     region_size
-        Side of the square of pixels that is sampled as a whole, pixels. Regions lie on a grid and never overlap,
+        Side of a region, which is sampled as a whole, pixels. Regions lie on a grid and never overlap,
         so no pixel is credited twice.
     survey_size
         Side of the square on which liveness is judged, pixels; a multiple of ``region_size``.

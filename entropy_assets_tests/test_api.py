@@ -155,6 +155,15 @@ async def test_too_few_bytes_are_an_error_and_stay_where_they_are(
     assert len(await drawing.get_entropy(70, entropy_class=entropy_class)) == 70
 
 
+async def test_a_number_that_is_no_integer_costs_nobody_a_byte(drawing: EntropyPool) -> None:
+    """What was asked for wrongly once must not spoil the block for those after it."""
+    await drawing.add_entropy(pool_block(1).data, 9.5)
+    assert len(await drawing.get_entropy(10, entropy_class="public")) == 10
+    with pytest.raises(TypeError):
+        await drawing.get_entropy(2.5, entropy_class="public")  # type: ignore[arg-type]
+    assert await drawing.get_entropy(10, entropy_class="public") == pool_block(1).data[10:20]
+
+
 @pytest.mark.parametrize("n_bytes", [0, -1])
 async def test_nothing_can_not_be_asked_for(n_bytes: int, drawing: EntropyPool) -> None:
     with pytest.raises(ValueError, match="at least 1"):

@@ -69,7 +69,7 @@ def client_of(urls: Sequence[str], key_file: Path | None, allow_insecure: bool, 
 def answering_client(
     urls: Sequence[str], key_file: Path | None, allow_insecure: bool, as_json: bool, **options: Any
 ) -> Iterator["RandomClient"]:
-    """Give the client of these services; if they answer by a problem, print it and leave."""
+    """Yield the client of these services; if they answer by a problem, print it and leave."""
     try:
         with client_of(urls, key_file, allow_insecure, **options) as client:
             yield client

@@ -71,7 +71,7 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
 
 @contextmanager
 def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function that moves one bar per stage on standard error, if that is a terminal."""
+    """Yield a function that moves one bar per stage on standard error, if that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

@@ -66,8 +66,10 @@ JSON
 ----
 The *manifest hash* is SHA-256 of canonical JSON (`canonical_json`): a list with, for each file of the batch, the list
 of image hash, accepted or not, pixel hash or null, source. The 8 digits at the end of a batch key are the first of the
-same of the sorted list of name, image hash and size. JSON says itself where each value ends, and it begins with a
-bracket, so it is none of the inputs above. Other hashes of JSON, such as Dagster's data versions, enter no hash.
+same of a sorted list: name, image hash and size of each file. A batch from an inbox gets its key before its files are
+read, so there it is name, time of change (ns, in decimal digits) and size. JSON says itself where each value ends, and
+it begins with a bracket, so it is none of the inputs above. Other hashes of JSON, such as Dagster's data versions,
+enter no hash.
 
 Plain hashes
 ------------
@@ -114,10 +116,10 @@ MIX_SEAL: Final = "entropy-assets/mix-seal/1"
 MIX: Final = "entropy-assets/mix/1"
 LEDGER: Final = "entropy-assets/ledger/1"
 
-PIXELS: Final = b"entropy_assets pixel digest 1\0"
-NONCE: Final = b"entropy_assets sampling nonce 1\0"
-ORDER: Final = b"entropy_assets draw order 1\0"
-NOISE: Final = b"entropy_assets noise array 1\0"
+PIXELS_DOMAIN: Final = b"entropy_assets pixel digest 1\0"
+NONCE_DOMAIN: Final = b"entropy_assets sampling nonce 1\0"
+ORDER_DOMAIN: Final = b"entropy_assets draw order 1\0"
+NOISE_DOMAIN: Final = b"entropy_assets noise array 1\0"
 
 HASH_LEN: Final = 32
 """Length of SHA-256 digests, of seals and of nonces, bytes."""
@@ -265,12 +267,15 @@ def ledger_link(kind: str, *facts: str | int) -> str:
 
 def pixel_hash(channels: int, ny: int, nx: int, width: int) -> "Sha256":
     """Return the SHA-256 of a pixel digest up to its shape; the codes, `width` bytes each, are to be added."""
-    return hashlib.sha256(PIXELS + struct.pack(">4Q", channels, ny, nx, width))
+    return hashlib.sha256(PIXELS_DOMAIN + struct.pack(">4Q", channels, ny, nx, width))
 
 
-def noise_hash(regions: int, row_len: int) -> "Sha256":
-    """Return the SHA-256 of a noise digest up to its shape; the samples, one byte each, are to be added."""
-    return hashlib.sha256(NOISE + struct.pack(">2Q", regions, row_len))
+def noise_hash(*shape: int) -> "Sha256":
+    """Return the SHA-256 of a noise digest up to its shape; the samples, one byte each, are to be added.
+
+    A noise array has two axes. One that was altered may have others, and gets another digest.
+    """
+    return hashlib.sha256(NOISE_DOMAIN + struct.pack(f">{len(shape)}Q", *shape))
 
 
 def random_nonce(image_sha256: str, time_ns: int, os_bytes: bytes) -> bytes:
@@ -284,7 +289,7 @@ def random_nonce(image_sha256: str, time_ns: int, os_bytes: bytes) -> bytes:
         If `time_ns` is negative, or has more than 16 bytes.
     """
     drawn = time_ns.to_bytes(16, "big") + field(os_bytes)
-    return hashlib.sha256(NONCE + b"random\0" + hash_bytes(image_sha256) + drawn).digest()
+    return hashlib.sha256(NONCE_DOMAIN + b"random\0" + hash_bytes(image_sha256) + drawn).digest()
 
 
 def fixed_nonce(image_sha256: str) -> bytes:
@@ -295,7 +300,7 @@ def fixed_nonce(image_sha256: str) -> bytes:
     InputRefused
         If `image_sha256` is no SHA-256 in hex.
     """
-    return hashlib.sha256(NONCE + b"deterministic\0" + hash_bytes(image_sha256)).digest()
+    return hashlib.sha256(NONCE_DOMAIN + b"deterministic\0" + hash_bytes(image_sha256)).digest()
 
 
 def order_keys(nonce: bytes, count: int) -> bytes:
@@ -308,7 +313,7 @@ def order_keys(nonce: bytes, count: int) -> bytes:
     """
     if len(nonce) != HASH_LEN:
         raise InputRefused(f"a nonce has {HASH_LEN} bytes, not {len(nonce)}")
-    return hashlib.shake_256(ORDER + nonce).digest(KEY_LEN * count)
+    return hashlib.shake_256(ORDER_DOMAIN + nonce).digest(KEY_LEN * count)
 
 
 # JSON, and plain hashes

@@ -39,8 +39,8 @@ def raw_images(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.M
     """Decode the files of the batch."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
-        manifest = ingest.read_images(batch, stores.place.images(), batch.intake.limits)
-        return metadata.raw_images(batch, manifest, stores.place.images())
+        manifest = ingest.read_images(batch, stores.layout.images(), batch.intake.limits)
+        return metadata.raw_images(batch, manifest, stores.layout.images())
 
 
 @dg.asset(
@@ -60,7 +60,7 @@ def noise_arrays(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg
     with typed_failures():
         batch = stores.batch(context.partition_key)
         rows = extraction.extract_noise(
-            batch, stores.place.images(), stores.place.ledger(), batch.intake.limits, workers=stores.workers
+            batch, stores.layout.images(), stores.layout.ledger(), batch.intake.limits, workers=stores.workers
         )
         stores.settle(batch)
         return metadata.noise_arrays(batch, rows)
@@ -126,10 +126,10 @@ def published_blocks(
     with typed_failures(), pool.connect() as client:
         batch = stores.batch(context.partition_key)
         publication = publish_batch(
-            batch, stores.place.ledger(), client, run_id=context.run.run_id, now_us=time.time_ns() // 1000
+            batch, stores.layout.ledger(), client, run_id=context.run.run_id, now_us=time.time_ns() // 1000
         )
         context.log_event(dg.AssetObservation(POOL_KEY, metadata=metadata.pool_depth(publication.depth_after)))
-        return metadata.published_blocks(batch, publication, stores.place.ledger().head())
+        return metadata.published_blocks(batch, publication, stores.layout.ledger().head())
 
 
 ASSETS: Final = (raw_images, noise_arrays, hashed_blocks, validated_blocks, published_blocks)

@@ -130,7 +130,7 @@ def images_unaltered(context: dg.AssetCheckExecutionContext, stores: EntropyStor
     problems = []
     for item in batch.intake.files:
         try:
-            stores.place.images().get(item.image_sha256)
+            stores.layout.images().get(item.image_sha256)
         except EntropyAssetsError as error:
             problems.append(error.message)
     return dg.AssetCheckResult(

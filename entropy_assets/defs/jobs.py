@@ -51,7 +51,7 @@ def collect_images(context: dg.OpExecutionContext, stores: EntropyStores, source
         context.log.info("%d images from %s", count, source)
     if not delivered:
         context.log.warning(
-            "no source is enabled: drop images into %s, or set ENTROPY_SIMULATED_CAMERA", stores.place.inbox_folder
+            "no source is enabled: drop images into %s, or set ENTROPY_SIMULATED_CAMERA", stores.layout.inbox_folder
         )
 
 
@@ -66,10 +66,10 @@ def compare_pool_and_ledger(context: dg.OpExecutionContext, stores: EntropyStore
     """Re-walk the ledger's chain, list batches that are stuck, and compare the pool's pushes with the ledger."""
     now = time.time()
     with typed_failures(), pool.connect() as client:
-        head = stores.place.ledger().verify()
+        head = stores.layout.ledger().verify()
         stuck = stores.stuck_batches(older_than_s=STUCK_AFTER_S, now=now)
         stats = client.stats()
-        published = _published_since(stores.place.ledger(), now - (stats.epoch_age_s or 0.0))
+        published = _published_since(stores.layout.ledger(), now - (stats.epoch_age_s or 0.0))
     context.log_event(dg.AssetObservation(POOL_KEY, metadata=pool_depth(stats.blocks)))
     context.add_output_metadata(
         {
@@ -114,7 +114,7 @@ def look_at_all_p_values(context: dg.OpExecutionContext, stores: EntropyStores) 
     from entropy_assets.stages.long_run import long_run_report, verdict_history
 
     with typed_failures():
-        report = long_run_report(verdict_history(stores.place.batches()))
+        report = long_run_report(verdict_history(stores.layout.batches()))
     columns = report.rename_axis("test").reset_index()
     context.add_output_metadata(
         {

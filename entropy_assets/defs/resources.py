@@ -58,24 +58,26 @@ class EntropyStores(dg.ConfigurableResource[Any]):
         return DecodeLimits(max_file_bytes=self.max_file_bytes, max_pixels=self.max_pixels)
 
     @property
-    def place(self) -> Home:
+    def layout(self) -> Home:
         """The stores and folders under `home`."""
         return Home(Path(self.home))
 
     def inboxes(self) -> dict[str, DropFolder]:
         """Return the inbox and its subfolders of the sources that the recipe lists, by source."""
         listed = recipe_named(self.recipe).sources
-        return self.place.inboxes(listed, settle_seconds=self.settle_seconds, max_file_bytes=self.max_file_bytes)
+        return self.layout.inboxes(listed, settle_seconds=self.settle_seconds, max_file_bytes=self.max_file_bytes)
 
     def inbox_of(self, source: str) -> DropFolder:
         """Return the inbox of `source`; a listed source gets its subfolder if it has none yet."""
         if source != DROP:
-            (self.place.inbox_folder / source).mkdir(parents=True, exist_ok=True)
+            (self.layout.inbox_folder / source).mkdir(parents=True, exist_ok=True)
         return self.inboxes()[source]
 
     def batch(self, key: str) -> Batch:
         """Return the batch `key`; once it is published, what it holds stays as it is."""
-        return self.place.batches().batch(key, frozen=self.place.ledger().is_published(key))
+        batches = self.layout.batches()
+        batches.batch(key)  # a key of no batch is refused before the ledger is asked
+        return batches.batch(key, frozen=self.layout.ledger().is_published(key))
 
     def settle(self, batch: Batch) -> None:
         """Move the batch's files from where they were taken to where processed and rejected ones stay."""
@@ -87,8 +89,8 @@ class EntropyStores(dg.ConfigurableResource[Any]):
 
     def stuck_batches(self, *, older_than_s: float, now: float) -> dict[str, str]:
         """Return the batches of more than `older_than_s` seconds ago that are not finished, and where each stands."""
-        ledger, stuck = self.place.ledger(), {}
-        for batch in self.place.batches():
+        ledger, stuck = self.layout.ledger(), {}
+        for batch in self.layout.batches():
             if batch.intake.time_ns >= (now - older_than_s) * 1e9:
                 continue
             state = state_of(batch, ledger)
@@ -141,7 +143,7 @@ class RedisPool(dg.ConfigurableResource[Any]):
 
     @contextmanager
     def connect(self) -> Iterator[PoolClient]:
-        """Give a client of a server that was found safe, and close it."""
+        """Yield a client of a server that was found safe, and close it."""
         client = PoolClient.from_url(self.url, prefix=self.prefix, ttl_s=self.ttl_seconds)
         try:
             client.check_server_safety(allow_unsafe=self.allow_unsafe)

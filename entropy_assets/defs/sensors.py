@@ -42,7 +42,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
     def new_images(context: dg.SensorEvaluationContext, stores: EntropyStores) -> dg.SensorResult | dg.SkipReason:
         inboxes = stores.inboxes()
         take_batches(inboxes, max_files=settings.batch_max_files, max_bytes=settings.batch_max_bytes)
-        keys = sorted(finish_intakes(stores.place, inboxes, recipe=settings.recipe, limits=stores.limits))
+        keys = sorted(finish_intakes(stores.layout, inboxes, recipe=settings.recipe, limits=stores.limits))
         if not keys:
             alone = sum(len(inbox.pending(time.time())) for inbox in inboxes.values())
             return dg.SkipReason(f"no new batch; {alone} entries of the inbox are left alone")
@@ -58,7 +58,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
 
 def _is_due(stores: EntropyStores, key: str, asked: PublishRequest) -> bool:
     """Tell whether a batch has something to publish, or has to show in its run that it was published before."""
-    return asked.round == 0 or state_of(stores.batch(key), stores.place.ledger()).awaits_publication
+    return asked.round == 0 or state_of(stores.batch(key), stores.layout.ledger()).awaits_publication
 
 
 def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
 from entropy_assets.errors import BatchError, LedgerError, RejectionReason
-from entropy_assets.stages.state import Stage, stage_of
 from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, BatchStore
 from entropy_assets.stores.ledger.sqlite import Ledger
 
@@ -123,7 +122,7 @@ class Freshness:
 
 def _assessed(batch: Batch) -> _Assessed | None:
     """Return what the batch says, None before its noise was assessed. A damaged one says nothing, and is done."""
-    if stage_of(batch) < Stage.ASSESSED:
+    if not batch.has(NOISE):
         return None
     try:
         noise = batch.read_json(NOISE)["rows"]

@@ -8,7 +8,7 @@ from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.state import BatchState, Stage, state_of
 from entropy_assets.stages.verdicts import Verdicts, verdicts_of
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import MANIFEST, NOISE, Batch
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 ShownState = Literal["working", "validated", "published", "rejected"]
@@ -75,7 +75,7 @@ def batch_summary(batch: Batch, ledger: Ledger) -> BatchSummary:
         If the ledger can't be read.
     """
     state = state_of(batch, ledger)
-    images = list(_images(batch, state))
+    images = list(_images(batch))
     publication = state.publication
     return {
         "key": batch.key,
@@ -90,19 +90,19 @@ def batch_summary(batch: Batch, ledger: Ledger) -> BatchSummary:
         **_block_counts(
             verdicts_of(batch) if state.stage is Stage.VALIDATED else None,
             # by the ledger: whoever changes the verdicts afterwards does not decide what is called published
-            [block.block_id for block in ledger.published_blocks(batch.key)] if publication else [],
+            [block.block_id for block in ledger.published_blocks(batch.key, MOST_BLOCKS)] if publication else [],
         ),
         "published_at": utc_text(publication.published_at_us) if publication else None,
         "published_blocks": publication.block_count if publication else 0,
     }
 
 
-def _images(batch: Batch, state: BatchState) -> Iterator[ImageSummary]:
+def _images(batch: Batch) -> Iterator[ImageSummary]:
     """Yield one row per file of the batch, as far as it was looked at."""
     seen: Iterable[ImageRow | None] = [None] * len(batch.intake.files)
-    if state.stage >= Stage.READ:
+    if batch.has(MANIFEST):
         seen = Manifest.of(batch).rows
-    noise = iter(noise_rows(batch)) if state.stage >= Stage.ASSESSED else None
+    noise = iter(noise_rows(batch)) if batch.has(NOISE) else None
     for file, row in zip(batch.intake.files, seen, strict=True):
         assessed = next(noise, None) if noise and row and row.accepted else None
         last = assessed or (row if row and not row.accepted else None)
@@ -135,6 +135,6 @@ def _block_counts(verdicts: Verdicts | None, published: list[str]) -> BlockCount
         "blocks": len(rows),
         "passed": passed,
         "rejected": len(rows) - passed,
-        "block_ids": published[:MOST_BLOCKS],
+        "block_ids": published,
         "failed_tests": sorted(name for name, test in tests.items() if not test["passed"]),
     }

@@ -49,8 +49,8 @@ class BatchState:
 
     @property
     def is_rejected(self) -> bool:
-        """Tell whether it was validated and no block was released."""
-        return self.stage is Stage.VALIDATED and not self.released
+        """Tell whether it was validated and no block was released, then or ever."""
+        return self.stage is Stage.VALIDATED and not self.released and self.publication is None
 
     @property
     def awaits_publication(self) -> bool:
@@ -76,10 +76,8 @@ def state_of(batch: Batch, ledger: Ledger) -> BatchState:
     BatchError
         If its verdicts can't be read.
     LedgerError
-        If blocks were released and the ledger can't be read.
+        If the ledger can't be read.
     """
     stage = stage_of(batch)
-    if stage is not Stage.VALIDATED:
-        return BatchState(stage)
-    released = tuple(verdicts_of(batch)["released"])
-    return BatchState(stage, released, ledger.publication_of(batch.key) if released else None)
+    released = tuple(verdicts_of(batch)["released"]) if stage is Stage.VALIDATED else ()
+    return BatchState(stage, released, ledger.publication_of(batch.key))

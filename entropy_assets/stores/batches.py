@@ -139,7 +139,7 @@ def batch_key(source: str, time_ns: int, files: Iterable[tuple[str, str, int]]) 
     time_ns
         Time that the key tells to the second, ns since 1970-01-01 UTC.
     files
-        Name, SHA-256 and size of each file.
+        Name, SHA-256 and size of each file; of an inbox, whose files are not read yet, the time of change instead.
     """
     digest = sha256_of_json(sorted(files))
     stamp = datetime.fromtimestamp(time_ns // 10**9, tz=UTC).strftime("%Y%m%dT%H%M%SZ")

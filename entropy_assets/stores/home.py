@@ -17,7 +17,9 @@ from entropy_assets.stores.ledger.sqlite import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The folder of an installation. Nothing in it is made before a store is written to, but an inbox that is opened.
+    """The folder of an installation. Nothing in it is made before a store is written to.
+
+    But for an inbox that is opened, and the ledger: opened for writing, it makes its file at the first look.
 
     Attributes
     ----------

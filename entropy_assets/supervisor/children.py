@@ -86,7 +86,7 @@ class PoolAddresses:
 
 @contextmanager
 def code_socket() -> Iterator[Path]:
-    """Give the path of the code server's socket: on a port, any user of the machine could have it run code."""
+    """Yield the path of the code server's socket: on a port, any user of the machine could have it run code."""
     folder = private_folder("ea-code-")
     try:
         yield folder / SOCKET_NAME

@@ -59,7 +59,7 @@ def sole_owner(home: Home) -> Iterator[None]:
 
 @contextmanager
 def pool_server(settings: Settings, say: Say) -> Iterator[PoolAddresses]:
-    """Give the addresses of the pool: the one of the settings, or an embedded server's that lives as long as this."""
+    """Yield the addresses of the pool: the one of the settings, or an embedded server's that lives as long as this."""
     if settings.redis_url is not None:
         url = settings.redis_url.get_secret_value()
         yield PoolAddresses(url, url, url)

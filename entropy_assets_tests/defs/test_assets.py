@@ -20,7 +20,7 @@ def test_a_batch_goes_from_inbox_to_pool_and_the_inbox_is_settled(home: Home) ->
     assert {name for name, passed in evaluations(result).items() if passed} >= CHECKS
     home.run("publish_blocks", key)
     assert pool_blocks(home) >= 1
-    inbox = home.stores.place.inbox_folder
+    inbox = home.stores.layout.inbox_folder
     assert (inbox / "processed" / key / "a.fits").is_file()
     assert json.loads((inbox / "rejected" / key / "dead.jpg.reason.json").read_text())["reason"] == "empty_file"
 
@@ -37,7 +37,7 @@ def test_a_failed_batch_stays_out_of_the_pool_when_assets_are_materialised_alone
         job = "publish_blocks" if asset == "published_blocks" else "process_images"
         assert not home.run(job, key, only=asset, fails=True).success
     assert pool_blocks(home) == 0
-    assert not home.stores.place.ledger().is_published(key)
+    assert not home.stores.layout.ledger().is_published(key)
 
 
 def test_materialising_a_stage_before_its_input_says_what_to_do(home: Home) -> None:

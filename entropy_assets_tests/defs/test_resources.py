@@ -17,16 +17,23 @@ HOUR_S = 3600.0
 
 
 def test_a_published_batch_is_frozen_and_another_is_not(home: Home) -> None:
-    batch = Place(home.stores.place.root).validated([("a.fits", frame(1))])
+    batch = Place(home.stores.layout.root).validated([("a.fits", frame(1))])
     smaller = DecodeLimits(max_pixels=1)
-    read_images(home.stores.batch(batch.key), home.stores.place.images(), smaller)
-    home.stores.place.ledger().append_publication(batch.key, "00" * 32, [], "run", 1)
+    read_images(home.stores.batch(batch.key), home.stores.layout.images(), smaller)
+    home.stores.layout.ledger().append_publication(batch.key, "00" * 32, [], "run", 1)
     with pytest.raises(BatchError, match="is published"):
-        read_images(home.stores.batch(batch.key), home.stores.place.images(), batch.intake.limits)
+        read_images(home.stores.batch(batch.key), home.stores.layout.images(), batch.intake.limits)
+
+
+def test_asking_for_a_batch_that_is_none_makes_no_ledger(home: Home) -> None:
+    for key in ("nope", "../x"):
+        with pytest.raises(BatchError):
+            home.stores.batch(key)
+    assert not home.stores.layout.ledger_file.exists()
 
 
 def test_stuck_batches_are_old_and_unfinished_and_each_says_what_to_do(home: Home) -> None:
-    place, now = Place(home.stores.place.root), time.time()
+    place, now = Place(home.stores.layout.root), time.time()
     old = int((now - 2 * HOUR_S) * 1e9)
     unread = place.open([("a.fits", frame(1))], time_ns=old)
     unpublished = place.validated([("b.fits", frame(2))], time_ns=old)

@@ -31,7 +31,7 @@ def test_files_of_different_sources_never_share_a_batch(home: Home) -> None:
 
 
 def test_a_folder_of_no_listed_source_is_left_alone(home: Home) -> None:
-    folder = home.stores.place.inbox_folder / "somewhere"
+    folder = home.stores.layout.inbox_folder / "somewhere"
     folder.mkdir(parents=True)
     (folder / "a.fits").write_bytes(frame(1))
     assert isinstance(home.tick("new_images"), dg.SkipReason)
@@ -76,26 +76,26 @@ def test_a_file_that_comes_again_unchanged_ends_as_rejected_and_not_in_limbo(hom
     keys = []
     for _ in range(2):
         home.drop("a.fits", frame(1))
-        os.utime(home.stores.place.inbox_folder / "a.fits", (1_700_000_000, 1_700_000_000))
+        os.utime(home.stores.layout.inbox_folder / "a.fits", (1_700_000_000, 1_700_000_000))
         # a key tells the second of its intake
         time.sleep(1.1)
         (request,) = home.tick("new_images").run_requests
         keys.append(request.partition_key)
         home.run("process_images", keys[-1])
     assert keys[0] != keys[1]
-    assert (home.stores.place.inbox_folder / "processed" / keys[0] / "a.fits").is_file()
-    reason = home.stores.place.inbox_folder / "rejected" / keys[1] / "a.fits.reason.json"
+    assert (home.stores.layout.inbox_folder / "processed" / keys[0] / "a.fits").is_file()
+    reason = home.stores.layout.inbox_folder / "rejected" / keys[1] / "a.fits.reason.json"
     assert json.loads(reason.read_text())["reason"] == "replayed_file"
 
 
 def test_half_written_and_hidden_files_stay_and_the_tick_says_so(home: Home) -> None:
-    home.stores.place.inbox_folder.mkdir(parents=True)
-    (home.stores.place.inbox_folder / "a.fits.part").write_bytes(b"half")
-    (home.stores.place.inbox_folder / ".hidden.png").write_bytes(b"hidden")
+    home.stores.layout.inbox_folder.mkdir(parents=True)
+    (home.stores.layout.inbox_folder / "a.fits.part").write_bytes(b"half")
+    (home.stores.layout.inbox_folder / ".hidden.png").write_bytes(b"hidden")
     result = home.tick("new_images")
     assert isinstance(result, dg.SkipReason)
     assert "2 entries" in str(result.skip_message)
-    assert (home.stores.place.inbox_folder / "a.fits.part").exists()
+    assert (home.stores.layout.inbox_folder / "a.fits.part").exists()
 
 
 def test_every_validated_batch_is_asked_to_be_published_once(home: Home) -> None:

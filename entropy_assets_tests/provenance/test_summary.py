@@ -125,11 +125,13 @@ def test_the_fields_and_their_order_are_those_of_the_interface(place: Place, poo
     assert set(OF_IMAGE) == ImageSummary.__required_keys__
 
 
-def test_verdicts_that_were_altered_after_publication_do_not_name_the_published_blocks(
-    place: Place, pool: PoolClient
+@pytest.mark.parametrize("released", [["another"], []], ids=["another", "none"])
+def test_verdicts_that_were_altered_after_publication_do_not_say_what_was_published(
+    place: Place, pool: PoolClient, released: list[str]
 ) -> None:
     batch = place.validated([("a.fits", frame(1))])
     publish_batch(batch, place.ledger(), pool, run_id="", now_us=5)
-    alter_json(batch, VERDICTS, lambda verdicts: verdicts.update(released=["another"]))
+    alter_json(batch, VERDICTS, lambda verdicts: verdicts.update(released=released))
     [summary] = Trail.of(place).recent(1)
+    assert summary["state"] == "published"
     assert summary["block_ids"] == [block.block_id for block in place.ledger().published_blocks(batch.key)]

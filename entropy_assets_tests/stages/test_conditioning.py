@@ -25,11 +25,16 @@ def test_a_missing_stage_is_named_with_what_makes_it(place: Place, stage: object
         stage(batch)  # type: ignore[operator]
 
 
-def test_altered_noise_is_not_hashed(place: Place) -> None:
+@pytest.mark.parametrize("shape", [(1,), (-1,), (1, -1), (1, 1, -1)], ids=["one bit", "flat", "one row", "three axes"])
+def test_altered_noise_is_not_hashed(place: Place, shape: tuple[int, ...]) -> None:
+    """Neither other samples nor the same ones in another shape pass for what was assessed."""
     batch = place.hashed([("a.fits", frame(1))])
     path = next((batch.root / "noise").glob("*[0-9a-f].npy"))
     samples = np.load(path)
-    samples[0, 0] ^= 1
+    if shape == (1,):
+        samples[0, 0] ^= 1
+    else:
+        samples = samples.reshape(shape)
     np.save(path, samples)
     with pytest.raises(BatchError, match="not the noise that was assessed"):
         conditioning.hash_blocks(batch)

@@ -78,9 +78,10 @@ class EntropyHasher:
         """
         if rounds < 1:
             raise InputRefused(f"{rounds} rounds of hashing make no digest; ask for at least 1")
-        parts = encoding.listed([_raw(part) for part in noise_parts])
-        if not noise_parts:
+        raw_parts = [_raw(part) for part in noise_parts]
+        if not raw_parts:
             raise InputRefused("there is no noise to hash: the list of parts is empty")
+        parts = encoding.listed(raw_parts)
         head = encoding.text(self.recipe.name) + encoding.field(memoryview(previous_hash).tobytes())
         head += encoding.integer(timestamp_us_of(timestamp))
         seal = encoding.field(encoding.seals_of(encoding.MIX_SEAL, *parts))

@@ -5,13 +5,13 @@ square alone can't show it, and these functions look across the frame. A *block*
 *square* is what the survey judges.
 """
 
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-Steps: TypeAlias = npt.NDArray[np.signedinteger]
+from entropy_assets.core.extraction.squares import Steps
 
 PROBES: Final = 32
 """Rows, and columns, that are searched for repeats."""

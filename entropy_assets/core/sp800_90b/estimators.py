@@ -76,7 +76,7 @@ def _overruns(times: npt.NDArray[np.int64], length: int) -> bool:
 
 
 def _visited(steps: Symbols) -> npt.NDArray[np.bool_]:
-    """Tell whether a walk visits each position that starts at 0 and advances by ``steps[i]`` (2 or 3) from position i.
+    """Tell which positions a walk visits that starts at 0 and goes on by ``steps[i]`` (2 or 3) from position i.
 
     The positions are cut into pieces of equal length, and the walk through each is followed from each of the three
     ways to enter it at once; then the way that was taken is looked up piece by piece.

@@ -6,7 +6,7 @@ from typing import Final
 
 from entropy_assets.core.encoding import ledger_link
 
-GENESIS: Final = "00" * 32
+NO_LINK: Final = "00" * 32
 """Link before the first row of either chain."""
 
 

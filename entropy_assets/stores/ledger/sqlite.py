@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.rows import (
-    GENESIS,
+    NO_LINK,
     ImageClaim,
     LedgerBlock,
     Publication,
@@ -176,14 +176,15 @@ class Ledger:
         rows = self._fetch("SELECT published_at_us FROM batches ORDER BY seq DESC LIMIT 1")
         return int(rows[0][0]) if rows else None
 
-    def published_blocks(self, batch_key: str) -> list[LedgerBlock]:
-        """Return the published blocks of `batch_key` in order; empty if it was not published."""
-        return [LedgerBlock(*row) for row in self._fetch(_BLOCKS_OF_BATCH, (batch_key,))]
+    def published_blocks(self, batch_key: str, limit: int | None = None) -> list[LedgerBlock]:
+        """Return the published blocks of `batch_key` in order, the first `limit`; none if it was not published."""
+        found = self._fetch(f"{_BLOCKS_OF_BATCH} LIMIT ?", (batch_key, -1 if limit is None else limit))
+        return [LedgerBlock(*row) for row in found]
 
     def head(self) -> str:
-        """Return the link of the newest publication, hex; `GENESIS` when there is none."""
+        """Return the link of the newest publication, hex; `NO_LINK` when there is none."""
         rows = self._fetch(_LAST_LINK["batches"])
-        return str(rows[0][0]) if rows else GENESIS
+        return str(rows[0][0]) if rows else NO_LINK
 
     def verify(self) -> str:
         """Walk both chains again and return the newest publication's link.
@@ -195,7 +196,7 @@ class Ledger:
         """
         with self._connection() as db:
             if db is None:
-                return GENESIS
+                return NO_LINK
             # one transaction, so that a publication made meanwhile is seen whole or not at all
             db.execute("BEGIN")
             _verify_claims(db)
@@ -256,7 +257,7 @@ class Ledger:
 
 def _last_link(db: sqlite3.Connection, table: str) -> str:
     row = db.execute(_LAST_LINK[table]).fetchone()
-    return str(row[0]) if row else GENESIS
+    return str(row[0]) if row else NO_LINK
 
 
 def _refuse_if_published(db: sqlite3.Connection, block: LedgerBlock) -> None:
@@ -270,7 +271,7 @@ def _refuse_if_published(db: sqlite3.Connection, block: LedgerBlock) -> None:
 
 
 def _verify_claims(db: sqlite3.Connection) -> None:
-    previous = GENESIS
+    previous = NO_LINK
     rows = db.execute(
         "SELECT seq, ledger_link, image_sha256, pixel_sha256, batch_key, claimed_at_us FROM image_claims ORDER BY seq"
     )
@@ -281,7 +282,7 @@ def _verify_claims(db: sqlite3.Connection) -> None:
 
 
 def _verify_publications(db: sqlite3.Connection) -> str:
-    previous = GENESIS
+    previous = NO_LINK
     counted = 0
     rows = db.execute(
         "SELECT seq, ledger_link, batch_key, chain_head, run_id, published_at_us FROM batches ORDER BY seq"

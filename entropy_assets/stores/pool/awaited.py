@@ -17,8 +17,8 @@ from entropy_assets.stores.pool.client import PoolClient
 class AwaitedPool:
     """The pool for a program that awaits.
 
-    Each call runs the one of `PoolClient` with its name in a thread, and raises what that raises; `close` that one
-    when done. It holds nothing: what was leased belongs to the caller.
+    Each call but `add` runs the one of `PoolClient` with its name in a thread, and raises what that raises. Close that
+    client when done. It holds nothing: what was leased belongs to the caller.
 
     Parameters
     ----------

@@ -317,7 +317,7 @@ class PoolClient:
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
-        """Stand around one call, while fewer than so many are on their way."""
+        """Stand around one call, while fewer than `max_calls` are on their way."""
         if not self._free_calls.acquire(timeout=self._patience_s):
             raise PoolUnavailable("too many calls to the pool's server are on their way", retry_after_s=1)
         try:

@@ -93,10 +93,11 @@ def test_no_round_is_refused(rounds):
         EntropyHasher().hash_entropy(b"noise", rounds=rounds)
 
 
-def test_an_empty_list_of_parts_is_refused():
-    """A mix of nothing is no randomness."""
+@pytest.mark.parametrize("parts", [[], (), iter(())], ids=["list", "tuple", "iterator"])
+def test_an_empty_list_of_parts_is_refused(parts):
+    """A mix of nothing is no randomness, whatever the parts come in."""
     with pytest.raises(InputRefused):
-        EntropyHasher().mix([])
+        EntropyHasher().mix(parts)
 
 
 def test_time_is_exact_and_naive_means_utc():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from entropy_assets.stores.ledger.rows import GENESIS, ImageClaim, LedgerBlock, claim_link, publication_link
+from entropy_assets.stores.ledger.rows import NO_LINK, ImageClaim, LedgerBlock, claim_link, publication_link
 from entropy_assets_tests.core.second_hashing import CLAIMS, PUBLICATIONS, kept_vectors, published_blocks
 
 HEAD = "aa" * 32
@@ -12,7 +12,7 @@ BLOCKS = [LedgerBlock(f"id-{index}", index, f"sha-{index}", f"link-{index}") for
 
 def test_the_chain_of_claims_gives_the_vectors() -> None:
     """With pixels and without, and with a name that is not ASCII."""
-    links = [GENESIS]
+    links = [NO_LINK]
     for claim in CLAIMS:
         links.append(claim_link(links[-1], ImageClaim(*claim)))
     assert links[1:] == kept_vectors()["ledger"]["claims"]
@@ -20,7 +20,7 @@ def test_the_chain_of_claims_gives_the_vectors() -> None:
 
 def test_the_chain_of_publications_gives_the_vectors() -> None:
     """With blocks and without, outside Dagster and inside."""
-    links = [GENESIS]
+    links = [NO_LINK]
     for batch, head, run, time_us, count in PUBLICATIONS:
         blocks = [LedgerBlock(*block) for block in published_blocks(batch, count)]
         links.append(publication_link(links[-1], batch, head, run, time_us, blocks))
@@ -28,13 +28,13 @@ def test_the_chain_of_publications_gives_the_vectors() -> None:
 
 
 def test_no_two_lists_of_fields_have_one_link() -> None:
-    assert publication_link(GENESIS, "ab", "c", "", 1, []) != publication_link(GENESIS, "a", "bc", "", 1, [])
-    assert claim_link(GENESIS, ImageClaim("ab", "c", "x", 1)) != claim_link(GENESIS, ImageClaim("a", "bc", "x", 1))
+    assert publication_link(NO_LINK, "ab", "c", "", 1, []) != publication_link(NO_LINK, "a", "bc", "", 1, [])
+    assert claim_link(NO_LINK, ImageClaim("ab", "c", "x", 1)) != claim_link(NO_LINK, ImageClaim("a", "bc", "x", 1))
 
 
 @pytest.mark.parametrize("changed", range(6))
 def test_a_publications_link_depends_on_each_thing_it_covers(changed: int) -> None:
-    facts = [GENESIS, "batch", HEAD, "run", TIME_US, BLOCKS]
+    facts = [NO_LINK, "batch", HEAD, "run", TIME_US, BLOCKS]
     others = ["11" * 32, "other", "bb" * 32, "other", TIME_US + 1, BLOCKS[:2]]
     altered = [others[at] if at == changed else fact for at, fact in enumerate(facts)]
     assert publication_link(*altered) != publication_link(*facts)  # type: ignore[arg-type]
@@ -42,7 +42,7 @@ def test_a_publications_link_depends_on_each_thing_it_covers(changed: int) -> No
 
 @pytest.mark.parametrize("changed", range(5))
 def test_a_claims_link_depends_on_each_thing_it_covers(changed: int) -> None:
-    facts = [GENESIS, "file", "pixels", "batch", TIME_US]
+    facts = [NO_LINK, "file", "pixels", "batch", TIME_US]
     altered = [f"{fact}1" if at == changed else fact for at, fact in enumerate(facts)]
     links = {claim_link(str(previous), ImageClaim(*claim)) for previous, *claim in (facts, altered)}  # type: ignore[arg-type]
     assert len(links) == 2

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.errors import LedgerError
-from entropy_assets.stores.ledger.rows import GENESIS, ImageClaim, LedgerBlock, publication_link
+from entropy_assets.stores.ledger.rows import NO_LINK, ImageClaim, LedgerBlock, publication_link
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 HEAD = "aa" * 32
@@ -66,6 +66,12 @@ def test_a_publication_is_found_by_its_batch(filled: Ledger) -> None:
     assert filled.publication_of("other") is None
 
 
+def test_the_first_blocks_of_a_batch_can_be_had_alone(filled: Ledger) -> None:
+    [whole, first] = filled.published_blocks("batch-1"), filled.published_blocks("batch-1", 1)
+    assert len(whole) > 1
+    assert first == whole[:1]
+
+
 def test_a_batch_can_not_be_published_again_with_other_blocks(ledger: Ledger) -> None:
     ledger.append_publication("batch", HEAD, _blocks(0), "run", TIME_US)
     with pytest.raises(LedgerError, match="another chain head"):
@@ -99,7 +105,7 @@ def test_publications_come_in_pages(filled: Ledger) -> None:
 
 
 def test_the_link_is_recomputable_from_what_is_published(filled: Ledger) -> None:
-    link = GENESIS
+    link = NO_LINK
     for batch, row in enumerate(filled.publications()):
         link = publication_link(link, row.batch_key, HEAD, row.run_id, row.published_at_us, _blocks(batch))
         assert row.ledger_link == link
@@ -157,7 +163,7 @@ def test_dropping_the_newest_rows_shows_only_to_who_kept_the_head(filled: Ledger
 
 def test_reading_never_makes_a_file_and_never_writes(tmp_path: Path, filled: Ledger) -> None:
     absent = Ledger(tmp_path / "absent.sqlite", readonly=True)
-    assert (absent.head(), absent.publications(), absent.verify()) == (GENESIS, [], GENESIS)
+    assert (absent.head(), absent.publications(), absent.verify()) == (NO_LINK, [], NO_LINK)
     assert absent.find_block("x") is None
     assert not absent.path.exists()
     reader = Ledger(filled.path, readonly=True)
