@@ -48,7 +48,7 @@ def audit(
     if as_json:
         click.echo(json.dumps({**provenance, "reproduced": True}))
         return
-    from entropy_assets.stores.names import printable
+    from entropy_assets.stores.file_names import printable
 
     count, spent = len(provenance["images"]), time.perf_counter() - start
     click.echo(f"block {block_id} was made again from {count} images in {spent:.1f} s")

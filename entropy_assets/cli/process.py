@@ -100,7 +100,7 @@ def _print_report(
     from rich.console import Console
     from rich.table import Table
 
-    from entropy_assets.stores.names import printable
+    from entropy_assets.stores.file_names import printable
 
     console = Console()
     table = Table(box=None)

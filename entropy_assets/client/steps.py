@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypedDict, TypeVar, get_args
 
 from entropy_assets.client.answers import BLOCK_ID, Cut, Part, provenance_of, random_part, stats_of
 from entropy_assets.client.endpoint import PART_BYTES, Address, Endpoint
+from entropy_assets.client.mixing import mixed
 from entropy_assets.errors import BlockUnknown, ClientDry, ClientMisused, EndpointDry, EndpointFailed, NoBytes
 
 WhenDry = Literal["raise", "wait", "local"]
@@ -157,7 +158,7 @@ class Draws:
             self.local_bytes += n
             return Drawn(os.urandom(n), "local")
         data = b"".join(part.data for part in parts)
-        return Drawn(_mixed(data) if self._mix else data, "service", any(part.simulated for part in parts))
+        return Drawn(mixed(data) if self._mix else data, "service", any(part.simulated for part in parts))
 
     def public(self, n: int) -> Steps[PublicDraw]:
         """Return `n` public bytes with their blocks, as they are."""
@@ -274,8 +275,3 @@ def _asked(endpoint: Endpoint, ask: Callable[[Endpoint], T]) -> T:
         raise
     endpoint.recovered()
     return answer
-
-
-def _mixed(data: bytes) -> bytes:
-    fresh = int.from_bytes(os.urandom(len(data)), "little")
-    return (int.from_bytes(data, "little") ^ fresh).to_bytes(len(data), "little")

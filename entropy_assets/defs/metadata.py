@@ -23,8 +23,8 @@ from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stages.publication import PublishedBatch
 from entropy_assets.stages.validation import Validation
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.images import ImageStore
-from entropy_assets.stores.names import printable
 
 TABLE_ROWS: Final = 20
 _THUMBNAIL_PIXELS: Final = 96

@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
-from entropy_assets.core.extraction.noise import (
-    noise_digest,
-)
+from entropy_assets.core.extraction.noise import noise_digest
 from entropy_assets.errors import BatchError
 from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stores.batches import NOISE, Batch, live_map_of, samples_of

@@ -12,12 +12,7 @@ import numpy as np
 from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
 from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, sketch_of
-from entropy_assets.core.extraction.noise import (
-    NoiseExtractor,
-    credited_samples,
-    deterministic_nonce,
-    sampling_nonce,
-)
+from entropy_assets.core.extraction.noise import NoiseExtractor, credited_samples, deterministic_nonce, sampling_nonce
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
@@ -58,7 +53,7 @@ def extract_noise(
     ----------
     workers
         Images looked at side by side, as far as their size allows: all that are begun and not yet spent have at most
-        `SAMPLES_IN_FLIGHT` together, or there is only one. The claims are made in the order of the manifest whatever
+        `SAMPLES_IN_FLIGHT` together, or there is only one. They are spent in the order of the manifest whatever
         finishes first.
 
     Raises
@@ -212,7 +207,7 @@ def _spend(
     if any(other.image_sha256 == row.image_sha256 for other in before if other.accepted):
         return _replayed(row, RejectionReason.REPLAYED_FILE, "the same file is in this batch already")
     pixels = next(seen.pixel_sha256 for seen in manifest.rows if seen.image_sha256 == row.image_sha256)
-    earlier = ledger.claim_image(row.image_sha256, pixels or "", batch.key)
+    earlier = ledger.spend_image(row.image_sha256, pixels or "", batch.key)
     if earlier is not None:
         same_file = earlier.image_sha256 == row.image_sha256
         reason = RejectionReason.REPLAYED_FILE if same_file else RejectionReason.REPLAYED_PIXELS

@@ -8,9 +8,9 @@ from entropy_assets.errors import FileStillChanging
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stages.ingest import open_batch
 from entropy_assets.stores.batches import batch_key
+from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder, ReadyFile
-from entropy_assets.stores.names import printable
 
 
 def first_group(files: list[ReadyFile], max_files: int, max_bytes: int) -> list[ReadyFile]:

@@ -27,7 +27,7 @@ from typing import Final
 from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionReason
 from entropy_assets.recipe import DROP
 from entropy_assets.stores.durable import sync_folder
-from entropy_assets.stores.names import numbered, printable, require_plain, temporary_name, with_suffix
+from entropy_assets.stores.file_names import numbered, printable, require_plain, temporary_name, with_suffix
 
 TAKEN: Final = ".taken"
 PROCESSED: Final = "processed"

@@ -17,7 +17,6 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.client.real_service import BLOCKS, DATA, KNOWN_BLOCK, OneBlock, overlaps, ranges
-from entropy_assets_tests.client.scripted import ScriptedServer, good
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 
@@ -55,15 +54,6 @@ def test_public_bytes_are_the_named_ranges_of_the_blocks(service: RunningService
         assert draw.data == b"".join(DATA[block_id][start:end] for block_id, start, end in draw.blocks)
         assert not draw.simulated
     assert overlaps(ranges(draws)) == []
-
-
-def test_private_bytes_are_mixed_with_those_of_this_machine_unless_that_is_switched_off() -> None:
-    with ScriptedServer(lambda connection, n: connection.sendall(good(n))) as broken:
-        with RandomClient([broken.url]) as client:
-            mixed = client.random_bytes(10_000)
-        with RandomClient([broken.url], mix=False) as client:
-            assert client.random_bytes(10_000) == bytes(10_000)
-    assert len(set(mixed)) == 256
 
 
 def test_simulated_bytes_are_called_so(config: ServiceConfig, pool: PoolClient) -> None:

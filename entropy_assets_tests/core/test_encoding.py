@@ -61,7 +61,7 @@ HASHED_ELSEWHERE = {
     "serving/http/documents.py": "tells the browser whether a page changed",
     "stores/api_keys.py": "keeps the hash of a key instead of the key",
     "stores/images.py": "names an image file by its plain hash",
-    "stores/names.py": "shortens file names that are too long",
+    "stores/file_names.py": "shortens file names that are too long",
     "stores/pool/awaited.py": "names a block by its plain hash",
     "stores/pool/blocks.py": "checks a block against its plain hash, in portions",
     "stores/pool/configuration.py": "writes passwords as the server wants them",

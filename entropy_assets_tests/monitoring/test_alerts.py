@@ -147,7 +147,7 @@ def test_a_ledger_that_can_not_be_read_is_told_and_bytes_are_served_on(watched: 
     running = watched()
     running.pool.push(pool_blocks(10))
     ledger = running.home / "ledger.sqlite"
-    Ledger(ledger).claim_image("ab" * 32, None, "b")
+    Ledger(ledger).spend_image("ab" * 32, None, "b")
     kept = ledger.read_bytes()
     ledger.write_bytes(b"no database" * 500)
     running.prometheus.fires("EntropyLedgerUnreadable")

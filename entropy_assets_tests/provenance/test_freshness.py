@@ -97,7 +97,7 @@ def test_a_clock_that_was_set_back_gives_no_negative_age(supply: Freshness) -> N
 
 
 def test_a_locked_ledger_is_a_problem_and_hides_no_other_age(tmp_path: Path) -> None:
-    Ledger(tmp_path / "ledger.sqlite").claim_image("ab" * 32, None, "b")
+    Ledger(tmp_path / "ledger.sqlite").spend_image("ab" * 32, None, "b")
     ledger = Ledger(tmp_path / "ledger.sqlite", readonly=True, busy_timeout_s=0.05)
     supply = Freshness(BatchStore(tmp_path / "batches"), ledger, clock=lambda: NOW_NS)
     assessed(taken_in(supply.batches.root, 10), ACCEPTED)

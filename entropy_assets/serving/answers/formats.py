@@ -1,16 +1,15 @@
 """From pool bytes to an answer: the class, the format, the headers."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import permutations, product
 from typing import Final, Literal, NamedTuple, get_args
 from urllib.parse import parse_qsl
 
-import numpy as np
 import orjson
 import pybase64 as base64
 
+from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.reservoir.stock import Draw
 
 Format = Literal["raw", "hex", "base64", "json"]
@@ -33,9 +32,6 @@ _MEDIA_TYPES: Final[dict[Format, str]] = {
 _BROWSER_TYPE: Final = "text/html"
 NOT_GUESSED: Final = (b"x-content-type-options", b"nosniff")
 """Keeps browsers from guessing what a text is."""
-
-FEW_BYTES: Final = 512
-"""Below it integers are faster than arrays."""
 
 
 def _common_headers(chosen: Format, public: bool) -> tuple[tuple[bytes, bytes], ...]:
@@ -122,18 +118,6 @@ def _kind_of(query: str) -> AnswerKind:
     values = dict(parse_qsl(query))
     formats: dict[str, Format] = {name: name for name in FORMATS}
     return AnswerKind(public=values.get("class") == "public", format=formats.get(values.get("format", "")))
-
-
-def mixed(data: bytes) -> bytes:
-    """Return `data` XOR as many bytes of the operating system's generator: unpredictable if either is.
-
-    The generator is asked for each answer: bytes that wait in memory would be given out twice by the two copies of a
-    virtual machine.
-    """
-    fresh = os.urandom(len(data))
-    if len(data) < FEW_BYTES:
-        return (int.from_bytes(data, "little") ^ int.from_bytes(fresh, "little")).to_bytes(len(data), "little")
-    return (np.frombuffer(data, np.uint8) ^ np.frombuffer(fresh, np.uint8)).tobytes()
 
 
 def encode(draw: Draw, kind: AnswerKind, chosen: Format) -> Answer:

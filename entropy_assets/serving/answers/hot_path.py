@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 from entropy_assets.serving.access.allowances import Admission, Headers
 from entropy_assets.serving.access.gate import Gate
 from entropy_assets.serving.access.origins import OWN_SITES, SITE_HEADER
-from entropy_assets.serving.answers.formats import AnswerKind, encode, headers_of, known_queries, mixed
+from entropy_assets.serving.answers.formats import AnswerKind, encode, headers_of, known_queries
+from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.serving.reservoir.stock import NOTHING
 

@@ -18,7 +18,8 @@ from typing import Final, Literal, get_args
 import orjson
 
 from entropy_assets.errors import PoolExhausted, RejectedTooOften
-from entropy_assets.serving.answers.formats import Answer, AnswerKind, headers_of, json_fields, mixed
+from entropy_assets.serving.answers.formats import Answer, AnswerKind, headers_of, json_fields
+from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.reservoir.stock import Cut, Draw
 
 IntegerFormat = Literal["uint8", "uint16", "int"]

@@ -15,7 +15,8 @@ from pydantic import Field
 
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving.access.meter import Meter, subject_of
-from entropy_assets.serving.answers.formats import NOT_GUESSED, AnswerClass, AnswerKind, headers_of, json_fields, mixed
+from entropy_assets.serving.answers.formats import NOT_GUESSED, AnswerClass, AnswerKind, headers_of, json_fields
+from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.answers.pieces import PIECE_BYTES, Pieces, Seats, first_of
 from entropy_assets.serving.http.admission import admitted
 from entropy_assets.serving.http.orders import BYTE_HEADERS, DRY_PROBLEMS, Omitted, PlainDigits, ResponseTable

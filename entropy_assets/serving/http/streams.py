@@ -24,7 +24,8 @@ from starlette.routing import WebSocketRoute
 
 from entropy_assets.errors import EntropyAssetsError, PoolError
 from entropy_assets.serving.access.meter import Meter, subject_of
-from entropy_assets.serving.answers.formats import CLASSES, mixed
+from entropy_assets.serving.answers.formats import CLASSES
+from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.answers.pieces import TURN, Pieces, Seats, first_of
 from entropy_assets.serving.http.problem_answers import problem, problem_of
 from entropy_assets.serving.problems import PROBLEMS

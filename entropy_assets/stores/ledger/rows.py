@@ -11,13 +11,13 @@ NO_LINK: Final = "00" * 32
 
 
 @dataclass(frozen=True, slots=True)
-class ImageClaim:
+class SpentImage:
     """The first use of an image: by which batch and when (microseconds since 1970, UTC)."""
 
     image_sha256: str
     pixel_sha256: str | None
     batch_key: str
-    claimed_at_us: int
+    spent_at_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def publication_link(
     return ledger_link("publication", previous, batch_key, chain_head, run_id, time_us, len(blocks), *facts)
 
 
-def claim_link(previous: str, claim: ImageClaim) -> str:
-    """Return the link of an image claim, hex: it covers the previous one and the whole claim."""
-    facts = claim.image_sha256, claim.pixel_sha256 or "", claim.batch_key, claim.claimed_at_us
+def spending_link(previous: str, spent: SpentImage) -> str:
+    """Return the link of a spent image, hex: it covers the previous one and the whole row; hashed as a ``claim``."""
+    facts = spent.image_sha256, spent.pixel_sha256 or "", spent.batch_key, spent.spent_at_us
     return ledger_link("claim", previous, *facts)

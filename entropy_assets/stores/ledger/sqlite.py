@@ -18,12 +18,12 @@ from typing import Any, Final
 from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.rows import (
     NO_LINK,
-    ImageClaim,
     LedgerBlock,
     Publication,
     PublishedBlock,
-    claim_link,
+    SpentImage,
     publication_link,
+    spending_link,
 )
 from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, create, version_of
 
@@ -41,7 +41,7 @@ _LAST_LINK: Final = {
 
 
 class Ledger:
-    """The append-only record of publications and image claims.
+    """The append-only record of publications and of spent images.
 
     Safe to use from several threads and processes: each call opens its own connection, and a write is one
     transaction that is on the disk before the call returns.
@@ -72,11 +72,11 @@ class Ledger:
         self._busy_timeout_s = busy_timeout_s
         self._clock = clock
 
-    def claim_image(self, image_sha256: str, pixel_sha256: str | None, batch_key: str) -> ImageClaim | None:
-        """Claim an image for `batch_key`; return None when it is now this batch's, else the earlier claim.
+    def spend_image(self, image_sha256: str, pixel_sha256: str | None, batch_key: str) -> SpentImage | None:
+        """Spend an image for `batch_key`; return None when it is now this batch's, else who spent it earlier.
 
-        The same image in the same batch may be claimed again, so a retried run sees what the first one saw. The
-        earlier claim may be of the same file or of the same pixels in another file; a file whose pixels can't be
+        The same image may be spent again by the same batch, so a retried run sees what the first one saw. The
+        earlier one may be the same file or the same pixels in another file; a file whose pixels can't be
         read has None for them, and an empty string counts as None.
 
         Raises
@@ -92,22 +92,22 @@ class Ledger:
                 (image_sha256, pixel_sha256),
             ).fetchall()
             if rows:
-                earlier = ImageClaim(*rows[0])
+                earlier = SpentImage(*rows[0])
                 same = (earlier.image_sha256, earlier.batch_key) == (image_sha256, batch_key)
                 return None if same else earlier
-            claim = ImageClaim(image_sha256, pixel_sha256, batch_key, self._clock() // 1000)
-            link = claim_link(_last_link(db, "image_claims"), claim)
+            spent = SpentImage(image_sha256, pixel_sha256, batch_key, self._clock() // 1000)
+            link = spending_link(_last_link(db, "image_claims"), spent)
             db.execute(
                 "INSERT INTO image_claims (image_sha256, pixel_sha256, batch_key, claimed_at_us, ledger_link)"
                 " VALUES (?, ?, ?, ?, ?)",
-                (image_sha256, pixel_sha256, batch_key, claim.claimed_at_us, link),
+                (image_sha256, pixel_sha256, batch_key, spent.spent_at_us, link),
             )
             return None
 
     def images_of(self, batch_key: str) -> frozenset[str]:
-        """Return the SHA-256 of each image that `batch_key` claimed, hex."""
-        claimed = self._fetch("SELECT image_sha256 FROM image_claims WHERE batch_key = ?", (batch_key,))
-        return frozenset(str(image_sha256) for (image_sha256,) in claimed)
+        """Return the SHA-256 of each image that `batch_key` spent, hex."""
+        rows = self._fetch("SELECT image_sha256 FROM image_claims WHERE batch_key = ?", (batch_key,))
+        return frozenset(str(image_sha256) for (image_sha256,) in rows)
 
     def append_publication(
         self, batch_key: str, chain_head: str, blocks: Sequence[LedgerBlock], run_id: str, time_us: int
@@ -199,7 +199,7 @@ class Ledger:
                 return NO_LINK
             # one transaction, so that a publication made meanwhile is seen whole or not at all
             db.execute("BEGIN")
-            _verify_claims(db)
+            _verify_spent(db)
             return _verify_publications(db)
 
     def _fetch(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
@@ -270,13 +270,13 @@ def _refuse_if_published(db: sqlite3.Connection, block: LedgerBlock) -> None:
         )
 
 
-def _verify_claims(db: sqlite3.Connection) -> None:
+def _verify_spent(db: sqlite3.Connection) -> None:
     previous = NO_LINK
     rows = db.execute(
         "SELECT seq, ledger_link, image_sha256, pixel_sha256, batch_key, claimed_at_us FROM image_claims ORDER BY seq"
     )
     for expected_seq, (seq, link, *fields) in enumerate(rows, 1):
-        if seq != expected_seq or link != claim_link(previous, ImageClaim(*fields)):
+        if seq != expected_seq or link != spending_link(previous, SpentImage(*fields)):
             raise LedgerError(f"image claim {expected_seq} does not verify", table="image_claims", seq=expected_seq)
         previous = link
 

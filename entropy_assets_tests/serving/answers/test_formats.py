@@ -6,16 +6,8 @@ import os
 
 import pytest
 
-from entropy_assets.serving.answers import formats
-from entropy_assets.serving.answers.formats import (
-    FEW_BYTES,
-    AnswerKind,
-    Format,
-    encode,
-    known_queries,
-    mixed,
-    negotiated,
-)
+from entropy_assets.serving.answers import formats, mixing
+from entropy_assets.serving.answers.formats import AnswerKind, Format, encode, known_queries, negotiated
 from entropy_assets.serving.reservoir.stock import Cut, Draw
 
 DRAW = Draw(bytes(range(20)), (Cut("one", 4090, 4096), Cut("two", 0, 14)), False)
@@ -31,7 +23,7 @@ def test_public_bytes_are_the_pools() -> None:
 def test_private_bytes_are_mixed_with_the_operating_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     """XOR, so the answer is unpredictable if either of the two is."""
     pad = os.urandom(20)
-    monkeypatch.setattr(formats.os, "urandom", lambda n: pad[:n])
+    monkeypatch.setattr(mixing.os, "urandom", lambda n: pad[:n])
     answer = encode(DRAW, AnswerKind(), "raw")
     assert answer.body == bytes(one ^ other for one, other in zip(DRAW.data, pad, strict=True))
     assert dict(answer.headers)[b"x-entropy-class"] == b"private"
@@ -42,20 +34,6 @@ def test_private_answers_name_no_block(chosen: Format) -> None:
     answer = encode(DRAW, AnswerKind(), chosen)
     assert b"x-entropy-blocks" not in dict(answer.headers)
     assert b"one" not in answer.body
-
-
-@pytest.mark.parametrize("length", [64, 1024])
-def test_mixing_the_same_bytes_twice_gives_two_answers(length: int) -> None:
-    zeros = bytes(length)
-    assert mixed(zeros) != mixed(zeros)
-
-
-@pytest.mark.parametrize("length", [1, 2, 7, FEW_BYTES - 1, FEW_BYTES, 65_536])
-def test_mixing_keeps_the_length_and_is_xor(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    pad, data = os.urandom(length), os.urandom(length)
-    monkeypatch.setattr(formats.os, "urandom", lambda n: pad[:n])
-    assert mixed(data) == bytes(one ^ other for one, other in zip(data, pad, strict=True))
-    assert mixed(bytes(length)) == pad
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from entropy_assets.stores.ledger.rows import NO_LINK, ImageClaim, LedgerBlock, claim_link, publication_link
+from entropy_assets.stores.ledger.rows import NO_LINK, LedgerBlock, SpentImage, publication_link, spending_link
 from entropy_assets_tests.core.second_hashing import CLAIMS, PUBLICATIONS, kept_vectors, published_blocks
 
 HEAD = "aa" * 32
@@ -14,7 +14,7 @@ def test_the_chain_of_claims_gives_the_vectors() -> None:
     """With pixels and without, and with a name that is not ASCII."""
     links = [NO_LINK]
     for claim in CLAIMS:
-        links.append(claim_link(links[-1], ImageClaim(*claim)))
+        links.append(spending_link(links[-1], SpentImage(*claim)))
     assert links[1:] == kept_vectors()["ledger"]["claims"]
 
 
@@ -29,7 +29,9 @@ def test_the_chain_of_publications_gives_the_vectors() -> None:
 
 def test_no_two_lists_of_fields_have_one_link() -> None:
     assert publication_link(NO_LINK, "ab", "c", "", 1, []) != publication_link(NO_LINK, "a", "bc", "", 1, [])
-    assert claim_link(NO_LINK, ImageClaim("ab", "c", "x", 1)) != claim_link(NO_LINK, ImageClaim("a", "bc", "x", 1))
+    assert spending_link(NO_LINK, SpentImage("ab", "c", "x", 1)) != spending_link(
+        NO_LINK, SpentImage("a", "bc", "x", 1)
+    )
 
 
 @pytest.mark.parametrize("changed", range(6))
@@ -44,5 +46,5 @@ def test_a_publications_link_depends_on_each_thing_it_covers(changed: int) -> No
 def test_a_claims_link_depends_on_each_thing_it_covers(changed: int) -> None:
     facts = [NO_LINK, "file", "pixels", "batch", TIME_US]
     altered = [f"{fact}1" if at == changed else fact for at, fact in enumerate(facts)]
-    links = {claim_link(str(previous), ImageClaim(*claim)) for previous, *claim in (facts, altered)}  # type: ignore[arg-type]
+    links = {spending_link(str(previous), SpentImage(*claim)) for previous, *claim in (facts, altered)}  # type: ignore[arg-type]
     assert len(links) == 2

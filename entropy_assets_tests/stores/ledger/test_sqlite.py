@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.errors import LedgerError
-from entropy_assets.stores.ledger.rows import NO_LINK, ImageClaim, LedgerBlock, publication_link
+from entropy_assets.stores.ledger.rows import NO_LINK, LedgerBlock, SpentImage, publication_link
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 HEAD = "aa" * 32
@@ -38,8 +38,8 @@ def filled(ledger: Ledger) -> Ledger:
     """Give a ledger with three publications and two claims."""
     for batch in range(3):
         ledger.append_publication(f"batch-{batch}", HEAD, _blocks(batch), f"run-{batch}", TIME_US + batch)
-    ledger.claim_image("file-a", "pixels-a", "batch-0")
-    ledger.claim_image("file-b", "pixels-b", "batch-1")
+    ledger.spend_image("file-a", "pixels-a", "batch-0")
+    ledger.spend_image("file-b", "pixels-b", "batch-1")
     return ledger
 
 
@@ -113,19 +113,19 @@ def test_the_link_is_recomputable_from_what_is_published(filled: Ledger) -> None
 
 
 def test_an_image_is_claimed_once_and_again_only_by_its_own_batch(ledger: Ledger) -> None:
-    assert ledger.claim_image("file", "pixels", "batch-1") is None
-    assert ledger.claim_image("file", "pixels", "batch-1") is None
-    first = ImageClaim("file", "pixels", "batch-1", TIME_US)
-    assert ledger.claim_image("file", "pixels", "batch-2") == first
-    assert ledger.claim_image("another file", "pixels", "batch-2") == first
-    assert ledger.claim_image("another file", "pixels", "batch-1") == first
+    assert ledger.spend_image("file", "pixels", "batch-1") is None
+    assert ledger.spend_image("file", "pixels", "batch-1") is None
+    first = SpentImage("file", "pixels", "batch-1", TIME_US)
+    assert ledger.spend_image("file", "pixels", "batch-2") == first
+    assert ledger.spend_image("another file", "pixels", "batch-2") == first
+    assert ledger.spend_image("another file", "pixels", "batch-1") == first
 
 
 @pytest.mark.parametrize("unread", [None, ""])
 def test_files_without_readable_pixels_are_not_taken_for_each_other(unread: str | None, ledger: Ledger) -> None:
-    assert ledger.claim_image("file-1", unread, "batch-1") is None
-    assert ledger.claim_image("file-2", unread, "batch-2") is None
-    assert ledger.claim_image("file-1", unread, "batch-2") == ImageClaim("file-1", None, "batch-1", TIME_US)
+    assert ledger.spend_image("file-1", unread, "batch-1") is None
+    assert ledger.spend_image("file-2", unread, "batch-2") is None
+    assert ledger.spend_image("file-1", unread, "batch-2") == SpentImage("file-1", None, "batch-1", TIME_US)
     ledger.verify()
 
 
@@ -169,7 +169,7 @@ def test_reading_never_makes_a_file_and_never_writes(tmp_path: Path, filled: Led
     reader = Ledger(filled.path, readonly=True)
     assert reader.head() == filled.head()
     with pytest.raises(LedgerError, match="reading only"):
-        reader.claim_image("f", "p", "b")
+        reader.spend_image("f", "p", "b")
 
 
 def test_a_reader_sees_an_empty_file_as_an_empty_ledger(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_ledger_of_a_later_version_is_left_alone(filled: Ledger) -> None:
 
 
 def _claim(path: Path, image: int, worker: int) -> bool:
-    return Ledger(path).claim_image(f"file-{image}", f"pixels-{image}", f"batch-{worker}") is None
+    return Ledger(path).spend_image(f"file-{image}", f"pixels-{image}", f"batch-{worker}") is None
 
 
 def _append(path: Path, worker: int) -> list[bool]:

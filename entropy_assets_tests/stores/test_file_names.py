@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from entropy_assets.stores.names import NAME_LIMIT, numbered, printable, require_plain, temporary_name, with_suffix
+from entropy_assets.stores.file_names import NAME_LIMIT, numbered, printable, require_plain, temporary_name, with_suffix
 
 names = st.binary(min_size=1, max_size=NAME_LIMIT).map(os.fsdecode).filter(lambda name: not set("/\0") & set(name))
 
