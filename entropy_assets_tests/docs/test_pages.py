@@ -147,12 +147,13 @@ def rooms_of(page: Path) -> list[str]:
     return found
 
 
-def test_the_map_shows_rooms_that_exist_and_every_folder_of_the_package() -> None:
+def test_the_map_shows_what_exists_and_every_folder_and_module_of_the_package() -> None:
     rooms = rooms_of(PROJECT / "docs" / "ARCHITECTURE.md")
     assert len(rooms) == len(set(rooms))
     assert [room for room in rooms if not (PROJECT / room).exists()] == []
     folders = {path.parent.relative_to(PROJECT).as_posix() + "/" for path in PACKAGE.rglob("*") if path.is_file()}
-    assert {folder for folder in folders if "__pycache__" not in folder} - set(rooms) == set()
+    modules = {path.relative_to(PROJECT).as_posix() for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+    assert {path for path in folders | modules if "__pycache__" not in path} - set(rooms) == set()
 
 
 def test_the_package_tells_of_every_name_at_its_top_and_of_no_other() -> None:
