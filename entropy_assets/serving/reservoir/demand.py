@@ -4,6 +4,7 @@ The event loop says what is wanted; the thread of the `Filler` asks how many blo
 number has one writer, and the thread reads integers only.
 """
 
+import math
 import sys
 import threading
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ SHORTEST_S: Final = 0.1
 """Time over which a rate is taken at least, seconds."""
 SMOOTHING: Final = 0.3
 """Weight of the newest second in the two rates."""
+LONGEST_WAIT_S: Final = 60
+UNKNOWN_WAIT_S: Final = 5
+"""What is guessed where nothing ever came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,17 @@ class Rates:
         self.arriving += SMOOTHING * ((arrived_bytes - self._arrived_bytes) / spent - self.arriving)
         self._since, self._served_bytes, self._arrived_bytes = now, served_bytes, arrived_bytes
         return True
+
+    def wait_s(self, n_bytes: int) -> int:
+        """Return the whole seconds after which `n_bytes` more should have come at this rate, 1 to `LONGEST_WAIT_S`.
+
+        The mean falls towards 0 for as long as nothing comes, and a quotient by it would be infinite.
+        """
+        if self.arriving <= 0:
+            return UNKNOWN_WAIT_S
+        if n_bytes >= LONGEST_WAIT_S * self.arriving:
+            return LONGEST_WAIT_S
+        return math.ceil(n_bytes / self.arriving) if n_bytes > self.arriving else 1
 
 
 class Demand:

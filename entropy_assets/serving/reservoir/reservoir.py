@@ -7,7 +7,6 @@ At every moment of the loop: leased = served public + served private + burned + 
 
 import asyncio
 import contextlib
-import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -236,8 +235,7 @@ class Reservoir:
 
     def retry_after_s(self, n: int) -> int:
         """Return the whole seconds after which `n` bytes should be here at the rate of the last seconds, 1 to 60."""
-        rate = self._demand.rates.arriving
-        return 5 if rate <= 0 else min(60, max(1, math.ceil((n - self._stock.held_bytes) / rate)))
+        return self._demand.rates.wait_s(n - self._stock.held_bytes)
 
     def _why_not(self, n: int) -> PoolError:
         return self.problem or PoolExhausted(

@@ -1,8 +1,10 @@
 """Demand: how much is held, and how many blocks are leased for it."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from entropy_assets.serving.reservoir.demand import LEASE_BLOCKS, Demand, Rates, ReservoirLimits
+from entropy_assets.serving.reservoir.demand import LEASE_BLOCKS, LONGEST_WAIT_S, Demand, Rates, ReservoirLimits
 from entropy_assets.serving.reservoir.stock import Stock
 from entropy_assets.stores.pool.blocks import LeasedBlock
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -14,6 +16,26 @@ def _demand(held_blocks: int = 0) -> tuple[Demand, Stock]:
     stock = Stock()
     stock.add([LeasedBlock(block, 100.0) for block in pool_blocks(held_blocks)], 0.0)
     return Demand(LIMITS, stock, 0.0), stock
+
+
+@given(st.floats(0, 1e12), st.integers(-(2**40), 2**40))
+@example(5e-324, 1024)
+@example(5e-324, -1024)
+def test_a_guess_of_the_wait_is_made_at_every_rate(arriving: float, n_bytes: int) -> None:
+    """Every refusal carries one, so it must never raise, however slow the rate has become."""
+    rates = Rates(0.0)
+    rates.arriving = arriving
+    assert 1 <= rates.wait_s(n_bytes) <= LONGEST_WAIT_S
+
+
+def test_hours_without_a_block_end_in_the_longest_wait_and_not_in_an_error() -> None:
+    """The mean of a rate that is over falls for ever, and stays at the smallest number that there is."""
+    rates = Rates(0.0)
+    rates.update(1.0, 0, 4096)
+    waits = [rates.wait_s(1024) for second in range(2, 4000) if rates.update(float(second), 0, 4096)]
+    assert len(waits) == 3998
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_WAIT_S
 
 
 def test_what_is_held_and_what_is_on_its_way_is_not_wanted_again() -> None:
