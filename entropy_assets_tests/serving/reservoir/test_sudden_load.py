@@ -21,7 +21,7 @@ from entropy_assets.stores.pool.blocks import SealedLease
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.http.streaming import wait_until
-from entropy_assets_tests.serving.reservoir.test_reservoir import Supply, _held, _running, _sealed_of
+from entropy_assets_tests.serving.reservoir.leases import Supply, held, running, sealed_of
 from entropy_assets_tests.serving.running import RunningService
 
 CLIENTS = 48
@@ -38,10 +38,10 @@ async def test_who_waits_is_woken_by_the_next_blocks_and_leaves_no_want_behind()
             return supply(most)
         asked.set()
         all_wait.wait(10)
-        return _sealed_of([], left=len(supply.blocks))
+        return sealed_of([], left=len(supply.blocks))
 
-    async with _running(late, ReservoirLimits(wait_s=60)) as reservoir:
-        await _held(reservoir, reservoir.limits.least_bytes)
+    async with running(late, ReservoirLimits(wait_s=60)) as reservoir:
+        await held(reservoir, reservoir.limits.least_bytes)
         reservoir.take(reservoir.buffered_bytes, public=True)
         await asyncio.to_thread(asked.wait, 10)
         waiting = [asyncio.create_task(reservoir.more(2048)) for _ in range(64)]
@@ -55,8 +55,8 @@ async def test_who_waits_is_woken_by_the_next_blocks_and_leaves_no_want_behind()
 
 async def test_nobody_waits_for_a_dry_pool_or_one_that_is_away() -> None:
     supply = Supply(pool_blocks(4))
-    async with _running(supply) as reservoir:
-        await _held(reservoir, 4 * 4096)
+    async with running(supply) as reservoir:
+        await held(reservoir, 4 * 4096)
         reservoir.take(4 * 4096, public=True)
         started = time.monotonic()
         assert not await reservoir.more(1)
@@ -74,9 +74,9 @@ async def test_the_wait_is_bounded_while_a_lease_hangs() -> None:
 
     def hanging(most: int) -> SealedLease:
         goes_on.wait(10)
-        return _sealed_of([])
+        return sealed_of([])
 
-    async with _running(hanging, ReservoirLimits(wait_s=0.2)) as reservoir:
+    async with running(hanging, ReservoirLimits(wait_s=0.2)) as reservoir:
         try:
             first = asyncio.create_task(reservoir.more(1))
             await asyncio.sleep(0.1)
@@ -90,7 +90,7 @@ async def test_the_wait_is_bounded_while_a_lease_hangs() -> None:
 
 
 async def test_who_leaves_while_it_waits_wants_nothing_any_more() -> None:
-    reservoir = Reservoir(lambda most: _sealed_of([]))
+    reservoir = Reservoir(lambda most: sealed_of([]))
     waiting = asyncio.create_task(reservoir.more(1000))
     await asyncio.sleep(0)
     assert reservoir._demand.waiting_bytes == 1000
@@ -101,7 +101,7 @@ async def test_who_leaves_while_it_waits_wants_nothing_any_more() -> None:
 
 
 async def test_who_waits_in_the_queue_comes_first() -> None:
-    reservoir = Reservoir(lambda most: _sealed_of([]), ReservoirLimits(wait_s=5))
+    reservoir = Reservoir(lambda most: sealed_of([]), ReservoirLimits(wait_s=5))
     queued = asyncio.create_task(reservoir.draw(5000, public=True))
     await asyncio.sleep(0)
     assert not await reservoir.more(1)
