@@ -56,13 +56,7 @@ def client_of(urls: Sequence[str], key_file: Path | None, allow_insecure: bool, 
     """
     from entropy_assets.client import RandomClient
 
-    return RandomClient(
-        _addresses(urls),
-        key=_api_key(key_file),
-        timeout_s=ANSWER_SECONDS,
-        allow_insecure=allow_insecure,
-        **options,
-    )
+    return RandomClient(_addresses(urls), key=_api_key(key_file), allow_insecure=allow_insecure, **options)
 
 
 @contextmanager
@@ -71,7 +65,7 @@ def answering_client(
 ) -> Iterator["RandomClient"]:
     """Yield the client of these services; if they answer by a problem, print it and leave."""
     try:
-        with client_of(urls, key_file, allow_insecure, **options) as client:
+        with client_of(urls, key_file, allow_insecure, timeout_s=ANSWER_SECONDS, **options) as client:
             yield client
     except (BlockUnknown, NoBytes, RequestRefused) as problem:
         code, message, facts = _explained(problem)

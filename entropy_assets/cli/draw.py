@@ -39,8 +39,8 @@ def draw(
     'private' is mixed with the operating system's generator, of the service's machine and of this one; 'public' is
     not, and is never for keys.
     """
-    # All in one request as long as the service gives so many: where it has too few, none is lost then.
-    with answering_client(urls, key_file, allow_insecure, as_json, part_bytes=n) as client:
+    # All in one answer: where the service has too few, or never gives so many at once, none is lost.
+    with answering_client(urls, key_file, allow_insecure, as_json, in_parts=False) as client:
         drawn = client.public(n) if entropy_class == "public" else client.draw(n)
     sys.stdout.buffer.write(_written(drawn, "json" if as_json else form))
 

@@ -22,6 +22,8 @@ BLOCK_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LONGEST_RETRY_S: Final = 3600.0
 """A longer Retry-After is taken for this, seconds: one odd answer must not retire an endpoint for good."""
 LONGEST_DOCUMENT: Final = 2**22
+LONGEST_ANSWER: Final = 2**26
+"""Bytes that are read of one answer at most: an answer without a length must not fill the memory."""
 SHOWN_DETAIL: Final = 200
 """Characters of a service's own words that an error repeats."""
 
@@ -47,20 +49,20 @@ class Part(NamedTuple):
         return f"Part({len(self.data)} bytes)"
 
 
-def random_part(endpoint: Endpoint, n: int, *, public: bool) -> Part:
-    """Draw up to `n` bytes: as many as the endpoint gives in one answer.
+def random_part(endpoint: Endpoint, n: int, *, public: bool, all_at_once: bool = False) -> Part:
+    """Draw up to `n` bytes: as many as the endpoint gives in one answer; with `all_at_once` all of them or none.
 
     Raises
     ------
     RequestRefused
-        If the service understood and refuses.
+        If the service understood and refuses, or would not give `all_at_once`.
     EndpointFailed
         If it has no bytes, does not answer, or answers something else.
     """
-    wanted = min(n, endpoint.longest)
+    wanted = n if all_at_once else min(n, endpoint.longest)
     reply = _random_reply(endpoint, wanted, public)
     limit = _named_limit(reply)
-    if limit is not None and limit < wanted:
+    if limit is not None and limit < wanted and not all_at_once:
         endpoint.longest = wanted = limit
         reply = _random_reply(endpoint, wanted, public)
     _require_success(endpoint, reply)
@@ -69,7 +71,7 @@ def random_part(endpoint: Endpoint, n: int, *, public: bool) -> Part:
 
 def _random_reply(endpoint: Endpoint, n: int, public: bool) -> Reply:
     query = f"class={'public' if public else 'private'}&format=raw"
-    return endpoint.get(f"/random/{n}?{query}", RAW, max(n, SHOWN_DETAIL * 80))
+    return endpoint.get(f"/random/{n}?{query}", RAW, max(min(n, LONGEST_ANSWER), SHOWN_DETAIL * 80))
 
 
 def _checked_part(endpoint: Endpoint, reply: Reply, n: int, answer_class: str) -> Part:

@@ -42,6 +42,9 @@ class RandomClient:
     part_bytes
         Longest answer that is asked for, by default 64 KiB; less of a service that names a smaller limit. A draw of
         several parts that ends without bytes has burned those before.
+    in_parts
+        Draw what is longer than one answer in parts, as by default. Without it a draw is one answer of one service,
+        however long, or a `RequestRefused`, and nothing is burned.
     tls
         How certificates are checked; by default against the system's authorities.
     allow_insecure

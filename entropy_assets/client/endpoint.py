@@ -69,7 +69,7 @@ class Address:
             raise wrong from None
         if parts.scheme not in _PORTS or not host or "@" in parts.netloc or parts.query or parts.fragment:
             raise wrong
-        return cls(parts.scheme, host, port or _PORTS[parts.scheme], parts.path.rstrip("/"))
+        return cls(parts.scheme, host, _PORTS[parts.scheme] if port is None else port, parts.path.rstrip("/"))
 
     @property
     def is_confidential(self) -> bool:

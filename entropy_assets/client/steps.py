@@ -11,9 +11,10 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal, TypedDict, TypeVar, get_args
 
-from entropy_assets.client.answers import BLOCK_ID, Cut, Part, provenance_of, random_part, stats_of
+from entropy_assets.client.answers import BLOCK_ID, LONGEST_ANSWER, Cut, Part, provenance_of, random_part, stats_of
 from entropy_assets.client.endpoint import PART_BYTES, Address, Endpoint
 from entropy_assets.client.mixing import mixed
 from entropy_assets.errors import BlockUnknown, ClientDry, ClientMisused, EndpointDry, EndpointFailed, NoBytes
@@ -83,6 +84,7 @@ class Options(TypedDict, total=False):
     wait_s: float
     timeout_s: float
     part_bytes: int
+    in_parts: bool
     tls: ssl.SSLContext | None
     allow_insecure: bool
 
@@ -108,6 +110,7 @@ class Draws:
         wait_s: float = 10.0,
         timeout_s: float = 5.0,
         part_bytes: int = PART_BYTES,
+        in_parts: bool = True,
         tls: ssl.SSLContext | None = None,
         allow_insecure: bool = False,
     ) -> None:
@@ -117,8 +120,8 @@ class Draws:
             raise ClientMisused(f"`when_dry` is one of {', '.join(get_args(WhenDry))}")
         if not (timeout_s > 0 and wait_s >= 0):
             raise ClientMisused("`timeout_s` is more than 0 seconds and `wait_s` not less")
-        if part_bytes < 1:
-            raise ClientMisused("`part_bytes` is at least 1")
+        if not 1 <= part_bytes <= LONGEST_ANSWER:
+            raise ClientMisused(f"`part_bytes` is between 1 and {LONGEST_ANSWER}")
         addresses = [Address.parse(url, position) for position, url in enumerate(endpoints)]
         require_confidence(addresses, key, mix=mix, allow_insecure=allow_insecure)
         if tls is None and any(address.scheme == "https" for address in addresses):
@@ -127,6 +130,7 @@ class Draws:
             Endpoint(address, key=key, tls=tls, timeout_s=timeout_s, longest=part_bytes) for address in addresses
         ]
         self._mix = mix
+        self._in_parts = in_parts
         self._when_dry = when_dry
         self._wait_s = wait_s
         self._closed = False
@@ -188,8 +192,8 @@ class Draws:
         patience = self._patience()
         parts: list[Part] = []
         while n > 0:
-            left = n
-            part = yield from self._answer(lambda endpoint: random_part(endpoint, left, public=public), patience)  # noqa: B023 - called before the next round
+            ask = partial(random_part, n=n, public=public, all_at_once=not self._in_parts)
+            part = yield from self._answer(ask, patience)
             parts.append(part)
             n -= len(part.data)
         return parts

@@ -19,7 +19,7 @@ def open_page(url: str, say: Callable[[str], None]) -> threading.Thread:
 def _open(url: str, say: Callable[[str], None]) -> None:
     try:
         opened = webbrowser.open(url)
-    except webbrowser.Error:
+    except (webbrowser.Error, OSError, ValueError):  # the last one: BROWSER is no command line
         opened = False
     if not opened:
         say(f"no browser could be opened; visit {url}")

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 from dataclasses import replace
 
 import pytest
@@ -76,13 +77,31 @@ class TestFormats:
         assert len(run("draw", 150_000, "--format", "raw", "--url", zeros.url).stdout_bytes) == 150_000
         assert len(zeros.requests) == 1
 
-    def test_more_than_the_service_gives_at_once_is_drawn_in_parts(
-        self, run: Run, service_config: ServiceConfig, pool: PoolClient
+    @pytest.mark.parametrize("n", [3001, 10**7, 10**20])
+    def test_more_than_the_service_gives_at_once_is_refused_and_none_is_lost(
+        self, run: Run, service_config: ServiceConfig, pool: PoolClient, n: int
     ) -> None:
+        """A zero too many must not empty a pool, part by part."""
         pool.push(pool_blocks(8))
         with RunningService(replace(service_config, max_request_bytes=3000)) as service:
-            answer = json.loads(run("draw", 7001, "--class", "public", "--json", "--url", service.url).stdout)
-        assert len(base64.b64decode(answer["data"])) == answer["n"] == 7001
+            result = run("draw", n, "--class", "public", "--url", service.url)
+            served = service.client.get("/stats").json()["service"]["served_bytes"]
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("error: ")
+        assert served == {"private": 0, "public": 0}
+
+    @pytest.mark.parametrize("n", [2 * 10**14, 10**20])
+    def test_an_endless_wish_does_not_fill_the_memory(self, run: Run, n: int) -> None:
+        """The answer here has no length that would bound what is read of it."""
+
+        def without_length(connection: socket.socket, _: int) -> None:
+            connection.sendall(good(5, content_length=None))
+            connection.shutdown(socket.SHUT_WR)
+
+        with ScriptedServer(without_length) as server:
+            result = run("draw", n, "--url", server.url)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("error: ")
 
     def test_where_the_service_has_too_few_none_is_lost(self, run: Run, service: RunningService) -> None:
         """Eight blocks are 32,768 bytes."""

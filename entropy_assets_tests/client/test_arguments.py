@@ -33,6 +33,10 @@ def test_an_address_that_is_none_is_refused_and_not_repeated(url: str) -> None:
     assert "hunter2" not in f"{caught.value!r} {caught.value.data}"
 
 
+def test_port_0_is_no_other_port() -> None:
+    assert repr(RandomClient(["http://127.0.0.1:0"])) == "RandomClient(['http://127.0.0.1:0'])"
+
+
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:8", "http://[::1]", "http://localhost:8", "https://far.example/api/"]
 )
@@ -53,7 +57,7 @@ def test_neither_key_nor_unmixed_bytes_go_in_clear_to_another_machine(url: str, 
     "wrong",
     [
         {"key": ""}, {"key": "a\r\nHost: b"}, {"key": "with space"}, {"key": "\u00e9"}, {"when_dry": "never"},
-        {"timeout_s": 0}, {"part_bytes": 0}, {"wait_s": -1}, {"timeout_s": float("nan")},
+        {"timeout_s": 0}, {"part_bytes": 0}, {"part_bytes": 2**26 + 1}, {"wait_s": -1}, {"timeout_s": float("nan")},
     ],
 )  # fmt: skip
 def test_an_argument_that_can_not_be_right_is_refused(wrong: Any) -> None:

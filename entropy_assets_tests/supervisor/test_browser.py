@@ -19,8 +19,9 @@ def test_the_page_is_opened_in_the_browser_that_the_user_named(monkeypatch: pyte
     assert said == []
 
 
-def test_without_any_it_is_said_and_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_browser(monkeypatch, "/absent/browser")
+@pytest.mark.parametrize("command", ["/absent/browser", 'unquoted"%s'])
+def test_without_any_it_is_said_and_nothing_fails(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    use_browser(monkeypatch, command)
     monkeypatch.setenv("PATH", "")
     said: list[str] = []
     open_page(URL, said.append).join(10)

@@ -1,6 +1,6 @@
 """The HTTP face: routes, documents and errors by FastAPI, with a short-cut in front for what is in memory.
 
-There is one implementation of an answer, `RandomService.answer`; the short-cut and the FastAPI route both call it.
+The short-cut and the FastAPI route take their bytes by the same cut of the reservoir, and `encode` writes both answers.
 """
 
 from collections.abc import AsyncIterator

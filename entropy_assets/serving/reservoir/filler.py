@@ -76,8 +76,8 @@ class Filler:
     def start(self, receiver: Receiver) -> None:
         """Begin; `receiver` is told on the running loop."""
         self._stopping.clear()
-        inbox = (asyncio.get_running_loop(), receiver)
-        self._thread = threading.Thread(target=self._run, args=inbox, name="reservoir-filler", daemon=True)
+        told = (asyncio.get_running_loop(), receiver)
+        self._thread = threading.Thread(target=self._run, args=told, name="reservoir-filler", daemon=True)
         self._thread.start()
 
     async def stop(self) -> None:

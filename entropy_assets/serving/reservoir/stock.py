@@ -78,7 +78,7 @@ class Stock:
     held_bytes
         What can be cut.
     soonest
-        When the first of the blocks expires; infinity when there is none.
+        No later than the first of the blocks expires; infinity after a drop that left none.
     """
 
     def __init__(self) -> None:
