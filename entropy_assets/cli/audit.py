@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from entropy_assets.cli.asking import answering_client, of_services
-from entropy_assets.cli.shell import json_option, settings_of, typed_errors
+from entropy_assets.cli.shell import for_terminal, json_option, settings_of, typed_errors
 
 
 @click.command()
@@ -48,12 +48,11 @@ def audit(
     if as_json:
         click.echo(json.dumps({**provenance, "reproduced": True}))
         return
-    from entropy_assets.stores.file_names import printable
-
     count, spent = len(provenance["images"]), time.perf_counter() - start
     click.echo(f"block {block_id} was made again from {count} images in {spent:.1f} s")
     for image in provenance["images"]:
-        click.echo(f"  {image['image_sha256']}  {printable(image['file'])}  ({image['source']})")
+        line = f"{image['image_sha256']}  {image['file']}  ({image['source']})"
+        click.echo(f"  {for_terminal(line)}")
 
 
 def _by_ledger(block_id: str, home: Path | None) -> Mapping[str, Any]:

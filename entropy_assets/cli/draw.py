@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from entropy_assets.cli.asking import answering_client, client_of, of_services
-from entropy_assets.cli.shell import json_option, typed_errors
+from entropy_assets.cli.shell import for_terminal, json_option, typed_errors
 
 if TYPE_CHECKING:
     from entropy_assets.client import Drawn, PublicDraw
@@ -80,10 +80,12 @@ def stats(urls: tuple[str, ...], key_file: Path | None, allow_insecure: bool, as
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("what", "value", box=None)
     for name, value in flattened(counts):
-        table.add_row(name, str(value))
+        # Text: in a plain string rich would read markup.
+        table.add_row(Text(for_terminal(name)), Text(for_terminal(str(value))))
     Console().print(table)
 
 

@@ -190,5 +190,13 @@ class TestStats:
         assert counted["pool"]["pushed_blocks"] == 8
         assert "pool.pushed_blocks" in run("stats", "--url", service.url).stdout
 
+    def test_a_services_words_can_not_steer_the_terminal(self, run: Run) -> None:
+        document = json.dumps({"a\x1b[2J": "\x1b]0;title\x07", "b": "[/nope]", "c": "one\r\ntwo"})
+        with ScriptedServer(status("200 OK", "content-type: application/json", body=document)) as server:
+            result = run("stats", "--url", server.url)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.replace("\n", "").isprintable()
+        assert "[/nope]" in result.stdout
+
     def test_nested_numbers_are_listed_under_dotted_names(self) -> None:
         assert list(flattened({"a": {"b": 1, "c": {}}, "d": [2]})) == [("a.b", 1), ("d", [2])]

@@ -41,6 +41,8 @@ def exists(path: str) -> bool:
 def is_defined(name: str) -> bool:
     """Tell whether a dotted name leads to something: a module's member, a member of a class, or a name by itself."""
     name = name.removeprefix("entropy_assets.")
+    if name.startswith("entropy_"):
+        name = name.removesuffix("_total")  # the exposition format adds it to the name of a counter
     parts = name.split(".")
     if name in defined() or name in FOREIGN:
         return True

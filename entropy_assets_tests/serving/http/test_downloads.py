@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from entropy_assets.serving.config import ServiceConfig, StreamLimits
+from entropy_assets.serving.reservoir.filler import IDLE_S
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
@@ -208,7 +209,7 @@ def _settled(service: RunningService) -> tuple[int, int]:
     before = None
     while before != (now := (_served(service), _count(service, "leased_bytes"))):
         before = now
-        time.sleep(2.5)
+        time.sleep(2.5 * IDLE_S)
     return now
 
 

@@ -16,6 +16,7 @@ from websockets.sync.client import ClientConnection
 from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.serving.http.streams import MOST_CREDIT
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
+from entropy_assets.serving.reservoir.filler import IDLE_S
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.http.streaming import (
@@ -232,12 +233,15 @@ def test_more_streams_than_seats_are_refused_until_one_leaves(config: ServiceCon
 
 
 def _settled(service: RunningService) -> int:
-    """Return what was served once that stands still, and the reservoir, which looks once a second, has topped up."""
+    """Return what was served once that stands still, and the reservoir has topped up.
+
+    The filler looks once every `IDLE_S`: one look raises what is to be held, and the next one leases it.
+    """
     counts = service.application.service.counts
     before: tuple[int, int] | None = None
     while before != (now := (served(service), counts["leased_bytes"])):
         before = now
-        time.sleep(1.2)
+        time.sleep(2.5 * IDLE_S)
     return served(service)
 
 
