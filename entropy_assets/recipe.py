@@ -88,6 +88,9 @@ class Recipe:
         * 0.5 bits for ``sdo-latest`` (JPEG of a scaled picture), ``epic`` (8-bit colour, processed from 12-bit bands)
           and ``mars-raw`` (mostly lossy or demosaiced): what noise there was is mostly gone.
         * 0.25 bits for ``apod`` and ``nasa-images``: edited pictures by anyone, made to be looked at.
+    block_nonces
+        Whether a secret nonce of its own enters every hash of a block, so that a block can reveal where its noise was
+        sampled while the others of its batch still wait unknown in the pool.
     unlisted_claim
         The same for a source that is not listed, bits: the plain inbox (``drop``), where all that is known of a file
         is that somebody put it there. Half of a raw camera's claim, so that a declaration is what earns the rest.
@@ -135,6 +138,7 @@ class Recipe:
         ("nasa-images", 0.25),
     )
     unlisted_claim: float = 2.0
+    block_nonces: bool = False
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -153,9 +157,10 @@ class Recipe:
 
 DROP: Final = "drop"
 """Source of a file that nobody vouches for: the plain inbox, and ``process`` without ``--source``."""
-STANDARD: Final = Recipe(name="ea-2026-1")
-STRICT: Final = Recipe(name="ea-2026-1-strict", refuse_lossy=True)
-RECIPES: Final = MappingProxyType({recipe.name: recipe for recipe in (STANDARD, STRICT)})
+STANDARD: Final = Recipe(name="ea-2026-2", block_nonces=True)
+STRICT: Final = Recipe(name="ea-2026-2-strict", block_nonces=True, refuse_lossy=True)
+_EARLIER: Final = (Recipe(name="ea-2026-1"), Recipe(name="ea-2026-1-strict", refuse_lossy=True))
+RECIPES: Final = MappingProxyType({recipe.name: recipe for recipe in (STANDARD, STRICT, *_EARLIER)})
 
 
 def recipe_named(name: str) -> Recipe:

@@ -19,6 +19,7 @@ digest       ``entropy-assets/digest/1``    CONTEXT, image hash, noise hash, dig
 block id     ``entropy-assets/block-id/1``  block hash
 link         ``entropy-assets/link/1``      CONTEXT, block hash, credit bits, shortest slice in bytes,
                                             list of (image hash, noise hash), slice table
+block nonce  ``entropy-assets/nonce/1``     seed of the batch, manifest hash, block index
 mix seal     ``entropy-assets/mix-seal/1``  list of the parts
 mix          ``entropy-assets/mix/1``       recipe name, previous hash, timestamp, round, digest of the round before
                                             (empty in round 0), mix seal, list of the parts
@@ -28,7 +29,10 @@ publication  ``entropy-assets/ledger/1``    ``publication``, previous link, batc
                                             number of blocks, then of each block: id, position, block hash, link
 ===========  =============================  ====================================================================
 
-CONTEXT stands for five fields: recipe name, previous link, timestamp, manifest hash, block index. Timestamps are
+CONTEXT stands for the fields recipe name, previous link, timestamp, manifest hash, block index, and, where the recipe
+has block nonces, the block nonce; recipes ``ea-2026-1`` have none. The *seed of the batch* is the system's bytes of its
+intake, 32 of them, none in deterministic mode; who doesn't know it knows no block nonce, also beside others.
+Timestamps are
 microseconds since 1970-01-01 UTC. Regions are rows of the image's noise array; a slice is the samples of the
 regions ``first`` to ``end - 1``, one byte each. The slice table is one field: image position, first region and end
 region of every slice, 8 bytes each. Image positions count in the record's own list of images.
@@ -112,6 +116,7 @@ SEALS: Final = "entropy-assets/seals/1"
 DIGEST: Final = "entropy-assets/digest/1"
 BLOCK_ID: Final = "entropy-assets/block-id/1"
 LINK: Final = "entropy-assets/link/1"
+BLOCK_NONCE: Final = "entropy-assets/nonce/1"
 MIX_SEAL: Final = "entropy-assets/mix-seal/1"
 MIX: Final = "entropy-assets/mix/1"
 LEDGER: Final = "entropy-assets/ledger/1"
@@ -148,7 +153,9 @@ def text(value: str) -> bytes:
     return field(value.encode("ascii"))
 
 
-_DOMAINS: Final = {domain: text(domain) for domain in (GENESIS, SEALS, DIGEST, BLOCK_ID, LINK, MIX_SEAL, MIX, LEDGER)}
+_DOMAINS: Final = {
+    domain: text(domain) for domain in (GENESIS, SEALS, DIGEST, BLOCK_ID, LINK, BLOCK_NONCE, MIX_SEAL, MIX, LEDGER)
+}
 
 
 def integer(value: int) -> bytes:
@@ -203,14 +210,20 @@ def named_hash(hex_hash: str) -> bytes:
     return field(hash_bytes(hex_hash))
 
 
-def context(*, recipe_name: str, previous_link: str, timestamp_us: int, manifest_sha256: str, index: int) -> bytes:
-    """Return the five fields that place a block in its chain: CONTEXT in the table above."""
+def context(
+    *, recipe_name: str, previous_link: str, timestamp_us: int, manifest_sha256: str, index: int, nonce: str
+) -> bytes:
+    """Return the fields that place a block in its chain: CONTEXT in the table above.
+
+    `nonce` is in hex; it is empty for a recipe without block nonces, and is then left out.
+    """
     return (
         text(recipe_name)
         + named_hash(previous_link)
         + integer(timestamp_us)
         + named_hash(manifest_sha256)
         + integer(index)
+        + (named_hash(nonce) if nonce else b"")
     )
 
 
@@ -242,6 +255,11 @@ def digest_heads(
 
 
 # Hashes of fields
+
+
+def block_nonce(seed: bytes, manifest_sha256: str, index: int) -> str:
+    """Return the nonce of the block `index` of a batch, hex: as unknown as `seed`, also to who knows other nonces."""
+    return sha256_of(BLOCK_NONCE, field(seed), named_hash(manifest_sha256), integer(index)).hexdigest()
 
 
 def sha256_of(domain: str, *pieces: Readable) -> "Sha256":

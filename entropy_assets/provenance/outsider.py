@@ -56,8 +56,8 @@ def make_again(provenance: Mapping[str, Any], image_of: Callable[[str], bytes]) 
         _require_slices(provenance["slices"], inputs, recipe, index)
         plan = np.array(provenance["slices"], np.int64)
         conditioner = Conditioner(recipe, provenance["manifest_sha256"], timestamp_us, inputs)
-        block = conditioner.condition(index, provenance["previous_link"], plan)
-        record = conditioner.record(index, provenance["previous_link"], plan, block)
+        block = conditioner.condition(index, provenance["previous_link"], plan, provenance["nonce"])
+        record = conditioner.record(index, provenance["previous_link"], plan, provenance["nonce"], block)
         for field in _COMPARED:
             if getattr(record, field) != provenance[field]:
                 _differs(field, index)

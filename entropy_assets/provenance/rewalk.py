@@ -74,6 +74,7 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
         inputs,
         manifest_sha256=Manifest.of(batch).sha256,
         recipe=recipe_named(batch.intake.recipe),
+        seed=batch.intake.seed,
         blocks=hashed.blocks,
     )
     if not examine_blocks(hashed).verdicts.passed[index]:

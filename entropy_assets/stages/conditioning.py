@@ -24,7 +24,7 @@ def hash_blocks(batch: Batch) -> tuple[BlockRecord, ...]:
     """
     inputs, manifest = noise_inputs(batch), Manifest.of(batch)
     hasher = EntropyHasher(recipe_named(batch.intake.recipe))
-    blocks, records = hasher.derive_blocks(inputs, manifest.sha256, batch.intake.timestamp_us)
+    blocks, records = hasher.derive_blocks(inputs, manifest.sha256, batch.intake.timestamp_us, batch.intake.seed)
     batch.write_array(BLOCKS, blocks)
     batch.write_json(RECORDS, {"manifest_sha256": manifest.sha256, "rows": [row.to_row() for row in records]})
     return records
@@ -59,6 +59,13 @@ def read_blocks(batch: Batch) -> HashedBlocks:
     for record in records:
         if record.timestamp_us != batch.intake.timestamp_us:
             raise ChainBroken("a record is not of the time of its batch", index=record.index, field="timestamp_us")
-    verify_batch(records, noise_inputs(batch), manifest_sha256=manifest.sha256, recipe=recipe, blocks=blocks)
+    verify_batch(
+        records,
+        noise_inputs(batch),
+        manifest_sha256=manifest.sha256,
+        recipe=recipe,
+        seed=batch.intake.seed,
+        blocks=blocks,
+    )
     head = records[-1].link if records else chain_genesis(manifest.sha256, recipe)
     return HashedBlocks(blocks, records, head)

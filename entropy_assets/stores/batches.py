@@ -119,6 +119,11 @@ class Intake:
         return not self.os_bytes
 
     @property
+    def seed(self) -> bytes:
+        """The system's bytes, of which the nonces are made; none for a deterministic batch."""
+        return bytes.fromhex(self.os_bytes)
+
+    @property
     def limits(self) -> DecodeLimits:
         """Limits under which the files are decoded."""
         return DecodeLimits(max_file_bytes=self.max_file_bytes, max_pixels=self.max_pixels)

@@ -44,10 +44,10 @@ def second_mix(recipe, parts, previous, timestamp_us, rounds):
     return digest
 
 
-def second_block(recipe, previous, timestamp_us, manifest, index, slices):
+def second_block(recipe, previous, timestamp_us, manifest, index, slices, nonce=None):
     """Make a block of `slices`: tuples of image hash, noise hash, first region, end region, raw bytes."""
     context = field(recipe.encode()) + field(bytes.fromhex(previous)) + number(timestamp_us)
-    context += field(bytes.fromhex(manifest)) + number(index)
+    context += field(bytes.fromhex(manifest)) + number(index) + (field(nonce) if nonce else b"")
     listed = number(len(slices)) + b"".join(field(raw) for *_, raw in slices)
     seals = blake3(field(b"entropy-assets/seals/1") + context + listed).digest(length=32 * len(slices))
     return context, b"".join(
@@ -82,6 +82,8 @@ def second_block_id(block_sha256):
 
 
 SMALL = Recipe(name="vector-1", block_len=128)
+WITH_NONCES = Recipe(name="vector-2", block_len=128, block_nonces=True)
+SEED = hashlib.sha256(b"the system's bytes").digest()
 LENGTHS = (1, 31, 32, 33, 55, 56, 63, 64, 65, 119, 120, 1023, 1024, 1025, 2048, 2049, 16385)
 
 
@@ -95,7 +97,11 @@ def noise_of(name, regions, row_len, credit_bits):
     return NoiseInput(*hashes, samples, credit_bits)
 
 
-def second_batch(inputs, recipe, manifest, timestamp_us):
+def second_block_nonce(seed, manifest, index):
+    return sha("entropy-assets/nonce/1", field(seed), field(bytes.fromhex(manifest)), number(index))
+
+
+def second_batch(inputs, recipe, manifest, timestamp_us, seed=None):
     """Make the batch of `inputs` with exact fractions for the order and plain slicing for the bytes."""
     order = []
     for at, noise in enumerate(inputs):
@@ -113,7 +119,8 @@ def second_batch(inputs, recipe, manifest, timestamp_us):
             (inputs[at].image_sha256, inputs[at].noise_sha256, a, b, inputs[at].samples[a:b].tobytes())
             for at, a, b in part
         ]
-        context, block = second_block(recipe.name, link, timestamp_us, manifest, index, slices)
+        nonce = None if seed is None else second_block_nonce(seed, manifest, index)
+        context, block = second_block(recipe.name, link, timestamp_us, manifest, index, slices, nonce)
         used = sorted({at for at, _, _ in part})
         credit = sum(inputs[at].credit_bits * (b - a) // len(inputs[at].samples) for at, a, b in part)
         images = [(inputs[at].image_sha256, inputs[at].noise_sha256) for at in used]
@@ -308,6 +315,10 @@ def second_vectors():
         "mix": mixes,
         "block_id": {name: second_block_id(name) for name in (MANIFEST, "00" * 32, "ff" * 32)},
         "batch": [{"block_sha256": hashlib.sha256(block).hexdigest(), "link": link} for block, link in batch],
+        "batch_with_nonces": [
+            {"block_sha256": hashlib.sha256(block).hexdigest(), "link": link}
+            for block, link in second_batch(batch_inputs(), WITH_NONCES, MANIFEST, NOON, SEED)
+        ],
         **second_samplings(),
         "ledger": second_ledger(),
         "manifest": hashlib.sha256(second_canonical_json(MANIFEST_ROWS).encode()).hexdigest(),

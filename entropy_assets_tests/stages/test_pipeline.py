@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from entropy_assets.recipe import STANDARD
 from entropy_assets.settings import Settings
 from entropy_assets.stages.pipeline import ProcessReport, ReportedBatch, ReportedImage, process
 from entropy_assets.stores.home import Home
@@ -33,9 +34,11 @@ def written(folder: Path, contents: dict[str, bytes]) -> list[Path]:
     return paths
 
 
-def run(paths: Sequence[Path], home: Path, workers: int = 1) -> tuple[ProcessReport, bytes]:
+def run(
+    paths: Sequence[Path], home: Path, workers: int = 1, recipe: str = STANDARD.name
+) -> tuple[ProcessReport, bytes]:
     """Return the report, and all that was kept of noise and blocks."""
-    settings = Settings(home=home, workers=workers)
+    settings = Settings(home=home, workers=workers, recipe=recipe)
     report = process(paths, Home(home), settings, deterministic=True, os_bytes=os.urandom)
     kept = sorted((home / "batches").rglob("*.npy"))
     assert len(kept) > len(paths)
@@ -47,18 +50,23 @@ def heads(report: ProcessReport) -> list[str]:
     return [batch["chain_head"] for batch in report.batches]
 
 
-SAMPLES_HEAD = "920412a66ccff573a7b8acc22e89b357b852b98fff9744db1a60a1b8e088758a"
-"""What ``entropy-assets process entropy_assets/samples --deterministic`` gave at commit c932263."""
+SAMPLES_HEADS = {
+    "ea-2026-1": "920412a66ccff573a7b8acc22e89b357b852b98fff9744db1a60a1b8e088758a",
+    "ea-2026-2": "?",
+}
+"""What ``entropy-assets process entropy_assets/samples --deterministic`` gave at commit c932263, and the same under the
+recipe whose blocks have nonces, at the commit that made it."""
 
 
 def noise(report: ProcessReport) -> dict[str, str]:
     return {row["image_sha256"]: row["noise_sha256"] for row in report.images}
 
 
-def test_the_bundled_images_give_the_chain_head_that_they_always_gave(tmp_path, samples):
+@pytest.mark.parametrize("recipe", SAMPLES_HEADS)
+def test_the_bundled_images_give_the_chain_head_that_they_always_gave(tmp_path, samples, recipe):
     """A hash, a sample or a credit that changes needs a recipe of another name."""
-    report, _ = run([samples], tmp_path / "home")
-    assert heads(report) == [SAMPLES_HEAD]
+    report, _ = run([samples], tmp_path / "home", recipe=recipe)
+    assert heads(report) == [SAMPLES_HEADS[recipe]]
 
 
 def test_one_worker_and_two_give_the_same_bytes(tmp_path, frames):

@@ -126,14 +126,15 @@ class Conditioner:
         names = [encoding.named_hash(noise.image_sha256) + encoding.named_hash(noise.noise_sha256) for noise in inputs]
         self.names = np.array(names, encoding.NAMES)
 
-    def condition(self, index: int, previous_link: str, plan: NDArray[np.int64]) -> bytes:
-        """Return the bytes of one block from the slices of `plan` (``int64[digests_per_block, 3]``)."""
+    def condition(self, index: int, previous_link: str, plan: NDArray[np.int64], nonce: str) -> bytes:
+        """Return the bytes of one block from the slices of `plan` (``int64[digests_per_block, 3]``) and its `nonce`."""
         context = encoding.context(
             recipe_name=self.recipe.name,
             previous_link=previous_link,
             timestamp_us=self.timestamp_us,
             manifest_sha256=self.manifest_sha256,
             index=index,
+            nonce=nonce,
         )
         raws = self._raw_slices(plan)
         seals = encoding.seals_of(encoding.SEALS, context, *encoding.listed(raws), count=len(raws))
@@ -158,7 +159,7 @@ class Conditioner:
         """Return the length of each slice, bytes."""
         return np.asarray((plan[:, 2] - plan[:, 1]) * self.row_len[plan[:, 0]])
 
-    def record(self, index: int, previous_link: str, plan: NDArray[np.int64], block: bytes) -> BlockRecord:
+    def record(self, index: int, previous_link: str, plan: NDArray[np.int64], nonce: str, block: bytes) -> BlockRecord:
         """Return the record of the `block` that `condition` made from the same arguments."""
         counts = np.bincount(plan[:, 0], minlength=len(self.inputs))
         places = (np.cumsum(counts > 0) - 1)[plan[:, 0]]
@@ -181,5 +182,6 @@ class Conditioner:
             slice_bytes=shortest,
             output_entropy_bits=block_entropy_bits(shortest, self.recipe),
             slices=tuple(zip(places.tolist(), plan[:, 1].tolist(), plan[:, 2].tolist(), strict=True)),
+            nonce=nonce,
         )
         return replace(unlinked, link=link_of(unlinked))

@@ -92,7 +92,7 @@ class EntropyHasher:
         return digest
 
     def derive_blocks(
-        self, inputs: Sequence[NoiseInput], manifest_sha256: str, timestamp_us: int
+        self, inputs: Sequence[NoiseInput], manifest_sha256: str, timestamp_us: int, seed: bytes = b""
     ) -> tuple[NDArray[np.uint8], tuple[BlockRecord, ...]]:
         """Condition the noise of a batch into blocks and the chain of their records.
 
@@ -104,6 +104,8 @@ class EntropyHasher:
             Hash of the manifest that the chain starts from, hex.
         timestamp_us
             Time of every record, microseconds since 1970-01-01 UTC.
+        seed
+            What the block nonces are made of; without it everybody knows them, so it is only for tests.
 
         Returns
         -------
@@ -127,9 +129,10 @@ class EntropyHasher:
         batch = Conditioner(self.recipe, manifest_sha256, timestamp_us, inputs)
         for index, block in enumerate(blocks):
             part = plan[index * per_block : (index + 1) * per_block]
-            data = batch.condition(index, link, part)
+            nonce = encoding.block_nonce(seed, manifest_sha256, index) if self.recipe.block_nonces else ""
+            data = batch.condition(index, link, part, nonce)
             block[:] = np.frombuffer(data, np.uint8)
-            records.append(batch.record(index, link, part, data))
+            records.append(batch.record(index, link, part, nonce, data))
             link = records[-1].link
         return blocks, tuple(records)
 
@@ -174,7 +177,7 @@ class EntropyHasher:
             )
         plan = np.array([(order[at], first, end) for at, first, end in record.slices], np.int64)
         batch = Conditioner(self.recipe, record.manifest_sha256, record.timestamp_us, inputs)
-        return batch.condition(record.index, record.previous_link, plan)
+        return batch.condition(record.index, record.previous_link, plan, record.nonce)
 
 
 def verify_batch(
@@ -183,12 +186,15 @@ def verify_batch(
     *,
     manifest_sha256: str,
     recipe: Recipe,
+    seed: bytes = b"",
     blocks: NDArray[np.uint8] | None = None,
 ) -> None:
     """Make the whole batch again from its noise and check every record against it, field by field.
 
     Parameters
     ----------
+    seed
+        What the block nonces are made of.
     blocks
         ``uint8[n_blocks, recipe.block_len]`` as stored; None checks the records alone.
 
@@ -198,7 +204,7 @@ def verify_batch(
         Naming the first record and field that differ.
     """
     timestamp_us = records[0].timestamp_us if records else 0
-    expected_blocks, expected = EntropyHasher(recipe).derive_blocks(inputs, manifest_sha256, timestamp_us)
+    expected_blocks, expected = EntropyHasher(recipe).derive_blocks(inputs, manifest_sha256, timestamp_us, seed)
     for index, (record, right) in enumerate(zip(records, expected, strict=False)):
         wrong = [name for name in _COMPARED if getattr(record, name) != getattr(right, name)]
         if wrong:

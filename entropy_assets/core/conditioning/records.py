@@ -50,6 +50,9 @@ class BlockRecord:
     output_entropy_bits
         Min-entropy of the block by SP 800-90B 3.1.5.1.2, bits, at the credit that the recipe demands of each slice.
         Derived from the fields above; no hash depends on it.
+    nonce
+        Nonce that entered every hash of the block, hex; empty for a recipe without block nonces. Secret until the block
+        reveals, as `slices` are.
     slices
         (position in `image_sha256s`, first region, end region) for each digest in order.
     """
@@ -68,6 +71,7 @@ class BlockRecord:
     slice_bytes: int
     output_entropy_bits: float
     slices: tuple[tuple[int, int, int], ...]
+    nonce: str = ""
 
     def to_row(self) -> dict[str, Any]:
         """Return the record as JSON-able values."""
@@ -87,6 +91,7 @@ class BlockRecord:
         BatchError
             If a field is missing, unknown or of the wrong type.
         """
+        row = {"nonce": "", **row}  # rows of before there were block nonces have none
         wrong = sorted(set(row) ^ set(cls.__slots__)) or [name for name in row if not _fits(name, row[name])]
         if wrong:
             raise BatchError(
@@ -124,6 +129,8 @@ def _fits(name: str, value: object) -> bool:
         return _is_count(value)
     if name in _HASHES:
         return _is_hash(value)
+    if name == "nonce":
+        return value == "" or _is_hash(value)
     if name in _HASH_LISTS:
         return isinstance(value, list | tuple) and all(map(_is_hash, value))
     if name == "slices":
@@ -196,6 +203,7 @@ def link_of(record: BlockRecord) -> str:
             timestamp_us=record.timestamp_us,
             manifest_sha256=record.manifest_sha256,
             index=record.index,
+            nonce=record.nonce,
         ),
         encoding.named_hash(record.block_sha256),
         encoding.integer(record.credit_bits),
@@ -269,6 +277,8 @@ def _verify_derived(record: BlockRecord, recipe: Recipe) -> None:
         _broken(record.index, culprit, "the link does not follow from the record")
     if not id_holds:
         _broken(record.index, "block_id", "the id does not follow from the hash of the block")
+    if bool(record.nonce) != recipe.block_nonces:
+        _broken(record.index, "nonce", f"recipe {recipe.name} has {'' if recipe.block_nonces else 'no '}block nonces")
     if len(record.slices) != recipe.digests_per_block:
         _broken(record.index, "slices", f"{len(record.slices)} slices for {recipe.digests_per_block} digests")
     if record.credit_bits < recipe.digests_per_block * recipe.slice_credit_bits:

@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 
 from entropy_assets.core.conditioning.conditioner import slices_of
 from entropy_assets.core.conditioning.hasher import EntropyHasher, timestamp_us_of, verify_batch, xor_bytes
-from entropy_assets.core.conditioning.records import chain_genesis
+from entropy_assets.core.conditioning.records import chain_genesis, verify_chain
 from entropy_assets.errors import ChainBroken, InputRefused
+from entropy_assets.recipe import recipe_named
 from entropy_assets_tests.core.conditioning.test_conditioner import batches
 from entropy_assets_tests.core.second_hashing import (
     MANIFEST,
     NOON,
+    SEED,
     SMALL,
+    WITH_NONCES,
     batch_inputs,
     kept_vectors,
     noise_of,
@@ -32,7 +35,7 @@ def test_mix_gives_the_vectors(case):
     """At every length around the block sizes of both hashes, with several parts and rounds."""
     parts = [pattern(f"part {i}", case["length"]) for i in range(case["parts"])]
     previous, when = pattern("previous", case["previous"]), datetime.fromtimestamp(NOON / 1e6, UTC)
-    hasher = EntropyHasher()
+    hasher = EntropyHasher(recipe_named("ea-2026-1"))
     digest = hasher.mix(parts, previous_hash=previous, timestamp=when, rounds=case["rounds"])
     assert digest.hex() == case["digest"]
     if len(parts) == 1:
@@ -123,18 +126,43 @@ def test_xor_undoes_itself_and_refuses_other_lengths(left, data):
 # ----------------------------------------------------------------------------------------------------------- one batch
 
 
-def test_a_batch_gives_the_vectors():
+@pytest.mark.parametrize("recipe, seed, name", [(SMALL, b"", "batch"), (WITH_NONCES, SEED, "batch_with_nonces")])
+def test_a_batch_gives_the_vectors(recipe, seed, name):
     """Blocks and links of three images, to the byte, against the second implementation."""
-    blocks, records = EntropyHasher(SMALL).derive_blocks(batch_inputs(), MANIFEST, NOON)
-    second = second_batch(batch_inputs(), SMALL, MANIFEST, NOON)
+    blocks, records = EntropyHasher(recipe).derive_blocks(batch_inputs(), MANIFEST, NOON, seed)
+    second = second_batch(batch_inputs(), recipe, MANIFEST, NOON, seed if recipe.block_nonces else None)
     assert [block.tobytes() for block in blocks] == [block for block, _ in second]
     assert [record.link for record in records] == [link for _, link in second]
-    kept = kept_vectors()["batch"]
+    kept = kept_vectors()[name]
     assert [(record.block_sha256, record.link) for record in records] == [
         (row["block_sha256"], row["link"]) for row in kept
     ]
     assert len(records) == 15
-    assert records[0].previous_link == chain_genesis(MANIFEST, SMALL)
+    assert records[0].previous_link == chain_genesis(MANIFEST, recipe)
+    verify_batch(records, batch_inputs(), manifest_sha256=MANIFEST, recipe=recipe, seed=seed, blocks=blocks)
+
+
+def test_who_does_not_know_the_seed_knows_no_block_though_all_else_is_told():
+    """A nonce that is revealed gives away neither the next one nor a byte of the next block."""
+    inputs, hasher = batch_inputs(), EntropyHasher(WITH_NONCES)
+    blocks, records = hasher.derive_blocks(inputs, MANIFEST, NOON, SEED)
+    assert len({record.nonce for record in records}) == len(records)
+    guess = replace(records[1], nonce=records[0].nonce)
+    made = np.frombuffer(hasher.rederive_block(guess, inputs), np.uint8)
+    assert hasher.rederive_block(records[1], inputs) == blocks[1].tobytes()
+    assert (made.reshape(4, 32) != blocks[1].reshape(4, 32)).any(axis=1).all()
+    with pytest.raises(ChainBroken) as broken:
+        verify_batch(records, inputs, manifest_sha256=MANIFEST, recipe=WITH_NONCES, seed=b"another", blocks=blocks)
+    assert (broken.value.index, broken.value.field) == (0, "block_id")
+
+
+def test_a_recipe_without_block_nonces_takes_no_record_with_one():
+    inputs = batch_inputs()
+    _, records = EntropyHasher(WITH_NONCES).derive_blocks(inputs, MANIFEST, NOON, SEED)
+    without = replace(WITH_NONCES, block_nonces=False)
+    with pytest.raises(ChainBroken) as broken:
+        verify_chain(records, manifest_sha256=MANIFEST, recipe=without)
+    assert broken.value.field == "nonce"
 
 
 @given(batches())
