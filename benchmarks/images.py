@@ -1,6 +1,6 @@
 """What each image of some folders is worth, and why not more, as Markdown tables.
 
-``python -m benchmarks.images [FOLDER...] [--source drop] [--recipe ea-2026-1] [--json]``; without a folder the bundled
+``python -m benchmarks.images [FOLDER...] [--source drop] [--recipe ea-2026-2] [--json]``; without a folder the bundled
 samples. Every image stands alone here: what a batch takes off for replays and for a pattern that several frames share
 is not in the table. Nothing is written but standard output.
 """
