@@ -88,13 +88,13 @@ class Recipe:
         * 0.5 bits for ``sdo-latest`` (JPEG of a scaled picture), ``epic`` (8-bit colour, processed from 12-bit bands)
           and ``mars-raw`` (mostly lossy or demosaiced): what noise there was is mostly gone.
         * 0.25 bits for ``apod`` and ``nasa-images``: edited pictures by anyone, made to be looked at.
-    block_nonces
-        Whether a secret nonce of its own enters every hash of a block, so that a block can reveal where its noise was
-        sampled while the others of its batch still wait unknown in the pool.
     unlisted_claim
         The same for a source that is not listed, bits: the plain inbox (``drop``), where all that is known of a file
         is that somebody put it there. Half of a raw camera's claim, so that a declaration is what earns the rest.
         An image without any source is worth nothing.
+    block_nonces
+        Whether a nonce of its own enters every hash of a block. Who is told one, and where the noise of the batch was
+        sampled, still doesn't know the other blocks. (Today the seed of all is told, so this guards nothing yet.)
     """
 
     name: str

@@ -9,33 +9,33 @@ the bytes. An integer is a field of 8 bytes, big-endian, unsigned. A hash that i
 The first field is the *domain*, ASCII with a version, so no input of one kind is ever an input of another kind. A
 *list* is one integer field, its number of items, and then the fields of its items.
 
-===========  =============================  ====================================================================
-value        domain                         fields after the domain
-===========  =============================  ====================================================================
-genesis      ``entropy-assets/genesis/1``   recipe name, manifest hash
-seals        ``entropy-assets/seals/1``     CONTEXT, list of the raw slices of the block
-digest       ``entropy-assets/digest/1``    CONTEXT, image hash, noise hash, digest index, first region, end region,
-                                            seal, raw slice
-block id     ``entropy-assets/block-id/1``  block hash
-link         ``entropy-assets/link/1``      CONTEXT, block hash, credit bits, shortest slice in bytes,
-                                            list of (image hash, noise hash), slice table
-block nonce  ``entropy-assets/nonce/1``     seed of the batch, manifest hash, block index
-mix seal     ``entropy-assets/mix-seal/1``  list of the parts
-mix          ``entropy-assets/mix/1``       recipe name, previous hash, timestamp, round, digest of the round before
-                                            (empty in round 0), mix seal, list of the parts
-claim        ``entropy-assets/ledger/1``    ``claim``, previous link, image hash, pixel hash (empty if the pixels
-                                            can't be read), batch key, time
-publication  ``entropy-assets/ledger/1``    ``publication``, previous link, batch key, chain head, run id, time,
-                                            number of blocks, then of each block: id, position, block hash, link
-===========  =============================  ====================================================================
+===========  ================================  =================================================================
+value        domain                            fields after the domain
+===========  ================================  =================================================================
+genesis      ``entropy-assets/genesis/1``      recipe name, manifest hash
+seals        ``entropy-assets/seals/1``        CONTEXT, list of the raw slices of the block
+digest       ``entropy-assets/digest/1``       CONTEXT, image hash, noise hash, digest index, first region, end region,
+                                               seal, raw slice
+block id     ``entropy-assets/block-id/1``     block hash
+link         ``entropy-assets/link/1``         CONTEXT, block hash, credit bits, shortest slice in bytes,
+                                               list of (image hash, noise hash), slice table
+block nonce  ``entropy-assets/block-nonce/1``  seed of the batch, manifest hash, block index
+mix seal     ``entropy-assets/mix-seal/1``     list of the parts
+mix          ``entropy-assets/mix/1``          recipe name, previous hash, timestamp, round, digest of the round before
+                                               (empty in round 0), mix seal, list of the parts
+claim        ``entropy-assets/ledger/1``       ``claim``, previous link, image hash, pixel hash (empty if the pixels
+                                               can't be read), batch key, time
+publication  ``entropy-assets/ledger/1``       ``publication``, previous link, batch key, chain head, run id, time,
+                                               number of blocks, then of each block: id, position, block hash, link
+===========  ================================  =================================================================
 
 CONTEXT stands for the fields recipe name, previous link, timestamp, manifest hash, block index, and, where the recipe
 has block nonces, the block nonce; recipes ``ea-2026-1`` have none. The *seed of the batch* is the system's bytes of its
 intake, 32 of them, none in deterministic mode; who doesn't know it knows no block nonce, also beside others.
-Timestamps are
-microseconds since 1970-01-01 UTC. Regions are rows of the image's noise array; a slice is the samples of the
-regions ``first`` to ``end - 1``, one byte each. The slice table is one field: image position, first region and end
-region of every slice, 8 bytes each. Image positions count in the record's own list of images.
+
+Timestamps are microseconds since 1970-01-01 UTC. Regions are rows of the image's noise array; a slice is the samples
+of the regions ``first`` to ``end - 1``, one byte each. The slice table is one field: image position, first region and
+end region of every slice, 8 bytes each. Image positions count in the record's own list of images.
 
 The ledger's fields are texts, as its columns are: UTF-8, integers in decimal digits, hashes in hex. The first row of
 claims and the first of publications have 64 zeros as their previous link.
@@ -46,7 +46,7 @@ The *block id* is the first 16 bytes of its hash in the layout of UUID version 8
 
 Older inputs, without lengths
 -----------------------------
-These belong to recipe ``ea-2026-1`` and stay as they are. Each begins with its domain: ASCII, ended by a zero byte.
+They came with recipe ``ea-2026-1`` and stay as they are. Each begins with its domain: ASCII, ended by a zero byte.
 None of the domains begins another one, and none begins with a zero byte, as every field does: so no input here is one
 of another row, or one of fields. Integers are big-endian and unsigned.
 
@@ -116,7 +116,7 @@ SEALS: Final = "entropy-assets/seals/1"
 DIGEST: Final = "entropy-assets/digest/1"
 BLOCK_ID: Final = "entropy-assets/block-id/1"
 LINK: Final = "entropy-assets/link/1"
-BLOCK_NONCE: Final = "entropy-assets/nonce/1"
+BLOCK_NONCE: Final = "entropy-assets/block-nonce/1"
 MIX_SEAL: Final = "entropy-assets/mix-seal/1"
 MIX: Final = "entropy-assets/mix/1"
 LEDGER: Final = "entropy-assets/ledger/1"
@@ -257,11 +257,6 @@ def digest_heads(
 # Hashes of fields
 
 
-def block_nonce(seed: bytes, manifest_sha256: str, index: int) -> str:
-    """Return the nonce of the block `index` of a batch, hex: as unknown as `seed`, also to who knows other nonces."""
-    return sha256_of(BLOCK_NONCE, field(seed), named_hash(manifest_sha256), integer(index)).hexdigest()
-
-
 def sha256_of(domain: str, *pieces: Readable) -> "Sha256":
     """Return SHA-256 of the field of `domain` and then of `pieces`, which are fields; more can be added to it."""
     return hashlib.sha256(b"".join((_DOMAINS[domain], *pieces)))
@@ -273,6 +268,11 @@ def seals_of(domain: str, *pieces: Readable, count: int = 1) -> bytes:
     It is one call over all of them: BLAKE3 is several times faster on one long input than on many short ones.
     """
     return blake3(b"".join((_DOMAINS[domain], *pieces))).digest(length=HASH_LEN * count)
+
+
+def block_nonce(seed: bytes, manifest_sha256: str, index: int) -> str:
+    """Return the nonce of the block `index` of a batch, hex: as unknown as `seed`, also to who knows other nonces."""
+    return sha256_of(BLOCK_NONCE, field(seed), named_hash(manifest_sha256), integer(index)).hexdigest()
 
 
 def ledger_link(kind: str, *facts: str | int) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from entropy_assets.core.conditioning.conditioner import Conditioner, NoiseInput
+from entropy_assets.core.conditioning.conditioner import Conditioner, NoiseInput, nonce_of_block
 from entropy_assets.core.credit.assessment import assess_image
 from entropy_assets.core.extraction.noise import deterministic_nonce, sampling_nonce
 from entropy_assets.errors import ChainBroken, EntropyAssetsError, ImageMissing, InputRefused
@@ -55,9 +55,11 @@ def make_again(provenance: Mapping[str, Any], image_of: Callable[[str], bytes]) 
         inputs = [_noise_of(image, provenance["sampling"], recipe, image_of) for image in provenance["images"]]
         _require_slices(provenance["slices"], inputs, recipe, index)
         plan = np.array(provenance["slices"], np.int64)
-        conditioner = Conditioner(recipe, provenance["manifest_sha256"], timestamp_us, inputs)
-        block = conditioner.condition(index, provenance["previous_link"], plan, provenance["nonce"])
-        record = conditioner.record(index, provenance["previous_link"], plan, provenance["nonce"], block)
+        manifest_sha256, seed = provenance["manifest_sha256"], bytes.fromhex(provenance["sampling"]["os_bytes"])
+        conditioner = Conditioner(recipe, manifest_sha256, timestamp_us, inputs)
+        nonce = nonce_of_block(recipe, seed, manifest_sha256, index)
+        block = conditioner.condition(index, provenance["previous_link"], plan, nonce)
+        record = conditioner.record(index, provenance["previous_link"], plan, nonce, block)
         for field in _COMPARED:
             if getattr(record, field) != provenance[field]:
                 _differs(field, index)

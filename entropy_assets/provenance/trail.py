@@ -41,7 +41,6 @@ class RecordFields(TypedDict):
     manifest_sha256: str
     credit_bits: int
     slices: list[list[int]]
-    nonce: str
 
 
 class Sampling(TypedDict):
@@ -193,7 +192,6 @@ def _of_record(record: BlockRecord) -> RecordFields:
         "manifest_sha256": record.manifest_sha256,
         "credit_bits": record.credit_bits,
         "slices": [list(each) for each in record.slices],
-        "nonce": record.nonce,
     }
 
 

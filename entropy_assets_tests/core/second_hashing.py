@@ -98,7 +98,7 @@ def noise_of(name, regions, row_len, credit_bits):
 
 
 def second_block_nonce(seed, manifest, index):
-    return sha("entropy-assets/nonce/1", field(seed), field(bytes.fromhex(manifest)), number(index))
+    return sha("entropy-assets/block-nonce/1", field(seed), field(bytes.fromhex(manifest)), number(index))
 
 
 def second_batch(inputs, recipe, manifest, timestamp_us, seed=None):

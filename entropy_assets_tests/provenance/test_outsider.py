@@ -4,11 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from entropy_assets.core.conditioning.conditioner import Conditioner
 from entropy_assets.errors import ChainBroken, EntropyAssetsError, ImageMissing, InputRefused
 from entropy_assets.provenance.outsider import images_in, make_again
 from entropy_assets.provenance.trail import Trail
+from entropy_assets.recipe import recipe_named
+from entropy_assets.stages.assessments import noise_inputs
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import Place, frame
@@ -61,6 +65,24 @@ def test_another_story_is_found(field: str, value: object, story: tuple[dict[str
     provenance, _, folder = story
     with pytest.raises(ChainBroken):
         make_again({**provenance, field: value}, images_in(folder))
+
+
+@pytest.mark.parametrize("recipe, nonce", [("ea-2026-2", OTHER), ("ea-2026-2", ""), ("ea-2026-1", OTHER)])
+def test_a_block_whose_nonce_somebody_chose_is_found(
+    story: tuple[dict[str, Any], bytes, Path], recipe: str, nonce: str
+) -> None:
+    """Everything that is told fits together, but a nonce that was tried until the bytes pleased is not the batch's."""
+    provenance, _, folder = story
+    batch = Place(folder.parent / "installation").batches().batch(provenance["batch"])
+    images = {noise.image_sha256: noise for noise in noise_inputs(batch)}
+    inputs = [images[image["image_sha256"]] for image in provenance["images"]]
+    conditioner = Conditioner(recipe_named(recipe), provenance["manifest_sha256"], provenance["timestamp_us"], inputs)
+    place, plan = (provenance["index"], provenance["previous_link"]), np.array(provenance["slices"])
+    record = conditioner.record(*place, plan, nonce, conditioner.condition(*place, plan, nonce))
+    forged = {name: getattr(record, name) for name in ("recipe", "block_sha256", "block_id", "link", "nonce")}
+    with pytest.raises(ChainBroken) as caught:
+        make_again({**provenance, **forged}, images_in(folder))
+    assert caught.value.field == "block_sha256"
 
 
 def test_other_slices_are_found(story: tuple[dict[str, Any], bytes, Path]) -> None:

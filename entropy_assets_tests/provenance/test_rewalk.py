@@ -54,12 +54,22 @@ def test_an_exchanged_image_is_found(published: tuple[Place, Batch, dict[str, by
 
 
 def test_another_nonce_gives_other_noise_and_is_found(published: tuple[Place, Batch, dict[str, bytes]]) -> None:
+    """A nanosecond is enough: it enters the nonces of the images alone."""
+    place, batch, blocks = published
+    intake = json.loads((batch.root / "intake.json").read_text())
+    moved = intake["time_ns"] + (1 if intake["time_ns"] % 1000 < 999 else -1)  # in the microsecond of the records
+    (batch.root / "intake.json").write_text(json.dumps({**intake, "time_ns": moved}))
+    with pytest.raises(ChainBroken, match="noise_sha256"):
+        rewalk(Trail.of(place), next(iter(blocks)))
+
+
+def test_other_bytes_of_the_system_are_found(published: tuple[Place, Batch, dict[str, bytes]]) -> None:
     place, batch, blocks = published
     intake = json.loads((batch.root / "intake.json").read_text())
     (batch.root / "intake.json").write_text(json.dumps({**intake, "os_bytes": "00" * 32}))
     with pytest.raises(ChainBroken) as caught:
         rewalk(Trail.of(place), next(iter(blocks)))
-    assert caught.value.field == "block_id"  # of the nonces, the one that enters the blocks is looked at first
+    assert caught.value.field == "block_id"  # their own nonces are looked at before those of the images
 
 
 def test_credit_that_was_raised_is_found(published: tuple[Place, Batch, dict[str, bytes]]) -> None:

@@ -11,7 +11,7 @@ from entropy_assets_tests.stages.batches_made import Place
 
 FIELDS = [
     *("block_id", "block_sha256", "link", "index", "batch", "run_id", "chain_head", "ledger_link", "published_at_us"),
-    *("recipe", "timestamp_us", "previous_link", "manifest_sha256", "credit_bits", "slices", "nonce"),
+    *("recipe", "timestamp_us", "previous_link", "manifest_sha256", "credit_bits", "slices"),
     *("sampling", "images", "verdict"),
 ]
 OF_IMAGE = ["file", "image_sha256", "pixel_sha256", "source", "noise_sha256", "credit_bits", "min_entropy"]

@@ -52,7 +52,7 @@ def heads(report: ProcessReport) -> list[str]:
 
 SAMPLES_HEADS = {
     "ea-2026-1": "920412a66ccff573a7b8acc22e89b357b852b98fff9744db1a60a1b8e088758a",
-    "ea-2026-2": "27a7e4b94022107d9e907064841fbd861975fadae621eb49a6f06f23c4a6eef5",
+    "ea-2026-2": "afbafd29117d8162c7cef42c4c3a9b38469dac43264e12526dbbdbd212f61268",
 }
 """What ``entropy-assets process entropy_assets/samples --deterministic`` gave at commit c932263, and the same under the
 recipe whose blocks have nonces, at the commit that made it."""

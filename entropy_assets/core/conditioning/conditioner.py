@@ -95,6 +95,11 @@ def _slices_of_one(position: int, noise: NoiseInput, recipe: Recipe) -> NDArray[
     return np.stack([np.full_like(first, position), first, first + size], axis=1)
 
 
+def nonce_of_block(recipe: Recipe, seed: bytes, manifest_sha256: str, index: int) -> str:
+    """Return the nonce of one block of a batch, hex; empty for a recipe without block nonces."""
+    return encoding.block_nonce(seed, manifest_sha256, index) if recipe.block_nonces else ""
+
+
 class Conditioner:
     """Makes the blocks of one batch: holds the parts of every hash input that stay the same within it.
 

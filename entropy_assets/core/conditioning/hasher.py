@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entropy_assets.core import encoding
-from entropy_assets.core.conditioning.conditioner import Conditioner, NoiseInput, slices_of
+from entropy_assets.core.conditioning.conditioner import Conditioner, NoiseInput, nonce_of_block, slices_of
 from entropy_assets.core.conditioning.records import BlockRecord, chain_genesis, verify_chain
 from entropy_assets.errors import ChainBroken, InputRefused
 from entropy_assets.recipe import STANDARD, Recipe
@@ -129,7 +129,7 @@ class EntropyHasher:
         batch = Conditioner(self.recipe, manifest_sha256, timestamp_us, inputs)
         for index, block in enumerate(blocks):
             part = plan[index * per_block : (index + 1) * per_block]
-            nonce = encoding.block_nonce(seed, manifest_sha256, index) if self.recipe.block_nonces else ""
+            nonce = nonce_of_block(self.recipe, seed, manifest_sha256, index)
             data = batch.condition(index, link, part, nonce)
             block[:] = np.frombuffer(data, np.uint8)
             records.append(batch.record(index, link, part, nonce, data))

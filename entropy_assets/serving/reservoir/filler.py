@@ -76,8 +76,8 @@ class Filler:
     def start(self, receiver: Receiver) -> None:
         """Begin; `receiver` is told on the running loop."""
         self._stopping.clear()
-        told = (asyncio.get_running_loop(), receiver)
-        self._thread = threading.Thread(target=self._run, args=told, name="reservoir-filler", daemon=True)
+        loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, args=(loop, receiver), name="reservoir-filler", daemon=True)
         self._thread.start()
 
     async def stop(self) -> None:

@@ -20,7 +20,7 @@ from entropy_assets.core.conditioning.records import (
     verify_chain,
 )
 from entropy_assets.errors import BatchError, ChainBroken, InputRefused
-from entropy_assets.recipe import RECIPES, STANDARD
+from entropy_assets.recipe import RECIPES, STANDARD, recipe_named
 from entropy_assets_tests.core.second_hashing import MANIFEST, NOON, noise_of, second_block_id
 
 
@@ -215,6 +215,17 @@ def test_a_record_survives_json(batch):
     """A row holds plain values only and gives the same record back."""
     for record in batch[1]:
         assert BlockRecord.from_row(json.loads(json.dumps(record.to_row()))) == record
+
+
+def test_a_row_of_before_there_were_block_nonces_is_read(inputs):
+    """It has no such field, and an audit of its block must still pass."""
+    earlier = recipe_named("ea-2026-1")
+    _, records = EntropyHasher(earlier).derive_blocks(inputs, MANIFEST, NOON)
+    rows = [record.to_row() for record in records]
+    assert {row.pop("nonce") for row in rows} == {""}
+    read = [BlockRecord.from_row(row) for row in rows]
+    assert read == list(records)
+    verify_chain(read, manifest_sha256=MANIFEST, recipe=earlier)
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(BlockRecord)])
