@@ -3,6 +3,7 @@
 Trusted for nothing: whoever keeps something on such a server says what it is trusted for.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -51,8 +52,9 @@ def client_of(url: str, *, connect_timeout_s: float, timeout_s: float, max_conne
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     try:
-        if urlsplit(url).scheme in _SENTINELS:
-            return _client_by_sentinel(url, options, more)
+        scheme, _, rest = url.partition("://")
+        if scheme.lower() in _SENTINELS:
+            return _client_by_sentinel(_SENTINELS[scheme.lower()], rest, options, more)
         return redis.Redis.from_url(url, **options, **more)
     except ValueError:
         raise PoolAddressInvalid(
@@ -61,11 +63,12 @@ def client_of(url: str, *, connect_timeout_s: float, timeout_s: float, max_conne
         ) from None
 
 
-def _client_by_sentinel(url: str, options: Mapping[str, Any], more: Mapping[str, Any]) -> "redis.Redis":
-    parts = urlsplit(url)
-    user, _, places = parts.netloc.rpartition("@")
+def _client_by_sentinel(scheme: str, rest: str, options: Mapping[str, Any], more: Mapping[str, Any]) -> "redis.Redis":
+    # Several places are no one host: newer Pythons refuse to split such an address if one is in brackets.
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    parts = urlsplit(f"//host{rest.removeprefix(authority)}")
+    user, _, places = authority.rpartition("@")
     name, _, database = parts.path.lstrip("/").partition("/")
-    scheme = _SENTINELS[parts.scheme]
     # redis-py reads the options and the user as it would for a single server
     given: dict[str, Any] = parse_url(  # type: ignore[no-untyped-call]
         f"{scheme}://{user}{'@' if user else ''}host/{database}?{parts.query}"

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Final, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import orjson
 from fastapi import FastAPI
@@ -244,8 +244,8 @@ class StreamRoute:
 def _is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:
     """Tell whether a browser opens this for a page of another origin, from which it would not shield the data."""
     values = dict(headers)
-    origin = values.get(b"origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != values.get(b"host", b"").lower()
+    origin, host = values.get(b"origin"), values.get(b"host", b"").lower()
+    return origin is not None and origin.lower() not in (b"http://" + host, b"https://" + host)
 
 
 def add_streams(app: FastAPI, service: RandomService, seats: Seats) -> None:

@@ -200,7 +200,9 @@ def test_the_handshake_is_refused_with_a_problem_document(service: RunningServic
     assert json.loads(response.body or b"")["type"] == "/problems/invalid-request"
 
 
-@pytest.mark.parametrize("origin, accepted", [("http://evil.example", False), ("null", False), ("own", True)])
+@pytest.mark.parametrize(
+    "origin, accepted", [("http://evil.example", False), ("http://[", False), ("null", False), ("own", True)]
+)
 def test_a_page_of_another_origin_can_not_stream(origin: str, accepted: bool, service: RunningService) -> None:
     """A browser lets any page open a WebSocket to anywhere, also to a service on this machine."""
     origin = service.url if origin == "own" else origin
