@@ -70,6 +70,20 @@ class Worker:
         return create_app(self.config, provenance=self.provenance, board=Board(self.board))
 
 
+class Workers(Multiprocess):
+    """uvicorn's supervisor, which also hears at once that a worker died whom it is asking for a sign of life.
+
+    It keeps the worker's end of their connection open in its own process, so that did not end with the worker,
+    and a worker killed between the question and its answer was awaited for all of `SIGN_OF_LIFE_S`.
+    """
+
+    def keep_subprocess_alive(self) -> None:
+        """Close the workers' ends here, then replace whoever is gone."""
+        for process in self.processes:
+            process.child_conn.close()
+        super().keep_subprocess_alive()
+
+
 def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = None) -> None:
     """Serve until SIGINT or SIGTERM, then let the requests under way end.
 
@@ -98,7 +112,7 @@ def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = 
             return
         socket = uvicorn_config.bind_socket()
         with socket:
-            Multiprocess(uvicorn_config, sockets=[socket]).run()
+            Workers(uvicorn_config, sockets=[socket]).run()
 
 
 def warn_of_exposure(config: ServiceConfig) -> None:

@@ -115,6 +115,17 @@ def test_four_workers_give_nothing_twice_though_one_is_killed_and_replaced(serve
 
 
 @pytest.mark.e2e
+def test_a_worker_that_dies_while_it_is_asked_whether_it_lives_is_replaced_at_once(served: Served) -> None:
+    killed = served.workers()[0]
+    os.kill(killed, signal.SIGSTOP)
+    time.sleep(2)  # the supervisor asks each half a second, and waits for this one now
+    os.kill(killed, signal.SIGKILL)
+    begun = time.monotonic()
+    eventually("a new worker", lambda: killed not in served.workers() and len(served.workers()) == WORKERS, 40)
+    assert time.monotonic() - begun < workers.SIGN_OF_LIFE_S / 2, "an answer was awaited that could not come"
+
+
+@pytest.mark.e2e
 def test_sigterm_drains_and_what_was_not_leased_stays(served: Served, pool: PoolClient) -> None:
     assert _draw(served.url, 5)
     left, leased = pool.depth().blocks, served.stats()["leased_blocks"]
