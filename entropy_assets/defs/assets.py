@@ -7,7 +7,7 @@ import dagster as dg
 
 from entropy_assets.defs import metadata
 from entropy_assets.defs.partitions import image_batches
-from entropy_assets.defs.resources import EntropyStores, RedisPool, typed_failures
+from entropy_assets.defs.resources import Pool, Stores, typed_failures
 from entropy_assets.stages import assessments, conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
 
@@ -35,7 +35,7 @@ entropy_pool = dg.AssetSpec(
         "ADC step and hashes, or the one reason why it can't be read. Nothing is judged random here."
     ),
 )
-def raw_images(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.MaterializeResult[None]:
+def raw_images(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
     """Decode the files of the batch."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
@@ -55,7 +55,7 @@ def raw_images(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.M
         "noise is worth (SP 800-90B). This is the step that refuses a dead, denoised, saturated or replayed image."
     ),
 )
-def noise_arrays(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.MaterializeResult[None]:
+def noise_arrays(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
     """Extract and assess the noise of each image, and settle the inbox."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
@@ -78,7 +78,7 @@ def noise_arrays(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg
         "of credit, and the hash chain that ties every block to its images. Never longer than the credit allows."
     ),
 )
-def hashed_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.MaterializeResult[None]:
+def hashed_blocks(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
     """Condition the noise into blocks and chain their records."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
@@ -98,7 +98,7 @@ def hashed_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -> d
         "batch that failed its checks is refused here whichever way it came."
     ),
 )
-def validated_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -> dg.MaterializeResult[None]:
+def validated_blocks(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
     """Verify and test the blocks again, and release those that pass."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
@@ -119,9 +119,7 @@ def validated_blocks(context: dg.AssetExecutionContext, stores: EntropyStores) -
         "pushed again, so a retry or a backfill can lose blocks and never repeat them."
     ),
 )
-def published_blocks(
-    context: dg.AssetExecutionContext, stores: EntropyStores, pool: RedisPool
-) -> dg.MaterializeResult[None]:
+def published_blocks(context: dg.AssetExecutionContext, stores: Stores, pool: Pool) -> dg.MaterializeResult[None]:
     """Verify once more, append to the ledger, push to the pool."""
     with typed_failures(), pool.connect() as client:
         batch = stores.batch(context.partition_key)

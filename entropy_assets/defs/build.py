@@ -8,7 +8,7 @@ import dagster as dg
 from entropy_assets.defs.assets import ASSETS, entropy_pool
 from entropy_assets.defs.checks import CHECKS
 from entropy_assets.defs.jobs import JOBS
-from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool
+from entropy_assets.defs.resources import NO_PASSAGE, ONE_PROCESS, EntropyStores, ImageSources, RedisPool, fixed
 from entropy_assets.defs.schedules import SCHEDULES
 from entropy_assets.defs.sensors import MAKERS
 from entropy_assets.settings import Settings
@@ -24,16 +24,16 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
     resource_overrides
         Resources that stand in for the ones made from `settings`, by name: ``stores``, ``pool``, ``sources``.
     """
-    resources: dict[str, Any] = {
+    resources: dict[str, object] = {
         "stores": EntropyStores.of(settings),
-        # The variable's name and not its value, which may hold a password, goes into Dagster's storage.
         "pool": RedisPool(
-            url=dg.EnvVar("ENTROPY_REDIS_URL"),
+            url=None if settings.redis_url is None else settings.redis_url.get_secret_value(),
             prefix=settings.pool_prefix,
             ttl_seconds=settings.pool_ttl_seconds,
             allow_unsafe=settings.allow_unsafe_pool,
         ),
         "sources": ImageSources(simulated_camera=settings.simulated_camera, camera_frames=settings.camera_frames),
+        **(resource_overrides or {}),
     }
     return dg.Definitions(
         assets=[*ASSETS, entropy_pool],
@@ -41,7 +41,6 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
         jobs=JOBS,
         schedules=SCHEDULES,
         sensors=[make(settings) for make in MAKERS],
-        resources={**resources, **(resource_overrides or {})},
-        # A run is one batch and takes seconds; starting a process per step would take longer than the step.
-        executor=dg.in_process_executor,
+        resources={"io_manager": NO_PASSAGE, **{name: fixed(resource) for name, resource in resources.items()}},
+        executor=ONE_PROCESS,
     )

@@ -14,7 +14,7 @@ from entropy_assets.core.validation.second_level import FAMILY_ALPHA, SecondLeve
 from entropy_assets.defs import plots
 from entropy_assets.defs.assets import hashed_blocks, noise_arrays, raw_images
 from entropy_assets.defs.partitions import image_batches
-from entropy_assets.defs.resources import EntropyStores
+from entropy_assets.defs.resources import Stores
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.stages import assessments, conditioning, extraction, validation
 from entropy_assets.stages.manifest import Manifest
@@ -38,7 +38,7 @@ def _spec(name: str, asset: dg.AssetsDefinition, description: str, *, blocking: 
     specs=[_spec(name, hashed_blocks, _ABOUT[name], blocking=True) for name in TESTS],
     can_subset=True,
 )
-def block_tests(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> Iterator[dg.AssetCheckResult]:
+def block_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> Iterator[dg.AssetCheckResult]:
     """Test every block of the batch once, and report each test over the batch."""
     selected = sorted(key.name for key in context.selected_asset_check_keys)
     try:
@@ -106,7 +106,7 @@ def _numbers(test: SecondLevelResult) -> dict[str, float]:
     partitions_def=image_batches,
     description="Every file of the batch could be read. A warning: the readable ones go on.",
 )
-def files_readable(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> dg.AssetCheckResult:
+def files_readable(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
     """Warn if a file could not be read."""
     rows = Manifest.of(stores.batch(context.partition_key)).rows
     bad = [row for row in rows if not row.accepted]
@@ -124,7 +124,7 @@ def files_readable(context: dg.AssetCheckExecutionContext, stores: EntropyStores
     blocking=True,
     description="The images that are kept still have the hashes under which they came.",
 )
-def images_unaltered(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> dg.AssetCheckResult:
+def images_unaltered(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
     """Fail if an image of the store is missing or altered."""
     batch = stores.batch(context.partition_key)
     problems = []
@@ -145,7 +145,7 @@ def images_unaltered(context: dg.AssetCheckExecutionContext, stores: EntropyStor
     partitions_def=image_batches,
     description="Some image of the batch has live noise. A warning: a batch of dead images makes no block.",
 )
-def live_noise(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> dg.AssetCheckResult:
+def live_noise(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
     """Warn if no image of the batch is worth anything."""
     rows = assessments.noise_rows(stores.batch(context.partition_key))
     accepted = sum(row.accepted for row in rows)
@@ -166,7 +166,7 @@ def live_noise(context: dg.AssetCheckExecutionContext, stores: EntropyStores) ->
         "again on what is stored."
     ),
 )
-def health_tests(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> dg.AssetCheckResult:
+def health_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
     """Fail if credited noise fails its health tests, or is not the noise that was assessed."""
     try:
         reports = extraction.health_again(stores.batch(context.partition_key))
@@ -188,7 +188,7 @@ def health_tests(context: dg.AssetCheckExecutionContext, stores: EntropyStores) 
         "batch, this asks to look at its source."
     ),
 )
-def rejection_rate(context: dg.AssetCheckExecutionContext, stores: EntropyStores) -> dg.AssetCheckResult:
+def rejection_rate(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
     """Warn if too many blocks fail their tests, or if too many or too few come near it."""
     try:
         report = validation.examine_blocks(conditioning.read_blocks(stores.batch(context.partition_key))).report

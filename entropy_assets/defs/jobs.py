@@ -11,7 +11,7 @@ import dagster as dg
 
 from entropy_assets.defs.assets import ASSETS, POOL_KEY
 from entropy_assets.defs.metadata import TABLE_ROWS, pool_depth, table
-from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool, typed_failures
+from entropy_assets.defs.resources import Pool, Sources, Stores, typed_failures
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 PROCESS: Final = "process_images"
@@ -41,7 +41,7 @@ publish_blocks = dg.define_asset_job(
 
 
 @dg.op
-def collect_images(context: dg.OpExecutionContext, stores: EntropyStores, sources: ImageSources) -> None:
+def collect_images(context: dg.OpExecutionContext, stores: Stores, sources: Sources) -> None:
     """Ask every source for new images and put them into the inbox, from where the sensor takes them."""
     delivered: Counter[str] = Counter()
     for source, name, data in sources.collect():
@@ -62,7 +62,7 @@ def replenish_pool() -> None:
 
 
 @dg.op
-def compare_pool_and_ledger(context: dg.OpExecutionContext, stores: EntropyStores, pool: RedisPool) -> None:
+def compare_pool_and_ledger(context: dg.OpExecutionContext, stores: Stores, pool: Pool) -> None:
     """Re-walk the ledger's chain, list batches that are stuck, and compare the pool's pushes with the ledger."""
     now = time.time()
     with typed_failures(), pool.connect() as client:
@@ -108,7 +108,7 @@ def _published_since(ledger: Ledger, since_s: float) -> int:
 
 
 @dg.op
-def look_at_all_p_values(context: dg.OpExecutionContext, stores: EntropyStores) -> None:
+def look_at_all_p_values(context: dg.OpExecutionContext, stores: Stores) -> None:
     """Test the P-values of every block ever tested together: this is where small deviations show."""
     # pandas takes half a second to import, and every run loads this module.
     from entropy_assets.stages.long_run import long_run_report, verdict_history

@@ -1,14 +1,19 @@
-"""Resources: the stores of one installation, and the pool."""
+"""Resources: the stores of one installation, and the pool.
+
+Plain objects, made from the settings where the definitions are loaded, and `fixed`: nothing of them can be said in the
+config of a run. Whoever can launch a run could otherwise have another folder's blocks published, or have Dagster print
+a variable of the environment that holds a password.
+"""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Final, NoReturn
 
 import dagster as dg
 
-from entropy_assets.errors import EntropyAssetsError, PoolUnavailable
+from entropy_assets.errors import EntropyAssetsError, PoolAddressInvalid, PoolUnavailable
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import DROP, recipe_named
 from entropy_assets.settings import Settings
@@ -22,50 +27,47 @@ from entropy_assets.stores.inbox import DropFolder
 from entropy_assets.stores.pool.client import DEFAULT_PREFIX, PoolClient
 
 
-class EntropyStores(dg.ConfigurableResource[Any]):
+@dataclass(frozen=True, slots=True)
+class EntropyStores:
     """The places of one installation: inbox, images, batches and ledger.
 
     Attributes
     ----------
-    home
-        Folder of everything that is kept.
+    layout
+        The stores and folders.
     recipe
         Recipe of new batches.
+    limits
+        Limits of one image.
+    settle_seconds
+        A file in the inbox is taken when it has not changed for this long, seconds.
+    workers
+        Images of a batch that are looked at side by side.
     """
 
-    home: str
+    layout: Home
     recipe: str
-    max_file_bytes: int
-    max_pixels: int
+    limits: DecodeLimits
     settle_seconds: float
     workers: int = 2
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings) -> "EntropyStores":
         """Make the resource from `settings`."""
         return cls(
-            home=str(settings.home),
+            layout=Home(settings.home),
             recipe=settings.recipe,
-            max_file_bytes=settings.max_file_bytes,
-            max_pixels=settings.max_pixels,
+            limits=DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels),
             settle_seconds=settings.settle_seconds,
             workers=settings.workers,
         )
 
-    @property
-    def limits(self) -> DecodeLimits:
-        """Limits of one image."""
-        return DecodeLimits(max_file_bytes=self.max_file_bytes, max_pixels=self.max_pixels)
-
-    @property
-    def layout(self) -> Home:
-        """The stores and folders under `home`."""
-        return Home(Path(self.home))
-
     def inboxes(self) -> dict[str, DropFolder]:
         """Return the inbox and its subfolders of the sources that the recipe lists, by source."""
         listed = recipe_named(self.recipe).sources
-        return self.layout.inboxes(listed, settle_seconds=self.settle_seconds, max_file_bytes=self.max_file_bytes)
+        return self.layout.inboxes(
+            listed, settle_seconds=self.settle_seconds, max_file_bytes=self.limits.max_file_bytes
+        )
 
     def inbox_of(self, source: str) -> DropFolder:
         """Return the inbox of `source`; a listed source gets its subfolder if it has none yet."""
@@ -101,7 +103,8 @@ class EntropyStores(dg.ConfigurableResource[Any]):
         return stuck
 
 
-class ImageSources(dg.ConfigurableResource[Any]):
+@dataclass(frozen=True, slots=True)
+class ImageSources:
     """The sources that can be asked for images.
 
     Attributes
@@ -123,33 +126,84 @@ class ImageSources(dg.ConfigurableResource[Any]):
                 yield from ((camera.name, name, data) for name, data in camera.collect())
 
 
-class RedisPool(dg.ConfigurableResource[Any]):
+@dataclass(frozen=True, slots=True)
+class RedisPool:
     """The pool on Redis or Valkey.
 
     Attributes
     ----------
     url
-        Address of the server; give it as ``dg.EnvVar`` so that the UI shows the variable's name and not a password.
+        Address of the server; None if the settings name none. Secret: it may hold a password.
     prefix
         First part of every key.
     ttl_seconds
         Life of a pushed block, seconds.
+    allow_unsafe
+        Push also to a server that persists or evicts.
     """
 
-    url: str
+    url: str | None = field(repr=False)
     prefix: str = DEFAULT_PREFIX
     ttl_seconds: int = 3600
     allow_unsafe: bool = False
 
     @contextmanager
     def connect(self) -> Iterator[PoolClient]:
-        """Yield a client of a server that was found safe, and close it."""
+        """Yield a client of a server that was found safe, and close it.
+
+        Raises
+        ------
+        PoolAddressInvalid
+            If there is no address, or none that can be used.
+        """
+        if self.url is None:
+            raise PoolAddressInvalid("no pool: set ENTROPY_REDIS_URL for the process that loads the definitions")
         client = PoolClient.from_url(self.url, prefix=self.prefix, ttl_s=self.ttl_seconds)
         try:
             client.check_server_safety(allow_unsafe=self.allow_unsafe)
             yield client
         finally:
             client.close()
+
+
+Stores = dg.ResourceParam[EntropyStores]
+Sources = dg.ResourceParam[ImageSources]
+Pool = dg.ResourceParam[RedisPool]
+"""How a step, a check or a sensor asks for each."""
+
+
+def fixed(resource: object) -> dg.ResourceDefinition:
+    """Return `resource` as one that takes no config; a resource that names no schema takes any."""
+    return dg.ResourceDefinition(lambda _: resource, config_schema={})
+
+
+class NoPassage(dg.IOManager):
+    """What steps would hand to each other through Dagster: nothing. They hand on by the stores."""
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Take the output of a step that returns none.
+
+        Raises
+        ------
+        TypeError
+            If it returned something.
+        """
+        if obj is not None:
+            raise TypeError(f"a step returned {type(obj).__name__}: what it makes belongs into a store")
+
+    def load_input(self, context: dg.InputContext) -> NoReturn:
+        """Refuse: no step takes what another returned."""
+        raise TypeError("no step takes what another returned: it reads the stores")
+
+
+NO_PASSAGE: Final = dg.IOManagerDefinition(lambda _: NoPassage(), config_schema={})
+"""In the place of Dagster's own, which writes pickles to a folder that the config of a run may name."""
+
+ONE_PROCESS: Final = dg.in_process_executor.configured(lambda _: {}, config_schema={}, name="in_process")
+"""Dagster's own, without its config, by which a run could go on behind a step that failed.
+
+A run is one batch and takes seconds; starting a process per step would take longer than the step.
+"""
 
 
 @contextmanager

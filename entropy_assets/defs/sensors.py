@@ -11,7 +11,7 @@ from entropy_assets.defs.cursors import PublishCursor, PublishRequest, Replenish
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
 from entropy_assets.defs.partitions import IMAGE_BATCHES, image_batches
-from entropy_assets.defs.resources import EntropyStores, RedisPool
+from entropy_assets.defs.resources import EntropyStores, Pool, Stores
 from entropy_assets.errors import PoolError
 from entropy_assets.settings import Settings
 from entropy_assets.stages.intake import finish_intakes, take_batches
@@ -39,7 +39,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Inbox -> batch. Takes every file that has stopped changing, fixes the batch, and runs it.",
     )
-    def new_images(context: dg.SensorEvaluationContext, stores: EntropyStores) -> dg.SensorResult | dg.SkipReason:
+    def new_images(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult | dg.SkipReason:
         inboxes = stores.inboxes()
         take_batches(inboxes, max_files=settings.batch_max_files, max_bytes=settings.batch_max_bytes)
         keys = sorted(finish_intakes(stores.layout, inboxes, recipe=settings.recipe, limits=stores.limits))
@@ -72,7 +72,7 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
         description="Validated batch -> publish run. Reads every materialisation since its cursor, in order.",
     )
     def publish_validated_blocks(
-        context: dg.SensorEvaluationContext, stores: EntropyStores
+        context: dg.SensorEvaluationContext, stores: Stores
     ) -> dg.SensorResult | dg.SkipReason:
         # An asset sensor would see only the newest event of a tick, and a run-status sensor loses an event when its
         # body raises; a cursor over storage ids sees each one at least once, and publishing twice does nothing.
@@ -106,7 +106,7 @@ def make_replenish_low_pool(settings: Settings) -> dg.SensorDefinition:
         "while anything is on its way.",
     )
     def replenish_low_pool(
-        context: dg.SensorEvaluationContext, stores: EntropyStores, pool: RedisPool
+        context: dg.SensorEvaluationContext, stores: Stores, pool: Pool
     ) -> dg.SensorResult | dg.SkipReason:
         cursor = ReplenishCursor.loads(context.cursor)
         try:

@@ -1,6 +1,12 @@
 """The definitions as a whole: what people and programs rely on by name."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from pydantic import SecretStr
 
 from entropy_assets.defs.build import build_defs
 from entropy_assets.settings import Settings
@@ -33,3 +39,60 @@ def test_the_definitions_are_what_the_ui_promises(tmp_path: Path) -> None:
         "daily_audit",
     }
     assert {schedule.name for schedule in defs.schedules or []} == {"ingest", "daily_audit"}
+
+
+def fields_of(config_type: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Give each place of a configuration where somebody can write a value, and the type of that value."""
+    fields = getattr(config_type, "fields", None)
+    if fields is None:
+        yield path, config_type
+        return
+    for name, field in fields.items():
+        yield from fields_of(field.config_type, f"{path}.{name}".removeprefix("."))
+
+
+JOBS = ("process_images", "publish_blocks", "replenish_pool", "daily_audit", "__ASSET_JOB")
+"""All that can be launched; the last is what the UI launches for assets of one's choice."""
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_no_run_config_says_where_anything_is_or_what_may_be_left_out(tmp_path: Path, job: str) -> None:
+    """What is left are names and levels of the log, and values for steps that read none."""
+    schema = build_defs(Settings(home=tmp_path)).resolve_job_def(job).run_config_schema
+    places = dict(fields_of(schema.config_type))
+    logs = {"loggers.console.config.log_level", "loggers.console.config.name"}
+    assert {place for place in places if not place.startswith("ops.")} == logs
+    assert {value.key for value in places.values()} <= {"Any", "String"}, "no value is looked up in the environment"
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"resources": {"stores": {"config": {"home": "/elsewhere"}}}},
+        {"resources": {"stores": {"config": {"home": {"env": "ENTROPY_REDIS_URL"}, "recipe": "ea-2026-1"}}}},
+        {"resources": {"pool": {"config": {"url": "redis://elsewhere"}}}},
+        {"resources": {"sources": {"config": {"simulated_camera": True}}}},
+        {"resources": {"io_manager": {"config": {"base_dir": {"env": "ENTROPY_REDIS_URL"}}}}},
+        {"execution": {"config": {"step_dependency_config": {"require_upstream_step_success": False}}}},
+        {"execution": {"config": {"marker_to_close": {"env": "ENTROPY_REDIS_URL"}}}},
+        {"loggers": {"console": {"config": {"name": {"env": "ENTROPY_REDIS_URL"}}}}},
+    ],
+    ids=str,
+)
+def test_a_launch_with_another_place_or_with_a_look_into_the_environment_is_refused(
+    tmp_path: Path, job: str, config: dict[str, object]
+) -> None:
+    definition = build_defs(Settings(home=tmp_path)).resolve_job_def(job)
+    with pytest.raises(dg.DagsterInvalidConfigError) as refused:
+        dg.validate_run_config(definition, config)
+    assert len(refused.value.errors) == 1
+
+
+def test_the_address_of_the_pool_is_in_nothing_that_dagster_shows(tmp_path: Path) -> None:
+    secret = "a-password-of-the-pool"
+    settings = Settings(home=tmp_path, redis_url=SecretStr(f"redis://publisher:{secret}@127.0.0.1:1"))
+    defs = build_defs(settings)
+    assert secret not in repr(defs.resources)
+    context = dg.build_sensor_context(resources=defs.resources)
+    assert secret not in repr(context.resources.pool)

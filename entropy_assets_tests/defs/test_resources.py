@@ -6,8 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from entropy_assets.defs.resources import ImageSources, typed_failures
-from entropy_assets.errors import BatchError, BlockRefused, PoolUnavailable
+from entropy_assets.defs.resources import NO_PASSAGE, ImageSources, RedisPool, typed_failures
+from entropy_assets.errors import BatchError, BlockRefused, PoolAddressInvalid, PoolUnavailable
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stages.ingest import read_images
 from entropy_assets_tests.defs.conftest import Home
@@ -60,3 +60,28 @@ def test_an_error_becomes_a_failure_with_its_facts_and_only_an_absent_pool_is_re
     assert (caught.value.description, caught.value.allow_retries) == (error.message, retries)
     facts = {key: str(value.value) for key, value in caught.value.metadata.items()}
     assert facts == {"error": error.code, **{key: str(value) for key, value in error.data.items()}}
+
+
+def test_without_an_address_of_the_pool_the_step_says_which_variable_is_missing() -> None:
+    with pytest.raises(PoolAddressInvalid, match="set ENTROPY_REDIS_URL"), RedisPool(url=None).connect():
+        pass
+
+
+def test_a_step_that_returns_something_fails_instead_of_leaving_a_pickle() -> None:
+    """Steps hand on by the stores, so Dagster's own store of values is out of reach of a run."""
+
+    @dg.op
+    def leaks() -> bytes:
+        return b"bytes of a block"
+
+    @dg.op
+    def tells() -> None:
+        pass
+
+    @dg.job(resource_defs={"io_manager": NO_PASSAGE})
+    def job() -> None:
+        leaks()
+        tells()
+
+    result = job.execute_in_process(raise_on_error=False)
+    assert [event.step_key for event in result.get_step_failure_events()] == ["leaks"]
