@@ -1,6 +1,18 @@
-"""The module that Dagster loads."""
+"""The module that Dagster loads.
+
+Whatever starts the code server, ``dagster dev`` too: what it and its runs make is nobody else's to read.
+"""
+
+import logging
+import os
 
 from entropy_assets.defs.build import build_defs
 from entropy_assets.settings import Settings
+from entropy_assets.stores.durable import PRIVATE_UMASK
+from entropy_assets.stores.home import Home
 
-defs = build_defs(Settings())
+settings = Settings()
+os.umask(PRIVATE_UMASK)
+if narrowed := Home(settings.home).narrow():
+    logging.getLogger(__name__).warning("home %s: %s", settings.home, narrowed)
+defs = build_defs(settings)

@@ -30,12 +30,16 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> i
 
 
 @click.group()
-def keys() -> None:
+@click.pass_context
+def keys(ctx: click.Context) -> None:
     """Make, list and revoke the API keys of the HTTP service.
 
     They are kept where ENTROPY_KEYS says, by default in keys.json in the installation's folder. A running service
     follows within two seconds.
     """
+    from entropy_assets.stores.durable import private_files
+
+    ctx.with_resource(private_files())
 
 
 @keys.command("create")

@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +42,13 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
     if source not in (DROP, *listed):
         raise click.UsageError(f"no source is called {source!r}; recipe {settings.recipe} lists {', '.join(listed)}")
     folder = nullcontext(str(out)) if out else tempfile.TemporaryDirectory(prefix="entropy-assets-")
-    with folder as root, progress_bars(quiet=as_json) as report_progress:
+    with folder as root, ExitStack() as stack:
+        home = Home(Path(root))
+        stack.enter_context(home.kept_private(lambda narrowed: click.echo(f"{home.root}: {narrowed}", err=True)))
+        report_progress = stack.enter_context(progress_bars(quiet=as_json))
         report = pipeline.process(
             paths,
-            Home(Path(root)),
+            home,
             settings,
             source=source,
             deterministic=deterministic,

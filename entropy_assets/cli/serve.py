@@ -1,5 +1,7 @@
 """``entropy-assets serve``: the HTTP service alone."""
 
+import logging
+
 import click
 
 from entropy_assets.cli.shell import keys_place, settings_of, typed_errors
@@ -15,6 +17,7 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
     """Serve the pool over HTTP. Needs ENTROPY_REDIS_URL."""
     from entropy_assets.provenance.trail import Trail
     from entropy_assets.serving.config import ServiceConfig, StreamLimits
+    from entropy_assets.serving.logs import configure_logging, log_event
     from entropy_assets.serving.server.workers import run_service
     from entropy_assets.stores.home import Home
 
@@ -40,4 +43,7 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
         limit_requests=settings.limit_requests,
         limit_bytes=settings.limit_bytes,
     )
-    run_service(config, provenance=Trail.of(Home(settings.home)))
+    home = Home(settings.home)
+    configure_logging()
+    with home.kept_private(lambda narrowed: log_event("home-narrowed", logging.WARNING, detail=narrowed)):
+        run_service(config, provenance=Trail.of(home))

@@ -44,7 +44,10 @@ def up(
 
     settings = settings_of(home=home, simulated_camera=camera, http_port=http_port, dagster_port=dagster_port)
     place, say = Home(settings.home), _say_json if as_json else click.echo
-    with Installation.running(settings, say, began) as installation:
+    with (
+        place.kept_private(lambda narrowed: say(f"home     {place.root}: {narrowed}")),
+        Installation.running(settings, say, began) as installation,
+    ):
         dropped = drop_samples(place) if samples else 0
         say(f"inbox    {place.inbox_folder}" + (f", {dropped} sample images put into it" if dropped else ""))
         narrator = Narrator(place)

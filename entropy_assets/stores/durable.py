@@ -1,8 +1,25 @@
-"""Files that appear whole or not at all, and stay after a power cut."""
+"""Files that appear whole or not at all, stay after a power cut, and are nobody else's to read."""
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Final
+
+PRIVATE_UMASK: Final = 0o077
+"""What others may not do with this user's files: anything."""
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Let what this process, all its threads, and its children make inside ``with`` be its user's alone."""
+    before = os.umask(PRIVATE_UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -50,3 +67,33 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Tell whether others may read, write or enter this regular file or folder; what is gone or a link is not open."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    return bool(mode & PRIVATE_UMASK) and (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def has_other_names(path: Path) -> bool:
+    """Tell whether a regular file can be reached by another name too: who closes it here closes it there."""
+    try:
+        state = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_nlink > 1
+
+
+def close_to_others(path: Path) -> bool:
+    """Take from others what they may do with `path`, and tell whether that could be done; only its owner can."""
+    try:
+        state = path.lstat()
+        if state.st_uid != os.geteuid():
+            return False
+        path.chmod(stat.S_IMODE(state.st_mode) & ~PRIVATE_UMASK)
+    except OSError:
+        return False
+    return True

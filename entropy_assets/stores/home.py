@@ -1,18 +1,27 @@
 """The layout of an installation: the one page that knows what lies where under its folder, and opens the stores in it.
 
-Trusted for nothing of its own: each store says what it is trusted for. Who may write to the folder may write to all of
-them.
+Trusted for keeping other users of the machine out: noise, blocks and nonces tell bytes before they are drawn, and names
+of folders the order in which they will be. For all else each store says what it is trusted for. Who may write to the
+folder may write to all of them.
 """
 
-from collections.abc import Collection
+import os
+import re
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from entropy_assets.stores.alerts import AlertLog
 from entropy_assets.stores.batches import BatchStore
+from entropy_assets.stores.durable import close_to_others, has_other_names, is_open_to_others, private_files
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.inbox import DropFolder, inboxes
 from entropy_assets.stores.ledger.sqlite import Ledger
+
+_COMPANION: Final = r"\.?(?:{names})(?:[-.].*)?|\..*\.tmp"
+"""Names beside those of the layout: a lock, the log of a database, a file that is still being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +102,49 @@ class Home:
     def inboxes(self, sources: Collection[str], *, settle_seconds: float, max_file_bytes: int) -> dict[str, DropFolder]:
         """Return the inbox and its subfolders of those of `sources` that have one, by source, as `inbox.inboxes`."""
         return inboxes(self.inbox_folder, sources, settle_seconds, max_file_bytes)
+
+    @contextmanager
+    def kept_private(self, say: Callable[[str], object]) -> Iterator[None]:
+        """Let what this process and its children make be its user's alone; first `narrow`, and `say` what that did."""
+        with private_files():
+            if narrowed := self.narrow():
+                say(narrowed)
+            yield
+
+    def narrow(self) -> str:
+        """Take from others what they may do with the installation's files; return a sentence on it, empty if nothing.
+
+        An earlier version made them readable by all. What is closed is not looked through: nobody comes in. Never
+        touched are links, what lies in the folder besides the installation (with such things in it the folder itself
+        stays as it is), and a file in the inbox that has another name elsewhere, since that is somebody's archive.
+        """
+        if not self.root.is_dir():
+            return ""
+        inside = list(self.root.iterdir())
+        ours = [path for path in inside if self._is_ours(path)]
+        found = [path for top in ours if is_open_to_others(top) for path in (*_below(top), top)]
+        if len(ours) == len(inside):
+            found.append(self.root.resolve())
+        wide = [path for path in found if is_open_to_others(path) and not self._is_shared(path)]
+        narrowed = sum(map(close_to_others, wide))
+        sentences = []
+        if narrowed:
+            sentences.append(f"{narrowed} files and folders could be read by others; now they are this user's alone")
+        if len(wide) > narrowed:
+            left = len(wide) - narrowed
+            sentences.append(f"{left} still can be: they belong to somebody else, or lie on a medium without modes")
+        return "; ".join(sentences)
+
+    def _is_ours(self, path: Path) -> bool:
+        places = (getattr(self, name) for name in dir(type(self)) if name.endswith(("_folder", "_file")))
+        names = "|".join(re.escape(place.name.lstrip(".")) for place in places)
+        return re.fullmatch(_COMPANION.format(names=names), path.name, re.DOTALL) is not None
+
+    def _is_shared(self, path: Path) -> bool:
+        return path.is_relative_to(self.inbox_folder) and has_other_names(path)
+
+
+def _below(top: Path) -> Iterator[Path]:
+    """Yield what lies below a folder, the deepest first: who is cut off in the middle finds `top` still open."""
+    for folder, folders, files in os.walk(top, topdown=False):
+        yield from (Path(folder, name) for name in (*files, *folders))

@@ -26,7 +26,7 @@ from typing import Final
 
 from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionReason
 from entropy_assets.recipe import DROP
-from entropy_assets.stores.durable import sync_folder
+from entropy_assets.stores.durable import close_to_others, has_other_names, sync_folder
 from entropy_assets.stores.file_names import numbered, printable, require_plain, temporary_name, with_suffix
 
 TAKEN: Final = ".taken"
@@ -155,7 +155,9 @@ class DropFolder:
         for file in files:
             path = self.inbox / file.name
             if os.path.lexists(path) and _unchanged(file, path.lstat()):
-                _move(path, folder / file.name)
+                moved = _move(path, folder / file.name)
+                if not has_other_names(moved):  # else it is in somebody's archive too, which others may share
+                    close_to_others(moved)
         sync_folder(folder)
         sync_folder(self.inbox)
         return self.files_of(batch_key)

@@ -2,7 +2,7 @@
 
 Trusted for: ending. An owned process and all that it started ends with `OwnedProcess.stop`, and when its owner dies by
 whatever signal: a watcher waits on a pipe that the kernel closes with the owner, and then kills the whole group.
-A socket in a private folder can be reached by the same user and nobody else.
+A socket in a private folder can be reached by the same user and nobody else, and so can what an owned process makes.
 """
 
 import os
@@ -15,6 +15,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+from entropy_assets.stores.durable import PRIVATE_UMASK
 
 SOCKET_NAME: Final = "s"
 SOCKET_PATH_LIMIT: Final = 103
@@ -53,6 +55,7 @@ class OwnedProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=PRIVATE_UMASK,
             )
         self.pid: Final = self._process.pid
         self._watcher = subprocess.Popen(

@@ -15,6 +15,7 @@ from entropy_assets.scopes import SCOPES
 from entropy_assets.settings import Settings
 from entropy_assets.stores.api_keys import key_id_of
 from entropy_assets.supervisor.children import child_environment
+from entropy_assets_tests.file_modes import open_to_others
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def test_a_key_is_printed_once_and_alone(run, tmp_path: Path) -> None:
     assert key_id_of(key) is not None
     path = tmp_path / "home" / "keys.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert open_to_others(tmp_path / "home") == []
     for later in (run("list").output, run("list", "--json").output, path.read_text()):
         assert key_id_of(key) in later
         assert key.split("_")[2] not in later

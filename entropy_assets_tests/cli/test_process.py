@@ -1,6 +1,11 @@
 """``entropy-assets process``: the report, the exit codes, and what of a folder is an image."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +15,8 @@ from entropy_assets.settings import Settings
 from entropy_assets.stages import pipeline
 from entropy_assets.stores.home import Home
 from entropy_assets_tests.cli.conftest import Run
+from entropy_assets_tests.e2e.running import clean_environment
+from entropy_assets_tests.file_modes import open_to_others
 from entropy_assets_tests.stages.batches_made import frame
 
 
@@ -144,3 +151,25 @@ def test_a_setting_out_of_range_is_named(run: Run, monkeypatch: pytest.MonkeyPat
     result = run("process", images)
     assert result.exit_code == 2
     assert "workers" in result.stderr
+
+
+def test_nobody_else_can_read_what_is_kept(images: Path) -> None:
+    """Under the usual umask of 022; in a folder that everybody may enter, since a closed one above would prove nothing.
+
+    Noise, blocks and the nonces of a batch tell its bytes before they are drawn.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "kept"
+        Path(folder).chmod(0o755)
+        arguments = ["-m", "entropy_assets.cli", "process", str(images), "--out", str(out)]
+        subprocess.run([sys.executable, *arguments], umask=0o022, env=clean_environment(), check=True, timeout=120)
+        assert list(out.glob("batches/*/blocks.npy"))
+        assert open_to_others(out) == []
+        if os.geteuid() != 0 or shutil.which("setpriv") is None:
+            pytest.skip("only root can try it as another user, by setpriv")
+        [blocks] = out.glob("batches/*/blocks.npy")
+        for question in (["cat", str(blocks)], ["ls", str(out / "batches")]):
+            asked = subprocess.run(
+                ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *question], check=False
+            )
+            assert asked.returncode != 0

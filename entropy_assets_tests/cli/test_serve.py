@@ -1,8 +1,14 @@
 """``entropy-assets serve``: what it refuses before it serves. What it serves is tested in serving/."""
 
+import json
+import os
+from pathlib import Path
+
 import pytest
 
+from entropy_assets.serving.server import workers
 from entropy_assets_tests.cli.conftest import Run
+from entropy_assets_tests.file_modes import open_to_others
 
 
 def test_serve_at_an_address_that_is_none_repeats_nothing_of_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,3 +23,22 @@ def test_serve_without_a_pool_says_where_to_get_one(run: Run) -> None:
     result = run("serve")
     assert result.exit_code == 2
     assert "ENTROPY_REDIS_URL" in result.stderr
+
+
+def test_serve_closes_an_open_home_and_logs_it(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What it makes while it serves is its user's alone too."""
+    (tmp_path / "var" / "batches").mkdir(parents=True)
+    for folder in (tmp_path / "var" / "batches", tmp_path / "var"):
+        folder.chmod(0o755)
+    monkeypatch.setenv("ENTROPY_REDIS_URL", "redis://127.0.0.1:1")
+    monkeypatch.setattr(workers, "run_service", lambda *_, **__: (tmp_path / "var" / "batches" / "made").touch())
+    before = os.umask(0o022)
+    try:
+        result = run("serve", "--port", 0)
+    finally:
+        os.umask(before)
+    assert result.exit_code == 0, result.output
+    line = json.loads(result.stderr)
+    assert line["event"] == "home-narrowed"
+    assert line["detail"] == "2 files and folders could be read by others; now they are this user's alone"
+    assert open_to_others(tmp_path / "var") == []

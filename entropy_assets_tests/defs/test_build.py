@@ -1,5 +1,8 @@
 """The definitions as a whole: what people and programs rely on by name."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from pydantic import SecretStr
 from entropy_assets.defs.build import build_defs
 from entropy_assets.settings import Settings
 from entropy_assets_tests.defs.conftest import CHECKS
+from entropy_assets_tests.file_modes import open_to_others
 
 
 def test_the_definitions_are_what_the_ui_promises(tmp_path: Path) -> None:
@@ -96,3 +100,18 @@ def test_the_address_of_the_pool_is_in_nothing_that_dagster_shows(tmp_path: Path
     assert secret not in repr(defs.resources)
     context = dg.build_sensor_context(resources=defs.resources)
     assert secret not in repr(context.resources.pool)
+
+
+def test_whoever_loads_the_definitions_what_is_made_then_is_its_users_alone(tmp_path: Path) -> None:
+    """``dagster dev`` starts the code server without any of this project's commands."""
+    home = tmp_path / "var"
+    (home / "batches").mkdir(parents=True)
+    for folder in (home / "batches", home):
+        folder.chmod(0o755)
+    code = f"import entropy_assets.definitions, pathlib; pathlib.Path({str(home)!r}, 'ledger.sqlite').touch()"
+    environment = {**os.environ, "ENTROPY_HOME": str(home)}
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], env=environment, umask=0o022, stderr=subprocess.PIPE, text=True, check=True
+    )
+    assert open_to_others(home) == []
+    assert f"home {home}: 2 files and folders could be read by others" in loaded.stderr

@@ -1,8 +1,12 @@
 """The layout of an installation is an interface: what lies where is kept by every later version."""
 
+import os
 from pathlib import Path
 
+import pytest
+
 from entropy_assets.stores.home import Home
+from entropy_assets_tests.file_modes import open_to_others
 
 LAYOUT = {
     "inbox_folder": "inbox",
@@ -43,3 +47,80 @@ def test_the_stores_keep_their_things_in_it(tmp_path: Path) -> None:
         "drop": home.inbox_folder,
         "zoo": home.inbox_folder / "zoo",
     }
+
+
+# Nobody else reads what is in it
+
+
+def open_installation(root: Path) -> Path:
+    """Make what an earlier version left: folders of mode 0755, files of mode 0644, some of them a user's."""
+    for file in ("batches/b/intake.json", "ledger.sqlite", "inbox/processed/b/m51.fits", "inbox/new.fits"):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(b"bytes")
+        (root / file).chmod(0o644)
+    for folder in (root, *(path for path in root.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
+    return root
+
+
+def test_an_open_installation_is_narrowed_and_told_of_once(tmp_path: Path) -> None:
+    home = Home(open_installation(tmp_path / "var"))
+    assert open_to_others(home.root)
+    said = home.narrow()
+    assert open_to_others(home.root) == []
+    assert said == "10 files and folders could be read by others; now they are this user's alone"
+    assert (home.batches_folder / "b" / "intake.json").read_bytes() == b"bytes"
+    assert home.narrow() == ""
+
+
+def test_narrowing_follows_no_link_and_leaves_a_file_that_has_another_name_elsewhere(tmp_path: Path) -> None:
+    """Who links an image of an archive into the inbox still shares the archive with others afterwards."""
+    home = Home(open_installation(tmp_path / "var"))
+    archive = tmp_path / "archive.fits"
+    archive.write_bytes(b"image")
+    archive.chmod(0o644)
+    (home.inbox_folder / "linked.fits").hardlink_to(archive)
+    (home.batches_folder / "elsewhere").symlink_to(archive)
+    home.narrow()
+    assert archive.stat().st_mode & 0o777 == 0o644
+    assert open_to_others(home.root) == [home.inbox_folder / "linked.fits"]
+
+
+def test_what_lies_beside_the_installation_is_left_alone_and_so_is_their_folder(tmp_path: Path) -> None:
+    """``process --out .`` must not shut a user's own folder."""
+    home = Home(open_installation(tmp_path / "var"))
+    (home.root / "ledger.sqlite-wal").write_bytes(b"rows")
+    for own in ("thesis.tex", "images_of_mine"):
+        (home.root / own).write_text("mine")
+    for path in home.root.iterdir():
+        path.chmod(path.stat().st_mode | 0o044)
+    home.narrow()
+    assert open_to_others(home.root) == [home.root, *(home.root / own for own in ("images_of_mine", "thesis.tex"))]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_what_belongs_to_somebody_else_stays_as_it_is_and_is_told_of(tmp_path: Path) -> None:
+    home = Home(open_installation(tmp_path / "var"))
+    os.chown(home.ledger_file, 65534, 65534)
+    assert home.narrow().endswith("; 1 still can be: they belong to somebody else, or lie on a medium without modes")
+    assert open_to_others(home.root) == [home.ledger_file]
+
+
+def test_narrowing_makes_nothing(tmp_path: Path) -> None:
+    assert Home(tmp_path / "none").narrow() == ""
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_is_made_meanwhile_is_this_users_alone_and_the_umask_is_given_back(tmp_path: Path) -> None:
+    home, said = Home(tmp_path / "var"), list[str]()
+    before = os.umask(0o022)
+    try:
+        with home.kept_private(said.append):
+            home.alerts().append(run_id="r", job="j", batch="", error="e")
+            home.ledger().head()
+        (tmp_path / "later").touch()
+    finally:
+        os.umask(before)
+    assert open_to_others(home.root) == []
+    assert (tmp_path / "later").stat().st_mode & 0o777 == 0o644
+    assert said == []

@@ -270,6 +270,17 @@ class TestWay:
         inbox.settle(KEY, "frame.fits", accepted=True)
         assert sorted(everything(inbox).values()) == [b"image 0", b"image 1", b"image 2", b"image 3"]
 
+    def test_what_is_taken_is_closed_to_others_unless_an_archive_has_it_too(
+        self, inbox: DropFolder, tmp_path: Path
+    ) -> None:
+        drop(inbox, "copied.fits").chmod(0o644)
+        drop(inbox, "linked.fits").chmod(0o644)
+        (tmp_path / "archive.fits").hardlink_to(inbox.inbox / "linked.fits")
+        taken = {file.name: file for file in inbox.take(inbox.ready(later()), KEY)}
+        modes = {name: file.path.stat().st_mode & 0o777 for name, file in taken.items()}
+        assert modes == {"copied.fits": 0o600, "linked.fits": 0o644}
+        assert inbox.read(taken["copied.fits"]) == b"image"
+
     def test_only_what_was_listed_is_taken(self, inbox: DropFolder) -> None:
         """A file that was rewritten or withdrawn since stays where it is."""
         drop(inbox, "gone.fits").unlink()
