@@ -181,6 +181,18 @@ class LedgerError(EntropyAssetsError):
     code = "ledger-error"
 
 
+class LedgerBehind(LedgerError):
+    """The ledger lacks publications that something outside it knows of: it is missing, older, or another one."""
+
+    code = "ledger-behind"
+
+
+class ClaimRefused(LedgerError):
+    """A batch whose images, or what its blocks follow from, are not those that the ledger has for it."""
+
+    code = "claim-refused"
+
+
 class PoolError(EntropyAssetsError):
     """Root of the pool's errors."""
 

@@ -27,6 +27,8 @@ claim        ``entropy-assets/ledger/1``       ``claim``, previous link, image h
                                                can't be read), batch key, time
 publication  ``entropy-assets/ledger/1``       ``publication``, previous link, batch key, chain head, run id, time,
                                                number of blocks, then of each block: id, position, block hash, link
+binding      ``entropy-assets/ledger/1``       ``binding``, previous link, batch key, origin hash, time
+loss         ``entropy-assets/ledger/1``       ``loss``, previous link, lost link, who knew of it, time
 ===========  ================================  =================================================================
 
 CONTEXT stands for the fields recipe name, previous link, timestamp, manifest hash, block index, and, where the recipe
@@ -38,7 +40,7 @@ of the regions ``first`` to ``end - 1``, one byte each. The slice table is one f
 end region of every slice, 8 bytes each. Image positions count in the record's own list of images.
 
 The ledger's fields are texts, as its columns are: UTF-8, integers in decimal digits, hashes in hex. The first row of
-claims and the first of publications have 64 zeros as their previous link.
+each kind has 64 zeros as its previous link.
 
 All values are SHA-256, except the seals, which are BLAKE3: the seals of a block are ``block_len`` bytes of extendable
 output, cut into one seal of 32 bytes per digest; a mix seal is 32 bytes. A *block* is its digests one after the other.
@@ -72,7 +74,8 @@ The *manifest hash* is SHA-256 of canonical JSON (`canonical_json`): a list with
 of image hash, accepted or not, pixel hash or null, source. The 8 digits at the end of a batch key are the first of the
 same of a sorted list: name, image hash and size of each file. A batch from an inbox gets its key before its files are
 read, so there it is name, time of change (ns, in decimal digits) and size. JSON says itself where each value ends, and
-it begins with a bracket, so it is none of the inputs above. Other hashes of JSON, such as Dagster's data versions,
+it begins with a bracket, so it is none of the inputs above. The *origin hash* of a batch is the same of a list: its
+intake as it is kept, and the manifest hash. Other hashes of JSON, such as Dagster's data versions,
 enter no hash.
 
 Plain hashes
@@ -276,7 +279,7 @@ def block_nonce(seed: bytes, manifest_sha256: str, index: int) -> str:
 
 
 def ledger_link(kind: str, *facts: str | int) -> str:
-    """Return the link of a row of the ledger, hex; `kind` is ``claim`` or ``publication``."""
+    """Return the link of a row of the ledger, hex; `kind` is ``claim``, ``publication``, ``binding`` or ``loss``."""
     return sha256_of(LEDGER, *(field(str(fact).encode()) for fact in (kind, *facts))).hexdigest()
 
 

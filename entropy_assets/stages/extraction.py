@@ -22,7 +22,7 @@ from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import Recipe, recipe_named
 from entropy_assets.stages.assessments import AssessmentRow, NoiseRow, noise_inputs, noise_rows
 from entropy_assets.stages.ingest import Progress, no_progress
-from entropy_assets.stages.manifest import ImageRow, Manifest
+from entropy_assets.stages.manifest import ImageRow, Manifest, origin_of
 from entropy_assets.stores.batches import NOISE, Batch, Intake, live_map_of, samples_of
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.ledger.sqlite import Ledger
@@ -60,8 +60,12 @@ def extract_noise(
     ------
     BatchError
         If the manifest is missing.
+    ClaimRefused
+        If the ledger has the batch bound to another intake or manifest.
     """
     manifest = Manifest.of(batch)
+    # Before the first image is spent: the images of a batch give blocks for this intake and no other.
+    ledger.bind_batch(batch.key, origin_of(batch))
     readable = [row for row in manifest.rows if row.accepted]
     recipe = recipe_named(batch.intake.recipe)
 

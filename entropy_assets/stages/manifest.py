@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from entropy_assets.core.encoding import sha256_of_json
-from entropy_assets.stores.batches import MANIFEST, Batch
+from entropy_assets.stores.batches import INTAKE, MANIFEST, Batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +52,11 @@ class Manifest:
 
 def _identity(row: ImageRow) -> list[Any]:
     return [row.image_sha256, row.accepted, row.pixel_sha256, row.source]
+
+
+def origin_of(batch: Batch) -> str:
+    """Return the hash of what the blocks of `batch` follow from beside their noise, hex: intake and manifest.
+
+    It covers the intake as it is kept, so that a field of a later release changes no older batch.
+    """
+    return sha256_of_json([batch.read_json(INTAKE), Manifest.of(batch).sha256])

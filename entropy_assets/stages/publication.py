@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from entropy_assets.errors import BlockRefused
-from entropy_assets.stages.manifest import Manifest
+from entropy_assets.errors import BlockRefused, ClaimRefused
+from entropy_assets.stages.manifest import Manifest, origin_of
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import Batch
@@ -45,7 +45,9 @@ def publish_batch(batch: Batch, ledger: Ledger, pool: PoolClient, *, run_id: str
     Raises
     ------
     BlockRefused
-        If the batch fails its tests now, or differs from what was validated.
+        If the batch fails its tests now, differs from what was validated, or was made deterministically.
+    ClaimRefused
+        If an image behind its blocks was not spent by this batch, or its intake is not the one they were spent for.
     PoolUnavailable
         If the pool doesn't answer. Before the append to the ledger this is harmless and a retry publishes; after it
         the blocks are lost.
@@ -53,6 +55,8 @@ def publish_batch(batch: Batch, ledger: Ledger, pool: PoolClient, *, run_id: str
     validation = validate(batch)
     refuse_if_failed(batch, validation)
     _refuse_if_changed(batch, validation)
+    _refuse_if_known_beforehand(batch)
+    _refuse_unspent(batch, ledger, validation)
     before = pool.depth().blocks
     if not _append(batch, ledger, validation, run_id, now_us):
         return PublishedBatch(newly_published=False, pushed=0, refused=0, depth_before=before, depth_after=before)
@@ -73,6 +77,33 @@ def _refuse_if_changed(batch: Batch, validation: Validation) -> None:
         raise BlockRefused(
             f"batch {batch.key} is not what was validated; materialise validated_blocks again", batch=batch.key
         )
+
+
+def _refuse_if_known_beforehand(batch: Batch) -> None:
+    if batch.intake.deterministic:
+        raise BlockRefused(
+            f"batch {batch.key} is deterministic: its bytes are known beforehand to everybody who has its images, so"
+            " none is published",
+            batch=batch.key,
+        )
+
+
+def _refuse_unspent(batch: Batch, ledger: Ledger, validation: Validation) -> None:
+    """Raise unless the ledger says that the images behind the blocks were spent by this batch, as it stands.
+
+    An older release spent images and bound nothing. Such a batch is bound now, to what is about to be published: it is
+    published once all the same, and as nothing else afterwards.
+    """
+    images = {image for record in validation.hashed.records for image in record.image_sha256s}
+    unspent = sorted(images - ledger.images_of(batch.key))
+    if unspent:
+        raise ClaimRefused(
+            f"batch {batch.key} did not spend {len(unspent)} of the {len(images)} images behind its blocks, by the"
+            " ledger; images give blocks to the batch that spent them, once",
+            batch=batch.key, images=unspent[:8],
+        )  # fmt: skip
+    if images:
+        ledger.bind_batch(batch.key, origin_of(batch))
 
 
 def _append(batch: Batch, ledger: Ledger, validation: Validation, run_id: str, now_us: int) -> bool:

@@ -20,6 +20,7 @@ from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.validation import Examination, examine_blocks
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import LIMITS, Place, exposure, frame
 
@@ -94,12 +95,21 @@ def shared_pattern() -> list[tuple[str, bytes]]:
     return [(f"{name}.png", exposure(pattern, rng)) for name in "ab"]
 
 
+def unbind(place: Place) -> None:
+    """Leave no trace of the intake and manifest that images were spent for, as a release that bound nothing."""
+    with sqlite3.connect(place.ledger().path) as db:
+        db.execute("DROP TRIGGER bindings_no_delete")
+        db.execute("DELETE FROM bindings")
+    db.close()
+
+
 def publish(place: Place, contents: list[tuple[str, bytes]], url: str, *, before: Callable[[Batch], None]) -> str:
     """Publish a batch whose noise was altered by `before`, and return the id of its first block."""
     batch = place.open(contents)
     ingest.read_images(batch, place.images(), LIMITS)
     extraction.extract_noise(batch, place.images(), place.ledger(), LIMITS)
     before(batch)
+    unbind(place)
     conditioning.hash_blocks(batch)
     validation.validate_blocks(batch)
     pool = PoolClient.from_url(url, prefix=f"audit:{uuid4().hex}")
@@ -185,7 +195,7 @@ def test_a_batch_that_was_made_anew_is_not_the_one_in_the_ledger(
     change(batch, "intake.json", lambda kept: {**kept, "time_ns": kept["time_ns"] + 1000})
     anew = Batch(batch.root)
     ingest.read_images(anew, place.images(), LIMITS)
-    extraction.extract_noise(anew, place.images(), place.ledger(), LIMITS)
+    extraction.extract_noise(anew, place.images(), Ledger(place.root / "of the forger"), LIMITS)
     conditioning.hash_blocks(anew)
     validation.validate_blocks(anew)
     with pytest.raises(ChainBroken) as caught:

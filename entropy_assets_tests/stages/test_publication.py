@@ -1,13 +1,16 @@
 """Publishing: ledger first, each batch once, nothing that does not verify, whatever fails in between."""
 
+import shutil
+
 import numpy as np
 import pytest
 
-from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, PoolUnavailable
+from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, ClaimRefused, PoolUnavailable
+from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
-from entropy_assets.stores.batches import BLOCKS, RECORDS, VERDICTS
+from entropy_assets.stores.batches import BLOCKS, INTAKE, RECORDS, VERDICTS, Batch
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.stages.batches_made import Place, break_conditioning, frame
+from entropy_assets_tests.stages.batches_made import TIME_NS, Place, alter_json, break_conditioning, frame
 
 
 def drain(pool: PoolClient) -> list[str]:
@@ -108,3 +111,53 @@ def test_a_batch_without_blocks_is_not_entered_in_the_ledger(place: Place, pool:
 def test_the_label_simulated_travels_with_each_block(place: Place, pool: PoolClient) -> None:
     publish_batch(place.validated([("a.fits", frame(1))]), place.ledger(), pool, run_id="run", now_us=1)
     assert all(leased.block.simulated for leased in pool.lease(10).blocks)
+
+
+def copied(batch: Batch, key: str, **changes: object) -> Batch:
+    """Copy the folder of a batch to another key, or the same in another home, with an intake that says otherwise."""
+    root = batch.root.parent / key
+    shutil.copytree(batch.root, root)
+    other = Batch(root)
+    alter_json(other, INTAKE, lambda intake: intake.update(key=key, **changes))
+    conditioning.hash_blocks(other)
+    validation.validate_blocks(other)
+    return other
+
+
+def test_a_copied_batch_of_another_time_gives_no_blocks_of_spent_images(place: Place, pool: PoolClient) -> None:
+    """Its blocks are new and pass all tests, and no image of it was ever spent by it."""
+    batch = place.validated([("a.fits", frame(1)), ("b.fits", frame(2))])
+    publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+    drain(pool)
+    other = copied(batch, f"{batch.key}x", time_ns=TIME_NS + 10**9)
+    with pytest.raises(ClaimRefused, match="did not spend"):
+        publish_batch(other, place.ledger(), pool, run_id="run", now_us=2)
+    assert (place.ledger().is_published(other.key), drain(pool)) == (False, [])
+
+
+@pytest.mark.parametrize("change", [{"time_ns": TIME_NS + 10**9}, {"os_bytes": "08" * 32}])
+def test_a_batch_whose_intake_was_altered_after_its_images_were_spent_is_refused(
+    place: Place, pool: PoolClient, change: dict[str, object]
+) -> None:
+    batch = place.validated([("a.fits", frame(1))])
+    alter_json(batch, INTAKE, lambda intake: intake.update(change))
+    altered = Batch(batch.root)
+    conditioning.hash_blocks(altered)
+    validation.validate_blocks(altered)
+    with pytest.raises(ClaimRefused, match="bound"):
+        publish_batch(altered, place.ledger(), pool, run_id="run", now_us=1)
+    with pytest.raises(ClaimRefused, match="bound"):
+        extraction.extract_noise(altered, place.images(), place.ledger(), altered.intake.limits)
+    assert (place.ledger().is_published(batch.key), drain(pool)) == (False, [])
+
+
+def test_a_deterministic_batch_is_never_published(place: Place, pool: PoolClient) -> None:
+    """Who has the images knows all its bytes beforehand."""
+    batch = place.open([("a.fits", frame(1))], os_bytes=b"")
+    ingest.read_images(batch, place.images(), batch.intake.limits)
+    extraction.extract_noise(batch, place.images(), place.ledger(), batch.intake.limits)
+    conditioning.hash_blocks(batch)
+    validation.validate_blocks(batch)
+    with pytest.raises(BlockRefused, match="known beforehand"):
+        publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+    assert (place.ledger().is_published(batch.key), drain(pool)) == (False, [])

@@ -7,7 +7,9 @@ from typing import Final
 from entropy_assets.core.encoding import ledger_link
 
 NO_LINK: Final = "00" * 32
-"""Link before the first row of either chain."""
+"""Link before the first row of each chain."""
+BURNED: Final = "burned"
+"""Run id of a publication that no run made: its blocks may have been served, and are never pushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +81,13 @@ def spending_link(previous: str, spent: SpentImage) -> str:
     """Return the link of a spent image, hex: it covers the previous one and the whole row; hashed as a ``claim``."""
     facts = spent.image_sha256, spent.pixel_sha256 or "", spent.batch_key, spent.spent_at_us
     return ledger_link("claim", previous, *facts)
+
+
+def binding_link(previous: str, batch_key: str, origin_sha256: str, time_us: int) -> str:
+    """Return the link of the binding of a batch to what its blocks follow from, hex."""
+    return ledger_link("binding", previous, batch_key, origin_sha256, time_us)
+
+
+def loss_link(previous: str, lost_link: str, known_to: str, time_us: int) -> str:
+    """Return the link of an accepted loss, hex: of a publication that the ledger lacks and somebody else knew of."""
+    return ledger_link("loss", previous, lost_link, known_to, time_us)

@@ -3,9 +3,9 @@
 import sqlite3
 from typing import Final
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _APPLICATION_ID: Final = 0x45414C44  # "EALD", seen by file(1)
-_SCHEMA: Final = """
+_FIRST: Final = """
 CREATE TABLE image_claims (
     seq INTEGER PRIMARY KEY, image_sha256 TEXT NOT NULL UNIQUE, pixel_sha256 TEXT UNIQUE,
     batch_key TEXT NOT NULL, claimed_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE
@@ -19,7 +19,21 @@ CREATE TABLE blocks (
     block_sha256 TEXT NOT NULL UNIQUE, link TEXT NOT NULL, UNIQUE (batch_key, position)
 ) STRICT;
 """
-_KEYS: Final = {"image_claims": "image_sha256", "batches": "batch_key", "blocks": "block_id"}
+_SECOND: Final = """
+CREATE TABLE bindings (
+    seq INTEGER PRIMARY KEY, batch_key TEXT NOT NULL UNIQUE, origin_sha256 TEXT NOT NULL,
+    bound_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE losses (
+    seq INTEGER PRIMARY KEY, lost_link TEXT NOT NULL UNIQUE, known_to TEXT NOT NULL,
+    accepted_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE
+) STRICT;
+"""
+_VERSIONS: Final = (
+    (_FIRST, {"image_claims": "image_sha256", "batches": "batch_key", "blocks": "block_id"}),
+    (_SECOND, {"bindings": "batch_key", "losses": "lost_link"}),
+)
+"""What each version added: its tables, and the column of each by which a row is known. Nothing was ever changed."""
 
 
 def _guards(table: str, key: str) -> list[str]:
@@ -38,16 +52,19 @@ def version_of(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def create(db: sqlite3.Connection) -> None:
-    """Make the tables, once, however many processes open the file at the same moment."""
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("BEGIN IMMEDIATE")
+def bring_up_to_date(db: sqlite3.Connection) -> None:
+    """Make the tables that are missing, once, however many processes open the file at the same moment."""
     if version_of(db) == 0:
-        for statement in _SCHEMA.split(";\n"):
+        db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")
+    for version, (tables, keys) in enumerate(_VERSIONS, 1):
+        if version_of(db) >= version:
+            continue
+        for statement in tables.split(";\n"):
             db.execute(statement)
-        for table, key in _KEYS.items():
+        for table, key in keys.items():
             for trigger in _guards(table, key):
                 db.execute(trigger)
         db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute(f"PRAGMA user_version = {version}")
     db.execute("COMMIT")

@@ -10,34 +10,31 @@ learn nothing: it holds hashes and names, never bytes.
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from entropy_assets.errors import LedgerError
+from entropy_assets.errors import ClaimRefused, LedgerError
+from entropy_assets.stores.ledger.chains import BLOCKS_OF_BATCH, last_link, verified
 from entropy_assets.stores.ledger.rows import (
+    BURNED,
     NO_LINK,
     LedgerBlock,
     Publication,
     PublishedBlock,
     SpentImage,
+    binding_link,
+    loss_link,
     publication_link,
     spending_link,
 )
-from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, create, version_of
+from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, bring_up_to_date, version_of
 
-_BLOCKS_OF_BATCH: Final = (
-    "SELECT block_id, position, block_sha256, link FROM blocks WHERE batch_key = ? ORDER BY position"
-)
 _PUBLICATIONS: Final = (
     "SELECT seq, batch_key, chain_head, run_id, published_at_us, ledger_link,"
     " (SELECT count(*) FROM blocks WHERE blocks.batch_key = batches.batch_key) FROM batches"
 )
-_LAST_LINK: Final = {
-    "image_claims": "SELECT ledger_link FROM image_claims ORDER BY seq DESC LIMIT 1",
-    "batches": "SELECT ledger_link FROM batches ORDER BY seq DESC LIMIT 1",
-}
 
 
 class Ledger:
@@ -96,13 +93,39 @@ class Ledger:
                 same = (earlier.image_sha256, earlier.batch_key) == (image_sha256, batch_key)
                 return None if same else earlier
             spent = SpentImage(image_sha256, pixel_sha256, batch_key, self._clock() // 1000)
-            link = spending_link(_last_link(db, "image_claims"), spent)
+            link = spending_link(last_link(db, "image_claims"), spent)
             db.execute(
                 "INSERT INTO image_claims (image_sha256, pixel_sha256, batch_key, claimed_at_us, ledger_link)"
                 " VALUES (?, ?, ?, ?, ?)",
                 (image_sha256, pixel_sha256, batch_key, spent.spent_at_us, link),
             )
             return None
+
+    def bind_batch(self, batch_key: str, origin_sha256: str) -> None:
+        """Bind `batch_key` to what its blocks follow from, once and for ever; binding it to the same again is nothing.
+
+        Raises
+        ------
+        ClaimRefused
+            If it is bound to something else.
+        LedgerError
+            If the ledger can't be written.
+        """
+        with self._transaction() as db:
+            row = db.execute("SELECT origin_sha256 FROM bindings WHERE batch_key = ?", (batch_key,)).fetchone()
+            if row is None:
+                time_us = self._clock() // 1000
+                link = binding_link(last_link(db, "bindings"), batch_key, origin_sha256, time_us)
+                db.execute(
+                    "INSERT INTO bindings (batch_key, origin_sha256, bound_at_us, ledger_link) VALUES (?, ?, ?, ?)",
+                    (batch_key, origin_sha256, time_us, link),
+                )
+            elif row[0] != origin_sha256:
+                raise ClaimRefused(
+                    f"batch {batch_key} is bound in the ledger to another intake or manifest: its images were spent for"
+                    " that one, and give no blocks for this one",
+                    batch=batch_key, bound=row[0], offered=origin_sha256,
+                )  # fmt: skip
 
     def images_of(self, batch_key: str) -> frozenset[str]:
         """Return the SHA-256 of each image that `batch_key` spent, hex."""
@@ -135,7 +158,7 @@ class Ledger:
             for block in blocks:
                 _refuse_if_published(db, block)
             ordered = sorted(blocks, key=lambda block: block.index)
-            link = publication_link(_last_link(db, "batches"), batch_key, chain_head, run_id, time_us, ordered)
+            link = publication_link(last_link(db, "batches"), batch_key, chain_head, run_id, time_us, ordered)
             db.execute(
                 "INSERT INTO batches (batch_key, chain_head, run_id, published_at_us, ledger_link)"
                 " VALUES (?, ?, ?, ?, ?)",
@@ -173,21 +196,50 @@ class Ledger:
 
     def last_published_us(self) -> int | None:
         """Return when the newest publication was made, microseconds since 1970; None if there is none."""
-        rows = self._fetch("SELECT published_at_us FROM batches ORDER BY seq DESC LIMIT 1")
+        rows = self._fetch("SELECT published_at_us FROM batches WHERE run_id != ? ORDER BY seq DESC LIMIT 1", (BURNED,))
         return int(rows[0][0]) if rows else None
 
     def published_blocks(self, batch_key: str, limit: int | None = None) -> list[LedgerBlock]:
         """Return the published blocks of `batch_key` in order, the first `limit`; none if it was not published."""
-        found = self._fetch(f"{_BLOCKS_OF_BATCH} LIMIT ?", (batch_key, -1 if limit is None else limit))
+        found = self._fetch(f"{BLOCKS_OF_BATCH} LIMIT ?", (batch_key, -1 if limit is None else limit))
         return [LedgerBlock(*row) for row in found]
 
     def head(self) -> str:
         """Return the link of the newest publication, hex; `NO_LINK` when there is none."""
-        rows = self._fetch(_LAST_LINK["batches"])
-        return str(rows[0][0]) if rows else NO_LINK
+        with self._connection() as db:
+            return NO_LINK if db is None else last_link(db, "batches")
+
+    def lacks(self, links: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the `links` of publications that are neither here nor accepted as lost."""
+        with self._connection() as db:
+            tables = [] if db is None else ["batches WHERE ledger_link = ?"]
+            if db is not None and version_of(db) > 1:
+                tables.append("losses WHERE lost_link = ?")
+            return tuple(
+                link
+                for link in links
+                if not any(db and db.execute(f"SELECT 1 FROM {table}", (link,)).fetchone() for table in tables)  # noqa: S608 - those above
+            )
+
+    def accept_losses(self, known_to: Mapping[str, str]) -> None:
+        """Accept that publications are lost: the link of each, and who knew of it. `lacks` counts them no more.
+
+        Raises
+        ------
+        LedgerError
+            If the ledger can't be written.
+        """
+        with self._transaction() as db:
+            for lost, witness in known_to.items():
+                time_us = self._clock() // 1000
+                link = loss_link(last_link(db, "losses"), lost, witness, time_us)
+                db.execute(
+                    "INSERT INTO losses (lost_link, known_to, accepted_at_us, ledger_link) VALUES (?, ?, ?, ?)",
+                    (lost, witness, time_us, link),
+                )
 
     def verify(self) -> str:
-        """Walk both chains again and return the newest publication's link.
+        """Walk all chains again and return the newest publication's link.
 
         Raises
         ------
@@ -199,8 +251,7 @@ class Ledger:
                 return NO_LINK
             # one transaction, so that a publication made meanwhile is seen whole or not at all
             db.execute("BEGIN")
-            _verify_spent(db)
-            return _verify_publications(db)
+            return verified(db)
 
     def _fetch(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         with self._connection() as db:
@@ -245,19 +296,14 @@ class Ledger:
         db.execute("PRAGMA synchronous = FULL")
         if self.readonly:
             db.execute("PRAGMA query_only = ON")
-        elif version_of(db) == 0:
-            create(db)
+        elif version_of(db) < SCHEMA_VERSION:
+            bring_up_to_date(db)
         if version_of(db) > SCHEMA_VERSION:
             db.close()
             raise LedgerError(
                 f"the ledger {self.path} was written by a newer version of this package", path=str(self.path)
             )
         return db
-
-
-def _last_link(db: sqlite3.Connection, table: str) -> str:
-    row = db.execute(_LAST_LINK[table]).fetchone()
-    return str(row[0]) if row else NO_LINK
 
 
 def _refuse_if_published(db: sqlite3.Connection, block: LedgerBlock) -> None:
@@ -268,32 +314,3 @@ def _refuse_if_published(db: sqlite3.Connection, block: LedgerBlock) -> None:
         raise LedgerError(
             f"block {block.block_id} was already published by batch {row[0]}", block_id=block.block_id, batch_key=row[0]
         )
-
-
-def _verify_spent(db: sqlite3.Connection) -> None:
-    previous = NO_LINK
-    rows = db.execute(
-        "SELECT seq, ledger_link, image_sha256, pixel_sha256, batch_key, claimed_at_us FROM image_claims ORDER BY seq"
-    )
-    for expected_seq, (seq, link, *fields) in enumerate(rows, 1):
-        if seq != expected_seq or link != spending_link(previous, SpentImage(*fields)):
-            raise LedgerError(f"image claim {expected_seq} does not verify", table="image_claims", seq=expected_seq)
-        previous = link
-
-
-def _verify_publications(db: sqlite3.Connection) -> str:
-    previous = NO_LINK
-    counted = 0
-    rows = db.execute(
-        "SELECT seq, ledger_link, batch_key, chain_head, run_id, published_at_us FROM batches ORDER BY seq"
-    )
-    for expected_seq, (seq, link, batch_key, chain_head, run_id, time_us) in enumerate(rows.fetchall(), 1):
-        blocks = [LedgerBlock(*row) for row in db.execute(_BLOCKS_OF_BATCH, (batch_key,))]
-        counted += len(blocks)
-        expected = publication_link(previous, batch_key, chain_head, run_id, time_us, blocks)
-        if (seq, link) != (expected_seq, expected):
-            raise LedgerError(f"publication {expected_seq} does not verify", table="batches", seq=expected_seq)
-        previous = link
-    if counted != db.execute("SELECT count(*) FROM blocks").fetchone()[0]:
-        raise LedgerError("there are blocks that no publication holds", table="blocks", seq=0)
-    return previous

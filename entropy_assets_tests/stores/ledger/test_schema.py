@@ -7,18 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, create, version_of
+from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, bring_up_to_date, version_of
+from entropy_assets.stores.ledger.sqlite import Ledger
 
 COLUMNS = {
     "image_claims": "seq image_sha256 pixel_sha256 batch_key claimed_at_us ledger_link",
     "batches": "seq batch_key chain_head run_id published_at_us ledger_link",
     "blocks": "block_id batch_key position block_sha256 link",
+    "bindings": "seq batch_key origin_sha256 bound_at_us ledger_link",
+    "losses": "seq lost_link known_to accepted_at_us ledger_link",
 }
 ROWS = {
     "image_claims": (1, "image", "pixels", "batch", 1, "link"),
     "batches": (1, "batch", "head", "run", 1, "link"),
     "blocks": ("block", "batch", 0, "sha", "link"),
+    "bindings": (1, "batch", "origin", 1, "link"),
+    "losses": (1, "lost", "a witness", 1, "link"),
 }
+LINK = "8d69e85fd762cfb3131750db9ad3706b4b0c8fee427c33665c07592bdaad3f52"
+FIRST_VERSION = """CREATE TABLE image_claims (seq INTEGER PRIMARY KEY, image_sha256 TEXT NOT NULL UNIQUE, pixel_sha256 TEXT UNIQUE, batch_key TEXT NOT NULL, claimed_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE) STRICT
+CREATE TABLE batches (seq INTEGER PRIMARY KEY, batch_key TEXT NOT NULL UNIQUE, chain_head TEXT NOT NULL, run_id TEXT NOT NULL, published_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE) STRICT
+CREATE TABLE blocks (block_id TEXT PRIMARY KEY, batch_key TEXT NOT NULL REFERENCES batches (batch_key), position INTEGER NOT NULL, block_sha256 TEXT NOT NULL UNIQUE, link TEXT NOT NULL, UNIQUE (batch_key, position)) STRICT
+INSERT INTO batches VALUES (1, 'batch', 'head', 'run', 1, 'LINK')
+PRAGMA user_version = 1"""  # noqa: E501 - a statement a line
+"""What the first release wrote, with the link of its one publication."""
 INSERT = "INSERT INTO {} VALUES ({})"
 SELECT = "SELECT * FROM {}"
 
@@ -27,7 +39,7 @@ SELECT = "SELECT * FROM {}"
 def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """Give the tables with one row in each."""
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as db:
-        create(db)
+        bring_up_to_date(db)
         for table, row in ROWS.items():
             db.execute(INSERT.format(table, ", ".join("?" * len(row))), row)
         yield db
@@ -37,7 +49,7 @@ def test_an_empty_file_has_version_0_and_a_made_one_the_schemas(tmp_path: Path, 
     """file(1) knows it by its application id."""
     with closing(sqlite3.connect(tmp_path / "empty.sqlite")) as empty:
         assert version_of(empty) == 0
-    assert version_of(db) == SCHEMA_VERSION == 1
+    assert version_of(db) == SCHEMA_VERSION == 2
     assert db.execute("PRAGMA application_id").fetchone()[0].to_bytes(4, "big") == b"EALD"
 
 
@@ -49,7 +61,7 @@ def test_the_columns_are_those_of_every_ledger_that_was_ever_written(db: sqlite3
 
 def test_making_the_tables_again_changes_nothing(db: sqlite3.Connection) -> None:
     """Of several processes that open a new file, each makes them."""
-    create(db)
+    bring_up_to_date(db)
     assert [db.execute(SELECT.format(table)).fetchall() for table in ROWS] == [[row] for row in ROWS.values()]
 
 
@@ -64,10 +76,33 @@ def test_rows_can_be_added_only(table: str, statement: str, db: sqlite3.Connecti
         db.execute(statement.format(table))
 
 
-@pytest.mark.parametrize("table, column", [("image_claims", 4), ("batches", 4), ("blocks", 2)])
+@pytest.mark.parametrize(
+    "table, column", [("image_claims", 4), ("batches", 4), ("blocks", 2), ("bindings", 3), ("losses", 3)]
+)
 def test_a_number_is_a_number(table: str, column: int, db: sqlite3.Connection) -> None:
     """The tables are strict: a text where a time or a position belongs is refused."""
     row = ["new" if isinstance(value, str) else value + 1 for value in ROWS[table]]
     row[column] = "soon"
     with pytest.raises(sqlite3.IntegrityError, match="cannot store TEXT"):
         db.execute(INSERT.format(table, ", ".join("?" * len(row))), row)
+
+
+def test_a_ledger_of_the_first_version_gets_what_is_missing_and_keeps_its_rows(tmp_path: Path) -> None:
+    """A reader takes it as it is; the first who writes brings it up to date."""
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in FIRST_VERSION.replace("LINK", LINK).split("\n"):
+            db.execute(statement)
+    reader, writer = Ledger(path, readonly=True), Ledger(path)
+    assert [row.batch_key for row in reader.publications()] == ["batch"]
+    assert reader.lacks([LINK, "other"]) == ("other",)
+    assert reader.verify() == LINK
+    with closing(sqlite3.connect(path)) as db:
+        assert version_of(db) == 1
+    writer.bind_batch("batch", "origin")
+    writer.accept_losses({"other": "a witness"})
+    assert (writer.head(), reader.lacks([LINK, "other"]), reader.verify()) == (LINK, (), LINK)
+    with closing(sqlite3.connect(path)) as db:
+        assert version_of(db) == 2
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            db.execute("DELETE FROM bindings")
