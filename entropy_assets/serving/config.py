@@ -33,6 +33,37 @@ class StreamLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """Limits of one connection; what is longer, slower or silent for longer is ended, up to two looks later.
+
+    Attributes
+    ----------
+    most_request_bytes
+        Longest request with its headers and body: a browser's cookies for this host may be long, a draw is short.
+    request_s
+        Longest time that a client needs to bring a whole request, from its first byte, and until that one comes,
+        seconds.
+    idle_s
+        Longest time between two requests, seconds.
+    write_s
+        How long a client may leave unread what is written, seconds: then all of it was taken, or 48 KiB.
+    closing_s
+        How long it may take the rest of what was sent when the connection is to be closed, seconds.
+    """
+
+    most_request_bytes: int = 2**17
+    request_s: float = 15.0
+    idle_s: float = 5.0
+    write_s: float = 60.0
+    closing_s: float = 15.0
+
+    @property
+    def look_s(self) -> float:
+        """Time from one look at a connection to the next, seconds."""
+        return min(self.request_s, self.idle_s, self.write_s, self.closing_s) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
     """Places and limits of one service.
 
@@ -62,6 +93,8 @@ class ServiceConfig:
         Processes that serve side by side, each with a reservoir of its own.
     streams
         Limits of streams and downloads.
+    connections
+        Limits of each connection.
     fast_lane
         Answer from memory inside the HTTP protocol, if it fits the uvicorn that is installed.
     dagster_url
@@ -87,6 +120,7 @@ class ServiceConfig:
     reservoir: ReservoirLimits = field(default_factory=ReservoirLimits)
     workers: int = 1
     streams: StreamLimits = field(default_factory=StreamLimits)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     fast_lane: bool = True
     dagster_url: str | None = None
     keys: str | None = field(default=None, repr=False)

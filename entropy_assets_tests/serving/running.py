@@ -21,7 +21,7 @@ class RunningService:
 
     def __init__(self, config: ServiceConfig, provenance: ProvenanceReader | None = None) -> None:
         self.application = create_app(config, provenance=provenance)
-        options = server_options(fast_lane=config.fast_lane)
+        options = server_options(fast_lane=config.fast_lane, limits=config.connections)
         self._server = uvicorn.Server(uvicorn.Config(self.application, port=0, lifespan="on", **options))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 

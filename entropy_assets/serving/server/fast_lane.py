@@ -5,10 +5,11 @@ every start (`lane_check`); where it does not fit, the service runs without it, 
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 
+import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from entropy_assets.serving.answers.hot_path import HotAnswer, HotPath, lines_of
@@ -30,8 +31,6 @@ class FastLane(Bounded):
         self._hot_path: HotPath = getattr(self.app, "hot_path")  # noqa: B009 - mypy takes it for a function
         self._address = ""
         self._undecided = False
-        self._last_seen = 0.0
-        self._idle_timer: asyncio.TimerHandle | None = None
         self._common_head = b""
         self._common_of: object = None
 
@@ -40,17 +39,16 @@ class FastLane(Bounded):
         super().connection_made(transport)
         self._address = self.client[0] if self.client else ""
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
-        super().connection_lost(exc)
+    def _feed(self, data: bytes) -> None:
+        super()._feed(data)
+        if self._undecided:  # its body is to come
+            self._leave()
 
-    def data_received(self, data: bytes) -> None:
-        """Read what came."""
-        self._last_seen = self.loop.time()
-        super().data_received(data)
+    def _refuse(self) -> None:
+        if self._undecided:
+            with suppress(httptools.HttpParserError, ValueError):  # an address that is none is refused as well
+                self._leave()
+        super()._refuse()
 
     # --- what the parser calls -------------------------------------------------------------------------------
 
@@ -78,24 +76,31 @@ class FastLane(Bounded):
         if not self._undecided:
             self._go_the_usual_way()
 
+    def on_chunk_header(self) -> None:
+        """Take the head of a chunk: such a request goes the usual way, since fields may follow its body."""
+        if self._undecided:
+            self._leave()
+
     def on_body(self, body: bytes) -> None:
         """Take a part of a body: such a request goes the usual way."""
         if self._undecided:
-            self._undecided = False
-            self._go_the_usual_way()
+            self._leave()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Answer the request if it may take the lane and its answer is in memory."""
         if self._undecided:
-            self._undecided = False
             answer = self._hot_path.answer(self.url, self.headers, self._address)
             if answer is not None:
-                self._reading = False
+                self._undecided = self._reading = False
                 self._write(answer)
                 return
-            self._go_the_usual_way()
+            self._leave()
         super().on_message_complete()
+
+    def _leave(self) -> None:
+        self._undecided = False
+        self._go_the_usual_way()
 
     def _go_the_usual_way(self) -> None:
         url, headers, expects = self.url, self.headers, self.expect_100_continue
@@ -103,10 +108,6 @@ class FastLane(Bounded):
         self.url, self.headers, self.expect_100_continue = url, headers, expects
         self.scope["headers"] = headers
         super().on_headers_complete()
-
-    def _is_busy(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
 
     # --- the lane --------------------------------------------------------------------------------------------
 
@@ -118,20 +119,3 @@ class FastLane(Bounded):
         _, lines, more, body = answer
         self.transport.write(b"".join((self._common_head, lines, lines_of(more), b"\r\n", body)))
         self.server_state.total_requests += 1
-        if self._idle_timer is None:
-            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
-
-    def _close_if_idle(self) -> None:
-        """Close a connection that was silent for the keep-alive time.
-
-        One timer per connection that looks again costs a tenth of one per answer. While uvicorn has a timer or a
-        request of its own, it decides.
-        """
-        self._idle_timer = None
-        if self.transport.is_closing() or self._is_busy() or self.timeout_keep_alive_task is not None:
-            return
-        left = self._last_seen + self.timeout_keep_alive - self.loop.time()
-        if left <= 0:
-            self.transport.close()
-        else:
-            self._idle_timer = self.loop.call_later(left, self._close_if_idle)

@@ -13,34 +13,47 @@ from entropy_assets.serving.server.fast_lane import FastLane
 def why_no_fast_lane() -> str | None:
     """Return why the fast lane does not fit the uvicorn that is installed, None if it does.
 
-    It is tried on a connection that leads nowhere: two requests in one packet must get two answers from memory, and a
-    HEAD must be left to uvicorn.
+    It is tried on a connection that leads nowhere: two requests in one packet must get two answers from memory, a HEAD
+    must be left to uvicorn, and so must the whole body of a POST that offers another protocol.
     """
     loop = asyncio.new_event_loop()
+    state = ServerState()
     try:
-        return _try_lane(loop)
+        return _try_lane(loop, state)
     except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
         return f"{type(error).__name__}: {error}"
     finally:
+        for task in state.tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
         loop.close()
 
 
-def _try_lane(loop: asyncio.AbstractEventLoop) -> str | None:
-    config = uvicorn.Config(_OneAnswer(), proxy_headers=False, log_config=None, lifespan="off")
-    lane = FastLane(config, ServerState(), {}, _loop=loop)
-    transport: Any = _Nowhere()
-    lane.connection_made(transport)
+def _try_lane(loop: asyncio.AbstractEventLoop, state: ServerState) -> str | None:
+    lane, transport = _connected(loop, state)
     lane.data_received(b"GET /random/4 HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlane"
     if transport.written != [answer] * 2:
         return "an answer from memory does not come out as it should"
     lane.data_received(b"HEAD /random/4 HTTP/1.1\r\nHost: a\r\n\r\n")
-    left = len(lane.tasks) == 1 and transport.written == [answer] * 2
-    for task in lane.tasks:
-        task.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
+    if len(state.tasks) != 1 or transport.written != [answer] * 2:
+        return "a HEAD is not left to uvicorn"
     lane.connection_lost(None)
-    return None if left else "a HEAD is not left to uvicorn"
+    lane, _ = _connected(loop, state)
+    lane.data_received(
+        b"POST /random HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\nla"
+    )
+    lane.data_received(b"ne")
+    whole = (bytes(lane.cycle.body), lane.cycle.more_body, len(state.tasks)) == (b"lane", False, 2)
+    lane.connection_lost(None)
+    return None if whole else "the body of a POST that offers another protocol is not read"
+
+
+def _connected(loop: asyncio.AbstractEventLoop, state: ServerState) -> tuple[FastLane, "_Nowhere"]:
+    config = uvicorn.Config(_OneAnswer(), proxy_headers=False, log_config=None, lifespan="off")
+    lane, transport = FastLane(config, state, {}, _loop=loop), _Nowhere()
+    lane.connection_made(transport)
+    return lane, transport
 
 
 class _OneAnswer:

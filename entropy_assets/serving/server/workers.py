@@ -4,6 +4,7 @@ The pool's atomic lease is all the coordination that the workers need: each bloc
 that ends in good order drops what it holds and counts it as burned; what a killed one held is counted as lost.
 """
 
+import functools
 import gc
 import ipaddress
 import logging
@@ -25,7 +26,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.config import ConnectionLimits, ServiceConfig
 from entropy_assets.serving.counts import Board
 from entropy_assets.serving.http.app import MemoryFirst, create_app
 from entropy_assets.serving.logs import log_config, log_event, service_news
@@ -161,13 +162,14 @@ def check_server(config: ServiceConfig) -> None:
         pool.close()
 
 
-def server_options(*, fast_lane: bool) -> dict[str, Any]:
+def server_options(*, fast_lane: bool, limits: ConnectionLimits = ConnectionLimits()) -> dict[str, Any]:  # noqa: B008 - frozen
     """Return how uvicorn is to serve, wherever it listens; a lane that was asked for and does not fit is told of."""
     reason = why_no_fast_lane() if fast_lane else None
     if reason is not None:
         log_event("fast-lane-off", logging.WARNING, detail=reason)
+    protocol = FastLane if fast_lane and reason is None else Bounded
     return {
-        "http": FastLane if fast_lane and reason is None else Bounded,
+        "http": functools.partial(protocol, limits=limits),
         "access_log": False,  # 60 % of the speed
         "log_level": "warning",
         "server_header": False,
@@ -180,7 +182,10 @@ def server_options(*, fast_lane: bool) -> dict[str, Any]:
 
 def _uvicorn_config(worker: Worker) -> uvicorn.Config:
     config = worker.config
-    options = server_options(fast_lane=config.fast_lane) | {"log_config": log_config(), "log_level": None}
+    options = server_options(fast_lane=config.fast_lane, limits=config.connections) | {
+        "log_config": log_config(),
+        "log_level": None,
+    }
     options["timeout_worker_healthcheck"] = SIGN_OF_LIFE_S
     return uvicorn.Config(worker, factory=True, host=config.host, port=config.port, workers=config.workers, **options)
 

@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -12,13 +12,27 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from entropy_assets.serving.answers.hot_path import HotAnswer
-from entropy_assets.serving.config import ServiceConfig
-from entropy_assets.serving.server import bounds
+from entropy_assets.serving.config import ConnectionLimits, ServiceConfig, StreamLimits
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.fast_lane import FastLane
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 
-HEAD = b"GET /livez HTTP/1.1\r\nHost: a\r\n"
+HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+DRAW = b"GET /random/65536 HTTP/1.1\r\nHost: localhost\r\n\r\n"
 WAIT_S = 10.0
+HASTY = ConnectionLimits(request_s=1.0, idle_s=1.0, write_s=1.0, closing_s=1.0)
+PATIENT_S = 30.0
+PATIENT = ConnectionLimits(request_s=PATIENT_S, idle_s=PATIENT_S, write_s=PATIENT_S, closing_s=PATIENT_S)
+MOST_REQUEST_BYTES = ConnectionLimits().most_request_bytes
+STREAM = (
+    b"GET /stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+BLOCKS = 2000
+STOCK = ReservoirLimits(least_bytes=2**23, most_bytes=2**23)
+"""Held ahead, so that answers are in memory."""
 
 
 @pytest.fixture(params=[True, False], ids=["lane", "no lane"])
@@ -29,10 +43,32 @@ def service(request: pytest.FixtureRequest, valkey_url: str, pool_prefix: str) -
         yield running
 
 
+@pytest.fixture(params=[True, False], ids=["lane", "no lane"])
+def serve(
+    request: pytest.FixtureRequest, valkey_url: str, pool_prefix: str, pool: PoolClient
+) -> Iterator[Callable[..., RunningService]]:
+    """Give what runs a service with these limits, with the lane or without, on a pool of 8 MB."""
+    pool.push(pool_blocks(BLOCKS))
+    with ExitStack() as stack:
+
+        def run(limits: ConnectionLimits, **more: Any) -> RunningService:
+            config = ServiceConfig(
+                pool_url=valkey_url,
+                pool_prefix=pool_prefix,
+                fast_lane=request.param,
+                connections=limits,
+                reservoir=STOCK,
+                **more,
+            )
+            return stack.enter_context(RunningService(config))
+
+        yield run
+
+
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a request have a second."""
-    monkeypatch.setattr(bounds, "REQUEST_S", 1.0)
+def hasty(serve: Callable[..., RunningService]) -> RunningService:
+    """Run a service that gives everything a second."""
+    return serve(HASTY)
 
 
 def _is_cut(link: socket.socket, within_s: float = WAIT_S) -> bool:
@@ -45,6 +81,39 @@ def _is_cut(link: socket.socket, within_s: float = WAIT_S) -> bool:
     except ConnectionError:
         return True
     return True
+
+
+def _lasts_s(link: socket.socket, begin: bytes, drop: bytes) -> float:
+    """Send `begin`, then `drop` again and again; return after how many seconds the connection ends."""
+    begun = time.monotonic()
+    try:
+        link.sendall(begin)
+        while not _is_cut(link, 0.1) and time.monotonic() < begun + WAIT_S:
+            link.sendall(drop)
+    except ConnectionError:
+        pass
+    return time.monotonic() - begun
+
+
+def _deaf_link(service: RunningService) -> socket.socket:
+    """Return a connection with little room for what is sent to it."""
+    link = socket.socket()
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    link.settimeout(WAIT_S)
+    link.connect(("127.0.0.1", service.port))
+    return link
+
+
+def _masked(text: bytes) -> bytes:
+    """Return a WebSocket message as clients send it (RFC 6455, section 5.2), masked by zeros."""
+    return b"\x81" + bytes([0x80 | len(text)]) + bytes(4) + text
+
+
+def _wait(claim: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not claim():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def _accepts(link: socket.socket, data: bytes, most: int) -> int:
@@ -93,29 +162,100 @@ def test_no_more_requests_are_read_while_many_wait(service: RunningService) -> N
     assert 0 < waiting * len(HEAD + b"\r\n") <= 2 * 2**18
 
 
-@pytest.mark.usefixtures("hasty")
-def test_a_connection_that_says_nothing_is_closed(service: RunningService) -> None:
-    with socket.create_connection(("127.0.0.1", service.port)) as link:
+def test_a_connection_that_says_nothing_is_closed(hasty: RunningService) -> None:
+    with socket.create_connection(("127.0.0.1", hasty.port)) as link:
         assert _is_cut(link)
 
 
-@pytest.mark.usefixtures("hasty")
-def test_a_request_that_drips_in_is_cut_off(service: RunningService) -> None:
-    with socket.create_connection(("127.0.0.1", service.port)) as link:
-        begun = time.monotonic()
-        link.sendall(HEAD)
-        while not _is_cut(link, 0.1) and time.monotonic() < begun + WAIT_S:
-            link.sendall(b"X: a\r\n")
-        assert time.monotonic() - begun < 3
+def test_a_request_that_drips_in_is_cut_off(hasty: RunningService) -> None:
+    with socket.create_connection(("127.0.0.1", hasty.port)) as link:
+        assert _lasts_s(link, HEAD, b"X: a\r\n") < 4
 
 
-@pytest.mark.usefixtures("hasty")
-def test_a_connection_in_use_is_left_alone(service: RunningService) -> None:
-    with socket.create_connection(("127.0.0.1", service.port), timeout=WAIT_S) as link:
-        for _ in range(8):
+def test_a_body_that_drips_in_is_cut_off(hasty: RunningService) -> None:
+    head = b"POST /random HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", hasty.port)) as link:
+        assert _lasts_s(link, head, b" ") < 4
+
+
+def test_empty_lines_keep_no_connection(hasty: RunningService) -> None:
+    """uvicorn's clock of an idle connection was stopped by whatever came."""
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=WAIT_S) as link:
+        link.sendall(HEAD + b"\r\n")
+        assert link.recv(65_536).startswith(b"HTTP/1.1 200")
+        assert _lasts_s(link, b"\r\n", b"\r\n") < 4
+
+
+def test_a_connection_in_use_is_left_alone(hasty: RunningService) -> None:
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=WAIT_S) as link:
+        for _ in range(12):
             link.sendall(HEAD + b"\r\n")
             assert link.recv(65_536).startswith(b"HTTP/1.1 200")
             time.sleep(0.3)
+
+
+READ_BY_NOBODY = {
+    "draws": DRAW * 200,
+    "pages": b"GET /docs-assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20,
+    "descriptions": b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 900,
+    "metrics": b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1500,
+    "downloads": b"GET /download/8000000 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "lines": b"GET /download/8000000?class=public HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "no requests": DRAW * 200 + b"no request\r\n\r\n",
+    "last ones": DRAW * 100 + DRAW[:-2] + b"Connection: close\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("requests", READ_BY_NOBODY.values(), ids=READ_BY_NOBODY)
+def test_a_client_that_does_not_read_is_cut_off(hasty: RunningService, requests: bytes) -> None:
+    """Each held some 600 KB for as long as it wished."""
+    with _deaf_link(hasty) as link:
+        link.setblocking(False)
+        _wait(lambda: hasty.connections)
+        deadline = time.monotonic() + WAIT_S
+        while hasty.connections and time.monotonic() < deadline:
+            with suppress(OSError):
+                requests = requests[link.send(requests) :] if requests else b""
+            time.sleep(0.02)
+        assert not hasty.connections
+
+
+def test_a_stream_that_nobody_reads_is_cut_off(serve: Callable[..., RunningService]) -> None:
+    service = serve(HASTY, streams=StreamLimits(idle_s=1.0))
+    with _deaf_link(service) as link:
+        link.sendall(STREAM)
+        time.sleep(0.3)
+        link.sendall(_masked(b'{"credit": 16777216}'))
+        streams = service.application.service.counts
+        _wait(lambda: streams["served_private_bytes"] > 2**18)
+        _wait(lambda: not service.connections)
+        assert streams["streams_ended"] == 1
+
+
+def test_who_reads_slowly_gets_everything(hasty: RunningService) -> None:
+    """Limits are for who does not read, not for a slow line: this takes several of them."""
+    most = 6_000_000
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=WAIT_S) as link:
+        link.sendall(b"GET /download/%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % most)
+        read, begun = 0, time.monotonic()
+        while read < most and (data := link.recv(80_000)):
+            read += len(data)
+            time.sleep(0.04)
+        assert read >= most
+        assert time.monotonic() - begun > 2.5
+
+
+def test_a_patient_service_keeps_them_all(serve: Callable[..., RunningService]) -> None:
+    """The same attacks are not ended by anything but the limits."""
+    service = serve(PATIENT)
+    with ExitStack() as stack:
+        for requests in (HEAD, DRAW * 100, READ_BY_NOBODY["pages"]):
+            link = stack.enter_context(_deaf_link(service))
+            link.setblocking(False)
+            with suppress(OSError):
+                link.send(requests)
+        time.sleep(4)
+        assert len(service.connections) == 3
 
 
 class OneAnswer:
@@ -149,6 +289,9 @@ class Nowhere(asyncio.Transport):
 
     def close(self) -> None: ...
 
+    def get_extra_info(self, name: str, default: object = None) -> Any:
+        return default
+
 
 async def test_many_whole_requests_in_a_packet_are_no_long_request() -> None:
     """A packet may hold more than one request is allowed to have."""
@@ -157,10 +300,10 @@ async def test_many_whole_requests_in_a_packet_are_no_long_request() -> None:
     lane = FastLane(config, ServerState(), {}, _loop=asyncio.get_running_loop())
     lane.connection_made(transport)
     request = b"GET /random/4 HTTP/1.1\r\nHost: a\r\n\r\n"
-    count = 2 * bounds.MOST_REQUEST_BYTES // len(request)
+    count = 2 * MOST_REQUEST_BYTES // len(request)
     lane.data_received(request * count + request[:10])
     assert (len(transport.written), transport.aborted) == (count, False)
     for _ in range(3):
-        lane.data_received(b"a" * (bounds.MOST_REQUEST_BYTES // 2))
+        lane.data_received(b"a" * (MOST_REQUEST_BYTES // 2))
     assert transport.aborted
     lane.connection_lost(None)

@@ -5,9 +5,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 
-from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.config import ConnectionLimits, ServiceConfig
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.stores.pool.client import PoolClient
@@ -221,23 +220,16 @@ def test_a_client_that_does_not_read_holds_no_more_than_the_buffers(
 
 
 def test_a_silent_connection_is_closed_after_the_keep_alive_time(
-    valkey_url: str, pool_prefix: str, pool: PoolClient, monkeypatch: pytest.MonkeyPatch
+    valkey_url: str, pool_prefix: str, pool: PoolClient
 ) -> None:
-    """The lane has a timer of its own, which may not cut a connection that is in use."""
-    monkeypatch.setattr(uvicorn.Config, "__init__", _with_keep_alive(uvicorn.Config.__init__, seconds=1))
+    """A connection that is in use may not be cut."""
     pool.push(pool_blocks(20))
-    with RunningService(ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix)) as service, Link(service) as link:
+    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, connections=ConnectionLimits(idle_s=1.0))
+    with RunningService(config) as service, Link(service) as link:
         for _ in range(6):
             link.send(FAST)
             assert link.answer()[0] == 200
             time.sleep(0.4)
         begun = time.monotonic()
         assert link.closed()
-        assert 0.2 < time.monotonic() - begun < 2
-
-
-def _with_keep_alive(init, seconds):  # type: ignore[no-untyped-def]
-    def changed(self, *args, **options):  # type: ignore[no-untyped-def]
-        init(self, *args, **{**options, "timeout_keep_alive": seconds})
-
-    return changed
+        assert 0.2 < time.monotonic() - begun < 3
