@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from entropy_assets.cli.asking import answering_client, of_services
-from entropy_assets.cli.shell import for_terminal, json_option, settings_of, typed_errors
+from entropy_assets.cli.shell import json_option, settings_of, typed_errors
+from entropy_assets.stores.file_names import printable
 
 
 @click.command()
@@ -52,7 +53,7 @@ def audit(
     click.echo(f"block {block_id} was made again from {count} images in {spent:.1f} s")
     for image in provenance["images"]:
         line = f"{image['image_sha256']}  {image['file']}  ({image['source']})"
-        click.echo(f"  {for_terminal(line)}")
+        click.echo(f"  {printable(line)}")
 
 
 def _by_ledger(block_id: str, home: Path | None) -> Mapping[str, Any]:

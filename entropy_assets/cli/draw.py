@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from entropy_assets.cli.asking import answering_client, client_of, of_services
-from entropy_assets.cli.shell import for_terminal, json_option, typed_errors
+from entropy_assets.cli.shell import json_option, typed_errors
+from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
     from entropy_assets.client import Drawn, PublicDraw
@@ -85,7 +86,7 @@ def stats(urls: tuple[str, ...], key_file: Path | None, allow_insecure: bool, as
     table = Table("what", "value", box=None)
     for name, value in flattened(counts):
         # Text: in a plain string rich would read markup.
-        table.add_row(Text(for_terminal(name)), Text(for_terminal(str(value))))
+        table.add_row(Text(printable(name)), Text(printable(str(value))))
     Console().print(table)
 
 
@@ -126,4 +127,6 @@ def feed(
         if once:
             feed_once(client, device, n)
         else:
-            feed_always(client, device, n, every_s, lambda reason: click.echo(f"not fed: {reason}", err=True))
+            feed_always(
+                client, device, n, every_s, lambda reason: click.echo(f"not fed: {printable(reason)}", err=True)
+            )

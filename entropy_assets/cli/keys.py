@@ -10,6 +10,7 @@ import click
 
 from entropy_assets.cli.shell import json_option, keys_place, settings_of, typed_errors
 from entropy_assets.scopes import SCOPES, Scope
+from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
     from entropy_assets.stores.api_keys import KeyRecord, KeyStore
@@ -104,7 +105,7 @@ def list_keys(as_json: bool) -> None:
     for facts in keys_known:
         limits = (facts["requests_per_s"], facts["bytes_per_s"])
         expires = (facts["expires"] or "never")[:16]
-        name = facts["name"].replace("[", r"\[")
+        name = printable(facts["name"]).replace("[", r"\[")
         texts = (facts["id"], facts["state"], ", ".join(facts["scopes"]), expires)
         table.add_row(*texts, *("" if limit is None else f"{limit:,}" for limit in limits), name)
     Console().print(table)
@@ -117,7 +118,7 @@ def list_keys(as_json: bool) -> None:
 def revoke_key(key_id: str, as_json: bool) -> None:
     """End the life of the key with this ID, for ever."""
     record = _store().revoke(key_id, _now_us())
-    click.echo(json.dumps(_facts(record)) if as_json else f"key {record.id} ({record.name}) is revoked")
+    click.echo(json.dumps(_facts(record)) if as_json else f"key {record.id} ({printable(record.name)}) is revoked")
 
 
 def _store() -> "KeyStore":

@@ -103,8 +103,6 @@ def _print_report(
     from rich.console import Console
     from rich.table import Table
 
-    from entropy_assets.stores.file_names import printable
-
     console = Console()
     table = Table(box=None)
     table.add_column("image", overflow="fold")
@@ -113,12 +111,12 @@ def _print_report(
         table.add_column(column, no_wrap=True, overflow="ignore")
     for row in images:
         verdict = "[green]yes[/]" if row["accepted"] else "[red]no[/]"
-        name = printable(row["file"]).replace("[", r"\[")
+        name = row["file"].replace("[", r"\[")
         numbers = (f"{row['credit_bits']:,}", f"{row['samples']:,}", f"{row['min_entropy']:.3f}")
         table.add_row(name, verdict, row["reason"] or "", *numbers)
     console.print(table)
     for item in skipped:
-        console.print(f"skipped {printable(item['file'])!r}: {item['detail']}", markup=False)
+        console.print(f"skipped {item['file']!r}: {item['detail']}", markup=False)
     for batch in batches:
         console.print(
             f"batch {batch['key']}: {batch['blocks']} blocks, {batch['passed']} passed, {batch['rejected']} rejected\n"

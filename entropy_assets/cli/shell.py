@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import click
 
 from entropy_assets.errors import ClientDry, EntropyAssetsError
+from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
     from entropy_assets.settings import Settings
@@ -40,18 +41,7 @@ def complain(code: str, message: str, facts: Mapping[str, Any], as_json: bool) -
     if as_json:
         click.echo(json.dumps({"error": code, "message": message, **facts}, default=str))
     else:
-        click.echo(f"error: {for_terminal(message)}", err=True)
-
-
-def for_terminal(text: str) -> str:
-    """Return `text` with what a terminal would obey, or can't show, written as an escape.
-
-    File names and a service's words are chosen by others: sent on as they are, they could rewrite what stands above
-    them, or the title of the window.
-    """
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
+        click.echo(f"error: {printable(message)}", err=True)
 
 
 def settings_of(**changes: Any) -> "Settings":

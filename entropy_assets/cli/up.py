@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from entropy_assets.cli.shell import settings_of, typed_errors
+from entropy_assets.stores.file_names import printable
 
 
 @click.command()
@@ -43,7 +44,7 @@ def up(
     from entropy_assets.supervisor.narrator import Narrator, settled
 
     settings = settings_of(home=home, simulated_camera=camera, http_port=http_port, dagster_port=dagster_port)
-    place, say = Home(settings.home), _say_json if as_json else click.echo
+    place, say = Home(settings.home), _say_json if as_json else _say
     with (
         place.kept_private(lambda narrowed: say(f"home     {place.root}: {narrowed}")),
         Installation.running(settings, say, began) as installation,
@@ -61,5 +62,10 @@ def up(
                 break
 
 
+def _say(line: str) -> None:
+    click.echo(printable(line))
+
+
 def _say_json(line: str) -> None:
-    click.echo(json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "line": line}))
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    click.echo(json.dumps({"time": now, "line": printable(line)}))

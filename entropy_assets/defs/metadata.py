@@ -1,7 +1,6 @@
 """What an auditor sees at each asset: numbers that chart over batches, a short table, one picture.
 
-Never a block's bytes. Numbers are floats, since Dagster's UI does not plot integers beyond 32 bits; file names are
-shown with anything that is not UTF-8 written as an escape.
+Never a block's bytes. Numbers are floats, since Dagster's UI does not plot integers beyond 32 bits.
 """
 
 from collections import Counter
@@ -23,7 +22,6 @@ from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stages.publication import PublishedBatch
 from entropy_assets.stages.validation import Validation
 from entropy_assets.stores.batches import Batch
-from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.images import ImageStore
 
 TABLE_ROWS: Final = 20
@@ -53,8 +51,7 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
     """Show what came: one row per file and small pictures."""
     rows = manifest.rows
     pictures = [
-        (printable(row.file)[:24], _thumbnail(row.image_sha256, images, batch.intake.limits))
-        for row in rows[: plots.MAX_PICTURES]
+        (row.file[:24], _thumbnail(row.image_sha256, images, batch.intake.limits)) for row in rows[: plots.MAX_PICTURES]
     ]
     return dg.MaterializeResult(
         metadata={
@@ -68,7 +65,7 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
             "recipe": batch.intake.recipe,
             "manifest": table(
                 {
-                    "file": printable(row.file),
+                    "file": row.file,
                     "readable": row.accepted,
                     "reason": row.reason,
                     "detail": row.detail,
@@ -111,7 +108,7 @@ def noise_arrays(batch: Batch, rows: tuple[NoiseRow, ...]) -> dg.MaterializeResu
             "reasons": _reasons(row.reason for row in rows),
             "assessment": table(
                 {
-                    "file": printable(row.file),
+                    "file": row.file,
                     "accepted": row.accepted,
                     "reason": row.reason,
                     "detail": row.detail,
@@ -127,7 +124,7 @@ def noise_arrays(batch: Batch, rows: tuple[NoiseRow, ...]) -> dg.MaterializeResu
                 for row in rows
             ),
             "live_area": plots.live_areas(
-                [(printable(name)[:24], area) for name, area in live_maps(batch)],
+                [(name[:24], area) for name, area in live_maps(batch)],
                 [verdict.name.lower().replace("_", " ") for verdict in Verdict],
             ),
         },
@@ -159,7 +156,7 @@ def hashed_blocks(batch: Batch, hashed: HashedBlocks, credits: Mapping[str, int]
                 }
                 for record in hashed.records
             ),
-            "credit_by_image": plots.credit_by_image({printable(name): bits for name, bits in credits.items()}),
+            "credit_by_image": plots.credit_by_image(credits),
         },
         data_version=dg.DataVersion(hashed.chain_head),
     )

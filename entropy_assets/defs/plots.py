@@ -1,6 +1,7 @@
 """One picture per asset, as PNG inside Markdown: the only kind of picture that Dagster's UI shows.
 
 A picture lives in the event log for as long as the run, so each is kept under 50 KB, and none shows a block's bytes.
+Names of files are shown as they are: matplotlib would read a formula between two dollars, and fail at half of one.
 """
 
 import base64
@@ -51,7 +52,7 @@ def thumbnails(pictures: Sequence[tuple[str, NDArray[Any] | None]]) -> dg.Markdo
     for axis in axes.flat:
         axis.axis("off")
     for axis, (title, pixels) in zip(axes.flat, shown, strict=False):
-        axis.set_title(title, fontsize=7, color=_BAD if pixels is None else _INK)
+        axis.set_title(title, fontsize=7, color=_BAD if pixels is None else _INK, parse_math=False)
         if pixels is None:
             axis.imshow(np.full((2, 3), 0.8), cmap="gray", vmin=0, vmax=1)
         else:
@@ -85,7 +86,7 @@ def live_areas(maps: Sequence[tuple[str, NDArray[np.uint8]]], names: Sequence[st
     for axis in axes.flat:
         axis.axis("off")
     for axis, (title, area) in zip(axes.flat, shown, strict=False):
-        axis.set_title(title, fontsize=7, color=_INK)
+        axis.set_title(title, fontsize=7, color=_INK, parse_math=False)
         axis.imshow(area, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(names) - 0.5, interpolation="nearest")
     present = sorted({int(value) for _, area in shown for value in np.unique(area)})
     handles = [Patch(color=colours[value], label=names[value]) for value in present]
@@ -98,7 +99,9 @@ def credit_by_image(credits: Mapping[str, int]) -> dg.MarkdownMetadataValue:
     """Show how many bits of credit each image puts into the blocks."""
     figure, axes = _figure(height=0.6 + 0.3 * max(1, len(credits)))
     axis: Axes = axes[0, 0]
-    axis.barh(list(credits), [bits / 1000 for bits in credits.values()], color=_ACCENT)
+    places = range(len(credits))
+    axis.barh(places, [bits / 1000 for bits in credits.values()], color=_ACCENT)
+    axis.set_yticks(places, list(credits), parse_math=False)
     axis.invert_yaxis()
     axis.set_xlabel("credit, thousands of bits")
     axis.tick_params(labelsize=7)

@@ -16,6 +16,7 @@ from entropy_assets.core.extraction.noise import noise_digest
 from entropy_assets.errors import BatchError
 from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stores.batches import NOISE, Batch, live_map_of, samples_of
+from entropy_assets.stores.file_names import printable, safe_name
 
 
 class AssessmentRow(TypedDict, total=False):
@@ -35,7 +36,7 @@ class AssessmentRow(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseRow:
-    """What the noise of one image is worth.
+    """What the noise of one image is worth; its texts are printable.
 
     Attributes
     ----------
@@ -60,6 +61,11 @@ class NoiseRow:
     credit_bits: int = 0
     live_fraction: float = 0.0
     assessment: AssessmentRow = dataclasses.field(default_factory=AssessmentRow)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", safe_name(self.file))
+        if self.detail is not None:
+            object.__setattr__(self, "detail", printable(self.detail))
 
 
 def noise_rows(batch: Batch) -> tuple[NoiseRow, ...]:

@@ -8,7 +8,6 @@ from entropy_assets.errors import FileStillChanging
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stages.ingest import open_batch
 from entropy_assets.stores.batches import batch_key
-from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder, ReadyFile
 
@@ -34,7 +33,7 @@ def take_batches(inboxes: Mapping[str, DropFolder], *, max_files: int, max_bytes
         while files:
             group = first_group(files, max_files, max_bytes)
             files = files[len(group) :]
-            listed = [(printable(file.name), str(file.mtime_ns), file.size) for file in group]
+            listed = [(file.name, str(file.mtime_ns), file.size) for file in group]
             inbox.take(group, batch_key(source, time.time_ns(), listed))
 
 

@@ -8,11 +8,12 @@ from typing import Any, Self
 
 from entropy_assets.core.encoding import sha256_of_json
 from entropy_assets.stores.batches import INTAKE, MANIFEST, Batch
+from entropy_assets.stores.file_names import printable, safe_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRow:
-    """What was seen in one file, before its noise was looked at. One row of the manifest."""
+    """What was seen in one file, before its noise was looked at. One row of the manifest; its texts are printable."""
 
     file: str
     image_sha256: str
@@ -30,6 +31,12 @@ class ImageRow:
     bit_depth: int | None = None
     adc_step: int | None = None
     captured_at: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", safe_name(self.file))
+        for name in ("detail", "captured_at"):
+            if (text := getattr(self, name)) is not None:
+                object.__setattr__(self, name, printable(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from entropy_assets.stages import assessments, conditioning, extraction, ingest,
 from entropy_assets.stages.ingest import Progress
 from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder
 
@@ -162,8 +163,8 @@ def _contents(paths: Sequence[Path], settings: Settings, report: ProcessReport) 
         folder = DropFolder(path if path.is_dir() else path.parent, 0.0, settings.max_file_bytes)
         ready, pending = folder.scan(time.time())
         if not path.is_dir():
-            ready = [file for file in ready if file.name == path.name]
-            pending = [file for file in pending if file.name == path.name]
+            ready = [file for file in ready if file.path.name == path.name]
+            pending = [file for file in pending if file.name == safe_name(path.name)]
         report.skipped += [{"file": file.name, "reason": file.reason, "detail": file.detail} for file in pending]
         for file in sorted(ready, key=lambda file: file.name):
             try:

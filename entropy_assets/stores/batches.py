@@ -35,6 +35,7 @@ from entropy_assets.core.encoding import sha256_of_json
 from entropy_assets.errors import BatchError
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stores.durable import create_durably, write_durably
+from entropy_assets.stores.file_names import printable, safe_name
 
 _KEY_DIGEST_LEN: Final = 8
 
@@ -74,11 +75,14 @@ def live_map_of(image_sha256: str) -> Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeFile:
-    """One file as it came."""
+    """One file as it came, under a name that is safe text."""
 
     file: str
     image_sha256: str
     file_bytes: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", safe_name(self.file))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +163,25 @@ def _moment(key: str) -> tuple[str, str]:
 def encoded(value: Mapping[str, Any]) -> bytes:
     """Return `value` as JSON that a person can read."""
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True).encode("ascii")
+
+
+def _same_but_for_names(kept: bytes, data: bytes) -> bool:
+    """Tell whether two documents differ only in what safe text makes alike: older versions kept names as they came."""
+    try:
+        return bool(_with_safe_text(json.loads(kept)) == _with_safe_text(json.loads(data)))
+    except ValueError:
+        return False
+
+
+def _with_safe_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: safe_name(item) if name == "file" and isinstance(item, str) else _with_safe_text(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_with_safe_text(item) for item in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 class Batch:
@@ -263,7 +286,8 @@ class Batch:
         path = self.path(document)
         path.parent.mkdir(parents=True, exist_ok=True)
         if self._frozen and path.exists():
-            if path.read_bytes() == data:
+            kept = path.read_bytes()
+            if kept == data or (document.file.endswith(".json") and _same_but_for_names(kept, data)):
                 return
             raise BatchError(
                 f"batch {self.key} is published, and this run gives another {document.file}; what the published blocks"

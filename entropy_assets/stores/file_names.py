@@ -1,6 +1,7 @@
-"""Names of files: shown whatever bytes they hold, kept inside their folder, and no longer than a disk takes.
+"""Names of files: safe text whatever bytes they hold, kept inside their folder, and no longer than a disk takes.
 
-Trusted for nothing: a name is whatever somebody called a file.
+Trusted for nothing: a name is whatever somebody called a file. It becomes safe text once, where it enters: the inbox
+lists safe names, and the rows of a batch hold no others, whoever wrote them.
 """
 
 import hashlib
@@ -16,9 +17,31 @@ _MARK_DIGITS: Final = 16
 """Hex digits of the hash that stands for what was cut off a name."""
 
 
-def printable(name: str) -> str:
-    """Return `name` without surrogates, so that any encoder takes it."""
-    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
+_SURROGATE_BYTES: Final = range(0xDC80, 0xDD00)
+"""Code points that stand for the bytes 0x80 to 0xFF of a name that is not UTF-8 (PEP 383)."""
+
+
+def printable(text: str) -> str:
+    """Return `text` with everything that a terminal would obey, or that no encoder takes, written as an escape.
+
+    Names and the words of others, sent on as they are, could rewrite the lines above them or name the window. Text
+    that is printable stays as it is, so to do it again changes nothing. Line ends are escaped too: a program puts its
+    own between the lines.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    if ord(character) in _SURROGATE_BYTES:
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def safe_name(name: str) -> str:
+    """Return `name` as `printable` text that is no longer than a file name may be."""
+    return with_suffix(printable(name), "")
 
 
 def require_plain(name: str) -> None:
@@ -39,7 +62,8 @@ def with_suffix(name: str, suffix: str) -> str:
     if len(raw) + len(suffix) <= NAME_LIMIT:
         return name + suffix
     mark = "~" + hashlib.sha256(raw).hexdigest()[:_MARK_DIGITS]
-    return os.fsdecode(raw[: NAME_LIMIT - len(suffix) - len(mark)]) + mark + suffix
+    # a character that the cut divides is left out: its half would be no text
+    return raw[: NAME_LIMIT - len(suffix) - len(mark)].decode("utf-8", errors="ignore") + mark + suffix
 
 
 def temporary_name(name: str) -> str:

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Final
+from typing import Final, NoReturn
 
 from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionReason
 from entropy_assets.recipe import DROP
 from entropy_assets.stores.durable import close_to_others, has_other_names, sync_folder
-from entropy_assets.stores.file_names import numbered, printable, require_plain, temporary_name, with_suffix
+from entropy_assets.stores.file_names import numbered, require_plain, safe_name, temporary_name, with_suffix
 
 TAKEN: Final = ".taken"
 PROCESSED: Final = "processed"
@@ -54,7 +54,7 @@ class PendingReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReadyFile:
-    """A finished file, as it was when it was listed. Names may hold surrogates for bytes that are not UTF-8."""
+    """A finished file, as it was when it was listed: its name as safe text, its path as it is."""
 
     name: str
     path: Path
@@ -153,9 +153,8 @@ class DropFolder:
         folder = self._batch(TAKEN, batch_key)
         folder.mkdir(parents=True, exist_ok=True)
         for file in files:
-            path = self.inbox / file.name
-            if os.path.lexists(path) and _unchanged(file, path.lstat()):
-                moved = _move(path, folder / file.name)
+            if os.path.lexists(file.path) and _unchanged(file, file.path.lstat()):
+                moved = _move(file.path, folder / file.name)
                 if not has_other_names(moved):  # else it is in somebody's archive too, which others may share
                     close_to_others(moved)
         sync_folder(folder)
@@ -200,7 +199,7 @@ class DropFolder:
                 data = stream.read() if _unchanged(file, before) else b""
             if not _unchanged(file, os.fstat(descriptor)) or len(data) != file.size:
                 message = f"{file.name!r} changed after it was listed; leave it and list it again"
-                raise FileStillChanging(message, name=printable(file.name))
+                raise FileStillChanging(message, name=file.name)
         finally:
             os.close(descriptor)
         return data
@@ -224,22 +223,23 @@ class DropFolder:
         """
         require_plain(name)
         folder = self._batch(PROCESSED if accepted else REJECTED, batch_key)
-        source, target = self._batch(TAKEN, batch_key) / name, folder / name
-        if os.path.lexists(source):
+        source = _found(self._batch(TAKEN, batch_key), name)
+        if source is not None:
             folder.mkdir(parents=True, exist_ok=True)
             if not accepted:
                 _write_reason(folder, name, reason)
-            target = _move(source, target)
+            target = _move(source, folder / name)
             sync_folder(folder)
-        elif not os.path.lexists(target):
-            raise FileNotFoundError(errno.ENOENT, f"batch {batch_key} holds no file {name!r}", str(source))
+        else:
+            target = _found(folder, name) or _absent(batch_key, name)
         self._forget_if_empty(batch_key)
         return target
 
     def put_back(self, batch_key: str, name: str) -> Path:
         """Move a taken file back to the inbox, for instance one that still changed, and return its path."""
         require_plain(name)
-        path = _move(self._batch(TAKEN, batch_key) / name, self.inbox / name)
+        source = _found(self._batch(TAKEN, batch_key), name) or _absent(batch_key, name)
+        path = _move(source, self.inbox / name)
         self._forget_if_empty(batch_key)
         return path
 
@@ -259,7 +259,7 @@ class DropFolder:
             if error.errno not in NOT_REGULAR:
                 raise
             reason = PendingReason.NOT_A_REGULAR_FILE
-        return PendingFile(name, reason, _DETAILS[reason])
+        return PendingFile(safe_name(name), reason, _DETAILS[reason])
 
     def _hindrance(self, name: str, state: os.stat_result, now: float) -> PendingReason | None:
         if not stat.S_ISREG(state.st_mode):
@@ -316,7 +316,18 @@ _DETAILS: Final = {
 
 
 def _listed(path: Path, state: os.stat_result) -> ReadyFile:
-    return ReadyFile(path.name, path, state.st_size, state.st_mtime_ns)
+    return ReadyFile(safe_name(path.name), path, state.st_size, state.st_mtime_ns)
+
+
+def _found(folder: Path, name: str) -> Path | None:
+    """Return the path of the file that is listed as `name`; what an older version moved kept the name it came with."""
+    if os.path.lexists(folder / name):
+        return folder / name
+    return next((path for path in folder.glob("*") if safe_name(path.name) == name), None)
+
+
+def _absent(batch_key: str, name: str) -> NoReturn:
+    raise FileNotFoundError(errno.ENOENT, f"batch {batch_key} holds no file {name!r}")
 
 
 def _unchanged(file: ReadyFile, state: os.stat_result) -> bool:
@@ -335,7 +346,7 @@ def _probe(path: Path, state: os.stat_result) -> None:
 
 def _irregular(name: str) -> ImageRejected:
     message = f"{name!r} is no regular file: links, folders, pipes and devices are not read"
-    return ImageRejected(RejectionReason.NOT_A_REGULAR_FILE, message, name=printable(name))
+    return ImageRejected(RejectionReason.NOT_A_REGULAR_FILE, message, name=name)
 
 
 def _move(source: Path, target: Path) -> Path:
@@ -359,5 +370,5 @@ def _link(source: Path, target: Path) -> Path:
 def _write_reason(folder: Path, name: str, reason: str | None) -> None:
     path = folder / with_suffix(name, REASON_SUFFIX)
     temporary = folder / temporary_name(name)
-    temporary.write_text(json.dumps({"name": printable(name), "reason": reason}) + "\n", encoding="ascii")
+    temporary.write_text(json.dumps({"name": name, "reason": reason}) + "\n", encoding="ascii")
     temporary.replace(path)

@@ -94,6 +94,18 @@ def test_a_name_that_is_not_utf8_or_looks_like_markup_is_printed(run: Run, image
     assert "\\xff.fits" in result.stdout
 
 
+def test_a_name_moves_no_cursor_and_forges_no_line(run: Run, images: Path) -> None:
+    """Neither where it is a file's that was looked at, nor where it was skipped, nor when it is named on its own."""
+    forged = "x\nbatch drop-1: 9 blocks\x1b]0;title\x07.fits"
+    (images / forged).write_bytes(b"no image")
+    (images / f"{forged}.part").write_bytes(b"")
+    for named in (images, images / forged):
+        result = run("process", named)
+        assert "\x1b" not in result.stdout
+        assert "\nbatch drop-1" not in result.stdout
+        assert r"x\nbatch drop-1" in result.stdout
+
+
 def test_what_lies_beside_images_in_a_folder_is_skipped_unless_it_is_named_like_an_image(
     run: Run, images: Path
 ) -> None:

@@ -32,6 +32,23 @@ def test_up_tells_machines_one_object_a_line(run: Run, monkeypatch: pytest.Monke
     assert (result.exit_code, failed["error"], failed["child"]) == (1, "start-failed", "http")
 
 
+def test_up_obeys_no_name_that_a_line_quotes(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A line break in a name would forge a line, an escape sequence name the window."""
+
+    @contextmanager
+    def installation(_settings: object, say: Callable[[str], None], _began: float) -> Iterator[None]:
+        say("rejected a\n12:00:00 drop-1  published  64 KiB\x1b]0;title\x07\udcff.fits")
+        raise StartFailed("the http service did not start", child="http")
+        yield
+
+    monkeypatch.setattr("entropy_assets.supervisor.installation.Installation.running", installation)
+    for options in ([], ["--json"]):
+        said, *others = run("up", "--home", tmp_path, *options).stdout.splitlines()
+        line = json.loads(said)["line"] if options else said
+        assert line == r"rejected a\n12:00:00 drop-1  published  64 KiB\x1b]0;title\x07\xff.fits"
+        assert "published" not in "".join(others)
+
+
 class Standing:
     """An installation of which nothing runs: it answers at its second turn and is idle from the fourth on."""
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from entropy_assets.stages.assessments import noise_rows
+from entropy_assets.stages.assessments import credits, noise_rows
 from entropy_assets.stores.batches import BLOCKS
 from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.stages.batches_made import frame
@@ -45,7 +45,9 @@ def test_every_asset_shows_numbers_a_picture_and_no_bytes_of_a_block(home: Home)
 
 
 def test_file_names_of_any_bytes_are_shown_and_break_nothing(home: Home) -> None:
+    names = ("<script>alert(1)</script>.fits".replace("/", "\u2044"), "$2^{.fits", "a\n$\\frac{$\udcff.fits")
     key = home.batch_of(
-        ("<script>alert(1)</script>.fits".replace("/", "\u2044"), frame(1, side=512)), ("bad\udcff.jpg", b"x")
+        *((name, frame(seed, side=320)) for seed, name in enumerate(names)), ("bad\udcff$\\x$.jpg", b"x")
     )
     assert home.run("process_images", key).success
+    assert len(credits(home.stores.batch(key))) == len(names), "each is a bar of the picture"

@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx
 
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.home import Home
 
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "entropy_assets"}
@@ -180,7 +181,7 @@ class Installation:
             (self.inbox / f".{name}").write_bytes(data)
         for name in files:
             (self.inbox / f".{name}").rename(self.inbox / name)
-        return eventually(f"a batch of {sorted(files)}", lambda: self._batch_of(set(files), before))
+        return eventually(f"a batch of {sorted(files)}", lambda: self._batch_of({*map(safe_name, files)}, before))
 
     def _batch_of(self, names: set[str], before: set[str]) -> Batch | None:
         fresh = [batch for batch in self.batches if batch.key not in before]

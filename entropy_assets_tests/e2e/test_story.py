@@ -9,6 +9,7 @@ import pytest
 from entropy_assets.core.validation.block_tests import TESTS
 from entropy_assets.provenance.outsider import images_in, make_again
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.running import Installation, eventually, reason_beside
 from entropy_assets_tests.stages.batches_made import frame
@@ -42,6 +43,21 @@ def test_dead_images_lie_in_rejected_with_their_reason_and_live_ones_in_processe
     assert {path.name for path in processed.iterdir()} >= ALIVE
     everything = [path.name for folder in (rejected, processed) for path in folder.iterdir()]
     assert {item.file for item in batch.intake.files} <= set(everything), "nothing is lost"
+
+
+def test_a_name_that_is_no_text_or_would_be_obeyed_is_told_and_listed_as_safe_text(
+    installation: Installation, batch: Batch
+) -> None:
+    """It writes no line of its own to the terminal of `up`, and the service lists its batch."""
+    forged = "x\n12:00:00 drop-1  published  64 KiB\x1b]0;title\x07\udcff$\\x$.fits"
+    odd = installation.drop({forged: b"no image"})
+    eventually("the story of its batch", lambda: f"{odd.key}  validated" in installation.up.said)
+    assert safe_name(forged) in installation.up.said
+    assert "\x1b" not in installation.up.said
+    assert not any(line.startswith("12:00:00 drop-1") for line in installation.up.said.splitlines())
+    listed = {row["key"]: row for row in installation.get("/batches").json()["batches"]}
+    assert [image["file"] for image in listed[odd.key]["images"]] == [safe_name(forged)]
+    assert reason_beside(installation.inbox / "rejected" / odd.key / safe_name(forged)) == "unknown_format"
 
 
 def test_exactly_the_asked_bytes_come_and_no_two_draws_are_alike(installation: Installation, batch: Batch) -> None:

@@ -3,10 +3,12 @@
 import json
 
 from entropy_assets.provenance.freshness import SupplyAges
+from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.trail import BlockProvenance, ImageBehind, Trail
 from entropy_assets.serving.health import Ages
 from entropy_assets.stages.verdicts import VerdictRow
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, Batch, encoded
+from entropy_assets.stores.file_names import safe_name
 from entropy_assets_tests.stages.batches_made import Place
 
 FIELDS = [
@@ -49,3 +51,23 @@ def test_what_provenance_tells_of_ages_is_what_the_service_reads(place: Place) -
     """The service imports nothing of provenance, so each says by itself what passes between them."""
     assert SupplyAges.__annotations__ == Ages.__annotations__
     assert set(Trail.of(place).freshness()) == Ages.__required_keys__
+
+
+def test_a_batch_that_an_older_version_kept_is_shown_and_audited(
+    published: tuple[Place, Batch, dict[str, bytes]],
+) -> None:
+    """It kept names that are no text: what is told of them can be sent, and the audit compares what they stand for."""
+    place, batch, blocks = published
+    odd = {"a.fits": "a\udcff\x1b]0;x\x07.fits", "b.fits": "\udcff" * 250}
+    for document in (INTAKE, MANIFEST, NOISE):
+        value = batch.read_json(document)
+        for row in value["rows" if "rows" in value else "files"]:
+            row["file"] = odd[row["file"]]
+        batch.path(document).write_bytes(encoded(value))
+    trail = Trail.of(place)
+    told = {"batches": trail.recent(1), "blocks": [trail.find(block_id) for block_id in blocks]}
+    json.dumps(told, ensure_ascii=False).encode("utf-8")
+    shown = {image["file"] for block in told["blocks"] for image in block["images"]}
+    assert shown == {r"a\xff\x1b]0;x\x07.fits", safe_name(odd["b.fits"])}
+    for block_id, data in blocks.items():
+        assert rewalk(trail, block_id).data == data

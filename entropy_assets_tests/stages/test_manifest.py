@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from entropy_assets.stages import conditioning, extraction, ingest
-from entropy_assets.stores.batches import MANIFEST
+from entropy_assets.stages.assessments import NoiseRow
+from entropy_assets.stages.manifest import ImageRow
+from entropy_assets.stores.batches import MANIFEST, IntakeFile
 from entropy_assets_tests.stages.batches_made import LIMITS, Place, alter_json, frame
 
 
@@ -19,3 +23,15 @@ def test_names_and_words_of_errors_do_not_reach_the_blocks(tmp_path: Path) -> No
         conditioning.hash_blocks(batch)
         heads.append(conditioning.read_blocks(batch).chain_head)
     assert heads[0] == heads[1]
+
+
+@pytest.mark.parametrize("kind", [IntakeFile, ImageRow, NoiseRow])
+def test_no_row_of_a_batch_holds_text_that_is_not_safe(kind: type) -> None:
+    """Whatever a file is called or says of itself, and whichever version wrote the row."""
+    odd = "\udcff\n\x1b[2J"
+    given = {"image_sha256": "", "file_bytes": 1, "accepted": False, "detail": odd, "captured_at": odd}
+    known = {name: value for name, value in given.items() if name in kind.__dataclass_fields__}
+    row = kind(file=odd, **known)
+    texts = [value for name in kind.__dataclass_fields__ if isinstance(value := getattr(row, name), str)]
+    assert row.file == r"\xff\n\x1b[2J"
+    assert all(text.isprintable() for text in texts)

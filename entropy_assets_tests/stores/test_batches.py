@@ -18,6 +18,7 @@ from entropy_assets.stores.batches import (
     live_map_of,
     samples_of,
 )
+from entropy_assets.stores.file_names import safe_name
 
 FILES = {"intake.json", "manifest.json", "noise.json", "blocks.npy", "records.json", "verdicts.json"}
 
@@ -93,6 +94,24 @@ def test_a_frozen_batch_takes_what_it_has_and_what_it_lacks_and_nothing_else(sto
     with pytest.raises(BatchError, match="is published"):
         frozen.write_array(BLOCKS, np.ones(1, np.uint8))
     assert frozen.read_json(MANIFEST) == {"rows": []}
+
+
+def test_a_batch_that_an_older_version_published_is_run_again_with_the_names_that_are_kept_now(
+    store: BatchStore,
+) -> None:
+    """It kept names as they came; a run gives safe ones. Both name the same files, so what is there stays."""
+    old = {"rows": [{"file": "\udcff" * 250, "detail": "\x1b: no image", "width": 3}]}
+    opened(store).write_json(MANIFEST, old)
+    frozen = store.batch(opened(store).key, frozen=True)
+    new = {"rows": [{"file": safe_name("\udcff" * 250), "detail": r"\x1b: no image", "width": 3}]}
+    frozen.write_json(MANIFEST, new)
+    assert frozen.read_json(MANIFEST) == old
+    for changes in ({"width": 4}, {"file": "other"}, {"detail": None}):
+        with pytest.raises(BatchError, match="is published"):
+            frozen.write_json(MANIFEST, {"rows": [{**new["rows"][0], **changes}]})
+    frozen.path(MANIFEST).write_bytes(b"{")
+    with pytest.raises(BatchError, match="is published"):
+        frozen.write_json(MANIFEST, new)
 
 
 @pytest.mark.parametrize("key", ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "absent"])

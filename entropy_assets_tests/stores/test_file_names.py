@@ -8,21 +8,58 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from entropy_assets.stores.file_names import NAME_LIMIT, numbered, printable, require_plain, temporary_name, with_suffix
+from entropy_assets.stores.file_names import (
+    NAME_LIMIT,
+    numbered,
+    printable,
+    require_plain,
+    safe_name,
+    temporary_name,
+    with_suffix,
+)
 
 names = st.binary(min_size=1, max_size=NAME_LIMIT).map(os.fsdecode).filter(lambda name: not set("/\0") & set(name))
+texts = st.text(st.characters(exclude_categories=()))
+"""Any text that Python can hold, with lone surrogates of both halves."""
+FORGED = "a.fits\n\x1b[2A\x1b]0;title\x07\x1b[31mall is well\u202e\u2028.fits"
+"""A name that writes lines of its own, moves the cursor, names the window and turns the direction of writing."""
+
+
+@given(texts)
+@example(FORGED)
+@example("\udcff\ud800\u0085\x9b")
+def test_any_text_can_be_shown(text):
+    """A terminal obeys none of it, any encoder takes it, and to show it twice changes nothing more."""
+    shown = printable(text)
+    shown.encode("utf-8")
+    assert shown.isprintable()
+    assert printable(shown) == shown
 
 
 @given(names)
-def test_any_name_can_be_shown(name):
-    """Bytes that are no text are spelled out; a name that is text stays as it is."""
-    printable(name).encode("utf-8")
-    try:
-        os.fsencode(name).decode("utf-8")
-    except UnicodeDecodeError:
-        assert "\\x" in printable(name)
-    else:
-        assert printable(name) == name
+def test_bytes_that_are_no_text_are_spelled_out_and_printable_names_stay(name):
+    """A byte that is no part of UTF-8 stands there as its two hex digits."""
+    odd = [character for character in name if not character.isprintable()]
+    shown = printable(name)
+    assert shown == name or odd
+    assert all(rf"\x{ord(each) - 0xDC00:02x}" in shown for each in odd if "\udc80" <= each <= "\udcff")
+
+
+@given(names | texts)
+@example("\udcff" * NAME_LIMIT)
+@example("\u661f" * 84 + "\udcff\x07")
+def test_a_safe_name_is_printable_and_fits_the_disk(name):
+    """Spelled out it may have become longer than a file name may be: then it is cut, and still printable."""
+    safe = safe_name(name)
+    assert safe.isprintable()
+    assert len(safe.encode()) <= NAME_LIMIT
+    assert safe_name(safe) == safe
+
+
+def test_names_that_are_cut_stay_apart():
+    """What was cut off leaves its hash behind, as in `with_suffix`."""
+    alike = ["\udcff" * 100 + end for end in "bcd"]
+    assert len({safe_name(name) for name in alike}) == 3
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/", "a\0b"])

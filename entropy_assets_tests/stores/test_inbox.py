@@ -14,7 +14,9 @@ import pytest
 
 from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionReason
 from entropy_assets.stores import inbox as inbox_module
+from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.inbox import DropFolder, PendingReason, ReadyFile
+from entropy_assets_tests.stores.test_file_names import FORGED
 
 KEY = "drop-20261105T010203Z-0badcafe"
 LATER = 10.0
@@ -59,7 +61,7 @@ class TestReady:
         """The order is that of modification, then of the name's bytes."""
         for name, age in (("b.png", 5), ("a.png", 5), ("z.png", 9), ("\udcff.png", 5)):
             os.utime(drop(inbox, name), (1_700_000_000 - age, 1_700_000_000 - age))
-        assert names(inbox.ready(later())) == ["z.png", "a.png", "b.png", "\udcff.png"]
+        assert names(inbox.ready(later())) == ["z.png", "\\xff.png", "a.png", "b.png"]
 
     def test_fresh_file_settles_first(self, inbox: DropFolder) -> None:
         """Inside the settling time it is pending, afterwards ready."""
@@ -102,11 +104,40 @@ class TestReady:
         ["name with spaces.png", "näme-星雲-🛰.png", "-rf.png", "$(touch x);`id`.png", "a" * 251, "new\nline.png"],
     )
     def test_odd_names_are_only_names(self, inbox: DropFolder, name: str) -> None:
-        """They are taken, read and settled like any other."""
+        """They are taken, read and settled like any other; what is not printable is written as an escape."""
         drop(inbox, name)
         (file,) = inbox.take(inbox.ready(later()), KEY)
         assert inbox.read(file) == b"image"
-        assert inbox.settle(KEY, file.name, accepted=False, reason="constant").name == name
+        assert inbox.settle(KEY, file.name, accepted=False, reason="constant").name == name.replace("\n", "\\n")
+
+    @pytest.mark.parametrize("name", ["\udcff.png", FORGED, "\udcff" * 250], ids=["bytes", "forged", "long"])
+    def test_a_name_becomes_safe_text_where_it_enters(self, inbox: DropFolder, name: str) -> None:
+        """It is shown so while it waits, listed so, and called so on the disk from then on."""
+        moment = drop(inbox, name).stat().st_mtime
+        assert names(inbox.pending(moment)) == names(inbox.ready(later())) == [safe_name(name)]
+        (file,) = inbox.take(inbox.ready(later()), KEY)
+        assert file.name == file.path.name == safe_name(name)
+        assert inbox.read(file) == b"image"
+        path = inbox.settle(KEY, file.name, accepted=False, reason="constant")
+        assert (path.name, path.read_bytes()) == (safe_name(name), b"image")
+        assert inbox.taken() == []
+
+    @pytest.mark.parametrize("name", ["\udcff.png", FORGED, "\udcff" * 250], ids=["bytes", "forged", "long"])
+    def test_a_group_that_an_older_version_took_keeps_its_names_and_is_settled(
+        self, inbox: DropFolder, name: str
+    ) -> None:
+        """It moved names as they came: they are listed as safe text, and found by it, also when a step is repeated."""
+        for key in (KEY, "drop-2"):
+            (inbox.inbox / ".taken" / key).mkdir(parents=True)
+            (inbox.inbox / ".taken" / key / name).write_bytes(b"image")
+        (file,) = inbox.files_of(KEY)
+        assert (file.name, inbox.read(file)) == (safe_name(name), b"image")
+        assert inbox.settle(KEY, file.name, accepted=True).name == safe_name(name)
+        assert inbox.put_back("drop-2", file.name) == inbox.inbox / safe_name(name)
+        assert inbox.taken() == []
+        (inbox.inbox / "processed" / "drop-3").mkdir()
+        (inbox.inbox / "processed" / "drop-3" / name).write_bytes(b"image")
+        assert inbox.settle("drop-3", file.name, accepted=True).name == name
 
     def test_own_folders_are_not_listed(self, inbox: DropFolder) -> None:
         """Neither as files nor as something that waits."""
@@ -139,7 +170,7 @@ class TestReady:
         subprocess.run(["sh", script, inbox.inbox], check=True, timeout=30)
         ready, pending = inbox.scan(later())
         waiting = {"unreadable.png": PendingReason.UNREADABLE} if os.geteuid() else {}
-        assert set(names(ready)) | set(waiting) == {"unreadable.png", "new\nline.png", "bad\udcffutf8.png"}
+        assert set(names(ready)) | set(waiting) == {"unreadable.png", "new\\nline.png", "bad\\xffutf8.png"}
         others = {file.name: file.reason for file in pending if file.name not in waiting}
         assert set(others.values()) == {PendingReason.NOT_A_REGULAR_FILE}
         assert len(others) == 7

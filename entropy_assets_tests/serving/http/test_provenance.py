@@ -50,6 +50,16 @@ def test_the_service_lists_the_newest_batches(config: ServiceConfig, tmp_path: P
             assert service.client.get(f"/batches?limit={limit}").json()["type"] == "/problems/invalid-request"
 
 
+def test_a_name_that_is_no_text_is_listed_and_breaks_nothing(config: ServiceConfig, tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.open([("a\udcff\x1b[2J.fits", b"x")])
+    with RunningService(config, Trail.of(place)) as service:
+        answer = service.client.get("/batches")
+        assert answer.status_code == 200
+        [batch] = answer.json()["batches"]
+        assert [image["file"] for image in batch["images"]] == [r"a\xff\x1b[2J.fits"]
+
+
 def test_without_a_ledger_the_batches_say_so(config: ServiceConfig) -> None:
     with RunningService(config) as service:
         answer = service.client.get("/batches")
