@@ -218,7 +218,7 @@ def freeze() -> dict[str, float]:
         port = int(each.url.split(":")[2].rstrip("/"))
         link = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        request = b"GET /random/1024?class=public HTTP/1.1\r\nHost: a\r\n\r\n"
+        request = b"GET /random/1024?class=public HTTP/1.1\r\nHost: localhost\r\n\r\n"
         latencies: list[float] = []
         frozen: list[float] = []
         begun = time.perf_counter()

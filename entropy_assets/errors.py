@@ -295,6 +295,18 @@ class ForeignOrigin(AccessRefused):
     code = "foreign-origin"
 
 
+class HostMissing(AccessRefused):
+    """A request names no host, or several."""
+
+    code = "host-missing"
+
+
+class HostUnknown(AccessRefused):
+    """A request is for a host that this service is not."""
+
+    code = "host-unknown"
+
+
 class QuotaExceeded(AccessRefused):
     """More requests or bytes than the limit allows; ``data`` has ``retry_after_s`` and ``violated_policies``."""
 

@@ -3,6 +3,7 @@
 What decides the bytes is the recipe; here stands only which recipe a new batch gets.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,9 @@ class Settings(BaseSettings):
         Frames that the simulated camera takes each time it is asked.
     http_host, http_port
         Address of the HTTP service. Before it leaves loopback, give it keys and limits, and a proxy that speaks TLS.
+    http_hosts
+        Names that the HTTP service goes by beside ``localhost`` and `http_host`, separated by commas, or ``none``: what
+        a proxy sends as ``Host``, or its public name. Addresses in digits need not be named.
     http_workers
         Processes of the HTTP service. Each holds blocks of its own, so several need a fuller pool.
     fast_lane
@@ -111,6 +115,7 @@ class Settings(BaseSettings):
     camera_frames: Annotated[int, Field(ge=1, le=64)] = 4
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    http_hosts: str = "none"
     http_workers: Annotated[int, Field(ge=1, le=64)] = 1
     fast_lane: bool = True
     access_log: bool = False
@@ -137,6 +142,15 @@ class Settings(BaseSettings):
     def _known(cls, value: str) -> str:
         return recipe_named(value).name
 
+    @field_validator("http_hosts")
+    @classmethod
+    def _names(cls, value: str) -> str:
+        names = [name for name in (each.strip() for each in value.split(",")) if name not in ("", "none")]
+        for name in names:
+            if re.fullmatch(r"[A-Za-z0-9._-]+", name) is None:
+                raise ValueError(f"{name!r} is no name of a host; they are given without port and scheme")
+        return ",".join(names) or "none"
+
     @field_validator("anonymous_scopes")
     @classmethod
     def _scopes(cls, value: str) -> str:
@@ -144,6 +158,11 @@ class Settings(BaseSettings):
         if not scopes.issubset(SCOPES):
             raise ValueError(f"some of {','.join(SCOPES)}, or none")
         return ",".join(scope for scope in SCOPES if scope in scopes) or "none"
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names that the HTTP service goes by."""
+        return () if self.http_hosts == "none" else tuple(self.http_hosts.split(","))
 
     @property
     def anonymous(self) -> tuple[Scope, ...]:

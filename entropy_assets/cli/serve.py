@@ -29,6 +29,7 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
         pool_prefix=settings.pool_prefix,
         host=settings.http_host,
         port=settings.http_port,
+        hosts=settings.hosts,
         max_request_bytes=settings.max_draw_bytes,
         streams=StreamLimits(most=settings.max_streams, max_download_bytes=settings.max_download_bytes),
         workers=settings.http_workers,

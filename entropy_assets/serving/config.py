@@ -75,6 +75,8 @@ class ServiceConfig:
         First part of the pool's keys.
     host, port
         Address to listen on.
+    hosts
+        Names that the service goes by, beside `host`, ``localhost`` and addresses in digits.
     max_request_bytes
         Longest answer, bytes.
     low_water_bytes
@@ -111,6 +113,7 @@ class ServiceConfig:
     pool_prefix: str = DEFAULT_PREFIX
     host: str = "127.0.0.1"
     port: int = 8000
+    hosts: tuple[str, ...] = ()
     max_request_bytes: int = MAX_REQUEST_BYTES
     low_water_bytes: int = 0
     max_age_s: float = 3600.0

@@ -36,6 +36,12 @@ PROBLEMS: Final[dict[str, ProblemType]] = {
     "foreign-origin": ProblemType(
         403, "A page of another origin", "Ask from a program, from a page that this service serves, or by a link."
     ),
+    "host-missing": ProblemType(400, "One Host is needed", "Send exactly one `Host`, as every client does by itself."),
+    "host-unknown": ProblemType(
+        421,
+        "Not a name of this service",
+        "Ask by `localhost` or an address in digits; or the operator names this host in `ENTROPY_HTTP_HOSTS`.",
+    ),
     "key-missing": ProblemType(
         401, "An API key is needed", "Send one as `X-API-Key`, or as `Authorization: Bearer`; the operator has them."
     ),

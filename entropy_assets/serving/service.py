@@ -10,6 +10,7 @@ from entropy_assets.errors import PoolUnavailable, ProvenanceUnavailable
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Limits
 from entropy_assets.serving.access.gate import Gate
+from entropy_assets.serving.access.hosts import Hosts
 from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.answers.formats import CLASSES, Answer, AnswerKind, Format, encode
 from entropy_assets.serving.config import MAX_REQUEST_BYTES, ServiceConfig
@@ -79,6 +80,7 @@ class RandomService:
         gate: Gate | None = None,
     ) -> None:
         self.config = config
+        self.hosts = Hosts((config.host, *config.hosts))
         self.gate = gate or _gate_of(config)
         self.pool = pool or PoolClient.from_url(
             config.pool_url, prefix=config.pool_prefix, timeout_s=config.pool_timeout_s

@@ -55,7 +55,7 @@ class Log:
 
 def request_of(n: int, more: str = "") -> tuple[bytes, int]:
     """Give a request and the length of its answer."""
-    return f"GET /random/{n}?class=public{more} HTTP/1.1\r\nHost: chaos\r\nAccept: */*\r\n\r\n".encode(), n
+    return f"GET /random/{n}?class=public{more} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n".encode(), n
 
 
 def requests(seed: int) -> Iterator[tuple[bytes, int]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.server import workers
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.file_modes import open_to_others
@@ -42,3 +43,25 @@ def test_serve_closes_an_open_home_and_logs_it(run: Run, monkeypatch: pytest.Mon
     assert line["event"] == "home-narrowed"
     assert line["detail"] == "2 files and folders could be read by others; now they are this user's alone"
     assert open_to_others(tmp_path / "var") == []
+
+
+@pytest.mark.parametrize("text, hosts", [("none", ()), ("", ()), (" b.example, entropy ,", ("b.example", "entropy"))])
+def test_the_names_it_goes_by_reach_the_service(
+    text: str, hosts: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs: list[ServiceConfig] = []
+    monkeypatch.setenv("ENTROPY_REDIS_URL", "redis://127.0.0.1:1")
+    monkeypatch.setenv("ENTROPY_HTTP_HOSTS", text)
+    monkeypatch.setattr(workers, "run_service", lambda config, **_: configs.append(config))
+    result = run("serve", "--port", 0)
+    assert result.exit_code == 0, result.output
+    assert configs[0].hosts == hosts
+
+
+@pytest.mark.parametrize("text", ["https://b.example", "b.example:443", "*", "b.example/"])
+def test_what_is_no_name_of_a_host_is_refused(text: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENTROPY_REDIS_URL", "redis://127.0.0.1:1")
+    monkeypatch.setenv("ENTROPY_HTTP_HOSTS", text)
+    result = run("serve", "--port", 0)
+    assert result.exit_code != 0
+    assert "no name of a host" in result.output

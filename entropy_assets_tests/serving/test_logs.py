@@ -78,8 +78,8 @@ def _send_odd_requests(service: ServeProcess) -> None:
     for raw in (
         f"{MARKER} nonsense\r\n\r\n",
         f"GET /random/8?{MARKER} HTTP/9.9\r\n\r\n",
-        f"GET /stream?key={MARKER} HTTP/1.1\r\nHost: a\r\n{upgrade}: websocket\r\n{handshake}\r\n",
-        f"GET /stream?key={MARKER} HTTP/1.1\r\nHost: a\r\n{upgrade}: {MARKER}\r\n\r\n",
+        f"GET /stream?key={MARKER} HTTP/1.1\r\nHost: localhost\r\n{upgrade}: websocket\r\n{handshake}\r\n",
+        f"GET /stream?key={MARKER} HTTP/1.1\r\nHost: localhost\r\n{upgrade}: {MARKER}\r\n\r\n",
     ):
         with socket.create_connection(("127.0.0.1", service.port), 5) as connection:
             connection.sendall(raw.encode())

@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 
 from entropy_assets.serving.access.allowances import Admission, Headers
 from entropy_assets.serving.access.gate import Gate
+from entropy_assets.serving.access.hosts import Hosts
 from entropy_assets.serving.access.origins import OWN_SITES, SITE_HEADER
-from entropy_assets.serving.answers.formats import AnswerKind, encode, headers_of, known_queries
+from entropy_assets.serving.answers.formats import AnswerKind, Format, encode, headers_of, known_queries
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.serving.reservoir.stock import NOTHING
@@ -52,11 +53,14 @@ class HotPath:
         Who is let in.
     longest
         Longest answer, bytes.
+    hosts
+        The names that the service goes by; None if it answers to any.
     """
 
-    def __init__(self, reservoir: Reservoir, gate: Gate, longest: int) -> None:
+    def __init__(self, reservoir: Reservoir, gate: Gate, longest: int, hosts: Hosts | None = None) -> None:
         self._reservoir = reservoir
         self._gate = gate
+        self._hosts = hosts
         self._queries = known_queries()
         self._longest = longest
         self._plans: dict[bytes, Plan] = {}
@@ -78,11 +82,8 @@ class HotPath:
             return None
         n, kind, fixed, lines = plan
         asked = kind.format
-        for name, value in headers:
-            if (name == b"accept" and value != b"*/*" and asked is None) or (
-                name == SITE_HEADER and value not in OWN_SITES
-            ):
-                return None
+        if not self._are_usual(headers, asked):
+            return None
         more: Headers = []
         everybody = self._gate.admits_everybody
         if not everybody:
@@ -105,6 +106,20 @@ class HotPath:
             return None
         answer = encode(draw, kind, chosen)
         return answer.headers, lines_of(answer.headers), more, answer.body
+
+    def _are_usual(self, headers: Headers, asked: Format | None) -> bool:
+        """Tell whether `headers` name this service, once, and nothing in them decides about the answer."""
+        hosts, named = self._hosts, 0
+        for name, value in headers:
+            if name == b"host" and hosts is not None:
+                if value not in hosts.known and not hosts.has(value):
+                    return False
+                named += 1
+            elif (name == b"accept" and value != b"*/*" and asked is None) or (
+                name == SITE_HEADER and value not in OWN_SITES
+            ):
+                return False
+        return named == 1 or hosts is None
 
     def _admission(self, n: int, headers: Headers, address: str) -> Admission | None:
         # first whether there is anything to be had: what the gate has taken it does not give back

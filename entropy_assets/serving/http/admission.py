@@ -6,16 +6,21 @@ from fastapi import Depends, FastAPI, Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
+from entropy_assets.errors import AccessRefused
 from entropy_assets.scopes import Scope
 from entropy_assets.serving.access.gate import ADMISSION, Gate
 from entropy_assets.serving.access.origins import require_own
+from entropy_assets.serving.http.problem_answers import problem_of
 from entropy_assets.serving.problems import problem_codes, problem_schema
+from entropy_assets.serving.service import RandomService
 
 _API_KEY: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key of this service.")
 _AUTHORIZATION: Final = HTTPBearer(auto_error=False, description="The same key as a bearer token.")
 _REFUSALS: Final[dict[str, dict[str, Any]]] = {
+    "400": problem_schema("host-missing"),
     "401": problem_schema("key-missing", "key-invalid"),
     "403": problem_schema("scope-missing", "foreign-origin"),
+    "421": problem_schema("host-unknown"),
     "429": problem_schema("quota-exceeded"),
     "503": problem_schema("quota-unavailable"),
 }
@@ -84,6 +89,29 @@ def _describe(operation: dict[str, Any], *, body: bool, optional: bool) -> None:
         answers[status] = whole if body else {name: whole[name] for name in ("description", "headers")}
     if optional:
         operation["security"].append({})
+
+
+def add_host_check(app: FastAPI, service: RandomService) -> None:
+    """Refuse what is asked of another host than this service is, before anything else is looked at."""
+    app.add_middleware(_OwnHost, service=service)
+
+
+class _OwnHost:
+    """Lets pass what is asked of this service by a name that it goes by (ASGI)."""
+
+    def __init__(self, app: Any, service: RandomService) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, connection: Any, receive: Any, send: Any) -> None:
+        if connection["type"] in ("http", "websocket"):
+            try:
+                self._service.hosts.require(connection["headers"], connection["http_version"])
+            except AccessRefused as error:
+                self._service.counts.add(f"refused_{error.code}")
+                await problem_of(error, 0)(connection, receive, send)
+                return
+        await self._app(connection, receive, send)
 
 
 class _LimitHeaders:

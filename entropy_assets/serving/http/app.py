@@ -13,7 +13,7 @@ from entropy_assets.serving.answers.hot_path import HotPath
 from entropy_assets.serving.answers.pieces import Seats
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.counts import Board
-from entropy_assets.serving.http.admission import add_gate
+from entropy_assets.serving.http.admission import add_gate, add_host_check
 from entropy_assets.serving.http.documents import add_documents, add_page
 from entropy_assets.serving.http.downloads import add_downloads
 from entropy_assets.serving.http.draws import add_draws
@@ -67,7 +67,7 @@ class MemoryFirst:
     def __init__(self, app: Any, service: RandomService) -> None:
         self.app = app
         self.service = service
-        self.hot_path = HotPath(service.reservoir, service.gate, service.config.max_request_bytes)
+        self.hot_path = HotPath(service.reservoir, service.gate, service.config.max_request_bytes, service.hosts)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request (ASGI)."""
@@ -144,6 +144,7 @@ def create_app(
     add_page(app)
     add_problems(app, service)
     add_gate(app, service.gate)
+    add_host_check(app, service)
     add_error_log(app)
     if config.access_log:
         app.add_middleware(RequestLog)

@@ -189,7 +189,7 @@ def _raw_download(service: RunningService, path: str) -> socket.socket:
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.connect(("127.0.0.1", int(service.url.rsplit(":", 1)[1])))
-    raw.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    raw.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     assert raw.recv(4096).startswith(b"HTTP/1.1 200")
     return raw
 

@@ -24,7 +24,7 @@ async def test_what_nobody_foresaw_is_a_plain_500_with_a_number_that_is_in_the_l
         raise ValueError(what)
 
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.get(f"/broken/{MARKER}?key={MARKER}")
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"

@@ -130,7 +130,7 @@ def test_a_sudden_load_is_answered_without_the_way_through_fastapi(
         wait_until(lambda: len(service.connections) == CLIENTS)
         with service.standing_still():
             for client in clients:
-                client.sendall(b"GET /random/1024?class=public HTTP/1.1\r\nHost: a\r\n\r\n")
+                client.sendall(b"GET /random/1024?class=public HTTP/1.1\r\nHost: localhost\r\n\r\n")
         answers = [_answer(client) for client in clients]
         assert [answer[:15] for answer in answers] == [b"HTTP/1.1 200 OK"] * CLIENTS
         bodies = {answer.partition(b"\r\n\r\n")[2] for answer in answers}

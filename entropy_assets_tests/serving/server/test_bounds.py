@@ -132,7 +132,7 @@ def _accepts(link: socket.socket, data: bytes, most: int) -> int:
     [
         HEAD + b"X-Endless: ",
         b"GET /",
-        b"POST /random HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer: ",
+        b"POST /random HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer: ",
     ],
     ids=["header", "address", "trailer"],
 )
@@ -299,7 +299,7 @@ async def test_many_whole_requests_in_a_packet_are_no_long_request() -> None:
     config = uvicorn.Config(OneAnswer(), proxy_headers=False, log_config=None, lifespan="off")
     lane = FastLane(config, ServerState(), {}, _loop=asyncio.get_running_loop())
     lane.connection_made(transport)
-    request = b"GET /random/4 HTTP/1.1\r\nHost: a\r\n\r\n"
+    request = b"GET /random/4 HTTP/1.1\r\nHost: localhost\r\n\r\n"
     count = 2 * MOST_REQUEST_BYTES // len(request)
     lane.data_received(request * count + request[:10])
     assert (len(transport.written), transport.aborted) == (count, False)

@@ -13,7 +13,7 @@ from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 
-HOST = b"Host: a\r\n"
+HOST = b"Host: localhost\r\n"
 FAST = b"GET /random/16?class=public HTTP/1.1\r\n" + HOST + b"\r\n"
 SLOW = b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n"
 
