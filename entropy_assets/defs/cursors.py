@@ -1,8 +1,11 @@
-"""What the sensors remember from tick to tick: pure functions of a cursor and what was seen."""
+"""What the sensors know from tick to tick: little, since a cursor outlives the runs and events that it tells of.
+
+``dagster run wipe`` numbers events from 1 again and keeps the cursors; a deleted DAGSTER_HOME loses all. So what is to
+be done is asked of the batches, and a run key follows from the newest run that Dagster still has.
+"""
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import dagster as dg
@@ -11,58 +14,28 @@ PUBLISH_AGAIN_S: Final = 300.0
 """Seconds after which a batch that is still not in the ledger is asked for again."""
 
 
-@dataclass(slots=True)
-class PublishRequest:
-    """One batch that waits to be published.
+def newest_run(instance: dg.DagsterInstance, job: str, batch_key: str | None = None) -> dg.RunRecord | None:
+    """Return the newest run of `job`, with `batch_key` the newest for this batch; None if Dagster has none."""
+    tags = {} if batch_key is None else {"dagster/partition": batch_key}
+    records = instance.get_run_records(dg.RunsFilter(job_name=job, tags=tags), limit=1)
+    return records[0] if records else None
 
-    Attributes
-    ----------
-    storage_id
-        Of the materialisation that asked for it.
-    round
-        Runs that were asked for.
-    asked_at
-        When the last of them was, seconds since 1970.
+
+def key_after(what: str, newest: dg.RunRecord | None) -> str:
+    """Return the key of the run that follows on the `newest` one.
+
+    It is the same until that run is there, so a tick that is repeated asks for one run; and no run that Dagster still
+    has was asked for by it, whatever was wiped or forgotten.
     """
-
-    storage_id: int
-    round: int = 0
-    asked_at: float = 0.0
+    return f"{what}:after:{newest.dagster_run.run_id if newest else 'none'}"
 
 
-@dataclass(slots=True)
-class PublishCursor:
-    """Memory of the publish sensor: how far it read, and which batches are not in the ledger yet."""
+def is_due(newest: dg.RunRecord | None, now: float) -> bool:
+    """Tell whether a batch that is not published may be asked for: never yet, or a while ago (the pool may be away).
 
-    storage_id: int = 0
-    waiting: dict[str, PublishRequest] = field(default_factory=dict)
-
-    @classmethod
-    def loads(cls, text: str | None) -> "PublishCursor":
-        """Read a cursor; a missing one is a new one."""
-        if not text:
-            return cls()
-        fields = json.loads(text)
-        waiting = {key: PublishRequest(**asked) for key, asked in fields["waiting"].items()}
-        return cls(fields["storage_id"], waiting)
-
-    def dumps(self) -> str:
-        """Return the cursor as text."""
-        return json.dumps(asdict(self))
-
-    def note(self, storage_id: int, key: str | None) -> None:
-        """Note that batch `key` was validated: it waits from now on, as one that was never asked for."""
-        self.storage_id = storage_id
-        if key:
-            self.waiting[key] = PublishRequest(storage_id)
-
-    def requests(self, now: float) -> Iterator[dg.RunRequest]:
-        """Yield a run for each batch that was never asked for, or not for a while: the pool may have been away."""
-        for key, asked in self.waiting.items():
-            if now - asked.asked_at >= PUBLISH_AGAIN_S:
-                yield dg.RunRequest(run_key=f"publish:{key}:{asked.storage_id}:{asked.round}", partition_key=key)
-                asked.round += 1
-                asked.asked_at = now
+    The distance counts in both directions, so that a clock that was set back delays nothing for long.
+    """
+    return newest is None or abs(now - newest.create_timestamp.timestamp()) >= PUBLISH_AGAIN_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +44,20 @@ class ReplenishCursor:
 
     Attributes
     ----------
-    round
-        Requests so far; makes each run key new.
     filling
         Whether the pool went under the low mark and has not reached the high one yet.
     pool_absent_ticks
         Ticks in a row without an answer from the pool.
     """
 
-    round: int = 0
     filling: bool = False
     pool_absent_ticks: int = 0
 
     @classmethod
     def loads(cls, text: str | None) -> "ReplenishCursor":
-        """Read a cursor; a missing one is a new one."""
-        return cls(**json.loads(text)) if text else cls()
+        """Read a cursor; a missing one is a new one. The first release kept a ``round`` besides."""
+        fields = json.loads(text) if text else {}
+        return cls(**{name: fields[name] for name in cls.__dataclass_fields__ if name in fields})
 
     def dumps(self) -> str:
         """Return the cursor as text."""

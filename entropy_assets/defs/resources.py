@@ -13,14 +13,15 @@ from typing import Final, NoReturn
 
 import dagster as dg
 
-from entropy_assets.errors import EntropyAssetsError, PoolAddressInvalid, PoolUnavailable
+from entropy_assets.errors import BatchError, EntropyAssetsError, PoolAddressInvalid, PoolUnavailable
 from entropy_assets.images.limits import DecodeLimits
+from entropy_assets.provenance.standing import what_it_lacks
 from entropy_assets.recipe import DROP, recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.sources.image_source import ImageSource
 from entropy_assets.stages.assessments import outcomes
-from entropy_assets.stages.state import Stage, state_of
+from entropy_assets.stages.state import Unfinished
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder
@@ -91,15 +92,12 @@ class EntropyStores:
 
     def stuck_batches(self, *, older_than_s: float, now: float) -> dict[str, str]:
         """Return the batches of more than `older_than_s` seconds ago that are not finished, and where each stands."""
-        ledger, stuck = self.layout.ledger(), {}
-        for batch in self.layout.batches():
-            if batch.intake.time_ns >= (now - older_than_s) * 1e9:
-                continue
-            state = state_of(batch, ledger)
-            if state.stage < Stage.VALIDATED:
-                stuck[batch.key] = "not validated: look at its run of process_images, and launch it again"
-            elif state.awaits_publication:
-                stuck[batch.key] = "not published: launch publish_blocks for it"
+        stuck = {}
+        for batch, state in Unfinished(self.layout.batches(), self.layout.ledger(readonly=True)):
+            if isinstance(state, BatchError):
+                stuck[batch.key] = f"not readable: {state.message}"
+            elif batch.intake.time_ns < (now - older_than_s) * 1e9:
+                stuck[batch.key] = what_it_lacks(state)
         return stuck
 
 

@@ -1,21 +1,22 @@
 """Sensors: thin decorators over what the stages do and what `cursors` remember."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
-from entropy_assets.defs.assets import POOL_KEY, validated_blocks
-from entropy_assets.defs.cursors import PublishCursor, PublishRequest, ReplenishCursor, next_filling
+from entropy_assets.defs.assets import POOL_KEY
+from entropy_assets.defs.cursors import ReplenishCursor, is_due, key_after, newest_run, next_filling
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
 from entropy_assets.defs.partitions import IMAGE_BATCHES, image_batches
 from entropy_assets.defs.resources import EntropyStores, Pool, Stores
-from entropy_assets.errors import PoolError
+from entropy_assets.errors import BatchError, PoolError
 from entropy_assets.settings import Settings
 from entropy_assets.stages.intake import finish_intakes, take_batches
-from entropy_assets.stages.state import state_of
+from entropy_assets.stages.state import Stage, Unfinished
 from entropy_assets.stores.home import Home
 
 _UNFINISHED: Final = [
@@ -24,13 +25,19 @@ _UNFINISHED: Final = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 ]
-_EVENTS_PER_TICK: Final = 100
+_RUNS_PER_TICK: Final = 100
+BEGIN_AGAIN_S: Final = 60.0
+"""Seconds for which nothing has changed in a batch without a run before it is begun again."""
+ALERT_AGE: Final = timedelta(days=1)
+"""Runs that failed longer ago are no news, also to a log of alerts that was emptied."""
 POOL_GRACE_TICKS: Final = 4
 """Ticks for which an absent pool is only skipped; after that the tick is red."""
 
 
 def make_new_images(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that turns the files of the inbox into batches."""
+    home = Home(settings.home)
+    unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
         name="new_images",
@@ -42,7 +49,8 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
     def new_images(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult | dg.SkipReason:
         inboxes = stores.inboxes()
         take_batches(inboxes, max_files=settings.batch_max_files, max_bytes=settings.batch_max_bytes)
-        keys = sorted(finish_intakes(stores.layout, inboxes, recipe=settings.recipe, limits=stores.limits))
+        taken = set(finish_intakes(stores.layout, inboxes, recipe=settings.recipe, limits=stores.limits))
+        keys = sorted(taken.union(_lost(context, unfinished, taken)))
         if not keys:
             alone = sum(len(inbox.pending(time.time())) for inbox in inboxes.values())
             return dg.SkipReason(f"no new batch; {alone} entries of the inbox are left alone")
@@ -56,40 +64,46 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
     return new_images
 
 
-def _is_due(stores: EntropyStores, key: str, asked: PublishRequest) -> bool:
-    """Tell whether a batch has something to publish, or has to show in its run that it was published before."""
-    return asked.round == 0 or state_of(stores.batch(key), stores.layout.ledger()).awaits_publication
+def _lost(context: dg.SensorEvaluationContext, unfinished: Unfinished, taken: Collection[str]) -> Iterator[str]:
+    """Yield the batches that stand still before their verdicts, in no inbox and without a run: it was wiped."""
+    for batch, state in unfinished:
+        if isinstance(state, BatchError) or state.stage is Stage.VALIDATED or state.is_known_beforehand:
+            continue
+        quiet = abs(time.time() - batch.changed_at()) >= BEGIN_AGAIN_S
+        if batch.key not in taken and quiet and newest_run(context.instance, PROCESS, batch.key) is None:
+            yield batch.key
 
 
 def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that publishes every validated batch."""
+    home = Home(settings.home)
+    unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
         name="publish_validated_blocks",
         job=publish_blocks,
         minimum_interval_seconds=settings.publish_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Validated batch -> publish run. Reads every materialisation since its cursor, in order.",
+        description="Validated batch -> publish run. Asks the batches which of them are validated and not published; "
+        "Dagster's events may be gone.",
     )
-    def publish_validated_blocks(
-        context: dg.SensorEvaluationContext, stores: Stores
-    ) -> dg.SensorResult | dg.SkipReason:
-        # An asset sensor would see only the newest event of a tick, and a run-status sensor loses an event when its
-        # body raises; a cursor over storage ids sees each one at least once, and publishing twice does nothing.
-        cursor = PublishCursor.loads(context.cursor)
-        records = context.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=validated_blocks.key, after_storage_id=cursor.storage_id or None),
-            limit=_EVENTS_PER_TICK,
-            ascending=True,
-        ).records
-        for record in records:
-            cursor.note(record.storage_id, record.partition_key)
-        cursor.waiting = {key: asked for key, asked in cursor.waiting.items() if _is_due(stores, key, asked)}
-        requests = list(cursor.requests(time.time()))
+    def publish_validated_blocks(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        waiting = [
+            batch.key for batch, state in unfinished if not isinstance(state, BatchError) and state.awaits_publication
+        ]
+        requests = []
+        for key in waiting:
+            newest = newest_run(context.instance, PUBLISH, key)
+            if is_due(newest, time.time()):
+                requests.append(dg.RunRequest(run_key=key_after(f"publish:{key}", newest), partition_key=key))
+            if len(requests) == _RUNS_PER_TICK:
+                break
         if not requests:
-            context.update_cursor(cursor.dumps())
-            return dg.SkipReason(f"{len(cursor.waiting)} batches wait for their publish run")
-        return dg.SensorResult(run_requests=requests, cursor=cursor.dumps())
+            return dg.SkipReason(f"{len(waiting)} batches wait for their publish run")
+        keys = [request.partition_key for request in requests if request.partition_key]
+        return dg.SensorResult(
+            dynamic_partitions_requests=[image_batches.build_add_request(keys)], run_requests=requests
+        )
 
     return publish_validated_blocks
 
@@ -118,12 +132,12 @@ def make_replenish_low_pool(settings: Settings) -> dg.SensorDefinition:
         numbers = f"{stats.bytes} bytes ready, marks {settings.low_water_bytes} and {settings.high_water_bytes}"
         on_the_way = _on_the_way(context, stores)
         if not filling or on_the_way or not settings.simulated_camera:
-            context.update_cursor(ReplenishCursor(cursor.round, filling).dumps())
+            context.update_cursor(ReplenishCursor(filling).dumps())
             return dg.SkipReason(f"{numbers}; {_why_not(filling, on_the_way)}")
         return dg.SensorResult(
-            run_requests=[dg.RunRequest(run_key=f"replenish:{cursor.round}")],
+            run_requests=[dg.RunRequest(run_key=key_after("replenish", newest_run(context.instance, REPLENISH)))],
             asset_events=[dg.AssetObservation(POOL_KEY, metadata=pool_depth(stats.blocks))],
-            cursor=ReplenishCursor(cursor.round + 1, filling=True).dumps(),
+            cursor=ReplenishCursor(filling=True).dumps(),
         )
 
     return replenish_low_pool
@@ -151,7 +165,7 @@ def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores) -> i
 
 def _pool_absent(context: dg.SensorEvaluationContext, cursor: ReplenishCursor) -> dg.SkipReason:
     absent = cursor.pool_absent_ticks + 1
-    context.update_cursor(ReplenishCursor(cursor.round, cursor.filling, absent).dumps())
+    context.update_cursor(ReplenishCursor(cursor.filling, absent).dumps())
     if absent > POOL_GRACE_TICKS:
         raise dg.Failure(description=f"the pool has not answered for {absent} ticks; is its server running?")
     return dg.SkipReason(f"the pool does not answer (tick {absent} of {POOL_GRACE_TICKS} that are borne)")
@@ -161,21 +175,35 @@ def make_run_failure_alert(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that writes an alert for every failed run."""
     alerts = Home(settings.home).alerts()
 
-    @dg.run_failure_sensor(
+    # Not a run status sensor: its cursor is the number of an event, and a wipe numbers events from 1 again.
+    @dg.sensor(
         name="run_failure_alert",
+        minimum_interval_seconds=settings.replenish_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Failed run -> one line of JSON in alerts.jsonl. It holds names and errors, never bytes.",
     )
-    def run_failure_alert(context: dg.RunFailureSensorContext) -> None:
-        run = context.dagster_run
-        alerts.append(
-            run_id=run.run_id,
-            job=run.job_name,
-            batch=run.tags.get("dagster/partition", ""),
-            error=context.failure_event.message or "",
-        )
+    def run_failure_alert(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        told = {alert["run_id"] for alert in alerts.read()}
+        yesterday = datetime.now(UTC) - ALERT_AGE
+        failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=yesterday)
+        records = context.instance.get_run_records(failed, limit=_RUNS_PER_TICK, order_by="update_timestamp")
+        new = [record.dagster_run for record in records if record.dagster_run.run_id not in told]
+        for run in reversed(new):
+            alerts.append(
+                run_id=run.run_id,
+                job=run.job_name,
+                batch=run.tags.get("dagster/partition", ""),
+                error=_failure_of(context.instance, run.run_id),
+            )
+        return dg.SkipReason(f"{len(new)} runs failed since the last look")
 
     return run_failure_alert
+
+
+def _failure_of(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Return why a run failed, in Dagster's words; empty if it does not say."""
+    events = instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    return str(events[-1].get_dagster_event().message or "") if events else ""
 
 
 MAKERS: Final[tuple[Callable[[Settings], dg.SensorDefinition], ...]] = (

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
 from entropy_assets.errors import BatchError, LedgerError, RejectionReason
+from entropy_assets.provenance.standing import LOOK_S, Standing
 from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, BatchStore
 from entropy_assets.stores.ledger.sqlite import Ledger
 
@@ -45,6 +46,8 @@ class SupplyAges(TypedDict):
         How many by reason, over all batches; None until all were read.
     problem
         A sentence if the ledger can't be read.
+    doubts
+        What else is wrong with the supply, each as a code and a sentence.
     """
 
     image_age_s: float | None
@@ -52,6 +55,7 @@ class SupplyAges(TypedDict):
     health_test_failure_age_s: float | None
     rejected_images: dict[str, int] | None
     problem: str | None
+    doubts: list[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -73,6 +77,10 @@ class Freshness:
     _rejected: Counter[str] = field(default_factory=Counter)
     _image_ns: int | None = None
     _failure_ns: int | None = None
+    _standing: Standing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._standing = Standing(self.batches, self.ledger, every_s=LOOK_S, clock=lambda: self.clock() / 1e9)
 
     def now(self) -> SupplyAges:
         """Return the ages; what was not found yet counts as not there."""
@@ -85,6 +93,7 @@ class Freshness:
             "health_test_failure_age_s": _age_s(now_ns, self._failure_ns),
             "rejected_images": dict(self._rejected) if complete else None,
             "problem": problem,
+            "doubts": self._standing.doubts(),
         }
 
     def _published_us(self) -> tuple[int | None, str | None]:

@@ -26,6 +26,8 @@ class Ages(TypedDict):
         How many by reason; None while not all are counted.
     problem
         A sentence if the ledger can't be read.
+    doubts
+        What else is wrong with the supply, each as a code and a sentence.
     """
 
     image_age_s: float | None
@@ -33,6 +35,7 @@ class Ages(TypedDict):
     health_test_failure_age_s: float | None
     rejected_images: dict[str, int] | None
     problem: str | None
+    doubts: list[tuple[str, str]]
 
 
 NO_AGES: Final[Ages] = {
@@ -41,6 +44,7 @@ NO_AGES: Final[Ages] = {
     "health_test_failure_age_s": None,
     "rejected_images": None,
     "problem": None,
+    "doubts": [],
 }
 _LATE: Final = f"no answer within {WAIT_S:g} s"
 _AGES: Final[tuple[AgeName, ...]] = ("image_age_s", "block_age_s", "health_test_failure_age_s")
@@ -166,3 +170,4 @@ def _supply_reasons(ages: Ages, max_age_s: float) -> Iterator[tuple[str, str]]:
         yield "health-test-failed", f"an image failed the health tests {failure:.0f} s ago and none was accepted since"
     if ages["problem"] is not None:
         yield "ledger-error", ages["problem"]
+    yield from ages["doubts"]

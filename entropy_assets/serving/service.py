@@ -129,7 +129,7 @@ class RandomService:
         ``leased_bytes`` = ``served_bytes.public`` + ``served_bytes.private`` + ``burned_bytes`` + ``buffered_bytes`` +
         ``lost_bytes``; the last is what workers held that were killed.
         """
-        health = await self.watch.pool_health()
+        health, ages = await self.watch.look()
         totals = self.board.totals()
         plain = ("leased_blocks", "leased_bytes", "burned_bytes", "buffered_bytes", "lost_bytes", "altered_blocks")
         return {
@@ -143,7 +143,7 @@ class RandomService:
                 "refused": {code: totals[f"refused_{code}"] for code in PROBLEMS if totals[f"refused_{code}"]},
             },
             "pool": None if health.stats is None else asdict(health.stats),
-            "problems": list(health.reasons),
+            "problems": [*health.reasons, *(sentence for _, sentence in ages["doubts"])],
         }
 
     async def health(self) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Where a batch stands: how far its stages came, and what became of its blocks. Told here alone; everybody asks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from entropy_assets.errors import BatchError
 from entropy_assets.stages.verdicts import verdicts_of
-from entropy_assets.stores.batches import MANIFEST, NOISE, RECORDS, VERDICTS, Batch, Document
+from entropy_assets.stores.batches import MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, Document
 from entropy_assets.stores.ledger.rows import Publication
 from entropy_assets.stores.ledger.sqlite import Ledger
 
@@ -41,11 +43,14 @@ class BatchState:
         Ids of the blocks that were released, in the order of the chain; none before it was validated.
     publication
         What the ledger tells of it, once it was published.
+    is_known_beforehand
+        Whether it is made deterministically: such a batch is never published.
     """
 
     stage: Stage
     released: tuple[str, ...] = ()
     publication: Publication | None = None
+    is_known_beforehand: bool = False
 
     @property
     def is_rejected(self) -> bool:
@@ -54,13 +59,14 @@ class BatchState:
 
     @property
     def awaits_publication(self) -> bool:
-        """Tell whether blocks were released and the ledger does not have them."""
-        return bool(self.released) and self.publication is None
+        """Tell whether blocks were released, may be published, and the ledger does not have them."""
+        return bool(self.released) and self.publication is None and not self.is_known_beforehand
 
     @property
     def is_finished(self) -> bool:
         """Tell whether nothing is left to do: it is published, or there is nothing to publish."""
-        return self.is_rejected or self.publication is not None
+        stays = self.stage is Stage.VALIDATED and self.is_known_beforehand
+        return self.is_rejected or self.publication is not None or stays
 
 
 def stage_of(batch: Batch) -> Stage:
@@ -80,4 +86,52 @@ def state_of(batch: Batch, ledger: Ledger) -> BatchState:
     """
     stage = stage_of(batch)
     released = tuple(verdicts_of(batch)["released"]) if stage is Stage.VALIDATED else ()
-    return BatchState(stage, released, ledger.publication_of(batch.key))
+    return BatchState(stage, released, ledger.publication_of(batch.key), batch.intake.deterministic)
+
+
+class Unfinished:
+    """The batches on which something is left to do, asked of their folders and the ledger alone.
+
+    It remembers the batches that were finished without a publication, so keep one and ask it again.
+
+    Parameters
+    ----------
+    batches, ledger
+        Where to look.
+    """
+
+    def __init__(self, batches: BatchStore, ledger: Ledger) -> None:
+        self._batches = batches
+        self._ledger = ledger
+        self._finished: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[tuple[Batch, BatchState | BatchError]]:
+        """Yield each batch that is not finished with its state, the oldest first; an error where it can't be read."""
+        for batch in self._batches.oldest_first(without=self._ledger.published_keys()):
+            version = _version(batch)
+            if self._finished.get(batch.key) == version:
+                continue
+            state = _state_or_error(batch, self._ledger)
+            if isinstance(state, BatchError):
+                yield batch, state
+            elif state.is_finished:
+                self._finished[batch.key] = version
+            else:
+                yield batch, state
+
+
+def _state_or_error(batch: Batch, ledger: Ledger) -> BatchState | BatchError:
+    try:
+        return state_of(batch, ledger)
+    except BatchError as error:
+        return error
+    except (LookupError, TypeError, ValueError) as error:
+        return BatchError(f"a file of batch {batch.key} is damaged ({type(error).__name__})", batch=batch.key)
+
+
+def _version(batch: Batch) -> int:
+    """Return when the verdicts of `batch` were kept, ns since 1970; -1 before."""
+    try:
+        return batch.path(VERDICTS).stat().st_mtime_ns
+    except FileNotFoundError:
+        return -1

@@ -20,7 +20,7 @@ intake is fixed once by whoever is first, and an object store has no such operat
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -62,15 +62,17 @@ BLOCKS: Final = Document("blocks.npy", "hashed_blocks")
 RECORDS: Final = Document("records.json", "hashed_blocks")
 VERDICTS: Final = Document("verdicts.json", "validated_blocks")
 
+_NOISE_FOLDER: Final = "noise"
+
 
 def samples_of(image_sha256: str) -> Document:
     """Return the document with the noise array of an image."""
-    return Document(f"noise/{image_sha256}.npy", NOISE.made_by)
+    return Document(f"{_NOISE_FOLDER}/{image_sha256}.npy", NOISE.made_by)
 
 
 def live_map_of(image_sha256: str) -> Document:
     """Return the document with the map of an image's live area."""
-    return Document(f"noise/{image_sha256}.map.npy", NOISE.made_by)
+    return Document(f"{_NOISE_FOLDER}/{image_sha256}.map.npy", NOISE.made_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +217,11 @@ class Batch:
         """Tell whether `document` was made."""
         return self.path(document).exists()
 
+    def changed_at(self) -> float:
+        """Return when something was last kept in the batch, seconds since 1970."""
+        folders = (self.root, self.root / _NOISE_FOLDER)
+        return max(folder.stat().st_mtime for folder in folders if folder.exists())
+
     def write_json(self, document: Document, value: Mapping[str, Any]) -> None:
         """Write `value` as `document`.
 
@@ -352,16 +359,20 @@ class BatchStore:
 
     def newest(self, limit: int) -> list[Batch]:
         """Return the `limit` newest batches by the time in their keys, newest first; no file of theirs is read."""
-        if not self.root.exists():
-            return []
-        names = sorted((path.name for path in self.root.iterdir()), key=_moment, reverse=True)
-        batches = (Batch(self.root / name) for name in names)
-        return list(islice((batch for batch in batches if batch.has(INTAKE)), limit))
+        return list(islice(self._batches(sorted(self._names(), key=_moment, reverse=True)), limit))
+
+    def oldest_first(self, without: Container[str] = ()) -> Iterator[Batch]:
+        """Yield all batches by the time in their keys, but those `without`; no file of theirs is read."""
+        return self._batches(sorted((name for name in self._names() if name not in without), key=_moment))
 
     def __iter__(self) -> Iterator[Batch]:
-        if not self.root.exists():
-            return
-        for path in sorted(self.root.iterdir(), key=lambda path: path.name):
-            batch = Batch(path)
-            if batch.has(INTAKE):
-                yield batch
+        return self._batches(sorted(self._names()))
+
+    def _names(self) -> list[str]:
+        try:
+            return [path.name for path in self.root.iterdir()]
+        except FileNotFoundError:
+            return []
+
+    def _batches(self, names: Iterable[str]) -> Iterator[Batch]:
+        return (batch for batch in (Batch(self.root / name) for name in names) if batch.has(INTAKE))

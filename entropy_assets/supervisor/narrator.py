@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from entropy_assets.errors import PoolError
+from entropy_assets.provenance.standing import LOOK_S, Standing, new_sentences
 from entropy_assets.recipe import recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.stages.state import Stage, state_of
@@ -30,8 +31,12 @@ class Narrator:
         self._lines_told: dict[str, int] = {}
         self._finished: set[str] = set()
         self._alerts_told = 0
+        self._standing = Standing(self._batches, home.ledger(readonly=True), every_s=LOOK_S)
+        self._doubts_told: set[str] = set()
         for _ in self.news():
             pass
+        # What stands still is news to whoever starts, however long it does.
+        self._doubts_told.clear()
 
     def news(self) -> Iterator[str]:
         """Yield what is new since the last call."""
@@ -46,6 +51,8 @@ class Narrator:
         for alert in failed[self._alerts_told :]:
             yield f"{datetime.now(UTC):%H:%M:%S} {alert['batch'] or '-'}  failed     {alert['job']}: {alert['error']}"
         self._alerts_told = len(failed)
+        for sentence in new_sentences(self._doubts_told, self._standing.doubts()):
+            yield f"{datetime.now(UTC):%H:%M:%S} {sentence}"
 
     def _story(self, batch: Batch) -> Iterator[str]:
         # Loaded here: it stands between the command and its first child.

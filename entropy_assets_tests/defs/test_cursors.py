@@ -2,24 +2,57 @@
 
 import json
 
+import dagster as dg
 import pytest
 
-from entropy_assets.defs.cursors import PublishCursor, PublishRequest, ReplenishCursor, next_filling
+from entropy_assets.defs.cursors import PUBLISH_AGAIN_S, ReplenishCursor, is_due, key_after, newest_run, next_filling
 
-# As installations hold them in Dagster's storage: written by the first release.
-PUBLISH = '{"storage_id": 7, "waiting": {"a": {"storage_id": 7, "round": 1, "asked_at": 2.5}}}'
+# As installations hold it in Dagster's storage: written by the first release.
 REPLENISH = '{"round": 3, "filling": true, "pool_absent_ticks": 1}'
 
 
-def test_the_cursors_of_an_installation_are_read_and_written_as_ever() -> None:
-    """A field of another name would stop the sensors of whoever upgrades."""
-    publish, replenish = PublishCursor.loads(PUBLISH), ReplenishCursor.loads(REPLENISH)
-    assert publish == PublishCursor(7, {"a": PublishRequest(7, 1, 2.5)})
-    assert replenish == ReplenishCursor(3, filling=True, pool_absent_ticks=1)
-    assert [json.loads(cursor.dumps()) for cursor in (publish, replenish)] == [
-        json.loads(PUBLISH),
-        json.loads(REPLENISH),
-    ]
+def test_the_cursor_of_an_installation_is_read() -> None:
+    """A field of another name would stop the sensor of whoever upgrades."""
+    cursor = ReplenishCursor.loads(REPLENISH)
+    assert cursor == ReplenishCursor(filling=True, pool_absent_ticks=1)
+    assert ReplenishCursor.loads(cursor.dumps()) == cursor
+    assert "round" not in json.loads(cursor.dumps())
+
+
+@dg.op
+def nothing() -> None:
+    """Do nothing."""
+
+
+@dg.job
+def job() -> None:
+    """Do nothing, in a run."""
+    nothing()
+
+
+def test_the_newest_run_names_the_key_of_the_next_and_a_wipe_begins_anew() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        keys = [key_after("what", newest_run(instance, "job"))]
+        for batch in ("a", "b"):
+            job.execute_in_process(instance=instance, tags={"dagster/partition": batch})
+            keys.append(key_after("what", newest_run(instance, "job")))
+        assert len(set(keys)) == 3
+        assert key_after("what", newest_run(instance, "job", "a")) == keys[1]
+        assert newest_run(instance, "other") is newest_run(instance, "job", "c") is None
+        instance.wipe()
+        assert key_after("what", newest_run(instance, "job")) == keys[0]
+
+
+def test_a_batch_is_due_at_once_and_then_after_a_while_whatever_the_clock_does() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        job.execute_in_process(instance=instance)
+        newest = newest_run(instance, "job")
+    assert newest is not None
+    asked_at = newest.create_timestamp.timestamp()
+    assert is_due(None, asked_at)
+    assert not is_due(newest, asked_at + PUBLISH_AGAIN_S - 1)
+    assert is_due(newest, asked_at + PUBLISH_AGAIN_S)
+    assert is_due(newest, asked_at - 86_400), "the clock was set back by a day"
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,23 @@ import dagster as dg
 import pytest
 
 from entropy_assets.defs import sensors
-from entropy_assets.defs.cursors import PUBLISH_AGAIN_S, PublishCursor, ReplenishCursor
+from entropy_assets.defs.cursors import PUBLISH_AGAIN_S, ReplenishCursor
+from entropy_assets.stores.batches import VERDICTS
 from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.stages.batches_made import frame
+
+
+def run_keys(result: object) -> list[str]:
+    return [str(request.run_key) for request in getattr(result, "run_requests", None) or []]
+
+
+def fail_to_publish(home: Home, key: str) -> None:
+    """Let the publish run of a batch fail before the ledger."""
+    verdicts = home.stores.batch(key).path(VERDICTS)
+    kept = verdicts.read_bytes()
+    verdicts.write_text("[")
+    home.run("publish_blocks", key, fails=True)
+    verdicts.write_bytes(kept)
 
 
 def test_all_files_that_wait_become_one_batch(home: Home) -> None:
@@ -99,52 +113,67 @@ def test_half_written_and_hidden_files_stay_and_the_tick_says_so(home: Home) -> 
 
 
 def test_every_validated_batch_is_asked_to_be_published_once(home: Home) -> None:
-    """An asset sensor would see only the newest of these; a cursor over storage ids sees each."""
-    keys = [home.batch_of((f"{seed}.fits", frame(seed))) for seed in (1, 2, 3)]
+    """An asset sensor would see only the newest of these; the batches say what waits."""
+    keys = [home.batch_of((f"{seed}.fits", frame(seed, side=512))) for seed in (1, 2, 3)]
     for key in keys:
         home.run("process_images", key)
     first = home.tick("publish_validated_blocks")
-    assert [request.partition_key for request in first.run_requests] == keys
+    assert {request.partition_key for request in first.run_requests} == set(keys)
     replayed = home.tick("publish_validated_blocks")
     assert [r.run_key for r in replayed.run_requests] == [r.run_key for r in first.run_requests]
-    assert isinstance(home.tick("publish_validated_blocks", cursor=first.cursor), dg.SkipReason)
+    for key in keys:
+        home.run("publish_blocks", key)
+    assert isinstance(home.tick("publish_validated_blocks"), dg.SkipReason)
 
 
-def test_a_batch_whose_publish_run_failed_is_asked_for_again_until_the_ledger_has_it(home: Home) -> None:
+def test_a_batch_whose_publish_run_failed_is_asked_for_again_until_the_ledger_has_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The pool may be away for longer than a run waits for it."""
     key = home.batch_of(("a.fits", frame(1, side=512)))
     home.run("process_images", key)
-    cursor = PublishCursor.loads(home.tick("publish_validated_blocks").cursor)
-    cursor.waiting[key].asked_at -= PUBLISH_AGAIN_S
-    again = home.tick("publish_validated_blocks", cursor=cursor.dumps())
-    assert [request.run_key.rsplit(":", 1)[1] for request in again.run_requests] == ["1"]
+    first = run_keys(home.tick("publish_validated_blocks"))
+    fail_to_publish(home, key)
+    assert isinstance(home.tick("publish_validated_blocks"), dg.SkipReason), "not at once"
+    later = time.time() + PUBLISH_AGAIN_S
+    monkeypatch.setattr("entropy_assets.defs.sensors.time.time", lambda: later)
+    (again,) = home.tick("publish_validated_blocks").run_requests
+    assert (again.partition_key, again.run_key in first) == (key, False)
     home.run("publish_blocks", key)
-    later = PublishCursor.loads(again.cursor)
-    later.waiting[key].asked_at -= PUBLISH_AGAIN_S
-    assert isinstance(home.tick("publish_validated_blocks", cursor=later.dumps()), dg.SkipReason)
+    assert isinstance(home.tick("publish_validated_blocks"), dg.SkipReason)
 
 
-def test_a_batch_validated_again_gets_a_new_publish_run_that_pushes_nothing(home: Home) -> None:
-    key = home.batch_of(("a.fits", frame(1)))
-    home.run("process_images", key)
-    first = home.tick("publish_validated_blocks")
-    home.run("publish_blocks", key)
-    home.run("process_images", key)
-    second = home.tick("publish_validated_blocks", cursor=first.cursor)
-    assert second.run_requests[0].run_key != first.run_requests[0].run_key
+def test_a_published_batch_that_is_validated_again_is_not_asked_for(home: Home) -> None:
+    key = home.batch_of(("a.fits", frame(1, side=512)))
+    for job in ("process_images", "publish_blocks", "process_images"):
+        home.run(job, key)
+    assert isinstance(home.tick("publish_validated_blocks"), dg.SkipReason)
     events = home.run("publish_blocks", key).get_asset_materialization_events()
     assert events[0].materialization.metadata["pushed"].value == 0.0
 
 
+def test_a_batch_that_can_not_be_read_holds_up_no_other(home: Home) -> None:
+    keys = [home.batch_of((f"{seed}.fits", frame(seed, side=512))) for seed in (1, 2)]
+    for key in keys:
+        home.run("process_images", key)
+    home.stores.batch(keys[0]).path(VERDICTS).write_text("[")
+    (request,) = home.tick("publish_validated_blocks").run_requests
+    assert request.partition_key == keys[1]
+
+
 def test_an_empty_pool_asks_for_frames_in_rounds(home: Home) -> None:
-    first = home.tick("replenish_low_pool")
-    assert [request.run_key for request in first.run_requests] == ["replenish:0"]
-    second = home.tick("replenish_low_pool", cursor=first.cursor)
-    assert [request.run_key for request in second.run_requests] == ["replenish:1"]
+    keys = []
+    for _ in range(2):
+        keys += run_keys(home.tick("replenish_low_pool"))
+        home.run("replenish_pool")
+        for inbox in home.stores.inboxes().values():
+            for file in inbox.ready(time.time() + 1):
+                file.path.unlink()
+    assert len(set(keys)) == 2
 
 
 def test_a_low_pool_waits_while_images_are_on_their_way(home: Home) -> None:
-    home.drop("a.fits", frame(1))
+    home.drop("a.fits", frame(1, side=512))
     result = home.tick("replenish_low_pool")
     assert isinstance(result, dg.SkipReason)
     assert "on their way" in str(result.skip_message)
@@ -163,3 +192,70 @@ def test_an_absent_pool_is_borne_for_a_while_and_then_the_tick_is_red(home: Home
         assert ReplenishCursor.loads(cursor).pool_absent_ticks == tick
     with pytest.raises(dg.Failure, match="has not answered"):
         home.tick("replenish_low_pool", cursor=cursor)
+
+
+def test_batches_validated_after_a_wipe_of_all_runs_are_published(home: Home) -> None:
+    """``dagster run wipe`` numbers events from 1 again, and keeps the cursors of the sensors."""
+    first = home.batch_of(("a.fits", frame(1, side=512)))
+    home.run("process_images", first)
+    cursor = home.tick("publish_validated_blocks").cursor
+    home.run("publish_blocks", first)
+    home.instance.wipe()
+    second = home.batch_of(("b.fits", frame(2, side=512)))
+    home.run("process_images", second)
+    result = home.tick("publish_validated_blocks", cursor=cursor)
+    assert [request.partition_key for request in result.run_requests] == [second]
+
+
+def test_a_batch_that_was_validated_before_a_wipe_is_published_after_it(home: Home) -> None:
+    """Nothing of its run is left in Dagster: neither its event nor its partition. Its folder says what it lacks."""
+    key = home.batch_of(("a.fits", frame(1, side=512)))
+    home.run("process_images", key)
+    home.instance.wipe()
+    result = home.tick("publish_validated_blocks")
+    assert [request.partition_key for request in result.run_requests] == [key]
+    assert home.instance.has_dynamic_partition("image_batches", key), "a run of no partition is refused"
+    home.run("publish_blocks", key)
+    assert home.stores.layout.ledger().is_published(key)
+
+
+def test_a_batch_whose_run_was_wiped_in_the_middle_is_begun_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files were settled, so no inbox tells of it any more."""
+    key = home.batch_of(("a.fits", frame(1, side=512)))
+    home.run("process_images", key, only="raw_images")
+    home.run("process_images", key, only="noise_arrays")
+    home.instance.wipe()
+    later = time.time() + sensors.BEGIN_AGAIN_S
+    monkeypatch.setattr("entropy_assets.defs.sensors.time.time", lambda: later)
+    (request,) = home.tick("new_images").run_requests
+    assert request.partition_key == key
+    home.run("process_images", key)
+    assert run_keys(home.tick("new_images")) == []
+
+
+def test_no_run_key_comes_again_when_a_cursor_is_lost(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster passes over a run whose key it has seen, and says so nowhere but in the tick."""
+    key = home.batch_of(("a.fits", frame(1, side=512)))
+    home.run("process_images", key)
+    keys = {*run_keys(home.tick("publish_validated_blocks")), *run_keys(home.tick("replenish_low_pool"))}
+    assert len(keys) == 2
+    fail_to_publish(home, key)
+    home.run("replenish_pool")
+    later = time.time() + PUBLISH_AGAIN_S
+    monkeypatch.setattr("entropy_assets.defs.sensors.time.time", lambda: later)
+    assert run_keys(home.tick("publish_validated_blocks"))
+    assert keys.isdisjoint(run_keys(home.tick("publish_validated_blocks")))
+    assert keys.isdisjoint(run_keys(home.tick("replenish_low_pool")))
+
+
+def test_a_run_that_fails_after_a_wipe_is_told(home: Home) -> None:
+    alerts = home.stores.layout.alerts()
+    keys = [home.batch_of((f"{seed}.fits", frame(seed, side=512))) for seed in (1, 2)]
+    for key in keys:
+        home.tick("new_images")  # a wipe forgets the partitions too
+        home.run("publish_blocks", key, fails=True)
+        home.tick("run_failure_alert")
+        home.tick("run_failure_alert")
+        assert [alert["batch"] for alert in alerts.read()].count(key) == 1
+        assert "published_blocks" in alerts.read()[-1]["error"]
+        home.instance.wipe()

@@ -59,6 +59,7 @@ def test_an_empty_installation_has_no_ages(supply: Freshness) -> None:
         "health_test_failure_age_s": None,
         "rejected_images": {},
         "problem": None,
+        "doubts": [],
     }
 
 

@@ -1,6 +1,7 @@
 """What ``entropy-assets up`` tells of batches and runs, and when it takes everything for done."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -55,6 +56,14 @@ class TestNarrator:
         line = list(narrator.news())[-1]
         assert "rejected text.fits: " in line
         assert "dark.jpg: constant" in line
+
+    def test_it_tells_at_the_start_what_stands_still(self, place: Place) -> None:
+        batch = place.open([("a.fits", frame(1))])
+        os.utime(batch.root, (1, 1))
+        narrator = Narrator(place)
+        [line] = narrator.news()
+        assert f"batch {batch.key} is not validated" in line
+        assert list(narrator.news()) == []
 
     def test_after_a_restart_it_goes_on_where_the_batch_stood(self, place: Place) -> None:
         place.hashed([("a.fits", frame(1))])

@@ -174,6 +174,10 @@ class Ledger:
         """Tell whether `batch_key` was published."""
         return self._fetch("SELECT 1 FROM batches WHERE batch_key = ?", (batch_key,)) != []
 
+    def published_keys(self) -> frozenset[str]:
+        """Return the keys of all batches that were published."""
+        return frozenset(str(key) for (key,) in self._fetch("SELECT batch_key FROM batches"))
+
     def publication_of(self, batch_key: str) -> Publication | None:
         """Return the publication of `batch_key`, None if it was not published."""
         rows = self._fetch(f"{_PUBLICATIONS} WHERE batch_key = ?", (batch_key,))

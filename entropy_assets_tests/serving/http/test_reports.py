@@ -4,6 +4,7 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.serving.supplies import Supply
 
 
 def test_health_says_what_is_wrong(config: ServiceConfig, pool: PoolClient) -> None:
@@ -28,3 +29,10 @@ def test_a_stale_pool_is_degraded(valkey_url: str, pool_prefix: str, pool: PoolC
     with RunningService(config) as service:
         report = service.client.get("/health").json()
         assert (report["status"], report["reasons"][0]["code"]) == ("degraded", "pool-stale")
+
+
+def test_what_stands_still_is_told_by_the_counts_too(config: ServiceConfig, pool: PoolClient) -> None:
+    pool.push(pool_blocks(50))
+    with RunningService(config, Supply(doubts=[("batches-stuck", "batch x stands still")])) as service:
+        assert service.client.get("/stats").json()["problems"] == ["batch x stands still"]
+        assert service.client.get("/health").json()["status"] == "degraded"
