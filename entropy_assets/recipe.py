@@ -94,7 +94,7 @@ class Recipe:
         An image without any source is worth nothing.
     block_nonces
         Whether a nonce of its own enters every hash of a block. Who is told one, and where the noise of the batch was
-        sampled, still doesn't know the other blocks. (Today the seed of all is told, so this guards nothing yet.)
+        sampled, still doesn't know the other blocks.
     """
 
     name: str

@@ -1,96 +1,100 @@
 """What an outsider does: makes a public block again from what the service tells of it and the images, nothing else.
 
-No ledger, no batch and nothing of the installation is read or trusted. What the service tells fixes where every image
-was sampled and which slices were hashed, so another image, another order or another byte gives another block; the noise
-is assessed again, and every slice must hold its credit. What an outsider can't see is whether the images were used once
-only, and what images of a batch share: the ledger and the batch show that (`rewalk.rewalk`).
+No ledger, no batch and nothing of the installation is read or trusted. What follows from the images is made from them
+and compared, field by field: the manifest and its hash, the noise and the credit of every image of the batch, which
+slices each block hashes, the block itself, its record and its verdict. Nothing that can be computed is believed. What
+can't be is listed (`unchecked`), above all the nonces: who makes a batch could have tried many. The ledger shows what
+images were used before, and the batch's seed that the nonces belong together (`rewalk.rewalk`).
 """
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
-from itertools import pairwise
+from itertools import compress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import numpy as np
-
-from entropy_assets.core.conditioning.conditioner import Conditioner, NoiseInput, nonce_of_block
-from entropy_assets.core.credit.assessment import assess_image
-from entropy_assets.core.extraction.noise import deterministic_nonce, sampling_nonce
-from entropy_assets.errors import ChainBroken, EntropyAssetsError, ImageMissing, InputRefused
+from entropy_assets.core import encoding
+from entropy_assets.core.conditioning.conditioner import Conditioner, NoiseInput, block_plans
+from entropy_assets.core.conditioning.hasher import EntropyHasher
+from entropy_assets.core.conditioning.records import BlockRecord, chain_genesis
+from entropy_assets.core.credit.assessment import Assessment
+from entropy_assets.core.credit.patterns import PatternSketch
+from entropy_assets.core.frame import Frame
+from entropy_assets.core.validation.validator import EntropyValidator
+from entropy_assets.errors import (
+    ChainBroken,
+    EntropyAssetsError,
+    ImageMissing,
+    ImageRejected,
+    InputRefused,
+    RejectionReason,
+)
 from entropy_assets.images.decode import decode
-from entropy_assets.recipe import Recipe, recipe_named
-from entropy_assets.stages.extraction import noise_input_of
+from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
+from entropy_assets.provenance.unchecked import SHOWN, Unchecked, after_outsiders_check
+from entropy_assets.recipe import DROP, Recipe, recipe_named
+from entropy_assets.stages.assessments import NoiseRow
+from entropy_assets.stages.extraction import AssessedRow, assess_row, credit_patterns_once, credited_inputs, replayed
+from entropy_assets.stages.manifest import ImageRow, manifest_hash
+from entropy_assets.stages.validation import noise_score
 
-_COMPARED: Final = ("block_sha256", "block_id", "credit_bits", "link")
+SPENT_BEFORE: Final = (RejectionReason.REPLAYED_FILE, RejectionReason.REPLAYED_PIXELS)
+FLOAT_TOLERANCE: Final = 1e-6
+"""Allowed difference of a recomputed statistic, as a share of it: last digits differ between releases of SciPy."""
+_OF_NOISE: Final = ("image_sha256", "noise_sha256", "samples", "credit_bits", "reason")
+_OF_RECORD: Final = ("previous_link", "credit_bits", "block_sha256", "block_id", "link")
 _PIECES: Final = 1 << 20
 
 
-def make_again(provenance: Mapping[str, Any], image_of: Callable[[str], bytes]) -> bytes:
-    """Return the bytes of a block, made from its images.
+@dataclass(frozen=True, slots=True)
+class OutsidersBlock:
+    """A block that was made again by an outsider.
+
+    Attributes
+    ----------
+    data
+        Its bytes, as the images give them.
+    not_checked
+        What an outsider has to take on trust.
+    """
+
+    data: bytes
+    not_checked: tuple[Unchecked, ...]
+
+
+class ImageFolder(Mapping[str, bytes]):
+    """The files under a folder by their SHA-256, hex, whatever they are called.
+
+    All are read when the first one is asked for, and each again when it is.
 
     Parameters
     ----------
-    provenance
-        The answer of ``/blocks/{id}``.
-    image_of
-        Returns the file with this SHA-256, hex.
-
-    Raises
-    ------
-    ChainBroken
-        If the images give another noise, block, credit or link than was told; ``field`` names it.
-    ImageMissing
-        If an image is not there.
-    ImageRejected
-        If one can't be decoded, or its noise has no credit.
-    InputRefused
-        If `provenance` is no such answer.
+    folder
+        Where they are.
     """
-    try:
-        recipe = recipe_named(provenance["recipe"])
-        index, timestamp_us = operator.index(provenance["index"]), operator.index(provenance["timestamp_us"])
-        inputs = [_noise_of(image, provenance["sampling"], recipe, image_of) for image in provenance["images"]]
-        _require_slices(provenance["slices"], inputs, recipe, index)
-        plan = np.array(provenance["slices"], np.int64)
-        manifest_sha256, seed = provenance["manifest_sha256"], bytes.fromhex(provenance["sampling"]["os_bytes"])
-        conditioner = Conditioner(recipe, manifest_sha256, timestamp_us, inputs)
-        nonce = nonce_of_block(recipe, seed, manifest_sha256, index)
-        block = conditioner.condition(index, provenance["previous_link"], plan, nonce)
-        record = conditioner.record(index, provenance["previous_link"], plan, nonce, block)
-        for field in _COMPARED:
-            if getattr(record, field) != provenance[field]:
-                _differs(field, index)
-    except EntropyAssetsError:
-        raise
-    except (LookupError, TypeError, ValueError, OverflowError) as error:
-        raise InputRefused(
-            f"this does not tell where a block comes from ({type(error).__name__}: {error}); give the answer of"
-            " /blocks/<id> as it is"
-        ) from error
-    return block
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._paths: dict[str, Path] = {}
 
-def images_in(folder: Path) -> Callable[[str], bytes]:
-    """Return what finds files under `folder` by their SHA-256, whatever they are called.
+    def __getitem__(self, image_sha256: str) -> bytes:
+        return self._found()[image_sha256].read_bytes()
 
-    The files are read when the first one is asked for, and each again when it is.
-    """
-    paths: dict[str, Path] = {}
+    def __contains__(self, image_sha256: object) -> bool:
+        return image_sha256 in self._found()
 
-    def image_of(image_sha256: str) -> bytes:
-        if not paths:
-            paths.update((_digest(path), path) for path in sorted(folder.rglob("*")) if path.is_file())
-        if image_sha256 not in paths:
-            raise ImageMissing(
-                f"no file under {folder} has the SHA-256 {image_sha256}; put the image there and ask again",
-                image_sha256=image_sha256,
-            )
-        return paths[image_sha256].read_bytes()
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found())
 
-    return image_of
+    def __len__(self) -> int:
+        return len(self._found())
+
+    def _found(self) -> dict[str, Path]:
+        if not self._paths:
+            self._paths = {_digest(path): path for path in sorted(self._folder.rglob("*")) if path.is_file()}
+        return self._paths
 
 
 def _digest(path: Path) -> str:
@@ -101,41 +105,259 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _noise_of(
-    image: Mapping[str, Any], sampling: Mapping[str, Any], recipe: Recipe, image_of: Callable[[str], bytes]
-) -> NoiseInput:
-    name = image["image_sha256"]
-    data = image_of(name)
-    if sha256(data).hexdigest() != name:
-        _differs("image_sha256", 0)
-    frame = decode(data, source=image["source"])
-    assessed = assess_image(frame, _nonce(name, sampling), recipe, submitter=sampling["source"])
-    if assessed.noise.noise_sha256 != image["noise_sha256"]:
-        _differs("noise_sha256", 0)
-    # less may have been credited: what images of a batch share counts once
-    if image["credit_bits"] > assessed.assessment.credit_bits:
-        _differs("credit_bits", 0)
-    return replace(noise_input_of(assessed), credit_bits=image["credit_bits"])
+def make_again(
+    told: Mapping[str, Any], images: Mapping[str, bytes], limits: DecodeLimits = DEFAULT_LIMITS
+) -> OutsidersBlock:
+    """Return a block made from the images of its batch.
+
+    Parameters
+    ----------
+    told
+        The answer of ``/blocks/{id}``.
+    images
+        Files by their SHA-256, hex: all that the manifest calls readable, and of the others those that there are.
+    limits
+        What one of them may cost here.
+
+    Raises
+    ------
+    ChainBroken
+        If the images give something else than was told; ``field`` names it.
+    ImageMissing
+        If files are not there; ``missing`` names them all.
+    InputRefused
+        If `told` is no such answer, or the batch was made under wider limits than `limits`.
+    """
+    try:
+        return _Outsider(told, images, limits).block_again()
+    except EntropyAssetsError:
+        raise
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise InputRefused(
+            f"this does not tell where a block comes from ({type(error).__name__}: {error}); give the answer of"
+            " /blocks/<id> as it is"
+        ) from error
 
 
-def _nonce(image_sha256: str, sampling: Mapping[str, Any]) -> bytes:
-    os_bytes = bytes.fromhex(sampling["os_bytes"])
-    return (
-        sampling_nonce(image_sha256, sampling["time_ns"], os_bytes) if os_bytes else deterministic_nonce(image_sha256)
-    )
+class _Outsider:
+    """Follows one answer of the service. What is told is trusted for nothing, not even its types."""
+
+    def __init__(self, told: Mapping[str, Any], images: Mapping[str, bytes], limits: DecodeLimits) -> None:
+        self.told = told
+        self.images = images
+        self.index = _integer(told["index"])
+        self.timestamp_us = _integer(told["timestamp_us"])
+        self.recipe: Recipe = recipe_named(told["recipe"])
+        self.limits = _within(limits, told["limits"])
+        self.readable = [row for row in told["manifest"] if row["accepted"]]
+        self.refused = [row for row in told["manifest"] if not row["accepted"]]
+        self.called_spent: list[str] = []
+
+    def block_again(self) -> OutsidersBlock:
+        self._require_manifest()
+        self._require_files()
+        not_there = self._look_at_refused()
+        rows, inputs = self._noise_again()
+        data, record, chain_head = self._condition_again(inputs)
+        self._require_record(record, chain_head)
+        self._require_verdict(data, record, rows)
+        open_questions = after_outsiders_check(
+            has_block_nonces=self.recipe.block_nonces,
+            chain_is_whole=self.index == 0 or not self.recipe.block_nonces,
+            is_last=chain_head is not None,
+            called_spent=self.called_spent,
+            refused=[row["image_sha256"] for row in self.refused],
+            not_there=not_there,
+        )
+        return OutsidersBlock(data, tuple(open_questions))
+
+    def _require_manifest(self) -> None:
+        """Raise unless the manifest has its hash, and says what it says in the one way that a manifest can say it.
+
+        Another spelling would be another hash: something to try until the block pleases.
+        """
+        if self.told["declared_source"] not in (DROP, *self.recipe.sources):
+            self._differs("declared_source")
+        for row in self.told["manifest"]:
+            encoding.hash_bytes(row["image_sha256"])
+            if type(row["accepted"]) is not bool:
+                self._differs("manifest", row["image_sha256"])
+        if manifest_hash(self.told["manifest"]) != self.told["manifest_sha256"]:
+            self._differs("manifest_sha256")
+        names = [[row["image_sha256"] for row in rows] for rows in (self.readable, self.told["images"])]
+        if names[0] != names[1]:
+            self._differs("images")
+
+    def _require_files(self) -> None:
+        """Raise unless every readable image is there, before hours are spent on the first ones."""
+        missing = {
+            image["image_sha256"]: str(image["file"])
+            for image in self.told["images"]
+            if image["image_sha256"] not in self.images
+        }
+        if missing:
+            named = ", ".join(f"{file} (SHA-256 {name})" for name, file in [*missing.items()][:SHOWN])
+            more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+            raise ImageMissing(
+                f"{len(missing)} of the {len(self.readable)} images of this batch are missing: {named}{more}; put them"
+                " beside the others and ask again",
+                missing=missing,
+            )
+
+    def _look_at_refused(self) -> list[str]:
+        """Return which files that the manifest calls unreadable are not there; raise if another one can be read."""
+        not_there = []
+        for row in self.refused:
+            if row["pixel_sha256"] is not None or row["source"] != self.told["declared_source"]:
+                self._differs("manifest", row["image_sha256"])
+            if row["image_sha256"] not in self.images:
+                not_there.append(str(row["image_sha256"]))
+            elif self._frame(self._file(row["image_sha256"])) is not None:
+                self._differs("manifest", row["image_sha256"])
+        return not_there
+
+    def _file(self, image_sha256: str) -> bytes:
+        data = self.images[image_sha256]
+        if sha256(data).hexdigest() != image_sha256:
+            self._differs("image_sha256", image_sha256)
+        return data
+
+    def _frame(self, data: bytes) -> Frame | None:
+        """Return what a file shows; None if it can't be read."""
+        try:
+            return decode(data, source=self.told["declared_source"], limits=self.limits)
+        except ImageRejected:
+            return None
+
+    def _noise_again(self) -> tuple[list[NoiseRow], list[NoiseInput]]:
+        """Return what the noise of each readable image is worth in this batch, and what conditioning takes of it."""
+        assessed: list[AssessedRow] = []
+        rows: list[NoiseRow] = []
+        spent: dict[int, tuple[Assessment, PatternSketch]] = {}
+        for place, (seen, image) in enumerate(zip(self.readable, self.told["images"], strict=True)):
+            item = self._assess_again(seen, image)
+            row = item.row
+            if item.image is not None and item.sketch is not None:
+                if reason := self._spent_before(seen, image, [self.readable[earlier] for earlier in spent]):
+                    row = replayed(row, reason, "")
+                else:
+                    spent[place] = (item.image.assessment, item.sketch)
+            assessed.append(item)
+            rows.append(row)
+        credit_patterns_once(rows, spent, self.recipe)
+        for row, image in zip(rows, self.told["images"], strict=True):
+            self._require_same(_OF_NOISE, row, image, row.image_sha256)
+            if not _close(image["min_entropy"], row.min_entropy):
+                self._differs("min_entropy", row.image_sha256)
+        return rows, credited_inputs(rows, assessed)
+
+    def _assess_again(self, seen: Mapping[str, Any], image: Mapping[str, Any]) -> AssessedRow:
+        name = seen["image_sha256"]
+        data = self._file(name)
+        frame = self._frame(data)
+        if frame is None:
+            self._differs("manifest", name)
+        for field, again in (("pixel_sha256", frame.pixel_sha256), ("source", frame.source)):
+            if not again == seen[field] == image[field]:
+                self._differs(field, name)
+        row = ImageRow(file=str(image["file"]), image_sha256=name, file_bytes=len(data), accepted=True)
+        nonce = encoding.hash_bytes(image["sampling_nonce"])
+        return assess_row(row, frame, nonce, self.recipe, self.told["declared_source"])
+
+    def _spent_before(
+        self, seen: Mapping[str, Any], image: Mapping[str, Any], spent: Iterable[Mapping[str, Any]]
+    ) -> RejectionReason | None:
+        """Return why an image that was spent before has no credit: in this batch, or as the ledger is said to know."""
+        for earlier in spent:
+            if earlier["image_sha256"] == seen["image_sha256"]:
+                return RejectionReason.REPLAYED_FILE
+            if earlier["pixel_sha256"] == seen["pixel_sha256"]:
+                return RejectionReason.REPLAYED_PIXELS
+        if image["reason"] in SPENT_BEFORE:
+            self.called_spent.append(seen["image_sha256"])
+            return RejectionReason(image["reason"])
+        return None
+
+    def _condition_again(self, inputs: list[NoiseInput]) -> tuple[bytes, BlockRecord, str | None]:
+        """Return the block, its record, and the end of the chain if it can be known."""
+        manifest_sha256, nonce = self.told["manifest_sha256"], self.told["block_nonce"]
+        plans = block_plans(inputs, self.recipe)
+        if not 0 <= self.index < len(plans):
+            self._differs("index")
+        if bool(nonce) != self.recipe.block_nonces:
+            self._differs("block_nonce")
+        if not self.recipe.block_nonces:
+            blocks, records = EntropyHasher(self.recipe).derive_blocks(inputs, manifest_sha256, self.timestamp_us)
+            return blocks[self.index].tobytes(), records[self.index], records[-1].link
+        previous = self.told["previous_link"] if self.index else chain_genesis(manifest_sha256, self.recipe)
+        conditioner = Conditioner(self.recipe, manifest_sha256, self.timestamp_us, inputs)
+        place = (self.index, previous, plans[self.index], nonce)
+        data = conditioner.condition(*place)
+        record = conditioner.record(*place, data)
+        return data, record, record.link if self.index == len(plans) - 1 else None
+
+    def _require_record(self, record: BlockRecord, chain_head: str | None) -> None:
+        in_block = [image["in_block"] for image in self.told["images"]]
+        again = [image["image_sha256"] in record.image_sha256s and not image["reason"] for image in self.told["images"]]
+        if not _same(in_block, again):
+            self._differs("in_block")
+        if not _same(self.told["slices"], record.slices):
+            self._differs("slices")
+        self._require_same(_OF_RECORD, record, self.told)
+        if chain_head not in (None, self.told["chain_head"]):
+            self._differs("chain_head")
+
+    def _require_verdict(self, data: bytes, record: BlockRecord, rows: list[NoiseRow]) -> None:
+        verdict = EntropyValidator().validate(data)
+        behind = compress(rows, [row.image_sha256 in record.image_sha256s and row.accepted for row in rows])
+        quality = min(verdict["score"], *(noise_score(row.min_entropy) for row in behind))
+        verdict |= {"block_id": record.block_id, "quality": quality}
+        for name, again in verdict.items():
+            same = _close if isinstance(again, float) else _same
+            if not same(self.told["verdict"][name], again):
+                self._differs("verdict", name)
+        if not verdict["passed"]:
+            self._differs("verdict", "passed")
+
+    def _require_same(self, names: tuple[str, ...], again: Any, told: Mapping[str, Any], of: str = "") -> None:
+        for name in names:
+            if not _same(told[name], getattr(again, name)):
+                self._differs(name, of)
+
+    def _differs(self, field: str, of: str = "") -> NoReturn:
+        where = f" ({of})" if of else ""
+        raise ChainBroken(f"the images give another {field} than was told{where}", index=self.index, field=field)
 
 
-def _require_slices(slices: Sequence[Sequence[int]], inputs: Sequence[NoiseInput], recipe: Recipe, index: int) -> None:
-    """Raise if a slice lies outside of its image, holds too little credit, or shares a region with another."""
-    for position, first, end in slices:
-        if not (0 <= position < len(inputs) and 0 <= first < end <= len(inputs[position].samples)):
-            _differs("slices", index)
-        if inputs[position].credit_of(end - first) < recipe.slice_credit_bits:
-            _differs("credit_bits", index)
-    ordered = sorted(map(tuple, slices))
-    if any(a[0] == b[0] and b[1] < a[2] for a, b in pairwise(ordered)):
-        _differs("slices", index)
+def _within(limits: DecodeLimits, told: Mapping[str, Any]) -> DecodeLimits:
+    """Return the limits of the batch.
+
+    Raises
+    ------
+    InputRefused
+        If they are wider than `limits`: what the service tells must not decide what this machine spends.
+    """
+    of_batch = {name: _integer(told[name]) for name in ("max_file_bytes", "max_pixels")}
+    wider = [name for name, value in of_batch.items() if value > getattr(limits, name)]
+    if wider:
+        settings = " and ".join(f"ENTROPY_{name.upper()}={of_batch[name]}" for name in wider)
+        raise InputRefused(
+            f"the batch was read under wider limits than are set here; set {settings} if this machine can afford that",
+            **of_batch,
+        )
+    return DecodeLimits(**of_batch)
 
 
-def _differs(field: str, index: int) -> NoReturn:
-    raise ChainBroken(f"the images give another {field} than was told", index=index, field=field)
+def _integer(told: object) -> int:
+    if type(told) is not int:
+        raise TypeError(f"{told!r} is no integer")
+    return told
+
+
+def _same(told: object, again: object) -> bool:
+    """Tell whether both are the same JSON: 1, 1.0 and true are three values."""
+    return encoding.canonical_json(told) == encoding.canonical_json(again)
+
+
+def _close(told: Any, again: float) -> bool:
+    return isinstance(told, float) and math.isclose(told, again, rel_tol=FLOAT_TOLERANCE)

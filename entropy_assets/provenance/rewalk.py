@@ -12,10 +12,11 @@ from entropy_assets.core.conditioning.hasher import verify_batch
 from entropy_assets.errors import BlockUnknown, ChainBroken
 from entropy_assets.images.decode import decode
 from entropy_assets.provenance.trail import BlockProvenance, Trail, naming_damage
+from entropy_assets.provenance.unchecked import Unchecked, after_rewalk
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
-from entropy_assets.stages.extraction import AssessedRow, assess_row, credit_patterns_once, noise_input_of
+from entropy_assets.stages.extraction import AssessedRow, assess_row, credit_patterns_once, credited_inputs, nonce_of
 from entropy_assets.stages.ingest import image_row
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.validation import examine_blocks
@@ -33,10 +34,13 @@ class AuditedBlock:
         What `Trail.find` tells of it.
     data
         Its bytes, as the images give them.
+    not_checked
+        What the installation has to be trusted for all the same.
     """
 
     provenance: BlockProvenance
     data: bytes
+    not_checked: tuple[Unchecked, ...]
 
 
 def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
@@ -79,7 +83,8 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
     )
     if not examine_blocks(hashed).verdicts.passed[index]:
         raise ChainBroken("the block fails the tests that it was released by", index=index, field="verdict")
-    return AuditedBlock(provenance, hashed.blocks[index].tobytes())
+    not_checked = after_rewalk(recipe_named(batch.intake.recipe).block_nonces)
+    return AuditedBlock(provenance, hashed.blocks[index].tobytes(), not_checked)
 
 
 def _manifest_again(trail: Trail, batch: Batch) -> list[ImageRow]:
@@ -101,11 +106,12 @@ def _manifest_again(trail: Trail, batch: Batch) -> list[ImageRow]:
 
 def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> list[NoiseInput]:
     """Return the noise of the batch with its credit, made from the images."""
-    mine = trail.ledger.images_of(batch.key)
+    mine, recipe = trail.ledger.images_of(batch.key), recipe_named(batch.intake.recipe)
     assessed: list[AssessedRow] = []
     for row in (row for row in manifest if row.accepted):
         frame = decode(trail.images.get(row.image_sha256), source=batch.intake.source, limits=batch.intake.limits)
-        assessed.append(assess_row(batch.intake, row, frame))
+        nonce = nonce_of(batch.intake, row.image_sha256)
+        assessed.append(assess_row(row, frame, nonce, recipe, batch.intake.source))
     rows, spent = [item.row for item in assessed], {}
     for place, item in enumerate(assessed):
         if item.image is None or item.sketch is None:
@@ -115,13 +121,9 @@ def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> list[N
             spent[place] = (item.image.assessment, item.sketch)
         else:
             rows[place] = dataclasses.replace(item.row, accepted=False, credit_bits=0)
-    credit_patterns_once(rows, spent, recipe_named(batch.intake.recipe))
+    credit_patterns_once(rows, spent, recipe)
     _require_same_noise(rows, noise_rows(batch))
-    return [
-        dataclasses.replace(noise_input_of(item.image), credit_bits=row.credit_bits)
-        for row, item in zip(rows, assessed, strict=True)
-        if row.accepted and item.image is not None
-    ]
+    return credited_inputs(rows, assessed)
 
 
 def _require_published(hashed: HashedBlocks, published: PublishedBlock) -> None:

@@ -9,7 +9,7 @@ from entropy_assets.errors import BatchError
 from entropy_assets.provenance.freshness import Freshness, SupplyAges
 from entropy_assets.provenance.summary import BatchSummary, batch_summary
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
-from entropy_assets.stages.manifest import ImageRow, Manifest
+from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, hashed_row
 from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore
 from entropy_assets.stores.home import Home
@@ -41,33 +41,56 @@ class RecordFields(TypedDict):
     manifest_sha256: str
     credit_bits: int
     slices: list[list[int]]
+    block_nonce: str
 
 
-class Sampling(TypedDict):
-    """What the nonces of a batch are made of, with `image_sha256`."""
+class LimitFields(TypedDict):
+    """Limits that decided which files of a batch were refused: bytes of a file, pixels of a plane."""
 
-    time_ns: int
-    os_bytes: str
-    source: str
+    max_file_bytes: int
+    max_pixels: int
 
 
-class ImageBehind(TypedDict):
-    """An image behind a block, and what its noise was worth."""
+class ImageOfBatch(TypedDict):
+    """A readable image of a batch, where it was sampled, and what its noise was worth.
+
+    ``reason`` says why it has no credit, None if it has; ``in_block`` whether its noise is in the block that is asked
+    for.
+    """
 
     file: str
     image_sha256: str
     pixel_sha256: str | None
     source: str
+    sampling_nonce: str | None
     noise_sha256: str | None
-    credit_bits: int
+    samples: int
     min_entropy: float
+    credit_bits: int
+    reason: str | None
+    in_block: bool
 
 
 class BlockProvenance(PublishedFields, RecordFields):
-    """Where a published block comes from."""
+    """Where a published block comes from, and all that is needed to make it again, but for the images.
 
-    sampling: Sampling
-    images: list[ImageBehind]
+    It tells the nonces of this block alone and of the images, which all blocks of the batch have in common; never the
+    seed of the batch, with which the nonces of its other blocks could be made.
+
+    Attributes
+    ----------
+    declared_source
+        Source that was declared for the batch; a file may say of itself that it is simulated.
+    manifest
+        What the hash of the manifest covers, in its order.
+    images
+        One for each readable image of the manifest, in its order: from their credit follows what each block hashes.
+    """
+
+    declared_source: str
+    limits: LimitFields
+    manifest: list[HashedRow]
+    images: list[ImageOfBatch]
     verdict: VerdictRow
 
 
@@ -134,14 +157,16 @@ class Trail:
         with naming_damage(batch, VERDICTS.file):
             verdict = cast(VerdictRow, dict(verdicts_of(batch)["rows"][index]))
         with naming_damage(batch, MANIFEST.file):
-            seen = {row.image_sha256: row for row in Manifest.of(batch).rows}
+            seen = Manifest.of(batch).rows
         with naming_damage(batch, NOISE.file):
-            credited = [row for row in noise_rows(batch) if row.accepted and row.image_sha256 in record.image_sha256s]
-            images = [_of_image(seen[row.image_sha256], row) for row in credited]
+            readable = zip((row for row in seen if row.accepted), noise_rows(batch), strict=True)
+            images = [_of_image(row, noise, record) for row, noise in readable]
         return {
             **_of_ledger(published),
             **_of_record(record),
-            "sampling": {"time_ns": intake.time_ns, "os_bytes": intake.os_bytes, "source": intake.source},
+            "declared_source": intake.source,
+            "limits": {"max_file_bytes": intake.max_file_bytes, "max_pixels": intake.max_pixels},
+            "manifest": [hashed_row(row) for row in seen],
             "images": images,
             "verdict": verdict,
         }
@@ -192,16 +217,21 @@ def _of_record(record: BlockRecord) -> RecordFields:
         "manifest_sha256": record.manifest_sha256,
         "credit_bits": record.credit_bits,
         "slices": [list(each) for each in record.slices],
+        "block_nonce": record.nonce,
     }
 
 
-def _of_image(seen: ImageRow, noise: NoiseRow) -> ImageBehind:
+def _of_image(seen: ImageRow, noise: NoiseRow, record: BlockRecord) -> ImageOfBatch:
     return {
         "file": noise.file,
         "image_sha256": noise.image_sha256,
         "pixel_sha256": seen.pixel_sha256,
         "source": seen.source,
+        "sampling_nonce": noise.nonce,
         "noise_sha256": noise.noise_sha256,
-        "credit_bits": noise.credit_bits,
+        "samples": noise.samples,
         "min_entropy": noise.min_entropy,
+        "credit_bits": noise.credit_bits,
+        "reason": noise.reason,
+        "in_block": noise.accepted and noise.image_sha256 in record.image_sha256s,
     }

@@ -71,7 +71,8 @@ def extract_noise(
 
     def keep_and_assess(row: ImageRow) -> AssessedRow:
         frame = decode(images.get(row.image_sha256), source=batch.intake.source, limits=limits)
-        return assess_row(batch.intake, row, frame, _kept_survey(batch, frame, recipe))
+        nonce = nonce_of(batch.intake, row.image_sha256)
+        return assess_row(row, frame, nonce, recipe, batch.intake.source, _kept_survey(batch, frame, recipe))
 
     rows: list[NoiseRow] = []
     spent: dict[int, tuple[Assessment, PatternSketch]] = {}
@@ -119,9 +120,21 @@ class AssessedRow:
     sketch: PatternSketch | None
 
 
-def assess_row(intake: Intake, row: ImageRow, frame: Frame, survey: Survey | None = None) -> AssessedRow:
-    """Return what the noise of one readable image is worth by itself; nothing is kept or spent."""
-    noise_row, image = _noise_row(intake, row, frame, survey)
+def assess_row(
+    row: ImageRow, frame: Frame, nonce: bytes, recipe: Recipe, declared_source: str, survey: Survey | None = None
+) -> AssessedRow:
+    """Return what the noise of one readable image is worth by itself; nothing is kept or spent.
+
+    Parameters
+    ----------
+    nonce
+        Its sampling nonce.
+    declared_source
+        Source that was declared for the whole batch.
+    survey
+        The live-area map of `frame`, if it was made already.
+    """
+    noise_row, image = _noise_row(row, frame, nonce, recipe, declared_source, survey)
     return AssessedRow(noise_row, image, sketch_of(frame, image.noise.survey) if image else None)
 
 
@@ -160,12 +173,11 @@ def _kept_survey(batch: Batch, frame: Frame, recipe: Recipe) -> Survey | None:
 
 
 def _noise_row(
-    intake: Intake, row: ImageRow, frame: Frame, survey: Survey | None
+    row: ImageRow, frame: Frame, nonce: bytes, recipe: Recipe, declared_source: str, survey: Survey | None
 ) -> tuple[NoiseRow, AssessedImage | None]:
-    nonce = nonce_of(intake, row.image_sha256)
     identity: dict[str, Any] = {"file": row.file, "image_sha256": row.image_sha256, "nonce": nonce.hex()}
     try:
-        image = assess_image(frame, nonce, recipe_named(intake.recipe), survey, intake.source)
+        image = assess_image(frame, nonce, recipe, survey, declared_source)
     except ImageRejected as rejection:
         assessment: AssessmentRow = rejection.data.get("assessment", {})
         return (
@@ -209,18 +221,19 @@ def _spend(
     if image is None:
         return row
     if any(other.image_sha256 == row.image_sha256 for other in before if other.accepted):
-        return _replayed(row, RejectionReason.REPLAYED_FILE, "the same file is in this batch already")
+        return replayed(row, RejectionReason.REPLAYED_FILE, "the same file is in this batch already")
     pixels = next(seen.pixel_sha256 for seen in manifest.rows if seen.image_sha256 == row.image_sha256)
     earlier = ledger.spend_image(row.image_sha256, pixels or "", batch.key)
     if earlier is not None:
         same_file = earlier.image_sha256 == row.image_sha256
         reason = RejectionReason.REPLAYED_FILE if same_file else RejectionReason.REPLAYED_PIXELS
-        return _replayed(row, reason, f"used before, in batch {earlier.batch_key}")
+        return replayed(row, reason, f"used before, in batch {earlier.batch_key}")
     batch.write_array(samples_of(row.image_sha256), image.noise.samples)
     return row
 
 
-def _replayed(row: NoiseRow, reason: RejectionReason, detail: str) -> NoiseRow:
+def replayed(row: NoiseRow, reason: RejectionReason, detail: str) -> NoiseRow:
+    """Return `row` without credit, since its image was spent before."""
     return dataclasses.replace(row, accepted=False, reason=reason.value, detail=detail, credit_bits=0)
 
 
@@ -249,6 +262,15 @@ def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:
             )
             reports.append((row.file, report))
     return reports
+
+
+def credited_inputs(rows: Sequence[NoiseRow], assessed: Sequence[AssessedRow]) -> list[NoiseInput]:
+    """Return what conditioning takes of a batch: the noise of the accepted `rows`, with the credit that is left."""
+    return [
+        dataclasses.replace(noise_input_of(item.image), credit_bits=row.credit_bits)
+        for row, item in zip(rows, assessed, strict=True)
+        if row.accepted and item.image is not None
+    ]
 
 
 def noise_input_of(image: AssessedImage) -> NoiseInput:

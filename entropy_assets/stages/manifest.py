@@ -3,8 +3,9 @@
 It loads no decoder of images, so whoever only reads a batch need not.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self, TypedDict
 
 from entropy_assets.core.encoding import sha256_of_json
 from entropy_assets.stores.batches import INTAKE, MANIFEST, Batch
@@ -54,11 +55,31 @@ class Manifest:
     def of(cls, batch: Batch) -> Self:
         """Read the manifest of `batch`."""
         rows = tuple(ImageRow(**row) for row in batch.read_json(MANIFEST)["rows"])
-        return cls(rows, sha256_of_json([_identity(row) for row in rows]))
+        return cls(rows, manifest_hash(map(hashed_row, rows)))
 
 
-def _identity(row: ImageRow) -> list[Any]:
-    return [row.image_sha256, row.accepted, row.pixel_sha256, row.source]
+class HashedRow(TypedDict):
+    """What the hash of a manifest covers of one file, in this order."""
+
+    image_sha256: str
+    accepted: bool
+    pixel_sha256: str | None
+    source: str
+
+
+def hashed_row(row: ImageRow) -> HashedRow:
+    """Return what the hash of a manifest covers of `row`."""
+    return {
+        "image_sha256": row.image_sha256,
+        "accepted": row.accepted,
+        "pixel_sha256": row.pixel_sha256,
+        "source": row.source,
+    }
+
+
+def manifest_hash(rows: Iterable[HashedRow]) -> str:
+    """Return the hash of a manifest, hex."""
+    return sha256_of_json([[row["image_sha256"], row["accepted"], row["pixel_sha256"], row["source"]] for row in rows])
 
 
 def origin_of(batch: Batch) -> str:

@@ -1,9 +1,26 @@
-"""``entropy-assets audit``: blocks that nobody knows. The blocks that are made again are in provenance/ and e2e/."""
+"""``entropy-assets audit``: what it prints. All that it checks is in provenance/, the audit of what runs in e2e/."""
 
 import json
 from pathlib import Path
 
+import pytest
+
+from entropy_assets.provenance.trail import Trail
+from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.stores.batches import Batch
 from entropy_assets_tests.cli.conftest import Run
+from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.stages.batches_made import Place, frame
+
+TITLE = "not checked, so take it on trust or leave it:"
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> tuple[Place, Batch, str]:
+    """Give an installation, its batch of two images, and the id of a block that both are in."""
+    place = Place(tmp_path / "home")
+    batch = place.validated([("a.fits", frame(1)), ("\x1b]0;b.fits", frame(2)), ("notes.txt", b"no image")])
+    return place, batch, place.in_ledger(batch)[1]
 
 
 def test_a_block_that_was_never_published_is_exit_code_1_in_words_and_in_json(run: Run, tmp_path: Path) -> None:
@@ -19,3 +36,51 @@ def test_a_block_that_was_never_published_is_exit_code_1_in_words_and_in_json(ru
 def test_looking_makes_no_ledger(run: Run, tmp_path: Path) -> None:
     run("audit", "00000000-0000-0000-0000-000000000000", "--home", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_by_the_ledger_it_says_what_stays_open_and_never_the_seed(
+    run: Run, published: tuple[Place, Batch, str]
+) -> None:
+    place, batch, block_id = published
+    home = place.ledger().path.parent
+    words, document = run("audit", block_id, "--home", home), run("audit", block_id, "--home", home, "--json")
+    assert f"block {block_id} was made again from 2 images" in words.stdout
+    facts = json.loads(document.stdout)
+    assert facts["reproduced"] is True
+    assert words.stdout.split(f"{TITLE}\n")[1] == "".join(f"  - {row['sentence']}\n" for row in facts["not_checked"])
+    assert batch.intake.os_bytes not in words.stdout + document.stdout
+
+
+def test_an_outsider_reads_beside_the_result_what_nobody_could_check(
+    run: Run, service_config: ServiceConfig, published: tuple[Place, Batch, str]
+) -> None:
+    place, batch, block_id = published
+    with RunningService(service_config, Trail.of(place)) as service:
+        command = ("audit", block_id, "--images", place.images().root, "--url", str(service.client.base_url))
+        words, document = run(*command), run(*command, "--json")
+    assert words.exit_code == 0, words.output
+    assert "was made again from 2 images" in words.stdout
+    assert "\x1b" not in words.stdout
+    facts = json.loads(document.stdout)
+    assert words.stdout.split(f"{TITLE}\n")[1] == "".join(f"  - {row['sentence']}\n" for row in facts["not_checked"])
+    assert "only one try" in words.stdout
+    assert {"timestamp_us", "previous_link", "block_nonce"} <= {
+        name for row in facts["not_checked"] for name in row["fields"]
+    }
+    assert batch.intake.os_bytes not in document.stdout
+
+
+def test_an_outsider_who_lacks_images_is_told_which(
+    run: Run, service_config: ServiceConfig, published: tuple[Place, Batch, str], tmp_path: Path
+) -> None:
+    place, batch, block_id = published
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a picture").write_bytes(frame(1))
+    with RunningService(service_config, Trail.of(place)) as service:
+        command = ("audit", block_id, "--images", tmp_path / "mine", "--url", str(service.client.base_url))
+        words, document = run(*command), run(*command, "--json")
+    assert (words.exit_code, document.exit_code) == (1, 1)
+    lacking = batch.intake.files[1]
+    assert lacking.image_sha256 in words.stderr
+    assert "\x1b" not in words.stderr
+    assert json.loads(document.stdout)["missing"] == {lacking.image_sha256: lacking.file}

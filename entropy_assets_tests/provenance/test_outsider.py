@@ -1,133 +1,418 @@
 """An outsider makes a served block again from what the service tells and the images, and finds every other story."""
 
+import copy
 import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from entropy_assets.core.conditioning.conditioner import Conditioner
+from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.errors import ChainBroken, EntropyAssetsError, ImageMissing, InputRefused
-from entropy_assets.provenance.outsider import images_in, make_again
+from entropy_assets.images.limits import DecodeLimits
+from entropy_assets.provenance.outsider import ImageFolder, make_again
 from entropy_assets.provenance.trail import Trail
-from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import noise_inputs
 from entropy_assets.stages.publication import publish_batch
+from entropy_assets.stores.batches import RECORDS
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.stages.batches_made import Place, frame
+from entropy_assets_tests.provenance.forging import Told, begins_with_zeros, by_hash, consistent, with_its_manifest
+from entropy_assets_tests.stages.batches_made import Place, alter_json, exposure, flat_png, frame
 
 OTHER = "ab" * 32
+JUNK = b"no image at all"
+HEX = set("0123456789abcdef")
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is told of the blocks of a batch, their bytes as they left the pool, and what a forger has."""
+
+    answers: tuple[Told, ...]
+    data: dict[str, bytes]
+    images: dict[str, bytes]
+    noise: dict[str, NoiseInput]
+
+    @property
+    def told(self) -> Told:
+        """Give the answer for a block that is neither the first nor the last."""
+        return self.answers[1]
+
+    def forged(self, change: Callable[[Told], None]) -> Told:
+        """Give an answer that was changed, and fits together all the same."""
+        told = copy.deepcopy(self.told)
+        change(told)
+        return consistent(told, self.noise)
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, valkey_url: str) -> tuple[dict[str, Any], bytes, Path]:
-    """Publish two images; give what is told of a later block, its bytes as they left the pool, and the images."""
+def story(tmp_path_factory: pytest.TempPathFactory, valkey_url: str) -> Story:
+    """Publish two images, beside one without noise and a file that is none."""
     root = tmp_path_factory.mktemp("story")
-    place = Place(root / "installation")
-    batch = place.validated([("a.fits", frame(1)), ("b.fits", frame(2))])
-    pool = PoolClient.from_url(valkey_url, prefix=f"witness:{root.name}")
+    place = Place(root)
+    contents = [("a.fits", frame(1)), ("notes.txt", JUNK), ("b.fits", frame(2)), ("flat.png", flat_png())]
+    batch = place.validated(contents)
+    pool = PoolClient.from_url(valkey_url, prefix=f"outsider:{root.name}")
     publish_batch(batch, place.ledger(), pool, run_id="the-run", now_us=5)
     blocks = {leased.block.block_id: leased.block.data for leased in pool.lease(100).blocks}
     pool.close()
-    trail = Trail.of(place)
-    provenance = max((trail.find(block_id) or {} for block_id in blocks), key=lambda each: each["index"])
-    folder = root / "images"
-    folder.mkdir()
-    for seed in (1, 2, 3):
-        (folder / f"picture {seed}").write_bytes(frame(seed))
-    return json.loads(json.dumps(provenance)), blocks[provenance["block_id"]], folder
+    noise = {noise.image_sha256: noise for noise in noise_inputs(batch)}
+    answers = tuple(told_of(place, row["block_id"]) for row in batch.read_json(RECORDS)["rows"])
+    assert len(answers) > 2
+    return Story(answers, blocks, by_hash(*(data for _, data in contents)), noise)
 
 
-def test_the_images_and_what_is_told_give_the_bytes_that_were_served(story: tuple[dict[str, Any], bytes, Path]) -> None:
-    provenance, data, folder = story
-    assert provenance["index"] > 0
-    assert make_again(provenance, images_in(folder)) == data
+def told_of(place: Place, block_id: str) -> Told:
+    """Give what the service tells of a block, as it comes over the line."""
+    told: Told = json.loads(json.dumps(Trail.of(place).find(block_id)))
+    assert "problem" not in told, told
+    return told
+
+
+def refused(told: Told, images: dict[str, bytes]) -> str:
+    """Give the field in which an answer is found to be another story."""
+    with pytest.raises(ChainBroken) as caught:
+        make_again(told, images)
+    return caught.value.field
+
+
+# The true story
+
+
+def test_the_images_and_what_is_told_give_the_bytes_that_were_served(story: Story) -> None:
+    for told in story.answers:
+        assert make_again(told, story.images).data == story.data[told["block_id"]]
+
+
+def test_every_block_of_a_batch_is_made_again(tmp_path: Path) -> None:
+    """Copies, images that were used before, frames of one sensor, and what can't be read."""
+    place = Place(tmp_path)
+    rng = np.random.default_rng(5)
+    pattern = rng.normal(0, 12, (320, 320))
+    first, second = exposure(pattern, rng), exposure(pattern, rng)
+    place.hashed([("earlier.fits", frame(4))], time_ns=10**18)
+    relabelled = frame(1).replace(b"GAIN    =", b"GAJN    =")
+    contents = [
+        *(("first.png", first), ("second.png", second), ("a.fits", frame(1)), ("copy.fits", frame(1))),
+        *(("same pixels.fits", relabelled), ("used.fits", frame(4)), ("flat.png", flat_png()), ("notes.txt", JUNK)),
+    ]
+    batch = place.validated(contents)
+    images = by_hash(*(data for _, data in contents))
+    for block_id in place.in_ledger(batch):
+        told = told_of(place, block_id)
+        made = make_again(told, images)
+        assert told["block_sha256"] in by_hash(made.data)
+    reasons = [image["reason"] for image in told["images"]]
+    assert reasons == [None, None, None, "replayed_file", "replayed_pixels", "replayed_file", "constant"]
+    assert told["images"][1]["credit_bits"] < 0.9 * told["images"][0]["credit_bits"], "the pattern is credited once"
+    (ledgers_word,) = (each.sentence for each in made.not_checked if each.fields == ("reason",))
+    assert [image["image_sha256"] in ledgers_word for image in told["images"]] == [False] * 5 + [True, False]
+
+
+@pytest.mark.parametrize("with_nonce_column", [True, False])
+def test_of_a_recipe_without_block_nonces_the_whole_chain_is_walked(tmp_path: Path, with_nonce_column: bool) -> None:
+    place = Place(tmp_path)
+    contents = [("a.fits", frame(1)), ("b.fits", frame(2))]
+    batch = place.validated(contents, recipe="ea-2026-1")
+    if not with_nonce_column:  # as records were kept when there were no block nonces
+        alter_json(batch, RECORDS, lambda kept: [row.pop("nonce") for row in kept["rows"]])
+    images = by_hash(*(data for _, data in contents))
+    told = told_of(place, place.in_ledger(batch)[1])
+    made = make_again(told, images)
+    assert told["block_nonce"] == ""
+    fields = {name for each in made.not_checked for name in each.fields}
+    assert not {"previous_link", "chain_head", "block_nonce"} & fields
+    for name in ("previous_link", "chain_head", "block_nonce"):
+        assert refused({**told, name: OTHER}, images) == name
+
+
+def test_a_file_that_nobody_could_read_may_be_absent_and_is_named(story: Story) -> None:
+    (junk,) = by_hash(JUNK)
+    made = make_again(story.told, {name: data for name, data in story.images.items() if name != junk})
+    assert made.data == story.data[story.told["block_id"]]
+    assert [junk in each.sentence for each in made.not_checked if each.fields == ("manifest",)] == [True]
+    assert not [each for each in make_again(story.told, story.images).not_checked if each.fields == ("manifest",)]
+
+
+# Stories that fit together
+
+
+def other_manifest(told: Told) -> None:
+    told["manifest_sha256"] = OTHER
+
+
+def beyond_the_plan(told: Told) -> None:
+    told["index"] = 1000
+
+
+def moved_slices(told: Told) -> None:
+    told["slices"] = [[place, first - 1, end - 1] for place, first, end in told["slices"]]
+
+
+def slices_of_the_block_before(told: Told) -> None:
+    told["slices"] = told["slices"][1:] + told["slices"][:1]
+
+
+def lower_credit(told: Told) -> None:
+    told["images"][0]["credit_bits"] -= 1
+
+
+def higher_credit(told: Told) -> None:
+    told["images"][0]["credit_bits"] += 1000
+
+
+def dropped_image(told: Told) -> None:
+    dropped = told["images"].pop(0)
+    told["slices"] = [[0, first, end] for place, first, end in told["slices"]]
+    assert dropped["in_block"]
+
+
+def image_called_unreadable(told: Told) -> None:
+    dropped_image(told)
+    told["manifest"][0].update(accepted=False, pixel_sha256=None, source=told["declared_source"])
+    told.update(with_its_manifest(told))
+
+
+def extra_image(told: Told) -> None:
+    told["images"].append({**told["images"][-1], "image_sha256": OTHER})
+    told["manifest"].append({**told["manifest"][-1], "image_sha256": OTHER})
+    told.update(with_its_manifest(told))
+
+
+def other_source(told: Told) -> None:
+    for row in (told["images"][0], told["manifest"][0]):
+        row["source"] = "raw-ccd"
+    told.update(with_its_manifest(told))
+
+
+def other_source_of_what_was_refused(told: Told) -> None:
+    told["manifest"][1]["source"] = "0"
+    told.update(with_its_manifest(told))
+
+
+def pixels_of_what_was_refused(told: Told) -> None:
+    told["manifest"][1]["pixel_sha256"] = OTHER
+    told.update(with_its_manifest(told))
+
+
+def readable_junk(told: Told) -> None:
+    told["manifest"][1].update(accepted=True, pixel_sha256=OTHER)
+    told["images"].insert(1, {**told["images"][-1], **told["manifest"][1], "file": "notes.txt"})
+    del told["images"][1]["accepted"]
+    told.update(with_its_manifest(told))
+
+
+def other_pixels(told: Told) -> None:
+    for row in (told["images"][0], told["manifest"][0]):
+        row["pixel_sha256"] = OTHER
+    told.update(with_its_manifest(told))
+
+
+def spelled_otherwise(told: Told) -> None:
+    """What counts as true in a program is no true in JSON: with each spelling the manifest has another hash."""
+    told["manifest"][0]["accepted"] = 7
+    told.update(with_its_manifest(told))
+
+
+def source_that_no_recipe_lists(told: Told) -> None:
+    """Its claim is that of the plain inbox, so any word would do."""
+    told["declared_source"] = "tried-17"
+    for row in (told["manifest"][1], told["manifest"][3], told["images"][2]):
+        row["source"] = "tried-17"
+    told.update(with_its_manifest(told))
+
+
+def hidden_behind_the_dead(told: Told) -> None:
+    told["images"][0].update(credit_bits=0, reason="constant", in_block=False)
+    told["slices"] = [[0, first, end] for place, first, end in told["slices"]]
+
+
+FORGERIES = [
+    *((other_manifest, "manifest_sha256"), (beyond_the_plan, "index")),
+    *((moved_slices, "slices"), (slices_of_the_block_before, "slices")),
+    *((lower_credit, "credit_bits"), (higher_credit, "credit_bits"), (hidden_behind_the_dead, "credit_bits")),
+    *((dropped_image, "images"), (image_called_unreadable, "manifest"), (readable_junk, "manifest")),
+    *((other_source, "source"), (other_source_of_what_was_refused, "manifest"), (other_pixels, "pixel_sha256")),
+    *((pixels_of_what_was_refused, "manifest"), (spelled_otherwise, "manifest")),
+    (source_that_no_recipe_lists, "declared_source"),
+]
+
+
+@pytest.mark.parametrize("change, field", FORGERIES)
+def test_another_story_is_found(change: Callable[[Told], None], field: str, story: Story) -> None:
+    """The forger makes block, id, credit, link and verdict again, so nothing but the images speaks against it."""
+    assert refused(story.forged(change), story.images) == field
+
+
+def test_an_image_that_nobody_has_is_missing(story: Story) -> None:
+    with pytest.raises(ImageMissing):
+        make_again(story.forged(extra_image), story.images)
+
+
+def test_the_first_block_follows_the_manifest_and_the_last_one_ends_the_chain(story: Story) -> None:
+    first, last = story.answers[0], story.answers[-1]
+    assert refused(consistent({**first, "previous_link": OTHER}, story.noise), story.images) == "previous_link"
+    assert refused({**last, "chain_head": OTHER}, story.images) == "chain_head"
+    assert refused({**first, "index": -1}, story.images) == "index"
+
+
+# Grinding
+
+
+def vary_manifest(told: Told, tries: int) -> Told:
+    return {**told, "manifest_sha256": f"{tries:064x}"}
+
+
+def vary_index(told: Told, tries: int) -> Told:
+    return {**told, "index": 1000 + tries}
+
+
+def vary_slices(told: Told, tries: int) -> Told:
+    place = [0, tries % 100, tries % 100 + 1 + tries // 100]
+    return {**told, "slices": [*told["slices"][:-1], place]}
 
 
 @pytest.mark.parametrize(
-    "field, value",
-    [
-        ("block_id", "00000000-0000-8000-8000-000000000000"),
-        ("block_sha256", OTHER),
-        ("link", OTHER),
-        ("previous_link", OTHER),
-        ("manifest_sha256", OTHER),
-        ("timestamp_us", 1),
-        ("index", 0),
-        ("credit_bits", 1),
-        ("recipe", "ea-2026-1-strict"),
-        ("sampling", {"time_ns": 1, "os_bytes": "07" * 32, "source": "raw-ccd"}),
-        ("sampling", {"time_ns": 1, "os_bytes": "", "source": "raw-ccd"}),
-    ],
+    "vary, field", [(vary_manifest, "manifest_sha256"), (vary_index, "index"), (vary_slices, "slices")]
 )
-def test_another_story_is_found(field: str, value: object, story: tuple[dict[str, Any], bytes, Path]) -> None:
-    provenance, _, folder = story
-    with pytest.raises(ChainBroken):
-        make_again({**provenance, field: value}, images_in(folder))
-
-
-@pytest.mark.parametrize("recipe, nonce", [("ea-2026-2", OTHER), ("ea-2026-2", ""), ("ea-2026-1", OTHER)])
-def test_a_block_whose_nonce_somebody_chose_is_found(
-    story: tuple[dict[str, Any], bytes, Path], recipe: str, nonce: str
+def test_no_field_can_be_tried_until_the_block_pleases(
+    vary: Callable[[Told, int], Told], field: str, story: Story
 ) -> None:
-    """Everything that is told fits together, but a nonce that was tried until the bytes pleased is not the batch's."""
-    provenance, _, folder = story
-    batch = Place(folder.parent / "installation").batches().batch(provenance["batch"])
-    images = {noise.image_sha256: noise for noise in noise_inputs(batch)}
-    inputs = [images[image["image_sha256"]] for image in provenance["images"]]
-    conditioner = Conditioner(recipe_named(recipe), provenance["manifest_sha256"], provenance["timestamp_us"], inputs)
-    place, plan = (provenance["index"], provenance["previous_link"]), np.array(provenance["slices"])
-    record = conditioner.record(*place, plan, nonce, conditioner.condition(*place, plan, nonce))
-    forged = {name: getattr(record, name) for name in ("recipe", "block_sha256", "block_id", "link", "nonce")}
-    with pytest.raises(ChainBroken) as caught:
-        make_again({**provenance, **forged}, images_in(folder))
-    assert caught.value.field == "block_sha256"
+    """A block that begins with twelve zero bits costs a second of trying. It must not pass for one of the images'."""
+    assert refused(begins_with_zeros(story.told, story.noise, vary), story.images) == field
 
 
-def test_other_slices_are_found(story: tuple[dict[str, Any], bytes, Path]) -> None:
-    """Another order, one slice for another, and a region that is spent twice."""
-    provenance, _, folder = story
-    first, second, *rest = provenance["slices"]
-    for slices in ([second, first, *rest], [first, first, *rest], [[0, 0, 10**9], second, *rest], [[-1, 0, 1], *rest]):
-        with pytest.raises(ChainBroken):
-            make_again({**provenance, "slices": slices}, images_in(folder))
+def test_a_nonce_can_still_be_tried_and_that_is_said(story: Story) -> None:
+    told = begins_with_zeros(story.told, story.noise, lambda told, tries: {**told, "block_nonce": f"{tries:064x}"})
+    made = make_again(told, story.images)
+    assert made.data.startswith(b"\0")
+    assert [each for each in made.not_checked if "block_nonce" in each.fields and "only one try" in each.sentence]
 
 
-def test_another_credit_of_an_image_is_found(story: tuple[dict[str, Any], bytes, Path]) -> None:
-    """More than its noise is worth, and so little that the slices hold too little."""
-    provenance, _, folder = story
-    for factor in (2, 0.5):
-        images = [{**image, "credit_bits": int(factor * image["credit_bits"])} for image in provenance["images"]]
-        with pytest.raises(ChainBroken) as caught:
-            make_again({**provenance, "images": images}, images_in(folder))
-        assert caught.value.field == "credit_bits"
+@pytest.mark.parametrize("nonce", ["", OTHER.upper(), OTHER[:62], "0x" + OTHER[2:]])
+def test_a_nonce_has_one_spelling(nonce: str, story: Story) -> None:
+    with pytest.raises((ChainBroken, InputRefused)):
+        make_again({**story.told, "block_nonce": nonce}, story.images)
 
 
-def test_an_exchanged_image_is_found(story: tuple[dict[str, Any], bytes, Path]) -> None:
-    provenance, _, _ = story
-    with pytest.raises(ChainBroken) as caught:
-        make_again(provenance, lambda _: frame(3))
-    assert caught.value.field == "image_sha256"
-
-
-def test_a_missing_image_is_named(story: tuple[dict[str, Any], bytes, Path], tmp_path: Path) -> None:
-    provenance, _, _ = story
-    with pytest.raises(ImageMissing) as caught:
-        make_again(provenance, images_in(tmp_path))
-    assert caught.value.data["image_sha256"] == provenance["images"][0]["image_sha256"]
-
-
-@pytest.mark.parametrize("gone", ["recipe", "images", "sampling", "slices", "previous_link", "index"])
-def test_what_is_no_answer_of_the_service_is_refused(gone: str, story: tuple[dict[str, Any], bytes, Path]) -> None:
-    provenance, _, folder = story
+@pytest.mark.parametrize("name", ["", "x" * 64, OTHER.upper(), OTHER + " "])
+def test_a_file_that_is_not_there_has_the_hash_of_a_file(name: str, story: Story) -> None:
+    told = copy.deepcopy(story.told)
+    told["manifest"][1]["image_sha256"] = name
     with pytest.raises(InputRefused):
-        make_again({name: value for name, value in provenance.items() if name != gone}, images_in(folder))
+        make_again(consistent(with_its_manifest(told), story.noise), story.images)
 
 
-@pytest.mark.parametrize("field", ["slices", "images", "sampling", "index", "timestamp_us", "previous_link", "recipe"])
-@pytest.mark.parametrize("value", [None, "x", 1.5, [], {}, [[1]], -1])
-def test_nonsense_is_a_typed_error(field: str, value: object, story: tuple[dict[str, Any], bytes, Path]) -> None:
-    provenance, _, folder = story
+# Every single field
+
+
+def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the way to each value that is no list and no object; of the slices to those of the last one alone."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from leaves(inner, (*path, name))
+    elif isinstance(value, list):
+        for at in range(len(value) - 1 if path == ("slices",) else 0, len(value)):
+            yield from leaves(value[at], (*path, at))
+    else:
+        yield path
+
+
+def altered(value: Any) -> Any:
+    """Give another value of the same kind."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case float():
+            return value + 0.001
+        case str() if value and set(value) <= HEX:
+            return ("0" if value[0] != "0" else "1") + value[1:]
+        case _:
+            return f"{value}x"
+
+
+def test_every_field_that_is_told_is_checked_or_named_as_not_checked(story: Story) -> None:
+    """Whoever adds a field to the answer and forgets the outsider turns this red."""
+    said = {name for each in make_again(story.told, story.images).not_checked for name in each.fields}
+    free, found = set(), 0
+    for path in leaves(story.told):
+        told = copy.deepcopy(story.told)
+        *way, last = path
+        inner: Any = told
+        for step in way:
+            inner = inner[step]
+        inner[last] = altered(inner[last])
+        try:
+            make_again(told, story.images)
+        except EntropyAssetsError:
+            found += 1
+        else:
+            free.add(next(str(step) for step in reversed(path) if isinstance(step, str)))
+    assert found > 60
+    assert free - said - {"max_file_bytes", "max_pixels"} == set()
+    assert free >= {"run_id", "file"}, "what is named as not checked is not checked"
+    assert "limits" in said
+
+
+def test_a_list_with_an_entry_more_or_less_is_found(story: Story) -> None:
+    for name in ("slices", "manifest", "images"):
+        for entries in (story.told[name][:-1], [*story.told[name], story.told[name][-1]], []):
+            with pytest.raises((ChainBroken, InputRefused)):
+                make_again({**story.told, name: entries}, story.images)
+
+
+# Files and answers
+
+
+def test_an_exchanged_image_is_found(story: Story) -> None:
+    name = story.told["images"][0]["image_sha256"]
+    assert refused(story.told, {**story.images, name: frame(3)}) == "image_sha256"
+
+
+def test_all_missing_images_are_named_before_any_is_looked_at(story: Story, tmp_path: Path) -> None:
+    with pytest.raises(ImageMissing) as caught:
+        make_again(story.told, ImageFolder(tmp_path))
+    missing = {image["image_sha256"]: image["file"] for image in story.told["images"]}
+    assert caught.value.data["missing"] == missing
+    assert all(f"{file} (SHA-256 {name})" in caught.value.message for name, file in missing.items())
+
+
+def test_a_folder_holds_its_files_by_their_hashes(story: Story, tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for number, data in enumerate(story.images.values()):
+        (tmp_path / "inner" / f"picture {number}").write_bytes(data)
+    folder = ImageFolder(tmp_path)
+    assert dict(folder) == story.images
+    assert len(folder) == len(story.images)
+    assert OTHER not in folder
+    assert make_again(story.told, folder).data == story.data[story.told["block_id"]]
+
+
+def test_wider_limits_than_ones_own_are_refused_with_what_to_set(story: Story) -> None:
+    """What the service tells must not decide what decoding may cost here."""
+    with pytest.raises(InputRefused, match="ENTROPY_MAX_PIXELS=33554432"):
+        make_again(story.told, story.images, DecodeLimits(max_pixels=1 << 20))
+
+
+GONE = ["recipe", "images", "manifest", "slices", "previous_link", "index", "verdict", "limits", "declared_source"]
+
+
+@pytest.mark.parametrize("gone", GONE)
+def test_what_is_no_answer_of_the_service_is_refused(gone: str, story: Story) -> None:
+    with pytest.raises(InputRefused):
+        make_again({name: value for name, value in story.told.items() if name != gone}, story.images)
+
+
+NONSENSE = ["slices", "images", "manifest", "limits", "index", "timestamp_us", "previous_link", "recipe", "block_nonce"]
+
+
+@pytest.mark.parametrize("field", NONSENSE)
+@pytest.mark.parametrize("value", [None, "x", 1.5, [], {}, [[1]], [None], -1])
+def test_nonsense_is_a_typed_error(field: str, value: object, story: Story) -> None:
     with pytest.raises(EntropyAssetsError):
-        make_again({**provenance, field: value}, images_in(folder))
+        make_again({**story.told, field: value}, story.images)

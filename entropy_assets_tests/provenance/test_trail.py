@@ -4,19 +4,23 @@ import json
 
 from entropy_assets.provenance.freshness import SupplyAges
 from entropy_assets.provenance.rewalk import rewalk
-from entropy_assets.provenance.trail import BlockProvenance, ImageBehind, Trail
+from entropy_assets.provenance.trail import BlockProvenance, ImageOfBatch, Trail
 from entropy_assets.serving.health import Ages
+from entropy_assets.stages.manifest import HashedRow
 from entropy_assets.stages.verdicts import VerdictRow
-from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, Batch, encoded
+from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, Batch, encoded
 from entropy_assets.stores.file_names import safe_name
 from entropy_assets_tests.stages.batches_made import Place
 
 FIELDS = [
     *("block_id", "block_sha256", "link", "index", "batch", "run_id", "chain_head", "ledger_link", "published_at_us"),
-    *("recipe", "timestamp_us", "previous_link", "manifest_sha256", "credit_bits", "slices"),
-    *("sampling", "images", "verdict"),
+    *("recipe", "timestamp_us", "previous_link", "manifest_sha256", "credit_bits", "slices", "block_nonce"),
+    *("declared_source", "limits", "manifest", "images", "verdict"),
 ]
-OF_IMAGE = ["file", "image_sha256", "pixel_sha256", "source", "noise_sha256", "credit_bits", "min_entropy"]
+OF_IMAGE = [
+    *("file", "image_sha256", "pixel_sha256", "source", "sampling_nonce", "noise_sha256", "samples", "min_entropy"),
+    *("credit_bits", "reason", "in_block"),
+]
 """The fields of ``/blocks/{id}``, in their order on the wire."""
 
 
@@ -40,11 +44,28 @@ def test_the_fields_and_their_order_are_those_of_the_interface(
     for block_id in blocks:
         provenance = Trail.of(place).find(block_id)
         assert list(provenance) == FIELDS
-        assert list(provenance["sampling"]) == ["time_ns", "os_bytes", "source"]
+        assert list(provenance["limits"]) == ["max_file_bytes", "max_pixels"]
+        assert [list(row) for row in provenance["manifest"]] == [list(HashedRow.__annotations__)] * 2
         assert [list(image) for image in provenance["images"]] == [OF_IMAGE, OF_IMAGE]
         assert set(provenance["verdict"]) == VerdictRow.__required_keys__
     assert set(FIELDS) == BlockProvenance.__required_keys__
-    assert set(OF_IMAGE) == ImageBehind.__required_keys__
+    assert set(OF_IMAGE) == ImageOfBatch.__required_keys__
+
+
+def test_the_seed_of_a_batch_is_told_nowhere_and_each_block_tells_its_own_nonce_alone(
+    published: tuple[Place, Batch, dict[str, bytes]],
+) -> None:
+    """With the seed, or with a sibling's nonce, blocks could be known that were not drawn yet."""
+    place, batch, blocks = published
+    trail = Trail.of(place)
+    records = {row["block_id"]: row for row in batch.read_json(RECORDS)["rows"]}
+    assert len(records) > 1
+    for block_id in blocks:
+        told = json.dumps(trail.find(block_id))
+        assert batch.intake.os_bytes not in told
+        assert str(batch.intake.time_ns) not in told
+        assert [row["nonce"] in told for row in records.values()] == [each == block_id for each in records]
+    assert batch.intake.os_bytes not in json.dumps(trail.recent(10))
 
 
 def test_what_provenance_tells_of_ages_is_what_the_service_reads(place: Place) -> None:

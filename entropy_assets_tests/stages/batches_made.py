@@ -19,6 +19,7 @@ from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stores.batches import Batch, Document
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.ledger.rows import LedgerBlock
 
 LIMITS = DecodeLimits()
 TIME_NS = 1_700_000_000_000_000_000
@@ -46,6 +47,7 @@ class Place(Home):
         time_ns: int = TIME_NS,
         os_bytes: bytes = b"\x07" * 32,
         limits: DecodeLimits = LIMITS,
+        recipe: str = STANDARD.name,
     ) -> Batch:
         return ingest.open_batch(
             self.batches(),
@@ -54,23 +56,34 @@ class Place(Home):
             source="raw-ccd",
             time_ns=time_ns,
             os_bytes=os_bytes,
-            recipe=STANDARD.name,
+            recipe=recipe,
             limits=limits,
         )
 
-    def hashed(self, contents: Sequence[tuple[str, bytes]], *, time_ns: int = TIME_NS) -> Batch:
+    def hashed(
+        self, contents: Sequence[tuple[str, bytes]], *, time_ns: int = TIME_NS, recipe: str = STANDARD.name
+    ) -> Batch:
         """Take a batch as far as its blocks."""
-        batch = self.open(contents, time_ns=time_ns)
+        batch = self.open(contents, time_ns=time_ns, recipe=recipe)
         ingest.read_images(batch, self.images(), batch.intake.limits)
         extraction.extract_noise(batch, self.images(), self.ledger(), batch.intake.limits)
         conditioning.hash_blocks(batch)
         return batch
 
-    def validated(self, contents: Sequence[tuple[str, bytes]], *, time_ns: int = TIME_NS) -> Batch:
+    def validated(
+        self, contents: Sequence[tuple[str, bytes]], *, time_ns: int = TIME_NS, recipe: str = STANDARD.name
+    ) -> Batch:
         """Take a batch as far as its verdicts."""
-        batch = self.hashed(contents, time_ns=time_ns)
+        batch = self.hashed(contents, time_ns=time_ns, recipe=recipe)
         validation.validate_blocks(batch)
         return batch
+
+    def in_ledger(self, batch: Batch, run_id: str = "the-run") -> list[str]:
+        """Put all blocks of a batch into the ledger, and return their ids in the order of the chain."""
+        hashed = conditioning.read_blocks(batch)
+        blocks = [LedgerBlock(row.block_id, row.index, row.block_sha256, row.link) for row in hashed.records]
+        self.ledger().append_publication(batch.key, hashed.chain_head, blocks, run_id, 5)
+        return [block.block_id for block in blocks]
 
 
 def break_conditioning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from entropy_assets.stages import conditioning, extraction, ingest
 from entropy_assets.stages.assessments import NoiseRow
-from entropy_assets.stages.manifest import ImageRow
+from entropy_assets.stages.manifest import ImageRow, Manifest, hashed_row, manifest_hash
 from entropy_assets.stores.batches import MANIFEST, IntakeFile
 from entropy_assets_tests.stages.batches_made import LIMITS, Place, alter_json, frame
 
@@ -35,3 +35,15 @@ def test_no_row_of_a_batch_holds_text_that_is_not_safe(kind: type) -> None:
     texts = [value for name in kind.__dataclass_fields__ if isinstance(value := getattr(row, name), str)]
     assert row.file == r"\xff\n\x1b[2J"
     assert all(text.isprintable() for text in texts)
+
+
+def test_its_hash_covers_four_columns_of_each_row_in_order(tmp_path: Path) -> None:
+    """Who is told these columns can make the hash again, and every change of them gives another one."""
+    place = Place(tmp_path)
+    batch = place.hashed([("a.fits", frame(1)), ("z.jpg", b"junk")])
+    manifest = Manifest.of(batch)
+    rows = [hashed_row(row) for row in manifest.rows]
+    assert manifest_hash(rows) == manifest.sha256
+    changes = [{"image_sha256": "ab" * 32}, {"accepted": False}, {"pixel_sha256": None}, {"source": "drop"}]
+    others = [manifest_hash([{**rows[0], **change}, rows[1]]) for change in changes]  # type: ignore[typeddict-item]
+    assert len({manifest.sha256, manifest_hash(rows[::-1]), *others}) == 2 + len(changes)

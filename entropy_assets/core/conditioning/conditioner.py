@@ -89,6 +89,35 @@ def slices_of(inputs: Sequence[NoiseInput], recipe: Recipe) -> NDArray[np.int64]
     return np.asarray(everything[order])
 
 
+def block_plans(inputs: Sequence[NoiseInput], recipe: Recipe) -> NDArray[np.int64]:
+    """Return which slices each block of a batch hashes: it follows from the credit of the images alone.
+
+    Returns
+    -------
+    ``int64[n_blocks, digests_per_block, 3]``: position in `inputs`, first region, end region. No row if the credit does
+    not fill one block.
+
+    Raises
+    ------
+    InputRefused
+        If an image or noise array is there twice: its credit would be spent twice.
+    """
+    _refuse_repeats(inputs)
+    slices, per_block = slices_of(inputs, recipe), recipe.digests_per_block
+    n_blocks = len(slices) // per_block
+    return slices[: n_blocks * per_block].reshape(n_blocks, per_block, 3)
+
+
+def _refuse_repeats(inputs: Sequence[NoiseInput]) -> None:
+    for name in ("image_sha256", "noise_sha256"):
+        hashes = [getattr(noise, name) for noise in inputs]
+        repeated = sorted({value for value in hashes if hashes.count(value) > 1})
+        if repeated:
+            raise InputRefused(
+                f"the same {name} stands twice in a batch: its credit would be spent twice", repeated=repeated
+            )
+
+
 def _slices_of_one(position: int, noise: NoiseInput, recipe: Recipe) -> NDArray[np.int64]:
     size = noise.regions_per_slice(recipe)
     first = size * np.arange(len(noise.samples) // size if size else 0, dtype=np.int64)

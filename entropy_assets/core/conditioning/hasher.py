@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entropy_assets.core import encoding
-from entropy_assets.core.conditioning.conditioner import Conditioner, NoiseInput, nonce_of_block, slices_of
+from entropy_assets.core.conditioning.conditioner import Conditioner, NoiseInput, block_plans, nonce_of_block
 from entropy_assets.core.conditioning.records import BlockRecord, chain_genesis, verify_chain
 from entropy_assets.errors import ChainBroken, InputRefused
 from entropy_assets.recipe import STANDARD, Recipe
@@ -120,19 +120,16 @@ class EntropyHasher:
             If an image or noise array is there twice: its credit would be spent twice. If a hash is no SHA-256 in
             hex, or the time does not fit.
         """
-        _refuse_repeats(inputs)
-        per_block = self.recipe.digests_per_block
-        plan = slices_of(inputs, self.recipe)
-        blocks = np.empty((len(plan) // per_block, self.recipe.block_len), np.uint8)
+        plans = block_plans(inputs, self.recipe)
+        blocks = np.empty((len(plans), self.recipe.block_len), np.uint8)
         records: list[BlockRecord] = []
         link = chain_genesis(manifest_sha256, self.recipe)
         batch = Conditioner(self.recipe, manifest_sha256, timestamp_us, inputs)
-        for index, block in enumerate(blocks):
-            part = plan[index * per_block : (index + 1) * per_block]
+        for index, plan in enumerate(plans):
             nonce = nonce_of_block(self.recipe, seed, manifest_sha256, index)
-            data = batch.condition(index, link, part, nonce)
-            block[:] = np.frombuffer(data, np.uint8)
-            records.append(batch.record(index, link, part, nonce, data))
+            data = batch.condition(index, link, plan, nonce)
+            blocks[index] = np.frombuffer(data, np.uint8)
+            records.append(batch.record(index, link, plan, nonce, data))
             link = records[-1].link
         return blocks, tuple(records)
 
@@ -265,13 +262,3 @@ def _raw(noise: bytes | bytearray | memoryview | NDArray[np.uint8]) -> bytes:
     if view.nbytes == 0:
         raise InputRefused("there is no noise to hash: a part is empty")
     return view.tobytes()
-
-
-def _refuse_repeats(inputs: Sequence[NoiseInput]) -> None:
-    for name in ("image_sha256", "noise_sha256"):
-        hashes = [getattr(noise, name) for noise in inputs]
-        repeated = sorted({value for value in hashes if hashes.count(value) > 1})
-        if repeated:
-            raise InputRefused(
-                f"the same {name} stands twice in a batch: its credit would be spent twice", repeated=repeated
-            )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.conditioning.conditioner import NoiseInput, slices_of
+from entropy_assets.core.conditioning.conditioner import NoiseInput, block_plans, slices_of
 from entropy_assets.errors import InputRefused
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.core.second_hashing import noise_of
@@ -50,6 +50,15 @@ def test_every_stretch_of_slices_mixes_the_images_in_their_shares(inputs):
         so_far = np.bincount(plan[:k, 0], minlength=len(inputs))
         shares = k * counts / max(len(plan), 1)
         assert np.all(np.abs(so_far - shares) <= 1 + len(inputs) / 2)
+
+
+@given(batches())
+@settings(max_examples=60, deadline=None)
+def test_blocks_take_the_slices_in_their_order_and_what_fills_no_block_is_left(inputs):
+    """So every slice has one place, which follows from the credit alone."""
+    slices, plans = slices_of(inputs, STANDARD), block_plans(inputs, STANDARD)
+    assert plans.shape == (len(slices) // STANDARD.digests_per_block, STANDARD.digests_per_block, 3)
+    assert plans.reshape(-1, 3).tolist() == slices[: plans.shape[0] * STANDARD.digests_per_block].tolist()
 
 
 @pytest.mark.parametrize(

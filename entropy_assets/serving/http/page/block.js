@@ -30,7 +30,8 @@ function blockParts(id, found) {
   const parts = [make("p", { class: "mono" }, id)];
   if (found.problem)
     parts.push(make("p", { class: "error" }, `Only the ledger knows this block: ${plain(found.problem)}`));
-  if (found.images) parts.push(make("h3", {}, "The images behind it"), imagesBehind(found.images));
+  const behind = (found.images || []).filter((image) => image.in_block);
+  if (behind.length) parts.push(make("h3", {}, "The images behind it"), imagesBehind(behind));
   if (found.verdict) parts.push(make("h3", {}, "Verdict"), ...verdictParts(found.verdict));
   parts.push(make("h3", {}, "Make it again"), ...againParts(id), make("h3", {}, "Record"), recordList(found));
   return parts;

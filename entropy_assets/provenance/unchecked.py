@@ -1,0 +1,105 @@
+"""What an audit can't check, in plain words: whoever reads that a block was made again must read this beside it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+SHOWN: Final = 8
+"""Images that a sentence names; it counts the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """Something that an audit has to take on trust.
+
+    Attributes
+    ----------
+    fields
+        Names of what is told and stands for it.
+    sentence
+        What is not checked, and why.
+    """
+
+    fields: tuple[str, ...]
+    sentence: str
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as JSON-able values."""
+        return {"fields": list(self.fields), "sentence": self.sentence}
+
+
+TIME: Final = Unchecked(
+    ("timestamp_us",), "The time of the block is the operator's word: nobody else has signed that it existed by then."
+)
+SOURCE: Final = Unchecked(
+    ("declared_source", "source"),
+    "Where the images come from is the operator's word; it says how much credit they may have at most.",
+)
+_ONE_TRY: Final = (
+    "That there was only one try is the operator's word. Nonces should come from the system's generator, once; but who"
+    " makes a batch can try many of them, and other images in another order, and keep the blocks that please, such as"
+    " one that begins with zeros."
+)
+
+
+def after_rewalk(has_block_nonces: bool) -> tuple[Unchecked, ...]:
+    """Return what stays open when ledger, batch and images agree."""
+    return (TIME, _nonces(has_block_nonces), SOURCE)
+
+
+def after_outsiders_check(
+    *,
+    has_block_nonces: bool,
+    chain_is_whole: bool,
+    is_last: bool,
+    called_spent: Sequence[str],
+    refused: Iterable[str],
+    not_there: Sequence[str],
+) -> Iterator[Unchecked]:
+    """Yield what stays open when what the service tells agrees with the images.
+
+    Parameters
+    ----------
+    chain_is_whole
+        Whether the chain was walked from the manifest on.
+    is_last
+        Whether the chain was walked to its end.
+    called_spent
+        SHA-256 of the images that have no credit here because the ledger says that they were spent before.
+    refused, not_there
+        SHA-256 of the files that the manifest calls unreadable, and of those among them that could not be looked at.
+    """
+    yield TIME
+    if not chain_is_whole:
+        yield Unchecked(
+            ("previous_link",),
+            "The link before is the service's word: the blocks before this one keep their nonces to themselves.",
+        )
+    yield _nonces(has_block_nonces)
+    yield SOURCE
+    yield Unchecked(
+        ("reason",),
+        "Whether an image was credited before, in another batch, is known to the ledger alone."
+        + (f" It says so of {_named(called_spent)}, which therefore gave nothing here." if called_spent else ""),
+    )
+    if list(refused):
+        yield Unchecked(("limits",), "The limits beyond which files are refused are the operator's choice.")
+    if not_there:
+        yield Unchecked(
+            ("manifest",),
+            "That there were these files, and that they can't be read, is the service's word, since they are not here:"
+            f" {_named(not_there)}.",
+        )
+    of_ledger = ("batch", "run_id", "ledger_link", "published_at_us", *(() if is_last else ("chain_head",)))
+    yield Unchecked(of_ledger, "What the ledger says of the publication is the service's word.")
+    yield Unchecked(("file",), "Names of files are the service's word: no hash covers them.")
+
+
+def _nonces(has_block_nonces: bool) -> Unchecked:
+    return Unchecked(("sampling_nonce", *(("block_nonce",) if has_block_nonces else ())), _ONE_TRY)
+
+
+def _named(hashes: Sequence[str]) -> str:
+    """Return some hashes in words, the first `SHOWN` of them by name."""
+    more = len(hashes) - SHOWN
+    return ", ".join(hashes[:SHOWN]) + (f" and {more} more" if more > 0 else "")
