@@ -15,7 +15,7 @@ from entropy_assets.core.validation.verdicts import BlockVerdicts
 from entropy_assets.errors import BlockRefused
 from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
-from entropy_assets.stages.verdicts import VerdictRow, Verdicts
+from entropy_assets.stages.verdicts import VerdictRow, Verdicts, verdicts_of
 from entropy_assets.stores.batches import VERDICTS, Batch
 
 
@@ -96,6 +96,8 @@ def refuse_if_failed(batch: Batch, validation: Validation) -> None:
 def validate_blocks(batch: Batch) -> Validation:
     """Keep the verdict on every block of the batch, and then refuse the batch if it fails as a whole.
 
+    A published batch keeps the report by which it was released.
+
     Raises
     ------
     ChainBroken
@@ -104,7 +106,11 @@ def validate_blocks(batch: Batch) -> Validation:
         If the batch fails; its verdicts are kept, with no block released.
     """
     validation = validate(batch)
-    batch.write_json(VERDICTS, _kept(validation))
+    kept = _kept(validation)
+    if batch.frozen and batch.has(VERDICTS):
+        # it was published by the report of then; a later version may work out its numbers in another way
+        kept["report"] = verdicts_of(batch)["report"]
+    batch.write_json(VERDICTS, kept)
     refuse_if_failed(batch, validation)
     return validation
 

@@ -200,7 +200,7 @@ class Batch:
     def __init__(self, root: Path, *, frozen: bool = False) -> None:
         self.root = root
         self.key = root.name
-        self._frozen = frozen
+        self.frozen = frozen
 
     @cached_property
     def intake(self) -> Intake:
@@ -292,7 +292,7 @@ class Batch:
     def _write(self, document: Document, data: bytes) -> None:
         path = self.path(document)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if self._frozen and path.exists():
+        if self.frozen and path.exists():
             kept = path.read_bytes()
             if kept == data or (document.file.endswith(".json") and _same_but_for_names(kept, data)):
                 return

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from entropy_assets.errors import BlockRefused, ChainBroken
+from entropy_assets.errors import BatchError, BlockRefused, ChainBroken
 from entropy_assets.stages import assessments, conditioning, validation
 from entropy_assets.stores.batches import BLOCKS, MANIFEST, RECORDS, VERDICTS
 from entropy_assets_tests.stages.batches_made import Place, alter_json, break_conditioning, frame
@@ -63,3 +63,21 @@ def test_quality_is_the_lower_of_test_score_and_noise_score(place: Place) -> Non
     noise = validation.noise_score(row.min_entropy)
     for verdict in batch.read_json(VERDICTS)["rows"]:
         assert verdict["quality"] == min(noise, verdict["score"])
+
+
+def test_a_published_batch_keeps_the_report_by_which_it_was_released(place: Place) -> None:
+    """A later version may judge uniformity by another formula: looked at again, an old batch is still the old one."""
+    batch = place.validated([("a.fits", frame(1))])
+    verdicts = batch.read_json(VERDICTS)
+    verdicts["report"]["tests"]["runs"]["uniformity_p"] = 0.25
+    batch.write_json(VERDICTS, verdicts)
+    recorded = batch.path(VERDICTS).read_bytes()
+    validation.validate_blocks(place.batches().batch(batch.key, frozen=True))
+    assert batch.path(VERDICTS).read_bytes() == recorded
+
+
+def test_a_published_batch_whose_blocks_are_judged_otherwise_is_still_refused(place: Place) -> None:
+    batch = place.validated([("a.fits", frame(1))])
+    alter_json(batch, VERDICTS, lambda value: value["rows"][0].update(p_star=0.25))
+    with pytest.raises(BatchError, match=r"gives another verdicts\.json"):
+        validation.validate_blocks(place.batches().batch(batch.key, frozen=True))
