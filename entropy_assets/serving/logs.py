@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from entropy_assets.errors import EntropyAssetsError
 LOGGER: Final = "entropy_assets.serving"
 FRAMES: Final = 8
 """Innermost frames of a traceback that a line tells."""
+CAUSES: Final = 8
+"""Errors behind an error that a line tells."""
 _LONGEST: Final = 500
 _QUERY: Final = re.compile(r"\?\S+")
 _PASSWORD: Final = re.compile(r"(?<=://)[^/@\s]+@")
@@ -93,15 +96,23 @@ def log_event(event: str, level: int = logging.INFO, **facts: Any) -> None:
 
 
 def error_facts(error: BaseException) -> dict[str, Any]:
-    """Return what may be told of `error`: its kind, its place and what caused it.
+    """Return what may be told of `error`: its kind, its place, and the same of what caused it, the nearest first.
 
     Its text only if it is one of ours, which quote no values; others may quote the value that they choked on.
     """
+    first, *causes = islice(_chain(error), 1 + CAUSES)
+    return {**_facts_of(first), "causes": [_facts_of(cause) for cause in causes]} if causes else _facts_of(first)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _facts_of(error: BaseException) -> dict[str, Any]:
     facts: dict[str, Any] = {"error": type(error).__name__, "at": _places(error)}
-    if isinstance(error, EntropyAssetsError):
-        facts["detail"] = cleaned(error.message)
-    cause = error.__cause__ or error.__context__
-    return {**facts, "cause": type(cause).__name__} if cause else facts
+    return {**facts, "detail": cleaned(error.message)} if isinstance(error, EntropyAssetsError) else facts
 
 
 @contextmanager

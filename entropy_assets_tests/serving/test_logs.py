@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from entropy_assets.errors import PoolUnavailable
-from entropy_assets.serving.logs import LOGGER, JsonLines, UvicornNews
+from entropy_assets.serving.logs import CAUSES, LOGGER, JsonLines, UvicornNews
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -50,6 +50,31 @@ def test_an_error_tells_its_kind_and_place_but_not_its_text() -> None:
     assert (line["error"], line["event"]) == ("ValueError", "unhandled-error")
     assert line["at"][0].startswith("test_logs.py:")
     assert MARKER not in json.dumps(line)
+
+
+def test_an_error_tells_every_cause_behind_it_once_and_no_text() -> None:
+    def ask() -> None:
+        try:
+            int(MARKER)
+        except ValueError as inner:
+            raise PoolUnavailable("the pool is away") from inner
+
+    try:
+        try:
+            ask()
+        except PoolUnavailable:
+            {}[MARKER]
+    except KeyError as outer:
+        line = formatted(LOGGER, "unhandled-error", outer)
+        outer.__context__.__cause__.__cause__ = outer  # type: ignore[union-attr]
+        endless = formatted(LOGGER, "unhandled-error", outer)
+    assert [(cause["error"], cause.get("detail")) for cause in line["causes"]] == [
+        ("PoolUnavailable", "the pool is away"),
+        ("ValueError", None),
+    ]
+    assert all(cause["at"][0].startswith("test_logs.py:") for cause in line["causes"])
+    assert MARKER not in json.dumps(line)
+    assert len(endless["causes"]) == CAUSES
 
 
 def test_our_own_errors_tell_their_text() -> None:

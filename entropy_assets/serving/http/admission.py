@@ -109,7 +109,7 @@ class _OwnHost:
                 self._service.hosts.require(connection["headers"], connection["http_version"])
             except AccessRefused as error:
                 self._service.counts.add(f"refused_{error.code}")
-                await problem_of(error, 0)(connection, receive, send)
+                await problem_of(error, 0, connection)(connection, receive, send)
                 return
         await self._app(connection, receive, send)
 

@@ -18,7 +18,7 @@ from entropy_assets.serving.http.documents import add_documents, add_page
 from entropy_assets.serving.http.downloads import add_downloads
 from entropy_assets.serving.http.draws import add_draws
 from entropy_assets.serving.http.metrics import add_metrics
-from entropy_assets.serving.http.problem_answers import add_problems
+from entropy_assets.serving.http.problem_answers import Unforeseen, add_problems, failure
 from entropy_assets.serving.http.provenance import add_provenance
 from entropy_assets.serving.http.reports import add_reports
 from entropy_assets.serving.http.request_log import RequestLog, add_error_log
@@ -49,7 +49,8 @@ text `{"n": ..., "blocks": "<id>:<start>-<end>,...", "simulated": ...}` names th
 bytes, 1 MiB at most, are in this order; they come in one or several messages. In the private class a text
 `{"simulated": true|false}` comes when that changes; it is false at first. It is closed with 1013 when the pool is dry,
 1008 when a quota is used up or a message is no credit, 1003 after a binary message, 1001 after a minute without credit
-or without reading. Keys are sent with the handshake, as with every request. Pages of another origin are refused.
+or without reading, 1011 when the service failed. Keys are sent with the handshake, as with every request. Pages of
+another origin are refused.
 """
 
 
@@ -76,10 +77,15 @@ class MemoryFirst:
             if query:
                 target = target + b"?" + query
             headers, address = scope["headers"], client[0] if client else ""
-            answer = self.hot_path.answer(target, headers, address)
-            if answer is None and await self.hot_path.more_for(target, headers, address):
+            answer = None
+            with Unforeseen(scope) as unforeseen:
                 answer = self.hot_path.answer(target, headers, address)
-                self.service.counts.add("waited_answers", answer is not None)
+                if answer is None and await self.hot_path.more_for(target, headers, address):
+                    answer = self.hot_path.answer(target, headers, address)
+                    self.service.counts.add("waited_answers", answer is not None)
+            if unforeseen.number is not None:
+                await failure(unforeseen.number)(scope, receive, send)
+                return
             if answer is not None:
                 fixed, _, more, body = answer
                 await send({"type": "http.response.start", "status": 200, "headers": fixed + more})

@@ -1,6 +1,14 @@
-"""Errors as answers: problem documents (RFC 9457) of the types in `problems`."""
+"""Errors as answers: problem documents (RFC 9457) of the types in `problems`, and what nobody foresaw.
 
+Nothing here may raise: whoever asked would get no answer, and whoever reads the log no reason.
+"""
+
+import logging
+import math
+import secrets
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import TracebackType
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -10,8 +18,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from entropy_assets.errors import EntropyAssetsError
+from entropy_assets.serving.logs import error_facts, log_event
 from entropy_assets.serving.problems import MEDIA_TYPE, PROBLEMS, UNSTORED
 from entropy_assets.serving.service import RandomService
+from entropy_assets.stores.file_names import printable
 
 _CHALLENGES: Final = {
     "key-missing": 'Bearer realm="entropy_assets"',
@@ -20,46 +30,128 @@ _CHALLENGES: Final = {
 """What a 401 has to say (RFC 9110, section 11.6.1; RFC 6750, section 3)."""
 
 
-def problem(code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
+class JsonAnswer(JSONResponse):
+    """A JSON answer that can always be sent: what JSON has no words for is written as an escape, or as null."""
+
+    def render(self, content: Any) -> bytes:
+        """Return `content` as JSON."""
+        try:
+            return super().render(content)
+        except ValueError:  # a number that is none, or text that no encoder takes
+            return super().render(_sendable(content))
+
+
+def _sendable(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {printable(str(name)): _sendable(item) for name, item in value.items()}
+    return [_sendable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+class Unforeseen:
+    """Lets nothing that nobody foresaw out of the ``with`` statement, and logs it under a number.
+
+    Attributes
+    ----------
+    number
+        The number that the answer has to name; None if nothing went wrong.
+    """
+
+    def __init__(self, scope: Mapping[str, Any]) -> None:
+        self._scope = scope
+        self.number: str | None = None
+
+    def __enter__(self) -> "Unforeseen":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.number = log_unforeseen(self._scope, error)
+        return True
+
+
+def log_unforeseen(scope: Mapping[str, Any], error: BaseException) -> str:
+    """Log what nobody foresaw, with its causes, and return the number that stands beside it."""
+    number = secrets.token_hex(8)
+    log_event("unhandled-error", logging.ERROR, request_id=number, **request_facts(scope), **error_facts(error))
+    return number
+
+
+def request_facts(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Return method and route; the route as it is declared, since a path may hold anything."""
+    return {"method": scope.get("method"), "route": getattr(scope.get("route"), "path", None)}
+
+
+def failure(number: str, detail: str = "the service failed", *, close: bool = False) -> JsonAnswer:
+    """Return the answer to a request at which something failed that the log has under `number`."""
+    headers = {"X-Request-Id": number, **({"Connection": "close"} if close else {})}
+    return plain_problem(500, f"{detail}; the log tells why under {number}", headers)
+
+
+def problem(code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> JsonAnswer:
     """Return the problem document of type `code`; `more` are members of its own."""
     kind = PROBLEMS[code]
     body = {"type": f"/problems/{code}", "title": kind.title, "status": kind.status, "detail": detail, **more}
-    return JSONResponse(body, kind.status, {**UNSTORED, **(headers or {})}, MEDIA_TYPE)
+    return JsonAnswer(body, kind.status, {**UNSTORED, **(headers or {})}, MEDIA_TYPE)
 
 
-def plain_problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def plain_problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JsonAnswer:
     """Return a problem that says no more than its HTTP status."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return JSONResponse(body, status, {**UNSTORED, **(headers or {})}, MEDIA_TYPE)
+    return JsonAnswer(body, status, {**UNSTORED, **(headers or {})}, MEDIA_TYPE)
 
 
-def problem_of(error: EntropyAssetsError, retry_after_s: int) -> JSONResponse:
-    """Return the problem document of one of our errors; what has no type of its own is a plain 500."""
+def problem_of(error: EntropyAssetsError, retry_after_s: int, scope: Mapping[str, Any]) -> JsonAnswer:
+    """Return the problem document of one of our errors; what has no type of its own is a plain 500, and logged.
+
+    Parameters
+    ----------
+    error
+        What went wrong.
+    retry_after_s
+        When it is worth asking again if the error does not know, seconds.
+    scope
+        The request, as ASGI has it.
+    """
     kind = PROBLEMS.get(error.code)
     if kind is None:
-        return plain_problem(500, error.public_message)
+        return failure(log_unforeseen(scope, error), error.public_message)
     if kind.status == HTTPStatus.UNAUTHORIZED:
         return problem(error.code, error.public_message, headers={"WWW-Authenticate": _CHALLENGES[error.code]})
     if kind.status not in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         return problem(error.code, error.public_message)
-    wait = error.data.get("retry_after_s", retry_after_s)
+    wait = _whole_seconds(error.data.get("retry_after_s"), retry_after_s)
     headers = {"Retry-After": str(wait)}
     headers |= {name: error.data[name] for name in ("ratelimit-policy", "ratelimit") if name in error.data}
     more = {name.replace("_", "-"): error.data[name] for name in ("violated_policies",) if name in error.data}
     return problem(error.code, error.public_message, headers=headers, retry_after_s=wait, **more)
 
 
+def _whole_seconds(wait_s: Any, otherwise: int) -> int:
+    """Return `wait_s` as ``Retry-After`` has it: whole seconds, not negative."""
+    try:
+        return max(0, math.ceil(float(wait_s)))
+    except (TypeError, ValueError, OverflowError):
+        return otherwise
+
+
 def add_problems(app: FastAPI, service: RandomService) -> None:
     """Answer our errors, invalid requests and unknown routes with problem documents."""
 
     @app.exception_handler(EntropyAssetsError)
-    async def ours(_: Request, error: EntropyAssetsError) -> JSONResponse:
+    async def ours(request: Request, error: EntropyAssetsError) -> JsonAnswer:
         if error.code in PROBLEMS:
             service.counts.add(f"refused_{error.code}")
-        return problem_of(error, service.reservoir.retry_after_s(0))
+        return problem_of(error, service.reservoir.retry_after_s(0), request.scope)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(_: Request, error: RequestValidationError) -> JsonAnswer:
         service.counts.add("refused_invalid-request")
         errors = [
             {"loc": list(each["loc"]), "msg": _without_preface(each["msg"]), **_limit(each)} for each in error.errors()
@@ -69,7 +161,7 @@ def add_problems(app: FastAPI, service: RandomService) -> None:
         )
 
     @app.exception_handler(HTTPException)
-    async def plain(request: Request, error: HTTPException) -> JSONResponse:
+    async def plain(request: Request, error: HTTPException) -> JsonAnswer:
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(sorted(_methods_at(request)))

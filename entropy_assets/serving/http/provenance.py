@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Path, Query
-from fastapi.responses import JSONResponse
 
 from entropy_assets.errors import ProvenanceUnavailable
 from entropy_assets.serving.http.admission import admitted
-from entropy_assets.serving.http.problem_answers import problem
+from entropy_assets.serving.http.problem_answers import JsonAnswer, problem
 from entropy_assets.serving.problems import UNSTORED, problem_schema
 from entropy_assets.serving.service import ProvenanceReader, RandomService
 
@@ -92,7 +91,7 @@ def _add_blocks(app: FastAPI, service: RandomService) -> None:
         origin = await service.find_block(block_id)
         if origin is None:
             return problem("unknown-block", f"no block {block_id} was published", block_id=block_id)
-        return JSONResponse(origin, headers=UNSTORED)
+        return JsonAnswer(origin, headers=UNSTORED)
 
 
 def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -> None:
@@ -109,7 +108,7 @@ def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -
     )
     async def batches(
         limit: Annotated[int, Query(ge=1, le=MOST_BATCHES, description="Batches wanted.")] = USUAL_BATCHES,
-    ) -> JSONResponse:
+    ) -> JsonAnswer:
         """Return the newest batches, newest first: images with their verdicts, blocks in numbers. Never bytes."""
         document = {"batches": await recent.newest(limit), "dagster_url": dagster_url}
-        return JSONResponse(document, headers=UNSTORED)
+        return JsonAnswer(document, headers=UNSTORED)

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse
 
 from entropy_assets.serving.http.admission import admitted
-from entropy_assets.serving.http.problem_answers import problem
+from entropy_assets.serving.http.problem_answers import JsonAnswer, problem
 from entropy_assets.serving.problems import UNSTORED, problem_schema
 from entropy_assets.serving.service import RandomService
 
@@ -40,9 +39,9 @@ def add_reports(app: FastAPI, service: RandomService) -> None:
     """Add ``/stats``, ``/health``, ``/livez`` and ``/readyz``."""
 
     @app.get("/stats", summary="What was leased, served and lost", tags=["service"], dependencies=[admitted("stats")])
-    async def stats() -> JSONResponse:
+    async def stats() -> JsonAnswer:
         """Return what was leased, served, burned and held here, and what the pool counts."""
-        return JSONResponse(await service.stats(), headers=UNSTORED)
+        return JsonAnswer(await service.stats(), headers=UNSTORED)
 
     @app.get(
         "/health",
@@ -53,15 +52,15 @@ def add_reports(app: FastAPI, service: RandomService) -> None:
             503: {"description": "Failing: no bytes can be had.", "content": _HEALTH_CONTENT},
         },
     )
-    async def health() -> JSONResponse:
+    async def health() -> JsonAnswer:
         """Return whether bytes can be had, how fresh they are, and every reason for a doubt."""
         document = await service.health()
-        return JSONResponse(document, 503 if document["status"] == "failing" else 200, UNSTORED)
+        return JsonAnswer(document, 503 if document["status"] == "failing" else 200, UNSTORED)
 
     @app.get("/livez", summary="The process answers", tags=["service"])
-    async def livez() -> JSONResponse:
+    async def livez() -> JsonAnswer:
         """Return at once if the process runs; asks nobody."""
-        return JSONResponse({"status": "alive"}, headers=UNSTORED)
+        return JsonAnswer({"status": "alive"}, headers=UNSTORED)
 
     @app.get(
         "/readyz",
@@ -74,4 +73,4 @@ def add_reports(app: FastAPI, service: RandomService) -> None:
         document = await service.health()
         if document["status"] == "failing":
             return problem("not-ready", "no bytes can be had at the moment", reasons=document["reasons"])
-        return JSONResponse({"status": "ready"}, headers=UNSTORED)
+        return JsonAnswer({"status": "ready"}, headers=UNSTORED)

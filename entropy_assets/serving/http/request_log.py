@@ -1,15 +1,12 @@
 """What the log tells of requests: failures that nobody foresaw, and if wanted each one that memory does not answer."""
 
-import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
 
-from entropy_assets.serving.http.problem_answers import plain_problem
+from entropy_assets.serving.http.problem_answers import JsonAnswer, failure, log_unforeseen, request_facts
 from entropy_assets.serving.logs import log_event
 
 _Scope = MutableMapping[str, Any]
@@ -21,10 +18,8 @@ def add_error_log(app: FastAPI) -> None:
     """Answer what nobody foresaw with a plain 500, and log it under a number that the answer names."""
 
     @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        number = secrets.token_hex(8)
-        log_event("unhandled-error", logging.ERROR, request_id=number, **_request_facts(request.scope))
-        return plain_problem(500, f"the service failed; its log tells why under {number}", {"X-Request-Id": number})
+    async def unforeseen(request: Request, error: Exception) -> JsonAnswer:
+        return failure(log_unforeseen(request.scope, error))
 
 
 class RequestLog:
@@ -55,9 +50,4 @@ class RequestLog:
             await self.app(scope, receive, noting)
         finally:
             took_ms = round((time.perf_counter() - began) * 1000, 1)
-            log_event("request", **_request_facts(scope), status=status, took_ms=took_ms)
-
-
-def _request_facts(scope: _Scope) -> dict[str, Any]:
-    """Return method and route; the route as it is declared, since a path may hold anything."""
-    return {"method": scope.get("method"), "route": getattr(scope.get("route"), "path", None)}
+            log_event("request", **request_facts(scope), status=status, took_ms=took_ms)

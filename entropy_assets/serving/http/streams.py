@@ -6,8 +6,8 @@ messages that bring the next ``n`` bytes, in that order; a text covers 1 MiB at 
 ``{"simulated": ...}`` comes when a simulated camera is behind the bytes from here on, or no longer.
 
 Closing codes: 1013 if the pool is dry, 1008 for a message that is no credit and for a quota that is used up, 1003 for
-a binary message, 1001 after a minute in which nothing was asked for or nothing was read. Reasons begin with the code
-that ``/problems/<code>`` explains.
+a binary message, 1001 after a minute in which nothing was asked for or nothing was read, 1011 if the service failed.
+Reasons begin with the code that ``/problems/<code>`` explains, or name the number that the log tells why under.
 """
 
 import asyncio
@@ -27,9 +27,10 @@ from entropy_assets.serving.access.meter import Meter, subject_of
 from entropy_assets.serving.answers.formats import CLASSES
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.answers.pieces import TURN, Pieces, Seats, first_of
-from entropy_assets.serving.http.problem_answers import problem, problem_of
+from entropy_assets.serving.http.problem_answers import Unforeseen, failure, problem, problem_of
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.service import RandomService
+from entropy_assets.stores.file_names import printable
 
 MOST_CREDIT: Final = 16 * 2**20
 MOST_MESSAGE: Final = 256
@@ -37,6 +38,7 @@ MOST_MESSAGE: Final = 256
 CLOSING_S: Final = 1.0
 
 GOING_AWAY: Final = 1001
+FAILED: Final = 1011
 UNSUPPORTED: Final = 1003
 POLICY: Final = 1008
 TRY_AGAIN_LATER: Final = 1013
@@ -69,11 +71,14 @@ class Stream:
         The bytes of this stream.
     public
         Their class.
-    receive, send
+    scope, receive, send
         The client, as ASGI has it.
     """
 
-    def __init__(self, service: RandomService, pieces: Pieces, public: bool, receive: Any, send: Any) -> None:
+    def __init__(
+        self, service: RandomService, pieces: Pieces, public: bool, scope: Any, receive: Any, send: Any
+    ) -> None:
+        self._scope = scope
         self._counts = service.counts
         self._limits = service.config.streams
         self._pieces = pieces
@@ -90,14 +95,17 @@ class Stream:
         """Send and listen until the client leaves or the service has a reason to end."""
         self._counts.add("streams_opened")
         try:
-            close: Close | None = await first_of(self._talk(), self._listen())
+            with Unforeseen(self._scope) as unforeseen:
+                close: Close | None = await first_of(self._talk(), self._listen())
+            if unforeseen.number is not None:
+                close = Close(FAILED, f"the service failed; the log tells why under {unforeseen.number}")
             if close is not None:
                 await self._end(close)
         finally:
             self._counts.add("streams_ended")
 
     async def _end(self, close: Close) -> None:
-        reason = close.reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
+        reason = printable(close.reason).encode()[:_LONGEST_REASON].decode(errors="ignore")
         try:
             async with asyncio.timeout(CLOSING_S):  # a client that does not read has no room for this either
                 await self._send({"type": "websocket.close", "code": close.code, "reason": reason})
@@ -202,12 +210,21 @@ class StreamRoute:
         How many may be open.
     """
 
+    path: Final = "/stream"
+
     def __init__(self, service: RandomService, seats: Seats) -> None:
         self._service = service
         self._seats = seats
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one client from handshake to end."""
+        scope = {**scope, "route": self}  # the log names it, and the framework does not tell
+        with Unforeseen(scope) as unforeseen:
+            await self._open(scope, receive, send)
+        if unforeseen.number is not None:
+            await failure(unforeseen.number)(scope, receive, send)
+
+    async def _open(self, scope: Any, receive: Any, send: Any) -> None:
         await receive()
         if _is_foreign(scope["headers"]):
             await problem("foreign-origin", "a page of another origin may not stream from here")(scope, receive, send)
@@ -229,16 +246,17 @@ class StreamRoute:
                     self._service,
                     Pieces(self._service.reservoir, meter, public=public, longest=longest, patience_s=patience_s),
                     public,
+                    scope,
                     receive,
                     send,
                 ).run()
         except EntropyAssetsError as error:
-            await self._refusal(error)(scope, receive, send)
+            await self._refusal(error, scope)(scope, receive, send)
 
-    def _refusal(self, error: EntropyAssetsError) -> Response:
+    def _refusal(self, error: EntropyAssetsError, scope: Any) -> Response:
         if error.code in PROBLEMS:
             self._service.counts.add(f"refused_{error.code}")
-        return problem_of(error, self._service.reservoir.retry_after_s(0))
+        return problem_of(error, self._service.reservoir.retry_after_s(0), scope)
 
 
 def _is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:
@@ -250,4 +268,4 @@ def _is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:
 
 def add_streams(app: FastAPI, service: RandomService, seats: Seats) -> None:
     """Add ``/stream``. OpenAPI has no words for WebSockets, so the application's description has."""
-    app.router.routes.append(WebSocketRoute("/stream", StreamRoute(service, seats)))
+    app.router.routes.append(WebSocketRoute(StreamRoute.path, StreamRoute(service, seats)))

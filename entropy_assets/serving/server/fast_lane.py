@@ -13,6 +13,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from entropy_assets.serving.answers.hot_path import HotAnswer, HotPath, lines_of
+from entropy_assets.serving.http.problem_answers import failure, log_unforeseen
 from entropy_assets.serving.server.bounds import Bounded
 
 _GET: Final = b"GET"
@@ -40,7 +41,12 @@ class FastLane(Bounded):
         self._address = self.client[0] if self.client else ""
 
     def _feed(self, data: bytes) -> None:
-        super()._feed(data)
+        try:
+            super()._feed(data)
+        except httptools.HttpParserCallbackError as error:
+            if not self._undecided:  # it was not the answer that failed
+                raise
+            self._fail(error.__context__ or error)
         if self._undecided:  # its body is to come
             self._leave()
 
@@ -108,6 +114,14 @@ class FastLane(Bounded):
         self.url, self.headers, self.expect_100_continue = url, headers, expects
         self.scope["headers"] = headers
         super().on_headers_complete()
+
+    def _fail(self, error: BaseException) -> None:
+        """Say that the service failed, and close: how much of what came was read, nobody knows now."""
+        self._undecided = self._reading = False
+        answer = failure(log_unforeseen({"method": "GET"}, error), close=True)
+        head = b"HTTP/1.1 500 Internal Server Error\r\n" + lines_of(self.server_state.default_headers)
+        self.transport.write(b"".join((head, lines_of(answer.raw_headers), b"\r\n", answer.body)))
+        self._end_with(self.transport.close)
 
     # --- the lane --------------------------------------------------------------------------------------------
 

@@ -21,7 +21,10 @@ async def test_what_nobody_foresaw_is_a_plain_500_with_a_number_that_is_in_the_l
 
     @app.get("/broken/{what}")
     async def broken(what: str) -> None:
-        raise ValueError(what)
+        try:
+            int(what)
+        except ValueError as error:
+            raise LookupError(what) from error
 
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -29,6 +32,10 @@ async def test_what_nobody_foresaw_is_a_plain_500_with_a_number_that_is_in_the_l
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
     by_event = {line["event"]: line for line in lines()}
-    assert by_event["unhandled-error"]["request_id"] == answer.headers["X-Request-Id"]
+    line = by_event["unhandled-error"]
+    assert line["request_id"] == answer.headers["X-Request-Id"]
+    assert line["request_id"] in answer.json()["detail"]
+    assert (line["error"], [cause["error"] for cause in line["causes"]]) == ("LookupError", ["ValueError"])
+    assert line["at"][-1].startswith("test_request_log.py:")
     assert by_event["request"]["route"] == "/broken/{what}"
     assert MARKER not in json.dumps(lines()) + answer.text

@@ -7,12 +7,16 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
+from entropy_assets.errors import PoolUnavailable
+from entropy_assets.serving.access.meter import Meter
+from entropy_assets.serving.answers.pieces import Pieces
 from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.serving.http.streams import MOST_CREDIT
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
@@ -214,6 +218,56 @@ def test_a_page_of_another_origin_can_not_stream(origin: str, accepted: bool, se
     with pytest.raises(InvalidStatus) as caught, open_stream(service, origin=origin):
         pass
     assert caught.value.response.status_code == 403
+
+
+def _broken(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("name", ["next", "messages"])
+def test_what_nobody_foresaw_closes_the_stream_with_the_number_that_is_in_the_log(
+    name: str,
+    service: RunningService,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: Callable[[], list[dict[str, Any]]],
+) -> None:
+    monkeypatch.setattr(Pieces, name, _broken)
+    with open_stream(service, "?class=public" if name == "messages" else "") as client:
+        grant(client, 8)
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(timeout=5)
+    [line] = [line for line in lines() if line["event"] == "unhandled-error"]
+    assert (line["error"], line["route"]) == ("ZeroDivisionError", "/stream")
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1011
+    assert line["request_id"] in closed.value.rcvd.reason
+    assert served(service) == 0
+
+
+def test_a_handshake_that_fails_is_a_500_with_the_number_that_is_in_the_log(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    monkeypatch.setattr(Meter, "started", _broken)
+    with pytest.raises(InvalidStatus) as refused, open_stream(service):
+        pass
+    assert refused.value.response.status_code == 500
+    [line] = [line for line in lines() if line["event"] == "unhandled-error"]
+    assert refused.value.response.headers["X-Request-Id"] == line["request_id"]
+
+
+def test_a_reason_that_no_encoder_takes_still_closes_the_stream(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise PoolUnavailable("away: \udcff" + "\u661f" * 100)
+
+    monkeypatch.setattr(Pieces, "next", away)
+    with open_stream(service) as client:
+        grant(client, 8)
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(timeout=5)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.reason.startswith(r"pool-unavailable: away: \xff")
 
 
 def test_more_streams_than_seats_are_refused_until_one_leaves(config: ServiceConfig, pool: PoolClient) -> None:
