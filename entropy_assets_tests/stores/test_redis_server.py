@@ -11,7 +11,16 @@ import redis
 import trustme
 from redis.cluster import RedisCluster
 
-from entropy_assets.errors import EntropyAssetsError, PoolAddressInvalid, PoolEpochChanged, PoolUnavailable
+from entropy_assets.defs.resources import RedisPool
+from entropy_assets.errors import (
+    EntropyAssetsError,
+    PoolAddressInvalid,
+    PoolEpochChanged,
+    PoolKeysScattered,
+    PoolUnavailable,
+)
+from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.server.workers import check_server
 from entropy_assets.stores.api_keys import keys_of
 from entropy_assets.stores.buckets import Ask, SharedBuckets
 from entropy_assets.stores.pool.client import PoolClient
@@ -213,6 +222,20 @@ def test_a_cluster_of_one_node_works_with_a_hash_tag(tmp_path: Path) -> None:
             without_tag.push(pool_blocks(1))
         without_tag.close()
         pool.close()
+
+
+@pytest.mark.parametrize("prefix", ["entropy", "{}", "en}tropy{", "{entropy"])
+def test_a_cluster_whose_keys_have_no_hash_tag_is_refused_at_the_start(tmp_path: Path, prefix: str) -> None:
+    """By the publisher and by the service: else the first push would fail, and the first draw, with each its riddle."""
+    with cluster(tmp_path, 1) as ports:
+        url = f"redis://127.0.0.1:{ports[0]}"
+        with (
+            pytest.raises(PoolKeysScattered, match="ENTROPY_POOL_PREFIX={entropy}"),
+            RedisPool(url=url, prefix=prefix).connect(),
+        ):
+            pass
+        with pytest.raises(PoolKeysScattered, match="ENTROPY_POOL_PREFIX={entropy}"):
+            check_server(ServiceConfig(pool_url=url, pool_prefix=prefix, allow_unsafe_pool=True))
 
 
 def test_a_cluster_of_three_nodes_works_through_its_own_client(tmp_path: Path) -> None:

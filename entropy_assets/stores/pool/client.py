@@ -19,7 +19,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
-from entropy_assets.errors import PoolEpochChanged, PoolError, PoolUnavailable, UnsafePoolServer
+from entropy_assets.errors import PoolEpochChanged, PoolError, PoolKeysScattered, PoolUnavailable, UnsafePoolServer
 from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import (
@@ -32,7 +32,7 @@ from entropy_assets.stores.pool.blocks import (
     SealedLease,
 )
 from entropy_assets.stores.pool.breaker import CircuitBreaker
-from entropy_assets.stores.pool.fitness import fatal_problems, storage_problems
+from entropy_assets.stores.pool.fitness import are_scattered, fatal_problems, storage_problems
 from entropy_assets.stores.redis_server import client_of, words_of
 
 DEFAULT_PREFIX: Final = "entropy"
@@ -252,11 +252,18 @@ class PoolClient:
         UnsafePoolServer
             If anything is and `allow_unsafe` is false; always, if the server hides its ``run_id`` or ``master_replid``
             or is too old, since nothing would then stop a restart or a failover from serving a block twice.
+        PoolKeysScattered
+            If it is part of a cluster and the prefix has no hash tag.
         PoolUnavailable
             If it does not answer.
         """
         server = self._call(self._server)
         info: dict[str, Any] = self._call(server.info)
+        if are_scattered(info, [*self._keys, self._block_prefix]):
+            raise PoolKeysScattered(
+                "the pool's server is part of a cluster, and the keys of this pool would lie in several slots of it: give"
+                " them a prefix with a hash tag, ENTROPY_POOL_PREFIX={entropy}, the same for service and publisher"
+            )
         fatal = fatal_problems(info)
         problems = (*fatal, *storage_problems(info, self._snapshots(server)))
         if fatal or (problems and not allow_unsafe):

@@ -4,8 +4,10 @@ Persistence and eviction make it lose or restore blocks behind the pool's back; 
 being served, so these two may be allowed. A server whose process can't be told from another can't be allowed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
+
+from redis.crc import key_slot
 
 _SNAPSHOT_SLACK_S: Final = 2.0
 """A server says that it last wrote a snapshot when it started; both moments are rounded to seconds."""
@@ -23,6 +25,11 @@ def fatal_problems(info: Mapping[str, Any]) -> list[str]:
     if info.get("role") == "slave":
         problems.append("it is a replica")
     return problems
+
+
+def are_scattered(info: Mapping[str, Any], keys: Iterable[str]) -> bool:
+    """Tell whether the server whose INFO is `info` is of a cluster in which `keys` lie in several slots."""
+    return bool(info.get("cluster_enabled")) and len({key_slot(key.encode()) for key in keys}) > 1
 
 
 def storage_problems(info: Mapping[str, Any], snapshots: str | None) -> list[str]:
