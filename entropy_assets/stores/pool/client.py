@@ -261,8 +261,8 @@ class PoolClient:
         info: dict[str, Any] = self._call(server.info)
         if are_scattered(info, [*self._keys, self._block_prefix]):
             raise PoolKeysScattered(
-                "the pool's server is part of a cluster, and the keys of this pool would lie in several slots of it: give"
-                " them a prefix with a hash tag, ENTROPY_POOL_PREFIX={entropy}, the same for service and publisher"
+                "the pool's server is part of a cluster, and the keys of this pool would lie in several slots of it:"
+                " give them a prefix with a hash tag, ENTROPY_POOL_PREFIX={entropy}, the same for service and publisher"
             )
         fatal = fatal_problems(info)
         problems = (*fatal, *storage_problems(info, self._snapshots(server)))
