@@ -12,6 +12,11 @@ BURST_S: Final = 10.0
 """A bucket that is full holds what flows in during this time: enough for a page or a batch job to begin at once."""
 GRANT_S: Final = 0.5
 """A worker takes this much of the flow at a time: above the shortest outage worth riding out, far below a burst."""
+LEAST_PER_S: Final = 1e-6
+MOST_PER_S: Final = 1e12
+"""Flows are counted as if they lay within these, one unit in 12 days and more than any machine serves: beyond, a wait
+would be no number, and an integer of a field has 15 digits at most (RFC 9651, section 3.3.1)."""
+MOST_WAIT_S: Final = 10**15 - 1
 Headers = list[tuple[bytes, bytes]]
 """Of a request or an answer, as ASGI has them: names in lower case, and values."""
 
@@ -52,11 +57,13 @@ class Allowance:
     __slots__ = ("alarm", "ask", "burst", "full_grant", "held", "left", "local", "policy", "refusal", "reply", "swept")
 
     def __init__(self, subject: str, per_s: float, least: int, *, of_bytes: bool) -> None:
+        per_s = min(max(per_s, LEAST_PER_S), MOST_PER_S)
         self.burst: Final = max(math.ceil(per_s * BURST_S), least)
         self.full_grant: Final = max(1, min(math.ceil(per_s * GRANT_S), self.burst))
         self.ask: Final = Ask(of_bytes, subject, 1, self.full_grant, 1e6 / per_s, self.burst * 1e6 / per_s)
         name, unit = ("bytes", ';qu="content-bytes"') if of_bytes else ("requests", "")
-        self.policy: Final = (name, f'"{name}";q={self.burst};w={math.ceil(self.burst / per_s)}{unit}')
+        window_s = min(MOST_WAIT_S, math.ceil(self.burst / per_s))
+        self.policy: Final = (name, f'"{name}";q={self.burst};w={window_s}{unit}')
         self.held = self.alarm = self.swept = 0
         self.left = self.burst  # in the bucket, as far as known
         self.refusal = (math.inf, 0.0)  # so many units will not be had before then
@@ -68,7 +75,7 @@ class Allowance:
         remaining = min(self.burst, self.held + self.left)
         step = max(1, self.burst // 100)  # a field that is at most a hundredth off costs nothing on most answers
         self.alarm = max(self.full_grant // 2, self.held - step + 1)
-        whole_s = math.ceil((self.burst - remaining) * self.ask.cost_us / 1e6)
+        whole_s = min(MOST_WAIT_S, math.ceil((self.burst - remaining) * self.ask.cost_us / 1e6))
         return f'"{self.policy[0]}";r={max(0, remaining)};t={whole_s}'
 
     def receive(self, grant: Grant, need: int, now: float, *, local: bool) -> None:

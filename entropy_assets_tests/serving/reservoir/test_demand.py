@@ -4,7 +4,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from entropy_assets.serving.reservoir.demand import LEASE_BLOCKS, LONGEST_WAIT_S, Demand, Rates, ReservoirLimits
+from entropy_assets.serving.reservoir.demand import (
+    LEASE_BLOCKS,
+    LONGEST_WAIT_S,
+    SHORTEST_S,
+    Demand,
+    Rates,
+    ReservoirLimits,
+)
 from entropy_assets.serving.reservoir.stock import Stock
 from entropy_assets.stores.pool.blocks import LeasedBlock
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -26,6 +33,23 @@ def test_a_guess_of_the_wait_is_made_at_every_rate(arriving: float, n_bytes: int
     rates = Rates(0.0)
     rates.arriving = arriving
     assert 1 <= rates.wait_s(n_bytes) <= LONGEST_WAIT_S
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1e12), st.integers(0, 2**60), st.integers(0, 2**60)), max_size=20),
+    st.integers(-(2**40), 2**40),
+)
+@example([(1.0, 0, 4096), *[(86_400.0, 0, 0)] * 800], 1024)
+@example([(SHORTEST_S, 2**60, 2**60), (1e12, 0, 0)], -1)
+def test_every_history_gives_a_wait_and_a_target(history: list[tuple[float, int, int]], n_bytes: int) -> None:
+    """Whatever came and went, in whatever time, and however long nothing did."""
+    demand, now, served, arrived = _demand()[0], 0.0, 0, 0
+    for gap_s, out_bytes, in_bytes in history:
+        now, served, arrived = now + gap_s, served + out_bytes, arrived + in_bytes
+        demand.follow(now, served, arrived)
+        assert 1 <= demand.rates.wait_s(n_bytes) <= LONGEST_WAIT_S
+        assert LIMITS.least_bytes <= demand.target_bytes <= LIMITS.most_bytes
+        assert 0 <= demand.blocks_wanted() <= LEASE_BLOCKS
 
 
 def test_hours_without_a_block_end_in_the_longest_wait_and_not_in_an_error() -> None:
