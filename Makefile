@@ -23,7 +23,7 @@ PYTEST := $(BIN)/python -m pytest $(COVER)
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos bench serving soak calibration images oldest lint format types contracts validate check lock clean
+.PHONY: help run test quick e2e slow chaos bench serving soak calibration images oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -91,6 +91,10 @@ check: ## all that must be green before a change lands
 lock: $(DEV) ## newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --extra all --group build pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --extra all --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+
+# Of its own environment, since it is no part of the lock. --strict: a version that no database knows is no good news.
+advisories: $(DEV) ## known vulnerabilities of what is locked; asks a database on the network, and fails without an answer
+	@$(BIN)/uv tool run --quiet pip-audit --strict --no-deps --disable-pip --progress-spinner off -r requirements-dev.lock
 
 clean: ## everything that make made, the environment too; var/ stays, since it holds the ledger
 	@rm -rf $(VENV) $(OLDEST) build dist *.egg-info htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

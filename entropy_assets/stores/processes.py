@@ -48,7 +48,7 @@ class OwnedProcess:
         self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, log: Path | None = None
     ) -> None:
         with (log or Path(os.devnull)).open("ab") as output:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - each caller gives a program of its own choice, no shell
                 command,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -58,7 +58,7 @@ class OwnedProcess:
                 umask=PRIVATE_UMASK,
             )
         self.pid: Final = self._process.pid
-        self._watcher = subprocess.Popen(
+        self._watcher = subprocess.Popen(  # noqa: S603 - the one thing put into it is a number
             ["/bin/sh", "-c", f"read _; kill -9 -{self.pid}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
