@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         Address of the Dagster webserver, which has no access control either.
     dagster_url
         Where people reach the Dagster UI, for links from the page of the HTTP service; by default where
-        ``entropy-assets up`` runs it.
+        ``entropy-assets up`` runs it. The webserver answers to its host besides the own one, and to pages from there.
     max_draw_bytes
         Longest answer of one request, bytes.
     max_download_bytes

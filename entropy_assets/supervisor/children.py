@@ -94,24 +94,27 @@ def code_socket() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def child_environment(settings: Settings, redis_url: str, http_url: str, *, keys: bool = True) -> Mapping[str, str]:
+def child_environment(
+    settings: Settings, redis_url: str | None, http_url: str, *, keys: bool = True
+) -> Mapping[str, str]:
     """Return the environment of a child: the settings in force, the pool's address, Dagster's home.
 
-    Where the API keys are is in it only if the child needs `keys`.
+    The address is in it only if the child needs the pool: what Dagster's web page can be made to show can't show more
+    than its process knows. Where the API keys are is in it only if the child needs `keys`.
     """
     given = {
         f"ENTROPY_{name.upper()}": str(value)
         for name, value in settings.model_dump(exclude={"redis_url", "api_key", "keys"}).items()
         if value is not None
     }
-    # The first belongs to the commands that draw, and no child is one; the second is given below.
-    secrets = ("ENTROPY_API_KEY", "ENTROPY_KEYS")
+    # The first belongs to the commands that draw, and no child is one; the others are given below.
+    secrets = ("ENTROPY_API_KEY", "ENTROPY_KEYS", "ENTROPY_REDIS_URL")
     inherited = {name: value for name, value in os.environ.items() if name.upper() not in secrets}  # noqa: TID251 - passed on, not read
     return {
         **inherited,
         **given,
         "ENTROPY_HTTP_PORT": http_url.rsplit(":", 1)[1],
-        "ENTROPY_REDIS_URL": redis_url,
+        **({} if redis_url is None else {"ENTROPY_REDIS_URL": redis_url}),
         **({"ENTROPY_KEYS": settings.keys.get_secret_value()} if settings.keys and keys else {}),
         "DAGSTER_HOME": str(Home(settings.home).dagster_folder),
         # Dagster's sensor daemon counts in its own time zone otherwise.

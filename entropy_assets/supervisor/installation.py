@@ -181,12 +181,16 @@ class Installation:
         workspace = str(Home(self.settings.home).dagster_folder / "workspace.yaml")
         host, port = self.dagster_url.removeprefix("http://").rsplit(":", 1)
         self._start("daemon", "dagster._daemon", "run", "-w", workspace)
-        self._start("webserver", "dagster_webserver", "-w", workspace, "-h", host, "-p", port)
+        self._start(
+            "webserver",
+            "entropy_assets.supervisor.webserver",
+            *("--workspace", workspace, "--host", host, "--port", port),
+        )
 
     def _start(self, name: str, module: str, *arguments: str) -> None:
         logs = Home(self.settings.home).logs_folder
         logs.mkdir(parents=True, exist_ok=True)
-        pool_url = self.pool.service if name == "http" else self.pool.publisher
+        pool_url = {"http": self.pool.service, "code": self.pool.publisher}.get(name)
         environment = {
             **child_environment(self.settings, pool_url, self.http_url, keys=name == "http"),
             "ENTROPY_DAGSTER_URL": self.settings.dagster_url or self.dagster_url,
