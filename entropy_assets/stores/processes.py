@@ -5,14 +5,17 @@ whatever signal: a watcher waits on a pipe that the kernel closes with the owner
 A socket in a private folder can be reached by the same user and nobody else, and so can what an owned process makes.
 """
 
+import errno
 import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -118,6 +121,21 @@ def private_folder(prefix: str) -> Path:
             return folder
         folder.rmdir()
     raise OSError("no temporary folder has a path short enough for a unix socket; set TMPDIR to a shorter one")
+
+
+def ensure_private(folder: Path) -> None:
+    """Make a folder of `private_folder` again if it was removed: another owner takes one without a listener for left.
+
+    Raises
+    ------
+    PermissionError
+        If somebody else has made one of its name, or opened it to others.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    state = folder.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or stat.S_IMODE(state.st_mode) & 0o077:
+        raise PermissionError(errno.EACCES, "not a folder of this user alone", str(folder))
 
 
 def _sweep(parent: Path, prefix: str) -> None:

@@ -3,13 +3,13 @@
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from entropy_assets.errors import StartFailed
+from entropy_assets.errors import PoolError, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.processes import SOCKET_NAME, OwnedProcess, private_folder
@@ -25,27 +25,96 @@ QUIET: Final = (
 own code raises the others."""
 
 
-@dataclass(frozen=True, slots=True)
+RESTARTS: Final = 6
+"""How often in a row a child is started again before everything ends: over a minute and a half, see `pause_s`."""
+STEADY_SECONDS: Final = 60.0
+"""A child that ran for this long has ended for a new reason, and is not in a row with the end before, seconds."""
+FIRST_PAUSE_SECONDS: Final = 0.5
+LONGEST_PAUSE_SECONDS: Final = 30.0
+
+
+def pause_s(ends: int) -> float:
+    """Return how long a child that ended for the `ends`-th time in a row is left alone, seconds."""
+    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 4.0 ** (ends - 1))
+
+
+@dataclass(slots=True)
 class Child:
-    """One process that is started, watched and stopped."""
+    """One process that is started, watched, started again when it ends by itself, and stopped.
+
+    Parameters
+    ----------
+    name
+        What it is called in a line.
+    process
+        It, as it was started.
+    start
+        Starts it again. What this raises is one more end in a row.
+    log
+        File of its output.
+    began
+        When it was started last, seconds of `time.monotonic`.
+    answered
+        Whether it ever did what it is there for. One that never did is not started again: what it was told is wrong.
+    """
 
     name: str
     process: OwnedProcess
+    start: Callable[[], OwnedProcess]
     log: Path
+    began: float
+    answered: bool = False
+    _ends: int = field(default=0, init=False)
+    _due: float | None = field(default=None, init=False)
 
-    def require_alive(self) -> None:
-        """Raise if it ended by itself.
+    @property
+    def waits(self) -> bool:
+        """Whether it ended and is not started again yet."""
+        return self._due is not None
+
+    def look(self, now: float) -> str | None:
+        """Start it again if it ended and its pause is over; return a line if it ended since the last look.
 
         Raises
         ------
         StartFailed
-            With the end of its log.
+            If it ended before it ever answered, or too often in a row; with the end of its log.
         """
-        if (code := self.process.exit_code) is not None:
-            tail = self.log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
+        if self._due is not None:
+            return self._again(now) if now >= self._due else None
+        code = self.process.exit_code
+        return None if code is None else self._ended(f"ended with exit code {code}", now)
+
+    def give_up(self, why: str, now: float) -> str:
+        """End it as one that no longer does what it is there for, and return the line of `look`; raises as it does."""
+        return self._ended(why, now)
+
+    def _again(self, now: float) -> str | None:
+        self._due, self.began = None, now
+        try:
+            self.process = self.start()
+        except (OSError, PoolError) as error:
+            return self._ended(f"can't be started: {error}", now)
+        return None
+
+    def _ended(self, how: str, now: float) -> str:
+        # What it had started works on without anybody who looks after it, beside what takes its place.
+        self.process.stop(0)
+        self._ends = 1 if now - self.began >= STEADY_SECONDS else self._ends + 1
+        if not self.answered or self._ends > RESTARTS:
+            often = f", {self._ends} times in a row" if self.answered else ""
             raise StartFailed(
-                f"{self.name} ended with exit code {code}; its log {self.log} ends with:\n{tail}", child=self.name
+                f"{self.name} {how}{often}; its log {self.log} ends with:\n{self._tail()}", child=self.name
             )
+        pause = pause_s(self._ends)
+        self._due = now + pause
+        return f"{self.name:8} {how}, and is started again in {pause:g} s; its log is {self.log}"
+
+    def _tail(self) -> str:
+        try:
+            return self.log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
+        except OSError as error:
+            return f"(it can't be read: {error.strerror})"
 
 
 def free_port(host: str, port: int) -> int:

@@ -2,7 +2,8 @@
 
 This process owns the embedded pool server and four children: the code server that holds the definitions and whose
 children are the runs, Dagster's daemon and webserver, which share it, and the HTTP service. All of them end with it,
-whatever ends it.
+whatever ends it. One that ends by itself is started again where it was, after a pause; everything ends only when it
+ends again and again, or never answered at all.
 """
 
 import fcntl
@@ -21,7 +22,7 @@ from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets.stores.processes import OwnedProcess, listens
+from entropy_assets.stores.processes import OwnedProcess, ensure_private, listens
 from entropy_assets.supervisor.asking import answers, queried
 from entropy_assets.supervisor.children import Child, PoolAddresses, child_environment, code_socket, free_port
 
@@ -58,15 +59,25 @@ def sole_owner(home: Home) -> Iterator[None]:
 
 
 @contextmanager
-def pool_server(settings: Settings, say: Say) -> Iterator[PoolAddresses]:
-    """Yield the addresses of the pool: the one of the settings, or an embedded server's that lives as long as this."""
+def pool_server(settings: Settings, say: Say) -> Iterator[tuple[PoolAddresses, EmbeddedServer | None]]:
+    """Yield the addresses of the pool, and the server if it is an embedded one that lives as long as this."""
     if settings.redis_url is not None:
         url = settings.redis_url.get_secret_value()
-        yield PoolAddresses(url, url, url)
+        yield PoolAddresses(url, url, url), None
         return
     with EmbeddedServer(users_of=settings.pool_prefix) as server:
         say(f"pool     embedded server, process {server.pid}")
-        yield PoolAddresses(server.url_of("service"), server.url_of("publisher"), server.url_of("observer"))
+        yield PoolAddresses(server.url_of("service"), server.url_of("publisher"), server.url_of("observer")), server
+
+
+STEPS_OF: Final = {
+    "pool": (),
+    "code": ("code",),
+    "http": ("http", "ready"),
+    "daemon": ("daemon",),
+    "webserver": ("dagster",),
+}
+"""What is waited for, by the child that gives it."""
 
 
 @dataclass(slots=True)
@@ -80,7 +91,9 @@ class Installation:
     socket
         Where the code server listens.
     ready
-        What answered so far, in the order in which it did.
+        What answers, in the order in which it began to.
+    pool_child
+        The embedded pool server; None for one of the settings.
     """
 
     settings: Settings
@@ -91,6 +104,7 @@ class Installation:
     began: float
     children: list[Child] = field(default_factory=list)
     ready: list[str] = field(default_factory=list)
+    pool_child: Child | None = None
 
     @classmethod
     @contextmanager
@@ -106,9 +120,11 @@ class Installation:
         dagster = f"http://{settings.dagster_host}:{free_port(settings.dagster_host, settings.dagster_port)}"
         with ExitStack() as stack:
             stack.enter_context(sole_owner(Home(settings.home)))
-            pool = stack.enter_context(pool_server(settings, say))
+            pool, server = stack.enter_context(pool_server(settings, say))
             code_server = stack.enter_context(code_socket())
             installation = cls(settings, pool, http, dagster, code_server, began)
+            if server is not None:
+                installation.pool_child = _watched(server)
             stack.callback(installation._stop, say)
             prepare_home(Home(settings.home), code_server)
             installation._start(
@@ -118,30 +134,55 @@ class Installation:
             yield installation
 
     def advance(self) -> Iterator[str]:
-        """Start what has become possible, and yield one line for each thing that has begun to answer.
+        """Start what has become possible or ended, and yield a line for each thing that has begun to answer or ended.
 
         Raises
         ------
         StartFailed
-            If a child ended, or time ran out.
+            If a child ended that never answered, or one ends again and again, or time ran out.
         """
-        for child in self.children:
-            child.require_alive()
+        yield from self._look_after(time.monotonic())
         waiting = [step for step in self._steps() if step[0] not in self.ready]
         for name, reached, line in waiting:
             if not reached():
                 continue
             self.ready.append(name)
-            if name == "code":
+            self._note_answer(name)
+            if name == "code" and not self._has("daemon"):
                 # Only now: a daemon that finds no code server looks again after a minute.
                 self._start_dagster()
             elif line:
                 yield f"{name:8} {line}, {time.monotonic() - self.began:.0f} s after start"
-        late = [
-            name for name, _, _ in waiting if name in ("code", "http", "dagster", "daemon") and name not in self.ready
-        ]
-        if late and time.monotonic() > self.began + START_SECONDS:
+        yield from self._refuse_late(time.monotonic())
+
+    def _look_after(self, now: float) -> Iterator[str]:
+        for child in (*([self.pool_child] if self.pool_child else ()), *self.children):
+            if (line := child.look(now)) is not None:
+                self._forget(child)
+                yield line
+
+    def _refuse_late(self, now: float) -> Iterator[str]:
+        """End what was started again and does not answer; raise for what never did."""
+        awaited = ("code", "http", "dagster", "daemon")
+        answered = {step for child in self.children if child.answered for step in STEPS_OF[child.name]}
+        late = [name for name in awaited if name not in self.ready and name not in answered]
+        if late and now > self.began + START_SECONDS:
             raise StartFailed(f"{', '.join(late)} did not answer within {START_SECONDS:.0f} s", child=late[0])
+        for child in self.children:
+            missing = STEPS_OF[child.name][0] not in self.ready
+            if missing and child.answered and not child.waits and now > child.began + START_SECONDS:
+                self._forget(child)
+                yield child.give_up(f"did not answer within {START_SECONDS:.0f} s", now)
+
+    def _note_answer(self, step: str) -> None:
+        for child in self.children:
+            child.answered = child.answered or STEPS_OF[child.name][0] == step
+
+    def _forget(self, child: Child) -> None:
+        self.ready = [step for step in self.ready if step not in STEPS_OF[child.name]]
+
+    def _has(self, name: str) -> bool:
+        return any(child.name == name for child in self.children)
 
     def _steps(self) -> tuple[tuple[str, Callable[[], bool], str], ...]:
         """Return name, test and line of everything that is waited for, in the order in which it can come."""
@@ -163,7 +204,8 @@ class Installation:
             status = queried(self.dagster_url, query)["instance"]["daemonHealth"]["daemonStatus"]
         except EndpointFailed:
             return False
-        started = time.time() - (time.monotonic() - self.began)
+        began = next((child.began for child in self.children if child.name == "daemon"), self.began)
+        started = time.time() - (time.monotonic() - began)
         return bool(status["healthy"]) and (status["lastHeartbeatTime"] or 0.0) > started
 
     def idle(self) -> bool:
@@ -196,8 +238,14 @@ class Installation:
             "ENTROPY_DAGSTER_URL": self.settings.dagster_url or self.dagster_url,
         }
         log = logs / f"{name}.log"
-        process = OwnedProcess([sys.executable, "-m", module, *arguments], environment=environment, log=log)
-        self.children.append(Child(name, process, log))
+        command = [sys.executable, "-m", module, *arguments]
+
+        def start() -> OwnedProcess:
+            if name == "code":
+                ensure_private(self.socket.parent)
+            return OwnedProcess(command, environment=environment, log=log)
+
+        self.children.append(Child(name, start(), start, log, time.monotonic()))
 
     def _stop(self, say: Say) -> None:
         say("stopping ...")
@@ -207,6 +255,11 @@ class Installation:
         for child in self.children:
             child.process.stop(max(0.0, deadline - time.monotonic()))
         say("stopped")
+
+
+def _watched(server: EmbeddedServer) -> Child:
+    """Return the embedded server, which runs and answers, as a child."""
+    return Child("pool", server.process, server.revive, server.log, time.monotonic(), answered=True)
 
 
 def prepare_home(home: Home, code_server: Path) -> None:

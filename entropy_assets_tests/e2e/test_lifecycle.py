@@ -2,10 +2,13 @@
 
 import os
 import signal
+import socket
 import sys
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from entropy_assets.stores.batches import Batch
@@ -70,14 +73,72 @@ def test_a_second_one_on_the_same_home_is_refused(tmp_path: Path) -> None:
         assert up.end() == 0
 
 
-def test_a_child_that_ends_by_itself_ends_everything_with_its_log(tmp_path: Path) -> None:
-    with Installation.running(tmp_path / "home") as installation:
+CHILDREN = {
+    "code": "dagster api grpc",
+    "daemon": "dagster._daemon",
+    "webserver": "supervisor.webserver",
+    "http": "entropy_assets.cli serve",
+    "pool": "valkey-server",
+}
+"""A part of the command line of each, by name."""
+
+
+def pids_of(installation: Installation, name: str) -> set[int]:
+    return {pid for pid, line in installation.up.descendants().items() if CHILDREN[name] in line}
+
+
+def drawn(installation: Installation) -> list[bytes]:
+    """Draw as soon as bytes are to be had, and give the digests that the answer is made of."""
+
+    def look() -> bytes | None:
+        try:
+            answer = installation.get("/random/4096", **{"class": "public"})
+        except httpx.TransportError:
+            return None
+        return answer.content if answer.status_code == 200 else None
+
+    data = eventually("bytes to draw", look)
+    return [data[start : start + 32] for start in range(0, len(data), 32)]
+
+
+def test_each_child_that_is_killed_comes_back_and_nothing_is_drawn_twice(tmp_path: Path) -> None:
+    """Also a run that was under way, and a batch that is dropped afterwards, end in the ledger."""
+    with Installation.running(tmp_path / "home", "--camera", ENTROPY_LOW_WATER_BYTES="65536") as installation:
+        pieces = drawn(installation)
+        interrupted = started_run(installation, "interrupted.fits", 950)
+        for name in CHILDREN:
+            [pid] = pids_of(installation, name)
+            os.kill(pid, signal.SIGKILL)
+            eventually(f"another {name}", lambda name=name, pid=pid: pids_of(installation, name) - {pid})
+            assert f"{name:8} ended with exit code -9, and is started again in 0.5 s" in installation.up.said
+            pieces += drawn(installation)
+        assert len(set(pieces)) == len(pieces)
+        later = installation.drop({"later.fits": frame(951)})
+        for batch in (interrupted, later):
+            eventually(f"publication of {batch.key}", lambda batch=batch: installation.published(batch))
+        pieces += drawn(installation)
+        assert len(set(pieces)) == len(pieces)
+        assert installation.up.end() == 0
+
+
+def test_a_child_that_can_not_come_back_ends_everything_with_its_log(tmp_path: Path) -> None:
+    """Somebody else took its port while it was away: it is tried for over a minute, and then told."""
+    with Installation.running(tmp_path / "home") as installation, ExitStack() as stack:
         family = installation.up.descendants()
-        [http] = [pid for pid, line in family.items() if "entropy_assets.cli serve" in line]
+        [http] = pids_of(installation, "http")
         os.kill(http, signal.SIGKILL)
-        assert installation.up.ended(20) == 1
+        port = int(installation.http.rsplit(":", 1)[1])
+
+        def taken() -> socket.socket | None:
+            with suppress(OSError):
+                return socket.create_server(("127.0.0.1", port))
+            return None
+
+        stack.enter_context(eventually("the port", taken, pause=0.01))
+        assert installation.up.ended(300) == 1
         assert alive(family) == {}
-        assert "http ended with exit code -9" in installation.up.said
+        assert "http ended with exit code" in installation.up.said
+        assert "7 times in a row" in installation.up.said
 
 
 def test_once_processes_the_samples_and_ends(tmp_path: Path) -> None:

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.stores import processes
-from entropy_assets.stores.processes import SOCKET_NAME, SOCKET_PATH_LIMIT, OwnedProcess, listens, private_folder
+from entropy_assets.stores.processes import (
+    SOCKET_NAME,
+    SOCKET_PATH_LIMIT,
+    OwnedProcess,
+    ensure_private,
+    listens,
+    private_folder,
+)
 
 FAMILY = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FAMILY}"
@@ -115,3 +122,15 @@ def test_without_any_short_folder_the_error_says_what_to_set(monkeypatch: pytest
 
 def test_nobody_listens_where_nothing_is(tmp_path: Path) -> None:
     assert not listens(tmp_path / "absent")
+
+
+def test_a_private_folder_that_was_swept_away_is_made_again_and_one_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "ours"
+    for _ in range(2):
+        ensure_private(folder)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o755)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for other in (folder, tmp_path / "link"):
+        with pytest.raises(PermissionError):
+            ensure_private(other)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.errors import StartFailed
+from entropy_assets.errors import PoolUnavailable, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor import children
@@ -64,6 +64,15 @@ class TestChildren:
         assert "ENTROPY_API_KEY" not in environment
         assert "ea_secret-of-mine" not in environment.values()
 
+    def test_one_that_does_not_need_the_pool_is_not_told_where_it_is(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither by `up`, nor by what `up` was started with."""
+        monkeypatch.setenv("ENTROPY_REDIS_URL", "redis://publisher:password@h")
+        environment = children.child_environment(settings, None, "http://127.0.0.1:8000")
+        assert "ENTROPY_REDIS_URL" not in environment
+        assert "redis://publisher:password@h" not in environment.values()
+
     def test_they_get_the_settings_in_force_and_no_address_but_the_pools(self, settings: Settings) -> None:
         environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:4321")
         assert environment["ENTROPY_HOME"] == str(settings.home)
@@ -90,11 +99,88 @@ class TestChildren:
         assert "partitions_def on an AssetCheckSpec" in loud.stderr
         assert quiet.stderr == ""
 
-    def test_one_that_ended_is_an_error_with_the_end_of_its_log(self, tmp_path: Path) -> None:
-        log = tmp_path / "http.log"
-        process = OwnedProcess(["sh", "-c", "echo the reason >&2; exit 3"], log=log)
-        while process.exit_code is None:
-            time.sleep(0.01)
-        with pytest.raises(StartFailed, match=r"http ended with exit code 3[\s\S]*the reason"):
-            Child("http", process, log).require_alive()
-        process.stop(1)
+
+class TestRestarts:
+    """A clock that the test sets, and processes that do end."""
+
+    def child(self, tmp_path: Path, *scripts: str, answered: bool = True) -> Child:
+        """Give a child that runs these scripts one after the other, and ended its first one."""
+        log = tmp_path / "child.log"
+        left = iter(scripts)
+
+        def start() -> OwnedProcess:
+            return OwnedProcess(["sh", "-c", next(left)], log=log)
+
+        child = Child("child", start(), start, log, 0.0, answered)
+        self.wait(child)
+        return child
+
+    @staticmethod
+    def wait(child: Child) -> None:
+        while child.process.exit_code is None:
+            time.sleep(0.005)
+
+    def test_one_that_ended_is_started_again_after_a_pause(self, tmp_path: Path) -> None:
+        child = self.child(tmp_path, "exit 3", "sleep 60")
+        line = child.look(100.0)
+        assert line == f"child    ended with exit code 3, and is started again in 0.5 s; its log is {child.log}"
+        assert child.waits
+        assert child.look(100.4) is None
+        assert child.process.exit_code == 3
+        assert child.look(100.5) is None
+        assert (child.process.exit_code, child.began, child.waits) == (None, 100.5, False)
+        child.process.stop(1)
+
+    def test_the_pauses_grow_and_in_the_end_it_is_an_error_with_the_end_of_its_log(self, tmp_path: Path) -> None:
+        child = self.child(tmp_path, *["echo the reason >&2; exit 3"] * (children.RESTARTS + 1))
+        now = 0.0
+        for ends in range(1, children.RESTARTS + 1):
+            line = child.look(now)
+            assert line is not None
+            assert f"started again in {children.pause_s(ends):g} s" in line
+            now += children.pause_s(ends)
+            assert child.look(now) is None
+            self.wait(child)
+        with pytest.raises(StartFailed, match=r"child ended with exit code 3, 7 times in a row[\s\S]*the reason"):
+            child.look(now)
+        assert [children.pause_s(ends) for ends in range(1, 7)] == [0.5, 2, 8, 30, 30, 30]
+
+    def test_one_that_ran_for_a_while_has_a_new_row_of_ends(self, tmp_path: Path) -> None:
+        child = self.child(tmp_path, *["exit 3"] * 20)
+        now = 0.0
+        for _ in range(15):
+            now += children.STEADY_SECONDS
+            assert "again in 0.5 s" in str(child.look(now))
+            now += 0.5
+            child.look(now)
+            self.wait(child)
+        child.process.stop(0)
+
+    def test_one_that_never_answered_is_an_error_at_once(self, tmp_path: Path) -> None:
+        """What it was told is wrong, and would be wrong again."""
+        child = self.child(tmp_path, "echo the reason >&2; exit 3", answered=False)
+        with pytest.raises(StartFailed, match=r"child ended with exit code 3; its log [\s\S]*the reason"):
+            child.look(0.0)
+
+    def test_one_that_can_not_be_started_is_tried_again_too(self, tmp_path: Path) -> None:
+        child = self.child(tmp_path, "exit 3", "sleep 60")
+        started, failures = child.start, iter([PoolUnavailable("no place"), OSError("no memory")])
+
+        def start() -> OwnedProcess:
+            for failure in failures:
+                raise failure
+            return started()
+
+        child.start = start
+        lines = [child.look(now) for now in (0.0, 1.0, 4.0, 20.0)]
+        assert ["no place" in str(lines[1]), "no memory" in str(lines[2]), lines[3]] == [True, True, None]
+        assert child.process.exit_code is None
+        child.process.stop(1)
+
+    def test_what_it_had_started_ends_before_it_is_started_again(self, tmp_path: Path) -> None:
+        """A run that goes on behind a code server that died would write the files of the run that takes its place."""
+        child = self.child(tmp_path, f"sleep 60 & echo $! > {tmp_path}/pid; exit 3")
+        pid = int((tmp_path / "pid").read_text())
+        child.look(0.0)
+        state = Path(f"/proc/{pid}/stat")
+        assert not state.exists() or state.read_text().rpartition(") ")[2].startswith("Z")

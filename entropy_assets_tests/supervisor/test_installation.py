@@ -1,6 +1,9 @@
 """What ``entropy-assets up`` does around its children; the children themselves run in e2e/."""
 
 import json
+import os
+import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -14,8 +17,9 @@ from entropy_assets.errors import PoolUnavailable, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor import installation
-from entropy_assets.supervisor.children import PoolAddresses
+from entropy_assets.supervisor.children import Child, PoolAddresses
 from entropy_assets.supervisor.installation import Installation, drop_samples
 from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -62,7 +66,7 @@ class TestHome:
 
 class TestPool:
     def test_only_the_service_can_lease_and_only_dagsters_processes_can_push(self, settings: Settings) -> None:
-        with installation.pool_server(settings, lambda _: None) as addresses:
+        with installation.pool_server(settings, lambda _: None) as (addresses, _):
             service, publisher, observer = (
                 PoolClient.from_url(url) for url in (addresses.service, addresses.publisher, addresses.observer)
             )
@@ -75,6 +79,35 @@ class TestPool:
                 service.push(pool_blocks(1, first=9))
             assert len(service.lease(9).blocks) == 2
             assert "observer" not in repr(addresses)
+
+    def test_an_embedded_server_that_died_comes_back_at_its_address_with_another_epoch(
+        self, settings: Settings
+    ) -> None:
+        """No child needs to be told anything, and what was in the pool is not served again."""
+        with installation.pool_server(settings, lambda _: None) as (addresses, server):
+            service, publisher = PoolClient.from_url(addresses.service), PoolClient.from_url(addresses.publisher)
+            assert server is not None
+            child = installation._watched(server)
+            publisher.push(pool_blocks(3))
+            epoch = publisher.stats().epoch
+            leased = [item.block.index for item in service.lease(1).blocks]
+            os.kill(child.process.pid, signal.SIGKILL)
+            while child.process.exit_code is None:
+                time.sleep(0.005)
+            shutil.rmtree(server.socket_path.parent)  # as the next owner of such a folder does, that finds no listener
+            assert "pool     ended with exit code -9" in str(child.look(time.monotonic()))
+            assert child.look(time.monotonic() + 1) is None
+            assert server.pid == child.process.pid
+            deadline = time.monotonic() + 30
+            while (stats := service.health().stats) is None:  # a server that was away is left alone for a moment
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert stats.blocks == 0
+            while publisher.health().stats is None:
+                time.sleep(0.05)
+            publisher.push(pool_blocks(1, first=7))
+            assert publisher.stats().epoch != epoch
+            assert leased + [item.block.index for item in service.lease(9).blocks] == [leased[0], 7]
 
 
 class TestSteps:
@@ -144,6 +177,44 @@ class TestSteps:
         assert not up.idle()
         up.ready.remove("daemon")
         assert list(up.advance()) == []
+
+    def test_a_child_that_comes_back_is_told_and_awaited_again(
+        self, settings: Settings, answering: tuple[str, dict[str, object]], tmp_path: Path
+    ) -> None:
+        url, _ = answering
+        up = self.standing(settings, url, "code", "http", "dagster", "daemon", "ready")
+        log = tmp_path / "log"
+
+        def start() -> OwnedProcess:
+            return OwnedProcess(["sleep", "60"], log=log)
+
+        child = Child("http", start(), start, log, time.monotonic(), answered=True)
+        up.children.append(child)
+        assert list(up.advance()) == []
+        os.kill(child.process.pid, signal.SIGKILL)
+        lines: list[str] = []
+        deadline = time.monotonic() + 10
+        while len(lines) < 3 and time.monotonic() < deadline:
+            lines += up.advance()
+        assert [line.split()[:2] for line in lines] == [["http", "ended"], ["http", "page"], ["ready", "curl"]]
+        child.process.stop(1)
+
+    def test_one_that_came_back_and_does_not_answer_is_ended_and_tried_again(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        up = self.standing(settings, "http://127.0.0.1:1", "code", "dagster", "daemon")
+        log = tmp_path / "log"
+
+        def start() -> OwnedProcess:
+            return OwnedProcess(["sleep", "60"], log=log)
+
+        child = Child("http", start(), start, log, time.monotonic(), answered=True)
+        up.children.append(child)
+        assert list(up.advance()) == []
+        child.began -= installation.START_SECONDS + 1
+        [line] = up.advance()
+        assert line.startswith("http     did not answer within 120 s, and is started again in 0.5 s")
+        assert child.process.exit_code is not None
 
     def test_one_that_never_answers_is_an_error_in_the_end(self, settings: Settings, tmp_path: Path) -> None:
         late = time.monotonic() - installation.START_SECONDS - 1

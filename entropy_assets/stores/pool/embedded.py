@@ -23,7 +23,7 @@ from redis.retry import Retry
 
 from entropy_assets.errors import PoolUnavailable, ServerNotFound
 from entropy_assets.stores.pool.configuration import USERS, User, server_configuration, users_configuration
-from entropy_assets.stores.processes import SOCKET_NAME, OwnedProcess, private_folder
+from entropy_assets.stores.processes import SOCKET_NAME, OwnedProcess, ensure_private, private_folder
 
 DEFAULT_MAX_MEMORY_BYTES: Final = 256 * 2**20
 OLDEST_SERVER: Final = (6, 2)
@@ -31,6 +31,7 @@ OLDEST_SERVER: Final = (6, 2)
 _FOLDER_PREFIX: Final = "ea-pool-"
 
 CONFIGURATION: Final = "server.conf"
+LOG: Final = "log"
 
 
 def server_version(binary: Path) -> tuple[int, int] | None:
@@ -163,19 +164,66 @@ class EmbeddedServer:
         if self.pid is not None:
             return self
         self.stop()
-        binary = self._binary or find_server_binary()
         try:
             self._folder = private_folder(_FOLDER_PREFIX)
         except OSError as error:
             raise PoolUnavailable(f"the embedded server has no place for its socket: {error}") from error
-        configuration = self._configure(self._folder, server_version(binary) or OLDEST_SERVER)
-        self._spawn([str(binary), str(configuration), *self._arguments(self._folder)])
+        if self._users_of is not None:
+            self._passwords = {user: secrets.token_hex(32) for user in USERS}
         try:
-            self._wait_for_answer()
+            self._run(self._folder)
         except BaseException:
             self.stop()
             raise
         return self
+
+    def revive(self) -> OwnedProcess:
+        """Start it again where it was, after it ended by itself, and return its process.
+
+        Address, users and passwords stay. What was in it is lost, and its next life is another epoch.
+
+        Raises
+        ------
+        ServerNotFound, PoolUnavailable
+            As `start`; it may be tried again.
+        """
+        folder = self.socket_path.parent
+        if self._process is not None:
+            self._process.stop(0)
+        try:
+            ensure_private(folder)
+        except OSError as error:
+            raise PoolUnavailable(f"the embedded server lost the place of its socket: {error}") from error
+        return self._run(folder)
+
+    @property
+    def log(self) -> Path:
+        """Path of its log."""
+        return self.socket_path.parent / LOG
+
+    @property
+    def process(self) -> OwnedProcess:
+        """Its process.
+
+        Raises
+        ------
+        PoolUnavailable
+            If the server was not started.
+        """
+        if self._process is None:
+            raise PoolUnavailable("the embedded server is not running; call start() first")
+        return self._process
+
+    def _run(self, folder: Path) -> OwnedProcess:
+        binary = self._binary or find_server_binary()
+        configuration = self._configure(folder, server_version(binary) or OLDEST_SERVER)
+        command = [str(binary), str(configuration), *self._arguments(folder)]
+        try:
+            self._process = OwnedProcess(command)
+        except OSError as error:
+            raise ServerNotFound(f"{command[0]} can't be run: {error}", binary=command[0]) from error
+        self._wait_for_answer()
+        return self._process
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """End the server and remove its folder; harmless when it does not run."""
@@ -196,7 +244,6 @@ class EmbeddedServer:
     def _configure(self, folder: Path, version: tuple[int, int]) -> Path:
         text = server_configuration(version)
         if self._users_of is not None:
-            self._passwords = {user: secrets.token_hex(32) for user in USERS}
             text += users_configuration(self._passwords, self._users_of)
         path = folder / CONFIGURATION
         path.touch(mode=0o600)
@@ -210,17 +257,10 @@ class EmbeddedServer:
             "unixsocketperm": "700",
             "daemonize": "no",
             "dir": str(self._data_dir or folder),
-            "logfile": str(folder / "log"),
+            "logfile": str(folder / LOG),
             "maxmemory": str(self._max_memory_bytes),
         }
         return [word for name, value in (directives | self._overrides).items() for word in (f"--{name}", value)]
-
-    def _spawn(self, command: list[str]) -> None:
-        try:
-            self._process = OwnedProcess(command)
-        except OSError as error:
-            self.stop()
-            raise ServerNotFound(f"{command[0]} can't be run: {error}", binary=command[0]) from error
 
     def _wait_for_answer(self) -> None:
         deadline = time.monotonic() + self._start_timeout_s
@@ -240,8 +280,7 @@ class EmbeddedServer:
             client.close()
 
     def _log_tail(self) -> str:
-        log = self.socket_path.parent / "log"
-        return log.read_text(errors="replace")[-500:].strip() if log.exists() else "no log"
+        return self.log.read_text(errors="replace")[-500:].strip() if self.log.exists() else "no log"
 
 
 def _answers(client: redis.Redis) -> bool:
