@@ -106,7 +106,8 @@ def health_document(
         Further reasons for one, as code and sentence.
     """
     stats = pool.stats
-    reasons = [*_reasons(pool, ages, reservoir, low_water_bytes, max_age_s), *doubts]
+    # what leases and who watches may both have found the same
+    reasons = dict.fromkeys((*_reasons(pool, ages, reservoir, low_water_bytes, max_age_s), *doubts))
     dead = not reservoir.buffered_bytes and not (stats and stats.bytes and pool.ok)
     return {
         "status": "failing" if dead or _unsafe(reservoir) or reservoir.has_ended else "degraded" if reasons else "ok",

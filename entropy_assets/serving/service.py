@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from entropy_assets.errors import PoolUnavailable, ProvenanceUnavailable
+from entropy_assets.errors import PoolError, PoolUnavailable, ProvenanceUnavailable, UnsafePoolServer
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Limits
 from entropy_assets.serving.access.gate import Gate
@@ -15,14 +15,18 @@ from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.answers.formats import CLASSES, Answer, AnswerKind, Format, encode
 from entropy_assets.serving.config import MAX_REQUEST_BYTES, ServiceConfig
 from entropy_assets.serving.counts import Board
-from entropy_assets.serving.health import Ages, Watch, health_document
+from entropy_assets.serving.health import WAIT_S, Ages, Watch, health_document
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.reservoir.filler import telling
 from entropy_assets.serving.reservoir.reservoir import Reservoir
+from entropy_assets.serving.single_flight import SingleFlight
 from entropy_assets.stores.api_keys import keys_of
 from entropy_assets.stores.buckets import SharedBuckets
 from entropy_assets.stores.pool.blocks import SealedLease
 from entropy_assets.stores.pool.client import PoolClient
+
+SAFETY_S: Final = 10.0
+"""How often the pool's server is asked again whether it keeps or drops data by itself, seconds."""
 
 
 class ProvenanceReader(Protocol):
@@ -90,27 +94,39 @@ class RandomService:
         self.counts = self.board.counts
         self.watch = Watch(self.pool, provenance.freshness if provenance else None)
         self.reservoir = Reservoir(telling(self._lease), config.reservoir, self.counts, self.pool.count_altered)
-        self._server_is_safe = False
+        self._safe_until = 0.0
+        self._safety = SingleFlight(self._danger, WAIT_S)
         self._started = time.monotonic()
 
     def check_server(self) -> None:
-        """Check that the pool's server is safe, unless it was since it last failed.
+        """Check that the pool's server is safe, unless it was `SAFETY_S` ago, and answered since.
+
+        Anybody who may can give a server persistence or eviction while it runs.
 
         Raises
         ------
         UnsafePoolServer, PoolUnavailable
             As `PoolClient.check_server_safety`.
         """
-        if not self._server_is_safe:
+        if time.monotonic() >= self._safe_until:
             self.pool.check_server_safety(allow_unsafe=self.config.allow_unsafe_pool)
-            self._server_is_safe = True
+            self._safe_until = time.monotonic() + SAFETY_S
+
+    def _danger(self) -> tuple[str, str] | None:
+        try:
+            self.check_server()
+        except UnsafePoolServer as error:
+            return error.code, error.message
+        except PoolError:  # told by what it says of the pool
+            pass
+        return None
 
     def _lease(self, max_blocks: int) -> SealedLease:
         self.check_server()
         try:
             return self.pool.lease_sealed(max_blocks)
         except PoolUnavailable:
-            self._server_is_safe = False  # the server that answers next may be another one
+            self._safe_until = 0.0  # the server that answers next may be another one
             raise
 
     async def answer(self, n: int, kind: AnswerKind, chosen: Format) -> Answer:
@@ -149,6 +165,7 @@ class RandomService:
     async def health(self) -> dict[str, Any]:
         """Return the document of ``/health``: whether bytes can be had, how fresh they are, and every doubt."""
         pool, ages = await self.watch.look()
+        danger = await self._safety.answer()
         config = self.config
         return health_document(
             pool,
@@ -156,7 +173,7 @@ class RandomService:
             self.reservoir,
             low_water_bytes=config.low_water_bytes,
             max_age_s=config.max_age_s,
-            doubts=self.gate.reasons(),
+            doubts=(*self.gate.reasons(), *([danger] if danger else ())),
         )
 
     async def find_block(self, block_id: str) -> Mapping[str, object] | None:

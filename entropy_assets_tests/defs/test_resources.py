@@ -5,11 +5,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import redis
 
 from entropy_assets.defs.resources import NO_PASSAGE, ImageSources, RedisPool, typed_failures
-from entropy_assets.errors import BatchError, BlockRefused, PoolAddressInvalid, PoolUnavailable
+from entropy_assets.errors import BatchError, BlockRefused, PoolAddressInvalid, PoolUnavailable, UnsafePoolServer
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stages.ingest import read_images
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.stages.batches_made import Place, frame
 
@@ -65,6 +67,17 @@ def test_an_error_becomes_a_failure_with_its_facts_and_only_an_absent_pool_is_re
 def test_without_an_address_of_the_pool_the_step_says_which_variable_is_missing() -> None:
     with pytest.raises(PoolAddressInvalid, match="set ENTROPY_REDIS_URL"), RedisPool(url=None).connect():
         pass
+
+
+def test_who_publishes_looks_at_the_server_each_time() -> None:
+    """Somebody may give it persistence while it runs."""
+    with EmbeddedServer() as server, redis.Redis.from_url(server.url) as raw:
+        pool = RedisPool(url=server.url)
+        with pool.connect():
+            pass
+        raw.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(UnsafePoolServer, match="evicts"), pool.connect():
+            pass
 
 
 def test_a_step_that_returns_something_fails_instead_of_leaving_a_pickle() -> None:

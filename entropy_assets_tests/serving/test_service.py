@@ -4,8 +4,10 @@ import asyncio
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
 from entropy_assets.errors import KeysUnreadable, PoolError, ProvenanceUnavailable
 from entropy_assets.serving.answers.formats import AnswerKind
@@ -66,6 +68,49 @@ async def test_a_server_that_comes_back_is_checked_before_it_is_leased_from() ->
         PoolClient.from_url(url).push(pool_blocks(3, first=1))
         await _draw_until(service, "unsafe-pool-server")
     await service.reservoir.stop()
+
+
+async def _drawn_dry(service: RandomService) -> PoolError:
+    """Draw what the service holds, and give the refusal that comes then."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await service.answer(4096, AnswerKind(), "raw")
+            except PoolError as refusal:
+                return refusal
+
+
+DANGERS = {"appendonly": "yes", "save": "60 1", "maxmemory-policy": "allkeys-lru"}
+"""What somebody may set while a server runs, so that it keeps or drops blocks by itself."""
+
+
+@pytest.mark.parametrize("setting", DANGERS)
+async def test_what_is_set_while_the_server_runs_is_noticed_by_who_leases_and_by_who_watches(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entropy_assets.serving.service.SAFETY_S", 0.2)
+    with EmbeddedServer(data_dir=tmp_path) as server, redis.Redis.from_url(server.url) as raw:
+        pool = PoolClient.from_url(server.url)
+        pool.push(pool_blocks(40))
+        leasing, idle = (RandomService(ServiceConfig(pool_url=server.url)) for _ in range(2))
+        leasing.reservoir.start()
+        await leasing.answer(1, AnswerKind(), "raw")
+        assert "unsafe-pool-server" not in codes(await idle.health())
+        raw.config_set(setting, DANGERS[setting])
+        await asyncio.sleep(0.2)
+        assert "unsafe-pool-server" in codes(await idle.health()), "although it leases nothing"
+        assert (await _drawn_dry(leasing)).code == "unsafe-pool-server"
+        told = await leasing.health()
+        assert (told["status"], codes(told).count("unsafe-pool-server")) == ("failing", 1)
+        raw.config_set(setting, {"appendonly": "no", "save": "", "maxmemory-policy": "noeviction"}[setting])
+        await asyncio.sleep(0.2)
+        assert "unsafe-pool-server" not in codes(await idle.health())
+        await leasing.reservoir.stop()
+        pool.close()
+
+
+def codes(health: dict[str, Any]) -> list[str]:
+    return [reason["code"] for reason in health["reasons"]]
 
 
 async def test_where_a_block_comes_from_is_known_with_a_ledger_alone(config: ServiceConfig) -> None:
