@@ -244,7 +244,7 @@ class EmbeddedServer:
     def _configure(self, folder: Path, version: tuple[int, int]) -> Path:
         text = server_configuration(version)
         if self._users_of is not None:
-            text += users_configuration(self._passwords, self._users_of)
+            text += users_configuration(self._passwords, self._users_of, version)
         path = folder / CONFIGURATION
         path.touch(mode=0o600)
         path.write_text(text, encoding="ascii")

@@ -6,6 +6,8 @@ import time
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
+
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.configuration import server_configuration, users_configuration
 from entropy_assets.stores.pool.embedded import find_server_binary
@@ -51,9 +53,20 @@ def test_an_older_server_gets_no_directive_that_it_does_not_know() -> None:
     assert set(server_configuration((6, 2)).splitlines()) < set(server_configuration((7, 0)).splitlines())
 
 
-def test_the_users_get_the_prefix_of_their_pool_and_nothing_else() -> None:
-    text = users_configuration({"service": "x"}, "{entropy}")
-    assert "~{entropy}:*" in text
-    assert "~entropy:" not in text
+@pytest.mark.parametrize("version", [(6, 2), (7, 0)])
+def test_the_users_get_the_prefix_of_their_pool_and_nothing_else(version: tuple[int, int]) -> None:
+    text = users_configuration({"service": "x"}, "{entropy}", version)
+    lines = [line for line in text.splitlines() if line.startswith("user ") and "default" not in line]
+    assert len(lines) == 3
+    for line in lines:
+        assert "~{entropy}:pool:" in line
+        assert "entropy" not in line.replace("~{entropy}:", "")
     assert "x" * 64 not in text
     assert hashlib.sha256(b"x").hexdigest() in text
+
+
+def test_the_oldest_server_gets_users_that_it_can_read() -> None:
+    """It takes no brackets, and no leave for reading alone."""
+    old, new = (users_configuration({}, "entropy", version) for version in ((6, 2), (7, 0)))
+    assert "%R~" in new
+    assert not [line for line in old.splitlines() if line.startswith("user ") and ("(" in line or "%" in line)]

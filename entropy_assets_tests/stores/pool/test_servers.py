@@ -26,6 +26,7 @@ class Server:
 
     closed: EmbeddedServer
     opened: EmbeddedServer
+    grants_by_key: bool
 
 
 @pytest.fixture(scope="module", params=list(SERVERS))
@@ -33,7 +34,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     binary = server_binary(request.param)
     with ExitStack() as stack:
         closed = stack.enter_context(EmbeddedServer(binary=binary, users_of="entropy"))
-        yield Server(closed, stack.enter_context(EmbeddedServer(binary=binary)))
+        opened = stack.enter_context(EmbeddedServer(binary=binary))
+        yield Server(closed, opened, grants_by_key=request.param != "redis-6.2")
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_a_restored_snapshot_is_refused_until_the_next_push(name: str, tmp_path:
         assert [leased.block.index for leased in pool.lease(9).blocks] == [9]
 
 
-REFUSED = re.compile("no permission|can't run this command|not allowed", re.IGNORECASE)
+REFUSED = re.compile("no permission|can't run this command|can't access|not allowed", re.IGNORECASE)
 FORBIDDEN: dict[User, tuple[str, ...]] = {
     "service": ("SET {block} x", "SET {block} x GET", "DEL {block}"),
     "publisher": ("GETDEL {block}", "ZPOPMAX entropy:pool:ready"),
@@ -151,6 +153,76 @@ FORBIDDEN_TO_ALL = (
     "HGET elsewhere x",
     "ZADD elsewhere 1 x",
 )
+
+
+KEYS_OF_OTHERS = (
+    *("HSET entropy:keys id x", "HGET entropy:keys id", "HGETALL entropy:keys", "UNLINK entropy:keys"),
+    *("ZADD entropy:keys 1 x", "HINCRBY entropy:keys id 1", "HSET entropy:else x y", "ZADD entropy:else:x 1 y"),
+)
+"""API keys, and whatever else begins like a pool: nobody's, on every server."""
+QUOTAS = ("ZADD entropy:quota:bytes 1 x", "ZREM entropy:quota:bytes x", "UNLINK entropy:quota:bytes")
+INDEXES = tuple(
+    f"{command} entropy:pool:{key}{rest}"
+    for key in ("ready", "expiry", "meta", "tomb")
+    for command, rest in (
+        *(("UNLINK", ""), ("PEXPIRE", " 1"), ("PERSIST", ""), ("RENAME", " entropy:pool:x"), ("SET", " x")),
+        *(("ZREMRANGEBYSCORE", " -inf +inf"), ("ZREMRANGEBYRANK", " 0 -1"), ("ZINCRBY", " 1 x"), ("ZPOPMIN", "")),
+        *(("HDEL", " epoch"), ("RESTORE", " 0 x"), ("COPY", " entropy:pool:x"), ("ZUNIONSTORE", " 1 entropy:pool:x")),
+    )
+)
+"""Each way to empty, replace or let expire what the pool remembers, which no script uses."""
+FORBIDDEN_BY_KEY: dict[User, tuple[str, ...]] = {
+    "service": (
+        *("DEL entropy:pool:tomb", "DEL entropy:pool:meta", "DEL entropy:pool:expiry", "DEL entropy:pool:ready"),
+        *("ZADD entropy:pool:ready 1 x", "ZADD entropy:pool:expiry 1 x", "HSET entropy:pool:tomb x y"),
+        *("ZPOPMAX entropy:pool:tomb", "ZPOPMAX entropy:pool:expiry", "ZPOPMAX entropy:quota:bytes"),
+        *("UNLINK entropy:quota:bytes", "ZREM entropy:quota:bytes x", "ZADD {block} 1 x", "HSET {block} x y"),
+    ),
+    "publisher": (
+        *("DEL entropy:pool:tomb", "DEL entropy:pool:ready", "DEL {block}", "SET {block} x GET"),
+        *("SET entropy:pool:tomb x", "SET entropy:pool:meta x", "SET entropy:quota:bytes x", "SET entropy:keys x"),
+        *("ZADD {block} 1 x", "ZADD entropy:pool:meta 1 x", "HSET entropy:pool:tomb x y", *QUOTAS),
+    ),
+    "observer": (
+        *("DEL entropy:pool:tomb", "ZADD entropy:pool:ready 1 x", "ZADD entropy:pool:expiry 1 x", "DEL {block}"),
+        *("HSET entropy:pool:meta epoch x", "ZPOPMAX entropy:pool:tomb", "EXISTS {block}", *QUOTAS),
+    ),
+}
+
+
+@pytest.mark.parametrize("user", FORBIDDEN)
+def test_what_may_be_done_to_one_key_may_not_be_done_to_another(
+    server: Server, publisher: PoolClient, user: User
+) -> None:
+    block = pool_block(410)
+    publisher.push([block])
+    by_key = (*FORBIDDEN_BY_KEY[user], *INDEXES) if server.grants_by_key else ()
+    done = []
+    with as_user(server, user) as client:
+        for line in (*KEYS_OF_OTHERS, *by_key):
+            command = line.format(block=f"entropy:block:{block.block_id}").split()
+            try:
+                client.execute_command(*command)
+            except redis.ResponseError as error:
+                if REFUSED.search(str(error)):
+                    continue
+            done.append(line)
+    assert done == []
+
+
+@pytest.mark.parametrize("user", FORBIDDEN)
+def test_a_script_can_do_no_more_than_who_runs_it(server: Server, user: User) -> None:
+    """Everybody can load a script of his own; it is asked for leave at each command."""
+    with as_user(server, user) as client:
+        for body in (
+            "return redis.call('HSET', 'entropy:keys', 'id', 'x')",
+            "return redis.call('GET', 'entropy:block:x')",
+        ):
+            script = client.script_load(body)
+            with pytest.raises(redis.ResponseError, match=REFUSED):
+                client.evalsha(script, 0)
+            with pytest.raises(redis.ResponseError, match=REFUSED):
+                client.evalsha(script, 1, "entropy:keys")
 
 
 @pytest.mark.parametrize("user", FORBIDDEN)
