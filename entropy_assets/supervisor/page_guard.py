@@ -9,12 +9,16 @@ It lets no stranger out: who may ask at all is decided by who can reach the port
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+"""As ASGI defines them; the first argument of an application is the scope of one request."""
 
 GRAPHQL: Final = "/graphql"
 READS: Final = frozenset(("GET", "HEAD"))
@@ -65,7 +69,7 @@ class Names:
         place = public.netloc.rpartition("@")[2].removesuffix({"http": ":80", "https": ":443"}[public.scheme])
         return cls(frozenset((*hosts, public.hostname or "localhost")), f"{public.scheme}://{place}")
 
-    def require(self, scope: Scope) -> Refusal | None:
+    def require(self, scope: Message) -> Refusal | None:
         """Return why the request of `scope` is refused, None if it is not."""
         headers = _Headers(scope)
         return (
@@ -100,7 +104,7 @@ class Names:
 class _Headers:
     """The headers of a request, each as often as it came."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Message) -> None:
         self._pairs: list[tuple[bytes, bytes]] = [(name.lower(), value) for name, value in scope["headers"]]
 
     def all(self, name: bytes) -> list[bytes]:
@@ -113,7 +117,7 @@ class _Headers:
         return values[0] if len(values) == 1 else None
 
 
-def _foreign_site(headers: _Headers, scope: Scope) -> Refusal | None:
+def _foreign_site(headers: _Headers, scope: Message) -> Refusal | None:
     sites = headers.all(b"sec-fetch-site")
     if all(site in OWN_SITES for site in sites):
         return None
@@ -124,7 +128,7 @@ def _foreign_site(headers: _Headers, scope: Scope) -> Refusal | None:
     return Refusal(403, "a page of another site may not ask for this in somebody's browser")
 
 
-def _wrong_form(headers: _Headers, scope: Scope) -> Refusal | None:
+def _wrong_form(headers: _Headers, scope: Message) -> Refusal | None:
     if scope["method"] in READS:
         wants_page = b"text/html" in b",".join(headers.all(b"accept"))
         if scope["path"] == GRAPHQL and not wants_page:
@@ -177,12 +181,12 @@ class PageGuard:
         Told the status and sentence of each refusal, never a word of the request.
     """
 
-    def __init__(self, app: ASGIApp, names: Names, tell: Callable[[Refusal], None]) -> None:
+    def __init__(self, app: Application, names: Names, tell: Callable[[Refusal], None]) -> None:
         self._app = app
         self._names = names
         self._tell = tell
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
@@ -207,7 +211,7 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+async def _refuse(scope: Message, receive: Receive, send: Send, refusal: Refusal) -> None:
     if scope["type"] == "websocket":
         await receive()  # "websocket.connect", which has to be taken before it can be refused
         await send({"type": "websocket.close", "code": 1008, "reason": refusal.reason})
