@@ -12,6 +12,7 @@ characters are those of base 62, none of which needs quoting anywhere.
 import fcntl
 import hashlib
 import json
+import os
 import re
 import time
 import zlib
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Prot
 
 from entropy_assets.errors import ApiKeyUnknown, InputRefused, KeysUnreadable, brought_by
 from entropy_assets.scopes import SCOPES, Scope
-from entropy_assets.stores.durable import write_durably
+from entropy_assets.stores.durable import open_trusted, read_trusted, write_durably
 
 with brought_by("settings"):
     from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -37,7 +38,9 @@ _ID_BYTES: Final = 16
 """More than 8 characters hold, so that reducing them favours none."""
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _KEY: Final = re.compile(r"(eak_([0-9A-Za-z]{8})_[0-9A-Za-z]{43})_([0-9A-Za-z]{6})", re.ASCII)
-_MODE_OTHERS_MAY_WRITE: Final = 0o022
+MOST_FILE_BYTES: Final = 16 << 20
+"""Longest file of keys that is read: some 40,000 of them."""
+_LOCK: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TIMEOUT_S: Final = 0.5
 """Longest wait for a server that holds keys, seconds: with the second between two looks a revoked key ends in two."""
 
@@ -191,6 +194,9 @@ def create(
 class FileKeys:
     """Records in one JSON file of mode 0600, replaced as a whole. Without the file there are no keys.
 
+    Only a file that nobody but this user and root can have written is believed (`open_trusted`). It may be a link, as
+    where a secret is mounted for a container, but only what writes the link's target changes it.
+
     Parameters
     ----------
     path
@@ -203,15 +209,14 @@ class FileKeys:
     def records(self) -> tuple[KeyRecord, ...]:
         """Return every record, the oldest first."""
         try:
-            if self._path.stat().st_mode & _MODE_OTHERS_MAY_WRITE:
-                raise KeysUnreadable(
-                    f"others may write to {self._path}, and so let anybody in: chmod 600 it", path=str(self._path)
-                )
-            document = json.loads(self._path.read_bytes())
+            document = json.loads(read_trusted(self._path, MOST_FILE_BYTES))
             return tuple(KeyRecord.from_fields(fields) for fields in document["keys"])
         except FileNotFoundError:
             return ()
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            place = error.filename if isinstance(error.filename, str) and "/" in error.filename else str(self._path)
+            raise KeysUnreadable(f"the keys can't be read: {place}: {error.strerror}", path=place) from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise KeysUnreadable(f"the keys in {self._path} can't be read: {error}", path=str(self._path)) from error
 
     def add(self, record: KeyRecord) -> None:
@@ -233,11 +238,15 @@ class FileKeys:
     def version(self) -> object:
         """Return what tells one state of the file from the next: each has its own inode."""
         try:
-            state = self._path.stat()
+            file = open_trusted(self._path)
         except FileNotFoundError:
             return "no file"
         except OSError:
             return None
+        try:
+            state = os.fstat(file)
+        finally:
+            os.close(file)
         return state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino
 
     @contextmanager
@@ -245,13 +254,18 @@ class FileKeys:
         """Keep other writers out. The lock is on a file beside, since the file itself is replaced."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.with_name(f".{self._path.name}.lock").open("ab") as lock:
+            lock = os.open(self._path.with_name(f".{self._path.name}.lock"), _LOCK, 0o600)
+            try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
+            finally:
+                os.close(lock)
         except OSError as error:
             raise KeysUnreadable(f"the keys in {self._path} can't be changed: {error}", path=str(self._path)) from error
 
     def _write(self, records: tuple[KeyRecord, ...]) -> None:
+        if self._path.is_symlink():
+            raise KeysUnreadable(f"{self._path} is a link: change the keys where it leads to", path=str(self._path))
         document = {"keys": [asdict(record) for record in records]}
         write_durably(self._path, json.dumps(document, indent=1).encode() + b"\n")
 

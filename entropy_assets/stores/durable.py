@@ -1,5 +1,6 @@
-"""Files that appear whole or not at all, stay after a power cut, and are nobody else's to read."""
+"""Files that appear whole or not at all, stay after a power cut, and are nobody else's to read or to have written."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -10,6 +11,11 @@ from typing import Final
 
 PRIVATE_UMASK: Final = 0o077
 """What others may not do with this user's files: anything."""
+MOST_LINKS: Final = 40
+"""Links on the way to one file; Linux follows as many."""
+_WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+_FOLDER: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
@@ -97,3 +103,90 @@ def close_to_others(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def open_trusted(path: Path) -> int:
+    """Return a descriptor of a regular file that nobody but this user and root can have written or exchanged.
+
+    File, links and folders on the way must belong to one of the two, and others may write to none of them; a folder
+    like ``/tmp``, in which everybody may only touch what is theirs, will do. No pipe or device is waited for.
+
+    Raises
+    ------
+    OSError
+        If it is another file than that, or none; ``filename`` is what is wrong, ``strerror`` says how to mend it.
+    """
+    names, place, links = [*reversed(path.absolute().parts[1:])], Path("/"), 0
+    folder = os.open("/", _FOLDER)
+    try:
+        while True:
+            _require_ours(os.fstat(folder), place)
+            if not names:
+                raise IsADirectoryError(errno.EISDIR, "is a folder", str(place))
+            name = names.pop()
+            here = place / name
+            if stat.S_ISLNK((state := _state_in(folder, name, here, links)).st_mode):
+                links += 1
+                if links > MOST_LINKS:
+                    raise OSError(errno.ELOOP, "too many links lead on from here", str(here))
+                _require_ours(state, here)
+                target = Path(os.readlink(name, dir_fd=folder))
+                names += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+                following = os.open("/", _FOLDER) if target.is_absolute() else os.dup(folder)
+                place = Path("/") if target.is_absolute() else place
+            elif names:
+                following, place = os.open(name, _FOLDER, dir_fd=folder), here
+            else:
+                return _opened(folder, name, here)
+            os.close(folder)
+            folder = following
+    finally:
+        os.close(folder)
+
+
+def read_trusted(path: Path, most_bytes: int) -> bytes:
+    """Return what `open_trusted` opens, of `most_bytes` at most.
+
+    Raises
+    ------
+    OSError
+        If it can't be read, or is longer.
+    """
+    with os.fdopen(open_trusted(path), "rb") as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"is longer than {most_bytes} bytes", str(path))
+    return data
+
+
+def _state_in(folder: int, name: str, here: Path, links: int) -> os.stat_result:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError as error:
+        if links:
+            raise OSError(errno.ELOOP, "a link leads here, where nothing is", str(here)) from error
+        raise
+
+
+def _opened(folder: int, name: str, here: Path) -> int:
+    file = os.open(name, _FILE, dir_fd=folder)
+    try:
+        _require_regular(os.fstat(file), here)
+        _require_ours(os.fstat(file), here)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _require_regular(state: os.stat_result, here: Path) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        raise OSError(errno.EINVAL, "is no regular file", str(here))
+
+
+def _require_ours(state: os.stat_result, here: Path) -> None:
+    if state.st_uid not in (0, os.geteuid()):
+        raise PermissionError(errno.EPERM, "belongs to somebody else: chown it", str(here))
+    is_link, is_shared = stat.S_ISLNK(state.st_mode), stat.S_ISDIR(state.st_mode) and state.st_mode & stat.S_ISVTX
+    if state.st_mode & _WRITABLE_BY_OTHERS and not is_link and not is_shared:
+        raise PermissionError(errno.EPERM, "others may write to it, and so let anybody in: chmod go-w it", str(here))

@@ -5,7 +5,7 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from entropy_assets.errors import ApiKeyUnknown, InputRefused, KeysUnreadable
 from entropy_assets.stores.api_keys import (
+    MOST_FILE_BYTES,
     FileKeys,
     KeyRecord,
     KeyStore,
@@ -176,6 +177,97 @@ class TestTheFile:
         (tmp_path / "keys.json").chmod(mode)
         with pytest.raises(KeysUnreadable, match="chmod"):
             store.records()
+
+    @pytest.mark.parametrize("kind", ["pipe", "socket", "folder", "loop", "nowhere", "device"])
+    def test_one_that_is_no_regular_file_is_refused_at_once(self, tmp_path: Path, kind: str) -> None:
+        """A pipe that nobody writes to would be waited for without end."""
+        path = tmp_path / "keys.json"
+        make: dict[str, Callable[[], object]] = {
+            "pipe": lambda: os.mkfifo(path, 0o600),
+            "socket": lambda: os.mknod(path, stat.S_IFSOCK | 0o600),
+            "folder": path.mkdir,
+            "loop": lambda: path.symlink_to(path),
+            "nowhere": lambda: path.symlink_to(tmp_path / "absent"),
+            "device": lambda: path.symlink_to("/dev/zero"),
+        }
+        make[kind]()
+        refused: list[bool] = []
+
+        def read() -> None:
+            with pytest.raises(KeysUnreadable):
+                FileKeys(path).records()
+            refused.append(FileKeys(path).version() is None)
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        reader.join(5)
+        assert refused == [True]
+
+    def test_one_that_is_longer_than_keys_are_is_refused(self, tmp_path: Path) -> None:
+        with (tmp_path / "keys.json").open("wb") as file:
+            file.truncate(MOST_FILE_BYTES + 1)
+        with pytest.raises(KeysUnreadable, match="longer"):
+            FileKeys(tmp_path / "keys.json").records()
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+    @pytest.mark.parametrize("whose", ["file", "folder"])
+    def test_one_that_is_somebody_elses_is_refused(self, tmp_path: Path, whose: str) -> None:
+        """Its mode may say 0600: its owner can write it, or exchange it in a folder of theirs."""
+        folder = tmp_path / "folder"
+        made(FileKeys(folder / "keys.json"))
+        os.chown(folder / "keys.json" if whose == "file" else folder, 12345, -1)
+        with pytest.raises(KeysUnreadable, match="somebody else"):
+            FileKeys(folder / "keys.json").records()
+
+    @pytest.mark.parametrize("mode, refused", [(0o770, True), (0o707, True), (0o1777, False), (0o755, False)])
+    def test_one_in_a_folder_where_others_may_exchange_it_is_refused(
+        self, tmp_path: Path, mode: int, refused: bool
+    ) -> None:
+        """Also a folder further up; not one like /tmp, where everybody may touch only what is theirs."""
+        store = FileKeys(tmp_path / "up" / "folder" / "keys.json")
+        made(store)
+        seen = store.version()
+        (tmp_path / "up").chmod(mode)
+        assert (store.version() == seen) is not refused
+        if refused:
+            with pytest.raises(KeysUnreadable, match="chmod go-w") as caught:
+                store.records()
+            assert str(tmp_path) not in caught.value.public_message
+        else:
+            assert len(store.records()) == 1
+
+    def test_a_secret_that_is_mounted_as_links_is_read_and_followed(self, tmp_path: Path) -> None:
+        """As Kubernetes does it: keys.json -> ..data/keys.json, ..data -> ..1, which is exchanged as a whole."""
+        for number in (1, 2):
+            made(FileKeys(tmp_path / f"..{number}" / "keys.json"))
+        (tmp_path / "keys.json").symlink_to("..data/keys.json")
+        (tmp_path / "..data").symlink_to("..1")
+        store = FileKeys(tmp_path / "keys.json")
+        seen, before = store.records(), store.version()
+        assert len(seen) == 1
+        (tmp_path / "..new").symlink_to("..2")
+        (tmp_path / "..new").rename(tmp_path / "..data")
+        assert store.version() != before
+        assert store.records() != seen
+        with pytest.raises(KeysUnreadable, match="is a link"):
+            made(store)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+    @pytest.mark.parametrize("whose", ["link", "folder of the link", "file", "folder of the file"])
+    def test_a_link_that_somebody_else_could_turn_elsewhere_is_refused(self, tmp_path: Path, whose: str) -> None:
+        places = {
+            "link": tmp_path / "links" / "keys.json",
+            "folder of the link": tmp_path / "links",
+            "file": tmp_path / "files" / "keys.json",
+            "folder of the file": tmp_path / "files",
+        }
+        made(FileKeys(places["file"]))
+        places["folder of the link"].mkdir()
+        places["link"].symlink_to("../files/keys.json")
+        assert len(FileKeys(places["link"]).records()) == 1
+        os.chown(places[whose], 12345, -1, follow_symlinks=False)
+        with pytest.raises(KeysUnreadable, match="somebody else"):
+            FileKeys(places["link"]).records()
 
     @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"keys": [1]}', b'{"keys": 1}', b"\xff"])
     def test_one_that_is_none_is_refused(self, tmp_path: Path, content: bytes) -> None:
