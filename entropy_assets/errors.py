@@ -380,7 +380,7 @@ class AnswerMalformed(EndpointFailed):
 
 
 class NoBytes(ClientError):
-    """No service gave bytes; ``failures`` says why each did not, ``retry_after_s`` when to ask again."""
+    """No service gave what was asked for; ``failures`` says why each did not, ``retry_after_s`` when to ask again."""
 
     code = "no-bytes"
 

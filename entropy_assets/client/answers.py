@@ -152,12 +152,12 @@ def _require_success(endpoint: Endpoint, reply: Reply) -> None:
 def _failure(endpoint: Endpoint, reply: Reply, facts: dict[str, Any]) -> EndpointFailed:
     reason = f"status {reply.status}"
     if reply.status in (429, 503):
-        reason += ", quota spent" if reply.status == 429 else ", no bytes ready"
+        reason += ", quota spent" if reply.status == 429 else ", not ready"
         facts["retry_after_s"] = _retry_after_s(reply)
         return EndpointDry(f"{endpoint.address}: {reason}", reason=reason, **facts)
     if reply.status >= 500:
         return EndpointUnreachable(f"{endpoint.address} answers {reason}", reason=reason, **facts)
-    return AnswerMalformed(f"{endpoint.address} answers {reason} instead of bytes", reason=reason, **facts)
+    return AnswerMalformed(f"{endpoint.address} answers {reason} instead of what was asked for", reason=reason, **facts)
 
 
 def _malformed(endpoint: Endpoint, reason: str) -> AnswerMalformed:

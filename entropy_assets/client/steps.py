@@ -227,7 +227,7 @@ class Draws:
         soonest = min(endpoint.rests_for_s for endpoint in self.endpoints)
         reasons = "; ".join(failure.message for failure in failures)
         return (ClientDry if dry else NoBytes)(
-            f"no endpoint gave bytes ({reasons}); ask again in {soonest:.1f} s or name another endpoint",
+            f"no endpoint gave what was asked for ({reasons}); ask again in {soonest:.1f} s or name another endpoint",
             failures=rows,
             retry_after_s=round(soonest, 3),
         )

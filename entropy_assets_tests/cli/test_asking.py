@@ -12,7 +12,6 @@ import pytest
 
 from entropy_assets_tests.cli.conftest import KEY, Run
 from entropy_assets_tests.client.scripted import ScriptedServer, answering, good, status
-from entropy_assets_tests.serving.running import RunningService
 
 BLOCK = "0badcafe-0000-8000-8000-000000000000"
 FEED = ("feed", "--once", "--device", os.devnull)
@@ -77,17 +76,19 @@ class TestAddress:
 class TestWay:
     @pytest.mark.parametrize("command", [("draw", "8"), ("stats",), ("audit", BLOCK, "--images", ".")], ids=" ".join)
     def test_a_proxy_of_the_environment_gets_neither_bytes_nor_key(
-        self, run: Run, service: RunningService, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+        self, run: Run, zeros: ScriptedServer, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The address is loopback, so the key goes there in clear, and nowhere else."""
-        monkeypatch.setenv("ENTROPY_API_KEY", "eak_secret")
+        monkeypatch.setenv("ENTROPY_API_KEY", KEY)
         with socket.create_server(("127.0.0.1", 0)) as proxy:
             monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
             monkeypatch.delenv("no_proxy", raising=False)
-            threading.Thread(target=run, args=(*command, "--url", service.url), daemon=True).start()
-            proxy.settimeout(2)
-            with pytest.raises(TimeoutError):
+            run(*command, "--url", zeros.url)
+            proxy.settimeout(0)
+            with pytest.raises(BlockingIOError):
                 proxy.accept()
+        assert len(zeros.requests) == 1
+        assert KEY in zeros.requests[0]
 
     def test_a_redirect_is_not_followed(self, run: Run) -> None:
         """It could lead from TLS into the clear."""
@@ -95,6 +96,7 @@ class TestWay:
             other.settimeout(1)
             result = run("draw", 8, "--url", url)
             assert (result.exit_code, result.stdout) == (1, "")
+            assert "status 307" in result.stderr
             with pytest.raises(TimeoutError):
                 other.accept()
 
@@ -129,7 +131,8 @@ class TestKey:
         with ScriptedServer(answering(good(8))) as other:
             moved = status("302 Found", f"location: {other.url}/random/8")
             with ScriptedServer(moved) as service:
-                run("draw", 8, "--url", service.url, "--key-file", key_file)
+                result = run("draw", 8, "--url", service.url, "--key-file", key_file)
+        assert (result.exit_code, result.stdout) == (1, "")
         assert KEY in service.requests[0]
         assert KEY not in "".join(other.requests)
 

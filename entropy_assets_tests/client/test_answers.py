@@ -90,3 +90,12 @@ def test_what_a_service_says_of_a_problem_is_kept_for_who_wants_to_show_it(line:
     facts = caught.value.data.get("failures", [caught.value.data])[0]
     assert (facts["title"], facts["detail"][:11], len(facts["detail"])) == ("Odd", "not?today x", 200)
     assert facts.get("type", "about:blank") == "about:blank"
+
+
+@pytest.mark.parametrize("line", ["503 Service Unavailable", "404 Not Found", "500 Internal Server Error"])
+def test_whoever_asked_for_no_bytes_is_not_told_of_bytes(line: str) -> None:
+    with ScriptedServer(status(line)) as server, RandomClient([server.url]) as client:
+        for ask in (client.stats, lambda: client.provenance(BLOCK)):
+            with pytest.raises(NoBytes, match="no endpoint gave what was asked for") as caught:
+                ask()
+            assert "bytes" not in caught.value.message

@@ -6,11 +6,10 @@ Trusted for nothing beyond `PoolClient`, whose every word about loss and repetit
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
 
 from entropy_assets.core.conditioning.records import block_id_of
 from entropy_assets.errors import BlockRefused
-from entropy_assets.stores.pool.blocks import Lease, PoolBlock, PoolDepth, PoolHealth, PoolStats, PushResult
+from entropy_assets.stores.pool.blocks import Lease, PoolBlock, PoolStats
 from entropy_assets.stores.pool.client import PoolClient
 
 
@@ -51,10 +50,6 @@ class AwaitedPool:
             raise BlockRefused(f"block {block.block_id} was in the pool before", block_id=block.block_id)
         return block.block_id
 
-    async def push(self, blocks: Sequence[PoolBlock]) -> PushResult:
-        """Push `blocks`, each once; return which entered."""
-        return await asyncio.to_thread(self._pool.push, blocks)
-
     async def lease(self, max_blocks: int, need_bytes: int = 0) -> Lease:
         """Take up to `max_blocks` out of the pool; with `need_bytes`, stop there, or take none if there are fewer.
 
@@ -62,14 +57,6 @@ class AwaitedPool:
         """
         return await asyncio.to_thread(self._pool.lease, max_blocks, need_bytes)
 
-    async def depth(self) -> PoolDepth:
-        """Return what is ready now."""
-        return await asyncio.to_thread(self._pool.depth)
-
     async def stats(self) -> PoolStats:
         """Return the truth about the pool."""
         return await asyncio.to_thread(self._pool.stats)
-
-    async def health(self) -> PoolHealth:
-        """Ask the pool whether it can serve; never raises a `PoolError`."""
-        return await asyncio.to_thread(self._pool.health)
