@@ -118,9 +118,10 @@ class Home:
         touched are links, what lies in the folder besides the installation (with such things in it the folder itself
         stays as it is), and a file in the inbox that has another name elsewhere, since that is somebody's archive.
         """
-        if not self.root.is_dir():
+        try:
+            inside = list(self.root.iterdir())
+        except (FileNotFoundError, PermissionError):  # none yet, or somebody else's, who closed it
             return ""
-        inside = list(self.root.iterdir())
         ours = [path for path in inside if self._is_ours(path)]
         found = [path for top in ours if is_open_to_others(top) for path in (*_below(top), top)]
         if len(ours) == len(inside):

@@ -106,6 +106,18 @@ def test_what_belongs_to_somebody_else_stays_as_it_is_and_is_told_of(tmp_path: P
     assert open_to_others(home.root) == [home.ledger_file]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a while")
+def test_a_home_that_is_closed_to_this_user_is_nothing_to_narrow(tmp_path: Path) -> None:
+    """A service that runs as somebody else starts all the same: it has no home to look into, and draws need none."""
+    home = Home(open_installation(tmp_path / "var"))
+    home.root.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        assert home.narrow() == ""
+    finally:
+        os.seteuid(0)
+
+
 def test_narrowing_makes_nothing(tmp_path: Path) -> None:
     assert Home(tmp_path / "none").narrow() == ""
     assert not (tmp_path / "none").exists()
