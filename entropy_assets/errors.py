@@ -301,16 +301,16 @@ class ForeignOrigin(AccessRefused):
     code = "foreign-origin"
 
 
-class HostMissing(AccessRefused):
-    """A request names no host, or several."""
-
-    code = "host-missing"
-
-
 class HostUnknown(AccessRefused):
     """A request is for a host that this service is not."""
 
     code = "host-unknown"
+
+
+class RequestMalformed(EntropyAssetsError):
+    """A request has no host or several, a parameter that its route does not have, or the same parameter twice."""
+
+    code = "request-malformed"
 
 
 class QuotaExceeded(AccessRefused):

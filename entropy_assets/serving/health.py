@@ -11,6 +11,8 @@ from entropy_assets.stores.pool.client import PoolClient
 
 WAIT_S: Final = 1.0
 """Longest wait for the pool or the ledger, seconds: an answer that comes late is of no use to whoever watches."""
+FRESH_S: Final = 0.2
+"""How long an answer is given again to who asks for health, seconds: anybody may, as often as they like."""
 
 AgeName = Literal["image_age_s", "block_age_s", "health_test_failure_age_s"]
 
@@ -65,17 +67,17 @@ class Watch:
         self._surveyed = SingleFlight(pool.health, WAIT_S)
         self._aged = SingleFlight(freshness or NO_AGES.copy, WAIT_S)
 
-    async def look(self) -> tuple[PoolHealth, Ages]:
-        """Return what the pool says of itself and how old the supply is."""
-        return await asyncio.gather(self.pool_health(), self.ages())
+    async def look(self, not_older_s: float = 0.0) -> tuple[PoolHealth, Ages]:
+        """Return what the pool says of itself and how old the supply is, as of `not_older_s` ago at most."""
+        return await asyncio.gather(self.pool_health(not_older_s), self.ages(not_older_s))
 
-    async def pool_health(self) -> PoolHealth:
+    async def pool_health(self, not_older_s: float = 0.0) -> PoolHealth:
         """Return what the pool says of itself."""
-        return await self._surveyed.answer() or PoolHealth((_LATE,), None, WAIT_S)
+        return await self._surveyed.answer(not_older_s) or PoolHealth((_LATE,), None, WAIT_S)
 
-    async def ages(self) -> Ages:
+    async def ages(self, not_older_s: float = 0.0) -> Ages:
         """Return how old the supply is, as `ProvenanceReader.freshness`."""
-        return await self._aged.answer() or {**NO_AGES, "problem": f"the ledger: {_LATE}"}
+        return await self._aged.answer(not_older_s) or {**NO_AGES, "problem": f"the ledger: {_LATE}"}
 
 
 def health_document(

@@ -36,7 +36,6 @@ PROBLEMS: Final[dict[str, ProblemType]] = {
     "foreign-origin": ProblemType(
         403, "A page of another origin", "Ask from a program, from a page that this service serves, or by a link."
     ),
-    "host-missing": ProblemType(400, "One Host is needed", "Send exactly one `Host`, as every client does by itself."),
     "host-unknown": ProblemType(
         421,
         "Not a name of this service",
@@ -52,6 +51,11 @@ PROBLEMS: Final[dict[str, ProblemType]] = {
     "quota-exceeded": ProblemType(429, "The limit is used up", "Ask again after `Retry-After` seconds."),
     "quota-unavailable": ProblemType(
         503, "Limits can't be counted", "Ask again after `Retry-After` seconds, or with an API key."
+    ),
+    "request-malformed": ProblemType(
+        400,
+        "The request is not well formed",
+        "Nothing was drawn. Spell parameters as `/docs` does, send each at most once, and exactly one `Host`.",
     ),
     "unknown-block": ProblemType(404, "No such block", "Only published blocks are known, by their id."),
     "pool-exhausted": ProblemType(

@@ -15,7 +15,7 @@ from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.answers.formats import CLASSES, Answer, AnswerKind, Format, encode
 from entropy_assets.serving.config import MAX_REQUEST_BYTES, ServiceConfig
 from entropy_assets.serving.counts import Board
-from entropy_assets.serving.health import WAIT_S, Ages, Watch, health_document
+from entropy_assets.serving.health import FRESH_S, WAIT_S, Ages, Watch, health_document
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.reservoir.filler import telling
 from entropy_assets.serving.reservoir.reservoir import Reservoir
@@ -164,8 +164,8 @@ class RandomService:
 
     async def health(self) -> dict[str, Any]:
         """Return the document of ``/health``: whether bytes can be had, how fresh they are, and every doubt."""
-        pool, ages = await self.watch.look()
-        danger = await self._safety.answer()
+        pool, ages = await self.watch.look(FRESH_S)
+        danger = await self._safety.answer(FRESH_S)
         config = self.config
         return health_document(
             pool,

@@ -1,6 +1,7 @@
 """Slow questions about the rest of the system, asked in a thread and once at a time."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -24,12 +25,24 @@ class SingleFlight(Generic[T]):
         self._ask = ask
         self.limit_s = limit_s
         self._asked: asyncio.Task[T] | None = None
+        self._answered_at = 0.0
 
-    async def answer(self) -> T | None:
-        """Return the answer, None if it does not come in time."""
-        if self._asked is None or self._asked.done():
-            self._asked = asyncio.create_task(asyncio.to_thread(self._ask))
+    async def answer(self, not_older_s: float = 0.0) -> T | None:
+        """Return the answer, None if it does not come in time.
+
+        Parameters
+        ----------
+        not_older_s
+            Age up to which an answer that was given before will do, seconds.
+        """
+        if self._asked is None or (self._asked.done() and time.monotonic() - self._answered_at >= not_older_s):
+            self._asked = asyncio.create_task(self._ask_once())
         try:
             return await asyncio.wait_for(asyncio.shield(self._asked), self.limit_s)
         except TimeoutError:
             return None
+
+    async def _ask_once(self) -> T:
+        answer = await asyncio.to_thread(self._ask)
+        self._answered_at = time.monotonic()
+        return answer

@@ -24,7 +24,7 @@ TIME_OUT_S = 1.5
 PAUSE_S = 0.05
 """After a refusal or a break: a client that asks again at once would only measure itself."""
 SPANNING, LARGE = 5000, 1024
-SLOW_WAY = "&by=hand"
+SLOW_WAY = "&"
 """A query that no short-cut knows, so that FastAPI answers it."""
 
 

@@ -42,3 +42,13 @@ async def test_a_question_that_hangs_holds_one_thread_and_nobody_for_long() -> N
     question.may_end.set()
     await asyncio.sleep(0.1)
     assert await flight.answer() == 2
+
+
+async def test_an_answer_that_is_young_enough_is_given_again() -> None:
+    question = Question()
+    question.may_end.set()
+    flight = SingleFlight(question, 10)
+    assert [await flight.answer(60.0) for _ in range(5)] == [1] * 5
+    assert await flight.answer() == 2, "who wants it new gets it new"
+    await asyncio.sleep(0.02)
+    assert await flight.answer(0.01) == 3

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from entropy_assets.errors import HostMissing, HostUnknown
+from entropy_assets.errors import HostUnknown, RequestMalformed
 from entropy_assets.serving.access.allowances import Headers
 
 _AUTHORITY: Final = re.compile(rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{0,5})?")
@@ -40,7 +40,7 @@ class Hosts:
 
         Raises
         ------
-        HostMissing
+        RequestMalformed
             If it names none, or several (RFC 9112, section 3.2).
         HostUnknown
             If it names another one.
@@ -49,7 +49,7 @@ class Hosts:
         if not values and http_version == "1.0":
             return
         if len(values) != 1 or not values[0].strip():
-            raise HostMissing(f"a request has one Host, this one has {len(values)}")
+            raise RequestMalformed(f"a request has one Host, this one has {len(values)}")
         if not self.has(values[0]):
             raise HostUnknown(
                 "this service does not go by that name: ask for it by localhost, by its address in digits, or by a "

@@ -6,7 +6,7 @@ from fastapi import Depends, FastAPI, Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from entropy_assets.errors import AccessRefused
+from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.scopes import Scope
 from entropy_assets.serving.access.gate import ADMISSION, Gate
 from entropy_assets.serving.access.origins import require_own
@@ -17,7 +17,7 @@ from entropy_assets.serving.service import RandomService
 _API_KEY: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key of this service.")
 _AUTHORIZATION: Final = HTTPBearer(auto_error=False, description="The same key as a bearer token.")
 _REFUSALS: Final[dict[str, dict[str, Any]]] = {
-    "400": problem_schema("host-missing"),
+    "400": problem_schema("request-malformed"),
     "401": problem_schema("key-missing", "key-invalid"),
     "403": problem_schema("scope-missing", "foreign-origin"),
     "421": problem_schema("host-unknown"),
@@ -107,7 +107,7 @@ class _OwnHost:
         if connection["type"] in ("http", "websocket"):
             try:
                 self._service.hosts.require(connection["headers"], connection["http_version"])
-            except AccessRefused as error:
+            except EntropyAssetsError as error:
                 self._service.counts.add(f"refused_{error.code}")
                 await problem_of(error, 0, connection)(connection, receive, send)
                 return

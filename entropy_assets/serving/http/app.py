@@ -20,7 +20,7 @@ from entropy_assets.serving.http.draws import add_draws
 from entropy_assets.serving.http.metrics import add_metrics
 from entropy_assets.serving.http.problem_answers import Unforeseen, add_problems, failure
 from entropy_assets.serving.http.provenance import add_provenance
-from entropy_assets.serving.http.reports import add_reports
+from entropy_assets.serving.http.reports import add_heads, add_reports
 from entropy_assets.serving.http.request_log import RequestLog, add_error_log
 from entropy_assets.serving.http.streams import add_streams
 from entropy_assets.serving.logs import worker_news
@@ -134,6 +134,7 @@ def create_app(
         description=_DESCRIPTION,
         version="1",
         lifespan=life,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -148,6 +149,7 @@ def create_app(
     add_provenance(app, service)
     add_documents(app)
     add_page(app)
+    add_heads(app)
     add_problems(app, service)
     add_gate(app, service.gate)
     add_host_check(app, service)

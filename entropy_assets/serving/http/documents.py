@@ -6,6 +6,7 @@ if they tried, or if text from an image's name became anything but text.
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,6 @@ import fastapi_offline
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from entropy_assets.serving.problems import PROBLEMS
@@ -30,7 +30,8 @@ DOCS_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
 }
 """People type API keys into that page."""
-_TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+_TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
+_DOCS_FILES: Final = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -88,20 +89,31 @@ def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
 
 
 def add_documents(app: FastAPI) -> None:
-    """Add ``/docs`` with its files, and ``/problems/{code}``."""
-    app.mount("/docs-assets", StaticFiles(directory=DOCS_ASSETS), name="docs-assets")
+    """Add ``/openapi.json``, ``/docs`` with its files, and ``/problems/{code}``.
+
+    All is made once and kept: anybody may ask for it, and as often as they like.
+    """
+    for name in _DOCS_FILES:
+        app.get(f"/docs-assets/{name}", include_in_schema=False)(_file(DOCS_ASSETS / name))
+    page = get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="entropy_assets",
+        swagger_js_url="/docs-assets/swagger-ui-bundle.js",
+        swagger_css_url="/docs-assets/swagger-ui.css",
+        swagger_favicon_url="/docs-assets/favicon.png",
+    ).body
+
+    @cache
+    def description() -> bytes:
+        return bytes(JSONResponse(app.openapi()).body)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return Response(description(), media_type="application/json")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        page = get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title="entropy_assets",
-            swagger_js_url="/docs-assets/swagger-ui-bundle.js",
-            swagger_css_url="/docs-assets/swagger-ui.css",
-            swagger_favicon_url="/docs-assets/favicon.png",
-        )
-        page.headers.update(DOCS_HEADERS)
-        return page
+        return HTMLResponse(page, headers=DOCS_HEADERS)
 
     @app.get("/problems/{code}", include_in_schema=False)
     async def explain(code: str) -> dict[str, Any]:

@@ -19,7 +19,14 @@ from entropy_assets.serving.answers.formats import NOT_GUESSED, AnswerClass, Ans
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.answers.pieces import PIECE_BYTES, Pieces, Seats, first_of
 from entropy_assets.serving.http.admission import admitted
-from entropy_assets.serving.http.orders import BYTE_HEADERS, DRY_PROBLEMS, Omitted, PlainDigits, ResponseTable
+from entropy_assets.serving.http.orders import (
+    BYTE_HEADERS,
+    DRY_PROBLEMS,
+    Omitted,
+    PlainDigits,
+    ResponseTable,
+    only,
+)
 from entropy_assets.serving.problems import problem_schema
 from entropy_assets.serving.reservoir.stock import NOTHING, Draw
 from entropy_assets.serving.service import RandomService
@@ -157,7 +164,7 @@ def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:
         tags=["random"],
         responses=_RESPONSES,
         response_class=Response,
-        dependencies=[admitted("stream")],
+        dependencies=[admitted("stream"), only("class", "format")],
     )
     async def download(
         n: Annotated[int, limits, PlainDigits, count],
@@ -173,7 +180,7 @@ def add_downloads(app: FastAPI, service: RandomService, seats: Seats) -> None:
         tags=["random"],
         responses=_HEAD_RESPONSES,
         response_class=Response,
-        dependencies=[admitted("stream")],
+        dependencies=[admitted("stream"), only("class", "format")],
     )
     async def download_head(
         request: Request,

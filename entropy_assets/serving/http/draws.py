@@ -30,6 +30,7 @@ from entropy_assets.serving.http.orders import (
     Omitted,
     PlainDigits,
     describe_body,
+    only,
 )
 from entropy_assets.serving.http.problem_answers import problem
 from entropy_assets.serving.reservoir.stock import NOTHING, Draw
@@ -54,6 +55,7 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
         return _valid(lambda: DrawOrder.model_validate(fields)).check(longest)
 
     order_of_query = Depends(ordered)
+    parameters = only("class", "format", "min", "max")
 
     @app.get(
         "/random/{n}",
@@ -61,7 +63,7 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
         tags=["random"],
         responses=DRAW_RESPONSES,
         response_class=Response,
-        dependencies=[admitted("draw")],
+        dependencies=[admitted("draw"), parameters],
     )
     async def random(request: Request, order: DrawOrder = order_of_query) -> Response:
         """Return exactly `n` random bytes, or as many integers, that nobody else gets."""
@@ -73,7 +75,7 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
         tags=["random"],
         responses=HEAD_RESPONSES,
         response_class=Response,
-        dependencies=[admitted("draw")],
+        dependencies=[admitted("draw"), parameters],
     )
     async def random_head(request: Request, order: DrawOrder = order_of_query) -> Response:
         """Return the headers that GET would give and that do not depend on the bytes. Consumes nothing."""
@@ -85,7 +87,7 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
         tags=["random"],
         responses=POST_RESPONSES,
         response_class=Response,
-        dependencies=[admitted("draw")],
+        dependencies=[admitted("draw"), only()],
     )
     async def random_post(request: Request) -> Response:
         """Return the same as GET. Nothing on the way stores, prefetches or repeats a POST, as it may a GET."""

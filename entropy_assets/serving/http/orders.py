@@ -1,12 +1,14 @@
 """What one draw is asked to give, by path and query or by a document, and how OpenAPI describes order and answer."""
 
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from entropy_assets.errors import RequestMalformed
 from entropy_assets.serving.answers.formats import CLASSES, AnswerClass, Format, negotiated
 from entropy_assets.serving.answers.integers import (
     GREATEST_INTEGER,
@@ -103,8 +105,35 @@ class DrawOrder(BaseModel):
         return self
 
 
-# ------------------------------------------------------------------------------------- how OpenAPI describes them
+def require_known(given: Iterable[tuple[str, str]], known: Collection[str]) -> None:
+    """Let pass a query whose parameters are all `known`, and each given once.
 
+    Raises
+    ------
+    RequestMalformed
+        If one is not: overlooked, ``?fmt=hex`` would give raw bytes.
+    """
+    names = [name for name, _ in given]
+    if not set(names).issubset(known):
+        raise RequestMalformed(
+            f"this route has the parameters {', '.join(known)}, and the query another one"
+            if known
+            else "this route has no parameters, and the query one"
+        )
+    if len(names) != len(set(names)):
+        raise RequestMalformed("the query has the same parameter more than once")
+
+
+def only(*known: str) -> Any:
+    """Return the dependency, for ``dependencies=[...]`` of a route, that holds its query to these parameters."""
+
+    def check(request: Request) -> None:
+        require_known(request.query_params.multi_items(), known)
+
+    return Depends(check)
+
+
+# ------------------------------------------------------------------------------------- how OpenAPI describes them
 ResponseTable = dict[int | str, dict[str, Any]]
 _CLASS_HEADER: Final = {"schema": {"type": "string"}, "description": "`private` or `public`"}
 _BLOCKS_HEADER: Final = {

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Path, Query
 
 from entropy_assets.errors import ProvenanceUnavailable
 from entropy_assets.serving.http.admission import admitted
+from entropy_assets.serving.http.orders import only
 from entropy_assets.serving.http.problem_answers import JsonAnswer, problem
 from entropy_assets.serving.problems import UNSTORED, problem_schema
 from entropy_assets.serving.service import ProvenanceReader, RandomService
@@ -84,7 +85,7 @@ def _add_blocks(app: FastAPI, service: RandomService) -> None:
         summary="Where a block comes from",
         tags=["provenance"],
         responses=responses,
-        dependencies=[admitted("provenance")],
+        dependencies=[admitted("provenance"), only()],
     )
     async def block(block_id: Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]) -> Any:
         """Return where a published block comes from: batch, images, link, verdict, run. Never its bytes."""
@@ -99,7 +100,7 @@ def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -
         "/batches",
         summary="The newest batches",
         tags=["provenance"],
-        dependencies=[admitted("provenance")],
+        dependencies=[admitted("provenance"), only("limit")],
         responses={
             200: {"links": {"block": _TO_BLOCK}},
             422: problem_schema("invalid-request"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI, Response
+from fastapi.routing import APIRoute
 
 from entropy_assets.serving.http.admission import admitted
 from entropy_assets.serving.http.problem_answers import JsonAnswer, problem
@@ -74,3 +75,15 @@ def add_reports(app: FastAPI, service: RandomService) -> None:
         if document["status"] == "failing":
             return problem("not-ready", "no bytes can be had at the moment", reasons=document["reasons"])
         return JsonAnswer({"status": "ready"}, headers=UNSTORED)
+
+
+def add_heads(app: FastAPI) -> None:
+    """Answer HEAD, on the routes so far, as GET but for the body.
+
+    Those that draw have a HEAD of their own, which consumes nothing.
+    """
+    routes = [(route, route.methods or ()) for route in app.routes if isinstance(route, APIRoute)]
+    taken = {route.path for route, methods in routes if "HEAD" in methods}
+    for route, methods in routes:
+        if "GET" in methods and route.path not in taken:
+            app.head(route.path, include_in_schema=False, dependencies=route.dependencies)(route.endpoint)

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Final, NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import FastAPI
@@ -27,6 +27,7 @@ from entropy_assets.serving.access.meter import Meter, subject_of
 from entropy_assets.serving.answers.formats import CLASSES
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.answers.pieces import TURN, Pieces, Seats, first_of
+from entropy_assets.serving.http.orders import require_known
 from entropy_assets.serving.http.problem_answers import Unforeseen, failure, problem, problem_of
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.service import RandomService
@@ -229,11 +230,17 @@ class StreamRoute:
         if _is_foreign(scope["headers"]):
             await problem("foreign-origin", "a page of another origin may not stream from here")(scope, receive, send)
             return
-        classes = parse_qs(scope["query_string"].decode("latin-1")).get("class", ["private"])
-        if classes[-1] not in CLASSES:
+        given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        try:
+            require_known(given, ("class",))
+        except EntropyAssetsError as error:
+            await self._refusal(error, scope)(scope, receive, send)
+            return
+        answer_class = dict(given).get("class", "private")
+        if answer_class not in CLASSES:
             await problem("invalid-request", f"class is one of {CLASSES}", errors=[])(scope, receive, send)
             return
-        await self._serve(scope, receive, send, public=classes[-1] == "public")
+        await self._serve(scope, receive, send, public=answer_class == "public")
 
     async def _serve(self, scope: Any, receive: Any, send: Any, *, public: bool) -> None:
         config = self._service.config

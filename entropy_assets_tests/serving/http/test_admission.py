@@ -24,9 +24,9 @@ from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.serving.keyed import Start, eventually, key_of, status
 from entropy_assets_tests.serving.running import RunningService
 
-OPEN = {"/", "/livez", "/readyz", "/health", "/docs", "/docs-assets", "/openapi.json", "/problems/{code}"}
+OPEN = {"/", "/livez", "/readyz", "/health", "/docs", "/openapi.json", "/problems/{code}"}
 """Routes for anybody: whether it runs, what it is, and how to use it."""
-PAGE = re.compile(r"/page/[a-z]+\.(css|js)")
+PAGE = re.compile(r"/(page|docs-assets)/[a-z-]+\.(css|js|png)")
 
 
 # ------------------------------------------------------------------------------------------------------ every route

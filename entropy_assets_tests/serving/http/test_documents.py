@@ -80,3 +80,13 @@ def test_the_documentation_loads_nothing_from_elsewhere(service: RunningService)
     for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"):
         answer = service.client.get(f"/docs-assets/{name}")
         assert answer.content == (DOCS_ASSETS / name).read_bytes()
+
+
+def test_the_description_is_made_once(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making it takes as long as some hundred draws, and anybody may ask for it."""
+    app = service.application.app
+    first = service.client.get("/openapi.json")
+    assert first.headers["Content-Type"] == "application/json"
+    assert first.json() == app.openapi()
+    monkeypatch.setattr(app, "openapi", lambda: {})
+    assert service.client.get("/openapi.json").content == first.content
