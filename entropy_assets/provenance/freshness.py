@@ -80,7 +80,7 @@ class Freshness:
     _standing: Standing = field(init=False)
 
     def __post_init__(self) -> None:
-        self._standing = Standing(self.batches, self.ledger, every_s=LOOK_S, clock=lambda: self.clock() / 1e9)
+        self._standing = Standing(self.batches, self.ledger, every_s=LOOK_S, clock=self._now_s)
 
     def now(self) -> SupplyAges:
         """Return the ages; what was not found yet counts as not there."""
@@ -95,6 +95,9 @@ class Freshness:
             "problem": problem,
             "doubts": self._standing.doubts(),
         }
+
+    def _now_s(self) -> float:
+        return self.clock() / 1e9
 
     def _published_us(self) -> tuple[int | None, str | None]:
         try:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import time
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,9 @@ def test_the_ages_of_a_real_batch(tmp_path: Path) -> None:
     ages = Trail.of(place).freshness()
     assert 5 <= ages["image_age_s"] < 60
     assert ages["rejected_images"] == {"unknown_format": 1}
+
+
+def test_it_can_be_sent_to_the_worker_that_asks_it(place: Place) -> None:
+    """A service of several workers starts each as a process of its own, and sends it where blocks are looked up."""
+    assert ForkingPickler.dumps(Trail.of(place))
+    assert ForkingPickler.dumps(Freshness(place.batches(), place.ledger()))
