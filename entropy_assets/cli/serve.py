@@ -4,7 +4,7 @@ import logging
 
 import click
 
-from entropy_assets.cli.shell import keys_place, settings_of, typed_errors
+from entropy_assets.cli.shell import keys_place, settings_of, typed_errors, waiting_in
 
 
 @click.command()
@@ -47,4 +47,4 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
     home = Home(settings.home)
     configure_logging()
     with home.kept_private(lambda narrowed: log_event("home-narrowed", logging.WARNING, detail=narrowed)):
-        run_service(config, provenance=Trail.of(home))
+        run_service(config, provenance=Trail.of(home, waiting_in(settings)))

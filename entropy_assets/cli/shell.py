@@ -12,6 +12,7 @@ from entropy_assets.errors import ClientDry, EntropyAssetsError
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
+    from entropy_assets.provenance.waiting import Waiting
     from entropy_assets.settings import Settings
 
 EXIT_ERROR: Final = 1
@@ -61,6 +62,20 @@ def settings_of(**changes: Any) -> "Settings":
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise click.UsageError(f"settings: {problems}") from error
+
+
+def waiting_in(settings: "Settings") -> "Waiting":
+    """Return what waits in the inboxes of the installation."""
+    from entropy_assets.provenance.waiting import Waiting
+    from entropy_assets.stores.home import Home
+
+    return Waiting.of(
+        Home(settings.home),
+        settings.recipe,
+        batch_files=settings.batch_max_files,
+        max_file_bytes=settings.max_file_bytes,
+        settle_seconds=settings.settle_seconds,
+    )
 
 
 def keys_place(settings: "Settings") -> str:

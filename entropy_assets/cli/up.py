@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from entropy_assets.cli.shell import settings_of, typed_errors
+from entropy_assets.cli.shell import settings_of, typed_errors, waiting_in
 from entropy_assets.stores.file_names import printable
 
 
@@ -51,7 +51,7 @@ def up(
     ):
         dropped = drop_samples(place) if samples else 0
         say(f"inbox    {place.inbox_folder}" + (f", {dropped} sample images put into it" if dropped else ""))
-        narrator = Narrator(place)
+        narrator = Narrator(place, waiting_in(settings))
         while not interrupted.wait(POLL_SECONDS):
             for line in (*installation.advance(), *narrator.news()):
                 say(line)

@@ -15,7 +15,7 @@ from entropy_assets.defs.partitions import IMAGE_BATCHES, image_batches
 from entropy_assets.defs.resources import EntropyStores, Pool, Stores
 from entropy_assets.errors import BatchError, PoolError
 from entropy_assets.settings import Settings
-from entropy_assets.stages.intake import finish_intakes, take_batches
+from entropy_assets.stages.intake import finish_intakes, take_batches, urgency_of
 from entropy_assets.stages.state import Stage, Unfinished
 from entropy_assets.stores.home import Home
 
@@ -30,6 +30,8 @@ BEGIN_AGAIN_S: Final = 60.0
 """Seconds for which nothing has changed in a batch without a run before it is begun again."""
 ALERT_AGE: Final = timedelta(days=1)
 """Runs that failed longer ago are no news, also to a log of alerts that was emptied."""
+PRIORITY: Final = "dagster/priority"
+"""Tag by which Dagster's queue lets a run go before others."""
 POOL_GRACE_TICKS: Final = 4
 """Ticks for which an absent pool is only skipped; after that the tick is red."""
 
@@ -48,17 +50,25 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
     )
     def new_images(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult | dg.SkipReason:
         inboxes = stores.inboxes()
-        take_batches(inboxes, max_files=settings.batch_max_files, max_bytes=settings.batch_max_bytes)
+        most = settings.batch_max_files
+        take_batches(inboxes, max_files=most, max_bytes=settings.batch_max_bytes, now=time.time())
         taken = set(finish_intakes(stores.layout, inboxes, recipe=settings.recipe, limits=stores.limits))
         keys = sorted(taken.union(_lost(context, unfinished, taken)))
         if not keys:
             alone = sum(len(inbox.pending(time.time())) for inbox in inboxes.values())
             return dg.SkipReason(f"no new batch; {alone} entries of the inbox are left alone")
+        urgency = {
+            key: urgency_of(source, len(inbox.files_of(key)), most)
+            for source, inbox in inboxes.items()
+            for key in inbox.taken()
+        }
         # Every batch with files that are not settled is asked for at each tick: Dagster knows by the run key which of
         # them had their run, and a daemon that was killed between partition and run loses none.
         return dg.SensorResult(
             dynamic_partitions_requests=[image_batches.build_add_request(keys)],
-            run_requests=[dg.RunRequest(run_key=key, partition_key=key) for key in keys],
+            run_requests=[
+                dg.RunRequest(run_key=key, partition_key=key, tags={PRIORITY: str(urgency.get(key, 0))}) for key in keys
+            ],
         )
 
     return new_images

@@ -8,6 +8,7 @@ from entropy_assets.core.conditioning.records import BlockRecord
 from entropy_assets.errors import BatchError
 from entropy_assets.provenance.freshness import Freshness, SupplyAges
 from entropy_assets.provenance.summary import BatchSummary, batch_summary
+from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, hashed_row
 from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
@@ -114,22 +115,26 @@ class Trail:
     ----------
     ledger, batches, images
         Where it leads along.
+    waiting
+        What waits before it; None where the inboxes are nobody's concern.
     """
 
-    def __init__(self, ledger: Ledger, batches: BatchStore, images: ImageStore) -> None:
+    def __init__(self, ledger: Ledger, batches: BatchStore, images: ImageStore, waiting: Waiting | None = None) -> None:
         self.ledger = ledger
         self.batches = batches
         self.images = images
         self._ages = Freshness(batches, ledger)
+        self._waiting = waiting
 
     @classmethod
-    def of(cls, home: Home) -> Self:
+    def of(cls, home: Home, waiting: Waiting | None = None) -> Self:
         """Return the way through the stores of `home`, which only reads them."""
-        return cls(home.ledger(readonly=True), home.batches(), home.images())
+        return cls(home.ledger(readonly=True), home.batches(), home.images(), waiting)
 
     def freshness(self) -> SupplyAges:
-        """Return how old the newest image, block and failed health test are, as `Freshness.now` does."""
-        return self._ages.now()
+        """Return how old the newest image, block and failed health test are, as `Freshness.now`, and what waits."""
+        ages = self._ages.now()
+        return ages if self._waiting is None else {**ages, "doubts": [*ages["doubts"], *self._waiting.doubts()]}
 
     def find(self, block_id: str) -> BlockProvenance | DamagedProvenance | None:
         """Return what is known of a published block, without its bytes; None if no such block was published."""

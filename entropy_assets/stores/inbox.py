@@ -35,6 +35,7 @@ REJECTED: Final = "rejected"
 REASON_SUFFIX: Final = ".reason.json"
 PARTIAL_SUFFIXES: Final = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", "~")
 BATCH_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+_OWN_FOLDERS: Final = frozenset((TAKEN, PROCESSED, REJECTED))
 NOT_REGULAR: Final = (errno.ELOOP, errno.ENXIO, errno.ENODEV)
 """What opening a link, a socket or a device without a driver answers."""
 SAFE_OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -46,6 +47,7 @@ class PendingReason(StrEnum):
     SETTLING = "settling"
     PARTIAL = "partial"
     HIDDEN = "hidden"
+    UNKNOWN_SOURCE = "unknown_source"
     NOT_A_REGULAR_FILE = "not_a_regular_file"
     UNREADABLE = "unreadable"
     RESERVED_NAME = "reserved_name"
@@ -86,7 +88,8 @@ class DropFolder:
     max_file_bytes
         Larger files are left alone: a file is read into memory as a whole, bytes.
     others
-        Subfolders that are inboxes of their own and no concern of this one.
+        Subfolders that are inboxes of their own and no concern of this one; None if it can have none. In one that can,
+        every other folder was meant to be one of these.
     """
 
     name = DROP
@@ -96,10 +99,10 @@ class DropFolder:
         inbox: Path,
         settle_seconds: float = 2.0,
         max_file_bytes: int = 256 << 20,
-        others: Collection[str] = (),
+        others: Collection[str] | None = None,
     ) -> None:
         self.inbox = inbox
-        self._passed_over = {TAKEN, PROCESSED, REJECTED, *others}
+        self._others = None if others is None else frozenset(others)
         self.max_file_bytes = max_file_bytes
         self.settle_seconds = settle_seconds
         inbox.mkdir(parents=True, exist_ok=True)
@@ -116,7 +119,7 @@ class DropFolder:
         pending: list[PendingFile] = []
         with os.scandir(self.inbox) as entries:
             for entry in entries:
-                if entry.name in self._passed_over:
+                if entry.name in _OWN_FOLDERS or (entry.name in (self._others or ()) and _is_folder(entry)):
                     continue
                 file = self._judge(entry.name, now)
                 if isinstance(file, ReadyFile):
@@ -166,6 +169,10 @@ class DropFolder:
         folder = self.inbox / TAKEN
         keys = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         return sorted(key for key in keys if BATCH_KEY.fullmatch(key) and self.files_of(key))
+
+    def taken_since(self, since_s: float) -> list[str]:
+        """Return those of `taken` whose files were last moved after `since_s`, seconds since 1970."""
+        return [key for key in self.taken() if self._batch(TAKEN, key).stat().st_mtime > since_s]
 
     def files_of(self, batch_key: str) -> list[ReadyFile]:
         """Return the files of a batch that are not settled yet, oldest first."""
@@ -262,6 +269,8 @@ class DropFolder:
         return PendingFile(safe_name(name), reason, _DETAILS[reason])
 
     def _hindrance(self, name: str, state: os.stat_result, now: float) -> PendingReason | None:
+        if stat.S_ISDIR(state.st_mode) and self._others is not None and not name.startswith("."):
+            return PendingReason.UNKNOWN_SOURCE
         if not stat.S_ISREG(state.st_mode):
             return PendingReason.NOT_A_REGULAR_FILE
         if name.startswith("."):
@@ -308,11 +317,16 @@ _DETAILS: Final = {
     PendingReason.SETTLING: "still being written, or finished a moment ago",
     PendingReason.PARTIAL: "a partial name: it is taken once its writer renames it",
     PendingReason.HIDDEN: "a hidden name: it is never taken",
+    PendingReason.UNKNOWN_SOURCE: "a folder of no source that the recipe lists: rename it, or move its files out of it",
     PendingReason.NOT_A_REGULAR_FILE: "a folder, link, pipe or device: only regular files are taken",
     PendingReason.UNREADABLE: "this process may not read it: change its permissions",
     PendingReason.RESERVED_NAME: f"names ending in {REASON_SUFFIX} are kept for the reasons of refusals",
     PendingReason.TOO_LARGE: "larger than the limit: raise the limit or take the file away",
 }
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    return entry.is_dir(follow_symlinks=False)
 
 
 def _listed(path: Path, state: os.stat_result) -> ReadyFile:

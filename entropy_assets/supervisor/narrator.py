@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from entropy_assets.errors import PoolError
 from entropy_assets.provenance.standing import LOOK_S, Standing, new_sentences
+from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.recipe import recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.stages.state import Stage, state_of
@@ -22,9 +23,11 @@ class Narrator:
     ----------
     home
         Where to look. What is there already is no news.
+    waiting
+        What waits in the inboxes.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, waiting: Waiting | None = None) -> None:
         self._alerts = home.alerts()
         self._batches = home.batches()
         self._ledger = home.ledger()
@@ -32,6 +35,7 @@ class Narrator:
         self._finished: set[str] = set()
         self._alerts_told = 0
         self._standing = Standing(self._batches, home.ledger(readonly=True), every_s=LOOK_S)
+        self._waiting = waiting
         self._doubts_told: set[str] = set()
         for _ in self.news():
             pass
@@ -51,7 +55,8 @@ class Narrator:
         for alert in failed[self._alerts_told :]:
             yield f"{datetime.now(UTC):%H:%M:%S} {alert['batch'] or '-'}  failed     {alert['job']}: {alert['error']}"
         self._alerts_told = len(failed)
-        for sentence in new_sentences(self._doubts_told, self._standing.doubts()):
+        doubts = [*self._standing.doubts(), *(self._waiting.doubts() if self._waiting else ())]
+        for sentence in new_sentences(self._doubts_told, doubts):
             yield f"{datetime.now(UTC):%H:%M:%S} {sentence}"
 
     def _story(self, batch: Batch) -> Iterator[str]:
@@ -74,8 +79,13 @@ class Narrator:
         yield f"extracted  {credit:,} bits of credit" + (f"; rejected {rejected}" if rejected else "")
         if state.stage < Stage.VALIDATED:
             return
-        released = len(state.released)
-        yield f"validated  {released} of {len(verdicts_of(batch)['rows'])} blocks released"
+        released, made = len(state.released), len(verdicts_of(batch)["rows"])
+        if not made:
+            recipe = recipe_named(batch.intake.recipe)
+            needed = recipe.block_len // recipe.digest_len * recipe.slice_credit_bits
+            yield f"validated  no block: too little credit for one, which takes {needed:,} bits; drop more at once"
+            return
+        yield f"validated  {released} of {made} blocks released"
         if state.publication is not None:
             yield f"published  {released * recipe_named(batch.intake.recipe).block_len / 1024:.0f} KiB"
 

@@ -44,6 +44,15 @@ def test_files_of_different_sources_never_share_a_batch(home: Home) -> None:
     assert sorted(home.stores.batch(key).intake.source for key in keys) == ["drop", "raw-ccd", "simulated"]
 
 
+def test_a_run_of_a_listed_source_goes_before_one_of_the_plain_inbox(home: Home) -> None:
+    """Dagster's queue is by age otherwise, and a heap of files may be older."""
+    home.drop("sky.fits", frame(2))
+    home.stores.inbox_of("raw-ccd").deposit("g.fits", frame(3))
+    requests = home.tick("new_images").run_requests
+    urgency = {home.stores.batch(request.partition_key).intake.source: request.tags for request in requests}
+    assert urgency == {"drop": {"dagster/priority": "1"}, "raw-ccd": {"dagster/priority": "3"}}
+
+
 def test_a_folder_of_no_listed_source_is_left_alone(home: Home) -> None:
     folder = home.stores.layout.inbox_folder / "somewhere"
     folder.mkdir(parents=True)

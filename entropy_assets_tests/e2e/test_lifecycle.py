@@ -102,9 +102,10 @@ def drawn(installation: Installation) -> list[bytes]:
 
 
 def test_each_child_that_is_killed_comes_back_and_nothing_is_drawn_twice(tmp_path: Path) -> None:
-    """Also a run that was under way, and a batch that is dropped afterwards, end in the ledger."""
+    """Also a run that was under way, and a batch that is dropped afterwards, end in the ledger; what waits is told."""
     with Installation.running(tmp_path / "home", "--camera", ENTROPY_LOW_WATER_BYTES="65536") as installation:
         pieces = drawn(installation)
+        (installation.inbox.parent / "raw-cdd").mkdir()
         interrupted = started_run(installation, "interrupted.fits", 950)
         for name in CHILDREN:
             [pid] = pids_of(installation, name)
@@ -118,6 +119,10 @@ def test_each_child_that_is_killed_comes_back_and_nothing_is_drawn_twice(tmp_pat
             eventually(f"publication of {batch.key}", lambda batch=batch: installation.published(batch))
         pieces += drawn(installation)
         assert len(set(pieces)) == len(pieces)
+        told = "will not be taken: raw-cdd (a folder of no source that the recipe lists"
+        assert told in installation.up.said
+        assert [told in reason["detail"] for reason in installation.get("/health").json()["reasons"]].count(True) == 1
+        assert told in "".join(installation.get("/stats").json()["problems"])
         assert installation.up.end() == 0
 
 

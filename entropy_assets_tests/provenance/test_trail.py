@@ -2,10 +2,12 @@
 
 import json
 
+from entropy_assets.cli.shell import waiting_in
 from entropy_assets.provenance.freshness import SupplyAges
 from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.trail import BlockProvenance, ImageOfBatch, Trail
 from entropy_assets.serving.health import Ages
+from entropy_assets.settings import Settings
 from entropy_assets.stages.manifest import HashedRow
 from entropy_assets.stages.verdicts import VerdictRow
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, Batch, encoded
@@ -92,3 +94,11 @@ def test_a_batch_that_an_older_version_kept_is_shown_and_audited(
     assert shown == {r"a\xff\x1b]0;x\x07.fits", safe_name(odd["b.fits"])}
     for block_id, data in blocks.items():
         assert rewalk(trail, block_id).data == data
+
+
+def test_what_waits_in_the_inboxes_is_told_with_the_ages(place: Place) -> None:
+    (place.inbox_folder / "raw-cdd").mkdir(parents=True)
+    assert Trail.of(place).freshness()["doubts"] == []
+    assert [code for code, _ in Trail.of(place, waiting_in(Settings(home=place.root))).freshness()["doubts"]] == [
+        "inbox-left-alone"
+    ]

@@ -72,6 +72,7 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "the newest images failed the health tests": {"ages": {"image_age_s": 60.0, "health_test_failure_age_s": 5.0}},
     "the ledger can't be read": {"ages": {"problem": "the ledger can't be used: locked"}},
     "batches stand still for more than five minutes": {"ages": {"doubts": [("batches-stuck", "batch x stands")]}},
+    "nobody will take something in the inbox": {"ages": {"doubts": [("inbox-left-alone", "x will not be taken")]}},
     "the pool is under its low water mark": {"blocks": 12},
     "the pool is empty": {"blocks": 0},
     "the pool's server is away, blocks are held": {"break_it": _stop},

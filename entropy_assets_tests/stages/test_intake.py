@@ -1,12 +1,16 @@
 """Intake: every file comes to its turn, in groups within the limits of a batch."""
 
+import time
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entropy_assets.stages.intake import first_group
-from entropy_assets.stores.inbox import ReadyFile
+from entropy_assets.recipe import DROP
+from entropy_assets.stages.intake import PER_SOURCE, UNDER_WAY_S, first_group, take_batches, urgency_of
+from entropy_assets.stores.home import Home
+from entropy_assets.stores.inbox import DropFolder, ReadyFile
 
 
 def ready(*sizes: int) -> list[ReadyFile]:
@@ -25,3 +29,75 @@ def test_groups_keep_order_and_limits_and_never_stop(sizes: list[int], max_files
         seen += group
         files = files[len(group) :]
     assert seen == ready(*sizes)
+
+
+@pytest.fixture
+def inboxes(tmp_path: Path) -> dict[str, DropFolder]:
+    for source in ("raw-ccd", "apod"):
+        (tmp_path / source).mkdir()
+    return Home(tmp_path).inboxes((), settle_seconds=0.0, max_file_bytes=100) | {
+        source: DropFolder(tmp_path / source, settle_seconds=0.0, max_file_bytes=100) for source in ("raw-ccd", "apod")
+    }
+
+
+def take(inboxes: dict[str, DropFolder], later_s: float = 0.0) -> dict[str, list[int]]:
+    """Take what may be taken, and give how many files each batch under way holds, by source."""
+    take_batches(inboxes, max_files=2, max_bytes=1000, now=time.time() + 1 + later_s)
+    return {
+        source: [len(inbox.files_of(key)) for key in inbox.taken()]
+        for source, inbox in inboxes.items()
+        if inbox.taken()
+    }
+
+
+def test_a_heap_in_one_inbox_waits_there_and_keeps_no_other_waiting(inboxes: dict[str, DropFolder]) -> None:
+    for number in range(60):
+        inboxes[DROP].deposit(f"junk-{number}", b"x")
+    assert take(inboxes) == {DROP: [2] * PER_SOURCE}
+    assert take(inboxes) == {DROP: [2] * PER_SOURCE}, "more only when one of them is done"
+    inboxes["raw-ccd"].deposit("sky.fits", b"x")
+    assert take(inboxes) == {DROP: [2] * PER_SOURCE, "raw-ccd": [1]}
+    first = inboxes[DROP].taken()[0]
+    for file in inboxes[DROP].files_of(first):
+        inboxes[DROP].settle(first, file.name, accepted=False, reason="unreadable")
+    assert take(inboxes)[DROP] == [2] * PER_SOURCE
+    assert len(inboxes[DROP].ready(time.time() + 1)) == 60 - 2 * (PER_SOURCE + 1)
+
+
+def test_files_that_come_one_by_one_are_taken_whatever_is_under_way(inboxes: dict[str, DropFolder]) -> None:
+    for number in range(PER_SOURCE + 2):
+        inboxes[DROP].deposit(f"{number}.fits", b"x")
+        assert take(inboxes) == {DROP: [1] * (number + 1)}
+
+
+def test_groups_whose_runs_failed_make_way_after_a_while(inboxes: dict[str, DropFolder]) -> None:
+    for number in range(60):
+        inboxes[DROP].deposit(f"junk-{number}", b"x")
+    assert take(inboxes) == {DROP: [2] * PER_SOURCE}
+    assert take(inboxes, later_s=UNDER_WAY_S) == {DROP: [2] * 2 * PER_SOURCE}
+
+
+def test_listed_sources_are_taken_first_and_of_those_the_ones_with_fewer_files(
+    inboxes: dict[str, DropFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    original = DropFolder.take
+
+    def noted(inbox: DropFolder, files: list[ReadyFile], key: str) -> list[ReadyFile]:
+        taken.append(key.split("-2", maxsplit=1)[0])
+        return original(inbox, files, key)
+
+    monkeypatch.setattr(DropFolder, "take", noted)
+    inboxes[DROP].deposit("a", b"x")
+    for number in range(2):
+        inboxes["apod"].deposit(f"b{number}", b"x")
+    inboxes["raw-ccd"].deposit("c", b"x")
+    take(inboxes)
+    assert taken == ["raw-ccd", "apod", "drop"]
+
+
+@pytest.mark.parametrize(
+    "source, files, urgency", [("raw-ccd", 1, 3), ("raw-ccd", 8, 2), (DROP, 1, 1), (DROP, 8, 0), (DROP, 9, 0)]
+)
+def test_a_small_batch_and_one_of_a_listed_source_are_urgent(source: str, files: int, urgency: int) -> None:
+    assert urgency_of(source, files, 8) == urgency

@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+from entropy_assets.cli.shell import waiting_in
 from entropy_assets.settings import Settings
 from entropy_assets.stores.batches import RECORDS, VERDICTS
 from entropy_assets.stores.home import Home
@@ -56,6 +57,22 @@ class TestNarrator:
         line = list(narrator.news())[-1]
         assert "rejected text.fits: " in line
         assert "dark.jpg: constant" in line
+
+    def test_a_batch_with_too_little_credit_for_a_block_says_so_and_what_to_do(self, place: Place) -> None:
+        narrator = Narrator(place)
+        place.validated([("text.fits", b"no image")])
+        line = list(narrator.news())[-1]
+        assert line.endswith(
+            "validated  no block: too little credit for one, which takes 40,960 bits; drop more at once"
+        )
+
+    def test_it_tells_what_nobody_will_take_from_the_inbox_and_once(self, settings: Settings, place: Place) -> None:
+        (place.inbox_folder / "raw-cdd").mkdir(parents=True)
+        narrator = Narrator(place, waiting_in(settings))
+        [line] = narrator.news()
+        assert "an entry of the inbox will not be taken: raw-cdd" in line
+        assert "perhaps raw-ccd was meant" in line
+        assert list(narrator.news()) == []
 
     def test_it_tells_at_the_start_what_stands_still(self, place: Place) -> None:
         batch = place.open([("a.fits", frame(1))])
