@@ -69,7 +69,7 @@ def waiting_in(settings: "Settings") -> "Waiting":
     from entropy_assets.provenance.waiting import Waiting
     from entropy_assets.stores.home import Home
 
-    return Waiting.of(
+    return Waiting(
         Home(settings.home),
         settings.recipe,
         batch_files=settings.batch_max_files,

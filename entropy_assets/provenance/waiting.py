@@ -21,20 +21,20 @@ LONG_QUEUE: Final = 4
 """Batches whose files wait before it is told."""
 _MAY_BE_UNFINISHED: Final = (PendingReason.PARTIAL, PendingReason.SETTLING)
 
-Inboxes = Callable[[], Mapping[str, DropFolder]]
-
 
 class Waiting:
     """What waits in the inboxes of an installation; keep one and ask it again. Not for several threads at once.
 
+    It makes no folder, and can be sent to another process.
+
     Parameters
     ----------
-    inboxes
-        Gives the inboxes by source.
-    sources
-        The sources that may have one.
+    home, recipe
+        The installation, and the recipe that lists its sources.
     batch_files
         Files that a batch holds at most.
+    max_file_bytes, settle_seconds
+        As `DropFolder` takes them.
     every_s
         Seconds between two looks; in between the last answer is given again.
     clock
@@ -43,33 +43,25 @@ class Waiting:
 
     def __init__(
         self,
-        inboxes: Inboxes,
-        sources: tuple[str, ...],
-        batch_files: int,
+        home: Home,
+        recipe: str,
         *,
+        batch_files: int,
+        max_file_bytes: int,
+        settle_seconds: float,
         every_s: float = LOOK_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._inboxes = inboxes
-        self._sources = sources
+        self._home = home
+        self._sources = recipe_named(recipe).sources
         self._batch_files = batch_files
+        self._max_file_bytes = max_file_bytes
+        self._settle_seconds = settle_seconds
         self._every_s = every_s
         self._clock = clock
         self._first_seen: dict[tuple[str, str], float] = {}
         self._next_look = -math.inf
         self._last: list[tuple[str, str]] = []
-
-    @classmethod
-    def of(cls, home: Home, recipe: str, *, batch_files: int, max_file_bytes: int, settle_seconds: float) -> "Waiting":
-        """Return it for the inboxes of `home` with the sources of `recipe`; it makes no folder."""
-        sources = recipe_named(recipe).sources
-
-        def inboxes() -> Mapping[str, DropFolder]:
-            if not home.inbox_folder.is_dir():
-                return {}
-            return home.inboxes(sources, settle_seconds=settle_seconds, max_file_bytes=max_file_bytes)
-
-        return cls(inboxes, sources, batch_files)
 
     def doubts(self) -> list[tuple[str, str]]:
         """Return what to tell, each as a code and a sentence. Names in it are as safe as the inbox gives them."""
@@ -77,6 +69,13 @@ class Waiting:
             self._last = self._look()
             self._next_look = time.monotonic() + self._every_s
         return self._last
+
+    def _inboxes(self) -> Mapping[str, DropFolder]:
+        if not self._home.inbox_folder.is_dir():
+            return {}
+        return self._home.inboxes(
+            self._sources, settle_seconds=self._settle_seconds, max_file_bytes=self._max_file_bytes
+        )
 
     def _look(self) -> list[tuple[str, str]]:
         now = self._clock()

@@ -1,10 +1,12 @@
 """What waits in the inboxes is told: what nobody takes as it is, by name and with what to do, and a long queue."""
 
 import os
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import pytest
 
+from entropy_assets.provenance.trail import Trail
 from entropy_assets.provenance.waiting import LONG_QUEUE, PATIENCE_S, Waiting
 from entropy_assets.recipe import STANDARD
 from entropy_assets.stores.home import Home
@@ -34,8 +36,8 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def waiting(home: Home, clock: Clock) -> Waiting:
-    made = Waiting.of(home, STANDARD.name, batch_files=2, max_file_bytes=100, settle_seconds=2.0)
-    return Waiting(made._inboxes, made._sources, 2, every_s=0.0, clock=clock)
+    limits = {"batch_files": 2, "max_file_bytes": 100}
+    return Waiting(home, STANDARD.name, **limits, settle_seconds=2.0, every_s=0.0, clock=clock)
 
 
 def drop(folder: Path, *names: str, data: bytes = b"x") -> None:
@@ -120,7 +122,13 @@ def test_without_an_inbox_it_makes_none_and_an_unreadable_one_is_told(
 
 
 def test_a_heap_is_not_looked_at_for_everybody_who_asks(home: Home) -> None:
-    waiting = Waiting.of(home, STANDARD.name, batch_files=2, max_file_bytes=100, settle_seconds=2.0)
+    waiting = Waiting(home, STANDARD.name, batch_files=2, max_file_bytes=100, settle_seconds=2.0)
     assert waiting.doubts() == []
     (home.inbox_folder / "raw-cdd").mkdir()
     assert waiting.doubts() == []
+
+
+def test_it_can_be_sent_to_a_worker_of_the_service(home: Home) -> None:
+    """A service with several workers sends each what it knows of the installation."""
+    waiting = Waiting(home, STANDARD.name, batch_files=2, max_file_bytes=100, settle_seconds=2.0)
+    assert ForkingPickler.dumps(Trail.of(home, waiting))
