@@ -20,6 +20,7 @@ from entropy_assets.stores.processes import (
     listens,
     private_folder,
 )
+from entropy_assets_tests.file_modes import open_to_others
 
 FAMILY = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FAMILY}"
@@ -59,6 +60,17 @@ def test_stop_ends_the_whole_family(tmp_path: Path, script: str) -> None:
     process.stop(0.5)
     assert process.exit_code is not None
     assert within(2, lambda: not alive(grandchild))
+
+
+def test_what_an_owned_process_makes_is_its_users_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        process = OwnedProcess(["sh", "-c", f"mkdir {tmp_path}/folder && touch {tmp_path}/folder/file"])
+    finally:
+        os.umask(before)
+    assert within(10, (tmp_path / "folder" / "file").exists)
+    process.stop(1)
+    assert open_to_others(tmp_path / "folder") == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
