@@ -16,6 +16,7 @@ import pytest
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.scopes import SCOPES
 from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.stages.assessments import noise_inputs
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.batches import BLOCKS, Batch
@@ -119,6 +120,8 @@ def page(
 ) -> Iterator[Open]:
     # The ledger lets a batch into one pool; what is published again here is a copy of its blocks for this test's own.
     ledger = Place(place.batches().root.parent / pool_prefix).ledger()
+    for image in noise_inputs(batch):
+        assert ledger.spend_image(image.image_sha256, None, batch.key) is None
     publish_batch(batch, ledger, pool, run_id="the-run", now_us=time.time_ns() // 1000)
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, low_water_bytes=4096)
     with RunningService(config, Trail(ledger, place.batches(), place.images())) as service:
