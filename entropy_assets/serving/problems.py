@@ -57,6 +57,9 @@ PROBLEMS: Final[dict[str, ProblemType]] = {
         "The request is not well formed",
         "Nothing was drawn. Spell parameters as `/docs` does, send each at most once, and exactly one `Host`.",
     ),
+    "keys-unreadable": ProblemType(
+        503, "API keys can't be checked", "Ask again after `Retry-After` seconds; the operator has to look."
+    ),
     "unknown-block": ProblemType(404, "No such block", "Only published blocks are known, by their id."),
     "pool-exhausted": ProblemType(
         503, "Not enough bytes are ready", "Nothing was given out. Ask again after `Retry-After` seconds."

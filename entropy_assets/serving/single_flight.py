@@ -1,11 +1,46 @@
 """Slow questions about the rest of the system, asked in a thread and once at a time."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+
+def begun(ask: Callable[[], T]) -> "Future[T]":
+    """Return what will be the answer of `ask`, which runs in a thread of its own that may be given up.
+
+    A thread of a pool would be awaited when the process ends, and hold it up for as long as a mount hangs.
+    """
+    answer: Future[T] = Future()
+    answer.set_running_or_notify_cancel()
+
+    def run() -> None:
+        with _Passing(answer):
+            answer.set_result(ask())
+
+    threading.Thread(target=run, name="question", daemon=True).start()
+    return answer
+
+
+class _Passing(Generic[T]):
+    """Passes whatever is raised inside on to who waits for the answer."""
+
+    def __init__(self, answer: "Future[T]") -> None:
+        self._answer = answer
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is not None and not self._answer.done():
+            self._answer.set_exception(error)
+        return True
 
 
 class SingleFlight(Generic[T]):
@@ -24,7 +59,7 @@ class SingleFlight(Generic[T]):
     def __init__(self, ask: Callable[[], T], limit_s: float) -> None:
         self._ask = ask
         self.limit_s = limit_s
-        self._asked: asyncio.Task[T] | None = None
+        self._asked: asyncio.Future[T] | None = None
         self._answered_at = 0.0
 
     async def answer(self, not_older_s: float = 0.0) -> T | None:
@@ -43,6 +78,6 @@ class SingleFlight(Generic[T]):
             return None
 
     async def _ask_once(self) -> T:
-        answer = await asyncio.to_thread(self._ask)
+        answer = await asyncio.wrap_future(begun(self._ask))
         self._answered_at = time.monotonic()
         return answer

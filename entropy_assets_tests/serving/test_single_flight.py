@@ -1,10 +1,15 @@
 """A slow question is asked once at a time, and nobody waits for it longer than the limit."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 
+import pytest
+
 from entropy_assets.serving.single_flight import SingleFlight
+from entropy_assets_tests.conftest import PROJECT
 
 
 class Question:
@@ -52,3 +57,31 @@ async def test_an_answer_that_is_young_enough_is_given_again() -> None:
     assert await flight.answer() == 2, "who wants it new gets it new"
     await asyncio.sleep(0.02)
     assert await flight.answer(0.01) == 3
+
+
+async def test_a_question_that_fails_fails_for_who_asked_and_is_asked_anew() -> None:
+    asked: list[int] = []
+
+    def fail() -> int:
+        asked.append(1)
+        raise ZeroDivisionError
+
+    flight = SingleFlight(fail, 5)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await flight.answer()
+    assert len(asked) == 2
+
+
+def test_no_end_of_a_process_waits_for_a_question_that_hangs() -> None:
+    code = """
+import asyncio, time
+from entropy_assets.serving.single_flight import SingleFlight
+async def main():
+    print(await SingleFlight(lambda: time.sleep(3600), 0.1).answer())
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "None\n")

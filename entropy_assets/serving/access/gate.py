@@ -9,6 +9,7 @@ gate holds digests of keys, not keys.
 """
 
 import ipaddress
+import math
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
-from entropy_assets.errors import KeyInvalid, KeyMissing, QuotaUnavailable, ScopeMissing
+from entropy_assets.errors import KeyInvalid, KeyMissing, KeysUnreadable, QuotaUnavailable, ScopeMissing
 from entropy_assets.scopes import SCOPES, Scope
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Admission, Headers, Limits
-from entropy_assets.serving.access.keys import KeyRing
+from entropy_assets.serving.access.keys import MOST_AGE_S, KeyRing
 from entropy_assets.stores.api_keys import KeyRecord
 
 ADMISSION: Final = "entropy_assets.admission"
@@ -96,9 +97,20 @@ class Gate:
     def reasons(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong, as code and sentence, for the document of ``/health``."""
         if self._ring is not None and self._ring.problem is not None:
-            yield "keys-unreadable", f"{self._ring.problem}; the keys known before stay in force"
+            yield "keys-unreadable", f"{self._ring.problem}; {self._consequence(self._ring)}"
         if self._accounts is not None and self._accounts.problem is not None:
             yield "quota-unavailable", f"{self._accounts.problem}; who has no key gets nothing"
+
+    @staticmethod
+    def _consequence(ring: KeyRing) -> str:
+        if ring.is_stale:
+            return "nobody with a key is let in until it can be read again"
+        return f"the keys known before stay in force for {max(0, math.ceil(MOST_AGE_S - ring.age_s))} s more"
+
+    @property
+    def keys_age_s(self) -> float | None:
+        """Seconds since the store of keys was last looked at with success; None if there is none."""
+        return None if self._ring is None else self._ring.age_s
 
     def admit_at_once(self, headers: Headers, address: str, scope: Scope, n_bytes: int) -> Admission | None:
         """Spend one request and `n_bytes` if that can be told from memory; None, with nothing spent, if not.
@@ -115,7 +127,7 @@ class Gate:
             Bytes to be drawn.
         """
         visitor = self._known_visitor(headers, address)
-        if visitor is None or scope not in visitor.scopes or visitor.until_s <= time.time():
+        if visitor is None or scope not in visitor.scopes or not self._is_good(visitor):
             return None
         if visitor.unlimited is not None:
             return visitor.unlimited
@@ -127,7 +139,13 @@ class Gate:
         if self.admits_everybody:
             return True
         visitor = self._known_visitor(headers, address)
-        return visitor is not None and scope in visitor.scopes and visitor.until_s > time.time()
+        return visitor is not None and scope in visitor.scopes and self._is_good(visitor)
+
+    def _is_good(self, visitor: _Visitor) -> bool:
+        """Tell whether its key is still in force as far as memory knows; whoever has none needs none."""
+        if not visitor.trusted:
+            return True
+        return visitor.until_s > time.time() and self._ring is not None and not self._ring.is_stale
 
     def _known_visitor(self, headers: Headers, address: str) -> _Visitor | None:
         key = None
@@ -153,6 +171,8 @@ class Gate:
             If its limit is used up; ``data["retry_after_s"]`` says until when.
         QuotaUnavailable
             If nobody can tell, and it has no key.
+        KeysUnreadable
+            If nobody can tell whether its key is in force.
         """
         if self.admits_everybody:
             return Admission("anonymous", [])
@@ -171,14 +191,16 @@ class Gate:
 
         Raises
         ------
-        KeyInvalid
-            If the key was revoked since, or has expired.
+        KeyInvalid, KeysUnreadable
+            If the key was revoked since, or has expired; if nobody can tell.
         QuotaExceeded, QuotaUnavailable
             As `admit`.
         """
         kind, _, key_id = admission.subject.partition(":")
-        if kind == "key" and not (self._ring is not None and self._ring.in_force(key_id)):
-            raise _invalid()
+        if kind == "key":
+            self._require_fresh_keys()
+            if self._ring is None or not self._ring.in_force(key_id):
+                raise _invalid()
         if admission.account is not None and n_bytes:
             account = admission.account
             await self._take(account.subject, account.limits, account.trusted, 0, n_bytes)
@@ -192,6 +214,7 @@ class Gate:
     def _visitor_of(self, key: bytes) -> _Visitor:
         if not 0 < len(key) <= _LONGEST_KEY or self._ring is None:
             raise _invalid()
+        self._require_fresh_keys()
         record = self._ring.find(key.decode("latin-1"))
         if record is None:
             raise _invalid()
@@ -199,6 +222,12 @@ class Gate:
             self._visitors.clear()
         visitor = self._visitors[sha256(key).digest()] = self._visitor_with(record)
         return visitor
+
+    def _require_fresh_keys(self) -> None:
+        if self._ring is not None and self._ring.is_stale:
+            raise KeysUnreadable(
+                "whether this key is still in force can't be told: the store of keys can't be read", retry_after_s=5
+            )
 
     def _visitor_with(self, record: KeyRecord) -> _Visitor:
         limits = Limits(

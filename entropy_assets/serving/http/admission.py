@@ -22,7 +22,7 @@ _REFUSALS: Final[dict[str, dict[str, Any]]] = {
     "403": problem_schema("scope-missing", "foreign-origin"),
     "421": problem_schema("host-unknown"),
     "429": problem_schema("quota-exceeded"),
-    "503": problem_schema("quota-unavailable"),
+    "503": problem_schema("quota-unavailable", "keys-unreadable"),
 }
 
 

@@ -84,6 +84,8 @@ class Exposition(Collector):
         The limits of health.
     now_us
         Microseconds since 1970.
+    keys_age_s
+        `Gate.keys_age_s` of the worker that answers.
     """
 
     totals: Mapping[str, int]
@@ -92,6 +94,7 @@ class Exposition(Collector):
     low_water_bytes: int
     max_age_s: float
     now_us: int
+    keys_age_s: float | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric that has a value."""
@@ -112,6 +115,9 @@ class Exposition(Collector):
         if totals["last_lease_us"]:
             text = "Time since a worker last got a block."
             yield _gauge("entropy_reservoir_age_seconds", text, max(0, self.now_us - totals["last_lease_us"]) / 1e6)
+        if self.keys_age_s is not None:
+            text = "Time since a worker last read the store of API keys; after 60 s it lets no key in."
+            yield _gauge("entropy_keys_age_seconds", text, self.keys_age_s)
         served = {name: totals[f"served_{name}_bytes"] for name in CLASSES}
         yield _labelled("entropy_served_bytes", "Bytes that were served.", "class", served)
         answers = {name: totals[f"{name}_answers"] for name in CLASSES}
@@ -161,6 +167,7 @@ def add_metrics(app: FastAPI, service: RandomService) -> None:
             low_water_bytes=service.config.low_water_bytes,
             max_age_s=service.config.max_age_s,
             now_us=time.time_ns() // 1000,
+            keys_age_s=service.gate.keys_age_s,
         )
         return Response(generate_latest(exposition), media_type=CONTENT_TYPE, headers=UNSTORED)
 

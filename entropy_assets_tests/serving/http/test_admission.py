@@ -17,10 +17,12 @@ from websockets.sync.client import connect
 
 from entropy_assets.errors import KeysUnreadable
 from entropy_assets.scopes import SCOPES, Scope
+from entropy_assets.serving.access import keys as keys_module
 from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.http.admission import scope_of
 from entropy_assets.stores.api_keys import FileKeys, keys_of, new_key
 from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets_tests.serving.http.streaming import grant, open_stream
 from entropy_assets_tests.serving.keyed import Start, eventually, key_of, status
 from entropy_assets_tests.serving.running import RunningService
 
@@ -209,6 +211,36 @@ class TestKeys:
         eventually(lambda: "keys-unreadable" not in service.client.get("/health").text)
         path.unlink()
         eventually(lambda: status(service, key) == 401)
+
+    def test_keys_that_can_not_be_checked_for_too_long_let_nobody_in(
+        self, start: Start, store: FileKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else who stops the service from reading them could go on with a key that was revoked; the rest goes on."""
+        monkeypatch.setattr(keys_module, "MOST_AGE_S", 2.5)
+        key = key_of(store, "stream")
+        service = start(anonymous_scopes=("draw", "stats"))
+        path = tmp_path / "keys.json"
+        with open_stream(service, additional_headers={"X-API-Key": key}) as client:
+            path.rename(tmp_path / "elsewhere.json")
+            os.mkfifo(path, 0o600)
+            eventually(lambda: "keys-unreadable" in service.client.get("/health").text)
+            assert status(service, key) == 200
+            eventually(lambda: status(service, key) == 503)
+            refused = service.client.get("/random/16", headers={"X-API-Key": key})
+            assert refused.json()["type"] == "/problems/keys-unreadable"
+            assert int(refused.headers["Retry-After"]) > 0
+            assert (status(service), status(service, new_key(os.urandom))) == (200, 503)
+            assert "nobody with a key is let in" in service.client.get("/health").text
+            exposed = service.client.get("/metrics").text
+            [age] = [line.split()[1] for line in exposed.splitlines() if line.startswith("entropy_keys_age_seconds ")]
+            assert float(age) > 2.5
+            grant(client, 16)
+            with pytest.raises(ConnectionClosed) as end:
+                client.recv(timeout=5)
+            assert "keys-unreadable" in str(end.value)
+        path.unlink()
+        (tmp_path / "elsewhere.json").rename(path)
+        eventually(lambda: status(service, key) == 200)
 
     def test_a_service_that_can_not_read_its_keys_does_not_start(self, start: Start, tmp_path: Path) -> None:
         (tmp_path / "keys.json").write_bytes(b"{")
