@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
+from entropy_assets.core.credit.assessment import assess_image
 from entropy_assets.errors import ChainBroken, EntropyAssetsError, ImageMissing, InputRefused
+from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.provenance.outsider import ImageFolder, make_again
 from entropy_assets.provenance.trail import Trail
+from entropy_assets.recipe import STANDARD
 from entropy_assets.stages.assessments import noise_inputs
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.batches import RECORDS
@@ -304,6 +307,31 @@ def test_a_file_that_is_not_there_has_the_hash_of_a_file(name: str, story: Story
     told["manifest"][1]["image_sha256"] = name
     with pytest.raises(InputRefused):
         make_again(consistent(with_its_manifest(told), story.noise), story.images)
+
+
+def test_copies_of_an_image_are_sampled_alike_and_looked_at_once(tmp_path: Path) -> None:
+    """Else each copy in an answer could cost an audit as much as an image, and one of them its own nonce."""
+    place = Place(tmp_path)
+    batch = place.validated([("a.fits", frame(1)), *((f"copy {number}.fits", frame(1)) for number in range(40))])
+    told = told_of(place, place.in_ledger(batch)[0])
+    images = CountedReads(by_hash(frame(1)))
+    make_again(told, images)
+    assert images.reads == 1
+    other = assess_image(decode(frame(1), source="raw-ccd"), bytes.fromhex(OTHER), STANDARD, submitter="raw-ccd")
+    told["images"][1].update(
+        sampling_nonce=OTHER, noise_sha256=other.noise.noise_sha256, min_entropy=other.assessment.min_entropy
+    )
+    assert refused(told, images) == "sampling_nonce"
+
+
+class CountedReads(dict[str, bytes]):
+    """Files that count how often one is read."""
+
+    reads = 0
+
+    def __getitem__(self, name: str) -> bytes:
+        self.reads += 1
+        return super().__getitem__(name)
 
 
 # Every single field
