@@ -1,6 +1,7 @@
 """What waits in the inboxes: what nobody will take as it is, and a queue. Told to people in plain words."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -71,7 +72,8 @@ class Waiting:
         return self._last
 
     def _inboxes(self) -> Mapping[str, DropFolder]:
-        if not self._home.inbox_folder.is_dir():
+        # A service of another user, or on a folder that it only reads, could not take a file, so it judges none.
+        if not os.access(self._home.inbox_folder, os.R_OK | os.W_OK | os.X_OK):
             return {}
         return self._home.inboxes(
             self._sources, settle_seconds=self._settle_seconds, max_file_bytes=self._max_file_bytes

@@ -121,6 +121,18 @@ def test_without_an_inbox_it_makes_none_and_an_unreadable_one_is_told(
     assert waiting.doubts() == [("inbox-unreadable", "the inbox can't be read: Permission denied")]
 
 
+def test_a_process_that_may_not_take_files_judges_none(
+    home: Home, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To a service of another user every file would look unreadable."""
+    (home.inbox_folder / "raw-cdd").mkdir()
+    monkeypatch.setattr(
+        "entropy_assets.provenance.waiting.os.access",
+        lambda path, mode: not (path == home.inbox_folder and mode & os.W_OK),
+    )
+    assert waiting.doubts() == []
+
+
 def test_a_heap_is_not_looked_at_for_everybody_who_asks(home: Home) -> None:
     waiting = Waiting(home, STANDARD.name, batch_files=2, max_file_bytes=100, settle_seconds=2.0)
     assert waiting.doubts() == []
