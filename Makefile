@@ -23,7 +23,7 @@ PYTEST := $(BIN)/python -m pytest $(COVER)
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos bench serving soak calibration images oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -46,6 +46,10 @@ slow: $(DEV) ## statistics over many blocks, kill -9 at many points
 # Not under coverage: what it is about is what happens at full speed.
 chaos: $(DEV) ## faults on the whole service under load, every duplicate counted; CHAOS_REPORT=file writes the table
 	@CHAOS_REPORT=$(CHAOS_REPORT) $(BIN)/python -m pytest -m chaos entropy_assets_tests/chaos $(PYTEST_ARGS)
+
+nightly: $(DEV) ## the same with ten million draws, in an hour or so
+	@CHAOS_DRAWS=10000000 CHAOS_REPORT=$(CHAOS_REPORT) $(BIN)/python -m pytest -m chaos -o faulthandler_timeout=3600 \
+	  entropy_assets_tests/chaos $(PYTEST_ARGS)
 
 bench: $(DEV) ## how fast it is here
 	@for one in extraction hashing validation gate streaming; do echo "== $$one"; $(BIN)/python -m benchmarks.$$one || exit 1; done

@@ -27,6 +27,10 @@ from entropy_assets_tests.e2e.running import processes_below
 
 WORKERS = 4
 CLIENTS = 64
+MILLION = 1_000_000
+LEAST_DRAWS = int(os.environ.get("CHAOS_DRAWS", MILLION))
+"""Draws of the whole run at least; with more than a million every phase makes as many times more."""
+SCALE = max(1.0, LEAST_DRAWS / MILLION)
 PROMPT_S = 30.0
 """Longest wait for what should come at once; a busy machine may need a part of it."""
 START_S = 90.0
@@ -322,10 +326,14 @@ class Arena:
         self.clients.kill()
 
     def draw(self, count: int, *, blocks: int = 0) -> None:
-        """Let the clients make so many draws more, and the workers lease so many blocks more."""
-        draws = self.clients.progress()["draws"] + count
+        """Let the clients make so many draws more, and the workers lease so many blocks more.
+
+        Times `SCALE`, but where a guard is taken out: what must come twice there comes soon.
+        """
+        scale = 1.0 if self.broken else SCALE
+        draws = self.clients.progress()["draws"] + round(scale * count)
         leased = self.leased_blocks() + blocks
-        until(lambda: self.clients.progress()["draws"] >= draws, f"{count} draws", DRAWS_S, pause=0.05)
+        until(lambda: self.clients.progress()["draws"] >= draws, f"{count} draws", scale * DRAWS_S, pause=0.05)
         until(lambda: self.leased_blocks() >= leased, f"{blocks} leased blocks", DRAWS_S, pause=0.05)
 
     def leased_blocks(self) -> int:

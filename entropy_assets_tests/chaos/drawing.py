@@ -182,6 +182,8 @@ class Crowd:
                 await asyncio.sleep(PAUSE_S)
                 continue
             self.open.add(connection)
+            if self.stopping:  # told so while it connected
+                connection.stop()
             await connection.closed
             self.open.discard(connection)
             await asyncio.sleep(PAUSE_S)

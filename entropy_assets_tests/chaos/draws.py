@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class Draws:
     begins: NDArray[np.int64]
     ends: NDArray[np.int64]
     cut_times: NDArray[np.float64]
-    heads: list[bytes]
+    heads: NDArray[np.bytes_]
     lengths: NDArray[np.int64]
     counts: Counter[str]
     foreign: int = 0
@@ -58,7 +59,7 @@ class Draws:
     @property
     def duplicates(self) -> int:
         """Ranges that begin inside what was given out already, or answers whose bytes came before: the greater."""
-        return max(overlaps(self.begins, self.ends), len(self.heads) - len(set(self.heads)))
+        return max(overlaps(self.begins, self.ends), len(self.heads) - len(np.unique(self.heads)))
 
     @property
     def refused(self) -> int:
@@ -76,14 +77,14 @@ def overlaps(begins: NDArray[np.int64], ends: NDArray[np.int64]) -> int:
 def merged(phases: list[Draws]) -> Draws:
     """Give all phases as one: a range of one phase given out again in another is a duplicate too."""
 
-    def joined(name: str) -> NDArray[np.int64]:
+    def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(phase, name) for phase in phases])
 
     return Draws(
         begins=joined("begins"),
         ends=joined("ends"),
         cut_times=joined("cut_times").astype(np.float64),
-        heads=[head for phase in phases for head in phase.heads],
+        heads=joined("heads"),
         lengths=joined("lengths"),
         counts=sum((phase.counts for phase in phases), Counter()),
         foreign=sum(phase.foreign for phase in phases),
@@ -133,7 +134,7 @@ class Known:
         for answer, line in enumerate(cuts if len(times) else []):
             reading.take(answer, line, int(lengths[answer]))
         starts = np.cumsum(lengths) - lengths
-        heads = [bodies[at : at + SEEN_BYTES] for at in starts.tolist()]
+        heads = np.array([bodies[at : at + SEEN_BYTES] for at in starts.tolist()], f"S{SEEN_BYTES}")
         begins, ends, answers = (
             np.array(column, np.int64) for column in (reading.begins, reading.ends, reading.answers)
         )
