@@ -1,11 +1,15 @@
-"""``entropy-assets``: the group of all commands."""
+"""``entropy-assets``: the group of all commands, and the script that completes their words in a shell."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from entropy_assets.cli import audit, completion, draw, keys, process, serve, up
+from entropy_assets.cli import audit, draw, keys, ledger, process, serve, up
 from entropy_assets.cli.shell import EXIT_INTERRUPTED
+
+PROGRAM: Final = "entropy-assets"
+VARIABLE: Final = "_ENTROPY_ASSETS_COMPLETE"
+"""What click looks at to tell a run that completes from one that works."""
 
 
 class Interruptible(click.Group):
@@ -31,8 +35,23 @@ def main() -> None:
     """  # noqa: D301 - to click it is a backspace that keeps the lines as they are
 
 
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the script that completes this command's words in SHELL.
+
+    For bash: eval "$(entropy-assets completion bash)" in ~/.bashrc; for zsh the same with zsh in ~/.zshrc; for fish:
+    entropy-assets completion fish > ~/.config/fish/completions/entropy-assets.fish
+    """
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete
+
+    script_of = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
+    click.echo(script_of(ctx.find_root().command, {}, PROGRAM, VARIABLE).source())
+
+
 for command in (
-    *(up.up, process.process, serve.serve, keys.keys, audit.audit),
-    *(draw.draw, draw.stats, draw.feed, completion.completion),
+    *(up.up, process.process, serve.serve, keys.keys, ledger.ledger, audit.audit),
+    *(draw.draw, draw.stats, draw.feed, completion),
 ):
     main.add_command(command)

@@ -6,10 +6,12 @@ from typing import Final
 import dagster as dg
 
 from entropy_assets.defs import metadata
+from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.partitions import image_batches
 from entropy_assets.defs.resources import Pool, Stores, typed_failures
 from entropy_assets.stages import assessments, conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
+from entropy_assets.stages.state import sound_ledger
 
 OWNERS: Final = ["team:entropy"]
 POOL_KEY: Final = dg.AssetKey("entropy_pool")
@@ -59,8 +61,9 @@ def noise_arrays(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materi
     """Extract and assess the noise of each image, and settle the inbox."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
+        ledger = sound_ledger(stores.layout, known_to_dagster(context.instance))
         rows = extraction.extract_noise(
-            batch, stores.layout.images(), stores.layout.ledger(), batch.intake.limits, workers=stores.workers
+            batch, stores.layout.images(), ledger, batch.intake.limits, workers=stores.workers
         )
         stores.settle(batch)
         return metadata.noise_arrays(batch, rows)
@@ -116,15 +119,22 @@ def validated_blocks(context: dg.AssetExecutionContext, stores: Stores) -> dg.Ma
     retry_policy=dg.RetryPolicy(max_retries=6, delay=5, backoff=dg.Backoff.EXPONENTIAL),
     description=(
         "The batch in the ledger and its blocks in the pool, in this order: a batch that the ledger knows is never "
-        "pushed again, so a retry or a backfill can lose blocks and never repeat them."
+        "pushed again, so a retry or a backfill can lose blocks and never repeat them. A ledger that lacks what "
+        "a receipt, the pool's server or Dagster knows of stops it."
     ),
 )
 def published_blocks(context: dg.AssetExecutionContext, stores: Stores, pool: Pool) -> dg.MaterializeResult[None]:
     """Verify once more, append to the ledger, push to the pool."""
     with typed_failures(), pool.connect() as client:
+        anchors = list(known_to_dagster(context.instance))
         batch = stores.batch(context.partition_key)
         publication = publish_batch(
-            batch, stores.layout.ledger(), client, run_id=context.run.run_id, now_us=time.time_ns() // 1000
+            batch,
+            stores.layout.ledger(),
+            client,
+            run_id=context.run.run_id,
+            now_us=time.time_ns() // 1000,
+            anchors=anchors,
         )
         context.log_event(dg.AssetObservation(POOL_KEY, metadata=metadata.pool_depth(publication.depth_after)))
         return metadata.published_blocks(batch, publication, stores.layout.ledger().head())

@@ -7,16 +7,17 @@ from typing import Final
 
 import dagster as dg
 
+from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.assets import POOL_KEY
 from entropy_assets.defs.cursors import ReplenishCursor, is_due, key_after, newest_run, next_filling
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
 from entropy_assets.defs.partitions import IMAGE_BATCHES, image_batches
-from entropy_assets.defs.resources import EntropyStores, Pool, Stores
+from entropy_assets.defs.resources import EntropyStores, Pool, Stores, typed_failures
 from entropy_assets.errors import BatchError, PoolError
 from entropy_assets.settings import Settings
 from entropy_assets.stages.intake import finish_intakes, take_batches, urgency_of
-from entropy_assets.stages.state import Stage, Unfinished
+from entropy_assets.stages.state import Stage, Unfinished, sound_ledger
 from entropy_assets.stores.home import Home
 
 _UNFINISHED: Final = [
@@ -57,6 +58,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
         if not keys:
             alone = sum(len(inbox.pending(time.time())) for inbox in inboxes.values())
             return dg.SkipReason(f"no new batch; {alone} entries of the inbox are left alone")
+        _refuse_unsound_ledger(context, stores.layout)
         urgency = {
             key: urgency_of(source, len(inbox.files_of(key)), most)
             for source, inbox in inboxes.items()
@@ -72,6 +74,12 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
         )
 
     return new_images
+
+
+def _refuse_unsound_ledger(context: dg.SensorEvaluationContext, home: Home) -> None:
+    """Let the tick fail if the ledger is behind: its runs would fail, and each batch would then need another one."""
+    with typed_failures():
+        sound_ledger(home, known_to_dagster(context.instance))
 
 
 def _lost(context: dg.SensorEvaluationContext, unfinished: Unfinished, taken: Collection[str]) -> Iterator[str]:
@@ -110,6 +118,7 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
                 break
         if not requests:
             return dg.SkipReason(f"{len(waiting)} batches wait for their publish run")
+        _refuse_unsound_ledger(context, home)
         keys = [request.partition_key for request in requests if request.partition_key]
         return dg.SensorResult(
             dynamic_partitions_requests=[image_batches.build_add_request(keys)], run_requests=requests

@@ -1,4 +1,7 @@
-"""What stands still: batches that nobody works on though something is left to do. Told to people within minutes."""
+"""What stands still, told to people within minutes: batches that nobody works on though something is left to do.
+
+And why everything may stand still: a ledger that lacks publications of which the batches have receipts.
+"""
 
 import math
 import time
@@ -6,9 +9,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
-from entropy_assets.errors import BatchError, LedgerError
-from entropy_assets.stages.state import BatchState, Stage, Unfinished
+from entropy_assets.errors import BatchError, LedgerBehind, LedgerError
+from entropy_assets.stages.state import BatchState, Stage, Unfinished, known_publications
 from entropy_assets.stores.batches import Batch, BatchStore
+from entropy_assets.stores.ledger.anchors import Anchor, refuse_if_behind
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 STILL_S: Final = 300.0
@@ -40,6 +44,9 @@ class Standing:
         self._clock = clock
         self._next_look = -math.inf
         self._last: list[tuple[str, str]] = []
+        self._batches = batches
+        self._ledger = ledger
+        self._known: dict[str, Anchor] = {}
 
     def doubts(self) -> list[tuple[str, str]]:
         """Return what to tell, each as a code and a sentence; a ledger that can't be read is told by others."""
@@ -50,13 +57,23 @@ class Standing:
 
     def _look(self) -> list[tuple[str, str]]:
         try:
-            still = [_told(batch, state) for batch, state in self._unfinished if self._stands_still(batch)]
+            return [*self._losses(), *self._still()]
         except LedgerError:
             return []
-        if not still:
-            return []
-        named = "; ".join(islice(still, MOST_NAMED))
-        return [("batches-stuck", f"{len(still)} batches stand still: {named}" if len(still) > 1 else still[0])]
+
+    def _losses(self) -> Iterator[tuple[str, str]]:
+        """Yield what the ledger lacks. A receipt never changes, so each is read once."""
+        try:
+            self._known |= known_publications(self._batches, without=self._known)
+            refuse_if_behind(self._ledger, self._known.values())
+        except (BatchError, LedgerBehind) as error:
+            yield error.code, error.public_message
+
+    def _still(self) -> Iterator[tuple[str, str]]:
+        still = [_told(batch, state) for batch, state in self._unfinished if self._stands_still(batch)]
+        if still:
+            named = "; ".join(islice(still, MOST_NAMED))
+            yield "batches-stuck", f"{len(still)} batches stand still: {named}" if len(still) > 1 else still[0]
 
     def _stands_still(self, batch: Batch) -> bool:
         # The distance counts in both directions: a clock that was set back hides nothing.

@@ -15,6 +15,7 @@ from entropy_assets.settings import Settings
 from entropy_assets.stages import assessments, conditioning, extraction, ingest, validation
 from entropy_assets.stages.ingest import Progress
 from entropy_assets.stages.manifest import Manifest
+from entropy_assets.stages.state import sound_ledger
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.home import Home
@@ -204,7 +205,7 @@ def _run(batch: Batch, home: Home, settings: Settings, report: ProcessReport, pr
         ingest.read_images(batch, home.images(), limits, progress)
     with report.timing("extract"):
         extraction.extract_noise(
-            batch, home.images(), home.ledger(), limits, workers=settings.workers, progress=progress
+            batch, home.images(), sound_ledger(home), limits, workers=settings.workers, progress=progress
         )
     with report.timing("hash"):
         conditioning.hash_blocks(batch)

@@ -1,13 +1,19 @@
 """Validated blocks into ledger and pool. The order is the promise: ledger first, so no block enters the pool twice."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from entropy_assets.errors import BlockRefused, ClaimRefused
+from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerError
+from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.manifest import Manifest, origin_of
+from entropy_assets.stages.state import Stage, known_publications, state_of
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stages.verdicts import verdicts_of
-from entropy_assets.stores.batches import Batch
-from entropy_assets.stores.ledger.rows import LedgerBlock
+from entropy_assets.stores.batches import RECEIPT, Batch, BatchStore
+from entropy_assets.stores.home import Home
+from entropy_assets.stores.ledger.anchors import Anchor, lacking, refuse_if_behind
+from entropy_assets.stores.ledger.rows import BURNED, NO_LINK, LedgerBlock, Publication
 from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
@@ -36,11 +42,18 @@ class PublishedBatch:
     depth_after: int
 
 
-def publish_batch(batch: Batch, ledger: Ledger, pool: PoolClient, *, run_id: str, now_us: int) -> PublishedBatch:
+def publish_batch(
+    batch: Batch, ledger: Ledger, pool: PoolClient, *, run_id: str, now_us: int, anchors: Iterable[Anchor] = ()
+) -> PublishedBatch:
     """Publish the released blocks of `batch`, once.
 
     Everything is verified and tested again from what is stored, whatever earlier runs said. A crash after the append
     to the ledger loses the blocks that were not pushed yet; nothing ever pushes them again.
+
+    Parameters
+    ----------
+    anchors
+        What others know of the ledger, beside the receipts of the batches and the pool's server, which are asked here.
 
     Raises
     ------
@@ -48,6 +61,8 @@ def publish_batch(batch: Batch, ledger: Ledger, pool: PoolClient, *, run_id: str
         If the batch fails its tests now, differs from what was validated, or was made deterministically.
     ClaimRefused
         If an image behind its blocks was not spent by this batch, or its intake is not the one they were spent for.
+    LedgerBehind
+        If the ledger lacks a publication that somebody knows of; nothing was written then.
     PoolUnavailable
         If the pool doesn't answer. Before the append to the ledger this is harmless and a retry publishes; after it
         the blocks are lost.
@@ -56,10 +71,22 @@ def publish_batch(batch: Batch, ledger: Ledger, pool: PoolClient, *, run_id: str
     refuse_if_failed(batch, validation)
     _refuse_if_changed(batch, validation)
     _refuse_if_known_beforehand(batch)
-    _refuse_unspent(batch, ledger, validation)
     before = pool.depth().blocks
-    if not _append(batch, ledger, validation, run_id, now_us):
+    batches = BatchStore(batch.root.parent)
+    known = [*anchors, *known_publications(batches).values()]
+    known += [Anchor(link, "the pool's server") for link in pool.ledger_links()]
+    refuse_if_behind(ledger, known)
+    _keep_newest_receipt(batches, ledger)
+    _refuse_unspent(batch, ledger, validation)
+    newly_published = _append(batch, ledger, validation, run_id, now_us)
+    publication = ledger.publication_of(batch.key)
+    if publication is not None:
+        _keep_receipt(batch, publication)
+    if publication is None or not newly_published:
         return PublishedBatch(newly_published=False, pushed=0, refused=0, depth_before=before, depth_after=before)
+    pool.keep_ledger_link(publication.ledger_link, publication.seq)
+    # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere.
+    refuse_if_behind(ledger, [*known, Anchor(publication.ledger_link, f"batch {batch.key}")])
     outcome = pool.push(_pool_blocks(batch, validation))
     return PublishedBatch(
         newly_published=True,
@@ -112,6 +139,96 @@ def _append(batch: Batch, ledger: Ledger, validation: Validation, run_id: str, n
         return False
     blocks = [LedgerBlock(row.block_id, row.index, row.block_sha256, row.link) for row in records]
     return ledger.append_publication(batch.key, validation.hashed.chain_head, blocks, run_id=run_id, time_us=now_us)
+
+
+def _keep_receipt(batch: Batch, publication: Publication) -> None:
+    receipt = {name: getattr(publication, name) for name in ("batch_key", "seq", "ledger_link", "published_at_us")}
+    batch.create_json(RECEIPT, receipt)
+
+
+def _keep_newest_receipt(batches: BatchStore, ledger: Ledger) -> None:
+    """Give the newest publication its receipt: an older release kept none, and a crash may have come before it.
+
+    That one stands for all before it, whose links are in its own.
+    """
+    newest = ledger.newest()
+    if newest is not None and batches.has(newest.batch_key):
+        _keep_receipt(batches.batch(newest.batch_key), newest)
+
+
+def accept_losses(home: Home, head: str, anchors: Iterable[Anchor], now_us: int) -> tuple[list[str], list[str]]:
+    """Go on with a ledger that lacks publications: burn all that may have been served, and give up what is lost.
+
+    Every batch that may have been published is entered in the ledger as it is, and its images as spent: its blocks can
+    be told again to who drew them, and nothing of it is ever pushed. That is each batch with a receipt, and, since an
+    older release kept none, each one whose images were assessed. Run it while nothing else writes.
+
+    Parameters
+    ----------
+    head
+        The head of the ledger as whoever accepts it saw it.
+    anchors
+        What others know of the ledger, read before.
+    now_us
+        The time, microseconds since 1970.
+
+    Returns
+    -------
+    tuple of list of str
+        Keys of the batches that were burned, and links that were given up.
+
+    Raises
+    ------
+    LedgerError
+        If the ledger has another head, or can't be written.
+    """
+    ledger = home.ledger()
+    if ledger.head() != head:
+        raise LedgerError(
+            f"the head of the ledger is {ledger.head()}, not {head}: look at it with 'entropy-assets ledger check'",
+            head=ledger.head(),
+        )
+    lost = lacking(ledger, anchors)
+    burned = []
+    if lost:
+        for batch in home.batches().oldest_first(without=ledger.published_keys()):
+            if _may_have_been_published(batch, ledger):
+                _burn(batch, ledger, now_us)
+                burned.append(batch.key)
+        # Last: whoever is interrupted before it is still refused, and does it all again.
+        ledger.accept_losses(lost)
+    return burned, list(lost)
+
+
+def _may_have_been_published(batch: Batch, ledger: Ledger) -> bool:
+    try:
+        state = state_of(batch, ledger)
+    except (BatchError, LookupError, TypeError, ValueError):
+        return True
+    return batch.has(RECEIPT) or (state.stage >= Stage.ASSESSED and not state.is_rejected)
+
+
+def _burn(batch: Batch, ledger: Ledger, now_us: int) -> None:
+    """Enter `batch` as published by nobody, with its blocks where they verify, and its images as spent."""
+    for image_sha256, pixel_sha256 in _images_of(batch).items():
+        ledger.spend_image(image_sha256, pixel_sha256, batch.key)
+    # One that is damaged, or a copy of another one, is entered without its blocks.
+    with suppress(EntropyAssetsError, LookupError, TypeError, ValueError):
+        _append(batch, ledger, validate(batch), BURNED, now_us)
+    if not ledger.is_published(batch.key):
+        ledger.append_publication(batch.key, NO_LINK, [], run_id=BURNED, time_us=now_us)
+
+
+def _images_of(batch: Batch) -> dict[str, str | None]:
+    """Return the images that the batch may have spent, with the hash of their pixels where it is known."""
+    pixels: dict[str, str | None] = {}
+    with suppress(BatchError, LookupError, TypeError, ValueError):
+        pixels = {row.image_sha256: row.pixel_sha256 for row in Manifest.of(batch).rows}
+    with suppress(BatchError, LookupError, TypeError, ValueError):
+        return {row.image_sha256: pixels.get(row.image_sha256) for row in noise_rows(batch) if row.accepted}
+    with suppress(BatchError, LookupError, TypeError, ValueError):
+        return {file.image_sha256: pixels.get(file.image_sha256) for file in batch.intake.files}
+    return pixels
 
 
 def _pool_blocks(batch: Batch, validation: Validation) -> list[PoolBlock]:

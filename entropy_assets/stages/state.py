@@ -1,6 +1,6 @@
 """Where a batch stands: how far its stages came, and what became of its blocks. Told here alone; everybody asks."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -8,6 +8,8 @@ from typing import Final
 from entropy_assets.errors import BatchError
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, Document
+from entropy_assets.stores.home import Home
+from entropy_assets.stores.ledger.anchors import Anchor, refuse_if_behind
 from entropy_assets.stores.ledger.rows import Publication
 from entropy_assets.stores.ledger.sqlite import Ledger
 
@@ -87,6 +89,32 @@ def state_of(batch: Batch, ledger: Ledger) -> BatchState:
     stage = stage_of(batch)
     released = tuple(verdicts_of(batch)["released"]) if stage is Stage.VALIDATED else ()
     return BatchState(stage, released, ledger.publication_of(batch.key), batch.intake.deterministic)
+
+
+def known_publications(batches: BatchStore, without: Container[str] = ()) -> dict[str, Anchor]:
+    """Return what the receipts of the batches know of the ledger, by the key of the batch; not of those `without`.
+
+    Raises
+    ------
+    BatchError
+        If a receipt can't be read.
+    """
+    return {key: Anchor(str(receipt.get("ledger_link")), f"batch {key}") for key, receipt in batches.receipts(without)}
+
+
+def sound_ledger(home: Home, anchors: Iterable[Anchor] = ()) -> Ledger:
+    """Return the ledger of `home` for writing, after everything was found in it that `anchors` and receipts know of.
+
+    Raises
+    ------
+    LedgerBehind
+        If something was not; no file was made then.
+    BatchError
+        If a receipt can't be read.
+    """
+    known = [*anchors, *known_publications(home.batches()).values()]
+    refuse_if_behind(home.ledger(readonly=True), known)
+    return home.ledger()
 
 
 class Unfinished:

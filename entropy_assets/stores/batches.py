@@ -8,6 +8,7 @@
     <key>/noise/<image_sha256>.map.npy                 maps of the live areas
     <key>/blocks.npy and records.json                  blocks and the chain of their records
     <key>/verdicts.json  results of every test on every block, and which blocks are released
+    <key>/published.json the receipt of the ledger: which of its rows publishes the batch; written once, before the push
 
 Trusted for: nothing. Every reader re-computes the hashes of what it reads. Who can change this folder can stop a
 batch, and can put bytes of his own choice into one that was not published yet; he can't change a published one
@@ -61,6 +62,7 @@ NOISE: Final = Document("noise.json", "noise_arrays")
 BLOCKS: Final = Document("blocks.npy", "hashed_blocks")
 RECORDS: Final = Document("records.json", "hashed_blocks")
 VERDICTS: Final = Document("verdicts.json", "validated_blocks")
+RECEIPT: Final = Document("published.json", "published_blocks")
 
 _NOISE_FOLDER: Final = "noise"
 
@@ -232,6 +234,10 @@ class Batch:
         """
         self._write(document, encoded(value))
 
+    def create_json(self, document: Document, value: Mapping[str, Any]) -> bool:
+        """Write `value` as `document` unless it is there; return whether this call did."""
+        return create_durably(self.path(document), encoded(value))
+
     def read_json(self, document: Document) -> dict[str, Any]:
         """Return the object in `document`.
 
@@ -364,6 +370,18 @@ class BatchStore:
     def oldest_first(self, without: Container[str] = ()) -> Iterator[Batch]:
         """Yield all batches by the time in their keys, but those `without`; no file of theirs is read."""
         return self._batches(sorted((name for name in self._names() if name not in without), key=_moment))
+
+    def receipts(self, without: Container[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield key and receipt of each batch that has one, but of those `without`.
+
+        Raises
+        ------
+        BatchError
+            If one can't be read.
+        """
+        for name in self._names():
+            if name not in without and (batch := Batch(self.root / name)).has(RECEIPT):
+                yield name, batch.read_json(RECEIPT)
 
     def __iter__(self) -> Iterator[Batch]:
         return self._batches(sorted(self._names()))

@@ -13,6 +13,7 @@ from entropy_assets.stages.state import Stage, state_of
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.ledger.rows import BURNED
 from entropy_assets.stores.pool.client import PoolClient
 
 
@@ -87,7 +88,8 @@ class Narrator:
             return
         yield f"validated  {released} of {made} blocks released"
         if state.publication is not None:
-            yield f"published  {released * recipe_named(batch.intake.recipe).block_len / 1024:.0f} KiB"
+            word = "burned   " if state.publication.run_id == BURNED else "published"
+            yield f"{word}  {released * recipe_named(batch.intake.recipe).block_len / 1024:.0f} KiB"
 
 
 def settled(settings: Settings, redis_url: str) -> bool:

@@ -216,15 +216,19 @@ def test_batches_validated_after_a_wipe_of_all_runs_are_published(home: Home) ->
     assert [request.partition_key for request in result.run_requests] == [second]
 
 
-def test_a_batch_that_was_validated_before_a_wipe_is_published_after_it(home: Home) -> None:
+@pytest.mark.parametrize("how", ["run wipe", "DAGSTER_HOME deleted"])
+def test_a_batch_that_was_validated_before_dagster_forgot_it_is_published_after_it(home: Home, how: str) -> None:
     """Nothing of its run is left in Dagster: neither its event nor its partition. Its folder says what it lacks."""
     key = home.batch_of(("a.fits", frame(1, side=512)))
     home.run("process_images", key)
-    home.instance.wipe()
-    result = home.tick("publish_validated_blocks")
-    assert [request.partition_key for request in result.run_requests] == [key]
-    assert home.instance.has_dynamic_partition("image_batches", key), "a run of no partition is refused"
-    home.run("publish_blocks", key)
+    with dg.DagsterInstance.ephemeral() as another:
+        home.instance.wipe()
+        if how == "DAGSTER_HOME deleted":
+            home.instance = another
+        result = home.tick("publish_validated_blocks")
+        assert [request.partition_key for request in result.run_requests] == [key]
+        assert home.instance.has_dynamic_partition("image_batches", key), "a run of no partition is refused"
+        home.run("publish_blocks", key)
     assert home.stores.layout.ledger().is_published(key)
 
 

@@ -71,6 +71,9 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "the last image is older than the limit": {"ages": {"image_age_s": 4000.0}},
     "the newest images failed the health tests": {"ages": {"image_age_s": 60.0, "health_test_failure_age_s": 5.0}},
     "the ledger can't be read": {"ages": {"problem": "the ledger can't be used: locked"}},
+    "the ledger lacks publications that batches have receipts of": {
+        "ages": {"doubts": [("ledger-behind", "it lacks")]}
+    },
     "batches stand still for more than five minutes": {"ages": {"doubts": [("batches-stuck", "batch x stands")]}},
     "nobody will take something in the inbox": {"ages": {"doubts": [("inbox-left-alone", "x will not be taken")]}},
     "the pool is under its low water mark": {"blocks": 12},

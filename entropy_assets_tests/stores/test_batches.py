@@ -20,7 +20,7 @@ from entropy_assets.stores.batches import (
 )
 from entropy_assets.stores.file_names import safe_name
 
-FILES = {"intake.json", "manifest.json", "noise.json", "blocks.npy", "records.json", "verdicts.json"}
+FILES = {"intake.json", "manifest.json", "noise.json", "blocks.npy", "records.json", "verdicts.json", "published.json"}
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from entropy_assets.settings import Settings
 from entropy_assets.stores.batches import RECORDS, VERDICTS
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder
-from entropy_assets.stores.ledger.rows import LedgerBlock
+from entropy_assets.stores.ledger.rows import BURNED, LedgerBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.supervisor.narrator import Narrator, settled
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -73,6 +73,13 @@ class TestNarrator:
         assert "an entry of the inbox will not be taken: raw-cdd" in line
         assert "perhaps raw-ccd was meant" in line
         assert list(narrator.news()) == []
+
+    def test_a_burned_batch_is_not_called_published(self, place: Place) -> None:
+        batch = place.validated([("a.fits", frame(1))])
+        narrator = Narrator(place)
+        publish(place, batch, BURNED)
+        [line] = narrator.news()
+        assert line.split(f"{batch.key}  ")[1].startswith("burned ")
 
     def test_it_tells_at_the_start_what_stands_still(self, place: Place) -> None:
         batch = place.open([("a.fits", frame(1))])

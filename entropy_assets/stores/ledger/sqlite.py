@@ -2,10 +2,10 @@
 
 Trusted for the promise that no batch is published twice and no image is credited twice: it is read before every
 publish and every credit, and an answer means the row is on the disk. Rows are chained by hashes, so whoever knows
-an older head sees any change to what came before it. An attacker who can write the file can drop the newest rows,
-and then a batch is published again (the pool's tombstones catch that only while they last) or an image is credited
-again; can rewrite it all, unnoticed by those who kept no head; and can stop publishing by adding false rows. They
-learn nothing: it holds hashes and names, never bytes.
+an older head sees any change to what came before it: `anchors` says who does. An attacker who can write the file can
+drop the newest rows or rewrite it all, unnoticed where he takes the anchors away too, and then a batch is published
+again (the pool's tombstones catch that only while they last) or an image is credited again; and can stop publishing
+by adding false rows. They learn nothing: it holds hashes and names, never bytes.
 """
 
 import sqlite3
@@ -197,6 +197,11 @@ class Ledger:
         """Return up to `limit` publications whose ``seq`` is greater than `after`, oldest first."""
         rows = self._fetch(f"{_PUBLICATIONS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
         return [Publication(*row) for row in rows]
+
+    def newest(self) -> Publication | None:
+        """Return the newest publication, None if there is none."""
+        rows = self._fetch(f"{_PUBLICATIONS} ORDER BY seq DESC LIMIT 1")
+        return Publication(*rows[0]) if rows else None
 
     def last_published_us(self) -> int | None:
         """Return when the newest publication was made, microseconds since 1970; None if there is none."""

@@ -88,6 +88,7 @@ class PoolClient:
         self._ttl_ms = max(1, round(ttl_s * 1000))
         self._block_prefix = f"{prefix}:block:"
         self._keys = [f"{prefix}:pool:{name}" for name in ("ready", "expiry", "meta", "tomb")]
+        self._ledger_key = f"{prefix}:pool:ledger"
         self._common = (self._block_prefix, max(2 * self._ttl_ms, 86_400_000), IDS_PER_CALL)
         self._push = client.register_script(scripts.PUSH)
         self._lease = client.register_script(scripts.LEASE)
@@ -196,6 +197,21 @@ class PoolClient:
         """Count leased blocks whose bytes did not match their hash; what can't be counted now is not."""
         with suppress(PoolUnavailable):  # the blocks beside them are the caller's already
             self._call(lambda: self._client.hincrby(self._keys[2], "altered_blocks", blocks))
+
+    def ledger_links(self) -> tuple[str, ...]:
+        """Return the links of the ledger that the server was told of, hex: the newest, unless several ledgers told."""
+        links: list[bytes] = self._call(lambda: self._client.zrange(self._ledger_key, 0, -1))
+        return tuple(link.decode() for link in links)
+
+    def keep_ledger_link(self, link: str, seq: int) -> None:
+        """Tell the server that the publication `seq` of the ledger has this link; links of earlier ones go.
+
+        The key lives as long as the server's process, whatever becomes of the epoch: a push begins `meta` anew.
+        """
+        earlier = self._call(lambda: self._client.zrangebyscore(self._ledger_key, "-inf", f"({seq}"))
+        self._call(lambda: self._client.zadd(self._ledger_key, {link: seq}))
+        if earlier:
+            self._call(lambda: self._client.zrem(self._ledger_key, *earlier))
 
     def depth(self) -> PoolDepth:
         """Return what is ready now; nothing is, while the epoch is another."""

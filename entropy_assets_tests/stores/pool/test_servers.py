@@ -57,6 +57,16 @@ def as_user(server: Server, user: User) -> "redis.Redis":
     return redis.Redis.from_url(server.closed.url_of(user))
 
 
+def test_the_publisher_tells_the_ledgers_newest_link_and_the_service_may_read_it(
+    service: PoolClient, publisher: PoolClient
+) -> None:
+    """It outlives an epoch, and what an earlier publication told goes."""
+    publisher.keep_ledger_link("aa" * 32, 1)
+    publisher.keep_ledger_link("bb" * 32, 2)
+    publisher.push(pool_blocks(1, 900))
+    assert service.ledger_links() == publisher.ledger_links() == ("bb" * 32,)
+
+
 def test_each_block_comes_once_and_never_again(service: PoolClient, publisher: PoolClient) -> None:
     blocks = pool_blocks(70, first=100)
     before = publisher.stats()

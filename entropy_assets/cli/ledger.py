@@ -1,0 +1,104 @@
+"""``entropy-assets ledger``: whether the ledger is the one that it should be, and how to go on when it is not."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from entropy_assets.cli.shell import EXIT_ERROR, json_option, settings_of, typed_errors
+
+if TYPE_CHECKING:
+    from entropy_assets.settings import Settings
+    from entropy_assets.stores.ledger.anchors import Anchor
+
+home_option = click.option(
+    "--home", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of the installation."
+)
+
+
+@click.group()
+def ledger() -> None:
+    """Check the ledger, or go on with one that lacks publications.
+
+    Batches, the pool's server and Dagster each know some of what was published. While the ledger lacks any of it,
+    nothing is published: blocks that were served could be served again.
+    """
+
+
+@ledger.command("check")
+@home_option
+@json_option
+@typed_errors
+def check_ledger(home: Path | None, as_json: bool) -> None:
+    """Walk the chains of the ledger again, and look whether it has all that others know of. Exit code 1 if not."""
+    from entropy_assets.stores.home import Home
+    from entropy_assets.stores.ledger.anchors import lacking
+
+    settings = settings_of(home=home)
+    anchors = list(_known(settings))  # before the ledger is looked at
+    kept = Home(settings.home).ledger(readonly=True)
+    head, newest, lacks = kept.verify(), kept.newest(), lacking(kept, anchors)
+    count = newest.seq if newest else 0
+    if as_json:
+        click.echo(json.dumps({"head": head, "publications": count, "lacks": lacks}))
+    else:
+        click.echo(f"{count} publications, head {head}")
+        for link, known_to in lacks.items():
+            click.echo(f"  lacks {link}, known to {known_to}")
+    if lacks:
+        sys.exit(EXIT_ERROR)
+
+
+@ledger.command("accept")
+@click.option(
+    "--head", required=True, help="Head of the ledger as it is now, as 'ledger check' and the refusal name it."
+)
+@home_option
+@json_option
+@typed_errors
+def accept_ledger(head: str, home: Path | None, as_json: bool) -> None:
+    """Go on with a ledger that lacks publications: burn every batch that may have been served.
+
+    Their blocks and images are entered in the ledger, so that neither is ever used again. Stop 'entropy-assets up' and
+    everything else that publishes first. If the right ledger can be found, put that back instead.
+    """
+    from entropy_assets.stages.publication import accept_losses
+    from entropy_assets.stores.home import Home
+    from entropy_assets.supervisor.installation import sole_owner
+
+    settings = settings_of(home=home)
+    place = Home(settings.home)
+    with place.kept_private(lambda line: click.echo(line, err=True)), sole_owner(place):
+        burned, lost = accept_losses(place, head, list(_known(settings)), time.time_ns() // 1000)
+    now = place.ledger(readonly=True).head()
+    if as_json:
+        click.echo(json.dumps({"burned": burned, "given_up": lost, "head": now}))
+    elif lost:
+        click.echo(f"{len(burned)} batches are burned, {len(lost)} publications are given up; the head is now {now}")
+    else:
+        click.echo("the ledger lacks nothing that anybody knows of; nothing was changed")
+
+
+def _known(settings: "Settings") -> Iterator["Anchor"]:
+    """Yield what batches, pool and Dagster know of the ledger; the pool of a running ``up`` is its own alone."""
+    from entropy_assets.stages.state import known_publications
+    from entropy_assets.stores.home import Home
+    from entropy_assets.stores.ledger.anchors import Anchor
+    from entropy_assets.stores.pool.client import PoolClient
+
+    home = Home(settings.home)
+    yield from known_publications(home.batches()).values()
+    if settings.redis_url is not None:
+        url = settings.redis_url.get_secret_value()
+        with closing(PoolClient.from_url(url, prefix=settings.pool_prefix)) as pool:
+            for link in pool.ledger_links():
+                yield Anchor(link, "the pool's server")
+    if home.dagster_folder.is_dir():
+        from entropy_assets.defs.anchors import known_in
+
+        yield from known_in(home.dagster_folder)

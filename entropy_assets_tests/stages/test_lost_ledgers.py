@@ -1,0 +1,331 @@
+"""A ledger that is missing, older or another one is noticed, nothing is published, and what was served stays served.
+
+The anchors are the receipts of the batches, the pool's server, and what the caller brings; each alone is enough.
+"""
+
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from entropy_assets.errors import BatchError, LedgerBehind, LedgerError
+from entropy_assets.provenance.rewalk import rewalk
+from entropy_assets.provenance.standing import Standing
+from entropy_assets.provenance.trail import Trail
+from entropy_assets.stages import conditioning, extraction, ingest, validation
+from entropy_assets.stages.publication import accept_losses, publish_batch
+from entropy_assets.stages.state import known_publications, sound_ledger, state_of
+from entropy_assets.stores.batches import RECEIPT, Batch
+from entropy_assets.stores.ledger.anchors import Anchor
+from entropy_assets.stores.ledger.rows import BURNED, NO_LINK
+from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets_tests.stages.batches_made import TIME_NS, Place, frame
+
+
+def publish(place: Place, batch: Batch, pool: PoolClient, **more: Any) -> int:
+    """Publish a batch and give how many blocks were pushed."""
+    return publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1, **more).pushed
+
+
+def drain(pool: PoolClient) -> list[bytes]:
+    return [leased.block.data for leased in pool.lease(1000).blocks]
+
+
+def run_again(place: Place, batch: Batch) -> Batch:
+    """Let every stage of a batch run again, as a backfill does, with a ledger that need not be sound."""
+    again = Batch(batch.root)
+    ingest.read_images(again, place.images(), again.intake.limits)
+    extraction.extract_noise(again, place.images(), place.ledger(), again.intake.limits)
+    conditioning.hash_blocks(again)
+    validation.validate_blocks(again)
+    return again
+
+
+def copy_of(ledger: Path, name: str) -> Path:
+    """Give a whole copy of the ledger, beside it."""
+    target = ledger.with_name(name)
+    with sqlite3.connect(ledger) as source, sqlite3.connect(target) as copy:
+        source.backup(copy)
+    source.close()
+    copy.close()
+    return target
+
+
+def put(ledger: Path, copy: Path | None) -> None:
+    """Put a copy in the place of the ledger, or nothing."""
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{ledger}{suffix}").unlink(missing_ok=True)
+    if copy is not None:
+        shutil.copyfile(copy, ledger)
+
+
+Loss = Callable[[Place, PoolClient], Batch]
+
+
+def missing(place: Place, pool: PoolClient) -> Batch:
+    batch = place.validated([("a.fits", frame(1))])
+    publish(place, batch, pool)
+    put(place.ledger_file, None)
+    return batch
+
+
+def older(place: Place, pool: PoolClient) -> Batch:
+    publish(place, place.validated([("b.fits", frame(2))]), pool)
+    kept = copy_of(place.ledger_file, "kept")
+    batch = place.validated([("a.fits", frame(1))])
+    publish(place, batch, pool)
+    put(place.ledger_file, kept)
+    return batch
+
+
+def another(place: Place, pool: PoolClient) -> Batch:
+    """As long as the right one, and none of its rows."""
+    batch = place.validated([("a.fits", frame(1))])
+    publish(place, batch, pool)
+    put(place.ledger_file, None)
+    place.ledger().append_publication("elsewhere", "head", [], "run", 1)
+    return batch
+
+
+def refilled(place: Place, pool: PoolClient) -> Batch:
+    """Older, and then written to by a release that looked for no anchor."""
+    batch = older(place, pool)
+    place.ledger().append_publication("elsewhere", "head", [], "run", 1)
+    return batch
+
+
+LOSSES = [missing, older, another, refilled]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_batch_that_was_served_is_never_pushed_again(place: Place, pool: PoolClient, loss: Loss) -> None:
+    """Neither as it lies there, nor after all its stages ran again on the ledger that has forgotten its images."""
+    batch = loss(place, pool)
+    served = drain(pool)
+    assert served
+    with pytest.raises(LedgerBehind, match="Nothing is published"):
+        publish(place, batch, pool)
+    with pytest.raises(LedgerBehind):
+        publish(place, run_again(place, batch), pool)
+    assert drain(pool) == []
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_no_other_batch_is_published_and_no_image_spent_before_it_is_mended(
+    place: Place, pool: PoolClient, loss: Loss
+) -> None:
+    other = place.open([("c.fits", frame(3))])
+    loss(place, pool)
+    before = place.ledger_file.exists()
+    with pytest.raises(LedgerBehind):
+        sound_ledger(place)
+    assert place.ledger_file.exists() == before, "a look makes no ledger"
+    with pytest.raises(LedgerBehind):
+        publish(place, run_again(place, other), pool)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_health_and_up_say_so(place: Place, pool: PoolClient, loss: Loss) -> None:
+    loss(place, pool)
+    [(code, sentence), *_] = Trail.of(place).freshness()["doubts"]
+    assert code == "ledger-behind"
+    assert "entropy-assets ledger accept --head" in sentence
+    assert str(place.root) not in sentence, "the service tells strangers no folder"
+    assert Standing(place.batches(), place.ledger(readonly=True)).doubts()[0][0] == "ledger-behind"
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_after_the_loss_is_accepted_nothing_that_was_served_comes_again_and_new_images_do(
+    place: Place, pool: PoolClient, loss: Loss
+) -> None:
+    """The blocks that were served can be told again to who drew them, and the images give nothing any more."""
+    waiting = place.open([("c.fits", frame(3))])
+    batch = loss(place, pool)
+    served = drain(pool)
+    head = place.ledger(readonly=True).head()
+    anchors = [*known_publications(place.batches()).values(), *(Anchor(link, "pool") for link in pool.ledger_links())]
+    burned, lost = accept_losses(place, head, anchors, now_us=2)
+    assert batch.key in burned
+    assert lost
+    ledger = sound_ledger(place)
+    ledger.verify()
+    state = state_of(batch, ledger)
+    assert state.publication is not None
+    assert (state.publication.run_id, state.awaits_publication, state.is_finished) == (BURNED, False, True)
+    assert publish(place, batch, pool) == publish(place, run_again(place, batch), pool) == 0
+    again = place.validated([("again.fits", frame(1))], time_ns=TIME_NS + 10**9)
+    assert publish(place, again, pool) == 0
+    block = ledger.published_blocks(batch.key)[0]
+    assert rewalk(Trail.of(place), block.block_id).data in served
+    assert publish(place, run_again(place, waiting), pool) > 0
+    assert set(served).isdisjoint(drain(pool))
+    assert accept_losses(place, ledger.head(), anchors, now_us=3) == ([], []), "nothing is left to accept"
+
+
+def test_every_batch_whose_images_were_assessed_is_burned(place: Place, pool: PoolClient) -> None:
+    """A release before the receipts may have pushed it; one that was not that far spent nothing and goes on."""
+    published, unread = place.validated([("a.fits", frame(1))]), place.open([("b.fits", frame(2))])
+    hashed, dead = place.hashed([("c.fits", frame(3))]), place.validated([("dead.jpg", b"")])
+    publish(place, published, pool)
+    published.path(RECEIPT).unlink()
+    head = place.ledger().head()
+    put(place.ledger_file, None)
+    burned, lost = accept_losses(place, NO_LINK, [Anchor(head, "Dagster")], now_us=2)
+    assert (set(burned), lost) == ({published.key, hashed.key}, [head])
+    assert not {unread.key, dead.key} & place.ledger().published_keys()
+
+
+def test_a_damaged_batch_is_burned_without_its_blocks_and_with_its_images(place: Place, pool: PoolClient) -> None:
+    batch = place.validated([("a.fits", frame(1))])
+    publish(place, batch, pool)
+    for document in ("noise.json", "records.json", "verdicts.json"):
+        (batch.root / document).write_text("[")
+    put(place.ledger_file, None)
+    accept_losses(place, NO_LINK, known_publications(place.batches()).values(), now_us=2)
+    assert place.ledger().images_of(batch.key) == {item.image_sha256 for item in batch.intake.files}
+    assert place.ledger().publication_of(batch.key).block_count == 0  # type: ignore[union-attr]
+
+
+def test_a_loss_is_accepted_for_the_ledger_that_was_looked_at(place: Place, pool: PoolClient) -> None:
+    missing(place, pool)
+    place.ledger().append_publication("elsewhere", "head", [], "run", 1)
+    with pytest.raises(LedgerError, match="not 0000"):
+        accept_losses(place, NO_LINK, known_publications(place.batches()).values(), now_us=2)
+    with pytest.raises(LedgerBehind):
+        sound_ledger(place)
+
+
+@pytest.mark.parametrize("anchor", ["receipts", "the pool's server", "the caller"])
+def test_each_anchor_alone_stops_it(place: Place, pool: PoolClient, anchor: str, valkey_url: str) -> None:
+    batch = place.validated([("a.fits", frame(1))])
+    publish(place, batch, pool)
+    head = place.ledger().head()
+    put(place.ledger_file, None)
+    fresh = PoolClient.from_url(valkey_url, prefix=f"fresh:{batch.key}:{place.root.name}")
+    if anchor != "receipts":
+        batch.path(RECEIPT).unlink()
+    with pytest.raises(LedgerBehind, match="batch raw" if anchor == "receipts" else anchor.replace("the ", "")):
+        publish(
+            place,
+            run_again(place, batch),
+            pool if anchor == "the pool's server" else fresh,
+            anchors=[Anchor(head, "caller")] if anchor == "the caller" else (),
+        )
+    fresh.close()
+
+
+def test_the_pool_keeps_the_newest_link_over_a_new_epoch(place: Place, pool: PoolClient) -> None:
+    for seed in (1, 2):
+        publish(place, place.validated([(f"{seed}.fits", frame(seed))]), pool)
+    assert pool.ledger_links() == (place.ledger().head(),)
+    pool.keep_ledger_link("earlier", 1)
+    assert set(pool.ledger_links()) == {place.ledger().head(), "earlier"}, "one that comes late takes none away"
+
+
+def test_a_receipt_that_can_not_be_read_stops_publishing_and_is_told(place: Place, pool: PoolClient) -> None:
+    batch = place.validated([("a.fits", frame(1))])
+    publish(place, batch, pool)
+    batch.path(RECEIPT).write_text("[")
+    with pytest.raises(BatchError, match=r"published\.json"):
+        publish(place, place.validated([("b.fits", frame(2))]), pool)
+    assert Standing(place.batches(), place.ledger(readonly=True)).doubts()[0][0] == "batch-error"
+
+
+def test_a_ledger_of_an_older_release_is_anchored_by_the_first_publication_after_it(
+    place: Place, pool: PoolClient
+) -> None:
+    old = place.validated([("a.fits", frame(1))])
+    publish(place, old, pool)
+    old.path(RECEIPT).unlink()
+    publish(place, place.validated([("dead.jpg", b"")]), pool)
+    assert old.read_json(RECEIPT)["ledger_link"] == place.ledger().head()
+
+
+def test_a_ledger_that_is_removed_while_a_batch_is_entered_pushes_nothing(
+    place: Place, pool: PoolClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is in a file that has no name any more."""
+    batch = place.validated([("a.fits", frame(1))])
+    append = Ledger.append_publication
+
+    def removed(self: Ledger, *args: Any, **more: Any) -> bool:
+        appended = append(self, *args, **more)
+        kept = self.publication_of(batch.key)
+        put(place.ledger_file, None)
+        monkeypatch.setattr(Ledger, "publication_of", lambda *_: kept)
+        return appended
+
+    monkeypatch.setattr(Ledger, "append_publication", removed)
+    with pytest.raises(LedgerBehind):
+        publish(place, batch, pool)
+    assert drain(pool) == []
+
+
+def test_a_first_installation_needs_no_ceremony(place: Place, pool: PoolClient) -> None:
+    assert Trail.of(place).freshness()["doubts"] == []
+    assert publish(place, place.validated([("a.fits", frame(1))]), pool) > 0
+
+
+STEP = 5
+"""Lines from one kill to the next."""
+WATCHED = ("stages/publication.py", "ledger/sqlite.py", "stores/batches.py", "stores/durable.py", "pool/client.py")
+"""Where a publisher is killed: at lines of what appends, keeps the receipt, anchors and pushes."""
+
+
+def killed_after(lines: int, publishing: Callable[[], object]) -> int:
+    """Publish in a process of its own that is killed after so many lines of the `WATCHED`; give its exit status."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    left = lines
+
+    def count(seen: FrameType, event: str, _: Any) -> Any:
+        nonlocal left
+        if not seen.f_code.co_filename.endswith(WATCHED):
+            return None
+        left -= event == "line"
+        if left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return count
+
+    try:
+        sys.settrace(count)
+        publishing()
+    finally:
+        os._exit(0)
+
+
+@pytest.mark.slow
+def test_a_publisher_killed_at_any_line_repeats_nothing_and_leaves_a_sound_ledger(
+    place: Place, pool: PoolClient, valkey_url: str, pool_prefix: str
+) -> None:
+    batch = place.validated([("a.fits", frame(1))])
+    untouched = copy_of(place.ledger_file, "untouched")
+    outcomes = set()
+    for lines in range(1, 100_000, STEP):
+        put(place.ledger_file, untouched)
+        batch.path(RECEIPT).unlink(missing_ok=True)
+        own = PoolClient.from_url(valkey_url, prefix=f"{pool_prefix}:{lines}")
+        status = killed_after(lines, lambda own=own: publish(place, batch, own))
+        first, receipt, anchor = drain(own), batch.has(RECEIPT), own.ledger_links()
+        ledger = sound_ledger(place)
+        ledger.verify()
+        entered = ledger.is_published(batch.key)
+        assert entered >= receipt >= bool(anchor) >= bool(first), "each only after the one before"
+        assert publish(place, batch, own) == 0 or not entered, "what was entered is never pushed by another run"
+        assert batch.has(RECEIPT)
+        second = drain(own)
+        assert not (first and second)
+        outcomes.add((entered, receipt, bool(anchor), bool(first)))
+        own.close()
+        if status == 0:
+            break
+    assert outcomes == {tuple(at < reached for at in range(4)) for reached in range(5)}, "killed between any two steps"
