@@ -156,6 +156,16 @@ def test_a_ledger_that_can_not_be_read_is_told_and_bytes_are_served_on(watched: 
     running.prometheus.clears("EntropyLedgerUnreadable")
 
 
+def test_keys_that_can_not_be_read_page_until_they_can(watched: Start) -> None:
+    running = watched()
+    keys = running.home / "keys.json"
+    keys.parent.mkdir(exist_ok=True)
+    os.mkfifo(keys, 0o600)
+    running.prometheus.fires("EntropyKeysUnreadable")
+    keys.unlink()
+    running.prometheus.clears("EntropyKeysUnreadable")
+
+
 def _taken_in(root: Path, age_s: float, number: int) -> Path:
     return taken_in(root, age_s, number, now_ns=time.time_ns())
 

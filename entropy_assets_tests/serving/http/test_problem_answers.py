@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from entropy_assets.errors import BatchError, EntropyAssetsError
@@ -175,3 +176,36 @@ def test_a_wait_that_fails_is_a_500_with_a_number_too(
     assert [line["error"] for line in lines() if line.get("request_id") == answer.headers["X-Request-Id"]] == [
         "ZeroDivisionError"
     ]
+
+
+_odd_paths = st.binary(max_size=30).map(lambda raw: "/random/" + "".join(f"%{byte:02X}" for byte in raw)) | st.text(
+    st.characters(exclude_categories=(), exclude_characters="#"), max_size=20
+).map(lambda text: "/" + quote(text, safe="/?=&", errors="surrogatepass"))
+_odd_bodies = st.binary(max_size=60) | st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats() | _odd_text,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["n", "class", "format", "min", "max"]) | _odd_text, inner, max_size=5)
+    ),
+    max_leaves=6,
+).map(lambda value: json.dumps(value).encode())
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=_odd_paths, body=_odd_bodies)
+@example(path="/blocks/%ED%B3%BF", body=b'{"n": 8, "\\udcff": 1}')
+@example(path="/random/8?format=%ED%B3%BF", body=b'{"n": "\\ud800", "format": NaN}')
+@example(path="/problems/%00%1B%FF", body=b'{"n": 1e999, "min": -1e999, "format": "int"}')
+@example(path="/random/8?class=%FF&%FF=%FF", body=b"[" * 900)
+def test_no_request_makes_the_service_fail(path: str, body: bytes, service: RunningService) -> None:
+    """Whatever stands in its address or its body, and whatever of it the refusal repeats."""
+    asked = [
+        service.client.get(path),
+        service.client.post("/random", content=body, headers={"Content-Type": "application/json"}),
+        service.client.post(path, content=body),
+    ]
+    for answer in asked:
+        assert answer.status_code < 500 or answer.json()["type"].startswith("/problems/"), answer.text
+        if answer.status_code >= 400:
+            answer.json()
+            answer.content.decode("utf-8", "strict")
