@@ -4,6 +4,7 @@ Trusted for nothing: it tells people where to look. Who can write to it can hide
 """
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import TypedDict
@@ -47,11 +48,24 @@ class AlertLog:
         """Append one alert, with the present time."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         alert = Alert(time=time.time(), run_id=run_id, job=job, batch=batch, error=error)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(alert, sort_keys=True) + "\n")
+        with self.path.open("a+b") as file:
+            torn = file.seek(0, os.SEEK_END) > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
+            file.write((b"\n" if torn else b"") + json.dumps(alert, sort_keys=True).encode("ascii") + b"\n")
 
     def read(self) -> list[Alert]:
-        """Return all alerts, the oldest first."""
+        """Return all alerts, the oldest first; in the place of a line that is none stands one that says so."""
         if not self.path.exists():
             return []
-        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+        return [self._alert_in(line, number) for number, line in enumerate(self.path.read_bytes().splitlines(), 1)]
+
+    def _alert_in(self, line: bytes, number: int) -> Alert:
+        try:
+            fields = json.loads(line)
+            texts = [fields[name] for name in ("run_id", "job", "batch", "error")]
+            time_s = float(fields["time"])
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+            texts, time_s = [], 0.0
+        if not texts or not all(isinstance(text, str) for text in texts):
+            texts = ["", "", "", f"line {number} of {self.path.name} is no alert"]
+        run_id, job, batch, error = texts
+        return Alert(time=time_s, run_id=run_id, job=job, batch=batch, error=error)
