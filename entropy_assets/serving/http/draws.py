@@ -44,7 +44,7 @@ def add_draws(app: FastAPI, service: RandomService) -> None:
     longest = service.config.max_request_bytes
     describe_body(app, longest)
 
-    def ordered(
+    async def ordered(
         n: Annotated[int, Field(ge=1, le=longest), PlainDigits, Path(description=ABOUT_COUNT)],
         answer_class: Annotated[AnswerClass, Query(alias="class", description=ABOUT_CLASS)] = "private",
         answer_format: Annotated[AnyFormat | Omitted, Query(alias="format", description=ABOUT_FORMAT)] = None,

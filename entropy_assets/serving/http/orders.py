@@ -127,7 +127,7 @@ def require_known(given: Iterable[tuple[str, str]], known: Collection[str]) -> N
 def only(*known: str) -> Any:
     """Return the dependency, for ``dependencies=[...]`` of a route, that holds its query to these parameters."""
 
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:
         require_known(request.query_params.multi_items(), known)
 
     return Depends(check)

@@ -9,6 +9,7 @@ they are meant, both let one client write another one's requests.
 """
 
 import asyncio
+import functools
 import socket
 import struct
 from collections.abc import Callable
@@ -17,12 +18,30 @@ from typing import Any, Final
 import httptools
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from entropy_assets.serving.config import ConnectionLimits
 
 _DROP_UNSENT: Final = struct.pack("ii", 1, 0)
 """For ``SO_LINGER``: what the other side did not read is dropped with the connection, by the kernel too."""
+
+MOST_UNREAD_BYTES: Final = 2**18
+"""Answers to pings, and whatever else was written to a WebSocket, that its client may leave unread; a stream alone
+leaves two messages at most."""
+
+
+class BoundedStream(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, with bounds on what a client makes it write, and on when it may begin to speak."""
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came; cut off who speaks before the handshake is answered, or reads no answers to its pings."""
+        if self.handshake_initiated and not self.handshake_complete:  # uvicorn's own would fail on it
+            self.transport.abort()
+            return
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
+            self.transport.abort()
 
 
 class Bounded(HttpToolsProtocol):
@@ -76,7 +95,7 @@ class Bounded(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
-        HttpToolsProtocol._start_asgi_task(self, cycle, app)
+        HttpToolsProtocol._start_asgi_task(self, cycle, functools.partial(_answer, cycle, app))
 
     def _is_busy(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
@@ -151,6 +170,16 @@ class Bounded(HttpToolsProtocol):
             return
         self._reading = False
         HttpToolsProtocol.on_message_complete(self)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was asked before the other side ended its half; close at once if that was not all of a request.
+
+        uvicorn drops what it has not answered yet.
+        """
+        waits = self._is_busy() and not (self._begun and self._reading)
+        if waits and self._last_act is None:
+            self._end_with(self.transport.close)
+        return waits
 
     # --- what comes last on a connection -----------------------------------------------------------------------
 
@@ -240,3 +269,9 @@ class Bounded(HttpToolsProtocol):
         if link is not None:
             link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP_UNSENT)
         self.transport.abort()
+
+
+async def _answer(cycle: RequestResponseCycle, app: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Let `app` answer, unless the request was broken off before its turn came: nobody would get what it draws."""
+    if not cycle.disconnected:
+        await app(scope, receive, send)

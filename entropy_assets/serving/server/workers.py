@@ -30,7 +30,7 @@ from entropy_assets.serving.config import ConnectionLimits, ServiceConfig
 from entropy_assets.serving.counts import Board
 from entropy_assets.serving.http.app import MemoryFirst, create_app
 from entropy_assets.serving.logs import log_config, log_event, service_news
-from entropy_assets.serving.server.bounds import Bounded
+from entropy_assets.serving.server.bounds import Bounded, BoundedStream
 from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.serving.server.lane_check import why_no_fast_lane
 from entropy_assets.serving.service import ProvenanceReader
@@ -170,6 +170,7 @@ def server_options(*, fast_lane: bool, limits: ConnectionLimits = ConnectionLimi
     protocol = FastLane if fast_lane and reason is None else Bounded
     return {
         "http": functools.partial(protocol, limits=limits),
+        "ws": BoundedStream,
         "access_log": False,  # 60 % of the speed
         "log_level": "warning",
         "server_header": False,

@@ -14,10 +14,12 @@ from uvicorn.server import ServerState
 from entropy_assets.serving.answers.hot_path import HotAnswer
 from entropy_assets.serving.config import ConnectionLimits, ServiceConfig, StreamLimits
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
+from entropy_assets.serving.server.bounds import Bounded
 from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.serving.server.wire import Way
 
 HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 DRAW = b"GET /random/65536 HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -230,6 +232,33 @@ def test_a_stream_that_nobody_reads_is_cut_off(serve: Callable[..., RunningServi
         _wait(lambda: streams["served_private_bytes"] > 2**18)
         _wait(lambda: not service.connections)
         assert streams["streams_ended"] == 1
+
+
+def test_pings_are_not_answered_without_end_to_who_does_not_read(serve: Callable[..., RunningService]) -> None:
+    """Each answer waited in memory until the stream was closed for silence."""
+    service = serve(PATIENT)
+    with _deaf_link(service) as link:
+        link.sendall(STREAM)
+        _wait(lambda: service.application.service.counts["streams_opened"])
+        ping = b"\x89\xfd" + bytes(4) + b"a" * 125
+        assert _accepts(link, ping * 500, 2**26) < 2**26
+        _wait(lambda: not service.connections)
+
+
+@pytest.mark.parametrize("said", [_masked(b'{"credit": 1}'), b"no frame" * 40, HEAD])
+async def test_who_speaks_before_the_handshake_is_answered_is_cut_off(
+    said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """uvicorn's own WebSocket wrote a traceback into the log for it."""
+
+    async def accept(scope: object, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+
+    outcome = await Way(accept, Bounded).outcome([(STREAM, False), (said, False)])
+    assert (outcome.answers, outcome.closed) == ([], True)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_who_reads_slowly_gets_everything(hasty: RunningService) -> None:

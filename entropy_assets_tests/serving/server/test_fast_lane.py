@@ -8,7 +8,6 @@ import pytest
 
 from entropy_assets.serving.config import ConnectionLimits, ServiceConfig
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
-from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.serving.running import RunningService
@@ -66,20 +65,6 @@ class Link:
     def closed(self) -> bool:
         """Tell whether the other side closes without another byte."""
         return not self._rest and self.socket.recv(1) == b""
-
-
-@pytest.fixture
-def lane_answers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Give a list that grows with each answer of the lane, so that a test knows which way was taken."""
-    taken: list[int] = []
-    write = FastLane._write
-
-    def noting(self: FastLane, answer: object) -> None:
-        taken.append(1)
-        write(self, answer)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(FastLane, "_write", noting)
-    return taken
 
 
 def _served(service: RunningService) -> int:

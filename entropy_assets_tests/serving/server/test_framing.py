@@ -186,6 +186,19 @@ def test_a_key_in_the_head_opens_before_a_body_too(start: Start, store: FileKeys
     assert _statuses(_said(service, head + b"0\r\nX-API-Key: other\r\n\r\n")) == [200]
 
 
+@pytest.mark.parametrize("before", [b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n", DRAW])
+def test_who_ends_its_half_of_the_connection_is_answered(service: RunningService, before: bytes) -> None:
+    """As ``printf ... | nc -N`` does it. A request that did not come as a whole gets nothing."""
+    for sent, answered in ((before, 1), (before * 3, 3), (before + DRAW[:-2], 1), (before[:-2], 0)):
+        with socket.create_connection(("127.0.0.1", service.port), timeout=5) as link:
+            link.sendall(sent)
+            link.shutdown(socket.SHUT_WR)
+            said = b""
+            while data := link.recv(65_536):
+                said += data
+        assert _statuses(said) == [200] * answered
+
+
 def test_a_get_with_a_body_that_does_not_come_is_answered(service: RunningService) -> None:
     """The lane waited for all of it, the usual way for none."""
     assert _statuses(_said(service, DRAW[:-2] + b"Content-Length: 3\r\n\r\n")) == [200]
