@@ -2,4 +2,4 @@
 
 from entropy_assets.errors import require_extra
 
-require_extra("serve", "fastapi", "starlette", "uvicorn")
+require_extra("serve", "fastapi", "httptools", "starlette", "uvicorn")
