@@ -9,9 +9,11 @@ from typing import Final
 
 import dagster as dg
 
+from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.assets import ASSETS, POOL_KEY
 from entropy_assets.defs.metadata import TABLE_ROWS, pool_depth, table
 from entropy_assets.defs.resources import Pool, Sources, Stores, typed_failures
+from entropy_assets.stages.state import sound_ledger
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 PROCESS: Final = "process_images"
@@ -63,13 +65,15 @@ def replenish_pool() -> None:
 
 @dg.op
 def compare_pool_and_ledger(context: dg.OpExecutionContext, stores: Stores, pool: Pool) -> None:
-    """Re-walk the ledger's chain, list batches that are stuck, and compare the pool's pushes with the ledger."""
+    """Re-walk the ledger, hold it against its anchors, list batches that are stuck, and compare the pool's pushes."""
     now = time.time()
     with typed_failures(), pool.connect() as client:
-        head = stores.layout.ledger().verify()
+        sound_ledger(stores.layout, known_to_dagster(context.instance))
+        ledger = stores.layout.ledger(readonly=True)
+        head = ledger.verify()
         stuck = stores.stuck_batches(older_than_s=STUCK_AFTER_S, now=now)
         stats = client.stats()
-        published = _published_since(stores.layout.ledger(), now - (stats.epoch_age_s or 0.0))
+        published = _published_since(ledger, now - (stats.epoch_age_s or 0.0))
     context.log_event(dg.AssetObservation(POOL_KEY, metadata=pool_depth(stats.blocks)))
     context.add_output_metadata(
         {

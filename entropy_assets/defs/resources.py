@@ -80,7 +80,7 @@ class EntropyStores:
         """Return the batch `key`; once it is published, what it holds stays as it is."""
         batches = self.layout.batches()
         batches.batch(key)  # a key of no batch is refused before the ledger is asked
-        return batches.batch(key, frozen=self.layout.ledger().is_published(key))
+        return batches.batch(key, frozen=self.layout.ledger(readonly=True).is_published(key))
 
     def settle(self, batch: Batch) -> None:
         """Move the batch's files from where they were taken to where processed and rejected ones stay."""

@@ -31,11 +31,11 @@ class Narrator:
     def __init__(self, home: Home, waiting: Waiting | None = None) -> None:
         self._alerts = home.alerts()
         self._batches = home.batches()
-        self._ledger = home.ledger()
+        self._ledger = home.ledger(readonly=True)
         self._lines_told: dict[str, int] = {}
         self._finished: set[str] = set()
         self._alerts_told = 0
-        self._standing = Standing(self._batches, home.ledger(readonly=True), every_s=LOOK_S)
+        self._standing = Standing(self._batches, self._ledger, every_s=LOOK_S)
         self._waiting = waiting
         self._doubts_told: set[str] = set()
         for _ in self.news():
@@ -99,7 +99,7 @@ def settled(settings: Settings, redis_url: str) -> bool:
     as filled when it is over its low-water mark.
     """
     home = Home(settings.home)
-    ledger = home.ledger()
+    ledger = home.ledger(readonly=True)
     listed = recipe_named(settings.recipe).sources
     inboxes = home.inboxes(
         listed, settle_seconds=settings.settle_seconds, max_file_bytes=settings.max_file_bytes

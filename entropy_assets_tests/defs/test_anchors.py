@@ -69,6 +69,13 @@ def test_the_ledger_is_missing_and_dagster_alone_knows_of_it(home: Home, publish
     assert not home.stores.layout.ledger().is_published(published)
 
 
+def test_the_daily_audit_holds_the_ledger_against_its_anchors_and_makes_none(home: Home, published: str) -> None:
+    assert home.run("daily_audit").success
+    lose_ledger(home)
+    assert "is missing" in failure_of(home.run("daily_audit", fails=True))
+    assert not home.stores.layout.ledger_file.exists()
+
+
 def test_the_sensors_begin_and_publish_nothing_and_say_why(home: Home, published: str) -> None:
     """Runs would fail one by one, and each batch would need another one when the ledger is back."""
     waiting = home.batch_of(("b.fits", frame(2, side=512)))

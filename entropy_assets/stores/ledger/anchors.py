@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from entropy_assets.errors import LedgerBehind
+from entropy_assets.stores.ledger.rows import NO_LINK
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 MOST_NAMED: Final = 3
@@ -43,10 +44,13 @@ def refuse_if_behind(ledger: Ledger, anchors: Iterable[Anchor]) -> None:
     if not lost:
         return
     names = ", ".join(sorted(set(lost.values()))[:MOST_NAMED])
-    what = "is older than it should be, or another one" if ledger.path.exists() else "is missing"
+    head = ledger.head()
+    what = "is older than it should be, or another one"
+    if head == NO_LINK:
+        what = "is empty" if ledger.path.exists() else "is missing"
     raise LedgerBehind(
         f"the ledger {ledger.path} {what}: it lacks {len(lost)} publications that are known to {names}. Nothing is"
         " published before it is mended. Put the right ledger back; if it is lost, stop everything and run"
-        f" 'entropy-assets ledger accept --head {ledger.head()}', which burns all that may have been served",
-        path=str(ledger.path), head=ledger.head(), lacks=sorted(lost)[:MOST_NAMED], known_to=names,
+        f" 'entropy-assets ledger accept --head {head}', which burns all that may have been served",
+        path=str(ledger.path), head=head, lacks=sorted(lost)[:MOST_NAMED], known_to=names,
     )  # fmt: skip

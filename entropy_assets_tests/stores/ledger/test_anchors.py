@@ -38,6 +38,10 @@ def test_a_missing_ledger_is_called_so_and_not_made(ledger: Ledger) -> None:
     assert caught.value.data["head"] == NO_LINK
     assert str(gone.path.parent) not in caught.value.public_message
     assert not gone.path.exists()
+    empty = Ledger(gone.path.with_name("empty"))
+    empty.bind_batch("a batch that was begun since", "origin")
+    with pytest.raises(LedgerBehind, match="is empty"):
+        refuse_if_behind(empty, anchors_of(ledger))
 
 
 def test_an_older_one_and_another_are_told_by_who_knows_better(ledger: Ledger) -> None:
