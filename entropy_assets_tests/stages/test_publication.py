@@ -1,6 +1,8 @@
 """Publishing: ledger first, each batch once, nothing that does not verify, whatever fails in between."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -161,3 +163,21 @@ def test_a_deterministic_batch_is_never_published(place: Place, pool: PoolClient
     with pytest.raises(BlockRefused, match="known beforehand"):
         publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
     assert (place.ledger().is_published(batch.key), drain(pool)) == (False, [])
+
+
+def test_a_batch_that_an_older_release_bound_to_nothing_is_published_once_and_bound_then(
+    place: Place, pool: PoolClient
+) -> None:
+    batch = place.validated([("a.fits", frame(1))])
+    with closing(sqlite3.connect(place.ledger_file, isolation_level=None)) as db:
+        db.execute("DROP TRIGGER bindings_no_delete")
+        db.execute("DELETE FROM bindings")
+    assert publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1).pushed > 0
+    drain(pool)
+    alter_json(batch, INTAKE, lambda intake: intake.update(time_ns=TIME_NS + 10**9))
+    altered = Batch(batch.root)
+    conditioning.hash_blocks(altered)
+    validation.validate_blocks(altered)
+    with pytest.raises(ClaimRefused, match="bound"):
+        publish_batch(altered, place.ledger(), pool, run_id="run", now_us=2)
+    assert drain(pool) == []
