@@ -1,12 +1,12 @@
 """What the service knows and does, without HTTP: answers, statistics, health, provenance."""
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final, Protocol
 
-from entropy_assets.errors import PoolError, PoolUnavailable, ProvenanceUnavailable, UnsafePoolServer
+from entropy_assets.errors import LedgerError, PoolError, PoolUnavailable, ProvenanceUnavailable, UnsafePoolServer
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Limits
 from entropy_assets.serving.access.gate import Gate
@@ -19,7 +19,7 @@ from entropy_assets.serving.health import FRESH_S, WAIT_S, Ages, Watch, health_d
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.reservoir.filler import telling
 from entropy_assets.serving.reservoir.reservoir import Reservoir
-from entropy_assets.serving.single_flight import SingleFlight
+from entropy_assets.serving.single_flight import Questions, SingleFlight
 from entropy_assets.stores.api_keys import keys_of
 from entropy_assets.stores.buckets import SharedBuckets
 from entropy_assets.stores.pool.blocks import SealedLease
@@ -27,6 +27,12 @@ from entropy_assets.stores.pool.client import PoolClient
 
 SAFETY_S: Final = 10.0
 """How often the pool's server is asked again whether it keeps or drops data by itself, seconds."""
+
+
+LOOKUP_S: Final = 15.0
+"""Longest wait for ledger and batches, seconds: a folder may lie on a mount that hangs."""
+MOST_LOOKUPS: Final = 16
+"""Looks at ledger and batches side by side; each takes a thread."""
 
 
 class ProvenanceReader(Protocol):
@@ -90,6 +96,7 @@ class RandomService:
             config.pool_url, prefix=config.pool_prefix, timeout_s=config.pool_timeout_s
         )
         self.provenance = provenance
+        self._lookups = Questions(LOOKUP_S, MOST_LOOKUPS)
         self.board = board or Board()
         self.counts = self.board.counts
         self.watch = Watch(self.pool, provenance.freshness if provenance else None)
@@ -180,7 +187,10 @@ class RandomService:
         """Return the provenance of a block, None if nobody published it."""
         if self.provenance is None:
             raise ProvenanceUnavailable("this service was started without a ledger, so it knows no provenance")
-        return await asyncio.to_thread(self.provenance.find, block_id)
+        try:
+            return await self._lookups.answer(partial(self.provenance.find, block_id))
+        except TimeoutError:
+            raise LedgerError(f"the ledger and the batches gave no answer in {LOOKUP_S:g} s") from None
 
 
 def _gate_of(config: ServiceConfig) -> Gate:

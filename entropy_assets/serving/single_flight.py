@@ -81,3 +81,33 @@ class SingleFlight(Generic[T]):
         answer = await asyncio.wrap_future(begun(self._ask))
         self._answered_at = time.monotonic()
         return answer
+
+
+class Questions:
+    """Slow questions that differ, asked a few at a time, none of which is waited for longer than a limit.
+
+    Parameters
+    ----------
+    limit_s
+        Longest wait of one caller, seconds.
+    most
+        Questions that are under way at most; one that hangs counts until it ends.
+    """
+
+    def __init__(self, limit_s: float, most: int) -> None:
+        self.limit_s = limit_s
+        self._free = asyncio.Semaphore(most)
+
+    async def answer(self, ask: Callable[[], T]) -> T:
+        """Return what `ask` returns, or raise what it raises; it runs in a thread.
+
+        Raises
+        ------
+        TimeoutError
+            If the answer does not come in time.
+        """
+        async with asyncio.timeout(self.limit_s):
+            await self._free.acquire()
+            answer = asyncio.wrap_future(begun(ask))
+            answer.add_done_callback(lambda _: self._free.release())
+            return await asyncio.shield(answer)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from entropy_assets.serving.single_flight import SingleFlight
+from entropy_assets.serving.single_flight import Questions, SingleFlight
 from entropy_assets_tests.conftest import PROJECT
 
 
@@ -85,3 +85,15 @@ asyncio.run(main())
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=20, check=False
     )
     assert (done.returncode, done.stdout) == (0, "None\n")
+
+
+async def test_few_questions_run_side_by_side_and_none_is_waited_for_beyond_the_limit() -> None:
+    """One that hangs keeps its place until it ends; then others get their turn again."""
+    question = Question()
+    questions = Questions(0.1, most=2)
+    asked = await asyncio.gather(*(questions.answer(question) for _ in range(5)), return_exceptions=True)
+    assert [type(each) for each in asked] == [TimeoutError] * 5
+    assert question.asked == 2
+    question.may_end.set()
+    await asyncio.sleep(0.1)
+    assert await asyncio.gather(*(questions.answer(question) for _ in range(5))) == [3, 4, 5, 6, 7]

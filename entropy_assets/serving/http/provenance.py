@@ -3,16 +3,18 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Path, Query
 
-from entropy_assets.errors import ProvenanceUnavailable
+from entropy_assets.errors import LedgerError, ProvenanceUnavailable
 from entropy_assets.serving.http.admission import admitted
 from entropy_assets.serving.http.orders import only
 from entropy_assets.serving.http.problem_answers import JsonAnswer, problem
 from entropy_assets.serving.problems import UNSTORED, problem_schema
-from entropy_assets.serving.service import ProvenanceReader, RandomService
+from entropy_assets.serving.service import LOOKUP_S, ProvenanceReader, RandomService
+from entropy_assets.serving.single_flight import Questions
 
 FIND_BLOCK: Final = "find_block"
 """What the description calls the operation that gives a block's provenance."""
@@ -40,6 +42,7 @@ class RecentBatches:
 
     def __init__(self, provenance: ProvenanceReader | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._provenance = provenance
+        self._lookups = Questions(LOOKUP_S, most=2)
         self._clock = clock
         self._reading = asyncio.Lock()
         self._newest: Sequence[Mapping[str, object]] = ()
@@ -61,7 +64,10 @@ class RecentBatches:
         async with self._reading:
             if self._read_for < limit or self._clock() - self._read_at > FRESH_S:
                 wanted = USUAL_BATCHES if limit <= USUAL_BATCHES else MOST_BATCHES
-                self._newest = await asyncio.to_thread(self._provenance.recent, wanted)
+                try:
+                    self._newest = await self._lookups.answer(partial(self._provenance.recent, wanted))
+                except TimeoutError:
+                    raise LedgerError(f"the ledger and the batches gave no answer in {LOOKUP_S:g} s") from None
                 self._read_for, self._read_at = wanted, self._clock()
             return self._newest[:limit]
 

@@ -1,5 +1,6 @@
 """Where a block comes from and what became of the newest batches, over real HTTP."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 import pytest
 
 from entropy_assets.provenance.trail import Trail
+from entropy_assets.serving import service as service_module
 from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.http import provenance as provenance_module
 from entropy_assets.serving.http.provenance import RecentBatches
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, OneBlock
@@ -31,6 +34,38 @@ def test_a_ledger_that_fails_is_a_problem_not_a_crash(service: RunningService, m
     monkeypatch.setattr(OneBlock, "failing", True)
     answer = service.client.get(f"/blocks/{KNOWN_BLOCK}")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/ledger-error")
+
+
+class Hanging(OneBlock):
+    """A ledger on a mount that hangs until the test is over."""
+
+    def __init__(self) -> None:
+        self.ends = threading.Event()
+
+    def find(self, block_id: str) -> dict[str, Any] | None:
+        """Hang."""
+        self.ends.wait(60)
+        return None
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        """Hang."""
+        self.ends.wait(60)
+        return []
+
+
+def test_a_ledger_that_hangs_is_a_problem_in_bounded_time(
+    config: ServiceConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the service ends when it is told, though nothing ever comes back from there."""
+    for module in (service_module, provenance_module):
+        monkeypatch.setattr(module, "LOOKUP_S", 0.2)
+    hanging = Hanging()
+    with RunningService(config, hanging) as service:
+        for path in (f"/blocks/{KNOWN_BLOCK}", "/batches") * 3:
+            answer = service.client.get(path, timeout=5)
+            assert (answer.status_code, answer.json()["type"]) == (503, "/problems/ledger-error")
+            assert int(answer.headers["Retry-After"]) >= 1
+    hanging.ends.set()
 
 
 def test_without_a_ledger_provenance_says_so(config: ServiceConfig) -> None:
