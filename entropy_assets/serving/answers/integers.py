@@ -22,10 +22,12 @@ from entropy_assets.serving.answers.formats import Answer, AnswerKind, headers_o
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.reservoir.stock import Cut, Draw
 
-IntegerFormat = Literal["uint8", "uint16", "int"]
+IntegerFormat = Literal["uint8", "uint16", "int", "bigint"]
 INTEGER_FORMATS: Final = get_args(IntegerFormat)
 LEAST_INTEGER: Final = -(2**63)
 GREATEST_INTEGER: Final = 2**63 - 1
+EXACT_NUMBER: Final = 2**53 - 1
+"""Beyond it a number of JSON becomes another one where it is read as a float, as in JavaScript (RFC 8259, 6)."""
 ROUND: Final = 4096
 """Candidates that are drawn at once; between two rounds others are served."""
 HONEST_EXCESS: Final = 4
@@ -80,16 +82,21 @@ def integers_named(name: IntegerFormat, low: int | None, high: int | None) -> In
     Raises
     ------
     ValueError
-        If ``int`` lacks a limit, another format has one, or they are the wrong way round.
+        If ``int`` or ``bigint`` lacks a limit, another format has one, they are the wrong way round, or ``int`` goes
+        beyond what a number of JSON surely holds.
     """
-    if name != "int":
+    if name == "uint8" or name == "uint16":
         if low is not None or high is not None:
             raise ValueError(f"min and max belong to the format int, and {name} has its own")
         return Integers(name, 0, 255 if name == "uint8" else 65_535)
     if low is None or high is None:
-        raise ValueError("the format int needs min and max")
+        raise ValueError(f"the format {name} needs min and max")
     if low > high:
         raise ValueError(f"min {low} is greater than max {high}")
+    if name == "int" and max(-low, high) > EXACT_NUMBER:
+        raise ValueError(
+            f"beyond {EXACT_NUMBER} many readers of JSON round numbers: ask for the format bigint, of strings"
+        )
     return Integers(name, low, high)
 
 
@@ -163,8 +170,9 @@ class IntegerDraw:
     def answer(self) -> Answer:
         """Return the JSON document with the integers."""
         kind, drawn = AnswerKind(self.public), Draw(b"", tuple(self.cuts), self.simulated)
-        fields: dict[str, object] = {"n": len(self.values), "encoding": self.wanted.name, "data": self.values}
-        if self.wanted.name == "int":
-            fields |= {"min": self.wanted.low, "max": self.wanted.high}
+        wanted, write = self.wanted, str if self.wanted.name == "bigint" else int
+        fields: dict[str, object] = {"n": len(self.values), "encoding": wanted.name, "data": [*map(write, self.values)]}
+        if wanted.name in ("int", "bigint"):
+            fields |= {"min": write(wanted.low), "max": write(wanted.high)}
         body = orjson.dumps({**fields, **json_fields(drawn, self.public)})
         return Answer(headers_of("json", len(body), drawn, kind), body)

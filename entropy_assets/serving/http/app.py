@@ -40,8 +40,8 @@ Random bytes from the sensor noise of space images, each handed out once.
 **Integers** come from the formats `uint8`, `uint16` (two bytes, big-endian) and `int` with `min` and `max`, by
 rejection: take `max(1, ceil(bits / 8))` bytes, where `bits` is the bit length of `max - min`, as a big-endian number;
 keep its lowest `bits` bits; if that is at most `max - min`, the next integer is `min` plus it, else drop it. The blocks
-named are exactly the bytes that this reads, in order. Integers beyond 2^53 are written in full, which JavaScript's
-numbers do not hold.
+named are exactly the bytes that this reads, in order. `int` goes up to 2^53 - 1 either way, which every reader of JSON
+holds exactly; `bigint` is the same from -2^63 to 2^63 - 1, with every integer written as a string.
 
 **`WebSocket /stream?class=private|public`** sends as many bytes as its client gave credit for. The client sends texts
 `{"credit": N}` (bytes; they add up, to 16 MiB), the service binary messages of at most 64 KiB. In the public class a

@@ -11,6 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 from entropy_assets.errors import RequestMalformed
 from entropy_assets.serving.answers.formats import CLASSES, AnswerClass, Format, negotiated
 from entropy_assets.serving.answers.integers import (
+    EXACT_NUMBER,
     GREATEST_INTEGER,
     INTEGER_FORMATS,
     LEAST_INTEGER,
@@ -19,16 +20,19 @@ from entropy_assets.serving.answers.integers import (
 )
 from entropy_assets.serving.problems import problem_schema
 
-AnyFormat = Literal["raw", "hex", "base64", "json", "uint8", "uint16", "int"]
+AnyFormat = Literal["raw", "hex", "base64", "json", "uint8", "uint16", "int", "bigint"]
 ALL_FORMATS: Final = get_args(AnyFormat)
 EXACT_FLOAT: Final = 2**53
 """Beyond it a number with a point or an exponent may have been another one before it was read."""
 _BYTE_FORMATS: Final[dict[str, Format]] = {"raw": "raw", "hex": "hex", "base64": "base64", "json": "json"}
 ABOUT_CLASS: Final = "`private` for keys and all else, or `public` for what anybody may recompute."
-ABOUT_FORMAT: Final = "Without it the Accept header decides, raw if any will do. Integers come as a JSON document."
-ABOUT_COUNT: Final = "Bytes wanted; integers wanted with the formats `uint8`, `uint16` and `int`."
-ABOUT_MIN: Final = "Least integer wanted, only with the format `int`."
-ABOUT_MAX: Final = "Greatest integer wanted, included, only with the format `int`."
+ABOUT_FORMAT: Final = (
+    "Without it the Accept header decides, raw if any will do. Integers come as a JSON document: of numbers, and with "
+    "`bigint` of strings, since many readers of JSON round numbers beyond 2^53 - 1."
+)
+ABOUT_COUNT: Final = "Bytes wanted; integers wanted with the formats `uint8`, `uint16`, `int` and `bigint`."
+ABOUT_MIN: Final = "Least integer wanted, only with the formats `int` and `bigint`."
+ABOUT_MAX: Final = "Greatest integer wanted, included, only with the formats `int` and `bigint`."
 
 
 def _plainly_written(value: object) -> object:
@@ -50,9 +54,15 @@ Omitted = SkipJsonSchema[None]
 """A query can leave a parameter out; it has no way to say null."""
 IntegerLimit = Annotated[int, Field(ge=LEAST_INTEGER, le=GREATEST_INTEGER), PlainDigits]
 _GIVEN: Final = {"type": "integer", "minimum": LEAST_INTEGER, "maximum": GREATEST_INTEGER}
+_EXACT: Final = {"minimum": -EXACT_NUMBER, "maximum": EXACT_NUMBER}
 _LIMITS_WITH_INT: Final[dict[str, Any]] = {
-    "if": {"properties": {"format": {"const": "int"}}, "required": ["format"]},
-    "then": {"properties": {"min": _GIVEN, "max": _GIVEN}, "required": ["min", "max"]},
+    "if": {"properties": {"format": {"enum": ["int", "bigint"]}}, "required": ["format"]},
+    "then": {
+        "properties": {"min": _GIVEN, "max": _GIVEN},
+        "required": ["min", "max"],
+        "if": {"properties": {"format": {"const": "int"}}},
+        "then": {"properties": {"min": _EXACT, "max": _EXACT}},
+    },
     "else": {"properties": {"min": {"type": "null"}, "max": {"type": "null"}}},
 }
 
@@ -71,13 +81,13 @@ class DrawOrder(BaseModel):
     @model_validator(mode="after")
     def _limits_fit(self) -> Self:
         if self.integers is None and not (self.min is None and self.max is None):
-            raise ValueError("min and max belong to the format int")
+            raise ValueError("min and max belong to the formats int and bigint")
         return self
 
     @property
     def integers(self) -> Integers | None:
         """The integers that are wanted; None if bytes are."""
-        if self.format == "uint8" or self.format == "uint16" or self.format == "int":
+        if self.format == "uint8" or self.format == "uint16" or self.format == "int" or self.format == "bigint":
             return integers_named(self.format, self.min, self.max)
         return None
 
@@ -172,9 +182,9 @@ _ANSWER_DOCUMENT: Final = {
     "properties": {
         "n": {"type": "integer", "minimum": 1},
         "encoding": {"enum": ["base64", *INTEGER_FORMATS]},
-        "data": {"type": ["string", "array"], "items": {"type": "integer"}},
-        "min": {"type": "integer", "description": "As asked for, with the format `int`."},
-        "max": {"type": "integer", "description": "As asked for, with the format `int`."},
+        "data": {"type": ["string", "array"], "items": {"type": ["integer", "string"]}},
+        "min": {"type": ["integer", "string"], "description": "As asked for, a string with the format `bigint`."},
+        "max": {"type": ["integer", "string"], "description": "As asked for, a string with the format `bigint`."},
         "class": {"enum": list(CLASSES)},
         "simulated": {"type": "boolean"},
         "blocks": {"type": "array", "items": _BLOCK_RANGE, "description": "Public class: the bytes used, in order."},
@@ -211,6 +221,7 @@ _EXAMPLES: Final = {
     "bytes as integers": {"value": {"n": 10, "format": "uint8"}},
     "words": {"value": {"n": 10, "class": "public", "format": "uint16"}},
     "five throws of a die": {"value": {"n": 5, "format": "int", "min": 1, "max": 6}},
+    "integers of 63 bits, as strings": {"value": {"n": 3, "format": "bigint", "min": 0, "max": GREATEST_INTEGER}},
 }
 
 

@@ -25,11 +25,13 @@ def breaks_a_rule(path: str, n: int, wanted: Mapping[str, Any]) -> bool:
     limits = [wanted.get("min"), wanted.get("max")]
     if any(isinstance(limit, float) and abs(limit) > 2**53 for limit in limits):
         return True
-    if answer_format != "int":
+    if answer_format not in ("int", "bigint"):
         return limits != [None, None] or (answer_format == "uint16" and n > LONGEST // 2)
     if None in limits:
         return True
     low, high = (int(limit) for limit in limits)
+    if answer_format == "int" and max(-low, high) > 2**53 - 1:
+        return True
     return low > high or n > _most(high - low)
 
 

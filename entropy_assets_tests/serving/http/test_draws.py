@@ -50,7 +50,7 @@ def _served(service: RunningService) -> dict[str, int]:
     return served_bytes
 
 
-LIMITS = [(1, 6), (0, 0), (-3, 3), (0, 255), (0, 256), (-(2**63), 2**63 - 1), (0, 2**40), (10, 10 + 2**16)]
+LIMITS = [(1, 6), (0, 0), (-3, 3), (0, 255), (0, 256), (-(2**53) + 1, 2**53 - 1), (0, 2**40), (10, 10 + 2**16)]
 
 
 @pytest.mark.parametrize("n", [1, 500])
@@ -66,6 +66,29 @@ def test_public_integers_are_recomputed_from_the_blocks_named_alone(
     assert body["data"] == _recomputed(_named_bytes(answer), low, high)
     ranges = ",".join(f"{each['block_id']}:{each['start']}-{each['end']}" for each in body["blocks"])
     assert ranges == answer.headers["X-Entropy-Blocks"]
+
+
+@pytest.mark.parametrize("low, high", [(-(2**63), 2**63 - 1), (2**53, 2**53 + 9), (1, 6)])
+def test_integers_beyond_what_readers_of_json_hold_come_as_strings(
+    low: int, high: int, service: RunningService
+) -> None:
+    """JavaScript reads 9007199254740993 as 9007199254740992, without a word."""
+    answer = service.client.get(f"/random/50?class=public&format=bigint&min={low}&max={high}")
+    body = answer.json()
+    assert (body["n"], body["encoding"], body["min"], body["max"]) == (50, "bigint", str(low), str(high))
+    assert body["data"] == [str(value) for value in _recomputed(_named_bytes(answer), low, high)]
+    order = {"n": 2, "format": "bigint", "min": low, "max": high}
+    assert all(low <= int(value) <= high for value in service.client.post("/random", json=order).json()["data"])
+
+
+def test_a_number_that_many_would_read_as_another_is_refused_with_the_way_out(service: RunningService) -> None:
+    answers = [
+        service.client.get(f"/random/2?format=int&min=0&max={2**53}"),
+        service.client.post("/random", json={"n": 2, "format": "int", "min": 0, "max": 2**53}),
+    ]
+    for answer in answers:
+        assert (answer.status_code, "bigint" in answer.json()["detail"]) == (422, True)
+    assert _served(service) == {"public": 0, "private": 0}
 
 
 @pytest.mark.parametrize("name, width", [("uint8", 1), ("uint16", 2)])
@@ -88,7 +111,8 @@ def test_private_integers_name_no_block_and_are_not_the_pools(service: RunningSe
     [
         "format=int", "format=int&min=1", "format=int&max=1", "format=int&min=2&max=1", "format=int&min=a&max=2",
         "format=int&min=1.0&max=2", "format=int&min=1_0&max=20", "format=int&min=+1&max=20",
-        f"format=int&min=0&max={2**63}", f"format=int&min={-(2**63) - 1}&max=0",
+        f"format=int&min=0&max={2**53}", f"format=int&min={-(2**53)}&max=0", f"format=bigint&min=0&max={2**63}",
+        f"format=bigint&min={-(2**63) - 1}&max=0", "format=bigint", "format=bigint&min=1", "format=bigint&min=2&max=1",
         "min=1&max=2", "min=1", "format=hex&min=1&max=6", "format=uint8&min=1&max=6", "format=json&max=6",
         "format=uint32",
     ],
@@ -107,7 +131,7 @@ def test_limits_that_make_no_sense_are_refused_and_cost_nothing(query: str, serv
         ("format=uint16", 32_768),
         ("format=int&min=0&max=255", 65_536),
         ("format=int&min=0&max=128", 65_536 * 129 // 256),
-        (f"format=int&min=0&max={2**63 - 1}", 65_536 // 8),
+        (f"format=bigint&min=0&max={2**63 - 1}", 65_536 // 8),
     ],
 )
 def test_the_bytes_behind_integers_are_bounded_like_bytes(query: str, most: int, service: RunningService) -> None:

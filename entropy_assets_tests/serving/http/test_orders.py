@@ -7,7 +7,7 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from entropy_assets.serving.answers.integers import GREATEST_INTEGER, LEAST_INTEGER, Integers
+from entropy_assets.serving.answers.integers import EXACT_NUMBER, GREATEST_INTEGER, LEAST_INTEGER, Integers
 from entropy_assets.serving.http.orders import EXACT_FLOAT, DrawOrder
 
 DIE = {"format": "int", "min": 1, "max": 6}
@@ -28,8 +28,10 @@ def test_the_least_order_is_private_bytes_in_the_format_that_the_client_accepts(
 def test_integers_have_the_limits_of_their_format() -> None:
     assert read({"n": 1, "format": "uint16"}).integers == Integers("uint16", 0, 65_535)
     assert read({"n": 1, **DIE}).integers == Integers("int", 1, 6)
-    widest = {"n": 1, "format": "int", "min": LEAST_INTEGER, "max": GREATEST_INTEGER}
-    assert read(widest).integers == Integers("int", LEAST_INTEGER, GREATEST_INTEGER)
+    widest = {"n": 1, "format": "int", "min": -EXACT_NUMBER, "max": EXACT_NUMBER}
+    assert read(widest).integers == Integers("int", -EXACT_NUMBER, EXACT_NUMBER)
+    widest = {"n": 1, "format": "bigint", "min": LEAST_INTEGER, "max": GREATEST_INTEGER}
+    assert read(widest).integers == Integers("bigint", LEAST_INTEGER, GREATEST_INTEGER)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,9 @@ def test_integers_have_the_limits_of_their_format() -> None:
         {}, {"n": 0}, {"n": "3"}, {"n": True}, {"n": 1.5}, {"n": float(EXACT_FLOAT + 2)}, {"n": 1, "odd": 1},
         {"n": 1, "class": "secret"}, {"n": 1, "format": "xml"}, {"n": 1, "min": 1}, {"n": 1, "format": "hex", "max": 1},
         {"n": 1, "format": "int"}, {"n": 1, "format": "int", "min": 1}, {"n": 1, **DIE, "max": 0},
-        {"n": 1, **DIE, "max": GREATEST_INTEGER + 1}, {"n": 1, "format": "uint8", "min": 0, "max": 255}, [1], None,
+        {"n": 1, **DIE, "max": EXACT_NUMBER + 1}, {"n": 1, **DIE, "min": -EXACT_NUMBER - 1},
+        {"n": 1, "format": "bigint", "min": 0, "max": GREATEST_INTEGER + 1}, {"n": 1, "format": "bigint", "min": 0},
+        {"n": 1, "format": "uint8", "min": 0, "max": 255}, [1], None,
     ],
 )  # fmt: skip
 def test_what_is_no_order_is_refused(document: Any) -> None:
