@@ -157,9 +157,19 @@ class Installation:
 
     def _look_after(self, now: float) -> Iterator[str]:
         for child in (*([self.pool_child] if self.pool_child else ()), *self.children):
+            if child.name == "daemon" and child.waits and "code" not in self.ready:
+                continue  # a daemon that finds no code server looks again after a minute
             if (line := child.look(now)) is not None:
                 self._forget(child)
                 yield line
+                yield from self._end_the_daemon(now) if child.name == "code" else ()
+
+    def _end_the_daemon(self, now: float) -> Iterator[str]:
+        """End it with its code server: as it begins again it fails the runs that the server took with it."""
+        for child in self.children:
+            if child.name == "daemon" and not child.waits:
+                self._forget(child)
+                yield child.give_up("ends with the code server", now)
 
     def _refuse_late(self, now: float) -> Iterator[str]:
         """End what was started again and does not answer; raise for what never did."""
@@ -222,7 +232,7 @@ class Installation:
     def _start_dagster(self) -> None:
         workspace = str(Home(self.settings.home).dagster_folder / "workspace.yaml")
         host, port = self.dagster_url.removeprefix("http://").rsplit(":", 1)
-        self._start("daemon", "dagster._daemon", "run", "-w", workspace)
+        self._start("daemon", "entropy_assets.supervisor.daemon", "--workspace", workspace)
         self._start(
             "webserver",
             "entropy_assets.supervisor.webserver",
@@ -243,9 +253,15 @@ class Installation:
         def start() -> OwnedProcess:
             if name == "code":
                 ensure_private(self.socket.parent)
-            return OwnedProcess(command, environment=environment, log=log)
+            since = ("--code-since", str(self._code_since())) if name == "daemon" else ()
+            return OwnedProcess([*command, *since], environment=environment, log=log)
 
         self.children.append(Child(name, start(), start, log, time.monotonic()))
+
+    def _code_since(self) -> float:
+        """Return when the code server began, seconds since 1970."""
+        began = next(child.began for child in self.children if child.name == "code")
+        return time.time() - (time.monotonic() - began)
 
     def _stop(self, say: Say) -> None:
         say("stopping ...")

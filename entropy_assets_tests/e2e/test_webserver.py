@@ -102,7 +102,7 @@ def test_only_what_makes_and_gives_blocks_knows_where_the_pool_is(installation: 
     knowing = {
         kind
         for pid, line in installation.up.descendants().items()
-        for kind in ("api grpc", "dagster._daemon", "supervisor.webserver", "entropy_assets.cli serve")
+        for kind in ("api grpc", "supervisor.daemon", "supervisor.webserver", "entropy_assets.cli serve")
         if kind in line and pool_url.encode() in Path(f"/proc/{pid}/environ").read_bytes()
     }
     assert knowing == {"api grpc", "entropy_assets.cli serve"}

@@ -199,6 +199,34 @@ class TestSteps:
         assert [line.split()[:2] for line in lines] == [["http", "ended"], ["http", "page"], ["ready", "curl"]]
         child.process.stop(1)
 
+    def test_the_daemon_ends_with_the_code_server_and_waits_for_the_next_one(
+        self, settings: Settings, answering: tuple[str, dict[str, object]], tmp_path: Path
+    ) -> None:
+        """As it begins it fails the runs that the server took with it."""
+        url, data = answering
+        data["instance"] = {"daemonHealth": {"daemonStatus": {"healthy": False, "lastHeartbeatTime": None}}}
+        up = self.standing(settings, url, "code", "http", "dagster", "daemon", "ready")
+        log = tmp_path / "log"
+
+        def start() -> OwnedProcess:
+            return OwnedProcess(["sleep", "60"], log=log)
+
+        code, daemon = (
+            Child(name, start(), start, log, time.monotonic(), answered=True) for name in ("code", "daemon")
+        )
+        up.children += [code, daemon]
+        os.kill(code.process.pid, signal.SIGKILL)
+        while code.process.exit_code is None:
+            time.sleep(0.005)
+        lines = list(up.advance())
+        assert [line.split()[:2] for line in lines] == [["code", "ended"], ["daemon", "ends"]]
+        assert daemon.process.exit_code is not None
+        time.sleep(0.6)
+        assert list(up.advance()) == []
+        assert (code.waits, daemon.waits) == (False, True), "until the code server answers"
+        for child in (code, daemon):
+            child.process.stop(1)
+
     def test_one_that_came_back_and_does_not_answer_is_ended_and_tried_again(
         self, settings: Settings, tmp_path: Path
     ) -> None:
