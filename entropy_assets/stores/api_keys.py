@@ -40,6 +40,7 @@ _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 _KEY: Final = re.compile(r"(eak_([0-9A-Za-z]{8})_[0-9A-Za-z]{43})_([0-9A-Za-z]{6})", re.ASCII)
 MOST_FILE_BYTES: Final = 16 << 20
 """Longest file of keys that is read: some 40,000 of them."""
+_Moment = Annotated[int, Field(ge=0, lt=253_402_300_800_000_000)]
 _LOCK: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TIMEOUT_S: Final = 0.5
 """Longest wait for a server that holds keys, seconds: with the second between two looks a revoked key ends in two."""
@@ -86,7 +87,7 @@ class KeyRecord:
     scopes
         What it may be used for, beside what needs no key.
     created_us, expires_us, revoked_us
-        Microseconds since 1970 UTC; None for never.
+        Microseconds since 1970 UTC, up to the year 9999; None for never.
     requests_per_s, bytes_per_s
         Its limits; None for those of the service.
     """
@@ -98,11 +99,11 @@ class KeyRecord:
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     name: str
     scopes: tuple[Scope, ...]
-    created_us: int
-    expires_us: int | None = None
+    created_us: _Moment
+    expires_us: _Moment | None = None
     requests_per_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     bytes_per_s: Annotated[int, Field(gt=0)] | None = None
-    revoked_us: int | None = None
+    revoked_us: _Moment | None = None
 
     def state(self, now_us: int) -> Literal["valid", "expired", "revoked"]:
         """Return what has become of it by `now_us`."""
@@ -331,7 +332,7 @@ def _answering() -> Iterator[None]:
 def _record_of(key_id: str, document: bytes) -> KeyRecord:
     try:
         record = KeyRecord.from_fields(json.loads(document))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise KeysUnreadable(f"the record of key {key_id!r} can't be read: {error}") from error
     if record.id != key_id:
         raise KeysUnreadable(f"under key {key_id!r} stands the record of another one")
