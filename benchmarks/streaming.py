@@ -122,7 +122,7 @@ def with_meter(app: Any) -> Any:
             await app(scope, receive, send)
             return
         bare = isinstance(app, Bare)
-        full = bare or app.service.reservoir.buffered_bytes >= HELD
+        full = bare or app.service.reservoirs.public.buffered_bytes >= HELD
         if not bare:
             filling = app.service.pool.filling
             (filling.set if scope["query_string"] and not full else filling.clear)()

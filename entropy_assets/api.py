@@ -21,6 +21,7 @@ from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD, Recipe
 from entropy_assets.serving.reservoir.stock import Stock
 from entropy_assets.settings import Settings
+from entropy_assets.stores.lanes import LANES, Lane
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.awaited import AwaitedPool
 from entropy_assets.stores.pool.client import DEFAULT_PREFIX, IDS_PER_CALL, PoolClient
@@ -119,12 +120,16 @@ class EntropyPool:
         )
         self._prefix = prefix
         self._pool = AwaitedPool(self._client)
-        self._stock = Stock()
+        self._stocks = _no_stocks()
         self._owner = os.getpid()
         self._turn = asyncio.Lock()
 
-    async def add_entropy(self, entropy_bytes: bytes, quality_score: float) -> str:
+    async def add_entropy(
+        self, entropy_bytes: bytes, quality_score: float, *, entropy_class: EntropyClass = "private"
+    ) -> str:
         """Push `entropy_bytes` as one block, with a quality score from 0 to 10, and return its id.
+
+        It serves answers of its class alone.
 
         Raises
         ------
@@ -137,7 +142,7 @@ class EntropyPool:
         if self._prefix == DEFAULT_PREFIX:
             raise BlockRefused("the pipeline's pool takes what was published only; add to a pool with another prefix")
         _require_tested(entropy_bytes)
-        return await self._pool.add(entropy_bytes, quality_score)
+        return await self._pool.add(entropy_bytes, quality_score, lane=entropy_class)
 
     async def get_entropy(self, n_bytes: int = 256, *, entropy_class: EntropyClass = "private") -> bytes:
         """Return exactly `n_bytes` bytes that nobody else gets.
@@ -161,8 +166,8 @@ class EntropyPool:
         if n_bytes < 1:
             raise ValueError("n_bytes must be at least 1")
         async with self._turn:
-            while (draw := self._living_stock().draw(n_bytes)) is None:
-                await self._lease_for(n_bytes)
+            while (draw := self._living_stock(entropy_class).draw(n_bytes, ageing_s())) is None:
+                await self._lease_for(n_bytes, entropy_class)
         data = draw.data
         return data if entropy_class == "public" else xor_bytes(data, os.urandom(n_bytes))
 
@@ -176,24 +181,29 @@ class EntropyPool:
         if self._server is not None:
             self._server.stop()
 
-    def _living_stock(self) -> Stock:
-        """Return what this process holds, without what has expired."""
+    def _living_stock(self, lane: Lane) -> Stock:
+        """Return what this process holds of a lane, without what has expired."""
         if self._owner != os.getpid():
-            self._stock, self._owner = Stock(), os.getpid()
-        self._stock.drop_expired(ageing_s())
-        return self._stock
+            self._stocks, self._owner = _no_stocks(), os.getpid()
+        self._stocks[lane].drop_expired(ageing_s())
+        return self._stocks[lane]
 
-    async def _lease_for(self, n_bytes: int) -> None:
+    async def _lease_for(self, n_bytes: int, lane: Lane) -> None:
         """Lease as much as is missing of `n_bytes`."""
-        held = self._stock.held_bytes
+        held = self._stocks[lane].held_bytes
         since = ageing_s()
-        lease = await self._pool.lease(IDS_PER_CALL, n_bytes - held)
+        lease = await self._pool.lease(IDS_PER_CALL, n_bytes - held, lane=lane)
         if not lease.blocks and not lease.altered:
             ready = held + lease.left.bytes
             raise PoolExhausted(
                 f"{n_bytes} bytes were asked for, {ready} are ready", requested=n_bytes, ready=ready
             )  # fmt: skip
-        self._stock.add(lease.blocks, since)
+        self._stocks[lane].add(lease.blocks, since)
+
+
+def _no_stocks() -> dict[Lane, Stock]:
+    """Return nothing held. What is left of a public block is not closed early: nobody here is told of its blocks."""
+    return {lane: Stock() for lane in LANES}
 
 
 def _require_tested(entropy_bytes: bytes) -> None:

@@ -58,13 +58,7 @@ def require_extra(extra: str, *packages: str) -> None:
 
 @contextmanager
 def brought_by(extra: str) -> Iterator[None]:
-    """Guard the imports of a module that needs `extra` in a room that does not.
-
-    Raises
-    ------
-    ExtraMissing
-        If a package is not there.
-    """
+    """Guard imports that need `extra` in a room that does not: raise `ExtraMissing` if a package is not there."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -269,6 +263,12 @@ class BlockUnknown(EntropyAssetsError):
     """No such block was ever published here."""
 
     code = "block-unknown"
+
+
+class NotRevealed(EntropyAssetsError):
+    """The block did not reveal yet, or never will: nobody outside is told where it was sampled."""
+
+    code = "not-revealed"
 
 
 class AccessRefused(EntropyAssetsError):

@@ -33,6 +33,12 @@ class Settings(BaseSettings):
         First part of every key of the pool; on a cluster with a hash tag, ``{entropy}``.
     pool_ttl_seconds
         Life of a published block, seconds.
+    public_share
+        Part of the supply that goes into the public lane, 0 to 1; 0 or 1 leaves the other lane nothing. Without it
+        each lane gets as much as was drawn from it, and a tenth at least.
+    open_seconds
+        How long a public block is given out once it was begun, seconds. Then it is closed: what is left of it is
+        burned, and it reveals where it was sampled.
     low_water_bytes, high_water_bytes
         Replenishing starts below the first and stops above the second, bytes.
     allow_unsafe_pool
@@ -99,6 +105,8 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     pool_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.{}-]{1,64}$")] = "entropy"
     pool_ttl_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] = 3600
+    public_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    open_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
     low_water_bytes: Annotated[int, Field(ge=0)] = 192 * 1024
     high_water_bytes: Annotated[int, Field(ge=0)] = 384 * 1024
     allow_unsafe_pool: bool = False

@@ -25,6 +25,12 @@ def samples() -> Path:
 
 
 @pytest.fixture(scope="session")
+def whole_frame() -> Path:
+    """Give the raw CCD frame of which two halves are bundled."""
+    return PROJECT / "entropy_assets_tests" / "vectors" / "saao_1m_ccd_raw16.fits"
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Give the folder of reference data beside the checkout, or skip."""
     if not SHARED_DATA.is_dir():

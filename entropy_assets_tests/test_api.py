@@ -33,7 +33,7 @@ def test_noise_digest_and_verdict_of_a_real_image(samples: Path) -> None:
 
 
 def test_two_extractions_differ_and_two_deterministic_ones_do_not(samples: Path) -> None:
-    path = str(samples / "saao_1m_ccd_raw16.fits")
+    path = str(samples / "saao_1m_ccd_raw16_a.fits")
     assert ImagePreprocessor().extract_noise(path) != ImagePreprocessor().extract_noise(path)
     deterministic = ImagePreprocessor(deterministic=True)
     assert deterministic.extract_noise(path) == deterministic.extract_noise(path)

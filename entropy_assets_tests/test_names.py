@@ -26,6 +26,7 @@ NO_TESTS_OF_THEIR_OWN = {
     "defs.schedules": "read with all definitions by the tests of `defs.build`",
     "sources.image_source": "a protocol",
     "cli.commands": "the group that the tests of each command begin with",
+    "stores.pool.surveys": "the statistics of the pool, told in every test of it",
     "client.steps": "what both clients share, tested through each of them",
 }
 """Modules without a test file in the mirrored place, each with its reason."""

@@ -1,19 +1,26 @@
 """``entropy-assets audit``: a block made again, by the ledger or as an outsider."""
 
 import json
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from entropy_assets.cli.asking import answering_client, of_services
 from entropy_assets.cli.shell import json_option, settings_of, typed_errors
+from entropy_assets.errors import NotRevealed
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
+    from entropy_assets.client.draws import RandomClient
     from entropy_assets.provenance.unchecked import Unchecked
+
+TELLING_S: Final = 3.0
+_OF_BLOCK: Final = ("slices", "block_nonce")
+_OF_IMAGE: Final = "sampling_nonce"
 
 
 @click.command()
@@ -26,6 +33,15 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Be an outsider: trust no installation, only the images in this folder and what the service tells.",
 )
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --images: how long to wait for a block to reveal. One that was drawn does within seconds.",
+)
 @of_services
 @json_option
 @typed_errors
@@ -33,12 +49,15 @@ def audit(
     block_id: str,
     home: Path | None,
     images: Path | None,
+    wait_s: float,
     urls: tuple[str, ...],
     key_file: Path | None,
     allow_insecure: bool,
     as_json: bool,
 ) -> None:
     """Make a published block again from its images and compare it with the ledger.
+
+    By the ledger, what others may not know yet is not printed: where the block was sampled.
 
     With --images: with what the service tells of it at /blocks/BLOCK_ID, instead of the ledger. All images of its
     batch must be in that folder. What can't be checked is printed too.
@@ -48,7 +67,7 @@ def audit(
         provenance, not_checked = _by_ledger(block_id, home)
     else:
         with answering_client(urls, key_file, allow_insecure, as_json) as client:
-            provenance = client.provenance(block_id)
+            provenance = _revealed(client, block_id, wait_s, quiet=as_json)
         not_checked = _by_outsider(provenance, images)
     if as_json:
         rows = [each.to_row() for each in not_checked]
@@ -71,7 +90,48 @@ def _by_ledger(block_id: str, home: Path | None) -> tuple[Mapping[str, Any], "tu
 
     trail = Trail.of(Home(settings_of(home=home).home))
     audited = rewalk(trail, block_id)
-    return audited.provenance, audited.not_checked
+    return _without_nonces(audited.provenance), audited.not_checked
+
+
+def _without_nonces(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is printed: who reads it may not read the batch, and the block may still wait to be drawn."""
+    images = [{name: value for name, value in image.items() if name != _OF_IMAGE} for image in provenance["images"]]
+    return {name: value for name, value in provenance.items() if name not in _OF_BLOCK} | {"images": images}
+
+
+def _revealed(client: "RandomClient", block_id: str, wait_s: float, *, quiet: bool) -> Mapping[str, Any]:
+    """Return where a block comes from, once its service tells all of it.
+
+    Raises
+    ------
+    NotRevealed
+        If it does not within `wait_s` seconds, or says that it never will.
+    """
+    begun = time.monotonic()
+    deadline = begun + wait_s
+    while not (told := client.provenance(block_id)).get("revealed", True):
+        left_s = told.get("reveals_in_s")
+        now = time.monotonic()
+        # who holds a block tells the pool at once, and yet later than it answers who drew
+        is_told = now - begun > min(TELLING_S, wait_s)
+        if left_s is None or (now + left_s > deadline and is_told):
+            raise NotRevealed(
+                f"block {block_id}: {told.get('problem')}", block_id=block_id, reveals_in_s=left_s
+            )  # fmt: skip
+        _count_down(left_s + 0.1 if now + left_s <= deadline else 0.5, quiet=quiet)
+    return told
+
+
+def _count_down(seconds: float, *, quiet: bool) -> None:
+    """Wait, and say on a terminal for how much longer."""
+    until = time.monotonic() + seconds
+    shown = not quiet and sys.stderr.isatty()
+    while (left := until - time.monotonic()) > 0:
+        if shown:
+            click.echo(f"\rthe block reveals in {left:.0f} s ", nl=False, err=True)
+        time.sleep(min(1.0, left))
+    if shown:
+        click.echo("\r\033[K", nl=False, err=True)
 
 
 def _by_outsider(provenance: Mapping[str, Any], images: Path) -> "tuple[Unchecked, ...]":

@@ -65,7 +65,8 @@ def _document(drawn: "Drawn | PublicDraw") -> dict[str, Any]:
     if not isinstance(drawn, PublicDraw):
         return {**document, "class": "private", "simulated": drawn.simulated}
     blocks = [cut._asdict() for cut in drawn.blocks]
-    return {**document, "class": "public", "simulated": drawn.simulated, "blocks": blocks}
+    public = {"class": "public", "simulated": drawn.simulated, "blocks": blocks, "reveals_at": drawn.reveals_at}
+    return {**document, **public}
 
 
 @click.command()

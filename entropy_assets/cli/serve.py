@@ -32,6 +32,7 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
         hosts=settings.hosts,
         max_request_bytes=settings.max_draw_bytes,
         streams=StreamLimits(most=settings.max_streams, max_download_bytes=settings.max_download_bytes),
+        open_s=settings.open_seconds,
         workers=settings.http_workers,
         fast_lane=settings.fast_lane,
         low_water_bytes=settings.low_water_bytes,
@@ -47,4 +48,5 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
     home = Home(settings.home)
     configure_logging()
     with home.kept_private(lambda narrowed: log_event("home-narrowed", logging.WARNING, detail=narrowed)):
-        run_service(config, provenance=Trail.of(home, waiting_in(settings)))
+        trail = Trail.of(home, waiting_in(settings), settings.pool_ttl_seconds)
+        run_service(config, provenance=trail)

@@ -28,6 +28,7 @@ SHOWN_DETAIL: Final = 200
 """Characters of a service's own words that an error repeats."""
 
 _CUT: Final = re.compile(rf"({BLOCK_ID.pattern}):(\d{{1,9}})-(\d{{1,9}})")
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 class Cut(NamedTuple):
@@ -39,11 +40,15 @@ class Cut(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The bytes of one answer, the blocks that they were cut from if they are public, and whether a camera is one."""
+    """The bytes of one answer, whether a simulated camera is behind them, and of public ones their blocks.
+
+    ``reveals_at`` says when these blocks will have revealed; empty if the service did not say it.
+    """
 
     data: bytes
     blocks: tuple[Cut, ...]
     simulated: bool
+    reveals_at: str = ""
 
     def __repr__(self) -> str:
         return f"Part({len(self.data)} bytes)"
@@ -84,7 +89,14 @@ def _checked_part(endpoint: Endpoint, reply: Reply, n: int, answer_class: str) -
     if len(reply.body) != n:
         raise _malformed(endpoint, f"{'more' if len(reply.body) > n else 'fewer'} than the {n} bytes asked for")
     cuts = _cuts(endpoint, reply, n) if answer_class == "public" else ()
-    return Part(reply.body, cuts, reply.headers.get("X-Entropy-Simulated") == "true")
+    return Part(reply.body, cuts, reply.headers.get("X-Entropy-Simulated") == "true", _reveals_at(endpoint, reply))
+
+
+def _reveals_at(endpoint: Endpoint, reply: Reply) -> str:
+    moment = reply.headers.get("X-Entropy-Reveals-At", "")
+    if moment and _MOMENT.fullmatch(moment) is None:
+        raise _malformed(endpoint, f"blocks that reveal at {_shown(endpoint, moment)}, which is no moment")
+    return moment
 
 
 def _cuts(endpoint: Endpoint, reply: Reply, n: int) -> tuple[Cut, ...]:

@@ -57,11 +57,15 @@ class PublicDraw:
         Which bytes of which blocks, in this order.
     simulated
         Whether the service said that a simulated camera is behind some of them.
+    reveals_at
+        When all these blocks will have revealed, ISO 8601 in UTC: from then on an outsider can make them again. Empty
+        if a service did not say it.
     """
 
     data: bytes = field(repr=False)
     blocks: tuple[Cut, ...]
     simulated: bool = False
+    reveals_at: str = ""
 
 
 class LocalBytesWarning(RuntimeWarning):
@@ -169,7 +173,8 @@ class Draws:
         parts = yield from self._parts(n, public=True)
         data = b"".join(part.data for part in parts)
         cuts = tuple(cut for part in parts for cut in part.blocks)
-        return PublicDraw(data, cuts, any(part.simulated for part in parts))
+        moments = [part.reveals_at for part in parts]
+        return PublicDraw(data, cuts, any(part.simulated for part in parts), max(moments) if all(moments) else "")
 
     def provenance(self, block_id: str) -> Steps[dict[str, Any]]:
         """Return where a published block comes from."""

@@ -1,5 +1,6 @@
 """Sensors: thin decorators over what the stages do and what `cursors` remember."""
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,12 +14,20 @@ from entropy_assets.defs.cursors import ReplenishCursor, is_due, key_after, newe
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
 from entropy_assets.defs.partitions import IMAGE_BATCHES, image_batches
-from entropy_assets.defs.resources import EntropyStores, Pool, Stores, typed_failures
+from entropy_assets.defs.resources import EntropyStores, Pool, RedisPool, Stores, typed_failures
 from entropy_assets.errors import BatchError, PoolError
 from entropy_assets.settings import Settings
-from entropy_assets.stages.intake import finish_intakes, take_batches, urgency_of
+from entropy_assets.stages.intake import (
+    demanded_share,
+    finish_intakes,
+    lane_of_next,
+    supply_of,
+    take_batches,
+    urgency_of,
+)
 from entropy_assets.stages.state import Stage, Unfinished, sound_ledger
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.lanes import LANES, Lane
 
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.QUEUED,
@@ -49,11 +58,25 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Inbox -> batch. Takes every file that has stopped changing, fixes the batch, and runs it.",
     )
-    def new_images(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult | dg.SkipReason:
+    def new_images(context: dg.SensorEvaluationContext, stores: Stores, pool: Pool) -> dg.SensorResult | dg.SkipReason:
         inboxes = stores.inboxes()
         most = settings.batch_max_files
-        take_batches(inboxes, max_files=most, max_bytes=settings.batch_max_bytes, now=time.time())
-        taken = set(finish_intakes(stores.layout, inboxes, recipe=settings.recipe, limits=stores.limits))
+        take_batches(
+            inboxes,
+            max_files=most,
+            max_bytes=settings.batch_max_bytes,
+            now=time.time(),
+            are_first=settings.public_share not in (0, 1) and not any(stores.layout.batches()),
+        )
+        taken = set(
+            finish_intakes(
+                stores.layout,
+                inboxes,
+                recipe=settings.recipe,
+                limits=stores.limits,
+                next_lane=lambda: _next_lane(unfinished, pool, settings.public_share),
+            )
+        )
         keys = sorted(taken.union(_lost(context, unfinished, taken)))
         if not keys:
             alone = sum(len(inbox.pending(time.time())) for inbox in inboxes.values())
@@ -90,6 +113,18 @@ def _lost(context: dg.SensorEvaluationContext, unfinished: Unfinished, taken: Co
         quiet = abs(time.time() - batch.changed_at()) >= BEGIN_AGAIN_S
         if batch.key not in taken and quiet and newest_run(context.instance, PROCESS, batch.key) is None:
             yield batch.key
+
+
+def _next_lane(unfinished: Unfinished, pool: RedisPool, public_share: float | None) -> Lane:
+    """Return the lane of the next batch; of a pool that does not answer, as if it were empty and asked for nothing."""
+    ready: dict[Lane, int] = dict.fromkeys(LANES, 0)
+    leased = ready
+    with contextlib.suppress(PoolError), pool.connect() as client:
+        lanes = client.stats().lanes
+        ready = {lane: lanes[lane].bytes for lane in LANES}
+        leased = {lane: lanes[lane].leased_bytes for lane in LANES}
+    share = demanded_share(leased) if public_share is None else public_share
+    return lane_of_next(supply_of(unfinished, ready), share)
 
 
 def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:

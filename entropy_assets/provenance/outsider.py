@@ -29,6 +29,7 @@ from entropy_assets.errors import (
     ImageMissing,
     ImageRejected,
     InputRefused,
+    NotRevealed,
     RejectionReason,
 )
 from entropy_assets.images.decode import decode
@@ -125,9 +126,13 @@ def make_again(
         If the images give something else than was told; ``field`` names it.
     ImageMissing
         If files are not there; ``missing`` names them all.
+    NotRevealed
+        If `told` is the answer of before the block revealed.
     InputRefused
         If `told` is no such answer, or the batch was made under wider limits than `limits`.
     """
+    if told.get("revealed") is False:
+        raise NotRevealed(f"the service does not tell yet where this block was sampled: {told.get('problem')}")
     try:
         return _Outsider(told, images, limits).block_again()
     except EntropyAssetsError:

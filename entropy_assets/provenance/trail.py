@@ -1,14 +1,17 @@
 """What ledger and batches tell of a published block, and of the newest batches. Never bytes of a block."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self, TypedDict, cast
 
 from entropy_assets.core.conditioning.records import BlockRecord
 from entropy_assets.errors import BatchError
 from entropy_assets.provenance.freshness import Freshness, SupplyAges
+from entropy_assets.provenance.reveal import Reveal, reveal_of, sentence_of
 from entropy_assets.provenance.summary import BatchSummary, batch_summary
 from entropy_assets.provenance.waiting import Waiting
+from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, hashed_row
 from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
@@ -17,6 +20,8 @@ from entropy_assets.stores.home import Home
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.ledger.rows import PublishedBlock
 from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.pool.blocks import Fate
+from entropy_assets.stores.pool.client import DEFAULT_TTL_S
 
 
 class PublishedFields(TypedDict):
@@ -95,6 +100,13 @@ class BlockProvenance(PublishedFields, RecordFields):
     verdict: VerdictRow
 
 
+class UnrevealedProvenance(PublishedFields, Reveal):
+    """What is told of a block before it reveals: what the ledger has, and in ``problem`` why there is no more."""
+
+    recipe: str
+    problem: str
+
+
 class DamagedProvenance(PublishedFields):
     """What is left when a file of the batch is missing or damaged: ``problem`` names it."""
 
@@ -117,27 +129,77 @@ class Trail:
         Where it leads along.
     waiting
         What waits before it; None where the inboxes are nobody's concern.
+    life_s
+        Life of a block in the pool, seconds: a block of which the pool knows nothing counts as unserved for so long.
+    clock
+        Seconds since 1970.
     """
 
-    def __init__(self, ledger: Ledger, batches: BatchStore, images: ImageStore, waiting: Waiting | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        batches: BatchStore,
+        images: ImageStore,
+        waiting: Waiting | None = None,
+        life_s: float = DEFAULT_TTL_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.ledger = ledger
         self.batches = batches
         self.images = images
+        self._life_s = life_s
+        self._clock = clock
         self._ages = Freshness(batches, ledger)
         self._waiting = waiting
 
     @classmethod
-    def of(cls, home: Home, waiting: Waiting | None = None) -> Self:
+    def of(cls, home: Home, waiting: Waiting | None = None, life_s: float = DEFAULT_TTL_S) -> Self:
         """Return the way through the stores of `home`, which only reads them."""
-        return cls(home.ledger(readonly=True), home.batches(), home.images(), waiting)
+        return cls(home.ledger(readonly=True), home.batches(), home.images(), waiting, life_s)
 
     def freshness(self) -> SupplyAges:
         """Return how old the newest image, block and failed health test are, as `Freshness.now`, and what waits."""
         ages = self._ages.now()
         return ages if self._waiting is None else {**ages, "doubts": [*ages["doubts"], *self._waiting.doubts()]}
 
+    def tell(self, block_id: str, fate: Fate | None) -> Mapping[str, object] | None:
+        """Return what everybody may know of a published block; None if no such block was published.
+
+        That is what `find` returns, once the block revealed; before that an `UnrevealedProvenance`.
+
+        Parameters
+        ----------
+        block_id
+            The block.
+        fate
+            Where the pool says that it is; None if the pool does not answer.
+        """
+        published = self.ledger.find_block(block_id)
+        if published is None:
+            return None
+        batch = self.batches.batch(published.publication.batch_key)
+        try:
+            with naming_damage(batch, INTAKE.file):
+                intake, recipe = batch.intake, recipe_named(batch.intake.recipe)
+            reveal = reveal_of(
+                intake.lane,
+                fate,
+                has_own_nonce=recipe.block_nonces,
+                age_s=self._clock() - published.publication.published_at_us / 1e6,
+                life_s=self._life_s,
+            )
+            if reveal["revealed"]:
+                return {**self.provenance_of(published), **reveal}
+        except BatchError as error:
+            return {**_of_ledger(published), "problem": error.message}
+        why = sentence_of(reveal, fate.state if fate else None)
+        return {**_of_ledger(published), **reveal, "recipe": intake.recipe, "problem": why}
+
     def find(self, block_id: str) -> BlockProvenance | DamagedProvenance | None:
-        """Return what is known of a published block, without its bytes; None if no such block was published."""
+        """Return what is known here of a published block, without its bytes; None if no such block was published.
+
+        It is for who may read the batches anyway: it tells where a block was sampled before that reveals.
+        """
         published = self.ledger.find_block(block_id)
         if published is None:
             return None

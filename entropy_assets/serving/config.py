@@ -5,6 +5,7 @@ from typing import Final
 
 from entropy_assets.scopes import SCOPES, Scope
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
+from entropy_assets.serving.reservoir.reservoir import OPEN_S
 from entropy_assets.stores.pool.client import DEFAULT_PREFIX
 
 MAX_REQUEST_BYTES: Final = 65_536
@@ -90,7 +91,9 @@ class ServiceConfig:
     pool_timeout_s
         Longest wait for the pool's server, seconds; the filler thread waits, no request does.
     reservoir
-        How much is leased ahead.
+        How much is leased ahead, in each lane.
+    open_s
+        How long a public block that was begun is given out, seconds; then it is closed and reveals.
     workers
         Processes that serve side by side, each with a reservoir of its own.
     streams
@@ -121,6 +124,7 @@ class ServiceConfig:
     access_log: bool = False
     pool_timeout_s: float = 2.0
     reservoir: ReservoirLimits = field(default_factory=ReservoirLimits)
+    open_s: float = OPEN_S
     workers: int = 1
     streams: StreamLimits = field(default_factory=StreamLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)

@@ -15,16 +15,13 @@ from pathlib import Path
 from typing import Final, Self
 
 from entropy_assets.serving.problems import PROBLEMS
+from entropy_assets.stores.lanes import LANES, Lane
 
+LANE_COUNTS: Final = ("leased_{}_blocks", "leased_{}_bytes", "served_{}_bytes", "burned_{}_bytes", "{}_answers")
+"""What is counted in each lane."""
 COUNTS: Final = (
-    "leased_blocks",
-    "leased_bytes",
-    "served_public_bytes",
-    "served_private_bytes",
-    "burned_bytes",
+    *(name.format(lane) for name in LANE_COUNTS for lane in LANES),
     "altered_blocks",
-    "public_answers",
-    "private_answers",
     "waited_answers",
     "dry_answers",
     "undelivered_bytes",
@@ -44,6 +41,10 @@ LATEST: Final = ("last_lease_us",)
 _PLACES: Final = {name: place for place, name in enumerate((*COUNTS, *LATEST))}
 _SIZE: Final = 8 * len(_PLACES)
 _SUFFIX: Final = ".counts"
+_OVER_BOTH: Final = (
+    ("leased", "blocks"),
+    *((what, "bytes") for what in ("leased", "burned", "buffered", "lost")),
+)
 
 
 def place_of(name: str) -> int:
@@ -107,7 +108,8 @@ class Board:
         """Return every count over all workers that ever were, the workers that are, and what the departed lost.
 
         ``workers`` is how many live; ``buffered_bytes`` is what they hold; ``lost_bytes`` is what workers held that
-        ended without accounting for it: killed ones.
+        ended without accounting for it: killed ones. These and ``leased_blocks``, ``leased_bytes`` and
+        ``burned_bytes`` are over both lanes; ``buffered_public_bytes`` and so on are those of one.
         """
         living: list[list[int]] = [list(self.counts.cells)]
         departed: list[list[int]] = []
@@ -117,8 +119,11 @@ class Board:
         totals = {name: sum(row[_PLACES[name]] for row in (*living, *departed)) for name in COUNTS}
         totals |= {name: max(row[_PLACES[name]] for row in (*living, *departed)) for name in LATEST}
         totals["workers"] = len(living)
-        totals["buffered_bytes"] = sum(map(_unaccounted, living))
-        totals["lost_bytes"] = sum(map(_unaccounted, departed))
+        for lane in LANES:
+            totals[f"buffered_{lane}_bytes"] = sum(_unaccounted(row, lane) for row in living)
+            totals[f"lost_{lane}_bytes"] = sum(_unaccounted(row, lane) for row in departed)
+        for what, unit in _OVER_BOTH:
+            totals[f"{what}_{unit}"] = sum(totals[f"{what}_{lane}_{unit}"] for lane in LANES)
         return totals
 
     def close(self) -> None:
@@ -164,9 +169,9 @@ def _locked(folder: Path, how: int) -> Iterator[None]:
         os.close(lock)
 
 
-def _unaccounted(row: list[int]) -> int:
-    spent = sum(row[_PLACES[name]] for name in ("served_public_bytes", "served_private_bytes", "burned_bytes"))
-    return row[_PLACES["leased_bytes"]] - spent
+def _unaccounted(row: list[int], lane: Lane) -> int:
+    spent = row[_PLACES[f"served_{lane}_bytes"]] + row[_PLACES[f"burned_{lane}_bytes"]]
+    return row[_PLACES[f"leased_{lane}_bytes"]] - spent
 
 
 def _read(path: Path) -> list[int]:

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Literal, TypedDict
 
-from entropy_assets.serving.reservoir.reservoir import Reservoir
+from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.serving.single_flight import SingleFlight
-from entropy_assets.stores.pool.blocks import PoolHealth
+from entropy_assets.stores.lanes import LANES
+from entropy_assets.stores.pool.blocks import PoolHealth, PoolStats
 from entropy_assets.stores.pool.client import PoolClient
 
 WAIT_S: Final = 1.0
@@ -83,7 +84,7 @@ class Watch:
 def health_document(
     pool: PoolHealth,
     ages: Ages,
-    reservoir: Reservoir,
+    reservoirs: Reservoirs,
     *,
     low_water_bytes: int,
     max_age_s: float,
@@ -91,14 +92,14 @@ def health_document(
 ) -> dict[str, Any]:
     """Return the document of ``/health``.
 
-    ``status`` is ``failing`` if the next request can't be answered, ``degraded`` if there is any reason for a doubt,
-    else ``ok``. A stale source degrades only: what was published before is as good as it was, until it expires.
+    ``status`` is ``failing`` if no request of either class can be answered, ``degraded`` if there is any reason for a
+    doubt, else ``ok``. A stale source degrades only: what was published before is as good as it was, until it expires.
 
     Parameters
     ----------
     pool, ages
         What `Watch.look` gives.
-    reservoir
+    reservoirs
         What this process holds.
     low_water_bytes
         Pool depth under which there is a doubt, bytes.
@@ -109,10 +110,11 @@ def health_document(
     """
     stats = pool.stats
     # what leases and who watches may both have found the same
-    reasons = dict.fromkeys((*_reasons(pool, ages, reservoir, low_water_bytes, max_age_s), *doubts))
-    dead = not reservoir.buffered_bytes and not (stats and stats.bytes and pool.ok)
+    reasons = dict.fromkeys((*_reasons(pool, ages, reservoirs, low_water_bytes, max_age_s), *doubts))
+    dead = not reservoirs.buffered_bytes and not (stats and stats.bytes and pool.ok)
+    broken = any(_is_unsafe(each) or each.has_ended for each in reservoirs)
     return {
-        "status": "failing" if dead or _unsafe(reservoir) or reservoir.has_ended else "degraded" if reasons else "ok",
+        "status": "failing" if dead or broken else "degraded" if reasons else "ok",
         "reasons": [{"code": code, "detail": detail} for code, detail in reasons],
         "pool": {
             "reachable": stats is not None,
@@ -124,18 +126,22 @@ def health_document(
             "depth": round(stats.bytes / low_water_bytes, 3) if stats and low_water_bytes else None,
             "since_last_push_s": stats.since_last_push_s if stats else None,
             "soonest_expiry_s": stats.soonest_expiry_s if stats else None,
+            "lanes": {lane: {"ready_bytes": stats.lanes[lane].bytes if stats else 0} for lane in LANES},
         },
         "freshness": {name: ages[name] for name in _AGES},
-        "reservoir": {"buffered_bytes": reservoir.buffered_bytes},
+        "reservoir": {
+            "buffered_bytes": reservoirs.buffered_bytes,
+            "lanes": {each.lane: {"buffered_bytes": each.buffered_bytes} for each in reservoirs},
+        },
     }
 
 
-def _unsafe(reservoir: Reservoir) -> bool:
+def _is_unsafe(reservoir: Reservoir) -> bool:
     return reservoir.problem is not None and reservoir.problem.code == "unsafe-pool-server"
 
 
 def _reasons(
-    pool: PoolHealth, ages: Ages, reservoir: Reservoir, low_water_bytes: int, max_age_s: float
+    pool: PoolHealth, ages: Ages, reservoirs: Reservoirs, low_water_bytes: int, max_age_s: float
 ) -> Iterator[tuple[str, str]]:
     if pool.stats is None:
         yield "pool-unavailable", "; ".join(pool.reasons)
@@ -143,10 +149,12 @@ def _reasons(
         yield "pool-epoch-changed", "; ".join(pool.reasons)
     else:
         yield from _depth_reasons(pool.stats.bytes, low_water_bytes)
+        yield from _lane_reasons(pool.stats, reservoirs)
         yield from _push_reasons(pool.stats.since_last_push_s, max_age_s)
-    if reservoir.problem is not None and _unsafe(reservoir):
-        yield reservoir.problem.code, reservoir.problem.message
-    if reservoir.has_ended:
+    unsafe = next((each.problem for each in reservoirs if _is_unsafe(each)), None)
+    if unsafe is not None:
+        yield unsafe.code, unsafe.message
+    if any(each.has_ended for each in reservoirs):
         yield "filler-ended", "what leases blocks has ended; restart this worker"
     yield from _supply_reasons(ages, max_age_s)
 
@@ -156,6 +164,13 @@ def _depth_reasons(ready: int, low_water_bytes: int) -> Iterator[tuple[str, str]
         yield "pool-empty", "no block is ready"
     elif ready < low_water_bytes:
         yield "pool-low", f"{ready} bytes are ready, the low water mark is {low_water_bytes}"
+
+
+def _lane_reasons(stats: PoolStats, reservoirs: Reservoirs) -> Iterator[tuple[str, str]]:
+    """Tell of a lane that is dry while the other is not."""
+    for each in reservoirs:
+        if stats.blocks and not stats.lanes[each.lane].blocks and not each.buffered_bytes:
+            yield "lane-empty", f"no {each.lane} block is ready"
 
 
 def _push_reasons(since_push_s: float | None, max_age_s: float) -> Iterator[tuple[str, str]]:

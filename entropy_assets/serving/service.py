@@ -18,15 +18,17 @@ from entropy_assets.serving.counts import Board
 from entropy_assets.serving.health import FRESH_S, WAIT_S, Ages, Watch, health_document
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.reservoir.filler import telling
-from entropy_assets.serving.reservoir.reservoir import Reservoir
+from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.serving.single_flight import Questions, SingleFlight
 from entropy_assets.stores.api_keys import keys_of
 from entropy_assets.stores.buckets import SharedBuckets
-from entropy_assets.stores.pool.blocks import SealedLease
+from entropy_assets.stores.lanes import LANES, Lane
+from entropy_assets.stores.pool.blocks import Fate, SealedLease
 from entropy_assets.stores.pool.client import PoolClient
 
 SAFETY_S: Final = 10.0
 """How often the pool's server is asked again whether it keeps or drops data by itself, seconds."""
+_LANE_BYTES: Final = ("leased", "served", "burned", "buffered", "lost")
 
 
 LOOKUP_S: Final = 15.0
@@ -42,10 +44,11 @@ class ProvenanceReader(Protocol):
         """Return how old the supply is. Never raises."""
         ...
 
-    def find(self, block_id: str) -> Mapping[str, object] | None:
-        """Return the provenance of a published block as JSON-able fields, never its bytes; None if it is unknown.
+    def tell(self, block_id: str, fate: Fate | None) -> Mapping[str, object] | None:
+        """Return what everybody may know of a published block as JSON-able fields, never its bytes; None if unknown.
 
-        The service passes on whatever fields there are.
+        `fate` is where the pool says that the block is, None if it does not answer. The service passes on whatever
+        fields there are.
         """
         ...
 
@@ -58,7 +61,7 @@ class ProvenanceReader(Protocol):
 
 
 class RandomService:
-    """One serving process: its reservoir, its pool and its counts.
+    """One serving process: its reservoirs, its pool and its counts.
 
     Parameters
     ----------
@@ -100,7 +103,7 @@ class RandomService:
         self.board = board or Board()
         self.counts = self.board.counts
         self.watch = Watch(self.pool, provenance.freshness if provenance else None)
-        self.reservoir = Reservoir(telling(self._lease), config.reservoir, self.counts, self.pool.count_altered)
+        self.reservoirs = Reservoirs(public=self._reservoir("public"), private=self._reservoir("private"))
         self._safe_until = 0.0
         self._safety = SingleFlight(self._danger, WAIT_S)
         self._started = time.monotonic()
@@ -128,10 +131,21 @@ class RandomService:
             pass
         return None
 
-    def _lease(self, max_blocks: int) -> SealedLease:
+    def _reservoir(self, lane: Lane) -> Reservoir:
+        return Reservoir(
+            lane,
+            telling(partial(self._lease, lane)),
+            self.config.reservoir,
+            self.counts,
+            partial(self.pool.count_altered, lane=lane),
+            self.pool.close_blocks,
+            self.config.open_s,
+        )
+
+    def _lease(self, lane: Lane, max_blocks: int) -> SealedLease:
         self.check_server()
         try:
-            return self.pool.lease_sealed(max_blocks)
+            return self.pool.lease_sealed(max_blocks, lane=lane)
         except PoolUnavailable:
             self._safe_until = 0.0  # the server that answers next may be another one
             raise
@@ -144,13 +158,13 @@ class RandomService:
         PoolError
             If they do not come.
         """
-        return encode(await self.reservoir.draw(n, public=kind.public), kind, chosen)
+        return encode(await self.reservoirs.of(public=kind.public).draw(n), kind, chosen)
 
     async def stats(self) -> dict[str, Any]:
         """Return the counts of all workers of this service, and of the pool.
 
         ``leased_bytes`` = ``served_bytes.public`` + ``served_bytes.private`` + ``burned_bytes`` + ``buffered_bytes`` +
-        ``lost_bytes``; the last is what workers held that were killed.
+        ``lost_bytes``, and so in each of the ``lanes``; the last is what workers held that were killed.
         """
         health, ages = await self.watch.look()
         totals = self.board.totals()
@@ -161,6 +175,9 @@ class RandomService:
                 "workers": totals["workers"],
                 **{name: totals[name] for name in plain},
                 "served_bytes": {name: totals[f"served_{name}_bytes"] for name in CLASSES},
+                "lanes": {
+                    lane: {f"{what}_bytes": totals[f"{what}_{lane}_bytes"] for what in _LANE_BYTES} for lane in LANES
+                },
                 "answers": {name: totals[f"{name}_answers"] for name in CLASSES},
                 "waited_answers": totals["waited_answers"],
                 "refused": {code: totals[f"refused_{code}"] for code in PROBLEMS if totals[f"refused_{code}"]},
@@ -177,20 +194,27 @@ class RandomService:
         return health_document(
             pool,
             ages,
-            self.reservoir,
+            self.reservoirs,
             low_water_bytes=config.low_water_bytes,
             max_age_s=config.max_age_s,
             doubts=(*self.gate.reasons(), *([danger] if danger else ())),
         )
 
     async def find_block(self, block_id: str) -> Mapping[str, object] | None:
-        """Return the provenance of a block, None if nobody published it."""
+        """Return what everybody may know of a block, None if nobody published it."""
         if self.provenance is None:
             raise ProvenanceUnavailable("this service was started without a ledger, so it knows no provenance")
         try:
-            return await self._lookups.answer(partial(self.provenance.find, block_id))
+            return await self._lookups.answer(partial(self._tell, self.provenance, block_id))
         except TimeoutError:
             raise LedgerError(f"the ledger and the batches gave no answer in {LOOKUP_S:g} s") from None
+
+    def _tell(self, provenance: ProvenanceReader, block_id: str) -> Mapping[str, object] | None:
+        try:
+            fate = self.pool.fate_of(block_id)
+        except PoolError:  # then it reveals by the clock
+            fate = None
+        return provenance.tell(block_id, fate)
 
 
 def _gate_of(config: ServiceConfig) -> Gate:

@@ -9,6 +9,7 @@ from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stores.batches import MANIFEST, Batch, BatchStore, Intake, IntakeFile, batch_key
 from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.lanes import Lane
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the items done and the items in all."""
@@ -29,6 +30,7 @@ def open_batch(
     os_bytes: bytes,
     recipe: str,
     limits: DecodeLimits = DEFAULT_LIMITS,
+    lane: Lane = "private",
 ) -> Batch:
     """Keep the images and fix what the batch of them is made of.
 
@@ -40,6 +42,8 @@ def open_batch(
         Name of the batch; by default it is made from `source`, `time_ns` and the files.
     time_ns, os_bytes
         Time of intake and fresh bytes of the operating system; no bytes for a deterministic batch.
+    lane
+        Which answers its blocks may serve.
 
     Raises
     ------
@@ -57,6 +61,7 @@ def open_batch(
         recipe=recipe,
         max_file_bytes=limits.max_file_bytes,
         max_pixels=limits.max_pixels,
+        lane=lane,
     )
     return store.create(intake)
 

@@ -2,16 +2,24 @@
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from entropy_assets.errors import FileStillChanging
+from entropy_assets.errors import BatchError, FileStillChanging
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import DROP
 from entropy_assets.stages.ingest import open_batch
+from entropy_assets.stages.state import Unfinished
 from entropy_assets.stores.batches import batch_key
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder, ReadyFile
+from entropy_assets.stores.lanes import Lane
+
+SMOOTHING_BYTES: Final = 1 << 20
+"""What each lane counts as asked for before anybody asked."""
+LEAST_SHARE: Final = 0.1
+USUAL_BATCH_BYTES: Final = 64 * 1024
+"""What an unfinished batch is expected to bring."""
 
 
 def first_group(files: list[ReadyFile], max_files: int, max_bytes: int) -> list[ReadyFile]:
@@ -30,8 +38,12 @@ UNDER_WAY_S: Final = 600.0
 """A batch whose files were not moved for this long makes way for the next one: its run failed, or takes its time."""
 
 
-def take_batches(inboxes: Mapping[str, DropFolder], *, max_files: int, max_bytes: int, now: float) -> None:
+def take_batches(
+    inboxes: Mapping[str, DropFolder], *, max_files: int, max_bytes: int, now: float, are_first: bool = False
+) -> None:
     """Move the ready files of each source's inbox into groups, each under the key of its batch to be.
+
+    The first files of an installation are dealt into two groups for each source, so that each lane gets one.
 
     Files move before anything else is done with them, so a crash at any point leaves each file either in the inbox or
     in a group that `finish_intakes` finds. Listed sources come first, and of those the ones with fewer files. Of a heap
@@ -44,13 +56,11 @@ def take_batches(inboxes: Mapping[str, DropFolder], *, max_files: int, max_bytes
     """
     waiting = {source: inbox.ready(now) for source, inbox in inboxes.items()}
     for source in sorted(waiting, key=lambda source: (source == DROP, len(waiting[source]), source)):
-        inbox, files = inboxes[source], waiting[source]
+        inbox = inboxes[source]
         under_way = len(inbox.taken_since(now - UNDER_WAY_S))
-        while files:
-            group = first_group(files, max_files, max_bytes)
-            if len(group) < len(files) and under_way >= PER_SOURCE:
+        for group, is_last in _groups(waiting[source], max_files, max_bytes, hands=2 if are_first else 1):
+            if not is_last and under_way >= PER_SOURCE:
                 break
-            files = files[len(group) :]
             under_way += 1
             listed = [(file.name, str(file.mtime_ns), file.size) for file in group]
             inbox.take(group, batch_key(source, time.time_ns(), listed))
@@ -61,8 +71,59 @@ def urgency_of(source: str, files: int, max_files: int) -> int:
     return 2 * (source != DROP) + (files < max_files)
 
 
+def _groups(
+    files: list[ReadyFile], max_files: int, max_bytes: int, *, hands: int
+) -> Iterator[tuple[list[ReadyFile], bool]]:
+    """Yield the groups of `files`, dealt into so many hands first, and whether nothing is left after each."""
+    for hand in range(hands):
+        rest = files[hand::hands]
+        while rest:
+            group = first_group(rest, max_files, max_bytes)
+            rest = rest[len(group) :]
+            yield group, not rest
+
+
+def demanded_share(leased_bytes: Mapping[Lane, int]) -> float:
+    """Return which part of the supply the public lane should have, by what was leased of each lane so far.
+
+    Both keep a part, whoever asks for what: a lane that is dry is asked for nothing.
+    """
+    public, private = leased_bytes["public"] + SMOOTHING_BYTES, leased_bytes["private"] + SMOOTHING_BYTES
+    return min(1 - LEAST_SHARE, max(LEAST_SHARE, public / (public + private)))
+
+
+def lane_of_next(supply_bytes: Mapping[Lane, int], public_share: float) -> Lane:
+    """Return the lane that lacks more of its share.
+
+    Parameters
+    ----------
+    supply_bytes
+        What is ready in each lane or on its way to it.
+    public_share
+        Part of the supply that the public lane should have, 0 to 1; 0 and 1 leave the other lane nothing.
+    """
+    if public_share in (0, 1):
+        return "public" if public_share else "private"
+    public, private = supply_bytes["public"], supply_bytes["private"]
+    return "public" if public * (1 - public_share) < private * public_share else "private"
+
+
+def supply_of(unfinished: Unfinished, ready_bytes: Mapping[Lane, int]) -> dict[Lane, int]:
+    """Return what is ready in each lane, and what its unfinished batches may bring, bytes."""
+    supply = dict(ready_bytes)
+    for batch, state in unfinished:
+        if not isinstance(state, BatchError):
+            supply[batch.intake.lane] += USUAL_BATCH_BYTES
+    return supply
+
+
 def finish_intakes(
-    home: Home, inboxes: Mapping[str, DropFolder], *, recipe: str, limits: DecodeLimits
+    home: Home,
+    inboxes: Mapping[str, DropFolder],
+    *,
+    recipe: str,
+    limits: DecodeLimits,
+    next_lane: Callable[[], Lane],
 ) -> Iterator[str]:
     """Yield the keys of the batches with files that are not settled, each with its intake fixed.
 
@@ -70,6 +131,8 @@ def finish_intakes(
     ----------
     recipe, limits
         Those of a batch that is fixed now.
+    next_lane
+        Gives the lane of a batch that is fixed now.
     """
     batches = home.batches()
     for source, inbox in inboxes.items():
@@ -85,6 +148,7 @@ def finish_intakes(
                     os_bytes=secrets.token_bytes(32),
                     recipe=recipe,
                     limits=limits,
+                    lane=next_lane(),
                 )
             yield key
 

@@ -248,6 +248,7 @@ def _pool_blocks(batch: Batch, validation: Validation) -> list[PoolBlock]:
                 index=record.index,
                 simulated=simulated,
                 link=record.link,
+                lane=batch.intake.lane,
             )
         )
     return blocks

@@ -37,6 +37,7 @@ from entropy_assets.errors import BatchError
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stores.durable import create_durably, write_durably
 from entropy_assets.stores.file_names import printable, safe_name
+from entropy_assets.stores.lanes import Lane
 
 _KEY_DIGEST_LEN: Final = 8
 
@@ -110,6 +111,8 @@ class Intake:
         Name of the recipe.
     max_file_bytes, max_pixels
         Limits of one image, bytes of the file and pixels of one plane: they decide which files are refused.
+    lane
+        Which answers its blocks may serve. A batch of before there were lanes counts as private.
     """
 
     key: str
@@ -120,6 +123,7 @@ class Intake:
     recipe: str
     max_file_bytes: int
     max_pixels: int
+    lane: Lane = "private"
 
     @property
     def deterministic(self) -> bool:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from entropy_assets.errors import PoolError, PoolUnavailable
+from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.blocks import PoolBlock, PoolStats
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets_tests.chaos.broken import breaking
-from entropy_assets_tests.chaos.draws import Draws, Known, merged
+from entropy_assets_tests.chaos.draws import PRIVATE_SHARE, Draws, Known, merged
 from entropy_assets_tests.e2e.running import processes_below
 
 WORKERS = 4
@@ -85,7 +86,6 @@ class Service:
         self.port = free_port()
         self.worker_count = workers
         self.log = folder / "service.log"
-        program = "entropy_assets_tests.chaos.broken" if broken else "entropy_assets.cli"
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("ENTROPY_")},
             "ENTROPY_REDIS_URL": pool_url,
@@ -96,7 +96,9 @@ class Service:
             "ENTROPY_HTTP_PORT": str(self.port),
             "CHAOS_BREAK": broken,
         }
-        self._process = OwnedProcess([sys.executable, "-m", program, "serve"], environment=environment, log=self.log)
+        self._process = OwnedProcess(
+            [sys.executable, "-m", "entropy_assets_tests.chaos.broken", "serve"], environment=environment, log=self.log
+        )
 
     def wait(self) -> None:
         """Wait until it serves."""
@@ -215,12 +217,16 @@ class Feeder:
         while not self._ending.is_set():
             self.running.wait()
             try:
-                if self.pool.depth().blocks < self.least_blocks:
+                if self._lacks(self.pool.stats()):
                     self.push(64)
                     continue
             except PoolError:
                 pass
             self._ending.wait(0.02)
+
+    def _lacks(self, stats: PoolStats) -> bool:
+        share = {"public": 1 - PRIVATE_SHARE, "private": PRIVATE_SHARE}
+        return any(stats.lanes[lane].blocks < share[lane] * self.least_blocks for lane in LANES)
 
     def __enter__(self) -> Self:
         self.running.set()
@@ -380,8 +386,11 @@ class Outcome:
 
     @property
     def lost_bytes(self) -> int:
-        """Offered to the pool and neither received by a client nor there to be received."""
-        received = self.draws.served_bytes + int(self.service["served_bytes"]["private"])
+        """Offered to the pool and neither received by a client nor there to be received.
+
+        What the service served of the private lane counts as received.
+        """
+        received = self.draws.public_bytes + int(self.service["served_bytes"]["private"])
         return self.offered_bytes - received - self.pool.bytes - int(self.service["buffered_bytes"])
 
     @property
@@ -390,5 +399,9 @@ class Outcome:
         answered = int(self.service["served_bytes"]["public"])
         on_the_way = self.pool.leased_bytes - int(self.service["leased_bytes"])
         assert on_the_way >= 0, "the service counts more than it was given"
+        answered += int(self.service["served_bytes"]["private"])
+        # the arena itself draws private bytes, to see whether the service is well
         assert answered >= self.draws.served_bytes, "the clients received more than the service counts"
-        return on_the_way + answered - self.draws.served_bytes
+        public = int(self.service["served_bytes"]["public"]) - self.draws.public_bytes
+        assert public >= 0, "the clients received more public bytes than the service counts"
+        return on_the_way + public

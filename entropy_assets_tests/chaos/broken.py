@@ -1,15 +1,18 @@
 """The product with one guard taken out: a suite that stays green on it would prove nothing.
 
-As a program it is ``entropy-assets`` with the break that ``CHAOS_BREAK`` names; the workers that it starts have it too.
+As a program it is ``entropy-assets`` with the break that ``CHAOS_BREAK`` names, if it names one; the workers that it
+starts have it too. Its private answers are the pool's bytes as they are, so that the checker can tell a repeated one.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import redis
 from pytest import MonkeyPatch  # noqa: PT013 - used as a type, and pytest itself nowhere
 
+from entropy_assets.serving.answers import mixing
 from entropy_assets.serving.reservoir.stock import Stock
 from entropy_assets.stores import redis_server
 from entropy_assets.stores.ledger.sqlite import Ledger
@@ -78,9 +81,18 @@ def breaking(name: str) -> Iterator[None]:
         yield
 
 
+def unmixed(patch: MonkeyPatch) -> None:
+    """Mix zeros into private answers."""
+    assert mixing.mixed(bytes(64)) != bytes(64)
+    patch.setattr(mixing, "os", SimpleNamespace(urandom=bytes))
+    assert mixing.mixed(b"a" * 64) == b"a" * 64
+
+
 # also in a worker, which imports the program under another name
 if __name__ in ("__main__", "__mp_main__"):
-    BREAKS[os.environ["CHAOS_BREAK"]](MonkeyPatch())
+    unmixed(MonkeyPatch())
+    if name := os.environ["CHAOS_BREAK"]:
+        BREAKS[name](MonkeyPatch())
 
 if __name__ == "__main__":
     from entropy_assets.cli import main

@@ -1,4 +1,4 @@
-"""A program that draws public bytes over many connections and writes down every answer: what the checker believes.
+"""A program that draws bytes over many connections and writes down every answer: what the checker believes.
 
 ``python -m entropy_assets_tests.chaos.drawing FILE CONNECTIONS PORT``; a closed standard input ends it. It then
 waits for the answers that are on their way, so that what the service counted as served is here too.
@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import uvloop
+
+from entropy_assets_tests.chaos.draws import PRIVATE
 
 DEPTH = 4
 """Requests on their way on one connection."""
@@ -53,9 +55,9 @@ class Log:
         part.rename(path)
 
 
-def request_of(n: int, more: str = "") -> tuple[bytes, int]:
+def request_of(n: int, more: str = "", answer_class: str = "public") -> tuple[bytes, int]:
     """Give a request and the length of its answer."""
-    return f"GET /random/{n}?class=public{more} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n".encode(), n
+    return f"GET /random/{n}?class={answer_class}{more} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n".encode(), n
 
 
 def requests(seed: int) -> Iterator[tuple[bytes, int]]:
@@ -63,6 +65,8 @@ def requests(seed: int) -> Iterator[tuple[bytes, int]]:
     chance = random.Random(seed)
     usual = [request_of(16)] * 243 + [request_of(LARGE)] * 4 + [request_of(SPANNING)]
     cycle = usual + [request_of(16, SLOW_WAY)] * 6 + [request_of(33, "&format=raw")] * 2
+    cycle += [request_of(16, answer_class="private")] * 60 + [request_of(LARGE, answer_class="private")]
+    cycle += [request_of(16, SLOW_WAY, "private")] * 2
     chance.shuffle(cycle)
     return itertools.cycle(cycle)
 
@@ -152,7 +156,8 @@ class Connection(asyncio.Protocol):
         self.log.times.append(now)
         self.log.lengths.append(len(body))
         self.log.bodies.append(body)
-        self.log.cuts.append(_value(head, b"\r\nx-entropy-blocks:"))
+        is_private = _value(head, b"\r\nx-entropy-class:") == PRIVATE
+        self.log.cuts.append(PRIVATE if is_private else _value(head, b"\r\nx-entropy-blocks:"))
         return True
 
 

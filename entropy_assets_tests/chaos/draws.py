@@ -17,6 +17,10 @@ POSITIONS = 1 << 24
 """More than a block is long: block number and position become one integer."""
 SEEN_BYTES = 16
 """Bytes of an answer that are compared with all others: two honest ones share them once in 10**27 runs."""
+PRIVATE = b"private"
+"""In place of the blocks of a private answer, which names none."""
+PRIVATE_SHARE = 0.25
+"""Of the blocks that are offered."""
 
 
 @dataclass
@@ -30,7 +34,8 @@ class Draws:
     cut_times
         When the cut arrived, monotonic seconds.
     heads
-        The first bytes of each answer.
+        The first bytes of each answer; of a private one those of each part of it. Private draws are whole parts long,
+        and so are private blocks, so a part that comes again in any answer is seen.
     lengths
         Of the answers, bytes.
     counts
@@ -43,6 +48,8 @@ class Draws:
     heads: NDArray[np.bytes_]
     lengths: NDArray[np.int64]
     counts: Counter[str]
+    private_draws: int = 0
+    private_bytes: int = 0
     foreign: int = 0
     altered: int = 0
 
@@ -55,6 +62,11 @@ class Draws:
     def served_bytes(self) -> int:
         """Bytes in them."""
         return int(self.lengths.sum())
+
+    @property
+    def public_bytes(self) -> int:
+        """Bytes in those of the class public."""
+        return self.served_bytes - self.private_bytes
 
     @property
     def duplicates(self) -> int:
@@ -87,6 +99,8 @@ def merged(phases: list[Draws]) -> Draws:
         heads=joined("heads"),
         lengths=joined("lengths"),
         counts=sum((phase.counts for phase in phases), Counter()),
+        private_draws=sum(phase.private_draws for phase in phases),
+        private_bytes=sum(phase.private_bytes for phase in phases),
         foreign=sum(phase.foreign for phase in phases),
         altered=sum(phase.altered for phase in phases),
     )
@@ -117,9 +131,14 @@ class Known:
             return self._next_seed - count
 
     def make(self, count: int) -> list[PoolBlock]:
-        """Make blocks that nobody saw before; most of the usual length."""
-        first = self.reserve(count)
-        blocks = [pool_block(first + at, length=3000 + at if at % 16 == 15 else 4096) for at in range(count)]
+        """Make blocks that nobody saw before: one in four private, most of the usual length."""
+        first, every = self.reserve(count), round(1 / PRIVATE_SHARE)
+        blocks = [
+            pool_block(first + at, lane="private")
+            if at % every == 0
+            else pool_block(first + at, length=3000 + at if at % 16 == 15 else 4096, lane="public")
+            for at in range(count)
+        ]
         for block in blocks:
             self.add(block)
         return blocks
@@ -134,11 +153,13 @@ class Known:
         for answer, line in enumerate(cuts if len(times) else []):
             reading.take(answer, line, int(lengths[answer]))
         starts = np.cumsum(lengths) - lengths
-        heads = np.array([bodies[at : at + SEEN_BYTES] for at in starts.tolist()], f"S{SEEN_BYTES}")
+        parts = [bodies[at : at + SEEN_BYTES] for at in starts.tolist()] + reading.private_parts
+        heads = np.array(parts, f"S{SEEN_BYTES}")
         begins, ends, answers = (
             np.array(column, np.int64) for column in (reading.begins, reading.ends, reading.answers)
         )
-        return Draws(begins, ends, times[answers], heads, lengths, counts, reading.foreign, reading.altered)
+        private = reading.private_draws, reading.private_bytes
+        return Draws(begins, ends, times[answers], heads, lengths, counts, *private, reading.foreign, reading.altered)
 
 
 class _Reading:
@@ -148,13 +169,20 @@ class _Reading:
         self.known = known
         self.bodies = bodies
         self.at = 0
-        self.foreign = self.altered = 0
+        self.foreign = self.altered = self.private_draws = self.private_bytes = 0
+        self.private_parts: list[bytes] = []
         self.begins: list[int] = []
         self.ends: list[int] = []
         self.answers: list[int] = []
 
     def take(self, answer: int, line: bytes, length: int) -> None:
         """Read the cuts of one answer; they must add up to its bytes."""
+        if line == PRIVATE:
+            parts = range(self.at + SEEN_BYTES, self.at + length, SEEN_BYTES)
+            self.private_parts += [self.bodies[at : at + SEEN_BYTES] for at in parts]
+            self.private_draws, self.private_bytes = self.private_draws + 1, self.private_bytes + length
+            self.at += length
+            return
         said = []
         for cut in line.split(b","):
             block_id, _, span = cut.partition(b":")

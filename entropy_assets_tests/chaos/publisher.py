@@ -21,8 +21,8 @@ PAUSE_S = 0.02
 
 
 def batch_blocks(first: int, number: int) -> list[PoolBlock]:
-    """Give the blocks of one batch."""
-    return pool_blocks(BATCH, first + number * BATCH)
+    """Give the blocks of one batch; one in four is private."""
+    return pool_blocks(BATCH, first + number * BATCH, lane="private" if number % 4 == 3 else "public")
 
 
 def publish(ledger: Ledger, pool: PoolClient, number: int, blocks: list[PoolBlock]) -> None:

@@ -10,6 +10,7 @@ from entropy_assets_tests.chaos.draws import Draws, merged
 COLUMNS = (
     "fault",
     "draws",
+    "of them private",
     "bytes served",
     "duplicates",
     "bytes lost",
@@ -22,7 +23,8 @@ HEAD = f"""# What faults cost
 
 Written by `make chaos CHAOS_REPORT=benchmarks/CHAOS.md`: {CLIENTS} clients draw from {WORKERS} workers while the fault
 happens. A duplicate is a byte range of a block that was given out before, or an answer whose bytes were, in this phase
-or an earlier one. Lost is what was offered to the pool and reached no client and waits nowhere: when in doubt a block
+or an earlier one, in whichever lane; private answers are not mixed here, so that one can tell. Lost is what was offered
+to the pool and reached no client and waits nowhere: when in doubt a block
 is lost. Not let in are blocks of another server process that were dropped, and blocks that were here before. Healthy
 again is the time from the end of the fault (for a killed process: from its death, for a server: from its return) until
 all workers live and each of eight new clients gets bytes.
@@ -43,7 +45,15 @@ class Table:
         self.phases.append(draws)
         broken = sum(draws.counts[name] for name in ("broken", "timed out", "not connected"))
         kept_out = pool.inherited_blocks + pool.refused_blocks
-        numbers = (draws.draws, draws.served_bytes, draws.duplicates, outcome.lost_bytes, draws.refused, broken)
+        numbers = (
+            draws.draws,
+            draws.private_draws,
+            draws.served_bytes,
+            draws.duplicates,
+            outcome.lost_bytes,
+            draws.refused,
+            broken,
+        )
         cells = [f"{number:,}" for number in (*numbers, kept_out)]
         self.rows.append((fault, *cells, f"{outcome.healthy_after_s:.1f}"))
         assert draws.duplicates == 0, f"{draws.duplicates} ranges were given out twice"
@@ -67,7 +77,15 @@ class Table:
     def text(self) -> str:
         """Give the table as Markdown."""
         served = sum(phase.served_bytes for phase in self.phases)
-        total = ("**all of them**", f"**{self.draws:,}**", f"{served:,}", f"**{self.duplicates}**", *[""] * 5)
+        private = sum(phase.private_draws for phase in self.phases)
+        total = (
+            "**all of them**",
+            f"**{self.draws:,}**",
+            f"{private:,}",
+            f"{served:,}",
+            f"**{self.duplicates}**",
+            *[""] * 5,
+        )
         rule = ("---", *["---:"] * (len(COLUMNS) - 1))
         lines = [f"| {' | '.join(row)} |" for row in (COLUMNS, rule, *self.rows, total)]
         return "\n".join([*lines, "", *self.skipped])

@@ -64,3 +64,12 @@ def test_a_range_of_another_phase_is_seen(tmp_path: Path) -> None:
 def test_a_long_range_hides_none_behind_a_short_one() -> None:
     begins, ends = np.array([0, 10, 50, 100]), np.array([60, 20, 55, 110])
     assert overlaps(begins, ends) == 2
+
+
+def test_a_private_part_that_comes_again_is_seen_in_either_lane(tmp_path: Path) -> None:
+    whole = SECOND.data[:64]
+    draws = written(tmp_path, ("private", whole), ("private", SECOND.data[64:80]), honest(0, 16))
+    assert (draws.draws, draws.private_draws, draws.private_bytes, draws.public_bytes) == (3, 2, 80, 16)
+    assert (draws.duplicates, draws.foreign, draws.altered) == (0, 0, 0)
+    assert written(tmp_path, ("private", whole), ("private", whole[32:48])).duplicates == 1
+    assert written(tmp_path, ("private", FIRST.data[:64]), honest(16, 32)).duplicates == 1

@@ -121,7 +121,7 @@ def test_without_the_ledger_publishing_again_serves_again(arena_of: ArenaOf) -> 
 
 def home_at(arena: Arena, instance: dg.DagsterInstance) -> Home:
     """Give an installation whose pool is the arena's."""
-    settings = Settings(home=arena.folder / "home", settle_seconds=0.0)
+    settings = Settings(home=arena.folder / "home", settle_seconds=0.0, public_share=1.0)
     pool = RedisPool(url=arena.url)
     defs = build_defs(settings, {"pool": pool})
     return Home(settings, instance, EntropyStores.of(settings), pool, ImageSources(), defs)

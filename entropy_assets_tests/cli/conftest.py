@@ -11,7 +11,7 @@ from entropy_assets.cli import main
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.client.scripted import ScriptedServer, good
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.stages.batches_made import frame
 
@@ -56,7 +56,7 @@ def service_config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
 @pytest.fixture
 def service(pool: PoolClient, service_config: ServiceConfig) -> Iterator[RunningService]:
     """Run a service on a pool of 8 blocks."""
-    pool.push(pool_blocks(8))
+    pool.push(blocks_for_both(8))
     with RunningService(service_config) as running:
         yield running
 

@@ -12,7 +12,7 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.client.scripted import ScriptedServer, answering, good, status
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 
 BLOCK = "0badcafe-0000-8000-8000-000000000000"
@@ -60,7 +60,7 @@ class TestFormats:
             result = run("draw", 20, "--class", answer_class, "--format", "json", "--url", service.url)
             answer = json.loads(result.stdout)
             assert list(answer) == list(own)
-            varying = ("data", "blocks")
+            varying = ("data", "blocks", "reveals_at")
             assert {name: answer[name] for name in answer if name not in varying} == {
                 name: own[name] for name in own if name not in varying
             }
@@ -82,7 +82,7 @@ class TestFormats:
         self, run: Run, service_config: ServiceConfig, pool: PoolClient, n: int
     ) -> None:
         """A zero too many must not empty a pool, part by part."""
-        pool.push(pool_blocks(8))
+        pool.push(blocks_for_both(8))
         with RunningService(replace(service_config, max_request_bytes=3000)) as service:
             result = run("draw", n, "--class", "public", "--url", service.url)
             served = service.client.get("/stats").json()["service"]["served_bytes"]
@@ -187,7 +187,7 @@ class TestExitCodes:
 class TestStats:
     def test_they_are_one_object_or_a_table(self, run: Run, service: RunningService, pool: PoolClient) -> None:
         counted = json.loads(run("stats", "--url", service.url, "--json").stdout)
-        assert counted["pool"]["pushed_blocks"] == 8
+        assert counted["pool"]["pushed_blocks"] == 16
         assert "pool.pushed_blocks" in run("stats", "--url", service.url).stdout
 
     def test_a_services_words_can_not_steer_the_terminal(self, run: Run) -> None:

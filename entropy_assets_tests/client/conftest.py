@@ -7,7 +7,7 @@ import pytest
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.client.real_service import BLOCKS, OneBlock
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 
 
@@ -20,7 +20,7 @@ def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
 @pytest.fixture
 def service(config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
     """Run a service on a pool of 100 blocks."""
-    pool.push(pool_blocks(BLOCKS))
+    pool.push(blocks_for_both(BLOCKS))
     with RunningService(config, OneBlock()) as running:
         yield running
 

@@ -17,7 +17,7 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.client.real_service import BLOCKS, DATA, KNOWN_BLOCK, OneBlock, overlaps, ranges
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 
 NOWHERE = "http://127.0.0.1:1"
@@ -32,7 +32,7 @@ def test_there_are_exactly_as_many_bytes_as_were_asked_for(n: int, service: Runn
 
 def test_any_number_of_bytes_is_that_number(config: ServiceConfig, pool: PoolClient) -> None:
     """Property, also where the service gives fewer at once than is asked for, which the client learns once."""
-    pool.push(pool_blocks(MANY_BLOCKS))
+    pool.push(blocks_for_both(MANY_BLOCKS))
     with RunningService(replace(config, max_request_bytes=3000)) as service, RandomClient([service.url]) as client:
 
         @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
@@ -57,7 +57,7 @@ def test_public_bytes_are_the_named_ranges_of_the_blocks(service: RunningService
 
 
 def test_simulated_bytes_are_called_so(config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(4, simulated=True))
+    pool.push(blocks_for_both(4, simulated=True))
     with RunningService(config) as service, RandomClient([service.url]) as client:
         assert client.draw(10).simulated
         assert client.public(10).simulated
@@ -116,7 +116,7 @@ def test_local_bytes_are_said_to_be_local_in_three_ways(empty: RunningService) -
 
 
 def test_a_pool_that_runs_dry_on_the_way_gives_no_half_answer(config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(20))
+    pool.push(blocks_for_both(20))
     with RunningService(config) as service:
         with RandomClient([service.url]) as client, pytest.raises(ClientDry):
             client.random_bytes(300_000)
@@ -154,7 +154,7 @@ class TestKeys:
 
     @pytest.fixture
     def guarded(self, config: ServiceConfig, pool: PoolClient, tmp_path: Path, key: str) -> Iterator[RunningService]:
-        pool.push(pool_blocks(BLOCKS))
+        pool.push(blocks_for_both(BLOCKS))
         closed = replace(config, keys=str(tmp_path / "keys.json"), anonymous_scopes=(), limit_bytes=1000)
         with RunningService(closed, OneBlock()) as running:
             yield running

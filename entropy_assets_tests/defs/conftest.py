@@ -1,7 +1,7 @@
 """An installation of its own for each test: real stores, a real pool, an instance that is forgotten afterwards."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class Home:
 
 @pytest.fixture
 def home(tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    settings = Settings(home=tmp_path / "home", settle_seconds=0.0, simulated_camera=True)
+    settings = Settings(home=tmp_path / "home", settle_seconds=0.0, simulated_camera=True, public_share=0.0)
     pool = RedisPool(url=valkey_url)
     # The definitions know only the default keys, and a pool counts what it was ever given: each test gets it empty.
     with dg.DagsterInstance.ephemeral() as instance, redis.Redis.from_url(valkey_url) as server:
@@ -76,6 +76,12 @@ def home(tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> It
         defs = build_defs(settings, {"pool": pool})
         stores = EntropyStores.of(settings)
         yield Home(settings, instance, stores, pool, ImageSources(simulated_camera=True, camera_frames=1), defs)
+
+
+def with_share(home: Home, public_share: float | None) -> Home:
+    """Give the same installation with another share of the public lane."""
+    settings = home.settings.model_copy(update={"public_share": public_share})
+    return replace(home, settings=settings, defs=build_defs(settings, {"pool": home.pool}))
 
 
 def evaluations(result: dg.ExecuteInProcessResult) -> dict[str, bool]:

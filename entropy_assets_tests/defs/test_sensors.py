@@ -10,7 +10,7 @@ import pytest
 from entropy_assets.defs import sensors
 from entropy_assets.defs.cursors import PUBLISH_AGAIN_S, ReplenishCursor
 from entropy_assets.stores.batches import VERDICTS
-from entropy_assets_tests.defs.conftest import Home
+from entropy_assets_tests.defs.conftest import Home, with_share
 from entropy_assets_tests.stages.batches_made import frame
 
 
@@ -53,6 +53,44 @@ def test_a_run_of_a_listed_source_goes_before_one_of_the_plain_inbox(home: Home)
     assert urgency == {"drop": {"dagster/priority": "1"}, "raw-ccd": {"dagster/priority": "3"}}
 
 
+def batches_by_lane(home: Home) -> dict[str, list[list[str]]]:
+    lanes: dict[str, list[list[str]]] = {"public": [], "private": []}
+    for batch in home.stores.layout.batches():
+        lanes[batch.intake.lane].append([file.file for file in batch.intake.files])
+    return lanes
+
+
+def test_the_first_files_of_a_source_are_dealt_into_a_batch_for_each_lane(home: Home) -> None:
+    home = with_share(home, None)
+    for name in "abcd":
+        home.drop(f"{name}.fits", frame(ord(name)))
+    home.tick("new_images")
+    assert sorted(map(str, batches_by_lane(home).values())) == ["[['a.fits', 'c.fits']]", "[['b.fits', 'd.fits']]"]
+    for name in "efg":
+        home.drop(f"{name}.fits", frame(ord(name)))
+    home.tick("new_images")
+    assert [["e.fits", "f.fits", "g.fits"]] in [batches[-1:] for batches in batches_by_lane(home).values()]
+
+
+def test_the_lane_that_lacks_more_of_its_share_gets_the_next_batch(home: Home) -> None:
+    home = with_share(home, 0.5)
+    for number in range(6):
+        home.drop(f"{number}.fits", frame(number))
+        home.tick("new_images")
+    assert {lane: len(batches) for lane, batches in batches_by_lane(home).items()} == {"public": 3, "private": 3}
+
+
+@pytest.mark.parametrize("share, lane", [(0.0, "private"), (1.0, "public")])
+def test_a_share_of_all_or_nothing_leaves_the_other_lane_nothing(home: Home, share: float, lane: str) -> None:
+    home = with_share(home, share)
+    for number in range(3):
+        home.drop(f"{number}.fits", frame(number))
+        home.drop(f"{number}-more.fits", frame(number + 10))
+        home.tick("new_images")
+    assert [name for name, batches in batches_by_lane(home).items() if batches] == [lane]
+    assert len(batches_by_lane(home)[lane]) == 3
+
+
 def test_a_folder_of_no_listed_source_is_left_alone(home: Home) -> None:
     folder = home.stores.layout.inbox_folder / "somewhere"
     folder.mkdir(parents=True)
@@ -64,7 +102,7 @@ def test_a_folder_of_no_listed_source_is_left_alone(home: Home) -> None:
 def test_a_tick_that_was_not_acknowledged_asks_for_the_same_runs_again(home: Home) -> None:
     """A daemon killed after the files moved, before or after the partition was added: no batch is forgotten."""
     home.drop("a.fits", frame(1))
-    context = dg.build_sensor_context(instance=home.instance, resources={"stores": home.stores})
+    context = dg.build_sensor_context(instance=home.instance, resources={"stores": home.stores, "pool": home.pool})
     lost = home.sensor("new_images")(context)
     partition_only = home.tick("new_images")
     again = home.tick("new_images")

@@ -12,6 +12,7 @@ from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.e2e.browser import Browser
 from entropy_assets_tests.e2e.running import Installation, eventually
+from entropy_assets_tests.stages.batches_made import frame
 
 
 @pytest.fixture(scope="session")
@@ -33,16 +34,24 @@ def pool(pool_url: str) -> Iterator[PoolClient]:
 def installation(tmp_path_factory: pytest.TempPathFactory, pool_url: str) -> Iterator[Installation]:
     """Run everything that ``entropy-assets up`` runs."""
     home = tmp_path_factory.mktemp("installation")
-    with Installation.running(home, ENTROPY_REDIS_URL=pool_url) as running:
+    with Installation.running(home, ENTROPY_REDIS_URL=pool_url, ENTROPY_PUBLIC_SHARE="0.7") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def batch(installation: Installation, samples: Path) -> Batch:
-    """Drop all bundled images, and wait until their batch is published."""
+    """Drop all bundled images, and wait until their batch is published: in the public lane, with more behind it.
+
+    Before it a frame is dropped, whose batch goes into the private lane.
+    """
+    private = installation.drop({"private.fits": frame(900, 768)})
+    eventually("publication of a private batch", lambda: installation.published(private))
     images = {path.name: path.read_bytes() for path in sorted(samples.iterdir()) if path.suffix != ".csv"}
     batch = installation.drop(images)
     eventually("publication of the samples", lambda: installation.published(batch))
+    more = installation.drop({f"public-{number}.fits": frame(910 + number, 1024) for number in range(2)})
+    eventually("publication of more public blocks", lambda: installation.published(more))
+    assert [each.intake.lane for each in (private, batch, more)] == ["private", "public", "public"]
     eventually("the end of all runs", installation.idle)
     return batch
 

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,20 @@ from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = pytest.mark.e2e
 
+REVEALS_S = 20
+"""A block that was begun is closed after 10 seconds."""
 DEAD = {"earth_dark_2048.jpg", "earth_bluemarble_2048.jpg", "hst_ngc2808.png"}
-ALIVE = {"saao_1m_ccd_raw16.fits"}
+ALIVE = {"saao_1m_ccd_raw16_a.fits", "saao_1m_ccd_raw16_b.fits"}
+
+
+def revealed(installation: Installation, block_id: str) -> dict[str, Any]:
+    """Give what the service tells of a block, once it tells all."""
+    told = eventually(
+        "the block reveals",
+        lambda: (found := installation.get(f"/blocks/{block_id}").json())["revealed"] and found,
+        REVEALS_S,
+    )
+    return dict(told)
 
 
 def test_dropped_images_become_one_batch_that_two_runs_process_and_publish(
@@ -69,7 +82,7 @@ def test_exactly_the_asked_bytes_come_and_no_two_draws_are_alike(installation: I
 def test_a_public_draw_leads_to_its_batch_images_and_run(installation: Installation, batch: Batch) -> None:
     drawn = installation.get("/random/64", **{"class": "public"})
     block_id = drawn.headers["X-Entropy-Blocks"].partition(":")[0]
-    found = installation.get(f"/blocks/{block_id}").json()
+    found = revealed(installation, block_id)
     assert found["batch"] == batch.key
     behind = {image["file"] for image in found["images"] if image["in_block"]}
     assert behind
@@ -94,7 +107,7 @@ def test_an_outsider_makes_the_drawn_bytes_again_from_blocks_and_the_public_imag
     for part in drawn.headers["X-Entropy-Blocks"].split(","):
         block_id, span = part.rsplit(":", 1)
         start, end = map(int, span.split("-"))
-        again += make_again(installation.get(f"/blocks/{block_id}").json(), images).data[start:end]
+        again += make_again(revealed(installation, block_id), images).data[start:end]
     assert drawn.content == again
     done = installation.command("audit", block_id, "--images", str(samples), "--url", installation.http)
     assert done.returncode == 0, done.stderr
@@ -142,7 +155,7 @@ def test_a_file_that_is_written_slowly_is_taken_once_and_whole(installation: Ins
 
 
 def test_a_file_dropped_again_is_rejected_as_replayed(installation: Installation, samples: Path, batch: Batch) -> None:
-    name = "saao_1m_ccd_raw16.fits"
+    name = "saao_1m_ccd_raw16_a.fits"
     again = installation.drop({f"again-{name}": (samples / name).read_bytes()})
     rejected = installation.inbox / "rejected" / again.key / f"again-{name}"
     eventually("it is rejected", rejected.exists)

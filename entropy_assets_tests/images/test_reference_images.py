@@ -87,7 +87,8 @@ HOSTILE: Final = {
 """Outcome of decoding alone: whether a name is taken at all is the drop folder's business."""
 
 SAMPLES: Final = {
-    "saao_1m_ccd_raw16.fits": 1,
+    "saao_1m_ccd_raw16_a.fits": 1,
+    "saao_1m_ccd_raw16_b.fits": 1,
     "apogee_ccd_raw16_tiny.fits": 1,
     "kpno_m51_16bit.tif": 1,
     "hst_xdf_872x1000.jpg": 1,

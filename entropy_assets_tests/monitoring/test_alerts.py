@@ -14,7 +14,7 @@ import redis
 
 from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets_tests.monitoring.conftest import Start, Watched
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.provenance.test_freshness import ACCEPTED, FAILED, assessed, taken_in
 
 pytestmark = pytest.mark.e2e
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 def test_a_pool_that_hangs_pages_and_so_does_the_stall_that_follows(watched: Start) -> None:
     """SIGSTOP, and clients that go on asking after the reservoir is empty; SIGCONT ends both alerts."""
     running = watched()
-    running.pool.push(pool_blocks(60))
+    running.pool.push(blocks_for_both(60))
     running.service.client.get("/random/1000").raise_for_status()
     running.pool_server.signal(signal.SIGSTOP)
     running.prometheus.fires("EntropyPoolDown")
@@ -45,32 +45,32 @@ def test_a_pool_that_hangs_pages_and_so_does_the_stall_that_follows(watched: Sta
 
 def test_a_pool_that_comes_back_empty_pages_until_it_is_filled(watched: Start) -> None:
     running = watched()
-    running.pool.push(pool_blocks(60))
+    running.pool.push(blocks_for_both(60))
     running.pool_server.stop()
     running.prometheus.fires("EntropyPoolDown")
     running.pool_server.start()
     running.prometheus.clears("EntropyPoolDown")
     running.prometheus.fires("EntropyPoolLow")
-    running.pool.push(pool_blocks(60, first=60))
+    running.pool.push(blocks_for_both(60, first=60))
     running.prometheus.clears("EntropyPoolLow")
 
 
 def test_a_pool_that_comes_back_with_its_keys_pages_until_something_is_published(watched: Start) -> None:
     """A server that snapshots and is restarted: the blocks are there, and must not be served."""
     running = watched(keeps=True)
-    running.pool.push(pool_blocks(60))
+    running.pool.push(blocks_for_both(60))
     running.pool_server.stop()
     running.pool_server.start(keeps=True)
     running.prometheus.fires("EntropyEpochNotOk")
-    running.pool.push(pool_blocks(60, first=60))
+    running.pool.push(blocks_for_both(60, first=60))
     running.prometheus.clears("EntropyEpochNotOk")
 
 
 def test_a_duplicate_push_pages(watched: Start) -> None:
     running = watched()
-    running.pool.push(pool_blocks(60))
+    running.pool.push(blocks_for_both(60))
     _scraped(running, "entropy_pool_pushed_blocks_total == 60")
-    running.pool.push(pool_blocks(1))
+    running.pool.push(blocks_for_both(1))
     running.prometheus.fires("EntropyDuplicatePushed")
     running.prometheus.clears("EntropyDuplicatePushed")
 
@@ -98,7 +98,7 @@ def test_blocks_that_somebody_else_altered_or_deleted_are_told(watched: Start) -
 
 def test_a_killed_worker_pages_with_what_it_held(watched: Start) -> None:
     running = watched("--workers", "2")
-    running.pool.push(pool_blocks(60))
+    running.pool.push(blocks_for_both(60))
     _scraped(running, "entropy_buffered_bytes > 16384")
     victim = next(line["pid"] for line in running.service.lines() if line["event"] == "worker-started")
     os.kill(victim, signal.SIGKILL)
@@ -112,7 +112,7 @@ def test_blocks_that_expire_in_the_hands_of_a_worker_page(watched: Start) -> Non
     first = iter(range(0, 10**6, 8))
 
     def burning() -> bool:
-        pool.push(pool_blocks(8, first=next(first)))
+        pool.push(blocks_for_both(8, first=next(first)))
         return "EntropyBytesBurned" in running.prometheus.firing()
 
     running.prometheus.until("burned bytes", burning, 90)
@@ -145,7 +145,7 @@ def test_a_supply_that_stops_or_fails_its_health_tests_pages(watched: Start) -> 
 
 def test_a_ledger_that_can_not_be_read_is_told_and_bytes_are_served_on(watched: Start) -> None:
     running = watched()
-    running.pool.push(pool_blocks(10))
+    running.pool.push(blocks_for_both(10))
     ledger = running.home / "ledger.sqlite"
     Ledger(ledger).spend_image("ab" * 32, None, "b")
     kept = ledger.read_bytes()

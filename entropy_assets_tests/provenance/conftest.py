@@ -21,6 +21,6 @@ def published(place: Place, tmp_path: Path, valkey_url: str) -> tuple[Place, Bat
     batch = place.validated([("a.fits", frame(1)), ("b.fits", frame(2))])
     pool = PoolClient.from_url(valkey_url, prefix=f"audit:{tmp_path.name}")
     publish_batch(batch, place.ledger(), pool, run_id="the-run", now_us=5)
-    blocks = {leased.block.block_id: leased.block.data for leased in pool.lease(100).blocks}
+    blocks = {leased.block.block_id: leased.block.data for leased in pool.lease(100, lane="public").blocks}
     pool.close()
     return place, batch, blocks

@@ -60,7 +60,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, valkey_url: str) -> Story:
     batch = place.validated(contents)
     pool = PoolClient.from_url(valkey_url, prefix=f"outsider:{root.name}")
     publish_batch(batch, place.ledger(), pool, run_id="the-run", now_us=5)
-    blocks = {leased.block.block_id: leased.block.data for leased in pool.lease(100).blocks}
+    blocks = {leased.block.block_id: leased.block.data for leased in pool.lease(100, lane="public").blocks}
     pool.close()
     noise = {noise.image_sha256: noise for noise in noise_inputs(batch)}
     answers = tuple(told_of(place, row["block_id"]) for row in batch.read_json(RECORDS)["rows"])

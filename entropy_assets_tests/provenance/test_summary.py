@@ -44,7 +44,7 @@ def test_no_byte_of_a_block_is_in_it(place: Place, pool: PoolClient) -> None:
     batch = place.validated([("a.fits", frame(1))])
     publish_batch(batch, place.ledger(), pool, run_id="", now_us=5)
     text = json.dumps(Trail.of(place).recent(10))
-    for leased in pool.lease(10).blocks:
+    for leased in pool.lease(10, lane="public").blocks:
         assert leased.block.data[:8].hex() not in text
 
 

@@ -14,7 +14,7 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.logs import LOGGER, JsonLines
 from entropy_assets.stores.api_keys import FileKeys
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.keyed import Start
 from entropy_assets_tests.serving.running import RunningService
 
@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> FileKeys:
 @pytest.fixture
 def start(valkey_url: str, pool_prefix: str, pool: PoolClient, tmp_path: Path) -> Iterator[Start]:
     """Give what starts a service that reads `store`, on a pool of 100 blocks; `changes` are of its configuration."""
-    pool.push(pool_blocks(100))
+    pool.push(blocks_for_both(100))
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, keys=str(tmp_path / "keys.json"))
     with ExitStack() as stack:
         yield lambda **changes: stack.enter_context(RunningService(replace(config, **changes)))

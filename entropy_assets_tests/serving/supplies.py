@@ -5,6 +5,7 @@ from typing import Any
 
 from entropy_assets.errors import LedgerError
 from entropy_assets.serving.health import NO_AGES
+from entropy_assets.stores.pool.blocks import Fate
 from entropy_assets_tests.pool_blocks import pool_block
 
 KNOWN_BLOCK = pool_block(0).block_id
@@ -23,7 +24,7 @@ class Supply:
         time.sleep(self.takes_s)
         return self.ages
 
-    def find(self, block_id: str) -> dict[str, Any] | None:
+    def tell(self, block_id: str, fate: Fate | None) -> dict[str, Any] | None:
         return None
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
@@ -39,7 +40,7 @@ class OneBlock:
         """Know of nothing."""
         return NO_AGES
 
-    def find(self, block_id: str) -> dict[str, Any] | None:
+    def tell(self, block_id: str, fate: Fate | None) -> dict[str, Any] | None:
         """Return the one block."""
         if self.failing:
             raise LedgerError("the ledger can't be used")

@@ -13,7 +13,7 @@ import sys, time
 from pathlib import Path
 from entropy_assets.serving.counts import Board
 board = Board(Path(sys.argv[1]))
-board.counts.add("leased_bytes", 1000)
+board.counts.add("leased_public_bytes", 1000)
 board.counts.add("served_public_bytes", 600)
 print("counted", flush=True)
 time.sleep(60)
@@ -52,8 +52,8 @@ def test_a_killed_workers_counts_stay_and_what_it_held_is_lost(tmp_path: Path) -
 def test_a_worker_that_left_in_good_order_lost_nothing(tmp_path: Path) -> None:
     with Board(tmp_path) as board:
         with Board(tmp_path) as leaving:
-            leaving.counts.add("leased_bytes", 10)
-            leaving.counts.add("burned_bytes", 10)
+            leaving.counts.add("leased_public_bytes", 10)
+            leaving.counts.add("burned_public_bytes", 10)
         assert (board.totals()["leased_bytes"], board.totals()["lost_bytes"]) == (10, 0)
 
 

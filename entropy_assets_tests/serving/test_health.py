@@ -12,9 +12,10 @@ import pytest
 import redis
 
 from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.stores.lanes import LANES, Lane
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import Supply
 
@@ -27,7 +28,8 @@ def _nothing(service: RunningService, server: EmbeddedServer) -> None: ...
 
 def _stop(service: RunningService, server: EmbeddedServer) -> None:
     deadline = time.monotonic() + 10
-    while not service.application.service.reservoir.buffered_bytes and time.monotonic() < deadline:
+    reservoirs = service.application.service.reservoirs
+    while not all(each.buffered_bytes for each in reservoirs) and time.monotonic() < deadline:
         time.sleep(0.01)
     server.stop()
 
@@ -38,23 +40,24 @@ def _stop_and_drain(service: RunningService, server: EmbeddedServer) -> None:
 
 
 def _break_filler(service: RunningService, server: EmbeddedServer) -> None:
-    service.application.service.pool.lease_sealed = lambda most: 1 // 0  # type: ignore[assignment,method-assign,return-value]
+    service.application.service.pool.lease_sealed = lambda most, lane: 1 // 0  # type: ignore[assignment,method-assign,return-value]
     _drain(service)
 
 
 def _drain(service: RunningService) -> None:
     deadline = time.monotonic() + 20
-    while service.client.get("/random/4096").is_success and time.monotonic() < deadline:
-        pass
-    while service.client.get("/random/1").is_success and time.monotonic() < deadline:
-        pass
+    for target in ("/random/4096", "/random/1", "/random/4096?class=public", "/random/1?class=public"):
+        while service.client.get(target).is_success and time.monotonic() < deadline:
+            pass
 
 
 @contextmanager
-def _situation(blocks: int, ages: dict[str, Any], *, foreign: bool, break_it: Break) -> Iterator[httpx.Client]:
+def _situation(
+    blocks: int, ages: dict[str, Any], *, lanes: tuple[Lane, ...], foreign: bool, break_it: Break
+) -> Iterator[httpx.Client]:
     with EmbeddedServer() as server:
         pool = PoolClient.from_url(server.url)
-        pool.push(pool_blocks(blocks))
+        pool.push([block for block in blocks_for_both(blocks) if block.lane in lanes])
         pool.close()
         if foreign:
             client = redis.Redis.from_url(server.url)
@@ -76,7 +79,8 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     },
     "batches stand still for more than five minutes": {"ages": {"doubts": [("batches-stuck", "batch x stands")]}},
     "nobody will take something in the inbox": {"ages": {"doubts": [("inbox-left-alone", "x will not be taken")]}},
-    "the pool is under its low water mark": {"blocks": 12},
+    "the pool is under its low water mark": {"blocks": 10},
+    "no public block is ready, private ones are": {"lanes": ("private",)},
     "the pool is empty": {"blocks": 0},
     "the pool's server is away, blocks are held": {"break_it": _stop},
     "the pool's server is away, no blocks are held": {"break_it": _stop_and_drain},
@@ -95,7 +99,7 @@ def test_the_table_and_this_file_know_the_same_situations() -> None:
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_the_service_does_what_the_table_says(situation: str) -> None:
     random, ready, status, reasons = TABLE[situation]
-    how = {"blocks": 60, "ages": {}, "foreign": False, "break_it": _nothing, **SITUATIONS[situation]}
+    how = {"blocks": 60, "ages": {}, "lanes": LANES, "foreign": False, "break_it": _nothing, **SITUATIONS[situation]}
     with _situation(**how) as client:
         answer = client.get("/random/100")
         health, readyz = client.get("/health"), client.get("/readyz")

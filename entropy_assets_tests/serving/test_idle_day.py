@@ -16,7 +16,7 @@ from entropy_assets.stores.api_keys import FileKeys, new_key
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_binary
 from entropy_assets_tests.conftest import PROJECT
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.keyed import key_of
 from entropy_assets_tests.serving.serve_process import ServeProcess
 from entropy_assets_tests.stores.pool.stepped_clock import SteppedClock
@@ -79,7 +79,7 @@ def service(tmp_path: Path) -> Iterator[tuple[SteppedService, PoolClient]]:
     clock = SteppedClock(tmp_path)
     with EmbeddedServer(binary=clock.binary(find_server_binary())) as server:
         pool = PoolClient.from_url(server.url, ttl_s=TTL_S)
-        pool.push(pool_blocks(20))
+        pool.push(blocks_for_both(20))
         limits = {"ENTROPY_LIMIT_REQUESTS": "4", "ENTROPY_ANONYMOUS_SCOPES": "draw"}
         with SteppedService(server, clock, tmp_path, **limits) as running:
             yield running, pool
@@ -157,7 +157,7 @@ def test_after_an_idle_day_every_answer_is_the_right_one_and_is_counted(
     ages = running.client.get("/metrics", headers={"X-API-Key": watcher}).text
     assert "entropy_reservoir_age_seconds 8" in ages
 
-    pool.push(pool_blocks(20, first=20))
+    pool.push(blocks_for_both(20, first=20))
     eventually(lambda: asked(running, "/random/16", drawer).status_code == 200)
     drawn = [asked(running, f"/random/{n}", drawer) for n in (1, 1000, 5000, 65_536)]
     assert [len(answer.content) for answer in drawn] == [1, 1000, 5000, 65_536]

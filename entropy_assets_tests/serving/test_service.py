@@ -15,7 +15,7 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.service import RandomService
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, OneBlock
 
 
@@ -25,14 +25,14 @@ def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
 
 
 async def test_the_bytes_of_every_answer_are_in_the_sums(config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(10))
+    pool.push(blocks_for_both(10))
     service = RandomService(config)
-    service.reservoir.start()
+    service.reservoirs.start()
     for n, public in ((100, True), (4096, False), (5, True)):
         answer = await service.answer(n, AnswerKind(public), "raw")
         assert len(answer.body) == n
     counts = (await service.stats())["service"]
-    await service.reservoir.stop()
+    await service.reservoirs.stop()
     assert counts["served_bytes"] == {"public": 105, "private": 4096}
     assert counts["answers"] == {"public": 2, "private": 1}
     assert counts["leased_bytes"] == 105 + 4096 + counts["buffered_bytes"]
@@ -60,14 +60,14 @@ async def test_a_server_that_comes_back_is_checked_before_it_is_leased_from() ->
     url, place = f"redis://127.0.0.1:{port}", {"port": str(port), "bind": "127.0.0.1"}
     service = RandomService(ServiceConfig(pool_url=url, pool_timeout_s=0.3))
     with EmbeddedServer(overrides=place):
-        PoolClient.from_url(url).push(pool_blocks(1))
-        service.reservoir.start()
+        PoolClient.from_url(url).push(blocks_for_both(1))
+        service.reservoirs.start()
         assert len((await service.answer(4096, AnswerKind(), "raw")).body) == 4096
     await _draw_until(service, "pool-unavailable")
     with EmbeddedServer(overrides={**place, "appendonly": "yes"}):
-        PoolClient.from_url(url).push(pool_blocks(3, first=1))
+        PoolClient.from_url(url).push(blocks_for_both(3, first=1))
         await _draw_until(service, "unsafe-pool-server")
-    await service.reservoir.stop()
+    await service.reservoirs.stop()
 
 
 async def _drawn_dry(service: RandomService) -> PoolError:
@@ -91,9 +91,9 @@ async def test_what_is_set_while_the_server_runs_is_noticed_by_who_leases_and_by
     monkeypatch.setattr("entropy_assets.serving.service.SAFETY_S", 0.2)
     with EmbeddedServer(data_dir=tmp_path) as server, redis.Redis.from_url(server.url) as raw:
         pool = PoolClient.from_url(server.url)
-        pool.push(pool_blocks(40))
+        pool.push(blocks_for_both(40))
         leasing, idle = (RandomService(ServiceConfig(pool_url=server.url)) for _ in range(2))
-        leasing.reservoir.start()
+        leasing.reservoirs.start()
         await leasing.answer(1, AnswerKind(), "raw")
         assert "unsafe-pool-server" not in codes(await idle.health())
         raw.config_set(setting, DANGERS[setting])
@@ -105,7 +105,7 @@ async def test_what_is_set_while_the_server_runs_is_noticed_by_who_leases_and_by
         raw.config_set(setting, {"appendonly": "no", "save": "", "maxmemory-policy": "noeviction"}[setting])
         await asyncio.sleep(0.2)
         assert "unsafe-pool-server" not in codes(await idle.health())
-        await leasing.reservoir.stop()
+        await leasing.reservoirs.stop()
         pool.close()
 
 
@@ -117,7 +117,7 @@ async def test_where_a_block_comes_from_is_known_with_a_ledger_alone(config: Ser
     with pytest.raises(ProvenanceUnavailable):
         await RandomService(config).find_block(KNOWN_BLOCK)
     service = RandomService(config, provenance=OneBlock())
-    assert await service.find_block(KNOWN_BLOCK) == OneBlock().find(KNOWN_BLOCK)
+    assert await service.find_block(KNOWN_BLOCK) == OneBlock().tell(KNOWN_BLOCK, None)
     assert await service.find_block("another") is None
 
 

@@ -19,6 +19,7 @@ from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stores.batches import Batch, Document
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.ledger.rows import LedgerBlock
 
 LIMITS = DecodeLimits()
@@ -48,6 +49,7 @@ class Place(Home):
         os_bytes: bytes = b"\x07" * 32,
         limits: DecodeLimits = LIMITS,
         recipe: str = STANDARD.name,
+        lane: Lane = "public",
     ) -> Batch:
         return ingest.open_batch(
             self.batches(),
@@ -58,6 +60,7 @@ class Place(Home):
             os_bytes=os_bytes,
             recipe=recipe,
             limits=limits,
+            lane=lane,
         )
 
     def hashed(
@@ -65,10 +68,13 @@ class Place(Home):
     ) -> Batch:
         """Take a batch as far as its blocks."""
         batch = self.open(contents, time_ns=time_ns, recipe=recipe)
+        self._to_blocks(batch)
+        return batch
+
+    def _to_blocks(self, batch: Batch) -> None:
         ingest.read_images(batch, self.images(), batch.intake.limits)
         extraction.extract_noise(batch, self.images(), self.ledger(), batch.intake.limits)
         conditioning.hash_blocks(batch)
-        return batch
 
     def validated(
         self, contents: Sequence[tuple[str, bytes]], *, time_ns: int = TIME_NS, recipe: str = STANDARD.name
@@ -77,6 +83,11 @@ class Place(Home):
         batch = self.hashed(contents, time_ns=time_ns, recipe=recipe)
         validation.validate_blocks(batch)
         return batch
+
+    def finished(self, batch: Batch) -> None:
+        """Take an open batch as far as its verdicts."""
+        self._to_blocks(batch)
+        validation.validate_blocks(batch)
 
     def in_ledger(self, batch: Batch, run_id: str = "the-run") -> list[str]:
         """Put all blocks of a batch into the ledger, and return their ids in the order of the chain."""

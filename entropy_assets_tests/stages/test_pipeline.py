@@ -10,8 +10,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from entropy_assets.images.decode import decode
 from entropy_assets.recipe import STANDARD
 from entropy_assets.settings import Settings
 from entropy_assets.stages.pipeline import ProcessReport, ReportedBatch, ReportedImage, process
@@ -50,12 +52,15 @@ def heads(report: ProcessReport) -> list[str]:
     return [batch["chain_head"] for batch in report.batches]
 
 
+HALVES = ("saao_1m_ccd_raw16_a.fits", "saao_1m_ccd_raw16_b.fits")
 SAMPLES_HEADS = {
     "ea-2026-1": "920412a66ccff573a7b8acc22e89b357b852b98fff9744db1a60a1b8e088758a",
     "ea-2026-2": "afbafd29117d8162c7cef42c4c3a9b38469dac43264e12526dbbdbd212f61268",
 }
-"""What ``entropy-assets process entropy_assets/samples --deterministic`` gave at commit c932263, and the same under the
-recipe whose blocks have nonces, at the commit that made it."""
+"""What ``entropy-assets process --deterministic`` gave for the nine images that were bundled at commit c932263, and the
+same under the recipe whose blocks have nonces, at the commit that made it."""
+HALVES_HEAD = "26f101bcacdabd7e35dd89391681769a6134f9db5b66e10c00d091cad78bcc60"
+"""The same for the images that are bundled now, two halves instead of the whole frame."""
 
 
 def noise(report: ProcessReport) -> dict[str, str]:
@@ -63,10 +68,26 @@ def noise(report: ProcessReport) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("recipe", SAMPLES_HEADS)
-def test_the_bundled_images_give_the_chain_head_that_they_always_gave(tmp_path, samples, recipe):
+def test_images_give_the_chain_head_that_they_always_gave(tmp_path, samples, whole_frame, recipe):
     """A hash, a sample or a credit that changes needs a recipe of another name."""
-    report, _ = run([samples], tmp_path / "home", recipe=recipe)
+    bundled = [path for path in samples.iterdir() if path.suffix != ".csv" and path.name not in HALVES]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in (*bundled, whole_frame):
+        (folder / path.name).write_bytes(path.read_bytes())
+    report, _ = run([folder], tmp_path / "home", recipe=recipe)
     assert heads(report) == [SAMPLES_HEADS[recipe]]
+
+
+def test_the_bundled_images_give_their_chain_head(tmp_path, samples):
+    report, _ = run([samples], tmp_path / "home")
+    assert heads(report) == [HALVES_HEAD]
+
+
+def test_the_bundled_halves_are_the_pixels_of_the_whole_frame(samples, whole_frame):
+    halves = [decode((samples / name).read_bytes(), source="samples").pixels for name in HALVES]
+    whole = decode(whole_frame.read_bytes(), source="samples").pixels
+    assert np.array_equal(np.concatenate(halves, axis=1), whole)
 
 
 def test_one_worker_and_two_give_the_same_bytes(tmp_path, frames):

@@ -16,7 +16,7 @@ from entropy_assets_tests.stages.batches_made import TIME_NS, Place, alter_json,
 
 
 def drain(pool: PoolClient) -> list[str]:
-    return [leased.block.block_id for leased in pool.lease(1000).blocks]
+    return [leased.block.block_id for leased in pool.lease(1000, lane="public").blocks]
 
 
 def test_every_released_block_enters_the_pool_once(place: Place, pool: PoolClient) -> None:
@@ -112,7 +112,7 @@ def test_a_batch_without_blocks_is_not_entered_in_the_ledger(place: Place, pool:
 
 def test_the_label_simulated_travels_with_each_block(place: Place, pool: PoolClient) -> None:
     publish_batch(place.validated([("a.fits", frame(1))]), place.ledger(), pool, run_id="run", now_us=1)
-    assert all(leased.block.simulated for leased in pool.lease(10).blocks)
+    assert all(leased.block.simulated for leased in pool.lease(10, lane="public").blocks)
 
 
 def copied(batch: Batch, key: str, **changes: object) -> Batch:

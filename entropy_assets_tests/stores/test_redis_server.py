@@ -128,10 +128,10 @@ def test_a_promoted_replica_serves_nothing_of_what_it_inherited_and_serves_again
         pool.push(blocks)
         assert len(pool.lease(2).blocks) == 2
         with redis.Redis.from_url(replica.url) as raw:
-            eventually(lambda: raw.zcard("entropy:pool:ready") == 4)
+            eventually(lambda: raw.zcard("entropy:pool:ready:private") == 4)
             master.stop()
             eventually(lambda: _is_master(raw))
-            assert raw.zcard("entropy:pool:ready") == 4
+            assert raw.zcard("entropy:pool:ready:private") == 4
         eventually(lambda: _refuses(pool))
         assert pool.push(blocks).pushed == ()
         assert len(pool.push(pool_blocks(3, first=50)).pushed) == 3

@@ -134,6 +134,7 @@ def headers_of(chosen: Format, length: int | None, draw: Draw, kind: AnswerKind)
         headers.append((b"content-length", b"%d" % length))
     if kind.public and draw.cuts:
         headers.append((b"x-entropy-blocks", block_cuts(draw).encode()))
+        headers.append((b"x-entropy-reveals-at", draw.reveals_at.encode()))
     if draw.simulated:
         headers.append((b"x-entropy-simulated", b"true"))
     return headers
@@ -148,7 +149,7 @@ def json_fields(draw: Draw, public: bool) -> dict[str, object]:
     """Return what every JSON document says about where its bytes come from."""
     fields: dict[str, object] = {"class": "public" if public else "private", "simulated": draw.simulated}
     if public:
-        fields["blocks"] = block_ranges(draw)
+        fields |= {"blocks": block_ranges(draw), "reveals_at": draw.reveals_at}
     return fields
 
 

@@ -13,7 +13,7 @@ from entropy_assets.serving.access.hosts import Hosts
 from entropy_assets.serving.access.origins import OWN_SITES, SITE_HEADER
 from entropy_assets.serving.answers.formats import AnswerKind, Format, encode, headers_of, known_queries
 from entropy_assets.serving.answers.mixing import mixed
-from entropy_assets.serving.reservoir.reservoir import Reservoir
+from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.serving.reservoir.stock import NOTHING
 
 _PREFIX: Final = "/random/"
@@ -47,7 +47,7 @@ class HotPath:
 
     Parameters
     ----------
-    reservoir
+    reservoirs
         Where the bytes are.
     gate
         Who is let in.
@@ -57,8 +57,8 @@ class HotPath:
         The names that the service goes by; None if it answers to any.
     """
 
-    def __init__(self, reservoir: Reservoir, gate: Gate, longest: int, hosts: Hosts | None = None) -> None:
-        self._reservoir = reservoir
+    def __init__(self, reservoirs: Reservoirs, gate: Gate, longest: int, hosts: Hosts | None = None) -> None:
+        self._public, self._private = reservoirs.public, reservoirs.private
         self._gate = gate
         self._hosts = hosts
         self._queries = known_queries()
@@ -85,23 +85,24 @@ class HotPath:
         if not self._are_usual(headers, asked):
             return None
         more: Headers = []
-        everybody = self._gate.admits_everybody
-        if not everybody:
-            admission = self._admission(n, headers, address)
+        public = kind.public
+        reservoir = self._public if public else self._private
+        if not self._gate.admits_everybody:
+            admission = self._admission(reservoir, n, headers, address)
             if admission is None:
                 return None
             more = [*admission.headers]
         chosen = asked or "raw"
-        public = kind.public
-        if chosen == "raw" and (piece := self._reservoir.take_piece(n, public, not everybody)) is not None:
-            data, cut, simulated = piece
+        if chosen == "raw" and (piece := reservoir.take_piece(n)) is not None:
+            data, cut, simulated, reveals_at = piece
             if simulated:
                 more.append(_SIMULATED)
             if not public:
                 return fixed, lines, more, mixed(data)
             more.append((b"x-entropy-blocks", cut))
+            more.append((b"x-entropy-reveals-at", reveals_at.encode()))
             return fixed, lines, more, data
-        draw = self._reservoir.take(n, public=public)
+        draw = reservoir.take(n)
         if draw is None:
             return None
         answer = encode(draw, kind, chosen)
@@ -121,9 +122,9 @@ class HotPath:
                 return False
         return named == 1 or hosts is None
 
-    def _admission(self, n: int, headers: Headers, address: str) -> Admission | None:
+    def _admission(self, reservoir: Reservoir, n: int, headers: Headers, address: str) -> Admission | None:
         # first whether there is anything to be had: what the gate has taken it does not give back
-        return self._gate.admit_at_once(headers, address, "draw", n) if self._reservoir.holds(n) else None
+        return self._gate.admit_at_once(headers, address, "draw", n) if reservoir.holds(n) else None
 
     async def more_for(self, target: bytes, headers: Headers, address: str) -> bool:
         """Wait a little for bytes if `answer` had too few; tell whether it may have enough now.
@@ -133,9 +134,12 @@ class HotPath:
         plan = self._plans.get(target)
         if any(name == SITE_HEADER and value not in OWN_SITES for name, value in headers):
             return False
-        if plan is None or self._reservoir.buffered_bytes >= plan.n or not self._gate.knows(headers, address, "draw"):
+        if plan is None:
             return False
-        return await self._reservoir.more(plan.n)
+        reservoir = self._public if plan.kind.public else self._private
+        if reservoir.buffered_bytes >= plan.n or not self._gate.knows(headers, address, "draw"):
+            return False
+        return await reservoir.more(plan.n)
 
     def _new_plan(self, target: bytes) -> Plan | None:
         """Return what a GET of `target` asks for, and remember it; None if it is not for memory."""

@@ -121,6 +121,7 @@ class IntegerDraw:
         self.values: list[int] = []
         self.cuts: list[Cut] = []
         self.simulated = False
+        self.reveals_at = ""
         self.consumed = 0
         self._draw = draw
         self._longest = max(HONEST_EXCESS * longest, _SHORTEST_EXCESS)
@@ -156,6 +157,7 @@ class IntegerDraw:
     def _take(self, draw: Draw) -> None:
         self.consumed += len(draw.data)
         self.simulated |= draw.simulated
+        self.reveals_at = max(self.reveals_at, draw.reveals_at)
         for cut in draw.cuts:
             self._name(cut)
         self.values += self.wanted.accepted(draw.data if self.public else mixed(draw.data))
@@ -169,7 +171,7 @@ class IntegerDraw:
 
     def answer(self) -> Answer:
         """Return the JSON document with the integers."""
-        kind, drawn = AnswerKind(self.public), Draw(b"", tuple(self.cuts), self.simulated)
+        kind, drawn = AnswerKind(self.public), Draw(b"", tuple(self.cuts), self.simulated, self.reveals_at)
         wanted, write = self.wanted, str if self.wanted.name == "bigint" else int
         fields: dict[str, object] = {"n": len(self.values), "encoding": wanted.name, "data": [*map(write, self.values)]}
         if wanted.name in ("int", "bigint"):

@@ -81,18 +81,15 @@ class Pieces:
         Where the bytes are.
     meter
         Who pays for them.
-    public
-        Their class.
     longest
         Longest answer of the service, bytes: a quota holds that much at once, so no piece is longer.
     patience_s
         How long one waits for a piece, seconds.
     """
 
-    def __init__(self, reservoir: Reservoir, meter: Meter, *, public: bool, longest: int, patience_s: float) -> None:
+    def __init__(self, reservoir: Reservoir, meter: Meter, *, longest: int, patience_s: float) -> None:
         self._reservoir = reservoir
         self._meter = meter
-        self._public = public
         self._longest = min(PIECE_BYTES, longest)
         self._patience_s = patience_s
 
@@ -109,12 +106,12 @@ class Pieces:
         n = min(most, self._longest)
         if not self._meter.is_free:
             n = await self._pay(n)
-        draw = self._reservoir.take(n, public=self._public) or await self._wait_for(n)
+        draw = self._reservoir.take(n) or await self._wait_for(n)
         self._meter.use(len(draw.data))
         return draw
 
     async def messages(self, most: int) -> Messages:
-        """Return the next pieces of the public class, at most `most` bytes: many if there is plenty, else one.
+        """Return the next pieces, with their blocks, at most `most` bytes: many if there is plenty, else one.
 
         Raises
         ------
@@ -128,7 +125,7 @@ class Pieces:
             if messages is not None:
                 return messages
         draw = await self.next(most)
-        return Messages([[draw.data]], len(draw.data), block_cuts(draw), draw.simulated)
+        return Messages([[draw.data]], len(draw.data), block_cuts(draw), draw.simulated, draw.reveals_at)
 
     async def _pay(self, n: int) -> int:
         """Return how many bytes are paid for, `n` or a little, after a wait if the quota needs one."""
@@ -153,7 +150,7 @@ class Pieces:
         n = most
         while True:
             try:
-                return await self._reservoir.draw(n, public=self._public)
+                return await self._reservoir.draw(n)
             except PoolError:
                 if now() >= deadline:
                     raise

@@ -68,7 +68,7 @@ class MemoryFirst:
     def __init__(self, app: Any, service: RandomService) -> None:
         self.app = app
         self.service = service
-        self.hot_path = HotPath(service.reservoir, service.gate, service.config.max_request_bytes, service.hosts)
+        self.hot_path = HotPath(service.reservoirs, service.gate, service.config.max_request_bytes, service.hosts)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request (ASGI)."""
@@ -119,14 +119,14 @@ def create_app(
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         with worker_news():
-            service.reservoir.start()
+            service.reservoirs.start()
             service.gate.start()
-            await service.reservoir.settle(SETTLE_S)
+            await service.reservoirs.settle(SETTLE_S)
             try:
                 yield
             finally:
                 await service.gate.stop()
-                await service.reservoir.stop()
+                await service.reservoirs.stop()
                 service.pool.close()
 
     app = FastAPI(

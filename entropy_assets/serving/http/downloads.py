@@ -77,11 +77,12 @@ class Download(Response):
         """Send it (ASGI). What goes wrong before the first byte is raised; later the body is cut off."""
         config = self._service.config
         longest, patience_s = config.max_request_bytes, config.streams.patience_s
+        reservoir = self._service.reservoirs.of(public=self._public)
         with self._seats.seat(subject_of(scope)):
             meter = await Meter.started(self._service.gate, scope, "stream", min(self._n, PIECE_BYTES))
             sending = _Sending(
                 self._service,
-                Pieces(self._service.reservoir, meter, public=self._public, longest=longest, patience_s=patience_s),
+                Pieces(reservoir, meter, longest=longest, patience_s=patience_s),
                 self._n,
                 self._public,
                 send,

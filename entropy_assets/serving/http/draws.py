@@ -143,7 +143,7 @@ async def _described(service: RandomService, request: Request, order: DrawOrder)
 async def _integers(service: RandomService, meter: Meter, n: int, wanted: Integers, public: bool) -> Answer:
     async def draw(n_bytes: int) -> Draw:
         await meter.cover(n_bytes)
-        drawn = await service.reservoir.draw(n_bytes, public=public)
+        drawn = await service.reservoirs.of(public=public).draw(n_bytes)
         meter.use(n_bytes)
         return drawn
 

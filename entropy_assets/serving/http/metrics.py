@@ -18,6 +18,7 @@ from entropy_assets.serving.health import AgeName, Ages
 from entropy_assets.serving.http.admission import admitted
 from entropy_assets.serving.problems import PROBLEMS, UNSTORED
 from entropy_assets.serving.service import RandomService
+from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.blocks import PoolHealth, PoolStats
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -33,6 +34,15 @@ _SERVICE_COUNTERS: Final = {
     "dry_answers": ("entropy_dry_answers", "Requests for which bytes did not come in time."),
     "pool_failures": ("entropy_pool_failures", "Leases that failed."),
     "undelivered_bytes": ("entropy_undelivered_bytes", "Served bytes for answers that then could not be given."),
+}
+_OF_LANES: Final = {
+    ("leased", "blocks"): "Blocks that the workers took out of the pool, by lane.",
+    ("leased", "bytes"): "Bytes that the workers took out of the pool, by lane.",
+    (
+        "burned",
+        "bytes",
+    ): "Leased bytes that were dropped unserved, by lane; what is left of a public block that is closed too.",
+    ("lost", "bytes"): "Leased bytes of workers that were killed, by lane.",
 }
 _SERVICE_EVENTS: Final = {
     "streams": ("What became of streams.", ("opened", "ended", "closed_dry", "closed_quota")),
@@ -120,6 +130,9 @@ class Exposition(Collector):
             yield _gauge("entropy_keys_age_seconds", text, self.keys_age_s)
         served = {name: totals[f"served_{name}_bytes"] for name in CLASSES}
         yield _labelled("entropy_served_bytes", "Bytes that were served.", "class", served)
+        for (what, unit), text in _OF_LANES.items():
+            values = {lane: totals[f"{what}_{lane}_{unit}"] for lane in LANES}
+            yield _labelled(f"entropy_lane_{what}_{unit}", text, "lane", values)
         answers = {name: totals[f"{name}_answers"] for name in CLASSES}
         yield _labelled("entropy_answers", "Draws that were answered with bytes.", "class", answers)
         for what, (text, events) in _SERVICE_EVENTS.items():
@@ -173,6 +186,12 @@ def add_metrics(app: FastAPI, service: RandomService) -> None:
 
 
 def _of_pool(stats: PoolStats) -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        "entropy_pool_lane_ready_bytes", "Bytes that may be leased now, by lane.", labels=["lane"]
+    )
+    for lane in LANES:
+        family.add_metric([lane], stats.lanes[lane].bytes)
+    yield family
     for name, (field, text) in _POOL_GAUGES.items():
         value = getattr(stats, field)
         if value is not None:
@@ -185,7 +204,7 @@ def _gauge(name: str, text: str, value: Any) -> Metric:
     return GaugeMetricFamily(name, text, float(value))
 
 
-def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+def _labelled(name: str, text: str, label: str, values: Mapping[Any, int]) -> Metric:
     family = CounterMetricFamily(name, text, labels=[label])
     for value, count in values.items():
         family.add_metric([value], count)

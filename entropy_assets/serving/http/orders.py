@@ -154,9 +154,14 @@ _SIMULATED_HEADER: Final = {
     "schema": {"type": "string"},
     "description": "`true` if a simulated camera is behind some of the bytes.",
 }
+_REVEALS_HEADER: Final = {
+    "schema": {"type": "string", "format": "date-time"},
+    "description": "Class `public`: when all these blocks will have revealed, so that an outsider can make them again.",
+}
 BYTE_HEADERS: Final = {
     "X-Entropy-Class": _CLASS_HEADER,
     "X-Entropy-Blocks": _BLOCKS_HEADER,
+    "X-Entropy-Reveals-At": _REVEALS_HEADER,
     "X-Entropy-Simulated": _SIMULATED_HEADER,
 }
 DRY_PROBLEMS: Final = (
@@ -188,6 +193,7 @@ _ANSWER_DOCUMENT: Final = {
         "class": {"enum": list(CLASSES)},
         "simulated": {"type": "boolean"},
         "blocks": {"type": "array", "items": _BLOCK_RANGE, "description": "Public class: the bytes used, in order."},
+        "reveals_at": {"type": "string", "format": "date-time", "description": "Public class: when the blocks reveal."},
     },
 }
 DRAW_RESPONSES: Final[ResponseTable] = {

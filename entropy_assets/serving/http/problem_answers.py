@@ -148,7 +148,7 @@ def add_problems(app: FastAPI, service: RandomService) -> None:
     async def ours(request: Request, error: EntropyAssetsError) -> JsonAnswer:
         if error.code in PROBLEMS:
             service.counts.add(f"refused_{error.code}")
-        return problem_of(error, service.reservoir.retry_after_s(0), request.scope)
+        return problem_of(error, service.reservoirs.retry_after_s(), request.scope)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JsonAnswer:

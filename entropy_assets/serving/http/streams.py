@@ -1,9 +1,9 @@
 """``/stream``: a WebSocket that sends as many bytes as its client gave credit for.
 
 The client sends texts ``{"credit": N}``, the service binary messages of at most 64 KiB until the credit is used up.
-In the public class a text ``{"n": ..., "blocks": "<id>:<start>-<end>,...", "simulated": ...}`` comes before the
-messages that bring the next ``n`` bytes, in that order; a text covers 1 MiB at most. In the private class a text
-``{"simulated": ...}`` comes when a simulated camera is behind the bytes from here on, or no longer.
+In the public class a text ``{"n": ..., "blocks": "<id>:<start>-<end>,...", "simulated": ..., "reveals_at": ...}`` comes
+before the messages that bring the next ``n`` bytes, in that order; a text covers 1 MiB at most. In the private class a
+text ``{"simulated": ...}`` comes when a simulated camera is behind the bytes from here on, or no longer.
 
 Closing codes: 1013 if the pool is dry, 1008 for a message that is no credit and for a quota that is used up, 1003 for
 a binary message, 1001 after a minute in which nothing was asked for or nothing was read, 1011 if the service failed.
@@ -137,7 +137,14 @@ class Stream:
         drawn = await self._pieces.messages(self._credit)
         self._credit -= drawn.n_bytes
         with self._on_the_way(drawn.n_bytes):
-            await self._note({"n": drawn.n_bytes, "blocks": drawn.blocks, "simulated": drawn.simulated})
+            await self._note(
+                {
+                    "n": drawn.n_bytes,
+                    "blocks": drawn.blocks,
+                    "simulated": drawn.simulated,
+                    "reveals_at": drawn.reveals_at,
+                }
+            )
             for parts in drawn.parts:
                 data = b"".join(parts)
                 await self._send({"type": "websocket.send", "bytes": data})
@@ -245,13 +252,14 @@ class StreamRoute:
     async def _serve(self, scope: Any, receive: Any, send: Any, *, public: bool) -> None:
         config = self._service.config
         longest, patience_s = config.max_request_bytes, config.streams.patience_s
+        reservoir = self._service.reservoirs.of(public=public)
         try:
             meter = await Meter.started(self._service.gate, scope, "stream", 0)
             with self._seats.seat(meter.subject or subject_of(scope)):
                 await send({"type": "websocket.accept", "headers": meter.headers})
                 await Stream(
                     self._service,
-                    Pieces(self._service.reservoir, meter, public=public, longest=longest, patience_s=patience_s),
+                    Pieces(reservoir, meter, longest=longest, patience_s=patience_s),
                     public,
                     scope,
                     receive,
@@ -263,7 +271,7 @@ class StreamRoute:
     def _refusal(self, error: EntropyAssetsError, scope: Any) -> Response:
         if error.code in PROBLEMS:
             self._service.counts.add(f"refused_{error.code}")
-        return problem_of(error, self._service.reservoir.retry_after_s(0), scope)
+        return problem_of(error, self._service.reservoirs.retry_after_s(), scope)
 
 
 def _is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -55,6 +55,8 @@ class Filler:
         Tells how many blocks to lease now, and is told how many came.
     count_altered
         Tells the pool of blocks whose bytes did not match their hash; runs in another thread.
+    tell
+        Tells the pool what became of leased blocks, if anything did; runs in the thread.
     clock
         Seconds that only go forward.
     """
@@ -64,11 +66,13 @@ class Filler:
         lease: Callable[[int], SealedLease],
         demand: Demand,
         count_altered: Callable[[int], None],
+        tell: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
         self.lease = lease
         self._demand = demand
         self._count_altered = count_altered
+        self._tell = tell
         self._clock = clock
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -113,6 +117,8 @@ class Filler:
         back_off, failing = FIRST_BACK_OFF_S, 0
         while not self._stopping.is_set():
             wake.clear()
+            with contextlib.suppress(PoolError):  # what can't be told reveals later; a lease finds out what is wrong
+                self._tell()
             # after a failure one is leased also into a full reservoir: somebody has to see that the pool is back
             blocks = max(self._demand.blocks_wanted(), failing)
             if blocks == 0:

@@ -2,76 +2,91 @@
 
 Two threads share it, without a lock. The *event loop* owns every field that says what is held and who waits; the
 thread of the `Filler` reads integers only, through the `Demand`.
-At every moment of the loop: leased = served public + served private + burned + buffered, in bytes.
+A worker has one for each lane. At every moment of the loop, in each: leased = served + burned + buffered, in bytes.
 """
 
 import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from entropy_assets.errors import PoolError, PoolExhausted
 from entropy_assets.serving.counts import Counts, place_of
 from entropy_assets.serving.reservoir.demand import Demand, ReservoirLimits
 from entropy_assets.serving.reservoir.filler import Filler
-from entropy_assets.serving.reservoir.stock import Draw, Messages, Stock
+from entropy_assets.serving.reservoir.stock import Closing, Draw, Messages, Piece, Stock
+from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import Lease, SealedLease
 
-PUBLIC_BYTES: Final = place_of("served_public_bytes")
-PUBLIC_ANSWERS: Final = place_of("public_answers")
-PRIVATE_BYTES: Final = place_of("served_private_bytes")
-PRIVATE_ANSWERS: Final = place_of("private_answers")
+OPEN_S: Final = 10.0
+"""How long a public block that was begun is given out, seconds."""
 
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
     n: int
-    public: bool
     drawn: "asyncio.Future[Draw]"
 
 
 class Reservoir:
-    """Blocks of one serving process: who takes, who waits, what arrives, what fails.
+    """Blocks of one lane in one serving process: who takes, who waits, what arrives, what fails.
 
     Parameters
     ----------
+    lane
+        Its lane.
     lease
-        Takes up to so many blocks out of the pool; runs in the filler thread.
+        Takes up to so many blocks of it out of the pool; runs in the filler thread.
     limits
         How much to hold.
     counts
         Where to count; by default nobody else sees it.
     count_altered
         Tells the pool of blocks whose bytes did not match their hash; runs in a thread.
+    close_blocks
+        Tells the pool of public blocks that were begun, with the seconds that each stays open, and of closed ones;
+        runs in the filler thread.
+    open_s
+        How long a public block that was begun is given out, seconds.
     clock
         Seconds that only go forward, also while the machine sleeps.
 
     Attributes
     ----------
+    lane
+        As given.
     problem
         Why the last lease failed; None if it did not.
     """
 
     def __init__(
         self,
+        lane: Lane,
         lease: Callable[[int], SealedLease],
         limits: ReservoirLimits | None = None,
         counts: Counts | None = None,
         count_altered: Callable[[int], None] = lambda blocks: None,
+        close_blocks: Callable[[Mapping[str, float], Sequence[str]], None] = lambda begun, closed: None,
+        open_s: float = OPEN_S,
         clock: Callable[[], float] = ageing_s,
     ) -> None:
+        self.lane = lane
         self.limits = limits or ReservoirLimits()
         self.counts = counts or Counts()
         self.problem: PoolError | None = None
         self._cells = self.counts.cells  # every answer counts here, so the way is short
+        self._bytes_place = place_of(f"served_{lane}_bytes")
+        self._answers_place = place_of(f"{lane}_answers")
         self._clock = clock
-        self._stock = Stock()
+        self._closing = Closing(open_s, time.time, clock, self._wake) if lane == "public" else None
+        self._close_blocks = close_blocks
+        self._stock = Stock(self._closing)
         self._demand = Demand(self.limits, self._stock, clock())
-        self._filler = Filler(lease, self._demand, count_altered, clock)
+        self._filler = Filler(lease, self._demand, count_altered, self._tell, clock)
         self._waiters: deque[_Waiter] = deque()
         self._settled = asyncio.Event()
         self._came = asyncio.Event()
@@ -92,7 +107,24 @@ class Reservoir:
     async def stop(self) -> None:
         """Stop leasing and drop what is held, counted as burned."""
         await self._filler.stop()
-        self.counts.add("burned_bytes", self._stock.drop_all())
+        self.counts.add(f"burned_{self.lane}_bytes", self._stock.drop_all())
+        with contextlib.suppress(PoolError):  # as in the filler
+            await asyncio.to_thread(self._tell)
+
+    def _tell(self) -> None:
+        """Tell the pool which blocks were begun or closed since it was told last; called in a thread.
+
+        Raises
+        ------
+        PoolError
+            If it can't be told. Then they reveal when they would have expired.
+        """
+        closing = self._closing
+        if closing is not None and closing.has_news:
+            self._close_blocks(*closing.told())
+
+    def _wake(self) -> None:
+        self._demand.wake.set()
 
     @property
     def has_ended(self) -> bool:
@@ -116,68 +148,58 @@ class Reservoir:
         self._demand.wake.set()
         return False
 
-    def take(self, n: int, *, public: bool) -> Draw | None:
+    def take(self, n: int) -> Draw | None:
         """Return `n` bytes at once, or None if fewer are held or somebody waits already."""
-        return None if self._waiters else self._take(n, public)
+        return None if self._waiters else self._take(n)
 
-    def _take(self, n: int, public: bool) -> Draw | None:
+    def _take(self, n: int) -> Draw | None:
         stock = self._stock
-        if stock.soonest <= self._clock():
+        now = self._clock()
+        if stock.soonest <= now:
             self._drop_expired()
-        draw = stock.draw(n)
+        draw = stock.draw(n, now)
         if draw is None:
             self._demand.wake.set()
         else:
-            self._count(n, public)
+            self._count(n)
         return draw
 
-    def take_piece(self, n: int, public: bool, fresh: bool = False) -> tuple[bytes, bytes, bool] | None:
-        """Return what `take` would if the first block has it all, in the form of `Stock.piece`; else None.
-
-        Who has just asked `holds` says that what is held is `fresh`. Pass it by position: by name it takes longer.
-        """
+    def take_piece(self, n: int) -> Piece | None:
+        """Return what `take` would if the first block has it all, in the form of `Stock.piece`; else None."""
         if self._waiters:
             return None
         stock = self._stock
-        piece = stock.piece(n, 0.0 if fresh else self._clock())
+        piece = stock.piece(n, self._clock())
         if piece is None:
             return None
         # as `_count`, whose call would take a tenth of the time
         cells = self._cells
-        if public:
-            cells[PUBLIC_BYTES] += n
-            cells[PUBLIC_ANSWERS] += 1
-        else:
-            cells[PRIVATE_BYTES] += n
-            cells[PRIVATE_ANSWERS] += 1
+        cells[self._bytes_place] += n
+        cells[self._answers_place] += 1
         if stock.held_bytes < self._demand.low_bytes and not self._demand.wake.is_set():
             self._demand.wake.set()
         return piece
 
     def take_messages(self, n: int, longest: int) -> Messages | None:
-        """Return what `take` would for the public class, as messages of at most `longest` bytes; each is an answer."""
-        messages = self._stock.messages(n, longest) if self.holds(n) else None
+        """Return what `take` would, as messages of at most `longest` bytes; each is an answer."""
+        messages = self._stock.messages(n, longest, self._clock()) if self.holds(n) else None
         if messages is not None:
-            self._count(n, True)
-            self._cells[PUBLIC_ANSWERS] += len(messages.parts) - 1
+            self._count(n)
+            self._cells[self._answers_place] += len(messages.parts) - 1
         return messages
 
-    def _count(self, n: int, public: bool) -> None:
-        if public:
-            self._cells[PUBLIC_BYTES] += n
-            self._cells[PUBLIC_ANSWERS] += 1
-        else:
-            self._cells[PRIVATE_BYTES] += n
-            self._cells[PRIVATE_ANSWERS] += 1
+    def _count(self, n: int) -> None:
+        self._cells[self._bytes_place] += n
+        self._cells[self._answers_place] += 1
         if self._stock.held_bytes < self._demand.low_bytes and not self._demand.wake.is_set():
             self._demand.wake.set()
 
     def _drop_expired(self) -> None:
-        self.counts.add("burned_bytes", self._stock.drop_expired(self._clock()))
+        self.counts.add(f"burned_{self.lane}_bytes", self._stock.drop_expired(self._clock()))
 
     # --- who waits ---------------------------------------------------------------------------------------------
 
-    async def draw(self, n: int, *, public: bool) -> Draw:
+    async def draw(self, n: int) -> Draw:
         """Return `n` bytes, after a bounded wait if they are not held yet; first come, first served.
 
         Raises
@@ -187,14 +209,14 @@ class Reservoir:
         PoolError
             The reason why the filler gets nothing, at once.
         """
-        drawn = self.take(n, public=public)
+        drawn = self.take(n)
         if drawn is not None:
             return drawn
         if self.problem is not None:
             # one error object serves a whole outage, so it must not collect the traceback of every request
             raise self.problem.with_traceback(None)
         self.counts.add("waited_answers")
-        waiter = _Waiter(n, public, asyncio.get_running_loop().create_future())
+        waiter = _Waiter(n, asyncio.get_running_loop().create_future())
         self._queue(waiter)
         try:
             # not wait_for: in Python 3.11 it swallows a cancellation that comes together with the bytes
@@ -258,7 +280,7 @@ class Reservoir:
         while self._waiters:
             first = self._waiters[0]
             if not first.drawn.done():
-                draw = self._take(first.n, first.public)
+                draw = self._take(first.n)
                 if draw is None:
                     return
                 first.drawn.set_result(draw)
@@ -280,9 +302,9 @@ class Reservoir:
         self.problem = None
         self._settled.set()
         self.counts.add("altered_blocks", lease.altered)
-        self.counts.add("leased_bytes", self._stock.add(lease.blocks, since))
+        self.counts.add(f"leased_{self.lane}_bytes", self._stock.add(lease.blocks, since))
         if lease.blocks:
-            self.counts.add("leased_blocks", len(lease.blocks))
+            self.counts.add(f"leased_{self.lane}_blocks", len(lease.blocks))
             self.counts.set("last_lease_us", time.time_ns() // 1000)
         self._serve_waiters()
         self._stir()
@@ -301,8 +323,40 @@ class Reservoir:
 
     def idle(self) -> None:
         """Follow the rate at which bytes go, and drop what has expired."""
-        served = self._cells[PUBLIC_BYTES] + self._cells[PRIVATE_BYTES]
         now = self._clock()
-        self._demand.follow(now, served, self.counts["leased_bytes"])
+        self._demand.follow(now, self._cells[self._bytes_place], self.counts[f"leased_{self.lane}_bytes"])
         if self._stock.soonest <= now:
             self._drop_expired()
+
+
+class Reservoirs(NamedTuple):
+    """Both of a serving process."""
+
+    public: Reservoir
+    private: Reservoir
+
+    def of(self, *, public: bool) -> Reservoir:
+        """Return the one of a class of answers."""
+        return self.public if public else self.private
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Return what both hold."""
+        return self.public.buffered_bytes + self.private.buffered_bytes
+
+    def retry_after_s(self) -> int:
+        """Return the whole seconds after which either should have something again, 1 to 60."""
+        return max(each.retry_after_s(0) for each in self)
+
+    def start(self) -> None:
+        """Begin to lease for both."""
+        for each in self:
+            each.start()
+
+    async def settle(self, limit_s: float) -> None:
+        """Wait until the first lease of each gave something or failed, `limit_s` seconds at most."""
+        await asyncio.gather(*(each.settle(limit_s) for each in self))
+
+    async def stop(self) -> None:
+        """Stop both."""
+        await asyncio.gather(*(each.stop() for each in self))

@@ -9,6 +9,7 @@ import time
 
 from entropy_assets.core.conditioning.records import block_id_of
 from entropy_assets.errors import BlockRefused
+from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.pool.blocks import Lease, PoolBlock, PoolStats
 from entropy_assets.stores.pool.client import PoolClient
 
@@ -28,8 +29,8 @@ class AwaitedPool:
     def __init__(self, pool: PoolClient) -> None:
         self._pool = pool
 
-    async def add(self, entropy_bytes: bytes, quality_score: float) -> str:
-        """Push `entropy_bytes` as one block and return its id.
+    async def add(self, entropy_bytes: bytes, quality_score: float, *, lane: Lane = "private") -> str:
+        """Push `entropy_bytes` as one block of a lane and return its id.
 
         Such a block has no batch and no provenance; the caller answers for it. The pipeline publishes through the
         ledger instead.
@@ -44,18 +45,19 @@ class AwaitedPool:
         if not entropy_bytes or not 0 <= quality_score <= 10:
             raise BlockRefused("a block needs bytes and a quality score from 0 to 10", quality=quality_score)
         sha256 = hashlib.sha256(entropy_bytes).hexdigest()
-        block = PoolBlock(block_id_of(sha256), bytes(entropy_bytes), sha256, quality_score, time.time_ns() // 1000)
+        made_us = time.time_ns() // 1000
+        block = PoolBlock(block_id_of(sha256), bytes(entropy_bytes), sha256, quality_score, made_us, lane=lane)
         result = await asyncio.to_thread(self._pool.push, [block])
         if result.refused:
             raise BlockRefused(f"block {block.block_id} was in the pool before", block_id=block.block_id)
         return block.block_id
 
-    async def lease(self, max_blocks: int, need_bytes: int = 0) -> Lease:
-        """Take up to `max_blocks` out of the pool; with `need_bytes`, stop there, or take none if there are fewer.
+    async def lease(self, max_blocks: int, need_bytes: int = 0, *, lane: Lane = "private") -> Lease:
+        """Take up to `max_blocks` out of a lane; with `need_bytes`, stop there, or take none if there are fewer.
 
         A caller that is cancelled has lost the blocks of this lease.
         """
-        return await asyncio.to_thread(self._pool.lease, max_blocks, need_bytes)
+        return await asyncio.to_thread(self._pool.lease, max_blocks, need_bytes, lane=lane)
 
     async def stats(self) -> PoolStats:
         """Return the truth about the pool."""

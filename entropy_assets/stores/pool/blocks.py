@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 import pybase64
 
 from entropy_assets.core.conditioning.records import block_id_of
 from entropy_assets.errors import BlockRefused
+from entropy_assets.stores.lanes import Lane
 
 _EPOCH_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -44,6 +45,8 @@ class PoolBlock:
         Where the block stands in its batch; empty for a block that came without one.
     simulated
         Whether a simulated camera is behind it.
+    lane
+        Which answers it may serve.
     """
 
     block_id: str
@@ -56,6 +59,7 @@ class PoolBlock:
     index: int = 0
     simulated: bool = False
     link: str = ""
+    lane: Lane = "private"
 
     def to_document(self) -> bytes:
         """Return the JSON that the pool keeps."""
@@ -70,6 +74,7 @@ class PoolBlock:
                 "index": self.index,
                 "link": self.link,
                 "simulated": self.simulated,
+                "lane": self.lane,
             }
         )
 
@@ -141,6 +146,7 @@ def _block_of(block_id: str, fields: Mapping[str, Any], data: bytes) -> PoolBloc
             fields["index"],
             fields["simulated"],
             fields["link"],
+            fields["lane"],
         )
         block.verify()
     except (ValueError, KeyError, TypeError, BlockRefused):
@@ -200,23 +206,29 @@ class SealedLease:
     spent_s
         Time that the lease took, seconds.
     left
-        What is ready after it.
+        What is ready after it in its lane.
+    lane
+        The lane of which it is.
     """
 
     entries: tuple[tuple[bytes, bytes, bytes], ...]
     now_ms: float
     spent_s: float
     left: PoolDepth
+    lane: Lane = "private"
 
     def opened(self, start: int = 0, end: int | None = None) -> Lease:
-        """Return the blocks of the entries from `start` to `end`; one whose bytes do not match its hash is dropped."""
+        """Return the blocks of the entries from `start` to `end`.
+
+        One whose bytes do not match its hash is dropped, and one that says it is of the other lane.
+        """
         part = self.entries[start:end]
         blocks = read_documents([(block_id.decode(), document) for block_id, _, document in part])
         # the server read its clock after the lease began, so a deadline from there is never too late
         leased = [
             LeasedBlock(block, (float(expires_ms) - self.now_ms) / 1000 - self.spent_s)
             for block, (_, expires_ms, _) in zip(blocks, part, strict=True)
-            if block is not None
+            if block is not None and block.lane == self.lane
         ]
         return Lease(tuple(leased), self.left, len(part) - len(leased))
 
@@ -229,19 +241,57 @@ class PushResult:
     refused: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """Where a block is.
+
+    Attributes
+    ----------
+    state
+        ``ready`` in the pool; ``open``, a public block that somebody holds; ``gone``, since it can't be served any
+        more; ``unknown``, never here, or forgotten.
+    left_s
+        Seconds after which it can't be served any more, for ``ready`` and ``open``; else 0.
+    """
+
+    state: Literal["ready", "open", "gone", "unknown"]
+    left_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneStats:
+    """One lane of the pool, in the words of `PoolStats`: its blocks and bytes."""
+
+    blocks: int
+    bytes: int
+    pushed_blocks: int
+    pushed_bytes: int
+    leased_blocks: int
+    leased_bytes: int
+    expired_blocks: int
+    expired_bytes: int
+    ghost_blocks: int
+    ghost_bytes: int
+    refused_blocks: int
+    altered_blocks: int
+    inherited_blocks: int
+    inherited_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class PoolStats:
     """The truth about the pool at one moment.
 
-    Counters count since the epoch began; pushed = leased + expired + ghost + ready, in blocks and in bytes.
+    Counters count since the epoch began; pushed = leased + expired + ghost + ready, in blocks and in bytes, in each
+    lane and over both.
 
     Attributes
     ----------
     blocks, bytes
         Ready now; zero when ``epoch_ok`` is false, since nothing may be leased then.
     epoch, run_id, epoch_ok
-        The server that the pool was filled on, the one that answers, and whether they are the same; each is its process
-        and the history of its data, ``<run_id>-<master_replid>``.
+        The server that the pool was filled on, the one that answers, and whether they are the same; each is its
+        process, the history of its data and the layout of the keys, ``<run_id>-<master_replid>-lanes``.
     tombstones
         Ids that may not enter the pool again.
     soonest_expiry_s
@@ -258,6 +308,8 @@ class PoolStats:
         Leased blocks, counted as such, whose bytes did not match their hash.
     inherited_blocks, inherited_bytes
         Of blocks that were pushed to an earlier server process and dropped; the one count that outlives its epoch.
+    lanes
+        The same for each lane.
     """
 
     blocks: int
@@ -282,6 +334,7 @@ class PoolStats:
     altered_blocks: int
     inherited_blocks: int
     inherited_bytes: int
+    lanes: Mapping[Lane, LaneStats]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ who can read it sees blocks before they are served: no block holds a secret. Not
 that is set back or cloned while the server runs, run_id and all.
 """
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import redis
 from redis.backoff import NoBackoff
@@ -20,9 +21,11 @@ from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from entropy_assets.errors import PoolEpochChanged, PoolError, PoolKeysScattered, PoolUnavailable, UnsafePoolServer
+from entropy_assets.stores.lanes import LANES, Lane
 from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import (
+    Fate,
     Lease,
     PoolBlock,
     PoolDepth,
@@ -33,6 +36,7 @@ from entropy_assets.stores.pool.blocks import (
 )
 from entropy_assets.stores.pool.breaker import CircuitBreaker
 from entropy_assets.stores.pool.fitness import are_scattered, fatal_problems, storage_problems
+from entropy_assets.stores.pool.surveys import stats_of
 from entropy_assets.stores.redis_server import client_of, words_of
 
 DEFAULT_PREFIX: Final = "entropy"
@@ -40,7 +44,12 @@ DEFAULT_TTL_S: Final = 3600.0
 PUSH_BLOCKS: Final = 64
 """Blocks per push call: what is lost when one reply does not come."""
 PUSH_BYTES: Final = 2**20
-_COUNTERS: Final = tuple(name for name in PoolStats.__dataclass_fields__ if name.endswith(("_blocks", "_bytes")))
+_FATES: Final[dict[bytes, Literal["ready", "open", "gone", "unknown"]]] = {
+    b"READY": "ready",
+    b"OPEN": "open",
+    b"GONE": "gone",
+    b"UNKNOWN": "unknown",
+}
 MAX_CALLS: Final = 16
 """Calls that are on their way at once, each with a connection of its own."""
 IDS_PER_CALL: Final = 1000
@@ -87,12 +96,16 @@ class PoolClient:
         self._patience_s = patience_s
         self._ttl_ms = max(1, round(ttl_s * 1000))
         self._block_prefix = f"{prefix}:block:"
-        self._keys = [f"{prefix}:pool:{name}" for name in ("ready", "expiry", "meta", "tomb")]
+        names = (*(f"ready:{lane}" for lane in LANES), "expiry", "meta", "tomb", "open")
+        self._keys = [f"{prefix}:pool:{name}" for name in names]
+        self._meta = f"{prefix}:pool:meta"
         self._ledger_key = f"{prefix}:pool:ledger"
         self._common = (self._block_prefix, max(2 * self._ttl_ms, 86_400_000), IDS_PER_CALL)
         self._push = client.register_script(scripts.PUSH)
         self._lease = client.register_script(scripts.LEASE)
         self._survey = client.register_script(scripts.SURVEY)
+        self._close = client.register_script(scripts.CLOSE)
+        self._fate = client.register_script(scripts.FATE)
 
     @classmethod
     def from_url(
@@ -151,8 +164,8 @@ class PoolClient:
                     refused[block.block_id] = "present" if outcome == 0 else "consumed"
         return PushResult(tuple(pushed), refused)
 
-    def lease(self, max_blocks: int, need_bytes: int = 0) -> Lease:
-        """Take up to `max_blocks` out of the pool; with `need_bytes`, stop there, or take none if there are fewer.
+    def lease(self, max_blocks: int, need_bytes: int = 0, *, lane: Lane = "private") -> Lease:
+        """Take up to `max_blocks` out of a lane; with `need_bytes`, stop there, or take none if there are fewer.
 
         One lease gives `IDS_PER_CALL` blocks at most, however many are asked for. A block whose bytes do not match its
         hash is dropped and counted, never handed out.
@@ -167,12 +180,12 @@ class PoolClient:
         UnsafePoolServer
             If it hides from scripts who it is.
         """
-        lease = self.lease_sealed(max_blocks, need_bytes).opened()
+        lease = self.lease_sealed(max_blocks, need_bytes, lane=lane).opened()
         if lease.altered:
-            self.count_altered(lease.altered)
+            self.count_altered(lease.altered, lane)
         return lease
 
-    def lease_sealed(self, max_blocks: int, need_bytes: int = 0) -> SealedLease:
+    def lease_sealed(self, max_blocks: int, need_bytes: int = 0, *, lane: Lane = "private") -> SealedLease:
         """Take blocks as `lease` does, and leave it to the caller to read them and to `count_altered` ones.
 
         Raises
@@ -181,7 +194,7 @@ class PoolClient:
             As `lease`.
         """
         before = ageing_s()
-        status, *values = self._run(self._lease, args=(max_blocks, need_bytes))
+        status, *values = self._run(self._lease, args=(lane, max_blocks, need_bytes))
         if status == b"EPOCH":
             run_id, epoch = (value.decode() for value in values)
             raise PoolEpochChanged(
@@ -191,12 +204,44 @@ class PoolClient:
         now_ms, blocks_left, bytes_left, *parts = values
         entries = tuple(zip(parts[::3], parts[1::3], parts[2::3], strict=True))
         left = PoolDepth(int(blocks_left), int(bytes_left))
-        return SealedLease(entries, float(now_ms), ageing_s() - before, left)
+        return SealedLease(entries, float(now_ms), ageing_s() - before, left, lane)
 
-    def count_altered(self, blocks: int) -> None:
+    def close_blocks(self, begun: Mapping[str, float], closed: Sequence[str]) -> None:
+        """Tell of leased public blocks that they reveal soon, or at once.
+
+        Parameters
+        ----------
+        begun
+            By id, the seconds from now after which a block can't be served any more by its holder.
+        closed
+            Ids of blocks that can't be served any more.
+
+        Raises
+        ------
+        PoolUnavailable
+            If the server does not answer. What was not told reveals when it would have expired.
+        """
+        opened = [(block_id, math.ceil(left_s * 1000)) for block_id, left_s in begun.items()]
+        for start in range(0, max(len(opened), len(closed)), IDS_PER_CALL):
+            part, ids = opened[start : start + IDS_PER_CALL], closed[start : start + IDS_PER_CALL]
+            self._run(self._close, args=(len(part), *(word for pair in part for word in pair), *ids))
+
+    def fate_of(self, block_id: str) -> Fate:
+        """Tell where a block is.
+
+        Raises
+        ------
+        PoolUnavailable
+            If the server does not answer.
+        """
+        status, *values = self._run(self._fate, args=(block_id,))
+        state = _FATES[status]
+        return Fate(state=state, left_s=float(values[0]) / 1000 if values else 0.0)
+
+    def count_altered(self, blocks: int, lane: Lane) -> None:
         """Count leased blocks whose bytes did not match their hash; what can't be counted now is not."""
         with suppress(PoolUnavailable):  # the blocks beside them are the caller's already
-            self._call(lambda: self._client.hincrby(self._keys[2], "altered_blocks", blocks))
+            self._call(lambda: self._client.hincrby(self._meta, f"{lane}_altered_blocks", blocks))
 
     def ledger_links(self) -> tuple[str, ...]:
         """Return the links of the ledger that the server was told of, hex: the newest, unless several ledgers told."""
@@ -228,27 +273,7 @@ class PoolClient:
         UnsafePoolServer
             If it hides from scripts who it is.
         """
-        status, now, run_id, blocks, tombstones, soonest, *meta = self._run(self._survey)
-        fields = {name.decode(): value.decode() for name, value in zip(meta[::2], meta[1::2], strict=True)}
-        now_ms = float(now)
-        epoch_ok = status == b"OK"
-
-        def age_s(field: str) -> float | None:
-            return (now_ms - float(fields[field])) / 1000 if field in fields else None
-
-        return PoolStats(
-            blocks=int(blocks) if epoch_ok else 0,
-            bytes=int(fields.get("bytes", 0)) if epoch_ok else 0,
-            epoch=fields.get("epoch", ""),
-            run_id=run_id.decode(),
-            epoch_ok=epoch_ok,
-            tombstones=int(tombstones),
-            soonest_expiry_s=(float(soonest) - now_ms) / 1000 if soonest else None,
-            epoch_age_s=age_s("since_ms"),
-            since_last_push_s=age_s("last_push_ms"),
-            since_last_lease_s=age_s("last_lease_ms"),
-            **{name: int(fields.get(name, 0)) for name in _COUNTERS},
-        )
+        return stats_of(self._run(self._survey))
 
     def health(self) -> PoolHealth:
         """Ask the pool whether it can serve; never raises a `PoolError`."""
@@ -315,7 +340,7 @@ class PoolClient:
     def _push_chunk(self, chunk: Sequence[PoolBlock]) -> list[int]:
         arguments: list[Any] = [self._ttl_ms]
         for block in chunk:
-            arguments += [block.block_id, len(block.data), band_of(block.quality), block.to_document()]
+            arguments += [block.block_id, len(block.data), block.lane, band_of(block.quality), block.to_document()]
         keys = [self._block_prefix + block.block_id for block in chunk]
         return [int(outcome) for outcome in self._run(self._push, keys, arguments)[1:]]
 

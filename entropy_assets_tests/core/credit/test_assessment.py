@@ -202,11 +202,11 @@ def test_the_order_decides_little() -> None:
     assert max(found) / min(found) < 1.2
 
 
-def test_bundled_samples_fill_several_blocks(samples: Path) -> None:
-    """The bundled raw frames carry 30 to 100 KB of blocks at 320 bits of credit per 32 bytes."""
+def test_raw_frames_fill_several_blocks(samples: Path, whole_frame: Path) -> None:
+    """Raw frames carry 30 to 100 KB of blocks at 320 bits of credit per 32 bytes."""
     credit = {}
-    for name in ("saao_1m_ccd_raw16.fits", "apogee_ccd_raw16_tiny.fits", "sdo_hmi_continuum_512.jp2"):
-        credit[name] = assessed(decode((samples / name).read_bytes(), source="samples")).credit_bits
+    for path in (whole_frame, samples / "apogee_ccd_raw16_tiny.fits", samples / "sdo_hmi_continuum_512.jp2"):
+        credit[path.name] = assessed(decode(path.read_bytes(), source="samples")).credit_bits
     assert credit["saao_1m_ccd_raw16.fits"] > 250_000
     assert 3_000 < credit["apogee_ccd_raw16_tiny.fits"] < 5_000
     assert 30_000 < sum(credit.values()) // 320 * 32 < 100_000

@@ -240,7 +240,12 @@ def test_row_length_follows_the_region() -> None:
     assert row_length(8) == 32 + 36 + 64
 
 
-ACCEPTED = {"apogee_ccd_raw16_tiny.fits", "saao_1m_ccd_raw16.fits", "sdo_hmi_continuum_512.jp2"}
+ACCEPTED = {
+    "apogee_ccd_raw16_tiny.fits",
+    "saao_1m_ccd_raw16_a.fits",
+    "saao_1m_ccd_raw16_b.fits",
+    "sdo_hmi_continuum_512.jp2",
+}
 
 
 def test_bundled_samples_are_live_or_dead_as_documented(samples: Path) -> None:

@@ -16,7 +16,7 @@ from entropy_assets.serving.access.keys import MOST_AGE_S, MOST_HANGING, KeyRing
 from entropy_assets.stores.api_keys import FileKeys, KeyRecord
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.conftest import PROJECT
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.keyed import FOLLOWS_S, key_of
 from entropy_assets_tests.serving.serve_process import ServeProcess
 
@@ -154,7 +154,7 @@ def test_a_service_whose_keys_hang_says_so_and_ends_when_it_is_told(
     by: str, workers: str, pool: PoolClient, pool_prefix: str, valkey_url: str, tmp_path: Path
 ) -> None:
     """By a pipe in their place, and by a system call that does not return, as on a mount whose server is gone."""
-    pool.push(pool_blocks(10))
+    pool.push(blocks_for_both(10))
     store, flag, pipe = FileKeys(tmp_path / "home" / "keys.json"), tmp_path / "hangs", tmp_path / "pipe"
     key = key_of(store)
     os.mkfifo(pipe)
@@ -163,6 +163,10 @@ def test_a_service_whose_keys_hang_says_so_and_ends_when_it_is_told(
     with ServeProcess(valkey_url, tmp_path, "--workers", workers, **environment) as service:
         asking = {"X-API-Key": key}
         assert service.client.get("/random/16", headers=asking).status_code == 200
+        deadline = time.monotonic() + 20
+        while service.events().count("worker-started") < int(workers):
+            assert time.monotonic() < deadline, "each worker reads the keys before it starts"
+            time.sleep(0.1)
         if by == "pipe":
             (tmp_path / "home" / "keys.json").unlink()
             os.mkfifo(tmp_path / "home" / "keys.json", 0o600)

@@ -11,8 +11,9 @@ from entropy_assets.serving.access.gate import Gate
 from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.answers.formats import known_queries
 from entropy_assets.serving.answers.hot_path import HotPath, lines_of
-from entropy_assets.serving.reservoir.reservoir import Reservoir
+from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.stores.api_keys import FileKeys
+from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolDepth, SealedLease
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -25,11 +26,12 @@ NO_LEASE = SealedLease((), 0.0, 0.0, PoolDepth(0, 0))
 
 
 @pytest.fixture
-def reservoir() -> Reservoir:
-    """Give a reservoir that holds four blocks and gets no more."""
-    filled = Reservoir(lambda _: NO_LEASE)
+def reservoirs() -> Reservoirs:
+    """Give reservoirs that hold four blocks each, the same ones, and get no more."""
+    filled = Reservoirs(*(Reservoir(lane, lambda _: NO_LEASE) for lane in LANES))
     leased = tuple(LeasedBlock(block, 100.0) for block in pool_blocks(BLOCKS))
-    filled.arrived(Lease(leased, PoolDepth(0, 0)), ageing_s())
+    for each in filled:
+        each.arrived(Lease(leased, PoolDepth(0, 0)), ageing_s())
     return filled
 
 
@@ -41,8 +43,8 @@ def head_of(hot_path: HotPath, target: bytes, headers: Headers, address: str = A
     return dict(fixed + more)
 
 
-def test_bytes_come_in_order_under_the_names_of_their_blocks(reservoir: Reservoir) -> None:
-    hot_path = HotPath(reservoir, Gate(), LONGEST)
+def test_bytes_come_in_order_under_the_names_of_their_blocks(reservoirs: Reservoirs) -> None:
+    hot_path = HotPath(reservoirs, Gate(), LONGEST)
     blocks = pool_blocks(BLOCKS)
     pool_bytes = b"".join(block.data for block in blocks)
     done = 0
@@ -58,9 +60,9 @@ def test_bytes_come_in_order_under_the_names_of_their_blocks(reservoir: Reservoi
 
 
 @pytest.mark.parametrize("query", sorted(known_queries()))
-def test_every_usual_spelling_has_the_head_and_the_length_of_its_kind(query: bytes, reservoir: Reservoir) -> None:
+def test_every_usual_spelling_has_the_head_and_the_length_of_its_kind(query: bytes, reservoirs: Reservoirs) -> None:
     kind = known_queries()[query]
-    hot_path = HotPath(reservoir, Gate(), LONGEST)
+    hot_path = HotPath(reservoirs, Gate(), LONGEST)
     target = b"/random/48" + (b"?" + query if query else b"")
     answer = hot_path.answer(target, [(b"accept", b"*/*")], ADDRESS)
     assert answer is not None
@@ -88,43 +90,45 @@ def test_every_usual_spelling_has_the_head_and_the_length_of_its_kind(query: byt
         b"/random/5?format=uint8", b"/random/5?class=public&class=private", b"/random/5%30",
     ],
 )  # fmt: skip
-def test_an_odd_spelling_is_left_and_consumes_nothing(target: bytes, reservoir: Reservoir) -> None:
-    before = reservoir.buffered_bytes
-    assert HotPath(reservoir, Gate(), LONGEST).answer(target, [], ADDRESS) is None
-    assert reservoir.buffered_bytes == before
+def test_an_odd_spelling_is_left_and_consumes_nothing(target: bytes, reservoirs: Reservoirs) -> None:
+    before = reservoirs.buffered_bytes
+    assert HotPath(reservoirs, Gate(), LONGEST).answer(target, [], ADDRESS) is None
+    assert reservoirs.buffered_bytes == before
 
 
-def test_an_accept_header_is_left_where_it_decides_and_not_read_where_the_format_is_said(reservoir: Reservoir) -> None:
-    hot_path = HotPath(reservoir, Gate(), LONGEST)
+def test_an_accept_header_is_left_where_it_decides_and_not_read_where_the_format_is_said(
+    reservoirs: Reservoirs,
+) -> None:
+    hot_path = HotPath(reservoirs, Gate(), LONGEST)
     accept = [(b"accept", b"application/json")]
     assert hot_path.answer(b"/random/5", accept, ADDRESS) is None
     assert head_of(hot_path, b"/random/5?format=hex", accept)[b"content-type"].startswith(b"text/plain")
 
 
-def test_a_page_of_another_site_is_left(reservoir: Reservoir) -> None:
-    hot_path = HotPath(reservoir, Gate(), LONGEST)
+def test_a_page_of_another_site_is_left(reservoirs: Reservoirs) -> None:
+    hot_path = HotPath(reservoirs, Gate(), LONGEST)
     assert hot_path.answer(b"/random/5", [(b"sec-fetch-site", b"cross-site")], ADDRESS) is None
     head_of(hot_path, b"/random/5", [(b"sec-fetch-site", b"same-origin")])
 
 
 @pytest.mark.parametrize("scopes, lets_in", [(("draw",), True), (("stats",), False)])
 async def test_who_was_let_in_before_is_answered_and_nobody_else(
-    scopes: tuple[Scope, ...], lets_in: bool, reservoir: Reservoir, store: FileKeys
+    scopes: tuple[Scope, ...], lets_in: bool, reservoirs: Reservoirs, store: FileKeys
 ) -> None:
     headers = [(b"x-api-key", key_of(store, *scopes).encode())]
     ring = KeyRing(store)
     ring.load()
     gate = Gate(ring, ("provenance",))
-    hot_path = HotPath(reservoir, gate, LONGEST)
+    hot_path = HotPath(reservoirs, gate, LONGEST)
     assert hot_path.answer(b"/random/5", headers, ADDRESS) is None, "not known yet"
     await gate.admit(headers, ADDRESS, "provenance", 0)
     assert (hot_path.answer(b"/random/5", headers, ADDRESS) is not None) == lets_in
     assert hot_path.answer(b"/random/5", [], ADDRESS) is None
 
 
-def test_more_than_is_held_is_left(reservoir: Reservoir) -> None:
-    hot_path = HotPath(reservoir, Gate(), LONGEST)
+def test_more_than_is_held_is_left(reservoirs: Reservoirs) -> None:
+    hot_path = HotPath(reservoirs, Gate(), LONGEST)
     for _ in range(3):
         assert hot_path.answer(b"/random/5000", [], ADDRESS) is not None
     assert hot_path.answer(b"/random/5000", [], ADDRESS) is None
-    assert reservoir.buffered_bytes == BLOCKS * 4096 - 15_000
+    assert reservoirs.private.buffered_bytes == BLOCKS * 4096 - 15_000

@@ -18,7 +18,7 @@ from entropy_assets.serving.answers.pieces import Seats, first_of
 from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 
 
@@ -45,7 +45,7 @@ def keys(tmp_path: Path) -> dict[str, dict[str, str]]:
 @pytest.fixture
 def service(config: ServiceConfig, pool: PoolClient, keys: object) -> Iterator[RunningService]:
     """Run a service on a pool of 1.6 MB."""
-    pool.push(pool_blocks(400))
+    pool.push(blocks_for_both(400))
     with RunningService(config) as running:
         yield running
 
@@ -92,7 +92,7 @@ def test_bytes_of_a_stream_are_metered_and_end_it_when_the_quota_is_used_up(
     config: ServiceConfig, pool: PoolClient, keys: dict[str, dict[str, str]]
 ) -> None:
     """The bucket holds the longest answer, 64 KiB, and gives 1000 bytes a second: slower than the patience."""
-    pool.push(pool_blocks(400))
+    pool.push(blocks_for_both(400))
     with RunningService(dataclasses.replace(config, limit_bytes=1000)) as service:
         total, ending = _received(service, keys["stream"], 10**6)
         assert 60_000 < total < 75_000
@@ -106,7 +106,7 @@ def test_bytes_of_a_stream_are_metered_and_end_it_when_the_quota_is_used_up(
 def test_a_download_beyond_the_quota_is_cut_off(
     config: ServiceConfig, pool: PoolClient, keys: dict[str, dict[str, str]]
 ) -> None:
-    pool.push(pool_blocks(400))
+    pool.push(blocks_for_both(400))
     with RunningService(dataclasses.replace(config, limit_bytes=1000)) as service:
         with pytest.raises(httpx.RemoteProtocolError):
             service.client.get("/download/1000000", headers=keys["stream"])
@@ -118,7 +118,7 @@ def test_a_quota_that_fills_in_time_sets_the_pace(
     config: ServiceConfig, pool: PoolClient, keys: dict[str, dict[str, str]]
 ) -> None:
     """What goes beyond the bucket comes at the rate of the limit, and nobody is cut off."""
-    pool.push(pool_blocks(400))
+    pool.push(blocks_for_both(400))
     limits = StreamLimits(patience_s=4)
     with RunningService(dataclasses.replace(config, limit_bytes=50_000, streams=limits)) as service:
         policy = service.client.get("/random/8", headers=keys["draw"]).headers["RateLimit-Policy"]

@@ -19,7 +19,7 @@ from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.workers import run_service
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 
 Cuts = list[tuple[str, int, int]]
@@ -34,7 +34,7 @@ def config(request: pytest.FixtureRequest, config: ServiceConfig) -> ServiceConf
 @pytest.fixture
 def service(config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
     """Run a service on a pool of 100 blocks."""
-    pool.push(pool_blocks(100))
+    pool.push(blocks_for_both(100))
     with RunningService(config) as running:
         yield running
 
@@ -82,7 +82,8 @@ def test_the_short_cut_and_the_route_answer_alike(chosen: str, odd: str, service
         "json": lambda: base64.b64decode(answer.json()["data"]),
     }[chosen]()
     assert decoded == _bytes_of(_cuts(answer))
-    expected = ["cache-control", "content-length", "content-type", "date", "x-entropy-blocks", "x-entropy-class"]
+    expected = ["cache-control", "content-length", "content-type", "date"]
+    expected += ["x-entropy-blocks", "x-entropy-class", "x-entropy-reveals-at"]
     assert sorted(answer.headers) == sorted(expected + ["x-content-type-options"] * (chosen != "raw"))
 
 
@@ -94,7 +95,7 @@ def test_other_methods_consume_nothing(method: str, service: RunningService) -> 
 
 def test_eight_clients_draw_until_dry_and_nothing_comes_twice(config: ServiceConfig, pool: PoolClient) -> None:
     """No byte range repeats, every byte is the pool's, and the sums are those of ``/stats``."""
-    pool.push(pool_blocks(300))
+    pool.push(blocks_for_both(300))
 
     def drain(client_number: int) -> list[httpx.Response]:
         answers = []
@@ -122,20 +123,24 @@ def test_eight_clients_draw_until_dry_and_nothing_comes_twice(config: ServiceCon
     ours, pools = stats["service"], stats["pool"]
     assert ours["served_bytes"] == {"public": served, "private": 0}
     assert ours["leased_bytes"] == served + ours["burned_bytes"] + ours["buffered_bytes"]
-    assert pools["leased_bytes"] == ours["leased_bytes"] == 300 * 4096
-    assert (pools["blocks"], pools["pushed_blocks"], ours["answers"]["public"]) == (0, 300, len(answers))
+    lane = ours["lanes"]["public"]
+    assert lane["leased_bytes"] == served + lane["burned_bytes"] + lane["buffered_bytes"] == 300 * 4096
+    pool_lane = pools["lanes"]["public"]
+    assert (pool_lane["blocks"], pool_lane["pushed_blocks"], pool_lane["leased_bytes"]) == (0, 300, 300 * 4096)
+    assert pools["leased_bytes"] == ours["leased_bytes"]
+    assert ours["answers"]["public"] == len(answers)
 
 
 def test_blocks_that_arrive_later_are_served_without_a_restart(config: ServiceConfig, pool: PoolClient) -> None:
     with RunningService(config) as service:
         assert service.client.get("/random/1").status_code == 503
-        pool.push(pool_blocks(2))
+        pool.push(blocks_for_both(2))
         time.sleep(0.6)
         assert service.client.get("/random/8192").status_code == 200
 
 
 def test_simulated_blocks_are_labelled(config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(5, simulated=True))
+    pool.push(blocks_for_both(5, simulated=True))
     with RunningService(config) as service:
         assert service.client.get("/random/8").headers["X-Entropy-Simulated"] == "true"
         assert service.client.get("/random/8?format=json").json()["simulated"] is True
@@ -145,7 +150,7 @@ def test_a_frozen_server_is_not_noticed_until_the_reservoir_is_empty() -> None:
     """SIGSTOP: what is held is served without delay, then the refusal is quick, then all is well again."""
     limits = ReservoirLimits(least_bytes=16 * 4096)
     with EmbeddedServer() as server:
-        PoolClient.from_url(server.url).push(pool_blocks(100))
+        PoolClient.from_url(server.url).push(blocks_for_both(100))
         config = ServiceConfig(pool_url=server.url, pool_timeout_s=0.3, reservoir=limits)
         with RunningService(config) as service:
             service.client.get("/random/1")
@@ -183,7 +188,7 @@ def test_a_server_that_dies_and_returns_is_survived_without_a_restart() -> None:
         assert (answer.status_code, answer.json()["type"]) == (503, "/problems/pool-unavailable")
         assert service.client.get("/health").json()["reasons"][0]["code"] == "pool-unavailable"
         with server.start():
-            PoolClient.from_url(url).push(pool_blocks(5))
+            PoolClient.from_url(url).push(blocks_for_both(5))
             deadline = time.monotonic() + 10
             while service.client.get("/random/1").status_code != 200:
                 assert time.monotonic() < deadline
@@ -193,7 +198,7 @@ def test_a_server_that_dies_and_returns_is_survived_without_a_restart() -> None:
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_server_that_persists_is_leased_from_only_when_allowed(allowed: bool) -> None:
     with EmbeddedServer(overrides={"appendonly": "yes"}) as server:
-        PoolClient.from_url(server.url).push(pool_blocks(5))
+        PoolClient.from_url(server.url).push(blocks_for_both(5))
         config = ServiceConfig(pool_url=server.url, allow_unsafe_pool=allowed)
         with RunningService(config) as service:
             answer = service.client.get("/random/8")
@@ -212,10 +217,10 @@ def test_starting_without_a_server_is_an_error_at_once() -> None:
 
 
 def test_stopping_burns_what_was_leased_ahead(config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(20))
+    pool.push(blocks_for_both(20))
     with RunningService(config) as service:
         service.client.get("/random/10?class=public")
-        reservoir = service.application.service.reservoir
+        reservoir = service.application.service.reservoirs.public
     counts = reservoir.counts
-    assert counts["burned_bytes"] == counts["leased_bytes"] - 10
-    assert pool.stats().leased_bytes == counts["leased_bytes"]
+    assert counts["burned_public_bytes"] == counts["leased_public_bytes"] - 10
+    assert pool.stats().lanes["public"].leased_bytes == counts["leased_public_bytes"]

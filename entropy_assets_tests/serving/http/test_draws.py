@@ -9,7 +9,7 @@ import pytest
 
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.serving.running import RunningService
 
 
@@ -22,7 +22,7 @@ def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
 @pytest.fixture
 def service(config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
     """Run a service on a pool of 100 blocks."""
-    pool.push(pool_blocks(100))
+    pool.push(blocks_for_both(100))
     with RunningService(config) as running:
         yield running
 
@@ -147,7 +147,7 @@ def test_integers_that_run_dry_in_the_middle_are_a_503_and_the_bytes_are_lost(
     config: ServiceConfig, pool: PoolClient
 ) -> None:
     """The first round finds 1000 bytes, the second nothing."""
-    pool.push(pool_blocks(1, length=1000))
+    pool.push(blocks_for_both(1, length=1000))
     with RunningService(config) as service:
         answer = service.client.get("/random/1000?class=public&format=int&min=0&max=128")
         assert (answer.status_code, answer.json()["type"]) == (503, "/problems/pool-exhausted")

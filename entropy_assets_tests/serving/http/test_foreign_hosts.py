@@ -8,7 +8,7 @@ import pytest
 
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 
 FOREIGN = {"Host": "attacker.example"}
@@ -28,7 +28,7 @@ UPGRADE = {
 @pytest.fixture(params=[True, False], ids=["lane", "asgi"])
 def service(request: pytest.FixtureRequest, config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
     """Run a service that goes by one name more."""
-    pool.push(pool_blocks(10))
+    pool.push(blocks_for_both(10))
     with RunningService(replace(config, fast_lane=request.param, hosts=("random.example.org",))) as running:
         assert running.client.get("/random/16").status_code == 200
         yield running

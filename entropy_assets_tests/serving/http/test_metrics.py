@@ -17,7 +17,7 @@ from entropy_assets.serving.http.metrics import Exposition
 from entropy_assets.stores.pool.blocks import PoolHealth
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import Supply
 
@@ -50,8 +50,8 @@ def metrics_of(service: RunningService) -> Samples:
 
 
 def test_the_metrics_say_what_stats_says(config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(50))
-    pool.push(pool_blocks(3))
+    pool.push(blocks_for_both(50))
+    pool.push(blocks_for_both(3))
     with RunningService(config) as service:
         assert len(service.client.get("/random/100").content) == 100
         service.client.get("/random/50?class=public")
@@ -65,8 +65,8 @@ def test_the_metrics_say_what_stats_says(config: ServiceConfig, pool: PoolClient
     assert told["entropy_service_leased_bytes_total"] == served["leased_bytes"]
     assert told["entropy_buffered_bytes"] == served["buffered_bytes"]
     assert told["entropy_pool_ready_bytes"] == in_pool["bytes"]
-    assert told["entropy_pool_pushed_blocks_total"] == in_pool["pushed_blocks"] == 50
-    assert told["entropy_pool_refused_blocks_total"] == in_pool["refused_blocks"] == 3
+    assert told["entropy_pool_pushed_blocks_total"] == in_pool["pushed_blocks"] == 100
+    assert told["entropy_pool_refused_blocks_total"] == in_pool["refused_blocks"] == 6
     assert told["entropy_pool_leased_blocks_total"] == in_pool["leased_blocks"]
     assert (told["entropy_pool_up"], told["entropy_pool_epoch_ok"], told["entropy_workers"]) == (1, 1, 1)
     assert 0 <= told["entropy_reservoir_age_seconds"] < 30
@@ -139,7 +139,7 @@ def test_a_slow_ledger_is_asked_once_and_holds_no_report_up(config: ServiceConfi
 
 
 def test_metrics_and_health_tell_the_ages_of_the_supply(config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(10))
+    pool.push(blocks_for_both(10))
     ages = {"image_age_s": 12.0, "block_age_s": 7.5, "health_test_failure_age_s": 99.0}
     with RunningService(config, Supply(**ages, rejected_images={"constant": 2})) as service:
         told, report = metrics_of(service), service.client.get("/health").json()
@@ -164,7 +164,7 @@ def test_metrics_and_health_tell_the_ages_of_the_supply(config: ServiceConfig, p
 def test_a_stale_or_failing_source_degrades_and_serves(
     ages: dict[str, Any], code: str, config: ServiceConfig, pool: PoolClient
 ) -> None:
-    pool.push(pool_blocks(10))
+    pool.push(blocks_for_both(10))
     with RunningService(config, Supply(**ages)) as service:
         answer = service.client.get("/health")
         assert (answer.status_code, answer.json()["status"]) == (200, "degraded")

@@ -11,7 +11,7 @@ import pytest
 
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.http.test_foreign_hosts import UPGRADE
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, Supply
@@ -19,7 +19,7 @@ from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, Supply
 
 @pytest.fixture(params=[True, False], ids=["lane", "asgi"])
 def service(request: pytest.FixtureRequest, config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
-    pool.push(pool_blocks(20))
+    pool.push(blocks_for_both(20))
     with RunningService(replace(config, fast_lane=request.param), Supply()) as running:
         yield running
 

@@ -18,7 +18,7 @@ from entropy_assets.serving.http.problem_answers import problem, problem_of
 from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, OneBlock
 
@@ -33,7 +33,7 @@ def config(request: pytest.FixtureRequest, config: ServiceConfig) -> ServiceConf
 
 @pytest.fixture
 def service(config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
-    pool.push(pool_blocks(10))
+    pool.push(blocks_for_both(10))
     with RunningService(config, OneBlock()) as running:
         yield running
 

@@ -7,7 +7,7 @@ import pytest
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.health import FRESH_S
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import Supply
 
@@ -21,16 +21,17 @@ def test_health_says_what_is_wrong(config: ServiceConfig, pool: PoolClient) -> N
             return answer.status_code, answer.json()["status"], [row["code"] for row in answer.json()["reasons"]]
 
         assert health() == (503, "failing", ["pool-empty", "pool-never-filled"])
-        pool.push(pool_blocks(1))
+        pool.push(blocks_for_both(1))
         service.client.get("/random/1")
+        service.client.get("/random/1?class=public")
         assert health() == (200, "degraded", ["pool-empty"])
-        pool.push(pool_blocks(50, first=10))
+        pool.push(blocks_for_both(50, first=10))
         assert health() == (200, "ok", [])
         assert service.client.get("/readyz").json() == {"status": "ready"}
 
 
 def test_a_stale_pool_is_degraded(valkey_url: str, pool_prefix: str, pool: PoolClient) -> None:
-    pool.push(pool_blocks(100))
+    pool.push(blocks_for_both(100))
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, max_age_s=0.0)
     with RunningService(config) as service:
         report = service.client.get("/health").json()
@@ -38,7 +39,7 @@ def test_a_stale_pool_is_degraded(valkey_url: str, pool_prefix: str, pool: PoolC
 
 
 def test_what_stands_still_is_told_by_the_counts_too(config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(50))
+    pool.push(blocks_for_both(50))
     with RunningService(config, Supply(doubts=[("batches-stuck", "batch x stands still")])) as service:
         assert service.client.get("/stats").json()["problems"] == ["batch x stands still"]
         assert service.client.get("/health").json()["status"] == "degraded"
@@ -66,7 +67,7 @@ def test_health_asks_pool_and_ledger_no_oftener_for_who_asks_often(config: Servi
      "/docs-assets/swagger-ui.css", "/problems/not-ready", "/problems/unheard-of", "/nowhere"],
 )  # fmt: skip
 def test_head_is_get_without_a_body(path: str, config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(20))
+    pool.push(blocks_for_both(20))
     with RunningService(config, Supply()) as service:
         head, get = service.client.head(path), service.client.get(path)
         assert head.content == b""

@@ -22,7 +22,7 @@ from entropy_assets.stores.batches import RECORDS, VERDICTS
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.conftest import PROJECT
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.serving.http.query_rules import LONGEST
 from entropy_assets_tests.serving.keyed import key_of
 from entropy_assets_tests.serving.running import RunningService
@@ -68,7 +68,7 @@ def trail(tmp_path: Path) -> Trail:
 @pytest.fixture
 def config(valkey_url: str, pool_prefix: str, pool: PoolClient) -> ServiceConfig:
     """Give the configuration of a service that does not run dry: a full pool, and short draws."""
-    pool.push(pool_blocks(BLOCKS))
+    pool.push(blocks_for_both(BLOCKS))
     limits = StreamLimits(max_download_bytes=4 * LONGEST)
     return ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, max_request_bytes=LONGEST, streams=limits)
 

@@ -22,7 +22,7 @@ from entropy_assets.serving.http.streams import MOST_CREDIT
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.reservoir.filler import IDLE_S
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.serving.http.streaming import (
     grant,
     open_stream,
@@ -47,7 +47,7 @@ def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
 @pytest.fixture
 def service(config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
     """Run a service on a pool of 1.6 MB."""
-    pool.push(pool_blocks(BLOCKS))
+    pool.push(blocks_for_both(BLOCKS))
     with RunningService(config) as running:
         yield running
 
@@ -137,7 +137,7 @@ def test_a_pool_that_gives_slowly_is_waited_for(config: ServiceConfig, pool: Poo
     with RunningService(config) as service, open_stream(service) as client:
         grant(client, 65_536)
         for seed in range(3):
-            pool.push(pool_blocks(1, first=seed))
+            pool.push(blocks_for_both(1, first=seed))
             assert len(client.recv(timeout=3)) == 4096
 
 
@@ -183,7 +183,7 @@ def test_a_stream_without_credit_is_closed_after_a_while(config: ServiceConfig) 
 
 
 def test_simulated_bytes_are_labelled_before_they_come(config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(4, simulated=True))
+    pool.push(blocks_for_both(4, simulated=True))
     with RunningService(config) as service:
         with open_stream(service) as client:
             grant(client, 100)
@@ -271,7 +271,7 @@ def test_a_reason_that_no_encoder_takes_still_closes_the_stream(
 
 
 def test_more_streams_than_seats_are_refused_until_one_leaves(config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(2))
+    pool.push(blocks_for_both(2))
     config = dataclasses.replace(config, streams=StreamLimits(most=1))
     with RunningService(config) as service:
         with open_stream(service):
@@ -295,7 +295,7 @@ def _settled(service: RunningService) -> int:
     """
     counts = service.application.service.counts
     before: tuple[int, int] | None = None
-    while before != (now := (served(service), counts["leased_bytes"])):
+    while before != (now := (served(service), counts["leased_public_bytes"])):
         before = now
         time.sleep(2.5 * IDLE_S)
     return served(service)
@@ -304,9 +304,9 @@ def _settled(service: RunningService) -> int:
 def _assert_costs_nothing(service: RunningService, seconds: float = 1.0) -> None:
     """No byte is drawn or leased, and next to no processor time is spent, by the service in this process."""
     counts = service.application.service.counts
-    before, spent = (served(service), counts["leased_bytes"]), time.process_time()
+    before, spent = (served(service), counts["leased_public_bytes"]), time.process_time()
     time.sleep(seconds)
-    assert (served(service), counts["leased_bytes"]) == before
+    assert (served(service), counts["leased_public_bytes"]) == before
     assert time.process_time() - spent < 0.25 * seconds
 
 
@@ -315,7 +315,7 @@ def _assert_costs_nothing(service: RunningService, seconds: float = 1.0) -> None
 def test_a_client_that_leaves_costs_nothing_afterwards(
     answer_class: str, abruptly: bool, config: ServiceConfig, pool: PoolClient
 ) -> None:
-    pool.push(pool_blocks(4000))
+    pool.push(blocks_for_both(4000))
     with RunningService(config) as service:
         raw = raw_client(service, f"?class={answer_class}")
         raw.recv(65_536)
@@ -337,13 +337,13 @@ def test_a_client_that_leaves_while_the_pool_is_dry_costs_nothing_afterwards(
         time.sleep(0.3)
         raw.close()
         wait_until(lambda: service.application.service.counts["streams_ended"] == 1)
-        pool.push(pool_blocks(10))
+        pool.push(blocks_for_both(10))
         time.sleep(1.2)
         assert served(service) == 0
 
 
 def test_a_client_that_does_not_read_stops_only_itself(config: ServiceConfig, pool: PoolClient) -> None:
-    pool.push(pool_blocks(4000))
+    pool.push(blocks_for_both(4000))
     config = dataclasses.replace(config, streams=StreamLimits(idle_s=2))
     with RunningService(config) as service, raw_client(service):
         held = -1
@@ -359,7 +359,7 @@ def test_a_client_that_does_not_read_stops_only_itself(config: ServiceConfig, po
 
 def test_streams_take_turns(config: ServiceConfig, pool: PoolClient) -> None:
     """Of streams that all want more than the pool gives, none gets more than its share and some pieces."""
-    pool.push(pool_blocks(3000))
+    pool.push(blocks_for_both(3000))
     limits = ReservoirLimits(least_bytes=2**20)
     got: list[int] = []
 

@@ -15,7 +15,7 @@ from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.serving.http.streams import MOST_CREDIT
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.http.streaming import grant, open_stream, raw_client, read, served, wait_until
 from entropy_assets_tests.serving.running import RunningService
 
@@ -33,9 +33,9 @@ def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
 
 @contextlib.contextmanager
 def _full(config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
-    pool.push(pool_blocks(BLOCKS))
+    pool.push(blocks_for_both(BLOCKS))
     with RunningService(config) as service:
-        reservoir = service.application.service.reservoir
+        reservoir = service.application.service.reservoirs.public
         wait_until(lambda: reservoir.buffered_bytes == BLOCKS * 4096)
         yield service
 

@@ -40,7 +40,7 @@ class Supply:
 async def running(
     supply: Callable[[int], SealedLease], limits: ReservoirLimits | None = None
 ) -> AsyncIterator[Reservoir]:
-    reservoir = Reservoir(supply, limits)
+    reservoir = Reservoir("private", supply, limits)
     reservoir.start()
     try:
         yield reservoir
@@ -56,8 +56,9 @@ async def held(reservoir: Reservoir, n: int) -> None:
 
 def assert_balanced(reservoir: Reservoir) -> None:
     counts = reservoir.counts
-    spent = counts["served_public_bytes"] + counts["served_private_bytes"] + counts["burned_bytes"]
-    assert counts["leased_bytes"] == spent + reservoir.buffered_bytes
+    lane = reservoir.lane
+    spent = counts[f"served_{lane}_bytes"] + counts[f"burned_{lane}_bytes"]
+    assert counts[f"leased_{lane}_bytes"] == spent + reservoir.buffered_bytes
 
 
 def bytes_of(draw: Draw, blocks: list[PoolBlock]) -> bytes:

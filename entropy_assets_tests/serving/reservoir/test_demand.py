@@ -75,9 +75,9 @@ def test_what_is_held_and_what_is_on_its_way_is_not_wanted_again() -> None:
 def test_it_is_filled_up_to_the_brim_once_half_is_gone() -> None:
     demand, stock = _demand(4)
     assert demand.low_bytes == 2 * 4096
-    stock.draw(2 * 4096 - 1)
+    stock.draw(2 * 4096 - 1, 0.0)
     assert demand.blocks_wanted() == 0
-    stock.draw(1)
+    stock.draw(1, 0.0)
     assert demand.blocks_wanted() == 2
     stock.add([LeasedBlock(block, 100.0) for block in pool_blocks(1, 4)], 0.0)
     assert demand.blocks_wanted() == 1

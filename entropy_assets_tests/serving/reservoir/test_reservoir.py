@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from entropy_assets.errors import PoolUnavailable
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.reservoir.reservoir import Reservoir
+from entropy_assets.stores.lanes import LANES, Lane
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolDepth, SealedLease
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
@@ -28,17 +29,21 @@ from entropy_assets_tests.serving.reservoir.leases import (
 
 
 @settings(max_examples=200, deadline=None)
-@given(lengths=st.lists(st.integers(1, 60), max_size=12), wants=st.lists(st.tuples(st.integers(1, 150), st.booleans())))
+@given(
+    lengths=st.lists(st.integers(1, 60), max_size=12),
+    wants=st.lists(st.integers(1, 150)),
+    lane=st.sampled_from(LANES),
+)
 def test_every_byte_is_drawn_once_in_order_and_its_cuts_name_it(
-    lengths: list[int], wants: list[tuple[int, bool]]
+    lengths: list[int], wants: list[int], lane: Lane
 ) -> None:
     blocks = [pool_block(seed, length=16 + length) for seed, length in enumerate(lengths)]
-    reservoir = Reservoir(lambda most: sealed_of([]))
+    reservoir = Reservoir(lane, lambda most: sealed_of([]))
     reservoir.arrived(lease_of(blocks), ageing_s())
     drawn = b""
-    for n, public in wants:
+    for n in wants:
         before = reservoir.buffered_bytes
-        draw = reservoir.take(n, public=public)
+        draw = reservoir.take(n)
         assert (draw is None) == (before < n)
         if draw is not None:
             assert len(draw.data) == n
@@ -50,25 +55,23 @@ def test_every_byte_is_drawn_once_in_order_and_its_cuts_name_it(
 
 def test_a_block_is_not_served_after_its_time() -> None:
     now = 0.0
-    reservoir = Reservoir(lambda most: sealed_of([]), clock=lambda: now)
+    reservoir = Reservoir("private", lambda most: sealed_of([]), clock=lambda: now)
     leased = map(LeasedBlock, pool_blocks(3, length=100), (5.0, 50.0, 5.0))
     reservoir.arrived(Lease(tuple(leased), PoolDepth(0, 0)), now)
-    assert reservoir.take(10, public=True) is not None
+    assert reservoir.take(10) is not None
     now = 5.0
-    draw = reservoir.take(100, public=True)
+    draw = reservoir.take(100)
     assert draw is not None
     assert draw.data == pool_block(1, length=100).data
-    assert reservoir.take(1, public=True) is None
-    assert reservoir.counts["burned_bytes"] == 190
+    assert reservoir.take(1) is None
+    assert reservoir.counts["burned_private_bytes"] == 190
     assert_balanced(reservoir)
 
 
 WAYS: dict[str, Callable[[Reservoir, int], object]] = {
-    "piece": lambda reservoir, n: reservoir.take_piece(n, False),
-    "public piece": lambda reservoir, n: reservoir.take_piece(n, True),
-    "draw": lambda reservoir, n: reservoir.take(n, public=False),
-    "public draw": lambda reservoir, n: reservoir.take(n, public=True),
-    "public messages": lambda reservoir, n: reservoir.take_messages(n, 40),
+    "piece": lambda reservoir, n: reservoir.take_piece(n),
+    "draw": lambda reservoir, n: reservoir.take(n),
+    "messages": lambda reservoir, n: reservoir.take_messages(n, 40),
 }
 
 
@@ -76,11 +79,14 @@ WAYS: dict[str, Callable[[Reservoir, int], object]] = {
 @given(
     lengths=st.lists(st.integers(16, 60), max_size=12),
     steps=st.lists(st.tuples(st.sampled_from([*WAYS, "later"]), st.integers(1, 90))),
+    lane=st.sampled_from(LANES),
 )
-def test_what_came_is_served_burned_or_held_after_every_step(lengths: list[int], steps: list[tuple[str, int]]) -> None:
-    """By whichever way bytes are taken, and whichever blocks expire meanwhile."""
-    now, served = 0.0, {"public": 0, "private": 0}
-    reservoir = Reservoir(lambda most: sealed_of([]), clock=lambda: now)
+def test_what_came_is_served_burned_or_held_after_every_step(
+    lengths: list[int], steps: list[tuple[str, int]], lane: Lane
+) -> None:
+    """By whichever way bytes are taken, whichever blocks expire meanwhile, and whether or not they are closed."""
+    now, served = 0.0, 0
+    reservoir = Reservoir(lane, lambda most: sealed_of([]), clock=lambda: now)
     lives = [100.0 * (1 + seed % 3) for seed in range(len(lengths))]
     blocks = [pool_block(seed, length=length) for seed, length in enumerate(lengths)]
     reservoir.arrived(Lease(tuple(map(LeasedBlock, blocks, lives)), PoolDepth(0, 0)), now)
@@ -92,29 +98,28 @@ def test_what_came_is_served_burned_or_held_after_every_step(lengths: list[int],
                 length for length, life in zip(lengths, lives, strict=True) if life > now
             )
         elif WAYS[step](reservoir, n) is not None:
-            served["public" if step.startswith("public") else "private"] += n
+            served += n
         assert_balanced(reservoir)
-        for name, n_bytes in served.items():
-            assert reservoir.counts[f"served_{name}_bytes"] == n_bytes
+        assert reservoir.counts[f"served_{lane}_bytes"] == served
 
 
 def test_a_piece_is_not_cut_from_what_has_expired() -> None:
     now = 0.0
-    reservoir = Reservoir(lambda most: sealed_of([]), clock=lambda: now)
+    reservoir = Reservoir("private", lambda most: sealed_of([]), clock=lambda: now)
     reservoir.arrived(lease_of(pool_blocks(1)), now)
     now = 99.0
-    assert reservoir.take_piece(16, True) is not None
+    assert reservoir.take_piece(16) is not None
     now = 100.0
-    assert reservoir.take_piece(16, True) is None
-    assert reservoir.take(16, public=True) is None
-    assert reservoir.counts["burned_bytes"] == 4080
+    assert reservoir.take_piece(16) is None
+    assert reservoir.take(16) is None
+    assert reservoir.counts["burned_private_bytes"] == 4080
 
 
 def test_a_simulated_block_marks_every_draw_that_touches_it() -> None:
-    reservoir = Reservoir(lambda most: sealed_of([]))
+    reservoir = Reservoir("private", lambda most: sealed_of([]))
     blocks = [pool_block(0, length=100), pool_block(1, length=100, simulated=True)]
     reservoir.arrived(lease_of(blocks), ageing_s())
-    marks = [draw.simulated for draw in (reservoir.take(n, public=False) for n in (60, 60, 60)) if draw]
+    marks = [draw.simulated for draw in (reservoir.take(n) for n in (60, 60, 60)) if draw]
     assert marks == [False, True, True]
 
 
@@ -129,7 +134,7 @@ async def test_it_holds_little_when_nobody_asks() -> None:
 async def test_it_holds_more_when_much_is_asked_for() -> None:
     async with running(Supply(pool_blocks(3000))) as reservoir:
         for _ in range(600):
-            await reservoir.draw(16_384, public=False)
+            await reservoir.draw(16_384)
         assert reservoir._demand.target_bytes > 8 * reservoir.limits.least_bytes
 
 
@@ -138,10 +143,10 @@ async def test_it_leaves_others_as_much_of_a_small_pool_as_it_holds() -> None:
     supply = Supply(pool_blocks(400))
     async with running(supply, ReservoirLimits(horizon_s=100.0)) as reservoir:
         for _ in range(30):
-            await reservoir.draw(4096, public=True)
+            await reservoir.draw(4096)
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.3)
-        assert reservoir.counts["leased_bytes"] > 120 * 4096
+        assert reservoir.counts["leased_private_bytes"] > 120 * 4096
         assert reservoir.buffered_bytes <= 4096 * (len(supply.blocks) + 1)
 
 
@@ -153,12 +158,12 @@ async def test_a_server_that_is_away_is_a_quick_refusal_and_comes_back_by_itself
         started = time.monotonic()
         for _ in range(200):
             with pytest.raises(PoolUnavailable):
-                await reservoir.draw(10, public=True)
+                await reservoir.draw(10)
         assert time.monotonic() - started < 1
         assert len(supply.asked) < 10
         supply.failing = None
         await held(reservoir, 1)
-        assert len((await reservoir.draw(10, public=True)).data) == 10
+        assert len((await reservoir.draw(10)).data) == 10
 
 
 async def test_what_is_held_serves_on_while_the_server_is_away() -> None:
@@ -167,16 +172,16 @@ async def test_what_is_held_serves_on_while_the_server_is_away() -> None:
         await held(reservoir, 4 * 4096)
         supply.failing = PoolUnavailable("away")
         for _ in range(4 * 64):
-            assert len((await reservoir.draw(64, public=True)).data) == 64
+            assert len((await reservoir.draw(64)).data) == 64
 
 
 async def test_stopping_burns_what_is_held_and_counts_it() -> None:
-    reservoir = Reservoir(Supply(pool_blocks(50)))
+    reservoir = Reservoir("private", Supply(pool_blocks(50)))
     reservoir.start()
-    await reservoir.draw(100, public=False)
+    await reservoir.draw(100)
     await reservoir.stop()
     assert reservoir.buffered_bytes == 0
-    assert reservoir.counts["burned_bytes"] == reservoir.counts["leased_bytes"] - 100
+    assert reservoir.counts["burned_private_bytes"] == reservoir.counts["leased_private_bytes"] - 100
     assert "reservoir-filler" not in [thread.name for thread in threading.enumerate()]
 
 
@@ -188,18 +193,18 @@ async def test_stopping_waits_for_a_lease_that_is_still_being_read() -> None:
         asked.set()
         return sealed
 
-    reservoir = Reservoir(large)
+    reservoir = Reservoir("private", large)
     reservoir.start()
     await asyncio.to_thread(asked.wait, 5)
     await reservoir.stop()
-    assert reservoir.counts["leased_blocks"] == 2000
-    assert reservoir.counts["burned_bytes"] == reservoir.counts["leased_bytes"] == 2000 * 64
+    assert reservoir.counts["leased_private_blocks"] == 2000
+    assert reservoir.counts["burned_private_bytes"] == reservoir.counts["leased_private_bytes"] == 2000 * 64
 
 
 async def test_many_at_once_never_share_a_byte() -> None:
     blocks = pool_blocks(200)
     async with running(Supply(list(blocks)), ReservoirLimits(wait_s=5)) as reservoir:
-        draws = await asyncio.gather(*(reservoir.draw(1 + 37 * n % 3000, public=n % 2 == 0) for n in range(300)))
+        draws = await asyncio.gather(*(reservoir.draw(1 + 37 * n % 3000) for n in range(300)))
         seen = sorted(itertools.chain.from_iterable(draw.cuts for draw in draws))
         for one, other in itertools.pairwise(seen):
             assert one.block_id != other.block_id or one.end <= other.start
@@ -216,7 +221,7 @@ async def test_a_filler_that_ends_by_what_nobody_foresaw_is_told_of_and_requests
             while not reservoir.has_ended:  # noqa: ASYNC110 - the reservoir tells nobody
                 await asyncio.sleep(0.01)
         with pytest.raises(PoolUnavailable, match="restart"):
-            await reservoir.draw(1, public=True)
+            await reservoir.draw(1)
         assert reservoir.counts["dry_answers"] == 0
     assert not reservoir.has_ended
 
@@ -251,12 +256,14 @@ async def test_what_is_altered_in_a_lease_is_dropped_and_counted_here_and_in_the
     entries = tuple((each[0], each[1], other) if at in (3, 39) else each for at, each in enumerate(whole.entries))
     leases = [SealedLease(entries, 0.0, 0.0, PoolDepth(0, 0))]
     limits = ReservoirLimits(least_bytes=40 * 4096)
-    reservoir = Reservoir(lambda most: leases.pop() if leases else sealed_of([]), limits, count_altered=told.append)
+    reservoir = Reservoir(
+        "private", lambda most: leases.pop() if leases else sealed_of([]), limits, count_altered=told.append
+    )
     reservoir.start()
     await held(reservoir, 38 * 4096)
     await asyncio.sleep(0.05)
     assert reservoir.counts["altered_blocks"] == 2
-    assert reservoir.counts["leased_blocks"] == 38
+    assert reservoir.counts["leased_private_blocks"] == 38
     assert sum(told) == 2
     await reservoir.stop()
     assert_balanced(reservoir)
@@ -270,7 +277,7 @@ async def test_a_full_reservoir_sees_too_that_the_server_is_back() -> None:
         await asyncio.sleep(0.05)
         supply.failing = PoolUnavailable("away")
         with pytest.raises(PoolUnavailable):
-            await reservoir.draw(65_536, public=True)
+            await reservoir.draw(65_536)
         supply.failing = None
         async with asyncio.timeout(5):
             while reservoir.problem is not None:  # noqa: ASYNC110 - the reservoir tells nobody

@@ -17,7 +17,8 @@ from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
 
 def _reservoir_of(blocks: list[PoolBlock]) -> Reservoir:
-    reservoir = Reservoir(lambda most: SealedLease((), 0.0, 0.0, PoolDepth(0, 0)), ReservoirLimits(wait_s=0.01))
+    limits = ReservoirLimits(wait_s=0.01)
+    reservoir = Reservoir("public", lambda most: SealedLease((), 0.0, 0.0, PoolDepth(0, 0)), limits)
     lease = Lease(tuple(LeasedBlock(block, 100) for block in blocks), PoolDepth(0, 0))
     reservoir.arrived(lease, ageing_s())
     return reservoir
@@ -35,9 +36,9 @@ def _cut(stock: Stock, way: str, n: int) -> tuple[bytes, str] | None:
         piece = stock.piece(n, 0.0)
         return piece and (piece[0], piece[1].decode())
     if way == "draw":
-        draw = stock.draw(n)
+        draw = stock.draw(n, 0.0)
         return draw and (draw.data, block_cuts(draw))
-    messages = stock.messages(n, 40)
+    messages = stock.messages(n, 40, 0.0)
     return messages and (_bytes_of(messages), messages.blocks)
 
 
@@ -69,8 +70,9 @@ def test_every_byte_comes_once_in_order_and_under_its_name(
     for n, in_messages in wants:
         held = reservoir.buffered_bytes
         if not in_messages:
-            draw = reservoir.take(n, public=False)
+            draw = reservoir.take(n)
             drawn += draw.data if draw else b""
+            answers += draw is not None
             continue
         messages = reservoir.take_messages(n, longest)
         assert (messages is None) == (held < n)
@@ -81,8 +83,8 @@ def test_every_byte_comes_once_in_order_and_under_its_name(
             drawn += _bytes_of(messages)
             answers += len(messages.parts)
     assert b"".join(block.data for block in blocks).startswith(drawn)
-    assert counts["served_public_bytes"] + counts["served_private_bytes"] == len(drawn)
-    assert counts["leased_bytes"] == len(drawn) + reservoir.buffered_bytes
+    assert counts["served_public_bytes"] == len(drawn)
+    assert counts["leased_public_bytes"] == len(drawn) + reservoir.buffered_bytes
     assert counts["public_answers"] == answers
 
 
@@ -120,11 +122,11 @@ def test_a_piece_is_of_one_block_that_lives() -> None:
 
 def test_what_is_dropped_is_told_in_bytes_wherever_it_stands() -> None:
     stock = _stock_of(pool_blocks(4, length=100), [50.0, 5.0, 70.0, 5.0])
-    stock.draw(30)
+    stock.draw(30, 0.0)
     assert (stock.drop_expired(4.9), stock.held_bytes, stock.soonest) == (0, 370, 5.0)
     assert (stock.drop_expired(5.0), stock.held_bytes, stock.soonest) == (200, 170, 50.0)
-    assert stock.draw(171) is None
-    draw = stock.draw(100)
+    assert stock.draw(171, 5.0) is None
+    draw = stock.draw(100, 5.0)
     assert draw is not None
     assert draw.data == pool_block(0, length=100).data[30:] + pool_block(2, length=100).data[:30]
     assert (stock.drop_all(), stock.held_bytes, stock.soonest) == (70, 0, math.inf)
@@ -132,7 +134,7 @@ def test_what_is_dropped_is_told_in_bytes_wherever_it_stands() -> None:
 
 def test_what_somebody_left_of_a_block_cuts_no_other_in_two() -> None:
     reservoir = _reservoir_of(pool_blocks(40, length=100))
-    reservoir.take(30, public=False)
+    reservoir.take(30)
     messages = reservoir.take_messages(3070, 1000)
     assert messages is not None
     assert [sum(map(len, parts)) for parts in messages.parts] == [70, 1000, 1000, 1000]
@@ -156,7 +158,7 @@ def test_messages_with_a_simulated_block_are_marked() -> None:
 
 def test_no_block_is_in_messages_after_its_time() -> None:
     now = 0.0
-    reservoir = Reservoir(lambda most: SealedLease((), 0.0, 0.0, PoolDepth(0, 0)), clock=lambda: now)
+    reservoir = Reservoir("public", lambda most: SealedLease((), 0.0, 0.0, PoolDepth(0, 0)), clock=lambda: now)
     leased = map(LeasedBlock, pool_blocks(3, length=100), (5.0, 50.0, 5.0))
     reservoir.arrived(Lease(tuple(leased), PoolDepth(0, 0)), now)
     now = 5.0
@@ -164,12 +166,12 @@ def test_no_block_is_in_messages_after_its_time() -> None:
     messages = reservoir.take_messages(100, 100)
     assert messages is not None
     assert _bytes_of(messages) == pool_block(1, length=100).data
-    assert reservoir.counts["burned_bytes"] == 200
+    assert reservoir.counts["burned_public_bytes"] == 200
 
 
 async def test_messages_overtake_nobody_who_waits() -> None:
     reservoir = _reservoir_of(pool_blocks(2, length=100))
-    waiting = asyncio.create_task(reservoir.draw(500, public=False))
+    waiting = asyncio.create_task(reservoir.draw(500))
     await asyncio.sleep(0)
     assert reservoir.take_messages(100, 100) is None
     assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], PoolExhausted)

@@ -19,7 +19,7 @@ from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.pool.blocks import SealedLease
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.serving.http.streaming import wait_until
 from entropy_assets_tests.serving.reservoir.leases import Supply, held, running, sealed_of
 from entropy_assets_tests.serving.running import RunningService
@@ -42,7 +42,7 @@ async def test_who_waits_is_woken_by_the_next_blocks_and_leaves_no_want_behind()
 
     async with running(late, ReservoirLimits(wait_s=60)) as reservoir:
         await held(reservoir, reservoir.limits.least_bytes)
-        reservoir.take(reservoir.buffered_bytes, public=True)
+        reservoir.take(reservoir.buffered_bytes)
         await asyncio.to_thread(asked.wait, 10)
         waiting = [asyncio.create_task(reservoir.more(2048)) for _ in range(64)]
         await asyncio.sleep(0)
@@ -57,7 +57,7 @@ async def test_nobody_waits_for_a_dry_pool_or_one_that_is_away() -> None:
     supply = Supply(pool_blocks(4))
     async with running(supply) as reservoir:
         await held(reservoir, 4 * 4096)
-        reservoir.take(4 * 4096, public=True)
+        reservoir.take(4 * 4096)
         started = time.monotonic()
         assert not await reservoir.more(1)
         supply.failing = PoolUnavailable("away")
@@ -90,7 +90,7 @@ async def test_the_wait_is_bounded_while_a_lease_hangs() -> None:
 
 
 async def test_who_leaves_while_it_waits_wants_nothing_any_more() -> None:
-    reservoir = Reservoir(lambda most: sealed_of([]))
+    reservoir = Reservoir("private", lambda most: sealed_of([]))
     waiting = asyncio.create_task(reservoir.more(1000))
     await asyncio.sleep(0)
     assert reservoir._demand.waiting_bytes == 1000
@@ -101,8 +101,8 @@ async def test_who_leaves_while_it_waits_wants_nothing_any_more() -> None:
 
 
 async def test_who_waits_in_the_queue_comes_first() -> None:
-    reservoir = Reservoir(lambda most: sealed_of([]), ReservoirLimits(wait_s=5))
-    queued = asyncio.create_task(reservoir.draw(5000, public=True))
+    reservoir = Reservoir("private", lambda most: sealed_of([]), ReservoirLimits(wait_s=5))
+    queued = asyncio.create_task(reservoir.draw(5000))
     await asyncio.sleep(0)
     assert not await reservoir.more(1)
     queued.cancel()
@@ -115,11 +115,11 @@ def test_a_sudden_load_is_answered_without_the_way_through_fastapi(
     lane: bool, valkey_url: str, pool_prefix: str, pool: PoolClient
 ) -> None:
     """That way takes ten times as long, so that a load for which too little is held would slow itself down."""
-    pool.push(pool_blocks(400))
+    pool.push(blocks_for_both(400))
     patient = ReservoirLimits(wait_s=5)
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, fast_lane=lane, reservoir=patient)
     with RunningService(config) as service, contextlib.ExitStack() as stack:
-        application, reservoir = service.application, service.application.service.reservoir
+        application, reservoir = service.application, service.application.service.reservoirs.public
         wait_until(lambda: reservoir.buffered_bytes == reservoir.limits.least_bytes)
         lease = reservoir._filler.lease
         reservoir._filler.lease = lambda most: (time.sleep(0.05), lease(most))[1]  # so that all of them do wait
@@ -143,28 +143,28 @@ def test_a_sudden_load_is_answered_without_the_way_through_fastapi(
 def test_nothing_is_leased_for_who_has_no_key(
     valkey_url: str, pool_prefix: str, pool: PoolClient, tmp_path: Path
 ) -> None:
-    pool.push(pool_blocks(400))
+    pool.push(blocks_for_both(400))
     keys = tmp_path / "keys.json"
     create(FileKeys(keys), "somebody", random_bytes=os.urandom)
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, keys=str(keys), anonymous_scopes=())
     with RunningService(config) as service:
-        reservoir = service.application.service.reservoir
+        reservoir = service.application.service.reservoirs.public
         wait_until(lambda: reservoir.buffered_bytes == reservoir.limits.least_bytes)
         for headers in ({}, {"X-API-Key": "mistyped"}):
             assert service.client.get("/random/65536", headers=headers).status_code == 401
         time.sleep(0.2)
-        assert reservoir.counts["leased_bytes"] == reservoir.limits.least_bytes
+        assert reservoir.counts["leased_private_bytes"] == reservoir.limits.least_bytes
 
 
 def test_nothing_is_leased_for_the_page_of_another_site(valkey_url: str, pool_prefix: str, pool: PoolClient) -> None:
-    pool.push(pool_blocks(400))
+    pool.push(blocks_for_both(400))
     with RunningService(ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix)) as service:
-        reservoir = service.application.service.reservoir
+        reservoir = service.application.service.reservoirs.public
         wait_until(lambda: reservoir.buffered_bytes == reservoir.limits.least_bytes)
         answer = service.client.get("/random/65536", headers={"Sec-Fetch-Site": "cross-site"})
         assert answer.status_code == 403
         time.sleep(0.2)
-        assert reservoir.counts["leased_bytes"] == reservoir.limits.least_bytes
+        assert reservoir.counts["leased_private_bytes"] == reservoir.limits.least_bytes
 
 
 async def _closed(scope: Any, receive: Any, send: Any) -> None:

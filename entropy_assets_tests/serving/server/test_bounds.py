@@ -17,7 +17,7 @@ from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.bounds import Bounded
 from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.server.wire import Way
 
@@ -50,7 +50,7 @@ def serve(
     request: pytest.FixtureRequest, valkey_url: str, pool_prefix: str, pool: PoolClient
 ) -> Iterator[Callable[..., RunningService]]:
     """Give what runs a service with these limits, with the lane or without, on a pool of 8 MB."""
-    pool.push(pool_blocks(BLOCKS))
+    pool.push(blocks_for_both(BLOCKS))
     with ExitStack() as stack:
 
         def run(limits: ConnectionLimits, **more: Any) -> RunningService:

@@ -9,7 +9,7 @@ import pytest
 from entropy_assets.serving.config import ConnectionLimits, ServiceConfig
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 
 HOST = b"Host: localhost\r\n"
@@ -20,9 +20,9 @@ SLOW = b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n"
 @pytest.fixture
 def service(valkey_url: str, pool_prefix: str, pool: PoolClient) -> Iterator[RunningService]:
     """Run a service with the lane on a pool of 200 blocks, and let it fill its reservoir."""
-    pool.push(pool_blocks(200))
+    pool.push(blocks_for_both(200))
     with RunningService(ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix)) as running:
-        reservoir = running.application.service.reservoir
+        reservoir = running.application.service.reservoirs.public
         while reservoir.buffered_bytes < reservoir.limits.least_bytes:
             time.sleep(0.005)
         yield running
@@ -140,7 +140,7 @@ def test_head_consumes_nothing(service: RunningService, lane_answers: list[int])
 def test_a_download_ends_with_its_client_also_when_that_had_asked_for_more_already(
     valkey_url: str, pool_prefix: str, pool: PoolClient, fast_lane: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pool.push(pool_blocks(200))
+    pool.push(blocks_for_both(200))
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, fast_lane=fast_lane)
     with RunningService(config) as service:
         counts = service.application.service.counts
@@ -193,11 +193,11 @@ def test_a_client_that_does_not_read_holds_no_more_than_the_buffers(
 ) -> None:
     """It asks for 12 MB that are all in memory, and reads nothing: most of them stay where they are."""
     held = 3000 * 4096
-    pool.push(pool_blocks(6000))
+    pool.push(blocks_for_both(6000))
     limits = ReservoirLimits(least_bytes=2 * held, most_bytes=2 * held)  # filled to the half at least
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, reservoir=limits)
     with RunningService(config) as service, Link(service) as link:
-        while service.application.service.reservoir.buffered_bytes < held:
+        while service.application.service.reservoirs.public.buffered_bytes < held:
             time.sleep(0.005)
         link.send(FAST.replace(b"/16", b"/65536") * (held // 65_536))
         time.sleep(1.0)
@@ -208,7 +208,7 @@ def test_a_silent_connection_is_closed_after_the_keep_alive_time(
     valkey_url: str, pool_prefix: str, pool: PoolClient
 ) -> None:
     """A connection that is in use may not be cut."""
-    pool.push(pool_blocks(20))
+    pool.push(blocks_for_both(20))
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, connections=ConnectionLimits(idle_s=1.0))
     with RunningService(config) as service, Link(service) as link:
         for _ in range(6):

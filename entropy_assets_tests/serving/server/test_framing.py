@@ -13,7 +13,7 @@ import pytest
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.api_keys import FileKeys
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.keyed import Start, key_of
 from entropy_assets_tests.serving.running import RunningService
 
@@ -34,7 +34,7 @@ def service(
     request: pytest.FixtureRequest, valkey_url: str, pool_prefix: str, pool: PoolClient
 ) -> Iterator[RunningService]:
     """Run a service with the fast lane, or without, on a pool of 20 blocks."""
-    pool.push(pool_blocks(20))
+    pool.push(blocks_for_both(20))
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, fast_lane=request.param)
     with RunningService(config) as running:
         yield running

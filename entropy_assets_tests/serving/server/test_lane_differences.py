@@ -24,8 +24,9 @@ from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.bounds import Bounded
 from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.stores.api_keys import FileKeys
+from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.keyed import key_of
 from entropy_assets_tests.serving.server.wire import Outcome, Way
 from entropy_assets_tests.serving.server.wire_cases import Case, cases
@@ -34,9 +35,7 @@ STOCK = 2**21
 """Held ahead, so that nobody waits: how long that takes differs."""
 LIMITS = ReservoirLimits(least_bytes=2 * STOCK, most_bytes=2 * STOCK)
 OF_THE_RESERVOIR = (
-    "leased_blocks",
-    "leased_bytes",
-    "burned_bytes",
+    *(what.format(lane) for lane in LANES for what in ("leased_{}_blocks", "leased_{}_bytes", "burned_{}_bytes")),
     "altered_blocks",
     "waited_answers",
     "pool_failures",
@@ -78,9 +77,9 @@ class Bench:
         return outcomes
 
     async def _fill(self) -> None:
-        while self.service.reservoir.buffered_bytes < STOCK:
-            if self._pool.stats().blocks < 500:
-                self._pool.push(pool_blocks(500, first=next(self._next)))
+        while any(each.buffered_bytes < STOCK for each in self.service.reservoirs):
+            if any(lane.blocks < 500 for lane in self._pool.stats().lanes.values()):
+                self._pool.push(blocks_for_both(500, first=next(self._next)))
             await asyncio.sleep(0.002)
 
 

@@ -19,7 +19,7 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.server import workers
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.running import clean_environment, eventually
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 
 BLOCKS = 300
 WORKERS = 4
@@ -65,7 +65,7 @@ def _free_port() -> int:
 @pytest.fixture
 def served(valkey_url: str, pool_prefix: str, pool: PoolClient, tmp_path: Path) -> Iterator[Served]:
     """Serve a pool of 300 blocks with four workers."""
-    pool.push(pool_blocks(BLOCKS))
+    pool.push(blocks_for_both(BLOCKS))
     service = Served(valkey_url, pool_prefix, tmp_path)
     yield service
     service.process.kill()

@@ -203,10 +203,11 @@ def _body(status: int, fields: Mapping[str, str], rest: bytes) -> tuple[bytes | 
 
 
 def _comparable(fields: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return headers without what differs from draw to draw: which ranges, and how many digits name them."""
+    """Return headers without what differs from draw to draw: which ranges, when they reveal, and how many digits."""
     varies = dict(fields).get("content-type", "").startswith(("application/json", "text/plain; version"))
     ranges = [(name, _range_bytes(value) if name == "x-entropy-blocks" else value) for name, value in fields]
-    return tuple((name, "-" if name == "content-length" and varies else value) for name, value in ranges)
+    unlike = {"x-entropy-reveals-at", *(["content-length"] if varies else [])}
+    return tuple((name, "-" if name in unlike else value) for name, value in ranges)
 
 
 def _range_bytes(value: str) -> str:
@@ -223,6 +224,7 @@ def _told(fields: Mapping[str, str], body: bytes) -> str:
     if kind == "application/json" and body:
         document = json.loads(body)
         drawn = document.pop("data")
+        document.pop("reveals_at", None)
         blocks = document.pop("blocks", [])
         return (
             f"{sorted(document.items())}, {len(drawn)} in data, {sum(each['end'] - each['start'] for each in blocks)}"

@@ -129,7 +129,7 @@ def test_what_was_leased_beside_an_altered_block_is_not_lost_when_that_can_not_b
 ) -> None:
     pool.push(pool_blocks(2))
     raw.set(f"{pool_prefix}:block:{pool_block(0).block_id}", "not JSON", keepttl=True)
-    raw.hset(f"{pool_prefix}:pool:meta", "altered_blocks", "no number")
+    raw.hset(f"{pool_prefix}:pool:meta", "private_altered_blocks", "no number")
     lease = pool.lease(9)
     assert ([leased.block.index for leased in lease.blocks], lease.altered) == ([1], 1)
 

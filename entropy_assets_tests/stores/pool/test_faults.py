@@ -127,7 +127,7 @@ def test_what_a_restart_brings_back_is_never_leased(persistence: dict[str, str],
         pool = PoolClient.from_url(server.url)
         with redis.Redis.from_url(server.url) as raw:
             restored = {block_id for block_id in served if raw.exists(f"entropy:block:{block_id}")}
-            inherited = raw.zcard("entropy:pool:ready")
+            inherited = raw.zcard("entropy:pool:ready:private")
         assert restored == (served if persistence is SNAPSHOTS else set())
         assert inherited == (10 if persistence is SNAPSHOTS else 6)
         with pytest.raises(PoolEpochChanged):
@@ -156,12 +156,12 @@ def test_a_promoted_replica_serves_nothing_that_it_inherited() -> None:
             raw.replicaof("127.0.0.1", port)
             _until(lambda: raw.info("replication")["master_link_status"] == "up")
             first.push(pool_blocks(5))
-            _until(lambda: raw.zcard("entropy:pool:ready") == 5)
+            _until(lambda: raw.zcard("entropy:pool:ready:private") == 5)
             raw.replicaof("127.0.0.1", 1)
             assert len(first.lease(5).blocks) == 5
             _kill(master)
             raw.replicaof("NO", "ONE")
-            assert raw.zcard("entropy:pool:ready") == 5
+            assert raw.zcard("entropy:pool:ready:private") == 5
         with pytest.raises(PoolEpochChanged):
             second.lease(5)
         assert second.push(pool_blocks(5)).pushed == ()
@@ -179,11 +179,11 @@ def test_a_master_that_was_a_replica_in_between_serves_nothing_twice() -> None:
             _until(lambda: a.info("replication").get("connected_slaves") == 1)
             pool = PoolClient.from_url(first.url)
             pool.push(pool_blocks(5))
-            _until(lambda: b.zcard("entropy:pool:ready") == 5)
+            _until(lambda: b.zcard("entropy:pool:ready:private") == 5)
             b.replicaof("NO", "ONE")
             assert len(pool.lease(5).blocks) == 5
             a.replicaof("127.0.0.1", ports[1])
-            _until(lambda: a.zcard("entropy:pool:ready") == 5)
+            _until(lambda: a.zcard("entropy:pool:ready:private") == 5)
             a.replicaof("NO", "ONE")
         with pytest.raises(PoolEpochChanged):
             pool.lease(5)

@@ -15,6 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from entropy_assets.stores.lanes import LANES, Lane
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
@@ -25,6 +26,7 @@ from entropy_assets_tests.stores.pool.stepped_clock import SteppedClock
 HOUR_S = 3600.0
 # Not drawn from what is there: blocks pushed within one millisecond come in either order, so that may differ next time.
 picks = st.integers(0, 10**6)
+lanes = st.sampled_from(LANES)
 
 
 class PoolMachine(RuleBasedStateMachine):
@@ -48,15 +50,16 @@ class PoolMachine(RuleBasedStateMachine):
             self.clock.step_to(0)
         self.vanished: set[str] = set()
         self.gone: set[str] = set()
+        self.open: set[str] = set()
         self.pushed = self.leased = self.expired = self.ghosts = self.refused = 0
 
     @initialize(ttl_s=st.sampled_from([100.0, 1000.0]))
     def begin(self, ttl_s: float) -> None:
         self.pool = PoolClient.from_url(self.url, prefix=self.prefix, ttl_s=ttl_s)
 
-    @rule(quality=st.floats(0, 10), length=st.integers(1, 300))
-    def push_new(self, quality: float, length: int) -> None:
-        block = pool_block(len(self.made), quality=quality, length=16 + length)
+    @rule(quality=st.floats(0, 10), length=st.integers(1, 300), lane=lanes)
+    def push_new(self, quality: float, length: int, lane: Lane) -> None:
+        block = pool_block(len(self.made), quality=quality, length=16 + length, lane=lane)
         self.made.append(block)
         assert self.pool.push([block]).pushed == (block.block_id,)
         self.ready[block.block_id] = block
@@ -72,44 +75,75 @@ class PoolMachine(RuleBasedStateMachine):
         assert self.pool.push([block]).refused == {block.block_id: state}
         self.refused += 1
 
-    @rule(most=st.integers(0, 5))
-    def lease(self, most: int) -> None:
-        got = [leased.block for leased in self.pool.lease(most).blocks]
-        self._leave(got)
-        kept_bands = [int(block.quality) for block in self.ready.values() if block.block_id not in self.vanished]
+    @rule(most=st.integers(0, 5), lane=lanes)
+    def lease(self, most: int, lane: Lane) -> None:
+        got = [leased.block for leased in self.pool.lease(most, lane=lane).blocks]
+        self._leave(got, lane)
+        kept_bands = [int(block.quality) for block in self._ready_in(lane) if block.block_id not in self.vanished]
         bands = [int(block.quality) for block in got]
         assert bands == sorted(bands, reverse=True)
         assert not bands or not kept_bands or min(bands) >= max(kept_bands)
         assert len(got) == most or not kept_bands
 
-    @rule(need=st.integers(1, 900))
-    def lease_needed(self, need: int) -> None:
-        held = sum(len(block.data) for block in self.ready.values())
-        got = [leased.block for leased in self.pool.lease(1000, need_bytes=need).blocks]
+    @rule(need=st.integers(1, 900), lane=lanes)
+    def lease_needed(self, need: int, lane: Lane) -> None:
+        held = sum(len(block.data) for block in self._ready_in(lane))
+        got = [leased.block for leased in self.pool.lease(1000, need_bytes=need, lane=lane).blocks]
         if held < need:
             assert got == []
         elif not self.vanished & self.ready.keys():
             assert sum(len(block.data) for block in got) >= need > sum(len(block.data) for block in got[:-1])
-        self._leave(got)
+        self._leave(got, lane)
 
-    def _leave(self, got: list[PoolBlock]) -> None:
+    def _ready_in(self, lane: Lane) -> list[PoolBlock]:
+        return [block for block in self.ready.values() if block.lane == lane]
+
+    def _leave(self, got: list[PoolBlock], lane: Lane) -> None:
         """Take out what was leased, and the vanished blocks that stood before it, which nobody was told about."""
         for block in got:
             assert block == self.ready.pop(block.block_id), "leased twice, or not what was pushed"
+            assert block.lane == lane
             self.gone.add(block.block_id)
+            if lane == "public":
+                self.open.add(block.block_id)
         self.leased += len(got)
-        entries = {entry.decode().split(":")[0] for entry in self.raw.zrange(f"{self.prefix}:pool:ready", 0, -1)}
+        indexes = [self.raw.zrange(f"{self.prefix}:pool:ready:{each}", 0, -1) for each in LANES]
+        entries = {entry.decode().split(":")[0] for index in indexes for entry in index}
         for block_id in self.vanished & self.ready.keys() - entries:
             del self.ready[block_id]
             self.gone.add(block_id)
             self.ghosts += 1
 
     @rule(pick=picks)
+    def close_block(self, pick: int) -> None:
+        if not self.open:
+            return
+        block_id = sorted(self.open)[pick % len(self.open)]
+        self.pool.close_blocks({}, [block_id])
+        self.open.discard(block_id)
+
+    @rule(pick=picks)
+    def ask(self, pick: int) -> None:
+        """The fate of a block is what happened to it."""
+        if not self.made:
+            return
+        block_id = self.made[pick % len(self.made)].block_id
+        fate = self.pool.fate_of(block_id)
+        if block_id in self.vanished & self.ready.keys():
+            assert fate.state == "unknown"
+        elif block_id in self.ready:
+            assert (fate.state, fate.left_s > 0) == ("ready", True)
+        elif block_id in self.open:
+            assert (fate.state, fate.left_s > 0) == ("open", True)
+        else:
+            assert fate.state == "gone"
+
+    @rule(pick=picks)
     def expire(self, pick: int) -> None:
         if not self.ready:
             return
         block = self.ready.pop(sorted(self.ready)[pick % len(self.ready)])
-        self.raw.zadd(f"{self.prefix}:pool:expiry", {f"{block.block_id}:{len(block.data)}": 1})
+        self.raw.zadd(f"{self.prefix}:pool:expiry", {f"{block.block_id}:{len(block.data)}:{block.lane}": 1})
         self.raw.delete(f"{self.prefix}:block:{block.block_id}")
         self.gone.add(block.block_id)
         self.expired += 1
@@ -132,6 +166,7 @@ class PoolMachine(RuleBasedStateMachine):
             del self.ready[block_id]
             self.gone.add(block_id)
             self.expired += 1
+        self.open -= {each for each in self.open if self.pushed_at[each] < hour}
 
     @rule()
     def forget_scripts(self) -> None:
@@ -144,6 +179,11 @@ class PoolMachine(RuleBasedStateMachine):
         stats = self.pool.stats()
         assert stats.blocks == len(self.ready)
         assert stats.bytes == sum(len(block.data) for block in self.ready.values())
+        for lane in LANES:
+            blocks, ready = stats.lanes[lane], self._ready_in(lane)
+            assert (blocks.blocks, blocks.bytes) == (len(ready), sum(len(block.data) for block in ready))
+            left = blocks.leased_blocks + blocks.expired_blocks + blocks.ghost_blocks
+            assert blocks.pushed_blocks == left + blocks.blocks == sum(block.lane == lane for block in self.made)
         assert stats.tombstones == len(self.gone)
         assert (stats.pushed_blocks, stats.leased_blocks) == (self.pushed, self.leased)
         assert (stats.expired_blocks, stats.ghost_blocks) == (self.expired, self.ghosts)
@@ -151,7 +191,9 @@ class PoolMachine(RuleBasedStateMachine):
         assert stats.pushed_blocks == stats.leased_blocks + stats.expired_blocks + stats.ghost_blocks + stats.blocks
 
     def teardown(self) -> None:
-        keys = [f"{self.prefix}:pool:{name}" for name in ("ready", "expiry", "meta", "tomb")]
+        keys = [
+            f"{self.prefix}:pool:{name}" for name in ("ready:public", "ready:private", "expiry", "meta", "tomb", "open")
+        ]
         self.raw.delete(*keys, *(f"{self.prefix}:block:{block.block_id}" for block in self.made))
         self.raw.close()
 

@@ -24,7 +24,7 @@ def test_the_order_is_exact_to_the_millisecond(pool: PoolClient, pool_prefix: st
     pool.push([pool_block(1, quality=10.0), pool_block(2, quality=3.3)])
     for entry, expires in raw.zrange(f"{pool_prefix}:pool:expiry", 0, -1, withscores=True):
         band = 10 if entry.decode().startswith(pool_block(1).block_id) else 3
-        score = raw.zscore(f"{pool_prefix}:pool:ready", entry)
+        score = raw.zscore(f"{pool_prefix}:pool:ready:private", entry)
         assert int(score) == score == (band + 1) * 10**14 - 1 - int(expires)
 
 

@@ -120,7 +120,7 @@ def test_a_restored_snapshot_is_refused_until_the_next_push(name: str, tmp_path:
     with server:
         pool = PoolClient.from_url(server.url)
         with redis.Redis.from_url(server.url) as raw:
-            assert raw.zcard("entropy:pool:ready") == 3
+            assert raw.zcard("entropy:pool:ready:private") == 3
         with pytest.raises(PoolEpochChanged):
             pool.lease(1)
         pool.push([pool_block(9)])
@@ -130,7 +130,7 @@ def test_a_restored_snapshot_is_refused_until_the_next_push(name: str, tmp_path:
 REFUSED = re.compile("no permission|can't run this command|can't access|not allowed", re.IGNORECASE)
 FORBIDDEN: dict[User, tuple[str, ...]] = {
     "service": ("SET {block} x", "SET {block} x GET", "DEL {block}"),
-    "publisher": ("GETDEL {block}", "ZPOPMAX entropy:pool:ready"),
+    "publisher": ("GETDEL {block}", "ZPOPMAX entropy:pool:ready:private"),
     "observer": ("GETDEL {block}", "SET {block} x", "HSET entropy:pool:meta epoch x"),
 }
 FORBIDDEN_TO_ALL = (
@@ -141,7 +141,7 @@ FORBIDDEN_TO_ALL = (
     "DUMP {block}",
     "COPY {block} entropy:copy",
     "RENAME {block} entropy:copy",
-    "SORT entropy:pool:ready BY nosort GET entropy:block:*",
+    "SORT entropy:pool:ready:private BY nosort GET entropy:block:*",
     "EVAL return(1) 0",
     "KEYS *",
     "SCAN 0",
@@ -173,7 +173,7 @@ KEYS_OF_OTHERS = (
 QUOTAS = ("ZADD entropy:quota:bytes 1 x", "ZREM entropy:quota:bytes x", "UNLINK entropy:quota:bytes")
 INDEXES = tuple(
     f"{command} entropy:pool:{key}{rest}"
-    for key in ("ready", "expiry", "meta", "tomb")
+    for key in ("ready:public", "ready:private", "expiry", "meta", "tomb", "open")
     for command, rest in (
         *(("UNLINK", ""), ("PEXPIRE", " 1"), ("PERSIST", ""), ("RENAME", " entropy:pool:x"), ("SET", " x")),
         *(("ZREMRANGEBYSCORE", " -inf +inf"), ("ZREMRANGEBYRANK", " 0 -1"), ("ZINCRBY", " 1 x"), ("ZPOPMIN", "")),
@@ -183,18 +183,18 @@ INDEXES = tuple(
 """Each way to empty, replace or let expire what the pool remembers, which no script uses."""
 FORBIDDEN_BY_KEY: dict[User, tuple[str, ...]] = {
     "service": (
-        *("DEL entropy:pool:tomb", "DEL entropy:pool:meta", "DEL entropy:pool:expiry", "DEL entropy:pool:ready"),
-        *("ZADD entropy:pool:ready 1 x", "ZADD entropy:pool:expiry 1 x", "HSET entropy:pool:tomb x y"),
+        *("DEL entropy:pool:tomb", "DEL entropy:pool:meta", "DEL entropy:pool:expiry", "DEL entropy:pool:ready:public"),
+        *("ZADD entropy:pool:ready:public 1 x", "ZADD entropy:pool:expiry 1 x", "HSET entropy:pool:tomb x y"),
         *("ZPOPMAX entropy:pool:tomb", "ZPOPMAX entropy:pool:expiry", "ZPOPMAX entropy:quota:bytes"),
         *("UNLINK entropy:quota:bytes", "ZREM entropy:quota:bytes x", "ZADD {block} 1 x", "HSET {block} x y"),
     ),
     "publisher": (
-        *("DEL entropy:pool:tomb", "DEL entropy:pool:ready", "DEL {block}", "SET {block} x GET"),
+        *("DEL entropy:pool:tomb", "DEL entropy:pool:ready:public", "DEL {block}", "SET {block} x GET"),
         *("SET entropy:pool:tomb x", "SET entropy:pool:meta x", "SET entropy:quota:bytes x", "SET entropy:keys x"),
         *("ZADD {block} 1 x", "ZADD entropy:pool:meta 1 x", "HSET entropy:pool:tomb x y", *QUOTAS),
     ),
     "observer": (
-        *("DEL entropy:pool:tomb", "ZADD entropy:pool:ready 1 x", "ZADD entropy:pool:expiry 1 x", "DEL {block}"),
+        *("DEL entropy:pool:tomb", "ZADD entropy:pool:ready:public 1 x", "ZADD entropy:pool:expiry 1 x", "DEL {block}"),
         *("HSET entropy:pool:meta epoch x", "ZPOPMAX entropy:pool:tomb", "EXISTS {block}", *QUOTAS),
     ),
 }

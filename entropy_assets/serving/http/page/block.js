@@ -6,6 +6,9 @@ import { askForKey, askJson, Refusal } from "./asking.js";
 /** The id of the block that the address asks for. */
 export const wantedBlock = () => (location.hash.startsWith("#block=") ? location.hash.slice(7) : null);
 
+/** A block that reveals within so many seconds is asked for again by itself. */
+const LONGEST_WAIT_S = 60;
+
 export async function showBlock(id) {
   at("block-body").replaceChildren();
   at("block-status").className = "";
@@ -24,11 +27,14 @@ export async function showBlock(id) {
   if (wantedBlock() !== id) return; // the reader went on meanwhile
   show("block-status", "");
   at("block-body").replaceChildren(...blockParts(id, found));
+  if (found.revealed === false && found.reveals_in_s !== null && found.reveals_in_s < LONGEST_WAIT_S)
+    setTimeout(() => wantedBlock() === id && showBlock(id), 1000 * found.reveals_in_s + 200);
 }
 
 function blockParts(id, found) {
   const parts = [make("p", { class: "mono" }, id)];
-  if (found.problem)
+  if (found.revealed === false) parts.push(make("p", { id: "unrevealed" }, `${plain(found.problem)}.`));
+  else if (found.problem)
     parts.push(make("p", { class: "error" }, `Only the ledger knows this block: ${plain(found.problem)}`));
   const behind = (found.images || []).filter((image) => image.in_block);
   if (behind.length) parts.push(make("h3", {}, "The images behind it"), imagesBehind(behind));

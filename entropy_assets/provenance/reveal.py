@@ -1,0 +1,73 @@
+"""When a block reveals: when everybody is told where it was sampled, and with the images can make it again.
+
+A public block reveals once it can't be served any more, and a private one never: its bytes, mixed, are somebody's
+secret. Who knows where a block was sampled knows its bytes, so told too early they would be known before they are
+drawn.
+"""
+
+from typing import Final, Literal, TypedDict
+
+from entropy_assets.stores.lanes import Lane
+from entropy_assets.stores.pool.blocks import Fate
+
+MARGIN_S: Final = 60.0
+"""By how much the clocks of publisher, pool and service may differ, seconds."""
+
+
+class Reveal(TypedDict):
+    """Whether a block revealed.
+
+    Attributes
+    ----------
+    lane
+        The lane of its batch.
+    revealed
+        Whether all is told.
+    reveals_in_s
+        Seconds until it does, at most; 0 if it did, None if it never will.
+    """
+
+    lane: Lane
+    revealed: bool
+    reveals_in_s: float | None
+
+
+def reveal_of(lane: Lane, fate: Fate | None, *, has_own_nonce: bool, age_s: float, life_s: float) -> Reveal:
+    """Return whether a published block revealed.
+
+    Parameters
+    ----------
+    lane
+        Its lane.
+    fate
+        Where the pool says that it is; None if the pool does not answer.
+    has_own_nonce
+        Whether its recipe gives each block a nonce of its own. Without one it would reveal all others of its batch,
+        and waits until they have expired.
+    age_s
+        Time since it was published, seconds.
+    life_s
+        Life of a block, seconds.
+    """
+    if lane == "private":
+        return {"lane": lane, "revealed": False, "reveals_in_s": None}
+    left_s = _left_s(fate, has_own_nonce, max(0.0, life_s + MARGIN_S - age_s))
+    return {"lane": lane, "revealed": left_s == 0, "reveals_in_s": left_s}
+
+
+def _left_s(fate: Fate | None, has_own_nonce: bool, latest_s: float) -> float:
+    if fate is None or fate.state == "unknown" or not has_own_nonce:
+        return latest_s
+    return 0.0 if fate.state == "gone" else max(fate.left_s, 0.001)
+
+
+def sentence_of(reveal: Reveal, state: Literal["ready", "open", "gone", "unknown"] | None) -> str:
+    """Return why a block did not reveal yet, in words."""
+    if reveal["reveals_in_s"] is None:
+        return "a private block never reveals: its bytes, mixed, are somebody's secret"
+    when = f"it reveals in {reveal['reveals_in_s']:.0f} s at most"
+    if state == "ready":
+        return f"it waits in the pool to be drawn; {when}, when it was used up or has expired"
+    if state == "open":
+        return f"a worker holds it and may still serve from it; {when}"
+    return f"the pool can't say what became of it, so it counts as unserved until it has expired; {when}"

@@ -1,0 +1,86 @@
+"""When a block reveals: never before it can't be served any more, and a private one never."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entropy_assets.provenance.reveal import MARGIN_S, reveal_of
+from entropy_assets.provenance.trail import Trail
+from entropy_assets.stores.lanes import Lane
+from entropy_assets.stores.pool.blocks import Fate
+from entropy_assets_tests.stages.batches_made import Place, frame
+
+LIFE_S = 3600.0
+fates = st.one_of(
+    st.none(),
+    st.builds(Fate, state=st.sampled_from(["gone", "unknown"])),
+    st.builds(Fate, state=st.sampled_from(["ready", "open"]), left_s=st.floats(0, LIFE_S)),
+)
+
+
+@given(fates, st.booleans(), st.floats(-1e4, 1e6))
+def test_a_private_block_never_reveals(fate: Fate | None, has_own_nonce: bool, age_s: float) -> None:
+    told = reveal_of("private", fate, has_own_nonce=has_own_nonce, age_s=age_s, life_s=LIFE_S)
+    assert told == {"lane": "private", "revealed": False, "reveals_in_s": None}
+
+
+@given(fates, st.booleans(), st.floats(-1e4, 1e6))
+def test_a_public_block_reveals_when_nobody_can_serve_it(fate: Fate | None, has_own_nonce: bool, age_s: float) -> None:
+    """That is: it is gone, and no other block of its batch hangs on it; or every block of so long ago has expired."""
+    told = reveal_of("public", fate, has_own_nonce=has_own_nonce, age_s=age_s, life_s=LIFE_S)
+    all_expired = age_s >= LIFE_S + MARGIN_S
+    knows_it_waits = fate is not None and fate.state in ("ready", "open") and has_own_nonce
+    is_gone = fate is not None and fate.state == "gone" and has_own_nonce
+    assert told["revealed"] == (is_gone or (all_expired and not knows_it_waits))
+    assert told["revealed"] == (told["reveals_in_s"] == 0)
+    if not told["revealed"]:
+        assert 0 < told["reveals_in_s"] <= LIFE_S + MARGIN_S + 1e4
+
+
+SECRETS = ("slices", "block_nonce", "images", "manifest", "sampling_nonce")
+
+
+def published(place: Place, lane: Lane, recipe: str) -> str:
+    batch = place.open([("a.fits", frame(1))], lane=lane, recipe=recipe)
+    place.finished(batch)
+    return place.in_ledger(batch)[0]
+
+
+@pytest.mark.parametrize("recipe", ["ea-2026-1", "ea-2026-2"])
+@pytest.mark.parametrize("lane", ["public", "private"])
+@pytest.mark.parametrize("state", ["ready", "open", "gone", "unknown", None])
+def test_nothing_that_gives_a_block_away_is_told_before_it_reveals(
+    tmp_path: Path, recipe: str, lane: Lane, state: Any
+) -> None:
+    """A minute after its publication, whatever the pool says; and from the hour on, if it is public."""
+    place = Place(tmp_path)
+    block_id = published(place, lane, recipe)
+    record = Trail.of(place).find(block_id)
+    assert record is not None
+    now = 60.0
+    fate = None if state is None else Fate(state=state, left_s=5.0 if state in ("ready", "open") else 0.0)
+    trail = Trail(place.ledger(), place.batches(), place.images(), None, LIFE_S, clock=lambda: now)
+    told = trail.tell(block_id, fate)
+    assert told is not None
+    may_know = lane == "public" and state == "gone" and recipe == "ea-2026-2"
+    assert told["revealed"] is may_know
+    text = json.dumps(told)
+    if not may_know:
+        assert not set(SECRETS) & set(told)
+        assert json.dumps(record["slices"]) not in text  # type: ignore[typeddict-item]
+        assert all(image["sampling_nonce"] not in text for image in record["images"])  # type: ignore[typeddict-item]
+    now = 2 * LIFE_S
+    later = trail.tell(block_id, None if fate is None else Fate(state="unknown"))
+    assert later is not None
+    assert later["revealed"] is (lane == "public")
+    assert set(SECRETS) - {"sampling_nonce"} <= set(later) or lane == "private"
+
+
+def test_nobody_is_told_of_a_block_that_was_never_published(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    published(place, "public", "ea-2026-2")
+    assert Trail.of(place).tell("00000000-0000-0000-0000-000000000000", None) is None
