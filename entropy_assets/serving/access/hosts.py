@@ -49,7 +49,9 @@ class Hosts:
         if not values and http_version == "1.0":
             return
         if len(values) != 1 or not values[0].strip():
-            raise RequestMalformed(f"a request has one Host, this one has {len(values)}")
+            raise RequestMalformed(
+                f"a request names one host in one Host field; this one has {len(values)}, or an empty one"
+            )
         if not self.has(values[0]):
             raise HostUnknown(
                 "this service does not go by that name: ask for it by localhost, by its address in digits, or by a "

@@ -203,10 +203,10 @@ def _body(status: int, fields: Mapping[str, str], rest: bytes) -> tuple[bytes | 
 
 
 def _comparable(fields: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return headers without what differs from draw to draw: which ranges, when they reveal, and how many digits."""
+    """Return headers without what differs from draw to draw: the time, which ranges, how many digits."""
     varies = dict(fields).get("content-type", "").startswith(("application/json", "text/plain; version"))
     ranges = [(name, _range_bytes(value) if name == "x-entropy-blocks" else value) for name, value in fields]
-    unlike = {"x-entropy-reveals-at", *(["content-length"] if varies else [])}
+    unlike = {"date", "x-entropy-reveals-at", *(["content-length"] if varies else [])}
     return tuple((name, "-" if name in unlike else value) for name, value in ranges)
 
 
