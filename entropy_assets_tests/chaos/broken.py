@@ -20,7 +20,7 @@ from entropy_assets.stores.pool import client, scripts
 
 SCRIPTS = ("PUSH", "LEASE", "SURVEY")
 EPOCH = "local epoch = redis.call('HGET', meta, 'epoch')"
-TOMBSTONE = "if redis.call('ZSCORE', tomb, id) then"
+TOMBSTONE = "elseif redis.call('ZSCORE', tomb, id) then"
 
 
 def _replace(patch: MonkeyPatch, old: str, new: str) -> None:
@@ -39,7 +39,7 @@ def without_epoch(patch: MonkeyPatch) -> None:
 
 def without_tombstones(patch: MonkeyPatch) -> None:
     """Take an id in that was here before."""
-    _replace(patch, TOMBSTONE, "if false then")
+    _replace(patch, TOMBSTONE, "elseif false then")
 
 
 def without_ledger(patch: MonkeyPatch) -> None:

@@ -3,8 +3,8 @@
 Push, lease and survey begin alike: the server's own clock, the server against the epoch that the pool remembers, and
 the expired ids taken out, a bounded number per call. ``AGAIN`` says that there may be more of that work than fits into
 one call and that *nothing else was done*, so the caller may call once more. An error that begins with ``NORUNID`` says
-that the server hides who it is; nothing was done then. An id that leaves the pool gets a tombstone, and an id with a
-tombstone can't enter. docs/never-twice.md argues this.
+that the server hides who it is; nothing was done then. An id gets a tombstone as it enters, and an id with a
+tombstone can't enter; so who may not push needs no leave to write one. docs/never-twice.md argues this.
 
 A block is in one lane from its push on; each lane has an index of ready blocks of its own. A public block that was
 leased is *open* until its worker says that it is closed, at the latest until it expires: then it can't be served any
@@ -50,14 +50,13 @@ local function split(entry)
   return id, tonumber(length), lane
 end
 
--- Takes entries out of the indexes, buries their ids and returns ids, and blocks and bytes of each lane. The removals
--- come first: on a server that is out of memory a script may add only after it has removed.
+-- Takes entries out of the indexes and returns ids, and blocks and bytes of each lane. The removals come first: on a
+-- server that is out of memory a script may add only after it has removed.
 local function remove(entries)
-  local ids, graves, of = {}, {}, {public = {0, 0}, private = {0, 0}}
+  local ids, of = {}, {public = {0, 0}, private = {0, 0}}
   for i, entry in ipairs(entries) do
     local id, length, lane = split(entry)
     ids[i], of[lane] = id, {of[lane][1] + 1, of[lane][2] + length}
-    graves[2 * i - 1], graves[2 * i] = text(now + tomb_ms), id
   end
   if #entries > 0 then
     for lane, key in pairs(ready) do
@@ -65,7 +64,6 @@ local function remove(entries)
       if of[lane][2] > 0 then redis.call('HINCRBY', meta, lane .. '_bytes', text(-of[lane][2])) end
     end
     redis.call('ZREM', expiry, unpack(entries))
-    redis.call('ZADD', tomb, unpack(graves))
   end
   return ids, of
 end
@@ -84,7 +82,6 @@ local function forget(index)
 end
 
 local function reap()
-  forget(tomb)
   forget(open)
   return drop('expired', redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now), 'LIMIT', 0, batch))
 end
@@ -132,22 +129,24 @@ if epoch ~= run_id then
   redis.call('HSET', meta, unpack(fresh))
 end
 if reap() then return {'AGAIN'} end
+forget(tomb)
 
-local expires = text(now + ttl_ms)
+local expires, forgotten = text(now + ttl_ms), text(now + ttl_ms + tomb_ms)
 local reply = {'OK'}
 for i = 7, #KEYS do
   local at = 4 + 5 * (i - 7)
   local id, length, lane = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
   local band, document = tonumber(ARGV[at + 4]), ARGV[at + 5]
   local entry, other = id .. ':' .. text(length) .. ':', lane == 'public' and 'private' or 'public'
-  if redis.call('ZSCORE', tomb, id) then
-    reply[#reply + 1] = -1
-    count(lane .. '_refused', 1, length)
-  elseif redis.call('EXISTS', KEYS[i]) == 1 or redis.call('ZSCORE', ready[lane], entry .. lane)
+  if redis.call('EXISTS', KEYS[i]) == 1 or redis.call('ZSCORE', ready[lane], entry .. lane)
     or redis.call('ZSCORE', ready[other], entry .. other) then
     reply[#reply + 1] = 0
     count(lane .. '_refused', 1, length)
+  elseif redis.call('ZSCORE', tomb, id) then
+    reply[#reply + 1] = -1
+    count(lane .. '_refused', 1, length)
   else
+    redis.call('ZADD', tomb, forgotten, id)
     redis.call('SET', KEYS[i], document, 'PXAT', expires)
     redis.call('ZADD', ready[lane], text(band * BAND + BAND - 1 - (now + ttl_ms)), entry .. lane)
     redis.call('ZADD', expiry, expires, entry .. lane)
@@ -215,18 +214,19 @@ return reply
 #   return  {'OK' or 'EPOCH', now in ms, run_id, public blocks, private blocks, tombstones, soonest expiry in ms or '',
 #           field, value, ...} with the fields of meta; under EPOCH nothing was taken out and nothing may be leased;
 #           or {'AGAIN'}
+# A caller that may take nothing out takes nothing out; what it counts may then hold some that have expired.
 SURVEY: Final = (
     _COMMON
     + """
 local status = 'OK'
 if foreign() then
   status = 'EPOCH'
-elseif reap() then
+elseif (not redis.acl_check_cmd or redis.acl_check_cmd('ZREM', expiry, '')) and reap() then
   return {'AGAIN'}
 end
 local first = redis.call('ZRANGE', expiry, 0, 0, 'WITHSCORES')
 local reply = {status, text(now), run_id, redis.call('ZCARD', ready.public), redis.call('ZCARD', ready.private),
-  redis.call('ZCARD', tomb), first[2] or ''}
+  math.max(0, redis.call('ZCOUNT', tomb, text(now), '+inf') - ready_blocks()), first[2] or ''}
 for _, word in ipairs(redis.call('HGETALL', meta)) do reply[#reply + 1] = word end
 return reply
 """
@@ -263,9 +263,9 @@ FATE: Final = (
 local id = ARGV[4]
 local closes, buried = redis.call('ZSCORE', open, id), redis.call('ZSCORE', tomb, id)
 if closes and tonumber(closes) > now then return {'OPEN', text(tonumber(closes) - now)} end
-if buried and tonumber(buried) > now then return {'GONE'} end
 local life_ms = redis.call('PTTL', prefix .. id)
 if life_ms > 0 then return {'READY', text(life_ms)} end
+if buried and tonumber(buried) > now then return {'GONE'} end
 return {'UNKNOWN'}
 """
 )

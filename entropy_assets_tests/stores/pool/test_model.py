@@ -130,7 +130,7 @@ class PoolMachine(RuleBasedStateMachine):
         block_id = self.made[pick % len(self.made)].block_id
         fate = self.pool.fate_of(block_id)
         if block_id in self.vanished & self.ready.keys():
-            assert fate.state == "unknown"
+            assert fate.state == "gone"
         elif block_id in self.ready:
             assert (fate.state, fate.left_s > 0) == ("ready", True)
         elif block_id in self.open:

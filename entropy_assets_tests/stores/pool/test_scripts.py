@@ -51,10 +51,24 @@ def test_more_expired_blocks_than_one_call_takes_out(
 def test_tombstones_are_forgotten_in_the_end(valkey_url: str, pool_prefix: str, raw: "redis.Redis") -> None:
     pool = PoolClient.from_url(valkey_url, prefix=pool_prefix)
     pool.push(pool_blocks(2))
+    assert pool.stats().tombstones == 0, "of blocks that are ready"
     pool.lease(2)
     assert pool.stats().tombstones == 2
     raw.zadd(f"{pool_prefix}:pool:tomb", {pool_block(0).block_id: 1})
     assert pool.stats().tombstones == 1
+    pool.lease(2)
+    assert raw.zcard(f"{pool_prefix}:pool:tomb") == 2, "only a push takes one out"
+    pool.push(pool_blocks(1, first=5))
+    assert raw.zcard(f"{pool_prefix}:pool:tomb") == 2
+    assert pool.push(pool_blocks(2)).refused == {pool_block(1).block_id: "consumed"}
+
+
+def test_a_tombstone_outlives_its_block_by_a_day(valkey_url: str, pool_prefix: str, raw: "redis.Redis") -> None:
+    PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=100.0).push(pool_blocks(1))
+    [(_, until_ms)] = raw.zrange(f"{pool_prefix}:pool:tomb", 0, -1, withscores=True)
+    seconds, microseconds = raw.time()
+    left_s = until_ms / 1000 - seconds - microseconds / 1e6
+    assert 86_400 + 95 < left_s <= 86_400 + 100
 
 
 def test_blocks_that_vanished_take_nobodys_place(pool: PoolClient, pool_prefix: str, raw: "redis.Redis") -> None:

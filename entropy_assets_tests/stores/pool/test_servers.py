@@ -170,6 +170,8 @@ KEYS_OF_OTHERS = (
     *("ZADD entropy:keys 1 x", "HINCRBY entropy:keys id 1", "HSET entropy:else x y", "ZADD entropy:else:x 1 y"),
 )
 """API keys, and whatever else begins like a pool: nobody's, on every server."""
+TOMBSTONES = ("ZREM entropy:pool:tomb x", "ZADD entropy:pool:tomb 1 x", "ZADD entropy:pool:tomb GT CH 1 x")
+"""Those who can't push can neither take one out nor date one back, so that the next push would."""
 QUOTAS = ("ZADD entropy:quota:bytes 1 x", "ZREM entropy:quota:bytes x", "UNLINK entropy:quota:bytes")
 INDEXES = tuple(
     f"{command} entropy:pool:{key}{rest}"
@@ -187,6 +189,7 @@ FORBIDDEN_BY_KEY: dict[User, tuple[str, ...]] = {
         *("ZADD entropy:pool:ready:public 1 x", "ZADD entropy:pool:expiry 1 x", "HSET entropy:pool:tomb x y"),
         *("ZPOPMAX entropy:pool:tomb", "ZPOPMAX entropy:pool:expiry", "ZPOPMAX entropy:quota:bytes"),
         *("UNLINK entropy:quota:bytes", "ZREM entropy:quota:bytes x", "ZADD {block} 1 x", "HSET {block} x y"),
+        *TOMBSTONES,
     ),
     "publisher": (
         *("DEL entropy:pool:tomb", "DEL entropy:pool:ready:public", "DEL {block}", "SET {block} x GET"),
@@ -196,6 +199,8 @@ FORBIDDEN_BY_KEY: dict[User, tuple[str, ...]] = {
     "observer": (
         *("DEL entropy:pool:tomb", "ZADD entropy:pool:ready:public 1 x", "ZADD entropy:pool:expiry 1 x", "DEL {block}"),
         *("HSET entropy:pool:meta epoch x", "ZPOPMAX entropy:pool:tomb", "EXISTS {block}", *QUOTAS),
+        *("UNLINK {block}", "ZREM entropy:pool:expiry x", "ZREM entropy:pool:open x", "HINCRBY entropy:pool:meta x 1"),
+        *("ZREM entropy:pool:ready:public x", "ZREM entropy:pool:ready:private x", *TOMBSTONES),
     ),
 }
 
