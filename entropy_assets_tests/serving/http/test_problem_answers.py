@@ -135,7 +135,7 @@ def test_what_nobody_foresaw_is_a_500_whose_number_leads_to_its_cause(
     lines: Callable[[], list[dict[str, Any]]],
 ) -> None:
     """Also where the lane answers, and where FastAPI has not begun; the connection is closed or good for more."""
-    for where, name in ((HotPath, "answer"), (OneBlock, "find"), (OneBlock, "recent")):
+    for where, name in ((HotPath, "answer"), (OneBlock, "tell"), (OneBlock, "recent")):
         monkeypatch.setattr(where, name, _broken, raising=False)
     answers = [service.client.get(path) for _ in range(2)]
     monkeypatch.undo()
@@ -155,7 +155,7 @@ def test_an_error_of_ours_that_has_no_problem_of_its_own_is_logged_under_its_num
     def damaged(*_: Any) -> Any:
         raise BatchError("noise.json of batch b is damaged") from LookupError("secret")
 
-    monkeypatch.setattr(OneBlock, "find", damaged)
+    monkeypatch.setattr(OneBlock, "tell", damaged)
     answer = service.client.get(f"/blocks/{KNOWN_BLOCK}")
     assert answer.status_code == 500
     [line] = [line for line in lines() if line.get("request_id") == answer.headers["X-Request-Id"]]
