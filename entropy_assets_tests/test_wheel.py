@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -191,6 +192,15 @@ def up(complete: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.terminate()
 
 
+def _public_draw(address: str) -> httpx.Headers:
+    """Draw from the other lane, for which the samples make a batch too; give the head of the answer."""
+    deadline = time.monotonic() + 60
+    while (answer := httpx.get(f"{address}/random/32?class=public", timeout=10)).status_code != 200:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.2)
+    return answer.headers
+
+
 @pytest.mark.e2e
 class TestComplete:
     def test_it_has_what_the_lock_names_and_comes_from_the_wheel_alone(self, complete: Path, tmp_path: Path) -> None:
@@ -206,17 +216,20 @@ class TestComplete:
     ) -> None:
         """No dagster.yaml, no workspace.yaml, no checkout: everything that it needs came with it."""
         assert up.stdout is not None
-        said, address, data = [], "", b""
+        said, address, data, public = [], "", b"", httpx.Headers()
         for line in up.stdout:
             said.append(json.loads(line)["line"])
             if (page := re.match(r"http +page at (http://\S+),", said[-1])) is not None:
                 address = page[1]
             if said[-1].startswith("ready "):
                 data = httpx.get(f"{address}/random/32", timeout=10).raise_for_status().content
+                public = _public_draw(address)
                 up.terminate()
         assert up.wait(30) == 0, said
         assert said[-1] == "stopped"
         assert len(data) == 32
-        [publication] = Ledger(tmp_path / "var" / "ledger.sqlite", readonly=True).publications()
-        assert publication.block_count > 0
+        assert "X-Entropy-Simulated" not in public
+        first, second = Ledger(tmp_path / "var" / "ledger.sqlite", readonly=True).publications()
+        assert min(first.block_count, second.block_count) > 0
+        assert first.batch_key != second.batch_key, "a batch for each lane"
         assert {path.name for path in tmp_path.iterdir()} == {"var"}

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from entropy_assets.client.endpoint import JSON, Address, Endpoint
 from entropy_assets.errors import AnswerMalformed, EndpointFailed
+from entropy_assets.stores.lanes import Lane
 
 PROBE_SECONDS: Final = 2.0
 QUERY_SECONDS: Final = 10.0
@@ -19,6 +20,17 @@ def answers(service: str, path: str) -> bool:
         with closing(_endpoint(service, PROBE_SECONDS)) as endpoint:
             return endpoint.get(path, "*/*", LONGEST_ANSWER).status == 200
     except EndpointFailed:
+        return False
+
+
+def holds_bytes(service: str, lane: Lane) -> bool:
+    """Tell whether the HTTP `service` at this address can answer the next draw of a class."""
+    try:
+        with closing(_endpoint(service, PROBE_SECONDS)) as endpoint:
+            health = json.loads(endpoint.get("/health", JSON, LONGEST_ANSWER).body)
+        held = health["reservoir"]["lanes"][lane]["buffered_bytes"]
+        return bool(held or health["pool"]["lanes"][lane]["ready_bytes"])
+    except (EndpointFailed, ValueError, LookupError, TypeError):
         return False
 
 

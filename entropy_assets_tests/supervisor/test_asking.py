@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from entropy_assets.errors import EndpointFailed
-from entropy_assets.supervisor.asking import answers, queried
+from entropy_assets.supervisor.asking import answers, holds_bytes, queried
 from entropy_assets_tests.client.scripted import ScriptedServer, status
 
 NOWHERE = "http://127.0.0.1:1"
@@ -53,3 +53,23 @@ def test_a_proxy_of_the_environment_does_not_come_between(monkeypatch: pytest.Mo
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
         monkeypatch.delenv("no_proxy", raising=False)
         assert answers(server.url, "/livez")
+
+
+def health_of(held: int, ready: int) -> str:
+    holds = {"private": {"buffered_bytes": held}, "public": {"buffered_bytes": 0}}
+    has = {"private": {"ready_bytes": ready}, "public": {"ready_bytes": 0}}
+    return json.dumps({"reservoir": {"lanes": holds}, "pool": {"lanes": has}})
+
+
+@pytest.mark.parametrize("held, ready, there", [(1, 0, True), (0, 1, True), (0, 0, False)])
+def test_a_service_can_answer_a_class_if_it_or_its_pool_holds_bytes_of_it(held: int, ready: int, there: bool) -> None:
+    with ScriptedServer(status("503 Service Unavailable", body=health_of(held, ready))) as server:
+        assert holds_bytes(server.url, "private") is there
+        assert not holds_bytes(server.url, "public")
+
+
+@pytest.mark.parametrize("body", ["<html>", "{}", "[]", '{"reservoir": 1}'])
+def test_a_service_that_tells_of_no_lanes_holds_nothing(body: str) -> None:
+    assert not holds_bytes(NOWHERE, "private")
+    with ScriptedServer(status("200 OK", body=body)) as server:
+        assert not holds_bytes(server.url, "private")
