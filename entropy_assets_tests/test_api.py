@@ -51,12 +51,12 @@ async def test_what_is_added_comes_back_once(monkeypatch: pytest.MonkeyPatch) ->
     pool = EntropyPool()
     try:
         data = pool_block(1, length=512).data
-        await pool.add_entropy(data, 9.5)
+        await pool.add_entropy(data, 9.5, entropy_class="public")
         first = await pool.get_entropy(256, entropy_class="public")
         second = await pool.get_entropy(n_bytes=256, entropy_class="public")
         assert first + second == data
         with pytest.raises(PoolExhausted):
-            await pool.get_entropy(n_bytes=1)
+            await pool.get_entropy(n_bytes=1, entropy_class="public")
         assert (await pool.get_stats())["pushed_bytes"] == 512
     finally:
         pool.close()
@@ -113,7 +113,7 @@ def drawing(valkey_url: str, pool_prefix: str, pool: PoolClient) -> Iterator[Ent
 
 async def test_the_missions_calls_work_as_written(drawing: EntropyPool) -> None:
     entropy_bytes = pool_block(1).data
-    block_id = await drawing.add_entropy(entropy_bytes, 9.5)
+    block_id = await drawing.add_entropy(entropy_bytes, 9.5, entropy_class="public")
     assert block_id == pool_block(1).block_id
     assert await drawing.get_entropy(n_bytes=256, entropy_class="public") == entropy_bytes[:256]
     assert await drawing.get_entropy(entropy_class="public") == entropy_bytes[256:512]
@@ -121,7 +121,7 @@ async def test_the_missions_calls_work_as_written(drawing: EntropyPool) -> None:
 
 
 async def test_a_draw_across_blocks_has_exactly_the_bytes_asked_for(drawing: EntropyPool, pool: PoolClient) -> None:
-    pool.push(pool_blocks(3, length=100))
+    pool.push(pool_blocks(3, length=100, lane="public"))
     first = await drawing.get_entropy(150, entropy_class="public")
     second = await drawing.get_entropy(150, entropy_class="public")
     whole = first + second
@@ -131,7 +131,7 @@ async def test_a_draw_across_blocks_has_exactly_the_bytes_asked_for(drawing: Ent
 
 
 async def test_many_who_await_at_once_share_no_byte(drawing: EntropyPool, pool: PoolClient) -> None:
-    pool.push(pool_blocks(20, length=100))
+    pool.push(pool_blocks(20, length=100, lane="public"))
     parts = await asyncio.gather(*(drawing.get_entropy(40, entropy_class="public") for _ in range(50)))
     whole = b"".join(parts)
     assert sorted(whole[at : at + 100] for at in range(0, 2000, 100)) == sorted(
@@ -143,7 +143,7 @@ async def test_many_who_await_at_once_share_no_byte(drawing: EntropyPool, pool: 
 async def test_too_few_bytes_are_an_error_and_stay_where_they_are(
     entropy_class: EntropyClass, drawing: EntropyPool, pool: PoolClient
 ) -> None:
-    pool.push(pool_blocks(2, length=100))
+    pool.push(pool_blocks(2, length=100, lane=entropy_class))
     with pytest.raises(PoolExhausted) as caught:
         await drawing.get_entropy(201, entropy_class=entropy_class)
     assert caught.value.data == {"requested": 201, "ready": 200}
@@ -157,7 +157,7 @@ async def test_too_few_bytes_are_an_error_and_stay_where_they_are(
 
 async def test_a_number_that_is_no_integer_costs_nobody_a_byte(drawing: EntropyPool) -> None:
     """What was asked for wrongly once must not spoil the block for those after it."""
-    await drawing.add_entropy(pool_block(1).data, 9.5)
+    await drawing.add_entropy(pool_block(1).data, 9.5, entropy_class="public")
     assert len(await drawing.get_entropy(10, entropy_class="public")) == 10
     with pytest.raises(TypeError):
         await drawing.get_entropy(2.5, entropy_class="public")  # type: ignore[arg-type]
@@ -193,8 +193,8 @@ async def test_what_is_left_of_a_block_ages_while_the_machine_sleeps(
 
 
 def test_a_fork_does_not_share_what_is_left_of_a_block(drawing: EntropyPool, pool: PoolClient) -> None:
-    pool.push(pool_blocks(2))
-    asyncio.run(drawing.get_entropy(1))
+    pool.push(pool_blocks(2, lane="public"))
+    asyncio.run(drawing.get_entropy(1, entropy_class="public"))
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -174,7 +174,10 @@ class Draws:
         data = b"".join(part.data for part in parts)
         cuts = tuple(cut for part in parts for cut in part.blocks)
         moments = [part.reveals_at for part in parts]
-        return PublicDraw(data, cuts, any(part.simulated for part in parts), max(moments) if all(moments) else "")
+        reveals_at = max(moments) if moments and all(moments) else ""
+        return PublicDraw(
+            data, cuts, any(part.simulated for part in parts), max(moments) if moments and all(moments) else ""
+        )
 
     def provenance(self, block_id: str) -> Steps[dict[str, Any]]:
         """Return where a published block comes from."""

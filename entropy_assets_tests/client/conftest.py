@@ -19,7 +19,7 @@ def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
 
 @pytest.fixture
 def service(config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
-    """Run a service on a pool of 100 blocks."""
+    """Run a service on a pool of 100 blocks of each lane."""
     pool.push(blocks_for_both(BLOCKS))
     with RunningService(config, OneBlock()) as running:
         yield running

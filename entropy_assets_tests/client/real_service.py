@@ -5,6 +5,7 @@ from typing import Any
 
 from entropy_assets.client import Cut, PublicDraw
 from entropy_assets.serving.health import NO_AGES
+from entropy_assets.stores.pool.blocks import Fate
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
 KNOWN_BLOCK = pool_block(0).block_id
@@ -23,7 +24,7 @@ class OneBlock:
         """Know of nothing."""
         return []
 
-    def find(self, block_id: str) -> dict[str, Any] | None:
+    def tell(self, block_id: str, fate: Fate | None) -> dict[str, Any] | None:
         """Return the one block."""
         return {"block_id": block_id, "batch": "b", "images": []} if block_id == KNOWN_BLOCK else None
 

@@ -21,7 +21,7 @@ async def test_it_gives_what_the_other_gives(service: RunningService) -> None:
         public = await client.public(5000)
         assert public.data == b"".join(DATA[block_id][start:end] for block_id, start, end in public.blocks)
         assert (await client.provenance(KNOWN_BLOCK))["batch"] == "b"
-        assert (await client.stats())["pool"]["pushed_blocks"] == BLOCKS
+        assert (await client.stats())["pool"]["pushed_blocks"] == 2 * BLOCKS
         assert 0 <= (await client.generator()).random() < 1
         assert repr(client) == f"AsyncRandomClient(['{service.url}'])"
 

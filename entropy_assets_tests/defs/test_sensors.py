@@ -69,7 +69,7 @@ def test_the_first_files_of_a_source_are_dealt_into_a_batch_for_each_lane(home: 
     for name in "efg":
         home.drop(f"{name}.fits", frame(ord(name)))
     home.tick("new_images")
-    assert [["e.fits", "f.fits", "g.fits"]] in [batches[-1:] for batches in batches_by_lane(home).values()]
+    assert any(["e.fits", "f.fits", "g.fits"] in batches for batches in batches_by_lane(home).values())
 
 
 def test_the_lane_that_lacks_more_of_its_share_gets_the_next_batch(home: Home) -> None:

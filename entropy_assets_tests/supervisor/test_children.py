@@ -16,6 +16,7 @@ from entropy_assets.settings import Settings
 from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor import children
 from entropy_assets.supervisor.children import Child, free_port
+from entropy_assets_tests.e2e.running import eventually
 
 
 @pytest.fixture
@@ -100,6 +101,14 @@ class TestChildren:
         assert quiet.stderr == ""
 
 
+def has_ended(pid: int) -> bool:
+    """Tell whether a process is gone, or only its entry is left."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 class TestRestarts:
     """A clock that the test sets, and processes that do end."""
 
@@ -182,5 +191,4 @@ class TestRestarts:
         child = self.child(tmp_path, f"sleep 60 & echo $! > {tmp_path}/pid; exit 3")
         pid = int((tmp_path / "pid").read_text())
         child.look(0.0)
-        state = Path(f"/proc/{pid}/stat")
-        assert not state.exists() or state.read_text().rpartition(") ")[2].startswith("Z")
+        eventually("its end", lambda: has_ended(pid), 10)

@@ -16,6 +16,7 @@ import yaml
 from entropy_assets.errors import PoolUnavailable, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor import installation
@@ -113,18 +114,23 @@ class TestPool:
 class TestSteps:
     @pytest.fixture
     def answering(self) -> Iterator[tuple[str, dict[str, object]]]:
-        """Answer every POST with what the test puts into the object, and every GET with 200."""
+        """Answer every POST with what the test puts into the object, and every GET with 200 and the same health."""
         data: dict[str, object] = {}
+        lanes = {lane: {"buffered_bytes": 4096, "ready_bytes": 0} for lane in LANES}
+        health = json.dumps({"reservoir": {"lanes": lanes}, "pool": {"lanes": lanes}}).encode()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.send_response(200)
-                self.end_headers()
+                self.answer(health)
 
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
-                self.do_GET()
-                self.wfile.write(json.dumps({"data": data}).encode())
+                self.answer(json.dumps({"data": data}).encode())
+
+            def answer(self, body: bytes) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 pass
