@@ -175,9 +175,7 @@ class Draws:
         cuts = tuple(cut for part in parts for cut in part.blocks)
         moments = [part.reveals_at for part in parts]
         reveals_at = max(moments) if moments and all(moments) else ""
-        return PublicDraw(
-            data, cuts, any(part.simulated for part in parts), max(moments) if moments and all(moments) else ""
-        )
+        return PublicDraw(data, cuts, any(part.simulated for part in parts), reveals_at)
 
     def provenance(self, block_id: str) -> Steps[dict[str, Any]]:
         """Return where a published block comes from."""
