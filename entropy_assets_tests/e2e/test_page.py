@@ -19,7 +19,7 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stages.assessments import noise_inputs
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.api_keys import FileKeys, create
-from entropy_assets.stores.batches import BLOCKS, Batch
+from entropy_assets.stores.batches import BLOCKS, RECEIPT, Batch
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.browser import Browser
 from entropy_assets_tests.e2e.running import Installation, eventually
@@ -120,6 +120,7 @@ def page(
 ) -> Iterator[Open]:
     # The ledger lets a batch into one pool; what is published again here is a copy of its blocks for this test's own.
     ledger = Place(place.batches().root.parent / pool_prefix).ledger()
+    batch.path(RECEIPT).unlink(missing_ok=True)  # by which that ledger would be known for another one
     for image in noise_inputs(batch):
         assert ledger.spend_image(image.image_sha256, None, batch.key) is None
     publish_batch(batch, ledger, pool, run_id="the-run", now_us=time.time_ns() // 1000)
