@@ -7,8 +7,7 @@ drawn.
 
 from typing import Final, Literal, TypedDict
 
-from entropy_assets.stores.lanes import Lane
-from entropy_assets.stores.pool.blocks import Fate
+from entropy_assets.stores.lanes import Fate, Lane
 
 MARGIN_S: Final = 60.0
 """By how much the clocks of publisher, pool and service may differ, seconds."""

@@ -18,10 +18,9 @@ from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.lanes import DEFAULT_TTL_S, Fate
 from entropy_assets.stores.ledger.rows import PublishedBlock
 from entropy_assets.stores.ledger.sqlite import Ledger
-from entropy_assets.stores.pool.blocks import Fate
-from entropy_assets.stores.pool.client import DEFAULT_TTL_S
 
 
 class PublishedFields(TypedDict):
@@ -177,8 +176,8 @@ class Trail:
         published = self.ledger.find_block(block_id)
         if published is None:
             return None
-        batch = self.batches.batch(published.publication.batch_key)
         try:
+            batch = self.batches.batch(published.publication.batch_key)
             with naming_damage(batch, INTAKE.file):
                 intake, recipe = batch.intake, recipe_named(batch.intake.recipe)
             reveal = reveal_of(

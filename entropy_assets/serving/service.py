@@ -22,8 +22,8 @@ from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.serving.single_flight import Questions, SingleFlight
 from entropy_assets.stores.api_keys import keys_of
 from entropy_assets.stores.buckets import SharedBuckets
-from entropy_assets.stores.lanes import LANES, Lane
-from entropy_assets.stores.pool.blocks import Fate, SealedLease
+from entropy_assets.stores.lanes import LANES, Fate, Lane
+from entropy_assets.stores.pool.blocks import SealedLease
 from entropy_assets.stores.pool.client import PoolClient
 
 SAFETY_S: Final = 10.0

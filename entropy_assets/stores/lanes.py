@@ -4,7 +4,27 @@ Public blocks reveal where they were sampled once they can't be served any more,
 all that is told, and all images, knows nothing of a private answer's pool half.
 """
 
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 Lane = Literal["public", "private"]
 LANES: Final[tuple[Lane, ...]] = get_args(Lane)
+DEFAULT_TTL_S: Final = 3600.0
+"""Life of a block in the pool, seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """Where a block is.
+
+    Attributes
+    ----------
+    state
+        ``ready`` in the pool; ``open``, a public block that somebody holds; ``gone``, since it can't be served any
+        more; ``unknown``, never here, or forgotten.
+    left_s
+        Seconds after which it can't be served any more, for ``ready`` and ``open``; else 0.
+    """
+
+    state: Literal["ready", "open", "gone", "unknown"]
+    left_s: float = 0.0

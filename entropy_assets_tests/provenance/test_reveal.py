@@ -1,6 +1,7 @@
 """When a block reveals: never before it can't be served any more, and a private one never."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,7 @@ from hypothesis import strategies as st
 
 from entropy_assets.provenance.reveal import MARGIN_S, reveal_of
 from entropy_assets.provenance.trail import Trail
-from entropy_assets.stores.lanes import Lane
-from entropy_assets.stores.pool.blocks import Fate
+from entropy_assets.stores.lanes import Fate, Lane
 from entropy_assets_tests.stages.batches_made import Place, frame
 
 LIFE_S = 3600.0
@@ -84,3 +84,15 @@ def test_nobody_is_told_of_a_block_that_was_never_published(tmp_path: Path) -> N
     place = Place(tmp_path)
     published(place, "public", "ea-2026-2")
     assert Trail.of(place).tell("00000000-0000-0000-0000-000000000000", None) is None
+
+
+@pytest.mark.parametrize("state", ["ready", "gone"])
+def test_of_a_batch_that_is_gone_the_ledger_tells_what_it_has(tmp_path: Path, state: Any) -> None:
+    place = Place(tmp_path)
+    block_id = published(place, "public", "ea-2026-2")
+    [batch] = place.batches()
+    shutil.rmtree(batch.root)
+    told = Trail.of(place).tell(block_id, Fate(state=state))
+    assert told is not None
+    assert told["block_id"] == block_id
+    assert batch.key in str(told["problem"])

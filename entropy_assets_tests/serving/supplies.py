@@ -5,7 +5,7 @@ from typing import Any
 
 from entropy_assets.errors import LedgerError
 from entropy_assets.serving.health import NO_AGES
-from entropy_assets.stores.pool.blocks import Fate
+from entropy_assets.stores.lanes import Fate
 from entropy_assets_tests.pool_blocks import pool_block
 
 KNOWN_BLOCK = pool_block(0).block_id

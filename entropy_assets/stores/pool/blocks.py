@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import orjson
 import pybase64
@@ -239,23 +239,6 @@ class PushResult:
 
     pushed: tuple[str, ...]
     refused: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
-    """Where a block is.
-
-    Attributes
-    ----------
-    state
-        ``ready`` in the pool; ``open``, a public block that somebody holds; ``gone``, since it can't be served any
-        more; ``unknown``, never here, or forgotten.
-    left_s
-        Seconds after which it can't be served any more, for ``ready`` and ``open``; else 0.
-    """
-
-    state: Literal["ready", "open", "gone", "unknown"]
-    left_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

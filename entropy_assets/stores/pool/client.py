@@ -21,11 +21,10 @@ from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from entropy_assets.errors import PoolEpochChanged, PoolError, PoolKeysScattered, PoolUnavailable, UnsafePoolServer
-from entropy_assets.stores.lanes import LANES, Lane
+from entropy_assets.stores.lanes import DEFAULT_TTL_S, LANES, Fate, Lane
 from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import (
-    Fate,
     Lease,
     PoolBlock,
     PoolDepth,
@@ -40,7 +39,6 @@ from entropy_assets.stores.pool.surveys import stats_of
 from entropy_assets.stores.redis_server import client_of, words_of
 
 DEFAULT_PREFIX: Final = "entropy"
-DEFAULT_TTL_S: Final = 3600.0
 PUSH_BLOCKS: Final = 64
 """Blocks per push call: what is lost when one reply does not come."""
 PUSH_BYTES: Final = 2**20

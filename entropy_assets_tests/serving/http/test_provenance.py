@@ -13,7 +13,7 @@ from entropy_assets.serving import service as service_module
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.http import provenance as provenance_module
 from entropy_assets.serving.http.provenance import RecentBatches
-from entropy_assets.stores.pool.blocks import Fate
+from entropy_assets.stores.lanes import Fate
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, OneBlock
 from entropy_assets_tests.stages.batches_made import TIME_NS, Place
