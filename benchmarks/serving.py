@@ -64,16 +64,18 @@ class Variant:
 
 
 def fill(pool: PoolClient, n_bytes: int, block_len: int) -> None:
-    """Push fresh blocks until `n_bytes` are ready."""
-    missing = n_bytes - pool.depth().bytes
-    while missing > 0:
-        blocks = []
-        for _ in range(512):
-            data = os.urandom(block_len)
-            sha256 = hashlib.sha256(data).hexdigest()
-            blocks.append(PoolBlock(block_id_of(sha256), data, sha256, 9.0, time.time_ns() // 1000))
-        pool.push(blocks)
-        missing -= 512 * block_len
+    """Push fresh blocks until `n_bytes` are ready in each lane."""
+    for lane, ready in pool.stats().lanes.items():
+        missing = n_bytes - ready.bytes
+        while missing > 0:
+            blocks = []
+            for _ in range(512):
+                data = os.urandom(block_len)
+                sha256 = hashlib.sha256(data).hexdigest()
+                made_us = time.time_ns() // 1000
+                blocks.append(PoolBlock(block_id_of(sha256), data, sha256, 9.0, made_us, lane=lane))
+            pool.push(blocks)
+            missing -= 512 * block_len
 
 
 def load(variant: Variant, seconds: int) -> float:

@@ -14,6 +14,7 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.http.app import create_app
 from entropy_assets.serving.server.workers import server_options, tune_process
 from entropy_assets.stores.api_keys import FileKeys, create
+from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.blocks import read_documents
 
@@ -35,8 +36,9 @@ class RoundTrip:
     def __init__(self, url: str, prefix: str) -> None:
         client = redis.asyncio.Redis.from_url(url, retry=Retry(NoBackoff(), 0), max_connections=128, protocol=2)
         self._lease = client.register_script(scripts.LEASE)
-        self._keys = [f"{prefix}:pool:{name}" for name in ("ready", "expiry", "meta", "tomb")]
-        self._arguments = [f"{prefix}:block:", 86_400_000, 1000, 1, 0]
+        names = (*(f"ready:{lane}" for lane in LANES), "expiry", "meta", "tomb", "open")
+        self._keys = [f"{prefix}:pool:{name}" for name in names]
+        self._arguments = [f"{prefix}:block:", 86_400_000, 1000, "public", 1, 0]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""

@@ -29,6 +29,7 @@ import websockets
 from benchmarks.serving import free_port, wait_for
 from entropy_assets.core.conditioning.records import block_id_of
 from entropy_assets.errors import PoolError
+from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
@@ -96,14 +97,14 @@ class Soak:
     def publish(self) -> None:
         """Keep the pool filled."""
         while not self.stopping.wait(0.05):
-            if self.pool.depth().bytes > DEEP_ENOUGH:
+            if min(lane.bytes for lane in self.pool.stats().lanes.values()) > DEEP_ENOUGH // 2:
                 continue
             data = [os.urandom(4096) for _ in range(256)]
             hashes = [hashlib.sha256(each).hexdigest() for each in data]
             self.pool.push(
                 [
-                    PoolBlock(block_id_of(h), d, h, 9.0, time.time_ns() // 1000)
-                    for h, d in zip(hashes, data, strict=True)
+                    PoolBlock(block_id_of(h), d, h, 9.0, time.time_ns() // 1000, lane=LANES[at % 2])
+                    for at, (h, d) in enumerate(zip(hashes, data, strict=True))
                 ]
             )
 

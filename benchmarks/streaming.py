@@ -20,6 +20,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,7 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.http.app import create_app
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.workers import server_options
+from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, PoolHealth, SealedLease
 
 LIMIT = 0.7
@@ -67,7 +69,7 @@ class Endless:
         self._blocks = [PoolBlock(f"{at:036d}", os.urandom(4096), "", 9.0, 0) for at in range(BLOCKS)]
         self._next = 0
 
-    def lease_sealed(self, most: int) -> Opened:
+    def lease_sealed(self, most: int, *, lane: Lane) -> Opened:
         """Give `most` blocks, when it may."""
         self.filling.wait()
         chosen = tuple(self._blocks[(self._next + at) % BLOCKS] for at in range(most))
@@ -78,7 +80,10 @@ class Endless:
         """Is asked by nobody here."""
         return PoolHealth((), None, 0.0)
 
-    def count_altered(self, blocks: int) -> None:
+    def close_blocks(self, begun: Mapping[str, float], closed: Sequence[str]) -> None:
+        """Need not know."""
+
+    def count_altered(self, blocks: int, lane: Lane) -> None:
         """Has no altered blocks."""
 
     def check_server_safety(self, **_: object) -> None:
@@ -122,7 +127,7 @@ def with_meter(app: Any) -> Any:
             await app(scope, receive, send)
             return
         bare = isinstance(app, Bare)
-        full = bare or app.service.reservoirs.public.buffered_bytes >= HELD
+        full = bare or all(each.buffered_bytes >= HELD for each in app.service.reservoirs)
         if not bare:
             filling = app.service.pool.filling
             (filling.set if scope["query_string"] and not full else filling.clear)()
