@@ -12,6 +12,7 @@ from entropy_assets.provenance.outsider import ImageFolder, make_again
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets_tests.e2e.conftest import more_images
 from entropy_assets_tests.e2e.running import Installation, eventually, reason_beside
 from entropy_assets_tests.stages.batches_made import frame
 
@@ -99,17 +100,21 @@ def test_an_audit_makes_a_drawn_block_again_from_its_images(installation: Instal
 
 
 def test_an_outsider_makes_the_drawn_bytes_again_from_blocks_and_the_public_images(
-    installation: Installation, batch: Batch, samples: Path
+    installation: Installation, batch: Batch, samples: Path, tmp_path: Path
 ) -> None:
-    """Nothing of the installation is used but its HTTP service; the images are the bundled ones, which anybody has."""
+    """Nothing of the installation is used but its HTTP service; the images are ones that anybody has."""
+    for path in samples.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for name, data in more_images().items():
+        (tmp_path / name).write_bytes(data)
     drawn = installation.get("/random/5000", **{"class": "public"})
-    again, images = b"", ImageFolder(samples)
+    again, images = b"", ImageFolder(tmp_path)
     for part in drawn.headers["X-Entropy-Blocks"].split(","):
         block_id, span = part.rsplit(":", 1)
         start, end = map(int, span.split("-"))
         again += make_again(revealed(installation, block_id), images).data[start:end]
     assert drawn.content == again
-    done = installation.command("audit", block_id, "--images", str(samples), "--url", installation.http)
+    done = installation.command("audit", block_id, "--images", str(tmp_path), "--url", installation.http)
     assert done.returncode == 0, done.stderr
     assert "was made again from" in done.stdout
     assert "only one try" in done.stdout, "what nobody can check is said beside it"
