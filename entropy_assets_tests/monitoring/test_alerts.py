@@ -69,7 +69,7 @@ def test_a_pool_that_comes_back_with_its_keys_pages_until_something_is_published
 def test_a_duplicate_push_pages(watched: Start) -> None:
     running = watched()
     running.pool.push(blocks_for_both(60))
-    _scraped(running, "entropy_pool_pushed_blocks_total == 60")
+    _scraped(running, "entropy_pool_pushed_blocks_total == 120")
     running.pool.push(blocks_for_both(1))
     running.prometheus.fires("EntropyDuplicatePushed")
     running.prometheus.clears("EntropyDuplicatePushed")

@@ -132,7 +132,7 @@ def test_sigterm_drains_and_what_was_not_leased_stays(served: Served, pool: Pool
     workers = served.workers()
     served.process.terminate()
     assert served.process.wait(20) == 0
-    assert pool.depth().blocks == left == BLOCKS - leased
+    assert pool.depth().blocks == left == 2 * BLOCKS - leased
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
