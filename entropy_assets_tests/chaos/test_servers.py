@@ -82,7 +82,7 @@ def promote(arena: Arena, replicated: Replicated, draws: int) -> None:
         until(lambda: client.info("replication")["master_link_status"] == "up", "replication")
         arena.draw(FEW)
         replicated.link.freeze()
-        assert client.zcard("entropy:pool:ready") > 0, "the replica must hold what is about to be drawn"
+        assert client.zcard("entropy:pool:ready:public") > 0, "the replica must hold what is about to be drawn"
         arena.draw(draws, blocks=STALE)
         arena.server.kill()
         client.replicaof("NO", "ONE")
