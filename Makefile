@@ -1,7 +1,8 @@
 # `make run` and `make test` need nothing but Python 3.11 or newer and make. Everything else goes into .venv, from the lock.
 
 PYTHON ?= python3
-JOBS ?= auto
+# One more than there are cores: many tests wait for a limit to pass.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PYTEST_ARGS ?=
 
 VENV := .venv
