@@ -57,6 +57,11 @@ def served(service: RunningService) -> int:
     return counts["served_public_bytes"] + counts["served_private_bytes"]
 
 
+def leased(service: RunningService) -> int:
+    """Give the bytes that the service took out of the pool, of both lanes."""
+    return service.application.service.board.totals()["leased_bytes"]
+
+
 def wait_until(condition: Callable[[], bool], timeout_s: float = 5) -> None:
     """Wait for `condition`."""
     deadline = time.monotonic() + timeout_s

@@ -66,7 +66,7 @@ def test_a_public_answer_is_the_ranges_of_the_blocks_that_it_names(service: Runn
 
 
 def test_a_private_answer_is_not_the_bytes_of_the_pool(service: RunningService) -> None:
-    pool_bytes = b"".join(block.data for block in pool_blocks(100))
+    pool_bytes = b"".join(block.data for block in blocks_for_both(100))
     assert service.client.get("/random/32").content not in pool_bytes
 
 

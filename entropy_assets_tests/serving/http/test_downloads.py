@@ -17,6 +17,7 @@ from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.serving.reservoir.filler import IDLE_S
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
+from entropy_assets_tests.serving.http.streaming import leased
 from entropy_assets_tests.serving.running import RunningService
 
 BLOCKS = 400
@@ -42,10 +43,6 @@ def _served(service: RunningService) -> int:
     return counts["served_public_bytes"] + counts["served_private_bytes"]
 
 
-def _leased(service: RunningService) -> int:
-    return service.application.service.board.totals()["leased_bytes"]
-
-
 def _count(service: RunningService, name: str) -> int:
     return service.application.service.counts[name]
 
@@ -64,7 +61,7 @@ def test_a_download_has_exactly_the_bytes_asked_for(n: int, service: RunningServ
 
 
 def test_a_private_download_is_not_the_bytes_of_the_pool(service: RunningService) -> None:
-    pool_bytes = b"".join(block.data for block in pool_blocks(BLOCKS))
+    pool_bytes = b"".join(block.data for block in blocks_for_both(BLOCKS))
     body = service.client.get("/download/200000").content
     assert all(body[at : at + 32] not in pool_bytes for at in range(0, 200_000, 4096))
 
@@ -211,7 +208,7 @@ def _settled(service: RunningService) -> tuple[int, int]:
     The reservoir sees a second after a burst how fast it was, and leases for that rate a second later.
     """
     before = None
-    while before != (now := (_served(service), _leased(service))):
+    while before != (now := (_served(service), leased(service))):
         before = now
         time.sleep(2.5 * IDLE_S)
     return now
@@ -230,7 +227,7 @@ def test_a_client_that_leaves_costs_nothing_afterwards(query: str, config: Servi
         spent = time.process_time()
         time.sleep(1)
         assert time.process_time() - spent < 0.25
-        assert (_served(service), _leased(service)) == before
+        assert (_served(service), leased(service)) == before
         assert service.client.get("/random/8").status_code == 200
 
 

@@ -103,7 +103,7 @@ def test_private_integers_name_no_block_and_are_not_the_pools(service: RunningSe
     answer = service.client.get("/random/100?format=uint8")
     assert "X-Entropy-Blocks" not in answer.headers
     assert "blocks" not in answer.json()
-    assert bytes(answer.json()["data"]) not in b"".join(block.data for block in pool_blocks(100))
+    assert bytes(answer.json()["data"]) not in b"".join(block.data for block in blocks_for_both(100))
 
 
 @pytest.mark.parametrize(
