@@ -68,6 +68,7 @@ def audit(
     else:
         with answering_client(urls, key_file, allow_insecure, as_json) as client:
             provenance = _revealed(client, block_id, wait_s, quiet=as_json)
+        start = time.perf_counter()  # what was waited for the block is no work
         not_checked = _by_outsider(provenance, images)
     if as_json:
         rows = [each.to_row() for each in not_checked]
