@@ -1,13 +1,16 @@
 """``entropy-assets audit``: what it prints. All that it checks is in provenance/, the audit of what runs in e2e/."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.serving.config import ServiceConfig
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import NOISE, RECORDS, Batch
+from entropy_assets.stores.lanes import Fate
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.stages.batches_made import Place, frame
@@ -84,3 +87,57 @@ def test_an_outsider_who_lacks_images_is_told_which(
     assert lacking.image_sha256 in words.stderr
     assert "\x1b" not in words.stderr
     assert json.loads(document.stdout)["missing"] == {lacking.image_sha256: lacking.file}
+
+
+class Slowly(Trail):
+    """A trail that tells of a block first that it reveals in so many seconds; None: never."""
+
+    waits_s: list[float | None]
+
+    def tell(self, block_id: str, fate: Fate | None) -> Mapping[str, object] | None:
+        told = super().tell(block_id, Fate(state="gone"))
+        if told is None or not self.waits_s:
+            return told
+        unrevealed = {"revealed": False, "reveals_in_s": self.waits_s.pop(0), "problem": "somebody may draw from it"}
+        return {name: told[name] for name in ("block_id", "batch")} | unrevealed
+
+
+def audit_of(
+    run: Run, config: ServiceConfig, published: tuple[Place, Batch, str], waits_s: list[float | None], *more: object
+) -> Result:
+    place, _, block_id = published
+    trail = Slowly.of(place)
+    trail.waits_s = waits_s
+    with RunningService(config, trail) as service:
+        return run("audit", block_id, "--images", place.images().root, "--url", str(service.client.base_url), *more)
+
+
+def test_an_outsider_waits_for_a_block_to_reveal(
+    run: Run, service_config: ServiceConfig, published: tuple[Place, Batch, str]
+) -> None:
+    """Also when its worker tells the pool of it only a moment later: until then it could take an hour."""
+    result = audit_of(run, service_config, published, [3600.0, 0.2, 0.1])
+    assert result.exit_code == 0, result.output
+    assert "was made again from 2 images" in result.stdout
+
+
+@pytest.mark.parametrize("wait_s", [None, 3600.0], ids=["never", "in an hour"])
+def test_a_block_that_does_not_reveal_in_time_is_an_error_that_says_why(
+    run: Run, service_config: ServiceConfig, published: tuple[Place, Batch, str], wait_s: float | None
+) -> None:
+    result = audit_of(run, service_config, published, [wait_s] * 20, "--wait", "0.5")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "somebody may draw from it" in result.stderr
+    document = json.loads(audit_of(run, service_config, published, [wait_s] * 20, "--wait", "0.5", "--json").stdout)
+    assert (document["error"], document["reveals_in_s"]) == ("not-revealed", wait_s)
+
+
+def test_the_audit_by_the_ledger_prints_nothing_that_gives_a_waiting_block_away(
+    run: Run, published: tuple[Place, Batch, str]
+) -> None:
+    place, batch, block_id = published
+    document = run("audit", block_id, "--home", place.ledger().path.parent, "--json").stdout
+    record = batch.read_json(RECORDS)["rows"][json.loads(document)["index"]]
+    assert record["nonce"] not in document
+    assert json.dumps(record["slices"]) not in document
+    assert not any(row["nonce"] in document for row in batch.read_json(NOISE)["rows"] if row["nonce"])
