@@ -12,7 +12,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +22,8 @@ from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets_tests.chaos.broken import breaking
-from entropy_assets_tests.chaos.draws import PRIVATE_SHARE, Draws, Known, merged
+from entropy_assets_tests.chaos.draws import PRIVATE_SHARE, Known, merged
+from entropy_assets_tests.chaos.outcome import Outcome
 from entropy_assets_tests.e2e.running import processes_below
 
 WORKERS = 4
@@ -357,7 +357,7 @@ class Arena:
         time.sleep(seconds)
         self.clients = Clients(self.folder, self.service.port)
 
-    def finish(self) -> "Outcome":
+    def finish(self) -> Outcome:
         """End the clients and count."""
         self._logs.append(self.clients.stop())
         draws = merged([self.known.read(log) for log in self._logs])
@@ -372,36 +372,3 @@ class Arena:
             before, pool, after = self.service.stats(), self.feeder.pool.stats(), self.service.stats()
             if before["leased_bytes"] == after["leased_bytes"] and before["burned_bytes"] == after["burned_bytes"]:
                 return after, pool
-
-
-@dataclass
-class Outcome:
-    """What a fault cost."""
-
-    draws: Draws
-    offered_bytes: int
-    service: dict[str, Any]
-    pool: PoolStats
-    healthy_after_s: float
-
-    @property
-    def lost_bytes(self) -> int:
-        """Offered to the pool and neither received by a client nor there to be received.
-
-        What the service served of the private lane counts as received.
-        """
-        received = self.draws.public_bytes + int(self.service["served_bytes"]["private"])
-        return self.offered_bytes - received - self.pool.bytes - int(self.service["buffered_bytes"])
-
-    @property
-    def undelivered_bytes(self) -> int:
-        """Leased and never arrived at a worker, or answered and never arrived at a client."""
-        answered = int(self.service["served_bytes"]["public"])
-        on_the_way = self.pool.leased_bytes - int(self.service["leased_bytes"])
-        assert on_the_way >= 0, "the service counts more than it was given"
-        answered += int(self.service["served_bytes"]["private"])
-        # the arena itself draws private bytes, to see whether the service is well
-        assert answered >= self.draws.served_bytes, "the clients received more than the service counts"
-        public = int(self.service["served_bytes"]["public"]) - self.draws.public_bytes
-        assert public >= 0, "the clients received more public bytes than the service counts"
-        return on_the_way + public

@@ -4,8 +4,9 @@ import os
 import platform
 from dataclasses import dataclass, field
 
-from entropy_assets_tests.chaos.arena import CLIENTS, WORKERS, Outcome
+from entropy_assets_tests.chaos.arena import CLIENTS, WORKERS
 from entropy_assets_tests.chaos.draws import Draws, merged
+from entropy_assets_tests.chaos.outcome import Outcome
 
 COLUMNS = (
     "fault",

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from entropy_assets.stores.pool.embedded import find_server_binary
-from entropy_assets_tests.chaos.arena import Arena, Outcome, Server
+from entropy_assets_tests.chaos.arena import Arena, Server
 from entropy_assets_tests.chaos.conftest import ArenaOf
 from entropy_assets_tests.chaos.draws import POSITIONS
+from entropy_assets_tests.chaos.outcome import Outcome
 from entropy_assets_tests.chaos.report import Table
 
 pytestmark = pytest.mark.chaos
