@@ -12,6 +12,9 @@ from entropy_assets.stores.lanes import Fate, Lane
 MARGIN_S: Final = 60.0
 """By how much the clocks of publisher, pool and service may differ, seconds."""
 
+ASK_AGAIN_S: Final = 5.0
+"""After which to ask again where the pool does not answer, seconds."""
+
 
 class Reveal(TypedDict):
     """Whether a block revealed.
@@ -39,7 +42,7 @@ def reveal_of(lane: Lane, fate: Fate | None, *, has_own_nonce: bool, age_s: floa
     lane
         Its lane.
     fate
-        Where the pool says that it is; None if the pool does not answer.
+        Where the pool says that it is; None if the pool does not answer, and then nothing reveals.
     has_own_nonce
         Whether its recipe gives each block a nonce of its own. Without one it would reveal all others of its batch,
         and waits until they have expired.
@@ -55,9 +58,11 @@ def reveal_of(lane: Lane, fate: Fate | None, *, has_own_nonce: bool, age_s: floa
 
 
 def _left_s(fate: Fate | None, has_own_nonce: bool, latest_s: float) -> float:
-    if fate is None or fate.state == "unknown" or not has_own_nonce:
-        return latest_s
-    return 0.0 if fate.state == "gone" else max(fate.left_s, 0.001)
+    if fate is None:
+        return max(latest_s, ASK_AGAIN_S)
+    if fate.state in ("ready", "open"):
+        return max(fate.left_s, 0.001, 0.0 if has_own_nonce else latest_s)
+    return 0.0 if fate.state == "gone" and has_own_nonce else latest_s
 
 
 def sentence_of(reveal: Reveal, state: Literal["ready", "open", "gone", "unknown"] | None) -> str:
@@ -69,4 +74,6 @@ def sentence_of(reveal: Reveal, state: Literal["ready", "open", "gone", "unknown
         return f"it waits in the pool to be drawn; {when}, when it was used up or has expired"
     if state == "open":
         return f"a worker holds it and may still serve from it; {when}"
+    if state is None:
+        return "the pool does not answer, so nobody can tell whether it is still served; ask again"
     return f"the pool can't say what became of it, so it counts as unserved until it has expired; {when}"

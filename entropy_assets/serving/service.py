@@ -212,7 +212,7 @@ class RandomService:
     def _tell(self, provenance: ProvenanceReader, block_id: str) -> Mapping[str, object] | None:
         try:
             fate = self.pool.fate_of(block_id)
-        except PoolError:  # then it reveals by the clock
+        except PoolError:  # then nothing reveals
             fate = None
         return provenance.tell(block_id, fate)
 

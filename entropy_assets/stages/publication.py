@@ -30,7 +30,7 @@ class PublishedBatch:
     pushed
         Blocks that entered the pool.
     refused
-        Blocks that the pool refused, being there or consumed already.
+        Blocks that the pool refused: there or consumed already, or expired before they came.
     depth_before, depth_after
         Blocks ready in the pool, before and after.
     """
@@ -67,6 +67,7 @@ def publish_batch(
         If the pool doesn't answer. Before the append to the ledger this is harmless and a retry publishes; after it
         the blocks are lost.
     """
+    latest_ms = pool.expiry_ms()  # before all that takes time: by then everybody may make these blocks again
     validation = validate(batch)
     refuse_if_failed(batch, validation)
     _refuse_if_changed(batch, validation)
@@ -87,7 +88,7 @@ def publish_batch(
     pool.keep_ledger_link(publication.ledger_link, publication.seq)
     # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere.
     refuse_if_behind(ledger, [*known, Anchor(publication.ledger_link, f"batch {batch.key}")])
-    outcome = pool.push(_pool_blocks(batch, validation))
+    outcome = pool.push(_pool_blocks(batch, validation), latest_ms=latest_ms)
     return PublishedBatch(
         newly_published=True,
         pushed=len(outcome.pushed),

@@ -42,7 +42,7 @@ def test_a_crash_between_ledger_and_push_loses_the_blocks_and_repeats_none(
 ) -> None:
     batch = place.validated([("a.fits", frame(1))])
 
-    def killed(_: object) -> None:
+    def killed(*_: object, **_more: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

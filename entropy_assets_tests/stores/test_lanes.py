@@ -1,14 +1,17 @@
 """The two lanes of the pool: no block of one serves the other, and who holds a public block says when it reveals."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 
 import pytest
 import redis
 
-from entropy_assets.errors import PoolEpochChanged
+from entropy_assets.errors import PoolEpochChanged, PoolUnavailable
 from entropy_assets.stores.lanes import LANES, Lane
 from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 
 
@@ -105,6 +108,41 @@ def test_a_block_that_another_server_had_is_open_until_it_expires(
     assert (fate.state, fate.left_s > 3500) == ("open", True)
     assert pool.stats().lanes["public"].inherited_blocks == 2
     assert pool.stats().lanes["private"].blocks == 1
+
+
+def test_a_push_that_comes_late_gives_its_blocks_no_longer_life(valkey_url: str, pool_prefix: str) -> None:
+    """What is published reveals by the clock where nobody knows better: nothing may be ready after that."""
+    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=100)
+    latest_ms = pool.expiry_ms()
+    assert pool.push(pool_blocks(1, lane="public"), latest_ms=latest_ms - 90_000).refused == {}
+    assert 9 < pool.fate_of(pool_block(0).block_id).left_s <= 10
+    late = pool.push(pool_blocks(1, first=1, lane="public"), latest_ms=latest_ms - 100_000)
+    assert late.refused == {pool_block(1).block_id: "late"}
+    assert pool.push(pool_blocks(1, first=2, lane="public"), latest_ms=latest_ms + 90_000).refused == {}
+    assert pool.fate_of(pool_block(2).block_id).left_s <= 100
+    assert (pool.stats().blocks, pool.stats().refused_blocks) == (2, 1)
+    pool.close()
+
+
+def test_a_push_that_lay_in_a_frozen_server_enters_no_more() -> None:
+    with EmbeddedServer() as server:
+        assert server.pid is not None
+        pool = PoolClient.from_url(server.url, ttl_s=1.0, timeout_s=0.3)
+        pool.push(pool_blocks(1, first=50))  # from now on the server has the script
+        latest_ms = pool.expiry_ms()
+        os.kill(server.pid, signal.SIGSTOP)
+        with pytest.raises(PoolUnavailable):
+            pool.push(pool_blocks(3, lane="public"), latest_ms=latest_ms)
+        time.sleep(1.1)
+        os.kill(server.pid, signal.SIGCONT)
+        again = PoolClient.from_url(server.url, ttl_s=1.0)
+        deadline = time.monotonic() + 10
+        while again.stats().refused_blocks < 3:
+            assert time.monotonic() < deadline, "the server runs what it was sent"
+            time.sleep(0.05)
+        assert again.lease(9, lane="public").blocks == ()
+        pool.close()
+        again.close()
 
 
 def test_so_many_at_once_as_a_full_speed_closes(pool: PoolClient) -> None:

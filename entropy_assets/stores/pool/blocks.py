@@ -1,7 +1,7 @@
 """What the pool takes and gives: blocks, leases, and the truth about itself."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -235,7 +235,10 @@ class SealedLease:
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """Ids that entered the pool, and those that could not: ``present``, or ``consumed`` when they were here before."""
+    """Ids that entered the pool, and those that could not, with the reason.
+
+    That is ``present``, ``consumed`` when they were here before, or ``late`` when they would have expired by now.
+    """
 
     pushed: tuple[str, ...]
     refused: dict[str, str]
@@ -332,3 +335,22 @@ class PoolHealth:
     def ok(self) -> bool:
         """Tell whether the pool answers and may be leased from."""
         return not self.reasons
+
+
+def band_of(quality: float) -> int:
+    """Return the band of a quality score: its whole part, 0 to 10."""
+    return min(10, max(0, int(quality)))
+
+
+def chunks_of(blocks: Sequence[PoolBlock], most_blocks: int, most_bytes: int) -> Iterator[list[PoolBlock]]:
+    """Yield `blocks` in parts of so many blocks and bytes at most; one block at least, however long."""
+    chunk: list[PoolBlock] = []
+    size = 0
+    for block in blocks:
+        if chunk and (len(chunk) == most_blocks or size + len(block.data) > most_bytes):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(block)
+        size += len(block.data)
+    if chunk:
+        yield chunk

@@ -32,6 +32,8 @@ from entropy_assets.stores.pool.blocks import (
     PoolStats,
     PushResult,
     SealedLease,
+    band_of,
+    chunks_of,
 )
 from entropy_assets.stores.pool.breaker import CircuitBreaker
 from entropy_assets.stores.pool.fitness import are_scattered, fatal_problems, storage_problems
@@ -48,6 +50,7 @@ _FATES: Final[dict[bytes, Literal["ready", "open", "gone", "unknown"]]] = {
     b"GONE": "gone",
     b"UNKNOWN": "unknown",
 }
+_REFUSALS: Final = {0: "present", -1: "consumed", -2: "late"}
 MAX_CALLS: Final = 16
 """Calls that are on their way at once, each with a connection of its own."""
 IDS_PER_CALL: Final = 1000
@@ -130,8 +133,20 @@ class PoolClient:
         )
         return cls(client, prefix=prefix, ttl_s=ttl_s, max_calls=max_connections, patience_s=timeout_s)
 
-    def push(self, blocks: Sequence[PoolBlock]) -> PushResult:
+    def expiry_ms(self) -> int:
+        """Return when a block that is pushed now expires, ms by the server's clock; raises what `stats` does."""
+        return int(self._run(self._survey)[1]) + self._ttl_ms
+
+    def push(self, blocks: Sequence[PoolBlock], *, latest_ms: int = 0) -> PushResult:
         """Push `blocks`, each once; return which entered.
+
+        Parameters
+        ----------
+        blocks
+            What to push.
+        latest_ms
+            When each expires at the latest, as `expiry_ms` said before; by default a whole life from now. A push can
+            lie in a frozen server's buffer for long, and what was published by then must not outlive its life.
 
         Raises
         ------
@@ -146,9 +161,9 @@ class PoolClient:
         pushed: list[str] = []
         refused: dict[str, str] = {}
         sent = 0
-        for chunk in _chunks(blocks):
+        for chunk in chunks_of(blocks, PUSH_BLOCKS, PUSH_BYTES):
             try:
-                outcomes = self._push_chunk(chunk)
+                outcomes = self._push_chunk(chunk, latest_ms)
             except PoolUnavailable as error:
                 error.data |= {
                     "pushed": len(pushed), "uncertain": len(chunk), "unsent": len(blocks) - sent - len(chunk)
@@ -159,7 +174,7 @@ class PoolClient:
                 if outcome == 1:
                     pushed.append(block.block_id)
                 else:
-                    refused[block.block_id] = "present" if outcome == 0 else "consumed"
+                    refused[block.block_id] = _REFUSALS[outcome]
         return PushResult(tuple(pushed), refused)
 
     def lease(self, max_blocks: int, need_bytes: int = 0, *, lane: Lane = "private") -> Lease:
@@ -335,8 +350,8 @@ class PoolClient:
             raise
         return directive
 
-    def _push_chunk(self, chunk: Sequence[PoolBlock]) -> list[int]:
-        arguments: list[Any] = [self._ttl_ms]
+    def _push_chunk(self, chunk: Sequence[PoolBlock], latest_ms: int) -> list[int]:
+        arguments: list[Any] = [self._ttl_ms, latest_ms]
         for block in chunk:
             arguments += [block.block_id, len(block.data), block.lane, band_of(block.quality), block.to_document()]
         keys = [self._block_prefix + block.block_id for block in chunk]
@@ -370,24 +385,6 @@ class PoolClient:
             yield
         finally:
             self._free_calls.release()
-
-
-def band_of(quality: float) -> int:
-    """Return the band of a quality score: its whole part, 0 to 10."""
-    return min(10, max(0, int(quality)))
-
-
-def _chunks(blocks: Sequence[PoolBlock]) -> Iterator[list[PoolBlock]]:
-    chunk: list[PoolBlock] = []
-    size = 0
-    for block in blocks:
-        if chunk and (len(chunk) == PUSH_BLOCKS or size + len(block.data) > PUSH_BYTES):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(block)
-        size += len(block.data)
-    if chunk:
-        yield chunk
 
 
 def _unavailable(error: redis.RedisError | RedisClusterException) -> PoolUnavailable | UnsafePoolServer:

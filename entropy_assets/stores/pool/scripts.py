@@ -100,8 +100,10 @@ end
 # Push blocks.
 #   KEYS    1 ready, public  2 ready, private  3 expiry  4 meta  5 tomb  6 open  7.. the key of each block
 #   ARGV    1 prefix of block keys  2 life of a tombstone, ms  3 ids handled per call  4 life of a block, ms
+#           5 when each expires at the latest, ms by this server's clock; 0 = nobody says
 #           then per block: id, length in bytes, lane, quality band (0..10), document
-#   return  {'OK', outcome...} with 1 = pushed, 0 = already in the pool, -1 = was in the pool before; or {'AGAIN'}
+#   return  {'OK', outcome...} with 1 = pushed, 0 = already in the pool, -1 = was in the pool before, -2 = too late;
+#           or {'AGAIN'}
 # A pool that was filled on another server process is dropped first, counted as inherited; the other counters then
 # begin again at zero, since they were those of another process, perhaps of an older moment. A worker may hold a public
 # block that this older moment shows as ready, so each counts as open until it expires.
@@ -131,10 +133,13 @@ end
 if reap() then return {'AGAIN'} end
 forget(tomb)
 
-local expires, forgotten = text(now + ttl_ms), text(now + ttl_ms + tomb_ms)
+-- A push that lay in a frozen server's buffer must not give its blocks a whole life from then on.
+local expires_ms, latest_ms = now + ttl_ms, tonumber(ARGV[5])
+if latest_ms > 0 then expires_ms = math.min(expires_ms, latest_ms) end
+local expires, forgotten = text(expires_ms), text(expires_ms + tomb_ms)
 local reply = {'OK'}
 for i = 7, #KEYS do
-  local at = 4 + 5 * (i - 7)
+  local at = 5 + 5 * (i - 7)
   local id, length, lane = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
   local band, document = tonumber(ARGV[at + 4]), ARGV[at + 5]
   local entry, other = id .. ':' .. text(length) .. ':', lane == 'public' and 'private' or 'public'
@@ -145,10 +150,13 @@ for i = 7, #KEYS do
   elseif redis.call('ZSCORE', tomb, id) then
     reply[#reply + 1] = -1
     count(lane .. '_refused', 1, length)
+  elseif expires_ms <= now then
+    reply[#reply + 1] = -2
+    count(lane .. '_refused', 1, length)
   else
     redis.call('ZADD', tomb, forgotten, id)
     redis.call('SET', KEYS[i], document, 'PXAT', expires)
-    redis.call('ZADD', ready[lane], text(band * BAND + BAND - 1 - (now + ttl_ms)), entry .. lane)
+    redis.call('ZADD', ready[lane], text(band * BAND + BAND - 1 - expires_ms), entry .. lane)
     redis.call('ZADD', expiry, expires, entry .. lane)
     redis.call('HINCRBY', meta, lane .. '_bytes', text(length))
     count(lane .. '_pushed', 1, length)
