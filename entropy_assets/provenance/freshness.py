@@ -14,6 +14,7 @@ from typing import Final, TypedDict
 
 from entropy_assets.errors import BatchError, LedgerError, RejectionReason
 from entropy_assets.provenance.standing import LOOK_S, Standing
+from entropy_assets.stages.damage import naming_damage
 from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, BatchStore
 from entropy_assets.stores.ledger.sqlite import Ledger
 
@@ -137,11 +138,12 @@ def _assessed(batch: Batch) -> _Assessed | None:
     if not batch.has(NOISE):
         return None
     try:
-        noise = batch.read_json(NOISE)["rows"]
-        seen = batch.read_json(MANIFEST)["rows"]
-        reasons = Counter(str(row["reason"]) for row in (*seen, *noise) if not row["accepted"])
-        return _Assessed(batch.intake.time_ns, any(row["accepted"] for row in noise), reasons)
-    except (BatchError, LookupError, TypeError):
+        with naming_damage(batch):
+            noise = batch.read_json(NOISE)["rows"]
+            seen = batch.read_json(MANIFEST)["rows"]
+            reasons = Counter(str(row["reason"]) for row in (*seen, *noise) if not row["accepted"])
+            return _Assessed(int(batch.intake.time_ns), any(row["accepted"] for row in noise), reasons)
+    except BatchError:
         return _Assessed(0, False, Counter())
 
 

@@ -11,11 +11,12 @@ from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.conditioning.hasher import verify_batch
 from entropy_assets.errors import BlockUnknown, ChainBroken
 from entropy_assets.images.decode import decode
-from entropy_assets.provenance.trail import BlockProvenance, Trail, naming_damage
+from entropy_assets.provenance.trail import BlockProvenance, Trail
 from entropy_assets.provenance.unchecked import Unchecked, after_rewalk
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
+from entropy_assets.stages.damage import naming_damage
 from entropy_assets.stages.extraction import AssessedRow, assess_row, credit_patterns_once, credited_inputs, nonce_of
 from entropy_assets.stages.ingest import image_row
 from entropy_assets.stages.manifest import ImageRow, Manifest

@@ -1,8 +1,7 @@
 """What ledger and batches tell of a published block, and of the newest batches. Never bytes of a block."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Self, TypedDict, cast
 
 from entropy_assets.core.conditioning.records import BlockRecord
@@ -13,6 +12,7 @@ from entropy_assets.provenance.summary import BatchSummary, batch_summary
 from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
+from entropy_assets.stages.damage import naming_damage
 from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, hashed_row
 from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore
@@ -243,21 +243,10 @@ class Trail:
 
     def _summary(self, batch: Batch) -> BatchSummary | DamagedBatch:
         try:
-            with naming_damage(batch, "a file"):
+            with naming_damage(batch):
                 return batch_summary(batch, self.ledger)
         except BatchError as error:
             return {"key": batch.key, "problem": error.message}
-
-
-@contextmanager
-def naming_damage(batch: Batch, file: str) -> Iterator[None]:
-    """Turn what damaged rows of `file` raise into an error that names it."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise BatchError(
-            f"{file} of batch {batch.key} is damaged ({type(error).__name__}: {error})", batch=batch.key, file=file
-        ) from error
 
 
 def _of_ledger(published: PublishedBlock) -> PublishedFields:

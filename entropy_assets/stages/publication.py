@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerError
 from entropy_assets.stages.assessments import noise_rows
+from entropy_assets.stages.damage import naming_damage
 from entropy_assets.stages.manifest import Manifest, origin_of
 from entropy_assets.stages.state import Stage, known_publications, state_of
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
@@ -204,7 +205,7 @@ def accept_losses(home: Home, head: str, anchors: Iterable[Anchor], now_us: int)
 def _may_have_been_published(batch: Batch, ledger: Ledger) -> bool:
     try:
         state = state_of(batch, ledger)
-    except (BatchError, LookupError, TypeError, ValueError):
+    except BatchError:
         return True
     return batch.has(RECEIPT) or (state.stage >= Stage.ASSESSED and not state.is_rejected)
 
@@ -214,7 +215,7 @@ def _burn(batch: Batch, ledger: Ledger, now_us: int) -> None:
     for image_sha256, pixel_sha256 in _images_of(batch).items():
         ledger.spend_image(image_sha256, pixel_sha256, batch.key)
     # One that is damaged, or a copy of another one, is entered without its blocks.
-    with suppress(EntropyAssetsError, LookupError, TypeError, ValueError):
+    with suppress(EntropyAssetsError), naming_damage(batch):
         _append(batch, ledger, validate(batch), BURNED, now_us)
     if not ledger.is_published(batch.key):
         ledger.append_publication(batch.key, NO_LINK, [], run_id=BURNED, time_us=now_us)
@@ -223,11 +224,11 @@ def _burn(batch: Batch, ledger: Ledger, now_us: int) -> None:
 def _images_of(batch: Batch) -> dict[str, str | None]:
     """Return the images that the batch may have spent, with the hash of their pixels where it is known."""
     pixels: dict[str, str | None] = {}
-    with suppress(BatchError, LookupError, TypeError, ValueError):
+    with suppress(BatchError), naming_damage(batch):
         pixels = {row.image_sha256: row.pixel_sha256 for row in Manifest.of(batch).rows}
-    with suppress(BatchError, LookupError, TypeError, ValueError):
+    with suppress(BatchError), naming_damage(batch):
         return {row.image_sha256: pixels.get(row.image_sha256) for row in noise_rows(batch) if row.accepted}
-    with suppress(BatchError, LookupError, TypeError, ValueError):
+    with suppress(BatchError), naming_damage(batch):
         return {file.image_sha256: pixels.get(file.image_sha256) for file in batch.intake.files}
     return pixels
 

@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Final
 
 from entropy_assets.errors import BatchError
+from entropy_assets.stages.damage import naming_damage
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, Document
 from entropy_assets.stores.home import Home
@@ -82,13 +83,15 @@ def state_of(batch: Batch, ledger: Ledger) -> BatchState:
     Raises
     ------
     BatchError
-        If its verdicts can't be read.
+        If its intake or verdicts can't be read, or are damaged.
     LedgerError
         If the ledger can't be read.
     """
     stage = stage_of(batch)
-    released = tuple(verdicts_of(batch)["released"]) if stage is Stage.VALIDATED else ()
-    return BatchState(stage, released, ledger.publication_of(batch.key), batch.intake.deterministic)
+    with naming_damage(batch):
+        released = tuple(verdicts_of(batch)["released"]) if stage is Stage.VALIDATED else ()
+        deterministic = batch.intake.deterministic
+    return BatchState(stage, released, ledger.publication_of(batch.key), deterministic)
 
 
 def known_publications(batches: BatchStore, without: Container[str] = ()) -> dict[str, Anchor]:
@@ -153,8 +156,6 @@ def _state_or_error(batch: Batch, ledger: Ledger) -> BatchState | BatchError:
         return state_of(batch, ledger)
     except BatchError as error:
         return error
-    except (LookupError, TypeError, ValueError) as error:
-        return BatchError(f"a file of batch {batch.key} is damaged ({type(error).__name__})", batch=batch.key)
 
 
 def _version(batch: Batch) -> int:

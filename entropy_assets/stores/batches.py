@@ -252,7 +252,7 @@ class Batch:
         """
         try:
             value = json.loads(self._read(document))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._wrong(document, f"is not JSON: {error}") from error
         if not isinstance(value, dict):
             raise self._wrong(document, "holds no object")
