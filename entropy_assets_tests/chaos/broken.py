@@ -18,7 +18,7 @@ from entropy_assets.stores import redis_server
 from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool import client, scripts
 
-SCRIPTS = ("PUSH", "LEASE", "SURVEY")
+SCRIPTS = ("PUSH", "LEASE", "CLOSE", "FATE", "SURVEY")
 EPOCH = "local epoch = redis.call('HGET', meta, 'epoch')"
 TOMBSTONE = "elseif redis.call('ZSCORE', tomb, id) then"
 

@@ -163,3 +163,10 @@ def test_the_package_tells_of_every_name_at_its_top_and_of_no_other() -> None:
     folders = {f"{path.name}/" for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
     assert sorted(told) == sorted(folders | modules)
+
+
+def test_no_word_of_the_glossary_stands_twice() -> None:
+    rows = re.findall(r"(?m)^\| ([^|]+?) \|", (PROJECT / "docs" / "GLOSSARY.md").read_text())
+    words = [word for row in rows for word in row.split(", ") if word != "word"]
+    assert len(words) > 50
+    assert sorted({word for word in words if words.count(word) > 1}) == []

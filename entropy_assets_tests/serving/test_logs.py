@@ -17,9 +17,10 @@ import pytest
 
 from entropy_assets.errors import PoolUnavailable
 from entropy_assets.serving.logs import CAUSES, LOGGER, JsonLines, UvicornNews
+from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets_tests.pool_blocks import pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.serve_process import ServeProcess, free_port
 
 MARKER = "MARKER-3f9c1d7e55"
@@ -129,12 +130,14 @@ def _until(service: ServeProcess, event: str, count: int = 1) -> None:
 @pytest.mark.parametrize("access_log", ["false", "true"])
 def test_a_service_under_traffic_logs_what_happened_and_neither_keys_nor_bytes(access_log: str, tmp_path: Path) -> None:
     """Two workers, of which one is killed, on a pool that is lost and comes back, and requests of every odd kind."""
-    blocks = pool_blocks(60)
+    blocks = blocks_for_both(60)
     with (
         EmbeddedServer() as server,
         ServeProcess(server.url, tmp_path, "--workers", "2", ENTROPY_ACCESS_LOG=access_log) as service,
     ):
         PoolClient.from_url(server.url).push(blocks)
+        for lane in LANES:
+            assert service.client.get("/random/64", params={"class": lane}).status_code == 200
         _send_odd_requests(service)
         assert server.pid is not None
         os.kill(server.pid, signal.SIGSTOP)

@@ -27,11 +27,11 @@ NO_LEASE = SealedLease((), 0.0, 0.0, PoolDepth(0, 0))
 
 @pytest.fixture
 def reservoirs() -> Reservoirs:
-    """Give reservoirs that hold four blocks each, the same ones, and get no more."""
+    """Give reservoirs that hold four blocks each and get no more: the public one the first four of `pool_blocks`."""
     filled = Reservoirs(*(Reservoir(lane, lambda _: NO_LEASE) for lane in LANES))
-    leased = tuple(LeasedBlock(block, 100.0) for block in pool_blocks(BLOCKS))
-    for each in filled:
-        each.arrived(Lease(leased, PoolDepth(0, 0)), ageing_s())
+    for lane, first in {"public": 0, "private": BLOCKS}.items():
+        leased = tuple(LeasedBlock(block, 100.0) for block in pool_blocks(BLOCKS, first))
+        getattr(filled, lane).arrived(Lease(leased, PoolDepth(0, 0)), ageing_s())
     return filled
 
 
@@ -79,6 +79,8 @@ def test_every_usual_spelling_has_the_head_and_the_length_of_its_kind(query: byt
     }[kind.format]()
     assert len(decoded) == 48
     assert (decoded == pool_blocks(1)[0].data[:48]) == kind.public
+    left = {lane: each.buffered_bytes - BLOCKS * 4096 for lane, each in reservoirs._asdict().items()}
+    assert left == ({"public": -48, "private": 0} if kind.public else {"public": 0, "private": -48})
 
 
 @pytest.mark.parametrize(
