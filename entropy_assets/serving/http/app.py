@@ -45,12 +45,12 @@ holds exactly; `bigint` is the same from -2^63 to 2^63 - 1, with every integer w
 
 **`WebSocket /stream?class=private|public`** sends as many bytes as its client gave credit for. The client sends texts
 `{"credit": N}` (bytes; they add up, to 16 MiB), the service binary messages of at most 64 KiB. In the public class a
-text `{"n": ..., "blocks": "<id>:<start>-<end>,...", "simulated": ...}` names the ranges of blocks that the next `n`
-bytes, 1 MiB at most, are in this order; they come in one or several messages. In the private class a text
-`{"simulated": true|false}` comes when that changes; it is false at first. It is closed with 1013 when the pool is dry,
-1008 when a quota is used up or a message is no credit, 1003 after a binary message, 1001 after a minute without credit
-or without reading, 1011 when the service failed. Keys are sent with the handshake, as with every request. Pages of
-another origin are refused.
+text `{"n": ..., "blocks": "<id>:<start>-<end>,...", "simulated": ..., "reveals_at": ...}` names the ranges of blocks
+that the next `n` bytes, 1 MiB at most, are in this order, and when the last of these blocks reveals; the bytes come in
+one or several messages. In the private class a text `{"simulated": true|false}` comes when that changes; it is false
+at first. It is closed with 1013 when the pool is dry, 1008 when a quota is used up or a message is no credit, 1003
+after a binary message, 1001 after a minute without credit or without reading, 1011 when the service failed. Keys are
+sent with the handshake, as with every request. Pages of another origin are refused.
 """
 
 

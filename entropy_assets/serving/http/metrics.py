@@ -27,7 +27,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SERVICE_COUNTERS: Final = {
     "leased_blocks": ("entropy_service_leased_blocks", "Blocks that the workers took out of the pool."),
     "leased_bytes": ("entropy_service_leased_bytes", "Bytes that the workers took out of the pool."),
-    "burned_bytes": ("entropy_burned_bytes", "Leased bytes that were dropped unserved: expired, or held at a stop."),
+    "burned_bytes": ("entropy_burned_bytes", "Leased bytes dropped unserved: closed, expired, or held at a stop."),
     "lost_bytes": ("entropy_lost_bytes", "Leased bytes of workers that were killed; nobody knows what was served."),
     "altered_blocks": ("entropy_altered_blocks", "Leased blocks whose bytes did not match their hash; dropped."),
     "waited_answers": ("entropy_waits", "Requests that had to wait for bytes."),
