@@ -48,7 +48,7 @@ slow: $(DEV) ## statistics over many blocks, kill -9 at many points
 chaos: $(DEV) ## faults on the whole service under load, every duplicate counted; CHAOS_REPORT=file writes the table
 	@CHAOS_REPORT=$(CHAOS_REPORT) $(BIN)/python -m pytest -m chaos entropy_assets_tests/chaos $(PYTEST_ARGS)
 
-nightly: $(DEV) ## the same with ten million draws, in an hour or so
+nightly: $(DEV) ## the same with ten million draws, in a quarter of an hour
 	@CHAOS_DRAWS=10000000 CHAOS_REPORT=$(CHAOS_REPORT) $(BIN)/python -m pytest -m chaos -o faulthandler_timeout=3600 \
 	  entropy_assets_tests/chaos $(PYTEST_ARGS)
 

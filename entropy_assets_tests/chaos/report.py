@@ -22,13 +22,13 @@ COLUMNS = (
 )
 HEAD = f"""# What faults cost
 
-Written by `make chaos CHAOS_REPORT=benchmarks/CHAOS.md`: {CLIENTS} clients draw from {WORKERS} workers while the fault
-happens. A duplicate is a byte range of a block that was given out before, or an answer whose bytes were, in this phase
-or an earlier one, in whichever lane; private answers are not mixed here, so that one can tell. Lost is what was offered
-to the pool and reached no client and waits nowhere: when in doubt a block
-is lost. Not let in are blocks of another server process that were dropped, and blocks that were here before. Healthy
-again is the time from the end of the fault (for a killed process: from its death, for a server: from its return) until
-all workers live and each of eight new clients gets bytes.
+Written by `make nightly CHAOS_REPORT=benchmarks/CHAOS.md` (or by `make chaos`, the same with fewer draws):
+{CLIENTS} clients draw from {WORKERS} workers while the fault happens. A duplicate is a byte range of a block that was
+given out before, or an answer whose bytes were, in this phase or an earlier one, in whichever lane; private answers are
+not mixed here, so that one can tell. Lost is what was offered to the pool and reached no client and waits nowhere: when
+in doubt a block is lost. Not let in are blocks of another server process that were dropped, and blocks that were here
+before. Healthy again is the time from the end of the fault (for a killed process: from its death, for a server: from
+its return) until all workers live and each of eight new clients gets bytes.
 """
 
 
