@@ -14,7 +14,7 @@ from typing import Final, TypedDict
 
 from entropy_assets.errors import BatchError, LedgerError, RejectionReason
 from entropy_assets.provenance.standing import LOOK_S, Standing
-from entropy_assets.stages.damage import naming_damage
+from entropy_assets.stages.state import naming_damage
 from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, BatchStore
 from entropy_assets.stores.ledger.sqlite import Ledger
 

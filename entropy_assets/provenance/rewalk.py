@@ -16,10 +16,10 @@ from entropy_assets.provenance.unchecked import Unchecked, after_rewalk
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
-from entropy_assets.stages.damage import naming_damage
 from entropy_assets.stages.extraction import AssessedRow, assess_row, credit_patterns_once, credited_inputs, nonce_of
 from entropy_assets.stages.ingest import image_row
 from entropy_assets.stages.manifest import ImageRow, Manifest
+from entropy_assets.stages.state import naming_damage
 from entropy_assets.stages.validation import examine_blocks
 from entropy_assets.stores.batches import RECORDS, Batch
 from entropy_assets.stores.ledger.rows import PublishedBlock

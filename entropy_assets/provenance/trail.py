@@ -12,8 +12,8 @@ from entropy_assets.provenance.summary import BatchSummary, batch_summary
 from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
-from entropy_assets.stages.damage import naming_damage
 from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, hashed_row
+from entropy_assets.stages.state import naming_damage
 from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore
 from entropy_assets.stores.home import Home

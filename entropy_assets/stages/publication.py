@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerError
 from entropy_assets.stages.assessments import noise_rows
-from entropy_assets.stages.damage import naming_damage
 from entropy_assets.stages.manifest import Manifest, origin_of
-from entropy_assets.stages.state import Stage, known_publications, state_of
+from entropy_assets.stages.state import Stage, known_publications, naming_damage, state_of
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import RECEIPT, Batch, BatchStore

@@ -1,12 +1,15 @@
-"""Where a batch stands: how far its stages came, and what became of its blocks. Told here alone; everybody asks."""
+"""Where a batch stands: how far its stages came, what became of its blocks, and whether its files are damaged.
+
+Told here alone; everybody asks.
+"""
 
 from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from entropy_assets.errors import BatchError
-from entropy_assets.stages.damage import naming_damage
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, Document
 from entropy_assets.stores.home import Home
@@ -70,6 +73,23 @@ class BatchState:
         """Tell whether nothing is left to do: it is published, or there is nothing to publish."""
         stays = self.stage is Stage.VALIDATED and self.is_known_beforehand
         return self.is_rejected or self.publication is not None or stays
+
+
+@contextmanager
+def naming_damage(batch: Batch, file: str = "a file") -> Iterator[None]:
+    """Turn whatever damaged rows of `file` raise into an error that names it.
+
+    Raises
+    ------
+    BatchError
+        If `file` is damaged; so whoever catches it knows every kind of damage.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise BatchError(
+            f"{file} of batch {batch.key} is damaged ({type(error).__name__}: {error})", batch=batch.key, file=file
+        ) from error
 
 
 def stage_of(batch: Batch) -> Stage:

@@ -9,9 +9,8 @@ import pytest
 from entropy_assets.errors import BatchError
 from entropy_assets.provenance.freshness import Freshness
 from entropy_assets.provenance.trail import Trail
-from entropy_assets.stages.damage import naming_damage
 from entropy_assets.stages.publication import accept_losses
-from entropy_assets.stages.state import BatchState, Unfinished
+from entropy_assets.stages.state import BatchState, Unfinished, naming_damage
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, Document
 from entropy_assets.stores.ledger.anchors import Anchor
 from entropy_assets.stores.ledger.rows import NO_LINK
