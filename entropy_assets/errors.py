@@ -95,6 +95,7 @@ class RejectionReason(StrEnum):
     COMPRESSION_ARTEFACTS = "compression_artefacts"
     NO_LIVE_AREA = "no_live_area"
     # assessing the noise
+    NOT_RAW = "not_raw"
     LOSSY_REFUSED = "lossy_refused"
     HEALTH_TEST_FAILED = "health_test_failed"
     NOT_ENOUGH_CREDIT = "not_enough_credit"

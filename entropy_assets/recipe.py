@@ -4,7 +4,7 @@ A number here is never edited once a block was published under its name; a chang
 one stays in ``RECIPES``, so that an audit can repeat any block ever served.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -92,6 +92,18 @@ class Recipe:
         The same for a source that is not listed, bits: the plain inbox (``drop``), where all that is known of a file
         is that somebody put it there. Half of a raw camera's claim, so that a declaration is what earns the rest.
         An image without any source is worth nothing.
+    picture_claim
+        The same for a picture of an unlisted source, bits: 8 bits or less, or in a container made for pictures (PNG,
+        JPEG, JPEG 2000, WebP, BMP). Whatever it looks like, somebody may have taken it off a video or a web page; that
+        is worth what ``nasa-images`` is. Two bits stay for raw frames of more than 8 bits in FITS and TIFF.
+    statement_claims
+        The most min-entropy per sample by what the file says of itself (`Statement.kind`), bits; 0 refuses it. Who
+        stacks averages the noise away, and who resamples writes most pixels twice; a simulator's pixels are known to
+        whoever has the program. ``calibrated`` is worth what ``jsoc-aia`` is, ``developed`` what ``nasa-images`` is.
+        A file that says ``simulated`` without being declared so is refused wherever this is not empty.
+    entropy_parts
+        Min-entropy is rounded down to a multiple of one part in this of a bit before it decides bytes, so that the
+        last digits of a floating-point estimate don't; 0 leaves it as it is.
     block_nonces
         Whether a nonce of its own enters every hash of a block. Who is told one, and where the noise of the batch was
         sampled, still doesn't know the other blocks.
@@ -138,6 +150,9 @@ class Recipe:
         ("nasa-images", 0.25),
     )
     unlisted_claim: float = 2.0
+    picture_claim: float = 2.0
+    statement_claims: tuple[tuple[str, float], ...] = ()
+    entropy_parts: int = 0
     block_nonces: bool = False
 
     @property
@@ -145,9 +160,10 @@ class Recipe:
         """Names of the sources that an operator can declare."""
         return tuple(name for name, _ in self.claims)
 
-    def claim_of(self, source: str) -> float:
+    def claim_of(self, source: str, *, is_picture: bool = False) -> float:
         """Return the most min-entropy per sample that `source` vouches for, bits; 0 if there is no source."""
-        return dict(self.claims).get(source, self.unlisted_claim) if source else 0.0
+        unlisted = self.picture_claim if is_picture else self.unlisted_claim
+        return dict(self.claims).get(source, unlisted) if source else 0.0
 
     @property
     def digests_per_block(self) -> int:
@@ -157,8 +173,20 @@ class Recipe:
 
 DROP: Final = "drop"
 """Source of a file that nobody vouches for: the plain inbox, and ``process`` without ``--source``."""
-STANDARD: Final = Recipe(name="ea-2026-2", block_nonces=True)
-STRICT: Final = Recipe(name="ea-2026-2-strict", block_nonces=True, refuse_lossy=True)
+STANDARD: Final = Recipe(
+    name="ea-2026-2",
+    block_nonces=True,
+    picture_claim=0.25,
+    statement_claims=(
+        ("simulator", 0.0),
+        ("stacked", 0.0),
+        ("resampled", 0.0),
+        ("calibrated", 2.0),
+        ("developed", 0.25),
+    ),
+    entropy_parts=1_000_000,
+)
+STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)
 _EARLIER: Final = (Recipe(name="ea-2026-1"), Recipe(name="ea-2026-1-strict", refuse_lossy=True))
 RECIPES: Final = MappingProxyType({recipe.name: recipe for recipe in (STANDARD, STRICT, *_EARLIER)})
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final, Self, TypeAlias
+from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,11 @@ import numpy.typing as npt
 from entropy_assets.core import encoding
 from entropy_assets.errors import ImageRejected, RejectionReason
 
+StatementKind: TypeAlias = Literal["simulated", "simulator", "stacked", "resampled", "calibrated", "developed"]
 Pixels: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
+RAW_CONTAINERS: Final = ("fits", "tiff")
+"""Containers in which cameras and archives deliver raw frames."""
 PIXEL_LIMIT: Final = 1 << 53
 """Largest magnitude of a pixel, ADU: exact in float64, and eight of them add up in int64."""
 NARROW_LIMIT: Final = 1 << 26
@@ -89,6 +92,23 @@ def pixel_digest(pixels: Pixels, usable: npt.NDArray[np.bool_], step: int) -> st
     return digest.hexdigest()
 
 
+class Statement(NamedTuple):
+    """What a file says of itself that bears on its noise.
+
+    Attributes
+    ----------
+    kind
+        ``simulated``: by the camera of this project; ``simulator``: by another one; ``stacked``: of several exposures;
+        ``resampled``: on another grid than the sensor's; ``calibrated``: bias, dark or flat applied; ``developed``:
+        edited, or given a colour profile.
+    words
+        The words of the file, as ``"NCOMBINE = 400"``.
+    """
+
+    kind: StatementKind
+    words: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One exposure as the core sees it.
@@ -123,6 +143,8 @@ class Frame:
         Time of exposure from the header, ISO 8601, or None.
     float_data
         The container stores floats, all of them integer-valued.
+    statements
+        What the file says of itself that bears on its noise, in its order.
     """
 
     pixels: Pixels
@@ -138,6 +160,7 @@ class Frame:
     source: str
     captured_at: str | None
     float_data: bool
+    statements: tuple[Statement, ...] = ()
 
     @classmethod
     def build(
@@ -153,6 +176,7 @@ class Frame:
         captured_at: str | None = None,
         float_data: bool = False,
         coded_bytes: int | None = None,
+        statements: tuple[Statement, ...] = (),
         copy: bool = True,
     ) -> Self:
         """Return the frame of `pixels`, with step and hashes computed.
@@ -165,7 +189,7 @@ class Frame:
             ``bool[ny, nx]``, or None if every pixel is.
         data
             The file as it came.
-        bit_depth, container, lossy, source, captured_at, float_data
+        bit_depth, container, lossy, source, captured_at, float_data, statements
             As the attributes.
         coded_bytes
             As the attribute; the whole file if None.
@@ -196,7 +220,13 @@ class Frame:
             source=source,
             captured_at=captured_at,
             float_data=float_data,
+            statements=statements,
         )
+
+    @property
+    def is_picture(self) -> bool:
+        """Tell whether it is stored as pictures are: 8 bits or less, or in a container made to be looked at."""
+        return self.bit_depth <= 8 or self.container not in RAW_CONTAINERS
 
     @property
     def channels(self) -> int:

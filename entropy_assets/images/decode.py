@@ -118,6 +118,7 @@ def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimi
         source=source,
         captured_at=picture.captured_at,
         float_data=picture.float_data,
+        statements=picture.statements,
         coded_bytes=min(picture.coded_bytes, _plain_bytes(picture.pixels.size, picture.bit_depth)),
         copy=False,
     )
@@ -133,9 +134,10 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         bit_depth=image.bit_depth,
         container="fits",
         lossy=False,
-        source="simulated" if image.simulated else source,
+        source="simulated" if any(said.kind == "simulated" for said in image.statements) else source,
         captured_at=image.captured_at,
         float_data=image.float_data,
+        statements=image.statements,
         coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
         copy=False,
     )

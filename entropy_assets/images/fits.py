@@ -19,8 +19,9 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.frame import PIXEL_LIMIT
+from entropy_assets.core.frame import PIXEL_LIMIT, Statement
 from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
+from entropy_assets.images.statements import statements_of_cards
 
 Value: TypeAlias = str | int | float | bool
 Header: TypeAlias = Mapping[str, Value]
@@ -50,7 +51,7 @@ class FitsImage(NamedTuple):
     bit_depth: int
     float_data: bool
     captured_at: str | None
-    simulated: bool
+    statements: tuple[Statement, ...]
     start: int
     size: int
 
@@ -91,9 +92,10 @@ def read_fits(data: bytes, max_pixels: int) -> FitsImage:
     ImageRejected
         With the one reason that fits.
     """
-    simulated, captured_at = False, None
+    statements: list[Statement] = []
+    captured_at = None
     for hdu in _walk(data):
-        simulated = simulated or hdu.header.get("SIMULATE") is True
+        statements += statements_of_cards(hdu.header)
         captured_at = _capture_time(hdu.header) or captured_at
         if hdu.is_image:
             stored = _plain_plane(data, hdu, max_pixels)
@@ -105,7 +107,7 @@ def read_fits(data: bytes, max_pixels: int) -> FitsImage:
         pixels, usable = _measured(stored, hdu.header)
         depth = stored.dtype.itemsize * 8
         floats = stored.dtype.kind == "f"
-        return FitsImage(pixels, usable, depth, floats, captured_at, simulated, hdu.start, hdu.size)
+        return FitsImage(pixels, usable, depth, floats, captured_at, tuple(statements), hdu.start, hdu.size)
     _reject(RejectionReason.NO_IMAGE_DATA, "the FITS file holds no image with at least two axes")
 
 

@@ -13,9 +13,11 @@ from typing import Any, Final, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.frame import Statement
 from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
 from entropy_assets.images.coded import CODED_IN
 from entropy_assets.images.fits import integer_valued
+from entropy_assets.images.statements import statements_of_picture
 
 with brought_by("images"):
     from PIL import Image, UnidentifiedImageError
@@ -52,7 +54,7 @@ TIFF_LOSSLESS: Final = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000})
 """Packed without loss: none, CCITT, LZW, Deflate, PackBits, LZMA, Zstandard. Any other counts as lossy."""
 TIFF_BITS, TIFF_COMPRESSION, TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 258, 259, 322, 323
 TIFF_STRIP_BYTES, TIFF_TILE_BYTES = 279, 325
-EXIF_DATE_TIME, EXIF_IFD, EXIF_DATE_TIME_ORIGINAL = 0x0132, 0x8769, 0x9003
+EXIF_SOFTWARE, EXIF_DATE_TIME, EXIF_IFD, EXIF_DATE_TIME_ORIGINAL = 0x0131, 0x0132, 0x8769, 0x9003
 J2K_CODESTREAM: Final = b"\xff\x4f\xff\x51"
 J2K_DEPTH_OFFSET: Final = 42
 """From the start of the codestream to Ssiz of the first component: SOC and SIZ markers, then 38 bytes of SIZ."""
@@ -68,6 +70,7 @@ class Picture(NamedTuple):
     captured_at: str | None
     float_data: bool
     coded_bytes: int
+    statements: tuple[Statement, ...]
 
 
 def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: int) -> Picture:
@@ -103,6 +106,7 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
             image.load()
             planes = _planes(image, channels)
             captured_at = _capture_time(image)
+            statements = tuple(statements_of_picture(image.info, _software(image)))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, str(error), limit=max_pixels) from error
     except UnidentifiedImageError as error:
@@ -115,8 +119,8 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
         raise ImageRejected(reason, message, container=container) from error
     if planes.dtype.kind == "f":
         whole, finite = integer_valued(planes[0])
-        return Picture(whole, finite, bit_depth, lossy, captured_at, True, coded_bytes)
-    return Picture(planes, None, bit_depth, lossy, captured_at, False, coded_bytes)
+        return Picture(whole, finite, bit_depth, lossy, captured_at, True, coded_bytes, statements)
+    return Picture(planes, None, bit_depth, lossy, captured_at, False, coded_bytes, statements)
 
 
 def _refuse(message: str, **data: Any) -> NoReturn:
@@ -213,6 +217,14 @@ def _capture_time(image: Image.Image) -> str | None:
         exif = image.getexif()
         text = exif.get_ifd(EXIF_IFD).get(EXIF_DATE_TIME_ORIGINAL) or exif.get(EXIF_DATE_TIME)
         return datetime.strptime(str(text), "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007 - EXIF has no zone
+    except PILLOW_ERRORS:
+        return None
+
+
+def _software(image: Image.Image) -> object:
+    """Return the EXIF name of the program that wrote the file, or None: a damaged tag is no reason to refuse it."""
+    try:
+        return image.getexif().get(EXIF_SOFTWARE)
     except PILLOW_ERRORS:
         return None
 

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import numpy as np
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
-from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
+from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image, expected_entropy
 from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, sketch_of
 from entropy_assets.core.extraction.noise import NoiseExtractor, credited_samples, deterministic_nonce, sampling_nonce
 from entropy_assets.core.extraction.survey import Survey
@@ -238,7 +238,7 @@ def replayed(row: NoiseRow, reason: RejectionReason, detail: str) -> NoiseRow:
 
 
 def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:
-    """Run the health tests again on the stored noise of every credited image, with the entropy that it is credited.
+    """Run the health tests again on the stored noise of every credited image, expecting what they expected before.
 
     Raises
     ------
@@ -247,16 +247,19 @@ def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:
     """
     recipe = recipe_named(batch.intake.recipe)
     rows = {row.image_sha256: row for row in noise_rows(batch) if row.accepted}
-    channels = {row.image_sha256: row.channels or 1 for row in Manifest.of(batch).rows}
+    seen = {row.image_sha256: row for row in Manifest.of(batch).rows}
     reports = []
     for noise in noise_inputs(batch):
         row = rows[noise.image_sha256]
         bits = row.assessment["symbol_bits"]
-        for channel in range(channels[noise.image_sha256]):
-            samples = credited_samples(noise.samples, channel, channels[noise.image_sha256], recipe.region_size**2 // 2)
+        image = seen[noise.image_sha256]
+        channels = image.channels or 1
+        expected = expected_entropy(row.assessment["estimates"], (image.source or "", batch.intake.source), recipe)
+        for channel in range(channels):
+            samples = credited_samples(noise.samples, channel, channels, recipe.region_size**2 // 2)
             report = run_health_tests(
                 samples & np.uint8((1 << bits) - 1),
-                row.min_entropy,
+                expected,
                 alpha_bits=recipe.health_alpha_bits,
                 binary=bits == 1,
             )

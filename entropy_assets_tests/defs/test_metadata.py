@@ -20,7 +20,7 @@ def test_the_table_of_the_noise_says_who_vouches_and_what_frames_share(home: Hom
     noise = {row.file: row for row in noise_rows(home.stores.batch(key))}
     for record in table.records:
         row = noise[str(record.data["file"])]
-        assert record.data["source"] == "simulated"
+        assert record.data["source"] == "drop"
         assert record.data["claim, bits per sample"] == row.assessment["caps"]["claim"]
         assert record.data["shared with others"] == row.assessment["repeats"] != ""
 

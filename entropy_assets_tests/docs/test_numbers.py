@@ -2,7 +2,9 @@
 
 import re
 import tomllib
+from typing import get_args
 
+from entropy_assets.core.frame import StatementKind
 from entropy_assets.recipe import DROP, STANDARD
 from entropy_assets.settings import Settings
 from entropy_assets_tests.conftest import PROJECT
@@ -20,7 +22,19 @@ def test_the_table_of_claims_is_that_of_the_recipe() -> None:
     listed = {source: float(bits) for cell, bits, _ in rows for source in names_in(cell)}
     assert listed == dict(STANDARD.claims)
     others = {cell: float(bits) for cell, bits, _ in rows if not names_in(cell)}
-    assert others == {"any other name": STANDARD.claim_of(DROP), "none": STANDARD.claim_of("")}
+    assert others == {
+        "any other name": STANDARD.claim_of(DROP),
+        "any other name, a picture": STANDARD.claim_of(DROP, is_picture=True),
+        "none": STANDARD.claim_of(""),
+    }
+
+
+def test_the_table_of_statements_is_that_of_the_recipe() -> None:
+    """Each row has the words of a header and what becomes of a file that says so, in the order of `StatementKind`."""
+    fates = [fate for *_, fate in table_rows(DOCS / "credit.md", "statement")]
+    claims = {"simulated": 0.0, **dict(STANDARD.statement_claims)}
+    told = [0.0 if fate.startswith("refused") else float(fate.split(" bits")[0]) for fate in fates]
+    assert told == [claims[kind] for kind in get_args(StatementKind)]
 
 
 def test_the_factor_and_the_bits_of_a_digest_are_those_of_the_recipe() -> None:

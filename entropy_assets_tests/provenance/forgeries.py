@@ -49,7 +49,7 @@ def extra_image(told: Told) -> None:
 
 def other_source(told: Told) -> None:
     for row in (told["images"][0], told["manifest"][0]):
-        row["source"] = "raw-ccd"
+        row["source"] = "samples"
     told.update(with_its_manifest(told))
 
 

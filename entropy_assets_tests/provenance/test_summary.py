@@ -11,7 +11,15 @@ from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.batches import VERDICTS
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.stages.batches_made import LIMITS, TIME_NS, Place, alter_json, break_conditioning, frame
+from entropy_assets_tests.stages.batches_made import (
+    LIMITS,
+    TIME_NS,
+    Place,
+    alter_json,
+    break_conditioning,
+    frame,
+    simulated_frame,
+)
 
 SECOND_NS = 1_000_000_000
 FIELDS = [
@@ -23,11 +31,12 @@ OF_IMAGE = ["file", "image_sha256", "simulated", "accepted", "reason", "detail",
 
 
 def test_a_published_batch_shows_its_images_with_verdicts_and_its_blocks(place: Place, pool: PoolClient) -> None:
-    batch = place.validated([("a.fits", frame(1)), ("text.fits", b"SIMPLE  = no image"), ("b.fits", frame(1))])
+    files = [("a.fits", simulated_frame(1)), ("text.fits", b"SIMPLE  = no image"), ("b.fits", simulated_frame(1))]
+    batch = place.validated(files, source="simulated")
     publish_batch(batch, place.ledger(), pool, run_id="the-run", now_us=1_800_000_000_000_000)
     [summary] = Trail.of(place).recent(10)
     blocks = place.ledger().published_blocks(batch.key)
-    assert (summary["key"], summary["source"], summary["state"]) == (batch.key, "raw-ccd", "published")
+    assert (summary["key"], summary["source"], summary["state"]) == (batch.key, "simulated", "published")
     assert (summary["time"], summary["published_at"]) == ("2023-11-14T22:13:20+00:00", "2027-01-15T08:00:00+00:00")
     assert (summary["blocks"], summary["passed"], summary["rejected"]) == (len(blocks), len(blocks), 0)
     assert summary["block_ids"] == [block.block_id for block in blocks]

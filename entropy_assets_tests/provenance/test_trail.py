@@ -35,7 +35,7 @@ def test_provenance_names_images_run_and_verdict_and_holds_no_bytes_of_the_block
     assert provenance is not None
     assert provenance["run_id"] == "the-run"
     assert provenance["verdict"]["passed"] is True
-    assert [image["source"] for image in provenance["images"]] == ["simulated", "simulated"]
+    assert [image["source"] for image in provenance["images"]] == ["raw-ccd", "raw-ccd"]
     assert data[:16].hex() not in json.dumps(provenance)
 
 

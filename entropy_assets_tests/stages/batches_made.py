@@ -32,10 +32,18 @@ def seeded_bytes(seed: int) -> Callable[[int], bytes]:
     return lambda size: hashlib.shake_256(f"{seed} {next(calls)}".encode()).digest(size)
 
 
-def frame(seed: int, side: int = 320) -> bytes:
+def simulated_frame(seed: int, side: int = 320) -> bytes:
     """Give a frame of the simulated camera that is the same each time; declared, it is worth about two blocks."""
     camera = SimulatedCamera(seeded_bytes(seed), shape=(side, side))
     return camera.expose(datetime(2026, 11, 1, 12, tzinfo=UTC))
+
+
+def frame(seed: int, side: int = 320) -> bytes:
+    """Give the same frame with a header that does not say that it is simulated, as if a sensor had delivered it."""
+    says, denies = (f"SIMULATE={value:>21}".encode() for value in "TF")
+    data = simulated_frame(seed, side)
+    assert data.count(says) == 1
+    return data.replace(says, denies)
 
 
 class Place(Home):
@@ -50,12 +58,13 @@ class Place(Home):
         limits: DecodeLimits = LIMITS,
         recipe: str = STANDARD.name,
         lane: Lane = "public",
+        source: str = "raw-ccd",
     ) -> Batch:
         return ingest.open_batch(
             self.batches(),
             self.images(),
             contents,
-            source="raw-ccd",
+            source=source,
             time_ns=time_ns,
             os_bytes=os_bytes,
             recipe=recipe,
@@ -63,11 +72,9 @@ class Place(Home):
             lane=lane,
         )
 
-    def hashed(
-        self, contents: Sequence[tuple[str, bytes]], *, time_ns: int = TIME_NS, recipe: str = STANDARD.name
-    ) -> Batch:
-        """Take a batch as far as its blocks."""
-        batch = self.open(contents, time_ns=time_ns, recipe=recipe)
+    def hashed(self, contents: Sequence[tuple[str, bytes]], **more: Any) -> Batch:
+        """Take a batch as far as its blocks; `more` is for `open`."""
+        batch = self.open(contents, **more)
         self._to_blocks(batch)
         return batch
 
@@ -76,11 +83,9 @@ class Place(Home):
         extraction.extract_noise(batch, self.images(), self.ledger(), batch.intake.limits)
         conditioning.hash_blocks(batch)
 
-    def validated(
-        self, contents: Sequence[tuple[str, bytes]], *, time_ns: int = TIME_NS, recipe: str = STANDARD.name
-    ) -> Batch:
-        """Take a batch as far as its verdicts."""
-        batch = self.hashed(contents, time_ns=time_ns, recipe=recipe)
+    def validated(self, contents: Sequence[tuple[str, bytes]], **more: Any) -> Batch:
+        """Take a batch as far as its verdicts; `more` is for `open`."""
+        batch = self.hashed(contents, **more)
         validation.validate_blocks(batch)
         return batch
 

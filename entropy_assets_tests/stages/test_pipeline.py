@@ -55,11 +55,11 @@ def heads(report: ProcessReport) -> list[str]:
 HALVES = ("saao_1m_ccd_raw16_a.fits", "saao_1m_ccd_raw16_b.fits")
 SAMPLES_HEADS = {
     "ea-2026-1": "920412a66ccff573a7b8acc22e89b357b852b98fff9744db1a60a1b8e088758a",
-    "ea-2026-2": "afbafd29117d8162c7cef42c4c3a9b38469dac43264e12526dbbdbd212f61268",
+    "ea-2026-2": "fbc13a1e0644bb0decc1c5c3495aeef677fbd0762039b16fb6b0648fe53da08f",
 }
 """What ``entropy-assets process --deterministic`` gave for the nine images that were bundled at commit c932263, and the
-same under the recipe whose blocks have nonces, at the commit that made it."""
-HALVES_HEAD = "26f101bcacdabd7e35dd89391681769a6134f9db5b66e10c00d091cad78bcc60"
+same under ``ea-2026-2`` as it is now, which no release has yet."""
+HALVES_HEAD = "c26e74cc1edbd62880a5fa80f829b07887b297556e36c10e56ab84953196915f"
 """The same for the images that are bundled now, two halves instead of the whole frame."""
 
 

@@ -12,7 +12,14 @@ from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.batches import BLOCKS, INTAKE, RECORDS, VERDICTS, Batch
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.stages.batches_made import TIME_NS, Place, alter_json, break_conditioning, frame
+from entropy_assets_tests.stages.batches_made import (
+    TIME_NS,
+    Place,
+    alter_json,
+    break_conditioning,
+    frame,
+    simulated_frame,
+)
 
 
 def drain(pool: PoolClient) -> list[str]:
@@ -111,7 +118,8 @@ def test_a_batch_without_blocks_is_not_entered_in_the_ledger(place: Place, pool:
 
 
 def test_the_label_simulated_travels_with_each_block(place: Place, pool: PoolClient) -> None:
-    publish_batch(place.validated([("a.fits", frame(1))]), place.ledger(), pool, run_id="run", now_us=1)
+    batch = place.validated([("a.fits", simulated_frame(1))], source="simulated")
+    publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
     assert all(leased.block.simulated for leased in pool.lease(10, lane="public").blocks)
 
 

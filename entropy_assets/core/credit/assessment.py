@@ -6,7 +6,9 @@ estimates. docs/credit.md argues for it, for the caps, and for the quarter that 
 """
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +16,7 @@ import numpy.typing as npt
 
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey
-from entropy_assets.core.frame import Frame
+from entropy_assets.core.frame import Frame, StatementKind
 from entropy_assets.core.sp800_90b import estimators, predictors
 from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
 from entropy_assets.errors import ImageRejected, RejectionReason
@@ -24,6 +26,13 @@ Samples = npt.NDArray[np.uint8]
 
 HARMONIC_WIDTH: Final = math.pi * math.sqrt(2)
 """Width of the assessed symbols over the noise of one pixel: pi standard deviations of a pair difference."""
+NOT_RAW: Final[dict[StatementKind, str]] = {
+    "simulated": "its noise comes from a program; only the source 'simulated' may hand it in",
+    "simulator": "its noise comes from a program, and whoever has the program has it too; use a real camera's frames",
+    "stacked": "several exposures in one, which averages the noise away; send the single exposures",
+    "resampled": "its pixels are mixtures of the sensor's; send the frames as the camera delivered them",
+}
+"""What refuses a file that says so, and what to do."""
 WIDEST_MCW: Final = 5
 """Widest symbols that the MultiMCW predictor is run on, bits."""
 
@@ -35,7 +44,8 @@ class Assessment:
     Attributes
     ----------
     min_entropy
-        Bits per sample: the smallest estimate of any channel, or the source's claim if that is less.
+        Bits per sample: the smallest estimate of any channel, or the source's claim if that is less; rounded down as
+        the recipe says.
     estimates
         Every estimate, bits per sample, by name; of the channels, the least. ``bits_*`` are of the bitstring, times
         the bits of a symbol.
@@ -48,7 +58,8 @@ class Assessment:
     credit_bits
         What the image may contribute, bits.
     caps
-        What bounds the credit besides the estimates: ``claim`` (bits per sample), ``container`` (bits).
+        What bounds the credit besides the estimates: ``claim`` and, where the file says something of itself,
+        ``statement`` (bits per sample), ``container`` (bits).
     limited_by
         The estimate, cap or test that decided.
     health
@@ -148,15 +159,23 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
     sequences = [noise.credited(channel) & np.uint8((1 << k) - 1) for channel in range(noise.channels)]
     estimates = _least_estimates(sequences, k, recipe)
     least = min(estimates, key=estimates.__getitem__)
+    sources = (frame.source, submitter or frame.source)
+    expected = expected_entropy(estimates, sources, recipe)
     caps = {
-        "claim": min(recipe.claim_of(source) for source in (frame.source, submitter or frame.source)),
+        "claim": min(recipe.claim_of(source, is_picture=frame.is_picture) for source in sources),
         "container": container_cap(frame, noise, recipe),
     }
-    entropy, limited_by = min((estimates[least], least), (caps["claim"], "claim"))
+    limits = [(estimates[least], least), (caps["claim"], "claim")]
+    said = {statement.kind for statement in frame.statements}
+    if claims := [claim for kind, claim in recipe.statement_claims if kind in said]:
+        caps["statement"] = min(claims)
+        limits.append((caps["statement"], "statement"))
+    entropy, limited_by = min(limits)
+    entropy = rounded_down(entropy, recipe)
     health = tuple(
-        run_health_tests(sequence, entropy, alpha_bits=recipe.health_alpha_bits, binary=k == 1)
+        run_health_tests(sequence, expected, alpha_bits=recipe.health_alpha_bits, binary=k == 1)
         for sequence in sequences
-        if entropy > 0
+        if expected > 0
     )
     samples = len(sequences[0])
     credit = credit_of(entropy, samples, recipe)
@@ -177,6 +196,16 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
     )
 
 
+def _refuse_by_statement(frame: Frame, recipe: Recipe, submitter: str) -> None:
+    """Raise if the file says of itself that its pixels are not one exposure of a sensor."""
+    claims = dict(recipe.statement_claims)
+    undeclared = {"simulated": 0.0} if claims and submitter != "simulated" else {}
+    for said in frame.statements:
+        if (claims | undeclared).get(said.kind) == 0:
+            message = f"the file says {said.words}: {NOT_RAW[said.kind]}"
+            raise ImageRejected(RejectionReason.NOT_RAW, message, kind=said.kind, words=said.words)
+
+
 def _least_estimates(sequences: list[Samples], bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
     """Return each estimate by name, bits per symbol: the least of any channel."""
     per_channel = [
@@ -193,10 +222,40 @@ def _faults(frame: Frame, samples: int, health: tuple[HealthReport, ...], recipe
     return refused + scarce + [f"health:{name}" for report in health for name in report.failed]
 
 
+def expected_entropy(estimates: Mapping[str, float], sources: Iterable[str], recipe: Recipe) -> float:
+    """Return the min-entropy that the health tests expect, bits per sample: what a source in order would give.
+
+    What is known of the container, or said by the file, lowers the credit and not this: tests that expect next to
+    nothing would pass a source that fails.
+
+    Parameters
+    ----------
+    estimates
+        By name, bits per sample.
+    sources
+        The frame's and the declared one.
+    """
+    return min(*estimates.values(), *(recipe.claim_of(source) for source in sources))
+
+
+def rounded_down(min_entropy: float, recipe: Recipe) -> float:
+    """Return the greatest multiple of the recipe's part of a bit that is not above `min_entropy`."""
+    parts = recipe.entropy_parts
+    return math.floor(Fraction(min_entropy) * parts) / parts if parts else min_entropy
+
+
 def credit_of(min_entropy: float, samples: int, recipe: Recipe) -> int:
-    """Return the credit of `samples` at `min_entropy` bits each, after the recipe's safety factor, whole bits."""
+    """Return the credit of `samples` at `min_entropy` bits each, after the recipe's safety factor, whole bits.
+
+    Parameters
+    ----------
+    min_entropy
+        As `rounded_down` gives it: then what follows is arithmetic of integers.
+    """
     numerator, denominator = recipe.safety_factor
-    return math.floor(min_entropy * samples) * numerator // denominator
+    parts = recipe.entropy_parts
+    assessed = round(min_entropy * parts) * samples // parts if parts else math.floor(min_entropy * samples)
+    return assessed * numerator // denominator
 
 
 def container_cap(frame: Frame, noise: NoiseArray, recipe: Recipe) -> int:
@@ -229,9 +288,10 @@ def assess_image(
     Raises
     ------
     ImageRejected
-        If the recipe refuses the container, the frame has no live area, a health test fails, or the noise is not
-        worth the recipe's least credit.
+        If the recipe refuses the container or what the file says of itself, the frame has no live area, a health test
+        fails, or the noise is not worth the recipe's least credit.
     """
+    _refuse_by_statement(frame, recipe, submitter or frame.source)
     noise = NoiseExtractor(recipe).extract(frame, nonce, survey)
     assessment = assess(noise, frame, recipe, submitter)
     if assessment.health_failed:

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.credit.assessment import Assessment, credit_of
+from entropy_assets.core.credit.assessment import Assessment, credit_of, rounded_down
 from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, steps_of
 from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.core.frame import Frame
@@ -123,7 +123,7 @@ def derated(assessment: Assessment, derating: Derating, recipe: Recipe) -> Asses
     """
     if derating.lost_bits == 0 or assessment.credit_bits == 0:
         return assessment
-    entropy = max(0.0, assessment.min_entropy - derating.lost_bits)
+    entropy = rounded_down(max(0.0, assessment.min_entropy - derating.lost_bits), recipe)
     before, after = (credit_of(h, assessment.samples, recipe) for h in (assessment.min_entropy, entropy))
     credit = assessment.credit_bits * after // before
     if credit == assessment.credit_bits:

@@ -1,0 +1,94 @@
+"""What a header says of stacking, simulation and processing is heard; what raw frames say is no such statement."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entropy_assets.core.frame import Statement
+from entropy_assets.images.decode import decode
+from entropy_assets.images.statements import CARDS, statements_of_cards
+from entropy_assets_tests.images.image_files import NOISE, fits, header, picture
+
+RAW = np.random.default_rng(6).normal(1000, 9, (40, 56)).astype(np.uint16)
+
+
+def said(**cards: Any) -> list[tuple[str, str]]:
+    return [tuple(each) for each in decode(fits(NOISE, **cards)).statements]
+
+
+@pytest.mark.parametrize(
+    "keyword, value, kind, words",
+    [
+        ("SIMULATE", "T", "simulated", "SIMULATE = T"),
+        ("INSTRUME", "'CCD Simulator'", "simulator", "INSTRUME = CCD Simulator"),
+        ("INSTRUME", "'ASCOM Camera V2 simulator'", "simulator", "INSTRUME = ASCOM Camera V2 simulator"),
+        ("NCOMBINE", "400", "stacked", "NCOMBINE = 400"),
+        ("NCOMBINE", "2.0", "stacked", "NCOMBINE = 2.0"),
+        ("STACKCNT", "12", "stacked", "STACKCNT = 12"),
+        ("SNAPSHOT", "5", "stacked", "SNAPSHOT = 5"),
+        ("IMCMB001", "'dark_001.fits'", "stacked", "IMCMB001 = dark_001.fits"),
+        ("IMAGETYP", "'MASTER DARK'", "stacked", "IMAGETYP = MASTER DARK"),
+        ("IMAGETYP", "'Master Flat Field'", "stacked", "IMAGETYP = Master Flat Field"),
+        ("FRAME", "'stacked'", "stacked", "FRAME = stacked"),
+        ("NDRIZIM", "4", "resampled", "NDRIZIM = 4"),
+        ("DRIZCORR", "'COMPLETE'", "resampled", "DRIZCORR = COMPLETE"),
+        ("RESAMPT1", "'LANCZOS3'", "resampled", "RESAMPT1 = LANCZOS3"),
+        ("CALSTAT", "'BDF'", "calibrated", "CALSTAT = BDF"),
+        ("FLATCOR", "'Mar  3 12:00 Flat is F.fits'", "calibrated", "FLATCOR = Mar  3 12:00 Flat is F.fits"),
+        ("DARKCORR", "'COMPLETE'", "calibrated", "DARKCORR = COMPLETE"),
+    ],
+)
+def test_a_card_that_speaks_is_heard(keyword: str, value: str, kind: str, words: str) -> None:
+    assert said(**{keyword: value}) == [(kind, words)]
+
+
+@pytest.mark.parametrize(
+    "keyword, value",
+    [
+        ("SIMULATE", "F"), ("INSTRUME", "'Apogee Alta'"), ("INSTRUME", "'SIMULATED'"), ("NCOMBINE", "1"),
+        ("NCOMBINE", "0"), ("NCOMBINE", "1.0"), ("NCOMBINE", "'many'"), ("STACKCNT", "1"), ("IMAGETYP", "'LIGHT'"),
+        ("IMAGETYP", "'Bias Frame'"), ("IMAGETYP", "'DARK'"), ("OBSTYPE", "'object'"), ("CALSTAT", "''"),
+        ("DRIZCORR", "'OMIT'"), ("DRIZCORR", "'PERFORM'"), ("FLATCORR", "'PERFORM'"), ("FLATCOR", "''"),
+        ("TELESCOP", "'Telescope Simulator'"), ("NDRIZIM", "0"),
+    ],
+)  # fmt: skip
+def test_what_a_raw_frame_says_is_no_statement(keyword: str, value: str) -> None:
+    """A simulated mount, for one, says nothing about the camera on it."""
+    assert said(**{keyword: value}) == []
+
+
+def test_a_keyword_with_an_underscore_is_heard() -> None:
+    assert [*statements_of_cards({"LIGH_CNT": 20})] == [Statement("stacked", "LIGH_CNT = 20")]
+    assert [*statements_of_cards({"LIGH_CNT": 1})] == []
+
+
+def test_every_card_of_the_list_says_who_writes_it_and_no_two_are_alike() -> None:
+    assert all(card.written_by for card in CARDS)
+    assert len({card.keyword for card in CARDS}) == len(CARDS)
+
+
+def test_a_card_in_front_of_the_image_speaks_for_it() -> None:
+    """Pipelines write what they did into the primary header and the pixels into an extension."""
+    primary = header(SIMPLE="T", BITPIX=8, NAXIS=0, NCOMBINE=7)
+    extension = fits(NOISE, SIMPLE=None)
+    data = primary + header(XTENSION="'IMAGE'", BITPIX=16, NAXIS=2, NAXIS1=56, NAXIS2=40, PCOUNT=0, GCOUNT=1)
+    data += extension[2880:]
+    assert decode(data).statements == (Statement("stacked", "NCOMBINE = 7"),)
+
+
+def test_a_picture_tells_its_editor_and_its_colour_profile() -> None:
+    assert decode(picture(RAW, "TIFF")).statements == ()
+    edited = picture(RAW, "TIFF", tiffinfo={305: "Adobe Photoshop CS5 Macintosh"})
+    assert decode(edited).statements == (Statement("developed", "Software = Adobe Photoshop CS5 Macintosh"),)
+    assert decode(picture(RAW, "TIFF", tiffinfo={305: "tifffile.py"})).statements == ()
+    managed = picture(NOISE, "PNG", icc_profile=b"\0" * 128)
+    assert decode(managed).statements == (Statement("developed", "a colour profile (ICC)"),)
+
+
+@given(st.dictionaries(st.text(max_size=8), st.one_of(st.text(max_size=70), st.integers(), st.floats(), st.booleans())))
+def test_any_header_can_be_asked(cards: dict[str, Any]) -> None:
+    for each in statements_of_cards(cards):
+        assert len(each.words) < 60
