@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import click
 
-from entropy_assets.cli import audit, draw, keys, ledger, process, serve, up
+from entropy_assets.cli import assess, audit, draw, keys, ledger, process, serve, up
 from entropy_assets.cli.shell import EXIT_INTERRUPTED
 
 PROGRAM: Final = "entropy-assets"
@@ -30,8 +30,8 @@ def main() -> None:
     """Auditable randomness from space images.
 
     \b
-    Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block;
-    4 the service has too few bytes; 130 interrupted.
+    Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block, 'assess' no
+    credit; 4 the service has too few bytes; 130 interrupted.
     """  # noqa: D301 - to click it is a backspace that keeps the lines as they are
 
 
@@ -51,7 +51,7 @@ def completion(ctx: click.Context, shell: str) -> None:
 
 
 for command in (
-    *(up.up, process.process, serve.serve, keys.keys, ledger.ledger, audit.audit),
+    *(up.up, process.process, assess.assess, serve.serve, keys.keys, ledger.ledger, audit.audit),
     *(draw.draw, draw.stats, draw.feed, completion),
 ):
     main.add_command(command)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from entropy_assets.cli.shell import EXIT_NO_BLOCK, json_option, settings_of, typed_errors
-from entropy_assets.recipe import DROP, recipe_named
+from entropy_assets.cli.shell import EXIT_NO_BLOCK, json_option, recipe_for, settings_of, source_option, typed_errors
 
 if TYPE_CHECKING:
     from entropy_assets.stages.pipeline import ReportedBatch, ReportedImage, SkippedEntry
@@ -21,11 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep images, batches and ledger here.")
-@click.option(
-    "--source",
-    default=DROP,
-    help="Where the files come from, if you vouch for it: one of the recipe's sources. By default nobody does.",
-)
+@source_option
 @click.option("--deterministic", is_flag=True, help="Same images, same blocks: for tests, never for use.")
 @json_option
 @typed_errors
@@ -38,9 +33,7 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
     from entropy_assets.stores.home import Home
 
     settings = settings_of()
-    listed = recipe_named(settings.recipe).sources
-    if source not in (DROP, *listed):
-        raise click.UsageError(f"no source is called {source!r}; recipe {settings.recipe} lists {', '.join(listed)}")
+    recipe_for(source, settings)
     folder = nullcontext(str(out)) if out else tempfile.TemporaryDirectory(prefix="entropy-assets-")
     with folder as root, ExitStack() as stack:
         home = Home(Path(root))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import click
 
 from entropy_assets.errors import ClientDry, EntropyAssetsError
+from entropy_assets.recipe import DROP, Recipe, recipe_named
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
@@ -85,4 +86,24 @@ def keys_place(settings: "Settings") -> str:
     return str(Home(settings.home).keys_file) if settings.keys is None else settings.keys.get_secret_value()
 
 
+def recipe_for(source: str, settings: "Settings") -> Recipe:
+    """Return the recipe of the settings.
+
+    Raises
+    ------
+    click.UsageError
+        If it lists no such source.
+    """
+    recipe = recipe_named(settings.recipe)
+    if source not in (DROP, *recipe.sources):
+        listed = ", ".join(recipe.sources)
+        raise click.UsageError(f"no source is called {source!r}; recipe {recipe.name} lists {listed}")
+    return recipe
+
+
+source_option = click.option(
+    "--source",
+    default=DROP,
+    help="Where the files come from, if you vouch for it: one of the recipe's sources. By default nobody does.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")

@@ -208,6 +208,15 @@ def _refuse_by_statement(frame: Frame, recipe: Recipe, submitter: str) -> None:
             raise ImageRejected(RejectionReason.NOT_RAW, message, kind=said.kind, words=said.words)
 
 
+def eight_bit_estimates(noise: NoiseArray, recipe: Recipe) -> dict[str, float]:
+    """Return each estimate of the whole 8 bits of a sample: what a tool says that is given the samples as they are.
+
+    No credit follows from it. It is mostly less than that of the low bits, which the same samples hold as well: the
+    bits above the noise repeat its sign, and estimates of a bitstring take all bits for equally good.
+    """
+    return _least_estimates([noise.credited(channel) for channel in range(noise.channels)], 8, recipe)
+
+
 def _least_estimates(sequences: list[Samples], bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
     """Return each estimate by name, bits per symbol: the least of any channel."""
     per_channel = [

@@ -1,0 +1,131 @@
+"""``entropy-assets assess``: what images are worth and why, without an installation; and samples for other tools."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from entropy_assets.cli.shell import EXIT_NO_BLOCK, json_option, recipe_for, settings_of, source_option, typed_errors
+from entropy_assets.errors import ImageRejected
+from entropy_assets.recipe import Recipe
+from entropy_assets.stores.durable import private_files
+from entropy_assets.stores.file_names import printable
+
+if TYPE_CHECKING:
+    from entropy_assets.core.credit.assessment import AssessedImage
+    from entropy_assets.core.frame import Frame
+    from entropy_assets.images.limits import DecodeLimits
+
+NAMED_BY: Final = 8
+"""Hex digits of an image's SHA-256 in the names of its exported samples."""
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@source_option
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the assessed samples into this folder, one byte each, as the NIST tool reads them.",
+)
+@json_option
+@typed_errors
+def assess(paths: tuple[Path, ...], source: str, export: Path | None, as_json: bool) -> None:
+    """Tell what each image is worth, by which estimate, cap or reason. Nothing is spent or kept.
+
+    Each image stands alone: what frames of one batch share is not taken off. Exit code 3 says that none is worth
+    anything.
+    """
+    from entropy_assets.images.limits import DecodeLimits
+
+    settings = settings_of()
+    recipe = recipe_for(source, settings)
+    limits = DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
+    rows = []
+    for path in paths:
+        with private_files():
+            row = assessed(path, source, recipe, limits, export)
+        rows.append(row)
+        if not as_json:
+            click.echo("\n".join(told(row)) + "\n")
+    if as_json:
+        click.echo(json.dumps({"recipe": recipe.name, "source": source, "images": rows}))
+    if not any(row["credit_bits"] for row in rows):
+        sys.exit(EXIT_NO_BLOCK)
+
+
+def assessed(path: Path, source: str, recipe: Recipe, limits: "DecodeLimits", export: Path | None) -> dict[str, Any]:
+    """Return what the image at `path` is worth, as JSON-able values; with `export`, its samples are written there."""
+    from entropy_assets.core.credit.assessment import assess_image, eight_bit_estimates
+    from entropy_assets.core.extraction.noise import deterministic_nonce
+    from entropy_assets.images.decode import decode
+
+    row: dict[str, Any] = {"file": printable(path.name), "accepted": False, "reason": None, "credit_bits": 0}
+    try:
+        frame = decode(_bytes_of(path, limits.max_file_bytes), source=source, limits=limits)
+        row |= {"image_sha256": frame.image_sha256, "statements": [said.words for said in frame.statements]}
+        image = assess_image(frame, deterministic_nonce(frame.image_sha256), recipe, submitter=source)
+    except ImageRejected as rejection:
+        known = rejection.data.get("assessment", {})
+        return {**known, **row, "reason": rejection.reason.value, "detail": rejection.message}
+    whole = eight_bit_estimates(image.noise, recipe)
+    least = min(whole, key=whole.__getitem__)
+    return {
+        **row,
+        **image.assessment.to_row(),
+        "accepted": True,
+        "adc_step": frame.adc_step,
+        "sigma": image.noise.survey.median_sigma,
+        "live_fraction": image.noise.survey.live_fraction,
+        "eight_bits": {"min_entropy": whole[least], "limited_by": least},
+        "exported": exported(image, frame, export) if export else [],
+    }
+
+
+def _bytes_of(path: Path, most: int) -> bytes:
+    """Return what the file holds, one byte more than is allowed at most: the decoder says the rest."""
+    with path.open("rb") as file:
+        return file.read(most + 1)
+
+
+def exported(image: "AssessedImage", frame: "Frame", folder: Path) -> list[dict[str, Any]]:
+    """Write the samples of each channel in draw order, the assessed bits and the whole 8; return where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    k, files = image.assessment.symbol_bits, []
+    for channel in range(frame.channels):
+        samples = image.noise.credited(channel)
+        for bits in sorted({k, 8}):
+            path = folder / f"{frame.image_sha256[:NAMED_BY]}-channel{channel}-{bits}bit.bin"
+            path.write_bytes((samples & ((1 << bits) - 1)).tobytes())
+            files.append({"path": printable(str(path)), "bits_per_symbol": bits, "samples": len(samples)})
+    return files
+
+
+def told(row: dict[str, Any]) -> Iterable[str]:
+    """Yield the lines that tell of an image."""
+    if row["accepted"]:
+        yield f"{row['file']}: {row['credit_bits']:,} bits of credit"
+    else:
+        yield f"{row['file']}: no credit, {row['reason']}: {printable(row['detail'])}"
+    for words in row.get("statements", ()):
+        yield f"  the file says {printable(words)}"
+    if "sigma" in row:
+        yield f"  noise of {row['sigma']:.2f} ADC steps (of {row['adc_step']} ADU) in {row['live_fraction']:.0%} of it"
+    if "estimates" in row:
+        yield (
+            f"  {row['min_entropy']:.6f} bits for each of {row['samples']:,} samples, limited by {row['limited_by']};"
+            f" assessed: the low {row['symbol_bits']} bits of {row['assessed_samples']:,}"
+        )
+        ordered = sorted(row["estimates"].items(), key=lambda item: item[1])
+        yield "  estimates: " + ", ".join(f"{name} {bits:.3f}" for name, bits in ordered)
+        yield "  caps: " + ", ".join(f"{name} {most:,}" for name, most in row["caps"].items())
+    if whole := row.get("eight_bits"):
+        yield (
+            f"  of the whole 8 bits the same estimators say {whole['min_entropy']:.3f} ({whole['limited_by']}): bits"
+            " above the noise repeat its sign"
+        )
+    for file in row.get("exported", ()):
+        yield f"  {file['path']}: ea_non_iid {file['path']} {file['bits_per_symbol']}"
