@@ -73,6 +73,11 @@ def times(ratio: float) -> str:
     return f"**{shown} FAULT**" if ratio > 1 else shown if ratio else "-"
 
 
+def share(ratio: float) -> str:
+    """Return a ratio to the lossy rule as a cell; more than the rule gives is no fault by itself, but stands out."""
+    return f"**{ratio:.2f}**" if ratio > 1 else f"{ratio:.2f}" if ratio else "-"
+
+
 def decided(row: dict[str, Any]) -> str:
     """Return what decided, for both sources if it differs."""
     texts = list(dict.fromkeys(", ".join(outcome) for outcome in row["outcome"].values()))
@@ -119,7 +124,7 @@ def print_lossy_rule(rows: list[dict[str, Any]], recipe: Recipe) -> None:
     print("|---|---:" + "|---:" * len(SOURCES) + "|")
     for row in rows:
         cap = row["stream_bits"] * numerator // denominator
-        shares = " | ".join(f"{credit / cap:.2f}" if credit else "-" for credit in row["credit"].values())
+        shares = " | ".join(share(credit / cap) for credit in row["credit"].values())
         print(f"| {row['scenario']} | {number(cap)} | {shares} |")
 
 

@@ -141,19 +141,35 @@ def _processed() -> dict[str, Entry]:
 
 
 def _pictures() -> dict[str, Entry]:
+    decoded = pictures.decoded
     colour = {
-        f"{coder} Q {q}, colour": Entry(CODED, partial(pictures.decoded, coder=coder, quality=q))
+        f"{coder} Q {q}, colour": Entry(CODED, partial(decoded, coder=coder, quality=q))
+        for coder, qualities in (("JPEG", (75, 85, 90, 95)), ("WEBP", (60, 80, 95)), ("AVIF", (60, 80, 95)))
+        if coder not in MISSING_CODERS
+        for q in qualities
+    }
+    noisy = {
+        f"{coder} Q {q}, grey, sigma 12": Entry(
+            CODED, partial(decoded, coder=coder, quality=q, noise=12.0, colour=False)
+        )
         for coder in ("JPEG", "WEBP", "AVIF")
-        if coder == "JPEG" or features.check(coder.lower())
-        for q in ((75, 85, 90, 95) if coder == "JPEG" else (60, 80, 95))
+        if coder not in MISSING_CODERS
+        for q in (70, 80, 90)
     }
-    return colour | {
-        "JPEG Q 90, grey": Entry(CODED, partial(pictures.decoded, coder="JPEG", quality=90, colour=False)),
-        "JPEG Q 95, grey": Entry(CODED, partial(pictures.decoded, coder="JPEG", quality=95, colour=False)),
-        "JPEG Q 90, grey, gamma 0.8": Entry(
-            CODED, partial(pictures.decoded, coder="JPEG", quality=90, colour=False, gamma=True)
-        ),
-    }
+    return (
+        colour
+        | noisy
+        | {
+            "JPEG Q 95, grey": Entry(CODED, partial(decoded, coder="JPEG", quality=95, colour=False)),
+            "JPEG Q 90, grey, gamma 0.8": Entry(
+                CODED, partial(decoded, coder="JPEG", quality=90, colour=False, gamma=True)
+            ),
+        }
+    )
+
+
+MISSING_CODERS: Final = {coder for coder in ("WEBP", "AVIF") if not features.check(coder.lower())}
+"""Coders that this Pillow was built without."""
 
 
 def _attacks() -> dict[str, Entry]:

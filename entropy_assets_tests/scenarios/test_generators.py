@@ -4,6 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from scipy import fft
 
 from entropy_assets.images.decode import decode
 from entropy_assets_tests.scenarios import attacks, processing, sensors
@@ -41,8 +42,6 @@ def test_eight_orientations_are_eight() -> None:
 
 def test_a_sparse_spectrum_has_the_frequencies_that_it_says() -> None:
     """But for the rounding of pixels, a twelfth of a code squared in every frequency."""
-    from scipy import fft
-
     scenario = attacks.sparse_spectrum(np.random.default_rng(1), 128, 0.1)
     power = fft.dctn(codes_of(scenario) - 1000.0, norm="ortho") ** 2
     assert np.sort(power, axis=None)[: int(0.89 * power.size)].max() < 3

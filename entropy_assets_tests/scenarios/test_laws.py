@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from entropy_assets_tests.scenarios import processing
 from entropy_assets_tests.scenarios.laws import (
@@ -48,6 +50,23 @@ def test_the_masses_of_all_codes_add_up_to_one(law: Law, level: float) -> None:
     _, masses = masses_at(law, level)
     assert masses.sum() == pytest.approx(1, abs=1e-12)
     assert -np.log2(masses.max()) == pytest.approx(float(pixel_bits(law, level)), abs=1e-12)
+
+
+@given(st.floats(0.05, 20), st.floats(0, 1), st.floats(0, 1))
+def test_a_difference_holds_no_less_than_one_pixel_and_no_more_than_two(
+    sigma: float, left: float, right: float
+) -> None:
+    """Whatever the levels: the other pixel can only blur, and two hold no more than both."""
+    law = Gaussian(sigma)
+    bits = [float(pixel_bits(law, 100 + level)) for level in (left, right)]
+    found = difference_bits(*(masses_at(law, 100 + level)[1] for level in (left, right)))
+    assert max(bits) - 1e-9 <= found <= sum(bits) + 1e-9
+
+
+@given(st.floats(0.05, 20), st.floats(1.01, 3), st.floats(-0.5, 0.5))
+def test_wider_noise_never_holds_less(sigma: float, factor: float, place: float) -> None:
+    """At any place between two codes, whoever knows the place."""
+    assert pixel_bits(Gaussian(sigma * factor), place) >= pixel_bits(Gaussian(sigma), place) - 1e-9
 
 
 def test_the_place_between_two_codes_decides_where_noise_is_narrow() -> None:
