@@ -24,7 +24,7 @@ PYTEST := $(BIN)/python -m pytest $(COVER)
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -69,6 +69,10 @@ calibration: $(DEV) ## size and power of the tests, by simulation: writes benchm
 images: $(DEV) ## what each reference image is worth, else each bundled one: writes benchmarks/IMAGES.md
 	@$(BIN)/python -m benchmarks.images $(REFERENCE) > benchmarks/IMAGES.md.part
 	@mv benchmarks/IMAGES.md.part benchmarks/IMAGES.md
+
+credit: $(DEV) ## what frames of known min-entropy are credited, against the truth: writes benchmarks/CREDIT.md in a minute
+	@$(BIN)/python -m benchmarks.credit > benchmarks/CREDIT.md.part
+	@mv benchmarks/CREDIT.md.part benchmarks/CREDIT.md
 
 oldest: $(OLDEST)/.made ## the same blocks on the oldest NumPy and SciPy that pyproject.toml allows
 	@$(BIN)/python -m entropy_assets_tests.versions compare $(BIN)/python $(OLDEST)/bin/python

@@ -17,3 +17,12 @@ def test_the_benchmark_of_streams_runs() -> None:
     rows = json.loads(said.stdout)
     assert {"WebSocket, public", "WebSocket, private", "HTTP download, private"} < rows.keys()
     assert all(row["mb_per_s"] > 0 for row in rows.values())
+
+
+def test_the_benchmark_of_credit_runs() -> None:
+    """And says of each scenario what it holds and what each source is credited."""
+    command = [sys.executable, "-m", "benchmarks.credit", "--match", "64 x 64 tile, turned", "--json"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    rows = json.loads(said.stdout)["scenarios"]
+    assert len(rows) == 3
+    assert all(row["holds"] > 0 and row["credit"].keys() == {"drop", "raw-ccd"} for row in rows)

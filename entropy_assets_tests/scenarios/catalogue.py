@@ -1,0 +1,206 @@
+"""All scenarios by name, in the order of the table. A name fixes every pixel: it is the seed.
+
+No rule of the product looks at these names or makers; a rule that did would only pass its own examination.
+"""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+from PIL import features
+
+from entropy_assets_tests.scenarios import attacks, pictures, processing, sensors
+from entropy_assets_tests.scenarios.scenario import Scenario
+
+SEED: Final = 20_261_128
+SIDE: Final = 512
+"""Side of a frame, pixels."""
+PARTS: Final = (
+    "Sensors",
+    "Known before",
+    "Processed",
+    "Pictures from lossy coders",
+    "Copies, sparse noise, generators",
+)
+HONEST, KNOWN, PROCESSED, CODED, ATTACK = PARTS
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One scenario of the catalogue.
+
+    Attributes
+    ----------
+    part
+        Heading of the table that it stands under, of `PARTS`.
+    make
+        From a seeded generator and the side of a frame, pixels.
+    worth_something
+        An ordinary frame of an ordinary camera: no credit at all would be a fault too.
+    """
+
+    part: str
+    make: Callable[[np.random.Generator, int], Scenario]
+    worth_something: bool = False
+
+
+def _sensors() -> dict[str, Entry]:
+    clean = {f"clean, sigma {s:g}": Entry(HONEST, partial(sensors.clean, sigma=s), s >= 0.8) for s in CLEAN}
+    skies = {
+        f"sky of {e:g} e-, read noise {r:g} e-, {g:g} e- per code": Entry(
+            HONEST, partial(sensors.sky, electrons=e, read_noise=r, gain=g), True
+        )
+        for e, r, g in ((4, 1.5, 0.5), (20, 1.5, 1.0), (250, 6.0, 1.5), (800, 9.0, 2.3))
+    }
+    flats = {
+        f"flat of 15,000 e-, PRNU {p:.1%}, {name}": Entry(
+            HONEST, partial(sensors.uneven_pixels, share=p, gain=g), p < 0.02
+        )
+        for name, g in (("16 bits", 1.0), ("8 bits", 93.7))
+        for p in (0.005, 0.01, 0.04)
+    }
+    odd = {
+        "clean on a slope, sigma 0.6": Entry(HONEST, partial(sensors.slope, sigma=0.6)),
+        "clean on a slope, sigma 3": Entry(HONEST, partial(sensors.slope, sigma=3.0), True),
+        "14-bit ADC, codes x 4, sigma 3": Entry(HONEST, partial(sensors.clean, sigma=3.0, scale=4), True),
+        "14-bit ADC, x 65535/16383, sigma 3": Entry(HONEST, partial(sensors.clean, sigma=3.0, scale=65535 / 16383)),
+        "uneven ADC, P(odd) .419, sigma 24": Entry(HONEST, partial(sensors.uneven_adc, sigma=24.0, odd_share=0.419)),
+        "uneven ADC, P(odd) .45, sigma 5": Entry(HONEST, partial(sensors.uneven_adc, sigma=5.0, odd_share=0.45)),
+        "row banding of 20, sigma 3": Entry(HONEST, partial(sensors.banding, width=20.0, sigma=3.0)),
+        "Bayer mosaic RGGB 800/1200/900 e-": Entry(HONEST, sensors.mosaic),
+        "dark clipped at 0, level 4, sigma 4": Entry(HONEST, partial(sensors.clipped_dark, level=4.0, sigma=4.0)),
+    }
+    return clean | skies | flats | odd
+
+
+CLEAN: Final = (0.5, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 7.0, 10.0)
+
+
+def _known_before() -> dict[str, Entry]:
+    patterns = {
+        f"known pattern {m} x, sigma {s:g}": Entry(KNOWN, partial(sensors.pattern, multiple=m, sigma=s))
+        for m in (2, 4, 8)
+        for s in (0.2, 0.3, 0.5, 0.8, 1.0, 1.5, 2.5)
+    }
+    spent = {
+        "known pattern 20 x, sigma 1, 3 frames spent before": Entry(
+            KNOWN, partial(sensors.pattern, multiple=20, sigma=1.0, spent=3)
+        ),
+        "known pattern 20 x, sigma 1, 4 frames in one batch": Entry(
+            KNOWN, partial(sensors.pattern_in_one_batch, multiple=20, sigma=1.0, count=4)
+        ),
+        "pattern 0.5 x, sigma 8, 4 frames in one batch": Entry(
+            KNOWN, partial(sensors.pattern_in_one_batch, multiple=0.5, sigma=8.0, count=4), True
+        ),
+    }
+    fresh = {
+        f"earlier frame + fresh {s:g}": Entry(KNOWN, partial(sensors.on_an_earlier_frame, sigma=s))
+        for s in (0.2, 0.4, 0.6)
+    }
+    masters = {
+        "master dark: mean of 400, pattern 15, sigma 8": Entry(
+            KNOWN, partial(processing.master_dark, sigma=8.0, count=400, width=15.0)
+        ),
+        "master dark: mean of 16, pattern 15, sigma 8": Entry(
+            KNOWN, partial(processing.master_dark, sigma=8.0, count=16, width=15.0)
+        ),
+    }
+    return patterns | spent | fresh | masters
+
+
+def _processed() -> dict[str, Entry]:
+    gamma, stretch = processing.gamma_8_of_12(), processing.stretch_16_of_12()
+    stacks = {
+        "mean of 4, sigma 5": Entry(PROCESSED, partial(processing.mean, sigma=5.0, count=4), True),
+        "mean of 16, sigma 5": Entry(PROCESSED, partial(processing.mean, sigma=5.0, count=16), True),
+        "median of 5, sigma 5": Entry(PROCESSED, partial(processing.median, sigma=5.0, count=5), True),
+        "binned 2 x 2, sigma 5": Entry(PROCESSED, partial(processing.binned, sigma=5.0), True),
+    }
+    tables = {
+        "gamma table, 12 to 8 bits, sigma 20": Entry(PROCESSED, partial(processing.tabled, sigma=20.0, table=gamma)),
+        "gamma table, 12 to 8 bits, sigma 60": Entry(PROCESSED, partial(processing.tabled, sigma=60.0, table=gamma)),
+        "stretch, 12 to 16 bits, sigma 4": Entry(PROCESSED, partial(processing.tabled, sigma=4.0, table=stretch)),
+    }
+    gains = {
+        f"digital gain {f:g}, sigma {s:g}": Entry(
+            PROCESSED, partial(processing.tabled, sigma=s, table=processing.gain(f))
+        )
+        for f, s in ((1.37, 0.6), (1.37, 3.0), (2.6, 3.0), (0.7, 3.0))
+    }
+    dither = {
+        f"8 to 16 bits, x {f} and dither, sigma {s:g}": Entry(
+            PROCESSED, partial(processing.dithered, factor=f, sigma=s)
+        )
+        for f in (4, 16, 257)
+        for s in (0.1, 0.3)
+    }
+    return stacks | tables | gains | dither
+
+
+def _pictures() -> dict[str, Entry]:
+    decoded = pictures.decoded
+    colour = {
+        f"{coder} Q {q}, colour": Entry(CODED, partial(decoded, coder=coder, quality=q))
+        for coder, qualities in (("JPEG", (75, 85, 90, 95)), ("WEBP", (60, 80, 95)), ("AVIF", (60, 80, 95)))
+        if coder not in MISSING_CODERS
+        for q in qualities
+    }
+    noisy = {
+        f"{coder} Q {q}, grey, sigma 12": Entry(
+            CODED, partial(decoded, coder=coder, quality=q, noise=12.0, colour=False)
+        )
+        for coder in ("JPEG", "WEBP", "AVIF")
+        if coder not in MISSING_CODERS
+        for q in (70, 80, 90)
+    }
+    return (
+        colour
+        | noisy
+        | {
+            "JPEG Q 95, grey": Entry(CODED, partial(decoded, coder="JPEG", quality=95, colour=False)),
+            "JPEG Q 90, grey, gamma 0.8": Entry(
+                CODED, partial(decoded, coder="JPEG", quality=90, colour=False, gamma=True)
+            ),
+        }
+    )
+
+
+MISSING_CODERS: Final = {coder for coder in ("WEBP", "AVIF") if not features.check(coder.lower())}
+"""Coders that this Pillow was built without."""
+
+
+def _attacks() -> dict[str, Entry]:
+    copies = {
+        "64 x 64 tile, plain": partial(attacks.tiles, change=attacks.same),
+        "64 x 64 tile, turned and mirrored": partial(attacks.tiles, change=attacks.any_orientation),
+        "64 x 64 tile, turned, with sign": partial(attacks.tiles, change=attacks.any_sign),
+        "64 x 64 tile, turned, with sign, + 0.25": partial(attacks.tiles, change=attacks.any_sign, fresh=0.25),
+        "64 x 64 tile, rolled + gain": partial(attacks.tiles, change=attacks.rolled_and_scaled),
+        "64 x 64 tile, rolled + gain, + 0.25": partial(attacks.tiles, change=attacks.rolled_and_scaled, fresh=0.25),
+        "8 orientations of one exposure in one batch": partial(attacks.orientations, count=8),
+        "one exposure shifted by 0 to 3 pixels in one batch": partial(attacks.shifted, count=4),
+    }
+    sparse = {
+        "noise in 3 % of the frequencies": partial(attacks.sparse_spectrum, share=0.03),
+        "noise in 10 % of the frequencies": partial(attacks.sparse_spectrum, share=0.1),
+        "one pixel in 16 real": partial(attacks.one_in, count=16),
+    }
+    seeded = {
+        "16-bit LFSR, 5 bits a pixel, 128 x 128": partial(attacks.lfsr, bits=5),
+        "16-bit LFSR, 6 bits a pixel, 128 x 128": partial(attacks.lfsr, bits=6),
+        "xorshift32, 5 bits a pixel": attacks.xorshift,
+        "CCD Simulator, 1500 + random() % 20": attacks.simulator,
+    }
+    return {name: Entry(ATTACK, make) for name, make in (copies | sparse | seeded).items()}
+
+
+CATALOGUE: Final = _sensors() | _known_before() | _processed() | _pictures() | _attacks()
+
+
+def scenario_named(name: str, side: int = SIDE) -> Scenario:
+    """Return the scenario called `name`; its pixels follow from the name and the side alone."""
+    rng = np.random.default_rng([SEED, zlib.crc32(name.encode())])
+    return CATALOGUE[name].make(rng, side)

@@ -1,0 +1,98 @@
+"""What the product credits a scenario, and what it may: the one place where both meet."""
+
+import math
+from dataclasses import dataclass
+
+from entropy_assets.core.credit.assessment import AssessedImage, assess_image
+from entropy_assets.core.credit.patterns import batch_derating, derated, sketch_of
+from entropy_assets.core.extraction.noise import NoiseArray, deterministic_nonce
+from entropy_assets.core.frame import Frame
+from entropy_assets.errors import ImageRejected
+from entropy_assets.images.decode import decode
+from entropy_assets.recipe import STANDARD, Recipe
+from entropy_assets_tests.scenarios.scenario import Scenario, Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The credit of a scenario beside the truth, bits.
+
+    Attributes
+    ----------
+    credit
+        Of all its files.
+    regions
+        B: what the pixels of the credited regions hold; infinite where only `holds` is known.
+    holds
+        What the seed, the spectrum or the stream behind all files holds; infinite if nothing bounds it.
+    outcome
+        What limited the credit of each file, or why it was refused; each once, in order.
+    """
+
+    credit: int
+    regions: float
+    holds: float
+    outcome: tuple[str, ...]
+
+    @property
+    def bound(self) -> float:
+        """Return the most that may be credited, bits."""
+        return min(self.regions, self.holds)
+
+    @property
+    def ratio(self) -> float:
+        """Return credit over bound: above 1 is a fault."""
+        return self.credit / self.bound if self.credit else 0.0
+
+
+def region_bits(noise: NoiseArray, truth: Truth, region_size: int) -> float:
+    """Return B of one image: the bits of the pixels in its credited regions, all of which the hash takes in."""
+    ny, nx = (side // region_size for side in truth.pixel_bits.shape)
+    whole = truth.pixel_bits[: ny * region_size, : nx * region_size]
+    by_region = whole.reshape(ny, region_size, nx, region_size).sum(axis=(1, 3))
+    y, x = (noise.regions // region_size).T
+    return float(by_region[y, x].sum())
+
+
+def judge(scenario: Scenario, source: str, recipe: Recipe = STANDARD) -> Judgement:
+    """Return what the files of `scenario` are credited as one batch that was declared as `source`.
+
+    The files that were spent before are shown to nothing yet: nothing remembers what a sensor showed.
+    """
+    assessed: list[tuple[Frame, AssessedImage, Truth]] = []
+    outcome: list[str] = []
+    for exposure in scenario.exposures:
+        try:
+            frame = decode(exposure.data, source=source)
+            image = assess_image(frame, deterministic_nonce(frame.image_sha256), recipe, submitter=source)
+        except ImageRejected as rejection:
+            outcome.append(refusal(rejection))
+        else:
+            assessed.append((frame, image, exposure.truth))
+    credit, regions = 0, 0.0
+    deratings = batch_derating([sketch_of(frame, image.noise.survey) for frame, image, _ in assessed])
+    for (_, image, truth), derating in zip(assessed, deratings, strict=True):
+        left = derated(image.assessment, derating, recipe)
+        outcome.append(left.limited_by)
+        if left.credit_bits >= recipe.min_credit_bits:
+            credit += left.credit_bits
+            regions += region_bits(image.noise, truth, recipe.region_size)
+    return Judgement(credit, regions, scenario.holds, tuple(dict.fromkeys(outcome)))
+
+
+def refusal(rejection: ImageRejected) -> str:
+    """Return why an image was refused, and what limited it if it was assessed."""
+    limited_by = rejection.data.get("assessment", {}).get("limited_by")
+    return f"refused: {limited_by or rejection.reason.value}"
+
+
+def whole_bits(scenario: Scenario) -> float:
+    """Return the most that the files hold in all, credited regions or not, bits."""
+    return min(sum(float(exposure.truth.pixel_bits.sum()) for exposure in scenario.exposures), scenario.holds)
+
+
+def pair_bits(scenario: Scenario) -> float | None:
+    """Return A: the mean min-entropy of a credited difference, bits; None where it has no meaning."""
+    pairs = [exposure.truth.pair_bits for exposure in scenario.exposures]
+    known = [bits for bits in pairs if bits is not None and math.isfinite(bits)]
+    return sum(known) / len(known) if known and len(known) == len(pairs) else None

@@ -1,0 +1,84 @@
+"""What software makes of frames: stacks, bins, tables, wider integers. Every rule counts as known, dither too.
+
+Each function returns a `Scenario` from a seeded generator and the side of its frames, pixels.
+"""
+
+import numpy as np
+
+from entropy_assets_tests.scenarios.laws import (
+    Codes,
+    Gaussian,
+    Law,
+    MedianOf,
+    difference_bits,
+    masses_at,
+    mean_of,
+    through_table,
+)
+from entropy_assets_tests.scenarios.scenario import Scenario, Truth, constant, single, truth_of
+from entropy_assets_tests.scenarios.sensors import LEVEL, flat
+
+
+def mean(rng: np.random.Generator, side: int, sigma: float, count: int) -> Scenario:
+    """The mean of `count` exposures, rounded half up; none of them is known."""
+    total = sum(Gaussian(sigma).draw(rng, flat(side)) for _ in range(count))
+    codes = (2 * total + count) // (2 * count)
+    return single(codes, truth_of(mean_of(sigma, count), flat(side, LEVEL + 0.5 / count)))
+
+
+def median(rng: np.random.Generator, side: int, sigma: float, count: int) -> Scenario:
+    """The median of `count` exposures; none of them is known."""
+    law = MedianOf(Gaussian(sigma), count)
+    return single(law.draw(rng, flat(side)), truth_of(law, flat(side)))
+
+
+def binned(rng: np.random.Generator, side: int, sigma: float) -> Scenario:
+    """The mean of 2 x 2 pixels, rounded half up."""
+    fine = Gaussian(sigma).draw(rng, flat(2 * side)).reshape(side, 2, side, 2)
+    codes = (fine.sum(axis=(1, 3)) + 2) // 4
+    return single(codes, truth_of(mean_of(sigma, 4), flat(side, LEVEL + 0.125)))
+
+
+def master_dark(rng: np.random.Generator, side: int, sigma: float, count: int, width: float) -> Scenario:
+    """The mean of `count` darks over a pattern that stays, known from other darks of the sensor; the header says so."""
+    law = mean_of(sigma, count)
+    levels = LEVEL + rng.normal(0, width, (side, side)) + 0.5 / count
+    cards = {"IMAGETYP": "'MASTER DARK'", "NCOMBINE": count, "STACKCNT": count}
+    return single(law.draw(rng, levels), truth_of(law, levels), **cards)
+
+
+def tabled(rng: np.random.Generator, side: int, sigma: float, table: Codes, level: float = LEVEL) -> Scenario:
+    """Codes that went through a table, ``int64[code]``: gamma, stretch, gain. Codes that it merges add up."""
+    law = Gaussian(sigma)
+    return single(table[law.draw(rng, flat(side, level))], tabled_truth(law, side, level, table))
+
+
+def tabled_truth(law: Law, side: int, level: float, table: Codes) -> Truth:
+    """Return the truth of pixels of one level behind `table`."""
+    masses = through_table(*masses_at(law, level), table)
+    return constant((side, side), float(-np.log2(masses.max())), difference_bits(masses, masses))
+
+
+def gamma_8_of_12() -> Codes:
+    """Return the table from 12 bits to 8 of a display, gamma 2.2."""
+    return np.rint(255 * (np.arange(4096) / 4095) ** (1 / 2.2)).astype(np.int64)
+
+
+def stretch_16_of_12() -> Codes:
+    """Return the table from 12 bits to 16 that stretches by a square root."""
+    return np.rint(65_535 * (np.arange(4096) / 4095) ** 0.5).astype(np.int64)
+
+
+def gain(factor: float) -> Codes:
+    """Return the table of a digital gain: above 1 it leaves gaps (a comb), below it merges codes."""
+    return np.floor(np.arange(4096) * factor + 0.5).astype(np.int64)
+
+
+def dithered(rng: np.random.Generator, side: int, factor: int, sigma: float) -> Scenario:
+    """8 bits made 16: codes times `factor`, plus one step of random dither, whose generator and seed are known.
+
+    The 8-bit level is that of a code's middle.
+    """
+    law = Gaussian(sigma)
+    codes = law.draw(rng, flat(side, 100.0)) * factor + rng.integers(0, factor, (side, side))
+    return single(codes, truth_of(law, flat(side, 100.0)))

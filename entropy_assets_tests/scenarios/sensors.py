@@ -1,0 +1,104 @@
+"""What sensors deliver: white noise, shot noise, patterns that stay, mosaics, banding, odd ADCs.
+
+Each function returns a `Scenario` from a seeded generator and the side of its frames, pixels.
+"""
+
+import numpy as np
+
+from entropy_assets_tests.scenarios.laws import (
+    Electrons,
+    Gaussian,
+    Reals,
+    UnevenCodes,
+    difference_bits,
+    masses_at,
+    through_table,
+)
+from entropy_assets_tests.scenarios.scenario import Exposure, Scenario, constant, fits_file, single, truth_of
+
+LEVEL = 1000.0
+"""Level of a frame, codes."""
+
+
+def flat(side: int, level: float = LEVEL) -> Reals:
+    """Return the same level everywhere."""
+    return np.full((side, side), level)
+
+
+def clean(rng: np.random.Generator, side: int, sigma: float, scale: float = 1.0) -> Scenario:
+    """White noise on a constant level; each code is stored `scale` times as high, as some drivers do."""
+    codes = Gaussian(sigma).draw(rng, flat(side))
+    return single(np.rint(codes * scale).astype(np.int64), truth_of(Gaussian(sigma), flat(side)))
+
+
+def slope(rng: np.random.Generator, side: int, sigma: float) -> Scenario:
+    """White noise on a level that rises by ten codes, so that pixels lie everywhere between two codes."""
+    levels = LEVEL + np.add.outer(np.linspace(0, 7, side), np.linspace(0, 3, side))
+    return single(Gaussian(sigma).draw(rng, levels), truth_of(Gaussian(sigma), levels))
+
+
+def sky(rng: np.random.Generator, side: int, electrons: float, read_noise: float, gain: float) -> Scenario:
+    """A sky of `electrons` a pixel: shot noise and read noise, over a bias of `LEVEL`."""
+    law = Electrons(gain, read_noise, float(np.sqrt(electrons + read_noise**2)) / gain)
+    levels = flat(side, electrons / gain)
+    return single(law.draw(rng, levels) + int(LEVEL), truth_of(law, levels))
+
+
+def pattern(rng: np.random.Generator, side: int, multiple: float, sigma: float, spent: int = 0) -> Scenario:
+    """A known pattern that stays, `multiple` times as wide as the noise of `sigma`; `spent` frames came before."""
+    levels = LEVEL + rng.normal(0, multiple * sigma, (side, side))
+    law = Gaussian(sigma)
+    earlier = tuple(fits_file(law.draw(rng, levels)) for _ in range(spent))
+    return Scenario((Exposure(fits_file(law.draw(rng, levels)), truth_of(law, levels)),), earlier)
+
+
+def pattern_in_one_batch(rng: np.random.Generator, side: int, multiple: float, sigma: float, count: int) -> Scenario:
+    """The same pattern in `count` frames of one batch."""
+    levels = LEVEL + rng.normal(0, multiple * sigma, (side, side))
+    truth = truth_of(Gaussian(sigma), levels)
+    return Scenario(tuple(Exposure(fits_file(Gaussian(sigma).draw(rng, levels)), truth) for _ in range(count)))
+
+
+def uneven_pixels(rng: np.random.Generator, side: int, share: float, gain: float) -> Scenario:
+    """A flat of 15,000 electrons a pixel whose sensitivity varies by `share` (PRNU), `gain` electrons per code."""
+    levels = 15_000 / gain * (1 + rng.normal(0, share, (side, side)))
+    law = Electrons(gain, 0.0, np.sqrt(16_000) / gain)
+    return single(law.draw(rng, levels), truth_of(law, levels))
+
+
+def on_an_earlier_frame(rng: np.random.Generator, side: int, sigma: float) -> Scenario:
+    """An exposure that was spent before, and fresh noise of `sigma` over it: the codes of the earlier one are known."""
+    before = Gaussian(8.0).draw(rng, flat(side))
+    law = Gaussian(sigma)
+    codes = law.draw(rng, before.astype(np.float64))
+    truth = truth_of(law, flat(side))
+    return Scenario((Exposure(fits_file(codes), truth),), earlier=(fits_file(before),))
+
+
+def mosaic(rng: np.random.Generator, side: int) -> Scenario:
+    """A sky through the filters of a colour camera: R 800, G 1200, B 900 electrons, one electron per code."""
+    levels = flat(side, 1200.0)
+    levels[::2, ::2], levels[1::2, 1::2] = 800.0, 900.0
+    law = Electrons(1.0, 3.0, 36.0)
+    return single(law.draw(rng, levels), truth_of(law, levels), BAYERPAT="'RGGB'")
+
+
+def banding(rng: np.random.Generator, side: int, width: float, sigma: float) -> Scenario:
+    """Rows whose offsets scatter by `width`. To be safe the offsets count as known."""
+    levels = np.repeat(LEVEL + rng.normal(0, width, (side, 1)), side, axis=1)
+    return single(Gaussian(sigma).draw(rng, levels), truth_of(Gaussian(sigma), levels))
+
+
+def clipped_dark(rng: np.random.Generator, side: int, level: float, sigma: float) -> Scenario:
+    """A dark without offset: codes below zero are stored as zero, which becomes the likeliest one."""
+    law = Gaussian(sigma)
+    codes, masses = masses_at(law, level)
+    left = through_table(codes, masses, np.arange(codes[-1] + 1))
+    truth = constant((side, side), float(-np.log2(left.max())), difference_bits(left, left))
+    return single(np.maximum(law.draw(rng, flat(side, level)), 0), truth)
+
+
+def uneven_adc(rng: np.random.Generator, side: int, sigma: float, odd_share: float) -> Scenario:
+    """An ADC that gives odd codes in only `odd_share` of cases."""
+    law = UnevenCodes(sigma, 1 - 2 * odd_share)
+    return single(law.draw(rng, flat(side)), truth_of(law, flat(side)))
