@@ -101,11 +101,6 @@ class Recipe:
         stacks averages the noise away, and who resamples writes most pixels twice; a simulator's pixels are known to
         whoever has the program. ``calibrated`` is worth what ``jsoc-aia`` is, ``developed`` what ``nasa-images`` is.
         A file that says ``simulated`` without being declared so is refused wherever this is not empty.
-    symbol_rounding
-        Added to log2 of the width of an assessed symbol before it is rounded down to whole bits. A wider symbol keeps
-        more of the noise and wraps a Gaussian less evenly, which costs the estimates of its bits. At 0.25 the gain
-        outweighs that: sigma 6.96, just under the width of 5 bits, gives 3.58 instead of 2.99 bits; at 0.5, sigma 1.2
-        would fall from 1.45 to 1.14.
     entropy_parts
         Min-entropy is rounded down to a multiple of one part in this of a bit before it decides bytes, so that the
         last digits of a floating-point estimate don't; 0 leaves it as it is.
@@ -157,7 +152,6 @@ class Recipe:
     unlisted_claim: float = 2.0
     picture_claim: float = 2.0
     statement_claims: tuple[tuple[str, float], ...] = ()
-    symbol_rounding: float = 0.0
     entropy_parts: int = 0
     block_nonces: bool = False
 
@@ -190,7 +184,6 @@ STANDARD: Final = Recipe(
         ("calibrated", 2.0),
         ("developed", 0.25),
     ),
-    symbol_rounding=0.25,
     entropy_parts=1_000_000,
 )
 STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)

@@ -1,9 +1,8 @@
 """The credit of an image: the least of NIST SP 800-90B's estimates, capped by what is known besides.
 
 What is assessed are the low k bits of the pair differences that `NoiseArray.credited` gives, with the widest
-``2**k <= 2**r * pi * sqrt(2) * sigma``, sigma being the noise in ADC steps that the survey found and r the rounding of
-the recipe; k never follows from the estimates. docs/credit.md argues for it, for the caps, and for the quarter that
-``recipe.safety_factor`` takes away.
+``2**k <= pi * sqrt(2) * sigma``, sigma being the noise in ADC steps that the survey found; k never follows from the
+estimates. docs/credit.md argues for it, for the caps, and for the quarter that ``recipe.safety_factor`` takes away.
 """
 
 import math
@@ -97,10 +96,9 @@ class Assessment:
         }
 
 
-def symbol_bits(sigma: float, recipe: Recipe) -> int:
+def symbol_bits(sigma: float) -> int:
     """Return k, the low bits of a pair difference that are assessed, for a noise of `sigma` ADC steps per pixel."""
-    exponent = math.log2(max(2.0, HARMONIC_WIDTH * sigma)) + recipe.symbol_rounding
-    return min(8, max(1, math.floor(exponent)))
+    return min(8, max(1, math.floor(math.log2(max(2.0, HARMONIC_WIDTH * sigma)))))
 
 
 def estimate(symbols: Samples, bits_per_symbol: int, prediction_samples: int) -> dict[str, float]:
@@ -157,7 +155,7 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
         Source that whoever handed the file in declared; by default the frame's own. A frame may say in its header that
         it is simulated, and everybody can write a header: what it says can lower the claim and not raise it.
     """
-    k = symbol_bits(noise.survey.median_sigma, recipe)
+    k = symbol_bits(noise.survey.median_sigma)
     sequences = [noise.credited(channel) & np.uint8((1 << k) - 1) for channel in range(noise.channels)]
     estimates = _least_estimates(sequences, k, recipe)
     least = min(estimates, key=estimates.__getitem__)

@@ -16,11 +16,10 @@ from entropy_assets.core.credit.assessment import Assessment, assess, credit_of,
 from entropy_assets.core.extraction.noise import NoiseExtractor, deterministic_nonce
 from entropy_assets.core.frame import Frame
 from entropy_assets.images.decode import decode
-from entropy_assets.recipe import RECIPES, STANDARD, STRICT, Recipe, recipe_named
+from entropy_assets.recipe import RECIPES, STANDARD, STRICT, Recipe
 from entropy_assets_tests.core.frames import frame, white
 
 GENEROUS = dataclasses.replace(STANDARD, name="test", claims=(("raw-ccd", 8.0),))
-UNROUNDED = dataclasses.replace(GENEROUS, symbol_rounding=0.0)
 
 
 def assessed(image: Frame, recipe: Recipe = STANDARD) -> Assessment:
@@ -46,33 +45,22 @@ def test_estimates_stay_below_the_truth(sigma: float, seed: int) -> None:
     "sigma, bits", [(0.0, 1), (0.6, 1), (0.9, 1), (0.91, 2), (1.81, 3), (7.29, 5), (28.9, 7), (1e6, 8)]
 )
 def test_symbol_bits_follow_the_noise(sigma: float, bits: int) -> None:
-    """k is the widest with 2**k <= pi * sqrt(2) * sigma, from 1 to 8, as recipes had it before `symbol_rounding`."""
-    assert symbol_bits(sigma, recipe_named("ea-2026-1")) == bits
-
-
-@pytest.mark.parametrize("sigma, bits", [(0.75, 1), (0.76, 2), (1.51, 2), (1.52, 3), (6.05, 4), (6.06, 5), (24.3, 7)])
-def test_symbol_bits_are_rounded_up_where_that_gives_more(sigma: float, bits: int) -> None:
-    """k is the widest with 2**k <= 2**0.25 * pi * sqrt(2) * sigma."""
-    assert symbol_bits(sigma, STANDARD) == bits
-
-
-def test_noise_just_under_the_width_of_a_bit_is_not_cut() -> None:
-    image = frame(white((512, 512), sigma=6.96))
-    assert assessed(image, GENEROUS).min_entropy > 1.15 * assessed(image, UNROUNDED).min_entropy
+    """k is the widest with 2**k <= pi * sqrt(2) * sigma, from 1 to 8."""
+    assert symbol_bits(sigma) == bits
 
 
 @given(st.floats(0.6, 50))
 @settings(deadline=None)
 def test_wrapped_noise_is_nearly_uniform(sigma: float) -> None:
-    """Modulo 2**k no value of a Gaussian difference is more than 1 + 2 exp(-sqrt(2)) times as likely as if uniform."""
-    k = symbol_bits(sigma, STANDARD)
+    """Modulo 2**k no value of a Gaussian difference is more than 1 + 2 exp(-2) times as likely as if uniform."""
+    k = symbol_bits(sigma)
     if k == 1 or k == 8:
         return
     spread = math.sqrt(2) * sigma
     wide = np.arange(-(1 << 14), 1 << 14)
     density = np.exp(-0.5 * (wide / spread) ** 2)
     wrapped = np.bincount(wide % (1 << k), weights=density) / density.sum()
-    assert wrapped.max() * (1 << k) < 1 + 2.1 * math.exp(-math.sqrt(2))
+    assert wrapped.max() * (1 << k) < 1 + 2.1 * math.exp(-2)
 
 
 def test_credit_is_the_least_estimate_less_the_safety_factor() -> None:

@@ -27,7 +27,6 @@ KNOWN_FAULTS: dict[str, tuple[float, float]] = {
     "earlier frame + fresh 0.2": (41.6, 79.8),
     "earlier frame + fresh 0.4": (2.19, 4.05),
     "earlier frame + fresh 0.6": (1.002, 1.92),
-    "master dark: mean of 400, pattern 15, sigma 8": (1.33, 2.65),
     "8 to 16 bits, x 4 and dither, sigma 0.1": (6.7e5, 6.7e5),
     "8 to 16 bits, x 4 and dither, sigma 0.3": (3.61, 3.61),
     "8 to 16 bits, x 16 and dither, sigma 0.1": (9.1e5, 1.3e6),
@@ -47,7 +46,6 @@ KNOWN_FAULTS: dict[str, tuple[float, float]] = {
     "16-bit LFSR, 5 bits a pixel, 128 x 128": (240, 358),
     "16-bit LFSR, 6 bits a pixel, 128 x 128": (768, 1536),
     "xorshift32, 5 bits a pixel": (6144, 12113),
-    "CCD Simulator, 1500 + random() % 20": (6048, 9406),
 }
 """Credit over bound when it was found, in the order of `SOURCES`; up to 1 it holds."""
 QUICK = (
