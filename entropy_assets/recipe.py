@@ -4,7 +4,7 @@ A number here is never edited once a block was published under its name; a chang
 one stays in ``RECIPES``, so that an audit can repeat any block ever served.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -60,6 +60,9 @@ class Recipe:
         decompressed.
     max_comb_share
         Largest share of DCT coefficients on a lattice before a lossless image is called decompressed.
+    max_dithered_share
+        Largest share of squares whose pixels lie evenly in boxes of codes before an image is called dithered; at 1
+        nobody looks. Noise has .04 at most, dithered codes .78 at least, while their own noise is below 0.6 code.
     low_frequencies
         Spatial frequencies up to this many cycles per region, in both axes, are taken out of the FFT view.
     assessment_samples
@@ -117,6 +120,7 @@ class Recipe:
     max_copied_share: float = 0.1
     max_blocking: float = 0.2
     max_comb_share: float = 0.25
+    max_dithered_share: float = 1.0
     low_frequencies: int = 2
     assessment_samples: int = 32_768
     prediction_samples: int = 8192
@@ -157,8 +161,8 @@ class Recipe:
 
 DROP: Final = "drop"
 """Source of a file that nobody vouches for: the plain inbox, and ``process`` without ``--source``."""
-STANDARD: Final = Recipe(name="ea-2026-2", block_nonces=True)
-STRICT: Final = Recipe(name="ea-2026-2-strict", block_nonces=True, refuse_lossy=True)
+STANDARD: Final = Recipe(name="ea-2026-2", block_nonces=True, max_dithered_share=0.5)
+STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)
 _EARLIER: Final = (Recipe(name="ea-2026-1"), Recipe(name="ea-2026-1-strict", refuse_lossy=True))
 RECIPES: Final = MappingProxyType({recipe.name: recipe for recipe in (STANDARD, STRICT, *_EARLIER)})
 

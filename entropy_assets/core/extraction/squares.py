@@ -44,6 +44,7 @@ class Verdict(IntEnum):
     BIASED_LSB = 6
     REPEATED = 7
     COMPRESSED = 8
+    DITHERED = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
+from entropy_assets.core.extraction.dither import dithered_share
 from entropy_assets.core.extraction.squares import (
     PerSquare,
     Steps,
@@ -26,6 +27,10 @@ LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
 SQUARES_SEARCHED: Final = 128
 """Live squares that are searched for the traces of JPEG."""
+DITHER_ADVICE: Final = (
+    "in {:.0%} of the squares the pixels lie evenly in boxes of codes: random dither, as when a picture of few bits is"
+    " raised to more; send the file from before that"
+)
 REASONS: Final = MappingProxyType(
     {
         Verdict.MISSING: RejectionReason.NOT_FINITE,
@@ -36,6 +41,7 @@ REASONS: Final = MappingProxyType(
         Verdict.BIASED_LSB: RejectionReason.UNEVEN_CODES,
         Verdict.REPEATED: RejectionReason.TILED,
         Verdict.COMPRESSED: RejectionReason.COMPRESSION_ARTEFACTS,
+        Verdict.DITHERED: RejectionReason.DITHERED,
     }
 )
 
@@ -60,8 +66,12 @@ class Survey:
     blocking
         Excess of the jumps over the borders of an 8-pixel grid, as a share of the jumps elsewhere.
     comb_share
-        Share of DCT coefficients on a lattice; 0 for lossy containers, which are not searched for it. This and the two
+        Share of DCT coefficients on a lattice; 0 for lossy containers, which are not searched for it.
+    dithered_share
+        Share of squares whose pixels lie evenly in boxes of codes; 0 if the recipe does not look. This and the three
         before are 0 where nothing is live anyway.
+    advice
+        What a search of the whole frame for made noise found, and what to do; empty if it found nothing.
     """
 
     square_size: int
@@ -72,6 +82,8 @@ class Survey:
     repeat_correlation: float
     blocking: float
     comb_share: float
+    dithered_share: float = 0.0
+    advice: str = ""
 
     @property
     def live(self) -> npt.NDArray[np.bool_]:
@@ -127,6 +139,7 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     ]
     verdict = _combined(np.stack([judge(statistics, missing, recipe) for statistics in measured])).reshape(sy, sx)
     repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
+    made = _mask_made_noise(verdict, channels, recipe)
     return Survey(
         square_size=size,
         verdict=verdict,
@@ -136,6 +149,8 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         repeat_correlation=repeats,
         blocking=borders,
         comb_share=comb,
+        dithered_share=made.dithered_share,
+        advice=made.advice,
     )
 
 
@@ -166,6 +181,28 @@ def _mask_artefacts(
     elif borders > recipe.max_blocking or comb > recipe.max_comb_share:
         verdict[live] = Verdict.COMPRESSED
     return repeats, borders, comb
+
+
+@dataclass(frozen=True, slots=True)
+class MadeNoise:
+    """What the searches for made noise found in a frame: attributes of `Survey`."""
+
+    dithered_share: float = 0.0
+    advice: str = ""
+
+
+def _mask_made_noise(verdict: npt.NDArray[np.uint8], channels: list[Steps], recipe: Recipe) -> MadeNoise:
+    """Mask in `verdict` all live squares if a program made the noise; what the recipe does not limit costs nothing."""
+    live = verdict == Verdict.LIVE
+    if not live.any():
+        return MadeNoise()
+    dithered = 0.0
+    if recipe.max_dithered_share < 1:
+        dithered = max(dithered_share(_live_squares(steps, live, recipe.survey_size)) for steps in channels)
+    if dithered > recipe.max_dithered_share:
+        verdict[live] = Verdict.DITHERED
+        return MadeNoise(dithered, DITHER_ADVICE.format(dithered))
+    return MadeNoise(dithered)
 
 
 def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:

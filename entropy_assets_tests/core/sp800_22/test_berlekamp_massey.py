@@ -76,7 +76,7 @@ def test_all_sequences_of_ten_bits_follow_the_law() -> None:
     assert found.tolist() == [1, *(2 ** min(2 * n - 2 * length, 2 * length - 1) for length in range(1, n + 1))]
 
 
-@pytest.mark.parametrize(("bits", "needed"), [([], 0), ([0] * 50, 0), ([0] * 49 + [1], 50), ([1] * 50, 1)])
+@pytest.mark.parametrize("bits, needed", [([], 0), ([0] * 50, 0), ([0] * 49 + [1], 50), ([1] * 50, 1)])
 def test_the_ends(bits: list[int], needed: int) -> None:
     """Nothing and zeros need no register; a one after zeros needs a register as long as the sequence."""
     assert linear_complexity(np.array(bits, dtype=np.bool_)) == needed
