@@ -63,6 +63,9 @@ class Recipe:
     max_dithered_share
         Largest share of squares whose pixels lie evenly in boxes of codes before an image is called dithered; at 1
         nobody looks. Noise has .04 at most, dithered codes .78 at least, while their own noise is below 0.6 code.
+    max_empty_spectrum
+        Largest share of frequencies without power beside their neighbours before noise is called synthetic; at 1 nobody
+        looks. White noise has .01, and .02 at most; noise in a tenth of the frequencies .05 at 0.6 ADC steps, .9 at 8.
     low_frequencies
         Spatial frequencies up to this many cycles per region, in both axes, are taken out of the FFT view.
     assessment_samples
@@ -121,6 +124,7 @@ class Recipe:
     max_blocking: float = 0.2
     max_comb_share: float = 0.25
     max_dithered_share: float = 1.0
+    max_empty_spectrum: float = 1.0
     low_frequencies: int = 2
     assessment_samples: int = 32_768
     prediction_samples: int = 8192
@@ -161,7 +165,7 @@ class Recipe:
 
 DROP: Final = "drop"
 """Source of a file that nobody vouches for: the plain inbox, and ``process`` without ``--source``."""
-STANDARD: Final = Recipe(name="ea-2026-2", block_nonces=True, max_dithered_share=0.5)
+STANDARD: Final = Recipe(name="ea-2026-2", block_nonces=True, max_dithered_share=0.5, max_empty_spectrum=0.03)
 STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)
 _EARLIER: Final = (Recipe(name="ea-2026-1"), Recipe(name="ea-2026-1-strict", refuse_lossy=True))
 RECIPES: Final = MappingProxyType({recipe.name: recipe for recipe in (STANDARD, STRICT, *_EARLIER)})

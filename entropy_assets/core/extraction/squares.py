@@ -45,6 +45,7 @@ class Verdict(IntEnum):
     REPEATED = 7
     COMPRESSED = 8
     DITHERED = 9
+    SYNTHETIC = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.extraction.dither import dithered_share
+from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.squares import (
     PerSquare,
     Steps,
@@ -31,6 +32,10 @@ DITHER_ADVICE: Final = (
     "in {:.0%} of the squares the pixels lie evenly in boxes of codes: random dither, as when a picture of few bits is"
     " raised to more; send the file from before that"
 )
+SPECTRUM_ADVICE: Final = (
+    "the noise is that of a generator, not of a sensor: {:.0%} of the frequencies are empty beside their neighbours, of"
+    " white noise 1%; send a frame as a sensor gave it"
+)
 REASONS: Final = MappingProxyType(
     {
         Verdict.MISSING: RejectionReason.NOT_FINITE,
@@ -42,6 +47,7 @@ REASONS: Final = MappingProxyType(
         Verdict.REPEATED: RejectionReason.TILED,
         Verdict.COMPRESSED: RejectionReason.COMPRESSION_ARTEFACTS,
         Verdict.DITHERED: RejectionReason.DITHERED,
+        Verdict.SYNTHETIC: RejectionReason.SYNTHETIC_NOISE,
     }
 )
 
@@ -68,8 +74,10 @@ class Survey:
     comb_share
         Share of DCT coefficients on a lattice; 0 for lossy containers, which are not searched for it.
     dithered_share
-        Share of squares whose pixels lie evenly in boxes of codes; 0 if the recipe does not look. This and the three
-        before are 0 where nothing is live anyway.
+        Share of squares whose pixels lie evenly in boxes of codes; 0 if the recipe does not look.
+    empty_spectrum
+        Share of frequencies without power beside their neighbours; 0 if the recipe does not look, or the frame was
+        found out before. This and the four before are 0 where nothing is live anyway.
     advice
         What a search of the whole frame for made noise found, and what to do; empty if it found nothing.
     """
@@ -83,6 +91,7 @@ class Survey:
     blocking: float
     comb_share: float
     dithered_share: float = 0.0
+    empty_spectrum: float = 0.0
     advice: str = ""
 
     @property
@@ -139,7 +148,7 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     ]
     verdict = _combined(np.stack([judge(statistics, missing, recipe) for statistics in measured])).reshape(sy, sx)
     repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
-    made = _mask_made_noise(verdict, channels, recipe)
+    made = _mask_made_noise(verdict, channels, [item.sigma.reshape(sy, sx) for item in measured], recipe)
     return Survey(
         square_size=size,
         verdict=verdict,
@@ -150,6 +159,7 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         blocking=borders,
         comb_share=comb,
         dithered_share=made.dithered_share,
+        empty_spectrum=made.empty_spectrum,
         advice=made.advice,
     )
 
@@ -188,10 +198,13 @@ class MadeNoise:
     """What the searches for made noise found in a frame: attributes of `Survey`."""
 
     dithered_share: float = 0.0
+    empty_spectrum: float = 0.0
     advice: str = ""
 
 
-def _mask_made_noise(verdict: npt.NDArray[np.uint8], channels: list[Steps], recipe: Recipe) -> MadeNoise:
+def _mask_made_noise(
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], sigmas: list[PerSquare], recipe: Recipe
+) -> MadeNoise:
     """Mask in `verdict` all live squares if a program made the noise; what the recipe does not limit costs nothing."""
     live = verdict == Verdict.LIVE
     if not live.any():
@@ -201,8 +214,15 @@ def _mask_made_noise(verdict: npt.NDArray[np.uint8], channels: list[Steps], reci
         dithered = max(dithered_share(_live_squares(steps, live, recipe.survey_size)) for steps in channels)
     if dithered > recipe.max_dithered_share:
         verdict[live] = Verdict.DITHERED
-        return MadeNoise(dithered, DITHER_ADVICE.format(dithered))
-    return MadeNoise(dithered)
+        return MadeNoise(dithered, advice=DITHER_ADVICE.format(dithered))
+    empty = 0.0
+    if recipe.max_empty_spectrum < 1:
+        noise = [float(np.median(sigma[live])) for sigma in sigmas]
+        empty = max(map(empty_spectrum_share, channels, noise))
+    if empty > recipe.max_empty_spectrum:
+        verdict[live] = Verdict.SYNTHETIC
+        return MadeNoise(dithered, empty, SPECTRUM_ADVICE.format(empty))
+    return MadeNoise(dithered, empty)
 
 
 def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:
