@@ -66,6 +66,9 @@ class Recipe:
     max_empty_spectrum
         Largest share of frequencies without power beside their neighbours before noise is called synthetic; at 1 nobody
         looks. White noise has .01, and .02 at most; noise in a tenth of the frequencies .05 at 0.6 ADC steps, .9 at 8.
+    min_linear_complexity
+        Least linear complexity of bits of the frame, as a share of what noise needs; below it noise is called
+        synthetic, and at 0 nobody looks. Noise has .98 at least, a generator with 64 bits of state .06 in 2,048 bits.
     low_frequencies
         Spatial frequencies up to this many cycles per region, in both axes, are taken out of the FFT view.
     assessment_samples
@@ -125,6 +128,7 @@ class Recipe:
     max_comb_share: float = 0.25
     max_dithered_share: float = 1.0
     max_empty_spectrum: float = 1.0
+    min_linear_complexity: float = 0.0
     low_frequencies: int = 2
     assessment_samples: int = 32_768
     prediction_samples: int = 8192
@@ -165,7 +169,13 @@ class Recipe:
 
 DROP: Final = "drop"
 """Source of a file that nobody vouches for: the plain inbox, and ``process`` without ``--source``."""
-STANDARD: Final = Recipe(name="ea-2026-2", block_nonces=True, max_dithered_share=0.5, max_empty_spectrum=0.03)
+STANDARD: Final = Recipe(
+    name="ea-2026-2",
+    block_nonces=True,
+    max_dithered_share=0.5,
+    max_empty_spectrum=0.03,
+    min_linear_complexity=0.75,
+)
 STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)
 _EARLIER: Final = (Recipe(name="ea-2026-1"), Recipe(name="ea-2026-1-strict", refuse_lossy=True))
 RECIPES: Final = MappingProxyType({recipe.name: recipe for recipe in (STANDARD, STRICT, *_EARLIER)})

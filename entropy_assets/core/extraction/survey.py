@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.extraction.dither import dithered_share
+from entropy_assets.core.extraction.linearity import relative_complexity
 from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.squares import (
     PerSquare,
@@ -35,6 +36,10 @@ DITHER_ADVICE: Final = (
 SPECTRUM_ADVICE: Final = (
     "the noise is that of a generator, not of a sensor: {:.0%} of the frequencies are empty beside their neighbours, of"
     " white noise 1%; send a frame as a sensor gave it"
+)
+LINEAR_ADVICE: Final = (
+    "the noise is that of a generator, not of a sensor: a shift register repeats its bits with {:.0%} of the length"
+    " that noise needs; send a frame as a sensor gave it"
 )
 REASONS: Final = MappingProxyType(
     {
@@ -78,6 +83,8 @@ class Survey:
     empty_spectrum
         Share of frequencies without power beside their neighbours; 0 if the recipe does not look, or the frame was
         found out before. This and the four before are 0 where nothing is live anyway.
+    linear_complexity
+        Least linear complexity of bits of the frame, as a share of what noise needs; 1 where it was not looked for.
     advice
         What a search of the whole frame for made noise found, and what to do; empty if it found nothing.
     """
@@ -92,6 +99,7 @@ class Survey:
     comb_share: float
     dithered_share: float = 0.0
     empty_spectrum: float = 0.0
+    linear_complexity: float = 1.0
     advice: str = ""
 
     @property
@@ -160,6 +168,7 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         comb_share=comb,
         dithered_share=made.dithered_share,
         empty_spectrum=made.empty_spectrum,
+        linear_complexity=made.linear_complexity,
         advice=made.advice,
     )
 
@@ -199,6 +208,7 @@ class MadeNoise:
 
     dithered_share: float = 0.0
     empty_spectrum: float = 0.0
+    linear_complexity: float = 1.0
     advice: str = ""
 
 
@@ -215,14 +225,23 @@ def _mask_made_noise(
     if dithered > recipe.max_dithered_share:
         verdict[live] = Verdict.DITHERED
         return MadeNoise(dithered, advice=DITHER_ADVICE.format(dithered))
+    noise = [float(np.median(sigma[live])) for sigma in sigmas]
     empty = 0.0
     if recipe.max_empty_spectrum < 1:
-        noise = [float(np.median(sigma[live])) for sigma in sigmas]
         empty = max(map(empty_spectrum_share, channels, noise))
     if empty > recipe.max_empty_spectrum:
         verdict[live] = Verdict.SYNTHETIC
-        return MadeNoise(dithered, empty, SPECTRUM_ADVICE.format(empty))
-    return MadeNoise(dithered, empty)
+        return MadeNoise(dithered, empty, advice=SPECTRUM_ADVICE.format(empty))
+    linear = 1.0
+    if recipe.min_linear_complexity > 0:
+        size = recipe.survey_size
+        linear = min(
+            relative_complexity(steps, live, size, sigma) for steps, sigma in zip(channels, noise, strict=True)
+        )
+    if linear < recipe.min_linear_complexity:
+        verdict[live] = Verdict.SYNTHETIC
+        return MadeNoise(dithered, empty, linear, LINEAR_ADVICE.format(linear))
+    return MadeNoise(dithered, empty, linear)
 
 
 def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:
