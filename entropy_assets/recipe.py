@@ -62,7 +62,7 @@ class Recipe:
         Largest share of DCT coefficients on a lattice before a lossless image is called decompressed.
     max_dithered_share
         Largest share of squares whose pixels lie evenly in boxes of codes before an image is called dithered; at 1
-        nobody looks. Noise has .04 at most, dithered codes .78 at least, while their own noise is below 0.6 code.
+        nobody looks. Noise has .1 at most, dithered codes .85 at least, while their own noise is below 0.7 code.
     max_empty_spectrum
         Largest share of frequencies without power beside their neighbours before noise is called synthetic; at 1 nobody
         looks. White noise has .01, and .02 at most; noise in a tenth of the frequencies .05 at 0.6 ADC steps, .9 at 8.
@@ -172,7 +172,7 @@ DROP: Final = "drop"
 STANDARD: Final = Recipe(
     name="ea-2026-2",
     block_nonces=True,
-    max_dithered_share=0.5,
+    max_dithered_share=0.75,
     max_empty_spectrum=0.03,
     min_linear_complexity=0.75,
 )

@@ -15,14 +15,14 @@ from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, MAD_TO_SIGMA,
 
 CELL: Final = 16
 """Side of a cell, pixels: a slope of the picture widens the histogram of a cell less than that of its square."""
-SQUARES_JUDGED: Final = 32
-"""Squares whose histograms are looked at, evenly spread over those handed in."""
-LEAST_CALM: Final = 4
+SQUARES_JUDGED: Final = 16
+"""Squares whose histograms are looked at, evenly spread over those without a slope."""
+LEAST_CALM: Final = 8
 """Fewest squares without a slope that say something; fewer give 0."""
 SPREAD: Final = 1.5
 """Largest spread of the pixels in the cells of a square, as a multiple of the noise: beyond it the slope of the picture
 makes a flat histogram by itself."""
-RESOLUTION: Final = 8
+RESOLUTION: Final = 12
 """Codes into which one sigma is divided at least; finer codes are joined."""
 WIDEST: Final = 3.6
 """Widest box that is looked for, sigma: dither alone has a box of 2 * 3**.5 sigma. The narrowest is one sigma, which
@@ -31,8 +31,9 @@ NARROWEST: Final = 3
 """Narrowest box that is looked for, codes: quiet noise midway between two codes is as even in a box of two."""
 REACH: Final = 8
 """Distance from the median of a square within which pixels are counted, sigma."""
-EVEN_Z: Final = 4.0
-"""Largest excess of the chi-square inside the boxes, standard deviations, at which they are called even."""
+EVEN_Z: Final = 1.5
+"""Largest mean excess, over all squares, of the chi-square inside the boxes at which they are called even, standard
+deviations. Where codes are joined, even boxes have nearly as much, since joined codes lie across their edges."""
 EVEN_RATIO: Final = 0.2
 """Largest unevenness inside the boxes, as a share of that inside boxes that lie elsewhere."""
 LEAST_UNEVENNESS: Final = 0.1
@@ -42,8 +43,8 @@ LEAST_UNEVENNESS: Final = 0.1
 def dithered_share(squares: Steps) -> float:
     """Return the share of squares whose pixels lie evenly inside boxes of s codes, for the s of which most do.
 
-    A square counts as dithered if the boxes can be laid so that the chi-square of the codes inside them is that of
-    chance, though it is far from it when they are laid otherwise. Noise without dither is uneven wherever they lie.
+    A square counts as dithered if the boxes can be laid so that the chi-square of the codes inside them is next to that
+    of chance, though it is far from it when they are laid otherwise. Noise without dither is uneven wherever they lie.
     The place of the boxes is free in each square, so any offset, dither to either side and an s that is no whole
     number are found too.
 
@@ -57,18 +58,18 @@ def dithered_share(squares: Steps) -> float:
     float
         0 to 1, of the squares without a slope; 0 if there are less than `LEAST_CALM` of them.
     """
-    chosen = np.unique(np.linspace(0, len(squares) - 1, SQUARES_JUDGED).astype(np.int64))
-    judged = squares[chosen].astype(np.int64)
-    sigma = float(np.median(np.abs(laplacian(judged)))) * MAD_TO_SIGMA / LAPLACIAN_NORM
-    cells = _cells(judged)
-    judged = cells[np.sqrt(cells.var(axis=2).mean(axis=1)) <= SPREAD * sigma]
-    if len(judged) < LEAST_CALM:
+    sigma = float(np.median(np.abs(laplacian(squares)))) * MAD_TO_SIGMA / LAPLACIAN_NORM
+    cells = _cells(squares)
+    calm = cells[np.sqrt(cells.var(axis=2).mean(axis=1)) <= SPREAD * sigma]
+    if len(calm) < LEAST_CALM:
         return 0.0
+    judged = calm[np.unique(np.linspace(0, len(calm) - 1, SQUARES_JUDGED).astype(np.int64))].astype(np.int64)
     unit = max(1, int(sigma) // RESOLUTION)
     counts = _histograms(judged // unit, int(np.ceil(REACH * sigma / unit)) + 2)
     least = CELL * CELL // (64 if unit == 1 else 16)  # joined codes lie across edges, and spill a few pixels
     widths = range(max(NARROWEST, int(sigma / unit)), int(np.ceil(WIDEST * sigma / unit)) + 1)
-    return max((float(_dithered(counts, width, least).mean()) for width in widths), default=0.0)
+    sums = _summed(counts), _summed(counts * counts)
+    return max((_share(*sums, width, least) for width in widths), default=0.0)
 
 
 def _cells(squares: Steps) -> Steps:
@@ -89,13 +90,23 @@ def _histograms(cells: Steps, reach: int) -> npt.NDArray[np.int64]:
     return tally.reshape(count, per_square, 2 * reach)
 
 
-def _dithered(counts: npt.NDArray[np.int64], width: int, least: int) -> npt.NDArray[np.bool_]:
-    """Tell of each square whether boxes of `width` codes are even in one place and uneven in most others.
+def _share(counted_below: npt.NDArray[np.int64], squares_below: npt.NDArray[np.int64], width: int, least: int) -> float:
+    """Return the share of squares in which boxes of `width` codes are even in one place and uneven in most others.
 
-    Only boxes that hold `least` pixels of their cell count.
+    0 if the boxes of all squares together are uneven even in their best places: noise with one steep flank, as behind
+    an electron multiplier, is nearly even in boxes that begin at the flank, while dither is even.
+
+    Parameters
+    ----------
+    counted_below, squares_below
+        ``int64[square, cell, code]``: sums over all lower codes of their counts, and of the squares of these.
+    width
+        Codes in a box.
+    least
+        Fewest pixels of a cell that a box must hold to be judged.
     """
-    edges = np.arange(width)[:, np.newaxis] + width * np.arange(counts.shape[2] // width)
-    pixels, squared = (np.diff(_summed(values)[:, :, edges], axis=3) for values in (counts, counts * counts))
+    edges = np.arange(width)[:, np.newaxis] + width * np.arange((counted_below.shape[2] - 1) // width)
+    pixels, squared = (np.diff(below[:, :, edges], axis=3) for below in (counted_below, squares_below))
     counted = pixels >= least
     chi_square = np.where(counted, width * squared / np.maximum(pixels, 1) - pixels, 0).sum(axis=(1, 3))
     freedom = (width - 1) * counted.sum(axis=(1, 3))
@@ -104,12 +115,14 @@ def _dithered(counts: npt.NDArray[np.int64], width: int, least: int) -> npt.NDAr
     least_excess = np.take_along_axis(excess, place, axis=1)[:, 0]
     degrees = np.take_along_axis(freedom, place, axis=1)[:, 0]
     elsewhere = np.median(excess, axis=1)
-    return np.asarray(
+    if least_excess.sum() > EVEN_Z * np.sqrt(2 * degrees).sum():
+        return 0.0
+    dithered = (
         (degrees > 0)
-        & (least_excess < EVEN_Z * np.sqrt(2 * degrees))
         & (least_excess <= EVEN_RATIO * elsewhere)
-        & (elsewhere >= LEAST_UNEVENNESS * counts.sum(axis=(1, 2)))
+        & (elsewhere >= LEAST_UNEVENNESS * counted_below[:, :, -1].sum(axis=1))
     )
+    return float(dithered.mean())
 
 
 def _summed(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, Steps
+from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, Steps, as_squares
 
 CELL: Final = 16
 """Side of a cell of neighbouring frequencies, whose mean power is what each of them is held against."""
@@ -50,14 +50,14 @@ def empty_spectrum_share(steps: Steps, sigma: float) -> float:
         0 to 1; 0 if the frame is too small for `LEAST_CELLS` cells.
     """
     folded = _folded(_residual(steps, max(1, round(RESIDUAL_SIGMAS * LAPLACIAN_NORM * sigma))))
-    waves = fft.rfft2(folded.astype(np.float32))
+    waves = fft.rfft2(folded)
     power = waves.real**2 + waves.imag**2
     rows, columns = (side // CELL for side in power.shape)
     if rows * columns < LEAST_CELLS:
         return 0.0
-    cells = power[: rows * CELL, : columns * CELL].reshape(rows, CELL, columns, CELL)
-    empty = cells < EMPTY * cells.mean(axis=(1, 3), keepdims=True)
-    return float(np.median(empty.mean(axis=(1, 3))))
+    cells = as_squares(power, CELL).reshape(rows * columns, CELL * CELL)
+    empty = cells < EMPTY * cells.mean(axis=1, keepdims=True)
+    return float(np.median(empty.mean(axis=1)))
 
 
 def _residual(steps: Steps, limit: int) -> Steps:
@@ -77,12 +77,15 @@ def _residual(steps: Steps, limit: int) -> Steps:
     return residual
 
 
-def _folded(residual: Steps) -> npt.NDArray[np.int64]:
+def _folded(residual: Steps) -> npt.NDArray[np.float32]:
     """Return the sum of the equal parts of `residual`; a side that can't be divided stays whole."""
     height, width = residual.shape
     down, across = (_parts(side) for side in residual.shape)
     parts = residual.reshape(down, height // down, across, width // across)
-    return np.asarray(parts.sum(axis=0, dtype=np.int64).sum(axis=1))
+    folded = np.zeros((height // down, width // across), dtype=np.float32)
+    for row, column in np.ndindex(down, across):
+        folded += parts[row, :, column]
+    return folded
 
 
 def _parts(side: int) -> int:
