@@ -93,6 +93,7 @@ class RejectionReason(StrEnum):
     UNEVEN_CODES = "uneven_codes"
     TILED = "tiled"
     COMPRESSION_ARTEFACTS = "compression_artefacts"
+    SYNTHETIC_NOISE = "synthetic_noise"
     NO_LIVE_AREA = "no_live_area"
     # assessing the noise
     NOT_RAW = "not_raw"

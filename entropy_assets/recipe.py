@@ -60,6 +60,15 @@ class Recipe:
         decompressed.
     max_comb_share
         Largest share of DCT coefficients on a lattice before a lossless image is called decompressed.
+    max_dithered_share
+        Largest share of squares whose pixels lie evenly in boxes of codes before an image is called dithered; at 1
+        nobody looks. Noise has .1 at most, dithered codes .85 at least, while their own noise is below 0.7 code.
+    max_empty_spectrum
+        Largest share of frequencies without power beside their neighbours before noise is called synthetic; at 1 nobody
+        looks. White noise has .01, and .02 at most; noise in a tenth of the frequencies .05 at 0.6 ADC steps, .9 at 8.
+    min_linear_complexity
+        Least linear complexity of bits of the frame, as a share of what noise needs; below it noise is called
+        synthetic, and at 0 nobody looks. Noise has .98 at least, a generator with 64 bits of state .06 in 2,048 bits.
     low_frequencies
         Spatial frequencies up to this many cycles per region, in both axes, are taken out of the FFT view.
     assessment_samples
@@ -129,6 +138,9 @@ class Recipe:
     max_copied_share: float = 0.1
     max_blocking: float = 0.2
     max_comb_share: float = 0.25
+    max_dithered_share: float = 1.0
+    max_empty_spectrum: float = 1.0
+    min_linear_complexity: float = 0.0
     low_frequencies: int = 2
     assessment_samples: int = 32_768
     prediction_samples: int = 8192
@@ -185,6 +197,9 @@ STANDARD: Final = Recipe(
         ("developed", 0.25),
     ),
     entropy_parts=1_000_000,
+    max_dithered_share=0.75,
+    max_empty_spectrum=0.03,
+    min_linear_complexity=0.75,
 )
 STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)
 _EARLIER: Final = (Recipe(name="ea-2026-1"), Recipe(name="ea-2026-1-strict", refuse_lossy=True))

@@ -217,7 +217,8 @@ class NoiseExtractor:
             raise ImageRejected(
                 survey.dominant_reason,
                 f"{share:.1%} of the image carries noise, less than {self.recipe.min_live_share:.0%}; the rest:"
-                f" {', '.join(f'{count} {name}' for name, count in survey.counts.items() if name != 'live')}",
+                f" {', '.join(f'{count} {name}' for name, count in survey.counts.items() if name != 'live')}"
+                f"{survey.advice and '; '}{survey.advice}",
                 live_fraction=share,
                 verdicts=survey.counts,
             )

@@ -44,6 +44,8 @@ class Verdict(IntEnum):
     BIASED_LSB = 6
     REPEATED = 7
     COMPRESSED = 8
+    DITHERED = 9
+    SYNTHETIC = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)

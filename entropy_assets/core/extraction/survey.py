@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
+from entropy_assets.core.extraction.dither import dithered_share
+from entropy_assets.core.extraction.linearity import relative_complexity
+from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.squares import (
     PerSquare,
     Steps,
@@ -26,6 +29,18 @@ LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
 SQUARES_SEARCHED: Final = 128
 """Live squares that are searched for the traces of JPEG."""
+DITHER_ADVICE: Final = (
+    "in {:.0%} of the squares the pixels lie evenly in boxes of codes: random dither, as when a picture of few bits is"
+    " raised to more; send the file from before that"
+)
+SPECTRUM_ADVICE: Final = (
+    "the noise is that of a generator, not of a sensor: {:.0%} of the frequencies are empty beside their neighbours, of"
+    " white noise 1%; send a frame as a sensor gave it"
+)
+LINEAR_ADVICE: Final = (
+    "the noise is that of a generator, not of a sensor: a shift register repeats its bits with {:.0%} of the length"
+    " that noise needs; send a frame as a sensor gave it"
+)
 REASONS: Final = MappingProxyType(
     {
         Verdict.MISSING: RejectionReason.NOT_FINITE,
@@ -36,6 +51,8 @@ REASONS: Final = MappingProxyType(
         Verdict.BIASED_LSB: RejectionReason.UNEVEN_CODES,
         Verdict.REPEATED: RejectionReason.TILED,
         Verdict.COMPRESSED: RejectionReason.COMPRESSION_ARTEFACTS,
+        Verdict.DITHERED: RejectionReason.DITHERED,
+        Verdict.SYNTHETIC: RejectionReason.SYNTHETIC_NOISE,
     }
 )
 
@@ -60,8 +77,16 @@ class Survey:
     blocking
         Excess of the jumps over the borders of an 8-pixel grid, as a share of the jumps elsewhere.
     comb_share
-        Share of DCT coefficients on a lattice; 0 for lossy containers, which are not searched for it. This and the two
-        before are 0 where nothing is live anyway.
+        Share of DCT coefficients on a lattice; 0 for lossy containers, which are not searched for it.
+    dithered_share
+        Share of squares whose pixels lie evenly in boxes of codes; 0 if the recipe does not look.
+    empty_spectrum
+        Share of frequencies without power beside their neighbours; 0 if the recipe does not look, or the frame was
+        found out before. This and the four before are 0 where nothing is live anyway.
+    linear_complexity
+        Least linear complexity of bits of the frame, as a share of what noise needs; 1 where it was not looked for.
+    advice
+        What a search of the whole frame for made noise found, and what to do; empty if it found nothing.
     """
 
     square_size: int
@@ -72,6 +97,10 @@ class Survey:
     repeat_correlation: float
     blocking: float
     comb_share: float
+    dithered_share: float = 0.0
+    empty_spectrum: float = 0.0
+    linear_complexity: float = 1.0
+    advice: str = ""
 
     @property
     def live(self) -> npt.NDArray[np.bool_]:
@@ -127,6 +156,7 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     ]
     verdict = _combined(np.stack([judge(statistics, missing, recipe) for statistics in measured])).reshape(sy, sx)
     repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
+    made = _mask_made_noise(verdict, channels, [item.sigma.reshape(sy, sx) for item in measured], recipe)
     return Survey(
         square_size=size,
         verdict=verdict,
@@ -136,6 +166,10 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         repeat_correlation=repeats,
         blocking=borders,
         comb_share=comb,
+        dithered_share=made.dithered_share,
+        empty_spectrum=made.empty_spectrum,
+        linear_complexity=made.linear_complexity,
+        advice=made.advice,
     )
 
 
@@ -166,6 +200,48 @@ def _mask_artefacts(
     elif borders > recipe.max_blocking or comb > recipe.max_comb_share:
         verdict[live] = Verdict.COMPRESSED
     return repeats, borders, comb
+
+
+@dataclass(frozen=True, slots=True)
+class MadeNoise:
+    """What the searches for made noise found in a frame: attributes of `Survey`."""
+
+    dithered_share: float = 0.0
+    empty_spectrum: float = 0.0
+    linear_complexity: float = 1.0
+    advice: str = ""
+
+
+def _mask_made_noise(
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], sigmas: list[PerSquare], recipe: Recipe
+) -> MadeNoise:
+    """Mask in `verdict` all live squares if a program made the noise; what the recipe does not limit costs nothing."""
+    live = verdict == Verdict.LIVE
+    if not live.any():
+        return MadeNoise()
+    dithered = 0.0
+    if recipe.max_dithered_share < 1:
+        dithered = max(dithered_share(_live_squares(steps, live, recipe.survey_size)) for steps in channels)
+    if dithered > recipe.max_dithered_share:
+        verdict[live] = Verdict.DITHERED
+        return MadeNoise(dithered, advice=DITHER_ADVICE.format(dithered))
+    noise = [float(np.median(sigma[live])) for sigma in sigmas]
+    empty = 0.0
+    if recipe.max_empty_spectrum < 1:
+        empty = max(map(empty_spectrum_share, channels, noise))
+    if empty > recipe.max_empty_spectrum:
+        verdict[live] = Verdict.SYNTHETIC
+        return MadeNoise(dithered, empty, advice=SPECTRUM_ADVICE.format(empty))
+    linear = 1.0
+    if recipe.min_linear_complexity > 0:
+        size = recipe.survey_size
+        linear = min(
+            relative_complexity(steps, live, size, sigma) for steps, sigma in zip(channels, noise, strict=True)
+        )
+    if linear < recipe.min_linear_complexity:
+        verdict[live] = Verdict.SYNTHETIC
+        return MadeNoise(dithered, empty, linear, LINEAR_ADVICE.format(linear))
+    return MadeNoise(dithered, empty, linear)
 
 
 def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:

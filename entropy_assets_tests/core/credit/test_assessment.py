@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from entropy_assets.core.credit.assessment import Assessment, assess, credit_of, estimate, rounded_down, symbol_bits
 from entropy_assets.core.extraction.noise import NoiseExtractor, deterministic_nonce
 from entropy_assets.core.frame import Frame
+from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.decode import decode
 from entropy_assets.recipe import RECIPES, STANDARD, STRICT, Recipe
 from entropy_assets_tests.core.frames import frame, white
@@ -135,14 +136,14 @@ def test_only_a_declaration_earns_a_raw_cameras_claim(recipe: Recipe) -> None:
 
 
 def test_a_hashed_counter_is_worth_what_its_source_vouches_for() -> None:
-    """SHA-256 of a counter passes every estimate, as it must, though it holds nothing: without a source, no credit.
+    """Sums of SHA-256 of a counter pass every estimate, as they must, and hold nothing: without a source, no credit.
 
     Statistics see the output; only provenance tells a sensor from a generator. Put into the plain inbox
     it gets what a picture does there; declared as a raw camera's, what the operator vouches for, and not a bit more.
     """
-    stream = b"".join(hashlib.sha256(n.to_bytes(8, "big")).digest() for n in range(2048))
-    pixels = np.frombuffer(stream, dtype=np.uint8).reshape(256, 256).astype(np.int64)
-    unclaimed = assessed(frame(pixels, bit_depth=8, source=""))
+    stream = b"".join(hashlib.sha256(n.to_bytes(8, "big")).digest() for n in range(8192))
+    pixels = np.frombuffer(stream, dtype=np.uint8).reshape(256, 256, 4).sum(axis=2, dtype=np.int64)
+    unclaimed = assessed(frame(pixels, source=""))
     assert min(unclaimed.estimates.values()) > 5.5
     assert not unclaimed.health_failed
     assert unclaimed.credit_bits == 0
@@ -214,12 +215,19 @@ def test_raw_frames_fill_several_blocks(samples: Path, whole_frame: Path) -> Non
     assert 30_000 < sum(credit.values()) // 320 * 32 < 100_000
 
 
-def test_a_seeded_generator_gets_no_more_than_the_claim(shared_data: Path) -> None:
-    """prng_noise_seed0.png has no entropy at all, and no test can tell: provenance decides, the claim limits."""
-    image = decode((shared_data / "hostile" / "prng_noise_seed0.png").read_bytes(), source="drop")
-    result = assessed(image)
+def test_a_seeded_generator_gets_no_more_than_the_claim() -> None:
+    """Gaussian noise from a seed has no entropy at all, and no test can tell: provenance decides, the claim limits."""
+    result = assessed(frame(white((256, 256), sigma=40, seed=0), source="drop"))
     assert result.limited_by == "claim"
-    assert result.credit_bits == credit_of(STANDARD.picture_claim, 256 * 128, STANDARD)
+    assert result.credit_bits == credit_of(STANDARD.unlisted_claim, 256 * 128, STANDARD)
+
+
+def test_a_generator_with_a_flat_histogram_is_refused(shared_data: Path) -> None:
+    """prng_noise_seed0.png holds all numbers below 256 alike, as no sensor does: one box of codes, evenly filled."""
+    image = decode((shared_data / "hostile" / "prng_noise_seed0.png").read_bytes(), source="drop")
+    with pytest.raises(ImageRejected) as rejection:
+        assessed(image)
+    assert rejection.value.reason is RejectionReason.DITHERED
 
 
 def test_compressed_noise_is_refused_credit(shared_data: Path) -> None:

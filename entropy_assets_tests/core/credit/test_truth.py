@@ -27,12 +27,6 @@ KNOWN_FAULTS: dict[str, tuple[float, float]] = {
     "earlier frame + fresh 0.2": (41.6, 79.8),
     "earlier frame + fresh 0.4": (2.19, 4.05),
     "earlier frame + fresh 0.6": (1.002, 1.92),
-    "8 to 16 bits, x 4 and dither, sigma 0.1": (6.7e5, 6.7e5),
-    "8 to 16 bits, x 4 and dither, sigma 0.3": (3.61, 3.61),
-    "8 to 16 bits, x 16 and dither, sigma 0.1": (9.1e5, 1.3e6),
-    "8 to 16 bits, x 16 and dither, sigma 0.3": (5.17, 8.25),
-    "8 to 16 bits, x 257 and dither, sigma 0.1": (9.1e5, 1.8e6),
-    "8 to 16 bits, x 257 and dither, sigma 0.3": (5.17, 10.3),
     "64 x 64 tile, turned and mirrored": (1.39, 1.43),
     "64 x 64 tile, turned, with sign": (2.43, 2.67),
     "64 x 64 tile, turned, with sign, + 0.25": (1.64, 1.64),
@@ -40,12 +34,8 @@ KNOWN_FAULTS: dict[str, tuple[float, float]] = {
     "64 x 64 tile, rolled + gain, + 0.25": (2.82, 2.82),
     "8 orientations of one exposure in one batch": (1.39, 2.65),
     "one exposure shifted by 0 to 3 pixels in one batch": (0.69, 1.3),
-    "noise in 3 % of the frequencies": (3.65, 6.96),
-    "noise in 10 % of the frequencies": (1.25, 2.33),
     "one pixel in 16 real": (2.77, 5.4),
     "16-bit LFSR, 5 bits a pixel, 128 x 128": (240, 358),
-    "16-bit LFSR, 6 bits a pixel, 128 x 128": (768, 1536),
-    "xorshift32, 5 bits a pixel": (6144, 12113),
 }
 """Credit over bound when it was found, in the order of `SOURCES`; up to 1 it holds."""
 QUICK = (

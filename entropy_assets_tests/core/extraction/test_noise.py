@@ -207,8 +207,8 @@ def test_noise_digest_covers_the_layout() -> None:
 
 
 def test_wide_pixels_do_not_overflow() -> None:
-    """64-bit pixels up to 2**52 give samples, and those of their low bits."""
-    pixels = np.random.default_rng(2).integers(-(1 << 51), 1 << 51, (128, 128))
+    """64-bit pixels beyond 2**50 give samples, and those of their low bits."""
+    pixels = np.rint(np.random.default_rng(2).normal(0, 1 << 49, (128, 128))).astype(np.int64)
     noise = extract(pixels)
     y, x = noise.regions[0]
     square = pixels[y : y + 16, x : x + 16]

@@ -1,5 +1,7 @@
 """The survey finds each kind of dead area, says which kind it is, and leaves white noise alone."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,8 +10,9 @@ from scipy.ndimage import median_filter, zoom
 
 from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.core.extraction.squares import Verdict
+from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.errors import ImageRejected, RejectionReason
-from entropy_assets.recipe import STANDARD
+from entropy_assets.recipe import RECIPES, STANDARD
 from entropy_assets_tests.core.frames import frame, survey, white
 
 
@@ -92,3 +95,25 @@ def test_counts_and_names_add_up() -> None:
     assert found.counts == {"live": 6, "constant": 3}
     assert sum(found.counts.values()) == found.verdict.size
     assert found.dominant_reason is RejectionReason.CONSTANT
+
+
+def test_the_searches_for_made_noise_cost_earlier_recipes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a recipe does not limit is not looked for; both recipes of 2026-2 look for all three."""
+    looked: list[str] = []
+    for name, found in (("dithered_share", 0.0), ("empty_spectrum_share", 0.0), ("relative_complexity", 1.0)):
+        search = partial(lambda name, found, *_: looked.append(name) or found, name, found)
+        monkeypatch.setattr(f"entropy_assets.core.extraction.survey.{name}", search)
+    counts = {}
+    for recipe in RECIPES.values():
+        looked.clear()
+        survey_frame(frame(white()), recipe)
+        counts[recipe.name] = len(looked)
+    assert counts == {"ea-2026-2": 3, "ea-2026-2-strict": 3, "ea-2026-1": 0, "ea-2026-1-strict": 0}
+
+
+def test_one_channel_with_made_noise_is_enough() -> None:
+    """Green from a generator beside two honest channels: nothing of the frame is live."""
+    pixels = np.stack([white((256, 256), sigma=20, seed=seed) for seed in (1, 2, 3)])
+    pixels[1] = 1028 + np.random.default_rng(4).integers(0, 64, (256, 256))
+    assert survey(pixels).live_fraction == 0
+    assert survey(pixels).dominant_reason is RejectionReason.DITHERED
