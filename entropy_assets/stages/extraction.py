@@ -135,14 +135,14 @@ def assess_row(
         The live-area map of `frame`, if it was made already.
     """
     noise_row, image = _noise_row(row, frame, nonce, recipe, declared_source, survey)
-    return AssessedRow(noise_row, image, sketch_of(frame, image.noise.survey) if image else None)
+    return AssessedRow(noise_row, image, sketch_of(frame, image.noise.survey, recipe) if image else None)
 
 
 def credit_patterns_once(
     rows: list[NoiseRow], spent: Mapping[int, tuple[Assessment, PatternSketch]], recipe: Recipe
 ) -> None:
     """Take from the credit of each spent image, in `rows`, what it shares with those before it."""
-    deratings = batch_derating([sketch for _, sketch in spent.values()])
+    deratings = batch_derating([sketch for _, sketch in spent.values()], recipe)
     for (place, (assessment, _)), derating in zip(spent.items(), deratings, strict=True):
         left = derated(assessment, derating, recipe)
         row = dataclasses.replace(

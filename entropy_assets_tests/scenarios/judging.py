@@ -70,7 +70,7 @@ def judge(scenario: Scenario, source: str, recipe: Recipe = STANDARD) -> Judgeme
         else:
             assessed.append((frame, image, exposure.truth))
     credit, regions = 0, 0.0
-    deratings = batch_derating([sketch_of(frame, image.noise.survey) for frame, image, _ in assessed])
+    deratings = batch_derating([sketch_of(frame, image.noise.survey, recipe) for frame, image, _ in assessed], recipe)
     for (_, image, truth), derating in zip(assessed, deratings, strict=True):
         left = derated(image.assessment, derating, recipe)
         outcome.append(left.limited_by)

@@ -32,8 +32,6 @@ KNOWN_FAULTS: dict[str, tuple[float, float]] = {
     "64 x 64 tile, turned, with sign, + 0.25": (1.64, 1.64),
     "64 x 64 tile, rolled + gain": (3.14, 3.14),
     "64 x 64 tile, rolled + gain, + 0.25": (2.82, 2.82),
-    "8 orientations of one exposure in one batch": (1.39, 2.65),
-    "one exposure shifted by 0 to 3 pixels in one batch": (0.69, 1.3),
     "one pixel in 16 real": (2.77, 5.4),
     "16-bit LFSR, 5 bits a pixel, 128 x 128": (240, 358),
 }
