@@ -113,6 +113,9 @@ class Recipe:
     entropy_parts
         Min-entropy is rounded down to a multiple of one part in this of a bit before it decides bytes, so that the
         last digits of a floating-point estimate don't; 0 leaves it as it is.
+    reading
+        The rules by which a file becomes a frame (`images.decode.decode`). 1: the first image of a FITS file, tiles by
+        RICE alone. 2: every lossless tile codec.
     block_nonces
         Whether a nonce of its own enters every hash of a block. Who is told one, and where the noise of the batch was
         sampled, still doesn't know the other blocks.
@@ -165,6 +168,7 @@ class Recipe:
     picture_claim: float = 2.0
     statement_claims: tuple[tuple[str, float], ...] = ()
     entropy_parts: int = 0
+    reading: int = 1
     block_nonces: bool = False
 
     @property
@@ -200,6 +204,7 @@ STANDARD: Final = Recipe(
     max_dithered_share=0.75,
     max_empty_spectrum=0.03,
     min_linear_complexity=0.75,
+    reading=2,
 )
 STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)
 _EARLIER: Final = (Recipe(name="ea-2026-1"), Recipe(name="ea-2026-1-strict", refuse_lossy=True))
