@@ -43,7 +43,8 @@ def decode(
 ) -> Frame:
     """Return the frame in `data`, whatever the file was called.
 
-    Of a file with several images, planes or pages the first is read. Alpha is dropped, orientation tags are ignored,
+    Of a file with several planes or pages the first is read, of several FITS images the first that an exposure can be
+    in. Alpha is dropped, orientation tags are ignored,
     colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that are
     not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
 

@@ -8,16 +8,20 @@ References
 FITS Standard 4.0: BSCALE/BZERO/BLANK 4.4.2.5.
 """
 
+from collections.abc import Iterator
+from math import prod
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.frame import PIXEL_LIMIT, Statement
-from entropy_assets.errors import RejectionReason
+from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.fits_headers import (
     Hdu,
     Header,
+    axes_of,
     capture_time,
     number,
     plane_shape,
@@ -32,6 +36,30 @@ from entropy_assets.images.tiles import compressed_plane
 UNSIGNED_ZERO: Final = {8: -(1 << 7), 16: 1 << 15, 32: 1 << 31}
 """BZERO of the unsigned convention (signed for 8 bits); 64 bits keep their stored values, the offset says nothing."""
 MIN_FINITE_SHARE: Final = 0.5
+SQUARE: Final = 32
+"""Side of the square on which liveness is judged, pixels (`Recipe.survey_size`)."""
+PASSED_OVER: Final = (RejectionReason.NO_IMAGE_DATA, RejectionReason.NOT_FINITE)
+"""What says that there is nothing to see in an image, rather than that it can't be read."""
+NOT_MEASURED: Final = MappingProxyType(
+    {
+        "DQ": "STScI: data quality, HST and JWST",
+        "ERR": "STScI: error, HST and JWST",
+        "VAR_POISSON": "STScI: variance, JWST",
+        "VAR_RNOISE": "STScI: variance, JWST",
+        "VAR_FLAT": "STScI: variance, JWST",
+        "SAMP": "STScI: samples per pixel, WFC3 and NICMOS",
+        "TIME": "STScI: exposure per pixel, WFC3 and NICMOS",
+        "WHT": "STScI: weight, AstroDrizzle and JWST",
+        "CTX": "STScI: context, AstroDrizzle",
+        "CON": "STScI: context, JWST",
+        "MASK": "Astropy CCDData, NOIRLab pipelines",
+        "UNCERT": "Astropy CCDData",
+        "BPM": "IRAF, ESO pipelines: bad pixel mask",
+    }
+)
+"""EXTNAME of images that tell of another one, and who writes it."""
+NOT_DATA: Final = ("ERROR", "QUALITY")
+"""HDUCLAS2 of such images; the data have DATA (ESO Science Data Products Standard)."""
 
 
 class FitsImage(NamedTuple):
@@ -48,15 +76,28 @@ class FitsImage(NamedTuple):
     coded_bytes: int
 
 
+class _Unit(NamedTuple):
+    """An image in the file, and what the headers up to its own say of time and making."""
+
+    hdu: Hdu
+    captured_at: str | None
+    statements: tuple[Statement, ...]
+
+
 def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
-    """Return the first image of `data`; of a cube, its first plane.
+    """Return the first image of `data` that an exposure can be in; of a cube, its first plane.
+
+    By the rules of 2, planes of quality and of error are no exposures (`NOT_MEASURED`), and an image is passed over if
+    it has less than one square to judge noise on, or one value everywhere. If none is left, the first image is
+    returned for what it is. An image that can't be read decides: another one in its place would be a guess.
 
     Parameters
     ----------
     data
         The file.
     max_pixels
-        Largest plane that is read, and largest compressed image that is unpacked, pixels.
+        Largest plane that is read, and largest compressed image that is unpacked, pixels. No further image is looked
+        at once those that were passed over have more in all.
     reading
         The rules, as `Recipe.reading`.
 
@@ -65,23 +106,85 @@ def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
     ImageRejected
         With the one reason that fits.
     """
-    statements: list[Statement] = []
+    first, looked_at, units = None, 0, _units(data, reading)
+    while looked_at <= max_pixels:
+        try:
+            unit = next(units, None)
+        except ImageRejected:
+            if first is None:
+                raise
+            break
+        if unit is None:
+            break
+        image = _image(data, unit, max_pixels, reading) if reading < 2 else _exposure(data, unit, max_pixels, reading)
+        if image is not None:
+            return image
+        first = first or unit
+        looked_at += _pixels_read(unit.hdu)
+    if first is None:
+        reject(RejectionReason.NO_IMAGE_DATA, "the FITS file holds no image with at least two axes")
+    return _image(data, first, max_pixels, reading)
+
+
+def _units(data: bytes, reading: int) -> Iterator[_Unit]:
+    """Yield the images of the file, plain and compressed."""
+    statements: tuple[Statement, ...] = ()
     captured_at = None
     for hdu in walk(data):
-        statements += statements_of_cards(hdu.header)
+        statements += tuple(statements_of_cards(hdu.header))
         captured_at = capture_time(hdu.header) or captured_at
-        if hdu.is_image:
-            stored, coded = _plain_plane(data, hdu, max_pixels), hdu.size
-        elif hdu.is_compressed_image:
-            stored, coded = compressed_plane(data, hdu, max_pixels, rice_only=reading < 2)
+        is_image = hdu.is_image or hdu.is_compressed_image
+        if is_image and not (reading >= 2 and _is_about_another(hdu.header)):
+            yield _Unit(hdu, captured_at, statements)
         else:
             require_complete(data, hdu)
-            continue
-        pixels, usable = _measured(stored, hdu.header)
-        depth = stored.dtype.itemsize * 8
-        floats = stored.dtype.kind == "f"
-        return FitsImage(pixels, usable, depth, floats, captured_at, tuple(statements), hdu.start, hdu.size, coded)
-    reject(RejectionReason.NO_IMAGE_DATA, "the FITS file holds no image with at least two axes")
+
+
+def _is_about_another(header: Header) -> bool:
+    """Tell whether an image says of itself that it holds the quality or the error of another one."""
+    name, content = (str(header.get(key, "")).strip().upper() for key in ("EXTNAME", "HDUCLAS2"))
+    return name in NOT_MEASURED or content in NOT_DATA
+
+
+def _exposure(data: bytes, unit: _Unit, max_pixels: int, reading: int) -> FitsImage | None:
+    """Return the image, or None if no exposure can be in it."""
+    try:
+        if min(plane_shape(unit.hdu, "Z" if unit.hdu.is_compressed_image else "", max_pixels)) < SQUARE:
+            return None
+        image = _image(data, unit, max_pixels, reading)
+    except ImageRejected as rejection:
+        if rejection.reason in PASSED_OVER:
+            return None
+        raise
+    return image if _varies(image.pixels, image.usable) else None
+
+
+def _image(data: bytes, unit: _Unit, max_pixels: int, reading: int) -> FitsImage:
+    hdu = unit.hdu
+    if hdu.is_compressed_image:
+        stored, coded = compressed_plane(data, hdu, max_pixels, rice_only=reading < 2)
+    else:
+        stored, coded = _plain_plane(data, hdu, max_pixels), hdu.size
+    pixels, usable = _measured(stored, hdu.header)
+    depth, floats = stored.dtype.itemsize * 8, stored.dtype.kind == "f"
+    return FitsImage(pixels, usable, depth, floats, unit.captured_at, unit.statements, hdu.start, hdu.size, coded)
+
+
+def _pixels_read(hdu: Hdu) -> int:
+    """Return the pixels that were unpacked or looked at: of a compressed cube all planes, of a plain one the first."""
+    return prod(axes_of(hdu.header, "Z")) if hdu.is_compressed_image else prod(axes_of(hdu.header)[:2])
+
+
+def _varies(pixels: npt.NDArray[np.integer], usable: npt.NDArray[np.bool_]) -> bool:
+    """Tell whether the usable pixels have more than one value, a few rows at a time."""
+    known = None
+    for row in range(0, len(pixels), SQUARE):
+        values = pixels[row : row + SQUARE][usable[row : row + SQUARE]]
+        if values.size:
+            known = values[0] if known is None else known
+            if (values != known).any():
+                return True
+    return False
 
 
 def integer_valued(plane: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
