@@ -115,7 +115,8 @@ class Recipe:
         last digits of a floating-point estimate don't; 0 leaves it as it is.
     reading
         The rules by which a file becomes a frame (`images.decode.decode`). 1: the first image of a FITS file, tiles by
-        RICE alone. 2: every lossless tile codec, and of several images the first that an exposure can be in.
+        RICE alone. 2: every lossless tile codec, and of several images the first that an exposure can be in;
+        no thumbnail of a raw file, and no TIFF of signed 8-bit integers, which 1 takes for unsigned ones.
     block_nonces
         Whether a nonce of its own enters every hash of a block. Who is told one, and where the noise of the batch was
         sampled, still doesn't know the other blocks.

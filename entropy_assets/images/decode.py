@@ -72,7 +72,7 @@ def decode(
     if container == "gif":
         message = "GIF holds a palette of at most 256 colours, mostly dithered; send the original file"
         raise ImageRejected(RejectionReason.UNSUPPORTED_PIXELS, message, container=container)
-    return _decode_picture(data, container, source, limits)
+    return _decode_picture(data, container, source, limits, reading)
 
 
 def begins_like_an_image(data: bytes) -> bool:
@@ -116,8 +116,10 @@ def _gunzip(data: bytes, limits: DecodeLimits) -> bytes:
     return unpacked
 
 
-def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimits) -> Frame:
-    picture = read_picture(data, container, max_pixels=limits.max_pixels, max_samples=limits.max_samples)
+def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimits, reading: int) -> Frame:
+    picture = read_picture(
+        data, container, max_pixels=limits.max_pixels, max_samples=limits.max_samples, reading=reading
+    )
     return Frame.build(
         picture.pixels,
         picture.usable,
