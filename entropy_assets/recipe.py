@@ -117,6 +117,8 @@ class Recipe:
         The rules by which a file becomes a frame (`images.decode.decode`). 1: the first image of a FITS file, tiles by
         RICE alone. 2: every lossless tile codec, and of several images the first that an exposure can be in;
         no thumbnail of a raw file, and no TIFF of signed 8-bit integers, which 1 takes for unsigned ones.
+    tells_black
+        Whether an image that is clipped at its lowest code is refused as ``clipped_at_black``, not as ``saturated``.
     block_nonces
         Whether a nonce of its own enters every hash of a block. Who is told one, and where the noise of the batch was
         sampled, still doesn't know the other blocks.
@@ -170,6 +172,7 @@ class Recipe:
     statement_claims: tuple[tuple[str, float], ...] = ()
     entropy_parts: int = 0
     reading: int = 1
+    tells_black: bool = False
     block_nonces: bool = False
 
     @property
@@ -206,6 +209,7 @@ STANDARD: Final = Recipe(
     max_empty_spectrum=0.03,
     min_linear_complexity=0.75,
     reading=2,
+    tells_black=True,
 )
 STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)
 _EARLIER: Final = (Recipe(name="ea-2026-1"), Recipe(name="ea-2026-1-strict", refuse_lossy=True))
