@@ -257,7 +257,7 @@ def at_black(measured: SquareStatistics, recipe: Recipe) -> npt.NDArray[np.bool_
     A few hot pixels at the highest code do not make a dark such a channel.
     """
     black: npt.NDArray[np.bool_] = measured.bottom_share > measured.top_share
-    return black & (measured.top_share.mean() <= recipe.max_clipped_share)
+    return black & bool(measured.top_share.mean() <= recipe.max_clipped_share)
 
 
 def bit_entropy(share: PerSquare) -> PerSquare:
