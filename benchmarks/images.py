@@ -44,7 +44,7 @@ def rows_of(folder: Path, source: str, recipe: Recipe) -> list[dict[str, Any]]:
     for entry in ready:
         row: dict[str, Any] = {"file": entry.name}
         try:
-            judge(decode(inbox.read(entry), source=source), recipe, row)
+            judge(decode(inbox.read(entry), source=source, reading=recipe.reading), recipe, row)
         except ImageRejected as rejection:
             row["outcome"] = rejection.reason.value
             note_assessment(row, rejection.data.get("assessment", {}))

@@ -70,7 +70,7 @@ class ImagePreprocessor:
         ImageRejected
             If the file can't be read, or has no live area.
         """
-        frame = decode(Path(image_path).read_bytes(), limits=self._limits)
+        frame = decode(Path(image_path).read_bytes(), limits=self._limits, reading=self._extractor.recipe.reading)
         if self._deterministic:
             nonce = deterministic_nonce(frame.image_sha256)
         else:

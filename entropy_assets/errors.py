@@ -88,6 +88,7 @@ class RejectionReason(StrEnum):
     TOO_SMALL = "too_small"
     CONSTANT = "constant"
     SATURATED = "saturated"
+    CLIPPED_AT_BLACK = "clipped_at_black"
     QUANTISED_AWAY = "quantised_away"
     CORRELATED = "correlated"
     UNEVEN_CODES = "uneven_codes"

@@ -116,6 +116,12 @@ class Recipe:
     entropy_parts
         Min-entropy is rounded down to a multiple of one part in this of a bit before it decides bytes, so that the
         last digits of a floating-point estimate don't; 0 leaves it as it is.
+    reading
+        The rules by which a file becomes a frame (`images.decode.decode`). 1: the first image of a FITS file, tiles by
+        RICE alone. 2: every lossless tile codec, and of several images the first that an exposure can be in;
+        no thumbnail of a raw file, and no TIFF of signed 8-bit integers, which 1 takes for unsigned ones.
+    tells_black
+        Whether an image that is clipped at its lowest code is refused as ``clipped_at_black``, not as ``saturated``.
     block_nonces
         Whether a nonce of its own enters every hash of a block. Who is told one, and where the noise of the batch was
         sampled, still doesn't know the other blocks.
@@ -169,6 +175,8 @@ class Recipe:
     picture_claim: float = 2.0
     statement_claims: tuple[tuple[str, float], ...] = ()
     entropy_parts: int = 0
+    reading: int = 1
+    tells_black: bool = False
     block_nonces: bool = False
 
     @property
@@ -205,6 +213,8 @@ STANDARD: Final = Recipe(
     max_dithered_share=0.75,
     max_empty_spectrum=0.03,
     min_linear_complexity=0.75,
+    reading=2,
+    tells_black=True,
 )
 STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)
 _EARLIER: Final = (Recipe(name="ea-2026-1"), Recipe(name="ea-2026-1-strict", refuse_lossy=True))

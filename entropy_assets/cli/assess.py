@@ -65,7 +65,8 @@ def assessed(path: Path, source: str, recipe: Recipe, limits: "DecodeLimits", ex
 
     row: dict[str, Any] = {"file": printable(path.name), "accepted": False, "reason": None, "credit_bits": 0}
     try:
-        frame = decode(_bytes_of(path, limits.max_file_bytes), source=source, limits=limits)
+        data = _bytes_of(path, limits.max_file_bytes)
+        frame = decode(data, source=source, limits=limits, reading=recipe.reading)
         row |= {"image_sha256": frame.image_sha256, "statements": [said.words for said in frame.statements]}
         image = assess_image(frame, deterministic_nonce(frame.image_sha256), recipe, submitter=source)
     except ImageRejected as rejection:

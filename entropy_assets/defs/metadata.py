@@ -15,13 +15,13 @@ from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.defs import plots
 from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
-from entropy_assets.images.limits import DecodeLimits
+from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import NoiseRow, live_maps
 from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stages.publication import PublishedBatch
 from entropy_assets.stages.validation import Validation
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import Batch, Intake
 from entropy_assets.stores.images import ImageStore
 
 TABLE_ROWS: Final = 20
@@ -51,7 +51,7 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
     """Show what came: one row per file and small pictures."""
     rows = manifest.rows
     pictures = [
-        (row.file[:24], _thumbnail(row.image_sha256, images, batch.intake.limits)) for row in rows[: plots.MAX_PICTURES]
+        (row.file[:24], _thumbnail(row.image_sha256, images, batch.intake)) for row in rows[: plots.MAX_PICTURES]
     ]
     return dg.MaterializeResult(
         metadata={
@@ -83,9 +83,9 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
     )
 
 
-def _thumbnail(image_sha256: str, images: ImageStore, limits: DecodeLimits) -> Any:
+def _thumbnail(image_sha256: str, images: ImageStore, intake: Intake) -> Any:
     try:
-        frame = decode(images.get(image_sha256), limits=limits)
+        frame = decode(images.get(image_sha256), limits=intake.limits, reading=recipe_named(intake.recipe).reading)
     except ImageRejected:
         return None
     _, height, width = frame.pixels.shape

@@ -15,6 +15,7 @@ from entropy_assets.images.coded import gzip_share
 from entropy_assets.images.fits import read_fits
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.images.pictures import read_picture
+from entropy_assets.recipe import STANDARD
 
 MAGIC: Final = (
     (b"SIMPLE  =", "fits"),
@@ -33,10 +34,17 @@ MAGIC: Final = (
 GZIP_MAGIC: Final = b"\x1f\x8b\x08"
 
 
-def decode(data: bytes, *, source: str = "drop", limits: DecodeLimits = DEFAULT_LIMITS) -> Frame:
+def decode(
+    data: bytes,
+    *,
+    source: str = "drop",
+    limits: DecodeLimits = DEFAULT_LIMITS,
+    reading: int = STANDARD.reading,
+) -> Frame:
     """Return the frame in `data`, whatever the file was called.
 
-    Of a file with several images, planes or pages the first is read. Alpha is dropped, orientation tags are ignored,
+    Of a file with several planes or pages the first is read, of several FITS images the first that an exposure can be
+    in. Alpha is dropped, orientation tags are ignored,
     colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that are
     not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
 
@@ -48,6 +56,8 @@ def decode(data: bytes, *, source: str = "drop", limits: DecodeLimits = DEFAULT_
         Where it came from.
     limits
         What it may cost.
+    reading
+        The rules by which it is read, as `Recipe.reading`.
 
     Raises
     ------
@@ -56,13 +66,13 @@ def decode(data: bytes, *, source: str = "drop", limits: DecodeLimits = DEFAULT_
     """
     container = _sniff(data, limits)
     if container == "fits":
-        return _decode_fits(data, data, source, limits)
+        return _decode_fits(data, data, source, limits, reading)
     if container == "gzip":
-        return _decode_fits(data, _gunzip(data, limits), source, limits)
+        return _decode_fits(data, _gunzip(data, limits), source, limits, reading)
     if container == "gif":
         message = "GIF holds a palette of at most 256 colours, mostly dithered; send the original file"
         raise ImageRejected(RejectionReason.UNSUPPORTED_PIXELS, message, container=container)
-    return _decode_picture(data, container, source, limits)
+    return _decode_picture(data, container, source, limits, reading)
 
 
 def begins_like_an_image(data: bytes) -> bool:
@@ -106,8 +116,10 @@ def _gunzip(data: bytes, limits: DecodeLimits) -> bytes:
     return unpacked
 
 
-def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimits) -> Frame:
-    picture = read_picture(data, container, max_pixels=limits.max_pixels, max_samples=limits.max_samples)
+def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimits, reading: int) -> Frame:
+    picture = read_picture(
+        data, container, max_pixels=limits.max_pixels, max_samples=limits.max_samples, reading=reading
+    )
     return Frame.build(
         picture.pixels,
         picture.usable,
@@ -124,9 +136,11 @@ def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimi
     )
 
 
-def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits) -> Frame:
-    image = read_fits(unpacked, min(limits.max_pixels, limits.max_samples))
-    coded = image.size if unpacked is data else gzip_share(data, image.start, image.size)
+def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits, reading: int) -> Frame:
+    image = read_fits(unpacked, min(limits.max_pixels, limits.max_samples), reading=reading)
+    coded = image.coded_bytes
+    if unpacked is not data:
+        coded = min(coded, gzip_share(data, image.start, image.size))
     return Frame.build(
         image.pixels,
         image.usable,

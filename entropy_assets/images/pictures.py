@@ -18,6 +18,7 @@ from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
 from entropy_assets.images.coded import CODED_IN
 from entropy_assets.images.fits import integer_valued
 from entropy_assets.images.statements import statements_of_picture
+from entropy_assets.images.tiff import refuse_layout, refuse_thumbnails
 
 with brought_by("images"):
     from PIL import Image, UnidentifiedImageError
@@ -73,7 +74,7 @@ class Picture(NamedTuple):
     statements: tuple[Statement, ...]
 
 
-def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: int) -> Picture:
+def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: int, reading: int) -> Picture:
     """Return the first image of `data`.
 
     JPEG always counts as lossy. So does JPEG 2000: even a reversible stream may have been cut at any layer, and
@@ -87,6 +88,8 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
         A key of `PILLOW_FORMAT`; no other reader gets to see the file.
     max_pixels, max_samples
         Largest area, and area times channels.
+    reading
+        The rules, as `Recipe.reading`.
 
     Raises
     ------
@@ -95,6 +98,8 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
     """
     if container == "webp":
         _check_size(_webp_size(data), 4, max_pixels, max_samples)
+    if container == "tiff" and reading >= 2:
+        refuse_thumbnails(data)
     try:
         with Image.open(BytesIO(data), formats=(PILLOW_FORMAT[container],)) as image:
             channels = _channels(image)
@@ -110,6 +115,8 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, str(error), limit=max_pixels) from error
     except UnidentifiedImageError as error:
+        if container == "tiff" and reading >= 2:
+            refuse_layout(data)
         message = f"the {container} file begins like one, but its header is damaged"
         raise ImageRejected(RejectionReason.DECODE_ERROR, message, container=container) from error
     except PILLOW_ERRORS as error:

@@ -232,7 +232,7 @@ class _Outsider:
     def _frame(self, data: bytes) -> Frame | None:
         """Return what a file shows; None if it can't be read."""
         try:
-            return decode(data, source=self.told["declared_source"], limits=self.limits)
+            return decode(data, source=self.told["declared_source"], limits=self.limits, reading=self.recipe.reading)
         except ImageRejected:
             return None
 

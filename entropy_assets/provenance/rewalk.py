@@ -94,7 +94,7 @@ def _manifest_again(trail: Trail, batch: Batch) -> list[ImageRow]:
     The sentence that explains a rejection may be worded otherwise by another version of what reads the image;
     it is not compared.
     """
-    rows = [image_row(item, trail.images, batch.intake.limits, batch.intake.source) for item in batch.intake.files]
+    rows = [image_row(item, trail.images, batch.intake.limits, batch.intake) for item in batch.intake.files]
     kept = Manifest.of(batch).rows
     if len(rows) != len(kept):
         raise ChainBroken(
@@ -110,7 +110,8 @@ def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> list[N
     mine, recipe = trail.ledger.images_of(batch.key), recipe_named(batch.intake.recipe)
     assessed: list[AssessedRow] = []
     for row in (row for row in manifest if row.accepted):
-        frame = decode(trail.images.get(row.image_sha256), source=batch.intake.source, limits=batch.intake.limits)
+        data, intake = trail.images.get(row.image_sha256), batch.intake
+        frame = decode(data, source=intake.source, limits=intake.limits, reading=recipe.reading)
         nonce = nonce_of(batch.intake, row.image_sha256)
         assessed.append(assess_row(row, frame, nonce, recipe, batch.intake.source))
     rows, spent = [item.row for item in assessed], {}

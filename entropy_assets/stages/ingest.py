@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
+from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stores.batches import MANIFEST, Batch, BatchStore, Intake, IntakeFile, batch_key
 from entropy_assets.stores.images import ImageStore
@@ -70,17 +71,18 @@ def read_images(batch: Batch, images: ImageStore, limits: DecodeLimits, progress
     """Decode every file of the batch and keep one row for each: what it is, or why it can't be read."""
     rows = []
     for done, item in enumerate(batch.intake.files, 1):
-        rows.append(image_row(item, images, limits, batch.intake.source))
+        rows.append(image_row(item, images, limits, batch.intake))
         progress("read", done, len(batch.intake.files))
     batch.write_json(MANIFEST, {"rows": [dataclasses.asdict(row) for row in rows]})
     return Manifest.of(batch)
 
 
-def image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, source: str) -> ImageRow:
-    """Return what the file `item` is, or why it can't be read."""
-    as_it_came = dataclasses.asdict(item)
+def image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, intake: Intake) -> ImageRow:
+    """Return what the file `item` of a batch is by the batch's recipe, or why it can't be read."""
+    as_it_came, source = dataclasses.asdict(item), intake.source
+    reading = recipe_named(intake.recipe).reading
     try:
-        frame = decode(images.get(item.image_sha256), source=source, limits=limits)
+        frame = decode(images.get(item.image_sha256), source=source, limits=limits, reading=reading)
     except ImageRejected as rejection:
         return ImageRow(
             **as_it_came, accepted=False, reason=rejection.reason.value, detail=rejection.message, source=source

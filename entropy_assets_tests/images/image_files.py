@@ -82,12 +82,13 @@ def webp_canvas(width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def compressed(plane: Any, codec: str, quantize: int | None = None) -> bytes:
-    """Return `plane` as a tile-compressed FITS file; quantize 1 dithers, -1 doesn't."""
+def compressed(plane: Any, codec: str, quantize: int | None = None, **options: Any) -> bytes:
+    """Return `plane` as a tile-compressed FITS file; quantize 1 dithers, -1 doesn't; options as astropy's."""
     from astropy.io import fits as astropy_fits
 
     out = io.BytesIO()
-    options = {} if quantize is None else {"quantize_method": quantize, "quantize_level": 4.0, "dither_seed": 1}
+    if quantize is not None:
+        options |= {"quantize_method": quantize, "quantize_level": 4.0, "dither_seed": 1}
     hdu = astropy_fits.CompImageHDU(np.asarray(plane), compression_type=codec, **options)
     astropy_fits.HDUList([astropy_fits.PrimaryHDU(), hdu]).writeto(out)
     return out.getvalue()

@@ -22,6 +22,7 @@ from entropy_assets.stages.validation import Examination, examine_blocks
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets_tests.images.image_files import fits
 from entropy_assets_tests.stages.batches_made import LIMITS, Place, exposure, frame
 
 
@@ -103,9 +104,11 @@ def unbind(place: Place) -> None:
     db.close()
 
 
-def publish(place: Place, contents: list[tuple[str, bytes]], url: str, *, before: Callable[[Batch], None]) -> str:
+def publish(
+    place: Place, contents: list[tuple[str, bytes]], url: str, *, before: Callable[[Batch], None], **more: Any
+) -> str:
     """Publish a batch whose noise was altered by `before`, and return the id of its first block."""
-    batch = place.open(contents)
+    batch = place.open(contents, **more)
     ingest.read_images(batch, place.images(), LIMITS)
     extraction.extract_noise(batch, place.images(), place.ledger(), LIMITS)
     before(batch)
@@ -160,6 +163,18 @@ def test_a_derated_batch_is_made_again(tmp_path: Path, valkey_url: str) -> None:
     twice = [*shared_pattern(), ("copy.png", shared_pattern()[0][1]), ("text.fits", b"SIMPLE  = no image")]
     block_id = publish(place, twice, valkey_url, before=lambda batch: None)
     assert rewalk(Trail.of(place), block_id).provenance["block_id"] == block_id
+
+
+@pytest.mark.parametrize("recipe", ["ea-2026-1", "ea-2026-2"])
+def test_a_batch_is_made_again_by_the_rules_that_its_files_were_read_by(
+    tmp_path: Path, valkey_url: str, recipe: str
+) -> None:
+    """Earlier recipes read the first image of a file, whatever it is called: here both are live, and differ."""
+    place = Place(tmp_path)
+    error = np.random.default_rng(5).normal(1000, 7, (320, 320)).astype(np.int16)
+    both = fits(error, EXTNAME="'ERR     '") + b"XTENSION= 'IMAGE   '".ljust(80) + frame(1)[80:]
+    block_id = publish(place, [("both.fits", both)], valkey_url, before=lambda _: None, recipe=recipe)
+    assert rewalk(Trail.of(place), block_id).data
 
 
 def test_a_manifest_that_tells_of_another_image_is_found(tmp_path: Path, valkey_url: str) -> None:

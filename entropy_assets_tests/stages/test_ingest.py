@@ -1,10 +1,13 @@
 """Ingest: every file gets a row, a batch stays what it was fixed to be, and what is published stays."""
 
+import numpy as np
 import pytest
 
 from entropy_assets.errors import BatchError, RejectionReason
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stages import assessments, conditioning, ingest
+from entropy_assets.stages.manifest import Manifest
+from entropy_assets_tests.images.image_files import fits
 from entropy_assets_tests.stages.batches_made import Place, files_of, frame
 
 
@@ -44,3 +47,12 @@ def test_a_published_batch_keeps_what_its_blocks_came_from(place: Place) -> None
     with pytest.raises(BatchError, match="is published"):
         ingest.read_images(frozen, place.images(), DecodeLimits(max_pixels=1))
     assert files_of(batch) == before
+
+
+def test_a_batch_is_read_by_the_rules_of_its_recipe(place: Place) -> None:
+    """An image behind a flat one is seen by the newest rules alone, so that older batches can be made again."""
+    hidden = fits(np.full((300, 300), 9)) + b"XTENSION= 'IMAGE   '".ljust(80) + frame(1)[80:]
+    for seed, (recipe, live) in enumerate([("ea-2026-1", False), ("ea-2026-2", True)], 2):
+        batch = place.hashed([("hidden.fits", hidden), ("plain.fits", frame(seed))], recipe=recipe)
+        assert Manifest.of(batch).rows[0].width == (320 if live else 300)
+        assert [outcome.accepted for outcome in assessments.outcomes(batch)] == [live, True]

@@ -251,6 +251,15 @@ def judge(measured: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Re
     ).astype(np.uint8)
 
 
+def at_black(measured: SquareStatistics, recipe: Recipe) -> npt.NDArray[np.bool_]:
+    """Tell whether each square, if it is clipped, is so at black: not in a channel that is as often clipped at white.
+
+    A few hot pixels at the highest code do not make a dark such a channel.
+    """
+    black: npt.NDArray[np.bool_] = measured.bottom_share > measured.top_share
+    return black & bool(measured.top_share.mean() <= recipe.max_clipped_share)
+
+
 def bit_entropy(share: PerSquare) -> PerSquare:
     """Return the entropy of a bit that is set in `share` of cases, bits."""
     p = np.clip(share, 1e-300, 1 - 1e-16)

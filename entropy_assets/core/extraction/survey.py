@@ -12,10 +12,12 @@ from entropy_assets.core.extraction.dither import dithered_share
 from entropy_assets.core.extraction.linearity import relative_complexity
 from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.squares import (
+    Item,
     PerSquare,
     Steps,
     Verdict,
     as_squares,
+    at_black,
     clip_codes,
     judge,
     square_statistics,
@@ -41,6 +43,7 @@ LINEAR_ADVICE: Final = (
     "the noise is that of a generator, not of a sensor: a shift register repeats its bits with {:.0%} of the length"
     " that noise needs; send a frame as a sensor gave it"
 )
+BLACK_ADVICE: Final = "clipped at black: raise the offset of the camera"
 REASONS: Final = MappingProxyType(
     {
         Verdict.MISSING: RejectionReason.NOT_FINITE,
@@ -85,8 +88,11 @@ class Survey:
         found out before. This and the four before are 0 where nothing is live anyway.
     linear_complexity
         Least linear complexity of bits of the frame, as a share of what noise needs; 1 where it was not looked for.
+    clipped_at_black
+        Most saturated squares are clipped at the lowest code; False if the recipe does not tell.
     advice
-        What a search of the whole frame for made noise found, and what to do; empty if it found nothing.
+        What a search of the whole frame for made noise found, or where most squares are clipped, and what to do; empty
+        if there is nothing to tell beyond the dominant reason.
     """
 
     square_size: int
@@ -100,6 +106,7 @@ class Survey:
     dithered_share: float = 0.0
     empty_spectrum: float = 0.0
     linear_complexity: float = 1.0
+    clipped_at_black: bool = False
     advice: str = ""
 
     @property
@@ -122,8 +129,9 @@ class Survey:
     @property
     def dominant_reason(self) -> RejectionReason:
         """Return the reason that masks most squares; ``NO_LIVE_AREA`` if none is masked."""
-        tally = np.bincount(self.verdict.ravel(), minlength=len(Verdict))[1:]
-        return REASONS[Verdict(int(tally.argmax()) + 1)] if tally.any() else RejectionReason.NO_LIVE_AREA
+        reason = _dominant_reason(self.verdict)
+        is_black = reason is RejectionReason.SATURATED and self.clipped_at_black
+        return RejectionReason.CLIPPED_AT_BLACK if is_black else reason
 
     @property
     def median_sigma(self) -> float:
@@ -154,7 +162,12 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     measured = [
         square_statistics(steps, clip_codes(steps, frame, channel), size) for channel, steps in enumerate(channels)
     ]
-    verdict = _combined(np.stack([judge(statistics, missing, recipe) for statistics in measured])).reshape(sy, sx)
+    judged = np.stack([judge(statistics, missing, recipe) for statistics in measured])
+    deciding = (judged != Verdict.LIVE).argmax(axis=0)
+    verdict = _of_channel(judged, deciding).reshape(sy, sx)
+    is_black = recipe.tells_black and _mostly_black(
+        verdict, _of_channel(np.stack([at_black(statistics, recipe) for statistics in measured]), deciding)
+    )
     repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
     made = _mask_made_noise(verdict, channels, [item.sigma.reshape(sy, sx) for item in measured], recipe)
     return Survey(
@@ -169,7 +182,8 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         dithered_share=made.dithered_share,
         empty_spectrum=made.empty_spectrum,
         linear_complexity=made.linear_complexity,
-        advice=made.advice,
+        clipped_at_black=is_black,
+        advice=BLACK_ADVICE if is_black and _dominant_reason(verdict) is RejectionReason.SATURATED else made.advice,
     )
 
 
@@ -261,11 +275,21 @@ def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:
     return np.asarray(sum(weighted[1:], weighted[0]))
 
 
-def _combined(verdicts: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return the first verdict along the channels that is not live."""
-    first_masked = (verdicts != Verdict.LIVE).argmax(axis=0)
-    combined: npt.NDArray[np.uint8] = np.take_along_axis(verdicts, first_masked[np.newaxis], axis=0)[0]
-    return combined
+def _of_channel(values: npt.NDArray[Item], deciding: npt.NDArray[np.intp]) -> npt.NDArray[Item]:
+    """Return from ``[channel, square]`` the value of the channel that decides on each square."""
+    chosen: npt.NDArray[Item] = np.take_along_axis(values, deciding[np.newaxis], axis=0)[0]
+    return chosen
+
+
+def _mostly_black(verdict: npt.NDArray[np.uint8], black: npt.NDArray[np.bool_]) -> bool:
+    """Tell whether most saturated squares are clipped at the lowest code."""
+    saturated = verdict.ravel() == Verdict.SATURATED
+    return bool(2 * np.count_nonzero(saturated & black) > np.count_nonzero(saturated))
+
+
+def _dominant_reason(verdict: npt.NDArray[np.uint8]) -> RejectionReason:
+    tally = np.bincount(verdict.ravel(), minlength=len(Verdict))[1:]
+    return REASONS[Verdict(int(tally.argmax()) + 1)] if tally.any() else RejectionReason.NO_LIVE_AREA
 
 
 def _missing(usable: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:

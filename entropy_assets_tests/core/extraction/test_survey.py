@@ -12,7 +12,7 @@ from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.errors import ImageRejected, RejectionReason
-from entropy_assets.recipe import RECIPES, STANDARD
+from entropy_assets.recipe import RECIPES, STANDARD, recipe_named
 from entropy_assets_tests.core.frames import frame, survey, white
 
 
@@ -85,6 +85,58 @@ def test_liveness_follows_the_picture(seed: int, change: str) -> None:
     turned = {"transpose": np.transpose, "flip": np.flipud, "turn": np.rot90}[change]
     before, after = survey(pixels), survey(np.ascontiguousarray(turned(pixels)))
     assert (turned(before.verdict) == after.verdict).all()
+
+
+def clipped(floor: int = 0, ceiling: int = 65_535, level: float = 4.0) -> np.ndarray:
+    """Return a dark of sigma 4 around `level`, clipped at both limits."""
+    noise = np.random.default_rng(3).normal(level, 4, (256, 256))
+    return np.clip(np.rint(noise), floor, ceiling).astype(np.int64)
+
+
+def test_a_dark_clipped_at_black_is_told_to_raise_the_offset() -> None:
+    """Which squares are live is the same by every recipe; only the newest tell black from white."""
+    with pytest.raises(ImageRejected) as rejection:
+        NoiseExtractor().extract(frame(clipped()), bytes(32))
+    assert rejection.value.reason is RejectionReason.CLIPPED_AT_BLACK
+    assert rejection.value.message.endswith("; clipped at black: raise the offset of the camera")
+    earlier = NoiseExtractor(recipe_named("ea-2026-1"))
+    with pytest.raises(ImageRejected) as before:
+        earlier.extract(frame(clipped()), bytes(32))
+    assert before.value.reason is RejectionReason.SATURATED
+    assert (earlier.survey(frame(clipped())).verdict == survey(clipped()).verdict).all()
+
+
+@pytest.mark.parametrize("level", [65_531.0, 30_000.0])
+def test_what_is_clipped_at_white_is_saturated(level: float) -> None:
+    """At the limit of the container, at the ADC's own, and at both ends."""
+    both = np.where(np.random.default_rng(1).random((96, 96)) < 0.1, 65_535, clipped()[:96, :96])
+    for pixels in (clipped(ceiling=round(level) + 4, level=level), both):
+        with pytest.raises(ImageRejected) as rejection:
+            NoiseExtractor().extract(frame(pixels), bytes(32))
+        assert rejection.value.reason is RejectionReason.SATURATED
+        assert "offset" not in rejection.value.message
+
+
+def test_hot_pixels_at_white_do_not_hide_black() -> None:
+    """One in a thousand is full in a long dark."""
+    hot = np.where(np.random.default_rng(2).random((256, 256)) < 1e-3, 65_535, clipped())
+    assert survey(hot).dominant_reason is RejectionReason.CLIPPED_AT_BLACK
+
+
+def test_each_square_is_told_by_the_channel_that_masks_it() -> None:
+    """Green is black, red is live: red's own unclipped end says nothing."""
+    pixels = np.stack([white((256, 256)), clipped(), white((256, 256), seed=2)])
+    assert survey(pixels).dominant_reason is RejectionReason.CLIPPED_AT_BLACK
+
+
+def test_black_squares_among_others_do_not_decide() -> None:
+    """The reason is that of most squares: advice on the offset would not help a frame that is flat."""
+    pixels = white((256, 256))
+    pixels[5::32] = 1000
+    pixels[:64] = clipped()[:64]
+    found = survey(pixels)
+    assert found.clipped_at_black
+    assert (found.dominant_reason, found.advice) == (RejectionReason.CONSTANT, "")
 
 
 def test_counts_and_names_add_up() -> None:

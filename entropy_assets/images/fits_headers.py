@@ -1,0 +1,173 @@
+"""The headers of a FITS file, and where its data units lie: read and checked without touching a pixel.
+
+References
+----------
+FITS Standard 4.0: header cards 4.1, mandatory keywords 4.4.1.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from math import prod
+from typing import Final, NoReturn, TypeAlias
+
+import numpy as np
+
+from entropy_assets.errors import ImageRejected, RejectionReason
+
+Value: TypeAlias = str | int | float | bool
+Header: TypeAlias = Mapping[str, Value]
+
+CARD: Final = 80
+"""Length of one card of a header, bytes (standard 3.3.1)."""
+FITS_BLOCK: Final = 2880
+"""Headers and data units are filled up to multiples of this, bytes (standard 3.1)."""
+MAX_AXES: Final = 16
+MAX_HDUS: Final = 256
+SAMPLE_TYPES: Final = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+
+
+@dataclass(frozen=True, slots=True)
+class Hdu:
+    """One header and where its data unit lies, bytes from the start of the file."""
+
+    index: int
+    header: Header
+    start: int
+    size: int
+
+    @property
+    def is_image(self) -> bool:
+        """Tell whether it is a plain image with pixels."""
+        kind = self.header.get("XTENSION", "IMAGE" if self.index == 0 else "")
+        return kind == "IMAGE" and self.size > 0 and self.header.get("GROUPS") is not True
+
+    @property
+    def is_compressed_image(self) -> bool:
+        """Tell whether it is a table that holds a tile-compressed image."""
+        return self.header.get("XTENSION") == "BINTABLE" and self.header.get("ZIMAGE") is True
+
+
+def walk(data: bytes) -> Iterator[Hdu]:
+    """Yield the HDUs in file order; each step moves forward by at least one FITS block, so it ends."""
+    offset = 0
+    for index in range(MAX_HDUS):
+        if index and data[offset : offset + 8] != b"XTENSION":
+            return
+        header, start = _read_header(data, offset)
+        size = _data_size(header)
+        yield Hdu(index, header, start, size)
+        offset = start + -(-size // FITS_BLOCK) * FITS_BLOCK
+
+
+def _read_header(data: bytes, offset: int) -> tuple[Header, int]:
+    """Return the cards from `offset` up to END, the first of each keyword, and where the data unit starts."""
+    header: dict[str, Value] = {}
+    for position in range(offset, len(data) - CARD + 1, CARD):
+        card = data[position : position + CARD].decode("ascii", errors="replace")
+        if card.rstrip() == "END":
+            return header, offset + -(-(position + CARD - offset) // FITS_BLOCK) * FITS_BLOCK
+        if card[8:10] == "= ":
+            header.setdefault(card[:8].rstrip(), _card_value(card[10:]))
+    reject(RejectionReason.TRUNCATED, f"the FITS header at byte {offset} has no END card", offset=offset)
+
+
+def _card_value(text: str) -> Value:
+    text = text.strip()
+    if text.startswith("'"):
+        quoted = re.match(r"'((?:[^']|'')*)", text)
+        return quoted[1].replace("''", "'").rstrip() if quoted else ""
+    word = text.split("/", 1)[0].strip()
+    if word in ("T", "F"):
+        return word == "T"
+    if re.fullmatch(r"[+-]?\d+", word, re.ASCII):
+        return int(word)
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([EDed][+-]?\d+)?", word, re.ASCII):
+        return float(word.upper().replace("D", "E"))
+    return word
+
+
+def integer(header: Header, key: str, low: int, high: int, default: int | None = None) -> int:
+    """Return the value of `key`, or refuse a header in which it is no integer from `low` to `high`."""
+    value = header.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        reject(
+            RejectionReason.INVALID_HEADER,
+            f"FITS keyword {key} is {value!r}, not an integer from {low} to {high}",
+            keyword=key,
+            value=value,
+        )
+    return value
+
+
+def axes_of(header: Header, prefix: str = "") -> tuple[int, ...]:
+    """Return the lengths of the axes, fastest first."""
+    count = integer(header, f"{prefix}NAXIS", 0, MAX_AXES)
+    return tuple(integer(header, f"{prefix}NAXIS{n}", 0, (1 << 63) - 1) for n in range(1, count + 1))
+
+
+def sample_type(header: Header, prefix: str = "") -> str:
+    """Return the type of the stored samples."""
+    bitpix = header.get(f"{prefix}BITPIX")
+    if isinstance(bitpix, bool) or not isinstance(bitpix, int) or bitpix not in SAMPLE_TYPES:
+        message = f"FITS keyword {prefix}BITPIX is {bitpix!r}, not one of {', '.join(map(str, SAMPLE_TYPES))}"
+        reject(RejectionReason.INVALID_HEADER, message, keyword=f"{prefix}BITPIX", value=bitpix)
+    return SAMPLE_TYPES[bitpix]
+
+
+def _data_size(header: Header) -> int:
+    """Return the size of the data unit without its padding, bytes (standard 4.4.1.1, 4.4.1.2)."""
+    axes = axes_of(header)
+    if header.get("GROUPS") is True and axes[:1] == (0,):
+        axes = axes[1:]
+    elements = prod(axes) if axes else 0
+    parameters = integer(header, "PCOUNT", 0, (1 << 63) - 1, default=0)
+    groups = integer(header, "GCOUNT", 1, (1 << 63) - 1, default=1)
+    return np.dtype(sample_type(header)).itemsize * groups * (parameters + elements)
+
+
+def capture_time(header: Header) -> str | None:
+    """Return DATE-OBS as ISO 8601, completed by TIME-OBS or UT where it holds only the day; None if it is no date."""
+    text = str(header.get("DATE-OBS", "")).strip()
+    if old_style := re.fullmatch(r"(\d\d)/(\d\d)/(\d\d)", text, re.ASCII):
+        text = f"19{old_style[3]}-{old_style[2]}-{old_style[1]}"
+    if len(text) == len("2000-01-01") and (time := str(header.get("TIME-OBS", header.get("UT", ""))).strip()):
+        text = f"{text}T{time}"
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return text
+
+
+def reject(reason: RejectionReason, message: str, **data: object) -> NoReturn:
+    """Raise the one reason why an image can't be read."""
+    raise ImageRejected(reason, message, **data)
+
+
+def plane_shape(hdu: Hdu, prefix: str, max_pixels: int) -> tuple[int, int]:
+    """Return height and width of the first plane, once both are known to be affordable."""
+    axes = axes_of(hdu.header, prefix)
+    if len(axes) < 2 or 0 in axes:
+        reject(RejectionReason.NO_IMAGE_DATA, f"the first FITS image has axes {axes}: no plane of pixels", axes=axes)
+    pixels = prod(axes) if prefix else axes[0] * axes[1]
+    if pixels > max_pixels:
+        message = f"the FITS header announces {' x '.join(map(str, axes))} pixels; the limit is {max_pixels}"
+        reject(RejectionReason.OVER_PIXEL_BUDGET, message, axes=[str(axis) for axis in axes], limit=max_pixels)
+    return axes[1], axes[0]
+
+
+def require_complete(data: bytes, hdu: Hdu) -> None:
+    """Refuse a file that ends before the data unit does."""
+    if (missing := hdu.start + hdu.size - len(data)) > 0:
+        message = f"FITS data unit {hdu.index} should hold {hdu.size} bytes and {missing} of them are missing"
+        reject(RejectionReason.TRUNCATED, message, hdu=hdu.index, missing=str(missing))
+
+
+def number(header: Header, key: str, default: float) -> float:
+    """Return the value of `key`, or refuse a header in which it is no number."""
+    value = header.get(key, default)
+    if isinstance(value, (bool, str)):
+        reject(RejectionReason.INVALID_HEADER, f"FITS keyword {key} is {value!r}, not a number", keyword=key)
+    return value
