@@ -28,9 +28,21 @@ def program(tmp_path: Path) -> Path:
 
 def test_the_help_lists_every_command_and_exit_code(run: Run) -> None:
     text = run("--help").stdout
-    for word in ("up", "process", "serve", "draw", "stats", "feed", "audit", "keys", "completion", "130 interrupted"):
+    for word in (
+        "up",
+        "process",
+        "assess",
+        "serve",
+        "draw",
+        "stats",
+        "feed",
+        "audit",
+        "keys",
+        "completion",
+        "130 interrupted",
+    ):
         assert word in text
-    assert "\n  Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block;\n" in text
+    assert "\n  Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block, 'assess' no\n" in text
 
 
 def test_the_version_is_that_of_the_package(program: Path) -> None:

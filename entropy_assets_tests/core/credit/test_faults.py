@@ -1,0 +1,91 @@
+"""Files that were credited wrongly, or refused with a misleading reason: each is what it should be now, or listed."""
+
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.core.credit.assessment import AssessedImage, assess_image
+from entropy_assets.core.credit.patterns import batch_derating, derated, sketch_of
+from entropy_assets.core.extraction.noise import deterministic_nonce
+from entropy_assets.core.frame import Frame
+from entropy_assets.errors import ImageRejected
+from entropy_assets.images.decode import decode
+from entropy_assets.recipe import STANDARD
+
+STREAM_BITS = 8 * 2797
+"""Of the twelve frames in av1_filmgrain.mkv: 22,376 bits of video."""
+
+
+@pytest.fixture
+def faults(shared_data: Path) -> Path:
+    return shared_data / "faults"
+
+
+def assessed(path: Path, source: str = "raw-ccd") -> tuple[Frame, AssessedImage]:
+    frame = decode(path.read_bytes(), source=source, reading=STANDARD.reading)
+    return frame, assess_image(frame, deterministic_nonce(frame.image_sha256), STANDARD, submitter=source)
+
+
+def credits_in_one_batch(paths: list[Path]) -> list[int]:
+    images = [assessed(path) for path in paths]
+    sketches = [sketch_of(frame, image.noise.survey, STANDARD) for frame, image in images]
+    deratings = batch_derating(sketches, STANDARD)
+    return [
+        derated(image.assessment, lost, STANDARD).credit_bits
+        for (_, image), lost in zip(images, deratings, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("source", ["raw-ccd", "drop"])
+@pytest.mark.parametrize(
+    "name, reason, words",
+    [
+        ("indi_simulator_noise20_exp1.fits", "not_raw", "INSTRUME = CCD Simulator"),
+        ("masterdark_400.fits", "not_raw", "MASTER DARK"),
+        ("black_clipped_dark.fits", "clipped_at_black", "raise the offset"),
+        ("thumbnail_first.dng", "unsupported_pixels", "thumbnail"),
+        ("cfa.dng", "unsupported_pixels", "colour filter array"),
+        ("float64_integers.tif", "unsupported_pixels", "not read"),
+        ("bigtiff_bigendian.tif", "unsupported_pixels", "not read"),
+        ("int8.tif", "unsupported_pixels", "signed"),
+    ],
+)
+def test_it_is_refused_with_the_reason_that_fits(faults: Path, name: str, reason: str, words: str, source: str) -> None:
+    with pytest.raises(ImageRejected) as caught:
+        assessed(faults / name, source)
+    assert caught.value.reason == reason
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "name", ["mef_dq_first.fits", "mef_1x1_primary.fits", "tile_GZIP_1.fits.fz", "tile_HCOMPRESS_1.fits.fz"]
+)
+def test_it_is_read(faults: Path, name: str) -> None:
+    _, image = assessed(faults / name)
+    assert image.noise.survey.live_fraction == 1
+    assert image.assessment.credit_bits > 10_000
+
+
+def test_one_exposure_from_the_top_and_from_the_bottom_is_credited_once(faults: Path) -> None:
+    first, second = credits_in_one_batch([faults / "flip_topdown.fits", faults / "flip_bottomup.fits"])
+    assert first > 0
+    assert second == 0
+
+
+def test_the_pattern_of_three_frames_is_credited_once_in_one_batch(faults: Path) -> None:
+    first, *others = credits_in_one_batch([faults / f"fixed_pattern_{n}.fits" for n in range(3)])
+    assert first > 0
+    assert others == [0, 0]
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="known fault: grain templates are not searched for yet")
+def test_a_frame_of_a_video_is_worth_no_more_than_the_video(faults: Path) -> None:
+    _, image = assessed(faults / "av1_filmgrain_frame11.png", "drop")
+    assert image.assessment.credit_bits <= STREAM_BITS
+
+
+@pytest.mark.xfail(
+    strict=True, raises=ImageRejected, reason="known gap: the phases of a colour mosaic are not split yet"
+)
+def test_a_raw_colour_mosaic_is_worth_something(faults: Path) -> None:
+    assessed(faults / "bayer_sky.fits")
