@@ -22,6 +22,7 @@ from entropy_assets.stages.assessments import noise_inputs
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.batches import RECORDS
 from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets_tests.images.image_files import fits
 from entropy_assets_tests.provenance.forgeries import FORGERIES, OTHER, extra_image
 from entropy_assets_tests.provenance.forging import Told, begins_with_zeros, by_hash, consistent, with_its_manifest
 from entropy_assets_tests.stages.batches_made import Place, alter_json, exposure, flat_png, frame
@@ -343,3 +344,17 @@ NONSENSE = ["slices", "images", "manifest", "limits", "index", "timestamp_us", "
 def test_nonsense_is_a_typed_error(field: str, value: object, story: Story) -> None:
     with pytest.raises(EntropyAssetsError):
         make_again({**story.told, field: value}, story.images)
+
+
+@pytest.mark.parametrize("recipe", ["ea-2026-1", "ea-2026-2"])
+def test_a_file_of_several_images_is_read_as_its_recipe_reads(tmp_path: Path, valkey_url: str, recipe: str) -> None:
+    """Here both images are live, and differ: the first is named a plane of errors, which earlier recipes pass by."""
+    error = np.random.default_rng(5).normal(1000, 7, (320, 320)).astype(np.int16)
+    both = fits(error, EXTNAME="'ERR     '") + b"XTENSION= 'IMAGE   '".ljust(80) + frame(1)[80:]
+    place = Place(tmp_path)
+    batch = place.validated([("both.fits", both)], recipe=recipe)
+    pool = PoolClient.from_url(valkey_url, prefix=f"outsider:{tmp_path.name}")
+    publish_batch(batch, place.ledger(), pool, run_id="the-run", now_us=5)
+    block = pool.lease(1, lane="public").blocks[0].block
+    pool.close()
+    assert make_again(told_of(place, block.block_id), by_hash(both)).data == block.data
