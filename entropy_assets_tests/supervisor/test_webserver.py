@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -40,7 +40,11 @@ class Webserver:
         return f"127.0.0.1:{self.port}"
 
     def ask(self, method: str, path: str, *headers: Header, body: bytes = b"", host: str | None = None) -> HTTPResponse:
-        """Send one request with exactly these headers, and give the answer, read to its end."""
+        """Send one request with exactly these headers, and give the answer, read to its end.
+
+        A server that refuses a request before it read its body closes the connection with the rest unread, which may
+        reset it behind the head of the answer: then there is no text.
+        """
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             if not any(name == "Host" for name, _ in headers) and host != "":
@@ -51,7 +55,9 @@ class Webserver:
                 connection.putheader("Content-Length", str(len(body)))
             connection.endheaders(body or None)
             answer = connection.getresponse()
-            answer.text = answer.read().decode()  # type: ignore[attr-defined]
+            answer.text = ""  # type: ignore[attr-defined]
+            with suppress(ConnectionResetError):
+                answer.text = answer.read().decode()  # type: ignore[attr-defined]
             return answer
 
     def limits(self) -> set[str]:
