@@ -12,11 +12,16 @@ from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = pytest.mark.e2e
 
+ALL_PUBLIC = "1"
+"""Share of the public lane: what is drawn there is the pool's bytes, so that a repeat would be seen."""
+
 
 def drawn(installation: Installation) -> bytes:
     """Draw a public block's worth once bytes can be had."""
     eventually("bytes", lambda: installation.get("/readyz").status_code == 200)
-    return installation.get("/random/4000", **{"class": "public"}).content
+    answer = installation.get("/random/4000", **{"class": "public"})
+    assert answer.status_code == 200, answer.text
+    return answer.content
 
 
 def told(installation: Installation, code: str) -> bool:
@@ -25,14 +30,14 @@ def told(installation: Installation, code: str) -> bool:
 
 
 def test_an_installation_that_lost_its_ledger_serves_nothing_twice(tmp_path: Path) -> None:
-    with Installation.running(tmp_path) as installation:
+    with Installation.running(tmp_path, ENTROPY_PUBLIC_SHARE=ALL_PUBLIC) as installation:
         batch = installation.drop({"a.fits": frame(1, side=512)})
         eventually("publication", lambda: installation.published(batch))
         served = drawn(installation)
         eventually("the end of all runs", installation.idle)
     for path in tmp_path.glob("ledger.sqlite*"):
         path.unlink()
-    with Installation.running(tmp_path) as installation:
+    with Installation.running(tmp_path, ENTROPY_PUBLIC_SHARE=ALL_PUBLIC) as installation:
         eventually("health tells", lambda: told(installation, "ledger-behind"))
         assert "entropy-assets ledger accept --head" in str(installation.get("/stats").json()["problems"])
         assert any(f"the ledger ledger.sqlite {word}" in installation.up.said for word in ("is missing", "is empty"))
@@ -44,7 +49,7 @@ def test_an_installation_that_lost_its_ledger_serves_nothing_twice(tmp_path: Pat
     accepted = command("ledger", "accept", "--head", Home(tmp_path).ledger().head(), ENTROPY_HOME=str(tmp_path))
     assert accepted.returncode == 0, accepted.stderr
     assert "1 batches are burned" in accepted.stdout
-    with Installation.running(tmp_path) as installation:
+    with Installation.running(tmp_path, ENTROPY_PUBLIC_SHARE=ALL_PUBLIC) as installation:
         again, other = [installation.drop({f"{seed}.fits": frame(seed, side=512)}) for seed in (1, 2)]
         eventually("publication of new images", lambda: installation.published(other))
         eventually("verdicts on the old one", lambda: again.has(VERDICTS))

@@ -25,7 +25,7 @@ from entropy_assets_tests.e2e.browser import Browser
 from entropy_assets_tests.e2e.running import Installation, eventually
 from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.serving.running import RunningService
-from entropy_assets_tests.stages.batches_made import Place, frame
+from entropy_assets_tests.stages.batches_made import Place, frame, simulated_frame
 
 pytestmark = pytest.mark.browser
 
@@ -110,8 +110,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture(scope="module")
 def batch(place: Place) -> Batch:
     """Give a batch of a live, a hostile and a dead image, as far as its verdicts."""
-    images = [("live.fits", frame(1, 480)), (HOSTILE, frame(2, 480)), (TURNED, b"SIMPLE  = no image")]
-    return place.validated(images, time_ns=time.time_ns())
+    live, hostile = (simulated_frame(seed, 480) for seed in (1, 2))
+    images = [("live.fits", live), (HOSTILE, hostile), (TURNED, b"SIMPLE  = no image")]
+    return place.validated(images, time_ns=time.time_ns(), source="simulated")
 
 
 @pytest.fixture
