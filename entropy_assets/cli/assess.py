@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from entropy_assets.core.frame import Frame
     from entropy_assets.images.limits import DecodeLimits
 
-NAMED_BY: Final = 8
+NAMED_BY: Final = 16
 """Hex digits of an image's SHA-256 in the names of its exported samples."""
 
 
@@ -50,7 +50,7 @@ def assess(paths: tuple[Path, ...], source: str, export: Path | None, as_json: b
             row = assessed(path, source, recipe, limits, export)
         rows.append(row)
         if not as_json:
-            click.echo("\n".join(told(row)) + "\n")
+            click.echo("\n".join(lines_about(row)) + "\n")
     if as_json:
         click.echo(json.dumps({"recipe": recipe.name, "source": source, "images": rows}))
     if not any(row["credit_bits"] for row in rows):
@@ -105,7 +105,7 @@ def exported(image: "AssessedImage", frame: "Frame", folder: Path) -> list[dict[
     return files
 
 
-def told(row: dict[str, Any]) -> Iterable[str]:
+def lines_about(row: dict[str, Any]) -> Iterator[str]:
     """Yield the lines that tell of an image."""
     if row["accepted"]:
         yield f"{row['file']}: {row['credit_bits']:,} bits of credit"
@@ -124,9 +124,7 @@ def told(row: dict[str, Any]) -> Iterable[str]:
         yield "  estimates: " + ", ".join(f"{name} {bits:.3f}" for name, bits in ordered)
         yield "  caps: " + ", ".join(f"{name} {most:,}" for name, most in row["caps"].items())
     if whole := row.get("eight_bits"):
-        yield (
-            f"  of the whole 8 bits the same estimators say {whole['min_entropy']:.3f} ({whole['limited_by']}): bits"
-            " above the noise repeat its sign"
-        )
+        why = ": bits above the noise repeat its sign" if whole["min_entropy"] < min(row["estimates"].values()) else ""
+        yield f"  of the whole 8 bits the same estimators say {whole['min_entropy']:.3f} ({whole['limited_by']}){why}"
     for file in row.get("exported", ()):
         yield f"  {file['path']}: ea_non_iid {file['path']} {file['bits_per_symbol']}"

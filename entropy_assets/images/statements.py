@@ -87,5 +87,7 @@ def statements_of_picture(info: Mapping[Any, Any], software: object) -> Iterator
 
 
 def _told(keyword: str, value: object) -> str:
+    """Return the words as they are shown: whatever a terminal or a page could obey in them is a question mark."""
     text = "T" if value is True else "F" if value is False else str(value).strip()
-    return f"{keyword} = {text[:LONGEST_VALUE]}"
+    words = f"{keyword} = {text[:LONGEST_VALUE]}"
+    return "".join(character if character.isprintable() else "?" for character in words)

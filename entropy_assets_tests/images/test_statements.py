@@ -88,7 +88,15 @@ def test_a_picture_tells_its_editor_and_its_colour_profile() -> None:
     assert decode(managed).statements == (Statement("developed", "a colour profile (ICC)"),)
 
 
+def test_what_a_terminal_would_obey_is_not_repeated() -> None:
+    data = fits(NOISE, IMAGETYP="'MASTER \x1b[31m'")
+    assert decode(data).statements == (Statement("stacked", "IMAGETYP = MASTER ?[31m"),)
+    edited = picture(RAW, "TIFF", tiffinfo={305: "GIMP \u202e\x07"})
+    assert decode(edited).statements[0].words.isprintable()
+
+
 @given(st.dictionaries(st.text(max_size=8), st.one_of(st.text(max_size=70), st.integers(), st.floats(), st.booleans())))
 def test_any_header_can_be_asked(cards: dict[str, Any]) -> None:
     for each in statements_of_cards(cards):
         assert len(each.words) < 60
+        assert each.words.isprintable()

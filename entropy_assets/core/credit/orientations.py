@@ -8,7 +8,7 @@ the 8 symmetries of the square. A pattern correlates as strongly in it as in the
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
 
 Residuals = npt.NDArray[np.int64]
+Item = TypeVar("Item", bound=np.generic)
 
 SIDE: Final = 128
 """Side of the square that is compared, pixels; of a smaller frame, what it has."""
@@ -87,7 +88,7 @@ def patch_of(frame: Frame, survey: Survey) -> Patch:
     return Patch(np.where(live, residuals, 0), live)
 
 
-def oriented(square: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[np.generic]:
+def oriented(square: npt.NDArray[Item], orientation: int) -> npt.NDArray[Item]:
     """Return `square` mirrored and turned as `Match.orientation` says."""
     return np.rot90(square[:, ::-1] if orientation >= 4 else square, orientation % 4)
 
@@ -100,7 +101,7 @@ def matches(patch: Patch, others: Sequence[Patch], most_shift: int) -> list[Matc
     most_shift
         Largest shift in either axis that is looked at, pixels.
     """
-    turned = [Patch(*(oriented(array, way) for array in (patch.residuals, patch.live))) for way in range(8)]  # type: ignore[arg-type]
+    turned = [Patch(oriented(patch.residuals, way), oriented(patch.live, way)) for way in range(8)]
     spectra = np.fft.rfft2(np.stack([each.residuals for each in turned]))
     return [_best(turned, spectra, other, most_shift) for other in others]
 
