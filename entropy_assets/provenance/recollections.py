@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from entropy_assets.core import encoding
-from entropy_assets.core.credit.memory import Recollection, Turned, recollection_of
+from entropy_assets.core.credit.memory import Recollection, Turned, overall, recollection_of
 from entropy_assets.core.credit.sketches import CELLS, Sketch
 
 LATEST: Final = 4
@@ -20,12 +20,9 @@ def told_recollection(told: Any) -> Recollection:
         If it is told in another way than the one there is.
     """
     found = Recollection.from_row(told)
-    numbers = (found.frames, found.known_parts, found.orientation, *found.cells, *found.shift)
-    if (
-        any(type(number) is not int or number < 0 for number in numbers)
-        or len(found.shift) != 2
-        or len(found.cells) not in (0, CELLS**2)
-    ):
+    numbers: list[Any] = [found.frames, found.known_parts, found.orientation, *found.cells, *found.shift]
+    lengths = len(found.shift), len(found.cells)
+    if not all(type(number) is int and number >= 0 for number in numbers) or lengths not in ((2, 0), (2, CELLS**2)):
         raise TypeError(f"{told!r} is no recollection")
     if found.of is not None:
         encoding.hash_bytes(found.of)
@@ -50,6 +47,8 @@ def is_contradicted(
     """
     same = [other for other in in_batch if other.sensor == sketch.sensor]
     if told.frames < len(same):
+        return True
+    if told.cells and told.known_parts != overall(told.cells, sketch):
         return True
     turned = Turned(sketch)
     if any(recollection_of(turned, other, 0).known_parts > told.known_parts for other in same[-LATEST:]):

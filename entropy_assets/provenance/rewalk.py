@@ -128,24 +128,25 @@ def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> tuple[
         frame = decode(data, source=intake.source, limits=intake.limits, reading=recipe.reading)
         nonce = nonce_of(batch.intake, row.image_sha256)
         assessed.append(assess_row(row, frame, nonce, recipe, batch.intake.source))
-    rows, spent, forgotten = [item.row for item in assessed], {}, []
+    rows, patterns, spent, forgotten = [item.row for item in assessed], {}, set[str](), []
     kept, frames = noise_rows(batch), SpentFrames(trail.ledger, recipe.remembered_frames)
     for place, item in enumerate(assessed):
-        if item.image is None or item.sketch is None:
+        image, sketch, name = item.image, item.sketch, item.row.image_sha256
+        if image is None or sketch is None:
             continue
-        # a copy of a file in its own batch is spent here too, and loses all that it shares with the first
-        if item.row.image_sha256 in mine:
-            if isinstance(item.sketch, Sketch):
-                recollection = frames.recollect_again(item.sketch)
-                if recollection is None:
-                    forgotten.append(item.row.image_sha256)
-                    recollection = Recollection.from_row(kept[place].assessment["memory"])
-                rows[place] = beside_earlier(item.row, item.image, item.sketch, recollection, recipe)
-            else:
-                spent[place] = (item.image.assessment, item.sketch)
-        else:
+        if name not in mine or (name in spent and isinstance(sketch, Sketch)):
             rows[place] = dataclasses.replace(item.row, accepted=False, credit_bits=0)
-    credit_patterns_once(rows, spent, recipe)
+        elif isinstance(sketch, Sketch):
+            recollection = frames.recollect_again(sketch)
+            if recollection is None:
+                forgotten.append(name)
+                recollection = Recollection.from_row(kept[place].assessment["memory"])
+            rows[place] = beside_earlier(item.row, image, sketch, recollection, recipe)
+        else:
+            # a copy of a file in its own batch is spent here too, and loses all that it shares with the first
+            patterns[place] = (image.assessment, sketch)
+        spent.add(name)
+    credit_patterns_once(rows, patterns, recipe)
     _require_same_noise(rows, kept)
     return credited_inputs(rows, assessed), forgotten
 

@@ -11,12 +11,12 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.credit.sketches import CODE_RMS, Sketch, Wide, folded, oriented
+from entropy_assets.core.credit.sketches import CODE_RMS, SIDE, Sketch, Wide, folded, oriented
 
 Floats = npt.NDArray[np.float32]
 
@@ -85,7 +85,7 @@ class Recollection(NamedTuple):
         return {**self._asdict(), "cells": list(self.cells), "shift": list(self.shift)}
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> "Recollection":
+    def from_row(cls, row: dict[str, Any]) -> Self:
         """Return what `to_row` gave."""
         return cls(**{**row, "cells": tuple(row["cells"]), "shift": tuple(row["shift"])})
 
@@ -167,7 +167,8 @@ class Turned:
 
     def __init__(self, sketch: Sketch) -> None:
         self.sketch = sketch
-        small = folded(sketch.fold, SEARCH)
+        self.fold = _without_lines(sketch.fold)
+        small = folded(self.fold, SEARCH)
         self.spectra = np.fft.rfft2(np.stack([oriented(small, way) for way in range(8)]))
 
 
@@ -185,10 +186,18 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     if sketch.sensor.split(" ")[0] != other.sensor.split(" ")[0]:
         return None
     rho, error = _correlation(sketch.pairs, other.pairs)
-    if rho <= LYING_ERRORS * error:
+    if abs(rho) <= LYING_ERRORS * error:
         return None
-    cells = [known_parts(*_correlation(a, b), 1.0) for a, b in zip(sketch.pairs, other.pairs, strict=True)]
-    return Recollection(frames, known_parts(rho, error, 1.0), tuple(cells), other.image_sha256)
+    sign = math.copysign(1.0, rho)
+    of_cells = (sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
+    cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
+    return Recollection(frames, overall(cells, sketch), cells, other.image_sha256)
+
+
+def overall(cells: Sequence[int], sketch: Sketch) -> int:
+    """Return the share of a whole frame that is known, parts of 10,000, if these are the shares of its cells."""
+    known = sum(parts * pixels for parts, pixels in zip(cells, sketch.cell_pixels, strict=True))
+    return -(-known // max(1, sketch.live_pixels))
 
 
 def _moved(turned: Turned, other: Sketch, frames: int) -> Recollection | None:
@@ -210,22 +219,27 @@ class _Look(NamedTuple):
     orientation: int
     shift: tuple[int, int]
 
+    @classmethod
+    def at(cls, moved: Wide, there: Wide, way: int, place: tuple[int, int]) -> Self:
+        """Return how two folds fit, the first of which was moved there."""
+        rho, error = _correlation(moved, there, SPREAD)
+        return cls(abs(rho), error, way, place)
+
 
 def _searched(turned: Turned, other: Sketch) -> list[_Look]:
     """Return the places at which a frame fits another one, the best first; none if the best is not believed.
 
     A frame whose parts were moved by different ways, as one that is rolled around its edges, fits at several places.
     """
-    small = np.fft.rfft2(folded(other.fold, SEARCH))
+    there = _without_lines(other.fold)
+    small = np.fft.rfft2(folded(there, SEARCH))
     fits = np.abs(np.fft.irfft2(np.conj(turned.spectra) * small, s=(SEARCH, SEARCH)))
     found: list[_Look] = []
     for _ in range(PLACES):
         way, row, column = (int(place) for place in np.unravel_index(int(fits.argmax()), fits.shape))
-        fold = oriented(turned.sketch.fold, way)
+        fold = oriented(turned.fold, way)
         places = [(row + down, column + right) for down in (0, SEARCH) for right in (0, SEARCH)]
-        looks = [
-            _Look(*_correlation(np.roll(fold, place, axis=(0, 1)), other.fold, SPREAD), way, place) for place in places
-        ]
+        looks = [_Look.at(np.roll(fold, place, axis=(0, 1)), there, way, place) for place in places]
         least = MORE_ERRORS if found else TURNED_ERRORS
         believed = [look for look in looks if look.rho > least * look.error]
         if not believed and not found:
@@ -245,8 +259,8 @@ def _joined(turned: Turned, looks: Sequence[_Look]) -> _Look:
     if len(looks) == 1:
         return looks[0]
     # where the frame lies as the other does at each place, seen from the frame
-    moved = [np.roll(oriented(turned.sketch.fold, look.orientation), look.shift, axis=(0, 1)) for look in looks]
-    alike = np.array([[_correlation(a, b, SPREAD)[0] for a in moved] for b in moved])
+    moved = [np.roll(oriented(turned.fold, look.orientation), look.shift, axis=(0, 1)) for look in looks]
+    alike = np.array([[abs(_correlation(a, b)[0]) for a in moved] for b in moved])
     shares = np.linalg.lstsq(alike, np.array([look.rho for look in looks]), rcond=None)[0]
     together = float(np.abs(shares).sum())
     return looks[0]._replace(rho=max(looks[0].rho, min(1.0, together)))
@@ -269,15 +283,24 @@ def known_parts(rho: float, error: float, ratio: float) -> int:
     return math.ceil(min(1.0, upper * math.sqrt(ratio)) * PARTS)
 
 
-def _correlation(a: npt.NDArray[np.int8], b: npt.NDArray[np.int8], spread: float = 1.0) -> tuple[float, float]:
-    """Return the magnitude of a correlation and its standard error for independent noise, from exact sums."""
+def _correlation(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], spread: float = 1.0) -> tuple[float, float]:
+    """Return a correlation and its standard error for independent noise, however uneven; from exact sums."""
     left, right = a.astype(np.int64).ravel(), b.astype(np.int64).ravel()
-    scale = math.sqrt(int(left @ left) * int(right @ right))
+    squares = (left * left).astype(np.float64), (right * right).astype(np.float64)
+    scale = math.sqrt(int(left @ left)) * math.sqrt(int(right @ right))
     if scale == 0:
         return 0.0, math.inf
-    alive = left != 0, right != 0
-    both, each = np.count_nonzero(alive[0] & alive[1]), np.count_nonzero(alive[0]) * np.count_nonzero(alive[1])
-    return abs(int(left @ right)) / scale, spread * math.sqrt(both / each)
+    return int(left @ right) / scale, spread * math.sqrt(float(squares[0] @ squares[1])) / scale
+
+
+def _without_lines(fold: npt.NDArray[np.integer]) -> Wide:
+    """Return a fold less what its rows and its columns have in common, times the number of its cells.
+
+    A pattern of columns fits itself as well in every row: it says nothing about where a frame lies.
+    """
+    wide = fold.astype(np.int64)
+    rows, columns = wide.sum(axis=1, keepdims=True), wide.sum(axis=0, keepdims=True)
+    return np.asarray(SIDE * SIDE * wide - SIDE * rows - SIDE * columns + wide.sum())
 
 
 def _views(sketch: Sketch) -> tuple[Floats, Floats]:

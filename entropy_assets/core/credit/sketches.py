@@ -34,6 +34,9 @@ PAIR_FOLD: Final = (32, 16)
 """Rows and pairs of the fold of a cell: those of a square."""
 OUTLIER: Final = 4
 """Residuals are clipped at this many of their standard deviations, so that a few bright stars don't decide."""
+SIGN_FACTORS: Final = (0x9E3779B1, 0x85EBCA77)
+"""Odd factors that make the sign of a square of its column and its row: of no meaning, but the same for all frames."""
+SIGN_BIT: Final = 15
 SQUARES_CLIPPED_BY: Final = 16
 """Live squares that tell where to clip, evenly spread."""
 CODE_RMS: Final = 24
@@ -105,7 +108,7 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
         fold[top % SIDE : top % SIDE + size] += _folded_columns(residual)
         rows = band[1 if top else 0 :][:size, :columns]
         differences = np.clip(rows[:, 1::2] - rows[:, ::2], -most, most) * alive[::2]
-        _add_squares(cells[row * CELLS // live.shape[0]], differences)
+        _add_squares(cells[row * CELLS // live.shape[0]], differences, row)
     pixels = np.zeros((CELLS, CELLS), dtype=np.int64)
     for y, x in np.argwhere(live):
         pixels[y * CELLS // live.shape[0], x * CELLS // live.shape[1]] += size * size
@@ -178,9 +181,15 @@ def _folded_columns(rows: npt.NDArray[np.int32]) -> Wide:
     return total
 
 
-def _add_squares(cells: Wide, differences: npt.NDArray[np.int32]) -> None:
-    """Add the pair differences of a row of squares to its cells, ``[4, 32, 16]``."""
+def _add_squares(cells: Wide, differences: npt.NDArray[np.int32], row: int) -> None:
+    """Add the pair differences of row `row` of the squares to its cells, ``[4, 32, 16]``.
+
+    Each square has a sign of its own. Without, the columns of a pattern would add up where noise does not, and seem
+    wider than they are.
+    """
     squares = differences.reshape(len(differences), -1, PAIR_FOLD[1])
+    mixed = np.arange(squares.shape[1]) * SIGN_FACTORS[0] ^ row * SIGN_FACTORS[1]
+    squares = squares * (1 - 2 * (mixed >> SIGN_BIT & 1))[:, np.newaxis]
     ends = [-(-cell * squares.shape[1] // CELLS) for cell in range(CELLS + 1)]
     for cell, (first, end) in enumerate(itertools.pairwise(ends)):
         cells[cell] += squares[:, first:end].sum(axis=1, dtype=np.int64)

@@ -60,7 +60,7 @@ def recollected(memory: tuple[SensorMemory, dict[str, Sketch]], of: Sketch) -> R
 @settings(max_examples=40, deadline=None)
 def test_one_exposure_is_itself_in_every_orientation_shift_and_sign(way: int, down: int, right: int, sign: int) -> None:
     other = 3000 + sign * np.roll(oriented(EXPOSURE, way), (down, right), axis=(0, 1))
-    assert shown(other, EXPOSURE).known_parts > 0.9 * PARTS
+    assert shown(other, EXPOSURE).known_parts > 0.85 * PARTS
 
 
 @pytest.mark.parametrize("fresh", [3, 9, 18])

@@ -94,8 +94,8 @@ def test_ordinary_frames_are_worth_something(name: str) -> None:
 def test_three_times_the_credit_would_be_seen() -> None:
     """The bound is close enough to tell: a safety factor of 9/4 in place of 3/4 breaks it on frames that hold."""
     tripled = dataclasses.replace(STANDARD, name="test", safety_factor=(9, 4))
-    broken = judge(scenario_named("known pattern 2 x, sigma 0.5"), "raw-ccd", tripled)
-    assert broken.ratio == pytest.approx(3 * judged("known pattern 2 x, sigma 0.5")["raw-ccd"].ratio, rel=0.01)
+    broken = judge(scenario_named("known pattern 8 x, sigma 0.5"), "raw-ccd", tripled)
+    assert broken.ratio == pytest.approx(3 * judged("known pattern 8 x, sigma 0.5")["raw-ccd"].ratio, rel=0.01)
     assert broken.ratio > 2
 
 
