@@ -9,6 +9,7 @@ from entropy_assets.core.credit.memory import PARTS
 from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.frames import SpentFrames
+from entropy_assets.stores.ledger.sketches import SketchShelf
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 
@@ -55,8 +56,8 @@ def test_of_the_oldest_frames_a_quarter_more_is_kept_than_is_looked_at(ledger: L
     frames = SpentFrames(ledger, 8)
     for number in range(1, 31):
         frames.recollect(sketch(number))
-    assert [int(image, 16) for image, *_ in ledger.indexes(0, 1000)] == list(range(21, 31))
-    assert len(ledger.sketches([f"{number:064x}" for number in range(1, 31)])) == 10
+    assert [int(image, 16) for image, *_ in SketchShelf(ledger).indexes(0, 1000)] == list(range(21, 31))
+    assert len(SketchShelf(ledger).sketches([f"{number:064x}" for number in range(1, 31)])) == 10
     again = SpentFrames(ledger, 8)
     assert again.recollect_again(sketch(30)) is not None
     assert again.recollect_again(sketch(28)) is None, "it saw frames that are dropped now"
