@@ -25,11 +25,13 @@ class LedgerFile:
         self._busy_timeout_s = busy_timeout_s
 
     def fetch(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; none if there is no file."""
         with self.connection() as db:
             return [] if db is None else db.execute(query, values).fetchall()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the file for writing; what was written is on the disk once the body has ended."""
         if self.readonly:
             raise LedgerError("the ledger is opened for reading only", path=str(self.path))
         with self.connection() as db:
@@ -45,6 +47,7 @@ class LedgerFile:
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection | None]:
+        """Open the file for a while; None stands for a ledger without tables."""
         if self.readonly and not self.path.exists():
             yield None
             return
