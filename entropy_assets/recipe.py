@@ -39,7 +39,9 @@ class Recipe:
     min_sigma
         Least noise of a live square, ADC steps: below 0.6 most pixels repeat one code.
     min_lsb_entropy
-        Least entropy of the lowest true bit in a live square, bits per pixel. Uneven ADC codes fall below .99.
+        Least entropy of the lowest true bit in a live square, bits per pixel. ADCs whose codes are uneven, gains that
+        leave gaps between codes, and noise of 0.6 ADC steps (.93 to 1) fall below .99; what they hold all the same,
+        the estimators see. Below .9 the bit hangs.
     max_zero_share
         Largest share of residuals that are exactly zero in a live square. White noise of `min_sigma` has .15.
     max_clipped_share
@@ -47,9 +49,13 @@ class Recipe:
     residual_correlation, correlation_tolerance
         Lag-1 autocorrelation of the Laplacian residual of white noise (-8/20), and how far from it, in either axis, a
         live square may lie.
+    banding_share
+        Largest share of the energy of a coloured square's residual that is left without the offsets of its rows, for
+        these to be banding: then the square is judged by what is left. Differences along a row don't hold the offset.
+        At 0 nobody looks. Of white noise .98 or more is left; of noise that banding makes coloured, some .91 or less.
     min_live_share
-        Least share of live squares in an image. Of many dead squares a few pass every limit by luck; an image
-        that has only those is dead.
+        Least share of live squares in an image. Of many dead squares a few pass every limit by luck, and the more the
+        looser the limits are; an image that has only those is dead.
     max_repeat_correlation
         Largest autocorrelation of row or column residuals, at any lag from 4 pixels up, before an image is called
         tiled.
@@ -142,6 +148,7 @@ class Recipe:
     max_clipped_share: float = 1 / 16
     residual_correlation: float = -0.4
     correlation_tolerance: float = 0.12
+    banding_share: float = 0.0
     min_live_share: float = 0.02
     max_repeat_correlation: float = 0.5
     compared_shift: int = 0
@@ -200,6 +207,9 @@ DROP: Final = "drop"
 STANDARD: Final = Recipe(
     name="ea-2026-2",
     block_nonces=True,
+    min_lsb_entropy=0.9,
+    min_live_share=0.03,
+    banding_share=0.95,
     picture_claim=0.25,
     statement_claims=(
         ("simulator", 0.0),
