@@ -22,12 +22,18 @@ class Recipe:
     region_size
         Side of a region, which is sampled as a whole, pixels. Regions lie on a grid and never overlap,
         so no pixel is credited twice.
+    draw_size
+        Side of a square whose regions are drawn together, pixels; a multiple of ``region_size``. Their credited samples
+        follow one another line by line over the whole square, so that the tests see runs of that width.
     survey_size
-        Side of the square on which liveness is judged, pixels; a multiple of ``region_size``.
+        Side of the square on which liveness is judged, pixels; a multiple of ``draw_size``.
     block_len
         Length of a block, bytes.
     digest_len
         Length of one digest, bytes (SHA-256).
+    line_slices
+        Whether a slice may begin and end at any line of a region, a row of its pixels, and not only with a region. Then
+        a slice holds hardly more than it must: at 4 bits a sample a line of 8 pixels holds 12, a region 96.
     slice_credit_bits
         Assessed min-entropy that each digest must take in, bits: 256 + 64 (SP 800-90C, full entropy).
     safety_factor
@@ -135,9 +141,11 @@ class Recipe:
 
     name: str
     region_size: int = 16
+    draw_size: int = 16
     survey_size: int = 32
     block_len: int = 4096
     digest_len: int = 32
+    line_slices: bool = False
     slice_credit_bits: int = 320
     safety_factor: tuple[int, int] = (3, 4)
     min_credit_bits: int = 320
@@ -201,11 +209,18 @@ class Recipe:
         """Number of digests in one block."""
         return self.block_len // self.digest_len
 
+    @property
+    def parts_per_region(self) -> int:
+        """Number of parts of a region that slices are counted in: its lines, or one, the whole of it."""
+        return self.region_size if self.line_slices else 1
+
 
 DROP: Final = "drop"
 """Source of a file that nobody vouches for: the plain inbox, and ``process`` without ``--source``."""
 STANDARD: Final = Recipe(
     name="ea-2026-2",
+    region_size=8,
+    line_slices=True,
     block_nonces=True,
     min_lsb_entropy=0.9,
     min_live_share=0.03,

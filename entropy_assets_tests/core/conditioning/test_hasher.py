@@ -178,7 +178,7 @@ def test_output_is_never_longer_than_credit_allows(inputs):
 
 def test_no_credit_gives_no_block():
     """A hashed counter looks perfect; without credit it makes nothing."""
-    blocks, records = EntropyHasher().derive_blocks([noise_of("counter", 4000, 600, 0)], MANIFEST, NOON)
+    blocks, records = EntropyHasher().derive_blocks([noise_of("counter", 4000, 660, 0)], MANIFEST, NOON)
     assert blocks.shape == (0, 4096)
     assert records == ()
     assert EntropyHasher().derive_blocks([], MANIFEST, NOON)[1] == ()

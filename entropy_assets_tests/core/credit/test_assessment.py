@@ -171,7 +171,7 @@ def test_a_failed_health_test_leaves_nothing() -> None:
     image = frame(white((512, 512)))
     noise = NoiseExtractor().extract(image, bytes(32))
     stuck = noise.samples.copy()
-    stuck[900:902, :128] = 3
+    stuck[3600:3608, :32] = 3
     broken = dataclasses.replace(noise, samples=stuck)
     result = assess(broken, image, STANDARD)
     assert (result.credit_bits, result.limited_by) == (0, "health:repetition_count")
