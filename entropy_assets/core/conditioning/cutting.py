@@ -69,8 +69,7 @@ class SliceCutter:
             start = region * self._row_len + plane
             pieces.append(self._raw[start + first * self._pairs : start + end * self._pairs])
             start += self._lines * self._pairs
-            if end - first > 2:
-                pieces.append(self._raw[start + first * self._inner : start + (end - 2) * self._inner])
+            pieces.append(self._raw[start + first * self._inner : start + (end - 2) * self._inner])
         return pieces
 
     def _cut_len(self, lines: NDArray[np.int64]) -> NDArray[np.int64]:
