@@ -16,7 +16,7 @@ from entropy_assets_tests.scenarios.judging import Judgement, judge
 
 SOURCES = (DROP, "raw-ccd")
 KNOWN_FAULTS: dict[str, tuple[float, float]] = {
-    "known pattern 4 x, sigma 0.2": (1.6, 1.6),
+    "known pattern 4 x, sigma 0.2": (1.52, 1.52),
     "known pattern 4 x, sigma 0.3": (1.38, 1.38),
     "known pattern 4 x, sigma 0.5": (1.04, 1.09),
     "known pattern 8 x, sigma 0.2": (1.96, 1.96),
@@ -30,13 +30,14 @@ KNOWN_FAULTS: dict[str, tuple[float, float]] = {
     "64 x 64 tile, turned and mirrored": (1.39, 1.43),
     "64 x 64 tile, turned, with sign": (2.43, 2.67),
     "64 x 64 tile, turned, with sign, + 0.25": (1.64, 1.64),
-    "64 x 64 tile, rolled + gain": (3.14, 3.14),
-    "64 x 64 tile, rolled + gain, + 0.25": (2.82, 2.82),
+    "64 x 64 tile, rolled + gain": (3.36, 3.36),
+    "64 x 64 tile, rolled + gain, + 0.25": (3.33, 3.33),
     "one pixel in 16 real": (2.77, 5.4),
     "16-bit LFSR, 5 bits a pixel, 128 x 128": (240, 358),
 }
 """Credit over bound when it was found, in the order of `SOURCES`; up to 1 it holds."""
 QUICK = (
+    "clean, sigma 0.6",
     "clean, sigma 0.8",
     "clean, sigma 1",
     "clean, sigma 10",
@@ -44,7 +45,10 @@ QUICK = (
     "flat of 15,000 e-, PRNU 4.0%, 8 bits",
     "clean on a slope, sigma 0.6",
     "14-bit ADC, codes x 4, sigma 3",
-    "uneven ADC, P(odd) .45, sigma 5",
+    "uneven ADC, P(odd) .419, sigma 24",
+    "row banding of 20, sigma 3",
+    "row banding in waves of 8 rows, sigma 3",
+    "column banding of 20, sigma 3",
     "dark clipped at 0, level 4, sigma 4",
     "known pattern 2 x, sigma 0.5",
     "known pattern 4 x, sigma 0.3",
@@ -56,6 +60,8 @@ QUICK = (
     "mean of 16, sigma 5",
     "gamma table, 12 to 8 bits, sigma 20",
     "digital gain 1.37, sigma 0.6",
+    "digital gain 2.6, sigma 3",
+    "every second row interpolated, banding of 20",
     "8 to 16 bits, x 4 and dither, sigma 0.1",
     "8 to 16 bits, x 257 and dither, sigma 0.3",
     "JPEG Q 95, grey",

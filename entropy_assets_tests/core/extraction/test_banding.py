@@ -10,6 +10,7 @@ import pytest
 from scipy import ndimage
 
 from entropy_assets.core.extraction.banding import without_row_offsets
+from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.errors import RejectionReason
 from entropy_assets.recipe import STANDARD, recipe_named
@@ -53,6 +54,25 @@ def test_noise_under_row_offsets_is_as_live_as_without(sigma: float, width: floa
 @pytest.mark.parametrize("banding", [WAVE, SPIKES, FIELDS], ids=["a wave", "each 8th row", "each 2nd row"])
 def test_banding_that_comes_in_waves_is_no_tile_and_no_jpeg(banding: Reals) -> None:
     assert seen(noise(3.0) + banding).live_fraction > 0.9
+
+
+def test_spikes_on_a_grid_of_8_rows_are_no_jpeg() -> None:
+    """Their coefficients lie on a lattice, since the same offset comes at the same place of each block."""
+    codes = np.random.default_rng(1).normal(0, 3, (256, 256)) + 20.0 * (np.arange(256) % 8 == 3)[:, np.newaxis]
+    found = seen(codes)
+    assert found.live_fraction > 0.9
+    assert found.comb_share < STANDARD.max_comb_share
+
+
+def test_what_is_coloured_without_banding_too_is_told_as_it_is() -> None:
+    """Where no offsets are, or not only they, nothing is measured anew: no square passes that did not pass before."""
+    slightly = noise() + 0.15 * np.roll(noise(), 1, axis=1)
+    for codes in (slightly, smoothed(noise(), 1) + offsets()):
+        pixels = np.rint(1000 + codes).astype(np.int64)
+        found, before = survey(pixels), survey_frame(frame(pixels), WITHOUT)
+        assert (before.verdict == Verdict.CORRELATED).any()
+        for name in ("verdict", "sigma", "correlation_x", "correlation_y"):
+            assert (getattr(found, name) == getattr(before, name)).all(), name
 
 
 def test_only_recipes_that_say_so_take_offsets_off() -> None:
