@@ -176,7 +176,7 @@ class Conditioner:
         )
         raws = self._raw_slices(plan)
         seals = encoding.seals_of(encoding.SEALS, context, *encoding.listed(raws), count=len(raws))
-        heads = encoding.digest_heads(self.names[plan[:, 0]], plan[:, 1:], seals, self._slice_lens(plan))
+        heads = encoding.digest_heads(self.names[plan[:, 0]], plan[:, 1:], seals, np.fromiter(map(len, raws), np.int64))
         prefix = encoding.sha256_of(encoding.DIGEST, context)
         digests: list[bytes] = []
         for head, raw in zip(heads, raws, strict=True):
@@ -186,17 +186,15 @@ class Conditioner:
             digests.append(digest.digest())
         return b"".join(digests)
 
-    def _raw_slices(self, plan: NDArray[np.int64]) -> list[bytes | memoryview]:
+    def _raw_slices(self, plan: NDArray[np.int64]) -> list[memoryview]:
         """Return the samples of each slice."""
         return [self.cutters[position].piece(first, end) for position, first, end in plan.tolist()]
 
-    def _slice_lens(self, plan: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the length of each slice, bytes."""
-        lens = np.empty(len(plan), np.int64)
-        for position in np.unique(plan[:, 0]):
-            mine = plan[:, 0] == position
-            lens[mine] = self.cutters[position].lengths(plan[mine, 1], plan[mine, 2])
-        return lens
+    def _shortest(self, plan: NDArray[np.int64]) -> int:
+        """Return the length of the shortest slice, bytes: slices that begin at the same line of a region are alike."""
+        parts = self.recipe.parts_per_region
+        alike = {(position, first % parts, end - first) for position, first, end in plan.tolist()}
+        return min(self.cutters[position].length(line, line + size) for position, line, size in alike)
 
     def record(self, index: int, previous_link: str, plan: NDArray[np.int64], nonce: str, block: bytes) -> BlockRecord:
         """Return the record of the `block` that `condition` made from the same arguments."""
@@ -204,7 +202,7 @@ class Conditioner:
         places = (np.cumsum(counts > 0) - 1)[plan[:, 0]]
         images = [noise for noise, count in zip(self.inputs, counts.tolist(), strict=True) if count]
         credit = sum(count * bits for count, bits in zip(counts.tolist(), self.slice_credit, strict=True))
-        shortest = int(self._slice_lens(plan).min())
+        shortest = self._shortest(plan)
         block_sha256 = encoding.plain_sha256(block).hexdigest()
         unlinked = BlockRecord(
             index=index,

@@ -31,15 +31,18 @@ def test_slices_are_what_a_second_implementation_takes(places: list[int], planes
     cutter = SliceCutter(samples, STANDARD)
     pieces = [bytes(cutter.piece(*part)) for part in pairwise(places)]
     assert pieces == [second_slice(samples, *part, LINES) for part in pairwise(places)]
-    begins, stops = np.array(places[:-1]), np.array(places[1:])
-    assert cutter.lengths(begins, stops).tolist() == [len(piece) for piece in pieces]
+    assert [cutter.length(*part) for part in pairwise(places)] == [len(piece) for piece in pieces]
 
 
-def test_whole_regions_are_not_copied_and_hold_all_their_samples() -> None:
+@given(st.integers(1, 20), st.integers(0, 9))
+def test_slices_are_the_same_in_any_order(size: int, first: int) -> None:
+    """What was cut ahead is what is cut when it is asked for."""
     samples = samples_of(2)
-    piece = SliceCutter(samples, STANDARD).piece(2 * LINES, 5 * LINES)
-    assert isinstance(piece, memoryview)
-    assert piece == samples[2:5].tobytes()
+    parts = [(begin, begin + size) for begin in range(first, 6 * LINES - size + 1, size)]
+    onwards, backwards = SliceCutter(samples, STANDARD), SliceCutter(samples, STANDARD)
+    ahead = [onwards.piece(*part) for part in parts]
+    assert ahead == [backwards.piece(*part) for part in reversed(parts)][::-1]
+    assert ahead == [second_slice(samples, *part, LINES) for part in parts]
 
 
 def test_a_recipe_of_whole_regions_takes_rows_of_any_length() -> None:
