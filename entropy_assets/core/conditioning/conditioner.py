@@ -193,7 +193,9 @@ class Conditioner:
     def _shortest(self, plan: NDArray[np.int64]) -> int:
         """Return the length of the shortest slice, bytes: slices that begin at the same line of a region are alike."""
         parts = self.recipe.parts_per_region
-        alike = {(position, first % parts, end - first) for position, first, end in plan.tolist()}
+        alike: set[tuple[int, int, int]] = {
+            (position, first % parts, end - first) for position, first, end in plan.tolist()
+        }
         return min(self.cutters[position].length(line, line + size) for position, line, size in alike)
 
     def record(self, index: int, previous_link: str, plan: NDArray[np.int64], nonce: str, block: bytes) -> BlockRecord:
