@@ -66,7 +66,9 @@ def _sensors() -> dict[str, Entry]:
         "clean on a slope, sigma 0.6": Entry(HONEST, partial(sensors.slope, sigma=0.6), True),
         "clean on a slope, sigma 3": Entry(HONEST, partial(sensors.slope, sigma=3.0), True),
         "14-bit ADC, codes x 4, sigma 3": Entry(HONEST, partial(sensors.clean, sigma=3.0, scale=4), True),
-        "14-bit ADC, x 65535/16383, sigma 3": Entry(HONEST, partial(sensors.clean, sigma=3.0, scale=65535 / 16383)),
+        "14-bit ADC, x 65535/16383, sigma 3": Entry(
+            HONEST, partial(sensors.clean, sigma=3.0, scale=65535 / 16383), True
+        ),
         "Bayer mosaic RGGB 800/1200/900 e-": Entry(HONEST, sensors.mosaic),
         "dark clipped at 0, level 4, sigma 4": Entry(HONEST, partial(sensors.clipped_dark, level=4.0, sigma=4.0)),
     }
