@@ -220,7 +220,7 @@ def test_wide_pixels_do_not_overflow() -> None:
 
 
 def test_dead_frames_are_rejected_with_the_reason_that_masks_most() -> None:
-    """Less than 2 % live is none: a few squares of a dead picture pass every limit by luck."""
+    """Less than 3 % live is none: a few squares of a dead picture pass every limit by luck."""
     pixels = np.add.outer(np.arange(640), np.arange(640))
     pixels[:64, :32] = white((64, 32))
     with pytest.raises(ImageRejected) as rejection:
