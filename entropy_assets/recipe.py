@@ -22,12 +22,18 @@ class Recipe:
     region_size
         Side of a region, which is sampled as a whole, pixels. Regions lie on a grid and never overlap,
         so no pixel is credited twice.
+    draw_size
+        Side of a square whose regions are drawn together, pixels; a multiple of ``region_size``. Their credited samples
+        follow one another line by line over the whole square, so that the tests see runs of that width.
     survey_size
-        Side of the square on which liveness is judged, pixels; a multiple of ``region_size``.
+        Side of the square on which liveness is judged, pixels; a multiple of ``draw_size``.
     block_len
         Length of a block, bytes.
     digest_len
         Length of one digest, bytes (SHA-256).
+    line_slices
+        Whether a slice may begin and end at any line of a region, a row of its pixels, and not only with a region. Then
+        a slice holds hardly more than it must: at 4 bits a sample a line of 8 pixels holds 12, a region 96.
     slice_credit_bits
         Assessed min-entropy that each digest must take in, bits: 256 + 64 (SP 800-90C, full entropy).
     safety_factor
@@ -39,7 +45,9 @@ class Recipe:
     min_sigma
         Least noise of a live square, ADC steps: below 0.6 most pixels repeat one code.
     min_lsb_entropy
-        Least entropy of the lowest true bit in a live square, bits per pixel. Uneven ADC codes fall below .99.
+        Least entropy of the lowest true bit in a live square, bits per pixel. ADCs whose codes are uneven, gains that
+        leave gaps between codes, and noise of 0.6 ADC steps (.93 to 1) fall below .99; what they hold all the same,
+        the estimators see. Below .9 the bit hangs.
     max_zero_share
         Largest share of residuals that are exactly zero in a live square. White noise of `min_sigma` has .15.
     max_clipped_share
@@ -47,9 +55,13 @@ class Recipe:
     residual_correlation, correlation_tolerance
         Lag-1 autocorrelation of the Laplacian residual of white noise (-8/20), and how far from it, in either axis, a
         live square may lie.
+    banding_share
+        Largest share of the energy of a coloured square's residual that is left without the offsets of its rows, for
+        these to be banding: then the square is judged by what is left. Differences along a row don't hold the offset.
+        At 0 nobody looks. Of white noise .98 or more is left; of noise that banding makes coloured, some .91 or less.
     min_live_share
-        Least share of live squares in an image. Of many dead squares a few pass every limit by luck; an image
-        that has only those is dead.
+        Least share of live squares in an image. Of many dead squares a few pass every limit by luck, and the more the
+        looser the limits are; an image that has only those is dead.
     max_repeat_correlation
         Largest autocorrelation of row or column residuals, at any lag from 4 pixels up, before an image is called
         tiled.
@@ -142,9 +154,11 @@ class Recipe:
 
     name: str
     region_size: int = 16
+    draw_size: int = 16
     survey_size: int = 32
     block_len: int = 4096
     digest_len: int = 32
+    line_slices: bool = False
     slice_credit_bits: int = 320
     safety_factor: tuple[int, int] = (3, 4)
     min_credit_bits: int = 320
@@ -155,6 +169,7 @@ class Recipe:
     max_clipped_share: float = 1 / 16
     residual_correlation: float = -0.4
     correlation_tolerance: float = 0.12
+    banding_share: float = 0.0
     min_live_share: float = 0.02
     max_repeat_correlation: float = 0.5
     remembered_frames: int = 0
@@ -211,12 +226,22 @@ class Recipe:
         """Number of digests in one block."""
         return self.block_len // self.digest_len
 
+    @property
+    def parts_per_region(self) -> int:
+        """Number of parts of a region that slices are counted in: its lines, or one, the whole of it."""
+        return self.region_size if self.line_slices else 1
+
 
 DROP: Final = "drop"
 """Source of a file that nobody vouches for: the plain inbox, and ``process`` without ``--source``."""
 STANDARD: Final = Recipe(
     name="ea-2026-2",
+    region_size=8,
+    line_slices=True,
     block_nonces=True,
+    min_lsb_entropy=0.9,
+    min_live_share=0.03,
+    banding_share=0.95,
     picture_claim=0.25,
     statement_claims=(
         ("simulator", 0.0),

@@ -278,7 +278,8 @@ def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:
         channels = image.channels or 1
         expected = expected_entropy(row.assessment["estimates"], (image.source or "", batch.intake.source), recipe)
         for channel in range(channels):
-            samples = credited_samples(noise.samples, channel, channels, recipe.region_size**2 // 2)
+            drawn_across = recipe.draw_size // recipe.region_size
+            samples = credited_samples(noise.samples, channel, channels, recipe.region_size**2 // 2, drawn_across)
             report = run_health_tests(
                 samples & np.uint8((1 << bits) - 1),
                 expected,

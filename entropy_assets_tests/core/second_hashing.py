@@ -83,6 +83,7 @@ def second_block_id(block_sha256):
 
 SMALL = Recipe(name="vector-1", block_len=128)
 WITH_NONCES = Recipe(name="vector-2", block_len=128, block_nonces=True)
+WITH_LINES = Recipe(name="vector-3", block_len=128, block_nonces=True, region_size=8, line_slices=True)
 SEED = hashlib.sha256(b"the system's bytes").digest()
 LENGTHS = (1, 31, 32, 33, 55, 56, 63, 64, 65, 119, 120, 1023, 1024, 1025, 2048, 2049, 16385)
 
@@ -101,11 +102,38 @@ def second_block_nonce(seed, manifest, index):
     return sha("entropy-assets/block-nonce/1", field(seed), field(bytes.fromhex(manifest)), number(index))
 
 
+def second_slice(samples, first, end, lines):
+    """Take the lines from first to end - 1: whole rows, and of cut ones pairs and Laplacian of their own lines."""
+    whole_plane = lines * lines // 2 + (lines - 2) ** 2 + lines * lines
+    taken = b""
+    for region in range(first // lines, (end - 1) // lines + 1):
+        row = samples[region].tobytes()
+        mine = [line for line in range(lines) if first <= region * lines + line < end]
+        if len(mine) == lines:
+            taken += row
+            continue
+        for plane in range(0, len(row), whole_plane):
+            pairs, bends = plane, plane + lines * lines // 2
+            for line in mine:
+                taken += row[pairs + line * (lines // 2) : pairs + (line + 1) * (lines // 2)]
+            for line in mine:
+                if line + 1 in mine and line + 2 in mine:
+                    taken += row[bends + line * (lines - 2) : bends + (line + 1) * (lines - 2)]
+    return taken
+
+
 def second_batch(inputs, recipe, manifest, timestamp_us, seed=None):
     """Make the batch of `inputs` with exact fractions for the order and plain slicing for the bytes."""
     order = []
+    lines = recipe.region_size if recipe.line_slices else 1
+
+    def raw_slice(noise, first, end):
+        if recipe.line_slices:
+            return second_slice(noise.samples, first, end, lines)
+        return noise.samples[first:end].tobytes()
+
     for at, noise in enumerate(inputs):
-        n = len(noise.samples)
+        n = len(noise.samples) * lines
         size = next(r for r in range(1, n + 1) if noise.credit_bits * r // n >= recipe.slice_credit_bits)
         count = n // size
         order += [(Fraction(2 * i + 1, 2 * count), at, i * size, (i + 1) * size) for i in range(count)]
@@ -116,13 +144,12 @@ def second_batch(inputs, recipe, manifest, timestamp_us, seed=None):
     for index in range(len(order) // per_block):
         part = [row[1:] for row in order[index * per_block : (index + 1) * per_block]]
         slices = [
-            (inputs[at].image_sha256, inputs[at].noise_sha256, a, b, inputs[at].samples[a:b].tobytes())
-            for at, a, b in part
+            (inputs[at].image_sha256, inputs[at].noise_sha256, a, b, raw_slice(inputs[at], a, b)) for at, a, b in part
         ]
         nonce = None if seed is None else second_block_nonce(seed, manifest, index)
         context, block = second_block(recipe.name, link, timestamp_us, manifest, index, slices, nonce)
         used = sorted({at for at, _, _ in part})
-        credit = sum(inputs[at].credit_bits * (b - a) // len(inputs[at].samples) for at, a, b in part)
+        credit = sum(inputs[at].credit_bits * (b - a) // (lines * len(inputs[at].samples)) for at, a, b in part)
         images = [(inputs[at].image_sha256, inputs[at].noise_sha256) for at in used]
         table = [(used.index(at), a, b) for at, a, b in part]
         link = second_link(context, block, credit, min(len(row[-1]) for row in slices), images, table)
@@ -132,6 +159,15 @@ def second_batch(inputs, recipe, manifest, timestamp_us, seed=None):
 
 def batch_inputs():
     return [noise_of("one", 60, 37, 60 * 170), noise_of("two", 31, 64, 31 * 330), noise_of("three", 9, 200, 9 * 100)]
+
+
+def line_inputs():
+    """Give noise of one plane whose slices are 27 lines, of two planes (54), and of one with 15 lines a slice."""
+    return [
+        noise_of("lined one", 50, 132, 50 * 96),
+        noise_of("lined two", 40, 264, 40 * 48),
+        noise_of("lined three", 9, 132, 9 * 180),
+    ]
 
 
 # ---------------------------------------------------------------------------- inputs without a length before each part
@@ -318,6 +354,10 @@ def second_vectors():
         "batch_with_nonces": [
             {"block_sha256": hashlib.sha256(block).hexdigest(), "link": link}
             for block, link in second_batch(batch_inputs(), WITH_NONCES, MANIFEST, NOON, SEED)
+        ],
+        "batch_with_lines": [
+            {"block_sha256": hashlib.sha256(block).hexdigest(), "link": link}
+            for block, link in second_batch(line_inputs(), WITH_LINES, MANIFEST, NOON, SEED)
         ],
         **second_samplings(),
         "ledger": second_ledger(),

@@ -48,7 +48,7 @@ class Entry:
 
 
 def _sensors() -> dict[str, Entry]:
-    clean = {f"clean, sigma {s:g}": Entry(HONEST, partial(sensors.clean, sigma=s), s >= 0.8) for s in CLEAN}
+    clean = {f"clean, sigma {s:g}": Entry(HONEST, partial(sensors.clean, sigma=s), s >= 0.6) for s in CLEAN}
     skies = {
         f"sky of {e:g} e-, read noise {r:g} e-, {g:g} e- per code": Entry(
             HONEST, partial(sensors.sky, electrons=e, read_noise=r, gain=g), True
@@ -63,17 +63,40 @@ def _sensors() -> dict[str, Entry]:
         for p in (0.005, 0.01, 0.04)
     }
     odd = {
-        "clean on a slope, sigma 0.6": Entry(HONEST, partial(sensors.slope, sigma=0.6)),
+        "clean on a slope, sigma 0.6": Entry(HONEST, partial(sensors.slope, sigma=0.6), True),
         "clean on a slope, sigma 3": Entry(HONEST, partial(sensors.slope, sigma=3.0), True),
         "14-bit ADC, codes x 4, sigma 3": Entry(HONEST, partial(sensors.clean, sigma=3.0, scale=4), True),
-        "14-bit ADC, x 65535/16383, sigma 3": Entry(HONEST, partial(sensors.clean, sigma=3.0, scale=65535 / 16383)),
-        "uneven ADC, P(odd) .419, sigma 24": Entry(HONEST, partial(sensors.uneven_adc, sigma=24.0, odd_share=0.419)),
-        "uneven ADC, P(odd) .45, sigma 5": Entry(HONEST, partial(sensors.uneven_adc, sigma=5.0, odd_share=0.45)),
-        "row banding of 20, sigma 3": Entry(HONEST, partial(sensors.banding, width=20.0, sigma=3.0)),
+        "14-bit ADC, x 65535/16383, sigma 3": Entry(
+            HONEST, partial(sensors.clean, sigma=3.0, scale=65535 / 16383), True
+        ),
         "Bayer mosaic RGGB 800/1200/900 e-": Entry(HONEST, sensors.mosaic),
         "dark clipped at 0, level 4, sigma 4": Entry(HONEST, partial(sensors.clipped_dark, level=4.0, sigma=4.0)),
     }
-    return clean | skies | flats | odd
+    return clean | skies | flats | odd | _uneven() | _banded()
+
+
+def _uneven() -> dict[str, Entry]:
+    return {
+        f"uneven ADC, P(odd) {odd}, sigma {s:g}": Entry(
+            HONEST, partial(sensors.uneven_adc, sigma=s, odd_share=float(odd)), float(odd) > 0.4
+        )
+        for odd, s in ((".419", 24.0), (".45", 5.0), (".42", 1.5), (".35", 3.0), (".25", 3.0))
+    }
+
+
+def _banded() -> dict[str, Entry]:
+    rows = {
+        f"row banding of {width:g}, sigma {s:g}": Entry(HONEST, partial(sensors.banding, width=width, sigma=s), True)
+        for width, s in ((20.0, 3.0), (20.0, 0.8), (1.0, 1.0), (6.0, 8.0))
+    }
+    waves = {
+        f"row banding in waves of {p} rows, sigma 3": Entry(
+            HONEST, partial(sensors.banding_in_waves, height=20.0, period=p, sigma=3.0), True
+        )
+        for p in (2, 8)
+    }
+    columns = {"column banding of 20, sigma 3": Entry(HONEST, partial(sensors.column_banding, width=20.0, sigma=3.0))}
+    return rows | waves | columns
 
 
 CLEAN: Final = (0.5, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 7.0, 10.0)
@@ -126,7 +149,7 @@ def _processed() -> dict[str, Entry]:
     }
     gains = {
         f"digital gain {f:g}, sigma {s:g}": Entry(
-            PROCESSED, partial(processing.tabled, sigma=s, table=processing.gain(f))
+            PROCESSED, partial(processing.tabled, sigma=s, table=processing.gain(f)), True
         )
         for f, s in ((1.37, 0.6), (1.37, 3.0), (2.6, 3.0), (0.7, 3.0))
     }
@@ -137,7 +160,13 @@ def _processed() -> dict[str, Entry]:
         for f in (4, 16, 257)
         for s in (0.1, 0.3)
     }
-    return stacks | tables | gains | dither
+    rows = {
+        "every second row doubled, banding of 20": partial(processing.banded_rows, sigma=8.0, width=20.0, doubled=True),
+        "every second row interpolated, banding of 20": partial(
+            processing.banded_rows, sigma=8.0, width=20.0, doubled=False
+        ),
+    }
+    return stacks | tables | gains | dither | {name: Entry(PROCESSED, make) for name, make in rows.items()}
 
 
 def _pictures() -> dict[str, Entry]:
@@ -164,6 +193,14 @@ def _pictures() -> dict[str, Entry]:
             "JPEG Q 90, grey, gamma 0.8": Entry(
                 CODED, partial(decoded, coder="JPEG", quality=90, colour=False, gamma=True)
             ),
+        }
+        | {
+            f"{coder} Q 85, grey, sigma {s:g}, gain {g:g}": Entry(
+                CODED, partial(decoded, coder=coder, quality=85, noise=s, colour=False, gain=g)
+            )
+            for coder in ("JPEG", "WEBP", "AVIF")
+            if coder not in MISSING_CODERS
+            for s, g in ((4.0, 1.37), (12.0, 0.7))
         }
     )
 

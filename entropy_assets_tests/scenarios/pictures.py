@@ -25,8 +25,11 @@ def decoded(
     noise: float = 6.0,
     colour: bool = True,
     gamma: bool = False,
+    gain: float = 1.0,
 ) -> Scenario:
     """A smooth scene with white noise of `noise` 8-bit codes, coded by Pillow's `coder`, decoded, and saved as PNG.
+
+    Between that an editor may apply `gamma`, or a `gain`, which leaves gaps between codes or merges them.
 
     The scene is known, so the frame holds what its noise did at most, and what the coded file does. A coder moves noise
     from pixel to pixel, so nothing is said of single ones.
@@ -40,6 +43,9 @@ def decoded(
         shown = image.convert("RGB" if colour else "L")
     if gamma:
         shown = shown.point(GAMMA * len(shown.getbands()))
+    if gain != 1:
+        stretched = [min(255, int(code * gain + 0.5)) for code in range(256)]
+        shown = shown.point(stretched * len(shown.getbands()))
     held = min(8 * len(stream), float(pixel_bits(law, levels).sum()))
     exposure = Exposure(picture(shown, "PNG", compress_level=1), only_held((side, side)))
     return Scenario((exposure,), holds=held, stream_bits=8 * len(stream))

@@ -13,9 +13,10 @@ from entropy_assets_tests.scenarios.laws import (
     difference_bits,
     masses_at,
     mean_of,
+    pixel_bits,
     through_table,
 )
-from entropy_assets_tests.scenarios.scenario import Scenario, Truth, constant, single, truth_of
+from entropy_assets_tests.scenarios.scenario import Scenario, Truth, constant, only_held, single, truth_of
 from entropy_assets_tests.scenarios.sensors import LEVEL, flat
 
 
@@ -57,6 +58,18 @@ def tabled_truth(law: Law, side: int, level: float, table: Codes) -> Truth:
     """Return the truth of pixels of one level behind `table`."""
     masses = through_table(*masses_at(law, level), table)
     return constant((side, side), float(-np.log2(masses.max())), difference_bits(masses, masses))
+
+
+def banded_rows(rng: np.random.Generator, side: int, sigma: float, width: float, *, doubled: bool) -> Scenario:
+    """Every second row is the one above (`doubled`), or the mean of both beside it raised to their noise; each row has
+    an offset of its own, which scatters by `width`. Offsets count as known, so only every second row holds something.
+    """
+    codes = Gaussian(sigma).draw(rng, flat(side))
+    fresh = codes[::2].astype(np.float64)
+    codes[1::2] = fresh if doubled else np.rint(LEVEL + (fresh + np.roll(fresh, -1, axis=0) - 2 * LEVEL) / 2**0.5)
+    bits = codes.size // 2 * float(pixel_bits(Gaussian(sigma), LEVEL))
+    banded = np.rint(codes + rng.normal(0, width, (side, 1))).astype(np.int64)
+    return single(banded, only_held((side, side)), holds=bits)
 
 
 def gamma_8_of_12() -> Codes:

@@ -89,6 +89,19 @@ def banding(rng: np.random.Generator, side: int, width: float, sigma: float) -> 
     return single(Gaussian(sigma).draw(rng, levels), truth_of(Gaussian(sigma), levels))
 
 
+def banding_in_waves(rng: np.random.Generator, side: int, height: float, period: int, sigma: float) -> Scenario:
+    """Rows whose offsets swing by `height` every `period` rows, as the supply of a readout does."""
+    wave = height * np.sin(2 * np.pi * np.arange(side) / period)
+    levels = np.repeat(LEVEL + wave[:, np.newaxis], side, axis=1)
+    return single(Gaussian(sigma).draw(rng, levels), truth_of(Gaussian(sigma), levels))
+
+
+def column_banding(rng: np.random.Generator, side: int, width: float, sigma: float) -> Scenario:
+    """Columns whose offsets scatter by `width`: pair differences hold them, and they stay from frame to frame."""
+    levels = np.repeat(LEVEL + rng.normal(0, width, (1, side)), side, axis=0)
+    return single(Gaussian(sigma).draw(rng, levels), truth_of(Gaussian(sigma), levels))
+
+
 def clipped_dark(rng: np.random.Generator, side: int, level: float, sigma: float) -> Scenario:
     """A dark without offset: codes below zero are stored as zero, which becomes the likeliest one."""
     law = Gaussian(sigma)

@@ -1,7 +1,7 @@
 """The conditioning of raw noise into one block and its record (SP 800-90B 3.1.5), and the order of the slices.
 
 Each digest takes in its own raw slice, and that slice alone carries the credited entropy: SHA-256 is a vetted function,
-the slice holds at least ``recipe.slice_credit_bits``, and no region enters two slices. Beside it stands a *seal*, 32
+the slice holds at least ``recipe.slice_credit_bits``, and no pixel enters two slices. Beside it stands a *seal*, 32
 bytes of BLAKE3 over every slice of the block. The seal is credited nothing: it ties every byte of the block to every
 image behind it, and puts a second hash function of another structure beside the first.
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entropy_assets.core import encoding
+from entropy_assets.core.conditioning.cutting import SliceCutter
 from entropy_assets.core.conditioning.records import BlockRecord, block_entropy_bits, block_id_of, link_of
 from entropy_assets.errors import InputRefused
 from entropy_assets.recipe import Recipe
@@ -62,15 +63,19 @@ class NoiseInput:
                 credit_bits=self.credit_bits,
             )
 
-    def regions_per_slice(self, recipe: Recipe) -> int:
-        """Return how few regions together hold the credit of one slice; 0 if the whole image does not."""
+    def parts(self, recipe: Recipe) -> int:
+        """Return the number of parts that slices are counted in: the regions, or all their lines."""
+        return len(self.samples) * recipe.parts_per_region
+
+    def parts_per_slice(self, recipe: Recipe) -> int:
+        """Return how few parts together hold the credit of one slice; 0 if the whole image does not."""
         if self.credit_bits < recipe.slice_credit_bits:
             return 0
-        return -(-recipe.slice_credit_bits * len(self.samples) // self.credit_bits)
+        return -(-recipe.slice_credit_bits * self.parts(recipe) // self.credit_bits)
 
-    def credit_of(self, n_regions: int) -> int:
-        """Return the share of the credit that `n_regions` of the image hold, bits, rounded down."""
-        return self.credit_bits * n_regions // len(self.samples)
+    def credit_of(self, n_parts: int, recipe: Recipe) -> int:
+        """Return the share of the credit that `n_parts` of the image hold, bits, rounded down."""
+        return self.credit_bits * n_parts // self.parts(recipe)
 
 
 def slices_of(inputs: Sequence[NoiseInput], recipe: Recipe) -> NDArray[np.int64]:
@@ -78,7 +83,7 @@ def slices_of(inputs: Sequence[NoiseInput], recipe: Recipe) -> NDArray[np.int64]
 
     Returns
     -------
-    ``int64[n_slices, 3]``: position in `inputs`, first region, end region.
+    ``int64[n_slices, 3]``: position in `inputs`, first part, end part.
     """
     plans = [_slices_of_one(position, noise, recipe) for position, noise in enumerate(inputs)]
     if not plans:
@@ -94,7 +99,7 @@ def block_plans(inputs: Sequence[NoiseInput], recipe: Recipe) -> NDArray[np.int6
 
     Returns
     -------
-    ``int64[n_blocks, digests_per_block, 3]``: position in `inputs`, first region, end region. No row if the credit does
+    ``int64[n_blocks, digests_per_block, 3]``: position in `inputs`, first part, end part. No row if the credit does
     not fill one block.
 
     Raises
@@ -119,8 +124,8 @@ def _refuse_repeats(inputs: Sequence[NoiseInput]) -> None:
 
 
 def _slices_of_one(position: int, noise: NoiseInput, recipe: Recipe) -> NDArray[np.int64]:
-    size = noise.regions_per_slice(recipe)
-    first = size * np.arange(len(noise.samples) // size if size else 0, dtype=np.int64)
+    size = noise.parts_per_slice(recipe)
+    first = size * np.arange(noise.parts(recipe) // size if size else 0, dtype=np.int64)
     return np.stack([np.full_like(first, position), first, first + size], axis=1)
 
 
@@ -146,7 +151,7 @@ class Conditioner:
     Raises
     ------
     InputRefused
-        If the hash of an image or of its noise is no SHA-256 in hex.
+        If the hash of an image or of its noise is no SHA-256 in hex, or its samples can't be cut as the recipe says.
     """
 
     def __init__(self, recipe: Recipe, manifest_sha256: str, timestamp_us: int, inputs: Sequence[NoiseInput]) -> None:
@@ -154,9 +159,8 @@ class Conditioner:
         self.manifest_sha256 = manifest_sha256
         self.timestamp_us = timestamp_us
         self.inputs = inputs
-        self.raw = [noise.samples.data.cast("B") for noise in inputs]
-        self.slice_credit = [noise.credit_of(noise.regions_per_slice(recipe)) for noise in inputs]
-        self.row_len = np.array([noise.samples.shape[1] for noise in inputs], np.int64)
+        self.cutters = [SliceCutter(noise.samples, recipe) for noise in inputs]
+        self.slice_credit = [noise.credit_of(noise.parts_per_slice(recipe), recipe) for noise in inputs]
         names = [encoding.named_hash(noise.image_sha256) + encoding.named_hash(noise.noise_sha256) for noise in inputs]
         self.names = np.array(names, encoding.NAMES)
 
@@ -172,7 +176,7 @@ class Conditioner:
         )
         raws = self._raw_slices(plan)
         seals = encoding.seals_of(encoding.SEALS, context, *encoding.listed(raws), count=len(raws))
-        heads = encoding.digest_heads(self.names[plan[:, 0]], plan[:, 1:], seals, self._slice_lens(plan))
+        heads = encoding.digest_heads(self.names[plan[:, 0]], plan[:, 1:], seals, np.fromiter(map(len, raws), np.int64))
         prefix = encoding.sha256_of(encoding.DIGEST, context)
         digests: list[bytes] = []
         for head, raw in zip(heads, raws, strict=True):
@@ -183,15 +187,16 @@ class Conditioner:
         return b"".join(digests)
 
     def _raw_slices(self, plan: NDArray[np.int64]) -> list[memoryview]:
-        """Return the samples of each slice, without copying them."""
-        begins = (plan[:, 1] * self.row_len[plan[:, 0]]).tolist()
-        ends = (plan[:, 2] * self.row_len[plan[:, 0]]).tolist()
-        positions = plan[:, 0].tolist()
-        return [self.raw[position][begin:end] for position, begin, end in zip(positions, begins, ends, strict=True)]
+        """Return the samples of each slice."""
+        return [self.cutters[position].piece(first, end) for position, first, end in plan.tolist()]
 
-    def _slice_lens(self, plan: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the length of each slice, bytes."""
-        return np.asarray((plan[:, 2] - plan[:, 1]) * self.row_len[plan[:, 0]])
+    def _shortest(self, plan: NDArray[np.int64]) -> int:
+        """Return the length of the shortest slice, bytes: slices that begin at the same line of a region are alike."""
+        parts = self.recipe.parts_per_region
+        alike: set[tuple[int, int, int]] = {
+            (position, first % parts, end - first) for position, first, end in plan.tolist()
+        }
+        return min(self.cutters[position].length(line, line + size) for position, line, size in alike)
 
     def record(self, index: int, previous_link: str, plan: NDArray[np.int64], nonce: str, block: bytes) -> BlockRecord:
         """Return the record of the `block` that `condition` made from the same arguments."""
@@ -199,7 +204,7 @@ class Conditioner:
         places = (np.cumsum(counts > 0) - 1)[plan[:, 0]]
         images = [noise for noise, count in zip(self.inputs, counts.tolist(), strict=True) if count]
         credit = sum(count * bits for count, bits in zip(counts.tolist(), self.slice_credit, strict=True))
-        shortest = int(self._slice_lens(plan).min())
+        shortest = self._shortest(plan)
         block_sha256 = encoding.plain_sha256(block).hexdigest()
         unlinked = BlockRecord(
             index=index,

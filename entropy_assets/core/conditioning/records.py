@@ -54,7 +54,7 @@ class BlockRecord:
         Nonce that entered every hash of the block, hex; empty for a recipe without block nonces. Secret until the block
         reveals, as `slices` are.
     slices
-        (position in `image_sha256s`, first region, end region) for each digest in order.
+        (position in `image_sha256s`, first part, end part) for each digest in order; parts as `cutting` numbers them.
     """
 
     index: int
@@ -289,14 +289,14 @@ def _verify_derived(record: BlockRecord, recipe: Recipe) -> None:
 
 
 def _spend(record: BlockRecord, spent: dict[str, list[tuple[int, int]]]) -> None:
-    """Check that no region of the record was spent before, and add its slices to those that are `spent`."""
+    """Check that no part of the record was spent before, and add its slices to those that are `spent`."""
     for position, first, end in record.slices:
         if position >= len(record.noise_sha256s) or first >= end:
             _broken(record.index, "slices", "a slice names no region of the images behind the block")
         taken = spent.setdefault(record.noise_sha256s[position], [])
         at = bisect(taken, (first, end))
         if (at and taken[at - 1][1] > first) or (at < len(taken) and taken[at][0] < end):
-            _broken(record.index, "slices", f"regions from {first} to {end} were spent before")
+            _broken(record.index, "slices", f"parts from {first} to {end} were spent before")
         taken.insert(at, (first, end))
 
 

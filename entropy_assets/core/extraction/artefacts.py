@@ -54,25 +54,37 @@ KEY_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
 """2**64 over the golden ratio, odd: mixes a window into 64 bits."""
 
 
-def repeat_correlation(steps: Steps) -> float:
+def repeat_correlation(steps: Steps, *, banded: bool = False) -> float:
     """Return the largest autocorrelation of rows or columns at a lag of `LEAST_LAG` pixels or more.
 
     Parameters
     ----------
     steps
         ``[ny, nx]``, pixels in ADC steps.
+    banded
+        Leave out what all columns share: offsets of rows, which may come in waves. A tile's noise stays.
 
     Returns
     -------
     float
         About 0 for noise; 1 for a tile repeated side by side, whatever its size.
     """
-    return max(_row_repeat(steps), _row_repeat(steps.T))
+    return max(_row_repeat(_probes(steps)), _row_repeat(_less_shared(_probes(steps.T)) if banded else _probes(steps.T)))
 
 
-def _row_repeat(steps: Steps) -> float:
+def _probes(steps: Steps) -> npt.NDArray[np.int64]:
+    """Return the rows that are searched."""
+    return steps[:: max(1, len(steps) // PROBES)].astype(np.int64)
+
+
+def _less_shared(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return `rows` less their median in each column, an integer."""
+    middle = len(rows) // 2
+    return np.asarray(rows - np.partition(rows, middle, axis=0)[middle])
+
+
+def _row_repeat(rows: npt.NDArray[np.int64]) -> float:
     """Return the same of rows alone; rows without a second difference have no say."""
-    rows = steps[:: max(1, len(steps) // PROBES)].astype(np.int64)
     bends = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
     bends = np.clip(bends[bends.any(axis=1)], -DIFFERENCE_LIMIT, DIFFERENCE_LIMIT).astype(np.float64)
     count, width = bends.shape

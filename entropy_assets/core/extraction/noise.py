@@ -4,6 +4,7 @@ Everything here is integer arithmetic, or integers in float64 below 2**53, so th
 samples on every machine and with every release of NumPy and SciPy.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -26,8 +27,8 @@ FILTER_SPAN: Final = 1 << 18
 """Steps are clipped to this distance from their region's corner, so that the filter's products stay below 2**53."""
 SUMMED_NARROWLY: Final = 8
 """Channels of int32 pixels, each with less than 2**27 steps, whose sums and their differences fit int32."""
-REGIONS_AT_ONCE: Final = 64
-"""Regions worked on at once: their float64 copies stay in the cache, and the products too small for BLAS threads."""
+PIXELS_AT_ONCE: Final = 1 << 14
+"""Pixels worked on at once: their float64 copies stay in the cache, and the products too small for BLAS threads."""
 
 
 def sampling_nonce(image_sha256: str, time_ns: int, os_bytes: bytes) -> bytes:
@@ -95,6 +96,8 @@ class NoiseArray:
         sum as greyscale if there are several.
     pairs_per_region
         Pair differences of one region and plane: half its pixels.
+    drawn_across
+        Regions side by side in what was drawn together.
     planes, channels
         Planes in a row; the first `channels` of them are the frame's own.
     regions
@@ -111,6 +114,7 @@ class NoiseArray:
 
     samples: npt.NDArray[np.uint8]
     pairs_per_region: int
+    drawn_across: int
     planes: int
     channels: int
     regions: npt.NDArray[np.int32]
@@ -122,20 +126,25 @@ class NoiseArray:
     def credited(self, channel: int = 0) -> npt.NDArray[np.uint8]:
         """Return the sequence that credit is counted on: the pair differences of one channel in draw order.
 
+        Those of regions that were drawn together follow one another line by line.
+
         Returns
         -------
         numpy.ndarray
             ``uint8[region * pairs_per_region]``; no two samples share a pixel.
         """
-        return credited_samples(self.samples, channel, self.channels, self.pairs_per_region)
+        return credited_samples(self.samples, channel, self.channels, self.pairs_per_region, self.drawn_across)
 
 
 def credited_samples(
-    samples: npt.NDArray[np.uint8], channel: int, channels: int, pairs_per_region: int
+    samples: npt.NDArray[np.uint8], channel: int, channels: int, pairs_per_region: int, drawn_across: int
 ) -> npt.NDArray[np.uint8]:
     """Return what `NoiseArray.credited` does, for `samples` that were stored."""
     start = channel * (samples.shape[1] // planes_of(channels))
-    return samples[:, start : start + pairs_per_region].reshape(-1)
+    size = math.isqrt(2 * pairs_per_region)
+    pairs = samples[:, start : start + pairs_per_region]
+    by_line = pairs.reshape(-1, drawn_across, drawn_across, size, size // 2).swapaxes(2, 3)
+    return by_line.reshape(-1)
 
 
 def planes_of(channels: int) -> int:
@@ -201,6 +210,7 @@ class NoiseExtractor:
         return NoiseArray(
             samples=samples,
             pairs_per_region=self.recipe.region_size**2 // 2,
+            drawn_across=self.recipe.draw_size // self.recipe.region_size,
             planes=planes,
             channels=len(frame.pixels),
             regions=regions,
@@ -224,19 +234,26 @@ class NoiseExtractor:
             )
 
     def _regions(self, survey: Survey, nonce: bytes) -> npt.NDArray[np.int32]:
-        """Return the live regions in draw order; before it, they are numbered by row, then by column."""
-        per_square = survey.square_size // self.recipe.region_size
+        """Return the live regions in draw order, those drawn together by row, then by column.
+
+        What is drawn is numbered by row, then by column.
+        """
+        drawn, size = self.recipe.draw_size, self.recipe.region_size
+        per_square = survey.square_size // drawn
         live = survey.live.repeat(per_square, axis=0).repeat(per_square, axis=1)
-        corners = np.argwhere(live).astype(np.int32) * np.int32(self.recipe.region_size)
-        return corners[draw_order(nonce, len(corners))]
+        corners = np.argwhere(live).astype(np.int32) * np.int32(drawn)
+        within = np.argwhere(np.ones((drawn // size, drawn // size), dtype=np.bool_)).astype(np.int32) * np.int32(size)
+        together = corners[draw_order(nonce, len(corners)), np.newaxis] + within
+        return together.reshape(-1, 2)
 
     def _view(self, steps: Steps, regions: npt.NDArray[np.int32], rows: npt.NDArray[np.uint8]) -> None:
         """Write the three views of every region of one plane into its part of the samples."""
         size = self.recipe.region_size
         weights = low_pass_weights(size, self.recipe.low_frequencies)
         grid = _as_grid(steps, size)
-        for start in range(0, len(regions), REGIONS_AT_ONCE):
-            part = slice(start, start + REGIONS_AT_ONCE)
+        at_once = PIXELS_AT_ONCE // size**2
+        for start in range(0, len(regions), at_once):
+            part = slice(start, start + at_once)
             y, x = (regions[part] // size).T
             squares = grid[y, :, x]
             low = squares.astype(np.uint8)

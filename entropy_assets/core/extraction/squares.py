@@ -66,6 +66,8 @@ class SquareStatistics:
         Share of pixels at the lowest and at the highest code, where these are clipped; else 0.
     has_line
         ``bool``, a row or column is constant or a copy of its neighbour.
+    banded
+        ``bool``, the offsets of rows were taken off before sigma, correlations and zeros were measured.
     """
 
     sigma: PerSquare
@@ -76,6 +78,7 @@ class SquareStatistics:
     bottom_share: PerSquare
     top_share: PerSquare
     has_line: npt.NDArray[np.bool_]
+    banded: npt.NDArray[np.bool_]
 
     @classmethod
     def joined(cls, parts: list[Self]) -> Self:
@@ -144,7 +147,7 @@ def square_statistics(steps: Steps, limits: tuple[int, int], size: int) -> Squar
     band = max(1, SQUARES_AT_ONCE // (steps.shape[1] // size)) * size
     whole = steps.shape[0] // size * size
     bands = [as_squares(steps[top : min(top + band, whole)], size) for top in range(0, whole, band)]
-    return SquareStatistics.joined([_measure(squares, *limits) for squares in bands])
+    return SquareStatistics.joined([measured_squares(squares, *limits) for squares in bands])
 
 
 def laplacian(squares: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
@@ -157,7 +160,8 @@ def laplacian(squares: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
     return residual
 
 
-def _measure(squares: Steps, bottom: int, top: int) -> SquareStatistics:
+def measured_squares(squares: Steps, bottom: int, top: int) -> SquareStatistics:
+    """Return what `square_statistics` does, of ``[n, side, side]``, codes clipped at `bottom` and `top`."""
     count, side, _ = squares.shape
     residual = laplacian(squares)
     size = residual[0].size
@@ -177,7 +181,29 @@ def _measure(squares: Steps, bottom: int, top: int) -> SquareStatistics:
         bottom_share=np.count_nonzero(flat == bottom, axis=1) / pixels,
         top_share=np.count_nonzero(flat == top, axis=1) / pixels,
         has_line=_has_line(squares),
+        banded=np.zeros(count, dtype=np.bool_),
     )
+
+
+def correlation_over_two_rows(squares: Steps) -> PerSquare:
+    """Return the autocorrelation of the Laplacian residual of ``[n, side, side]`` along columns, at lag 2."""
+    residual = laplacian(squares)
+    exact = _narrowed(residual, np.abs(residual).reshape(len(residual), -1))
+    energy = np.maximum(np.einsum("ijk,ijk->i", exact, exact), 1)
+    rows = exact.shape[1]
+    products: PerSquare = np.einsum("ijk,ijk->i", exact[:, 2:], exact[:, :-2]) * (rows / (rows - 2)) / energy
+    return products
+
+
+def energy_shares(part: Steps, whole: Steps) -> PerSquare:
+    """Return the energy of the Laplacian residual of each square of `part`, as a share of the same one of `whole`."""
+    wide = part.dtype
+    residual = np.concatenate([laplacian(part), laplacian(whole.astype(wide))], axis=1)
+    exact = _narrowed(residual, np.abs(residual).reshape(len(residual), -1))
+    half = exact.shape[1] // 2
+    energies = [np.einsum("ijk,ijk->i", rows, rows) for rows in (exact[:, :half], exact[:, half:])]
+    shares: PerSquare = energies[0] / np.maximum(energies[1], 1)
+    return shares
 
 
 def _narrowed(residual: Steps, magnitude: Steps) -> PerSquare:
@@ -224,8 +250,6 @@ def judge(measured: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Re
     """
     clipped = recipe.max_clipped_share
     both_ends = bool(measured.top_share.any() and measured.bottom_share.any())
-    white, tolerance = recipe.residual_correlation, recipe.correlation_tolerance
-    coloured = [np.abs(rho - white) >= tolerance for rho in (measured.correlation_x, measured.correlation_y)]
     return np.select(
         [
             missing,
@@ -234,7 +258,7 @@ def judge(measured: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Re
             measured.has_line,
             measured.bottom_share > clipped,
             (measured.sigma < recipe.min_sigma) | (measured.zero_share > recipe.max_zero_share),
-            coloured[0] | coloured[1],
+            is_coloured(measured.correlation_x, measured.correlation_y, recipe),
             bit_entropy(measured.odd_share) < recipe.min_lsb_entropy,
         ],
         [
@@ -249,6 +273,14 @@ def judge(measured: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Re
         ],
         default=Verdict.LIVE,
     ).astype(np.uint8)
+
+
+def is_coloured(correlation_x: PerSquare, correlation_y: PerSquare, recipe: Recipe) -> npt.NDArray[np.bool_]:
+    """Tell whether residuals of these lag-1 autocorrelations are not those of white noise, in either axis."""
+    white, tolerance = recipe.residual_correlation, recipe.correlation_tolerance
+    along, across = (np.abs(rho - white) >= tolerance for rho in (correlation_x, correlation_y))
+    coloured: npt.NDArray[np.bool_] = along | across
+    return coloured
 
 
 def at_black(measured: SquareStatistics, recipe: Recipe) -> npt.NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
+from entropy_assets.core.extraction.banding import without_banding, without_row_offsets
 from entropy_assets.core.extraction.dither import dithered_share
 from entropy_assets.core.extraction.linearity import relative_complexity
 from entropy_assets.core.extraction.spectrum import empty_spectrum_share
@@ -72,7 +73,8 @@ class Survey:
         ``uint8[sy, sx]`` of `Verdict`, squares down and across. A square is live only if every channel is; else it
         has the verdict of the first channel that is not.
     sigma
-        ``float64[sy, sx]``, noise in ADC steps; of the channels, the least.
+        ``float64[sy, sx]``, noise in ADC steps; of the channels, the least. This and the correlations are measured
+        without the offsets of rows in squares that only banding makes coloured.
     correlation_x, correlation_y
         ``float64[sy, sx]``, lag-1 autocorrelation of the Laplacian residual in channel 0. White noise gives -0.4.
     repeat_correlation
@@ -162,13 +164,15 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     measured = [
         square_statistics(steps, clip_codes(steps, frame, channel), size) for channel, steps in enumerate(channels)
     ]
+    measured = [without_banding(found, steps, recipe) for found, steps in zip(measured, channels, strict=True)]
     judged = np.stack([judge(statistics, missing, recipe) for statistics in measured])
     deciding = (judged != Verdict.LIVE).argmax(axis=0)
     verdict = _of_channel(judged, deciding).reshape(sy, sx)
     is_black = recipe.tells_black and _mostly_black(
         verdict, _of_channel(np.stack([at_black(statistics, recipe) for statistics in measured]), deciding)
     )
-    repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
+    banded = any(bool(statistics.banded.any()) for statistics in measured)
+    repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe, banded=banded)
     made = _mask_made_noise(verdict, channels, [item.sigma.reshape(sy, sx) for item in measured], recipe)
     return Survey(
         square_size=size,
@@ -188,7 +192,7 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
 
 
 def _mask_artefacts(
-    verdict: npt.NDArray[np.uint8], channels: list[Steps], lossy: bool, recipe: Recipe
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], lossy: bool, recipe: Recipe, *, banded: bool
 ) -> tuple[float, float, float]:
     """Mask in `verdict` the live squares that are copies, periodic or decompressed.
 
@@ -205,8 +209,10 @@ def _mask_artefacts(
     for steps in channels:
         copied = repeated_share(steps, live, recipe.survey_size)
         verdict[live & (copied > recipe.max_copied_share)] = Verdict.REPEATED
-    repeats = max(repeat_correlation(steps) for steps in channels)
+    repeats = max(repeat_correlation(steps, banded=banded) for steps in channels)
     squares = [_live_squares(steps, live, recipe.survey_size) for steps in channels]
+    if banded:
+        squares = [without_row_offsets(plane) for plane in squares]
     borders = max(blocking(plane) for plane in squares)
     comb = 0.0 if lossy else comb_share(_luma(squares))
     if repeats > recipe.max_repeat_correlation:

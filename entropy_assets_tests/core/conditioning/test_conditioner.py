@@ -1,5 +1,6 @@
 """Slices carry their credit, never overlap, and mix the images in their shares."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput, block_plans, slices_of
 from entropy_assets.errors import InputRefused
-from entropy_assets.recipe import STANDARD
+from entropy_assets.recipe import STANDARD, recipe_named
 from entropy_assets_tests.core.second_hashing import noise_of
 
 noises = st.tuples(st.integers(1, 80), st.integers(1, 120), st.integers(0, 900))
@@ -24,20 +25,31 @@ def batches(draw):
     ]
 
 
-@given(batches())
+@pytest.mark.parametrize("recipe", [STANDARD, recipe_named("ea-2026-1")], ids=lambda recipe: recipe.name)
+@given(inputs=batches())
 @settings(max_examples=60, deadline=None)
-def test_no_slice_holds_less_than_its_credit_and_no_region_is_spent_twice(inputs):
+def test_no_slice_holds_less_than_its_credit_and_no_part_is_spent_twice(recipe, inputs):
     """Every slice carries 320 bits, slices never overlap, and an image never gives more than its credit."""
-    plan = slices_of(inputs, STANDARD)
+    plan = slices_of(inputs, recipe)
     for at, noise in enumerate(inputs):
+        parts = len(noise.samples) * recipe.parts_per_region
         mine = sorted((first, end) for position, first, end in plan.tolist() if position == at)
-        credit = [noise.credit_bits * (end - first) // len(noise.samples) for first, end in mine]
+        credit = [noise.credit_bits * (end - first) // parts for first, end in mine]
         assert all(bits >= 320 for bits in credit)
         assert sum(credit) <= noise.credit_bits
         assert all(left[1] <= right[0] for left, right in pairwise(mine))
-        assert all(0 <= first < end <= len(noise.samples) for first, end in mine)
-        if mine:  # one region fewer would not carry the credit
-            assert noise.credit_bits * (mine[0][1] - mine[0][0] - 1) < 320 * len(noise.samples)
+        assert all(0 <= first < end <= parts for first, end in mine)
+        if mine:  # one part fewer would not carry the credit
+            assert noise.credit_bits * (mine[0][1] - mine[0][0] - 1) < 320 * parts
+
+
+@pytest.mark.parametrize("claim", [dict(STANDARD.claims)["raw-ccd"], 3.72, 3.01, 2.0, 1.21, 0.25])
+def test_slices_use_nine_tenths_of_the_credit_of_an_ordinary_image(claim):
+    """At any credit per sample; slices of whole regions of 256 pixels used .54 to .95."""
+    regions, pairs = 32 * 32, STANDARD.region_size**2 // 2
+    noise = noise_of("ordinary", regions, 1, 0)
+    noise = replace(noise, samples=np.zeros((regions, 132), np.uint8), credit_bits=int(0.75 * claim * regions * pairs))
+    assert 320 * len(slices_of([noise], STANDARD)) > 0.9 * noise.credit_bits
 
 
 @given(batches())

@@ -19,9 +19,11 @@ from entropy_assets_tests.core.second_hashing import (
     NOON,
     SEED,
     SMALL,
+    WITH_LINES,
     WITH_NONCES,
     batch_inputs,
     kept_vectors,
+    line_inputs,
     noise_of,
     pattern,
     second_batch,
@@ -126,20 +128,27 @@ def test_xor_undoes_itself_and_refuses_other_lengths(left, data):
 # ----------------------------------------------------------------------------------------------------------- one batch
 
 
-@pytest.mark.parametrize("recipe, seed, name", [(SMALL, b"", "batch"), (WITH_NONCES, SEED, "batch_with_nonces")])
-def test_a_batch_gives_the_vectors(recipe, seed, name):
+@pytest.mark.parametrize(
+    "recipe, inputs, seed, name, count",
+    [
+        (SMALL, batch_inputs(), b"", "batch", 15),
+        (WITH_NONCES, batch_inputs(), SEED, "batch_with_nonces", 15),
+        (WITH_LINES, line_inputs(), SEED, "batch_with_lines", 5),
+    ],
+)
+def test_a_batch_gives_the_vectors(recipe, inputs, seed, name, count):
     """Blocks and links of three images, to the byte, against the second implementation."""
-    blocks, records = EntropyHasher(recipe).derive_blocks(batch_inputs(), MANIFEST, NOON, seed)
-    second = second_batch(batch_inputs(), recipe, MANIFEST, NOON, seed if recipe.block_nonces else None)
+    blocks, records = EntropyHasher(recipe).derive_blocks(inputs, MANIFEST, NOON, seed)
+    second = second_batch(inputs, recipe, MANIFEST, NOON, seed if recipe.block_nonces else None)
     assert [block.tobytes() for block in blocks] == [block for block, _ in second]
     assert [record.link for record in records] == [link for _, link in second]
     kept = kept_vectors()[name]
     assert [(record.block_sha256, record.link) for record in records] == [
         (row["block_sha256"], row["link"]) for row in kept
     ]
-    assert len(records) == 15
+    assert len(records) == count
     assert records[0].previous_link == chain_genesis(MANIFEST, recipe)
-    verify_batch(records, batch_inputs(), manifest_sha256=MANIFEST, recipe=recipe, seed=seed, blocks=blocks)
+    verify_batch(records, inputs, manifest_sha256=MANIFEST, recipe=recipe, seed=seed, blocks=blocks)
 
 
 def test_who_does_not_know_the_seed_knows_no_block_though_all_else_is_told():
@@ -178,7 +187,7 @@ def test_output_is_never_longer_than_credit_allows(inputs):
 
 def test_no_credit_gives_no_block():
     """A hashed counter looks perfect; without credit it makes nothing."""
-    blocks, records = EntropyHasher().derive_blocks([noise_of("counter", 4000, 600, 0)], MANIFEST, NOON)
+    blocks, records = EntropyHasher().derive_blocks([noise_of("counter", 4000, 660, 0)], MANIFEST, NOON)
     assert blocks.shape == (0, 4096)
     assert records == ()
     assert EntropyHasher().derive_blocks([], MANIFEST, NOON)[1] == ()
@@ -210,11 +219,11 @@ def test_an_image_twice_in_a_batch_is_refused():
 
 def test_a_block_is_made_again_from_its_record_alone():
     """An auditor needs the record and the noise, in any order, not the rest of the chain."""
-    inputs = batch_inputs()
-    hasher = EntropyHasher(SMALL)
-    blocks, records = hasher.derive_blocks(inputs, MANIFEST, NOON)
-    for block, record in zip(blocks, records, strict=True):
-        assert hasher.rederive_block(record, inputs[::-1]) == block.tobytes()
+    for recipe, inputs in ((SMALL, batch_inputs()), (WITH_LINES, line_inputs())):
+        hasher = EntropyHasher(recipe)
+        blocks, records = hasher.derive_blocks(inputs, MANIFEST, NOON)
+        for block, record in zip(blocks, records, strict=True):
+            assert hasher.rederive_block(record, inputs[::-1]) == block.tobytes()
 
 
 def test_a_record_whose_noise_is_not_there_is_named():

@@ -26,7 +26,7 @@ from entropy_assets_tests.core.second_hashing import MANIFEST, NOON, noise_of, s
 
 @pytest.fixture(scope="module")
 def inputs():
-    return [noise_of("chain one", 500, 580, 500 * 350), noise_of("chain two", 300, 580, 300 * 200)]
+    return [noise_of("chain one", 500, 132, 500 * 350), noise_of("chain two", 300, 132, 300 * 200)]
 
 
 @pytest.fixture(scope="module")

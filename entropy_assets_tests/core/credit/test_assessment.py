@@ -141,7 +141,7 @@ def test_a_failed_health_test_leaves_nothing() -> None:
     image = frame(white((512, 512)))
     noise = NoiseExtractor().extract(image, bytes(32))
     stuck = noise.samples.copy()
-    stuck[900:902, :128] = 3
+    stuck[3600:3608, :32] = 3
     broken = dataclasses.replace(noise, samples=stuck)
     few = dataclasses.replace(STANDARD, name="test", assessment_samples=32_768, prediction_samples=32_768, raster_samples=0)
     result = assess(broken, image, few)

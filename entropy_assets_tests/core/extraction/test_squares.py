@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
+from entropy_assets.core.credit.assessment import assess_image
 from entropy_assets.core.extraction.squares import Verdict, bit_entropy
-from entropy_assets_tests.core.frames import survey, white
+from entropy_assets.core.extraction.survey import survey_frame
+from entropy_assets.errors import RejectionReason
+from entropy_assets.recipe import STANDARD, recipe_named
+from entropy_assets_tests.core.frames import frame, survey, white
+from entropy_assets_tests.scenarios.laws import Gaussian, UnevenCodes, pair_bits
 
 
 @pytest.mark.parametrize(
@@ -35,6 +40,27 @@ def test_each_kind_of_dead_square_is_named(damage: object, verdict: Verdict) -> 
     expected = np.zeros((3, 3), dtype=np.uint8)
     expected[1, 1] = verdict
     assert survey(pixels).verdict.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("odd, sigma, is_live", [(0.42, 24.0, True), (0.36, 3.0, True), (0.25, 3.0, False)])
+def test_uneven_codes_are_live_by_what_remains(odd: float, sigma: float, is_live: bool) -> None:
+    """A lowest bit that holds nine tenths of a bit is noise; one that hangs is not. Recipe ea-2026-1 wanted .99."""
+    law = UnevenCodes(sigma, 1 - 2 * odd)
+    codes = law.draw(np.random.default_rng(1), np.full((256, 256), 1000.0))
+    assert survey(codes).live_fraction == pytest.approx(float(is_live), abs=0.1)
+    before = survey_frame(frame(codes), recipe_named("ea-2026-1"))
+    assert before.live_fraction < 0.2
+    assert before.dominant_reason is RejectionReason.UNEVEN_CODES
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.37])
+def test_noise_of_the_least_width_is_live_and_honestly_worth(factor: float) -> None:
+    """0.6 ADC steps in the middle of a code, where the lowest bit is least balanced: P(odd) is .39."""
+    codes = np.floor(white((256, 256), 0.6) * factor + 0.5).astype(np.int64)
+    assert survey(codes).live_fraction > 0.9
+    known = float(pair_bits(Gaussian(0.6), 1000.0))
+    image = assess_image(frame(codes), bytes(32), STANDARD)
+    assert 0.3 * known < image.assessment.min_entropy < known
 
 
 def test_saturation_is_found_at_the_container_and_at_the_adc() -> None:
