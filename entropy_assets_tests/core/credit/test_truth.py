@@ -33,7 +33,6 @@ KNOWN_FAULTS: dict[str, tuple[float, float]] = {
     "64 x 64 tile, rolled + gain": (3.14, 3.14),
     "64 x 64 tile, rolled + gain, + 0.25": (2.82, 2.82),
     "one pixel in 16 real": (2.77, 5.4),
-    "16-bit LFSR, 5 bits a pixel, 128 x 128": (240, 358),
 }
 """Credit over bound when it was found, in the order of `SOURCES`; up to 1 it holds."""
 QUICK = (
