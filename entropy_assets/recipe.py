@@ -58,6 +58,10 @@ class Recipe:
         them only as they lie.
     max_copied_share
         Largest share of a live square that may be a copy of other parts of the frame.
+    max_repeated_noise
+        Largest share of windows of noise that stand elsewhere in the frame too, in any orientation and sign and under
+        other noise, before an image is called tiled; at 1 nobody looks. The noise of a sensor has none, film grain from
+        a template nearly all. It is also called so if next to no square is left between plain copies.
     max_blocking
         Largest excess of the jumps over an 8-pixel grid, as a share of the jumps elsewhere, before an image is called
         decompressed.
@@ -146,6 +150,7 @@ class Recipe:
     max_repeat_correlation: float = 0.5
     compared_shift: int = 0
     max_copied_share: float = 0.1
+    max_repeated_noise: float = 1.0
     max_blocking: float = 0.2
     max_comb_share: float = 0.25
     max_dithered_share: float = 1.0
@@ -210,6 +215,7 @@ STANDARD: Final = Recipe(
     ),
     entropy_parts=1_000_000,
     compared_shift=16,
+    max_repeated_noise=0.005,
     max_dithered_share=0.75,
     max_empty_spectrum=0.03,
     min_linear_complexity=0.75,

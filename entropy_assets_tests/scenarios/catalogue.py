@@ -180,6 +180,21 @@ def _attacks() -> dict[str, Entry]:
         "64 x 64 tile, turned, with sign, + 0.25": partial(attacks.tiles, change=attacks.any_sign, fresh=0.25),
         "64 x 64 tile, rolled + gain": partial(attacks.tiles, change=attacks.rolled_and_scaled),
         "64 x 64 tile, rolled + gain, + 0.25": partial(attacks.tiles, change=attacks.rolled_and_scaled, fresh=0.25),
+        "32 x 32 tile, turned, with sign": partial(attacks.tiles, change=attacks.any_sign, shape=(32, 32)),
+        "96 x 32 tile, turned by halves, with sign": partial(attacks.tiles, change=attacks.half_turned, shape=(96, 32)),
+        "48 x 48 tile, rolled + gain, + 0.3, on a slope": partial(
+            attacks.tiles, change=attacks.rolled_and_scaled, fresh=0.3, shape=(48, 48), slope=0.5
+        ),
+        "250 x 250 tile, turned, with sign, + 0.25": partial(
+            attacks.tiles, change=attacks.any_sign, fresh=0.25, shape=(250, 250)
+        ),
+        "64 x 64 tile of sigma 1, turned, with sign, + 0.45": partial(
+            attacks.tiles, change=attacks.any_sign, fresh=0.45, sigma=1.0
+        ),
+        "grain: 32 x 32 cuts of a template, + 0.3": partial(attacks.cuts, change=attacks.same, fresh=0.3, cut=32),
+        "grain: 16 x 16 cuts of a template, turned, with sign, + 0.3": partial(
+            attacks.cuts, change=attacks.any_sign, fresh=0.3, cut=16
+        ),
         "8 orientations of one exposure in one batch": partial(attacks.orientations, count=8),
         "one exposure shifted by 0 to 3 pixels in one batch": partial(attacks.shifted, count=4),
     }
@@ -191,6 +206,10 @@ def _attacks() -> dict[str, Entry]:
     seeded = {
         "16-bit LFSR, 5 bits a pixel, 128 x 128": partial(attacks.lfsr, bits=5),
         "16-bit LFSR, 6 bits a pixel, 128 x 128": partial(attacks.lfsr, bits=6),
+        "20-bit LFSR, 4 bits a pixel, 64 x 64": partial(attacks.register, length=20, bits=4, most=64),
+        "33-bit LFSR, 2 bits a pixel, 256 x 256": partial(attacks.register, length=33, bits=2, most=256),
+        "48-bit LFSR, 7 bits a pixel, 128 x 128": partial(attacks.register, length=48, bits=7, most=128),
+        "64-bit LFSR, 5 bits a pixel, 128 x 128": partial(attacks.register, length=64, bits=5, most=128),
         "xorshift32, 5 bits a pixel": attacks.xorshift,
         "CCD Simulator, 1500 + random() % 20": attacks.simulator,
     }

@@ -23,6 +23,7 @@ from entropy_assets.core.extraction.squares import (
     square_statistics,
     steps_of,
 )
+from entropy_assets.core.extraction.templates import repeated_noise_share
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import Recipe
@@ -31,6 +32,8 @@ LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
 SQUARES_SEARCHED: Final = 128
 """Live squares that are searched for the traces of JPEG."""
+COPIES_PER_LIVE: Final = 16
+"""Squares that are plain copies, for each live one, from which on these are taken for copies too that escaped."""
 DITHER_ADVICE: Final = (
     "in {:.0%} of the squares the pixels lie evenly in boxes of codes: random dither, as when a picture of few bits is"
     " raised to more; send the file from before that"
@@ -42,6 +45,10 @@ SPECTRUM_ADVICE: Final = (
 LINEAR_ADVICE: Final = (
     "the noise is that of a generator, not of a sensor: a shift register repeats its bits with {:.0%} of the length"
     " that noise needs; send a frame as a sensor gave it"
+)
+TEMPLATE_ADVICE: Final = (
+    "{:.0%} of the noise stands in the frame more than once, turned, mirrored, negated or under other noise: cut from a"
+    " template, as the film grain of a video player is; send a frame as a sensor gave it"
 )
 BLACK_ADVICE: Final = "clipped at black: raise the offset of the camera"
 REASONS: Final = MappingProxyType(
@@ -88,6 +95,9 @@ class Survey:
         found out before. This and the four before are 0 where nothing is live anyway.
     linear_complexity
         Least linear complexity of bits of the frame, as a share of what noise needs; 1 where it was not looked for.
+    repeated_noise
+        Share of windows of noise that stand elsewhere too, turned, negated or under other noise; 0 if the recipe does
+        not look.
     clipped_at_black
         Most saturated squares are clipped at the lowest code; False if the recipe does not tell.
     advice
@@ -106,6 +116,7 @@ class Survey:
     dithered_share: float = 0.0
     empty_spectrum: float = 0.0
     linear_complexity: float = 1.0
+    repeated_noise: float = 0.0
     clipped_at_black: bool = False
     advice: str = ""
 
@@ -169,7 +180,9 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         verdict, _of_channel(np.stack([at_black(statistics, recipe) for statistics in measured]), deciding)
     )
     repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
-    made = _mask_made_noise(verdict, channels, [item.sigma.reshape(sy, sx) for item in measured], recipe)
+    sigmas = [item.sigma.reshape(sy, sx) for item in measured]
+    repeated = _mask_templates(verdict, channels, sigmas, recipe)
+    made = _mask_made_noise(verdict, channels, sigmas, recipe)
     return Survey(
         square_size=size,
         verdict=verdict,
@@ -182,9 +195,40 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         dithered_share=made.dithered_share,
         empty_spectrum=made.empty_spectrum,
         linear_complexity=made.linear_complexity,
+        repeated_noise=repeated,
         clipped_at_black=is_black,
-        advice=BLACK_ADVICE if is_black and _dominant_reason(verdict) is RejectionReason.SATURATED else made.advice,
+        advice=_advice(verdict, is_black, repeated, made, recipe),
     )
+
+
+def _advice(verdict: npt.NDArray[np.uint8], is_black: bool, repeated: float, made: "MadeNoise", recipe: Recipe) -> str:
+    """Return `Survey.advice`."""
+    if is_black and _dominant_reason(verdict) is RejectionReason.SATURATED:
+        return BLACK_ADVICE
+    return TEMPLATE_ADVICE.format(repeated) if repeated > recipe.max_repeated_noise else made.advice
+
+
+def _mask_templates(
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], sigmas: list[PerSquare], recipe: Recipe
+) -> float:
+    """Mask in `verdict` all live squares if their noise stands in several of them, or if most noise is a plain copy.
+
+    Returns
+    -------
+    float
+        `Survey.repeated_noise`.
+    """
+    live = verdict == Verdict.LIVE
+    if recipe.max_repeated_noise >= 1 or not live.any():
+        return 0.0
+    repeated = max(
+        repeated_noise_share(steps, live, sigma, recipe.survey_size)
+        for steps, sigma in zip(channels, sigmas, strict=True)
+    )
+    copied = np.count_nonzero(verdict == Verdict.REPEATED)
+    if repeated > recipe.max_repeated_noise or copied >= COPIES_PER_LIVE * np.count_nonzero(live):
+        verdict[live] = Verdict.REPEATED
+    return repeated
 
 
 def _mask_artefacts(
