@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.extraction.dither import dithered_share
+from entropy_assets.core.extraction.lattices import EIGHTHS, lattice_rise
 from entropy_assets.core.extraction.linearity import relative_complexity
 from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.squares import (
@@ -30,8 +31,10 @@ from entropy_assets.recipe import Recipe
 
 LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
+THOUSANDTHS: Final = (299, 587, 114)
+"""The same in whole numbers."""
 SQUARES_SEARCHED: Final = 128
-"""Live squares that are searched for the traces of JPEG."""
+"""Live squares that are searched for the traces of lossy coders."""
 COPIES_PER_LIVE: Final = 16
 """Squares that are plain copies, for each live one, from which on these are taken for copies too that escaped."""
 DITHER_ADVICE: Final = (
@@ -98,6 +101,9 @@ class Survey:
     repeated_noise
         Share of windows of noise that stand elsewhere too, turned, negated or under other noise; 0 if the recipe does
         not look.
+    lattice_rise
+        How clearly transform coefficients keep to the steps of a lossy coder, standard errors; 0 for lossy containers,
+        or if the recipe does not look.
     clipped_at_black
         Most saturated squares are clipped at the lowest code; False if the recipe does not tell.
     advice
@@ -117,6 +123,7 @@ class Survey:
     empty_spectrum: float = 0.0
     linear_complexity: float = 1.0
     repeated_noise: float = 0.0
+    lattice_rise: float = 0.0
     clipped_at_black: bool = False
     advice: str = ""
 
@@ -182,6 +189,7 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
     sigmas = [item.sigma.reshape(sy, sx) for item in measured]
     repeated = _mask_templates(verdict, channels, sigmas, recipe)
+    lattice = _mask_decoded(verdict, channels, frame.lossy, recipe)
     made = _mask_made_noise(verdict, channels, sigmas, recipe)
     return Survey(
         square_size=size,
@@ -196,6 +204,7 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         empty_spectrum=made.empty_spectrum,
         linear_complexity=made.linear_complexity,
         repeated_noise=repeated,
+        lattice_rise=lattice,
         clipped_at_black=is_black,
         advice=_advice(verdict, is_black, repeated, made, recipe),
     )
@@ -260,6 +269,23 @@ def _mask_artefacts(
     return repeats, borders, comb
 
 
+def _mask_decoded(verdict: npt.NDArray[np.uint8], channels: list[Steps], lossy: bool, recipe: Recipe) -> float:
+    """Mask in `verdict` all live squares if a lossy coder's steps show, unless the container says that it is lossy.
+
+    Returns
+    -------
+    float
+        `Survey.lattice_rise`.
+    """
+    live = verdict == Verdict.LIVE
+    if lossy or not recipe.max_lattice_rise or not live.any():
+        return 0.0
+    rise = lattice_rise(_eighths_of_luma([_live_squares(steps, live, recipe.survey_size) for steps in channels]))
+    if rise > recipe.max_lattice_rise:
+        verdict[live] = Verdict.COMPRESSED
+    return rise
+
+
 @dataclass(frozen=True, slots=True)
 class MadeNoise:
     """What the searches for made noise found in a frame: attributes of `Survey`."""
@@ -317,6 +343,14 @@ def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:
         return channels[0]
     weighted = [weight * steps for weight, steps in zip(LUMA, channels, strict=False)]
     return np.asarray(sum(weighted[1:], weighted[0]))
+
+
+def _eighths_of_luma(channels: list[Steps]) -> npt.NDArray[np.int64]:
+    """Return the same plane in whole eighths of a step."""
+    if len(channels) < len(LUMA):
+        return channels[0].astype(np.int64) * EIGHTHS
+    weighted = [weight * steps.astype(np.int64) for weight, steps in zip(THOUSANDTHS, channels, strict=False)]
+    return (EIGHTHS * (weighted[0] + weighted[1] + weighted[2]) + 500) // 1000
 
 
 def _of_channel(values: npt.NDArray[Item], deciding: npt.NDArray[np.intp]) -> npt.NDArray[Item]:

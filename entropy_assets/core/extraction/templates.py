@@ -23,7 +23,7 @@ from entropy_assets.core.extraction.squares import (
 
 Places = npt.NDArray[np.intp]
 
-MOST_WINDOWS: Final = 1024
+MOST_WINDOWS: Final = 512
 """Windows that are compared at most."""
 MOST_PARTS: Final = 4
 """Parts per side of a square, each with a window of its own, where there are few squares."""

@@ -119,7 +119,7 @@ def test_a_pair_of_windows_is_no_evidence() -> None:
     pixels[34:45, 34:45] = pixels[130:141, 162:173]
     assert share(pixels) == 0
     pixels[194:205, 66:77] = pixels[130:141, 162:173]
-    assert share(pixels) == 3 / 1024
+    assert share(pixels) == 3 / 256
 
 
 def test_dead_squares_are_not_looked_at() -> None:
