@@ -96,18 +96,29 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
         print(f"| {row['scenario']} | {' | '.join(cells)} | {times(worst(row))} | {decided(row)} |")
 
 
+def print_ratios(rows: list[dict[str, Any]]) -> None:
+    """Print a short table of credit over bound."""
+    if rows:
+        print("| scenario | " + " | ".join(SOURCES) + " | bound | what decided |\n|---|---:|---:|---:|---|")
+    for row in rows:
+        ratios = " | ".join(times(row["ratio"][source]) for source in SOURCES)
+        print(f"| {row['scenario']} | {ratios} | {number(row['bound'])} | {decided(row)} |")
+
+
 def print_page(rows: list[dict[str, Any]], recipe: Recipe) -> None:
     """Print the whole page as Markdown."""
-    faults = sorted((row for row in rows if worst(row) > 1), key=worst, reverse=True)
+    above = sorted((row for row in rows if worst(row) > 1), key=worst, reverse=True)
+    faults = [row for row in above if not CATALOGUE[row["scenario"]].cannot_be_told]
     print("<!-- Made by: make credit -->\n\n# What is credited, against the truth\n")
     print(f"Recipe `{recipe.name}`; {len(rows)} scenarios, frames of {SIDE} x {SIDE} pixels but for the small ones.")
     print(HEAD)
     print(f"## Faults: {len(faults)} scenarios, the worst first\n")
-    if faults:
-        print("| scenario | " + " | ".join(SOURCES) + " | bound | what decided |\n|---|---:|---:|---:|---|")
-    for row in faults:
-        ratios = " | ".join(times(row["ratio"][source]) for source in SOURCES)
-        print(f"| {row['scenario']} | {ratios} | {number(row['bound'])} | {decided(row)} |")
+    print_ratios(faults)
+    if untold := [row for row in above if row not in faults]:
+        print(
+            '\n## Good generators with a known seed: no measurement tells them, see "What it can\'t know" in the docs\n'
+        )
+        print_ratios(untold)
     for part in PARTS:
         if of_part := [row for row in rows if row["part"] == part]:
             print(f"\n## {part}\n")

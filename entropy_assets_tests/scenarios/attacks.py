@@ -18,6 +18,10 @@ from entropy_assets_tests.scenarios.sensors import LEVEL, flat
 SIGMA = 8.0
 """Noise of a frame before it is copied, codes."""
 TILE = 64
+TEMPLATE = (73, 82)
+"""Rows and columns of the template of luma that AV1 cuts film grain from, pixels (AV1 specification 7.18.3)."""
+REGISTERS = {20: (20, 17), 33: (33, 20), 48: (48, 47, 21, 20), 64: (64, 63, 61, 60)}
+"""Places that are added in shift registers of the longest period, by their length (Xilinx XAPP 052, table 3)."""
 SMALL = 128
 """Side of the frames of the 16-bit register, pixels: at 6 bits a pixel its 65,535 bits do not repeat in them."""
 STATE_BITS = 32
@@ -55,6 +59,16 @@ def lfsr(rng: np.random.Generator, _side: int, bits: int) -> Scenario:
     stream = np.fromiter(islice(lfsr_bits(int(rng.integers(1, 1 << 16))), SMALL * SMALL * bits), np.int64)
     codes = stream.reshape(SMALL, SMALL, bits) @ (1 << np.arange(bits)) + int(LEVEL)
     return single(codes, only_held((SMALL, SMALL)), holds=16)
+
+
+def register(rng: np.random.Generator, side: int, length: int, bits: int, most: int) -> Scenario:
+    """Take `bits` bits of a shift register of `length` bits for each pixel of a frame of at most `most` a side."""
+    shape = (min(side, most), min(side, most))
+    stream = [int(bit) for bit in rng.integers(0, 2, length)]
+    for place in range(length, shape[0] * shape[1] * bits):
+        stream.append(sum(stream[place - back] for back in REGISTERS[length]) & 1)
+    codes = np.reshape(stream, (*shape, bits)) @ (1 << np.arange(bits)) + int(LEVEL)
+    return single(codes, only_held(shape), holds=length)
 
 
 def xorshift32(state: int) -> Iterator[int]:
@@ -112,21 +126,58 @@ def any_sign(tile: Codes, rng: np.random.Generator) -> Codes:
 
 def rolled_and_scaled(tile: Codes, rng: np.random.Generator) -> Codes:
     """Return the tile rolled around and multiplied by a gain from 1 to 1.5."""
-    rolled = np.roll(tile, tuple(rng.integers(0, TILE, 2)), axis=(0, 1))
+    rolled = np.roll(tile, tuple(rng.integers(0, tile.shape[0], 2)), axis=(0, 1))
     return np.rint(rolled * rng.uniform(1, 1.5)).astype(np.int64)
 
 
+def half_turned(tile: Codes, rng: np.random.Generator) -> Codes:
+    """Return the tile upright or not, mirrored or not, and perhaps negated: what one that is no square can be."""
+    return tile[:: int(rng.choice((-1, 1))), :: int(rng.choice((-1, 1)))] * int(rng.choice((-1, 1)))
+
+
 def tiles(
-    rng: np.random.Generator, side: int, change: Callable[[Codes, np.random.Generator], Codes], fresh: float = 0.0
+    rng: np.random.Generator,
+    side: int,
+    change: Callable[[Codes, np.random.Generator], Codes],
+    fresh: float = 0.0,
+    *,
+    shape: tuple[int, int] = (TILE, TILE),
+    sigma: float = SIGMA,
+    slope: float = 0.0,
 ) -> Scenario:
-    """One tile of 64 x 64 real pixels, over and over, each time changed, and `fresh` codes of noise over all."""
-    tile = Gaussian(SIGMA).draw(rng, np.zeros((TILE, TILE)))
-    rows = [[change(tile, rng) for _ in range(side // TILE)] for _ in range(side // TILE)]
-    codes, holds = np.block(rows), tile.size * float(pixel_bits(Gaussian(SIGMA), 0.0))
+    """One tile of real pixels, over and over, each time changed; `fresh` codes of noise and a slope over all."""
+    tile = Gaussian(sigma).draw(rng, np.zeros(shape))
+    down, across = (-(-side // length) for length in shape)
+    rows = [[change(tile, rng) for _ in range(across)] for _ in range(down)]
+    return covered(rng, np.block(rows)[:side, :side], tile.size, sigma, fresh, slope)
+
+
+def cuts(
+    rng: np.random.Generator,
+    side: int,
+    change: Callable[[Codes, np.random.Generator], Codes],
+    fresh: float = 0.0,
+    *,
+    cut: int,
+    shape: tuple[int, int] = TEMPLATE,
+) -> Scenario:
+    """Squares of `cut` pixels a side from any place of a template, as a player adds film grain, each time changed."""
+    template = Gaussian(SIGMA).draw(rng, np.zeros(shape))
+    windows = np.lib.stride_tricks.sliding_window_view(template, (cut, cut))
+    count = -(-side // cut)
+    y, x = (rng.integers(0, places, (count, count)) for places in windows.shape[:2])
+    rows = [[change(windows[y[r, c], x[r, c]], rng) for c in range(count)] for r in range(count)]
+    return covered(rng, np.block(rows)[:side, :side], template.size, SIGMA, fresh, 0.0)
+
+
+def covered(rng: np.random.Generator, copies: Codes, size: int, sigma: float, fresh: float, slope: float) -> Scenario:
+    """Return the scenario of copies of `size` real pixels under `fresh` codes of noise and a slope of columns."""
+    codes = copies + np.rint(slope * np.arange(copies.shape[1])).astype(np.int64)
+    holds = size * float(pixel_bits(Gaussian(sigma), 0.0))
     if fresh:
         codes = Gaussian(fresh).draw(rng, codes.astype(np.float64))
         holds += codes.size * float(pixel_bits(Gaussian(fresh), 0.0))
-    return single(codes + int(LEVEL), only_held((side, side)), holds=holds)
+    return single(codes + int(LEVEL), only_held(copies.shape), holds=holds)
 
 
 def orientations(rng: np.random.Generator, side: int, count: int) -> Scenario:

@@ -3,9 +3,13 @@
 Shift registers, xorshift and all their kin are linear over GF(2), and so is every n-th bit of them. So a bit plane of a
 frame that such a generator filled has a linear complexity of its state, a few dozen bits, where noise needs half the
 length of the plane (SP 800-22 2.10).
+
+That takes long live runs. A small window needs none: its bits are linear functions of the state at its corner, the same
+ones for every window of that shape. So the matrix whose rows are windows has at most the rank of the state, where noise
+has full rank (SP 800-22 2.5), in whatever order of rows or columns the generator filled the frame, in one live square.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -27,13 +31,16 @@ EVEN_WIDTH: Final = 2.2
 """Sigmas of noise that 2**k codes may span for the lowest k bits to be even within 4 %."""
 MOST_PLANES: Final = 8
 """Most bit planes that are looked at."""
+WINDOW_BITS: Final = 192
+"""Most bits of a window: with 3/4 of them as the limit, states of up to 143 bits are found, xorshift128 among them."""
 
 
 def relative_complexity(steps: Steps, live: npt.NDArray[np.bool_], size: int, sigma: float) -> float:
     """Return the least linear complexity of bits of the frame, as a share of what noise needs.
 
     The lowest bits of consecutive live pixels are looked at, along rows and along columns; so is each higher plane that
-    the noise fills evenly, and the bits of those planes pixel by pixel, from either end.
+    the noise fills evenly, and the bits of those planes pixel by pixel, from either end. Of windows the rank is
+    counted: of their lowest bits, of the bits of all those planes, and of those above the lowest.
 
     Parameters
     ----------
@@ -49,7 +56,7 @@ def relative_complexity(steps: Steps, live: npt.NDArray[np.bool_], size: int, si
     Returns
     -------
     float
-        About 1 for noise, next to 0 for a linear generator; 1 if no `SHORTEST` bits follow each other.
+        About 1 for noise, next to 0 for a linear generator; 1 if no square is live.
     """
     planes = max(1, min(MOST_PLANES, int(np.log2(max(2.0, EVEN_WIDTH * sigma)))))
     along = list(_stretches(steps, live, size))
@@ -59,7 +66,8 @@ def relative_complexity(steps: Steps, live: npt.NDArray[np.bool_], size: int, si
         bits = stretch[:LONGEST_OTHERS, np.newaxis] >> np.arange(planes) & 1
         sequences += [*bits.T[1:], bits.ravel()[:LONGEST_OTHERS], bits[:, ::-1].ravel()[:LONGEST_OTHERS]]
     shares = [2 * linear_complexity(bits) / len(bits) for bits in sequences if len(bits) >= SHORTEST]
-    return min(shares, default=1.0)
+    shares += [_window_rank(steps, live, size, chosen) for chosen in _plane_sets(planes)]
+    return min(shares)
 
 
 def _stretches(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -75,6 +83,46 @@ def _stretches(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Iterator
         whole = stop - start == live.shape[1]
         stretch = band.ravel() if whole else band[0, start * size : stop * size]
         yield stretch[:LONGEST].astype(np.int64)
+
+
+def _plane_sets(planes: int) -> Iterator[range]:
+    """Yield which bit planes are looked at together in a window."""
+    yield range(1)
+    if planes > 1:
+        yield range(planes)
+        yield range(1, planes)
+
+
+def _window_rank(steps: Steps, live: npt.NDArray[np.bool_], size: int, planes: range) -> float:
+    """Return the rank over GF(2) of windows as large as `WINDOW_BITS` allow, one a row, as a share of its most.
+
+    There are as many windows as a window has bits, evenly spread over all places in the live squares.
+    """
+    y, x = np.nonzero(live)
+    side = int((WINDOW_BITS / len(planes)) ** 0.5)
+    height, width = min(size, side), min(size, WINDOW_BITS // len(planes) // side)
+    count = height * width * len(planes)
+    down, across = size - height + 1, size - width + 1
+    place = np.linspace(0, len(y) * down * across - 1, count).astype(np.int64)
+    square, place = np.divmod(place, down * across)
+    top, left = y[square] * size + place // across, x[square] * size + place % across
+    windows = np.lib.stride_tricks.sliding_window_view(steps, (height, width))[top, left]
+    bits = windows[..., np.newaxis] >> np.array(planes, dtype=steps.dtype) & 1
+    packed = np.packbits(bits.reshape(count, count).astype(np.uint8), axis=1)
+    return gf2_rank([int.from_bytes(row.tobytes(), "big") for row in packed]) / count
+
+
+def gf2_rank(rows: Iterable[int]) -> int:
+    """Return the rank over GF(2) of a matrix whose rows are the binary digits of whole numbers (SP 800-22 2.5)."""
+    pivots: dict[int, int] = {}
+    for row in rows:
+        rest = row
+        while rest:
+            pivot = pivots.setdefault(rest.bit_length(), rest)
+            if pivot is rest:
+                break
+            rest ^= pivot
+    return len(pivots)
 
 
 def _longest_run(flags: npt.NDArray[np.bool_]) -> tuple[int, int]:

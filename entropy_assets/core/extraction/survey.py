@@ -10,6 +10,7 @@ import numpy.typing as npt
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.extraction.banding import without_banding, without_row_offsets
 from entropy_assets.core.extraction.dither import dithered_share
+from entropy_assets.core.extraction.lattices import EIGHTHS, lattice_rise
 from entropy_assets.core.extraction.linearity import relative_complexity
 from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.squares import (
@@ -24,14 +25,19 @@ from entropy_assets.core.extraction.squares import (
     square_statistics,
     steps_of,
 )
+from entropy_assets.core.extraction.templates import repeated_noise_share
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import Recipe
 
 LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
+THOUSANDTHS: Final = (299, 587, 114)
+"""The same in whole numbers."""
 SQUARES_SEARCHED: Final = 128
-"""Live squares that are searched for the traces of JPEG."""
+"""Live squares that are searched for the traces of lossy coders."""
+COPIES_PER_LIVE: Final = 16
+"""Squares that are plain copies, for each live one, from which on these are taken for copies too that escaped."""
 DITHER_ADVICE: Final = (
     "in {:.0%} of the squares the pixels lie evenly in boxes of codes: random dither, as when a picture of few bits is"
     " raised to more; send the file from before that"
@@ -43,6 +49,10 @@ SPECTRUM_ADVICE: Final = (
 LINEAR_ADVICE: Final = (
     "the noise is that of a generator, not of a sensor: a shift register repeats its bits with {:.0%} of the length"
     " that noise needs; send a frame as a sensor gave it"
+)
+TEMPLATE_ADVICE: Final = (
+    "{:.0%} of the noise stands in the frame more than once, turned, mirrored, negated or under other noise: cut from a"
+    " template, as the film grain of a video player is; send a frame as a sensor gave it"
 )
 BLACK_ADVICE: Final = "clipped at black: raise the offset of the camera"
 REASONS: Final = MappingProxyType(
@@ -90,6 +100,12 @@ class Survey:
         found out before. This and the four before are 0 where nothing is live anyway.
     linear_complexity
         Least linear complexity of bits of the frame, as a share of what noise needs; 1 where it was not looked for.
+    repeated_noise
+        Share of windows of noise that stand elsewhere too, turned, negated or under other noise; 0 if the recipe does
+        not look.
+    lattice_rise
+        How clearly transform coefficients keep to the steps of a lossy coder, standard errors; 0 for lossy containers,
+        or if the recipe does not look.
     clipped_at_black
         Most saturated squares are clipped at the lowest code; False if the recipe does not tell.
     advice
@@ -108,6 +124,8 @@ class Survey:
     dithered_share: float = 0.0
     empty_spectrum: float = 0.0
     linear_complexity: float = 1.0
+    repeated_noise: float = 0.0
+    lattice_rise: float = 0.0
     clipped_at_black: bool = False
     advice: str = ""
 
@@ -173,7 +191,10 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     )
     banded = any(bool(statistics.banded.any()) for statistics in measured)
     repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe, banded=banded)
-    made = _mask_made_noise(verdict, channels, [item.sigma.reshape(sy, sx) for item in measured], recipe)
+    sigmas = [item.sigma.reshape(sy, sx) for item in measured]
+    repeated = _mask_templates(verdict, channels, sigmas, recipe)
+    lattice = _mask_decoded(verdict, channels, frame.lossy, recipe)
+    made = _mask_made_noise(verdict, channels, sigmas, recipe)
     return Survey(
         square_size=size,
         verdict=verdict,
@@ -186,9 +207,41 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         dithered_share=made.dithered_share,
         empty_spectrum=made.empty_spectrum,
         linear_complexity=made.linear_complexity,
+        repeated_noise=repeated,
+        lattice_rise=lattice,
         clipped_at_black=is_black,
-        advice=BLACK_ADVICE if is_black and _dominant_reason(verdict) is RejectionReason.SATURATED else made.advice,
+        advice=_advice(verdict, is_black, repeated, made, recipe),
     )
+
+
+def _advice(verdict: npt.NDArray[np.uint8], is_black: bool, repeated: float, made: "MadeNoise", recipe: Recipe) -> str:
+    """Return `Survey.advice`."""
+    if is_black and _dominant_reason(verdict) is RejectionReason.SATURATED:
+        return BLACK_ADVICE
+    return TEMPLATE_ADVICE.format(repeated) if repeated > recipe.max_repeated_noise else made.advice
+
+
+def _mask_templates(
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], sigmas: list[PerSquare], recipe: Recipe
+) -> float:
+    """Mask in `verdict` all live squares if their noise stands in several of them, or if most noise is a plain copy.
+
+    Returns
+    -------
+    float
+        `Survey.repeated_noise`.
+    """
+    live = verdict == Verdict.LIVE
+    if recipe.max_repeated_noise >= 1 or not live.any():
+        return 0.0
+    repeated = max(
+        repeated_noise_share(steps, live, sigma, recipe.survey_size)
+        for steps, sigma in zip(channels, sigmas, strict=True)
+    )
+    copied = np.count_nonzero(verdict == Verdict.REPEATED)
+    if repeated > recipe.max_repeated_noise or copied >= COPIES_PER_LIVE * np.count_nonzero(live):
+        verdict[live] = Verdict.REPEATED
+    return repeated
 
 
 def _mask_artefacts(
@@ -220,6 +273,23 @@ def _mask_artefacts(
     elif borders > recipe.max_blocking or comb > recipe.max_comb_share:
         verdict[live] = Verdict.COMPRESSED
     return repeats, borders, comb
+
+
+def _mask_decoded(verdict: npt.NDArray[np.uint8], channels: list[Steps], lossy: bool, recipe: Recipe) -> float:
+    """Mask in `verdict` all live squares if a lossy coder's steps show, unless the container says that it is lossy.
+
+    Returns
+    -------
+    float
+        `Survey.lattice_rise`.
+    """
+    live = verdict == Verdict.LIVE
+    if lossy or not recipe.max_lattice_rise or not live.any():
+        return 0.0
+    rise = lattice_rise(_eighths_of_luma([_live_squares(steps, live, recipe.survey_size) for steps in channels]))
+    if rise > recipe.max_lattice_rise:
+        verdict[live] = Verdict.COMPRESSED
+    return rise
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +349,14 @@ def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:
         return channels[0]
     weighted = [weight * steps for weight, steps in zip(LUMA, channels, strict=False)]
     return np.asarray(sum(weighted[1:], weighted[0]))
+
+
+def _eighths_of_luma(channels: list[Steps]) -> npt.NDArray[np.int64]:
+    """Return the same plane in whole eighths of a step."""
+    if len(channels) < len(LUMA):
+        return channels[0].astype(np.int64) * EIGHTHS
+    weighted = [weight * steps.astype(np.int64) for weight, steps in zip(THOUSANDTHS, channels, strict=False)]
+    return (EIGHTHS * (weighted[0] + weighted[1] + weighted[2]) + 500) // 1000
 
 
 def _of_channel(values: npt.NDArray[Item], deciding: npt.NDArray[np.intp]) -> npt.NDArray[Item]:

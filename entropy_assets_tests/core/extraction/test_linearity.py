@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.extraction.linearity import relative_complexity
+from entropy_assets.core.extraction.linearity import gf2_rank, relative_complexity
 from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.errors import ImageRejected, RejectionReason
@@ -153,11 +153,34 @@ def test_a_sky_on_a_slope_has_the_complexity_of_noise() -> None:
     assert complexity(pixels) > 0.9
 
 
-def test_no_run_is_no_verdict() -> None:
-    """A single live square has 32 pixels in a row: too few to say anything, whatever they hold."""
+@pytest.mark.parametrize("name", ["register, 5 bits", "xorshift32, low", "xorshift64, low"])
+def test_one_live_square_is_enough(name: str) -> None:
+    """No 256 live pixels follow each other, but the windows of a square have no more rank than the state has bits."""
+    alone = np.eye(3, 5, dtype=np.bool_) & (np.arange(5) == 1)
+    assert complexity(filled(name), alone) < STANDARD.min_linear_complexity
     noise = np.rint(np.random.default_rng(6).normal(1000, 2, (20, *SHAPE))).astype(np.int64)
-    alone = np.eye(3, 5, dtype=np.bool_)
-    assert {complexity(pixels, alone) for pixels in (*noise, filled("register, 5 bits"))} == {1.0}
+    assert min(complexity(pixels, alone) for pixels in noise) > 0.95
+
+
+@given(st.integers(20, 64), st.integers(2, 8), st.integers(2, 8), st.booleans(), st.integers(0, 2**32))
+@settings(max_examples=12, deadline=None)
+def test_registers_of_any_kind_are_found(length: int, bits: int, squares: int, reverse: bool, seed: int) -> None:
+    """20 to 64 bits of state, any taps, any bits a pixel, and only every third square is live."""
+    rng = np.random.default_rng(seed)
+    taps, side = sorted({0, *rng.integers(1, length, 3)}), 32 * squares
+    stream = [int(bit) for bit in rng.integers(0, 2, length)]
+    for place in range(side * side * bits - length):
+        stream.append(sum(stream[place + tap] for tap in taps) & 1)
+    weights = 1 << np.arange(bits)[:: -1 if reverse else 1]
+    pixels = 1000 + np.array(stream).reshape(side, side, bits) @ weights
+    live = np.add.outer(np.arange(squares), np.arange(squares)) % 3 == 1
+    assert complexity(pixels, live) < STANDARD.min_linear_complexity
+
+
+def test_rank_counts_independent_rows() -> None:
+    assert gf2_rank([]) == gf2_rank([0, 0]) == 0
+    assert gf2_rank([0b110, 0b011, 0b101]) == 2
+    assert gf2_rank([1 << place for place in range(200)]) == 200
 
 
 def test_the_simulator_of_the_field_is_found(shared_data: Path) -> None:

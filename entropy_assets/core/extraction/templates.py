@@ -1,0 +1,180 @@
+"""Templates: noise that stands in a frame more than once, in any orientation, sign and gain, under noise of its own.
+
+Film grain that a player adds is cut from a small template, and a tile of real pixels can be turned, mirrored, negated,
+rolled and covered with a little noise until no two copies have equal pixels. So what is compared are windows about the
+strongest pixel of a square, which is the strongest one in most copies too, turned until the largest of its neighbours
+is on top. All of them are held against each other: copies correlate, and the noise of a sensor never does.
+
+Every live square is looked at. Of a large frame only the strongest windows are compared: those of a copy are as strong.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.extraction.squares import (
+    LAPLACIAN_NORM,
+    SQUARES_AT_ONCE,
+    PerSquare,
+    Steps,
+    laplacian,
+)
+
+Places = npt.NDArray[np.intp]
+
+MOST_WINDOWS: Final = 512
+"""Windows that are compared at most."""
+MOST_PARTS: Final = 4
+"""Parts per side of a square, each with a window of its own, where there are few squares."""
+WINDOW: Final = 9
+"""Side of a window, pixels: it lies whole in a copy that is a little larger."""
+REACH: Final = WINDOW // 2 + 1
+"""Pixels to either side of the middle of a window that it takes, with those that its filter takes in."""
+STRONGEST: Final = 4
+"""Largest residual by which windows are chosen where there are too many, sigma: the largest of a square of noise lies
+below; beyond are faint stars."""
+HELD_BACK: Final = 1
+"""Pixels around the middle of a window that are not compared: the strongest pixel and its neighbours, by which it was
+turned, are alike in all windows."""
+BOX_NORM: Final = 72**0.5
+"""Root of the sum of squared weights of the filter (8, and -1 for each of the eight neighbours)."""
+OUTLIER: Final = 6
+"""Largest residual in a window, sigma: beyond it are stars, hot pixels and cosmic rays, which look alike."""
+LEVELS: Final = 127
+"""Largest magnitude of a value that is compared: the 72 products of a pair add up exactly in float32."""
+ALIKE: Final = 0.8
+"""Correlation beyond which two windows are copies. Of the 524,000 pairs of a frame of independent noise the best has
+0.6; 72 values correlate by more than 0.8 once in 10**14 pairs."""
+LEAST_ALIKE: Final = 3
+"""Fewest windows with a copy that say something: more than one pair."""
+AT_ONCE: Final = 48
+"""Windows whose products with as many others are formed at once: too few for BLAS to wake its threads, which would wait
+longer than they work."""
+
+
+def repeated_noise_share(steps: Steps, live: npt.NDArray[np.bool_], sigma: PerSquare, size: int) -> float:
+    """Return the share of windows of noise that stand in another live square too.
+
+    Parameters
+    ----------
+    steps
+        ``[ny, nx]``, pixels in ADC steps.
+    live
+        ``bool[sy, sx]``, the squares to look at.
+    sigma
+        ``float64[sy, sx]``, noise in ADC steps.
+    size
+        Side of a square, pixels; at least 24.
+
+    Returns
+    -------
+    float
+        0 for noise, .1 to 1 for templates; 0 where less than `LEAST_ALIKE` windows have a copy.
+    """
+    rows, columns = np.nonzero(live)
+    parts = min(MOST_PARTS, max(1, int((MOST_WINDOWS / max(1, len(rows))) ** 0.5)))
+    noise = sigma[rows, columns]
+    square, y, x = _middles(steps, rows, columns, noise, size, parts)
+    around = np.lib.stride_tricks.sliding_window_view(steps, (2 * REACH + 1, 2 * REACH + 1))
+    residuals = _without_stripes(_box_residual(around[y - REACH, x - REACH].astype(np.int64)))
+    is_noise = np.abs(residuals).max(axis=(1, 2)) <= OUTLIER * WINDOW**2 * BOX_NORM * noise[square]
+    if np.count_nonzero(is_noise) < LEAST_ALIKE:
+        return 0.0
+    alike = _alike(_described(residuals[is_noise]), square[is_noise])
+    return float(alike.mean()) if np.count_nonzero(alike) >= LEAST_ALIKE else 0.0
+
+
+def _middles(
+    steps: Steps, rows: Places, columns: Places, noise: PerSquare, size: int, parts: int
+) -> tuple[Places, Places, Places]:
+    """Return of up to `MOST_WINDOWS` strongest pixels the square that they are in, and their place in the frame.
+
+    Each square has `parts` x `parts` of them; of too many, the strongest ones that need no star to be so strong.
+    """
+    grid = steps[: steps.shape[0] // size * size, : steps.shape[1] // size * size]
+    grid = grid.reshape(-1, size, grid.shape[1] // size, size)
+    batches = [slice(start, start + SQUARES_AT_ONCE) for start in range(0, len(rows), SQUARES_AT_ONCE)]
+    found = [_strongest(grid[rows[batch], :, columns[batch]], parts) for batch in batches]
+    y, x, residual = (np.concatenate(values) for values in zip(*found, strict=True))
+    square = np.arange(len(rows)).repeat(parts * parts)
+    if len(square) > MOST_WINDOWS:
+        strength = residual / (LAPLACIAN_NORM * noise[square])
+        order = np.argsort(np.where(strength > STRONGEST, 0, -strength), kind="stable")
+        chosen = np.sort(order[:MOST_WINDOWS])
+        square, y, x = square[chosen], y[chosen], x[chosen]
+    return square, rows[square] * size + y, columns[square] * size + x
+
+
+def _strongest(squares: Steps, parts: int) -> tuple[Places, Places, npt.NDArray[np.integer]]:
+    """Return row, column and residual of the pixel with the largest one in each part of each of the squares."""
+    count, size, _ = squares.shape
+    inside = np.abs(laplacian(squares))[:, REACH - 1 : size - REACH - 1, REACH - 1 : size - REACH - 1]
+    side = inside.shape[1] // parts
+    cells = inside[:, : parts * side, : parts * side].reshape(count, parts, side, parts, side).swapaxes(2, 3)
+    flat = cells.reshape(count * parts * parts, side * side)
+    place = flat.argmax(axis=1)
+    part = np.arange(len(flat)) % (parts * parts)
+    y, x = REACH + part // parts * side + place // side, REACH + part % parts * side + place % side
+    return y, x, np.take_along_axis(flat, place[:, np.newaxis], axis=1)[:, 0]
+
+
+def _box_residual(plane: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return nine times each pixel less the sum of the nine around it: whiter than the Laplacian of white noise."""
+    rows = plane[:, :, :-2] + plane[:, :, 1:-1] + plane[:, :, 2:]
+    residual: npt.NDArray[np.int64] = 9 * plane[:, 1:-1, 1:-1] - rows[:, :-2] - rows[:, 1:-1] - rows[:, 2:]
+    return residual
+
+
+def _without_stripes(windows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return `windows` less the mean of each row and column, times their pixels: banding is alike across the frame."""
+    rows, columns = (windows.sum(axis=axis, keepdims=True) for axis in (2, 1))
+    flat: npt.NDArray[np.int64] = WINDOW**2 * windows - WINDOW * (rows + columns) + rows.sum(axis=1, keepdims=True)
+    return flat
+
+
+def _described(windows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Return ``[n, value]`` of whole numbers, which are the same for a window turned, mirrored, negated or amplified.
+
+    The middle becomes positive, its largest neighbour comes on top, and the larger one beside that to the left.
+    """
+    middle = WINDOW // 2
+    upright = windows * np.sign(windows[:, middle, middle])[:, np.newaxis, np.newaxis]
+    ways = np.stack([np.rot90(turned, n) for turned in _both(np.arange(WINDOW**2)) for n in range(4)]).reshape(8, -1)
+    flat = upright.reshape(len(windows), WINDOW**2)
+    top, left, right = (ways[:, middle * WINDOW + middle - step] for step in (WINDOW, 1, -1))
+    tops = flat[:, top]
+    fits = (tops == tops.max(axis=1, keepdims=True)) & (flat[:, left] >= flat[:, right])
+    turned = np.take_along_axis(flat, ways[fits.argmax(axis=1)], axis=1)
+    far = np.abs(np.indices((WINDOW, WINDOW)) - middle).max(axis=0).ravel() > HELD_BACK
+    compared = turned[:, far]
+    largest = np.maximum(1, np.abs(compared).max(axis=1, keepdims=True))
+    return np.asarray(compared * LEVELS // largest, dtype=np.float32)
+
+
+def _both(places: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the places of a window as they are, and mirrored."""
+    square = places.reshape(WINDOW, WINDOW)
+    return square, square[:, ::-1]
+
+
+def _alike(values: npt.NDArray[np.float32], square: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Tell whether each of ``[n, value]`` correlates with one of another square by more than `ALIKE`.
+
+    The products are whole numbers below 2**24, so they are exact in whatever order they are added.
+    """
+    groups = -(-len(values) // AT_ONCE)
+    padded = np.zeros((groups * AT_ONCE, values.shape[1]), dtype=np.float32)
+    padded[: len(values)] = values
+    norms = np.sqrt(np.einsum("ij,ij->i", padded, padded))
+    owner = np.append(square, np.full(len(padded) - len(values), -1))
+    alike = np.zeros((groups, AT_ONCE), dtype=np.bool_)
+    values, across = padded.reshape(groups, AT_ONCE, -1), norms.reshape(groups, 1, AT_ONCE)
+    for group in range(groups):
+        part = slice(group * AT_ONCE, (group + 1) * AT_ONCE)
+        products = values[group] @ values[group:].swapaxes(1, 2)
+        found = products > ALIKE * norms[part, np.newaxis] * across[group:]
+        found &= owner[part, np.newaxis] != owner.reshape(across.shape)[group:]
+        alike[group] |= found.any(axis=(0, 2))
+        alike[group:] |= found.any(axis=1)
+    return alike.ravel()[: len(square)]
