@@ -25,9 +25,15 @@ def samples() -> Path:
 
 
 @pytest.fixture(scope="session")
-def whole_frame() -> Path:
+def vectors() -> Path:
+    """Give the folder of what tests compare with, images that were bundled once among it."""
+    return PROJECT / "entropy_assets_tests" / "vectors"
+
+
+@pytest.fixture(scope="session")
+def whole_frame(vectors: Path) -> Path:
     """Give the raw CCD frame of which two halves are bundled."""
-    return PROJECT / "entropy_assets_tests" / "vectors" / "saao_1m_ccd_raw16.fits"
+    return vectors / "saao_1m_ccd_raw16.fits"
 
 
 @pytest.fixture(scope="session")
