@@ -3,11 +3,13 @@
 import json
 import os
 import time
+from dataclasses import replace
 
 import dagster as dg
 import pytest
 
 from entropy_assets.defs import sensors
+from entropy_assets.defs.build import build_defs
 from entropy_assets.defs.cursors import PUBLISH_AGAIN_S, ReplenishCursor
 from entropy_assets.stores.batches import VERDICTS
 from entropy_assets_tests.defs.conftest import Home, with_share
@@ -226,6 +228,32 @@ def test_a_low_pool_waits_while_images_are_on_their_way(home: Home) -> None:
     assert "on their way" in str(result.skip_message)
 
 
+def test_the_camera_is_asked_only_when_what_was_dropped_is_published_and_used_up(home: Home) -> None:
+    """At each step from the inbox to the pool real frames keep the simulated camera still, and so does their depth."""
+    home = replace(home, settings=home.settings.model_copy(update={"low_water_bytes": 8192, "high_water_bytes": 8192}))
+    home = replace(home, defs=build_defs(home.settings, {"pool": home.pool}))
+    home.drop("a.fits", frame(1, side=512))
+    assert run_keys(home.tick("replenish_low_pool")) == [], "it lies in the inbox"
+    (request,) = home.tick("new_images").run_requests
+    home.run("process_images", request.partition_key)
+    assert run_keys(home.tick("replenish_low_pool")) == [], "it is validated, and no publish run was asked for yet"
+    home.run("publish_blocks", request.partition_key)
+    with home.pool.connect() as pool:
+        assert pool.stats().bytes >= 8192
+        assert run_keys(home.tick("replenish_low_pool")) == [], "the pool is full enough"
+        pool.lease(100, lane="private")
+        pool.lease(100, lane="public")
+    assert len(run_keys(home.tick("replenish_low_pool"))) == 1
+
+
+def test_a_batch_whose_publish_run_failed_does_not_keep_the_pool_empty(home: Home) -> None:
+    key = home.batch_of(("a.fits", frame(1, side=512)))
+    home.run("process_images", key)
+    assert run_keys(home.tick("replenish_low_pool")) == []
+    fail_to_publish(home, key)
+    assert len(run_keys(home.tick("replenish_low_pool"))) == 1
+
+
 def test_an_absent_pool_is_borne_for_a_while_and_then_the_tick_is_red(home: Home) -> None:
     home.pool = type(home.pool)(url="unix:///nonexistent.sock")
     sensor = home.sensor("replenish_low_pool")
@@ -288,9 +316,10 @@ def test_no_run_key_comes_again_when_a_cursor_is_lost(home: Home, monkeypatch: p
     """Dagster passes over a run whose key it has seen, and says so nowhere but in the tick."""
     key = home.batch_of(("a.fits", frame(1, side=512)))
     home.run("process_images", key)
-    keys = {*run_keys(home.tick("publish_validated_blocks")), *run_keys(home.tick("replenish_low_pool"))}
-    assert len(keys) == 2
+    keys = set(run_keys(home.tick("publish_validated_blocks")))
     fail_to_publish(home, key)
+    keys.update(run_keys(home.tick("replenish_low_pool")))
+    assert len(keys) == 2
     home.run("replenish_pool")
     later = time.time() + PUBLISH_AGAIN_S
     monkeypatch.setattr("entropy_assets.defs.sensors.time.time", lambda: later)

@@ -142,6 +142,7 @@ def test_a_draw_gives_as_many_bytes_as_were_asked_for_in_every_format(answer_cla
     assert len(bytes.fromhex(page.draw(1, answer_class, "raw"))) == 1
     assert page.shown("draw-status") == f"1 byte drawn, class {answer_class}, simulated."
     assert "simulated camera" in page.shown("drawn-note")
+    assert "A simulated camera is behind this batch" in page.shown("batches")
     assert page.browser.complaints() == []
 
 
@@ -151,9 +152,10 @@ def test_a_public_draw_leads_to_its_block_and_the_block_to_its_images(page: Open
     index = page.service.client.get(f"/blocks/{block_id}").json()["index"]
     assert drawn == batch.read_array(BLOCKS)[index].tobytes()[:48]
     page.browser.click(block_id)
-    page.browser.wait_for("a worker holds it and may still serve from it")
+    page.browser.wait_for("a worker holds it and may still serve from it", "A simulated camera is behind this block")
     text = page.browser.wait_for("The images behind it", "Verdict", f"entropy-assets audit {block_id}")
     assert "live.fits" in text
+    assert "A simulated camera is behind this block" in text
     assert "credit" in text
     assert batch.key in text
     assert page.browser.evaluate("document.activeElement.id") == "block-title", "a screen reader goes on there"

@@ -37,8 +37,7 @@ def lanes(tmp_path_factory: pytest.TempPathFactory) -> list[ProcessReport]:
     taken = [home.inbox_folder / "samples" / ".taken" / key for key in inboxes["samples"].taken()]
     settings = Settings(home=home.root)
     return [
-        process([folder], home, settings, source="samples", deterministic=True, os_bytes=os.urandom)
-        for folder in taken
+        process([folder], home, settings, source="samples", deterministic=True, os_bytes=os.urandom) for folder in taken
     ]
 
 
