@@ -15,7 +15,14 @@ SHARED_DATA = PROJECT.parent / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--keep-screenshots", action="store_true", help="put the browser tests' screenshots into docs/")
+    parser.addoption("--keep-screenshots", action="store_true", help="put the pictures that tests make into docs/")
+
+
+@pytest.fixture
+def screenshots(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Give the folder of the pictures that tests make: docs/ with ``--keep-screenshots``."""
+    keep = request.config.getoption("--keep-screenshots")
+    return PROJECT / "docs" if keep else tmp_path
 
 
 @pytest.fixture(scope="session")
