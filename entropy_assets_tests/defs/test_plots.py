@@ -20,7 +20,7 @@ SHOWN = {
     "CCD with overscan": "saao_1m_ccd_raw16_b.fits",
     "a composite": "earth_bluemarble_2048.jpg",
 }
-"""Titles of the bundled images that docs/reasons.md shows: two frames that are live almost or partly, and a dead one."""
+"""Titles of the bundled images that docs/reasons.md shows: frames that are live for the most part, and a dead one."""
 SMALL = 50_000
 """Bytes of the largest picture that an event keeps, and of the one in docs/."""
 
