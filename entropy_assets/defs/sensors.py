@@ -188,7 +188,8 @@ def make_replenish_low_pool(settings: Settings) -> dg.SensorDefinition:
         numbers = f"{stats.bytes} bytes ready, marks {settings.low_water_bytes} and {settings.high_water_bytes}"
         on_the_way = _on_the_way(context, stores, unfinished)
         if not filling or on_the_way or not settings.simulated_camera:
-            context.update_cursor(ReplenishCursor(filling).dumps())
+            # Filling begins with a request. What is on its way may be enough, if not up to the high mark.
+            context.update_cursor(ReplenishCursor(filling and cursor.filling).dumps())
             return dg.SkipReason(f"{numbers}; {_why_not(filling, on_the_way)}")
         return dg.SensorResult(
             run_requests=[dg.RunRequest(run_key=key_after("replenish", newest_run(context.instance, REPLENISH)))],
