@@ -88,7 +88,7 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
 
 def _titled(row: ImageRow) -> str:
     """Return what stands over the picture of an image: a mock sky can look like a real one."""
-    return row.file[:24] + (f" ({SIMULATED})" if row.source == SIMULATED else "")
+    return f"{SIMULATED}:\n{row.file[:24]}" if row.source == SIMULATED else row.file[:24]
 
 
 def _thumbnail(image_sha256: str, images: ImageStore, intake: Intake) -> Any:

@@ -1,7 +1,9 @@
 """What an auditor sees at each asset: numbers, a table, a picture, and never a byte of a block."""
 
 import dagster as dg
+import pytest
 
+from entropy_assets.defs import plots
 from entropy_assets.stages.assessments import credits, noise_rows
 from entropy_assets.stores.batches import BLOCKS
 from entropy_assets_tests.defs.conftest import Home
@@ -25,14 +27,18 @@ def test_the_table_of_the_noise_says_who_vouches_and_what_frames_share(home: Hom
         assert record.data["shared with others"] == row.assessment["repeats"] != ""
 
 
-def test_a_simulated_frame_is_called_so_wherever_images_are_listed(home: Home) -> None:
+def test_a_simulated_frame_is_called_so_wherever_images_are_listed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says so by itself, whatever inbox it was dropped into and whatever it is called."""
+    titles: list[str] = []
+    draw = plots.thumbnails
+    monkeypatch.setattr(plots, "thumbnails", lambda shown: titles.extend(title for title, _ in shown) or draw(shown))
     key = home.batch_of(("a.fits", frame(1)), ("sky.fits", simulated_frame(2)))
     shown = {
         event.asset_key.to_user_string(): event.materialization.metadata
         for event in home.run("process_images", key).get_asset_materialization_events()
     }
     assert shown["raw_images"]["simulated"].value == 1.0
+    assert titles == ["a.fits", "simulated:\nsky.fits"]
     for asset, table in (("raw_images", "manifest"), ("noise_arrays", "assessment")):
         listed = shown[asset][table]
         assert isinstance(listed, dg.TableMetadataValue)
