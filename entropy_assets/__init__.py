@@ -19,7 +19,7 @@ The rooms, from what the bytes are to who reads them; docs/ARCHITECTURE.md has e
     supervisor/  pool server, Dagster and service as one thing that starts and stops
     api          the four classes in one import
     cli/         the ``entropy-assets`` command
-    samples/     ten images, with source, credit and licence of each
+    samples/     images, with source, credit and licence of each
 
 Imports flow one way, ``core <- images <- stores <- sources, stages <- provenance <- defs, serving, supervisor <- cli``;
 the contracts in ``pyproject.toml`` hold every module to its floor.

@@ -15,7 +15,14 @@ SHARED_DATA = PROJECT.parent / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--keep-screenshots", action="store_true", help="put the browser tests' screenshots into docs/")
+    parser.addoption("--keep-screenshots", action="store_true", help="put the pictures that tests make into docs/")
+
+
+@pytest.fixture
+def screenshots(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Give the folder of the pictures that tests make: docs/ with ``--keep-screenshots``."""
+    keep = request.config.getoption("--keep-screenshots")
+    return PROJECT / "docs" if keep else tmp_path
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +32,15 @@ def samples() -> Path:
 
 
 @pytest.fixture(scope="session")
-def whole_frame() -> Path:
+def vectors() -> Path:
+    """Give the folder of what tests compare with, images that were bundled once among it."""
+    return PROJECT / "entropy_assets_tests" / "vectors"
+
+
+@pytest.fixture(scope="session")
+def whole_frame(vectors: Path) -> Path:
     """Give the raw CCD frame of which two halves are bundled."""
-    return PROJECT / "entropy_assets_tests" / "vectors" / "saao_1m_ccd_raw16.fits"
+    return vectors / "saao_1m_ccd_raw16.fits"
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,11 @@ from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.defs import plots
 from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
+from entropy_assets.provenance.summary import SIMULATED
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import NoiseRow, live_maps
 from entropy_assets.stages.conditioning import HashedBlocks
-from entropy_assets.stages.manifest import Manifest
+from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.publication import PublishedBatch
 from entropy_assets.stages.validation import Validation
 from entropy_assets.stores.batches import Batch, Intake
@@ -54,13 +55,14 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
     """Show what came: one row per file and small pictures."""
     rows = manifest.rows
     pictures = [
-        (row.file[:24], _thumbnail(row.image_sha256, images, batch.intake)) for row in rows[: plots.MAX_PICTURES]
+        (_titled(row), _thumbnail(row.image_sha256, images, batch.intake)) for row in rows[: plots.MAX_PICTURES]
     ]
     return dg.MaterializeResult(
         metadata={
             "images": float(len(rows)),
             "readable": float(sum(row.accepted for row in rows)),
             "rejected": float(sum(not row.accepted for row in rows)),
+            "simulated": float(sum(row.source == SIMULATED for row in rows)),
             "megabytes": sum(row.file_bytes for row in rows) / _MIB,
             "megapixels": sum((row.width or 0) * (row.height or 0) for row in rows) / 1e6,
             "reasons": _reasons(row.reason for row in rows),
@@ -72,6 +74,7 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
                     "readable": row.accepted,
                     "reason": row.reason,
                     "detail": row.detail,
+                    "source": row.source,
                     "shape": f"{row.channels} x {row.height} x {row.width}" if row.width else None,
                     "bits": row.bit_depth,
                     "ADC step": row.adc_step,
@@ -84,6 +87,11 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
         },
         data_version=dg.DataVersion(manifest.sha256),
     )
+
+
+def _titled(row: ImageRow) -> str:
+    """Return what stands over the picture of an image: a mock sky can look like a real one."""
+    return f"{SIMULATED}:\n{row.file[:24]}" if row.source == SIMULATED else row.file[:24]
 
 
 def _thumbnail(image_sha256: str, images: ImageStore, intake: Intake) -> Any:

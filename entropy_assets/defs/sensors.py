@@ -164,6 +164,8 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
 
 def make_replenish_low_pool(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that asks for more images when the pool runs low."""
+    home = Home(settings.home)
+    unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
         name="replenish_low_pool",
@@ -184,9 +186,10 @@ def make_replenish_low_pool(settings: Settings) -> dg.SensorDefinition:
             return _pool_absent(context, cursor)
         filling = next_filling(cursor.filling, stats.bytes, settings.low_water_bytes, settings.high_water_bytes)
         numbers = f"{stats.bytes} bytes ready, marks {settings.low_water_bytes} and {settings.high_water_bytes}"
-        on_the_way = _on_the_way(context, stores)
+        on_the_way = _on_the_way(context, stores, unfinished)
         if not filling or on_the_way or not settings.simulated_camera:
-            context.update_cursor(ReplenishCursor(filling).dumps())
+            # Filling begins with a request. What is on its way may be enough, if not up to the high mark.
+            context.update_cursor(ReplenishCursor(filling and cursor.filling).dumps())
             return dg.SkipReason(f"{numbers}; {_why_not(filling, on_the_way)}")
         return dg.SensorResult(
             run_requests=[dg.RunRequest(run_key=key_after("replenish", newest_run(context.instance, REPLENISH)))],
@@ -201,11 +204,12 @@ def _why_not(filling: bool, on_the_way: int) -> str:
     if not filling:
         return "enough"
     if on_the_way:
-        return f"{on_the_way} runs or files are on their way"
+        return f"{on_the_way} runs, batches or files are on their way"
     return "low, and no source can be asked: drop images into the inbox"
 
 
-def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores) -> int:
+def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores, unfinished: Unfinished) -> int:
+    """Count what may still fill the pool without the camera: runs, files, and batches between their two runs."""
     runs = sum(
         context.instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=_UNFINISHED))
         for job in (PROCESS, PUBLISH, REPLENISH)
@@ -214,7 +218,13 @@ def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores) -> i
     for inbox in stores.inboxes().values():
         # A batch that has its partition had its run; one that failed must not keep the pool empty.
         runs += len(inbox.ready(time.time() + stores.settle_seconds)) + len(set(inbox.taken()) - partitions)
-    return runs
+    return runs + sum(
+        not isinstance(state, BatchError)
+        and state.awaits_publication
+        # One whose publish run failed must not keep the pool empty either.
+        and newest_run(context.instance, PUBLISH, batch.key) is None
+        for batch, state in unfinished
+    )
 
 
 def _pool_absent(context: dg.SensorEvaluationContext, cursor: ReplenishCursor) -> dg.SkipReason:

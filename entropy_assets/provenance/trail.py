@@ -8,7 +8,7 @@ from entropy_assets.core.conditioning.records import BlockRecord
 from entropy_assets.errors import BatchError
 from entropy_assets.provenance.freshness import Freshness, SupplyAges
 from entropy_assets.provenance.reveal import Reveal, reveal_of, sentence_of
-from entropy_assets.provenance.summary import BatchSummary, batch_summary
+from entropy_assets.provenance.summary import SIMULATED, BatchSummary, batch_summary
 from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
@@ -101,9 +101,13 @@ class BlockProvenance(PublishedFields, RecordFields):
 
 
 class UnrevealedProvenance(PublishedFields, Reveal):
-    """What is told of a block before it reveals: what the ledger has, and in ``problem`` why there is no more."""
+    """What is told of a block before it reveals: what the ledger has, and in ``problem`` why there is no more.
+
+    ``simulated`` says whether a simulated camera is behind some of its batch, as a draw from it does.
+    """
 
     recipe: str
+    simulated: bool
     problem: str
 
 
@@ -190,10 +194,19 @@ class Trail:
             )
             if reveal["revealed"]:
                 return {**self.provenance_of(published), **reveal}
+            with naming_damage(batch, MANIFEST.file):
+                simulated = any(row.source == SIMULATED for row in Manifest.of(batch).rows)
         except BatchError as error:
             return {**_of_ledger(published), "problem": error.message}
         why = sentence_of(reveal, fate.state if fate else None)
-        return {**_of_ledger(published), **reveal, "recipe": intake.recipe, "problem": why}
+        told: UnrevealedProvenance = {
+            **_of_ledger(published),
+            **reveal,
+            "recipe": intake.recipe,
+            "simulated": simulated,
+            "problem": why,
+        }
+        return told
 
     def find(self, block_id: str) -> BlockProvenance | DamagedProvenance | None:
         """Return what is known here of a published block, without its bytes; None if no such block was published.

@@ -1,11 +1,13 @@
 """What an auditor sees at each asset: numbers, a table, a picture, and never a byte of a block."""
 
 import dagster as dg
+import pytest
 
+from entropy_assets.defs import plots
 from entropy_assets.stages.assessments import credits, noise_rows
 from entropy_assets.stores.batches import BLOCKS
 from entropy_assets_tests.defs.conftest import Home
-from entropy_assets_tests.stages.batches_made import frame
+from entropy_assets_tests.stages.batches_made import frame, simulated_frame
 
 
 def test_the_table_of_the_noise_says_who_vouches_and_what_frames_share(home: Home) -> None:
@@ -23,6 +25,25 @@ def test_the_table_of_the_noise_says_who_vouches_and_what_frames_share(home: Hom
         assert record.data["source"] == "drop"
         assert record.data["claim, bits per sample"] == row.assessment["caps"]["claim"]
         assert record.data["shared with others"] == row.assessment["repeats"] != ""
+
+
+def test_a_simulated_frame_is_called_so_wherever_images_are_listed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so by itself, whatever inbox it was dropped into and whatever it is called."""
+    titles: list[str] = []
+    draw = plots.thumbnails
+    monkeypatch.setattr(plots, "thumbnails", lambda shown: titles.extend(title for title, _ in shown) or draw(shown))
+    key = home.batch_of(("a.fits", frame(1)), ("sky.fits", simulated_frame(2)))
+    shown = {
+        event.asset_key.to_user_string(): event.materialization.metadata
+        for event in home.run("process_images", key).get_asset_materialization_events()
+    }
+    assert shown["raw_images"]["simulated"].value == 1.0
+    assert titles == ["a.fits", "simulated:\nsky.fits"]
+    for asset, table in (("raw_images", "manifest"), ("noise_arrays", "assessment")):
+        listed = shown[asset][table]
+        assert isinstance(listed, dg.TableMetadataValue)
+        sources = {record.data["file"]: record.data["source"] for record in listed.records}
+        assert sources == {"a.fits": "drop", "sky.fits": "simulated"}
 
 
 def test_every_asset_shows_numbers_a_picture_and_no_bytes_of_a_block(home: Home) -> None:

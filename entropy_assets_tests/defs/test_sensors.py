@@ -3,13 +3,16 @@
 import json
 import os
 import time
+from dataclasses import replace
 
 import dagster as dg
 import pytest
 
 from entropy_assets.defs import sensors
+from entropy_assets.defs.build import build_defs
 from entropy_assets.defs.cursors import PUBLISH_AGAIN_S, ReplenishCursor
 from entropy_assets.stores.batches import VERDICTS
+from entropy_assets.stores.lanes import LANES
 from entropy_assets_tests.defs.conftest import Home, with_share
 from entropy_assets_tests.stages.batches_made import frame
 
@@ -226,6 +229,43 @@ def test_a_low_pool_waits_while_images_are_on_their_way(home: Home) -> None:
     assert "on their way" in str(result.skip_message)
 
 
+def test_the_camera_is_asked_only_when_what_was_dropped_is_published_and_used_up(home: Home) -> None:
+    """Real frames keep the simulated camera still at each step to the pool, and there as long as they are enough."""
+    marks = {"low_water_bytes": 8192, "high_water_bytes": 2**30}
+    home = replace(home, defs=build_defs(home.settings.model_copy(update=marks), {"pool": home.pool}))
+    resources = {"stores": home.stores, "pool": home.pool}
+    cursor: str | None = None
+
+    def asked() -> bool:
+        nonlocal cursor
+        context = dg.build_sensor_context(instance=home.instance, cursor=cursor, resources=resources)
+        result = home.sensor("replenish_low_pool")(context)
+        cursor = getattr(result, "cursor", None) or context.cursor
+        return bool(run_keys(result))
+
+    home.drop("a.fits", frame(1, side=512))
+    assert not asked(), "it lies in the inbox"
+    (request,) = home.tick("new_images").run_requests
+    home.run("process_images", request.partition_key)
+    assert not asked(), "it is validated, and no publish run was asked for yet"
+    home.run("publish_blocks", request.partition_key)
+    with home.pool.connect() as pool:
+        assert pool.stats().bytes >= marks["low_water_bytes"]
+        assert not asked(), "the pool is over its low mark, and nobody began to fill it up to the high one"
+        for lane in LANES:
+            pool.lease(100, lane=lane)
+    assert asked()
+    assert ReplenishCursor.loads(cursor).filling, "from here on up to the high mark"
+
+
+def test_a_batch_whose_publish_run_failed_does_not_keep_the_pool_empty(home: Home) -> None:
+    key = home.batch_of(("a.fits", frame(1, side=512)))
+    home.run("process_images", key)
+    assert run_keys(home.tick("replenish_low_pool")) == []
+    fail_to_publish(home, key)
+    assert len(run_keys(home.tick("replenish_low_pool"))) == 1
+
+
 def test_an_absent_pool_is_borne_for_a_while_and_then_the_tick_is_red(home: Home) -> None:
     home.pool = type(home.pool)(url="unix:///nonexistent.sock")
     sensor = home.sensor("replenish_low_pool")
@@ -288,9 +328,10 @@ def test_no_run_key_comes_again_when_a_cursor_is_lost(home: Home, monkeypatch: p
     """Dagster passes over a run whose key it has seen, and says so nowhere but in the tick."""
     key = home.batch_of(("a.fits", frame(1, side=512)))
     home.run("process_images", key)
-    keys = {*run_keys(home.tick("publish_validated_blocks")), *run_keys(home.tick("replenish_low_pool"))}
-    assert len(keys) == 2
+    keys = set(run_keys(home.tick("publish_validated_blocks")))
     fail_to_publish(home, key)
+    keys.update(run_keys(home.tick("replenish_low_pool")))
+    assert len(keys) == 2
     home.run("replenish_pool")
     later = time.time() + PUBLISH_AGAIN_S
     monkeypatch.setattr("entropy_assets.defs.sensors.time.time", lambda: later)

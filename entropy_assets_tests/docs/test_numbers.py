@@ -4,7 +4,9 @@ import re
 import tomllib
 from typing import get_args
 
+from entropy_assets.core.extraction.survey import REASONS
 from entropy_assets.core.frame import StatementKind
+from entropy_assets.errors import RejectionReason
 from entropy_assets.recipe import DROP, STANDARD
 from entropy_assets.settings import Settings
 from entropy_assets_tests.conftest import PROJECT
@@ -35,6 +37,24 @@ def test_the_table_of_statements_is_that_of_the_recipe() -> None:
     claims = {"simulated": 0.0, **dict(STANDARD.statement_claims)}
     told = [0.0 if fate.startswith("refused") else float(fate.split(" bits")[0]) for fate in fates]
     assert told == [claims[kind] for kind in get_args(StatementKind)]
+
+
+def test_the_table_of_reasons_has_each_of_them_once_in_their_order_with_what_to_do() -> None:
+    rows = table_rows(DOCS / "reasons.md", "reason")
+    assert [reason for cell, *_ in rows for reason in names_in(cell)] == list(RejectionReason)
+    assert all(len(row) == 3 and all(map(str.strip, row)) for row in rows)
+    assert len({advice for *_, advice in rows}) > 20, "the advice is that of the reason, not of all"
+
+
+def test_the_table_of_squares_is_that_of_the_survey() -> None:
+    told = {names_in(square)[0]: names_in(reasons) for square, reasons in table_rows(DOCS / "reasons.md", "square")}
+    assert {square: reasons[0] for square, reasons in told.items()} == {
+        verdict.name.lower().replace("_", " "): reason for verdict, reason in REASONS.items()
+    }
+    size = STANDARD.survey_size
+    text = " ".join(text_of(DOCS / "reasons.md").split())
+    assert f"{size} x {size} pixels of the image" in text
+    assert f"under {STANDARD.min_live_share:.0%}".replace("%", " %") in text
 
 
 def test_the_factor_and_the_bits_of_a_digest_are_those_of_the_recipe() -> None:

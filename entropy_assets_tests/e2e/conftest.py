@@ -68,10 +68,3 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         pytest.skip("needs chromium")
     with Browser.opened(program, tmp_path / "profile") as browser:
         yield browser
-
-
-@pytest.fixture
-def screenshots(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Give the folder of the screenshots: docs/ with ``--keep-screenshots``."""
-    keep = request.config.getoption("--keep-screenshots")
-    return Path(__file__).resolve().parents[2] / "docs" if keep else tmp_path

@@ -20,18 +20,21 @@ from entropy_assets.stages.assessments import noise_inputs
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.batches import BLOCKS, RECEIPT, Batch
+from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.browser import Browser
 from entropy_assets_tests.e2e.running import Installation, eventually
 from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.serving.running import RunningService
-from entropy_assets_tests.stages.batches_made import Place, frame, simulated_frame
+from entropy_assets_tests.stages.batches_made import Place, simulated_frame
 
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>.fits"
 TURNED = "gpj.\u202estif.fits"
 DESKTOP, PHONE = (1280, 900), (360, 740)
+MARKS = ("good", "bad")
+"""What the page calls an image that was accepted, and one that was rejected."""
 SMALL = 300_000
 """Bytes of the largest screenshot that the repository keeps."""
 
@@ -142,6 +145,7 @@ def test_a_draw_gives_as_many_bytes_as_were_asked_for_in_every_format(answer_cla
     assert len(bytes.fromhex(page.draw(1, answer_class, "raw"))) == 1
     assert page.shown("draw-status") == f"1 byte drawn, class {answer_class}, simulated."
     assert "simulated camera" in page.shown("drawn-note")
+    assert "A simulated camera is behind this batch" in page.shown("batches")
     assert page.browser.complaints() == []
 
 
@@ -151,9 +155,10 @@ def test_a_public_draw_leads_to_its_block_and_the_block_to_its_images(page: Open
     index = page.service.client.get(f"/blocks/{block_id}").json()["index"]
     assert drawn == batch.read_array(BLOCKS)[index].tobytes()[:48]
     page.browser.click(block_id)
-    page.browser.wait_for("a worker holds it and may still serve from it")
+    page.browser.wait_for("a worker holds it and may still serve from it", "A simulated camera is behind this block")
     text = page.browser.wait_for("The images behind it", "Verdict", f"entropy-assets audit {block_id}")
     assert "live.fits" in text
+    assert "A simulated camera is behind this block" in text
     assert "credit" in text
     assert batch.key in text
     assert page.browser.evaluate("document.activeElement.id") == "block-title", "a screen reader goes on there"
@@ -297,25 +302,23 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_it(page: Open) -> Non
     assert {"Skip to drawing bytes", "n", "format", "Draw", "API key"} <= reached
 
 
-def test_the_page_of_a_whole_installation(tmp_path: Path, samples: Path, browser: Browser, screenshots: Path) -> None:
-    """Bundled images and frames of the simulated camera: the pictures that docs/ keeps.
+def test_the_first_page_of_make_run_shows_real_images_most_of_them_accepted(
+    tmp_path: Path, browser: Browser, screenshots: Path
+) -> None:
+    """The bundled images and nothing else: the pictures that docs/ keeps."""
+    with Installation.running(tmp_path / "home", "--samples", "--camera") as installation:
+        _see_first_page(installation, browser, screenshots)
 
-    On an installation of its own: another that has seen the images would refuse them as replayed.
-    """
-    with Installation.running(tmp_path / "home") as installation:
-        _see_whole_installation(installation, samples, browser, screenshots)
 
-
-def _see_whole_installation(installation: Installation, samples: Path, browser: Browser, screenshots: Path) -> None:
-    images = {path.name: path.read_bytes() for path in sorted(samples.iterdir()) if path.suffix != ".csv"}
-    first, more = ({f"frame-{seed}.fits": frame(seed, 512) for seed in seeds} for seeds in ([7000], range(7001, 7025)))
-    for files in (first, more, images):
-        dropped = installation.drop(files)
-        eventually("its publication", lambda dropped=dropped: installation.published(dropped))
+def _see_first_page(installation: Installation, browser: Browser, screenshots: Path) -> None:
+    eventually("both batches", lambda: len(list(installation.batches)) == len(LANES))
+    batches = list(installation.batches)
+    for batch in batches:
+        eventually("its publication", lambda batch=batch: installation.published(batch))
     browser.watch()
     browser.resize(*DESKTOP)
     browser.open(f"{installation.http}/")
-    browser.wait_for("Serving.", "Published", min(images))
+    browser.wait_for("Serving.", "startracker", "cassini", "galileo", *(batch.key for batch in batches))
     for n in range(60):  # half a minute of a line
         installation.get(f"/random/{100 + 37 * n % 400}")
         time.sleep(0.5)
@@ -327,9 +330,13 @@ def _see_whole_installation(installation: Installation, samples: Path, browser: 
         time.sleep(1)
         assert browser.whole_page(screenshots / f"{name}.png").stat().st_size < SMALL
     assert browser.complaints() == []
+    accepted, rejected = (browser.evaluate(f"document.querySelectorAll('.mark-{kind}').length") for kind in MARKS)
+    assert accepted > 2 * rejected > 0
+    assert len(list(installation.batches)) == len(batches), "the simulated camera waits until they are used up"
+    assert "simulated" not in browser.text()
     link = str(
         browser.evaluate("[...document.querySelectorAll('#batches a')].find((a) => a.rel === 'noreferrer').href")
     )
     assert link.startswith(f"{installation.dagster}/assets/")
     browser.open(link)
-    browser.wait_for("raw_images", dropped.key)
+    browser.wait_for("raw_images", batches[0].key)

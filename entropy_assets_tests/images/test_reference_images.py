@@ -90,15 +90,25 @@ SAMPLES: Final = {
     "saao_1m_ccd_raw16_a.fits": 1,
     "saao_1m_ccd_raw16_b.fits": 1,
     "apogee_ccd_raw16_tiny.fits": 1,
-    "kpno_m51_16bit.tif": 1,
-    "hst_xdf_872x1000.jpg": 1,
+    "cassini_iss_jupiter_raw12.fits.fz": 1,
+    "cassini_iss_lab_flat_raw8.fits.fz": 1,
+    "galileo_ssi_blacksky_raw8.png": 1,
+    "startracker_imx265_alt40_azi-135.tif": 16,
+    "startracker_imx265_alt40_azi45.tif": 16,
+    "startracker_imx265_alt60_azi135.tif": 16,
     "sdo_hmi_continuum_512.jp2": 1,
-    "soho_eit_171_float64.fits": RejectionReason.UNSUPPORTED_PIXELS,
     "hst_ngc2808.png": RejectionReason.UNSUPPORTED_PIXELS,
     "earth_bluemarble_2048.jpg": 1,
     "earth_dark_2048.jpg": 1,
 }
-"""Step of each bundled image, or why it is refused: EIT is averaged floats, NGC 2808 a palette."""
+"""Step of each bundled image, or why it is refused: NGC 2808 is a palette."""
+VECTORS: Final = {
+    "kpno_m51_16bit.tif": 1,
+    "hst_xdf_872x1000.jpg": 1,
+    "saao_1m_ccd_raw16.fits": 1,
+    "soho_eit_171_float64.fits": RejectionReason.UNSUPPORTED_PIXELS,
+}
+"""The same of images that were bundled once: EIT is averaged floats."""
 
 
 def outcome(path: Path) -> Frame | RejectionReason:
@@ -164,20 +174,20 @@ def test_unsigned_and_scaled_hostile_frames(shared_data: Path) -> None:
     assert scaled.pixels.min() == -72
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_bundled_sample_is_what_its_sources_say(samples: Path, name: str) -> None:
-    """Hash, shape, depth and lossiness as in SOURCES.csv."""
-    row = next(row for row in csv.DictReader((samples / "SOURCES.csv").read_text().splitlines()) if row["file"] == name)
-    data = (samples / name).read_bytes()
-    assert hashlib.sha256(data).hexdigest() == row["sha256"]
-    found = outcome(samples / name)
+@pytest.mark.parametrize("name", [*SAMPLES, *VECTORS])
+def test_bundled_sample_is_what_its_sources_say(samples: Path, vectors: Path, name: str) -> None:
+    """Hash, shape, depth and lossiness as in the SOURCES.csv beside it."""
+    folder, expected = (samples, SAMPLES[name]) if name in SAMPLES else (vectors, VECTORS[name])
+    [row] = [row for row in csv.DictReader((folder / "SOURCES.csv").read_text().splitlines()) if row["file"] == name]
+    assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == row["sha256"]
+    found = outcome(folder / name)
     if isinstance(found, RejectionReason):
-        assert found == SAMPLES[name]
+        assert found == expected
         return
     assert found.shape == (int(row["height"]), int(row["width"]))
     assert found.bit_depth == int(row["bit_depth"])
     assert found.lossy == row["lossy"].startswith("yes")
-    assert found.adc_step == SAMPLES[name]
+    assert found.adc_step == expected
     grey_stored_as_colour = name == "earth_dark_2048.jpg"
     assert found.channels == (1 if grey_stored_as_colour else int(row["channels"]))
 

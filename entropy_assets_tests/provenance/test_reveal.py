@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from entropy_assets.provenance.reveal import MARGIN_S, reveal_of
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.stores.lanes import Fate, Lane
-from entropy_assets_tests.stages.batches_made import Place, frame
+from entropy_assets_tests.stages.batches_made import Place, frame, simulated_frame
 
 LIFE_S = 3600.0
 fates = st.one_of(
@@ -79,6 +79,18 @@ def test_nothing_that_gives_a_block_away_is_told_before_it_reveals(
     reveals = lane == "public" and fate is not None
     assert later["revealed"] is reveals, "while the pool does not answer, nothing reveals"
     assert set(SECRETS) - {"sampling_nonce"} <= set(later) or not reveals
+
+
+@pytest.mark.parametrize("lane", ["public", "private"])
+def test_a_block_of_a_simulated_camera_says_so_before_it_reveals(tmp_path: Path, lane: Lane) -> None:
+    place = Place(tmp_path)
+    for name, data, source in (("sky.fits", frame(1), "raw-ccd"), ("mock.fits", simulated_frame(2), "simulated")):
+        batch = place.open([(name, data)], lane=lane, source=source)
+        place.finished(batch)
+        told = Trail.of(place).tell(place.in_ledger(batch)[0], Fate(state="ready", left_s=5.0))
+        assert told is not None
+        assert told["revealed"] is False
+        assert told["simulated"] is (source == "simulated")
 
 
 def test_nobody_is_told_of_a_block_that_was_never_published(tmp_path: Path) -> None:

@@ -53,14 +53,19 @@ def heads(report: ProcessReport) -> list[str]:
 
 
 HALVES = ("saao_1m_ccd_raw16_a.fits", "saao_1m_ccd_raw16_b.fits")
+FIRST_BUNDLED = (
+    *("apogee_ccd_raw16_tiny.fits", "earth_bluemarble_2048.jpg", "earth_dark_2048.jpg", "hst_ngc2808.png"),
+    *("hst_xdf_872x1000.jpg", "kpno_m51_16bit.tif", "saao_1m_ccd_raw16.fits", "sdo_hmi_continuum_512.jp2"),
+    "soho_eit_171_float64.fits",
+)
 SAMPLES_HEADS = {
     "ea-2026-1": "920412a66ccff573a7b8acc22e89b357b852b98fff9744db1a60a1b8e088758a",
     "ea-2026-2": "fbc13a1e0644bb0decc1c5c3495aeef677fbd0762039b16fb6b0648fe53da08f",
 }
 """What ``entropy-assets process --deterministic`` gave for the nine images that were bundled at commit c932263, and the
 same under ``ea-2026-2`` as it is now, which no release has yet."""
-HALVES_HEAD = "c26e74cc1edbd62880a5fa80f829b07887b297556e36c10e56ab84953196915f"
-"""The same for the images that are bundled now, two halves instead of the whole frame."""
+BUNDLED_HEAD = "7567024646e286c1cc47ee52c14845cbd016a637bc9f17828f9e2c1cc3752aab"
+"""The same for the images that are bundled now."""
 
 
 def noise(report: ProcessReport) -> dict[str, str]:
@@ -68,20 +73,16 @@ def noise(report: ProcessReport) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("recipe", SAMPLES_HEADS)
-def test_images_give_the_chain_head_that_they_always_gave(tmp_path, samples, whole_frame, recipe):
+def test_images_give_the_chain_head_that_they_always_gave(tmp_path, samples, vectors, recipe):
     """A hash, a sample or a credit that changes needs a recipe of another name."""
-    bundled = [path for path in samples.iterdir() if path.suffix != ".csv" and path.name not in HALVES]
-    folder = tmp_path / "in"
-    folder.mkdir()
-    for path in (*bundled, whole_frame):
-        (folder / path.name).write_bytes(path.read_bytes())
-    report, _ = run([folder], tmp_path / "home", recipe=recipe)
+    kept = [next(path for path in (samples / name, vectors / name) if path.exists()) for name in FIRST_BUNDLED]
+    report, _ = run(kept, tmp_path / "home", recipe=recipe)
     assert heads(report) == [SAMPLES_HEADS[recipe]]
 
 
 def test_the_bundled_images_give_their_chain_head(tmp_path, samples):
     report, _ = run([samples], tmp_path / "home")
-    assert heads(report) == [HALVES_HEAD]
+    assert heads(report) == [BUNDLED_HEAD]
 
 
 def test_the_bundled_halves_are_the_pixels_of_the_whole_frame(samples, whole_frame):

@@ -262,7 +262,7 @@ class TestSteps:
 class TestSamples:
     def test_dropping_them_twice_drops_them_once(self, place: Place) -> None:
         count = drop_samples(place)
-        assert count == 10
+        assert count == len([path for path in installation.SAMPLES.iterdir() if path.suffix != ".csv"]) > 10
         assert drop_samples(place) == 0
         assert len(list((place.inbox_folder / "samples").iterdir())) == count
 

@@ -1,6 +1,19 @@
 // The last batches with their images and verdicts.
 
-import { at, blockLink, make, moment, named, plain, show, simulatedTag, tag, whole, words } from "./elements.js";
+import {
+  at,
+  blockLink,
+  make,
+  moment,
+  named,
+  NOT_FROM_SPACE,
+  plain,
+  show,
+  simulatedTag,
+  tag,
+  whole,
+  words,
+} from "./elements.js";
 import { ask, askForKey, Refusal, session } from "./asking.js";
 
 export const BATCHES_MS = 10000;
@@ -71,6 +84,7 @@ function batchCard(batch, dagster) {
     { class: "batch" },
     title,
     tags,
+    ...(batch.simulated ? [make("p", {}, `A simulated camera is behind this batch: ${NOT_FROM_SPACE}`)] : []),
     make("p", {}, ...batchNumbers(batch)),
     ...imageLists(batch),
     ...blockLinks(batch),

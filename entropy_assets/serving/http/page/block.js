@@ -1,6 +1,18 @@
 // One block: its images, its verdict, its record, and the command that makes it again.
 
-import { at, BLOCK_ID, copyButton, make, moment, plain, show, simulatedTag, tag, whole } from "./elements.js";
+import {
+  at,
+  BLOCK_ID,
+  copyButton,
+  make,
+  moment,
+  NOT_FROM_SPACE,
+  plain,
+  show,
+  simulatedTag,
+  tag,
+  whole,
+} from "./elements.js";
 import { askForKey, askJson, Refusal } from "./asking.js";
 
 /** The id of the block that the address asks for. */
@@ -32,7 +44,7 @@ export async function showBlock(id) {
 }
 
 function blockParts(id, found) {
-  const parts = [make("p", { class: "mono" }, id)];
+  const parts = [make("p", { class: "mono" }, id), ...simulatedParts(found)];
   if (found.revealed === false) parts.push(make("p", { id: "unrevealed" }, `${plain(found.problem)}.`));
   else if (found.problem)
     parts.push(make("p", { class: "error" }, `Only the ledger knows this block: ${plain(found.problem)}`));
@@ -41,6 +53,14 @@ function blockParts(id, found) {
   if (found.verdict) parts.push(make("h3", {}, "Verdict"), ...verdictParts(found.verdict));
   parts.push(make("h3", {}, "Make it again"), ...againParts(id), make("h3", {}, "Record"), recordList(found));
   return parts;
+}
+
+/** What a block that a simulated camera is behind says of itself, before and after it reveals. */
+function simulatedParts(found) {
+  const images = (found.images || []).filter((image) => image.in_block);
+  if (!found.simulated && !images.some((image) => image.source === "simulated")) return [];
+  const told = ` A simulated camera is behind this block: ${NOT_FROM_SPACE}`;
+  return [make("p", { id: "simulated-block" }, simulatedTag(), told)];
 }
 
 function table(head, rows) {

@@ -1,6 +1,6 @@
 // Drawing bytes: they stay in this page's memory, and in the file that the reader saves.
 
-import { at, blockLink, make, named, show, simulatedTag, tag, whole } from "./elements.js";
+import { at, blockLink, make, named, NOT_FROM_SPACE, show, simulatedTag, tag, whole } from "./elements.js";
 import { ask, askForKey, Refusal, session } from "./asking.js";
 
 let drawn = null;
@@ -43,7 +43,7 @@ function showDrawn(n, path, format, headers, body) {
   show(
     "drawn-note",
     [
-      simulated ? "A simulated camera is behind some of these bytes: its frames carry no noise from space." : "",
+      simulated ? `A simulated camera is behind some of these bytes: ${NOT_FROM_SPACE}` : "",
       kind === "public"
         ? "Anyone can compute these bytes from the images: never use them as a key."
         : "Nobody else gets these bytes, but they crossed the network and this screen.",

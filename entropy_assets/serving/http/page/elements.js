@@ -26,6 +26,8 @@ export const tag = (text, kind = "") => make("span", { class: `tag ${kind}` }, t
 export const words = (code) => plain(code).replaceAll("_", " ");
 export const whole = (number) => Number(number ?? 0).toLocaleString("en");
 export const simulatedTag = () => tag("simulated", "note");
+export const NOT_FROM_SPACE =
+  "its frames carry no noise from space, only fresh bytes of this machine’s operating system.";
 export const named = (value, name) => `${whole(value)} ${name}${value === 1 ? "" : "s"}`;
 
 export function bytes(count) {
