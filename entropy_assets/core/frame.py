@@ -145,6 +145,9 @@ class Frame:
         The container stores floats, all of them integer-valued.
     statements
         What the file says of itself that bears on its noise, in its order.
+    mosaic
+        Period of the colour mosaic, pixels: 2 for a Bayer array, 1 for a frame without one. `pixels` are as the sensor
+        lies all the same; `extraction.phases` sets the colours apart.
     """
 
     pixels: Pixels
@@ -161,6 +164,7 @@ class Frame:
     captured_at: str | None
     float_data: bool
     statements: tuple[Statement, ...] = ()
+    mosaic: int = 1
 
     @classmethod
     def build(
@@ -177,6 +181,7 @@ class Frame:
         float_data: bool = False,
         coded_bytes: int | None = None,
         statements: tuple[Statement, ...] = (),
+        mosaic: int = 1,
         copy: bool = True,
     ) -> Self:
         """Return the frame of `pixels`, with step and hashes computed.
@@ -189,7 +194,7 @@ class Frame:
             ``bool[ny, nx]``, or None if every pixel is.
         data
             The file as it came.
-        bit_depth, container, lossy, source, captured_at, float_data, statements
+        bit_depth, container, lossy, source, captured_at, float_data, statements, mosaic
             As the attributes.
         coded_bytes
             As the attribute; the whole file if None.
@@ -221,6 +226,7 @@ class Frame:
             captured_at=captured_at,
             float_data=float_data,
             statements=statements,
+            mosaic=mosaic,
         )
 
     @property

@@ -9,6 +9,10 @@ import zlib
 from io import BytesIO
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.extraction.phases import period_of
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.coded import gzip_share
@@ -132,6 +136,7 @@ def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimi
         float_data=picture.float_data,
         statements=picture.statements,
         coded_bytes=min(picture.coded_bytes, _plain_bytes(picture.pixels.size, picture.bit_depth)),
+        mosaic=1 if picture.lossy else _mosaic(picture.pixels, reading),
         copy=False,
     )
 
@@ -153,8 +158,15 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         float_data=image.float_data,
         statements=image.statements,
         coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
+        mosaic=image.mosaic if image.mosaic > 1 else _mosaic(image.pixels, reading),
         copy=False,
     )
+
+
+def _mosaic(pixels: npt.NDArray[np.integer], reading: int) -> int:
+    """Return the period of the colour mosaic that a single plane shows, pixels."""
+    planes = pixels.reshape(-1, *pixels.shape[-2:])
+    return period_of(planes[0]) if reading >= 2 and len(planes) == 1 else 1
 
 
 def _plain_bytes(samples: int, bit_depth: int) -> int:

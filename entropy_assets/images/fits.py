@@ -30,6 +30,7 @@ from entropy_assets.images.fits_headers import (
     sample_type,
     walk,
 )
+from entropy_assets.images.mosaics import mosaic_of_cards
 from entropy_assets.images.statements import statements_of_cards
 from entropy_assets.images.tiles import compressed_plane
 
@@ -63,7 +64,10 @@ NOT_DATA: Final = ("ERROR", "QUALITY")
 
 
 class FitsImage(NamedTuple):
-    """An image of a FITS file; its data unit has `size` bytes from `start` on, of which `coded_bytes` code it."""
+    """An image of a FITS file; its data unit has `size` bytes from `start` on, of which `coded_bytes` code it.
+
+    `mosaic` is the period of its colour mosaic, by its header.
+    """
 
     pixels: npt.NDArray[np.integer]
     usable: npt.NDArray[np.bool_]
@@ -74,6 +78,7 @@ class FitsImage(NamedTuple):
     start: int
     size: int
     coded_bytes: int
+    mosaic: int
 
 
 class _Unit(NamedTuple):
@@ -167,7 +172,18 @@ def _image(data: bytes, unit: _Unit, max_pixels: int, reading: int) -> FitsImage
         stored, coded = _plain_plane(data, hdu, max_pixels), hdu.size
     pixels, usable = _measured(stored, hdu.header)
     depth, floats = stored.dtype.itemsize * 8, stored.dtype.kind == "f"
-    return FitsImage(pixels, usable, depth, floats, unit.captured_at, unit.statements, hdu.start, hdu.size, coded)
+    return FitsImage(
+        pixels,
+        usable,
+        depth,
+        floats,
+        unit.captured_at,
+        unit.statements,
+        hdu.start,
+        hdu.size,
+        coded,
+        mosaic_of_cards(hdu.header) if reading >= 2 else 1,
+    )
 
 
 def _pixels_read(hdu: Hdu) -> int:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.phases import as_it_lies
 from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, steps_of
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
@@ -75,13 +76,17 @@ class Match(NamedTuple):
 
 
 def patch_of(frame: Frame, survey: Survey) -> Patch:
-    """Return the middle of `frame`; `survey` is its live-area map."""
+    """Return the middle of `frame` as the sensor lies; `survey` is its live-area map.
+
+    In a mosaic the mean of each phase is taken off, so that what is compared is noise and not the filter array.
+    """
     side = min(SIDE, *(length - 2 for length in frame.shape))
     top, left = ((length - side) // 2 for length in frame.shape)
     around = steps_of(frame, 0)[top - 1 : top + side + 1, left - 1 : left + side + 1].astype(np.int64)
+    _level(around, frame.mosaic)
     middle = around[1:-1, 1:-1]
     residuals = 4 * middle - around[:-2, 1:-1] - around[2:, 1:-1] - around[1:-1, :-2] - around[1:-1, 2:]
-    live = _live_pixels(survey, frame.shape)[top : top + side, left : left + side]
+    live = _live_pixels(survey, frame)[top : top + side, left : left + side]
     if live.any():
         most = math.ceil(OUTLIER * MAD_TO_SIGMA * float(np.median(np.abs(residuals[live]))))
         residuals = np.clip(residuals, -most, most)
@@ -135,9 +140,18 @@ def _overlap(side: int, shift: tuple[int, int]) -> tuple[tuple[slice, slice], tu
     return (here[0], here[1]), (there[0], there[1])
 
 
-def _live_pixels(survey: Survey, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _level(around: Residuals, period: int) -> None:
+    """Take the mean of each phase off, in whole steps."""
+    for a, b in np.ndindex(period, period):
+        phase = around[a::period, b::period]
+        if period > 1:
+            phase -= int(phase.sum()) // phase.size
+
+
+def _live_pixels(survey: Survey, frame: Frame) -> npt.NDArray[np.bool_]:
     """Return ``bool[ny, nx]``: which pixels lie in live squares; what no whole square covers is not live."""
-    live = np.zeros(shape, dtype=np.bool_)
-    squares = survey.live.repeat(survey.square_size, axis=0).repeat(survey.square_size, axis=1)
+    live = np.zeros(frame.shape, dtype=np.bool_)
+    laid = survey.live.repeat(survey.square_size, axis=0).repeat(survey.square_size, axis=1)
+    squares = as_it_lies(laid, frame.mosaic)
     live[: squares.shape[0], : squares.shape[1]] = squares
     return live

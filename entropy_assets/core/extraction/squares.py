@@ -224,8 +224,6 @@ def judge(measured: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Re
     """
     clipped = recipe.max_clipped_share
     both_ends = bool(measured.top_share.any() and measured.bottom_share.any())
-    white, tolerance = recipe.residual_correlation, recipe.correlation_tolerance
-    coloured = [np.abs(rho - white) >= tolerance for rho in (measured.correlation_x, measured.correlation_y)]
     return np.select(
         [
             missing,
@@ -234,7 +232,7 @@ def judge(measured: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Re
             measured.has_line,
             measured.bottom_share > clipped,
             (measured.sigma < recipe.min_sigma) | (measured.zero_share > recipe.max_zero_share),
-            coloured[0] | coloured[1],
+            is_coloured(measured, recipe),
             bit_entropy(measured.odd_share) < recipe.min_lsb_entropy,
         ],
         [
@@ -249,6 +247,14 @@ def judge(measured: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Re
         ],
         default=Verdict.LIVE,
     ).astype(np.uint8)
+
+
+def is_coloured(measured: SquareStatistics, recipe: Recipe) -> npt.NDArray[np.bool_]:
+    """Tell whether the residual of each square is not that of white noise, in either axis."""
+    white, tolerance = recipe.residual_correlation, recipe.correlation_tolerance
+    along, across = (np.abs(rho - white) >= tolerance for rho in (measured.correlation_x, measured.correlation_y))
+    coloured: npt.NDArray[np.bool_] = along | across
+    return coloured
 
 
 def at_black(measured: SquareStatistics, recipe: Recipe) -> npt.NDArray[np.bool_]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.extraction.dither import dithered_share
 from entropy_assets.core.extraction.linearity import relative_complexity
+from entropy_assets.core.extraction.phases import laid_out, levelled, parts_of
 from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.squares import (
     Item,
@@ -19,6 +20,7 @@ from entropy_assets.core.extraction.squares import (
     as_squares,
     at_black,
     clip_codes,
+    is_coloured,
     judge,
     square_statistics,
     steps_of,
@@ -29,6 +31,10 @@ from entropy_assets.recipe import Recipe
 
 LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
+NOT_CLIPPED: Final = (-(1 << 30), 1 << 30)
+"""Codes that no pixel has."""
+MOST_CORRELATED: Final = 0.25
+"""Largest share of the squares under one square of each phase that may be correlated: a star is in one or two."""
 SQUARES_SEARCHED: Final = 128
 """Live squares that are searched for the traces of JPEG."""
 DITHER_ADVICE: Final = (
@@ -67,7 +73,8 @@ class Survey:
     Attributes
     ----------
     square_size
-        Side of a square, pixels. Rows and columns beyond the last whole square are not used.
+        Side of a square, pixels. Rows and columns beyond the last whole square are not used. Of a colour mosaic the
+        squares are those of its phases laid side by side (`phases.laid_out`).
     verdict
         ``uint8[sy, sx]`` of `Verdict`, squares down and across. A square is live only if every channel is; else it
         has the verdict of the first channel that is not.
@@ -142,23 +149,29 @@ class Survey:
 def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     """Return the live-area map of `frame`.
 
+    A colour mosaic is judged twice: each phase by itself, and all of them, brought to one level, by what neighbours
+    tell of each other in a grey frame. So a frame that is interpolated, enlarged or decompressed is no better off for
+    being called a mosaic.
+
     Raises
     ------
     ImageRejected
         ``TOO_SMALL`` if not one square fits.
     """
-    size = recipe.survey_size
-    sy, sx = (side // size for side in frame.pixels.shape[1:])
+    size, period = recipe.survey_size, frame.mosaic
+    usable = laid_out(frame.usable, period, size)
+    sy, sx = (side // size for side in usable.shape)
     if sy == 0 or sx == 0:
         height, width = frame.pixels.shape[1:]
         raise ImageRejected(
             RejectionReason.TOO_SMALL,
-            f"{width}x{height} pixels hold no square of {size}x{size} to judge noise on",
+            f"{width}x{height} pixels hold no square of {size}x{size} to judge noise on"
+            f"{f' in each colour of a mosaic of period {period}' if period > 1 else ''}",
             width=width,
             height=height,
         )
-    missing = _missing(frame.usable, size)
-    channels = [steps_of(frame, channel) for channel in range(len(frame.pixels))]
+    missing = _missing(usable, size)
+    channels = [laid_out(steps_of(frame, channel), period, size) for channel in range(len(frame.pixels))]
     measured = [
         square_statistics(steps, clip_codes(steps, frame, channel), size) for channel, steps in enumerate(channels)
     ]
@@ -168,8 +181,10 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     is_black = recipe.tells_black and _mostly_black(
         verdict, _of_channel(np.stack([at_black(statistics, recipe) for statistics in measured]), deciding)
     )
-    repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe)
-    made = _mask_made_noise(verdict, channels, [item.sigma.reshape(sy, sx) for item in measured], recipe)
+    grey = [levelled(steps, period) for steps in channels]
+    _mask_neighbours(verdict, grey, period, recipe)
+    repeats, borders, comb = _mask_artefacts(verdict, channels, grey, frame, recipe)
+    made = _mask_made_noise(verdict, channels, grey, [item.sigma.reshape(sy, sx) for item in measured], recipe)
     return Survey(
         square_size=size,
         verdict=verdict,
@@ -187,10 +202,28 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     )
 
 
+def _mask_neighbours(verdict: npt.NDArray[np.uint8], grey: list[Steps], period: int, recipe: Recipe) -> None:
+    """Mask in `verdict` the live squares of a mosaic whose pixels depend on those of other phases beside them.
+
+    A square of each phase together covers `period` x `period` squares as the sensor lies. If more than
+    `MOST_CORRELATED` of these are correlated, none of the phases is live there.
+    """
+    if period == 1:
+        return
+    for steps in grey:
+        measured = square_statistics(steps, NOT_CLIPPED, recipe.survey_size)
+        depends = (is_coloured(measured, recipe) | measured.has_line).reshape(verdict.shape)
+        share = np.mean([depends[a::period, b::period] for a, b in np.ndindex(period, period)], axis=0)
+        correlated = np.tile(share > MOST_CORRELATED, (period, period))
+        verdict[(verdict == Verdict.LIVE) & correlated] = Verdict.CORRELATED
+
+
 def _mask_artefacts(
-    verdict: npt.NDArray[np.uint8], channels: list[Steps], lossy: bool, recipe: Recipe
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], grey: list[Steps], frame: Frame, recipe: Recipe
 ) -> tuple[float, float, float]:
     """Mask in `verdict` the live squares that are copies, periodic or decompressed.
+
+    The grid of JPEG is looked for in `grey`, which is as the sensor lies, and so as JPEG saw it.
 
     A container that says that it is lossy is not searched for a comb: its credit is capped instead.
 
@@ -205,10 +238,11 @@ def _mask_artefacts(
     for steps in channels:
         copied = repeated_share(steps, live, recipe.survey_size)
         verdict[live & (copied > recipe.max_copied_share)] = Verdict.REPEATED
-    repeats = max(repeat_correlation(steps) for steps in channels)
-    squares = [_live_squares(steps, live, recipe.survey_size) for steps in channels]
+    repeats = max(repeat_correlation(part) for steps in channels for part in parts_of(steps, frame.mosaic))
+    seen = _as_it_lies(live, frame.mosaic)
+    squares = [_live_squares(steps, seen, recipe.survey_size) for steps in grey]
     borders = max(blocking(plane) for plane in squares)
-    comb = 0.0 if lossy else comb_share(_luma(squares))
+    comb = 0.0 if frame.lossy else comb_share(_luma(squares))
     if repeats > recipe.max_repeat_correlation:
         verdict[live] = Verdict.REPEATED
     elif borders > recipe.max_blocking or comb > recipe.max_comb_share:
@@ -227,9 +261,12 @@ class MadeNoise:
 
 
 def _mask_made_noise(
-    verdict: npt.NDArray[np.uint8], channels: list[Steps], sigmas: list[PerSquare], recipe: Recipe
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], grey: list[Steps], sigmas: list[PerSquare], recipe: Recipe
 ) -> MadeNoise:
-    """Mask in `verdict` all live squares if a program made the noise; what the recipe does not limit costs nothing."""
+    """Mask in `verdict` all live squares if a program made the noise; what the recipe does not limit costs nothing.
+
+    Waves are looked for in `grey`, as the sensor lies: laid out, those of a mosaic would fill the gaps between them.
+    """
     live = verdict == Verdict.LIVE
     if not live.any():
         return MadeNoise()
@@ -242,7 +279,7 @@ def _mask_made_noise(
     noise = [float(np.median(sigma[live])) for sigma in sigmas]
     empty = 0.0
     if recipe.max_empty_spectrum < 1:
-        empty = max(map(empty_spectrum_share, channels, noise))
+        empty = max(map(empty_spectrum_share, grey, noise))
     if empty > recipe.max_empty_spectrum:
         verdict[live] = Verdict.SYNTHETIC
         return MadeNoise(dithered, empty, advice=SPECTRUM_ADVICE.format(empty))
@@ -256,6 +293,13 @@ def _mask_made_noise(
         verdict[live] = Verdict.SYNTHETIC
         return MadeNoise(dithered, empty, linear, LINEAR_ADVICE.format(linear))
     return MadeNoise(dithered, empty, linear)
+
+
+def _as_it_lies(live: npt.NDArray[np.bool_], period: int) -> npt.NDArray[np.bool_]:
+    """Return which squares as the sensor lies have a phase that is live."""
+    rows, columns = (side // period for side in live.shape)
+    any_phase = live.reshape(period, rows, period, columns).any(axis=(0, 2))
+    return any_phase.repeat(period, axis=0).repeat(period, axis=1)
 
 
 def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:
