@@ -119,8 +119,8 @@ class Recipe:
     reading
         The rules by which a file becomes a frame (`images.decode.decode`). 1: the first image of a FITS file, tiles by
         RICE alone. 2: every lossless tile codec, and of several images the first that an exposure can be in;
-        no thumbnail of a raw file, and no TIFF of signed 8-bit integers, which 1 takes for unsigned ones; colour mosaics
-        as their phases (`extraction.phases`).
+        no thumbnail of a raw file, and no TIFF of signed 8-bit integers, which 1 takes for unsigned ones; of colour
+        mosaics their phases (`extraction.phases`).
     tells_black
         Whether an image that is clipped at its lowest code is refused as ``clipped_at_black``, not as ``saturated``.
     block_nonces

@@ -158,7 +158,7 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         float_data=image.float_data,
         statements=image.statements,
         coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
-        mosaic=image.mosaic if image.mosaic > 1 else _mosaic(image.pixels, reading),
+        mosaic=max(image.mosaic, _mosaic(image.pixels, reading)),
         copy=False,
     )
 

@@ -9,6 +9,7 @@ by side, in rows as they follow each other in the period: phase (a, b) holds the
 to whole squares, so that no square holds pixels of two phases.
 """
 
+from fractions import Fraction
 from typing import Final, TypeVar
 
 import numpy as np
@@ -24,9 +25,12 @@ PERIODS: Final = (2, 6)
 BLOCK: Final = 96
 """Side of the blocks that are searched for phases, pixels: a multiple of every period."""
 BLOCKS_SEARCHED: Final = 64
-LEAST_SHARE: Final = 50
-"""A block shows phases if their means hold one part in so many of the energy of its residual, or more. White noise has
-one in 256 at period 6, and one in 2,000 at period 2. From one in 11 on a square counts as correlated."""
+LEAST_SHARE: Final = Fraction(1, 50)
+"""Share of the energy of a block's residual that must be in the means of its phases. White noise has 1/256 there at
+period 6, and 1/2,000 at period 2. From 1/11 on a square counts as correlated."""
+LEAST_F: Final = 30
+"""Variance between the phases of rows over that of rows within a phase: of rows that scatter one block in 1,000 goes
+beyond (the residual of scattered rows has 2.7 times the usual ratio), of a mosaic even a weak one."""
 OUTLIER: Final = 8
 """Residuals are clipped at this many times their median magnitude, so that a star does not decide."""
 RESIDUAL_LIMIT: Final = 1 << 18
@@ -52,17 +56,13 @@ def period_of(plane: Pixels) -> int:
         ``[ny, nx]``, ADU, of a single channel.
     """
     blocks = [block for block in _blocks(plane) if block.any()]
-    found = 1
-    known = np.zeros(len(blocks), dtype=np.int64)
+    found, shorter = 1, [Fraction(0)] * len(blocks)
     for period in PERIODS:
-        count = (BLOCK // period) ** 2
-        # n E pattern shares: the sum of squared phase sums over n is the energy of the phase means
-        means = np.array([int((_phase_sums(block, period) ** 2).sum()) // count for block in blocks], dtype=np.int64)
-        energy = np.array([int((block**2).sum()) for block in blocks], dtype=np.int64)
-        shows = LEAST_SHARE * (means - known) >= energy
-        if blocks and 2 * np.count_nonzero(shows) > len(blocks):
+        shares = [_pattern_share(block, period) for block in blocks]
+        shown = sum(share - known >= LEAST_SHARE for share, known in zip(shares, shorter, strict=True))
+        if 2 * shown > len(blocks):
             found = period
-        known = means
+        shorter = shares
     return found
 
 
@@ -82,10 +82,30 @@ def _blocks(plane: Pixels) -> list[npt.NDArray[np.int64]]:
     return blocks
 
 
-def _phase_sums(block: npt.NDArray[np.int64], period: int) -> npt.NDArray[np.int64]:
+def _pattern_share(block: npt.NDArray[np.int64], period: int) -> Fraction:
+    """Return the share of the energy of a block that is in the means of its phases.
+
+    Rows that scatter as a whole (banding) give their phases a mean by chance, and so do columns. So what the phases of
+    rows have in common counts only where it is far above the scatter of the rows, and the same for columns.
+    """
     per_side = BLOCK // period
-    sums: npt.NDArray[np.int64] = block.reshape(per_side, period, per_side, period).sum(axis=(0, 2))
-    return sums
+    sums = block.reshape(per_side, period, per_side, period).sum(axis=(0, 2)).astype(object)
+    by_row, by_column, total = sums.sum(axis=1), sums.sum(axis=0), sums.sum()
+    squares = [period**2 * (sums**2).sum(), period * (by_row**2).sum(), period * (by_column**2).sum(), total**2]
+    energy = squares[0] - squares[1] - squares[2] + squares[3]
+    for part, axis in ((squares[1], 1), (squares[2], 0)):
+        if _returns(block.sum(axis=axis), period):
+            energy += part - squares[3]
+    return Fraction(int(energy), per_side**2 * period**2 * int((block**2).sum()))
+
+
+def _returns(lines: npt.NDArray[np.int64], period: int) -> bool:
+    """Tell whether the sums of rows or of columns follow a period: the F-test of their phases."""
+    values = lines.astype(object)
+    phases = values.reshape(-1, period).sum(axis=0)
+    between = int((phases**2).sum()) * period
+    within = int((values**2).sum()) * BLOCK - between
+    return between * (BLOCK - period) >= LEAST_F * (period - 1) * within
 
 
 def laid_out(plane: npt.NDArray[Item], period: int, size: int) -> npt.NDArray[Item]:

@@ -232,7 +232,7 @@ def judge(measured: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Re
             measured.has_line,
             measured.bottom_share > clipped,
             (measured.sigma < recipe.min_sigma) | (measured.zero_share > recipe.max_zero_share),
-            is_coloured(measured, recipe),
+            is_coloured(measured.correlation_x, measured.correlation_y, recipe),
             bit_entropy(measured.odd_share) < recipe.min_lsb_entropy,
         ],
         [
@@ -249,10 +249,10 @@ def judge(measured: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Re
     ).astype(np.uint8)
 
 
-def is_coloured(measured: SquareStatistics, recipe: Recipe) -> npt.NDArray[np.bool_]:
-    """Tell whether the residual of each square is not that of white noise, in either axis."""
+def is_coloured(correlation_x: PerSquare, correlation_y: PerSquare, recipe: Recipe) -> npt.NDArray[np.bool_]:
+    """Tell whether residuals of these lag-1 autocorrelations are not those of white noise, in either axis."""
     white, tolerance = recipe.residual_correlation, recipe.correlation_tolerance
-    along, across = (np.abs(rho - white) >= tolerance for rho in (measured.correlation_x, measured.correlation_y))
+    along, across = (np.abs(rho - white) >= tolerance for rho in (correlation_x, correlation_y))
     coloured: npt.NDArray[np.bool_] = along | across
     return coloured
 

@@ -33,7 +33,7 @@ LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
 NOT_CLIPPED: Final = (-(1 << 30), 1 << 30)
 """Codes that no pixel has."""
-MOST_CORRELATED: Final = 0.25
+MOST_CORRELATED: Final = 0.5
 """Largest share of the squares under one square of each phase that may be correlated: a star is in one or two."""
 SQUARES_SEARCHED: Final = 128
 """Live squares that are searched for the traces of JPEG."""
@@ -205,17 +205,25 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
 def _mask_neighbours(verdict: npt.NDArray[np.uint8], grey: list[Steps], period: int, recipe: Recipe) -> None:
     """Mask in `verdict` the live squares of a mosaic whose pixels depend on those of other phases beside them.
 
-    A square of each phase together covers `period` x `period` squares as the sensor lies. If more than
-    `MOST_CORRELATED` of these are correlated, none of the phases is live there.
+    A square of each phase together covers `period` x `period` squares as the sensor lies. If these are correlated on
+    the whole, or more than `MOST_CORRELATED` of them are, none of the phases is live there.
     """
     if period == 1:
         return
     for steps in grey:
         measured = square_statistics(steps, NOT_CLIPPED, recipe.survey_size)
-        depends = (is_coloured(measured, recipe) | measured.has_line).reshape(verdict.shape)
-        share = np.mean([depends[a::period, b::period] for a, b in np.ndindex(period, period)], axis=0)
-        correlated = np.tile(share > MOST_CORRELATED, (period, period))
+        along, across = (values.reshape(verdict.shape) for values in (measured.correlation_x, measured.correlation_y))
+        depends = is_coloured(along, across, recipe) | measured.has_line.reshape(verdict.shape)
+        share = _means(depends, period)
+        together = is_coloured(_means(along, period), _means(across, period), recipe)
+        correlated = np.tile((share > MOST_CORRELATED) | together, (period, period))
         verdict[(verdict == Verdict.LIVE) & correlated] = Verdict.CORRELATED
+
+
+def _means(squares: npt.NDArray[Item], period: int) -> PerSquare:
+    """Return the mean of each `period` x `period` neighbouring squares."""
+    rows, columns = (side // period for side in squares.shape)
+    return np.asarray(squares.reshape(rows, period, columns, period).mean(axis=(1, 3)))
 
 
 def _mask_artefacts(

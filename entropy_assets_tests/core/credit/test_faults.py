@@ -84,8 +84,7 @@ def test_a_frame_of_a_video_is_worth_no_more_than_the_video(faults: Path) -> Non
     assert image.assessment.credit_bits <= STREAM_BITS
 
 
-@pytest.mark.xfail(
-    strict=True, raises=ImageRejected, reason="known gap: the phases of a colour mosaic are not split yet"
-)
-def test_a_raw_colour_mosaic_is_worth_something(faults: Path) -> None:
-    assessed(faults / "bayer_sky.fits")
+def test_each_colour_of_a_raw_mosaic_is_credited(faults: Path) -> None:
+    _, image = assessed(faults / "bayer_sky.fits")
+    assert image.assessment.samples == 256 * 256 // 2
+    assert image.assessment.limited_by == "claim"
