@@ -148,6 +148,9 @@ class Frame:
     mosaic
         Period of the colour mosaic, pixels: 2 for a Bayer array, 1 for a frame without one. `pixels` are as the sensor
         lies all the same; `extraction.phases` sets the colours apart.
+    file_height
+        Rows of the image in the file. Of a very large one there are more than `shape` tells: those in its middle are
+        the frame, and its hash is of them.
     """
 
     pixels: Pixels
@@ -165,6 +168,7 @@ class Frame:
     float_data: bool
     statements: tuple[Statement, ...] = ()
     mosaic: int = 1
+    file_height: int = 0
 
     @classmethod
     def build(
@@ -182,6 +186,7 @@ class Frame:
         coded_bytes: int | None = None,
         statements: tuple[Statement, ...] = (),
         mosaic: int = 1,
+        file_height: int | None = None,
         copy: bool = True,
     ) -> Self:
         """Return the frame of `pixels`, with step and hashes computed.
@@ -198,6 +203,8 @@ class Frame:
             As the attributes.
         coded_bytes
             As the attribute; the whole file if None.
+        file_height
+            As the attribute; that of `pixels` if None.
         copy
             False hands `pixels` over: it may become the frame's own, read-only.
 
@@ -227,12 +234,21 @@ class Frame:
             float_data=float_data,
             statements=statements,
             mosaic=mosaic,
+            file_height=narrow.shape[1] if file_height is None else file_height,
         )
 
     @property
     def is_picture(self) -> bool:
         """Tell whether it is stored as pictures are: 8 bits or less, or in a container made to be looked at."""
         return self.bit_depth <= 8 or self.container not in RAW_CONTAINERS
+
+    @property
+    def part_of_file(self) -> str | None:
+        """Return a sentence on which rows of the file are the frame; None if all are."""
+        height = self.shape[0]
+        if self.file_height <= height:
+            return None
+        return f"the {height} rows in the middle of {self.file_height} are used: {height * self.shape[1]} pixels"
 
     @property
     def channels(self) -> int:

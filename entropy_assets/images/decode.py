@@ -48,9 +48,9 @@ def decode(
     """Return the frame in `data`, whatever the file was called.
 
     Of a file with several planes or pages the first is read, of several FITS images the first that an exposure can be
-    in. Alpha is dropped, orientation tags are ignored,
-    colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that are
-    not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
+    in, of a very large image the rows in its middle (`limits.strip_of`). Alpha is dropped, orientation tags are
+    ignored, colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that
+    are not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def decode(
     ImageRejected
         With the one reason that fits; nothing else is raised for any input.
     """
-    container = _sniff(data, limits)
+    container, limits = _sniff(data, limits), limits.of_reading(reading)
     if container == "fits":
         return _decode_fits(data, data, source, limits, reading)
     if container == "gzip":
@@ -121,9 +121,7 @@ def _gunzip(data: bytes, limits: DecodeLimits) -> bytes:
 
 
 def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimits, reading: int) -> Frame:
-    picture = read_picture(
-        data, container, max_pixels=limits.max_pixels, max_samples=limits.max_samples, reading=reading
-    )
+    picture = read_picture(data, container, limits, reading=reading)
     return Frame.build(
         picture.pixels,
         picture.usable,
@@ -137,12 +135,13 @@ def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimi
         statements=picture.statements,
         coded_bytes=min(picture.coded_bytes, _plain_bytes(picture.pixels.size, picture.bit_depth)),
         mosaic=1 if picture.lossy else _mosaic(picture.pixels, reading),
+        file_height=picture.height,
         copy=False,
     )
 
 
 def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits, reading: int) -> Frame:
-    image = read_fits(unpacked, min(limits.max_pixels, limits.max_samples), reading=reading)
+    image = read_fits(unpacked, limits, reading=reading)
     coded = image.coded_bytes
     if unpacked is not data:
         coded = min(coded, gzip_share(data, image.start, image.size))
@@ -159,6 +158,7 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         statements=image.statements,
         coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
         mosaic=max(image.mosaic, _mosaic(image.pixels, reading)),
+        file_height=image.height,
         copy=False,
     )
 

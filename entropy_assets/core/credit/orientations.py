@@ -86,7 +86,7 @@ def patch_of(frame: Frame, survey: Survey) -> Patch:
     _level(around, frame.mosaic)
     middle = around[1:-1, 1:-1]
     residuals = 4 * middle - around[:-2, 1:-1] - around[2:, 1:-1] - around[1:-1, :-2] - around[1:-1, 2:]
-    live = _live_pixels(survey, frame)[top : top + side, left : left + side]
+    live = _live_pixels(survey, frame)[top : top + side, left : left + side].copy()
     if live.any():
         most = math.ceil(OUTLIER * MAD_TO_SIGMA * float(np.median(np.abs(residuals[live]))))
         residuals = np.clip(residuals, -most, most)
