@@ -13,7 +13,7 @@ from entropy_assets.errors import ImageRejected, RejectionReason
 StatementKind: TypeAlias = Literal["simulated", "simulator", "stacked", "resampled", "calibrated", "developed"]
 Pixels: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
-RAW_CONTAINERS: Final = ("fits", "tiff")
+RAW_CONTAINERS: Final = ("fits", "tiff", "raw")
 """Containers in which cameras and archives deliver raw frames."""
 PIXEL_LIMIT: Final = 1 << 53
 """Largest magnitude of a pixel, ADU: exact in float64, and eight of them add up in int64."""
@@ -125,7 +125,8 @@ class Frame:
     adc_step
         True step of the ADC, ADU.
     container
-        ``"fits"``, ``"png"``, ``"jpeg"``, ``"tiff"``, ``"jpeg2000"``, ``"bmp"`` or ``"webp"``.
+        ``"fits"``, ``"png"``, ``"jpeg"``, ``"tiff"``, ``"jpeg2000"``, ``"bmp"``, ``"webp"`` or ``"raw"``
+        (a camera's own file).
     lossy
         The container does not, or need not, give back what the sensor delivered.
     file_bytes

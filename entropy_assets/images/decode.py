@@ -19,6 +19,8 @@ from entropy_assets.images.coded import gzip_share
 from entropy_assets.images.fits import read_fits
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.images.pictures import read_picture
+from entropy_assets.images.raw import begins_like_raw, can_read_raw, read_raw
+from entropy_assets.images.tiff import is_camera_raw
 from entropy_assets.recipe import STANDARD
 
 MAGIC: Final = (
@@ -68,7 +70,7 @@ def decode(
     ImageRejected
         With the one reason that fits; nothing else is raised for any input.
     """
-    container, limits = _sniff(data, limits), limits.of_reading(reading)
+    container, limits = _sniff(data, limits, reading), limits.of_reading(reading)
     if container == "fits":
         return _decode_fits(data, data, source, limits, reading)
     if container == "gzip":
@@ -76,15 +78,25 @@ def decode(
     if container == "gif":
         message = "GIF holds a palette of at most 256 colours, mostly dithered; send the original file"
         raise ImageRejected(RejectionReason.UNSUPPORTED_PIXELS, message, container=container)
+    if container == "raw":
+        return _decode_raw(data, source, limits, reading)
+    if reading >= 2 and container == "tiff" and is_camera_raw(data) and can_read_raw():
+        try:
+            return _decode_raw(data, source, limits, reading)
+        except ImageRejected as rejection:
+            # what LibRaw does not know is refused below, by what the file is
+            if rejection.reason is not RejectionReason.UNSUPPORTED_PIXELS:
+                raise
     return _decode_picture(data, container, source, limits, reading)
 
 
 def begins_like_an_image(data: bytes) -> bool:
     """Tell whether `data` has the magic number of a format that is read here."""
-    return any(data.startswith(magic) for magic in (GZIP_MAGIC, b"RIFF", *(magic for magic, _ in MAGIC)))
+    known = any(data.startswith(magic) for magic in (GZIP_MAGIC, b"RIFF", *(magic for magic, _ in MAGIC)))
+    return known or begins_like_raw(data)
 
 
-def _sniff(data: bytes, limits: DecodeLimits) -> str:
+def _sniff(data: bytes, limits: DecodeLimits, reading: int) -> str:
     """Return the container by its magic number."""
     if not data:
         raise ImageRejected(RejectionReason.EMPTY_FILE, "the file is empty")
@@ -95,6 +107,8 @@ def _sniff(data: bytes, limits: DecodeLimits) -> str:
         return "gzip"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
+    if reading >= 2 and begins_like_raw(data):
+        return "raw"
     for magic, container in MAGIC:
         if data.startswith(magic):
             return container
@@ -157,6 +171,23 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         float_data=image.float_data,
         statements=image.statements,
         coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
+        mosaic=max(image.mosaic, _mosaic(image.pixels, reading)),
+        file_height=image.height,
+        copy=False,
+    )
+
+
+def _decode_raw(data: bytes, source: str, limits: DecodeLimits, reading: int) -> Frame:
+    image = read_raw(data, limits)
+    depth = image.pixels.dtype.itemsize * 8
+    return Frame.build(
+        image.pixels,
+        data=data,
+        bit_depth=depth,
+        container="raw",
+        lossy=image.lossy,
+        source=source,
+        coded_bytes=min(-(-len(data) * len(image.pixels) // image.height), _plain_bytes(image.pixels.size, depth)),
         mosaic=max(image.mosaic, _mosaic(image.pixels, reading)),
         file_height=image.height,
         copy=False,

@@ -9,6 +9,7 @@ from entropy_assets.core.credit.patterns import batch_derating, derated, sketch_
 from entropy_assets.core.extraction.noise import deterministic_nonce
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected
+from entropy_assets.images import raw
 from entropy_assets.images.decode import decode
 from entropy_assets.recipe import STANDARD
 
@@ -43,8 +44,6 @@ def credits_in_one_batch(paths: list[Path]) -> list[int]:
         ("indi_simulator_noise20_exp1.fits", "not_raw", "INSTRUME = CCD Simulator"),
         ("masterdark_400.fits", "not_raw", "MASTER DARK"),
         ("black_clipped_dark.fits", "clipped_at_black", "raise the offset"),
-        ("thumbnail_first.dng", "unsupported_pixels", "thumbnail"),
-        ("cfa.dng", "unsupported_pixels", "colour filter array"),
         ("float64_integers.tif", "unsupported_pixels", "not read"),
         ("bigtiff_bigendian.tif", "unsupported_pixels", "not read"),
         ("int8.tif", "unsupported_pixels", "signed"),
@@ -64,6 +63,14 @@ def test_it_is_read(faults: Path, name: str) -> None:
     _, image = assessed(faults / name)
     assert image.noise.survey.live_fraction == 1
     assert image.assessment.credit_bits > 10_000
+
+
+@pytest.mark.skipif(not raw.can_read_raw(), reason="needs the extra `raw`")
+@pytest.mark.parametrize("name, pixels", [("thumbnail_first.dng", 512 * 256), ("cfa.dng", 256 * 256)])
+def test_the_raw_data_of_a_dng_is_credited_and_not_its_thumbnail(faults: Path, name: str, pixels: int) -> None:
+    _, image = assessed(faults / name)
+    assert image.assessment.samples == pixels // 2
+    assert image.assessment.limited_by == "claim"
 
 
 def test_one_exposure_from_the_top_and_from_the_bottom_is_credited_once(faults: Path) -> None:
