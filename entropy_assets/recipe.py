@@ -152,7 +152,9 @@ class Recipe:
     reading
         The rules by which a file becomes a frame (`images.decode.decode`). 1: the first image of a FITS file, tiles by
         RICE alone. 2: every lossless tile codec, and of several images the first that an exposure can be in;
-        no thumbnail of a raw file, and no TIFF of signed 8-bit integers, which 1 takes for unsigned ones.
+        of a camera's raw file the raw data (LibRaw 0.22) and no thumbnail, and no TIFF of signed 8-bit integers, which
+        1 takes for unsigned ones; of colour mosaics their phases (`extraction.phases`); of an image of more than 24 Mi
+        pixels the rows in its middle (`images.limits.strip_of`).
     tells_black
         Whether an image that is clipped at its lowest code is refused as ``clipped_at_black``, not as ``saturated``.
     block_nonces

@@ -47,7 +47,8 @@ class Settings(BaseSettings):
     batch_max_files, batch_max_bytes
         Limits of one batch, files and bytes.
     max_file_bytes, max_pixels
-        Limits of one image: bytes of the file, and pixels of one plane.
+        Limits of one image: bytes of the file, and pixels of one plane. Above 24 Mi pixels a strip is used, so what a
+        larger image costs is its file, and, if it is not plain FITS, its unpacked pixels.
     workers
         Images of a batch that are looked at side by side.
     settle_seconds
@@ -112,8 +113,8 @@ class Settings(BaseSettings):
     allow_unsafe_pool: bool = False
     batch_max_files: Annotated[int, Field(ge=1, le=1000)] = 64
     batch_max_bytes: Annotated[int, Field(ge=1)] = 512 * 2**20
-    max_file_bytes: Annotated[int, Field(ge=1)] = 256 * 2**20
-    max_pixels: Annotated[int, Field(ge=1)] = 32 * 2**20
+    max_file_bytes: Annotated[int, Field(ge=1)] = 384 * 2**20
+    max_pixels: Annotated[int, Field(ge=1)] = 160 * 2**20
     workers: Annotated[int, Field(ge=1, le=256)] = 2
     settle_seconds: Annotated[float, Field(ge=0)] = 2.0
     inbox_interval_seconds: Annotated[int, Field(ge=1)] = 3

@@ -13,7 +13,7 @@ from entropy_assets.errors import ImageRejected, RejectionReason
 StatementKind: TypeAlias = Literal["simulated", "simulator", "stacked", "resampled", "calibrated", "developed"]
 Pixels: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
-RAW_CONTAINERS: Final = ("fits", "tiff")
+RAW_CONTAINERS: Final = ("fits", "tiff", "raw")
 """Containers in which cameras and archives deliver raw frames."""
 PIXEL_LIMIT: Final = 1 << 53
 """Largest magnitude of a pixel, ADU: exact in float64, and eight of them add up in int64."""
@@ -125,7 +125,8 @@ class Frame:
     adc_step
         True step of the ADC, ADU.
     container
-        ``"fits"``, ``"png"``, ``"jpeg"``, ``"tiff"``, ``"jpeg2000"``, ``"bmp"`` or ``"webp"``.
+        ``"fits"``, ``"png"``, ``"jpeg"``, ``"tiff"``, ``"jpeg2000"``, ``"bmp"``, ``"webp"`` or ``"raw"``
+        (a camera's own file).
     lossy
         The container does not, or need not, give back what the sensor delivered.
     file_bytes
@@ -147,6 +148,12 @@ class Frame:
         What the file says of itself that bears on its noise, in its order.
     instrument
         What the header calls the camera, empty if it says nothing.
+    mosaic
+        Period of the colour mosaic, pixels: 2 for a Bayer array, 1 for a frame without one. `pixels` are as the sensor
+        lies all the same; `extraction.phases` sets the colours apart.
+    file_height
+        Rows of the image in the file. Of a very large one there are more than `shape` tells: those in its middle are
+        the frame, and its hash is of them.
     """
 
     pixels: Pixels
@@ -164,6 +171,8 @@ class Frame:
     float_data: bool
     statements: tuple[Statement, ...] = ()
     instrument: str = ""
+    mosaic: int = 1
+    file_height: int = 0
 
     @classmethod
     def build(
@@ -181,6 +190,8 @@ class Frame:
         coded_bytes: int | None = None,
         statements: tuple[Statement, ...] = (),
         instrument: str = "",
+        mosaic: int = 1,
+        file_height: int | None = None,
         copy: bool = True,
     ) -> Self:
         """Return the frame of `pixels`, with step and hashes computed.
@@ -193,10 +204,12 @@ class Frame:
             ``bool[ny, nx]``, or None if every pixel is.
         data
             The file as it came.
-        bit_depth, container, lossy, source, captured_at, float_data, statements, instrument
+        bit_depth, container, lossy, source, captured_at, float_data, statements, instrument, mosaic
             As the attributes.
         coded_bytes
             As the attribute; the whole file if None.
+        file_height
+            As the attribute; that of `pixels` if None.
         copy
             False hands `pixels` over: it may become the frame's own, read-only.
 
@@ -226,12 +239,22 @@ class Frame:
             float_data=float_data,
             statements=statements,
             instrument=instrument,
+            mosaic=mosaic,
+            file_height=narrow.shape[1] if file_height is None else file_height,
         )
 
     @property
     def is_picture(self) -> bool:
         """Tell whether it is stored as pictures are: 8 bits or less, or in a container made to be looked at."""
         return self.bit_depth <= 8 or self.container not in RAW_CONTAINERS
+
+    @property
+    def part_of_file(self) -> str | None:
+        """Return a sentence on which rows of the file are the frame; None if all are."""
+        height = self.shape[0]
+        if self.file_height <= height:
+            return None
+        return f"the {height} rows in the middle of {self.file_height} are used: {height * self.shape[1]} pixels"
 
     @property
     def channels(self) -> int:

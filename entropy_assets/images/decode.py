@@ -9,12 +9,18 @@ import zlib
 from io import BytesIO
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.extraction.phases import period_of
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.coded import gzip_share
 from entropy_assets.images.fits import read_fits
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.images.pictures import read_picture
+from entropy_assets.images.raw import begins_like_raw, can_read_raw, read_raw
+from entropy_assets.images.tiff import is_camera_raw
 from entropy_assets.recipe import STANDARD
 
 MAGIC: Final = (
@@ -44,9 +50,9 @@ def decode(
     """Return the frame in `data`, whatever the file was called.
 
     Of a file with several planes or pages the first is read, of several FITS images the first that an exposure can be
-    in. Alpha is dropped, orientation tags are ignored,
-    colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that are
-    not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
+    in, of a very large image the rows in its middle (`limits.strip_of`). Alpha is dropped, orientation tags are
+    ignored, colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that
+    are not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
 
     Parameters
     ----------
@@ -64,7 +70,7 @@ def decode(
     ImageRejected
         With the one reason that fits; nothing else is raised for any input.
     """
-    container = _sniff(data, limits)
+    container, limits = _sniff(data, limits, reading), limits.of_reading(reading)
     if container == "fits":
         return _decode_fits(data, data, source, limits, reading)
     if container == "gzip":
@@ -72,15 +78,25 @@ def decode(
     if container == "gif":
         message = "GIF holds a palette of at most 256 colours, mostly dithered; send the original file"
         raise ImageRejected(RejectionReason.UNSUPPORTED_PIXELS, message, container=container)
+    if container == "raw":
+        return _decode_raw(data, source, limits, reading)
+    if reading >= 2 and container == "tiff" and is_camera_raw(data) and can_read_raw():
+        try:
+            return _decode_raw(data, source, limits, reading)
+        except ImageRejected as rejection:
+            # what LibRaw does not know is refused below, by what the file is
+            if rejection.reason is not RejectionReason.UNSUPPORTED_PIXELS:
+                raise
     return _decode_picture(data, container, source, limits, reading)
 
 
 def begins_like_an_image(data: bytes) -> bool:
     """Tell whether `data` has the magic number of a format that is read here."""
-    return any(data.startswith(magic) for magic in (GZIP_MAGIC, b"RIFF", *(magic for magic, _ in MAGIC)))
+    known = any(data.startswith(magic) for magic in (GZIP_MAGIC, b"RIFF", *(magic for magic, _ in MAGIC)))
+    return known or begins_like_raw(data)
 
 
-def _sniff(data: bytes, limits: DecodeLimits) -> str:
+def _sniff(data: bytes, limits: DecodeLimits, reading: int) -> str:
     """Return the container by its magic number."""
     if not data:
         raise ImageRejected(RejectionReason.EMPTY_FILE, "the file is empty")
@@ -91,6 +107,8 @@ def _sniff(data: bytes, limits: DecodeLimits) -> str:
         return "gzip"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
+    if reading >= 2 and begins_like_raw(data):
+        return "raw"
     for magic, container in MAGIC:
         if data.startswith(magic):
             return container
@@ -117,9 +135,7 @@ def _gunzip(data: bytes, limits: DecodeLimits) -> bytes:
 
 
 def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimits, reading: int) -> Frame:
-    picture = read_picture(
-        data, container, max_pixels=limits.max_pixels, max_samples=limits.max_samples, reading=reading
-    )
+    picture = read_picture(data, container, limits, reading=reading)
     return Frame.build(
         picture.pixels,
         picture.usable,
@@ -133,12 +149,14 @@ def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimi
         statements=picture.statements,
         instrument=picture.instrument,
         coded_bytes=min(picture.coded_bytes, _plain_bytes(picture.pixels.size, picture.bit_depth)),
+        mosaic=1 if picture.lossy else _mosaic(picture.pixels, reading),
+        file_height=picture.height,
         copy=False,
     )
 
 
 def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits, reading: int) -> Frame:
-    image = read_fits(unpacked, min(limits.max_pixels, limits.max_samples), reading=reading)
+    image = read_fits(unpacked, limits, reading=reading)
     coded = image.coded_bytes
     if unpacked is not data:
         coded = min(coded, gzip_share(data, image.start, image.size))
@@ -155,8 +173,33 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         statements=image.statements,
         instrument=image.instrument,
         coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
+        mosaic=max(image.mosaic, _mosaic(image.pixels, reading)),
+        file_height=image.height,
         copy=False,
     )
+
+
+def _decode_raw(data: bytes, source: str, limits: DecodeLimits, reading: int) -> Frame:
+    image = read_raw(data, limits)
+    depth = image.pixels.dtype.itemsize * 8
+    return Frame.build(
+        image.pixels,
+        data=data,
+        bit_depth=depth,
+        container="raw",
+        lossy=image.lossy,
+        source=source,
+        coded_bytes=min(-(-len(data) * len(image.pixels) // image.height), _plain_bytes(image.pixels.size, depth)),
+        mosaic=max(image.mosaic, _mosaic(image.pixels, reading)),
+        file_height=image.height,
+        copy=False,
+    )
+
+
+def _mosaic(pixels: npt.NDArray[np.integer], reading: int) -> int:
+    """Return the period of the colour mosaic that a single plane shows, pixels."""
+    planes = pixels.reshape(-1, *pixels.shape[-2:])
+    return period_of(planes[0]) if reading >= 2 and len(planes) == 1 else 1
 
 
 def _plain_bytes(samples: int, bit_depth: int) -> int:

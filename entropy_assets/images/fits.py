@@ -31,6 +31,8 @@ from entropy_assets.images.fits_headers import (
     sample_type,
     walk,
 )
+from entropy_assets.images.limits import DecodeLimits, strip_of
+from entropy_assets.images.mosaics import mosaic_of_cards
 from entropy_assets.images.statements import statements_of_cards
 from entropy_assets.images.tiles import compressed_plane
 
@@ -64,7 +66,10 @@ NOT_DATA: Final = ("ERROR", "QUALITY")
 
 
 class FitsImage(NamedTuple):
-    """An image of a FITS file; its data unit has `size` bytes from `start` on, of which `coded_bytes` code it."""
+    """An image of a FITS file; its data unit has `size` bytes from `start` on, of which `coded_bytes` code it.
+
+    `mosaic` is the period of its colour mosaic, by its header; `height` counts all rows, used or not.
+    """
 
     pixels: npt.NDArray[np.integer]
     usable: npt.NDArray[np.bool_]
@@ -76,6 +81,8 @@ class FitsImage(NamedTuple):
     size: int
     coded_bytes: int
     instrument: str
+    mosaic: int
+    height: int
 
 
 class _Unit(NamedTuple):
@@ -87,7 +94,7 @@ class _Unit(NamedTuple):
     instrument: str
 
 
-def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
+def read_fits(data: bytes, limits: DecodeLimits, *, reading: int) -> FitsImage:
     """Return the first image of `data` that an exposure can be in; of a cube, its first plane.
 
     By the rules of 2, planes of quality and of error are no exposures (`NOT_MEASURED`), and an image is passed over if
@@ -98,9 +105,8 @@ def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
     ----------
     data
         The file.
-    max_pixels
-        Largest plane that is read, and largest compressed image that is unpacked, pixels. No further image is looked
-        at once those that were passed over have more in all.
+    limits
+        What it may cost. No further image is looked at once those that were passed over have more samples in all.
     reading
         The rules, as `Recipe.reading`.
 
@@ -110,7 +116,7 @@ def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
         With the one reason that fits.
     """
     first, looked_at, units = None, 0, _units(data, reading)
-    while looked_at <= max_pixels:
+    while looked_at <= min(limits.max_pixels, limits.max_samples):
         try:
             unit = next(units, None)
         except ImageRejected:
@@ -119,14 +125,14 @@ def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
             break
         if unit is None:
             break
-        image = _image(data, unit, max_pixels, reading) if reading < 2 else _exposure(data, unit, max_pixels, reading)
+        image = _image(data, unit, limits, reading) if reading < 2 else _exposure(data, unit, limits, reading)
         if image is not None:
             return image
         first = first or unit
         looked_at += _pixels_read(unit.hdu)
     if first is None:
         reject(RejectionReason.NO_IMAGE_DATA, "the FITS file holds no image with at least two axes")
-    return _image(data, first, max_pixels, reading)
+    return _image(data, first, limits, reading)
 
 
 def _units(data: bytes, reading: int) -> Iterator[_Unit]:
@@ -150,12 +156,12 @@ def _is_about_another(header: Header) -> bool:
     return name in NOT_MEASURED or content in NOT_DATA
 
 
-def _exposure(data: bytes, unit: _Unit, max_pixels: int, reading: int) -> FitsImage | None:
+def _exposure(data: bytes, unit: _Unit, limits: DecodeLimits, reading: int) -> FitsImage | None:
     """Return the image, or None if no exposure can be in it."""
     try:
-        if min(plane_shape(unit.hdu, "Z" if unit.hdu.is_compressed_image else "", max_pixels)) < SQUARE:
+        if min(plane_shape(unit.hdu, "Z" if unit.hdu.is_compressed_image else "", limits)) < SQUARE:
             return None
-        image = _image(data, unit, max_pixels, reading)
+        image = _image(data, unit, limits, reading)
     except ImageRejected as rejection:
         if rejection.reason in PASSED_OVER:
             return None
@@ -163,16 +169,32 @@ def _exposure(data: bytes, unit: _Unit, max_pixels: int, reading: int) -> FitsIm
     return image if _varies(image.pixels, image.usable) else None
 
 
-def _image(data: bytes, unit: _Unit, max_pixels: int, reading: int) -> FitsImage:
+def _image(data: bytes, unit: _Unit, limits: DecodeLimits, reading: int) -> FitsImage:
     hdu = unit.hdu
     if hdu.is_compressed_image:
-        stored, coded = compressed_plane(data, hdu, max_pixels, rice_only=reading < 2)
+        stored, coded = compressed_plane(data, hdu, limits, rice_only=reading < 2)
     else:
-        stored, coded = _plain_plane(data, hdu, max_pixels), hdu.size
+        stored, coded = _plain_plane(data, hdu, limits), hdu.size
+    height = len(stored)
+    if reading >= 2:
+        stored = stored[strip_of(*stored.shape)]
+        coded = -(-coded * len(stored) // height)
     pixels, usable = _measured(stored, hdu.header)
     depth, floats = stored.dtype.itemsize * 8, stored.dtype.kind == "f"
-    said = unit.captured_at, unit.statements
-    return FitsImage(pixels, usable, depth, floats, *said, hdu.start, hdu.size, coded, unit.instrument)
+    return FitsImage(
+        pixels,
+        usable,
+        depth,
+        floats,
+        unit.captured_at,
+        unit.statements,
+        hdu.start,
+        hdu.size,
+        coded,
+        unit.instrument,
+        mosaic_of_cards(hdu.header) if reading >= 2 else 1,
+        height,
+    )
 
 
 def _pixels_read(hdu: Hdu) -> int:
@@ -225,8 +247,8 @@ def integer_valued(plane: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int6
 # Pixels
 
 
-def _plain_plane(data: bytes, hdu: Hdu, max_pixels: int) -> npt.NDArray[Any]:
-    ny, nx = plane_shape(hdu, "", max_pixels)
+def _plain_plane(data: bytes, hdu: Hdu, limits: DecodeLimits) -> npt.NDArray[Any]:
+    ny, nx = plane_shape(hdu, "", limits)
     require_complete(data, hdu)
     return np.frombuffer(data, dtype=sample_type(hdu.header), count=ny * nx, offset=hdu.start).reshape(ny, nx)
 

@@ -15,6 +15,7 @@ from typing import Final, NoReturn, TypeAlias
 import numpy as np
 
 from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.images.limits import DecodeLimits, too_many_pixels
 
 Value: TypeAlias = str | int | float | bool
 Header: TypeAlias = Mapping[str, Value]
@@ -159,15 +160,20 @@ def reject(reason: RejectionReason, message: str, **data: object) -> NoReturn:
     raise ImageRejected(reason, message, **data)
 
 
-def plane_shape(hdu: Hdu, prefix: str, max_pixels: int) -> tuple[int, int]:
-    """Return height and width of the first plane, once both are known to be affordable."""
+def plane_shape(hdu: Hdu, prefix: str, limits: DecodeLimits) -> tuple[int, int]:
+    """Return height and width of the first plane, once both are known to be affordable.
+
+    A compressed image is unpacked as a whole, with all of its planes.
+    """
     axes = axes_of(hdu.header, prefix)
     if len(axes) < 2 or 0 in axes:
         reject(RejectionReason.NO_IMAGE_DATA, f"the first FITS image has axes {axes}: no plane of pixels", axes=axes)
     pixels = prod(axes) if prefix else axes[0] * axes[1]
-    if pixels > max_pixels:
-        message = f"the FITS header announces {' x '.join(map(str, axes))} pixels; the limit is {max_pixels}"
-        reject(RejectionReason.OVER_PIXEL_BUDGET, message, axes=[str(axis) for axis in axes], limit=max_pixels)
+    sample_bytes = np.dtype(sample_type(hdu.header, prefix)).itemsize
+    most = limits.unpacked_pixels(sample_bytes) if prefix else limits.max_pixels
+    if pixels > most:
+        message = too_many_pixels(" x ".join(map(str, axes)), pixels, limits.max_pixels, most)
+        reject(RejectionReason.OVER_PIXEL_BUDGET, message, axes=[str(axis) for axis in axes], limit=most)
     return axes[1], axes[0]
 
 

@@ -18,6 +18,7 @@ from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
 from entropy_assets.images.coded import CODED_IN
 from entropy_assets.images.fits import integer_valued
 from entropy_assets.images.fits_headers import named_camera
+from entropy_assets.images.limits import DecodeLimits, strip_of, too_many_pixels
 from entropy_assets.images.statements import statements_of_picture
 from entropy_assets.images.tiff import refuse_layout, refuse_thumbnails
 
@@ -64,7 +65,10 @@ J2K_DEPTH_OFFSET: Final = 42
 
 
 class Picture(NamedTuple):
-    """The first image of a file, ``pixels[channel, ny, nx]``, and how many bytes of the file code it."""
+    """The first image of a file, ``pixels[channel, ny, nx]``, and how many bytes of the file code it.
+
+    `height` counts all rows, used or not.
+    """
 
     pixels: npt.NDArray[np.integer]
     usable: npt.NDArray[np.bool_] | None
@@ -75,9 +79,10 @@ class Picture(NamedTuple):
     coded_bytes: int
     statements: tuple[Statement, ...]
     instrument: str
+    height: int
 
 
-def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: int, reading: int) -> Picture:
+def read_picture(data: bytes, container: str, limits: DecodeLimits, *, reading: int) -> Picture:
     """Return the first image of `data`.
 
     JPEG always counts as lossy. So does JPEG 2000: even a reversible stream may have been cut at any layer, and
@@ -89,8 +94,8 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
         The file.
     container
         A key of `PILLOW_FORMAT`; no other reader gets to see the file.
-    max_pixels, max_samples
-        Largest area, and area times channels.
+    limits
+        What it may cost.
     reading
         The rules, as `Recipe.reading`.
 
@@ -100,24 +105,28 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
         With the one reason that fits.
     """
     if container == "webp":
-        _check_size(_webp_size(data), 4, max_pixels, max_samples)
+        _check_size(_webp_size(data), 4, limits)
     if container == "tiff" and reading >= 2:
         refuse_thumbnails(data)
     try:
         with Image.open(BytesIO(data), formats=(PILLOW_FORMAT[container],)) as image:
             channels = _channels(image)
-            _check_size(image.size, channels, max_pixels, max_samples)
+            _check_size(image.size, channels, limits)
             bit_depth = _bit_depth(image, data, container)
             lossy = _lossy(image, data, container)
-            _check_tiles(image, max_samples)
+            _check_tiles(image, limits.max_samples)
             coded_bytes = _coded_bytes(image, data, container)
             image.load()
-            planes = _planes(image, channels)
+            rows = strip_of(image.height, image.width, channels) if reading >= 2 else slice(0, image.height)
+            planes = _planes(image, channels, rows)
+            coded_bytes = -(-coded_bytes * planes.shape[1] // image.height)
+            height = image.height
             captured_at = _capture_time(image)
             statements = tuple(statements_of_picture(image.info, _software(image)))
             instrument = _instrument(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, str(error), limit=max_pixels) from error
+        message = f"the image has more pixels than are unpacked as a whole, {limits.max_samples}: {error}"
+        raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, message, limit=limits.max_samples) from error
     except UnidentifiedImageError as error:
         if container == "tiff" and reading >= 2:
             refuse_layout(data)
@@ -130,22 +139,21 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
         raise ImageRejected(reason, message, container=container) from error
     if planes.dtype.kind == "f":
         whole, finite = integer_valued(planes[0])
-        return Picture(whole, finite, bit_depth, lossy, captured_at, True, coded_bytes, statements, instrument)
-    return Picture(planes, None, bit_depth, lossy, captured_at, False, coded_bytes, statements, instrument)
+        return Picture(whole, finite, bit_depth, lossy, captured_at, True, coded_bytes, statements, instrument, height)
+    return Picture(planes, None, bit_depth, lossy, captured_at, False, coded_bytes, statements, instrument, height)
 
 
 def _refuse(message: str, **data: Any) -> NoReturn:
     raise ImageRejected(RejectionReason.UNSUPPORTED_PIXELS, message, **data)
 
 
-def _check_size(size: tuple[int, int], channels: int, max_pixels: int, max_samples: int) -> None:
+def _check_size(size: tuple[int, int], channels: int, limits: DecodeLimits) -> None:
     width, height = size
-    if width * height > max_pixels or width * height * channels > max_samples:
-        message = (
-            f"the header announces {width} x {height} pixels in {channels} channels; "
-            f"the limits are {max_pixels} pixels and {max_samples} samples"
-        )
-        data = {"width": width, "height": height, "channels": channels, "limit": max_pixels}
+    most = min(limits.max_pixels, limits.max_samples // channels)
+    if width * height > most:
+        sides = f"{width} x {height}" + (f" x {channels} channels of" if channels > 1 else "")
+        message = too_many_pixels(sides, width * height, limits.max_pixels, most)
+        data = {"width": width, "height": height, "channels": channels, "limit": most}
         raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, message, **data)
 
 
@@ -212,13 +220,14 @@ def _check_tiles(image: Image.Image, max_samples: int) -> None:
         raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, message, width=width, height=length)
 
 
-def _planes(image: Image.Image, channels: int) -> npt.NDArray[Any]:
-    """Return ``[channel, ny, nx]``, one band at a time to keep the peak low."""
+def _planes(image: Image.Image, channels: int, rows: slice) -> npt.NDArray[Any]:
+    """Return ``[channel, ny, nx]`` of some rows, one band at a time to keep the peak low."""
+    part = image.crop((0, rows.start, image.width, rows.stop)) if rows != slice(0, image.height) else image
     if len(image.getbands()) == 1:
-        return np.asarray(image)[np.newaxis]
-    planes = np.empty((channels, image.height, image.width), dtype=np.uint8)
+        return np.asarray(part)[np.newaxis]
+    planes = np.empty((channels, part.height, part.width), dtype=np.uint8)
     for channel in range(channels):
-        planes[channel] = np.asarray(image.getchannel(channel))
+        planes[channel] = np.asarray(part.getchannel(channel))
     return planes
 
 

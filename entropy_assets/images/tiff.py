@@ -3,7 +3,7 @@
 References
 ----------
 TIFF 6.0: header and directories, section 2; NewSubfileType, section 8; SampleFormat, section 19. TIFF for Electronic
-Photography (ISO 12234-2): colour filter arrays. DNG 1.7: DNGVersion. BigTIFF: libtiff, *BigTIFF design*.
+Photography (ISO 12234-2): colour filter arrays, SubIFDs. DNG 1.7: DNGVersion. BigTIFF: libtiff, *BigTIFF design*.
 """
 
 import struct
@@ -20,7 +20,13 @@ REDUCED: Final = 1
 """Bit of NewSubfileType: a smaller version of another image of the file."""
 REDUCED_BEFORE: Final = 2
 """The same in SubfileType, which TIFF 5 had in its place."""
-MOSAICS: Final = {32803: "a colour filter array", 34892: "raw samples in linear order"}
+COMPRESSION, STRIP_OFFSETS, TILE_OFFSETS, SUB_DIRECTORIES = 259, 273, 324, 330
+MOSAIC: Final = 32803
+"""PhotometricInterpretation of the raw data of a mosaic."""
+JPEG: Final = 7
+LOSSLESS_FRAME: Final = 0xC3
+"""Marker of a frame of lossless JPEG, SOF3 (ITU-T T.81, table B.1)."""
+MOSAICS: Final = {MOSAIC: "a colour filter array", 34892: "raw samples in linear order"}
 """PhotometricInterpretation of raw data."""
 SIGNED, FLOATS = 2, 3
 CANON_RAW: Final = b"CR"
@@ -57,6 +63,44 @@ def refuse_thumbnails(data: bytes) -> None:
         _refuse(f"this TIFF layout is not read: signed 8-bit integers; {CONVERT}")
 
 
+def is_camera_raw(data: bytes) -> bool:
+    """Tell whether a TIFF file is a camera's raw file: its first image is a thumbnail, a preview or a mosaic."""
+    tags = first_directory(data)
+    if tags is None or data.startswith(b"MM\0+"):
+        return False
+    is_reduced = tags.get(NEW_SUBFILE_TYPE, (0,))[0] & REDUCED or tags.get(SUBFILE_TYPE) == (REDUCED_BEFORE,)
+    return bool(is_reduced or DNG_VERSION in tags or data[8:10] == CANON_RAW or tags.get(PHOTOMETRIC) == (MOSAIC,))
+
+
+def is_lossless_raw(data: bytes) -> bool:
+    """Tell whether a file is a TIFF whose mosaics are stored plainly or as lossless JPEG, as most DNGs are."""
+    first = first_directory(data) if data[:2] in (b"II", b"MM") else None
+    if first is None:
+        return False
+    others = (directory_at(data, start) for start in first.get(SUB_DIRECTORIES, ()))
+    mosaics = [tags for tags in (first, *others) if tags and tags.get(PHOTOMETRIC) == (MOSAIC,)]
+    return bool(mosaics) and all(_is_lossless(data, tags) for tags in mosaics)
+
+
+def _is_lossless(data: bytes, tags: Tags) -> bool:
+    """Tell whether an image is stored plainly, or each of its parts that are looked at begins as lossless JPEG."""
+    if (coding := tags.get(COMPRESSION, (1,))) != (JPEG,):
+        return coding == (1,)
+    parts = tags.get(TILE_OFFSETS, ()) or tags.get(STRIP_OFFSETS, ())
+    return bool(parts) and all(_first_frame(data, start) == LOSSLESS_FRAME for start in parts)
+
+
+def _first_frame(data: bytes, start: int) -> int:
+    """Return the marker of the first frame of a JPEG stream, 0 if there is none (ITU-T T.81, B.1.1.3)."""
+    place = start + 2 if data[start : start + 2] == b"\xff\xd8" else len(data)
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return marker
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return 0
+
+
 def refuse_layout(data: bytes) -> NoReturn:
     """Say why Pillow can't read the file: a valid TIFF of another layout, or a damaged one.
 
@@ -87,9 +131,19 @@ def first_directory(data: bytes) -> Tags | None:
     """Return the tags of integers in the first directory, the first of each; None if it does not lie in the file."""
     order = "<" if data.startswith(b"II") else ">"
     is_big = data[2:4] in (b"+\0", b"\0+")
+    try:
+        (start,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, 8 if is_big else 4)
+    except struct.error:
+        return None
+    return directory_at(data, start)
+
+
+def directory_at(data: bytes, start: int) -> Tags | None:
+    """Return the same of the directory that begins at byte `start`."""
+    order = "<" if data.startswith(b"II") else ">"
+    is_big = data[2:4] in (b"+\0", b"\0+")
     entry, count, field = ("HHQ8s", "Q", "Q") if is_big else ("HHI4s", "H", "I")
     try:
-        (start,) = struct.unpack_from(order + field, data, 8 if is_big else 4)
         (entries,) = struct.unpack_from(order + count, data, start)
         if entries > MOST_ENTRIES:
             return None

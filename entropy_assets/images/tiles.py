@@ -34,6 +34,7 @@ from entropy_assets.images.fits_headers import (
     require_complete,
     sample_type,
 )
+from entropy_assets.images.limits import DecodeLimits
 
 Spans: TypeAlias = npt.NDArray[np.int64]
 
@@ -69,7 +70,7 @@ class TiledPlane(NamedTuple):
     coded_bytes: int
 
 
-def compressed_plane(data: bytes, hdu: Hdu, max_pixels: int, *, rice_only: bool) -> TiledPlane:
+def compressed_plane(data: bytes, hdu: Hdu, limits: DecodeLimits, *, rice_only: bool) -> TiledPlane:
     """Return the first plane of an image of integers in tiles that lost nothing.
 
     Parameters
@@ -78,8 +79,8 @@ def compressed_plane(data: bytes, hdu: Hdu, max_pixels: int, *, rice_only: bool)
         The file.
     hdu
         The table with the tiles.
-    max_pixels
-        Largest image, and largest tile, that is unpacked, pixels.
+    limits
+        What it may cost.
     rice_only
         Read RICE alone, and count the whole data unit as coded.
 
@@ -89,8 +90,8 @@ def compressed_plane(data: bytes, hdu: Hdu, max_pixels: int, *, rice_only: bool)
         With the one reason that fits.
     """
     codec = _codec(hdu.header, rice_only)
-    shape = plane_shape(hdu, "Z", max_pixels)
-    tile = _tile_shape(hdu.header, codec, max_pixels)
+    shape = plane_shape(hdu, "Z", limits)
+    tile = _tile_shape(hdu.header, codec, limits.max_samples)
     require_complete(data, hdu)
     spans = None if rice_only else _spans(data, hdu, codec, tile)
     if spans is None or codec in RICE:
@@ -142,12 +143,12 @@ def _within(value: Value, low: int, high: int) -> bool:
     return not isinstance(value, (str, bool)) and low <= value <= high
 
 
-def _tile_shape(header: Header, codec: str, max_pixels: int) -> tuple[int, ...]:
+def _tile_shape(header: Header, codec: str, most: int) -> tuple[int, ...]:
     """Return the sides of a whole tile, slowest axis first as in arrays."""
     axes = axes_of(header, "Z")
     tile = [integer(header, f"ZTILE{n}", 1, 1 << 31, axes[0] if n == 1 else 1) for n in range(1, len(axes) + 1)]
-    if prod(tile) > max_pixels:
-        reject(RejectionReason.OVER_PIXEL_BUDGET, f"a FITS tile of {tile} pixels; the limit is {max_pixels}")
+    if prod(tile) > most:
+        reject(RejectionReason.OVER_PIXEL_BUDGET, f"a FITS tile of {tile} pixels; the limit is {most}")
     if codec not in BYTEWISE and abs(integer(header, "ZBITPIX", 8, 32)) not in (8, 16, 32):
         reject(RejectionReason.UNSUPPORTED_PIXELS, f"{codec} holds integers of 8, 16 or 32 bits only")
     if codec == "HCOMPRESS_1" and any(side > 1 for side in tile[2:]):

@@ -74,8 +74,8 @@ def extract_noise(
     recipe = recipe_named(batch.intake.recipe)
 
     def keep_and_assess(row: ImageRow) -> AssessedRow:
-        data = images.get(row.image_sha256)
-        frame = decode(data, source=batch.intake.source, limits=limits, reading=recipe.reading)
+        # the bytes of the file are dropped once it is decoded
+        frame = decode(images.get(row.image_sha256), source=batch.intake.source, limits=limits, reading=recipe.reading)
         nonce = nonce_of(batch.intake, row.image_sha256)
         return assess_row(row, frame, nonce, recipe, batch.intake.source, _kept_survey(batch, frame, recipe))
 

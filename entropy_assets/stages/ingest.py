@@ -91,6 +91,7 @@ def image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, intake
     return ImageRow(
         **as_it_came,
         accepted=True,
+        detail=frame.part_of_file,
         source=frame.source,
         pixel_sha256=frame.pixel_sha256,
         container=frame.container,

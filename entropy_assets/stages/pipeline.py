@@ -147,7 +147,7 @@ def process(
             batch = ingest.open_batch(
                 home.batches(),
                 home.images(),
-                group,
+                _handed_over(group),
                 source=source,
                 time_ns=0 if deterministic else time.time_ns(),
                 os_bytes=b"" if deterministic else os_bytes(32),
@@ -195,8 +195,16 @@ def _groups(contents: Iterable[tuple[str, bytes]], settings: Settings) -> Iterat
             group, total = [], 0
         group.append(item)
         total += len(item[1])
+        del item  # who takes the group lets go of its files
     if group:
         yield group
+
+
+def _handed_over(group: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a group and let go of each: they would stay in memory while the batch is worked on."""
+    group.reverse()
+    while group:
+        yield group.pop()
 
 
 def _run(batch: Batch, home: Home, settings: Settings, report: ProcessReport, progress: Progress) -> None:

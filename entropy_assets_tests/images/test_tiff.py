@@ -10,12 +10,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.images import raw
 from entropy_assets.images.decode import decode
 from entropy_assets.images.tiff import first_directory, refuse_thumbnails
 from entropy_assets.recipe import recipe_named
 from entropy_assets_tests.images.image_files import COLOUR, NOISE, picture, tiff
 
 EARLIER = recipe_named("ea-2026-1").reading
+
+
+@pytest.fixture(autouse=True)
+def without_libraw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it raw files are read (`test_raw`)."""
+    monkeypatch.setattr(raw, "find_spec", lambda name: None)
 
 
 def refusal(data: bytes) -> str:

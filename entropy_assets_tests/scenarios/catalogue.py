@@ -73,10 +73,9 @@ def _sensors() -> dict[str, Entry]:
         "14-bit ADC, x 65535/16383, sigma 3": Entry(
             HONEST, partial(sensors.clean, sigma=3.0, scale=65535 / 16383), True
         ),
-        "Bayer mosaic RGGB 800/1200/900 e-": Entry(HONEST, sensors.mosaic),
         "dark clipped at 0, level 4, sigma 4": Entry(HONEST, partial(sensors.clipped_dark, level=4.0, sigma=4.0)),
     }
-    return clean | skies | flats | odd | _uneven() | _banded()
+    return clean | skies | flats | odd | _uneven() | _banded() | _mosaics()
 
 
 def _uneven() -> dict[str, Entry]:
@@ -101,6 +100,21 @@ def _banded() -> dict[str, Entry]:
     }
     columns = {"column banding of 20, sigma 3": Entry(HONEST, partial(sensors.column_banding, width=20.0, sigma=3.0))}
     return rows | waves | columns
+
+
+def _mosaics() -> dict[str, Entry]:
+    mosaic = partial(partial, sensors.mosaic)
+    made = {
+        "Bayer mosaic RGGB 800/1200/900 e-": mosaic(pattern="RGGB", BAYERPAT="'RGGB'"),
+        "Bayer mosaic GRBG, offsets 1 and 1, bottom up": mosaic(
+            pattern="GRBG", BAYERPAT="'GBRG'", XBAYROFF=1, YBAYROFF=1, ROWORDER="'BOTTOM-UP'"
+        ),
+        "Bayer mosaic RGGB, nothing in the header": mosaic(pattern="RGGB"),
+        "X-Trans mosaic": mosaic(pattern=sensors.X_TRANS, BAYERPAT=f"'{sensors.X_TRANS}'"),
+        "X-Trans mosaic, called a Bayer one": mosaic(pattern=sensors.X_TRANS, BAYERPAT="'RGGB'"),
+        "grey, called a mosaic, sigma 3": partial(sensors.called_a_mosaic, sigma=3.0),
+    }
+    return {name: Entry(HONEST, make, True) for name, make in made.items()}
 
 
 CLEAN: Final = (0.5, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 7.0, 10.0)
@@ -170,7 +184,13 @@ def _processed() -> dict[str, Entry]:
             processing.banded_rows, sigma=8.0, width=20.0, doubled=False
         ),
     }
-    return stacks | tables | gains | dither | {name: Entry(PROCESSED, make) for name, make in rows.items()}
+    mosaics = {
+        "every pixel four times, called a mosaic": partial(processing.enlarged, sigma=8.0, order=0),
+        "enlarged twice, bilinear, called a mosaic": partial(processing.enlarged, sigma=8.0, order=1),
+        "every second row interpolated, called a mosaic": partial(processing.between_rows, sigma=8.0),
+        "green of a mosaic, gaps filled, called a mosaic": partial(processing.one_colour_of_a_mosaic, sigma=8.0),
+    }
+    return stacks | tables | gains | dither | {name: Entry(PROCESSED, make) for name, make in (rows | mosaics).items()}
 
 
 def _pictures() -> dict[str, Entry]:

@@ -8,6 +8,7 @@ from entropy_assets.core.credit.fresh import remembered
 from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory, index_of
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.noise import NoiseArray, deterministic_nonce
+from entropy_assets.core.extraction.phases import laid_out
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
@@ -47,10 +48,11 @@ class Judgement:
         return self.credit / self.bound if self.credit else 0.0
 
 
-def region_bits(noise: NoiseArray, truth: Truth, region_size: int) -> float:
+def region_bits(noise: NoiseArray, truth: Truth, region_size: int, mosaic: int) -> float:
     """Return B of one image: the bits of the pixels in its credited regions, all of which the hash takes in."""
-    ny, nx = (side // region_size for side in truth.pixel_bits.shape)
-    whole = truth.pixel_bits[: ny * region_size, : nx * region_size]
+    pixel_bits = laid_out(truth.pixel_bits, mosaic, noise.survey.square_size)
+    ny, nx = (side // region_size for side in pixel_bits.shape)
+    whole = pixel_bits[: ny * region_size, : nx * region_size]
     by_region = whole.reshape(ny, region_size, nx, region_size).sum(axis=(1, 3))
     y, x = (noise.regions // region_size).T
     return float(by_region[y, x].sum())
@@ -73,7 +75,7 @@ def judge(scenario: Scenario, source: str, recipe: Recipe = STANDARD) -> Judgeme
         outcome.append(left.limited_by)
         if left.credit_bits >= recipe.min_credit_bits:
             credit += left.credit_bits
-            regions += region_bits(image.noise, exposure.truth, recipe.region_size)
+            regions += region_bits(image.noise, exposure.truth, recipe.region_size, frame.mosaic)
     return Judgement(credit, regions, scenario.holds, tuple(dict.fromkeys(outcome)))
 
 

@@ -40,6 +40,40 @@ def binned(rng: np.random.Generator, side: int, sigma: float) -> Scenario:
     return single(codes, truth_of(mean_of(sigma, 4), flat(side, LEVEL + 0.125)))
 
 
+def enlarged(rng: np.random.Generator, side: int, sigma: float, order: int) -> Scenario:
+    """Twice as many rows and columns, by copies (`order` 0) or bilinear (1); the header says that it is a mosaic.
+
+    Each phase by itself is white noise.
+    """
+    half = Gaussian(sigma).draw(rng, flat(side // 2))
+    fine = half.repeat(2, axis=0).repeat(2, axis=1)
+    if order:
+        for axis in (0, 1):
+            beside = np.moveaxis(fine, axis, 0)
+            beside[1::2] = (beside[1::2] + np.roll(beside[::2], -1, axis=0) + 1) // 2
+    bits = half.size * float(pixel_bits(Gaussian(sigma), LEVEL))
+    return single(fine, only_held((side, side)), holds=bits, BAYERPAT="'RGGB'")
+
+
+def between_rows(rng: np.random.Generator, side: int, sigma: float) -> Scenario:
+    """Every second row is the mean of those beside it, raised to the same noise, and the header tells of a mosaic."""
+    codes = Gaussian(sigma).draw(rng, flat(side))
+    means = (codes[::2] + np.roll(codes[::2], -1, axis=0)) / 2 - LEVEL
+    codes[1::2] = np.rint(LEVEL + 2**0.5 * means)
+    bits = codes.size // 2 * float(pixel_bits(Gaussian(sigma), LEVEL))
+    return single(codes, only_held((side, side)), holds=bits, BAYERPAT="'RGGB'")
+
+
+def one_colour_of_a_mosaic(rng: np.random.Generator, side: int, sigma: float) -> Scenario:
+    """The green of a Bayer mosaic, its gaps filled by the mean of four neighbours, and the header still there."""
+    codes = Gaussian(sigma).draw(rng, flat(side))
+    gaps = np.indices((side, side)).sum(axis=0) % 2 == 0
+    around = sum(np.roll(codes, by, axis) for by in (-1, 1) for axis in (0, 1))
+    bits = codes.size // 2 * float(pixel_bits(Gaussian(sigma), LEVEL))
+    filled = np.where(gaps, (around + 2) // 4, codes)
+    return single(filled, only_held((side, side)), holds=bits, BAYERPAT="'GRBG'")
+
+
 def master_dark(rng: np.random.Generator, side: int, sigma: float, count: int, width: float) -> Scenario:
     """The mean of `count` darks over a pattern that stays, known from other darks of the sensor; the header says so."""
     law = mean_of(sigma, count)

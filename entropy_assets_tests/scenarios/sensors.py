@@ -75,12 +75,23 @@ def on_an_earlier_frame(rng: np.random.Generator, side: int, sigma: float) -> Sc
     return Scenario((Exposure(fits_file(codes), truth),), earlier=(fits_file(before),))
 
 
-def mosaic(rng: np.random.Generator, side: int) -> Scenario:
-    """A sky through the filters of a colour camera: R 800, G 1200, B 900 electrons, one electron per code."""
-    levels = flat(side, 1200.0)
-    levels[::2, ::2], levels[1::2, 1::2] = 800.0, 900.0
+ELECTRONS = {"R": 800.0, "G": 1200.0, "B": 900.0}
+"""A sky through the filters of a colour camera, electrons."""
+X_TRANS = "GGRGGBGGBGGRBRGRBGGGBGGRGGRGGBRBGBRG"
+
+
+def mosaic(rng: np.random.Generator, side: int, pattern: str, **cards: object) -> Scenario:
+    """A sky through the filter array `pattern`, its rows one after the other; one electron per code."""
+    period = round(len(pattern) ** 0.5)
+    array = np.array([ELECTRONS[letter] for letter in pattern]).reshape(period, period)
+    levels = np.tile(array, (side // period + 1, side // period + 1))[:side, :side]
     law = Electrons(1.0, 3.0, 36.0)
-    return single(law.draw(rng, levels), truth_of(law, levels), BAYERPAT="'RGGB'")
+    return single(law.draw(rng, levels), truth_of(law, levels), **cards)
+
+
+def called_a_mosaic(rng: np.random.Generator, side: int, sigma: float) -> Scenario:
+    """A grey frame whose header says that it is a mosaic."""
+    return single(Gaussian(sigma).draw(rng, flat(side)), truth_of(Gaussian(sigma), flat(side)), BAYERPAT="'RGGB'")
 
 
 def banding(rng: np.random.Generator, side: int, width: float, sigma: float) -> Scenario:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.assessment import Assessment, credit_of, rounded_down
+from entropy_assets.core.extraction.phases import laid_out
 from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, steps_of
 from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.core.frame import Frame
@@ -63,7 +64,7 @@ class PatternSketch:
     image_sha256
         Hash of the file, hex.
     shape
-        Channels, rows and columns; only frames of one shape are compared.
+        Channels, rows, columns and period of the mosaic; only frames of one shape are compared as they lie.
     differences
         ``float64[m]``, pair differences of channel 0, centred and clipped; 0 where not live.
     live
@@ -80,7 +81,7 @@ def pattern_sketch_of(frame: Frame, survey: Survey) -> PatternSketch:
     """Return what of `frame` is compared with other frames; `survey` is its live-area map."""
     live = _sampled(_live_pairs(survey))
     differences = _differences(frame, live, survey.square_size)
-    return PatternSketch(frame.image_sha256, frame.pixels.shape, differences, live)
+    return PatternSketch(frame.image_sha256, (*frame.pixels.shape, frame.mosaic), differences, live)
 
 
 def pattern_correlation(a: Frame, b: Frame, recipe: Recipe = STANDARD) -> float:
@@ -93,7 +94,7 @@ def pattern_correlation(a: Frame, b: Frame, recipe: Recipe = STANDARD) -> float:
     ImageRejected
         ``TOO_SMALL`` if a frame has not one square.
     """
-    if a.pixels.shape != b.pixels.shape:
+    if (a.pixels.shape, a.mosaic) != (b.pixels.shape, b.mosaic):
         return 0.0
     correlations, _ = _correlations([pattern_sketch_of(frame, survey_frame(frame, recipe)) for frame in (a, b)])
     return float(correlations[0, 1])
@@ -184,8 +185,9 @@ def _every(rows: int, pairs_per_row: int) -> int:
 
 def _differences(frame: Frame, live: npt.NDArray[np.bool_], square_size: int) -> Differences:
     """Return the pair differences of channel 0 where live, centred and clipped; 0 elsewhere."""
-    rows, columns = (side // square_size * square_size for side in frame.shape)
-    compared = steps_of(frame, 0)[: rows : _every(rows, columns // 2), :columns].astype(np.int64)
+    steps = laid_out(steps_of(frame, 0), frame.mosaic, square_size)
+    rows, columns = (side // square_size * square_size for side in steps.shape)
+    compared = steps[: rows : _every(rows, columns // 2), :columns].astype(np.int64)
     differences = (compared[:, 1::2] - compared[:, ::2]).ravel().astype(np.float64)
     if not live.any():
         return np.zeros(len(differences))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import fft
 
 from entropy_assets.core import encoding
+from entropy_assets.core.extraction.phases import laid_out
 from entropy_assets.core.extraction.squares import Steps, laplacian, steps_of
 from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.core.frame import Frame
@@ -101,7 +102,8 @@ class NoiseArray:
     planes, channels
         Planes in a row; the first `channels` of them are the frame's own.
     regions
-        ``int32[region, 2]``, top and left pixel of each region, in draw order. They never overlap.
+        ``int32[region, 2]``, top and left pixel of each region, in draw order. They never overlap. Of a colour mosaic
+        these are places in its phases laid side by side (`phases.laid_out`).
     nonce
         What fixed the draw order, 32 bytes.
     image_sha256
@@ -204,7 +206,7 @@ class NoiseExtractor:
         planes = planes_of(len(frame.pixels))
         samples = np.empty((len(regions), planes * row_length(self.recipe.region_size)), dtype=np.uint8)
         rows = samples.reshape(len(regions), planes, -1)
-        for plane, steps in enumerate(_planes(frame)):
+        for plane, steps in enumerate(_planes(frame, survey.square_size)):
             self._view(steps, regions, rows[:, plane])
         samples.flags.writeable = regions.flags.writeable = False
         return NoiseArray(
@@ -270,11 +272,14 @@ def row_length(region_size: int) -> int:
     return region_size**2 // 2 + (region_size - 2) ** 2 + region_size**2
 
 
-def _planes(frame: Frame) -> Iterator[Steps]:
-    """Yield each channel in ADC steps, then their sum if there are several: greyscale without rounding."""
+def _planes(frame: Frame, size: int) -> Iterator[Steps]:
+    """Yield each channel in ADC steps, then their sum if there are several: greyscale without rounding.
+
+    Of a mosaic, which has one channel, the phases lie side by side, cut to squares of `size`.
+    """
     channels, height, width = frame.pixels.shape
     if channels == 1:
-        yield steps_of(frame, 0)
+        yield laid_out(steps_of(frame, 0), frame.mosaic, size)
         return
     fits = frame.pixels.dtype != np.int64 and channels <= SUMMED_NARROWLY
     grey: Steps = np.zeros((height, width), dtype=np.int32 if fits else np.int64)

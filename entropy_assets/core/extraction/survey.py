@@ -7,16 +7,19 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
-from entropy_assets.core.extraction.banding import without_banding, without_row_offsets
-from entropy_assets.core.extraction.dither import dithered_share
-from entropy_assets.core.extraction.lattices import EIGHTHS, lattice_rise
-from entropy_assets.core.extraction.linearity import relative_complexity
-from entropy_assets.core.extraction.spectrum import empty_spectrum_share
+from entropy_assets.core.extraction.banding import without_banding
+from entropy_assets.core.extraction.masks import (
+    MadeNoise,
+    mask_artefacts,
+    mask_decoded,
+    mask_made_noise,
+    mask_neighbours,
+    mask_templates,
+)
+from entropy_assets.core.extraction.phases import laid_out, levelled
 from entropy_assets.core.extraction.squares import (
     Item,
     PerSquare,
-    Steps,
     Verdict,
     as_squares,
     at_black,
@@ -25,31 +28,10 @@ from entropy_assets.core.extraction.squares import (
     square_statistics,
     steps_of,
 )
-from entropy_assets.core.extraction.templates import repeated_noise_share
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import Recipe
 
-LUMA: Final = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
-THOUSANDTHS: Final = (299, 587, 114)
-"""The same in whole numbers."""
-SQUARES_SEARCHED: Final = 128
-"""Live squares that are searched for the traces of lossy coders."""
-COPIES_PER_LIVE: Final = 16
-"""Squares that are plain copies, for each live one, from which on these are taken for copies too that escaped."""
-DITHER_ADVICE: Final = (
-    "in {:.0%} of the squares the pixels lie evenly in boxes of codes: random dither, as when a picture of few bits is"
-    " raised to more; send the file from before that"
-)
-SPECTRUM_ADVICE: Final = (
-    "the noise is that of a generator, not of a sensor: {:.0%} of the frequencies are empty beside their neighbours, of"
-    " white noise 1%; send a frame as a sensor gave it"
-)
-LINEAR_ADVICE: Final = (
-    "the noise is that of a generator, not of a sensor: a shift register repeats its bits with {:.0%} of the length"
-    " that noise needs; send a frame as a sensor gave it"
-)
 TEMPLATE_ADVICE: Final = (
     "{:.0%} of the noise stands in the frame more than once, turned, mirrored, negated or under other noise: cut from a"
     " template, as the film grain of a video player is; send a frame as a sensor gave it"
@@ -78,7 +60,8 @@ class Survey:
     Attributes
     ----------
     square_size
-        Side of a square, pixels. Rows and columns beyond the last whole square are not used.
+        Side of a square, pixels. Rows and columns beyond the last whole square are not used. Of a colour mosaic the
+        squares are those of its phases laid side by side (`phases.laid_out`).
     verdict
         ``uint8[sy, sx]`` of `Verdict`, squares down and across. A square is live only if every channel is; else it
         has the verdict of the first channel that is not.
@@ -162,23 +145,29 @@ class Survey:
 def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     """Return the live-area map of `frame`.
 
+    A colour mosaic is judged twice: each phase by itself, and all of them, brought to one level, by what neighbours
+    tell of each other in a grey frame. So a frame that is interpolated, enlarged or decompressed is no better off for
+    being called a mosaic.
+
     Raises
     ------
     ImageRejected
         ``TOO_SMALL`` if not one square fits.
     """
-    size = recipe.survey_size
-    sy, sx = (side // size for side in frame.pixels.shape[1:])
+    size, period = recipe.survey_size, frame.mosaic
+    usable = laid_out(frame.usable, period, size)
+    sy, sx = (side // size for side in usable.shape)
     if sy == 0 or sx == 0:
         height, width = frame.pixels.shape[1:]
         raise ImageRejected(
             RejectionReason.TOO_SMALL,
-            f"{width}x{height} pixels hold no square of {size}x{size} to judge noise on",
+            f"{width}x{height} pixels hold no square of {size}x{size} to judge noise on"
+            f"{f' in each colour of a mosaic of period {period}' if period > 1 else ''}",
             width=width,
             height=height,
         )
-    missing = _missing(frame.usable, size)
-    channels = [steps_of(frame, channel) for channel in range(len(frame.pixels))]
+    missing = _missing(usable, size)
+    channels = [laid_out(steps_of(frame, channel), period, size) for channel in range(len(frame.pixels))]
     measured = [
         square_statistics(steps, clip_codes(steps, frame, channel), size) for channel, steps in enumerate(channels)
     ]
@@ -189,12 +178,14 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     is_black = recipe.tells_black and _mostly_black(
         verdict, _of_channel(np.stack([at_black(statistics, recipe) for statistics in measured]), deciding)
     )
-    banded = any(bool(statistics.banded.any()) for statistics in measured)
-    repeats, borders, comb = _mask_artefacts(verdict, channels, frame.lossy, recipe, banded=banded)
     sigmas = [item.sigma.reshape(sy, sx) for item in measured]
-    repeated = _mask_templates(verdict, channels, sigmas, recipe)
-    lattice = _mask_decoded(verdict, channels, frame.lossy, recipe)
-    made = _mask_made_noise(verdict, channels, sigmas, recipe)
+    grey = [levelled(steps, period) for steps in channels]
+    mask_neighbours(verdict, grey, period, recipe)
+    banded = any(bool(statistics.banded.any()) for statistics in measured)
+    repeats, borders, comb = mask_artefacts(verdict, channels, grey, frame, recipe, banded=banded)
+    repeated = mask_templates(verdict, channels, sigmas, recipe)
+    lattice = mask_decoded(verdict, grey, frame, recipe)
+    made = mask_made_noise(verdict, channels, grey, sigmas, recipe)
     return Survey(
         square_size=size,
         verdict=verdict,
@@ -214,149 +205,11 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     )
 
 
-def _advice(verdict: npt.NDArray[np.uint8], is_black: bool, repeated: float, made: "MadeNoise", recipe: Recipe) -> str:
+def _advice(verdict: npt.NDArray[np.uint8], is_black: bool, repeated: float, made: MadeNoise, recipe: Recipe) -> str:
     """Return `Survey.advice`."""
     if is_black and _dominant_reason(verdict) is RejectionReason.SATURATED:
         return BLACK_ADVICE
     return TEMPLATE_ADVICE.format(repeated) if repeated > recipe.max_repeated_noise else made.advice
-
-
-def _mask_templates(
-    verdict: npt.NDArray[np.uint8], channels: list[Steps], sigmas: list[PerSquare], recipe: Recipe
-) -> float:
-    """Mask in `verdict` all live squares if their noise stands in several of them, or if most noise is a plain copy.
-
-    Returns
-    -------
-    float
-        `Survey.repeated_noise`.
-    """
-    live = verdict == Verdict.LIVE
-    if recipe.max_repeated_noise >= 1 or not live.any():
-        return 0.0
-    repeated = max(
-        repeated_noise_share(steps, live, sigma, recipe.survey_size)
-        for steps, sigma in zip(channels, sigmas, strict=True)
-    )
-    copied = np.count_nonzero(verdict == Verdict.REPEATED)
-    if repeated > recipe.max_repeated_noise or copied >= COPIES_PER_LIVE * np.count_nonzero(live):
-        verdict[live] = Verdict.REPEATED
-    return repeated
-
-
-def _mask_artefacts(
-    verdict: npt.NDArray[np.uint8], channels: list[Steps], lossy: bool, recipe: Recipe, *, banded: bool
-) -> tuple[float, float, float]:
-    """Mask in `verdict` the live squares that are copies, periodic or decompressed.
-
-    A container that says that it is lossy is not searched for a comb: its credit is capped instead.
-
-    Returns
-    -------
-    tuple of three floats
-        `Survey.repeat_correlation`, `Survey.blocking` and `Survey.comb_share`.
-    """
-    live = verdict == Verdict.LIVE
-    if not live.any():
-        return 0.0, 0.0, 0.0
-    for steps in channels:
-        copied = repeated_share(steps, live, recipe.survey_size)
-        verdict[live & (copied > recipe.max_copied_share)] = Verdict.REPEATED
-    repeats = max(repeat_correlation(steps, banded=banded) for steps in channels)
-    squares = [_live_squares(steps, live, recipe.survey_size) for steps in channels]
-    if banded:
-        squares = [without_row_offsets(plane) for plane in squares]
-    borders = max(blocking(plane) for plane in squares)
-    comb = 0.0 if lossy else comb_share(_luma(squares))
-    if repeats > recipe.max_repeat_correlation:
-        verdict[live] = Verdict.REPEATED
-    elif borders > recipe.max_blocking or comb > recipe.max_comb_share:
-        verdict[live] = Verdict.COMPRESSED
-    return repeats, borders, comb
-
-
-def _mask_decoded(verdict: npt.NDArray[np.uint8], channels: list[Steps], lossy: bool, recipe: Recipe) -> float:
-    """Mask in `verdict` all live squares if a lossy coder's steps show, unless the container says that it is lossy.
-
-    Returns
-    -------
-    float
-        `Survey.lattice_rise`.
-    """
-    live = verdict == Verdict.LIVE
-    if lossy or not recipe.max_lattice_rise or not live.any():
-        return 0.0
-    rise = lattice_rise(_eighths_of_luma([_live_squares(steps, live, recipe.survey_size) for steps in channels]))
-    if rise > recipe.max_lattice_rise:
-        verdict[live] = Verdict.COMPRESSED
-    return rise
-
-
-@dataclass(frozen=True, slots=True)
-class MadeNoise:
-    """What the searches for made noise found in a frame: attributes of `Survey`."""
-
-    dithered_share: float = 0.0
-    empty_spectrum: float = 0.0
-    linear_complexity: float = 1.0
-    advice: str = ""
-
-
-def _mask_made_noise(
-    verdict: npt.NDArray[np.uint8], channels: list[Steps], sigmas: list[PerSquare], recipe: Recipe
-) -> MadeNoise:
-    """Mask in `verdict` all live squares if a program made the noise; what the recipe does not limit costs nothing."""
-    live = verdict == Verdict.LIVE
-    if not live.any():
-        return MadeNoise()
-    dithered = 0.0
-    if recipe.max_dithered_share < 1:
-        dithered = max(dithered_share(_live_squares(steps, live, recipe.survey_size)) for steps in channels)
-    if dithered > recipe.max_dithered_share:
-        verdict[live] = Verdict.DITHERED
-        return MadeNoise(dithered, advice=DITHER_ADVICE.format(dithered))
-    noise = [float(np.median(sigma[live])) for sigma in sigmas]
-    empty = 0.0
-    if recipe.max_empty_spectrum < 1:
-        empty = max(map(empty_spectrum_share, channels, noise))
-    if empty > recipe.max_empty_spectrum:
-        verdict[live] = Verdict.SYNTHETIC
-        return MadeNoise(dithered, empty, advice=SPECTRUM_ADVICE.format(empty))
-    linear = 1.0
-    if recipe.min_linear_complexity > 0:
-        size = recipe.survey_size
-        linear = min(
-            relative_complexity(steps, live, size, sigma) for steps, sigma in zip(channels, noise, strict=True)
-        )
-    if linear < recipe.min_linear_complexity:
-        verdict[live] = Verdict.SYNTHETIC
-        return MadeNoise(dithered, empty, linear, LINEAR_ADVICE.format(linear))
-    return MadeNoise(dithered, empty, linear)
-
-
-def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:
-    """Return up to `SQUARES_SEARCHED` of the live squares, evenly spread, as ``[n, size, size]``."""
-    y, x = np.nonzero(live)
-    chosen = np.unique(np.linspace(0, len(y) - 1, SQUARES_SEARCHED).astype(np.int64))
-    rows, columns = live.shape
-    grid = steps[: rows * size, : columns * size].reshape(rows, size, columns, size)
-    return grid[y[chosen], :, x[chosen]]
-
-
-def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:
-    """Return the plane that JPEG keeps best: the only channel, or the luma of red, green and blue (ITU-R BT.601)."""
-    if len(channels) < len(LUMA):
-        return channels[0]
-    weighted = [weight * steps for weight, steps in zip(LUMA, channels, strict=False)]
-    return np.asarray(sum(weighted[1:], weighted[0]))
-
-
-def _eighths_of_luma(channels: list[Steps]) -> npt.NDArray[np.int64]:
-    """Return the same plane in whole eighths of a step."""
-    if len(channels) < len(LUMA):
-        return channels[0].astype(np.int64) * EIGHTHS
-    weighted = [weight * steps.astype(np.int64) for weight, steps in zip(THOUSANDTHS, channels, strict=False)]
-    return (EIGHTHS * (weighted[0] + weighted[1] + weighted[2]) + 500) // 1000
 
 
 def _of_channel(values: npt.NDArray[Item], deciding: npt.NDArray[np.intp]) -> npt.NDArray[Item]:

@@ -7,6 +7,7 @@ import pytest
 from entropy_assets.core.credit.assessment import AssessedImage
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected
+from entropy_assets.images import raw
 from entropy_assets_tests.scenarios import judging
 
 
@@ -31,8 +32,6 @@ def credits_one_after_the_other(paths: list[Path]) -> list[int]:
         ("indi_simulator_noise20_exp1.fits", "not_raw", "INSTRUME = CCD Simulator"),
         ("masterdark_400.fits", "not_raw", "MASTER DARK"),
         ("black_clipped_dark.fits", "clipped_at_black", "raise the offset"),
-        ("thumbnail_first.dng", "unsupported_pixels", "thumbnail"),
-        ("cfa.dng", "unsupported_pixels", "colour filter array"),
         ("float64_integers.tif", "unsupported_pixels", "not read"),
         ("bigtiff_bigendian.tif", "unsupported_pixels", "not read"),
         ("int8.tif", "unsupported_pixels", "signed"),
@@ -55,6 +54,14 @@ def test_it_is_read(faults: Path, name: str) -> None:
     assert image.assessment.credit_bits > 10_000
 
 
+@pytest.mark.skipif(not raw.can_read_raw(), reason="needs the extra `raw`")
+@pytest.mark.parametrize("name, pixels", [("thumbnail_first.dng", 512 * 256), ("cfa.dng", 256 * 256)])
+def test_the_raw_data_of_a_dng_is_credited_and_not_its_thumbnail(faults: Path, name: str, pixels: int) -> None:
+    _, image = assessed(faults / name)
+    assert image.assessment.samples == pixels // 2
+    assert image.assessment.limited_by == "claim"
+
+
 def test_one_exposure_from_the_top_and_from_the_bottom_is_credited_once(faults: Path) -> None:
     first, second = credits_one_after_the_other([faults / "flip_topdown.fits", faults / "flip_bottomup.fits"])
     assert first > 0
@@ -68,8 +75,7 @@ def test_the_pattern_of_three_frames_is_credited_once(faults: Path) -> None:
     assert all(fresh / 2 < credit < 0.75 * fresh for credit in others)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=ImageRejected, reason="known gap: the phases of a colour mosaic are not split yet"
-)
-def test_a_raw_colour_mosaic_is_worth_something(faults: Path) -> None:
-    assessed(faults / "bayer_sky.fits")
+def test_each_colour_of_a_raw_mosaic_is_credited(faults: Path) -> None:
+    _, image = assessed(faults / "bayer_sky.fits")
+    assert image.assessment.samples == 256 * 256 // 2
+    assert image.assessment.limited_by == "claim"

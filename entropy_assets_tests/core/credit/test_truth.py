@@ -15,8 +15,7 @@ from entropy_assets_tests.scenarios.catalogue import CATALOGUE, scenario_named
 from entropy_assets_tests.scenarios.judging import Judgement, judge
 
 SOURCES = (DROP, "raw-ccd")
-KNOWN_FAULTS: dict[str, tuple[float, float]] = {
-}
+KNOWN_FAULTS: dict[str, tuple[float, float]] = {}
 """Credit over bound when it was found, in the order of `SOURCES`; up to 1 it holds."""
 CANNOT_BE_TOLD: dict[str, tuple[float, float]] = {"one pixel in 16 real": (2.77, 5.4)}
 """The same of good generators with a known seed: no measurement can mend these (`docs/credit.md`, "A good generator").
@@ -35,6 +34,9 @@ QUICK = (
     "row banding in waves of 8 rows, sigma 3",
     "column banding of 20, sigma 3",
     "dark clipped at 0, level 4, sigma 4",
+    "Bayer mosaic RGGB, nothing in the header",
+    "X-Trans mosaic, called a Bayer one",
+    "enlarged twice, bilinear, called a mosaic",
     "known pattern 2 x, sigma 0.5",
     "known pattern 4 x, sigma 0.3",
     "known pattern 8 x, sigma 0.5",

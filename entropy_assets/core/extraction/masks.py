@@ -1,0 +1,232 @@
+"""What is looked for in a frame as a whole, and masks squares that looked live each by itself.
+
+Copies, the traces of lossy coders, pixels that depend on those of another colour, and noise that a program made. Each
+function writes into ``verdict``, ``uint8[sy, sx]`` of `Verdict`, and returns what it measured.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
+from entropy_assets.core.extraction.banding import without_banding, without_row_offsets
+from entropy_assets.core.extraction.dither import dithered_share
+from entropy_assets.core.extraction.lattices import EIGHTHS, lattice_rise
+from entropy_assets.core.extraction.linearity import relative_complexity
+from entropy_assets.core.extraction.phases import parts_of
+from entropy_assets.core.extraction.spectrum import empty_spectrum_share
+from entropy_assets.core.extraction.squares import Item, PerSquare, Steps, Verdict, is_coloured, square_statistics
+from entropy_assets.core.extraction.templates import repeated_noise_share
+from entropy_assets.core.frame import Frame
+from entropy_assets.recipe import Recipe
+
+LUMA: Final = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in luma (ITU-R BT.601, as in JFIF)."""
+THOUSANDTHS: Final = (299, 587, 114)
+"""The same in whole numbers."""
+NOT_CLIPPED: Final = (-(1 << 30), 1 << 30)
+"""Codes that no pixel has."""
+MOST_CORRELATED: Final = 0.5
+"""Largest share of the squares under one square of each phase that may be correlated: a star is in one or two."""
+SQUARES_SEARCHED: Final = 128
+"""Live squares that are searched for the traces of lossy coders."""
+COPIES_PER_LIVE: Final = 16
+"""Squares that are plain copies, for each live one, from which on these are taken for copies too that escaped."""
+DITHER_ADVICE: Final = (
+    "in {:.0%} of the squares the pixels lie evenly in boxes of codes: random dither, as when a picture of few bits is"
+    " raised to more; send the file from before that"
+)
+SPECTRUM_ADVICE: Final = (
+    "the noise is that of a generator, not of a sensor: {:.0%} of the frequencies are empty beside their neighbours, of"
+    " white noise 1%; send a frame as a sensor gave it"
+)
+LINEAR_ADVICE: Final = (
+    "the noise is that of a generator, not of a sensor: a shift register repeats its bits with {:.0%} of the length"
+    " that noise needs; send a frame as a sensor gave it"
+)
+
+
+def mask_templates(
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], sigmas: list[PerSquare], recipe: Recipe
+) -> float:
+    """Mask in `verdict` all live squares if their noise stands in several of them, or if most noise is a plain copy.
+
+    Returns
+    -------
+    float
+        `Survey.repeated_noise`.
+    """
+    live = verdict == Verdict.LIVE
+    if recipe.max_repeated_noise >= 1 or not live.any():
+        return 0.0
+    repeated = max(
+        repeated_noise_share(steps, live, sigma, recipe.survey_size)
+        for steps, sigma in zip(channels, sigmas, strict=True)
+    )
+    copied = np.count_nonzero(verdict == Verdict.REPEATED)
+    if repeated > recipe.max_repeated_noise or copied >= COPIES_PER_LIVE * np.count_nonzero(live):
+        verdict[live] = Verdict.REPEATED
+    return repeated
+
+
+def mask_neighbours(verdict: npt.NDArray[np.uint8], grey: list[Steps], period: int, recipe: Recipe) -> None:
+    """Mask in `verdict` the live squares of a mosaic whose pixels depend on those of other phases beside them.
+
+    A square of each phase together covers `period` x `period` squares as the sensor lies. If these are correlated on
+    the whole, or more than `MOST_CORRELATED` of them are, none of the phases is live there.
+    """
+    if period == 1:
+        return
+    for steps in grey:
+        measured = without_banding(square_statistics(steps, NOT_CLIPPED, recipe.survey_size), steps, recipe)
+        along, across = (values.reshape(verdict.shape) for values in (measured.correlation_x, measured.correlation_y))
+        depends = is_coloured(along, across, recipe) | measured.has_line.reshape(verdict.shape)
+        share = _means(depends, period)
+        together = is_coloured(_means(along, period), _means(across, period), recipe)
+        correlated = np.tile((share > MOST_CORRELATED) | together, (period, period))
+        verdict[(verdict == Verdict.LIVE) & correlated] = Verdict.CORRELATED
+
+
+def _means(squares: npt.NDArray[Item], period: int) -> PerSquare:
+    """Return the mean of each `period` x `period` neighbouring squares."""
+    rows, columns = (side // period for side in squares.shape)
+    return np.asarray(squares.reshape(rows, period, columns, period).mean(axis=(1, 3)))
+
+
+def mask_artefacts(
+    verdict: npt.NDArray[np.uint8],
+    channels: list[Steps],
+    grey: list[Steps],
+    frame: Frame,
+    recipe: Recipe,
+    *,
+    banded: bool,
+) -> tuple[float, float, float]:
+    """Mask in `verdict` the live squares that are copies, periodic or decompressed.
+
+    The grid of JPEG is looked for in `grey`, which is as the sensor lies, and so as JPEG saw it.
+
+    A container that says that it is lossy is not searched for a comb: its credit is capped instead.
+
+    Returns
+    -------
+    tuple of three floats
+        `Survey.repeat_correlation`, `Survey.blocking` and `Survey.comb_share`.
+    """
+    live = verdict == Verdict.LIVE
+    if not live.any():
+        return 0.0, 0.0, 0.0
+    for steps in channels:
+        copied = repeated_share(steps, live, recipe.survey_size)
+        verdict[live & (copied > recipe.max_copied_share)] = Verdict.REPEATED
+    repeats = max(
+        repeat_correlation(part, banded=banded) for steps in channels for part in parts_of(steps, frame.mosaic)
+    )
+    seen = _as_it_lies(live, frame.mosaic)
+    squares = [_live_squares(steps, seen, recipe.survey_size) for steps in grey]
+    if banded:
+        squares = [without_row_offsets(plane) for plane in squares]
+    borders = max(blocking(plane) for plane in squares)
+    comb = 0.0 if frame.lossy else comb_share(_luma(squares))
+    if repeats > recipe.max_repeat_correlation:
+        verdict[live] = Verdict.REPEATED
+    elif borders > recipe.max_blocking or comb > recipe.max_comb_share:
+        verdict[live] = Verdict.COMPRESSED
+    return repeats, borders, comb
+
+
+def mask_decoded(verdict: npt.NDArray[np.uint8], grey: list[Steps], frame: Frame, recipe: Recipe) -> float:
+    """Mask in `verdict` all live squares if a lossy coder's steps show, unless the container says that it is lossy.
+
+    Returns
+    -------
+    float
+        `Survey.lattice_rise`.
+    """
+    live = verdict == Verdict.LIVE
+    if frame.lossy or not recipe.max_lattice_rise or not live.any():
+        return 0.0
+    seen = _as_it_lies(live, frame.mosaic)
+    rise = lattice_rise(_eighths_of_luma([_live_squares(steps, seen, recipe.survey_size) for steps in grey]))
+    if rise > recipe.max_lattice_rise:
+        verdict[live] = Verdict.COMPRESSED
+    return rise
+
+
+@dataclass(frozen=True, slots=True)
+class MadeNoise:
+    """What the searches for made noise found in a frame: attributes of `Survey`."""
+
+    dithered_share: float = 0.0
+    empty_spectrum: float = 0.0
+    linear_complexity: float = 1.0
+    advice: str = ""
+
+
+def mask_made_noise(
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], grey: list[Steps], sigmas: list[PerSquare], recipe: Recipe
+) -> MadeNoise:
+    """Mask in `verdict` all live squares if a program made the noise; what the recipe does not limit costs nothing.
+
+    Waves are looked for in `grey`, as the sensor lies: laid out, those of a mosaic would fill the gaps between them.
+    """
+    live = verdict == Verdict.LIVE
+    if not live.any():
+        return MadeNoise()
+    dithered = 0.0
+    if recipe.max_dithered_share < 1:
+        dithered = max(dithered_share(_live_squares(steps, live, recipe.survey_size)) for steps in channels)
+    if dithered > recipe.max_dithered_share:
+        verdict[live] = Verdict.DITHERED
+        return MadeNoise(dithered, advice=DITHER_ADVICE.format(dithered))
+    noise = [float(np.median(sigma[live])) for sigma in sigmas]
+    empty = 0.0
+    if recipe.max_empty_spectrum < 1:
+        empty = max(map(empty_spectrum_share, grey, noise))
+    if empty > recipe.max_empty_spectrum:
+        verdict[live] = Verdict.SYNTHETIC
+        return MadeNoise(dithered, empty, advice=SPECTRUM_ADVICE.format(empty))
+    linear = 1.0
+    if recipe.min_linear_complexity > 0:
+        size = recipe.survey_size
+        linear = min(
+            relative_complexity(steps, live, size, sigma) for steps, sigma in zip(channels, noise, strict=True)
+        )
+    if linear < recipe.min_linear_complexity:
+        verdict[live] = Verdict.SYNTHETIC
+        return MadeNoise(dithered, empty, linear, LINEAR_ADVICE.format(linear))
+    return MadeNoise(dithered, empty, linear)
+
+
+def _as_it_lies(live: npt.NDArray[np.bool_], period: int) -> npt.NDArray[np.bool_]:
+    """Return which squares as the sensor lies have a phase that is live."""
+    rows, columns = (side // period for side in live.shape)
+    any_phase = live.reshape(period, rows, period, columns).any(axis=(0, 2))
+    return any_phase.repeat(period, axis=0).repeat(period, axis=1)
+
+
+def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:
+    """Return up to `SQUARES_SEARCHED` of the live squares, evenly spread, as ``[n, size, size]``."""
+    y, x = np.nonzero(live)
+    chosen = np.unique(np.linspace(0, len(y) - 1, SQUARES_SEARCHED).astype(np.int64))
+    rows, columns = live.shape
+    grid = steps[: rows * size, : columns * size].reshape(rows, size, columns, size)
+    return grid[y[chosen], :, x[chosen]]
+
+
+def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:
+    """Return the plane that JPEG keeps best: the only channel, or the luma of red, green and blue (ITU-R BT.601)."""
+    if len(channels) < len(LUMA):
+        return channels[0]
+    weighted = [weight * steps for weight, steps in zip(LUMA, channels, strict=False)]
+    return np.asarray(sum(weighted[1:], weighted[0]))
+
+
+def _eighths_of_luma(channels: list[Steps]) -> npt.NDArray[np.int64]:
+    """Return the same plane in whole eighths of a step."""
+    if len(channels) < len(LUMA):
+        return channels[0].astype(np.int64) * EIGHTHS
+    weighted = [weight * steps.astype(np.int64) for weight, steps in zip(THOUSANDTHS, channels, strict=False)]
+    return (EIGHTHS * (weighted[0] + weighted[1] + weighted[2]) + 500) // 1000
