@@ -29,6 +29,7 @@ SUFFICES = {
     "settings": ("settings", "stores.api_keys"),
     "cli": ("cli",),
     "images": ("images", "provenance"),
+    "raw": ("images", "provenance"),
     "cli,images": ("cli", "stages.pipeline", "provenance"),
     "pool": ("stores",),
     "images,pool": ("api", "stages.publication"),

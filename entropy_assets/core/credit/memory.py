@@ -177,7 +177,9 @@ def recollection_of(turned: Turned, other: Sketch, frames: int) -> Recollection:
     lying, moved = _lying(turned.sketch, other, frames), _moved(turned, other, frames)
     if lying is None or moved is None:
         return lying or moved or Recollection(frames)
-    # A pattern fits a little beside its place too, and as well in every row if it is one of columns.
+    # Where both lie alike, the fold of the whole fits at its place as well.
+    if (moved.orientation, moved.shift) == (0, (0, 0)):
+        return lying
     return moved if moved.known_parts > lying.known_parts + CLEARLY_PARTS else lying
 
 
@@ -203,7 +205,7 @@ def overall(cells: Sequence[int], sketch: Sketch) -> int:
 def _moved(turned: Turned, other: Sketch, frames: int) -> Recollection | None:
     """Return what another frame shows that lies otherwise; None if that is nothing."""
     looks = _searched(turned, other)
-    if not looks or (looks[0].orientation, looks[0].shift) == (0, (0, 0)):
+    if not looks:
         return None
     best = _joined(turned, looks)
     counts = turned.sketch.live_pixels, other.live_pixels

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from entropy_assets.core.credit.fresh import explained, pair_entropy
@@ -57,6 +57,8 @@ def recollected(memory: tuple[SensorMemory, dict[str, Sketch]], of: Sketch) -> R
 
 
 @given(st.integers(0, 7), st.integers(-200, 200), st.integers(-200, 200), st.sampled_from((1, -1)))
+@example(0, 128, -128, 1)
+@example(0, 160, 144, -1)
 @settings(max_examples=40, deadline=None)
 def test_one_exposure_is_itself_in_every_orientation_shift_and_sign(way: int, down: int, right: int, sign: int) -> None:
     other = 3000 + sign * np.roll(oriented(EXPOSURE, way), (down, right), axis=(0, 1))
