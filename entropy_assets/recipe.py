@@ -86,8 +86,8 @@ class Recipe:
         Largest share of DCT coefficients on a lattice before a lossless image is called decompressed.
     max_lattice_rise
         Largest rise of the characteristic function of transform coefficients, standard errors, before a lossless image
-        is called decompressed; at 0 nobody looks. Noise stays below 3.5, and 6 it passes once in 10**13 frames; decoded
-        video and pictures have 8 to 200.
+        is called decompressed; at 0 nobody looks. Noise stays below 4.6 in thousands of frames; decoded video and
+        pictures have 7 to 150.
     max_dithered_share
         Largest share of squares whose pixels lie evenly in boxes of codes before an image is called dithered; at 1
         nobody looks. Noise has .1 at most, dithered codes .85 at least, while their own noise is below 0.7 code.
@@ -271,7 +271,7 @@ STANDARD: Final = Recipe(
     widest_mcw=8,
     raster_samples=65_536,
     max_repeated_noise=0.005,
-    max_lattice_rise=6.0,
+    max_lattice_rise=7.0,
     max_dithered_share=0.75,
     max_empty_spectrum=0.03,
     min_linear_complexity=0.75,

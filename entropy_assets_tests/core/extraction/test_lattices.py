@@ -72,7 +72,7 @@ THERE = {
 @pytest.mark.parametrize("name", THERE)
 def test_decoded_pictures_are_found(name: str) -> None:
     coder, options = THERE[name]
-    assert rise(stored(coder, **options)) > LIMIT + 1
+    assert rise(stored(coder, **options)) > LIMIT
 
 
 @pytest.mark.parametrize("name", ["WebP 90", "JPEG 90", "JPEG 2000, 9/7, 1:6"])
@@ -81,7 +81,7 @@ def test_cropped_pictures_are_found(name: str, crop: tuple[int, int]) -> None:
     """The grid may begin anywhere: of blocks of 4 and 8, and of the wavelets, which have only even and odd."""
     if name in THERE:
         coder, options = THERE[name]
-        assert rise(stored(coder, **options)[crop[0] :, crop[1] :]) > LIMIT + 1
+        assert rise(stored(coder, **options)[crop[0] :, crop[1] :]) > LIMIT
 
 
 def predicted(pixels: npt.NDArray[np.int64], block: int, step: float) -> npt.NDArray[np.int64]:
@@ -105,7 +105,7 @@ def predicted(pixels: npt.NDArray[np.int64], block: int, step: float) -> npt.NDA
 @pytest.mark.parametrize("block, step", [(4, 3.0), (4, 11.3), (8, 5.1), (8, 20.2), (16, 6.35), (16, 16.0), (32, 10.0)])
 def test_predicted_blocks_of_any_size_are_found(block: int, step: float) -> None:
     """No block is a multiple of anything as a whole, since each prediction is another; its inner orders still are."""
-    assert rise(predicted(noisy(256), block, step)) > LIMIT + 1
+    assert rise(predicted(noisy(256), block, step)) > LIMIT
 
 
 def test_a_tenth_of_the_blocks_is_enough() -> None:
@@ -118,7 +118,7 @@ def test_a_tenth_of_the_blocks_is_enough() -> None:
 def test_the_luma_of_colours_is_searched() -> None:
     """Red, green and blue keep to no steps; their sum by the weights of a coder does."""
     pixels = stored("WEBP", quality=90, mode="RGB").transpose(2, 0, 1)
-    assert survey(pixels, bit_depth=8, container="png").lattice_rise > LIMIT + 1
+    assert survey(pixels, bit_depth=8, container="png").lattice_rise > LIMIT
 
 
 @given(st.floats(0.6, 300), st.sampled_from([64, 128, 256]), st.floats(0, 1), st.integers(0, 2**32))
@@ -126,7 +126,7 @@ def test_the_luma_of_colours_is_searched() -> None:
 def test_noise_keeps_to_no_step(sigma: float, side: int, level: float, seed: int) -> None:
     """Whatever its width and level: 80 grids of 200 frequencies stay below 4.5 in thousands of frames."""
     pixels = np.rint(np.random.default_rng(seed).normal(1000 + level, sigma, (side, side))).astype(np.int64)
-    assert rise(pixels) < 0.9 * LIMIT
+    assert rise(pixels) < 0.7 * LIMIT
 
 
 ODD = {
@@ -138,6 +138,7 @@ ODD = {
     "waves": lambda rng, noise: noise + np.rint(8 * np.sin(np.add.outer(np.arange(256), np.arange(256)) * 0.8)),
     "pattern of 16 pixels": lambda rng, noise: noise + np.tile(np.rint(rng.normal(0, 7, (16, 16))), (16, 16)),
     "pattern of 4 pixels": lambda rng, noise: noise + np.tile(rng.integers(-9, 10, (4, 4)), (64, 64)),
+    "pattern of 8 pixels": lambda rng, noise: noise + np.tile(24 * rng.integers(0, 2, (8, 8)), (32, 32)),
     "rows of two levels": lambda rng, noise: noise + 90 * rng.integers(0, 2, (256, 1)),
     "digital gain 1.37": lambda rng, noise: np.floor(noise * 1.37 + 0.5),
     "digital gain 2.6": lambda rng, noise: np.floor(noise * 2.6 + 0.5),
@@ -149,7 +150,7 @@ ODD = {
 @pytest.mark.parametrize("name", ODD)
 def test_what_sensors_do_is_no_lattice(name: str) -> None:
     rng = np.random.default_rng(7)
-    assert rise(ODD[name](rng, white((256, 256), 8)).astype(np.int64)) < 0.8 * LIMIT
+    assert rise(ODD[name](rng, white((256, 256), 8)).astype(np.int64)) < 0.7 * LIMIT
 
 
 def test_few_squares_say_nothing() -> None:
