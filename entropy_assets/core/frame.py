@@ -145,6 +145,8 @@ class Frame:
         The container stores floats, all of them integer-valued.
     statements
         What the file says of itself that bears on its noise, in its order.
+    instrument
+        What the header calls the camera, empty if it says nothing.
     """
 
     pixels: Pixels
@@ -161,6 +163,7 @@ class Frame:
     captured_at: str | None
     float_data: bool
     statements: tuple[Statement, ...] = ()
+    instrument: str = ""
 
     @classmethod
     def build(
@@ -177,6 +180,7 @@ class Frame:
         float_data: bool = False,
         coded_bytes: int | None = None,
         statements: tuple[Statement, ...] = (),
+        instrument: str = "",
         copy: bool = True,
     ) -> Self:
         """Return the frame of `pixels`, with step and hashes computed.
@@ -189,7 +193,7 @@ class Frame:
             ``bool[ny, nx]``, or None if every pixel is.
         data
             The file as it came.
-        bit_depth, container, lossy, source, captured_at, float_data, statements
+        bit_depth, container, lossy, source, captured_at, float_data, statements, instrument
             As the attributes.
         coded_bytes
             As the attribute; the whole file if None.
@@ -221,6 +225,7 @@ class Frame:
             captured_at=captured_at,
             float_data=float_data,
             statements=statements,
+            instrument=instrument,
         )
 
     @property

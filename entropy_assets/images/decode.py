@@ -131,6 +131,7 @@ def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimi
         captured_at=picture.captured_at,
         float_data=picture.float_data,
         statements=picture.statements,
+        instrument=picture.instrument,
         coded_bytes=min(picture.coded_bytes, _plain_bytes(picture.pixels.size, picture.bit_depth)),
         copy=False,
     )
@@ -152,6 +153,7 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         captured_at=image.captured_at,
         float_data=image.float_data,
         statements=image.statements,
+        instrument=image.instrument,
         coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
         copy=False,
     )

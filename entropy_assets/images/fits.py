@@ -23,6 +23,7 @@ from entropy_assets.images.fits_headers import (
     Header,
     axes_of,
     capture_time,
+    instrument_of,
     number,
     plane_shape,
     reject,
@@ -74,14 +75,16 @@ class FitsImage(NamedTuple):
     start: int
     size: int
     coded_bytes: int
+    instrument: str
 
 
 class _Unit(NamedTuple):
-    """An image in the file, and what the headers up to its own say of time and making."""
+    """An image in the file, and what the headers up to its own say of time, making and camera."""
 
     hdu: Hdu
     captured_at: str | None
     statements: tuple[Statement, ...]
+    instrument: str
 
 
 def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
@@ -129,13 +132,14 @@ def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
 def _units(data: bytes, reading: int) -> Iterator[_Unit]:
     """Yield the images of the file, plain and compressed."""
     statements: tuple[Statement, ...] = ()
-    captured_at = None
+    captured_at, instrument = None, ""
     for hdu in walk(data):
         statements += tuple(statements_of_cards(hdu.header))
         captured_at = capture_time(hdu.header) or captured_at
+        instrument = instrument_of(hdu.header) or instrument
         is_image = hdu.is_image or hdu.is_compressed_image
         if is_image and not (reading >= 2 and _is_about_another(hdu.header)):
-            yield _Unit(hdu, captured_at, statements)
+            yield _Unit(hdu, captured_at, statements, instrument)
         else:
             require_complete(data, hdu)
 
@@ -167,7 +171,8 @@ def _image(data: bytes, unit: _Unit, max_pixels: int, reading: int) -> FitsImage
         stored, coded = _plain_plane(data, hdu, max_pixels), hdu.size
     pixels, usable = _measured(stored, hdu.header)
     depth, floats = stored.dtype.itemsize * 8, stored.dtype.kind == "f"
-    return FitsImage(pixels, usable, depth, floats, unit.captured_at, unit.statements, hdu.start, hdu.size, coded)
+    said = unit.captured_at, unit.statements
+    return FitsImage(pixels, usable, depth, floats, *said, hdu.start, hdu.size, coded, unit.instrument)
 
 
 def _pixels_read(hdu: Hdu) -> int:
