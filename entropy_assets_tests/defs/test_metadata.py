@@ -40,8 +40,8 @@ def test_a_simulated_frame_is_called_so_wherever_images_are_listed(home: Home, m
     }
     assert shown["raw_images"]["simulated"].value == 1.0
     assert titles == ["a.fits", "simulated:\nsky.fits"]
-    for asset, table in (("raw_images", "manifest"), ("noise_arrays", "assessment")):
-        listed = shown[asset][table]
+    for asset, entry in (("raw_images", "manifest"), ("noise_arrays", "assessment")):
+        listed = shown[asset][entry]
         assert isinstance(listed, dg.TableMetadataValue)
         sources = {record.data["file"]: record.data["source"] for record in listed.records}
         assert sources == {"a.fits": "drop", "sky.fits": "simulated"}
