@@ -34,9 +34,11 @@ _MIB: Final = 2**20
 
 
 def table(rows: Iterable[Mapping[str, str | float | bool | None]]) -> dg.TableMetadataValue:
-    """Return the first rows as a table; a value that is missing is left empty."""
+    """Return the first rows as a table; a value that is missing is left empty, and so is a column that a row lacks."""
     kept = [row for _, row in zip(range(TABLE_ROWS), rows, strict=False)]
-    records = [dg.TableRecord({key: "" if value is None else value for key, value in row.items()}) for row in kept]
+    columns = dict.fromkeys(column for row in kept for column in row)
+    shown = [{column: row.get(column) for column in columns} for row in kept]
+    records = [dg.TableRecord({key: "" if value is None else value for key, value in row.items()}) for row in shown]
     if records:
         return dg.MetadataValue.table(records)
     return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn("nothing", "string")]))

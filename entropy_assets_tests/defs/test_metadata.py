@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from entropy_assets.defs import plots
+from entropy_assets.defs.metadata import table
 from entropy_assets.stages.assessments import credits, noise_rows
 from entropy_assets.stores.batches import BLOCKS
 from entropy_assets_tests.defs.conftest import Home
@@ -39,11 +40,17 @@ def test_a_simulated_frame_is_called_so_wherever_images_are_listed(home: Home, m
     }
     assert shown["raw_images"]["simulated"].value == 1.0
     assert titles == ["a.fits", "simulated:\nsky.fits"]
-    for asset, table in (("raw_images", "manifest"), ("noise_arrays", "assessment")):
-        listed = shown[asset][table]
+    for asset, entry in (("raw_images", "manifest"), ("noise_arrays", "assessment")):
+        listed = shown[asset][entry]
         assert isinstance(listed, dg.TableMetadataValue)
         sources = {record.data["file"]: record.data["source"] for record in listed.records}
         assert sources == {"a.fits": "drop", "sky.fits": "simulated"}
+
+
+def test_a_row_that_lacks_a_column_leaves_it_empty() -> None:
+    """Dagster refuses records of different fields, and with them the run."""
+    shown = table([{"a": 1.0}, {"a": None, "b": "x"}])
+    assert [record.data for record in shown.records] == [{"a": 1.0, "b": ""}, {"a": "", "b": "x"}]
 
 
 def test_every_asset_shows_numbers_a_picture_and_no_bytes_of_a_block(home: Home) -> None:
