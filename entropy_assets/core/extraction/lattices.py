@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, MAD_TO_SIGMA, Item, laplacian
+
 Reals = npt.NDArray[np.float64]
 
 BLOCKS: Final = (4, 8, 16, 32)
@@ -32,6 +34,8 @@ CROPPED_SQUARES: Final = 8
 """Squares that are searched on all grids."""
 LEAST_SQUARES: Final = 3
 """Fewest squares that say something."""
+SPIKE: Final = 3
+"""How far a pixel may stand out of its four neighbours, sigma."""
 HIGH_PASS: Final = (1.115087052456994, -0.5912717631142470, -0.05754352622849957, 0.09127176311424948)
 """Middle and one side of the high-pass filter of the 9/7 wavelet (JPEG 2000, ISO/IEC 15444-1 annex F); the coefficients
 of the 5/3 wavelet show in it too."""
@@ -74,11 +78,12 @@ def lattice_rise(squares: npt.NDArray[np.integer]) -> float:
     """
     if len(squares) < LEAST_SQUARES:
         return 0.0
-    relative = squares.astype(np.int64) - squares[:, :1, :1]
+    calm = _without_spikes(_spread(squares, ALIGNED_SQUARES).astype(np.int64))
+    relative = calm - calm[:, :1, :1]
     excess = max(0, int(np.abs(relative).max()).bit_length() - SPAN_BITS)
-    centred = (relative >> excess).astype(np.float64)
-    aligned, few = _spread(centred, ALIGNED_SQUARES), _spread(centred, CROPPED_SQUARES)
-    size = centred.shape[1]
+    aligned = (relative >> excess).astype(np.float64)
+    few = _spread(aligned, CROPPED_SQUARES)
+    size = aligned.shape[1]
     grids = [_largest_rise(aligned, _cosines(block, size, 0), size // block) for block in BLOCKS]
     wavelet = _wavelet(size)
     waves = _largest_rise(aligned, wavelet, len(wavelet[0]) // WAVELET_PLACES)
@@ -86,9 +91,24 @@ def lattice_rise(squares: npt.NDArray[np.integer]) -> float:
     return max(*grids, waves, *crops)
 
 
-def _spread(squares: Reals, count: int) -> Reals:
+def _spread(squares: npt.NDArray[Item], count: int) -> npt.NDArray[Item]:
     """Return up to `count` of the squares, evenly spread."""
     return squares[np.unique(np.linspace(0, len(squares) - 1, count).astype(np.int64))]
+
+
+def _without_spikes(squares: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the squares with each pixel brought within `SPIKE` sigma of its four neighbours.
+
+    Hot pixels of one brightness give each coefficient a few values of its own, which look like steps.
+    """
+    count = len(squares)
+    residuals = np.abs(laplacian(squares)[:, ::3, ::3]).reshape(count, -1)
+    middle = np.partition(residuals, residuals.shape[1] // 2, axis=1)[:, residuals.shape[1] // 2]
+    most = np.ceil(SPIKE * MAD_TO_SIGMA / LAPLACIAN_NORM * middle).astype(np.int64)[:, np.newaxis, np.newaxis]
+    wide = np.pad(squares, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    beside = (wide[:, :-2, 1:-1], wide[:, 2:, 1:-1], wide[:, 1:-1, :-2], wide[:, 1:-1, 2:])
+    lowest, highest = (reduce(beside) for reduce in (np.minimum.reduce, np.maximum.reduce))
+    return np.clip(squares, lowest - most, highest + most)
 
 
 @cache

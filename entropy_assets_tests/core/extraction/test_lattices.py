@@ -132,6 +132,7 @@ def test_noise_keeps_to_no_step(sigma: float, side: int, level: float, seed: int
 ODD = {
     "few electrons": lambda rng, noise: rng.poisson(3, noise.shape),
     "hot pixels": lambda rng, noise: noise + 160 * (rng.random(noise.shape) < 0.02),
+    "hot pixels of one brightness": lambda rng, noise: noise // 7 + 300 * (rng.random(noise.shape) < 0.01),
     "two levels": lambda rng, noise: noise + 30 * (rng.random(noise.shape) < 0.3),
     "quiet beside busy": lambda rng, noise: np.where(np.arange(256) < 128, noise, 1000 + 5 * (noise - 1000)),
     "rows and columns": lambda rng, noise: noise + rng.integers(0, 90, (256, 1)) + rng.integers(0, 90, 256),
