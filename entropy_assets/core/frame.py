@@ -152,6 +152,8 @@ class Frame:
     file_height
         Rows of the image in the file. Of a very large one there are more than `shape` tells: those in its middle are
         the frame, and its hash is of them.
+    instrument
+        What the header calls the camera, empty if it says nothing.
     """
 
     pixels: Pixels
@@ -170,6 +172,7 @@ class Frame:
     statements: tuple[Statement, ...] = ()
     mosaic: int = 1
     file_height: int = 0
+    instrument: str = ""
 
     @classmethod
     def build(
@@ -188,6 +191,7 @@ class Frame:
         statements: tuple[Statement, ...] = (),
         mosaic: int = 1,
         file_height: int | None = None,
+        instrument: str = "",
         copy: bool = True,
     ) -> Self:
         """Return the frame of `pixels`, with step and hashes computed.
@@ -200,7 +204,7 @@ class Frame:
             ``bool[ny, nx]``, or None if every pixel is.
         data
             The file as it came.
-        bit_depth, container, lossy, source, captured_at, float_data, statements, mosaic
+        bit_depth, container, lossy, source, captured_at, float_data, statements, mosaic, instrument
             As the attributes.
         coded_bytes
             As the attribute; the whole file if None.
@@ -236,6 +240,7 @@ class Frame:
             statements=statements,
             mosaic=mosaic,
             file_height=narrow.shape[1] if file_height is None else file_height,
+            instrument=instrument,
         )
 
     @property

@@ -23,6 +23,7 @@ from entropy_assets.images.fits_headers import (
     Header,
     axes_of,
     capture_time,
+    instrument_of,
     number,
     plane_shape,
     reject,
@@ -79,16 +80,18 @@ class FitsImage(NamedTuple):
     start: int
     size: int
     coded_bytes: int
+    instrument: str
     mosaic: int
     height: int
 
 
 class _Unit(NamedTuple):
-    """An image in the file, and what the headers up to its own say of time and making."""
+    """An image in the file, and what the headers up to its own say of time, making and camera."""
 
     hdu: Hdu
     captured_at: str | None
     statements: tuple[Statement, ...]
+    instrument: str
 
 
 def read_fits(data: bytes, limits: DecodeLimits, *, reading: int) -> FitsImage:
@@ -135,13 +138,14 @@ def read_fits(data: bytes, limits: DecodeLimits, *, reading: int) -> FitsImage:
 def _units(data: bytes, reading: int) -> Iterator[_Unit]:
     """Yield the images of the file, plain and compressed."""
     statements: tuple[Statement, ...] = ()
-    captured_at = None
+    captured_at, instrument = None, ""
     for hdu in walk(data):
         statements += tuple(statements_of_cards(hdu.header))
         captured_at = capture_time(hdu.header) or captured_at
+        instrument = instrument_of(hdu.header) or instrument
         is_image = hdu.is_image or hdu.is_compressed_image
         if is_image and not (reading >= 2 and _is_about_another(hdu.header)):
-            yield _Unit(hdu, captured_at, statements)
+            yield _Unit(hdu, captured_at, statements, instrument)
         else:
             require_complete(data, hdu)
 
@@ -187,6 +191,7 @@ def _image(data: bytes, unit: _Unit, limits: DecodeLimits, reading: int) -> Fits
         hdu.start,
         hdu.size,
         coded,
+        unit.instrument,
         mosaic_of_cards(hdu.header) if reading >= 2 else 1,
         height,
     )

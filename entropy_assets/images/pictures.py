@@ -17,6 +17,7 @@ from entropy_assets.core.frame import Statement
 from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
 from entropy_assets.images.coded import CODED_IN
 from entropy_assets.images.fits import integer_valued
+from entropy_assets.images.fits_headers import named_camera
 from entropy_assets.images.limits import DecodeLimits, strip_of, too_many_pixels
 from entropy_assets.images.statements import statements_of_picture
 from entropy_assets.images.tiff import refuse_layout, refuse_thumbnails
@@ -56,6 +57,7 @@ TIFF_LOSSLESS: Final = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000})
 """Packed without loss: none, CCITT, LZW, Deflate, PackBits, LZMA, Zstandard. Any other counts as lossy."""
 TIFF_BITS, TIFF_COMPRESSION, TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 258, 259, 322, 323
 TIFF_STRIP_BYTES, TIFF_TILE_BYTES = 279, 325
+EXIF_MAKE, EXIF_MODEL = 0x010F, 0x0110
 EXIF_SOFTWARE, EXIF_DATE_TIME, EXIF_IFD, EXIF_DATE_TIME_ORIGINAL = 0x0131, 0x0132, 0x8769, 0x9003
 J2K_CODESTREAM: Final = b"\xff\x4f\xff\x51"
 J2K_DEPTH_OFFSET: Final = 42
@@ -77,6 +79,7 @@ class Picture(NamedTuple):
     coded_bytes: int
     statements: tuple[Statement, ...]
     height: int
+    instrument: str
 
 
 def read_picture(data: bytes, container: str, limits: DecodeLimits, *, reading: int) -> Picture:
@@ -120,6 +123,7 @@ def read_picture(data: bytes, container: str, limits: DecodeLimits, *, reading: 
             height = image.height
             captured_at = _capture_time(image)
             statements = tuple(statements_of_picture(image.info, _software(image)))
+            instrument = _instrument(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         message = f"the image has more pixels than are unpacked as a whole, {limits.max_samples}: {error}"
         raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, message, limit=limits.max_samples) from error
@@ -135,8 +139,8 @@ def read_picture(data: bytes, container: str, limits: DecodeLimits, *, reading: 
         raise ImageRejected(reason, message, container=container) from error
     if planes.dtype.kind == "f":
         whole, finite = integer_valued(planes[0])
-        return Picture(whole, finite, bit_depth, lossy, captured_at, True, coded_bytes, statements, height)
-    return Picture(planes, None, bit_depth, lossy, captured_at, False, coded_bytes, statements, height)
+        return Picture(whole, finite, bit_depth, lossy, captured_at, True, coded_bytes, statements, height, instrument)
+    return Picture(planes, None, bit_depth, lossy, captured_at, False, coded_bytes, statements, height, instrument)
 
 
 def _refuse(message: str, **data: Any) -> NoReturn:
@@ -243,6 +247,15 @@ def _software(image: Image.Image) -> object:
         return image.getexif().get(EXIF_SOFTWARE)
     except PILLOW_ERRORS:
         return None
+
+
+def _instrument(image: Image.Image) -> str:
+    """Return the EXIF maker and model of the camera, or nothing: a damaged tag is no reason to refuse the pixels."""
+    try:
+        exif = image.getexif()
+        return named_camera(exif.get(EXIF_MAKE), exif.get(EXIF_MODEL))
+    except PILLOW_ERRORS:
+        return ""
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.extraction.dither import dithered_share
 from entropy_assets.core.extraction.linearity import relative_complexity
-from entropy_assets.core.extraction.phases import laid_out, levelled, parts_of
+from entropy_assets.core.extraction.phases import laid_out, levelled, parts_of, squares_as_they_lie
 from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.squares import (
     Item,
@@ -247,7 +247,7 @@ def _mask_artefacts(
         copied = repeated_share(steps, live, recipe.survey_size)
         verdict[live & (copied > recipe.max_copied_share)] = Verdict.REPEATED
     repeats = max(repeat_correlation(part) for steps in channels for part in parts_of(steps, frame.mosaic))
-    seen = _as_it_lies(live, frame.mosaic)
+    seen = squares_as_they_lie(live, frame.mosaic)
     squares = [_live_squares(steps, seen, recipe.survey_size) for steps in grey]
     borders = max(blocking(plane) for plane in squares)
     comb = 0.0 if frame.lossy else comb_share(_luma(squares))
@@ -301,13 +301,6 @@ def _mask_made_noise(
         verdict[live] = Verdict.SYNTHETIC
         return MadeNoise(dithered, empty, linear, LINEAR_ADVICE.format(linear))
     return MadeNoise(dithered, empty, linear)
-
-
-def _as_it_lies(live: npt.NDArray[np.bool_], period: int) -> npt.NDArray[np.bool_]:
-    """Return which squares as the sensor lies have a phase that is live."""
-    rows, columns = (side // period for side in live.shape)
-    any_phase = live.reshape(period, rows, period, columns).any(axis=(0, 2))
-    return any_phase.repeat(period, axis=0).repeat(period, axis=1)
 
 
 def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:
