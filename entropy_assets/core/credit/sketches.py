@@ -18,7 +18,7 @@ from typing import Any, Final, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.extraction.phases import laid_out
+from entropy_assets.core.extraction.phases import laid_out, levelled, squares_as_they_lie
 from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, steps_of
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
@@ -53,7 +53,7 @@ class Sketch:
     image_sha256
         Hash of the file, hex.
     sensor
-        What is taken for one sensor: shape and period of the mosaic, and what the header calls the instrument.
+        What is taken for one sensor: shape, and what the header calls the instrument.
     sigma
         Median noise of the live squares, ADC steps.
     live_pixels
@@ -93,9 +93,14 @@ class Sketch:
 
 
 def sketch_of(frame: Frame, survey: Survey) -> Sketch:
-    """Return the sketch of channel 0 of `frame`, the phases of a mosaic laid out; `survey` is its live-area map."""
-    live, size = survey.live, survey.square_size
-    steps = laid_out(steps_of(frame, 0), frame.mosaic, size)
+    """Return the sketch of channel 0 of `frame`; `survey` is its live-area map.
+
+    A colour mosaic is sketched as the sensor lies, with its colours on one level: so a shifted or turned copy has the
+    same, and one that is not called a mosaic too.
+    """
+    size, period = survey.square_size, frame.mosaic
+    steps = levelled(laid_out(steps_of(frame, 0), period, size), period)
+    live = squares_as_they_lie(survey.live, period)
     most = clipped_at(steps, live, size)
     fold = np.zeros((SIDE, SIDE), dtype=np.int64)
     cells = np.zeros((CELLS, CELLS, *PAIR_FOLD), dtype=np.int64)
@@ -117,7 +122,7 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
     height, width = frame.shape
     return Sketch(
         image_sha256=frame.image_sha256,
-        sensor=f"{width}x{height}/{frame.mosaic} {frame.instrument}".strip(),
+        sensor=f"{width}x{height} {frame.instrument}".strip(),
         sigma=survey.median_sigma,
         live_pixels=int(pixels.sum()),
         fold=_coded(fold),

@@ -15,7 +15,7 @@ from entropy_assets.core.extraction.banding import without_banding, without_row_
 from entropy_assets.core.extraction.dither import dithered_share
 from entropy_assets.core.extraction.lattices import EIGHTHS, lattice_rise
 from entropy_assets.core.extraction.linearity import relative_complexity
-from entropy_assets.core.extraction.phases import parts_of
+from entropy_assets.core.extraction.phases import parts_of, squares_as_they_lie
 from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.squares import Item, PerSquare, Steps, Verdict, is_coloured, square_statistics
 from entropy_assets.core.extraction.templates import repeated_noise_share
@@ -124,7 +124,7 @@ def mask_artefacts(
     repeats = max(
         repeat_correlation(part, banded=banded) for steps in channels for part in parts_of(steps, frame.mosaic)
     )
-    seen = _as_it_lies(live, frame.mosaic)
+    seen = squares_as_they_lie(live, frame.mosaic)
     squares = [_live_squares(steps, seen, recipe.survey_size) for steps in grey]
     if banded:
         squares = [without_row_offsets(plane) for plane in squares]
@@ -148,7 +148,7 @@ def mask_decoded(verdict: npt.NDArray[np.uint8], grey: list[Steps], frame: Frame
     live = verdict == Verdict.LIVE
     if frame.lossy or not recipe.max_lattice_rise or not live.any():
         return 0.0
-    seen = _as_it_lies(live, frame.mosaic)
+    seen = squares_as_they_lie(live, frame.mosaic)
     rise = lattice_rise(_eighths_of_luma([_live_squares(steps, seen, recipe.survey_size) for steps in grey]))
     if rise > recipe.max_lattice_rise:
         verdict[live] = Verdict.COMPRESSED
@@ -198,13 +198,6 @@ def mask_made_noise(
         verdict[live] = Verdict.SYNTHETIC
         return MadeNoise(dithered, empty, linear, LINEAR_ADVICE.format(linear))
     return MadeNoise(dithered, empty, linear)
-
-
-def _as_it_lies(live: npt.NDArray[np.bool_], period: int) -> npt.NDArray[np.bool_]:
-    """Return which squares as the sensor lies have a phase that is live."""
-    rows, columns = (side // period for side in live.shape)
-    any_phase = live.reshape(period, rows, period, columns).any(axis=(0, 2))
-    return any_phase.repeat(period, axis=0).repeat(period, axis=1)
 
 
 def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:

@@ -142,14 +142,19 @@ def parts_of(laid: npt.NDArray[Item], period: int) -> list[npt.NDArray[Item]]:
     ]
 
 
-def as_it_lies(laid: npt.NDArray[Item], period: int) -> npt.NDArray[Item]:
-    """Return the pixels of a plane that is laid out as the sensor lies, without those that were cut off."""
-    if period == 1:
-        return laid
-    plane = np.empty_like(laid)
-    for phase, part in zip(_phases_of(plane, period), parts_of(laid, period), strict=True):
-        phase[...] = part
-    return plane
+def squares_as_they_lie(live: npt.NDArray[np.bool_], period: int) -> npt.NDArray[np.bool_]:
+    """Return which squares as the sensor lies have a phase that is live.
+
+    Parameters
+    ----------
+    live
+        ``bool[sy, sx]``, the squares of the phases laid side by side.
+    period
+        Of the mosaic, pixels.
+    """
+    rows, columns = (side // period for side in live.shape)
+    any_phase = np.asarray(live.reshape(period, rows, period, columns).any(axis=(0, 2)))
+    return any_phase.repeat(period, axis=0).repeat(period, axis=1)
 
 
 def _phases_of(plane: npt.NDArray[Item], period: int) -> list[npt.NDArray[Item]]:
