@@ -1,0 +1,275 @@
+"""What NIST's own tool says of the samples of images, beside what is estimated of them here: a Markdown table.
+
+``python -m benchmarks.nist_tool TOOL [IMAGE | FOLDER...] [--most 1000000] [--recipe ea-2026-2] [--json]``; without an
+image the bundled samples. TOOL is ``ea_non_iid``, built from usnistgov/SP800-90B_EntropyAssessment; it is no part of
+this project. It gets the very files that ``entropy-assets assess --export`` writes. `make nist TOOL=...` asks it about
+the reference images, which takes minutes, and writes ``benchmarks/NIST_TOOL.md``.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import track
+
+from benchmarks.images import SAMPLES, cell
+from entropy_assets.cli.assess import assessed
+from entropy_assets.core.credit.assessment import rounded_down
+from entropy_assets.images.limits import DEFAULT_LIMITS
+from entropy_assets.recipe import DROP, RECIPES, STANDARD, Recipe, recipe_named
+
+NAMES: Final = {
+    "Most Common Value": "most_common_value",
+    "Collision": "collision",
+    "Markov": "markov",
+    "Compression": "compression",
+    "t-Tuple": "t_tuple",
+    "LRS": "repeated_substring",
+    "MultiMCW": "multi_mcw",
+    "Lag": "lag",
+    "MultiMMC": "multi_mmc",
+    "LZ78Y": "lz78y",
+}
+"""The tool's word for each estimator, and the one of this project."""
+OF_BITS_ONLY: Final = ("collision", "markov", "compression")
+LEAST_OF_ALL: Final = "Assessed min entropy: "
+MOST: Final = 1_000_000
+"""Samples of a file that the tool reads at most: as many as SP 800-90B 3.1.1 asks for."""
+LONGEST_RUN_S: Final = 3600
+ROUNDING: Final = 1e-9
+"""What the last digits of two programs may differ by, bits per sample."""
+
+HEAD = """\
+Ours: the least estimate, before any claim or cap, rounded down as the recipe says. The tool's: `min(H_original, k x
+H_bitstring)`. All figures are bits per sample.
+
+- Same symbols: the tool reads the low k bits of as many samples as the estimators here, the first ones in draw order.
+- All: the same low k bits of all samples. 8 bits: all samples as they are. "All" ends at {most:,}.
+- Of several channels, each figure is the least.
+
+What makes figures differ, in the last column:
+
+- sign: of 8 bits the tool says less than of the low k. The bits above the noise repeat its sign, and estimates of a
+  bitstring take all bits for equally good. What the low k bits hold, the 8 bits hold as well.
+- part: of 8 bits it says more. Noise wider than k bits is assessed by its low bits, and the rest is credited to nobody.
+- order: less is estimated here, by a look that the tool has not got.
+- length: of all samples it says something else than of the first. More of them narrow the bounds, and may show what a
+  short look misses.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the tool said of one file.
+
+    Attributes
+    ----------
+    samples, bits_per_symbol
+        What it read.
+    estimates
+        Bits per sample by the names of this project; ``bits_*`` are of the bitstring, times the bits of a symbol.
+    least
+        The tool's own result, bits per sample.
+    """
+
+    samples: int
+    bits_per_symbol: int
+    estimates: dict[str, float]
+    least: float
+
+    @property
+    def limited_by(self) -> str:
+        """The estimator that gave the least."""
+        return min(self.estimates, key=self.estimates.__getitem__)
+
+
+def parsed(text: str) -> Said:
+    """Return what the output of ``ea_non_iid -v -v`` says.
+
+    Raises
+    ------
+    ValueError
+        If it is not such an output, or ends before the result.
+    """
+    loaded = re.search(r"^Loaded (\d+) samples of \d+ distinct (\d)-bit-wide symbols$", text, re.MULTILINE)
+    result = re.search(rf"^{LEAST_OF_ALL}(\S+)$", text, re.MULTILINE)
+    if not loaded or not result:
+        raise ValueError(f"the tool gave no result: {text[-200:]!r}")
+    bits = int(loaded[2])
+    found = re.findall(r"^(Literal|Bitstring) (.+?)(?: Prediction)? Estimate: min entropy = (\S+)$", text, re.MULTILINE)
+    estimates = {}
+    for what, name, value in found:
+        of_bits = what == "Bitstring" or NAMES[name] in OF_BITS_ONLY  # 1-bit symbols are their own bitstring
+        estimates[("bits_" if of_bits else "") + NAMES[name]] = float(value) * (bits if of_bits else 1)
+    return Said(int(loaded[1]), bits, estimates, float(result[1]))
+
+
+def asked(tool: Path, samples: Path, bits_per_symbol: int, most: int) -> Said:
+    """Return what `tool` says of the first `most` samples of a file."""
+    command = [str(tool), "-v", "-v", "-l", f"0,{most}", samples.name, str(bits_per_symbol)]
+    run = subprocess.run(
+        command, cwd=samples.parent, capture_output=True, text=True, timeout=LONGEST_RUN_S, check=False
+    )
+    return parsed(run.stdout + run.stderr)
+
+
+def least(told: Iterable[Said]) -> dict[str, Any]:
+    """Return the least of what was said of several channels, each estimate by itself too."""
+    told = list(told)
+    worst = min(told, key=lambda said: said.least)
+    estimates = {name: min(said.estimates.get(name, float("inf")) for said in told) for name in worst.estimates}
+    return {"least": worst.least, "limited_by": worst.limited_by, "samples": worst.samples, "estimates": estimates}
+
+
+def row_of(path: Path, tool: Path, recipe: Recipe, source: str, most: int) -> dict[str, Any]:
+    """Return what is estimated of one image here, and what `tool` says of its exported samples."""
+    with TemporaryDirectory() as folder:
+        told = assessed(path, source, recipe, DEFAULT_LIMITS, Path(folder))
+        if not told["accepted"]:
+            return {"image": path.name, "refused": told["reason"]}
+        k, seen, count = told["symbol_bits"], told["assessed_samples"], min(told["samples"], most)
+
+        def of(bits: int, samples: int) -> dict[str, Any]:
+            files = [file for file in told["exported"] if file["bits_per_symbol"] == bits]
+            return least(asked(tool, Path(file["path"]), bits, samples) for file in files)
+
+        same = of(k, min(seen, most))
+        whole = same if count <= seen else of(k, count)
+        eight = whole if k == 8 else of(8, count)
+    name = min(told["estimates"], key=told["estimates"].__getitem__)
+    return {
+        "image": path.name,
+        "k": k,
+        "looked_at": seen,
+        "samples": told["samples"],
+        "ours": rounded_down(told["estimates"][name], recipe),
+        "limited_by": name,
+        "estimates": told["estimates"],
+        "same": same,
+        "all": whole,
+        "eight_bits": eight,
+    }
+
+
+def reasons(row: dict[str, Any]) -> list[str]:
+    """Return the words of the last column for one row; `HEAD` says what they mean."""
+    sign = row["eight_bits"]["least"] - row["all"]["least"]
+    return [
+        *(["sign"] if sign < -ROUNDING else ["part"] if sign > ROUNDING else []),
+        *(["order"] if row["limited_by"] not in row["same"]["estimates"] else []),
+        *(["length"] if abs(row["all"]["least"] - row["same"]["least"]) > ROUNDING else []),
+    ]
+
+
+def above(row: dict[str, Any]) -> bool:
+    """Tell whether more is estimated here than the tool says of the same symbols."""
+    return bool(row["ours"] > row["same"]["least"] + ROUNDING)
+
+
+def cells_of(row: dict[str, Any]) -> list[Any]:
+    """Return the cells of one row."""
+    same = row["same"]
+    ratio = f"{row['ours'] / same['least']:.3f}"
+    return [
+        *(row["image"], row["k"], row["looked_at"], row["samples"]),
+        *(row["ours"], row["limited_by"], same["least"], same["limited_by"]),
+        *(f"{ratio} ABOVE" if above(row) else ratio, row["all"]["least"], row["eight_bits"]["least"]),
+        ", ".join(reasons(row)),
+    ]
+
+
+COLUMNS = (
+    *("image", "k", "looked at", "of", "ours", "by", "tool, same symbols", "by", "ours / tool", "tool, all"),
+    *("tool, 8 bits", "why they differ"),
+)
+
+
+def print_page(rows: list[dict[str, Any]], version: str, recipe: Recipe, most: int) -> None:
+    """Print the whole page as Markdown."""
+    shown = [row for row in rows if "refused" not in row]
+    print("<!-- Made by: make nist -->\n\n# What NIST's tool says of the samples\n")
+    print(f"Recipe `{recipe.name}`; the tool calls itself `{version}`; {len(shown)} images.")
+    print(HEAD.format(most=most))
+    print("| " + " | ".join(COLUMNS) + " |")
+    print("|---|---:|---:|---:|---:|---|---:|---|---:|---:|---:|---|")
+    for row in shown:
+        print("| " + " | ".join(map(cell, cells_of(row))) + " |")
+    print_faults([row for row in shown if above(row)], len(shown))
+    print_agreement(shown)
+    if refused := [f"{cell(row['image'])} ({row['refused']})" for row in rows if "refused" in row]:
+        print(f"\nRefused, so there are no samples: {', '.join(refused)}.")
+
+
+def print_faults(faults: list[dict[str, Any]], images: int) -> None:
+    """Print where ours is above the tool's on the same symbols, and the estimator that tells them apart."""
+    print(f"\nOn the same symbols ours is above the tool's in {len(faults)} of {images} images.")
+    for row in faults:
+        name = row["same"]["limited_by"]
+        ours = row["estimates"].get(name)
+        said = "is not run here" if ours is None else f"gives {ours:.6f} here"
+        print(f"- {cell(row['image'])}: the tool's {name} gives {row['same']['least']:.6f} and {said}.")
+
+
+def print_agreement(rows: list[dict[str, Any]]) -> None:
+    """Print how far the same estimators agree on the same symbols."""
+    pairs = [
+        (abs(h - row["same"]["estimates"][name]), name, row["image"])
+        for row in rows
+        for name, h in row["estimates"].items()
+        if name in row["same"]["estimates"]
+    ]
+    missing = sorted({name for row in rows for name in row["same"]["estimates"] if name not in row["estimates"]})
+    largest, name, image = max(pairs, default=(0.0, "none", "none"))
+    print(f"\nBoth run {len(pairs)} estimates on the same symbols. {sum(p[0] <= 1e-6 for p in pairs)} agree to 1e-6;")
+    print(f"the largest difference is {largest:.2g} ({name}, {cell(image)}).")
+    print(f"Run by the tool alone, on some image: {', '.join(missing) or 'none'}.")
+
+
+def images_in(paths: list[Path]) -> list[Path]:
+    """Return the files named, and those of the folders named, by name; lists and texts among them aside."""
+    found = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths or [SAMPLES]]
+    return [path for group in found for path in group if path.is_file() and path.suffix not in {".csv", ".md"}]
+
+
+def version_of(tool: Path) -> str:
+    """Return the name and version that the tool gives itself."""
+    run = subprocess.run([tool, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    return run.stdout.splitlines()[0].strip()
+
+
+def main() -> int:
+    """Ask the tool about every image and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tool", help="the program ea_non_iid: a path, or its name if it is on PATH")
+    parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE")
+    parser.add_argument("--source", default=DROP, help="where the images are taken to come from")
+    parser.add_argument("--recipe", default=STANDARD.name, choices=sorted(RECIPES))
+    parser.add_argument("--most", type=int, default=MOST, help="samples that the tool reads at most")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    found = shutil.which(options.tool)
+    if not found:
+        parser.error(f"there is no program {options.tool}: build it from usnistgov/SP800-90B_EntropyAssessment (cpp)")
+    tool = Path(found).absolute()
+    recipe, version = recipe_named(options.recipe), version_of(tool)
+    console = Console(stderr=True)
+    shown = track(images_in(options.images), "images", console=console, disable=not console.is_terminal)
+    rows = [row_of(path, tool, recipe, options.source, options.most) for path in shown]
+    if options.json:
+        print(json.dumps({"recipe": recipe.name, "tool": version, "images": rows}, indent=1))
+    else:
+        print_page(rows, version, recipe, options.most)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
