@@ -76,9 +76,17 @@ class Recipe:
         Spatial frequencies up to this many cycles per region, in both axes, are taken out of the FFT view.
     assessment_samples
         Most samples of one channel that the estimators look at. Regions come in random order, so the first ones are a
-        fair sample; a smaller one only widens the bounds, so the estimate falls.
+        fair sample. A larger one narrows the bounds of noise that is what it looks like, and estimates of it rise; what
+        has to be learnt first, as a long repeat or a rule of high order, is found in a larger one only, and they fall.
     prediction_samples
         Most samples that the predictors among them look at (6.3.7 to 6.3.10).
+    bit_prediction_samples
+        Most samples whose bits the predictors look at, out of those that are assessed; at 0 they see symbols alone.
+    widest_mcw
+        Widest symbols that the MultiMCW predictor looks at (6.3.7), bits.
+    raster_samples
+        Most samples of one channel that the same estimators look at again in raster order, pixel row by pixel row; at 0
+        they see draw order alone.
     min_samples
         Samples below which nothing is credited: the start-up tests of SP 800-90B 4.3 want 1024.
     health_alpha_bits
@@ -154,6 +162,9 @@ class Recipe:
     low_frequencies: int = 2
     assessment_samples: int = 32_768
     prediction_samples: int = 8192
+    bit_prediction_samples: int = 0
+    widest_mcw: int = 5
+    raster_samples: int = 0
     min_samples: int = 1024
     health_alpha_bits: int = 20
     lossless_share: tuple[int, int] = (1, 1)
@@ -209,6 +220,11 @@ STANDARD: Final = Recipe(
         ("developed", 0.25),
     ),
     entropy_parts=1_000_000,
+    assessment_samples=131_072,
+    prediction_samples=262_144,
+    bit_prediction_samples=32_768,
+    widest_mcw=8,
+    raster_samples=131_072,
     compared_shift=16,
     max_dithered_share=0.75,
     max_empty_spectrum=0.03,

@@ -14,10 +14,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.credit.estimates import least_estimates, raster_estimates
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame, StatementKind
-from entropy_assets.core.sp800_90b import estimators, predictors
 from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import Recipe
@@ -33,8 +33,6 @@ NOT_RAW: Final[dict[StatementKind, str]] = {
     "resampled": "its pixels are mixtures of the sensor's; send the frames as the camera delivered them",
 }
 """What refuses a file that says so, and what to do."""
-WIDEST_MCW: Final = 5
-"""Widest symbols that the MultiMCW predictor is run on, bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +46,13 @@ class Assessment:
         the recipe says.
     estimates
         Every estimate, bits per sample, by name; of the channels, the least. ``bits_*`` are of the bitstring, times
-        the bits of a symbol.
+        the bits of a symbol; ``raster_*`` are of the samples in raster order, the others of those in draw order.
     symbol_bits
         k, low bits of each sample that were assessed; of the channels, the least.
     samples
         Credited samples of one channel: pair differences of live area.
     assessed_samples
-        How many of them the estimators looked at.
+        How many of them the estimators that need no prediction looked at, in draw order.
     credit_bits
         What the image may contribute, bits.
     caps
@@ -101,48 +99,6 @@ def symbol_bits(sigma: float) -> int:
     return min(8, max(1, math.floor(math.log2(max(2.0, HARMONIC_WIDTH * sigma)))))
 
 
-def estimate(symbols: Samples, bits_per_symbol: int, prediction_samples: int) -> dict[str, float]:
-    """Return the estimates of SP 800-90B 6.3 by name, bits per symbol.
-
-    All ten on the symbols, as far as they apply; on the bitstring those that need no prediction. MultiMCW is left out
-    for alphabets beyond `WIDEST_MCW` bits, where it alone would cost as much as all the others: it looks for a most
-    common value that drifts, and regions come in random order. An estimator that needs more samples is left out too.
-
-    Parameters
-    ----------
-    symbols
-        ``uint8[n]``, each below ``2**bits_per_symbol``.
-    bits_per_symbol
-        Bits of a symbol. The bitstring takes them from the highest to the lowest.
-    prediction_samples
-        Most samples that the predictors see. Fewer widen their bounds.
-    """
-    alphabet = 1 << bits_per_symbol
-    bits = np.unpackbits(symbols[:, np.newaxis], axis=1)[:, 8 - bits_per_symbol :].reshape(-1)
-    first = symbols[:prediction_samples]
-    t_tuple, repeated = estimators.tuples_and_repeats(symbols, alphabet)
-    bits_t_tuple, bits_repeated = estimators.tuples_and_repeats(bits, 2)
-    of_symbols = {
-        "most_common_value": estimators.most_common_value(symbols),
-        "t_tuple": t_tuple,
-        "repeated_substring": repeated,
-        "multi_mcw": predictors.multi_mcw(first, alphabet) if bits_per_symbol <= WIDEST_MCW else None,
-        "lag": predictors.lag(first, alphabet),
-        "multi_mmc": predictors.multi_mmc(first, alphabet),
-        "lz78y": predictors.lz78y(first, alphabet),
-    }
-    of_bits = {
-        "bits_most_common_value": estimators.most_common_value(bits),
-        "bits_collision": estimators.collision(bits),
-        "bits_markov": estimators.markov(bits),
-        "bits_compression": estimators.compression(bits),
-        "bits_t_tuple": bits_t_tuple,
-        "bits_repeated_substring": bits_repeated,
-    }
-    estimates = {name: h for name, h in of_symbols.items() if h is not None}
-    return estimates | {name: h * bits_per_symbol for name, h in of_bits.items() if h is not None}
-
-
 def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | None = None) -> Assessment:
     """Return what `noise` is worth. Poor noise is no error: its credit is 0, and ``limited_by`` says why.
 
@@ -157,7 +113,7 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
     """
     k = symbol_bits(noise.survey.median_sigma)
     sequences = [noise.credited(channel) & np.uint8((1 << k) - 1) for channel in range(noise.channels)]
-    estimates = _least_estimates(sequences, k, recipe)
+    estimates = least_estimates(sequences, k, recipe) | raster_estimates(noise, k, recipe)
     least = min(estimates, key=estimates.__getitem__)
     sources = (frame.source, submitter or frame.source)
     expected = expected_entropy(estimates, sources, recipe)
@@ -209,19 +165,10 @@ def _refuse_by_statement(frame: Frame, recipe: Recipe, submitter: str) -> None:
 def eight_bit_estimates(noise: NoiseArray, recipe: Recipe) -> dict[str, float]:
     """Return each estimate of the whole 8 bits of a sample: what a tool says that is given the samples as they are.
 
-    No credit follows from it. It is mostly less than that of the low bits, which the same samples hold as well: the
+    They are in draw order, as they are exported. No credit follows from it. It is mostly less than that of the low bits, which the same samples hold as well: the
     bits above the noise repeat its sign, and estimates of a bitstring take all bits for equally good.
     """
-    return _least_estimates([noise.credited(channel) for channel in range(noise.channels)], 8, recipe)
-
-
-def _least_estimates(sequences: list[Samples], bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
-    """Return each estimate by name, bits per symbol: the least of any channel."""
-    per_channel = [
-        estimate(sequence[: recipe.assessment_samples], bits_per_symbol, recipe.prediction_samples)
-        for sequence in sequences
-    ]
-    return {name: min(of_one.get(name, math.inf) for of_one in per_channel) for name in per_channel[0]}
+    return least_estimates([noise.credited(channel) for channel in range(noise.channels)], 8, recipe)
 
 
 def _faults(frame: Frame, samples: int, health: tuple[HealthReport, ...], recipe: Recipe) -> list[str]:

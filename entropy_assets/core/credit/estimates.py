@@ -1,0 +1,117 @@
+"""The estimates of SP 800-90B 6.3 that a credit follows from, by name, in the two orders that samples have.
+
+Draw order is random: what is looked at is a fair sample of the frame. Raster order is that of the sensor: what repeats
+from one region to the next is found there alone. Both are looked at, since either may show what the other hides.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.extraction.noise import NoiseArray
+from entropy_assets.core.sp800_90b import estimators, predictors
+from entropy_assets.core.sp800_90b.tuples import tuples_and_repeats
+from entropy_assets.recipe import Recipe
+
+Samples = npt.NDArray[np.uint8]
+
+RASTER = "raster_"
+"""What names of estimates begin with that are of the samples in raster order."""
+
+
+def estimate(symbols: Samples, bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
+    """Return the estimates of SP 800-90B 6.3 by name, bits per symbol.
+
+    All ten on the symbols and on the bitstring (``bits_*``, times the bits of a symbol), as far as they apply and the
+    recipe wants them. An estimator that needs more samples is left out. No count below depends on the machine.
+
+    Parameters
+    ----------
+    symbols
+        ``uint8[n]``, each below ``2**bits_per_symbol``; the recipe says how many of them each estimator sees.
+    bits_per_symbol
+        Bits of a symbol. The bitstring takes them from the highest to the lowest.
+    """
+    alphabet = 1 << bits_per_symbol
+    symbols = np.ascontiguousarray(symbols[: max(recipe.assessment_samples, recipe.prediction_samples)])
+    assessed, first = symbols[: recipe.assessment_samples], symbols[: recipe.prediction_samples]
+    bits = _bits(assessed, bits_per_symbol)
+    first_bits = bits[: recipe.bit_prediction_samples * bits_per_symbol]
+    t_tuple, repeated = tuples_and_repeats(assessed, alphabet)
+    bits_t_tuple, bits_repeated = tuples_and_repeats(bits, 2)
+    of_symbols = {
+        "most_common_value": estimators.most_common_value(assessed),
+        "t_tuple": t_tuple,
+        "repeated_substring": repeated,
+        "multi_mcw": predictors.multi_mcw(first, alphabet) if bits_per_symbol <= recipe.widest_mcw else None,
+        "lag": predictors.lag(first, alphabet),
+        "multi_mmc": predictors.multi_mmc(first, alphabet),
+        "lz78y": predictors.lz78y(first, alphabet),
+    }
+    of_bits = {
+        "bits_most_common_value": estimators.most_common_value(bits),
+        "bits_collision": estimators.collision(bits),
+        "bits_markov": estimators.markov(bits),
+        "bits_compression": estimators.compression(bits),
+        "bits_t_tuple": bits_t_tuple,
+        "bits_repeated_substring": bits_repeated,
+        "bits_multi_mcw": predictors.multi_mcw(first_bits, 2),
+        "bits_lag": predictors.lag(first_bits, 2),
+        "bits_multi_mmc": predictors.multi_mmc(first_bits, 2),
+        "bits_lz78y": predictors.lz78y(first_bits, 2),
+    }
+    estimates = {name: h for name, h in of_symbols.items() if h is not None}
+    return estimates | {name: h * bits_per_symbol for name, h in of_bits.items() if h is not None}
+
+
+def _bits(symbols: Samples, bits_per_symbol: int) -> Samples:
+    return np.unpackbits(symbols[:, np.newaxis], axis=1)[:, 8 - bits_per_symbol :].reshape(-1)
+
+
+def least_estimates(sequences: Sequence[Samples], bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
+    """Return each estimate by name, bits per symbol: the least of any sequence."""
+    per_sequence = [estimate(sequence, bits_per_symbol, recipe) for sequence in sequences]
+    return {name: min(of_one.get(name, math.inf) for of_one in per_sequence) for name in per_sequence[0]}
+
+
+def raster_estimates(noise: NoiseArray, bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
+    """Return the estimates of the low bits of the samples in raster order, by name; none if the recipe wants none."""
+    if not recipe.raster_samples:
+        return {}
+    low = np.uint8((1 << bits_per_symbol) - 1)
+    sequences = [raster_samples(noise, channel, recipe.raster_samples) & low for channel in range(noise.channels)]
+    return {RASTER + name: h for name, h in least_estimates(sequences, bits_per_symbol, recipe).items()}
+
+
+def raster_samples(noise: NoiseArray, channel: int, count: int) -> Samples:
+    """Return the first `count` credited samples of a channel in raster order, or all if there are fewer."""
+    start = channel * (noise.samples.shape[1] // noise.planes)
+    pairs = noise.samples[:, start : start + noise.pairs_per_region]
+    return in_raster_order(pairs, noise.regions, count)
+
+
+def in_raster_order(pairs: Samples, regions: npt.NDArray[np.int32], count: int) -> Samples:
+    """Return the first `count` pair differences in raster order: pixel row by pixel row, from left to right.
+
+    The rows begin at those of the region that was drawn first, and go on at the top after the last. So which part of
+    the frame is looked at is as random as the draw is, and its samples are neighbours.
+
+    Parameters
+    ----------
+    pairs
+        ``uint8[region, pairs_per_region]``, of each region row by row.
+    regions
+        ``int32[region, 2]``, top and left pixel of each, in draw order.
+    """
+    size = math.isqrt(2 * pairs.shape[1])
+    top, left = regions.astype(np.int64).T
+    below = (top - top[0]) % (int(top.max()) + size)
+    order = np.lexsort((left, below))
+    needed = min(len(order), -(-count // pairs.shape[1]))
+    taken = order[: np.searchsorted(below[order], below[order[needed - 1]], side="right")]
+    rows = pairs[taken].reshape(-1, size // 2)
+    row = np.tile(np.arange(size), len(taken))
+    in_order = np.lexsort((left[taken].repeat(size), row, below[taken].repeat(size)))
+    return rows[in_order].reshape(-1)[:count]

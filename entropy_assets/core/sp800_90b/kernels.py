@@ -1,0 +1,29 @@
+"""Which way the counts are taken: by compiled loops where numba is installed, else by arrays; both give the same."""
+
+from functools import cache
+from types import ModuleType
+from typing import Final, NamedTuple
+
+NEEDS: Final = "numba"
+"""What the extra ``sp800`` brings."""
+
+
+class Kernels(NamedTuple):
+    """The modules of compiled loops."""
+
+    board: ModuleType
+    contexts: ModuleType
+    counts: ModuleType
+    windows: ModuleType
+
+
+@cache
+def kernels() -> Kernels | None:
+    """Return the compiled loops, or None where numba is not installed. Nothing is loaded before the first call."""
+    try:
+        from entropy_assets.core.sp800_90b.compiled import board, contexts, counts, windows
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {NEEDS, "llvmlite"}:
+            raise
+        return None
+    return Kernels(board, contexts, counts, windows)
