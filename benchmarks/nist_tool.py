@@ -41,6 +41,7 @@ NAMES: Final = {
 }
 """The tool's word for each estimator, and the one of this project."""
 OF_BITS_ONLY: Final = ("collision", "markov", "compression")
+PREDICTORS: Final = ("multi_mcw", "lag", "multi_mmc", "lz78y")
 LEAST_OF_ALL: Final = "Assessed min entropy: "
 MOST: Final = 1_000_000
 """Samples of a file that the tool reads at most: as many as SP 800-90B 3.1.1 asks for."""
@@ -52,8 +53,10 @@ HEAD = """\
 Ours: the least estimate, before any claim or cap, rounded down as the recipe says. The tool's: `min(H_original, k x
 H_bitstring)`. All figures are bits per sample.
 
-- Same symbols: the tool reads the low k bits of as many samples as the estimators here, the first ones in draw order.
-- All: the same low k bits of all samples. 8 bits: all samples as they are. "All" ends at {most:,}.
+- Same symbols: the low k bits of samples in draw order. Each estimate of the tool is of as many as that estimator looks
+  at here: of the first {assessed:,} samples; the predictors of {predicted:,}, and of the bits of {predicted_bits:,}.
+- All: every estimate of the tool is of the low k bits of all samples. 8 bits: of all samples as they are. "All" ends at
+  {most:,}.
 - Of several channels, each figure is the least.
 
 What makes figures differ, in the last column:
@@ -63,7 +66,7 @@ What makes figures differ, in the last column:
 - part: of 8 bits it says more. Noise wider than k bits is assessed by its low bits, and the rest is credited to nobody.
 - order: less is estimated here, by a look that the tool has not got.
 - length: of all samples it says something else than of the first. More of them narrow the bounds, and may show what a
-  short look misses.
+  shorter look misses.
 """
 
 
@@ -130,32 +133,55 @@ def least(told: Iterable[Said]) -> dict[str, Any]:
     return {"least": worst.least, "limited_by": worst.limited_by, "samples": worst.samples, "estimates": estimates}
 
 
+def seen_by(name: str, recipe: Recipe) -> int:
+    """Return how many samples the estimator `name` looks at here, at most; one that is not run could look at all."""
+    if name.removeprefix("bits_") not in PREDICTORS:
+        return recipe.assessment_samples
+    of_bits = name.startswith("bits_")
+    return (recipe.bit_prediction_samples if of_bits else recipe.prediction_samples) or recipe.assessment_samples
+
+
+def same_symbols(by_count: dict[int, dict[str, Any]], recipe: Recipe) -> dict[str, Any]:
+    """Return of each of the tool's estimates that of the samples that are looked at here, and the least of them.
+
+    Parameters
+    ----------
+    by_count
+        What the tool said, by the number of samples that it read; the largest number is that of all.
+    """
+    every = max(by_count)
+    estimates = {
+        name: by_count[min(every, seen_by(name, recipe))]["estimates"][name] for name in by_count[every]["estimates"]
+    }
+    name = min(estimates, key=estimates.__getitem__)
+    return {"least": estimates[name], "limited_by": name, "estimates": estimates}
+
+
 def row_of(path: Path, tool: Path, recipe: Recipe, source: str, most: int) -> dict[str, Any]:
     """Return what is estimated of one image here, and what `tool` says of its exported samples."""
     with TemporaryDirectory() as folder:
         told = assessed(path, source, recipe, DEFAULT_LIMITS, Path(folder))
         if not told["accepted"]:
             return {"image": path.name, "refused": told["reason"]}
-        k, seen, count = told["symbol_bits"], told["assessed_samples"], min(told["samples"], most)
+        k, every = told["symbol_bits"], min(told["samples"], most)
+        counts = {every, *(min(every, seen_by(name, recipe)) for name in ("markov", "lag", "bits_lag"))}
 
         def of(bits: int, samples: int) -> dict[str, Any]:
             files = [file for file in told["exported"] if file["bits_per_symbol"] == bits]
             return least(asked(tool, Path(file["path"]), bits, samples) for file in files)
 
-        same = of(k, min(seen, most))
-        whole = same if count <= seen else of(k, count)
-        eight = whole if k == 8 else of(8, count)
+        by_count = {count: of(k, count) for count in sorted(counts)}
+        eight = by_count[every] if k == 8 else of(8, every)
     name = min(told["estimates"], key=told["estimates"].__getitem__)
     return {
         "image": path.name,
         "k": k,
-        "looked_at": seen,
         "samples": told["samples"],
         "ours": rounded_down(told["estimates"][name], recipe),
         "limited_by": name,
         "estimates": told["estimates"],
-        "same": same,
-        "all": whole,
+        "same": same_symbols(by_count, recipe),
+        "all": by_count[every],
         "eight_bits": eight,
     }
 
@@ -170,26 +196,24 @@ def reasons(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def above(row: dict[str, Any]) -> bool:
-    """Tell whether more is estimated here than the tool says of the same symbols."""
-    return bool(row["ours"] > row["same"]["least"] + ROUNDING)
+def above(row: dict[str, Any], of: str) -> bool:
+    """Tell whether more is estimated here than the tool says of the ``same`` symbols, or of ``all`` samples."""
+    return bool(row["ours"] > row[of]["least"] + ROUNDING)
 
 
 def cells_of(row: dict[str, Any]) -> list[Any]:
     """Return the cells of one row."""
-    same = row["same"]
-    ratio = f"{row['ours'] / same['least']:.3f}"
-    return [
-        *(row["image"], row["k"], row["looked_at"], row["samples"]),
-        *(row["ours"], row["limited_by"], same["least"], same["limited_by"]),
-        *(f"{ratio} ABOVE" if above(row) else ratio, row["all"]["least"], row["eight_bits"]["least"]),
-        ", ".join(reasons(row)),
-    ]
+    figures: list[Any] = []
+    for of in ("same", "all"):
+        ratio = f"{row['ours'] / row[of]['least']:.3f}"
+        figures += [row[of]["least"], row[of]["limited_by"], f"{ratio} ABOVE" if above(row, of) else ratio]
+    named = [row["image"], row["k"], row["samples"], row["ours"], row["limited_by"]]
+    return [*named, *figures, row["eight_bits"]["least"], ", ".join(reasons(row))]
 
 
 COLUMNS = (
-    *("image", "k", "looked at", "of", "ours", "by", "tool, same symbols", "by", "ours / tool", "tool, all"),
-    *("tool, 8 bits", "why they differ"),
+    *("image", "k", "samples", "ours", "by", "tool, same symbols", "by", "ours / same", "tool, all", "by"),
+    *("ours / all", "tool, 8 bits", "why they differ"),
 )
 
 
@@ -198,25 +222,28 @@ def print_page(rows: list[dict[str, Any]], version: str, recipe: Recipe, most: i
     shown = [row for row in rows if "refused" not in row]
     print("<!-- Made by: make nist -->\n\n# What NIST's tool says of the samples\n")
     print(f"Recipe `{recipe.name}`; the tool calls itself `{version}`; {len(shown)} images.")
-    print(HEAD.format(most=most))
+    seen = {"assessed": "markov", "predicted": "lag", "predicted_bits": "bits_lag"}
+    print(HEAD.format(most=most, **{word: seen_by(name, recipe) for word, name in seen.items()}))
     print("| " + " | ".join(COLUMNS) + " |")
-    print("|---|---:|---:|---:|---:|---|---:|---|---:|---:|---:|---|")
+    print("|---|---:|---:|---:|---|---:|---|---:|---:|---|---:|---:|---|")
     for row in shown:
         print("| " + " | ".join(map(cell, cells_of(row))) + " |")
-    print_faults([row for row in shown if above(row)], len(shown))
+    print_above(shown, "same", "On the same symbols")
+    print_above(shown, "all", "Beside all samples")
     print_agreement(shown)
     if refused := [f"{cell(row['image'])} ({row['refused']})" for row in rows if "refused" in row]:
         print(f"\nRefused, so there are no samples: {', '.join(refused)}.")
 
 
-def print_faults(faults: list[dict[str, Any]], images: int) -> None:
-    """Print where ours is above the tool's on the same symbols, and the estimator that tells them apart."""
-    print(f"\nOn the same symbols ours is above the tool's in {len(faults)} of {images} images.")
-    for row in faults:
-        name = row["same"]["limited_by"]
+def print_above(rows: list[dict[str, Any]], of: str, where: str) -> None:
+    """Print in which images ours is above the tool's, and by which estimator."""
+    found = [row for row in rows if above(row, of)]
+    print(f"\n{where} ours is above the tool's in {len(found)} of {len(rows)} images.")
+    for row in found:
+        name = row[of]["limited_by"]
         ours = row["estimates"].get(name)
         said = "is not run here" if ours is None else f"gives {ours:.6f} here"
-        print(f"- {cell(row['image'])}: the tool's {name} gives {row['same']['least']:.6f} and {said}.")
+        print(f"- {cell(row['image'])}: the tool's {name} gives {row[of]['least']:.6f} and {said}.")
 
 
 def print_agreement(rows: list[dict[str, Any]]) -> None:

@@ -9,9 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.nist_tool import Said, above, asked, images_in, least, parsed, print_page, reasons, row_of
+from benchmarks.nist_tool import (
+    Said,
+    above,
+    asked,
+    images_in,
+    least,
+    parsed,
+    print_page,
+    reasons,
+    row_of,
+    same_symbols,
+    seen_by,
+)
 from entropy_assets.core.sp800_90b import estimators, predictors
-from entropy_assets.recipe import DROP, STANDARD
+from entropy_assets.core.sp800_90b.tuples import tuples_and_repeats
+from entropy_assets.recipe import DROP, STANDARD, recipe_named
 from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.stages.batches_made import frame
 
@@ -48,7 +61,7 @@ def test_each_figure_is_read_under_the_name_of_the_estimator_that_gives_it_here(
     of_symbols, of_bits = symbols(bits), np.unpackbits(symbols(bits)[:, np.newaxis], axis=1)[:, 8 - bits :].reshape(-1)
     assert (said.samples, said.bits_per_symbol) == (7000, bits)
     assert said.least == pytest.approx(min(said.estimates.values()), abs=1e-12)
-    pair = estimators.tuples_and_repeats(of_symbols, 1 << bits)
+    pair = tuples_and_repeats(of_symbols, 1 << bits)
     expected = {"t_tuple": pair[0], "repeated_substring": pair[1]}
     for sequence, prefix, alphabet, times in ((of_symbols, "", 1 << bits, 1), (of_bits, "bits_", 2, bits)):
         expected[f"{prefix}most_common_value"] = times * estimators.most_common_value(sequence)
@@ -57,7 +70,7 @@ def test_each_figure_is_read_under_the_name_of_the_estimator_that_gives_it_here(
     for name in ("collision", "markov", "compression"):
         expected[f"bits_{name}"] = bits * getattr(estimators, name)(of_bits)
     if bits > 1:
-        pair = estimators.tuples_and_repeats(of_bits, 2)
+        pair = tuples_and_repeats(of_bits, 2)
         expected |= {"bits_t_tuple": bits * pair[0], "bits_repeated_substring": bits * pair[1]}
     else:  # the tool makes no bitstring of 1-bit symbols
         expected = {name: h for name, h in expected.items() if name in said.estimates}
@@ -82,15 +95,28 @@ def stand_in(tmp_path: Path) -> Path:
 
 
 def test_the_tool_is_given_the_exported_files(stand_in: Path, tmp_path: Path) -> None:
-    """The low k bits as far as the estimators look, all of them, and the whole 8 bits."""
+    """The low k bits as far as each kind of estimator looks, all of them, and the whole 8 bits."""
     (tmp_path / "live.fits").write_bytes(frame(1, side=256))
-    row = row_of(tmp_path / "live.fits", stand_in, replace(STANDARD, assessment_samples=5000), DROP, 9000)
+    looks = {"assessment_samples": 5000, "prediction_samples": 8000, "bit_prediction_samples": 2000}
+    row = row_of(tmp_path / "live.fits", stand_in, replace(STANDARD, **looks), DROP, 9000)
     calls = re.findall(r"-v -v -l 0,(\d+) \w+-channel0-(\d)bit.bin (\d)", (tmp_path / "asked").read_text())
     k = str(row["k"])
-    assert calls == [("5000", k, k), ("9000", k, k), ("9000", "8", "8")]
-    assert (row["looked_at"], row["samples"]) == (5000, 12_288)
+    assert calls == [*((count, k, k) for count in ("2000", "5000", "8000", "9000")), ("9000", "8", "8")]
+    assert row["samples"] == 12_288
     assert row["same"]["estimates"] == parsed(recorded(3)).estimates
     assert row["ours"] <= min(row["estimates"].values())
+
+
+def test_each_estimate_of_the_same_symbols_is_of_as_many_as_are_looked_at_here() -> None:
+    recipe = replace(STANDARD, assessment_samples=50, prediction_samples=80, bit_prediction_samples=20)
+    by_count = {
+        count: least([Said(count, 3, dict.fromkeys(("markov", "lag", "bits_lag"), count / 100), 0)])
+        for count in (20, 50, 80, 90)
+    }
+    said = same_symbols(by_count, recipe)
+    assert said["estimates"] == {"markov": 0.5, "lag": 0.8, "bits_lag": 0.2}
+    assert (said["least"], said["limited_by"]) == (0.2, "bits_lag")
+    assert seen_by("bits_lag", recipe_named("ea-2026-1")) == 32_768
 
 
 def test_a_refused_image_is_named_with_its_reason(stand_in: Path, tmp_path: Path) -> None:
@@ -106,19 +132,23 @@ def told(value: float, name: str = "lag") -> dict[str, object]:
 def row(ours: float, tool: float, limited_by: str = "lag", **others: float) -> dict[str, object]:
     figures = {"all": others.get("whole", tool), "eight_bits": others.get("eight", tool)}
     return {
-        **{"image": "a|b.fits", "k": 3, "looked_at": 9, "samples": 9, "ours": ours, "limited_by": limited_by},
+        **{"image": "a|b.fits", "k": 3, "samples": 9, "ours": ours, "limited_by": limited_by},
         **{"estimates": {limited_by: ours}, "same": told(tool)},
         **{name: told(value) for name, value in figures.items()},
     }
 
 
 def test_an_estimate_above_the_tool_s_stands_out(capsys: pytest.CaptureFixture[str]) -> None:
-    print_page([row(2.5, 2.0), row(1.9, 2.0), row(2.0, 2.0)], "noniid 1.1.7", STANDARD, 9)
+    print_page([row(2.5, 2.0, whole=2.6), row(1.9, 2.0), row(2.0, 2.0, whole=1.8)], "noniid 1.1.7", STANDARD, 9)
     page = capsys.readouterr().out
-    assert page.count("ABOVE") == 1
-    assert "in 1 of 3 images" in page
-    assert "- a&#124;b.fits: the tool's lag gives 2.000000 and gives 2.500000 here." in page
-    assert not above(row(2.0 + 1e-12, 2.0))
+    assert page.count("ABOVE") == 2
+    assert (
+        "On the same symbols ours is above the tool's in 1 of 3 images.\n"
+        "- a&#124;b.fits: the tool's lag gives 2.000000 and gives 2.500000 here.\n\n"
+        "Beside all samples ours is above the tool's in 1 of 3 images.\n"
+        "- a&#124;b.fits: the tool's lag gives 1.800000 and gives 2.000000 here.\n"
+    ) in page
+    assert not above(row(2.0 + 1e-12, 2.0), "same")
 
 
 def test_an_estimator_that_is_not_run_here_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,7 +99,15 @@ def multi_mmc_hits(symbols: Any, alphabet: int, depths: int, entries: int) -> An
 
 @kernel
 def _follow(
-    symbols: Any, alphabet: int, depth: int, times: Any, groups: Any, contexts: int, entries: int, shorter: Any, hits: Any
+    symbols: Any,
+    alphabet: int,
+    depth: int,
+    times: Any,
+    groups: Any,
+    contexts: int,
+    entries: int,
+    shorter: Any,
+    hits: Any,
 ) -> bool:
     """Enter into `hits` what the contexts of `depth` predict rightly; tell whether they predict anything.
 
