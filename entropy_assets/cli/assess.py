@@ -93,15 +93,23 @@ def _bytes_of(path: Path, most: int) -> bytes:
 
 
 def exported(image: "AssessedImage", frame: "Frame", folder: Path) -> list[dict[str, Any]]:
-    """Write the samples of each channel in draw order, the assessed bits and the whole 8; return where they are."""
+    """Write the samples of each channel in both orders, the assessed bits and the whole 8; return where they are.
+
+    In either order the estimators saw the first ones, as many as the recipe says.
+    """
+    from entropy_assets.core.credit.estimates import raster_samples
+
     folder.mkdir(parents=True, exist_ok=True)
     k, files = image.assessment.symbol_bits, []
     for channel in range(frame.channels):
-        samples = image.noise.credited(channel)
-        for bits in sorted({k, 8}):
-            path = folder / f"{frame.image_sha256[:NAMED_BY]}-channel{channel}-{bits}bit.bin"
-            path.write_bytes((samples & ((1 << bits) - 1)).tobytes())
-            files.append({"path": printable(str(path)), "bits_per_symbol": bits, "samples": len(samples)})
+        drawn = image.noise.credited(channel)
+        for order, samples in (("draw", drawn), ("raster", raster_samples(image.noise, channel, len(drawn)))):
+            for bits in sorted({k, 8}):
+                name = f"{frame.image_sha256[:NAMED_BY]}-channel{channel}-{bits}bit"
+                path = folder / f"{name}{'' if order == 'draw' else '-raster'}.bin"
+                path.write_bytes((samples & ((1 << bits) - 1)).tobytes())
+                what = {"order": order, "bits_per_symbol": bits, "samples": len(samples)}
+                files.append({"path": printable(str(path)), **what})
     return files
 
 

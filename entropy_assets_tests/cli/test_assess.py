@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from entropy_assets.core.credit.assessment import assess_image, estimate
+from entropy_assets.core.credit.assessment import assess_image
+from entropy_assets.core.credit.estimates import RASTER, estimate
 from entropy_assets.core.extraction.noise import deterministic_nonce
 from entropy_assets.images.decode import decode
 from entropy_assets.recipe import STANDARD
@@ -50,13 +51,17 @@ def test_the_samples_that_are_exported_are_those_that_were_assessed(run: Run, im
     folder = tmp_path / "samples"
     result = run("assess", images / "live.fits", "--export", folder, "--json")
     [row] = json.loads(result.stdout)["images"]
-    low, whole = row["exported"]
-    assert (low["bits_per_symbol"], whole["bits_per_symbol"]) == (row["symbol_bits"], 8)
-    symbols, samples = (np.fromfile(file["path"], np.uint8) for file in (low, whole))
-    assert len(symbols) == len(samples) == row["samples"] == low["samples"]
-    assert np.array_equal(symbols, samples & ((1 << row["symbol_bits"]) - 1))
-    first = symbols[: STANDARD.assessment_samples]
-    assert estimate(first, row["symbol_bits"], STANDARD.prediction_samples) == pytest.approx(row["estimates"], abs=0)
+    assert [file["order"] for file in row["exported"]] == ["draw", "draw", "raster", "raster"]
+    again = {}
+    for low, whole in (row["exported"][:2], row["exported"][2:]):
+        assert (low["bits_per_symbol"], whole["bits_per_symbol"]) == (row["symbol_bits"], 8)
+        symbols, samples = (np.fromfile(file["path"], np.uint8) for file in (low, whole))
+        assert len(symbols) == len(samples) == row["samples"] == low["samples"]
+        assert np.array_equal(symbols, samples & ((1 << row["symbol_bits"]) - 1))
+        seen = symbols if low["order"] == "draw" else symbols[: STANDARD.raster_samples]
+        prefix = "" if low["order"] == "draw" else RASTER
+        again |= {prefix + name: h for name, h in estimate(seen, row["symbol_bits"], STANDARD).items()}
+    assert again == pytest.approx(row["estimates"], abs=0)
     assert open_to_others(folder) == []
 
 

@@ -165,8 +165,9 @@ def _refuse_by_statement(frame: Frame, recipe: Recipe, submitter: str) -> None:
 def eight_bit_estimates(noise: NoiseArray, recipe: Recipe) -> dict[str, float]:
     """Return each estimate of the whole 8 bits of a sample: what a tool says that is given the samples as they are.
 
-    They are in draw order, as they are exported. No credit follows from it. It is mostly less than that of the low bits, which the same samples hold as well: the
-    bits above the noise repeat its sign, and estimates of a bitstring take all bits for equally good.
+    They are in draw order. No credit follows from it. It is mostly less than that of the low bits, which the same
+    samples hold as well: the bits above the noise repeat its sign, and estimates of a bitstring take all bits for
+    equally good.
     """
     return least_estimates([noise.credited(channel) for channel in range(noise.channels)], 8, recipe)
 

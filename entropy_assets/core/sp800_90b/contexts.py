@@ -154,6 +154,7 @@ def _bit_hits(bits: Symbols) -> Iterator[Words]:
     The samples stay sorted by context, and by time where that is equal; a depth more is one bit more to part them by.
     """
     order, codes = np.arange(len(bits), dtype=np.int32), np.zeros(len(bits), dtype=np.int32)
+    guessed = np.ones(len(bits), dtype=np.bool_)
     for depth in range(1, DEPTHS + 1):
         reached = np.flatnonzero(order >= depth)
         ones = bits[order[reached] - depth] == 1
@@ -164,7 +165,10 @@ def _bit_hits(bits: Symbols) -> Iterator[Words]:
             times = np.sort(order).astype(np.int64)
             groups = np.empty(len(bits), dtype=np.int64)
             groups[order] = codes
-            yield packed(_guess_at(bits, Contexts(depth, times, groups[times]), 2) == bits)
+            guess = _guess_at(bits, Contexts(depth, times, groups[times]), 2)
+            guess[~guessed] = -1
+            guessed = guess >= 0
+            yield packed(guess == bits)
             continue
         hits = np.zeros(len(bits), dtype=np.bool_)
         hits[order] = _majority_was_right(bits[order], codes)

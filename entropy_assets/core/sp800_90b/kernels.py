@@ -2,10 +2,9 @@
 
 from functools import cache
 from types import ModuleType
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-NEEDS: Final = "numba"
-"""What the extra ``sp800`` brings."""
+from entropy_assets.errors import ExtraMissing
 
 
 class Kernels(NamedTuple):
@@ -22,8 +21,6 @@ def kernels() -> Kernels | None:
     """Return the compiled loops, or None where numba is not installed. Nothing is loaded before the first call."""
     try:
         from entropy_assets.core.sp800_90b.compiled import board, contexts, counts, windows
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {NEEDS, "llvmlite"}:
-            raise
+    except ExtraMissing:
         return None
     return Kernels(board, contexts, counts, windows)

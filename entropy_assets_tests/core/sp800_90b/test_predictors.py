@@ -10,6 +10,7 @@ from entropy_assets_tests.core.sp800_90b.sequences import sequences
 
 
 @pytest.mark.parametrize("name", ["multi_mcw", "lag", "multi_mmc", "lz78y"])
+@pytest.mark.usefixtures("way")
 def test_predictors_by_the_book(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """6.3.7 to 6.3.10: sorts and running maxima predict exactly what a predictor that learns sample by sample does."""
     seen: list[list[bool]] = []

@@ -87,29 +87,24 @@ def multi_mmc_hits(symbols: Any, alphabet: int, depths: int, entries: int) -> An
     """
     n = len(symbols)
     hits = np.zeros(((n + 63) // 64, depths), dtype=np.uint64)
-    times, groups = np.arange(n).astype(np.int32), np.zeros(n, dtype=np.int32)
+    times, groups = np.arange(1, n).astype(np.int32), symbols[: n - 1].astype(np.int32)
     shorter = np.ones(n, dtype=np.bool_)
-    count, contexts = n, 1
+    count, contexts, guessed = n - 1, alphabet, True
     for depth in range(1, depths + 1):
-        count, contexts = _repeated(symbols, alphabet, depth, times, groups, count, contexts)
-        if not _follow(symbols, alphabet, depth, times[:count], groups[:count], contexts, entries, shorter, hits):
-            break
+        if guessed:
+            of_depth = times[:count], groups[:count]
+            guessed, count, contexts = _follow(symbols, alphabet, depth, *of_depth, contexts, entries, shorter, hits)
     return hits
 
 
 @kernel
 def _follow(
-    symbols: Any,
-    alphabet: int,
-    depth: int,
-    times: Any,
-    groups: Any,
-    contexts: int,
-    entries: int,
-    shorter: Any,
-    hits: Any,
-) -> bool:
-    """Enter into `hits` what the contexts of `depth` predict rightly; tell whether they predict anything.
+    symbols: Any, alphabet: int, depth: int, times: Any, groups: Any, contexts: int, entries: int, shorter: Any, hits: Any
+) -> Any:
+    """Enter into `hits` what the contexts of `depth` predict rightly; return whether they predict anything.
+
+    A context and its follower are the context of the next sample that is longer by one: those that are repeated are
+    left in `times` and `groups`. How many these are and how many contexts they have is returned too.
 
     Parameters
     ----------
@@ -118,7 +113,7 @@ def _follow(
     """
     names, counts = _table(len(times), contexts * alphabet)
     most, guess = np.zeros(contexts, dtype=np.int32), np.zeros(contexts, dtype=np.int32)
-    predicted = np.zeros(len(times), dtype=np.bool_)
+    predicted, cells = np.zeros(len(times), dtype=np.bool_), np.empty(len(times), dtype=np.int32)
     pairs, guessed = 0, False
     for place in range(len(times)):
         time, group = times[place], groups[place]
@@ -128,13 +123,14 @@ def _follow(
             if guess[group] == own:
                 hits[time >> 6, depth - 1] |= np.uint64(1) << np.uint64(time & 63)
         cell = _cell(names, np.int64(group) * alphabet + np.int64(own))
+        cells[place] = cell
         seen = counts[cell]
+        refused = False
         if seen == 0:
-            once = time - depth - place
-            seen = np.int32(-1 if once + pairs >= entries else 0)
+            refused = time - depth - place + pairs >= entries
             pairs += 1
-        if seen < 0:
-            counts[cell] = -1
+        if refused or seen < 0:
+            counts[cell] = seen - 1
             continue
         counts[cell] = seen + 1
         if seen + 1 > most[group] or (seen + 1 == most[group] and own > guess[group]):
@@ -142,41 +138,59 @@ def _follow(
     shorter[:] = False
     for place in range(len(times)):
         shorter[times[place]] = predicted[place]
-    return guessed
+    left, found = _repeated_pairs(times, groups, cells, counts, len(symbols))
+    return guessed, left, found
+
+
+@kernel
+def _repeated_pairs(times: Any, groups: Any, cells: Any, counts: Any, n: int) -> Any:
+    """Leave in `times` the samples after repeated pairs, in `groups` which pair; return how many of each there are."""
+    found = 0
+    for cell in range(len(counts)):
+        if abs(counts[cell]) > 1:
+            counts[cell] = found
+            found += 1
+        else:
+            counts[cell] = -1
+    left = 0
+    for place in range(len(times)):
+        number = counts[cells[place]]
+        if number >= 0 and times[place] + 1 < n:
+            times[left], groups[left] = times[place] + 1, number
+            left += 1
+    return left, found
 
 
 @kernel
 def multi_mmc_bit_hits(bits: Any, depths: int, entries: int) -> Any:
     """Return the same for bits, whose contexts index a table: it is small, and nothing has to be left out."""
     n = len(bits)
-    words = (n + 63) // 64
+    words, one, half = (n + 63) // 64, np.uint64(1), np.uint64(32)
     hits = np.zeros((words, depths), dtype=np.uint64)
-    counts = np.zeros(4 << depths, dtype=np.uint32)
+    counts = np.zeros(2 << depths, dtype=np.uint64)
     pairs = np.zeros(depths, dtype=np.int64)
-    before = np.int64(0)
+    before = np.uint64(0)
     for place in range(words):
         start, stop = 64 * place, min(n, 64 * place + 64)
-        shorter = ~np.uint64(0)
-        past = before
+        shorter, past = ~np.uint64(0), before
         for row in range(depths):
-            depth = row + 1
-            top, past, word, known, held = np.int64(1) << depth, before, np.uint64(0), np.uint64(0), pairs[row]
+            top, past = one << np.uint64(row + 1), before
+            word, known, held = np.uint64(0), np.uint64(0), pairs[row]
             for i in range(start, stop):
-                own = np.int64(bits[i])
-                if i >= depth:
-                    cell = (top | (past & (top - 1))) << 1
-                    zeros, ones = counts[cell], counts[cell + 1]
-                    shift = np.uint64(i - start)
-                    known |= np.uint64((zeros | ones) != 0) << shift
-                    word |= np.uint64((ones >= zeros) == (own == 1)) << shift
-                    seen = ones if own else zeros
-                    if seen == 0:
-                        if held < entries:
-                            held += 1
-                            counts[cell + own] = 1
-                    else:
-                        counts[cell + own] = seen + np.uint32(1)
-                past = (past << 1) | own
+                own, shift = np.uint64(bits[i]), np.uint64(i - start)
+                cell = top | (past & (top - one))
+                past = (past << one) | own
+                if i <= row:
+                    continue
+                both = counts[cell]  # how often 1 followed above, how often 0 below
+                zeros, ones = both & np.uint64(0xFFFFFFFF), both >> half
+                known |= np.uint64(both != 0) << shift
+                word |= (np.uint64(ones < zeros) ^ own) << shift
+                if (ones if own else zeros) == 0:
+                    if held >= entries:
+                        continue
+                    held += 1
+                counts[cell] = both + (one << (half * own))
             pairs[row] = held
             shorter &= known
             hits[place, row] = word & shorter

@@ -1,0 +1,146 @@
+"""Compiled loops and arrays take the same counts, and nothing is compiled or loaded where nobody asks."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entropy_assets.core.sp800_90b import contexts, estimators, kernels, predictors, scoreboard, tuples, windows
+from entropy_assets_tests.core.sp800_90b.conftest import by_arrays
+from entropy_assets_tests.core.sp800_90b.sequences import sequences
+
+Symbols = npt.NDArray[np.uint8]
+HITS: dict[str, Callable[[Symbols, int], npt.NDArray[np.bool_]]] = {
+    "multi_mcw": predictors.multi_mcw_hits,
+    "lag": predictors.lag_hits,
+    "multi_mmc": contexts.multi_mmc_hits,
+    "lz78y": contexts.lz78y_hits,
+}
+ESTIMATES = {
+    **{name: getattr(predictors, name) for name in HITS},
+    "tuples": tuples.tuples_and_repeats,
+    "collision": lambda s, k: estimators.collision(s & 1),
+    "compression": lambda s, k: estimators.compression(np.tile(s & 1, 50)),
+}
+ALPHABETS = (2, 3, 16, 256)
+# Reports which packages are loaded after the modules that the service and the pipeline need.
+LOADED = """
+import json, sys
+import entropy_assets.core.credit.assessment, entropy_assets.stages.extraction, entropy_assets.serving.service
+print(json.dumps(sorted({"numba", "llvmlite"} & set(sys.modules))))
+"""
+# Estimates where numba can't be imported.
+WITHOUT_NUMBA = """
+import json, sys
+sys.modules["numba"] = None
+import numpy as np
+from entropy_assets.core.sp800_90b import kernels, predictors
+symbols = np.arange(3000, dtype=np.uint8) ** 2 % 11
+print(json.dumps([kernels.kernels() is None, predictors.lag(symbols, 11)]))
+"""
+
+
+def told_by(script: str) -> object:
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", HITS)
+def test_the_same_samples_are_predicted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sample by sample, whatever the limits of the dictionaries and how much is looked at at once."""
+    pytest.importorskip("numba")
+
+    @given(sequences(alphabets=ALPHABETS), st.sampled_from([1, 60, 10**6]), st.sampled_from([20, 400, 10**6]))
+    @settings(max_examples=60, deadline=None)
+    def agree(drawn: tuple[Symbols, int], pairs: int, held: int) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(contexts, "MMC_ENTRIES", pairs)
+            patch.setattr(contexts, "LZ78Y_ENTRIES", held)
+            patch.setattr(scoreboard, "CELLS_AT_ONCE", 300)
+            patch.setattr(windows, "SAMPLES_AT_ONCE", 100)
+            compiled = HITS[name](*drawn)
+            with by_arrays():
+                assert np.array_equal(HITS[name](*drawn), compiled)
+
+    agree()
+
+
+@pytest.mark.parametrize("name", ESTIMATES)
+def test_the_same_digits_come_out(name: str) -> None:
+    """What follows from the counts is computed in one place, so not one bit of a float differs."""
+    pytest.importorskip("numba")
+
+    @given(sequences(alphabets=ALPHABETS))
+    @settings(max_examples=40, deadline=None)
+    def agree(drawn: tuple[Symbols, int]) -> None:
+        compiled = ESTIMATES[name](*drawn)
+        with by_arrays():
+            assert ESTIMATES[name](*drawn) == compiled
+
+    agree()
+
+
+@pytest.mark.parametrize("alphabet", [2, 37, 256])
+def test_the_same_with_tables_that_are_hashed(alphabet: int) -> None:
+    """Long enough that contexts have no table of their own, and with a rule, so that long ones are repeated."""
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(alphabet)
+    symbols = rng.integers(0, alphabet, 30_000).astype(np.uint8)
+    symbols[9000:12_000] = symbols[2000:5000]
+    symbols[20_000:] = np.where(rng.random(10_000) < 0.9, symbols[19_000:29_000], symbols[20_000:])
+    compiled = {name: hits(symbols, alphabet) for name, hits in HITS.items()}
+    both = tuples.tuples_and_repeats(symbols, alphabet)
+    with by_arrays():
+        for name, hits in HITS.items():
+            assert np.array_equal(hits(symbols, alphabet), compiled[name]), name
+        assert tuples.tuples_and_repeats(symbols, alphabet) == both
+
+
+def test_nothing_is_loaded_before_somebody_estimates() -> None:
+    """The service never does, and imports take no longer where numba is installed."""
+    assert told_by(LOADED) == []
+
+
+def test_without_numba_the_arrays_do_it() -> None:
+    """The same estimate, and no error."""
+    symbols = np.arange(3000, dtype=np.uint8) ** 2 % 11
+    assert told_by(WITHOUT_NUMBA) == [True, predictors.lag(symbols, 11)]
+
+
+def test_where_no_code_can_be_kept_it_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation that can't be written to, and a user without a home."""
+    pytest.importorskip("numba")
+    from entropy_assets.core.sp800_90b.compiled import compiling
+
+    asked = []
+
+    def refuse_to_keep(**options: object) -> Callable[[object], object]:
+        asked.append(bool(options.get("cache")))
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(compiling, "njit", refuse_to_keep)
+    assert compiling.kernel(len) is len
+    assert asked == [True, False]
+
+
+def test_arrays_stay_small(way: str) -> None:
+    """A million bits once took 4 GB in the Lag predictor; now a tenth of that takes some bytes a bit."""
+    import tracemalloc
+
+    bits = np.random.default_rng(1).integers(0, 2, 100_000).astype(np.uint8)
+    predictors.lag(bits[:1000], 2)
+    tracemalloc.start()
+    try:
+        predictors.lag(bits, 2)
+        assert tracemalloc.get_traced_memory()[1] < 30e6
+    finally:
+        tracemalloc.stop()
