@@ -53,11 +53,14 @@ ARGUMENTS = {
     "synthetic_noise": "Bits of the noise follow a short linear rule, or most frequencies are empty. A program makes"
     " such noise, and no sensor does.",
     "tiled": "Parts of the noise come again: what comes again is known.",
+    "compression_artefacts": "Coefficients of a transform lie on the steps of a quantiser. The pixels were decoded from"
+    " a lossy stream, and they hold no more than it did.",
     "not_enough_credit": "At what such a file is worth, its samples don't fill one digest.",
     "clipped_at_black": "The pixels lie at the lowest code, not at the highest. Refused as before; the reason is one"
     " that a person can act on.",
     "unsupported_pixels": "The file was read as other numbers than it holds: a thumbnail, or signed numbers as unsigned"
     " ones.",
+    "unsupported_container": "Not read, as before. The reason now names the container, and what converts it.",
     "accepted, was correlated": "A sensor behind a mosaic of colours looks correlated as long as its colours lie in one"
     " plane, and rows that share an offset do. Each is now taken out before its noise is judged.",
     "accepted, was uneven_codes": "An ADC whose codes are unevenly wide has noise all the same: it is worth what is"
@@ -65,11 +68,17 @@ ARGUMENTS = {
     "accepted, was unsupported_pixels": "The container lost nothing, so its integers are those of the sensor.",
     "accepted, was constant": "The first image in the file is no exposure. The first that can be one is measured now.",
     "accepted, was too_small": "The first image in the file is no exposure. The first that can be one is measured now.",
+    "accepted, was not_enough_credit": "More of the file is measured: all its images that an exposure can be in, each"
+    " judged by itself. Together they fill a digest.",
+    "accepted, was health_test_failed": "The health tests look for noise that is worse than it was assessed. It is"
+    " assessed lower now, by predictors that look at more samples, so its runs are no surprise. What it is credited is"
+    " bounded by claim and container as before.",
     "k": "Other bits of a sample are assessed, since their number is rounded otherwise. It follows from the noise"
     " alone, and every number of low bits gives a lower bound.",
-    "samples": "Another part of the frame counts as live.",
-    "estimator": "An estimate decides that was not made before: the predictors look at the bits too, and the samples"
-    " are looked at in two orders. The least wins, so one more can only lower the credit.",
+    "samples": "Another part of the file is measured: all its images that an exposure can be in, each judged by itself"
+    " and without overscan.",
+    "estimator": "An estimate decides that was not made before: the predictors look at the bits too, and all estimators"
+    " look at the samples in the order of the sensor too. The least wins, so one more can only lower the credit.",
     "estimates": "The same estimates look at more samples. Their bounds are closer, and what a short look misses they"
     " find.",
     "container": "The bytes that code the measured image cap the credit, and they are counted more closely.",

@@ -24,6 +24,7 @@ from rich.progress import track
 from benchmarks.images import SAMPLES, cell
 from entropy_assets.cli.assess import assessed
 from entropy_assets.core.credit.assessment import rounded_down
+from entropy_assets.core.credit.estimates import RASTER
 from entropy_assets.images.limits import DEFAULT_LIMITS
 from entropy_assets.recipe import DROP, RECIPES, STANDARD, Recipe, recipe_named
 
@@ -42,6 +43,8 @@ NAMES: Final = {
 """The tool's word for each estimator, and the one of this project."""
 OF_BITS_ONLY: Final = ("collision", "markov", "compression")
 PREDICTORS: Final = ("multi_mcw", "lag", "multi_mmc", "lz78y")
+LOOKS: Final = ("markov", "lag", "bits_lag")
+"""One estimator for each number of samples that a recipe names."""
 LEAST_OF_ALL: Final = "Assessed min entropy: "
 MOST: Final = 1_000_000
 """Samples of a file that the tool reads at most: as many as SP 800-90B 3.1.1 asks for."""
@@ -53,10 +56,11 @@ HEAD = """\
 Ours: the least estimate, before any claim or cap, rounded down as the recipe says. The tool's: `min(H_original, k x
 H_bitstring)`. All figures are bits per sample.
 
-- Same symbols: the low k bits of samples in draw order. Each estimate of the tool is of as many as that estimator looks
-  at here: of the first {assessed:,} samples; the predictors of {predicted:,}, and of the bits of {predicted_bits:,}.
-- All: every estimate of the tool is of the low k bits of all samples. 8 bits: of all samples as they are. "All" ends at
-  {most:,}.
+- Same symbols: the low k bits of samples in draw order and, as `raster_*`, in raster order. Each estimate of the tool
+  is of as many as that estimator looks at here: of the first {assessed:,} samples; the predictors of {predicted:,}, and
+  of the bits of {predicted_bits:,}; in raster order of {raster:,} at most.
+- All: every estimate of the tool is of the low k bits of all samples in draw order. 8 bits: of all samples as they are.
+  "All" ends at {most:,}.
 - Of several channels, each figure is the least.
 
 What makes figures differ, in the last column:
@@ -64,7 +68,7 @@ What makes figures differ, in the last column:
 - sign: of 8 bits the tool says less than of the low k. The bits above the noise repeat its sign, and estimates of a
   bitstring take all bits for equally good. What the low k bits hold, the 8 bits hold as well.
 - part: of 8 bits it says more. Noise wider than k bits is assessed by its low bits, and the rest is credited to nobody.
-- order: less is estimated here, by a look that the tool has not got.
+- order: the least is of the samples in raster order, where neighbours of the sensor stand beside each other.
 - length: of all samples it says something else than of the first. More of them narrow the bounds, and may show what a
   shorter look misses.
 """
@@ -134,25 +138,30 @@ def least(told: Iterable[Said]) -> dict[str, Any]:
 
 
 def seen_by(name: str, recipe: Recipe) -> int:
-    """Return how many samples the estimator `name` looks at here, at most; one that is not run could look at all."""
+    """Return how many samples the estimator `name` looks at here, at most; one that is not run could look at more."""
+    if name.startswith(RASTER):
+        return min(recipe.raster_samples, seen_by(name.removeprefix(RASTER), recipe))
     if name.removeprefix("bits_") not in PREDICTORS:
         return recipe.assessment_samples
     of_bits = name.startswith("bits_")
     return (recipe.bit_prediction_samples if of_bits else recipe.prediction_samples) or recipe.assessment_samples
 
 
-def same_symbols(by_count: dict[int, dict[str, Any]], recipe: Recipe) -> dict[str, Any]:
+def same_symbols(by_order: dict[str, dict[int, dict[str, Any]]], recipe: Recipe) -> dict[str, Any]:
     """Return of each of the tool's estimates that of the samples that are looked at here, and the least of them.
 
     Parameters
     ----------
-    by_count
-        What the tool said, by the number of samples that it read; the largest number is that of all.
+    by_order
+        What the tool said, by ``draw`` or ``raster`` and by the number of samples that it read; the largest number is
+        that of all that are there or looked at.
     """
-    every = max(by_count)
-    estimates = {
-        name: by_count[min(every, seen_by(name, recipe))]["estimates"][name] for name in by_count[every]["estimates"]
-    }
+    estimates = {}
+    for order, by_count in by_order.items():
+        every, prefix = max(by_count), RASTER if order == "raster" else ""
+        for name in by_count[every]["estimates"]:
+            seen = min(every, seen_by(prefix + name, recipe))
+            estimates[prefix + name] = by_count[seen]["estimates"][name]
     name = min(estimates, key=estimates.__getitem__)
     return {"least": estimates[name], "limited_by": name, "estimates": estimates}
 
@@ -164,14 +173,17 @@ def row_of(path: Path, tool: Path, recipe: Recipe, source: str, most: int) -> di
         if not told["accepted"]:
             return {"image": path.name, "refused": told["reason"]}
         k, every = told["symbol_bits"], min(told["samples"], most)
-        counts = {every, *(min(every, seen_by(name, recipe)) for name in ("markov", "lag", "bits_lag"))}
+        looks = {"draw": {every, *(min(every, seen_by(name, recipe)) for name in LOOKS)}}
+        if recipe.raster_samples:
+            looks["raster"] = {min(every, seen_by(RASTER + name, recipe)) for name in LOOKS}
 
-        def of(bits: int, samples: int) -> dict[str, Any]:
-            files = [file for file in told["exported"] if file["bits_per_symbol"] == bits]
+        def of(order: str, bits: int, samples: int) -> dict[str, Any]:
+            files = [file for file in told["exported"] if (file["order"], file["bits_per_symbol"]) == (order, bits)]
             return least(asked(tool, Path(file["path"]), bits, samples) for file in files)
 
-        by_count = {count: of(k, count) for count in sorted(counts)}
-        eight = by_count[every] if k == 8 else of(8, every)
+        by_order = {order: {count: of(order, k, count) for count in sorted(counts)} for order, counts in looks.items()}
+        whole = by_order["draw"][every]
+        eight = whole if k == 8 else of("draw", 8, every)
     name = min(told["estimates"], key=told["estimates"].__getitem__)
     return {
         "image": path.name,
@@ -180,8 +192,8 @@ def row_of(path: Path, tool: Path, recipe: Recipe, source: str, most: int) -> di
         "ours": rounded_down(told["estimates"][name], recipe),
         "limited_by": name,
         "estimates": told["estimates"],
-        "same": same_symbols(by_count, recipe),
-        "all": by_count[every],
+        "same": same_symbols(by_order, recipe),
+        "all": whole,
         "eight_bits": eight,
     }
 
@@ -189,10 +201,11 @@ def row_of(path: Path, tool: Path, recipe: Recipe, source: str, most: int) -> di
 def reasons(row: dict[str, Any]) -> list[str]:
     """Return the words of the last column for one row; `HEAD` says what they mean."""
     sign = row["eight_bits"]["least"] - row["all"]["least"]
+    drawn = min(h for name, h in row["same"]["estimates"].items() if not name.startswith(RASTER))
     return [
         *(["sign"] if sign < -ROUNDING else ["part"] if sign > ROUNDING else []),
-        *(["order"] if row["limited_by"] not in row["same"]["estimates"] else []),
-        *(["length"] if abs(row["all"]["least"] - row["same"]["least"]) > ROUNDING else []),
+        *(["order"] if row["limited_by"].startswith(RASTER) else []),
+        *(["length"] if abs(row["all"]["least"] - drawn) > ROUNDING else []),
     ]
 
 
@@ -222,8 +235,10 @@ def print_page(rows: list[dict[str, Any]], version: str, recipe: Recipe, most: i
     shown = [row for row in rows if "refused" not in row]
     print("<!-- Made by: make nist -->\n\n# What NIST's tool says of the samples\n")
     print(f"Recipe `{recipe.name}`; the tool calls itself `{version}`; {len(shown)} images.")
-    seen = {"assessed": "markov", "predicted": "lag", "predicted_bits": "bits_lag"}
-    print(HEAD.format(most=most, **{word: seen_by(name, recipe) for word, name in seen.items()}))
+    seen = dict(
+        zip(("assessed", "predicted", "predicted_bits"), (seen_by(name, recipe) for name in LOOKS), strict=True)
+    )
+    print(HEAD.format(most=most, raster=recipe.raster_samples, **seen))
     print("| " + " | ".join(COLUMNS) + " |")
     print("|---|---:|---:|---:|---|---:|---|---:|---:|---|---:|---:|---|")
     for row in shown:
