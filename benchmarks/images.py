@@ -15,6 +15,7 @@ from typing import Any
 
 from entropy_assets.core.conditioning.hasher import EntropyHasher
 from entropy_assets.core.credit.assessment import assess_image
+from entropy_assets.core.credit.estimates import RASTER
 from entropy_assets.core.extraction.noise import NoiseExtractor, deterministic_nonce
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected
@@ -119,7 +120,10 @@ def note_assessment(row: dict[str, Any], assessment: dict[str, Any]) -> None:
     if not assessment:
         return
     for family, prefixes in FAMILIES.items():
-        row[family] = min((h for name, h in assessment["estimates"].items() if name.startswith(prefixes)), default=None)
+        found = {
+            name: h for name, h in assessment["estimates"].items() if name.removeprefix(RASTER).startswith(prefixes)
+        }
+        row[family] = min(found.values(), default=None)
     row |= {
         "estimates": assessment["estimates"],
         "k": assessment["symbol_bits"],

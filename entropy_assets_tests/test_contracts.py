@@ -22,6 +22,8 @@ NEVER_LOADED = [
     (DAGSTER_FREE, {"dagster"}),
     (("serving.access", "serving.reservoir", "serving.answers"), WEB_FRAMEWORK),
     (("stores", "images.limits"), DECODERS),
+    # Compiled loops are loaded when they are first needed, which in a service they never are.
+    (("core.credit", "serving", "stages", "provenance"), {"numba", "llvmlite"}),
 ]
 # Imports the modules of its second argument in turn, and tells by which of them each package of the first was loaded.
 FIRST_LOADERS = """

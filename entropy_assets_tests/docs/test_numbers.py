@@ -45,6 +45,8 @@ def test_the_factor_and_the_bits_of_a_digest_are_those_of_the_recipe() -> None:
     assert f"worth at least {STANDARD.slice_credit_bits} bits" in text
     assert f"at most {STANDARD.assessment_samples:,} samples" in text
     assert f"the predictors {STANDARD.prediction_samples:,}" in text
+    assert f"the predictors see {STANDARD.bit_prediction_samples:,} of them" in text
+    assert f"at most {STANDARD.raster_samples:,} samples" in text
 
 
 def test_the_defaults_of_settings_are_those_of_the_code() -> None:

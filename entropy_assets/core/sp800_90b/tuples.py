@@ -25,7 +25,7 @@ LONGEST_TUPLE: Final = 1024
 the time is bounded by it."""
 WINDOW_BITS: Final = 64
 """Bits of a window."""
-SORTED_AT_ONCE: Final = 1 << 22
+SORTED_AT_ONCE: Final = 1 << 24
 """Windows that are sorted at once; more are parted by their first bits beforehand, so that memory stays bounded."""
 CELLS_PER_SAMPLE: Final = 4
 """Cells of a table of counts that are worth their memory, per position counted."""
@@ -120,12 +120,21 @@ class _Windows:
             ordered.sort()
             yield ordered
             return
-        for value in range(256):
-            led = [part[np.flatnonzero(part >> np.uint64(WINDOW_BITS - 8) == value)] for _, part in self._parts()]
+        octets = [(part >> np.uint64(WINDOW_BITS - 8)).astype(np.uint8) for _, part in self._parts()]
+        upto = np.cumsum(sum(np.bincount(part, minlength=256) for part in octets))
+        first = 0
+        while first < 256:
+            done = int(upto[first - 1]) if first else 0
+            last = max(first + 1, int(np.searchsorted(upto, done + SORTED_AT_ONCE, side="right")))
+            led = [
+                part[np.flatnonzero((octet >= first) & (octet < last))]
+                for octet, (_, part) in zip(octets, self._parts(), strict=True)
+            ]
             ordered = np.concatenate(led)
             ordered.sort()
             if len(ordered):
                 yield ordered
+            first = last
 
     def alike(self, shared: npt.NDArray[np.uint8], width: int) -> tuple[Indices, Indices]:
         """Return the positions whose whole window occurs elsewhere too, ascending, and which they have in common."""
@@ -183,7 +192,8 @@ def _shared_symbols(ordered: Windows, bits: int, widest: int) -> npt.NDArray[np.
     differ = ordered[1:] ^ ordered[:-1]
     differ &= ~(differ >> np.uint64(1))  # keeps the first 1, and can't be rounded up to the next power of two
     leading_zeros = (WINDOW_BITS - np.frexp(differ.astype(np.float64))[1]).astype(np.uint8)
-    return np.minimum(leading_zeros // np.uint8(bits), widest)
+    whole: npt.NDArray[np.uint8] = np.minimum(leading_zeros // np.uint8(bits), np.uint8(widest))
+    return whole
 
 
 def _runs(shared: npt.NDArray[np.uint8], widest: int) -> Iterator[tuple[int, int, int]]:
@@ -195,20 +205,18 @@ def _runs(shared: npt.NDArray[np.uint8], widest: int) -> Iterator[tuple[int, int
         Symbols that each window shares with the one before it, in ascending order.
     """
     if compiled := kernels():
-        yield from zip(range(1, widest + 1), *(found.tolist() for found in compiled.counts.runs(shared, widest)))
+        most, pairs = compiled.counts.runs(shared, widest)
+        yield from zip(range(1, widest + 1), most.tolist(), pairs.tolist(), strict=True)
         return
     n = len(shared)
-    left: Indices | None = None
+    left: Indices | None = None  # places that share enough, once they are the fewer ones
     for width in range(1, widest + 1):
         if left is None:
             below = np.flatnonzero(shared < width)
-            if 2 * len(below) > n:
-                left = np.flatnonzero(shared >= width)
+            lengths = np.diff(np.append(below, n)) - 1
+            left = np.flatnonzero(shared >= width) if 2 * len(below) > n else None
         else:
             left = left[np.flatnonzero(shared[left] >= width)]
-        if left is None:
-            lengths = np.diff(np.append(below, n)) - 1
-        else:
             lengths = np.diff(np.flatnonzero(np.diff(left, prepend=-1, append=n + 1) != 1))
         yield width, 1 + int(lengths.max(initial=0)), int((lengths * (lengths + 1) // 2).sum())
 

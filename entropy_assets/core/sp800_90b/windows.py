@@ -72,4 +72,5 @@ def _covered(begin: Indices, end: Indices, values: Indices, n: int) -> Indices:
         half = 1 << (upper - 1)
         np.maximum(table[upper - 1], table[upper], out=table[upper - 1])
         np.maximum(table[upper - 1][half:], table[upper][:-half], out=table[upper - 1][half:])
-    return table[0]
+    covered: Indices = table[0]
+    return covered

@@ -143,8 +143,7 @@ def test_a_failed_health_test_leaves_nothing() -> None:
     stuck = noise.samples.copy()
     stuck[900:902, :128] = 3
     broken = dataclasses.replace(noise, samples=stuck)
-    few = dataclasses.replace(STANDARD, name="test", assessment_samples=32_768, prediction_samples=32_768, raster_samples=0)
-    result = assess(broken, image, few)
+    result = assess(broken, image, RECIPES["ea-2026-1"])
     assert (result.credit_bits, result.limited_by) == (0, "health:repetition_count")
     assert result.health_failed
 

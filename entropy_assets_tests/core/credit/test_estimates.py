@@ -1,4 +1,4 @@
-"""The estimates behind a credit: all ten, on symbols and bits, in both orders; and those of earlier recipes, unchanged."""
+"""The estimates behind a credit: all ten, on symbols and bits, in both orders; those of earlier recipes unchanged."""
 
 import dataclasses
 import hashlib

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.sp800_90b import contexts, estimators, kernels, predictors, scoreboard, tuples, windows
+from entropy_assets.core.sp800_90b import contexts, estimators, predictors, scoreboard, tuples, windows
 from entropy_assets_tests.core.sp800_90b.conftest import by_arrays
 from entropy_assets_tests.core.sp800_90b.sequences import sequences
 

@@ -1,6 +1,6 @@
 """The scoreboard of the sub-predictors of SP 800-90B 6.3.7 to 6.3.9, word by word."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numba import types
@@ -9,14 +9,15 @@ from numba.extending import intrinsic
 from entropy_assets.core.sp800_90b.compiled.compiling import kernel
 
 
-@intrinsic
-def _ones(_context: Any, _word: Any) -> Any:
-    """Return how many bits of a word are 1."""
-
+def _count_ones(_context: Any, _word: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.uint64(types.uint64), generate
+
+
+_ones: Final[Any] = intrinsic(_count_ones)
+"""Returns how many bits of a word are 1."""
 
 
 @kernel

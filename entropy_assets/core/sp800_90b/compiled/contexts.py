@@ -12,7 +12,7 @@ from entropy_assets.core.sp800_90b.compiled.compiling import kernel
 
 @kernel
 def _table(keys: int, most: int) -> Any:
-    """Return an empty table for numbers below `most`, of which `keys` occur: by number if that is small, else hashed."""
+    """Return an empty table for numbers below `most`, of which at most `keys` occur; if that is few, hashed."""
     size = most
     if most > 4 * keys + 1024:
         size = 16
@@ -22,7 +22,7 @@ def _table(keys: int, most: int) -> Any:
 
 
 @kernel
-def _cell(names: Any, key: int) -> int:
+def _cell(names: Any, key: Any) -> Any:
     """Return where `key` stands in a table; it takes its place if it is new."""
     if len(names) == 0:
         return key
@@ -99,7 +99,15 @@ def multi_mmc_hits(symbols: Any, alphabet: int, depths: int, entries: int) -> An
 
 @kernel
 def _follow(
-    symbols: Any, alphabet: int, depth: int, times: Any, groups: Any, contexts: int, entries: int, shorter: Any, hits: Any
+    symbols: Any,
+    alphabet: int,
+    depth: int,
+    times: Any,
+    groups: Any,
+    contexts: int,
+    entries: int,
+    shorter: Any,
+    hits: Any,
 ) -> Any:
     """Enter into `hits` what the contexts of `depth` predict rightly; return whether they predict anything.
 

@@ -1,6 +1,6 @@
 """Counts behind the collision, compression, t-tuple and LRS estimates of SP 800-90B 6.3.2 and 6.3.4 to 6.3.6."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numba import types
@@ -9,14 +9,15 @@ from numba.extending import intrinsic
 from entropy_assets.core.sp800_90b.compiled.compiling import kernel
 
 
-@intrinsic
-def _leading_zeros(_context: Any, _word: Any) -> Any:
-    """Return how many bits of a word before the first 1 are 0; of no bits at all, 64."""
-
+def _count_leading_zeros(_context: Any, _word: Any) -> Any:
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctlz(arguments[0], context.get_constant(types.boolean, False))
 
     return types.uint64(types.uint64), generate
+
+
+_leading_zeros: Final[Any] = intrinsic(_count_leading_zeros)
+"""Returns how many bits of a word before the first 1 are 0; of no bits at all, 64."""
 
 
 @kernel
@@ -49,8 +50,8 @@ def shared_symbols(ordered: Any, bits: int, widest: int) -> Any:
     """Return ``uint8[n - 1]``: how many symbols each window but the first shares with the one before it."""
     shared = np.empty(len(ordered) - 1, dtype=np.uint8)
     for place in range(len(shared)):
-        differ = ordered[place + 1] ^ ordered[place]
-        shared[place] = min(widest, np.int64(_leading_zeros(differ)) // bits)
+        alike: Any = np.int64(_leading_zeros(ordered[place + 1] ^ ordered[place])) // bits
+        shared[place] = min(widest, alike)
     return shared
 
 
@@ -67,7 +68,7 @@ def runs(shared: Any, widest: int) -> Any:
     most = np.ones(widest + 1, dtype=np.int64)
     open_to, n = 0, len(shared)
     for place in range(n + 1):
-        width = np.int64(shared[place]) if place < n else 0
+        width: Any = np.int64(shared[place]) if place < n else 0
         for wider in range(open_to + 1, width + 1):
             begun[wider] = place
         for wider in range(width + 1, open_to + 1):
