@@ -4,6 +4,8 @@ PYTHON ?= python3
 # One more than there are cores: many tests wait for a limit to pass.
 JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PYTEST_ARGS ?=
+# NIST's own program, which is no part of this project; docs/credit.md says how it is built.
+TOOL ?= ea_non_iid
 
 VENV := .venv
 OLDEST := .venv-oldest
@@ -24,7 +26,7 @@ PYTEST := $(BIN)/python -m pytest $(COVER)
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit nist oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -73,6 +75,10 @@ images: $(DEV) ## what each reference image is worth, else each bundled one: wri
 credit: $(DEV) ## what frames of known min-entropy are credited, against the truth: writes benchmarks/CREDIT.md in a minute
 	@$(BIN)/python -m benchmarks.credit > benchmarks/CREDIT.md.part
 	@mv benchmarks/CREDIT.md.part benchmarks/CREDIT.md
+
+nist: $(DEV) ## what NIST's tool says of the samples: writes benchmarks/NIST_TOOL.md; TOOL=path/of/ea_non_iid
+	@$(BIN)/python -m benchmarks.nist_tool $(TOOL) $(filter-out %/hostile,$(REFERENCE)) > benchmarks/NIST_TOOL.md.part
+	@mv benchmarks/NIST_TOOL.md.part benchmarks/NIST_TOOL.md
 
 oldest: $(OLDEST)/.made ## the same blocks on the oldest NumPy and SciPy that pyproject.toml allows
 	@$(BIN)/python -m entropy_assets_tests.versions compare $(BIN)/python $(OLDEST)/bin/python
