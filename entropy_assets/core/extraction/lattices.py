@@ -28,13 +28,13 @@ CROPPED: Final = (4, 8)
 """Sides of blocks that are searched wherever the grid begins."""
 ORDERS: Final = 7
 """Highest order of a coefficient in either axis; orders above are mostly zero, and order 0 holds the prediction."""
-ALIGNED_SQUARES: Final = 64
+ALIGNED_SQUARES: Final = 128
 """Squares that are searched on the grid of the frame, evenly spread."""
 CROPPED_SQUARES: Final = 8
 """Squares that are searched on all grids."""
 LEAST_SQUARES: Final = 3
 """Fewest squares that say something."""
-SPIKE: Final = 3
+SPIKE: Final = 6
 """How far a pixel may stand out of its four neighbours, sigma."""
 HIGH_PASS: Final = (1.115087052456994, -0.5912717631142470, -0.05754352622849957, 0.09127176311424948)
 """Middle and one side of the high-pass filter of the 9/7 wavelet (JPEG 2000, ISO/IEC 15444-1 annex F); the coefficients
