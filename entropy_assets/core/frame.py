@@ -1,7 +1,7 @@
 """Frame: the integer pixels of one exposure, the true step of its ADC, and the hashes that tell a replay."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -145,6 +145,10 @@ class Frame:
         The container stores floats, all of them integer-valued.
     statements
         What the file says of itself that bears on its noise, in its order.
+    parts
+        Planes, pages or amplifiers of one file that lie below each other in `pixels`, each as high as all others.
+    selection
+        What was taken of a file with several images, a sentence for people; empty if there is one alone.
     """
 
     pixels: Pixels
@@ -161,6 +165,8 @@ class Frame:
     captured_at: str | None
     float_data: bool
     statements: tuple[Statement, ...] = ()
+    parts: int = 1
+    selection: str = ""
 
     @classmethod
     def build(
@@ -177,6 +183,8 @@ class Frame:
         float_data: bool = False,
         coded_bytes: int | None = None,
         statements: tuple[Statement, ...] = (),
+        parts: int = 1,
+        selection: str = "",
         copy: bool = True,
     ) -> Self:
         """Return the frame of `pixels`, with step and hashes computed.
@@ -189,7 +197,7 @@ class Frame:
             ``bool[ny, nx]``, or None if every pixel is.
         data
             The file as it came.
-        bit_depth, container, lossy, source, captured_at, float_data, statements
+        bit_depth, container, lossy, source, captured_at, float_data, statements, parts, selection
             As the attributes.
         coded_bytes
             As the attribute; the whole file if None.
@@ -221,7 +229,15 @@ class Frame:
             captured_at=captured_at,
             float_data=float_data,
             statements=statements,
+            parts=parts,
+            selection=selection,
         )
+
+    def split(self) -> tuple[Self, ...]:
+        """Return each part as a frame of its own, without a copy; its hashes stay those of the whole."""
+        height = self.shape[0] // self.parts
+        rows = [slice(place * height, (place + 1) * height) for place in range(self.parts)]
+        return tuple(replace(self, pixels=self.pixels[:, part], usable=self.usable[part], parts=1) for part in rows)
 
     @property
     def is_picture(self) -> bool:

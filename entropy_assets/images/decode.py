@@ -6,12 +6,13 @@ The decoder trusts nothing: format by magic number, sizes from headers before an
 
 import gzip
 import zlib
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Final
 
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
-from entropy_assets.images.coded import gzip_share
+from entropy_assets.images.coded import gzip_share, gzip_shares
 from entropy_assets.images.fits import read_fits
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.images.pictures import read_picture
@@ -140,7 +141,7 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
     image = read_fits(unpacked, min(limits.max_pixels, limits.max_samples), reading=reading)
     coded = image.coded_bytes
     if unpacked is not data:
-        coded = min(coded, gzip_share(data, image.start, image.size))
+        coded = min(coded, _packed_share(data, image.spans, reading))
     return Frame.build(
         image.pixels,
         image.usable,
@@ -152,9 +153,19 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         captured_at=image.captured_at,
         float_data=image.float_data,
         statements=image.statements,
+        parts=image.parts,
+        selection=image.selection,
         coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
         copy=False,
     )
+
+
+def _packed_share(data: bytes, spans: Sequence[tuple[int, int]], reading: int) -> int:
+    """Return how many bytes of the gzip file `data` unpack to `spans`."""
+    if reading >= 2:
+        return gzip_shares(data, spans)
+    ((start, end),) = spans
+    return gzip_share(data, start, end - start)
 
 
 def _plain_bytes(samples: int, bit_depth: int) -> int:

@@ -23,6 +23,7 @@ from entropy_assets.images.fits_headers import (
     Header,
     axes_of,
     capture_time,
+    exposed_part,
     number,
     plane_shape,
     reject,
@@ -31,7 +32,7 @@ from entropy_assets.images.fits_headers import (
     walk,
 )
 from entropy_assets.images.statements import statements_of_cards
-from entropy_assets.images.tiles import compressed_plane
+from entropy_assets.images.tiles import compressed_planes, covered
 
 UNSIGNED_ZERO: Final = {8: -(1 << 7), 16: 1 << 15, 32: 1 << 31}
 """BZERO of the unsigned convention (signed for 8 bits); 64 bits keep their stored values, the offset says nothing."""
@@ -40,6 +41,11 @@ SQUARE: Final = 32
 """Side of the square on which liveness is judged, pixels (`Recipe.survey_size`)."""
 PASSED_OVER: Final = (RejectionReason.NO_IMAGE_DATA, RejectionReason.NOT_FINITE)
 """What says that there is nothing to see in an image, rather than that it can't be read."""
+MOST_PARTS: Final = 16
+"""Most planes of a file that are taken: each is compared with all before it, in all orientations."""
+MOST_PIXELS_OF_PARTS: Final = 32 << 20
+"""Most pixels that several planes have in all. It is no setting, since it decides bytes."""
+NO_IMAGE: Final = "the FITS file holds no image with at least two axes"
 NOT_MEASURED: Final = MappingProxyType(
     {
         "DQ": "STScI: data quality, HST and JWST",
@@ -63,7 +69,19 @@ NOT_DATA: Final = ("ERROR", "QUALITY")
 
 
 class FitsImage(NamedTuple):
-    """An image of a FITS file; its data unit has `size` bytes from `start` on, of which `coded_bytes` code it."""
+    """The images that were taken from a FITS file, below each other.
+
+    Attributes
+    ----------
+    pixels, usable
+        ``[ny, nx]``: `parts` images of equal height.
+    spans
+        Where the data units, or the planes, that hold them begin and end in the file, ascending.
+    coded_bytes
+        How many bytes of the file code them.
+    selection
+        What was taken, a sentence for people; empty if the file holds one image alone.
+    """
 
     pixels: npt.NDArray[np.integer]
     usable: npt.NDArray[np.bool_]
@@ -71,9 +89,10 @@ class FitsImage(NamedTuple):
     float_data: bool
     captured_at: str | None
     statements: tuple[Statement, ...]
-    start: int
-    size: int
+    spans: tuple[tuple[int, int], ...]
     coded_bytes: int
+    parts: int = 1
+    selection: str = ""
 
 
 class _Unit(NamedTuple):
@@ -83,21 +102,47 @@ class _Unit(NamedTuple):
     captured_at: str | None
     statements: tuple[Statement, ...]
 
+    @property
+    def prefix(self) -> str:
+        """What stands before NAXIS and BITPIX of the image."""
+        return "Z" if self.hdu.is_compressed_image else ""
+
+    @property
+    def planes(self) -> int:
+        """Number of planes."""
+        return prod(axes_of(self.hdu.header, self.prefix)[2:])
+
+
+class _Plane(NamedTuple):
+    """A plane that an exposure can be in, without its overscan."""
+
+    unit: _Unit
+    pixels: npt.NDArray[np.integer]
+    usable: npt.NDArray[np.bool_]
+    stored_as: np.dtype[Any]
+    span: tuple[int, int]
+    tiles: npt.NDArray[np.int64] | None
+    is_trimmed: bool
+
 
 def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
-    """Return the first image of `data` that an exposure can be in; of a cube, its first plane.
+    """Return the image of `data`, or the images.
 
-    By the rules of 2, planes of quality and of error are no exposures (`NOT_MEASURED`), and an image is passed over if
-    it has less than one square to judge noise on, or one value everywhere. If none is left, the first image is
-    returned for what it is. An image that can't be read decides: another one in its place would be a guess.
+    By the rules of 1 it is the first image, and of a cube its first plane.
+
+    By the rules of 2 it is the first plane that an exposure can be in and, below it, those behind it of the same shape
+    and kind, up to `MOST_PARTS`: planes of a cube, groups of a ramp, extensions of a mosaic. Planes of quality and of
+    error are no exposures (`NOT_MEASURED`), and a plane is passed over if it has less than one square to judge noise
+    on, or one value everywhere. If none is left, the first plane is returned for what it is. A first image that can't
+    be read decides: another one in its place would be a guess. Overscan is left out where the header says where it is.
 
     Parameters
     ----------
     data
         The file.
     max_pixels
-        Largest plane that is read, and largest compressed image that is unpacked, pixels. No further image is looked
-        at once those that were passed over have more in all.
+        Most pixels that are read, and largest compressed image that is unpacked. No further plane is looked at once
+        those that were passed over have more in all.
     reading
         The rules, as `Recipe.reading`.
 
@@ -106,8 +151,27 @@ def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
     ImageRejected
         With the one reason that fits.
     """
-    first, looked_at, units = None, 0, _units(data, reading)
-    while looked_at <= max_pixels:
+    if reading >= 2:
+        return _gathered(data, max_pixels)
+    unit = next(_units(data, reading), None)
+    if unit is None:
+        reject(RejectionReason.NO_IMAGE_DATA, NO_IMAGE)
+    hdu = unit.hdu
+    if hdu.is_compressed_image:
+        stored = compressed_planes(data, hdu, max_pixels, rice_only=True).stored[0]
+    else:
+        stored = _plain_planes(data, hdu, max_pixels)[0]
+    pixels, usable = _measured(stored, hdu.header)
+    depth, floats = stored.dtype.itemsize * 8, stored.dtype.kind == "f"
+    place = ((hdu.start, hdu.start + hdu.size),)
+    return FitsImage(pixels, usable, depth, floats, unit.captured_at, unit.statements, place, hdu.size)
+
+
+def _gathered(data: bytes, max_pixels: int) -> FitsImage:
+    """Return the images of a file by the rules of 2."""
+    parts, units = _Parts(data, max_pixels), _units(data, 2)
+    first: _Unit | None = None
+    while True:
         try:
             unit = next(units, None)
         except ImageRejected:
@@ -116,14 +180,53 @@ def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
             break
         if unit is None:
             break
-        image = _image(data, unit, max_pixels, reading) if reading < 2 else _exposure(data, unit, max_pixels, reading)
-        if image is not None:
-            return image
         first = first or unit
-        looked_at += _pixels_read(unit.hdu)
+        parts.look_at(unit)
     if first is None:
-        reject(RejectionReason.NO_IMAGE_DATA, "the FITS file holds no image with at least two axes")
-    return _image(data, first, max_pixels, reading)
+        reject(RejectionReason.NO_IMAGE_DATA, NO_IMAGE)
+    return _joined(parts.taken or [next(_planes(data, first, max_pixels))], parts.total, max_pixels)
+
+
+class _Parts:
+    """The planes that are taken from a file, in their order, by the rules of 2."""
+
+    def __init__(self, data: bytes, max_pixels: int) -> None:
+        self.data, self.max_pixels = data, max_pixels
+        self.taken: list[_Plane] = []
+        self.looked_at = self.total = 0
+
+    def is_full(self) -> bool:
+        """Tell whether no further plane is looked at."""
+        pixels = self.taken[0].pixels.size if self.taken else 0
+        enough = len(self.taken) == MOST_PARTS or (len(self.taken) + 1) * pixels > MOST_PIXELS_OF_PARTS
+        return enough or self.looked_at > self.max_pixels
+
+    def look_at(self, unit: _Unit) -> None:
+        """Take the planes of an image that an exposure can be in; raise if it is the first one and can't be read."""
+        try:
+            self.total += unit.planes
+            shape, _ = kind = self._kind(unit)
+            if self.is_full() or min(shape) < SQUARE or (self.taken and kind != self._kind(self.taken[0].unit)):
+                return
+            for plane in _planes(self.data, unit, self.max_pixels):
+                self._take(plane)
+                if self.is_full():
+                    return
+        except ImageRejected as rejection:
+            if not self.taken and rejection.reason not in PASSED_OVER:
+                raise
+
+    def _kind(self, unit: _Unit) -> tuple[tuple[int, int], str]:
+        """Return the shape and the type of an image as it is stored: those of another kind are not unpacked."""
+        header, prefix = unit.hdu.header, unit.prefix
+        return plane_shape(unit.hdu, prefix, self.max_pixels), sample_type(header, prefix)
+
+    def _take(self, plane: _Plane) -> None:
+        first = self.taken[0] if self.taken else plane
+        if first.pixels.shape == plane.pixels.shape and _varies(plane.pixels, plane.usable):
+            self.taken.append(plane)
+        else:
+            self.looked_at += plane.pixels.size
 
 
 def _units(data: bytes, reading: int) -> Iterator[_Unit]:
@@ -146,33 +249,64 @@ def _is_about_another(header: Header) -> bool:
     return name in NOT_MEASURED or content in NOT_DATA
 
 
-def _exposure(data: bytes, unit: _Unit, max_pixels: int, reading: int) -> FitsImage | None:
-    """Return the image, or None if no exposure can be in it."""
-    try:
-        if min(plane_shape(unit.hdu, "Z" if unit.hdu.is_compressed_image else "", max_pixels)) < SQUARE:
-            return None
-        image = _image(data, unit, max_pixels, reading)
-    except ImageRejected as rejection:
-        if rejection.reason in PASSED_OVER:
-            return None
-        raise
-    return image if _varies(image.pixels, image.usable) else None
+def _planes(data: bytes, unit: _Unit, max_pixels: int) -> Iterator[_Plane]:
+    """Yield the planes of an image in their order, each as it was measured.
 
-
-def _image(data: bytes, unit: _Unit, max_pixels: int, reading: int) -> FitsImage:
+    Raises
+    ------
+    ImageRejected
+        With the one reason that fits, before or behind the first plane.
+    """
     hdu = unit.hdu
+    spans: tuple[npt.NDArray[np.int64], ...] = ()
     if hdu.is_compressed_image:
-        stored, coded = compressed_plane(data, hdu, max_pixels, rice_only=reading < 2)
+        planes, spans = compressed_planes(data, hdu, max_pixels, rice_only=False)
     else:
-        stored, coded = _plain_plane(data, hdu, max_pixels), hdu.size
-    pixels, usable = _measured(stored, hdu.header)
-    depth, floats = stored.dtype.itemsize * 8, stored.dtype.kind == "f"
-    return FitsImage(pixels, usable, depth, floats, unit.captured_at, unit.statements, hdu.start, hdu.size, coded)
+        planes = _plain_planes(data, hdu, max_pixels)
+    height, width = planes.shape[1:]
+    part = exposed_part(hdu.header, (height, width), SQUARE)
+    for place, stored in enumerate(planes):
+        size = height * width * planes.dtype.itemsize
+        start = hdu.start + (0 if spans else place * size)
+        span = start, start + (hdu.size if spans else size)
+        pixels, usable = _measured(stored[part] if part else stored, hdu.header)
+        yield _Plane(unit, pixels, usable, planes.dtype, span, spans[place] if spans else None, part is not None)
 
 
-def _pixels_read(hdu: Hdu) -> int:
-    """Return the pixels that were unpacked or looked at: of a compressed cube all planes, of a plain one the first."""
-    return prod(axes_of(hdu.header, "Z")) if hdu.is_compressed_image else prod(axes_of(hdu.header)[:2])
+def _joined(taken: list[_Plane], total: int, max_pixels: int) -> FitsImage:
+    """Return the planes that were taken, below each other: if there are several, their whole squares alone."""
+    first, parts = taken[0], len(taken)
+    height, width = first.pixels.shape
+    if parts * height * width > max_pixels:
+        message = f"{parts} images of {height} x {width} pixels; the limit is {max_pixels} pixels in all"
+        reject(RejectionReason.OVER_PIXEL_BUDGET, message, parts=parts, limit=max_pixels)
+    pixels, usable = first.pixels, first.usable
+    if parts > 1:
+        rows = height // SQUARE * SQUARE
+        pixels = np.concatenate([plane.pixels[:rows] for plane in taken])
+        usable = np.concatenate([plane.usable[:rows] for plane in taken])
+    plain = [plane.span for plane in taken if plane.tiles is None]
+    tiles = [plane.tiles for plane in taken if plane.tiles is not None]
+    coded = sum(end - start for start, end in plain) + (covered(np.concatenate(tiles)) if tiles else 0)
+    return FitsImage(
+        pixels=pixels,
+        usable=usable,
+        bit_depth=first.stored_as.itemsize * 8,
+        float_data=first.stored_as.kind == "f",
+        captured_at=first.unit.captured_at,
+        statements=taken[-1].unit.statements,
+        spans=tuple(dict.fromkeys(plane.span for plane in taken)),
+        coded_bytes=coded,
+        parts=parts,
+        selection=selection_of(parts, total) + ("; the overscan is left out" if first.is_trimmed else ""),
+    )
+
+
+def selection_of(taken: int, total: int) -> str:
+    """Return what was taken of a file with `total` images, a sentence for people; empty if there is one alone."""
+    if taken == total:
+        return f"all {total} images of the file, below each other" if total > 1 else ""
+    return f"{taken} of the {total} images of the file, the first that an exposure can be in; the others are not used"
 
 
 def _varies(pixels: npt.NDArray[np.integer], usable: npt.NDArray[np.bool_]) -> bool:
@@ -220,10 +354,13 @@ def integer_valued(plane: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int6
 # Pixels
 
 
-def _plain_plane(data: bytes, hdu: Hdu, max_pixels: int) -> npt.NDArray[Any]:
+def _plain_planes(data: bytes, hdu: Hdu, max_pixels: int) -> npt.NDArray[Any]:
+    """Return ``[plane, ny, nx]`` as it is stored, a view of the file."""
     ny, nx = plane_shape(hdu, "", max_pixels)
     require_complete(data, hdu)
-    return np.frombuffer(data, dtype=sample_type(hdu.header), count=ny * nx, offset=hdu.start).reshape(ny, nx)
+    planes = prod(axes_of(hdu.header)[2:])
+    stored: npt.NDArray[Any] = np.frombuffer(data, sample_type(hdu.header), count=planes * ny * nx, offset=hdu.start)
+    return stored.reshape(planes, ny, nx)
 
 
 def _measured(stored: npt.NDArray[Any], header: Header) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.bool_]]:
