@@ -53,6 +53,9 @@ class Recipe:
     max_repeat_correlation
         Largest autocorrelation of row or column residuals, at any lag from 4 pixels up, before an image is called
         tiled.
+    repeat_outlier
+        Second differences count for no more than this many times their median there, so that the borders of amplifiers,
+        which lie at equal distances, are no tiles; at 0 each counts for what it is.
     compared_shift
         Frames of one batch are also compared in all 8 orientations and over shifts of up to so many pixels; 0 compares
         them only as they lie.
@@ -144,6 +147,7 @@ class Recipe:
     correlation_tolerance: float = 0.12
     min_live_share: float = 0.02
     max_repeat_correlation: float = 0.5
+    repeat_outlier: int = 0
     compared_shift: int = 0
     max_copied_share: float = 0.1
     max_blocking: float = 0.2
@@ -209,6 +213,7 @@ STANDARD: Final = Recipe(
         ("developed", 0.25),
     ),
     entropy_parts=1_000_000,
+    repeat_outlier=4,
     compared_shift=16,
     max_dithered_share=0.75,
     max_empty_spectrum=0.03,

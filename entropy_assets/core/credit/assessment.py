@@ -14,7 +14,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.credit.shared_parts import credited_once, least_sigma, part_of_regions
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
+from entropy_assets.core.extraction.parts import survey_of
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame, StatementKind
 from entropy_assets.core.sp800_90b import estimators, predictors
@@ -59,7 +61,8 @@ class Assessment:
         What the image may contribute, bits.
     caps
         What bounds the credit besides the estimates: ``claim`` and, where the file says something of itself,
-        ``statement`` (bits per sample), ``container`` (bits).
+        ``statement`` (bits per sample), ``container`` (bits). For a frame of several parts also ``shared_parts``, which
+        is no bound but what each sample loses to the others (bits per sample).
     limited_by
         The estimate, cap or test that decided.
     health
@@ -143,20 +146,24 @@ def estimate(symbols: Samples, bits_per_symbol: int, prediction_samples: int) ->
     return estimates | {name: h * bits_per_symbol for name, h in of_bits.items() if h is not None}
 
 
-def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | None = None) -> Assessment:
+def assess(
+    noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | None = None, lost_bits: float = 0.0
+) -> Assessment:
     """Return what `noise` is worth. Poor noise is no error: its credit is 0, and ``limited_by`` says why.
 
     The channels of one exposure share their light and often their pixels (demosaicing), so only one of them counts: the
-    number of its samples, at the smallest estimate of any.
+    number of its samples, at the smallest estimate of any. The parts of a frame all count, at that of the worst part.
 
     Parameters
     ----------
     submitter
         Source that whoever handed the file in declared; by default the frame's own. A frame may say in its header that
         it is simulated, and everybody can write a header: what it says can lower the claim and not raise it.
+    lost_bits
+        What each sample loses to the other parts of the frame, bits.
     """
-    k = symbol_bits(noise.survey.median_sigma)
-    sequences = [noise.credited(channel) & np.uint8((1 << k) - 1) for channel in range(noise.channels)]
+    k = symbol_bits(least_sigma(noise.survey, frame.parts))
+    sequences = _sequences(noise, frame, k)
     estimates = _least_estimates(sequences, k, recipe)
     least = min(estimates, key=estimates.__getitem__)
     sources = (frame.source, submitter or frame.source)
@@ -171,13 +178,16 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
         caps["statement"] = min(claims)
         limits.append((caps["statement"], "statement"))
     entropy, limited_by = min(limits)
+    if lost_bits:
+        caps["shared_parts"] = lost_bits
+        entropy, limited_by = max(0.0, entropy - lost_bits), "shared_parts"
     entropy = rounded_down(entropy, recipe)
     health = tuple(
         run_health_tests(sequence, expected, alpha_bits=recipe.health_alpha_bits, binary=k == 1)
         for sequence in sequences
         if expected > 0
     )
-    samples = len(sequences[0])
+    samples = sum(len(sequence) for sequence in sequences) // noise.channels
     credit = credit_of(entropy, samples, recipe)
     if caps["container"] < credit:
         credit, limited_by = int(caps["container"]), "container"
@@ -194,6 +204,17 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
         limited_by=limited_by,
         health=health,
     )
+
+
+def _sequences(noise: NoiseArray, frame: Frame, k: int) -> list[Samples]:
+    """Return the low `k` bits of what is credited: of each channel and each part with live area, in draw order."""
+    part = part_of_regions(noise.regions, frame)
+    low = np.uint8((1 << k) - 1)
+    return [
+        noise.credited(channel).reshape(len(part), -1)[part == place].reshape(-1) & low
+        for channel in range(noise.channels)
+        for place in np.unique(part)
+    ]
 
 
 def _refuse_by_statement(frame: Frame, recipe: Recipe, submitter: str) -> None:
@@ -301,8 +322,12 @@ def assess_image(
         fails, or the noise is not worth the recipe's least credit.
     """
     _refuse_by_statement(frame, recipe, submitter or frame.source)
+    lost_bits = 0.0
+    if frame.parts > 1:
+        shared = credited_once(frame, survey or survey_of(frame, recipe), recipe)
+        survey, lost_bits = shared.survey, shared.lost_bits
     noise = NoiseExtractor(recipe).extract(frame, nonce, survey)
-    assessment = assess(noise, frame, recipe, submitter)
+    assessment = assess(noise, frame, recipe, submitter, lost_bits)
     if assessment.health_failed:
         raise ImageRejected(
             RejectionReason.HEALTH_TEST_FAILED,

@@ -54,30 +54,37 @@ KEY_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
 """2**64 over the golden ratio, odd: mixes a window into 64 bits."""
 
 
-def repeat_correlation(steps: Steps) -> float:
+def repeat_correlation(steps: Steps, outlier: int = 0) -> float:
     """Return the largest autocorrelation of rows or columns at a lag of `LEAST_LAG` pixels or more.
 
     Parameters
     ----------
     steps
         ``[ny, nx]``, pixels in ADC steps.
+    outlier
+        As `Recipe.repeat_outlier`.
 
     Returns
     -------
     float
         About 0 for noise; 1 for a tile repeated side by side, whatever its size.
     """
-    return max(_row_repeat(steps), _row_repeat(steps.T))
+    return max(_row_repeat(steps, outlier), _row_repeat(steps.T, outlier))
 
 
-def _row_repeat(steps: Steps) -> float:
+def _row_repeat(steps: Steps, outlier: int) -> float:
     """Return the same of rows alone; rows without a second difference have no say."""
     rows = steps[:: max(1, len(steps) // PROBES)].astype(np.int64)
     bends = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
-    bends = np.clip(bends[bends.any(axis=1)], -DIFFERENCE_LIMIT, DIFFERENCE_LIMIT).astype(np.float64)
+    bends = bends[bends.any(axis=1)]
     count, width = bends.shape
     if count == 0 or width < SHORTEST_PROBE:
         return 0.0
+    most = DIFFERENCE_LIMIT
+    if outlier:
+        magnitude = np.abs(bends).ravel()
+        most = min(most, outlier * (int(np.partition(magnitude, magnitude.size // 2)[magnitude.size // 2]) + 1))
+    bends = np.clip(bends, -most, most).astype(np.float64)
     spectrum = fft.rfft(bends, 2 * width, axis=1)
     products = fft.irfft(spectrum.real**2 + spectrum.imag**2, 2 * width, axis=1)
     lags = np.arange(LEAST_LAG, int(LONGEST_SHARE * width))

@@ -56,6 +56,7 @@ REASONS: Final = MappingProxyType(
         Verdict.COMPRESSED: RejectionReason.COMPRESSION_ARTEFACTS,
         Verdict.DITHERED: RejectionReason.DITHERED,
         Verdict.SYNTHETIC: RejectionReason.SYNTHETIC_NOISE,
+        Verdict.LEFT_OUT: RejectionReason.NOT_ENOUGH_CREDIT,
     }
 )
 
@@ -205,7 +206,7 @@ def _mask_artefacts(
     for steps in channels:
         copied = repeated_share(steps, live, recipe.survey_size)
         verdict[live & (copied > recipe.max_copied_share)] = Verdict.REPEATED
-    repeats = max(repeat_correlation(steps) for steps in channels)
+    repeats = max(repeat_correlation(steps, recipe.repeat_outlier) for steps in channels)
     squares = [_live_squares(steps, live, recipe.survey_size) for steps in channels]
     borders = max(blocking(plane) for plane in squares)
     comb = 0.0 if lossy else comb_share(_luma(squares))
