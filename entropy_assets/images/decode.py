@@ -5,6 +5,7 @@ The decoder trusts nothing: format by magic number, sizes from headers before an
 """
 
 import gzip
+import re
 import zlib
 from collections.abc import Sequence
 from io import BytesIO
@@ -33,6 +34,25 @@ MAGIC: Final = (
     (b"BM", "bmp"),
 )
 GZIP_MAGIC: Final = b"\x1f\x8b\x08"
+BY_SIRIL: Final = "for example with Siril"
+BY_GDAL: Final = "for example with GDAL (gdal_translate -of FITS)"
+FOREIGN: Final = (
+    (b"XISF0100", "an XISF file of PixInsight", f"save it as FITS in PixInsight, or convert it {BY_SIRIL}"),
+    (b"LUCAM-RECORDER", "a SER video", f"convert its frames to FITS {BY_SIRIL}"),
+    (
+        b"#ASDF ",
+        "an ASDF file",
+        "write its array of raw pixels as FITS, for example with the packages asdf and astropy",
+    ),
+    (b"PDS_VERSION_ID", "a PDS3 product", f"convert it to FITS {BY_GDAL}"),
+    (b"CCSD3ZF", "a PDS3 product", f"convert it to FITS {BY_GDAL}"),
+    (b"NJPL1I00PDS1", "a PDS3 product", f"convert it to FITS {BY_GDAL}"),
+    (b"LBLSIZE=", "a VICAR image", f"convert it to FITS {BY_GDAL}"),
+    (b"Object = IsisCube", "an ISIS cube", f"convert it to FITS {BY_GDAL}"),
+)
+"""Containers of raw frames that are known and not read: what each begins with, what it is, what to do."""
+PDS4: Final = re.compile(rb"\s*(\xef\xbb\xbf)?<\?xml.{0,4096}?https?://pds\.nasa\.gov/pds4/", re.DOTALL)
+"""How the label of a PDS4 product begins; its pixels are in another file."""
 
 
 def decode(
@@ -44,8 +64,8 @@ def decode(
 ) -> Frame:
     """Return the frame in `data`, whatever the file was called.
 
-    Of a file with several planes or pages the first is read, of several FITS images the first that an exposure can be
-    in. Alpha is dropped, orientation tags are ignored,
+    Of a file with several planes, pages or extensions those that an exposure can be in are taken, below each other, as
+    `Frame.selection` says; by the rules before 2 it is the first one alone. Alpha is dropped, orientation tags are ignored,
     colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that are
     not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
 
@@ -65,7 +85,7 @@ def decode(
     ImageRejected
         With the one reason that fits; nothing else is raised for any input.
     """
-    container = _sniff(data, limits)
+    container = _sniff(data, limits, reading)
     if container == "fits":
         return _decode_fits(data, data, source, limits, reading)
     if container == "gzip":
@@ -77,11 +97,19 @@ def decode(
 
 
 def begins_like_an_image(data: bytes) -> bool:
-    """Tell whether `data` has the magic number of a format that is read here."""
-    return any(data.startswith(magic) for magic in (GZIP_MAGIC, b"RIFF", *(magic for magic, _ in MAGIC)))
+    """Tell whether `data` has the magic number of a format that is read here, or that is known to hold raw frames."""
+    known = any(data.startswith(magic) for magic in (GZIP_MAGIC, b"RIFF", *(magic for magic, _ in MAGIC)))
+    return known or _foreign(data) is not None
 
 
-def _sniff(data: bytes, limits: DecodeLimits) -> str:
+def _foreign(data: bytes) -> tuple[str, str] | None:
+    """Return what a container that is known and not read is, and what to do with it."""
+    if PDS4.match(data):
+        return "the label of a PDS4 product", f"convert label and image together to FITS {BY_GDAL}"
+    return next(((what, advice) for magic, what, advice in FOREIGN if data.startswith(magic)), None)
+
+
+def _sniff(data: bytes, limits: DecodeLimits, reading: int) -> str:
     """Return the container by its magic number."""
     if not data:
         raise ImageRejected(RejectionReason.EMPTY_FILE, "the file is empty")
@@ -95,6 +123,9 @@ def _sniff(data: bytes, limits: DecodeLimits) -> str:
     for magic, container in MAGIC:
         if data.startswith(magic):
             return container
+    if reading >= 2 and (foreign := _foreign(data)):
+        message = f"this is {foreign[0]}, which is not read here: {foreign[1]}"
+        raise ImageRejected(RejectionReason.UNSUPPORTED_CONTAINER, message, container=foreign[0])
     message = f"no image format that is read here begins with {data[:16]!r}"
     raise ImageRejected(RejectionReason.UNKNOWN_FORMAT, message, first_bytes=data[:16].hex())
 
@@ -132,6 +163,8 @@ def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimi
         captured_at=picture.captured_at,
         float_data=picture.float_data,
         statements=picture.statements,
+        parts=picture.parts,
+        selection=picture.selection,
         coded_bytes=min(picture.coded_bytes, _plain_bytes(picture.pixels.size, picture.bit_depth)),
         copy=False,
     )

@@ -223,7 +223,7 @@ class _Parts:
 
     def _take(self, plane: _Plane) -> None:
         first = self.taken[0] if self.taken else plane
-        if first.pixels.shape == plane.pixels.shape and _varies(plane.pixels, plane.usable):
+        if first.pixels.shape == plane.pixels.shape and varies(plane.pixels, plane.usable):
             self.taken.append(plane)
         else:
             self.looked_at += plane.pixels.size
@@ -309,7 +309,7 @@ def selection_of(taken: int, total: int) -> str:
     return f"{taken} of the {total} images of the file, the first that an exposure can be in; the others are not used"
 
 
-def _varies(pixels: npt.NDArray[np.integer], usable: npt.NDArray[np.bool_]) -> bool:
+def varies(pixels: npt.NDArray[np.integer], usable: npt.NDArray[np.bool_]) -> bool:
     """Tell whether the usable pixels have more than one value, a few rows at a time."""
     known = None
     for row in range(0, len(pixels), SQUARE):
