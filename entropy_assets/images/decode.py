@@ -34,24 +34,24 @@ MAGIC: Final = (
     (b"BM", "bmp"),
 )
 GZIP_MAGIC: Final = b"\x1f\x8b\x08"
-BY_SIRIL: Final = "for example with Siril"
-BY_GDAL: Final = "for example with GDAL (gdal_translate -of FITS)"
+BY_SIRIL: Final = "convert it to FITS, for example with Siril"
+BY_GDAL: Final = "convert it to FITS, for example with GDAL (gdal_translate -of FITS)"
 FOREIGN: Final = (
-    (b"XISF0100", "an XISF file of PixInsight", f"save it as FITS in PixInsight, or convert it {BY_SIRIL}"),
-    (b"LUCAM-RECORDER", "a SER video", f"convert its frames to FITS {BY_SIRIL}"),
+    (b"XISF0100", "an XISF file of PixInsight", f"save it as FITS in PixInsight, or {BY_SIRIL}"),
+    (b"LUCAM-RECORDER", "a SER video", BY_SIRIL),
     (
         b"#ASDF ",
         "an ASDF file",
-        "write its array of raw pixels as FITS, for example with the packages asdf and astropy",
+        "write its raw pixels as FITS, for example with the packages asdf and astropy",
     ),
-    (b"PDS_VERSION_ID", "a PDS3 product", f"convert it to FITS {BY_GDAL}"),
-    (b"CCSD3ZF", "a PDS3 product", f"convert it to FITS {BY_GDAL}"),
-    (b"NJPL1I00PDS1", "a PDS3 product", f"convert it to FITS {BY_GDAL}"),
-    (b"LBLSIZE=", "a VICAR image", f"convert it to FITS {BY_GDAL}"),
-    (b"Object = IsisCube", "an ISIS cube", f"convert it to FITS {BY_GDAL}"),
+    (b"PDS_VERSION_ID", "a PDS3 product", BY_GDAL),
+    (b"CCSD3ZF", "a PDS3 product", BY_GDAL),
+    (b"NJPL1I00PDS1", "a PDS3 product", BY_GDAL),
+    (b"LBLSIZE=", "a VICAR image", BY_GDAL),
+    (b"Object = IsisCube", "an ISIS cube", BY_GDAL),
 )
 """Containers of raw frames that are known and not read: what each begins with, what it is, what to do."""
-PDS4: Final = re.compile(rb"\s*(\xef\xbb\xbf)?<\?xml.{0,4096}?https?://pds\.nasa\.gov/pds4/", re.DOTALL)
+PDS4: Final = re.compile(rb"(\xef\xbb\xbf)?\s*<\?xml.{0,4096}?https?://pds\.nasa\.gov/pds4/", re.DOTALL)
 """How the label of a PDS4 product begins; its pixels are in another file."""
 
 
@@ -65,9 +65,9 @@ def decode(
     """Return the frame in `data`, whatever the file was called.
 
     Of a file with several planes, pages or extensions those that an exposure can be in are taken, below each other, as
-    `Frame.selection` says; by the rules before 2 it is the first one alone. Alpha is dropped, orientation tags are ignored,
-    colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that are
-    not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
+    `Frame.selection` says; by the rules before 2 it is the first one alone. Alpha is dropped, orientation tags are
+    ignored, colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that
+    are not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def begins_like_an_image(data: bytes) -> bool:
 def _foreign(data: bytes) -> tuple[str, str] | None:
     """Return what a container that is known and not read is, and what to do with it."""
     if PDS4.match(data):
-        return "the label of a PDS4 product", f"convert label and image together to FITS {BY_GDAL}"
+        return "the label of a PDS4 product", f"together with its image {BY_GDAL}"
     return next(((what, advice) for magic, what, advice in FOREIGN if data.startswith(magic)), None)
 
 

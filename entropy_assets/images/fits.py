@@ -298,7 +298,7 @@ def _joined(taken: list[_Plane], total: int, max_pixels: int) -> FitsImage:
         spans=tuple(dict.fromkeys(plane.span for plane in taken)),
         coded_bytes=coded,
         parts=parts,
-        selection=selection_of(parts, total) + ("; the overscan is left out" if first.is_trimmed else ""),
+        selection="; ".join(filter(None, (selection_of(parts, total), "without its overscan" * first.is_trimmed))),
     )
 
 

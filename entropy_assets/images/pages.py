@@ -321,6 +321,9 @@ def _rows_by_pillow(packed: list[bytes], page: _Page, row_bytes: int, rows: int)
     try:
         with Image.open(BytesIO(_rewritten(packed, page, row_bytes, rows)), formats=("TIFF",)) as image:
             raw: Bytes = np.array(image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        message = f"a strip or tile of the TIFF unpacks to {rows * row_bytes} bytes, too many at once"
+        raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, message) from error
     except PILLOW_ERRORS as error:
         message = f"a strip of the TIFF can't be unpacked: {type(error).__name__}: {error}"
         raise ImageRejected(RejectionReason.DECODE_ERROR, message) from error
