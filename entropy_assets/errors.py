@@ -82,7 +82,6 @@ class RejectionReason(StrEnum):
     UNSUPPORTED_PIXELS = "unsupported_pixels"
     NOT_FINITE = "not_finite"
     DITHERED = "dithered"
-    # used before
     REPLAYED_FILE = "replayed_file"
     REPLAYED_PIXELS = "replayed_pixels"
     # looking at the pixels

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from entropy_assets.core.credit.assessment import Assessment, credit_of, rounded_down
 from entropy_assets.core.credit.orientations import Patch, matches, patch_of
+from entropy_assets.core.credit.shared_parts import split_survey
 from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, steps_of
 from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.core.frame import Frame
@@ -81,7 +82,13 @@ class PatternSketch:
 
 
 def sketch_of(frame: Frame, survey: Survey, recipe: Recipe) -> PatternSketch:
-    """Return what of `frame` is compared with other frames; `survey` is its live-area map."""
+    """Return what of `frame` is compared with other frames; `survey` is its live-area map.
+
+    Of a frame of several parts it is the first with live area: what the others share with that one is known already.
+    """
+    if frame.parts > 1:
+        found = zip(frame.split(), split_survey(survey, frame.parts), strict=True)
+        frame, survey = next(((part, of_part) for part, of_part in found if of_part.live.any()), (frame, survey))
     live = _sampled(_live_pairs(survey))
     differences = _differences(frame, live, survey.square_size)
     patch = patch_of(frame, survey) if recipe.compared_shift else None

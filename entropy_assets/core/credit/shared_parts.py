@@ -70,7 +70,7 @@ def credited_once(frame: Frame, survey: Survey, recipe: Recipe) -> SharedParts:
     survey
         The live-area map of the frame.
     """
-    parts, surveys = frame.split(), _split(survey, frame.parts)
+    parts, surveys = frame.split(), split_survey(survey, frame.parts)
     lost = [_lost(share) for share in _known_shares(parts, surveys, recipe)]
     worth = [_worth(each, bits) for each, bits in zip(surveys, lost, strict=True)]
     samples = [_samples(each, recipe) for each in surveys]
@@ -86,7 +86,9 @@ def credited_once(frame: Frame, survey: Survey, recipe: Recipe) -> SharedParts:
 
 def least_sigma(survey: Survey, parts: int) -> float:
     """Return the median noise of the quietest part with live area, ADC steps."""
-    return min((part.median_sigma for part in _split(survey, parts) if part.live.any()), default=survey.median_sigma)
+    return min(
+        (part.median_sigma for part in split_survey(survey, parts) if part.live.any()), default=survey.median_sigma
+    )
 
 
 def part_of_regions(regions: npt.NDArray[np.int32], frame: Frame) -> npt.NDArray[np.int32]:
@@ -94,8 +96,8 @@ def part_of_regions(regions: npt.NDArray[np.int32], frame: Frame) -> npt.NDArray
     return regions[:, 0] // np.int32(frame.shape[0] // frame.parts)
 
 
-def _split(survey: Survey, parts: int) -> list[Survey]:
-    """Return the map of each part."""
+def split_survey(survey: Survey, parts: int) -> list[Survey]:
+    """Return the map of each of the `parts` of a frame; what it says of the whole frame stays that of the whole."""
     pairs = zip(np.split(survey.verdict, parts), np.split(survey.sigma, parts), strict=True)
     return [replace(survey, verdict=verdict, sigma=sigma) for verdict, sigma in pairs]
 
