@@ -121,8 +121,8 @@ class Recipe:
         last digits of a floating-point estimate don't; 0 leaves it as it is.
     reading
         The rules by which a file becomes a frame (`images.decode.decode`). 1: the first image of a FITS file, tiles by
-        RICE alone. 2: every lossless tile codec, and of several images the first that an exposure can be in;
-        no thumbnail of a raw file, and no TIFF of signed 8-bit integers, which 1 takes for unsigned ones.
+        RICE alone. 2: every lossless tile codec; of several images those that an exposure can be in, as parts of one
+        frame, without their overscan; grey TIFF pages of any width and sign, and no thumbnail of a raw file.
     tells_black
         Whether an image that is clipped at its lowest code is refused as ``clipped_at_black``, not as ``saturated``.
     block_nonces

@@ -15,7 +15,7 @@ from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import recipe_named
-from entropy_assets_tests.images.image_files import COLOUR, NOISE, picture, reason
+from entropy_assets_tests.images.image_files import COLOUR, NOISE, fits, picture, reason
 
 EARLIER = recipe_named("ea-2026-1").reading
 PLANE = np.random.default_rng(6).normal(0, 25, (45, 52))
@@ -149,6 +149,7 @@ def test_pages_lie_below_each_other() -> None:
     assert np.array_equal(frame.pixels[0], STACK[:, :32].reshape(-1, 52))
     assert (frame.parts, frame.selection) == (5, "all 5 images of the file, below each other")
     assert frame.coded_bytes == 2 * frame.pixels.size
+    assert frame.pixel_sha256 == decode(fits(STACK)).pixel_sha256
     flat = decode(written([np.full((45, 52), 9), *STACK[:2]], "u2"))
     assert np.array_equal(flat.pixels[0], STACK[:2, :32].reshape(-1, 52))
     assert flat.selection.startswith("2 of the 3 images")
