@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.frame import NARROW_LIMIT
 from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
 from entropy_assets.images.fits import MOST_PARTS, MOST_PIXELS_OF_PARTS, SQUARE, integer_valued, selection_of, varies
 from entropy_assets.images.tiff import (
@@ -53,7 +54,7 @@ DIFFERENCES: Final = 2
 """Predictor: each sample but the first of a row is stored as what it adds to the one before it."""
 WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1
 MOST_SEGMENTS: Final = 1 << 18
-"""Strips or tiles of a page; those in use have one per row or fewer."""
+"""Strips or tiles of a page, and of all pages that are looked at; pages in use have one per row or fewer."""
 UNPACKED_AT_ONCE: Final = 32 << 20
 """Bytes that Pillow unpacks at once, unless one strip or tile has more."""
 PILLOW_ERRORS: Final = (
@@ -81,13 +82,13 @@ class Stack(NamedTuple):
     Attributes
     ----------
     pixels, usable
-        ``[ny, nx]``; `usable` is None if every pixel is.
+        ``[ny, nx]``.
     times, software, has_profile
         What the first page says: DateTimeOriginal and DateTime, the program, and whether it has a colour profile.
     """
 
     pixels: npt.NDArray[np.integer]
-    usable: npt.NDArray[np.bool_] | None
+    usable: npt.NDArray[np.bool_]
     bit_depth: int
     float_data: bool
     coded_bytes: int
@@ -124,6 +125,14 @@ class _Page(NamedTuple):
         return -(-self.height // self.tile_length), -(-self.width // self.tile_width)
 
 
+class _Measured(NamedTuple):
+    """A page with its pixels as they were measured."""
+
+    page: _Page
+    pixels: npt.NDArray[np.integer]
+    usable: npt.NDArray[np.bool_]
+
+
 def read_pages(data: bytes, max_pixels: int) -> Stack | None:
     """Return the pages that an exposure can be in, as `fits.read_fits` takes the planes of a cube.
 
@@ -148,47 +157,54 @@ def read_pages(data: bytes, max_pixels: int) -> Stack | None:
     first = _page(data, found[0], max_pixels) if found else None
     if first is None:
         return None
-    taken: list[_Page] = []
-    planes: list[npt.NDArray[Any]] = []
-    looked_at = 0
+    taken: list[_Measured] = []
+    looked_at = segments = 0
     for directory in found:
         page = _page_like(first, data, directory, max_pixels)
-        if page is None:
-            continue
-        pixels = page.width * page.height
+        pixels, segments = first.width * first.height, segments + (len(page.spans) if page else 0)
         full = len(taken) == MOST_PARTS or (len(taken) + 1) * pixels > MOST_PIXELS_OF_PARTS
-        if taken and (full or looked_at > max_pixels):
+        if (taken and full) or looked_at > max_pixels or segments > MOST_SEGMENTS:
             break
-        plane = _pixels(data, page)
-        if len(found) == 1 or (min(plane.shape) >= SQUARE and varies(plane, np.ones(plane.shape, dtype=np.bool_))):
-            taken.append(page)
-            planes.append(plane)
+        measured = _measured(data, page, is_first=not taken) if page else None
+        if measured and (len(found) == 1 or _is_exposure(measured)):
+            taken.append(measured)
         else:
             looked_at += pixels
-    if not taken:
-        taken, planes = [first], [_pixels(data, first)]
-    return _joined(data, found, taken, planes, max_pixels)
+    return _joined(data, found, taken or [_Measured(first, *_pixels(data, first))], max_pixels)
 
 
-def _joined(
-    data: bytes, found: list[Directory], taken: list[_Page], planes: list[npt.NDArray[Any]], max_pixels: int
-) -> Stack:
-    first, parts = taken[0], len(taken)
-    if parts * planes[0].size > max_pixels:
+def _measured(data: bytes, page: _Page, *, is_first: bool) -> _Measured | None:
+    """Return a page with its pixels; None if it can't be read, and is not the one that decides."""
+    try:
+        return _Measured(page, *_pixels(data, page))
+    except ImageRejected as rejection:
+        if is_first and rejection.reason is not RejectionReason.NOT_FINITE:
+            raise
+        return None
+
+
+def _is_exposure(measured: _Measured) -> bool:
+    """Tell whether an exposure can be in a page: it has a square, and two values."""
+    return min(measured.pixels.shape) >= SQUARE and varies(measured.pixels, measured.usable)
+
+
+def _joined(data: bytes, found: list[Directory], taken: list[_Measured], max_pixels: int) -> Stack:
+    first, parts = taken[0].page, len(taken)
+    if parts * first.width * first.height > max_pixels:
         message = f"{parts} pages of {first.height} x {first.width} pixels; the limit is {max_pixels} pixels in all"
         raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, message, parts=parts, limit=max_pixels)
-    rows = first.height if parts == 1 else first.height // SQUARE * SQUARE
-    pixels = np.concatenate([plane[:rows] for plane in planes]) if parts > 1 else planes[0]
-    usable = None
-    if pixels.dtype.kind == "f":
-        pixels, usable = integer_valued(pixels)
+    pixels, usable = taken[0].pixels, taken[0].usable
+    if parts > 1:
+        rows = first.height // SQUARE * SQUARE
+        pixels = np.concatenate([each.pixels[:rows] for each in taken])
+        usable = np.concatenate([each.usable[:rows] for each in taken])
     exif = directory_at(data, found[0].value(EXIF_DIRECTORY, len(data)))
     return Stack(
         pixels=pixels,
         usable=usable,
         bit_depth=8 * first.stored_as.itemsize,
         float_data=first.stored_as.kind == "f",
-        coded_bytes=covered(np.concatenate([page.spans for page in taken])),
+        coded_bytes=covered(np.concatenate([each.page.spans for each in taken])),
         parts=parts,
         selection=selection_of(parts, len(found)),
         times=(exif.text(EXIF_DATE_TIME_ORIGINAL) if exif else None, found[0].text(DATE_TIME)),
@@ -262,8 +278,8 @@ def _spans(data: bytes, places: Sequence[tuple[int, ...]], count: int) -> npt.ND
 # Pixels
 
 
-def _pixels(data: bytes, page: _Page) -> npt.NDArray[Any]:
-    """Return ``[ny, nx]`` as it was measured, floats as floats."""
+def _pixels(data: bytes, page: _Page) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.bool_]]:
+    """Return ``[ny, nx]`` as it was measured, and where it is finite."""
     row_bytes = page.tile_width * page.stored_as.itemsize
     packed = [data[start:end] for start, end in page.spans.tolist()]
     rows = page.rows
@@ -288,7 +304,11 @@ def _pixels(data: bytes, page: _Page) -> npt.NDArray[Any]:
     )
     if page.is_negative:
         native = (np.iinfo(page.stored_as).max if page.stored_as.kind == "u" else -1) - native
-    return native
+    if native.dtype.kind != "f":
+        return native, np.ones(native.shape, dtype=np.bool_)
+    whole, finite = integer_valued(native)
+    narrow = max(-int(whole.min()), int(whole.max())) <= NARROW_LIMIT
+    return (whole.astype(np.int32) if narrow else whole), finite
 
 
 def _unpacked(packed: bytes, compression: int, size: int) -> Bytes:

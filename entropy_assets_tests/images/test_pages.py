@@ -12,6 +12,7 @@ from PIL import Image
 
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.images import pages as reader
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import recipe_named
@@ -164,9 +165,12 @@ def test_pages_of_another_kind_are_not_used() -> None:
     frame = decode(first)
     assert np.array_equal(frame.pixels[0], NOISE)
     assert frame.selection.startswith("1 of the 2 images")
-    two = written(STACK[:2], "u2")
-    cut = two[:4] + struct.pack("<I", struct.unpack_from("<I", two, 4)[0]) + two[8:]
-    assert decode(cut).parts == 2
+    two = bytearray(written(STACK[:2], "u2", compression=8))
+    last = struct.unpack_from("<I", two, two.rindex(struct.pack("<HHI", 273, 4, 5)) + 8)[0]
+    two[last : last + 4] = bytes(4)
+    damaged = decode(bytes(two))
+    assert np.array_equal(damaged.pixels[0], STACK[0])
+    assert damaged.selection.startswith("1 of the 2 images")
 
 
 def test_what_the_first_page_says_is_heard() -> None:
@@ -213,6 +217,14 @@ def test_one_strip_that_is_too_large_at_once_is_refused() -> None:
     """Pillow's own limit, met by a strip of eight bytes a pixel: no error of another kind comes out."""
     data = written([grey("f8")], "f8", compression=32773, rows=45, t256=5000, t257=5000, t278=5000)
     assert reason(data) is RejectionReason.OVER_PIXEL_BUDGET
+
+
+def test_the_strips_of_all_pages_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flat page costs as much as it has strips, so no more pages are looked at than have a bounded number."""
+    data = written([*[np.full((45, 52), 9)] * 3, STACK[0]], "u2", rows=1)
+    assert np.array_equal(decode(data).pixels[0], STACK[0])
+    monkeypatch.setattr(reader, "MOST_SEGMENTS", 3 * 45)
+    assert (decode(data).pixels == 9).all()
 
 
 def test_strips_that_share_bytes_share_what_they_code() -> None:

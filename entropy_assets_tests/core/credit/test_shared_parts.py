@@ -1,6 +1,7 @@
 """Planes, groups, pages and amplifiers of one file: what they share is credited once, and what is fresh is kept."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,20 @@ def test_one_exposure_several_times_is_one_exposure(copies: object) -> None:
     image = worth(planes)
     assert parts_used(image, len(planes)) == [0]
     assert image.assessment.samples == SAMPLES
+
+
+def test_the_whole_area_is_compared_and_not_the_middle_alone() -> None:
+    """Without a look at other orientations, of which only the middle is seen, pairs and all together still are."""
+    recipe = replace(STANDARD, compared_shift=0)
+    a, b = fresh(5) - 1000, fresh(6) - 1000
+    pattern = fresh(90) - 1000
+    shared = [fresh(n) + pattern for n in range(4)]
+    for planes, share in ((shared, 0.5), ([a + 1000, 1000 - a], 1), ([a + 1000, b + 1000, a + b + 1000], 1)):
+        both = tall(planes)
+        survey = survey_of(both, STANDARD)
+        known = credited_once(both, survey, recipe)
+        assert known.lost_bits == pytest.approx(-0.5 * math.log2(1 - share) if share < 1 else 0, abs=0.1)
+        assert len(known.used) == (len(planes) if share < 1 else len(planes) - 1)
 
 
 def test_sums_of_planes_are_no_planes() -> None:
