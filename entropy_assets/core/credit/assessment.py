@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -61,8 +62,8 @@ class Assessment:
         What the image may contribute, bits.
     caps
         What bounds the credit besides the estimates: ``claim`` and, where the file says something of itself,
-        ``statement`` (bits per sample), ``container`` (bits). For a frame of several parts also ``shared_parts``, which
-        is no bound but what each sample loses to the others (bits per sample).
+        ``statement`` (bits per sample), ``container`` (bits); where parts of a frame share something, ``shared_parts``:
+        the least that the estimates of a part leave once that is taken off (bits per sample).
     limited_by
         The estimate, cap or test that decided.
     health
@@ -147,7 +148,11 @@ def estimate(symbols: Samples, bits_per_symbol: int, prediction_samples: int) ->
 
 
 def assess(
-    noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | None = None, lost_bits: float = 0.0
+    noise: NoiseArray,
+    frame: Frame,
+    recipe: Recipe,
+    submitter: str | None = None,
+    lost_bits: Mapping[int, float] = MappingProxyType({}),
 ) -> Assessment:
     """Return what `noise` is worth. Poor noise is no error: its credit is 0, and ``limited_by`` says why.
 
@@ -160,27 +165,22 @@ def assess(
         Source that whoever handed the file in declared; by default the frame's own. A frame may say in its header that
         it is simulated, and everybody can write a header: what it says can lower the claim and not raise it.
     lost_bits
-        What each sample loses to the other parts of the frame, bits.
+        What each sample of a part loses to the parts before it, bits; nothing if it is not named.
     """
     k = symbol_bits(least_sigma(noise.survey, frame.parts))
-    sequences = _sequences(noise, frame, k)
-    estimates = _least_estimates(sequences, k, recipe)
-    least = min(estimates, key=estimates.__getitem__)
+    sequences, parts = _sequences(noise, frame, k)
+    per_sequence = [_estimates(sequence, k, recipe) for sequence in sequences]
+    estimates = _least(per_sequence)
     sources = (frame.source, submitter or frame.source)
     expected = expected_entropy(estimates, sources, recipe)
-    caps = {
-        "claim": min(recipe.claim_of(source, is_picture=frame.is_picture) for source in sources),
-        "container": container_cap(frame, noise, recipe),
-    }
-    limits = [(estimates[least], least), (caps["claim"], "claim")]
-    said = {statement.kind for statement in frame.statements}
-    if claims := [claim for kind, claim in recipe.statement_claims if kind in said]:
-        caps["statement"] = min(claims)
-        limits.append((caps["statement"], "statement"))
+    caps = {**claims_of(frame, recipe, submitter), "container": container_cap(frame, noise, recipe)}
+    least = min(estimates, key=estimates.__getitem__)
+    limits = [(estimates[least], least), *((caps[name], name) for name in ("claim", "statement") if name in caps)]
+    if any(lost_bits.values()):
+        left = [min(each.values()) - lost_bits.get(part, 0.0) for each, part in zip(per_sequence, parts, strict=True)]
+        caps["shared_parts"] = max(0.0, min(left))
+        limits[0] = (caps["shared_parts"], "shared_parts")
     entropy, limited_by = min(limits)
-    if lost_bits:
-        caps["shared_parts"] = lost_bits
-        entropy, limited_by = max(0.0, entropy - lost_bits), "shared_parts"
     entropy = rounded_down(entropy, recipe)
     health = tuple(
         run_health_tests(sequence, expected, alpha_bits=recipe.health_alpha_bits, binary=k == 1)
@@ -206,15 +206,27 @@ def assess(
     )
 
 
-def _sequences(noise: NoiseArray, frame: Frame, k: int) -> list[Samples]:
-    """Return the low `k` bits of what is credited: of each channel and each part with live area, in draw order."""
+def claims_of(frame: Frame, recipe: Recipe, submitter: str | None = None) -> dict[str, float]:
+    """Return the caps of what a sample of `frame` is worth, by name, bits: the claim, and what the file says."""
+    sources = (frame.source, submitter or frame.source)
+    caps = {"claim": min(recipe.claim_of(source, is_picture=frame.is_picture) for source in sources)}
+    said = {statement.kind for statement in frame.statements}
+    if claims := [claim for kind, claim in recipe.statement_claims if kind in said]:
+        caps["statement"] = min(claims)
+    return caps
+
+
+def _sequences(noise: NoiseArray, frame: Frame, k: int) -> tuple[list[Samples], list[int]]:
+    """Return the low `k` bits of what is credited, of each channel and part with live area, and which part it is."""
     part = part_of_regions(noise.regions, frame)
     low = np.uint8((1 << k) - 1)
-    return [
+    places = np.unique(part).tolist()
+    sequences = [
         noise.credited(channel).reshape(len(part), -1)[part == place].reshape(-1) & low
         for channel in range(noise.channels)
-        for place in np.unique(part)
+        for place in places
     ]
+    return sequences, places * noise.channels
 
 
 def _refuse_by_statement(frame: Frame, recipe: Recipe, submitter: str) -> None:
@@ -233,16 +245,17 @@ def eight_bit_estimates(noise: NoiseArray, recipe: Recipe) -> dict[str, float]:
     No credit follows from it. It is mostly less than that of the low bits, which the same samples hold as well: the
     bits above the noise repeat its sign, and estimates of a bitstring take all bits for equally good.
     """
-    return _least_estimates([noise.credited(channel) for channel in range(noise.channels)], 8, recipe)
+    return _least([_estimates(noise.credited(channel), 8, recipe) for channel in range(noise.channels)])
 
 
-def _least_estimates(sequences: list[Samples], bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
-    """Return each estimate by name, bits per symbol: the least of any channel."""
-    per_channel = [
-        estimate(sequence[: recipe.assessment_samples], bits_per_symbol, recipe.prediction_samples)
-        for sequence in sequences
-    ]
-    return {name: min(of_one.get(name, math.inf) for of_one in per_channel) for name in per_channel[0]}
+def _estimates(sequence: Samples, bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
+    """Return each estimate of a sequence by name, bits per symbol, of as many samples as the recipe says."""
+    return estimate(sequence[: recipe.assessment_samples], bits_per_symbol, recipe.prediction_samples)
+
+
+def _least(per_sequence: list[dict[str, float]]) -> dict[str, float]:
+    """Return each estimate by name: the least of any sequence."""
+    return {name: min(of_one.get(name, math.inf) for of_one in per_sequence) for name in per_sequence[0]}
 
 
 def _faults(frame: Frame, samples: int, health: tuple[HealthReport, ...], recipe: Recipe) -> list[str]:
@@ -322,9 +335,10 @@ def assess_image(
         fails, or the noise is not worth the recipe's least credit.
     """
     _refuse_by_statement(frame, recipe, submitter or frame.source)
-    lost_bits = 0.0
+    lost_bits: Mapping[int, float] = {}
     if frame.parts > 1:
-        shared = credited_once(frame, survey or survey_of(frame, recipe), recipe)
+        most = min(claims_of(frame, recipe, submitter).values())
+        shared = credited_once(frame, survey or survey_of(frame, recipe), recipe, most)
         survey, lost_bits = shared.survey, shared.lost_bits
     noise = NoiseExtractor(recipe).extract(frame, nonce, survey)
     assessment = assess(noise, frame, recipe, submitter, lost_bits)

@@ -7,12 +7,13 @@ was there before. A share rho of the variance of a part is known to who knows th
 * the same in any orientation and over small shifts (`orientations`);
 * what all of them together predict of it: one part may be the difference of two others.
 
-Each sample of it then loses ``-0.5 * log2(1 - rho)`` bits. Samples of all parts are mixed in the draw order, and every
-slice must be worth what it is credited, so all parts get the figure of the worst of them. A part that would cost more
-than it brings is left out instead.
+Each sample of it then loses ``-0.5 * log2(1 - rho)`` bits of what the estimators give it. Samples of all parts are mixed
+in the draw order, and every slice must be worth what it is credited, so all parts get the figure of the worst of them.
+A part that would cost more than it brings is left out instead.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -37,10 +38,9 @@ SIGNIFICANT: Final = 5.0
 """Standard errors beyond which a share is believed; of independent noise one in 3 million goes beyond."""
 LEAST_REST: Final = 1e-6
 """A part of which less is left, beside those before it, tells nothing new of those behind it."""
-GAUSSIAN: Final = math.sqrt(4 * math.pi)
-"""Min-entropy of a pair difference of Gaussian noise of sigma ADC steps: log2 of this times sigma."""
-MOST_WORTH: Final = 4.0
-"""Bits of a sample above which no source vouches (`Recipe.claims`)."""
+ESTIMATED: Final = 1.9
+"""log2 of this times sigma is about what the estimators give a pair difference of Gaussian noise of sigma ADC steps;
+its min-entropy has 3.54. It decides which parts are used, and no figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,36 +52,35 @@ class SharedParts:
     survey
         The live-area map without the parts that are left out.
     lost_bits
-        Bits that each sample loses.
-    used
-        Parts that are used.
+        Bits that each sample of a part loses, by the place of each part that is used.
     """
 
     survey: Survey
-    lost_bits: float
-    used: tuple[int, ...]
+    lost_bits: Mapping[int, float]
 
 
-def credited_once(frame: Frame, survey: Survey, recipe: Recipe) -> SharedParts:
+def credited_once(frame: Frame, survey: Survey, recipe: Recipe, most: float) -> SharedParts:
     """Return which parts of `frame` are credited together, and what each of their samples loses.
 
     Parameters
     ----------
     survey
         The live-area map of the frame.
+    most
+        Bits of a sample that are credited at most, whatever it is worth.
     """
     parts, surveys = frame.split(), split_survey(survey, frame.parts)
     lost = [_lost(share) for share in _known_shares(parts, surveys, recipe)]
-    worth = [_worth(each, bits) for each, bits in zip(surveys, lost, strict=True)]
+    worth = [_worth(each, bits, most) for each, bits in zip(surveys, lost, strict=True)]
     samples = [_samples(each, recipe) for each in surveys]
     used = _best(worth, samples)
     if not used:
-        return SharedParts(survey, 0.0, tuple(range(frame.parts)))
+        return SharedParts(survey, {})
     verdict = survey.verdict.copy()
     for place, rows in enumerate(np.split(verdict, frame.parts)):
         if place not in used:
             rows[rows == Verdict.LIVE] = Verdict.LEFT_OUT
-    return SharedParts(replace(survey, verdict=verdict), max(lost[place] for place in used), used)
+    return SharedParts(replace(survey, verdict=verdict), {place: lost[place] for place in used})
 
 
 def least_sigma(survey: Survey, parts: int) -> float:
@@ -108,10 +107,10 @@ def _samples(survey: Survey, recipe: Recipe) -> int:
     return samples if samples >= recipe.min_samples else 0
 
 
-def _worth(survey: Survey, lost_bits: float) -> int:
+def _worth(survey: Survey, lost_bits: float, most: float) -> int:
     """Return about what a sample of a part is worth, parts of a bit: it decides which parts are used, no more."""
-    bits = min(MOST_WORTH, math.log2(max(1.0, GAUSSIAN * survey.median_sigma)))
-    return math.floor(max(0.0, bits - lost_bits) * ROUNDED_TO)
+    bits = math.log2(max(1.0, ESTIMATED * survey.median_sigma)) - lost_bits
+    return math.floor(max(0.0, min(most, bits)) * ROUNDED_TO)
 
 
 def _best(worth: list[int], samples: list[int]) -> tuple[int, ...]:

@@ -44,6 +44,15 @@ def test_what_is_said_of_a_whole_frame_is_the_worst_of_any_part() -> None:
     assert survey_of(tall([fresh(n) + pattern for n in range(3)]), STANDARD).live_fraction == 1
 
 
+def test_what_a_part_copies_from_one_before_it_is_repeated() -> None:
+    """Wherever it stands there: the first copy stays clean."""
+    first, second = fresh(8), fresh(9)
+    second[64:] = first[32:96]
+    found = survey_of(tall([first, second]), STANDARD)
+    assert (found.verdict[:6] == Verdict.LIVE).all()
+    assert (found.verdict[6:] == Verdict.REPEATED).all()
+
+
 def test_a_part_without_a_square_is_refused() -> None:
     """Squares of two planes together are none."""
     with pytest.raises(ImageRejected) as caught:
