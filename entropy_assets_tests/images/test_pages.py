@@ -1,6 +1,7 @@
 """Grey TIFF pages: what was written comes back, in every width, order and packing; damage gives one reason."""
 
 import struct
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -165,6 +166,8 @@ def test_pages_of_another_kind_are_not_used() -> None:
     frame = decode(first)
     assert np.array_equal(frame.pixels[0], NOISE)
     assert frame.selection.startswith("1 of the 2 images")
+    lower = written([STACK[0], STACK[1][:32], STACK[2]], "u2")
+    assert np.array_equal(decode(lower).pixels[0], np.concatenate([STACK[0][:32], STACK[2][:32]]))
     two = bytearray(written(STACK[:2], "u2", compression=8))
     last = struct.unpack_from("<I", two, two.rindex(struct.pack("<HHI", 273, 4, 5)) + 8)[0]
     two[last : last + 4] = bytes(4)
@@ -237,7 +240,24 @@ def test_strips_that_share_bytes_share_what_they_code() -> None:
     assert decode(bytes(data)).coded_bytes == 5 * 52 * 2
 
 
-@settings(max_examples=60)
+def test_a_strip_is_unpacked_no_further_than_its_rows() -> None:
+    """A deflate bomb costs what a page costs."""
+    page = np.zeros((45, 52))
+    page[0, 0] = 1
+    bomb = bytearray(written([page], "u2", rows=45, compression=8) + zlib.compress(bytes(60 << 20)))
+    strip = bomb.rindex(struct.pack("<HHI", 273, 4, 1)) + 8
+    length = bomb.rindex(struct.pack("<HHI", 279, 4, 1)) + 8
+    start = len(bomb) - len(zlib.compress(bytes(60 << 20)))
+    struct.pack_into("<I", bomb, strip, start)
+    struct.pack_into("<I", bomb, length, len(bomb) - start)
+    tracemalloc.start()
+    assert decode(bytes(bomb)).shape == (45, 52)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(["<", ">"]), st.booleans(), st.sampled_from([1, 5, 8, 32773]), st.integers(0, 400), st.data())
 def test_any_damage_is_a_frame_or_one_reason(order: str, is_big: bool, compression: int, at: int, drawn: Any) -> None:
     """Bytes of the directory, or of the strips, replaced by others."""

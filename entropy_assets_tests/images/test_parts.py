@@ -130,6 +130,11 @@ def test_planes_of_a_gzip_file_share_its_bytes() -> None:
     assert frame.parts == 2
     assert frame.coded_bytes < len(packed) - 2 * junk.size * 0.9
     assert decode(gzip.compress(fits(CUBE)) + gzip.compress(b"")).parts == 6
+    quiet = np.random.default_rng(2).normal(0, 2, (16, 70, 64)).astype(int)
+    loud = np.random.default_rng(3).integers(-30000, 30000, (9, 70, 64))
+    both, alone = (decode(gzip.compress(fits(planes))) for planes in (np.concatenate([quiet, loud]), quiet))
+    assert both.parts == alone.parts == 16
+    assert both.coded_bytes < 1.1 * alone.coded_bytes < 2 * quiet.size
 
 
 def test_hostile_extensions_cost_no_more_than_one_image() -> None:
