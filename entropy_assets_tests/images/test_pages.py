@@ -223,9 +223,10 @@ def test_one_strip_that_is_too_large_at_once_is_refused() -> None:
 
 
 def test_the_strips_of_all_pages_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flat page costs as much as it has strips, so no more pages are looked at than have a bounded number."""
+    """A flat page costs as much as it has pixels, and strips, so both are bounded for all that are passed over."""
     data = written([*[np.full((45, 52), 9)] * 3, STACK[0]], "u2", rows=1)
     assert np.array_equal(decode(data).pixels[0], STACK[0])
+    assert (decode(data, limits=DecodeLimits(max_pixels=2 * 45 * 52)).pixels == 9).all()
     monkeypatch.setattr(reader, "MOST_SEGMENTS", 3 * 45)
     assert (decode(data).pixels == 9).all()
 

@@ -7,9 +7,9 @@ was there before. A share rho of the variance of a part is known to who knows th
 * the same in any orientation and over small shifts (`orientations`);
 * what all of them together predict of it: one part may be the difference of two others.
 
-Each sample of it then loses ``-0.5 * log2(1 - rho)`` bits of what the estimators give it. Samples of all parts are mixed
-in the draw order, and every slice must be worth what it is credited, so all parts get the figure of the worst of them.
-A part that would cost more than it brings is left out instead.
+Each sample of it then loses ``-0.5 * log2(1 - rho)`` bits of what the estimators give it. Samples of all parts are
+mixed in the draw order, and every slice must be worth what it is credited, so all parts get the figure of the worst of
+them. A part that would cost more than it brings is left out instead.
 """
 
 import math
