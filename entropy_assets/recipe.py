@@ -56,9 +56,14 @@ class Recipe:
     repeat_outlier
         Second differences count for no more than this many times their median there, so that the borders of amplifiers,
         which lie at equal distances, are no tiles; at 0 each counts for what it is.
-    compared_shift
-        Frames of one batch are also compared in all 8 orientations and over shifts of up to so many pixels; 0 compares
-        them only as they lie.
+    remembered_frames
+        Frames that the sensor memory holds, of all sensors together: the newest ones. A frame is credited what none of
+        them shows, in whatever batch they were spent and however they lie. 0 compares the frames of one batch alone,
+        as they lie.
+    sole_known_parts
+        Share of the variance of a frame that counts as known pattern while no other frame of its sensor is remembered,
+        parts of 10,000: that of a pattern five times as wide as the noise. With the safety factor, patterns of up to
+        eight times the noise are credited no more than the noise holds.
     max_copied_share
         Largest share of a live square that may be a copy of other parts of the frame.
     max_blocking
@@ -148,7 +153,8 @@ class Recipe:
     min_live_share: float = 0.02
     max_repeat_correlation: float = 0.5
     repeat_outlier: int = 0
-    compared_shift: int = 0
+    remembered_frames: int = 0
+    sole_known_parts: int = 0
     max_copied_share: float = 0.1
     max_blocking: float = 0.2
     max_comb_share: float = 0.25
@@ -214,7 +220,8 @@ STANDARD: Final = Recipe(
     ),
     entropy_parts=1_000_000,
     repeat_outlier=4,
-    compared_shift=16,
+    remembered_frames=10_000,
+    sole_known_parts=9700,
     max_dithered_share=0.75,
     max_empty_spectrum=0.03,
     min_linear_complexity=0.75,

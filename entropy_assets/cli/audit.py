@@ -137,7 +137,8 @@ def _count_down(seconds: float, *, quiet: bool) -> None:
 
 def _by_outsider(provenance: Mapping[str, Any], images: Path) -> "tuple[Unchecked, ...]":
     from entropy_assets.images.limits import DecodeLimits
-    from entropy_assets.provenance.outsider import ImageFolder, make_again
+    from entropy_assets.provenance.image_folder import ImageFolder
+    from entropy_assets.provenance.outsider import make_again
 
     settings = settings_of()
     limits = DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)

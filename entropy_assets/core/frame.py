@@ -149,6 +149,8 @@ class Frame:
         Planes, pages or amplifiers of one file that lie below each other in `pixels`, each as high as all others.
     selection
         What was taken of a file with several images, a sentence for people; empty if there is one alone.
+    instrument
+        What the header calls the camera, empty if it says nothing.
     """
 
     pixels: Pixels
@@ -167,6 +169,7 @@ class Frame:
     statements: tuple[Statement, ...] = ()
     parts: int = 1
     selection: str = ""
+    instrument: str = ""
 
     @classmethod
     def build(
@@ -185,6 +188,7 @@ class Frame:
         statements: tuple[Statement, ...] = (),
         parts: int = 1,
         selection: str = "",
+        instrument: str = "",
         copy: bool = True,
     ) -> Self:
         """Return the frame of `pixels`, with step and hashes computed.
@@ -197,7 +201,7 @@ class Frame:
             ``bool[ny, nx]``, or None if every pixel is.
         data
             The file as it came.
-        bit_depth, container, lossy, source, captured_at, float_data, statements, parts, selection
+        bit_depth, container, lossy, source, captured_at, float_data, statements, parts, selection, instrument
             As the attributes.
         coded_bytes
             As the attribute; the whole file if None.
@@ -231,6 +235,7 @@ class Frame:
             statements=statements,
             parts=parts,
             selection=selection,
+            instrument=instrument,
         )
 
     def split(self) -> tuple[Self, ...]:

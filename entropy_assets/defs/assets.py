@@ -66,7 +66,7 @@ def noise_arrays(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materi
             batch, stores.layout.images(), ledger, batch.intake.limits, workers=stores.workers
         )
         stores.settle(batch)
-        return metadata.noise_arrays(batch, rows)
+        return metadata.noise_arrays(batch, rows, ledger)
 
 
 @dg.asset(

@@ -4,7 +4,7 @@ Never a block's bytes. Numbers are floats, since Dagster's UI does not plot inte
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import dagster as dg
@@ -22,7 +22,10 @@ from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stages.publication import PublishedBatch
 from entropy_assets.stages.validation import Validation
 from entropy_assets.stores.batches import Batch, Intake
+from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.ledger.frames import SpentFrames
+from entropy_assets.stores.ledger.sqlite import Ledger
 
 TABLE_ROWS: Final = 20
 _THUMBNAIL_PIXELS: Final = 96
@@ -94,8 +97,8 @@ def _thumbnail(image_sha256: str, images: ImageStore, intake: Intake) -> Any:
     return frame.pixels[0, ::step, ::step]
 
 
-def noise_arrays(batch: Batch, rows: tuple[NoiseRow, ...]) -> dg.MaterializeResult[Any]:
-    """Show what the noise is worth: one row per image and the map of its live area."""
+def noise_arrays(batch: Batch, rows: tuple[NoiseRow, ...], ledger: Ledger) -> dg.MaterializeResult[Any]:
+    """Show what the noise is worth: one row per image, the map of its live area, and what its sensor repeats."""
     accepted = [row for row in rows if row.accepted]
     sources = {row.image_sha256: row.source for row in Manifest.of(batch).rows}
     return dg.MaterializeResult(
@@ -124,6 +127,7 @@ def noise_arrays(batch: Batch, rows: tuple[NoiseRow, ...]) -> dg.MaterializeResu
                 }
                 for row in rows
             ),
+            "sensors": table(_sensor_rows(accepted, ledger)),
             "live_area": plots.live_areas(
                 [(name[:24], area) for name, area in live_maps(batch)],
                 [verdict.name.lower().replace("_", " ") for verdict in Verdict],
@@ -131,6 +135,21 @@ def noise_arrays(batch: Batch, rows: tuple[NoiseRow, ...]) -> dg.MaterializeResu
         },
         data_version=dg.DataVersion(sha256_of_json([row.noise_sha256 for row in accepted])),
     )
+
+
+def _sensor_rows(accepted: Iterable[NoiseRow], ledger: Ledger) -> Iterator[dict[str, str | float | None]]:
+    """Yield how much of the noise of each sensor of a batch is the same in every frame, as its newest frames show it.
+
+    It is the restart matrix of SP 800-90B 3.1.4: a row for each frame, a column for each pixel pair.
+    """
+    frames = SpentFrames(ledger, 1)
+    for sensor, found in frames.sensors(row.image_sha256 for row in accepted).items():
+        row: dict[str, str | float | None] = {"sensor": printable(sensor), "frames compared": 1.0}
+        if found is not None:
+            row["frames compared"] = float(found.frames)
+            row["fixed pattern, %"] = round(100 * max(0.0, found.share), 2)
+            row["uncertain by, %"] = round(200 * found.error, 2)
+        yield row
 
 
 def hashed_blocks(batch: Batch, hashed: HashedBlocks, credits: Mapping[str, int]) -> dg.MaterializeResult[Any]:

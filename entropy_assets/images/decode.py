@@ -165,6 +165,7 @@ def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimi
         statements=picture.statements,
         parts=picture.parts,
         selection=picture.selection,
+        instrument=picture.instrument,
         coded_bytes=min(picture.coded_bytes, _plain_bytes(picture.pixels.size, picture.bit_depth)),
         copy=False,
     )
@@ -188,6 +189,7 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         statements=image.statements,
         parts=image.parts,
         selection=image.selection,
+        instrument=image.instrument,
         coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
         copy=False,
     )

@@ -24,6 +24,7 @@ from entropy_assets.images.fits_headers import (
     axes_of,
     capture_time,
     exposed_part,
+    instrument_of,
     number,
     plane_shape,
     reject,
@@ -91,16 +92,18 @@ class FitsImage(NamedTuple):
     statements: tuple[Statement, ...]
     spans: tuple[tuple[int, int], ...]
     coded_bytes: int
+    instrument: str
     parts: int = 1
     selection: str = ""
 
 
 class _Unit(NamedTuple):
-    """An image in the file, and what the headers up to its own say of time and making."""
+    """An image in the file, and what the headers up to its own say of time, making and camera."""
 
     hdu: Hdu
     captured_at: str | None
     statements: tuple[Statement, ...]
+    instrument: str
 
     @property
     def prefix(self) -> str:
@@ -164,7 +167,8 @@ def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
     pixels, usable = _measured(stored, hdu.header)
     depth, floats = stored.dtype.itemsize * 8, stored.dtype.kind == "f"
     place = ((hdu.start, hdu.start + hdu.size),)
-    return FitsImage(pixels, usable, depth, floats, unit.captured_at, unit.statements, place, hdu.size)
+    said = unit.captured_at, unit.statements
+    return FitsImage(pixels, usable, depth, floats, *said, place, hdu.size, unit.instrument)
 
 
 def _gathered(data: bytes, max_pixels: int) -> FitsImage:
@@ -232,13 +236,14 @@ class _Parts:
 def _units(data: bytes, reading: int) -> Iterator[_Unit]:
     """Yield the images of the file, plain and compressed."""
     statements: tuple[Statement, ...] = ()
-    captured_at = None
+    captured_at, instrument = None, ""
     for hdu in walk(data):
         statements += tuple(statements_of_cards(hdu.header))
         captured_at = capture_time(hdu.header) or captured_at
+        instrument = instrument_of(hdu.header) or instrument
         is_image = hdu.is_image or hdu.is_compressed_image
         if is_image and not (reading >= 2 and _is_about_another(hdu.header)):
-            yield _Unit(hdu, captured_at, statements)
+            yield _Unit(hdu, captured_at, statements, instrument)
         else:
             require_complete(data, hdu)
 
@@ -297,6 +302,7 @@ def _joined(taken: list[_Plane], total: int, max_pixels: int) -> FitsImage:
         statements=taken[-1].unit.statements,
         spans=tuple(dict.fromkeys(plane.span for plane in taken)),
         coded_bytes=coded,
+        instrument=first.unit.instrument,
         parts=parts,
         selection="; ".join(filter(None, (selection_of(parts, total), "without its overscan" * first.is_trimmed))),
     )

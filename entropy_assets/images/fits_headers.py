@@ -27,6 +27,8 @@ SECTION: Final = re.compile(r"\[ *(\d{1,6}) *: *(\d{1,6}) *, *(\d{1,6}) *: *(\d{
 """First and last column, first and last row, counted from 1 (IRAF, NOAO mosaic conventions)."""
 KEPT_SECTIONS: Final = ("TRIMSEC", "DATASEC")
 """What part of the image was exposed: the first of these that is one decides."""
+INSTRUMENT_CHARS: Final = 40
+"""Longest name of a camera that tells sensors apart."""
 MAX_AXES: Final = 16
 MAX_HDUS: Final = 256
 SAMPLE_TYPES: Final = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -143,6 +145,17 @@ def capture_time(header: Header) -> str | None:
     except ValueError:
         return None
     return text
+
+
+def instrument_of(header: Header) -> str:
+    """Return what the header calls the camera and its detector, empty if it names none."""
+    return named_camera(header.get("INSTRUME"), header.get("DETECTOR"))
+
+
+def named_camera(*names: object) -> str:
+    """Return the `names` that are texts as one, each with single spaces and at most `INSTRUMENT_CHARS` long."""
+    texts = (" ".join(name.replace("\0", " ").split())[:INSTRUMENT_CHARS] for name in names if isinstance(name, str))
+    return " ".join(text for text in texts if text)
 
 
 def reject(reason: RejectionReason, message: str, **data: object) -> NoReturn:

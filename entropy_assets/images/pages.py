@@ -40,6 +40,7 @@ with brought_by("images"):
 Bytes = npt.NDArray[np.uint8]
 
 COMPRESSION, FILL_ORDER, STRIP_OFFSETS, SAMPLES_PER_PIXEL, ROWS_PER_STRIP, STRIP_BYTES = 259, 266, 273, 277, 278, 279
+MAKE, MODEL = 271, 272
 DATE_TIME, SOFTWARE, PREDICTOR, TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_BYTES = 306, 305, 317, 322, 323, 324, 325
 COLOUR_PROFILE, EXIF_DIRECTORY, EXIF_DATE_TIME_ORIGINAL = 34675, 34665, 36867
 NONE, DEFLATE = 1, (8, 32946)
@@ -83,8 +84,9 @@ class Stack(NamedTuple):
     ----------
     pixels, usable
         ``[ny, nx]``.
-    times, software, has_profile
-        What the first page says: DateTimeOriginal and DateTime, the program, and whether it has a colour profile.
+    times, software, camera, has_profile
+        What the first page says: DateTimeOriginal and DateTime, the program, maker and model, and whether it has a
+        colour profile.
     """
 
     pixels: npt.NDArray[np.integer]
@@ -96,6 +98,7 @@ class Stack(NamedTuple):
     selection: str
     times: tuple[str | None, ...]
     software: str | None
+    camera: tuple[str | None, ...]
     has_profile: bool
 
 
@@ -209,6 +212,7 @@ def _joined(data: bytes, found: list[Directory], taken: list[_Measured], max_pix
         selection=selection_of(parts, len(found)),
         times=(exif.text(EXIF_DATE_TIME_ORIGINAL) if exif else None, found[0].text(DATE_TIME)),
         software=found[0].text(SOFTWARE),
+        camera=(found[0].text(MAKE), found[0].text(MODEL)),
         has_profile=COLOUR_PROFILE in found[0].entries,
     )
 

@@ -16,6 +16,7 @@ from entropy_assets.core.frame import Statement
 from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
 from entropy_assets.images.coded import CODED_IN
 from entropy_assets.images.fits import integer_valued, selection_of
+from entropy_assets.images.fits_headers import named_camera
 from entropy_assets.images.pages import PILLOW_ERRORS, Stack, read_pages
 from entropy_assets.images.statements import statements_of_picture
 from entropy_assets.images.tiff import directories, refuse_layout, refuse_misread, refuse_thumbnails
@@ -38,6 +39,7 @@ TIFF_LOSSLESS: Final = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000})
 """Packed without loss: none, CCITT, LZW, Deflate, PackBits, LZMA, Zstandard. Any other counts as lossy."""
 TIFF_BITS, TIFF_COMPRESSION, TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 258, 259, 322, 323
 TIFF_STRIP_BYTES, TIFF_TILE_BYTES = 279, 325
+EXIF_MAKE, EXIF_MODEL = 0x010F, 0x0110
 EXIF_SOFTWARE, EXIF_DATE_TIME, EXIF_IFD, EXIF_DATE_TIME_ORIGINAL = 0x0131, 0x0132, 0x8769, 0x9003
 J2K_CODESTREAM: Final = b"\xff\x4f\xff\x51"
 J2K_DEPTH_OFFSET: Final = 42
@@ -58,6 +60,7 @@ class Picture(NamedTuple):
     float_data: bool
     coded_bytes: int
     statements: tuple[Statement, ...]
+    instrument: str
     parts: int = 1
     selection: str = ""
 
@@ -103,6 +106,7 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
             planes = _planes(image, channels)
             captured_at = _capture_time(image)
             statements = tuple(statements_of_picture(image.info, _software(image)))
+            instrument = _instrument(image)
             selection = selection_of(1, _images_in(image, data)) if reading >= 2 else ""
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, str(error), limit=max_pixels) from error
@@ -116,10 +120,22 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
         reason = RejectionReason.TRUNCATED if cut else RejectionReason.DECODE_ERROR
         message = f"the {container} file can't be decoded: {type(error).__name__}: {error}"
         raise ImageRejected(reason, message, container=container) from error
+    usable = None
     if planes.dtype.kind == "f":
-        whole, finite = integer_valued(planes[0])
-        return Picture(whole, finite, bit_depth, lossy, captured_at, True, coded_bytes, statements, 1, selection)
-    return Picture(planes, None, bit_depth, lossy, captured_at, False, coded_bytes, statements, 1, selection)
+        whole, usable = integer_valued(planes[0])
+        planes = whole[np.newaxis]
+    return Picture(
+        pixels=planes,
+        usable=usable,
+        bit_depth=bit_depth,
+        lossy=lossy,
+        captured_at=captured_at,
+        float_data=usable is not None,
+        coded_bytes=coded_bytes,
+        statements=statements,
+        instrument=instrument,
+        selection=selection,
+    )
 
 
 def _of_pages(stack: Stack) -> Picture:
@@ -134,6 +150,7 @@ def _of_pages(stack: Stack) -> Picture:
         float_data=stack.float_data,
         coded_bytes=stack.coded_bytes,
         statements=tuple(statements_of_picture(profile, stack.software)),
+        instrument=named_camera(*stack.camera),
         parts=stack.parts,
         selection=stack.selection,
     )
@@ -258,6 +275,15 @@ def _software(image: Image.Image) -> object:
         return image.getexif().get(EXIF_SOFTWARE)
     except PILLOW_ERRORS:
         return None
+
+
+def _instrument(image: Image.Image) -> str:
+    """Return the EXIF maker and model of the camera, or nothing: a damaged tag is no reason to refuse the pixels."""
+    try:
+        exif = image.getexif()
+        return named_camera(exif.get(EXIF_MAKE), exif.get(EXIF_MODEL))
+    except PILLOW_ERRORS:
+        return ""
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

@@ -8,11 +8,10 @@ images were used before, and the batch's seed that the nonces belong together (`
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import compress
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from entropy_assets.core import encoding
@@ -21,6 +20,8 @@ from entropy_assets.core.conditioning.hasher import EntropyHasher
 from entropy_assets.core.conditioning.records import BlockRecord, chain_genesis
 from entropy_assets.core.credit.assessment import Assessment
 from entropy_assets.core.credit.patterns import PatternSketch
+from entropy_assets.core.credit.sketches import Sketch, sketch_of
+from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.validation.validator import EntropyValidator
 from entropy_assets.errors import (
@@ -34,10 +35,18 @@ from entropy_assets.errors import (
 )
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
+from entropy_assets.provenance.recollections import is_contradicted, told_recollection
 from entropy_assets.provenance.unchecked import SHOWN, Unchecked, after_outsiders_check
 from entropy_assets.recipe import DROP, Recipe, recipe_named
 from entropy_assets.stages.assessments import NoiseRow
-from entropy_assets.stages.extraction import AssessedRow, assess_row, credit_patterns_once, credited_inputs, replayed
+from entropy_assets.stages.extraction import (
+    AssessedRow,
+    assess_row,
+    beside_earlier,
+    credit_patterns_once,
+    credited_inputs,
+    replayed,
+)
 from entropy_assets.stages.manifest import ImageRow, manifest_hash
 from entropy_assets.stages.validation import noise_score
 
@@ -46,7 +55,6 @@ FLOAT_TOLERANCE: Final = 1e-6
 """Allowed difference of a recomputed statistic, as a share of it: last digits differ between releases of SciPy."""
 _OF_NOISE: Final = ("image_sha256", "noise_sha256", "samples", "credit_bits", "reason")
 _OF_RECORD: Final = ("previous_link", "credit_bits", "block_sha256", "block_id", "link")
-_PIECES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,47 +71,6 @@ class OutsidersBlock:
 
     data: bytes
     not_checked: tuple[Unchecked, ...]
-
-
-class ImageFolder(Mapping[str, bytes]):
-    """The files under a folder by their SHA-256, hex, whatever they are called.
-
-    All are read when the first one is asked for, and each again when it is.
-
-    Parameters
-    ----------
-    folder
-        Where they are.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._paths: dict[str, Path] = {}
-
-    def __getitem__(self, image_sha256: str) -> bytes:
-        return self._found()[image_sha256].read_bytes()
-
-    def __contains__(self, image_sha256: object) -> bool:
-        return image_sha256 in self._found()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._found())
-
-    def __len__(self) -> int:
-        return len(self._found())
-
-    def _found(self) -> dict[str, Path]:
-        if not self._paths:
-            self._paths = {_digest(path): path for path in sorted(self._folder.rglob("*")) if path.is_file()}
-        return self._paths
-
-
-def _digest(path: Path) -> str:
-    digest = sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECES):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def make_again(
@@ -158,6 +125,7 @@ class _Outsider:
         self.refused = [row for row in told["manifest"] if not row["accepted"]]
         self.first_looks: dict[str, tuple[Mapping[str, Any], AssessedRow]] = {}
         self.called_spent: list[str] = []
+        self.sketches: dict[str, Sketch | None] = {}
 
     def block_again(self) -> OutsidersBlock:
         self._require_manifest()
@@ -172,6 +140,8 @@ class _Outsider:
             chain_is_whole=self.index == 0 or not self.recipe.block_nonces,
             is_last=chain_head is not None,
             called_spent=self.called_spent,
+            has_memory=bool(self.recipe.remembered_frames),
+            unseen=[name for name, sketch in self.sketches.items() if sketch is None],
             refused=[row["image_sha256"] for row in self.refused],
             not_there=not_there,
         )
@@ -240,7 +210,8 @@ class _Outsider:
         """Return what the noise of each readable image is worth in this batch, and what conditioning takes of it."""
         assessed: list[AssessedRow] = []
         rows: list[NoiseRow] = []
-        spent: dict[int, tuple[Assessment, PatternSketch]] = {}
+        spent: list[int] = []
+        patterns: dict[int, tuple[Assessment, PatternSketch]] = {}
         for place, (seen, image) in enumerate(zip(self.readable, self.told["images"], strict=True)):
             item = self._assess_again(seen, image)
             row = item.row
@@ -248,12 +219,18 @@ class _Outsider:
                 if reason := self._spent_before(seen, image, [self.readable[earlier] for earlier in spent]):
                     row = replayed(row, reason, "")
                 else:
-                    spent[place] = (item.image.assessment, item.sketch)
+                    if isinstance(item.sketch, Sketch):
+                        row = self._beside_earlier(item, item.sketch, image, [assessed[earlier] for earlier in spent])
+                    else:
+                        patterns[place] = (item.image.assessment, item.sketch)
+                    spent.append(place)
             assessed.append(item)
             rows.append(row)
-        credit_patterns_once(rows, spent, self.recipe)
+        credit_patterns_once(rows, patterns, self.recipe)
         for row, image in zip(rows, self.told["images"], strict=True):
             self._require_same(_OF_NOISE, row, image, row.image_sha256)
+            if not _same(image["memory"], row.assessment.get("memory")):
+                self._differs("memory", row.image_sha256)
             if not _close(image["min_entropy"], row.min_entropy):
                 self._differs("min_entropy", row.image_sha256)
         return rows, credited_inputs(rows, assessed)
@@ -283,6 +260,23 @@ class _Outsider:
         row = ImageRow(file=str(image["file"]), image_sha256=name, file_bytes=len(data), accepted=True)
         nonce = encoding.hash_bytes(image["sampling_nonce"])
         return assess_row(row, frame, nonce, self.recipe, self.told["declared_source"])
+
+    def _beside_earlier(
+        self, item: AssessedRow, sketch: Sketch, image: Mapping[str, Any], earlier: Iterable[AssessedRow]
+    ) -> NoiseRow:
+        """Return what is left of an image beside earlier frames, as told; raise if an image speaks against that."""
+        told = told_recollection(image["memory"])
+        in_batch = [other.sketch for other in earlier if isinstance(other.sketch, Sketch)]
+        if item.image is None or is_contradicted(told, sketch, in_batch, self._sketch_of):
+            self._differs("memory", item.row.image_sha256)
+        return beside_earlier(item.row, item.image, sketch, told, self.recipe)
+
+    def _sketch_of(self, image_sha256: str) -> Sketch | None:
+        """Return the sketch of an earlier image, None if it is not here or can't be read."""
+        if image_sha256 not in self.sketches:
+            frame = self._frame(self._file(image_sha256)) if image_sha256 in self.images else None
+            self.sketches[image_sha256] = sketch_of(frame, survey_frame(frame, self.recipe)) if frame else None
+        return self.sketches[image_sha256]
 
     def _spent_before(
         self, seen: Mapping[str, Any], image: Mapping[str, Any], spent: Iterable[Mapping[str, Any]]

@@ -9,6 +9,8 @@ from typing import Any
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.conditioning.hasher import verify_batch
+from entropy_assets.core.credit.memory import Recollection
+from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.errors import BlockUnknown, ChainBroken
 from entropy_assets.images.decode import decode
 from entropy_assets.provenance.trail import BlockProvenance, Trail
@@ -16,12 +18,20 @@ from entropy_assets.provenance.unchecked import Unchecked, after_rewalk
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
-from entropy_assets.stages.extraction import AssessedRow, assess_row, credit_patterns_once, credited_inputs, nonce_of
+from entropy_assets.stages.extraction import (
+    AssessedRow,
+    assess_row,
+    beside_earlier,
+    credit_patterns_once,
+    credited_inputs,
+    nonce_of,
+)
 from entropy_assets.stages.ingest import image_row
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stages.validation import examine_blocks
 from entropy_assets.stores.batches import RECORDS, Batch
+from entropy_assets.stores.ledger.frames import SpentFrames
 from entropy_assets.stores.ledger.rows import PublishedBlock
 
 
@@ -73,7 +83,7 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
         hashed = read_blocks(batch)
     _require_published(hashed, published)
     rows = _manifest_again(trail, batch)
-    inputs = _noise_again(trail, batch, rows)
+    inputs, forgotten = _noise_again(trail, batch, rows)
     verify_batch(
         hashed.records,
         inputs,
@@ -84,7 +94,7 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
     )
     if not examine_blocks(hashed).verdicts.passed[index]:
         raise ChainBroken("the block fails the tests that it was released by", index=index, field="verdict")
-    not_checked = after_rewalk(recipe_named(batch.intake.recipe).block_nonces)
+    not_checked = after_rewalk(recipe_named(batch.intake.recipe).block_nonces, forgotten)
     return AuditedBlock(provenance, hashed.blocks[index].tobytes(), not_checked)
 
 
@@ -105,8 +115,12 @@ def _manifest_again(trail: Trail, batch: Batch) -> list[ImageRow]:
     return rows
 
 
-def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> list[NoiseInput]:
-    """Return the noise of the batch with its credit, made from the images."""
+def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> tuple[list[NoiseInput], list[str]]:
+    """Return the noise of the batch with its credit, made from the images.
+
+    Where the sensor memory has dropped frames that it knew when the batch was made, the batch is believed what it
+    knew; the images before which that is so are named beside.
+    """
     mine, recipe = trail.ledger.images_of(batch.key), recipe_named(batch.intake.recipe)
     assessed: list[AssessedRow] = []
     for row in (row for row in manifest if row.accepted):
@@ -114,18 +128,27 @@ def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> list[N
         frame = decode(data, source=intake.source, limits=intake.limits, reading=recipe.reading)
         nonce = nonce_of(batch.intake, row.image_sha256)
         assessed.append(assess_row(row, frame, nonce, recipe, batch.intake.source))
-    rows, spent = [item.row for item in assessed], {}
+    rows, patterns, spent, forgotten = [item.row for item in assessed], {}, set[str](), []
+    kept, frames = noise_rows(batch), SpentFrames(trail.ledger, recipe.remembered_frames)
     for place, item in enumerate(assessed):
-        if item.image is None or item.sketch is None:
+        image, sketch, name = item.image, item.sketch, item.row.image_sha256
+        if image is None or sketch is None:
             continue
-        # a copy of a file in its own batch is spent here too, and loses all that it shares with the first
-        if item.row.image_sha256 in mine:
-            spent[place] = (item.image.assessment, item.sketch)
-        else:
+        if name not in mine or (name in spent and isinstance(sketch, Sketch)):
             rows[place] = dataclasses.replace(item.row, accepted=False, credit_bits=0)
-    credit_patterns_once(rows, spent, recipe)
-    _require_same_noise(rows, noise_rows(batch))
-    return credited_inputs(rows, assessed)
+        elif isinstance(sketch, Sketch):
+            recollection = frames.recollect_again(sketch)
+            if recollection is None:
+                forgotten.append(name)
+                recollection = Recollection.from_row(kept[place].assessment["memory"])
+            rows[place] = beside_earlier(item.row, image, sketch, recollection, recipe)
+        else:
+            # a copy of a file in its own batch is spent here too, and loses all that it shares with the first
+            patterns[place] = (image.assessment, sketch)
+        spent.add(name)
+    credit_patterns_once(rows, patterns, recipe)
+    _require_same_noise(rows, kept)
+    return credited_inputs(rows, assessed), forgotten
 
 
 def _require_published(hashed: HashedBlocks, published: PublishedBlock) -> None:

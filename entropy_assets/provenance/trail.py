@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Self, TypedDict, cast
+from typing import Any, Self, TypedDict, cast
 
 from entropy_assets.core.conditioning.records import BlockRecord
 from entropy_assets.errors import BatchError
@@ -60,7 +60,7 @@ class ImageOfBatch(TypedDict):
     """A readable image of a batch, where it was sampled, and what its noise was worth.
 
     ``reason`` says why it has no credit, None if it has; ``in_block`` whether its noise is in the block that is asked
-    for.
+    for; ``memory`` what the frames before it show of its noise (`Recollection`), None where nobody looked.
     """
 
     file: str
@@ -73,6 +73,7 @@ class ImageOfBatch(TypedDict):
     min_entropy: float
     credit_bits: int
     reason: str | None
+    memory: dict[str, Any] | None
     in_block: bool
 
 
@@ -288,5 +289,6 @@ def _of_image(seen: ImageRow, noise: NoiseRow, record: BlockRecord) -> ImageOfBa
         "min_entropy": noise.min_entropy,
         "credit_bits": noise.credit_bits,
         "reason": noise.reason,
+        "memory": noise.assessment.get("memory"),
         "in_block": noise.accepted and noise.image_sha256 in record.image_sha256s,
     }

@@ -42,9 +42,19 @@ _ONE_TRY: Final = (
 )
 
 
-def after_rewalk(has_block_nonces: bool) -> tuple[Unchecked, ...]:
-    """Return what stays open when ledger, batch and images agree."""
-    return (TIME, _nonces(has_block_nonces), SOURCE)
+def after_rewalk(has_block_nonces: bool, forgotten: Sequence[str] = ()) -> tuple[Unchecked, ...]:
+    """Return what stays open when ledger, batch and images agree.
+
+    Parameters
+    ----------
+    forgotten
+        SHA-256 of the images before which the sensor memory has dropped frames that it knew then.
+    """
+    open_questions = (TIME, _nonces(has_block_nonces), SOURCE)
+    if not forgotten:
+        return open_questions
+    sentence = f"What earlier frames showed is the batch's word where the ledger has dropped some: {_named(forgotten)}."
+    return (*open_questions, Unchecked(("memory",), sentence))
 
 
 def after_outsiders_check(
@@ -53,6 +63,8 @@ def after_outsiders_check(
     chain_is_whole: bool,
     is_last: bool,
     called_spent: Sequence[str],
+    has_memory: bool,
+    unseen: Sequence[str],
     refused: Iterable[str],
     not_there: Sequence[str],
 ) -> Iterator[Unchecked]:
@@ -66,6 +78,8 @@ def after_outsiders_check(
         Whether the chain was walked to its end.
     called_spent
         SHA-256 of the images that have no credit here because the ledger says that they were spent before.
+    has_memory, unseen
+        Whether frames of earlier batches count, and SHA-256 of those that are told to show a pattern and are not here.
     refused, not_there
         SHA-256 of the files that the manifest calls unreadable, and of those among them that could not be looked at.
     """
@@ -82,6 +96,17 @@ def after_outsiders_check(
         "Whether an image was credited before, in another batch, is known to the ledger alone."
         + (f" It says so of {_named(called_spent)}, which therefore gave nothing here." if called_spent else ""),
     )
+    if has_memory:
+        yield Unchecked(
+            ("frames",),
+            "How many frames of a sensor came before, and that no other one shows more of its noise, is known to the"
+            " ledger alone.",
+        )
+    if unseen:
+        yield Unchecked(
+            ("of", "known_parts", "cells", "orientation", "shift"),
+            f"What earlier frames show is the service's word where their files are not here: {_named(unseen)}.",
+        )
     if list(refused):
         yield Unchecked(("limits",), "The limits beyond which files are refused are the operator's choice.")
     if not_there:

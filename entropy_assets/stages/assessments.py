@@ -20,7 +20,10 @@ from entropy_assets.stores.file_names import printable, safe_name
 
 
 class AssessmentRow(TypedDict, total=False):
-    """`Assessment.to_row`, and what the image shares with those before it; empty if nothing was assessed."""
+    """`Assessment.to_row`; empty if nothing was assessed.
+
+    ``repeats`` and ``memory`` tell what images before it show of its noise, in words and as `Recollection.to_row`.
+    """
 
     min_entropy: float
     estimates: dict[str, float]
@@ -32,6 +35,7 @@ class AssessmentRow(TypedDict, total=False):
     limited_by: str
     health: list[dict[str, Any]]
     repeats: str
+    memory: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,10 @@ import numpy as np
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image, expected_entropy
-from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, sketch_of
+from entropy_assets.core.credit.fresh import explained, remembered
+from entropy_assets.core.credit.memory import Recollection
+from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, pattern_sketch_of
+from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.noise import NoiseExtractor, credited_samples, deterministic_nonce, sampling_nonce
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
@@ -25,6 +28,7 @@ from entropy_assets.stages.ingest import Progress, no_progress
 from entropy_assets.stages.manifest import ImageRow, Manifest, origin_of
 from entropy_assets.stores.batches import NOISE, Batch, Intake, live_map_of, samples_of
 from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.ledger.frames import SpentFrames
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 SAMPLES_IN_FLIGHT: Final = 16 << 20
@@ -77,11 +81,17 @@ def extract_noise(
 
     rows: list[NoiseRow] = []
     spent: dict[int, tuple[Assessment, PatternSketch]] = {}
+    frames = SpentFrames(ledger, recipe.remembered_frames)
     with ThreadPoolExecutor(max_workers=workers) as pool:
         for done, assessed in enumerate(_side_by_side(pool, keep_and_assess, readable), 1):
             row = _spend(batch, ledger, manifest, rows, assessed)
-            if row.accepted and assessed.image and assessed.sketch:
-                spent[len(rows)] = (assessed.image.assessment, assessed.sketch)
+            if row.accepted and assessed.image:
+                if isinstance(assessed.sketch, Sketch):
+                    row = beside_earlier(
+                        row, assessed.image, assessed.sketch, frames.recollect(assessed.sketch), recipe
+                    )
+                elif assessed.sketch:
+                    spent[len(rows)] = (assessed.image.assessment, assessed.sketch)
             rows.append(row)
             progress("extract", done, len(readable))
             del assessed  # its samples would stay in memory while the next image is worked on
@@ -118,7 +128,7 @@ class AssessedRow:
 
     row: NoiseRow
     image: AssessedImage | None
-    sketch: PatternSketch | None
+    sketch: Sketch | PatternSketch | None
 
 
 def assess_row(
@@ -136,31 +146,42 @@ def assess_row(
         The live-area map of `frame`, if it was made already.
     """
     noise_row, image = _noise_row(row, frame, nonce, recipe, declared_source, survey)
-    return AssessedRow(noise_row, image, sketch_of(frame, image.noise.survey, recipe) if image else None)
+    if image is None:
+        return AssessedRow(noise_row, None, None)
+    sketch_it = sketch_of if recipe.remembered_frames else pattern_sketch_of
+    return AssessedRow(noise_row, image, sketch_it(frame, image.noise.survey))
+
+
+def beside_earlier(
+    row: NoiseRow, image: AssessedImage, sketch: Sketch, recollection: Recollection, recipe: Recipe
+) -> NoiseRow:
+    """Return `row` with the credit that is left of `image` beside the frames that were spent before it."""
+    left = remembered(image.assessment, sketch, recollection, recipe)
+    return _with_credit(row, left, explained(recollection, left), {"memory": recollection.to_row()}, recipe)
 
 
 def credit_patterns_once(
     rows: list[NoiseRow], spent: Mapping[int, tuple[Assessment, PatternSketch]], recipe: Recipe
 ) -> None:
     """Take from the credit of each spent image, in `rows`, what it shares with those before it."""
-    deratings = batch_derating([sketch for _, sketch in spent.values()], recipe)
+    deratings = batch_derating([sketch for _, sketch in spent.values()])
     for (place, (assessment, _)), derating in zip(spent.items(), deratings, strict=True):
         left = derated(assessment, derating, recipe)
-        row = dataclasses.replace(
-            rows[place],
-            min_entropy=left.min_entropy,
-            credit_bits=left.credit_bits,
-            assessment=cast(AssessmentRow, {**left.to_row(), "repeats": derating.explanation}),
-        )
-        if left.credit_bits < recipe.min_credit_bits:
-            row = dataclasses.replace(
-                row,
-                accepted=False,
-                reason=RejectionReason.NOT_ENOUGH_CREDIT.value,
-                detail=derating.explanation,
-                credit_bits=0,
-            )
-        rows[place] = row
+        rows[place] = _with_credit(rows[place], left, derating.explanation, {}, recipe)
+
+
+def _with_credit(row: NoiseRow, left: Assessment, explanation: str, more: AssessmentRow, recipe: Recipe) -> NoiseRow:
+    """Return `row` with the credit that is `left` of it, and why; without it if that is not enough for a digest."""
+    row = dataclasses.replace(
+        row,
+        min_entropy=left.min_entropy,
+        credit_bits=left.credit_bits,
+        assessment=cast(AssessmentRow, {**left.to_row(), "repeats": explanation, **more}),
+    )
+    if left.credit_bits >= recipe.min_credit_bits:
+        return row
+    reason = RejectionReason.NOT_ENOUGH_CREDIT.value
+    return dataclasses.replace(row, accepted=False, reason=reason, detail=explanation, credit_bits=0)
 
 
 def _kept_survey(batch: Batch, frame: Frame, recipe: Recipe) -> Survey | None:

@@ -66,7 +66,7 @@ def validate(batch: Batch) -> Validation:
     """
     hashed = read_blocks(batch)
     examination = examine_blocks(hashed)
-    noise = {row.image_sha256: noise_score(row.min_entropy) for row in noise_rows(batch)}
+    noise = {row.image_sha256: noise_score(row.min_entropy) for row in noise_rows(batch) if row.accepted}
     verdicts = examination.verdicts
     quality = tuple(
         min(float(score), *(noise[image] for image in record.image_sha256s))

@@ -15,7 +15,8 @@ from entropy_assets.core.credit.assessment import assess_image
 from entropy_assets.errors import ChainBroken, EntropyAssetsError, ImageMissing, InputRefused
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
-from entropy_assets.provenance.outsider import ImageFolder, make_again
+from entropy_assets.provenance.image_folder import ImageFolder
+from entropy_assets.provenance.outsider import make_again
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.recipe import STANDARD
 from entropy_assets.stages.assessments import noise_inputs
@@ -25,7 +26,7 @@ from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.images.image_files import fits
 from entropy_assets_tests.provenance.forgeries import FORGERIES, OTHER, extra_image
 from entropy_assets_tests.provenance.forging import Told, begins_with_zeros, by_hash, consistent, with_its_manifest
-from entropy_assets_tests.stages.batches_made import Place, alter_json, exposure, flat_png, frame
+from entropy_assets_tests.stages.batches_made import Place, alter_json, exposure, flat_png, frame, png_of
 
 JUNK = b"no image at all"
 HEX = set("0123456789abcdef")
@@ -111,7 +112,10 @@ def test_every_block_of_a_batch_is_made_again(tmp_path: Path) -> None:
         assert told["block_sha256"] in by_hash(made.data)
     reasons = [image["reason"] for image in told["images"]]
     assert reasons == [None, None, None, "replayed_file", "replayed_pixels", "replayed_file", "constant"]
-    assert told["images"][1]["credit_bits"] < 0.9 * told["images"][0]["credit_bits"], "the pattern is credited once"
+    memory = told["images"][1]["memory"]
+    assert memory["of"] == told["images"][0]["image_sha256"], "the pattern is credited once"
+    assert 0.5 < memory["known_parts"] / 10_000 < 0.56
+    assert [image["memory"] is None for image in told["images"]] == [False] * 3 + [True] * 4
     (ledgers_word,) = (each.sentence for each in made.not_checked if each.fields == ("reason",))
     assert [image["image_sha256"] in ledgers_word for image in told["images"]] == [False] * 5 + [True, False]
 
@@ -139,6 +143,33 @@ def test_a_file_that_nobody_could_read_may_be_absent_and_is_named(story: Story) 
     assert made.data == story.data[story.told["block_id"]]
     assert [junk in each.sentence for each in made.not_checked if each.fields == ("manifest",)] == [True]
     assert not [each for each in make_again(story.told, story.images).not_checked if each.fields == ("manifest",)]
+
+
+def test_what_a_frame_of_an_earlier_batch_shows_is_checked_if_its_file_is_there(tmp_path: Path) -> None:
+    """Else it is named as the service's word; and a service that forgets a pattern is found out by its file."""
+    place, rng = Place(tmp_path), np.random.default_rng(5)
+    pattern = rng.normal(1000, 20, (320, 320))
+    files = [png_of(np.rint(pattern + rng.normal(0, 3, pattern.shape)).astype(np.uint16)) for _ in range(2)]
+    place.hashed([("earlier.png", files[0])], time_ns=10**18)
+    told = told_of(place, place.in_ledger(place.validated([("later.png", files[1])]))[0])
+    (earlier, later), images = by_hash(*files), by_hash(*files)
+    assert told["images"][0]["memory"]["of"] == earlier
+    assert not [each for each in make_again(told, images).not_checked if "known_parts" in each.fields]
+    (unseen,) = (each for each in make_again(told, {later: files[1]}).not_checked if "known_parts" in each.fields)
+    assert earlier in unseen.sentence
+    forgetful = copy.deepcopy(told)
+    forgetful["images"][0]["memory"]["known_parts"] -= 5_000
+    assert refused(forgetful, {later: files[1]}) == "memory", "the whole is not what its cells are"
+    forgetful["images"][0]["memory"].update(cells=[500] * 16, known_parts=500)
+    assert refused(forgetful, images) == "memory"
+    assert refused(forgetful, {later: files[1]}) == "credit_bits"
+
+
+def test_a_frame_of_the_same_batch_is_always_there_to_contradict(story: Story) -> None:
+    def no_frames(told: Told) -> None:
+        told["images"][1]["memory"]["frames"] = 0
+
+    assert refused(story.forged(no_frames), story.images) == "memory"
 
 
 # Stories that fit together

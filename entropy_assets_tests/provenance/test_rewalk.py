@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -254,4 +255,31 @@ def test_a_damaged_file_is_a_problem_and_not_a_crash(
     assert provenance["batch"] == batch.key
     assert ".json" in provenance["problem"]
     with pytest.raises(BatchError):
+        rewalk(Trail.of(place), block_id)
+
+
+def test_what_the_ledger_has_forgotten_is_the_batchs_word_and_is_said(tmp_path: Path, valkey_url: str) -> None:
+    """Sketches are a working memory: once they are dropped, an audit can't look any more, and says so."""
+    place = Place(tmp_path)
+    place.hashed([("earlier.fits", frame(7))], time_ns=10**18)
+    block_id = publish(place, [("a.fits", frame(1)), ("b.fits", frame(2))], valkey_url, before=lambda _: None)
+    assert not [each for each in rewalk(Trail.of(place), block_id).not_checked if each.fields == ("memory",)]
+    with closing(sqlite3.connect(place.ledger_file)) as db:
+        db.execute("DELETE FROM sketches WHERE seq = 1")
+        db.commit()
+    (said,) = (each for each in rewalk(Trail.of(place), block_id).not_checked if each.fields == ("memory",))
+    assert "2 more" not in said.sentence
+    assert said.sentence.endswith(".")
+
+
+def test_a_batch_that_tells_of_another_recollection_is_found(tmp_path: Path, valkey_url: str) -> None:
+    """Whoever enlarges a credit by a frame that no longer shows anything has the ledger against him."""
+    place = Place(tmp_path)
+    first, second = (data for _, data in shared_pattern())
+    place.hashed([("earlier.png", first)], time_ns=10**18)
+    block_id = publish(place, [("later.png", second)], valkey_url, before=lambda _: None)
+    with closing(sqlite3.connect(place.ledger_file)) as db:
+        db.execute("UPDATE folds SET folds = zeroblob(24576) WHERE seq = 2")
+        db.commit()
+    with pytest.raises(LedgerError, match="another sketch"):
         rewalk(Trail.of(place), block_id)

@@ -21,7 +21,7 @@ FIELDS = [
 ]
 OF_IMAGE = [
     *("file", "image_sha256", "pixel_sha256", "source", "sampling_nonce", "noise_sha256", "samples", "min_entropy"),
-    *("credit_bits", "reason", "in_block"),
+    *("credit_bits", "reason", "memory", "in_block"),
 ]
 """The fields of ``/blocks/{id}``, in their order on the wire."""
 

@@ -3,8 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from entropy_assets.core.credit.assessment import AssessedImage, assess_image
-from entropy_assets.core.credit.patterns import batch_derating, derated, sketch_of
+from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
+from entropy_assets.core.credit.fresh import remembered
+from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory, index_of
+from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.noise import NoiseArray, deterministic_nonce
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected
@@ -55,29 +57,51 @@ def region_bits(noise: NoiseArray, truth: Truth, region_size: int) -> float:
 
 
 def judge(scenario: Scenario, source: str, recipe: Recipe = STANDARD) -> Judgement:
-    """Return what the files of `scenario` are credited as one batch that was declared as `source`.
-
-    The files that were spent before are shown to nothing yet: nothing remembers what a sensor showed.
-    """
-    assessed: list[tuple[Frame, AssessedImage, Truth]] = []
+    """Return what the files of `scenario` are credited that were declared as `source`, after those spent before."""
+    memory = Memory(recipe)
     outcome: list[str] = []
+    credit, regions = 0, 0.0
+    for data in scenario.earlier:
+        memory.spend(*assessed(data, source, recipe))
     for exposure in scenario.exposures:
         try:
-            frame = decode(exposure.data, source=source)
-            image = assess_image(frame, deterministic_nonce(frame.image_sha256), recipe, submitter=source)
+            frame, image = assessed(exposure.data, source, recipe)
         except ImageRejected as rejection:
             outcome.append(refusal(rejection))
-        else:
-            assessed.append((frame, image, exposure.truth))
-    credit, regions = 0, 0.0
-    deratings = batch_derating([sketch_of(frame, image.noise.survey, recipe) for frame, image, _ in assessed], recipe)
-    for (_, image, truth), derating in zip(assessed, deratings, strict=True):
-        left = derated(image.assessment, derating, recipe)
+            continue
+        left = memory.spend(frame, image)
         outcome.append(left.limited_by)
         if left.credit_bits >= recipe.min_credit_bits:
             credit += left.credit_bits
-            regions += region_bits(image.noise, truth, recipe.region_size)
+            regions += region_bits(image.noise, exposure.truth, recipe.region_size)
     return Judgement(credit, regions, scenario.holds, tuple(dict.fromkeys(outcome)))
+
+
+def assessed(data: bytes, source: str, recipe: Recipe = STANDARD) -> tuple[Frame, AssessedImage]:
+    """Return the frame in `data` and what it is worth by itself."""
+    frame = decode(data, source=source, reading=recipe.reading)
+    return frame, assess_image(frame, deterministic_nonce(frame.image_sha256), recipe, submitter=source)
+
+
+class Memory:
+    """A sensor memory with its sketches, as an installation has it."""
+
+    def __init__(self, recipe: Recipe = STANDARD) -> None:
+        self._recipe = recipe
+        self._memory = SensorMemory(recipe.remembered_frames)
+        self._sketches: dict[str, Sketch] = {}
+
+    def recollect(self, sketch: Sketch) -> Recollection:
+        """Return what was shown of a frame before, and remember it."""
+        found = self._memory.recollect(sketch, lambda names: [self._sketches[name] for name in names])
+        self._sketches[sketch.image_sha256] = sketch
+        self._memory.add(Remembered(sketch.image_sha256, sketch.sensor, sketch.live_pixels, index_of(sketch)))
+        return found
+
+    def spend(self, frame: Frame, image: AssessedImage) -> Assessment:
+        """Return what is left of `image` beside the frames before it, and remember it."""
+        sketch = sketch_of(frame, image.noise.survey)
+        return remembered(image.assessment, sketch, self.recollect(sketch), self._recipe)
 
 
 def refusal(rejection: ImageRejected) -> str:

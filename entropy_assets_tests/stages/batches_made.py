@@ -15,7 +15,7 @@ from PIL import Image
 from entropy_assets.core.conditioning.conditioner import Conditioner
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD
-from entropy_assets.sources.camera import SimulatedCamera
+from entropy_assets.sources.camera import Sensor, SimulatedCamera
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stores.batches import Batch, Document
 from entropy_assets.stores.home import Home
@@ -33,8 +33,11 @@ def seeded_bytes(seed: int) -> Callable[[int], bytes]:
 
 
 def simulated_frame(seed: int, side: int = 320) -> bytes:
-    """Give a frame of the simulated camera that is the same each time; declared, it is worth about two blocks."""
-    camera = SimulatedCamera(seeded_bytes(seed), shape=(side, side))
+    """Give a frame of the simulated camera that is the same each time; declared, it is worth about two blocks.
+
+    Its sensor is a loud one: the first frame of a quiet sensor is mostly taken for pattern.
+    """
+    camera = SimulatedCamera(seeded_bytes(seed), shape=(side, side), sensor=Sensor(read_noise=20.0))
     return camera.expose(datetime(2026, 11, 1, 12, tzinfo=UTC))
 
 

@@ -2,7 +2,7 @@
 
 A share rho of the variance of two frames is pattern, rho being the correlation of their credited differences. Each
 sample of the later frame loses ``-0.5 * log2(1 - rho)`` bits; the first frame of each kind keeps its credit.
-docs/credit.md argues this. Where the recipe says so, frames are also compared turned, mirrored, shifted and negated.
+docs/credit.md argues this. Recipes with a sensor memory compare frames by that (`memory`, `fresh`).
 """
 
 import math
@@ -14,8 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.assessment import Assessment, credit_of, rounded_down
-from entropy_assets.core.credit.orientations import Patch, matches, patch_of
-from entropy_assets.core.credit.shared_parts import split_survey
 from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, steps_of
 from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.core.frame import Frame
@@ -70,29 +68,19 @@ class PatternSketch:
         ``float64[m]``, pair differences of channel 0, centred and clipped; 0 where not live.
     live
         ``bool[m]``, which of them are live.
-    patch
-        Its middle, for the comparison in other orientations; None if the recipe asks for none.
     """
 
     image_sha256: str
     shape: tuple[int, ...]
     differences: Differences
     live: npt.NDArray[np.bool_]
-    patch: Patch | None
 
 
-def sketch_of(frame: Frame, survey: Survey, recipe: Recipe) -> PatternSketch:
-    """Return what of `frame` is compared with other frames; `survey` is its live-area map.
-
-    Of a frame of several parts it is the first with live area: what the others share with that one is known already.
-    """
-    if frame.parts > 1:
-        found = zip(frame.split(), split_survey(survey, frame.parts), strict=True)
-        frame, survey = next(((part, of_part) for part, of_part in found if of_part.live.any()), (frame, survey))
+def pattern_sketch_of(frame: Frame, survey: Survey) -> PatternSketch:
+    """Return what of `frame` is compared with other frames; `survey` is its live-area map."""
     live = _sampled(_live_pairs(survey))
     differences = _differences(frame, live, survey.square_size)
-    patch = patch_of(frame, survey) if recipe.compared_shift else None
-    return PatternSketch(frame.image_sha256, frame.pixels.shape, differences, live, patch)
+    return PatternSketch(frame.image_sha256, frame.pixels.shape, differences, live)
 
 
 def pattern_correlation(a: Frame, b: Frame, recipe: Recipe = STANDARD) -> float:
@@ -107,19 +95,17 @@ def pattern_correlation(a: Frame, b: Frame, recipe: Recipe = STANDARD) -> float:
     """
     if a.pixels.shape != b.pixels.shape:
         return 0.0
-    correlations, _ = _correlations([sketch_of(frame, survey_frame(frame, recipe), recipe) for frame in (a, b)])
+    correlations, _ = _correlations([pattern_sketch_of(frame, survey_frame(frame, recipe)) for frame in (a, b)])
     return float(correlations[0, 1])
 
 
-def batch_derating(sketches: Sequence[PatternSketch], recipe: Recipe) -> tuple[Derating, ...]:
+def batch_derating(sketches: Sequence[PatternSketch]) -> tuple[Derating, ...]:
     """Return what each frame of a batch loses to those before it, in their order.
 
     Parameters
     ----------
     sketches
         Of the accepted frames of a batch, in the order in which they are credited.
-    recipe
-        The one of the sketches.
     """
     deratings = [Derating(0.0, None, 0.0, "no other frame of the batch shows the same pattern")] * len(sketches)
     for shape in {sketch.shape for sketch in sketches}:
@@ -127,10 +113,6 @@ def batch_derating(sketches: Sequence[PatternSketch], recipe: Recipe) -> tuple[D
         if len(members) > 1:
             for place, derating in zip(members, _derate([sketches[place] for place in members]), strict=True):
                 deratings[place] = derating
-    for place, sketch in enumerate(sketches):
-        turned = _turned(sketch, sketches[:place], recipe)
-        if turned is not None and turned.correlation > deratings[place].correlation:
-            deratings[place] = turned
     return tuple(deratings)
 
 
@@ -167,26 +149,10 @@ def _derate(sketches: list[PatternSketch]) -> list[Derating]:
     return deratings
 
 
-def _turned(sketch: PatternSketch, earlier: Sequence[PatternSketch], recipe: Recipe) -> Derating | None:
-    """Return what a frame loses to the one before it that it fits best in any orientation; None if it fits none."""
-    compared = [(other.image_sha256, other.patch) for other in earlier if other.patch is not None]
-    if sketch.patch is None or not compared:
-        return None
-    found = matches(sketch.patch, [patch for _, patch in compared], recipe.compared_shift)
-    believed = [(abs(match.correlation) + 2 * match.error, of, match)
-                for (of, _), match in zip(compared, found, strict=True) if match.is_significant]  # fmt: skip
-    if not believed:
-        return None
-    upper, of, match = max(believed)
-    rho = math.ceil(min(1.0, upper) * ROUNDED_TO) / ROUNDED_TO
-    how = "mirrored and " * (match.orientation >= 4) + f"turned by {90 * (match.orientation % 4)} degrees"
-    return _loss(rho, of, f", {how}, shifted by {match.shift[0]} and {match.shift[1]} pixels")
-
-
-def _loss(rho: float, of: str, how: str = "") -> Derating:
+def _loss(rho: float, of: str) -> Derating:
     """Return what a frame loses that correlates at `rho` with the image `of`."""
     lost = -0.5 * math.log2(1 - rho) if rho < 1 else math.inf
-    explanation = f"{rho:.0%} of its variance is the pattern of image {of[:8]}{how}: {lost:.2f} bits off each sample"
+    explanation = f"{rho:.0%} of its variance is the pattern of image {of[:8]}: {lost:.2f} bits off each sample"
     return Derating(rho, of, lost, explanation)
 
 

@@ -4,7 +4,7 @@ Exposures of one sensor share its pattern, and groups of a ramp that is read wit
 was there before. A share rho of the variance of a part is known to who knows the parts before it: the largest of
 
 * its correlation with one of them, pixel by pixel, as two frames of a batch are compared (`patterns`);
-* the same in any orientation and over small shifts (`orientations`);
+* the same however it lies, in any orientation and over any shift (`memory`);
 * what all of them together predict of it: one part may be the difference of two others.
 
 Each sample of it then loses ``-0.5 * log2(1 - rho)`` bits of what the estimators give it. Samples of all parts are
@@ -20,7 +20,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.credit.orientations import matches, patch_of
+from entropy_assets.core.credit.memory import PARTS, Turned, recollection_of
+from entropy_assets.core.credit.sketches import sketch_of
 from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, Verdict, steps_of
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
@@ -185,12 +186,13 @@ def _together(values: Matrix) -> Matrix:
 
 
 def _turned(parts: tuple[Frame, ...], surveys: list[Survey], recipe: Recipe) -> list[float]:
-    """Return the largest correlation of each part with one before it in any orientation, and over small shifts."""
-    if not recipe.compared_shift:
+    """Return the largest share of each part that one before it shows, however it lies."""
+    if not recipe.remembered_frames:
         return [0.0] * len(parts)
-    patches = [patch_of(part, survey) for part, survey in zip(parts, surveys, strict=True)]
-    found = [matches(patch, patches[:place], recipe.compared_shift) for place, patch in enumerate(patches)]
-    return [
-        max((abs(match.correlation) + 2 * match.error for match in of_one if match.is_significant), default=0.0)
-        for of_one in found
-    ]
+    sketches = [sketch_of(part, survey) for part, survey in zip(parts, surveys, strict=True)]
+    shares = []
+    for place, sketch in enumerate(sketches):
+        turned = Turned(sketch)
+        known = (recollection_of(turned, other, 0).known_parts for other in sketches[:place])
+        shares.append(max(known, default=0) / PARTS)
+    return shares

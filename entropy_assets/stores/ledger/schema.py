@@ -1,9 +1,9 @@
-"""The ledger's tables, and the triggers that let rows be added only."""
+"""The ledger's tables, and the triggers that let rows of the record be added only."""
 
 import sqlite3
 from typing import Final
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 _APPLICATION_ID: Final = 0x45414C44  # "EALD", seen by file(1)
 _FIRST: Final = """
 CREATE TABLE image_claims (
@@ -29,11 +29,21 @@ CREATE TABLE losses (
     accepted_at_us INTEGER NOT NULL, ledger_link TEXT NOT NULL UNIQUE
 ) STRICT;
 """
-_VERSIONS: Final = (
+_THIRD: Final = """
+CREATE TABLE sketches (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, image_sha256 TEXT NOT NULL UNIQUE, sensor TEXT NOT NULL,
+    live_pixels INTEGER NOT NULL, lookup BLOB NOT NULL
+) STRICT;
+CREATE TABLE folds (seq INTEGER PRIMARY KEY, folds BLOB NOT NULL) STRICT;
+"""
+_VERSIONS: Final[tuple[tuple[str, dict[str, str]], ...]] = (
     (_FIRST, {"image_claims": "image_sha256", "batches": "batch_key", "blocks": "block_id"}),
     (_SECOND, {"bindings": "batch_key", "losses": "lost_link"}),
+    (_THIRD, {}),  # a working memory, not a record: the oldest rows of it are dropped
 )
-"""What each version added: its tables, and the column of each by which a row is known. Nothing was ever changed."""
+"""What each version added: its tables, and where rows may only be added, the column by which a row is known.
+
+Nothing was ever changed."""
 
 
 def _guards(table: str, key: str) -> list[str]:

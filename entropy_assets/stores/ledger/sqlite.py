@@ -6,17 +6,19 @@ an older head sees any change to what came before it: `anchors` says who does. A
 drop the newest rows or rewrite it all, unnoticed where he takes the anchors away too, and then a batch is published
 again (the pool's tombstones catch that only while they last) or an image is credited again; and can stop publishing
 by adding false rows. They learn nothing: it holds hashes and names, never bytes.
+
+Beside the record its file holds a working memory, the sketches of spent frames (`sketches`).
 """
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from entropy_assets.errors import ClaimRefused, LedgerError
 from entropy_assets.stores.ledger.chains import BLOCKS_OF_BATCH, last_link, verified
+from entropy_assets.stores.ledger.file import LedgerFile
 from entropy_assets.stores.ledger.rows import (
     BURNED,
     NO_LINK,
@@ -29,7 +31,7 @@ from entropy_assets.stores.ledger.rows import (
     publication_link,
     spending_link,
 )
-from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, bring_up_to_date, version_of
+from entropy_assets.stores.ledger.schema import version_of
 
 _PUBLICATIONS: Final = (
     "SELECT seq, batch_key, chain_head, run_id, published_at_us, ledger_link,"
@@ -64,9 +66,8 @@ class Ledger:
         busy_timeout_s: float = 10.0,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.path = Path(path)
-        self.readonly = readonly
-        self._busy_timeout_s = busy_timeout_s
+        self.file = LedgerFile(Path(path), readonly, busy_timeout_s)
+        self.path = self.file.path
         self._clock = clock
 
     def spend_image(self, image_sha256: str, pixel_sha256: str | None, batch_key: str) -> SpentImage | None:
@@ -82,7 +83,7 @@ class Ledger:
             If the ledger can't be written.
         """
         pixel_sha256 = pixel_sha256 or None
-        with self._transaction() as db:
+        with self.file.transaction() as db:
             rows = db.execute(
                 "SELECT image_sha256, pixel_sha256, batch_key, claimed_at_us FROM image_claims"
                 " WHERE image_sha256 = ? OR pixel_sha256 = ? ORDER BY seq LIMIT 1",
@@ -111,7 +112,7 @@ class Ledger:
         LedgerError
             If the ledger can't be written.
         """
-        with self._transaction() as db:
+        with self.file.transaction() as db:
             row = db.execute("SELECT origin_sha256 FROM bindings WHERE batch_key = ?", (batch_key,)).fetchone()
             if row is None:
                 time_us = self._clock() // 1000
@@ -129,7 +130,7 @@ class Ledger:
 
     def images_of(self, batch_key: str) -> frozenset[str]:
         """Return the SHA-256 of each image that `batch_key` spent, hex."""
-        rows = self._fetch("SELECT image_sha256 FROM image_claims WHERE batch_key = ?", (batch_key,))
+        rows = self.file.fetch("SELECT image_sha256 FROM image_claims WHERE batch_key = ?", (batch_key,))
         return frozenset(str(image_sha256) for (image_sha256,) in rows)
 
     def append_publication(
@@ -146,7 +147,7 @@ class Ledger:
             If a block belongs to another batch, if the batch is recorded with another chain head, or if the
             ledger can't be written.
         """
-        with self._transaction() as db:
+        with self.file.transaction() as db:
             recorded = db.execute("SELECT chain_head FROM batches WHERE batch_key = ?", (batch_key,)).fetchone()
             if recorded is not None:
                 if recorded[0] != chain_head:
@@ -172,20 +173,20 @@ class Ledger:
 
     def is_published(self, batch_key: str) -> bool:
         """Tell whether `batch_key` was published."""
-        return self._fetch("SELECT 1 FROM batches WHERE batch_key = ?", (batch_key,)) != []
+        return self.file.fetch("SELECT 1 FROM batches WHERE batch_key = ?", (batch_key,)) != []
 
     def published_keys(self) -> frozenset[str]:
         """Return the keys of all batches that were published."""
-        return frozenset(str(key) for (key,) in self._fetch("SELECT batch_key FROM batches"))
+        return frozenset(str(key) for (key,) in self.file.fetch("SELECT batch_key FROM batches"))
 
     def publication_of(self, batch_key: str) -> Publication | None:
         """Return the publication of `batch_key`, None if it was not published."""
-        rows = self._fetch(f"{_PUBLICATIONS} WHERE batch_key = ?", (batch_key,))
+        rows = self.file.fetch(f"{_PUBLICATIONS} WHERE batch_key = ?", (batch_key,))
         return Publication(*rows[0]) if rows else None
 
     def find_block(self, block_id: str) -> PublishedBlock | None:
         """Return the published block called `block_id` with its publication, or None."""
-        rows = self._fetch(
+        rows = self.file.fetch(
             "SELECT k.block_id, k.position, k.block_sha256, k.link, b.seq, b.batch_key, b.chain_head, b.run_id,"
             " b.published_at_us, b.ledger_link, (SELECT count(*) FROM blocks WHERE batch_key = b.batch_key)"
             " FROM blocks k JOIN batches b USING (batch_key) WHERE k.block_id = ?",
@@ -195,32 +196,34 @@ class Ledger:
 
     def publications(self, limit: int = 100, after: int = 0) -> list[Publication]:
         """Return up to `limit` publications whose ``seq`` is greater than `after`, oldest first."""
-        rows = self._fetch(f"{_PUBLICATIONS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        rows = self.file.fetch(f"{_PUBLICATIONS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
         return [Publication(*row) for row in rows]
 
     def newest(self) -> Publication | None:
         """Return the newest publication, None if there is none."""
-        rows = self._fetch(f"{_PUBLICATIONS} ORDER BY seq DESC LIMIT 1")
+        rows = self.file.fetch(f"{_PUBLICATIONS} ORDER BY seq DESC LIMIT 1")
         return Publication(*rows[0]) if rows else None
 
     def last_published_us(self) -> int | None:
         """Return when the newest publication was made, microseconds since 1970; None if there is none."""
-        rows = self._fetch("SELECT published_at_us FROM batches WHERE run_id != ? ORDER BY seq DESC LIMIT 1", (BURNED,))
+        rows = self.file.fetch(
+            "SELECT published_at_us FROM batches WHERE run_id != ? ORDER BY seq DESC LIMIT 1", (BURNED,)
+        )
         return int(rows[0][0]) if rows else None
 
     def published_blocks(self, batch_key: str, limit: int | None = None) -> list[LedgerBlock]:
         """Return the published blocks of `batch_key` in order, the first `limit`; none if it was not published."""
-        found = self._fetch(f"{BLOCKS_OF_BATCH} LIMIT ?", (batch_key, -1 if limit is None else limit))
+        found = self.file.fetch(f"{BLOCKS_OF_BATCH} LIMIT ?", (batch_key, -1 if limit is None else limit))
         return [LedgerBlock(*row) for row in found]
 
     def head(self) -> str:
         """Return the link of the newest publication, hex; `NO_LINK` when there is none."""
-        with self._connection() as db:
+        with self.file.connection() as db:
             return NO_LINK if db is None else last_link(db, "batches")
 
     def lacks(self, links: Iterable[str]) -> tuple[str, ...]:
         """Return those of the `links` of publications that are neither here nor accepted as lost."""
-        with self._connection() as db:
+        with self.file.connection() as db:
             tables = [] if db is None else ["batches WHERE ledger_link = ?"]
             if db is not None and version_of(db) > 1:
                 tables.append("losses WHERE lost_link = ?")
@@ -238,7 +241,7 @@ class Ledger:
         LedgerError
             If the ledger can't be written.
         """
-        with self._transaction() as db:
+        with self.file.transaction() as db:
             for lost, witness in known_to.items():
                 time_us = self._clock() // 1000
                 link = loss_link(last_link(db, "losses"), lost, witness, time_us)
@@ -255,64 +258,12 @@ class Ledger:
         LedgerError
             At the first row that does not follow from the one before; ``data`` names ``table`` and ``seq``.
         """
-        with self._connection() as db:
+        with self.file.connection() as db:
             if db is None:
                 return NO_LINK
             # one transaction, so that a publication made meanwhile is seen whole or not at all
             db.execute("BEGIN")
             return verified(db)
-
-    def _fetch(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._connection() as db:
-            return [] if db is None else db.execute(query, values).fetchall()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        if self.readonly:
-            raise LedgerError("the ledger is opened for reading only", path=str(self.path))
-        with self._connection() as db:
-            if db is None:
-                raise LedgerError("the ledger has no tables", path=str(self.path))
-            db.execute("BEGIN IMMEDIATE")  # the write lock first: what is read below can't change before the insert
-            try:
-                yield db
-                db.execute("COMMIT")
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection | None]:
-        if self.readonly and not self.path.exists():
-            yield None
-            return
-        try:
-            db = self._open()
-            try:
-                yield db if version_of(db) else None
-            finally:
-                db.close()
-        except sqlite3.Error as error:
-            raise LedgerError(f"the ledger {self.path} can't be used: {error}", path=str(self.path)) from error
-
-    def _open(self) -> sqlite3.Connection:
-        if not self.readonly:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        mode = "rw" if self.readonly else "rwc"  # a reader of a WAL file needs its index, so not "ro"
-        db = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, timeout=self._busy_timeout_s, isolation_level=None
-        )
-        db.execute("PRAGMA synchronous = FULL")
-        if self.readonly:
-            db.execute("PRAGMA query_only = ON")
-        elif version_of(db) < SCHEMA_VERSION:
-            bring_up_to_date(db)
-        if version_of(db) > SCHEMA_VERSION:
-            db.close()
-            raise LedgerError(
-                f"the ledger {self.path} was written by a newer version of this package", path=str(self.path)
-            )
-        return db
 
 
 def _refuse_if_published(db: sqlite3.Connection, block: LedgerBlock) -> None:

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from entropy_assets.core.credit.assessment import assess
-from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, pattern_correlation, sketch_of
+from entropy_assets.core.credit.patterns import (
+    PatternSketch,
+    batch_derating,
+    derated,
+    pattern_correlation,
+    pattern_sketch_of,
+)
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.frame import Frame
 from entropy_assets.images.decode import decode
@@ -22,15 +28,15 @@ def exposure(seed: int, share: float = 1.0) -> np.ndarray:
 
 
 def sketches_of(frames: list[Frame], noises: list[NoiseArray]) -> list[PatternSketch]:
-    return [sketch_of(one, noise.survey, STANDARD) for one, noise in zip(frames, noises, strict=True)]
+    return [pattern_sketch_of(one, noise.survey) for one, noise in zip(frames, noises, strict=True)]
 
 
 def test_independent_noise_does_not_correlate() -> None:
     """Frames of the same size from anywhere keep their whole credit."""
     frames = [frame(white((256, 256), seed=n)) for n in range(4)]
     assert abs(pattern_correlation(frames[0], frames[1])) < 0.03
-    sketches = [sketch_of(one, NoiseExtractor().survey(one), STANDARD) for one in frames]
-    assert [found.lost_bits for found in batch_derating(sketches, STANDARD)] == [0.0] * 4
+    sketches = [pattern_sketch_of(one, NoiseExtractor().survey(one)) for one in frames]
+    assert [found.lost_bits for found in batch_derating(sketches)] == [0.0] * 4
 
 
 def test_a_shared_pattern_is_measured() -> None:
@@ -42,7 +48,7 @@ def test_the_first_frame_keeps_its_credit_and_the_others_lose_the_pattern() -> N
     """Each later frame loses -0.5 log2(1 - rho) bits per sample, and says of which image."""
     frames = [frame(exposure(n)) for n in (1, 2, 3)]
     noises = [NoiseExtractor().extract(one, bytes(32)) for one in frames]
-    first, *others = batch_derating(sketches_of(frames, noises), STANDARD)
+    first, *others = batch_derating(sketches_of(frames, noises))
     assert first.lost_bits == 0
     for found in others:
         assert found.lost_bits == pytest.approx(-0.5 * math.log2(1 - 16 / 80), abs=0.04)
@@ -59,7 +65,7 @@ def test_a_capped_credit_loses_the_same_share() -> None:
     """What a container's cap left of the credit is no less shared: the cap hides nothing of what repeats take."""
     frames = [frame(exposure(n), data=bytes(8_000)) for n in (1, 2)]
     noises = [NoiseExtractor().extract(one, bytes(32)) for one in frames]
-    found = batch_derating(sketches_of(frames, noises), STANDARD)[1]
+    found = batch_derating(sketches_of(frames, noises))[1]
     before = assess(noises[1], frames[1], STANDARD)
     after = derated(before, found, STANDARD)
     assert before.limited_by == "container"
@@ -74,7 +80,7 @@ def test_the_same_exposure_twice_is_worth_nothing_twice() -> None:
     other = pixels + (np.random.default_rng(9).random(pixels.shape) < 0.02)
     frames = [frame(pixels), frame(other)]
     noises = [NoiseExtractor().extract(one, bytes(32)) for one in frames]
-    found = batch_derating(sketches_of(frames, noises), STANDARD)[1]
+    found = batch_derating(sketches_of(frames, noises))[1]
     assert found.correlation > 0.999
     assert derated(assess(noises[1], frames[1], STANDARD), found, STANDARD).credit_bits == 0
 
@@ -83,8 +89,8 @@ def test_other_shapes_are_not_compared() -> None:
     """A frame of another size shows nothing that could be compared pixel by pixel."""
     one, other = frame(exposure(1)), frame(exposure(2)[:128])
     assert pattern_correlation(one, other) == 0
-    sketches = [sketch_of(image, NoiseExtractor().survey(image), STANDARD) for image in (one, other)]
-    assert [found.of for found in batch_derating(sketches, STANDARD)] == [None, None]
+    sketches = [pattern_sketch_of(image, NoiseExtractor().survey(image)) for image in (one, other)]
+    assert [found.of for found in batch_derating(sketches)] == [None, None]
 
 
 def test_bright_stars_do_not_decide() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from entropy_assets.core.credit.assessment import AssessedImage, assess_image
-from entropy_assets.core.credit.patterns import batch_derating, sketch_of
 from entropy_assets.core.credit.shared_parts import credited_once, part_of_regions
 from entropy_assets.core.extraction.parts import survey_of
 from entropy_assets.core.frame import Frame
@@ -112,7 +111,7 @@ def test_one_exposure_several_times_is_one_exposure(copies: object) -> None:
 def test_the_whole_area_is_compared_and_not_the_middle_alone(planes: Any, share: float) -> None:
     """Without a look at other orientations, of which only the middle is seen, pairs and all together still are."""
     both = tall([1000 + plane for plane in planes(*(fresh(n) - 1000 for n in (5, 6, 90)))])
-    known = credited_once(both, survey_of(both, STANDARD), replace(STANDARD, compared_shift=0), 4)
+    known = credited_once(both, survey_of(both, STANDARD), replace(STANDARD, remembered_frames=0), 4)
     if share == 1:
         assert list(known.lost_bits.values()) == [0.0] * (both.parts - 1)
     else:
@@ -188,14 +187,3 @@ def test_dead_parts_are_refused_for_what_they_are() -> None:
     found = credited_once(dead, survey_of(dead, STANDARD), STANDARD, 4)
     assert set(found.survey.counts) == {"constant"}
     assert not found.lost_bits
-
-
-def test_frames_and_stacks_of_one_sensor_are_compared_in_one_batch() -> None:
-    """A single frame behind a stack loses the pattern, and so does a stack behind a single frame or a stack."""
-    pattern = fresh(92) - 1000
-    frames = [tall([fresh(n) + pattern for n in range(3)]), frame(fresh(4).astype(int) + pattern.astype(int)),
-              tall([fresh(n) + pattern for n in range(5, 8)])]  # fmt: skip
-    sketches = [sketch_of(each, survey_of(each, STANDARD), STANDARD) for each in frames]
-    first, *others = batch_derating(sketches, STANDARD)
-    assert first.lost_bits == 0
-    assert all(0.4 < other.lost_bits < 0.7 for other in others)

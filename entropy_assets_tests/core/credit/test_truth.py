@@ -16,17 +16,6 @@ from entropy_assets_tests.scenarios.judging import Judgement, judge
 
 SOURCES = (DROP, "raw-ccd")
 KNOWN_FAULTS: dict[str, tuple[float, float]] = {
-    "known pattern 4 x, sigma 0.2": (1.6, 1.6),
-    "known pattern 4 x, sigma 0.3": (1.38, 1.38),
-    "known pattern 4 x, sigma 0.5": (1.04, 1.09),
-    "known pattern 8 x, sigma 0.2": (1.96, 1.96),
-    "known pattern 8 x, sigma 0.3": (1.8, 2.0),
-    "known pattern 8 x, sigma 0.5": (1.04, 1.55),
-    "known pattern 20 x, sigma 1, 3 frames spent before": (0.52, 1.04),
-    "known pattern 20 x, sigma 1, 4 frames in one batch": (0.52, 1.04),
-    "earlier frame + fresh 0.2": (41.6, 79.8),
-    "earlier frame + fresh 0.4": (2.19, 4.05),
-    "earlier frame + fresh 0.6": (1.002, 1.92),
     "64 x 64 tile, turned and mirrored": (1.39, 1.43),
     "64 x 64 tile, turned, with sign": (2.43, 2.67),
     "64 x 64 tile, turned, with sign, + 0.25": (1.64, 1.64),
@@ -105,8 +94,8 @@ def test_ordinary_frames_are_worth_something(name: str) -> None:
 def test_three_times_the_credit_would_be_seen() -> None:
     """The bound is close enough to tell: a safety factor of 9/4 in place of 3/4 breaks it on frames that hold."""
     tripled = dataclasses.replace(STANDARD, name="test", safety_factor=(9, 4))
-    broken = judge(scenario_named("known pattern 2 x, sigma 0.5"), "raw-ccd", tripled)
-    assert broken.ratio == pytest.approx(3 * judged("known pattern 2 x, sigma 0.5")["raw-ccd"].ratio, rel=0.01)
+    broken = judge(scenario_named("known pattern 8 x, sigma 0.5"), "raw-ccd", tripled)
+    assert broken.ratio == pytest.approx(3 * judged("known pattern 8 x, sigma 0.5")["raw-ccd"].ratio, rel=0.01)
     assert broken.ratio > 2
 
 

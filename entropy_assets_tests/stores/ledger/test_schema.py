@@ -49,7 +49,7 @@ def test_an_empty_file_has_version_0_and_a_made_one_the_schemas(tmp_path: Path, 
     """file(1) knows it by its application id."""
     with closing(sqlite3.connect(tmp_path / "empty.sqlite")) as empty:
         assert version_of(empty) == 0
-    assert version_of(db) == SCHEMA_VERSION == 2
+    assert version_of(db) == SCHEMA_VERSION == 3
     assert db.execute("PRAGMA application_id").fetchone()[0].to_bytes(4, "big") == b"EALD"
 
 
@@ -103,6 +103,6 @@ def test_a_ledger_of_the_first_version_gets_what_is_missing_and_keeps_its_rows(t
     writer.accept_losses({"other": "a witness"})
     assert (writer.head(), reader.lacks([LINK, "other"]), reader.verify()) == (LINK, (), LINK)
     with closing(sqlite3.connect(path)) as db:
-        assert version_of(db) == 2
+        assert version_of(db) == 3
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             db.execute("DELETE FROM bindings")

@@ -1,0 +1,126 @@
+"""What is fresh in a frame whose noise is partly known: the credit that its sensor memory leaves it.
+
+A frame of which the share `known` of the variance is a known pattern holds fresh noise of ``sigma * sqrt(1 - known)``.
+Its pair differences have at most the min-entropy of that noise, however rich the whole looks to an estimator that
+doesn't know the pattern. docs/credit.md argues this.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from scipy import special
+
+from entropy_assets.core.credit.assessment import Assessment, credit_of, rounded_down
+from entropy_assets.core.credit.memory import PARTS, Recollection
+from entropy_assets.core.credit.sketches import Sketch
+from entropy_assets.recipe import Recipe
+
+PHASES: Final = 16
+"""Places between two codes that the levels of a pattern are spread over."""
+WIDE: Final = 3.0
+"""Noise from which on a difference is as good as continuous, ADC steps: its min-entropy is right to .01 bit."""
+REACH: Final = 8
+"""Codes are counted to this many standard deviations."""
+
+
+def pair_entropy(sigma: float, phases: int = 1) -> float:
+    """Return the min-entropy of the difference of two pixels, bits, to who knows the level of each.
+
+    Parameters
+    ----------
+    sigma
+        Gaussian noise of a pixel before it is rounded, ADC steps.
+    phases
+        1 for levels on a code, the worst there is; more for levels spread evenly between codes, on the mean.
+    """
+    if sigma <= 0:
+        return 0.0
+    if sigma >= WIDE:
+        return math.log2(2 * math.sqrt(math.pi) * sigma)
+    reach = math.ceil(REACH * sigma) + 2
+    levels = (np.arange(phases) / phases)[:, np.newaxis]
+    edges = (np.arange(-reach, reach + 2) - 0.5 - levels) / sigma
+    masses = np.diff(special.ndtr(edges), axis=1)
+    apart = [masses[:, : masses.shape[1] - by] @ masses[:, by:].T for by in (0, 1, 2)]
+    likeliest = np.max([*apart, *(matrix.T for matrix in apart)], axis=0)
+    return float(-np.log2(likeliest).mean())
+
+
+def known_entropy(
+    assessment: Assessment, sigma: float, cell_pixels: Sequence[int], recollection: Recollection, recipe: Recipe
+) -> tuple[float, str]:
+    """Return what the memory leaves of a sample, bits, and what decides: ``repeats`` or ``sole_frame``.
+
+    The noise is taken for Gaussian, less the share by which the estimators found the whole poorer than that.
+    """
+    least = min(assessment.estimates.values())
+    ideal = min(pair_entropy(sigma), float(assessment.symbol_bits))
+    poorer = min(1.0, least / ideal) if ideal else 1.0
+    shown = _beside(recollection, sigma, least, cell_pixels) * poorer if recollection.known_parts else math.inf
+    assumed = recipe.sole_known_parts / PARTS
+    alone = math.inf if recollection.frames else pair_entropy(sigma * math.sqrt(1 - assumed), PHASES)
+    return min((shown, "repeats"), (alone, "sole_frame"))
+
+
+def _beside(recollection: Recollection, sigma: float, whole: float, cell_pixels: Sequence[int]) -> float:
+    """Return the min-entropy of a difference whose frame is partly shown by another one, bits; of the whole, `whole`.
+
+    Where both lie alike a share of the variance of each cell is known. Else it may be a share of the area as well, of
+    which nothing is left.
+    """
+    if recollection.cells:
+        left = [pair_entropy(sigma * math.sqrt(1 - parts / PARTS)) for parts in recollection.cells]
+        return math.fsum(bits * pixels for bits, pixels in zip(left, cell_pixels, strict=True)) / sum(cell_pixels)
+    share = recollection.known_parts / PARTS
+    return min(pair_entropy(sigma * math.sqrt(1 - share)), whole * (1 - share))
+
+
+def remembered(assessment: Assessment, sketch: Sketch, recollection: Recollection, recipe: Recipe) -> Assessment:
+    """Return `assessment` with the credit that is left once `recollection` is known.
+
+    A credit that a cap limited shrinks by the same share as one that the estimates limited: what the cap leaves is
+    spread over the samples, and each of them lost as much.
+
+    Parameters
+    ----------
+    sketch
+        Of the frame.
+    """
+    entropy, reason = known_entropy(assessment, sketch.sigma, sketch.cell_pixels, recollection, recipe)
+    if assessment.credit_bits == 0 or entropy >= assessment.min_entropy:
+        return assessment
+    entropy = rounded_down(entropy, recipe)
+    before, after = (credit_of(h, assessment.samples, recipe) for h in (assessment.min_entropy, entropy))
+    credit = assessment.credit_bits * after // before
+    return dataclasses.replace(
+        assessment,
+        min_entropy=entropy,
+        credit_bits=credit,
+        limited_by=reason if credit < assessment.credit_bits else assessment.limited_by,
+    )
+
+
+def explained(recollection: Recollection, assessment: Assessment) -> str:
+    """Return in a sentence what the memory knows of the frame whose `assessment` is what it left."""
+    if recollection.of is not None:
+        share = recollection.known_parts / PARTS
+        return f"{share:.0%} of its noise is shown by image {recollection.of[:8]}{_lying(recollection)}"
+    if recollection.frames:
+        return f"none of the earlier frames shows its pattern, {recollection.frames} of them of the same sensor"
+    if assessment.limited_by == "sole_frame":
+        return (
+            "the first frame of its sensor: how much of its noise is fixed pattern can't be told, so most is taken for"
+            " known; the next frame will tell"
+        )
+    return "the first frame of its sensor"
+
+
+def _lying(recollection: Recollection) -> str:
+    """Return in words how a frame lies on the one that it is like; nothing if it lies as that one does."""
+    way, shift = recollection.orientation, recollection.shift
+    words = ["mirrored"] * (way >= 4) + [f"turned by {90 * (way % 4)} degrees"] * (way % 4 > 0)
+    words += [f"shifted by {shift[0]} and {shift[1]} pixels modulo 128"] * (shift != (0, 0))
+    return f", {', '.join(words)}" if words else ""

@@ -1,0 +1,343 @@
+"""Sensor memory: which part of a frame's noise earlier frames have shown already, in whatever batch, however it lies.
+
+A frame is looked up among thousands in two steps. A short index of each, 1.5 KB, finds candidates by one product of
+matrices: frames that fit as they lie, in any of the 8 orientations, and frames whose spectrum fits, which no shift and
+no sign changes. The newest frames of the same sensor are candidates anyway. Each candidate is then fitted over all
+orientations and all shifts of its fold, and what it shares is measured on integers: candidates are found in floating
+point, but no credit follows from that.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.credit.sketches import CODE_RMS, SIDE, Sketch, Wide, folded, oriented
+
+Floats = npt.NDArray[np.float32]
+
+PARTS: Final = 10_000
+"""Shares of the variance are rounded up to one part in this, so that the last bit of a sum doesn't reach the credit."""
+LYING: Final = 32
+"""Side of the fold in the index that is compared as it lies."""
+SEARCH: Final = 64
+"""Side of the fold on which orientation and shift are searched."""
+LOWEST: Final = 2
+"""Frequencies up to this many cycles per fold are left out of the spectrum: they are of the scene."""
+CLIPPED_POWER: Final = 6.0
+"""Power over its mean at which a frequency is clipped; that of noise is beyond once in 400."""
+NEWEST: Final = 16
+"""Frames of the same sensor that are looked at whatever their index says."""
+BEST: Final = 8
+"""Candidates of each kind that the index gives."""
+SPREAD: Final = math.sqrt((20**2 + 4 * 8**2 + 4 * 2**2 + 4 * 1**2) / 20**2)
+"""How much wider a correlation of Laplacians of white noise spreads than that of white noise itself: the root of the
+sum of its squared autocorrelation, which is 20, -8 beside, 2 at the corners, 1 two pixels away, over 20."""
+LYING_ERRORS: Final = 6.0
+"""Standard errors beyond which a correlation of frames that lie alike is believed. Of 10,000 frames of independent
+noise, one look in 50,000 finds one."""
+TURNED_ERRORS: Final = 7.5
+"""The same over 131,072 places of 32 candidates; one look in two million finds one by chance."""
+MORE_ERRORS: Final = 5.5
+"""The same for further places of a frame that fits at one."""
+CLEARLY_PARTS: Final = 300
+"""By so much a frame must fit better where it lies otherwise before it counts as moved, parts of 10,000."""
+PLACES: Final = 8
+"""Places at which parts of one frame are looked for; a frame rolled around its edges has four."""
+BESIDE: Final = 2
+"""Shifts beside a place at which a Laplacian still fits a little, pixels."""
+QUANTISED: Final = 2 / (12 * CODE_RMS**2)
+"""What rounding folds to codes may take from a correlation near 1, twice."""
+
+
+class Recollection(NamedTuple):
+    """What is remembered of a frame's noise.
+
+    Attributes
+    ----------
+    frames
+        Remembered frames of the same sensor, before it.
+    known_parts
+        Share of its noise that one of the frames before it shows as well, parts of 10,000, rounded up.
+    cells
+        The same for each of 16 cells of the frame where it lies as that one does: then it is a share of the variance.
+        Empty where it lies otherwise: then it may be a share of the area.
+    of
+        SHA-256 of that frame's file; None if none shows a significant share.
+    orientation, shift
+        How it lies on that one: mirrored first if 4 to 7, then turned by so many quarters, then moved by so many rows
+        and columns, both modulo 128.
+    """
+
+    frames: int
+    known_parts: int = 0
+    cells: tuple[int, ...] = ()
+    of: str | None = None
+    orientation: int = 0
+    shift: tuple[int, int] = (0, 0)
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as JSON-able values."""
+        return {**self._asdict(), "cells": list(self.cells), "shift": list(self.shift)}
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Self:
+        """Return what `to_row` gave."""
+        return cls(**{**row, "cells": tuple(row["cells"]), "shift": tuple(row["shift"])})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Remembered:
+    """What is looked through of a frame: the index of its sketch.
+
+    Attributes
+    ----------
+    image_sha256, sensor, live_pixels
+        As of the sketch.
+    index
+        ``int8[1568]`` of `index_of`.
+    """
+
+    image_sha256: str
+    sensor: str
+    live_pixels: int
+    index: npt.NDArray[np.int8]
+
+
+Shelf = Callable[[Sequence[str]], Iterable[Sketch]]
+"""Gives the sketches of remembered images by their SHA-256."""
+
+
+class SensorMemory:
+    """The frames that came before, the newest ones up to a number.
+
+    Parameters
+    ----------
+    most_frames
+        How many are kept.
+    """
+
+    def __init__(self, most_frames: int) -> None:
+        self._frames: deque[Remembered] = deque(maxlen=most_frames)
+        self._vectors: deque[Floats] = deque(maxlen=most_frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, frame: Remembered) -> None:
+        """Remember `frame`; it is newer than all that are here."""
+        self._frames.append(frame)
+        self._vectors.append(_unit(frame.index))
+
+    def recollect(self, sketch: Sketch, shelf: Shelf) -> Recollection:
+        """Return what the frames that are here show of the noise of `sketch`."""
+        same = [frame for frame in self._frames if frame.sensor == sketch.sensor]
+        names = dict.fromkeys(frame.image_sha256 for frame in same[-NEWEST:])
+        names |= dict.fromkeys(self._frames[place].image_sha256 for place in self._by_index(sketch))
+        turned = Turned(sketch)
+        found = [recollection_of(turned, other, len(same)) for other in shelf(list(names))]
+        return max(found, key=lambda each: each.known_parts, default=Recollection(len(same)))
+
+    def _by_index(self, sketch: Sketch) -> list[int]:
+        """Return the places of the candidates that the index gives."""
+        if not self._vectors:
+            return []
+        lying, spectra = _views(sketch)
+        vectors = np.stack(self._vectors)
+        scores = (
+            np.abs(vectors[:, : LYING * LYING] @ lying.T).max(axis=1),
+            (vectors[:, LYING * LYING :] @ spectra.T).max(axis=1),
+        )
+        return sorted({int(place) for score in scores for place in np.argsort(-score, kind="stable")[:BEST]})
+
+
+def index_of(sketch: Sketch) -> npt.NDArray[np.int8]:
+    """Return what is looked through: the fold of 32 x 32 as it lies, and its spectrum without shift and sign."""
+    lying, spectra = _views(sketch)
+    parts = (lying[0] * (CODE_RMS * LYING), spectra[0] * (CODE_RMS * math.sqrt(spectra.shape[1])))
+    return np.concatenate([np.clip(np.rint(part), -127, 127).astype(np.int8) for part in parts])
+
+
+class Turned:
+    """A sketch in its 8 orientations, made once for all that it is fitted to."""
+
+    def __init__(self, sketch: Sketch) -> None:
+        self.sketch = sketch
+        self.fold = _without_lines(sketch.fold)
+        small = folded(self.fold, SEARCH)
+        self.spectra = np.fft.rfft2(np.stack([oriented(small, way) for way in range(8)]))
+
+
+def recollection_of(turned: Turned, other: Sketch, frames: int) -> Recollection:
+    """Return what `other` shows of a frame's noise; `frames` of its sensor are remembered."""
+    lying, moved = _lying(turned.sketch, other, frames), _moved(turned, other, frames)
+    if lying is None or moved is None:
+        return lying or moved or Recollection(frames)
+    # A pattern fits a little beside its place too, and as well in every row if it is one of columns.
+    return moved if moved.known_parts > lying.known_parts + CLEARLY_PARTS else lying
+
+
+def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
+    """Return what a frame of the same shape shows that lies as this one does; None if that is nothing."""
+    if sketch.sensor.split(" ")[0] != other.sensor.split(" ")[0]:
+        return None
+    rho, error = _correlation(sketch.pairs, other.pairs)
+    if abs(rho) <= LYING_ERRORS * error:
+        return None
+    sign = math.copysign(1.0, rho)
+    of_cells = (sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
+    cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
+    return Recollection(frames, overall(cells, sketch), cells, other.image_sha256)
+
+
+def overall(cells: Sequence[int], sketch: Sketch) -> int:
+    """Return the share of a whole frame that is known, parts of 10,000, if these are the shares of its cells."""
+    known = sum(parts * pixels for parts, pixels in zip(cells, sketch.cell_pixels, strict=True))
+    return -(-known // max(1, sketch.live_pixels))
+
+
+def _moved(turned: Turned, other: Sketch, frames: int) -> Recollection | None:
+    """Return what another frame shows that lies otherwise; None if that is nothing."""
+    looks = _searched(turned, other)
+    if not looks or (looks[0].orientation, looks[0].shift) == (0, (0, 0)):
+        return None
+    best = _joined(turned, looks)
+    counts = turned.sketch.live_pixels, other.live_pixels
+    parts = known_parts(best.rho, best.error, max(counts) / max(1, min(counts)))
+    return Recollection(frames, parts, (), other.image_sha256, best.orientation, best.shift)
+
+
+class _Look(NamedTuple):
+    """How a frame fits another one at one place: magnitude of the correlation, its standard error, and the place."""
+
+    rho: float
+    error: float
+    orientation: int
+    shift: tuple[int, int]
+
+    @classmethod
+    def at(cls, moved: Wide, there: Wide, way: int, place: tuple[int, int]) -> Self:
+        """Return how two folds fit, the first of which was moved there."""
+        rho, error = _correlation(moved, there, SPREAD)
+        return cls(abs(rho), error, way, place)
+
+
+def _searched(turned: Turned, other: Sketch) -> list[_Look]:
+    """Return the places at which a frame fits another one, the best first; none if the best is not believed.
+
+    A frame whose parts were moved by different ways, as one that is rolled around its edges, fits at several places.
+    """
+    there = _without_lines(other.fold)
+    small = np.fft.rfft2(folded(there, SEARCH))
+    fits = np.abs(np.fft.irfft2(np.conj(turned.spectra) * small, s=(SEARCH, SEARCH)))
+    found: list[_Look] = []
+    for _ in range(PLACES):
+        way, row, column = (int(place) for place in np.unravel_index(int(fits.argmax()), fits.shape))
+        fold = oriented(turned.fold, way)
+        places = [(row + down, column + right) for down in (0, SEARCH) for right in (0, SEARCH)]
+        looks = [_Look.at(np.roll(fold, place, axis=(0, 1)), there, way, place) for place in places]
+        least = MORE_ERRORS if found else TURNED_ERRORS
+        believed = [look for look in looks if look.rho > least * look.error]
+        if not believed and not found:
+            break
+        found += believed
+        near = np.arange(-BESIDE, BESIDE + 1)
+        fits[way][np.ix_((row + near) % SEARCH, (column + near) % SEARCH)] = 0
+    return sorted(found, key=lambda look: -look.rho)
+
+
+def _joined(turned: Turned, looks: Sequence[_Look]) -> _Look:
+    """Return the best of `looks` with what all of them show together.
+
+    Parts of a frame that were moved by different ways add up. What the places have in common, as the columns of a
+    pattern that fits in every row, is counted once: the coefficients of the regression on all places are added.
+    """
+    if len(looks) == 1:
+        return looks[0]
+    # where the frame lies as the other does at each place, seen from the frame
+    moved = [np.roll(oriented(turned.fold, look.orientation), look.shift, axis=(0, 1)) for look in looks]
+    alike = np.array([[abs(_correlation(a, b)[0]) for a in moved] for b in moved])
+    shares = np.linalg.lstsq(alike, np.array([look.rho for look in looks]), rcond=None)[0]
+    together = float(np.abs(shares).sum())
+    return looks[0]._replace(rho=max(looks[0].rho, min(1.0, together)))
+
+
+def known_parts(rho: float, error: float, ratio: float) -> int:
+    """Return the share of the noise that counts as known, parts of 10,000, for a correlation of folds.
+
+    It is the correlation of two frames of one pattern. Of a copy with noise added the square is known, which is less.
+
+    Parameters
+    ----------
+    rho, error
+        The correlation and its standard error for independent noise; two of what that is at `rho` are added.
+    ratio
+        Live pixels of the one frame over those of the other: where one is a part of the other, the rest of it thins
+        the correlation out by the root of this.
+    """
+    upper = rho + 2 * error * (1 - min(1.0, rho) ** 2) + QUANTISED
+    return math.ceil(min(1.0, upper * math.sqrt(ratio)) * PARTS)
+
+
+def _correlation(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], spread: float = 1.0) -> tuple[float, float]:
+    """Return a correlation and its standard error for independent noise, however uneven; from exact sums."""
+    left, right = a.astype(np.int64).ravel(), b.astype(np.int64).ravel()
+    squares = (left * left).astype(np.float64), (right * right).astype(np.float64)
+    scale = math.sqrt(int(left @ left)) * math.sqrt(int(right @ right))
+    if scale == 0:
+        return 0.0, math.inf
+    return int(left @ right) / scale, spread * math.sqrt(float(squares[0] @ squares[1])) / scale
+
+
+def _without_lines(fold: npt.NDArray[np.integer]) -> Wide:
+    """Return a fold less what its rows and its columns have in common, times the number of its cells.
+
+    A pattern of columns fits itself as well in every row: it says nothing about where a frame lies.
+    """
+    wide = fold.astype(np.int64)
+    rows, columns = wide.sum(axis=1, keepdims=True), wide.sum(axis=0, keepdims=True)
+    return np.asarray(SIDE * SIDE * wide - SIDE * rows - SIDE * columns + wide.sum())
+
+
+def _views(sketch: Sketch) -> tuple[Floats, Floats]:
+    """Return a sketch as the index compares it: its 8 orientations as it lies, and the 4 of its spectrum."""
+    small = folded(sketch.fold, LYING)
+    lying = np.stack([_unit(oriented(small, way).ravel()) for way in range(8)])
+    power = _whitened(small)
+    mirrored = np.roll(power[:, ::-1], 1, axis=1)
+    spectra = np.stack([_unit(each[_HALF]) for each in (power, mirrored, power.T, mirrored.T)])
+    return lying, spectra
+
+
+def _whitened(small: Wide) -> npt.NDArray[np.float64]:
+    """Return the power of each frequency of a fold over that of a Laplacian of white noise, less its mean; clipped."""
+    power = np.abs(np.fft.fft2(small)) ** 2 / _LAPLACIAN_POWER
+    kept = power[_HALF]
+    return np.asarray(np.clip(power / max(1e-12, float(kept.mean())), 0.0, CLIPPED_POWER) - 1.0)
+
+
+def _laplacian_power() -> npt.NDArray[np.float64]:
+    angle = 2 * np.pi * np.fft.fftfreq(LYING)
+    response = 4 - 2 * np.cos(angle)[:, np.newaxis] - 2 * np.cos(angle)
+    return np.asarray(np.maximum(response**2, 1e-3))
+
+
+def _half_plane() -> npt.NDArray[np.bool_]:
+    """Return which frequencies are kept: of each pair of opposite ones one, without the lowest."""
+    rows, columns = np.meshgrid(np.fft.fftfreq(LYING, 1 / LYING), np.fft.fftfreq(LYING, 1 / LYING), indexing="ij")
+    upper = (rows > 0) | ((rows == 0) & (columns > 0))
+    return np.asarray(upper & (np.maximum(abs(rows), abs(columns)) > LOWEST))
+
+
+_LAPLACIAN_POWER: Final = _laplacian_power()
+_HALF: Final = _half_plane()
+
+
+def _unit(values: npt.NDArray[np.number[Any]]) -> Floats:
+    """Return `values` with the length 1."""
+    wide = values.astype(np.float32)
+    return wide / np.float32(max(1e-12, float(np.linalg.norm(wide))))

@@ -1,0 +1,202 @@
+"""A sketch of a frame's noise: 24 KB in which the same pattern, or exposure, is known again however it lies.
+
+The Laplacian of the whole live area is folded onto a square of 128 x 128 with wrapped edges: pixel (y, x) is added to
+(y mod 128, x mod 128). Folding keeps what matters: frames that share a part of their noise have folds that share it
+too; a shift of the frame turns the fold around its edges, whatever the shift; and the fold of a turned frame is the
+turned fold. No pixel is left out, so nothing can be hidden in a corner that nobody looks at.
+
+Where frames lie alike the credited pair differences themselves are compared, for patterns of columns are wider in them
+than in a Laplacian. They are folded within each of 16 cells of the frame, so that a copied half is told from a pattern
+that is everywhere. Everything is integer arithmetic, so an outsider's sketch of the same frame is the same.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any, Final, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, steps_of
+from entropy_assets.core.extraction.survey import Survey
+from entropy_assets.core.frame import Frame
+
+Fold = npt.NDArray[np.int8]
+Wide = npt.NDArray[np.int64]
+Number = TypeVar("Number", bound=np.number[Any])
+
+SIDE: Final = 128
+"""Side of the fold, cells."""
+CELLS: Final = 4
+"""Cells of the frame down, and across."""
+PAIR_FOLD: Final = (32, 16)
+"""Rows and pairs of the fold of a cell: those of a square."""
+OUTLIER: Final = 4
+"""Residuals are clipped at this many of their standard deviations, so that a few bright stars don't decide."""
+SIGN_FACTORS: Final = (0x9E3779B1, 0x85EBCA77)
+"""Odd factors that make the sign of a square of its column and its row: of no meaning, but the same for all frames."""
+SIGN_BIT: Final = 15
+SQUARES_CLIPPED_BY: Final = 16
+"""Live squares that tell where to clip, evenly spread."""
+CODE_RMS: Final = 24
+"""Root mean square of a fold, codes of int8: of noise, one cell in five million is clipped."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sketch:
+    """What is remembered of a frame.
+
+    Attributes
+    ----------
+    image_sha256
+        Hash of the file, hex.
+    sensor
+        What is taken for one sensor: shape, and what the header calls the instrument.
+    sigma
+        Median noise of the live squares, ADC steps.
+    live_pixels
+        Pixels in live squares.
+    fold
+        ``int8[128, 128]``, the folded Laplacian.
+    pairs
+        ``int8[16, 32, 16]``, the folded pair differences of each cell, by row, then by column.
+    cell_pixels
+        Live pixels of each cell.
+    """
+
+    image_sha256: str
+    sensor: str
+    sigma: float
+    live_pixels: int
+    fold: Fold
+    pairs: Fold
+    cell_pixels: tuple[int, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """Return both folds, 24,576 bytes."""
+        return self.fold.tobytes() + self.pairs.tobytes()
+
+    @classmethod
+    def from_bytes(cls, image_sha256: str, sensor: str, live_pixels: int, data: bytes) -> Self:
+        """Return the sketch that `to_bytes` gave; what it is not compared by stays empty.
+
+        Raises
+        ------
+        ValueError
+            If `data` has another length.
+        """
+        codes = np.frombuffer(data, dtype=np.int8)
+        fold, pairs = codes[: SIDE * SIDE].reshape(SIDE, SIDE), codes[SIDE * SIDE :].reshape(-1, *PAIR_FOLD)
+        return cls(image_sha256, sensor, 0.0, live_pixels, fold, pairs)
+
+
+def sketch_of(frame: Frame, survey: Survey) -> Sketch:
+    """Return the sketch of channel 0 of `frame`; `survey` is its live-area map."""
+    steps, live, size = steps_of(frame, 0), survey.live, survey.square_size
+    most = clipped_at(steps, live, size)
+    fold = np.zeros((SIDE, SIDE), dtype=np.int64)
+    cells = np.zeros((CELLS, CELLS, *PAIR_FOLD), dtype=np.int64)
+    columns = live.shape[1] * size
+    for row in range(live.shape[0]):
+        if not live[row].any():
+            continue
+        top = row * size
+        alive = live[row].repeat(size)
+        band = steps[max(0, top - 1) : top + size + 1].astype(np.int32)
+        residual = np.clip(_laplacian_rows(band, top > 0, size, columns), -most, most) * alive
+        fold[top % SIDE : top % SIDE + size] += _folded_columns(residual)
+        rows = band[1 if top else 0 :][:size, :columns]
+        differences = np.clip(rows[:, 1::2] - rows[:, ::2], -most, most) * alive[::2]
+        _add_squares(cells[row * CELLS // live.shape[0]], differences, row)
+    pixels = np.zeros((CELLS, CELLS), dtype=np.int64)
+    for y, x in np.argwhere(live):
+        pixels[y * CELLS // live.shape[0], x * CELLS // live.shape[1]] += size * size
+    height, width = frame.shape
+    return Sketch(
+        image_sha256=frame.image_sha256,
+        sensor=f"{width}x{height} {frame.instrument}".strip(),
+        sigma=survey.median_sigma,
+        live_pixels=int(pixels.sum()),
+        fold=_coded(fold),
+        pairs=np.stack([_coded(cell) for cell in cells.reshape(-1, *PAIR_FOLD)]),
+        cell_pixels=tuple(int(count) for count in pixels.ravel()),
+    )
+
+
+def clipped_at(steps: npt.NDArray[np.signedinteger], live: npt.NDArray[np.bool_], size: int) -> int:
+    """Return where residuals are clipped, ADC steps: at `OUTLIER` standard deviations of those of some live squares."""
+    y, x = np.nonzero(live)
+    if len(y) == 0:
+        return 1
+    chosen = np.unique(np.linspace(0, len(y) - 1, SQUARES_CLIPPED_BY).astype(np.int64))
+    inner = np.arange(1, size - 1)
+    rows = (y[chosen, np.newaxis] * size + inner)[:, :, np.newaxis]
+    columns = (x[chosen, np.newaxis] * size + inner)[:, np.newaxis, :]
+    residual = 4 * steps[rows, columns].astype(np.int64)
+    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        residual -= steps[rows + down, columns + right]
+    magnitude = np.abs(residual).ravel()
+    median = int(np.partition(magnitude, magnitude.size // 2)[magnitude.size // 2])
+    return max(1, math.ceil(OUTLIER * MAD_TO_SIGMA * median))
+
+
+def folded(fold: npt.NDArray[np.integer], side: int) -> Wide:
+    """Return a fold of the side 128 folded again, onto ``[side, side]``; `side` divides 128."""
+    parts = SIDE // side
+    again: Wide = fold.astype(np.int64).reshape(parts, side, parts, side).sum(axis=(0, 2))
+    return again
+
+
+def oriented(square: npt.NDArray[Number], orientation: int) -> npt.NDArray[Number]:
+    """Return `square` mirrored first if `orientation` is 4 to 7, then turned by that many quarters."""
+    return np.rot90(square[:, ::-1] if orientation >= 4 else square, orientation % 4)
+
+
+def _laplacian_rows(band: npt.NDArray[np.int32], has_above: bool, size: int, columns: int) -> npt.NDArray[np.int32]:
+    """Return the Laplacian of `size` rows, ``int32[size, columns]``; 0 at the borders of the frame."""
+    first = 1 if has_above else 0
+    residual = np.zeros((size, columns), dtype=np.int32)
+    has_below = len(band) > first + size
+    top, bottom = (0 if has_above else 1), (size if has_below else size - 1)
+    width = min(columns, band.shape[1] - 1)
+    rows = slice(first + top, first + bottom)
+    middle = band[rows]
+    above, below = band[first + top - 1 : first + bottom - 1], band[first + top + 1 : first + bottom + 1]
+    residual[top:bottom, 1:width] = (
+        4 * middle[:, 1:width]
+        - above[:, 1:width]
+        - below[:, 1:width]
+        - middle[:, : width - 1]
+        - middle[:, 2 : width + 1]
+    )
+    return residual
+
+
+def _folded_columns(rows: npt.NDArray[np.int32]) -> Wide:
+    """Return ``[rows, 128]``: the sum over every 128th column."""
+    whole = rows.shape[1] // SIDE * SIDE
+    total: Wide = rows[:, :whole].reshape(len(rows), -1, SIDE).sum(axis=1, dtype=np.int64)
+    total[:, : rows.shape[1] - whole] += rows[:, whole:]
+    return total
+
+
+def _add_squares(cells: Wide, differences: npt.NDArray[np.int32], row: int) -> None:
+    """Add the pair differences of row `row` of the squares to its cells, ``[4, 32, 16]``.
+
+    Each square has a sign of its own. Without, the columns of a pattern would add up where noise does not, and seem
+    wider than they are.
+    """
+    squares = differences.reshape(len(differences), -1, PAIR_FOLD[1])
+    mixed = np.arange(squares.shape[1]) * SIGN_FACTORS[0] ^ row * SIGN_FACTORS[1]
+    squares = squares * (1 - 2 * (mixed >> SIGN_BIT & 1))[:, np.newaxis]
+    ends = [-(-cell * squares.shape[1] // CELLS) for cell in range(CELLS + 1)]
+    for cell, (first, end) in enumerate(itertools.pairwise(ends)):
+        cells[cell] += squares[:, first:end].sum(axis=1, dtype=np.int64)
+
+
+def _coded(sums: Wide) -> Fold:
+    """Return `sums` in units in which their root mean square is `CODE_RMS`, rounded, in integers alone."""
+    energy = sum(int(row @ row) for row in sums)
+    spread = max(1, math.isqrt(energy // sums.size))
+    return np.clip((2 * CODE_RMS * sums + spread) // (2 * spread), -127, 127).astype(np.int8)

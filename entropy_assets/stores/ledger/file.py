@@ -1,0 +1,80 @@
+"""The SQLite file of the ledger: opened for each call, brought up to date, and every failure one of the ledger."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from entropy_assets.errors import LedgerError
+from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, bring_up_to_date, version_of
+
+
+class LedgerFile:
+    """The file, safe to use from several threads and processes: each call opens its own connection.
+
+    Parameters
+    ----------
+    path, readonly, busy_timeout_s
+        As of the ledger.
+    """
+
+    def __init__(self, path: Path, readonly: bool, busy_timeout_s: float) -> None:
+        self.path = path
+        self.readonly = readonly
+        self._busy_timeout_s = busy_timeout_s
+
+    def fetch(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; none if there is no file."""
+        with self.connection() as db:
+            return [] if db is None else db.execute(query, values).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the file for writing; what was written is on the disk once the body has ended."""
+        if self.readonly:
+            raise LedgerError("the ledger is opened for reading only", path=str(self.path))
+        with self.connection() as db:
+            if db is None:
+                raise LedgerError("the ledger has no tables", path=str(self.path))
+            db.execute("BEGIN IMMEDIATE")  # the write lock first: what is read below can't change before the insert
+            try:
+                yield db
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection | None]:
+        """Open the file for a while; None stands for a ledger without tables."""
+        if self.readonly and not self.path.exists():
+            yield None
+            return
+        try:
+            db = self._open()
+            try:
+                yield db if version_of(db) else None
+            finally:
+                db.close()
+        except sqlite3.Error as error:
+            raise LedgerError(f"the ledger {self.path} can't be used: {error}", path=str(self.path)) from error
+
+    def _open(self) -> sqlite3.Connection:
+        if not self.readonly:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        mode = "rw" if self.readonly else "rwc"  # a reader of a WAL file needs its index, so not "ro"
+        db = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, timeout=self._busy_timeout_s, isolation_level=None
+        )
+        db.execute("PRAGMA synchronous = FULL")
+        if self.readonly:
+            db.execute("PRAGMA query_only = ON")
+        elif version_of(db) < SCHEMA_VERSION:
+            bring_up_to_date(db)
+        if version_of(db) > SCHEMA_VERSION:
+            db.close()
+            raise LedgerError(
+                f"the ledger {self.path} was written by a newer version of this package", path=str(self.path)
+            )
+        return db

@@ -1,0 +1,103 @@
+"""The sketches of spent frames, in the file of the ledger: a working memory beside the record.
+
+Trusted for no promise that the record makes: who takes a sketch away gets the pattern that it shows credited once more,
+and who alters one can get a frame refused. An audit compares those of its batch with the images.
+"""
+
+import json
+from collections.abc import Sequence
+
+from entropy_assets.core.credit.sketches import Sketch
+from entropy_assets.errors import LedgerError
+from entropy_assets.stores.ledger.sqlite import Ledger
+
+
+class SketchShelf:
+    """The sketches that a ledger keeps.
+
+    Parameters
+    ----------
+    ledger
+        Where they are kept.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._file = ledger.file
+
+    def keep(self, sketch: Sketch, lookup: bytes, most_frames: int) -> int:
+        """Remember the sketch of a spent frame, once; return its place in the order of all that were remembered.
+
+        Parameters
+        ----------
+        lookup
+            Its index.
+        most_frames
+            Frames that one is compared with: a quarter more than these are kept, the newest.
+
+        Raises
+        ------
+        LedgerError
+            If the ledger can't be written.
+        """
+        with self._file.transaction() as db:
+            row = db.execute("SELECT seq FROM sketches WHERE image_sha256 = ?", (sketch.image_sha256,)).fetchone()
+            if row is not None:
+                return int(row[0])
+            seq = db.execute(
+                "INSERT INTO sketches (image_sha256, sensor, live_pixels, lookup) VALUES (?, ?, ?, ?) RETURNING seq",
+                (sketch.image_sha256, sketch.sensor, sketch.live_pixels, lookup),
+            ).fetchone()[0]
+            db.execute("INSERT INTO folds (seq, folds) VALUES (?, ?)", (seq, sketch.to_bytes()))
+            for table in ("sketches", "folds"):
+                db.execute(f"DELETE FROM {table} WHERE seq <= ?", (seq - most_frames * 5 // 4,))  # noqa: S608 - those two
+            return int(seq)
+
+    def place_of(self, sketch: Sketch) -> int | None:
+        """Return the place of a frame that is remembered, None if it is not.
+
+        Raises
+        ------
+        LedgerError
+            If another sketch of the same image is remembered.
+        """
+        rows = self._file.fetch(
+            "SELECT seq, folds FROM sketches JOIN folds USING (seq) WHERE image_sha256 = ?", (sketch.image_sha256,)
+        )
+        if not rows:
+            return None
+        if rows[0][1] != sketch.to_bytes():
+            raise LedgerError(
+                f"the ledger remembers another sketch of the image {sketch.image_sha256}", image=sketch.image_sha256
+            )
+        return int(rows[0][0])
+
+    def keeps_before(self, seq: int, most_frames: int) -> bool:
+        """Tell whether the `most_frames` frames before a place, or all that there were, are still remembered."""
+        ((first,),) = self._file.fetch("SELECT min(seq) FROM sketches") or [(None,)]
+        return first is not None and int(first) <= max(1, seq - most_frames)
+
+    def indexes(self, after: int, before: int) -> list[tuple[str, str, int, bytes]]:
+        """Return image, sensor, live pixels and index of the frames at the places between two, in order."""
+        rows = self._file.fetch(
+            "SELECT image_sha256, sensor, live_pixels, lookup FROM sketches WHERE seq > ? AND seq < ? ORDER BY seq",
+            (after, before),
+        )
+        return [(str(image), str(sensor), int(live), bytes(lookup)) for image, sensor, live, lookup in rows]
+
+    def sketches(self, image_sha256s: Sequence[str]) -> list[Sketch]:
+        """Return the sketches of those of the images that are remembered."""
+        rows = self._file.fetch(
+            "SELECT image_sha256, sensor, live_pixels, folds FROM sketches JOIN folds USING (seq)"
+            " WHERE image_sha256 IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(image_sha256s)),),
+        )
+        return [Sketch.from_bytes(*row) for row in rows]
+
+    def newest_of(self, sensor: str, limit: int) -> list[Sketch]:
+        """Return the sketches of the newest remembered frames of a sensor, newest first."""
+        rows = self._file.fetch(
+            "SELECT image_sha256, sensor, live_pixels, folds FROM sketches JOIN folds USING (seq)"
+            " WHERE sensor = ? ORDER BY seq DESC LIMIT ?",
+            (sensor, limit),
+        )
+        return [Sketch.from_bytes(*row) for row in rows]

@@ -1,0 +1,250 @@
+"""The same exposure, or sensor, is remembered however it lies and whenever it came; independent noise is not."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entropy_assets.core.credit.fresh import explained, pair_entropy
+from entropy_assets.core.credit.memory import (
+    PARTS,
+    SPREAD,
+    Recollection,
+    Remembered,
+    SensorMemory,
+    Turned,
+    _correlation,
+    index_of,
+    known_parts,
+    recollection_of,
+)
+from entropy_assets.core.credit.sketches import SIDE, Sketch, folded, oriented, sketch_of
+from entropy_assets.core.extraction.survey import survey_frame
+from entropy_assets.core.frame import Frame
+from entropy_assets.recipe import STANDARD
+from entropy_assets_tests.core.frames import frame, white
+from entropy_assets_tests.scenarios.judging import Memory, assessed
+from entropy_assets_tests.scenarios.laws import Gaussian, pair_bits
+from entropy_assets_tests.scenarios.scenario import fits_file
+
+EXPOSURE = white((320, 288), sigma=9, seed=1)
+
+
+def sketch(image: Frame) -> Sketch:
+    return sketch_of(image, survey_frame(image, STANDARD))
+
+
+def shown(one: np.ndarray, other: np.ndarray) -> Recollection:
+    """Give what `other` shows of the noise of `one`."""
+    return recollection_of(Turned(sketch(frame(one))), sketch(frame(other)), 1)
+
+
+def memory_of(*sketches: Sketch, most: int = 10_000) -> tuple[SensorMemory, dict[str, Sketch]]:
+    memory = SensorMemory(most)
+    for each in sketches:
+        memory.add(Remembered(each.image_sha256, each.sensor, each.live_pixels, index_of(each)))
+    return memory, {each.image_sha256: each for each in sketches}
+
+
+def recollected(memory: tuple[SensorMemory, dict[str, Sketch]], of: Sketch) -> Recollection:
+    return memory[0].recollect(of, lambda names: [memory[1][name] for name in names])
+
+
+# What two frames share
+
+
+@given(st.integers(0, 7), st.integers(-200, 200), st.integers(-200, 200), st.sampled_from((1, -1)))
+@settings(max_examples=40, deadline=None)
+def test_one_exposure_is_itself_in_every_orientation_shift_and_sign(way: int, down: int, right: int, sign: int) -> None:
+    other = 3000 + sign * np.roll(oriented(EXPOSURE, way), (down, right), axis=(0, 1))
+    assert shown(other, EXPOSURE).known_parts > 0.85 * PARTS
+
+
+@pytest.mark.parametrize("fresh", [3, 9, 18])
+def test_of_a_copy_with_noise_added_the_share_is_no_less_than_its_own(fresh: float) -> None:
+    other = np.rot90(EXPOSURE)[::-1] + white((288, 320), sigma=fresh, seed=2) - 1000
+    assert 81 / (81 + fresh**2) < shown(other, EXPOSURE).known_parts / PARTS < math.sqrt(81 / (81 + fresh**2)) + 0.04
+
+
+def test_the_pattern_of_a_sensor_is_measured_as_its_share_of_the_variance() -> None:
+    pattern = white((320, 320), sigma=8, seed=9) - 1000
+    one, other = (white((320, 320), sigma=8, seed=n) + pattern for n in (10, 11))
+    assert 0.5 < shown(one, other).known_parts / PARTS < 0.54
+    turned = white((320, 320), sigma=8, seed=12) + np.rot90(pattern)
+    assert 0.5 < shown(turned, one).known_parts / PARTS < 0.54
+
+
+def test_a_pattern_of_columns_counts_as_it_does_in_the_credited_differences() -> None:
+    """Of columns a Laplacian shows less than a third of what the differences along a row do."""
+    columns = np.rint(np.random.default_rng(5).normal(0, 3, 320)).astype(np.int64)
+    one, other = (white((320, 320), sigma=8, seed=n) + columns for n in (13, 14))
+    assert 9 / 73 < shown(one, other).known_parts / PARTS < 9 / 73 + 0.05
+
+
+def test_a_part_of_an_exposure_is_known_although_the_rest_thins_it_out() -> None:
+    part = EXPOSURE[64:224, 37:197]
+    assert shown(part, EXPOSURE).known_parts > 0.9 * PARTS
+    assert shown(EXPOSURE, part).known_parts > 0.9 * PARTS
+
+
+def test_half_of_an_exposure_copied_is_half_known_and_the_rest_is_fresh() -> None:
+    """Of a copied half nothing is left; as a share of the variance it would leave nearly all."""
+    other = white((320, 288), sigma=9, seed=3)
+    other[:160] = EXPOSURE[:160]
+    found = shown(other, EXPOSURE)
+    assert 0.45 < found.known_parts / PARTS < 0.58
+    assert min(found.cells[:8]) == PARTS
+    assert max(found.cells[8:]) < 0.2 * PARTS
+
+
+def test_independent_frames_show_nothing_of_each_other() -> None:
+    """All pairs of 24 frames, in 8 orientations and at 16,384 shifts each."""
+    sketches = [sketch(frame(white((160, 160), sigma=7, seed=100 + n))) for n in range(24)]
+    found = [recollection_of(Turned(sketches[n]), other, 0) for n in range(1, 24) for other in sketches[:n]]
+    assert len(found) == 276
+    assert {each.known_parts for each in found} == {0}
+
+
+def test_the_standard_errors_are_what_they_say() -> None:
+    """Of independent frames, and of frames with dead areas, whose folds are uneven."""
+
+    def uneven(seed: int) -> np.ndarray:
+        pixels = white((320, 320), sigma=7, seed=seed)
+        pixels[:96, :160] = 1000
+        return pixels
+
+    for make in (lambda n: white((160, 160), sigma=7, seed=n), uneven):
+        sketches = [sketch(frame(make(200 + n))) for n in range(24)]
+        folds = [_correlation(a.fold, b.fold, SPREAD) for a, b in itertools.combinations(sketches, 2)]
+        pairs = [_correlation(a.pairs, b.pairs) for a, b in itertools.combinations(sketches, 2)]
+        for found in (folds, pairs):
+            assert math.sqrt(np.mean([(rho / error) ** 2 for rho, error in found])) == pytest.approx(1.0, abs=0.12)
+
+
+def test_stars_and_gradients_of_one_scene_are_no_pattern() -> None:
+    rows, columns = np.mgrid[:320, :320]
+    scene = np.rint(rows * 3.0 + columns + 4000 * np.exp(-((rows - 160) ** 2 + (columns - 150) ** 2) / 30)).astype(int)
+    assert shown(*(scene + white((320, 320), sigma=7, seed=n) for n in (5, 6))).known_parts == 0
+
+
+def test_dead_areas_decide_nothing() -> None:
+    half, other = EXPOSURE.copy(), white((320, 288), sigma=9, seed=8)
+    half[:, :160] = other[:, :160] = 1000
+    assert shown(half, other).known_parts == 0
+    assert shown(half, half[::-1]).known_parts == PARTS
+    assert shown(half, EXPOSURE).known_parts > 0.9 * PARTS
+
+
+@given(st.floats(0.05, 1), st.floats(0.001, 0.02), st.floats(1, 4))
+def test_what_counts_as_known_is_above_what_was_measured(rho: float, error: float, ratio: float) -> None:
+    assert min(PARTS, rho * PARTS) <= known_parts(rho, error, ratio) <= PARTS
+
+
+# Sketches
+
+
+def test_a_fold_of_a_fold_is_the_fold() -> None:
+    whole = np.arange(SIDE * SIDE).reshape(SIDE, SIDE)
+    assert folded(whole, 32).sum() == whole.sum()
+    assert (
+        folded(whole, 32) == sum(whole[y : y + 32, x : x + 32] for y in range(0, 128, 32) for x in range(0, 128, 32))
+    ).all()
+
+
+def test_every_live_pixel_is_in_the_sketch() -> None:
+    """A pixel anywhere, also beyond the first 128 columns and in the last square, changes it."""
+    clean = sketch(frame(EXPOSURE))
+    for y, x in ((0, 0), (200, 140), (318, 286)):
+        other = EXPOSURE.copy()
+        other[y, x] += 60
+        changed = sketch(frame(other))
+        assert (changed.fold != clean.fold).any() or (changed.pairs != clean.pairs).any()
+
+
+def test_a_sketch_comes_back_from_its_bytes() -> None:
+    kept = sketch(frame(EXPOSURE))
+    again = Sketch.from_bytes(kept.image_sha256, kept.sensor, kept.live_pixels, kept.to_bytes())
+    assert (again.fold == kept.fold).all()
+    assert (again.pairs == kept.pairs).all()
+    assert len(kept.to_bytes()) == 24_576
+
+
+# The memory
+
+
+def test_an_earlier_frame_is_found_among_hundreds_of_other_sensors_however_it_lies() -> None:
+    """The index alone finds it: none of them counts as the same sensor, and it is not among the newest."""
+    earlier = [sketch(frame(white((96 + 32 * (n % 5), 160), sigma=9, seed=300 + n))) for n in range(300)]
+    memory = memory_of(sketch(frame(EXPOSURE)), *earlier)
+    for other in (EXPOSURE[::-1], np.rot90(EXPOSURE), np.roll(EXPOSURE, (17, 40), axis=(0, 1)), 3000 - EXPOSURE.T):
+        found = recollected(memory, sketch(frame(np.ascontiguousarray(other[:280, :272]))))
+        assert found.of == frame(EXPOSURE).image_sha256
+        assert found.known_parts > 0.9 * PARTS
+
+
+def test_the_newest_frames_of_a_sensor_are_looked_at_whatever_the_index_says() -> None:
+    pattern = white((320, 320), sigma=3, seed=9) - 1000
+    frames = [sketch(frame(white((320, 320), sigma=8, seed=400 + n) + pattern)) for n in range(3)]
+    found = recollected(memory_of(*frames[:2]), frames[2])
+    assert found.frames == 2
+    assert 9 / 73 - 0.01 < found.known_parts / PARTS < 9 / 73 + 0.06
+
+
+def test_it_holds_the_newest_frames_and_no_more() -> None:
+    frames = [sketch(frame(white((64, 64), sigma=8, seed=500 + n))) for n in range(5)]
+    memory, shelf = memory_of(*frames, most=3)
+    assert len(memory) == 3
+    assert recollected((memory, shelf), frames[0]).known_parts == 0
+    assert recollected((memory, shelf), frames[4]).known_parts == PARTS
+
+
+def test_nothing_is_remembered_at_first() -> None:
+    assert recollected(memory_of(), sketch(frame(EXPOSURE))) == Recollection(0)
+
+
+def test_a_recollection_comes_back_from_its_row() -> None:
+    found = shown(EXPOSURE[::-1], EXPOSURE)
+    assert found.of is not None
+    assert Recollection.from_row(found.to_row()) == found
+    assert "turned by" in explained(found, None)  # type: ignore[arg-type]
+
+
+# What is fresh
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.25, 0.5, 1.0, 2.0, 2.9, 3.1, 8.0])
+def test_the_min_entropy_of_a_pair_is_the_computed_truth(sigma: float) -> None:
+    """Levels on a code, and levels spread evenly between codes."""
+    assert pair_entropy(sigma) == pytest.approx(pair_bits(Gaussian(sigma), 1000.0), abs=0.02)
+    levels = np.random.default_rng(3).uniform(1000, 1100, (256, 256))
+    assert pair_entropy(sigma, 16) == pytest.approx(pair_bits(Gaussian(sigma), levels), abs=0.06)
+
+
+def test_frames_get_the_same_credit_together_one_at_a_time_and_late() -> None:
+    """Together, in batches of their own, and after frames of other sensors."""
+    rng = np.random.default_rng(7)
+    pattern = 1000 + rng.normal(0, 12, (160, 160))
+    files = [fits_file(Gaussian(6.0).draw(rng, pattern)) for _ in range(3)]
+    others = [fits_file(Gaussian(6.0).draw(rng, np.full((96, 128), 1000.0))) for _ in range(6)]
+    together, apart = Memory(), Memory()
+    once = [together.spend(*assessed(data, "raw-ccd")).credit_bits for data in files]
+    late = []
+    for n, data in enumerate(files):
+        late.append(apart.spend(*assessed(data, "raw-ccd")).credit_bits)
+        for other in others[2 * n : 2 * n + 2]:
+            apart.spend(*assessed(other, "raw-ccd"))
+    assert once == late
+    assert min(once) > 0
+
+
+def test_the_first_frame_of_a_sensor_is_taken_for_mostly_pattern_and_the_next_one_is_not() -> None:
+    rng = np.random.default_rng(8)
+    files = [fits_file(Gaussian(2.0).draw(rng, np.full((160, 160), 1000.0))) for _ in range(2)]
+    memory = Memory()
+    first, second = (memory.spend(*assessed(data, "raw-ccd")) for data in files)
+    assert first.limited_by == "sole_frame"
+    assert second.limited_by != "sole_frame"
+    assert 2 * first.credit_bits < second.credit_bits
