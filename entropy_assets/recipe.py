@@ -126,8 +126,9 @@ class Recipe:
         last digits of a floating-point estimate don't; 0 leaves it as it is.
     reading
         The rules by which a file becomes a frame (`images.decode.decode`). 1: the first image of a FITS file, tiles by
-        RICE alone. 2: every lossless tile codec; of several images those that an exposure can be in, as parts of one
-        frame, without their overscan; grey TIFF pages of any width and sign, and no thumbnail of a raw file.
+        RICE alone. 2: every lossless tile codec; of several images the first that an exposure can be in, without its
+        overscan; grey TIFF pages of any width and sign, and no thumbnail of a raw file. 3: all of them, as parts of one
+        frame. No recipe does so yet, since the sensor memory would not know one plane of them again.
     tells_black
         Whether an image that is clipped at its lowest code is refused as ``clipped_at_black``, not as ``saturated``.
     block_nonces

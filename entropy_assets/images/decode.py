@@ -64,8 +64,8 @@ def decode(
 ) -> Frame:
     """Return the frame in `data`, whatever the file was called.
 
-    Of a file with several planes, pages or extensions those that an exposure can be in are taken, below each other, as
-    `Frame.selection` says; by the rules before 2 it is the first one alone. Alpha is dropped, orientation tags are
+    Of a file with several planes, pages or extensions the first that an exposure can be in is taken, by the rules of 3
+    all of them, below each other; `Frame.selection` tells it. Alpha is dropped, orientation tags are
     ignored, colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that
     are not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
 

@@ -133,11 +133,13 @@ def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
 
     By the rules of 1 it is the first image, and of a cube its first plane.
 
-    By the rules of 2 it is the first plane that an exposure can be in and, below it, those behind it of the same shape
-    and kind, up to `MOST_PARTS`: planes of a cube, groups of a ramp, extensions of a mosaic. Planes of quality and of
-    error are no exposures (`NOT_MEASURED`), and a plane is passed over if it has less than one square to judge noise
-    on, or one value everywhere. If none is left, the first plane is returned for what it is. A first image that can't
-    be read decides: another one in its place would be a guess. Overscan is left out where the header says where it is.
+    By the rules of 2 it is the first plane that an exposure can be in. Planes of quality and of error are no exposures
+    (`NOT_MEASURED`), and a plane is passed over if it has less than one square to judge noise on, or one value
+    everywhere. If none is left, the first plane is returned for what it is. A first image that can't be read decides:
+    another one in its place would be a guess. Overscan is left out where the header says where it is.
+
+    By the rules of 3 those behind it of the same shape and kind lie below it, up to `MOST_PARTS`: planes of a cube,
+    groups of a ramp, extensions of a mosaic.
 
     Parameters
     ----------
@@ -155,7 +157,7 @@ def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
         With the one reason that fits.
     """
     if reading >= 2:
-        return _gathered(data, max_pixels)
+        return _gathered(data, max_pixels, MOST_PARTS if reading >= 3 else 1)
     unit = next(_units(data, reading), None)
     if unit is None:
         reject(RejectionReason.NO_IMAGE_DATA, NO_IMAGE)
@@ -171,9 +173,9 @@ def read_fits(data: bytes, max_pixels: int, *, reading: int) -> FitsImage:
     return FitsImage(pixels, usable, depth, floats, *said, place, hdu.size, unit.instrument)
 
 
-def _gathered(data: bytes, max_pixels: int) -> FitsImage:
-    """Return the images of a file by the rules of 2."""
-    parts, units = _Parts(data, max_pixels), _units(data, 2)
+def _gathered(data: bytes, max_pixels: int, most_parts: int) -> FitsImage:
+    """Return the images of a file by the rules of 2 and later, `most_parts` of them at most."""
+    parts, units = _Parts(data, max_pixels, most_parts), _units(data, 2)
     first: _Unit | None = None
     while True:
         try:
@@ -192,17 +194,17 @@ def _gathered(data: bytes, max_pixels: int) -> FitsImage:
 
 
 class _Parts:
-    """The planes that are taken from a file, in their order, by the rules of 2."""
+    """The planes that are taken from a file, in their order."""
 
-    def __init__(self, data: bytes, max_pixels: int) -> None:
-        self.data, self.max_pixels = data, max_pixels
+    def __init__(self, data: bytes, max_pixels: int, most_parts: int) -> None:
+        self.data, self.max_pixels, self.most_parts = data, max_pixels, most_parts
         self.taken: list[_Plane] = []
         self.looked_at = self.total = 0
 
     def is_full(self) -> bool:
         """Tell whether no further plane is looked at."""
         pixels = self.taken[0].pixels.size if self.taken else 0
-        enough = len(self.taken) == MOST_PARTS or (len(self.taken) + 1) * pixels > MOST_PIXELS_OF_PARTS
+        enough = len(self.taken) == self.most_parts or (len(self.taken) + 1) * pixels > MOST_PIXELS_OF_PARTS
         return enough or self.looked_at > self.max_pixels
 
     def look_at(self, unit: _Unit) -> None:

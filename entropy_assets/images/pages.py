@@ -136,7 +136,7 @@ class _Measured(NamedTuple):
     usable: npt.NDArray[np.bool_]
 
 
-def read_pages(data: bytes, max_pixels: int) -> Stack | None:
+def read_pages(data: bytes, max_pixels: int, most_parts: int = MOST_PARTS) -> Stack | None:
     """Return the pages that an exposure can be in, as `fits.read_fits` takes the planes of a cube.
 
     Parameters
@@ -145,6 +145,8 @@ def read_pages(data: bytes, max_pixels: int) -> Stack | None:
         The file.
     max_pixels
         Most pixels of all pages together. No further page is looked at once those that were passed over have more.
+    most_parts
+        Most pages that are taken.
 
     Returns
     -------
@@ -165,7 +167,7 @@ def read_pages(data: bytes, max_pixels: int) -> Stack | None:
     for directory in found:
         page = _page_like(first, data, directory, max_pixels)
         pixels, segments = first.width * first.height, segments + (len(page.spans) if page else 0)
-        full = len(taken) == MOST_PARTS or (len(taken) + 1) * pixels > MOST_PIXELS_OF_PARTS
+        full = len(taken) == most_parts or (len(taken) + 1) * pixels > MOST_PIXELS_OF_PARTS
         if (taken and full) or looked_at > max_pixels or segments > MOST_SEGMENTS:
             break
         measured = _measured(data, page, is_first=not taken) if page else None

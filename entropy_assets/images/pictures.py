@@ -15,7 +15,7 @@ import numpy.typing as npt
 from entropy_assets.core.frame import Statement
 from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
 from entropy_assets.images.coded import CODED_IN
-from entropy_assets.images.fits import integer_valued, selection_of
+from entropy_assets.images.fits import MOST_PARTS, integer_valued, selection_of
 from entropy_assets.images.fits_headers import named_camera
 from entropy_assets.images.pages import PILLOW_ERRORS, Stack, read_pages
 from entropy_assets.images.statements import statements_of_picture
@@ -91,7 +91,7 @@ def read_picture(data: bytes, container: str, *, max_pixels: int, max_samples: i
         _check_size(_webp_size(data), 4, max_pixels, max_samples)
     if container == "tiff" and reading >= 2:
         refuse_thumbnails(data)
-        if stack := read_pages(data, min(max_pixels, max_samples)):
+        if stack := read_pages(data, min(max_pixels, max_samples), MOST_PARTS if reading >= 3 else 1):
             return _of_pages(stack)
         refuse_misread(data)
     try:

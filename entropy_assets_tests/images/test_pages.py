@@ -3,6 +3,7 @@
 import struct
 import tracemalloc
 import zlib
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,15 @@ from PIL import Image
 
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
+from entropy_assets.images import decode as decoder
 from entropy_assets.images import pages as reader
-from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import recipe_named
-from entropy_assets_tests.images.image_files import COLOUR, NOISE, fits, picture, reason
+from entropy_assets_tests.images import image_files
+from entropy_assets_tests.images.image_files import COLOUR, NOISE, fits, picture
 
+decode = partial(decoder.decode, reading=3)
+reason = partial(image_files.reason, reading=3)
 EARLIER = recipe_named("ea-2026-1").reading
 PLANE = np.random.default_rng(6).normal(0, 25, (45, 52))
 STACK = np.rint(np.random.default_rng(7).normal(900, 9, (5, 45, 52)))
@@ -157,6 +161,9 @@ def test_pages_lie_below_each_other() -> None:
     assert flat.selection.startswith("2 of the 3 images")
     many = decode(written([*STACK] * 5, "u2"))
     assert (many.parts, many.selection[:9]) == (16, "16 of the")
+    first = decode(written(STACK, "u2"), reading=2)
+    assert np.array_equal(first.pixels[0], STACK[0])
+    assert first.selection.startswith("1 of the 5 images")
     assert decode(written(STACK, "u2"), reading=EARLIER).selection == ""
 
 

@@ -2,19 +2,23 @@
 
 import gzip
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import RejectionReason
+from entropy_assets.images import decode as decoder
 from entropy_assets.images import fits as reader
-from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import recipe_named
-from entropy_assets_tests.images.image_files import NOISE, compressed, fits, reason
+from entropy_assets_tests.images import image_files
+from entropy_assets_tests.images.image_files import NOISE, compressed, fits
 from entropy_assets_tests.images.test_several_images import EMPTY, image
 
+decode = partial(decoder.decode, reading=3)
+reason = partial(image_files.reason, reading=3)
 EARLIER = recipe_named("ea-2026-1").reading
 CUBE = np.random.default_rng(8).normal(1000, 9, (6, 70, 64)).astype(np.int64)
 ROWS = 64
@@ -36,6 +40,17 @@ def test_planes_lie_below_each_other(shape: tuple[int, ...]) -> None:
     first = decode(fits(CUBE.reshape(shape)), reading=EARLIER)
     assert np.array_equal(first.pixels[0], CUBE[0])
     assert told(first) == (1, "")
+
+
+def test_by_the_rules_of_2_it_is_the_first_that_can_be_one_and_the_others_are_told() -> None:
+    """Of a cube, of extensions and of flat planes: nothing is left out in silence."""
+    flat_first = fits(np.concatenate([np.full((1, 70, 64), 7), CUBE]))
+    for data, total in ((fits(CUBE), 6), (EMPTY + image(CUBE[0]) + image(CUBE[1]), 2), (flat_first, 7)):
+        frame = decode(data, reading=2)
+        assert np.array_equal(frame.pixels[0], CUBE[0])
+        assert frame.coded_bytes == 2 * CUBE[0].size
+        assert frame.parts == 1
+        assert frame.selection.startswith(f"1 of the {total} images of the file, the first that an exposure can be in")
 
 
 def test_a_frame_is_split_into_its_parts() -> None:
