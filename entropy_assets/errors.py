@@ -73,6 +73,7 @@ class RejectionReason(StrEnum):
     NOT_A_REGULAR_FILE = "not_a_regular_file"
     FILE_TOO_LARGE = "file_too_large"
     UNKNOWN_FORMAT = "unknown_format"
+    UNSUPPORTED_CONTAINER = "unsupported_container"
     DECODE_ERROR = "decode_error"
     INVALID_HEADER = "invalid_header"
     TRUNCATED = "truncated"
@@ -81,7 +82,6 @@ class RejectionReason(StrEnum):
     UNSUPPORTED_PIXELS = "unsupported_pixels"
     NOT_FINITE = "not_finite"
     DITHERED = "dithered"
-    # used before
     REPLAYED_FILE = "replayed_file"
     REPLAYED_PIXELS = "replayed_pixels"
     # looking at the pixels

@@ -65,6 +65,9 @@ class Recipe:
     max_repeat_correlation
         Largest autocorrelation of row or column residuals, at any lag from 4 pixels up, before an image is called
         tiled.
+    repeat_outlier
+        Second differences count for no more than this many times their median there, so that the borders of amplifiers,
+        which lie at equal distances, are no tiles; at 0 each counts for what it is.
     remembered_frames
         Frames that the sensor memory holds, of all sensors together: the newest ones. A frame is credited what none of
         them shows, in whatever batch they were spent and however they lie. 0 compares the frames of one batch alone,
@@ -151,10 +154,11 @@ class Recipe:
         last digits of a floating-point estimate don't; 0 leaves it as it is.
     reading
         The rules by which a file becomes a frame (`images.decode.decode`). 1: the first image of a FITS file, tiles by
-        RICE alone. 2: every lossless tile codec, and of several images the first that an exposure can be in;
-        of a camera's raw file the raw data (LibRaw 0.22) and no thumbnail, and no TIFF of signed 8-bit integers, which
-        1 takes for unsigned ones; of colour mosaics their phases (`extraction.phases`); of an image of more than 24 Mi
-        pixels the rows in its middle (`images.limits.strip_of`).
+        RICE alone. 2: every lossless tile codec; of several images the first that an exposure can be in, without its
+        overscan; grey TIFF pages of any width and sign; of a camera's raw file the raw data (LibRaw 0.22) and no
+        thumbnail; of colour mosaics their phases (`extraction.phases`); of an image of more than 24 Mi pixels the rows
+        in its middle (`images.limits.strip_of`). 3: all images of a file, as parts of one frame. No recipe does so yet,
+        since the sensor memory would not know one plane of them again.
     tells_black
         Whether an image that is clipped at its lowest code is refused as ``clipped_at_black``, not as ``saturated``.
     block_nonces
@@ -182,6 +186,7 @@ class Recipe:
     banding_share: float = 0.0
     min_live_share: float = 0.02
     max_repeat_correlation: float = 0.5
+    repeat_outlier: int = 0
     remembered_frames: int = 0
     sole_known_parts: int = 0
     max_copied_share: float = 0.1
@@ -263,6 +268,7 @@ STANDARD: Final = Recipe(
         ("developed", 0.25),
     ),
     entropy_parts=1_000_000,
+    repeat_outlier=4,
     remembered_frames=10_000,
     sole_known_parts=9700,
     assessment_samples=131_072,

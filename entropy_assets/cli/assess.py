@@ -68,6 +68,7 @@ def assessed(path: Path, source: str, recipe: Recipe, limits: "DecodeLimits", ex
         data = _bytes_of(path, limits.max_file_bytes)
         frame = decode(data, source=source, limits=limits, reading=recipe.reading)
         row |= {"image_sha256": frame.image_sha256, "statements": [said.words for said in frame.statements]}
+        row["selection"] = frame.selection
         image = assess_image(frame, deterministic_nonce(frame.image_sha256), recipe, submitter=source)
     except ImageRejected as rejection:
         known = rejection.data.get("assessment", {})
@@ -119,6 +120,8 @@ def lines_about(row: dict[str, Any]) -> Iterator[str]:
         yield f"{row['file']}: {row['credit_bits']:,} bits of credit"
     else:
         yield f"{row['file']}: no credit, {row['reason']}: {printable(row['detail'])}"
+    if row.get("selection"):
+        yield f"  {printable(row['selection'])}"
     for words in row.get("statements", ()):
         yield f"  the file says {printable(words)}"
     if "sigma" in row:

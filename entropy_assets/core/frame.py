@@ -1,7 +1,7 @@
 """Frame: the integer pixels of one exposure, the true step of its ADC, and the hashes that tell a replay."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -146,6 +146,10 @@ class Frame:
         The container stores floats, all of them integer-valued.
     statements
         What the file says of itself that bears on its noise, in its order.
+    parts
+        Planes, pages or amplifiers of one file that lie below each other in `pixels`, each as high as all others.
+    selection
+        What was taken of a file with several images, a sentence for people; empty if there is one alone.
     instrument
         What the header calls the camera, empty if it says nothing.
     mosaic
@@ -170,6 +174,8 @@ class Frame:
     captured_at: str | None
     float_data: bool
     statements: tuple[Statement, ...] = ()
+    parts: int = 1
+    selection: str = ""
     instrument: str = ""
     mosaic: int = 1
     file_height: int = 0
@@ -189,6 +195,8 @@ class Frame:
         float_data: bool = False,
         coded_bytes: int | None = None,
         statements: tuple[Statement, ...] = (),
+        parts: int = 1,
+        selection: str = "",
         instrument: str = "",
         mosaic: int = 1,
         file_height: int | None = None,
@@ -204,7 +212,7 @@ class Frame:
             ``bool[ny, nx]``, or None if every pixel is.
         data
             The file as it came.
-        bit_depth, container, lossy, source, captured_at, float_data, statements, instrument, mosaic
+        bit_depth, container, lossy, source, captured_at, float_data, statements, mosaic, parts, selection, instrument
             As the attributes.
         coded_bytes
             As the attribute; the whole file if None.
@@ -238,10 +246,18 @@ class Frame:
             captured_at=captured_at,
             float_data=float_data,
             statements=statements,
+            parts=parts,
+            selection=selection,
             instrument=instrument,
             mosaic=mosaic,
             file_height=narrow.shape[1] if file_height is None else file_height,
         )
+
+    def split(self) -> tuple[Self, ...]:
+        """Return each part as a frame of its own, without a copy; its hashes stay those of the whole."""
+        height = self.shape[0] // self.parts
+        rows = [slice(place * height, (place + 1) * height) for place in range(self.parts)]
+        return tuple(replace(self, pixels=self.pixels[:, part], usable=self.usable[part], parts=1) for part in rows)
 
     @property
     def is_picture(self) -> bool:

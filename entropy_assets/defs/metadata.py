@@ -81,6 +81,7 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
                     "bits": row.bit_depth,
                     "ADC step": row.adc_step,
                     "lossy": row.lossy,
+                    "selection": row.selection,
                     "image_sha256": row.image_sha256,
                 }
                 for row in rows

@@ -12,7 +12,7 @@ JPEG: ITU-T T.81, B.1 and B.2. JPEG 2000: ITU-T T.800, A.4 and I.4. PNG: third e
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 NEXT_MARKER: Final = re.compile(rb"(?<!\xff)\xff++[\x01-\xcf\xd8-\xfe]")
@@ -177,3 +177,30 @@ def _packed_length(data: bytes, goal: int) -> int:
         if unpack.eof:
             unpack = zlib.decompressobj(GZIP_WINDOW)
     return place
+
+
+def gzip_shares(data: bytes, spans: Sequence[tuple[int, int]]) -> int:
+    """Return how many bytes of a gzip file unpack to several parts of what it holds, in one pass.
+
+    Parameters
+    ----------
+    data
+        The gzip file, intact; it may have several members.
+    spans
+        Where each part begins and ends in what is unpacked, ascending.
+    """
+    unpack = zlib.decompressobj(GZIP_WINDOW)
+    place, unpacked, ends = 0, 0, [0]
+    for goal in (edge for span in spans for edge in span):
+        while unpacked < goal and place < len(data):
+            piece = data[place : place + PORTION]
+            try:
+                unpacked += len(unpack.decompress(piece, min(PORTION, goal - unpacked)))
+            except zlib.error:
+                break
+            # at the end of a member the rest of the piece stands in both
+            place += len(piece) - len(unpack.unused_data if unpack.eof else unpack.unconsumed_tail)
+            if unpack.eof:
+                unpack = zlib.decompressobj(GZIP_WINDOW)
+        ends.append(place)
+    return sum(ends[2::2]) - sum(ends[1::2])

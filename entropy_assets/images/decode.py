@@ -5,7 +5,9 @@ The decoder trusts nothing: format by magic number, sizes from headers before an
 """
 
 import gzip
+import re
 import zlib
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Final
 
@@ -15,7 +17,7 @@ import numpy.typing as npt
 from entropy_assets.core.extraction.phases import period_of
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
-from entropy_assets.images.coded import gzip_share
+from entropy_assets.images.coded import gzip_share, gzip_shares
 from entropy_assets.images.fits import read_fits
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.images.pictures import read_picture
@@ -38,6 +40,25 @@ MAGIC: Final = (
     (b"BM", "bmp"),
 )
 GZIP_MAGIC: Final = b"\x1f\x8b\x08"
+BY_SIRIL: Final = "convert it to FITS, for example with Siril"
+BY_GDAL: Final = "convert it to FITS, for example with GDAL (gdal_translate -of FITS)"
+FOREIGN: Final = (
+    (b"XISF0100", "an XISF file of PixInsight", f"save it as FITS in PixInsight, or {BY_SIRIL}"),
+    (b"LUCAM-RECORDER", "a SER video", BY_SIRIL),
+    (
+        b"#ASDF ",
+        "an ASDF file",
+        "write its raw pixels as FITS, for example with the packages asdf and astropy",
+    ),
+    (b"PDS_VERSION_ID", "a PDS3 product", BY_GDAL),
+    (b"CCSD3ZF", "a PDS3 product", BY_GDAL),
+    (b"NJPL1I00PDS1", "a PDS3 product", BY_GDAL),
+    (b"LBLSIZE=", "a VICAR image", BY_GDAL),
+    (b"Object = IsisCube", "an ISIS cube", BY_GDAL),
+)
+"""Containers of raw frames that are known and not read: what each begins with, what it is, what to do."""
+PDS4: Final = re.compile(rb"(\xef\xbb\xbf)?\s*<\?xml.{0,4096}?https?://pds\.nasa\.gov/pds4/", re.DOTALL)
+"""How the label of a PDS4 product begins; its pixels are in another file."""
 
 
 def decode(
@@ -49,8 +70,9 @@ def decode(
 ) -> Frame:
     """Return the frame in `data`, whatever the file was called.
 
-    Of a file with several planes or pages the first is read, of several FITS images the first that an exposure can be
-    in, of a very large image the rows in its middle (`limits.strip_of`). Alpha is dropped, orientation tags are
+    Of a file with several planes, pages or extensions the first that an exposure can be in is taken, by the rules of 3
+    all of them, below each other; `Frame.selection` tells it. Of a very large image the rows in its middle are
+    (`limits.strip_of`). Alpha is dropped, orientation tags are
     ignored, colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that
     are not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
 
@@ -91,9 +113,16 @@ def decode(
 
 
 def begins_like_an_image(data: bytes) -> bool:
-    """Tell whether `data` has the magic number of a format that is read here."""
+    """Tell whether `data` has the magic number of a format that is read here, or that is known to hold raw frames."""
     known = any(data.startswith(magic) for magic in (GZIP_MAGIC, b"RIFF", *(magic for magic, _ in MAGIC)))
-    return known or begins_like_raw(data)
+    return known or begins_like_raw(data) or _foreign(data) is not None
+
+
+def _foreign(data: bytes) -> tuple[str, str] | None:
+    """Return what a container that is known and not read is, and what to do with it."""
+    if PDS4.match(data):
+        return "the label of a PDS4 product", f"together with its image {BY_GDAL}"
+    return next(((what, advice) for magic, what, advice in FOREIGN if data.startswith(magic)), None)
 
 
 def _sniff(data: bytes, limits: DecodeLimits, reading: int) -> str:
@@ -112,6 +141,9 @@ def _sniff(data: bytes, limits: DecodeLimits, reading: int) -> str:
     for magic, container in MAGIC:
         if data.startswith(magic):
             return container
+    if reading >= 2 and (foreign := _foreign(data)):
+        message = f"this is {foreign[0]}, which is not read here: {foreign[1]}"
+        raise ImageRejected(RejectionReason.UNSUPPORTED_CONTAINER, message, container=foreign[0])
     message = f"no image format that is read here begins with {data[:16]!r}"
     raise ImageRejected(RejectionReason.UNKNOWN_FORMAT, message, first_bytes=data[:16].hex())
 
@@ -147,9 +179,11 @@ def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimi
         captured_at=picture.captured_at,
         float_data=picture.float_data,
         statements=picture.statements,
+        parts=picture.parts,
+        selection=picture.selection,
         instrument=picture.instrument,
         coded_bytes=min(picture.coded_bytes, _plain_bytes(picture.pixels.size, picture.bit_depth)),
-        mosaic=1 if picture.lossy else _mosaic(picture.pixels, reading),
+        mosaic=1 if picture.lossy or picture.parts > 1 else _mosaic(picture.pixels, reading),
         file_height=picture.height,
         copy=False,
     )
@@ -159,7 +193,7 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
     image = read_fits(unpacked, limits, reading=reading)
     coded = image.coded_bytes
     if unpacked is not data:
-        coded = min(coded, gzip_share(data, image.start, image.size))
+        coded = min(coded, _packed_share(data, image.spans, reading))
     return Frame.build(
         image.pixels,
         image.usable,
@@ -171,9 +205,11 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         captured_at=image.captured_at,
         float_data=image.float_data,
         statements=image.statements,
+        parts=image.parts,
+        selection=image.selection,
         instrument=image.instrument,
         coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),
-        mosaic=max(image.mosaic, _mosaic(image.pixels, reading)),
+        mosaic=max(image.mosaic, _mosaic(image.pixels, reading)) if image.parts == 1 else 1,
         file_height=image.height,
         copy=False,
     )
@@ -200,6 +236,14 @@ def _mosaic(pixels: npt.NDArray[np.integer], reading: int) -> int:
     """Return the period of the colour mosaic that a single plane shows, pixels."""
     planes = pixels.reshape(-1, *pixels.shape[-2:])
     return period_of(planes[0]) if reading >= 2 and len(planes) == 1 else 1
+
+
+def _packed_share(data: bytes, spans: Sequence[tuple[int, int]], reading: int) -> int:
+    """Return how many bytes of the gzip file `data` unpack to `spans`."""
+    if reading >= 2:
+        return gzip_shares(data, spans)
+    ((start, end),) = spans
+    return gzip_share(data, start, end - start)
 
 
 def _plain_bytes(samples: int, bit_depth: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import prod
+from types import MappingProxyType
 from typing import Final, NoReturn, TypeAlias
 
 import numpy as np
@@ -24,11 +25,37 @@ CARD: Final = 80
 """Length of one card of a header, bytes (standard 3.3.1)."""
 FITS_BLOCK: Final = 2880
 """Headers and data units are filled up to multiples of this, bytes (standard 3.1)."""
+SECTION: Final = re.compile(r"\[ *(\d{1,6}) *: *(\d{1,6}) *, *(\d{1,6}) *: *(\d{1,6}) *\]", re.ASCII)
+"""First and last column, first and last row, counted from 1 (IRAF, NOAO mosaic conventions)."""
+KEPT_SECTIONS: Final = ("TRIMSEC", "DATASEC")
+"""What part of the image was exposed: the first of these that is one decides."""
 INSTRUMENT_CHARS: Final = 40
 """Longest name of a camera that tells sensors apart."""
 MAX_AXES: Final = 16
 MAX_HDUS: Final = 256
 SAMPLE_TYPES: Final = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+
+
+NOT_MEASURED: Final = MappingProxyType(
+    {
+        "DQ": "STScI: data quality, HST and JWST",
+        "ERR": "STScI: error, HST and JWST",
+        "VAR_POISSON": "STScI: variance, JWST",
+        "VAR_RNOISE": "STScI: variance, JWST",
+        "VAR_FLAT": "STScI: variance, JWST",
+        "SAMP": "STScI: samples per pixel, WFC3 and NICMOS",
+        "TIME": "STScI: exposure per pixel, WFC3 and NICMOS",
+        "WHT": "STScI: weight, AstroDrizzle and JWST",
+        "CTX": "STScI: context, AstroDrizzle",
+        "CON": "STScI: context, JWST",
+        "MASK": "Astropy CCDData, NOIRLab pipelines",
+        "UNCERT": "Astropy CCDData",
+        "BPM": "IRAF, ESO pipelines: bad pixel mask",
+    }
+)
+"""EXTNAME of images that tell of another one, and who writes it."""
+NOT_DATA: Final = ("ERROR", "QUALITY")
+"""HDUCLAS2 of such images; the data have DATA (ESO Science Data Products Standard)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +204,45 @@ def plane_shape(hdu: Hdu, prefix: str, limits: DecodeLimits) -> tuple[int, int]:
     return axes[1], axes[0]
 
 
+def exposed_part(header: Header, shape: tuple[int, int], least: int) -> tuple[slice, slice] | None:
+    """Return the rows and columns without overscan, as far as the header says it; None if that is all, or nonsense.
+
+    Parameters
+    ----------
+    shape
+        Height and width of the image, pixels.
+    least
+        Least height and width that a part may have, pixels.
+    """
+    for keyword in KEPT_SECTIONS:
+        if part := _section(header.get(keyword), shape):
+            big_enough = all(side.stop - side.start >= least for side in part)
+            whole = all((side.start, side.stop) == (0, length) for side, length in zip(part, shape, strict=True))
+            return part if big_enough and not whole else None
+    if overscan := _section(header.get("BIASSEC"), shape):
+        (rows, columns), (height, width) = overscan, shape
+        rests = [
+            (slice(0, height), slice(0, columns.start)),
+            (slice(0, height), slice(columns.stop, width)),
+            (slice(0, rows.start), slice(0, width)),
+            (slice(rows.stop, height), slice(0, width)),
+        ]
+        largest = max(rests, key=lambda part: prod(side.stop - side.start for side in part))
+        return largest if all(side.stop - side.start >= least for side in largest) else None
+    return None
+
+
+def _section(value: object, shape: tuple[int, int]) -> tuple[slice, slice] | None:
+    """Return the rows and columns of an image section; None if it is none, or does not lie in the image."""
+    found = SECTION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        return None
+    columns, rows = (sorted(map(int, found.groups()[axis : axis + 2])) for axis in (0, 2))
+    if min(columns[0], rows[0]) < 1 or columns[1] > shape[1] or rows[1] > shape[0]:
+        return None
+    return slice(rows[0] - 1, rows[1]), slice(columns[0] - 1, columns[1])
+
+
 def require_complete(data: bytes, hdu: Hdu) -> None:
     """Refuse a file that ends before the data unit does."""
     if (missing := hdu.start + hdu.size - len(data)) > 0:
@@ -190,3 +256,9 @@ def number(header: Header, key: str, default: float) -> float:
     if isinstance(value, (bool, str)):
         reject(RejectionReason.INVALID_HEADER, f"FITS keyword {key} is {value!r}, not a number", keyword=key)
     return value
+
+
+def is_about_another(header: Header) -> bool:
+    """Tell whether an image says of itself that it holds the quality or the error of another one."""
+    name, content = (str(header.get(key, "")).strip().upper() for key in ("EXTNAME", "HDUCLAS2"))
+    return name in NOT_MEASURED or content in NOT_DATA

@@ -5,7 +5,6 @@ So the layout is read from the container's own header, and what would be convert
 """
 
 import struct
-import zlib
 from datetime import datetime
 from io import BytesIO
 from typing import Any, Final, NamedTuple, NoReturn
@@ -16,11 +15,12 @@ import numpy.typing as npt
 from entropy_assets.core.frame import Statement
 from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
 from entropy_assets.images.coded import CODED_IN
-from entropy_assets.images.fits import integer_valued
+from entropy_assets.images.fits import MOST_PARTS, integer_valued, selection_of
 from entropy_assets.images.fits_headers import named_camera
 from entropy_assets.images.limits import DecodeLimits, strip_of, too_many_pixels
+from entropy_assets.images.pages import PILLOW_ERRORS, Stack, read_pages
 from entropy_assets.images.statements import statements_of_picture
-from entropy_assets.images.tiff import refuse_layout, refuse_thumbnails
+from entropy_assets.images.tiff import directories, refuse_layout, refuse_misread, refuse_thumbnails
 
 with brought_by("images"):
     from PIL import Image, UnidentifiedImageError
@@ -36,23 +36,6 @@ PILLOW_FORMAT: Final = {
 }
 CHANNELS: Final = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "RGBX": 3, "I;16": 1, "I;16L": 1, "I;16B": 1, "I": 1, "F": 1}
 """Channels that are measured in each Pillow mode that is read; alpha is dropped. Other modes are refused."""
-PILLOW_ERRORS: Final = (
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    AssertionError,
-    RuntimeError,
-    MemoryError,
-    EOFError,
-    SyntaxError,
-    struct.error,
-    zlib.error,
-    Warning,
-)
-"""What Pillow's readers raise on damaged files; warnings too, where a caller made them errors."""
 TIFF_LOSSLESS: Final = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000})
 """Packed without loss: none, CCITT, LZW, Deflate, PackBits, LZMA, Zstandard. Any other counts as lossy."""
 TIFF_BITS, TIFF_COMPRESSION, TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 258, 259, 322, 323
@@ -67,7 +50,8 @@ J2K_DEPTH_OFFSET: Final = 42
 class Picture(NamedTuple):
     """The first image of a file, ``pixels[channel, ny, nx]``, and how many bytes of the file code it.
 
-    `height` counts all rows, used or not.
+    `height` counts all rows, used or not. Of a TIFF file there may be several images, `parts` of them below each other;
+    `selection` says what was taken.
     """
 
     pixels: npt.NDArray[np.integer]
@@ -80,6 +64,8 @@ class Picture(NamedTuple):
     statements: tuple[Statement, ...]
     instrument: str
     height: int
+    parts: int = 1
+    selection: str = ""
 
 
 def read_picture(data: bytes, container: str, limits: DecodeLimits, *, reading: int) -> Picture:
@@ -108,6 +94,9 @@ def read_picture(data: bytes, container: str, limits: DecodeLimits, *, reading: 
         _check_size(_webp_size(data), 4, limits)
     if container == "tiff" and reading >= 2:
         refuse_thumbnails(data)
+        if stack := read_pages(data, min(limits.max_pixels, limits.max_samples), MOST_PARTS if reading >= 3 else 1):
+            return _of_pages(stack)
+        refuse_misread(data)
     try:
         with Image.open(BytesIO(data), formats=(PILLOW_FORMAT[container],)) as image:
             channels = _channels(image)
@@ -124,6 +113,7 @@ def read_picture(data: bytes, container: str, limits: DecodeLimits, *, reading: 
             captured_at = _capture_time(image)
             statements = tuple(statements_of_picture(image.info, _software(image)))
             instrument = _instrument(image)
+            selection = selection_of(1, _images_in(image, data)) if reading >= 2 else ""
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         message = f"the image has more pixels than are unpacked as a whole, {limits.max_samples}: {error}"
         raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, message, limit=limits.max_samples) from error
@@ -137,10 +127,52 @@ def read_picture(data: bytes, container: str, limits: DecodeLimits, *, reading: 
         reason = RejectionReason.TRUNCATED if cut else RejectionReason.DECODE_ERROR
         message = f"the {container} file can't be decoded: {type(error).__name__}: {error}"
         raise ImageRejected(reason, message, container=container) from error
+    usable = None
     if planes.dtype.kind == "f":
-        whole, finite = integer_valued(planes[0])
-        return Picture(whole, finite, bit_depth, lossy, captured_at, True, coded_bytes, statements, instrument, height)
-    return Picture(planes, None, bit_depth, lossy, captured_at, False, coded_bytes, statements, instrument, height)
+        whole, usable = integer_valued(planes[0])
+        planes = whole[np.newaxis]
+    return Picture(
+        pixels=planes,
+        usable=usable,
+        bit_depth=bit_depth,
+        lossy=lossy,
+        captured_at=captured_at,
+        float_data=usable is not None,
+        coded_bytes=coded_bytes,
+        statements=statements,
+        instrument=instrument,
+        height=height,
+        selection=selection,
+    )
+
+
+def _of_pages(stack: Stack) -> Picture:
+    """Return the grey pages of a TIFF file."""
+    profile = {"icc_profile": stack.has_profile}
+    height, width = stack.pixels.shape[-2:]
+    rows = slice(0, height) if stack.parts > 1 else strip_of(height, width)
+    used = rows.stop - rows.start
+    return Picture(
+        pixels=stack.pixels[..., rows, :],
+        usable=stack.usable[rows],
+        bit_depth=stack.bit_depth,
+        lossy=False,
+        captured_at=next(filter(None, map(_exif_time, stack.times)), None),
+        float_data=stack.float_data,
+        coded_bytes=-(-stack.coded_bytes * used // height),
+        statements=tuple(statements_of_picture(profile, stack.software)),
+        instrument=named_camera(*stack.camera),
+        height=height // stack.parts,
+        parts=stack.parts,
+        selection=stack.selection,
+    )
+
+
+def _images_in(image: Image.Image, data: bytes) -> int:
+    """Return how many images the file holds: pages, or frames of an animation."""
+    if isinstance(image, TiffImageFile):
+        return sum(not page.is_reduced for page in directories(data))
+    return int(getattr(image, "n_frames", 1))
 
 
 def _refuse(message: str, **data: Any) -> NoReturn:
@@ -236,8 +268,16 @@ def _capture_time(image: Image.Image) -> str | None:
     try:
         exif = image.getexif()
         text = exif.get_ifd(EXIF_IFD).get(EXIF_DATE_TIME_ORIGINAL) or exif.get(EXIF_DATE_TIME)
-        return datetime.strptime(str(text), "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007 - EXIF has no zone
+        return _exif_time(str(text))
     except PILLOW_ERRORS:
+        return None
+
+
+def _exif_time(text: str | None) -> str | None:
+    """Return a time as EXIF writes it as ISO 8601, None if it is none."""
+    try:
+        return datetime.strptime(str(text), "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007 - EXIF has no zone
+    except ValueError:
         return None
 
 

@@ -63,15 +63,18 @@ HCOMPRESS_REACH: Final = 128 << 20
 """Furthest that the decoder may read of one tile, bytes."""
 
 
-class TiledPlane(NamedTuple):
-    """The first plane of a tile-compressed image, and how many bytes of its heap code it."""
+class TiledPlanes(NamedTuple):
+    """The planes of a tile-compressed image, ``stored[plane, ny, nx]``, and where the tiles of each lie in the file.
+
+    Each of `spans` is ``[tile, 2]``; there are none for the rules that count the whole data unit as coded.
+    """
 
     stored: npt.NDArray[Any]
-    coded_bytes: int
+    spans: tuple[Spans, ...]
 
 
-def compressed_plane(data: bytes, hdu: Hdu, limits: DecodeLimits, *, rice_only: bool) -> TiledPlane:
-    """Return the first plane of an image of integers in tiles that lost nothing.
+def compressed_planes(data: bytes, hdu: Hdu, limits: DecodeLimits, *, rice_only: bool) -> TiledPlanes:
+    """Return the planes of an image of integers in tiles that lost nothing.
 
     Parameters
     ----------
@@ -100,10 +103,7 @@ def compressed_plane(data: bytes, hdu: Hdu, limits: DecodeLimits, *, rice_only: 
         image = _by_zlib(data, hdu, codec, tile, spans)
     else:
         image = _by_astropy(hdu, _laid_out_anew(data, hdu, codec, tile, spans))
-    # a later plane of a cube codes nothing of the first
-    first = prod(-(-side // step) for side, step in zip(shape, tile[-2:], strict=True))
-    coded = hdu.size if spans is None else _covered(spans[:first])
-    return TiledPlane(image.reshape(-1, *shape)[0], coded)
+    return TiledPlanes(image.reshape(-1, *shape), () if spans is None else _spans_of_planes(hdu.header, tile, spans))
 
 
 # What the header says
@@ -192,7 +192,15 @@ def _counts(header: Header, tile: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(-(-side // step) for side, step in zip(reversed(axes_of(header, "Z")), tile, strict=True))
 
 
-def _covered(spans: Spans) -> int:
+def _spans_of_planes(header: Header, tile: tuple[int, ...], spans: Spans) -> tuple[Spans, ...]:
+    """Return the spans of the tiles that hold a part of each plane: what lies in other tiles codes nothing of it."""
+    *above, _, _ = axes_of(header, "Z")[::-1]
+    by_tile = spans.reshape(*_counts(header, tile), 2)
+    planes = (tuple(at // step for at, step in zip(place, tile, strict=False)) for place in np.ndindex(*above))
+    return tuple(by_tile[plane].reshape(-1, 2) for plane in planes)
+
+
+def covered(spans: Spans) -> int:
     """Return how many bytes lie in at least one span: tiles that share bytes share what these can code."""
     begins, ends = spans[np.argsort(spans[:, 0])].T
     reached = np.maximum.accumulate(ends)

@@ -102,4 +102,6 @@ def image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, intake
         bit_depth=frame.bit_depth,
         adc_step=frame.adc_step,
         captured_at=frame.captured_at,
+        parts=frame.parts if frame.parts > 1 else None,
+        selection=frame.selection or None,
     )

@@ -14,7 +14,10 @@ from entropy_assets.stores.file_names import printable, safe_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRow:
-    """What was seen in one file, before its noise was looked at. One row of the manifest; its texts are printable."""
+    """What was seen in one file, before its noise was looked at. One row of the manifest; its texts are printable.
+
+    Of a file with several images, `parts` lie below each other in the height, and `selection` says what was taken.
+    """
 
     file: str
     image_sha256: str
@@ -32,10 +35,12 @@ class ImageRow:
     bit_depth: int | None = None
     adc_step: int | None = None
     captured_at: str | None = None
+    parts: int | None = None
+    selection: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "file", safe_name(self.file))
-        for name in ("detail", "captured_at"):
+        for name in ("detail", "captured_at", "selection"):
             if (text := getattr(self, name)) is not None:
                 object.__setattr__(self, name, printable(text))
 

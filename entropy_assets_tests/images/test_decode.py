@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
-from entropy_assets.images.decode import decode
+from entropy_assets.images.decode import begins_like_an_image, decode
 from entropy_assets.images.limits import DecodeLimits
+from entropy_assets.recipe import recipe_named
 from entropy_assets_tests.images.image_files import COLOUR, NOISE, compressed, fits, picture, reason
 
 
@@ -86,3 +87,42 @@ def test_damaged_file_is_a_frame_or_one_reason(seed: str, draw: st.DataObject) -
         assert isinstance(decode(bytes(data), limits=limits), Frame)
     except ImageRejected as rejection:
         assert isinstance(rejection.reason, RejectionReason)  # noqa: PT017 - either outcome is right
+
+
+@pytest.mark.parametrize(
+    "data, what, program",
+    [
+        (b"XISF0100" + bytes(8), "an XISF file of PixInsight", "PixInsight"),
+        (b"LUCAM-RECORDER" + bytes(164), "a SER video", "Siril"),
+        (b"#ASDF 1.0.0\n#ASDF_STANDARD 1.5.0\n%YAML 1.1\n", "an ASDF file", "astropy"),
+        (b"PDS_VERSION_ID                  = PDS3\r\n", "a PDS3 product", "GDAL"),
+        (b"CCSD3ZF0000100000001NJPL3IF0PDS200000001 = SFDU_LABEL\r\n", "a PDS3 product", "GDAL"),
+        (b"LBLSIZE=2048            FORMAT='HALF'", "a VICAR image", "GDAL"),
+        (b"Object = IsisCube\n", "an ISIS cube", "GDAL"),
+        (
+            b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- a label -->\n<Product xmlns="http://pds.nasa.gov/pds4/pds/v1">',
+            "the label of a PDS4 product",
+            "GDAL",
+        ),
+    ],
+)
+def test_a_container_of_raw_frames_that_is_not_read_is_named(data: bytes, what: str, program: str) -> None:
+    """By its first bytes, whatever it is called, with a program that converts it; older recipes say as before."""
+    with pytest.raises(ImageRejected) as caught:
+        decode(data)
+    assert caught.value.reason is RejectionReason.UNSUPPORTED_CONTAINER
+    assert f"this is {what}, which is not read here" in caught.value.message
+    assert program in caught.value.message
+    assert begins_like_an_image(data)
+    assert reason(data, reading=recipe_named("ea-2026-1").reading) is RejectionReason.UNKNOWN_FORMAT
+
+
+def test_other_texts_are_no_labels() -> None:
+    """A page about planetary data, or any other XML, is no image."""
+    for data in (
+        b"<?xml version='1.0'?><svg/>",
+        b"<html>http://pds.nasa.gov/pds4/</html>",
+        b" " * 5000 + b"PDS_VERSION_ID",
+    ):
+        assert reason(data) is RejectionReason.UNKNOWN_FORMAT
+        assert not begins_like_an_image(data)

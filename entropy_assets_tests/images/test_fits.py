@@ -9,6 +9,7 @@ import pytest
 
 from entropy_assets.errors import RejectionReason
 from entropy_assets.images.decode import decode
+from entropy_assets.recipe import recipe_named
 from entropy_assets_tests.images.image_files import NOISE, block, fits, header, reason
 
 
@@ -62,14 +63,17 @@ def test_floats_that_are_no_integers_are_refused(plane: Any) -> None:
     assert reason(fits(plane, ">f8")) is RejectionReason.UNSUPPORTED_PIXELS
 
 
-def test_first_plane_of_a_cube_and_first_image_of_many() -> None:
-    """A stated choice, and never a mixture."""
+def test_by_the_rules_before_it_is_the_first_plane_of_the_first_image() -> None:
+    """Batches of earlier recipes stay as they were; nothing is told of the others."""
     cube = np.stack([NOISE, 255 - NOISE])
-    assert np.array_equal(decode(fits(cube)).pixels[0], NOISE)
+    earlier = recipe_named("ea-2026-1").reading
+    frame = decode(fits(cube), reading=earlier)
+    assert np.array_equal(frame.pixels[0], NOISE)
+    assert (frame.parts, frame.selection) == (1, "")
     empty = header(SIMPLE="T", BITPIX=8, NAXIS=0)
     second = header(XTENSION="'IMAGE   '", BITPIX=16, NAXIS=2, NAXIS1=56, NAXIS2=40, PCOUNT=0, GCOUNT=1)
     data = empty + second + block(NOISE.astype(">i2").tobytes(), b"\0") + fits(cube)
-    assert np.array_equal(decode(data).pixels[0], NOISE)
+    assert np.array_equal(decode(data, reading=earlier).pixels[0], NOISE)
 
 
 def test_simulated_frames_can_not_pass_for_real_ones() -> None:

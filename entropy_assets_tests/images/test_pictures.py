@@ -81,11 +81,17 @@ def test_low_bit_depth_shows_in_depth_and_step() -> None:
     assert (frame.bit_depth, frame.adc_step) == (4, 17)
 
 
-def test_first_page_is_read_and_others_are_not() -> None:
-    """A TIFF of several pages gives its first, whatever follows."""
-    pages = [Image.fromarray(NOISE), Image.fromarray(255 - NOISE)]
-    frame = decode(picture(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
-    assert np.array_equal(frame.pixels[0], NOISE)
+LOSSLESS = {"WEBP": {"lossless": True}}
+
+
+def test_of_an_animation_one_frame_is_read_and_it_is_told() -> None:
+    """Colour pages of a TIFF and frames of an animated WebP or PNG: the first, whatever follows."""
+    others = [Image.fromarray(255 - COLOUR)]
+    for kind in ("TIFF", "WEBP", "PNG"):
+        frame = decode(picture(COLOUR, kind, save_all=True, append_images=others, **LOSSLESS.get(kind, {})))
+        assert np.array_equal(frame.pixels[1], COLOUR[..., 1])
+        assert frame.selection.startswith("1 of the 2 images of the file")
+        assert (frame.parts, decode(picture(COLOUR, kind)).selection) == (1, "")
 
 
 def test_orientation_tag_changes_nothing() -> None:

@@ -9,13 +9,16 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.credit.estimates import least_estimates, raster_estimates
+from entropy_assets.core.credit.estimates import least_estimates, least_of, raster_estimates
+from entropy_assets.core.credit.shared_parts import credited_once, least_sigma, part_of_regions
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
+from entropy_assets.core.extraction.parts import survey_of
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame, StatementKind
 from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
@@ -57,7 +60,8 @@ class Assessment:
         What the image may contribute, bits.
     caps
         What bounds the credit besides the estimates: ``claim`` and, where the file says something of itself,
-        ``statement`` (bits per sample), ``container`` (bits).
+        ``statement`` (bits per sample), ``container`` (bits); where parts of a frame share something, ``shared_parts``:
+        the least that the estimates of a part leave once that is taken off (bits per sample).
     limited_by
         The estimate, cap or test that decided.
     health
@@ -99,33 +103,41 @@ def symbol_bits(sigma: float) -> int:
     return min(8, max(1, math.floor(math.log2(max(2.0, HARMONIC_WIDTH * sigma)))))
 
 
-def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | None = None) -> Assessment:
+def assess(
+    noise: NoiseArray,
+    frame: Frame,
+    recipe: Recipe,
+    submitter: str | None = None,
+    lost_bits: Mapping[int, float] = MappingProxyType({}),
+) -> Assessment:
     """Return what `noise` is worth. Poor noise is no error: its credit is 0, and ``limited_by`` says why.
 
     The channels of one exposure share their light and often their pixels (demosaicing), so only one of them counts: the
-    number of its samples, at the smallest estimate of any.
+    number of its samples, at the smallest estimate of any. The parts of a frame all count, at that of the worst part.
 
     Parameters
     ----------
     submitter
         Source that whoever handed the file in declared; by default the frame's own. A frame may say in its header that
         it is simulated, and everybody can write a header: what it says can lower the claim and not raise it.
+    lost_bits
+        What each sample of a part loses to the parts before it, bits; nothing if it is not named.
     """
-    k = symbol_bits(noise.survey.median_sigma)
-    sequences = [noise.credited(channel) & np.uint8((1 << k) - 1) for channel in range(noise.channels)]
-    estimates = least_estimates(sequences, k, recipe) | raster_estimates(noise, k, recipe)
-    least = min(estimates, key=estimates.__getitem__)
+    k = symbol_bits(least_sigma(noise.survey, frame.parts))
+    sequences, parts = _sequences(noise, frame, k)
+    per_sequence = [least_estimates([sequence], k, recipe) for sequence in sequences]
+    in_raster_order = raster_estimates(noise, k, recipe)
+    estimates = least_of(per_sequence) | in_raster_order
     sources = (frame.source, submitter or frame.source)
     expected = expected_entropy(estimates, sources, recipe)
-    caps = {
-        "claim": min(recipe.claim_of(source, is_picture=frame.is_picture) for source in sources),
-        "container": container_cap(frame, noise, recipe),
-    }
-    limits = [(estimates[least], least), (caps["claim"], "claim")]
-    said = {statement.kind for statement in frame.statements}
-    if claims := [claim for kind, claim in recipe.statement_claims if kind in said]:
-        caps["statement"] = min(claims)
-        limits.append((caps["statement"], "statement"))
+    caps = {**claims_of(frame, recipe, submitter), "container": container_cap(frame, noise, recipe)}
+    least = min(estimates, key=estimates.__getitem__)
+    limits = [(estimates[least], least), *((caps[name], name) for name in ("claim", "statement") if name in caps)]
+    if any(lost_bits.values()):
+        left = [min(each.values()) - lost_bits.get(part, 0.0) for each, part in zip(per_sequence, parts, strict=True)]
+        left += [bits - max(lost_bits.values()) for bits in in_raster_order.values()]
+        caps["shared_parts"] = max(0.0, min(left))
+        limits[0] = (caps["shared_parts"], "shared_parts")
     entropy, limited_by = min(limits)
     entropy = rounded_down(entropy, recipe)
     health = tuple(
@@ -133,7 +145,7 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
         for sequence in sequences
         if expected > 0
     )
-    samples = len(sequences[0])
+    samples = sum(len(sequence) for sequence in sequences) // noise.channels
     credit = credit_of(entropy, samples, recipe)
     if caps["container"] < credit:
         credit, limited_by = int(caps["container"]), "container"
@@ -150,6 +162,29 @@ def assess(noise: NoiseArray, frame: Frame, recipe: Recipe, submitter: str | Non
         limited_by=limited_by,
         health=health,
     )
+
+
+def claims_of(frame: Frame, recipe: Recipe, submitter: str | None = None) -> dict[str, float]:
+    """Return the caps of what a sample of `frame` is worth, by name, bits: the claim, and what the file says."""
+    sources = (frame.source, submitter or frame.source)
+    caps = {"claim": min(recipe.claim_of(source, is_picture=frame.is_picture) for source in sources)}
+    said = {statement.kind for statement in frame.statements}
+    if claims := [claim for kind, claim in recipe.statement_claims if kind in said]:
+        caps["statement"] = min(claims)
+    return caps
+
+
+def _sequences(noise: NoiseArray, frame: Frame, k: int) -> tuple[list[Samples], list[int]]:
+    """Return the low `k` bits of what is credited, of each channel and part with live area, and which part it is."""
+    part = part_of_regions(noise.regions[:: noise.drawn_across**2], frame)
+    low = np.uint8((1 << k) - 1)
+    places = np.unique(part).tolist()
+    sequences = [
+        noise.credited(channel).reshape(len(part), -1)[part == place].reshape(-1) & low
+        for channel in range(noise.channels)
+        for place in places
+    ]
+    return sequences, places * noise.channels
 
 
 def _refuse_by_statement(frame: Frame, recipe: Recipe, submitter: str) -> None:
@@ -249,8 +284,13 @@ def assess_image(
         fails, or the noise is not worth the recipe's least credit.
     """
     _refuse_by_statement(frame, recipe, submitter or frame.source)
+    lost_bits: Mapping[int, float] = {}
+    if frame.parts > 1:
+        most = min(claims_of(frame, recipe, submitter).values())
+        shared = credited_once(frame, survey or survey_of(frame, recipe), recipe, most)
+        survey, lost_bits = shared.survey, shared.lost_bits
     noise = NoiseExtractor(recipe).extract(frame, nonce, survey)
-    assessment = assess(noise, frame, recipe, submitter)
+    assessment = assess(noise, frame, recipe, submitter, lost_bits)
     if assessment.health_failed:
         raise ImageRejected(
             RejectionReason.HEALTH_TEST_FAILED,

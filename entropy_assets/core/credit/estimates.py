@@ -72,7 +72,11 @@ def _bits(symbols: Samples, bits_per_symbol: int) -> Samples:
 
 def least_estimates(sequences: Sequence[Samples], bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
     """Return each estimate by name, bits per symbol: the least of any sequence."""
-    per_sequence = [estimate(sequence, bits_per_symbol, recipe) for sequence in sequences]
+    return least_of([estimate(sequence, bits_per_symbol, recipe) for sequence in sequences])
+
+
+def least_of(per_sequence: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return each estimate by name: the least of any sequence."""
     return {name: min(of_one.get(name, math.inf) for of_one in per_sequence) for name in per_sequence[0]}
 
 

@@ -54,7 +54,7 @@ KEY_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
 """2**64 over the golden ratio, odd: mixes a window into 64 bits."""
 
 
-def repeat_correlation(steps: Steps, *, banded: bool = False) -> float:
+def repeat_correlation(steps: Steps, *, banded: bool = False, outlier: int = 0) -> float:
     """Return the largest autocorrelation of rows or columns at a lag of `LEAST_LAG` pixels or more.
 
     Parameters
@@ -63,13 +63,16 @@ def repeat_correlation(steps: Steps, *, banded: bool = False) -> float:
         ``[ny, nx]``, pixels in ADC steps.
     banded
         Leave out what all columns share: offsets of rows, which may come in waves. A tile's noise stays.
+    outlier
+        As `Recipe.repeat_outlier`.
 
     Returns
     -------
     float
         About 0 for noise; 1 for a tile repeated side by side, whatever its size.
     """
-    return max(_row_repeat(_probes(steps)), _row_repeat(_less_shared(_probes(steps.T)) if banded else _probes(steps.T)))
+    columns = _less_shared(_probes(steps.T)) if banded else _probes(steps.T)
+    return max(_row_repeat(_probes(steps), outlier), _row_repeat(columns, outlier))
 
 
 def _probes(steps: Steps) -> npt.NDArray[np.int64]:
@@ -83,13 +86,18 @@ def _less_shared(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.asarray(rows - np.partition(rows, middle, axis=0)[middle])
 
 
-def _row_repeat(rows: npt.NDArray[np.int64]) -> float:
+def _row_repeat(rows: npt.NDArray[np.int64], outlier: int) -> float:
     """Return the same of rows alone; rows without a second difference have no say."""
     bends = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
-    bends = np.clip(bends[bends.any(axis=1)], -DIFFERENCE_LIMIT, DIFFERENCE_LIMIT).astype(np.float64)
+    bends = bends[bends.any(axis=1)]
     count, width = bends.shape
     if count == 0 or width < SHORTEST_PROBE:
         return 0.0
+    most = DIFFERENCE_LIMIT
+    if outlier:
+        magnitude = np.abs(bends).ravel()
+        most = min(most, outlier * (int(np.partition(magnitude, magnitude.size // 2)[magnitude.size // 2]) + 1))
+    bends = np.clip(bends, -most, most).astype(np.float64)
     spectrum = fft.rfft(bends, 2 * width, axis=1)
     products = fft.irfft(spectrum.real**2 + spectrum.imag**2, 2 * width, axis=1)
     lags = np.arange(LEAST_LAG, int(LONGEST_SHARE * width))

@@ -122,7 +122,9 @@ def mask_artefacts(
         copied = repeated_share(steps, live, recipe.survey_size)
         verdict[live & (copied > recipe.max_copied_share)] = Verdict.REPEATED
     repeats = max(
-        repeat_correlation(part, banded=banded) for steps in channels for part in parts_of(steps, frame.mosaic)
+        repeat_correlation(part, banded=banded, outlier=recipe.repeat_outlier)
+        for steps in channels
+        for part in parts_of(steps, frame.mosaic)
     )
     seen = squares_as_they_lie(live, frame.mosaic)
     squares = [_live_squares(steps, seen, recipe.survey_size) for steps in grey]

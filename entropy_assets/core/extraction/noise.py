@@ -15,9 +15,10 @@ import numpy.typing as npt
 from scipy import fft
 
 from entropy_assets.core import encoding
+from entropy_assets.core.extraction.parts import survey_of
 from entropy_assets.core.extraction.phases import laid_out
 from entropy_assets.core.extraction.squares import Steps, laplacian, steps_of
-from entropy_assets.core.extraction.survey import Survey, survey_frame
+from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD, Recipe
@@ -174,7 +175,7 @@ class NoiseExtractor:
         ImageRejected
             ``TOO_SMALL`` if the frame has not one square.
         """
-        return survey_frame(frame, self.recipe)
+        return survey_of(frame, self.recipe)
 
     def extract(self, frame: Frame, nonce: bytes, survey: Survey | None = None) -> NoiseArray:
         """Return the noise of `frame`, its regions in the order that `nonce` gives.

@@ -46,6 +46,7 @@ class Verdict(IntEnum):
     COMPRESSED = 8
     DITHERED = 9
     SYNTHETIC = 10
+    LEFT_OUT = 11
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -49,6 +49,7 @@ REASONS: Final = MappingProxyType(
         Verdict.COMPRESSED: RejectionReason.COMPRESSION_ARTEFACTS,
         Verdict.DITHERED: RejectionReason.DITHERED,
         Verdict.SYNTHETIC: RejectionReason.SYNTHETIC_NOISE,
+        Verdict.LEFT_OUT: RejectionReason.NOT_ENOUGH_CREDIT,
     }
 )
 

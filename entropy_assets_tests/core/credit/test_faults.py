@@ -32,9 +32,6 @@ def credits_one_after_the_other(paths: list[Path]) -> list[int]:
         ("indi_simulator_noise20_exp1.fits", "not_raw", "INSTRUME = CCD Simulator"),
         ("masterdark_400.fits", "not_raw", "MASTER DARK"),
         ("black_clipped_dark.fits", "clipped_at_black", "raise the offset"),
-        ("float64_integers.tif", "unsupported_pixels", "not read"),
-        ("bigtiff_bigendian.tif", "unsupported_pixels", "not read"),
-        ("int8.tif", "unsupported_pixels", "signed"),
         ("av1_filmgrain_frame11.png", "tiled", "film grain"),
     ],
 )
@@ -46,7 +43,16 @@ def test_it_is_refused_with_the_reason_that_fits(faults: Path, name: str, reason
 
 
 @pytest.mark.parametrize(
-    "name", ["mef_dq_first.fits", "mef_1x1_primary.fits", "tile_GZIP_1.fits.fz", "tile_HCOMPRESS_1.fits.fz"]
+    "name",
+    [
+        "mef_dq_first.fits",
+        "mef_1x1_primary.fits",
+        "tile_GZIP_1.fits.fz",
+        "tile_HCOMPRESS_1.fits.fz",
+        "float64_integers.tif",
+        "bigtiff_bigendian.tif",
+        "int8.tif",
+    ],
 )
 def test_it_is_read(faults: Path, name: str) -> None:
     _, image = assessed(faults / name)

@@ -12,8 +12,9 @@ from PIL import Image
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.core.extraction.squares import Verdict, as_squares
+from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.errors import ImageRejected, RejectionReason
-from entropy_assets.recipe import STANDARD
+from entropy_assets.recipe import STANDARD, recipe_named
 from entropy_assets_tests.core.frames import frame, survey, white
 
 
@@ -117,3 +118,12 @@ def test_what_comb_mixed_frames_show_is_chance() -> None:
     shares = np.array([comb_share(as_squares(mixed(seed), 32)) for seed in range(200)])
     assert np.count_nonzero(shares) < 200 / 5
     assert shares.max() < 3 / 14
+
+
+def test_borders_of_amplifiers_side_by_side_are_no_tiles() -> None:
+    """Eight amplifiers of one frame with offsets of their own: their borders lie at equal distances."""
+    levels = np.repeat([0, 480, -90, 210, 130, 300, 10, 390], 64)
+    pixels = white((256, 512)) + levels
+    assert survey(pixels).live_fraction > 0.9
+    assert survey_frame(frame(pixels), recipe_named("ea-2026-1")).live_fraction == 0
+    assert survey(np.tile(white((256, 64)), (1, 8))).live_fraction == 0
