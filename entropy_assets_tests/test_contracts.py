@@ -77,7 +77,7 @@ def first_loaders(packages: set[str], modules: list[str]) -> dict[str, str]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("rooms, packages", NEVER_LOADED, ids=["Dagster", "a web framework", "decoders"])
+@pytest.mark.parametrize("rooms, packages", NEVER_LOADED, ids=["Dagster", "a web framework", "decoders", "numba"])
 def test_no_module_of_these_rooms_loads(rooms, packages):
     """Bytes are served without waiting for Dagster or trusting it, admitted without a web framework, kept undecoded."""
     for room in rooms:

@@ -56,16 +56,6 @@ def test_markov_by_the_book(symbols: np.ndarray) -> None:
     assert estimators.markov(symbols) == pytest.approx(by_the_book.markov(symbols.tolist()), abs=1e-12)
 
 
-@given(sequences())
-@settings(max_examples=60, deadline=None)
-def test_tuples_by_the_book(drawn: tuple[np.ndarray, int]) -> None:
-    """6.3.5 and 6.3.6: folded and followed counts are the counts of every tuple."""
-    found = tuples.tuples_and_repeats(*drawn)
-    for ours, book in zip(found, by_the_book.tuples(drawn[0].tolist()), strict=True):
-        assert (ours is None) == (book is None)
-        assert ours is None or ours == pytest.approx(book, abs=1e-12)
-
-
 def test_compression_by_the_book() -> None:
     """6.3.4 whole: dictionary, mean, spread, and the p that the standard's double sum gives."""
     rng = np.random.default_rng(8)

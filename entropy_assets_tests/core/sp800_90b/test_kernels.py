@@ -72,6 +72,14 @@ def test_the_same_samples_are_predicted(name: str, monkeypatch: pytest.MonkeyPat
     agree()
 
 
+def test_a_context_predicts_only_if_the_shorter_one_does(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """6.3.9 step 4: with room for one pair a depth, 1 after 0 is known, and what follows 01 is not looked up."""
+    monkeypatch.setattr(contexts, "MMC_ENTRIES", 1)
+    bits = np.tile(np.array([0, 1, 1], dtype=np.uint8), 50)
+    places = np.arange(len(bits))
+    assert np.array_equal(contexts.multi_mmc_hits(bits, 2), (places % 3 == 1) & (places > 1))
+
+
 @pytest.mark.parametrize("name", ESTIMATES)
 def test_the_same_digits_come_out(name: str) -> None:
     """What follows from the counts is computed in one place, so not one bit of a float differs."""
