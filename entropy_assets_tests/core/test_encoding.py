@@ -55,7 +55,8 @@ def test_no_domain_begins_another_one():
 
 
 HASHED_ELSEWHERE = {
-    "provenance/outsider.py": "finds image files by their plain hash",
+    "provenance/image_folder.py": "finds image files by their plain hash",
+    "provenance/outsider.py": "checks an image file against its plain hash",
     "serving/access/gate.py": "looks up API keys by their hash",
     "serving/access/keys.py": "looks up API keys by their hash",
     "serving/http/documents.py": "tells the browser whether a page changed",

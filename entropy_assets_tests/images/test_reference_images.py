@@ -109,7 +109,11 @@ VECTORS: Final = {
     "soho_eit_171_float64.fits": RejectionReason.UNSUPPORTED_PIXELS,
 }
 """The same of images that were bundled once: EIT is averaged floats."""
-EXPOSED: Final = {"saao_1m_ccd_raw16_a.fits": (260, 512), "saao_1m_ccd_raw16_b.fits": (260, 512)}
+EXPOSED: Final = {
+    "saao_1m_ccd_raw16_a.fits": (260, 512),
+    "saao_1m_ccd_raw16_b.fits": (260, 512),
+    "saao_1m_ccd_raw16.fits": (520, 512),
+}
 """Height and width of those with overscan, which their TRIMSEC leaves out."""
 
 

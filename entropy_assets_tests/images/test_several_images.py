@@ -10,7 +10,7 @@ import pytest
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.decode import decode
-from entropy_assets.images.fits import NOT_DATA, NOT_MEASURED
+from entropy_assets.images.fits_headers import NOT_DATA, NOT_MEASURED
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import recipe_named
 from entropy_assets_tests.images.image_files import NOISE, block, compressed, fits, header, reason

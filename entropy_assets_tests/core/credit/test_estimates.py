@@ -152,7 +152,12 @@ def test_what_only_neighbouring_regions_share_is_found_in_raster_order() -> None
     pixels[:, :, 1] = pixels[:, :, 0]
     pixels = pixels.reshape(256, 288)
     recipe = dataclasses.replace(
-        STANDARD, name="test", max_repeat_correlation=2.0, max_copied_share=1.0, max_empty_spectrum=1.0
+        STANDARD,
+        name="test",
+        max_repeat_correlation=2.0,
+        max_copied_share=1.0,
+        max_empty_spectrum=1.0,
+        max_repeated_noise=1.0,
     )
     found = assess(noise_of(pixels, recipe=recipe), frame(pixels), recipe)
     assert found.limited_by.startswith(RASTER)

@@ -147,11 +147,13 @@ def test_samples_are_differences_within_one_colour() -> None:
     samples = NoiseExtractor(STANDARD).extract(frame, deterministic_nonce(frame.image_sha256))
     laid = laid_out(codes, 2, 32)
     top, left = samples.regions[0]
-    region = laid[top : top + 16, left : left + 16]
+    size = STANDARD.region_size
+    region = laid[top : top + size, left : left + size]
     np.testing.assert_array_equal(
-        samples.samples[0, :128], ((region[:, 1::2] - region[:, ::2]) // frame.adc_step).astype(np.uint8).ravel()
+        samples.samples[0, : size**2 // 2],
+        ((region[:, 1::2] - region[:, ::2]) // frame.adc_step).astype(np.uint8).ravel(),
     )
-    assert len(samples.regions) == (SIDE // 16) ** 2
+    assert len(samples.regions) == (SIDE // size) ** 2
 
 
 def test_the_pixel_hash_is_that_of_the_frame_as_it_was_stored() -> None:

@@ -150,17 +150,23 @@ def test_counts_and_names_add_up() -> None:
 
 
 def test_the_searches_for_made_noise_cost_earlier_recipes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a recipe does not limit is not looked for; both recipes of 2026-2 look for all three."""
+    """What a recipe does not limit is not looked for; both recipes of 2026-2 look for all five."""
     looked: list[str] = []
-    for name, found in (("dithered_share", 0.0), ("empty_spectrum_share", 0.0), ("relative_complexity", 1.0)):
+    for name, found in (
+        ("dithered_share", 0.0),
+        ("empty_spectrum_share", 0.0),
+        ("relative_complexity", 1.0),
+        ("repeated_noise_share", 0.0),
+        ("lattice_rise", 0.0),
+    ):
         search = partial(lambda name, found, *_: looked.append(name) or found, name, found)
-        monkeypatch.setattr(f"entropy_assets.core.extraction.survey.{name}", search)
+        monkeypatch.setattr(f"entropy_assets.core.extraction.masks.{name}", search)
     counts = {}
     for recipe in RECIPES.values():
         looked.clear()
         survey_frame(frame(white()), recipe)
         counts[recipe.name] = len(looked)
-    assert counts == {"ea-2026-2": 3, "ea-2026-2-strict": 3, "ea-2026-1": 0, "ea-2026-1-strict": 0}
+    assert counts == {"ea-2026-2": 5, "ea-2026-2-strict": 5, "ea-2026-1": 0, "ea-2026-1-strict": 0}
 
 
 def test_one_channel_with_made_noise_is_enough() -> None:
