@@ -25,6 +25,7 @@ from entropy_assets.images.fits_headers import (
     exposed_part,
     instrument_of,
     is_about_another,
+    mosaic_of_cards,
     number,
     plane_shape,
     reject,
@@ -33,7 +34,6 @@ from entropy_assets.images.fits_headers import (
     walk,
 )
 from entropy_assets.images.limits import DecodeLimits, strip_of
-from entropy_assets.images.mosaics import mosaic_of_cards
 from entropy_assets.images.statements import statements_of_cards
 from entropy_assets.images.tiles import compressed_planes, covered
 

@@ -57,6 +57,16 @@ NOT_MEASURED: Final = MappingProxyType(
 NOT_DATA: Final = ("ERROR", "QUALITY")
 """HDUCLAS2 of such images; the data have DATA (ESO Science Data Products Standard)."""
 
+PATTERN_CARDS: Final = MappingProxyType(
+    {
+        "BAYERPAT": "INDI, N.I.N.A., SharpCap, ASIAIR, Siril (X-Trans too: 36 letters)",
+        "COLORTYP": "SharpCap, FireCapture",
+    }
+)
+"""Cards whose value is the pattern, as ``RGGB``, and who writes them."""
+PERIOD_OF_LETTERS: Final = MappingProxyType({4: 2, 36: 6})
+"""Period of a pattern by the number of its letters: its rows one after the other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hdu:
@@ -262,3 +272,16 @@ def is_about_another(header: Header) -> bool:
     """Tell whether an image says of itself that it holds the quality or the error of another one."""
     name, content = (str(header.get(key, "")).strip().upper() for key in ("EXTNAME", "HDUCLAS2"))
     return name in NOT_MEASURED or content in NOT_DATA
+
+
+def mosaic_of_cards(header: Header) -> int:
+    """Return the period of the colour mosaic that a header tells of, pixels; 1 if it tells of none.
+
+    Which phase has which colour decides nothing, so what else is said of a mosaic (``XBAYROFF``, ``YBAYROFF``,
+    ``ROWORDER``) is not read. Nothing hangs on the truth of it: see `core.extraction.survey.survey_frame`.
+    """
+    for keyword in PATTERN_CARDS:
+        pattern = str(header.get(keyword, "")).strip().upper()
+        if re.fullmatch("[RGBCMYEW]+", pattern):
+            return PERIOD_OF_LETTERS.get(len(pattern), 1)
+    return 1

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from entropy_assets.core.validation.block_tests import TESTS
-from entropy_assets.provenance.outsider import ImageFolder, make_again
+from entropy_assets.provenance.image_folder import ImageFolder
+from entropy_assets.provenance.outsider import make_again
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.pool.client import PoolClient

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from entropy_assets.images.decode import decode
-from entropy_assets.images.mosaics import PATTERN_CARDS, mosaic_of_cards
+from entropy_assets.images.fits_headers import PATTERN_CARDS, mosaic_of_cards
 from entropy_assets_tests.images.image_files import fits, picture
 from entropy_assets_tests.scenarios.sensors import X_TRANS
 

@@ -341,17 +341,6 @@ def test_all_missing_images_are_named_before_any_is_looked_at(story: Story, tmp_
     assert all(f"{file} (SHA-256 {name})" in caught.value.message for name, file in missing.items())
 
 
-def test_a_folder_holds_its_files_by_their_hashes(story: Story, tmp_path: Path) -> None:
-    (tmp_path / "inner").mkdir()
-    for number, data in enumerate(story.images.values()):
-        (tmp_path / "inner" / f"picture {number}").write_bytes(data)
-    folder = ImageFolder(tmp_path)
-    assert dict(folder) == story.images
-    assert len(folder) == len(story.images)
-    assert OTHER not in folder
-    assert make_again(story.told, folder).data == story.data[story.told["block_id"]]
-
-
 def test_wider_limits_than_ones_own_are_refused_with_what_to_set(story: Story) -> None:
     """What the service tells must not decide what decoding may cost here."""
     with pytest.raises(InputRefused, match=f"ENTROPY_MAX_PIXELS={DecodeLimits().max_pixels}"):

@@ -60,11 +60,11 @@ FIRST_BUNDLED = (
 )
 SAMPLES_HEADS = {
     "ea-2026-1": "920412a66ccff573a7b8acc22e89b357b852b98fff9744db1a60a1b8e088758a",
-    "ea-2026-2": "fbc13a1e0644bb0decc1c5c3495aeef677fbd0762039b16fb6b0648fe53da08f",
+    "ea-2026-2": "4dac1fb7fb8a8b7bfa204e6fbd67d18ffd121d166c19a882ff9a562413e1b74d",
 }
 """What ``entropy-assets process --deterministic`` gave for the nine images that were bundled at commit c932263, and the
 same under ``ea-2026-2`` as it is now, which no release has yet."""
-BUNDLED_HEAD = "7567024646e286c1cc47ee52c14845cbd016a637bc9f17828f9e2c1cc3752aab"
+BUNDLED_HEAD = "be4623c7027a7cd4df159fad17bad838b21f97e6c3c9dc5f98fe40caa3f0ad40"
 """The same for the images that are bundled now."""
 
 

@@ -18,8 +18,7 @@ import numpy.typing as npt
 from entropy_assets.core.credit.estimates import least_estimates, least_of, raster_estimates
 from entropy_assets.core.credit.shared_parts import credited_once, least_sigma, part_of_regions
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
-from entropy_assets.core.extraction.parts import survey_of
-from entropy_assets.core.extraction.survey import Survey
+from entropy_assets.core.extraction.survey import Survey, survey_of
 from entropy_assets.core.frame import Frame, StatementKind
 from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
 from entropy_assets.errors import ImageRejected, RejectionReason

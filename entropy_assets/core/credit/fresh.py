@@ -22,6 +22,8 @@ PHASES: Final = 16
 """Places between two codes that the levels of a pattern are spread over."""
 WIDE: Final = 3.0
 """Noise from which on a difference is as good as continuous, ADC steps: its min-entropy is right to .01 bit."""
+MOSTLY: Final = 0.5
+"""Share of a frame that lies otherwise from which on it counts as a copy."""
 REACH: Final = 8
 """Codes are counted to this many standard deviations."""
 
@@ -69,13 +71,14 @@ def _beside(recollection: Recollection, sigma: float, whole: float, cell_pixels:
     """Return the min-entropy of a difference whose frame is partly shown by another one, bits; of the whole, `whole`.
 
     Where both lie alike a share of the variance of each cell is known. Else it may be a share of the area as well, of
-    which nothing is left.
+    which nothing is left; and from `MOSTLY` on all of it counts as known: parts of a copy that are too small to be
+    found are copied all the same.
     """
     if recollection.cells:
         left = [pair_entropy(sigma * math.sqrt(1 - parts / PARTS)) for parts in recollection.cells]
         return math.fsum(bits * pixels for bits, pixels in zip(left, cell_pixels, strict=True)) / sum(cell_pixels)
     share = recollection.known_parts / PARTS
-    return min(pair_entropy(sigma * math.sqrt(1 - share)), whole * (1 - share))
+    return min(pair_entropy(sigma * math.sqrt(1 - share)), whole * (1 - share)) if share < MOSTLY else 0.0
 
 
 def remembered(assessment: Assessment, sketch: Sketch, recollection: Recollection, recipe: Recipe) -> Assessment:

@@ -15,10 +15,9 @@ import numpy.typing as npt
 from scipy import fft
 
 from entropy_assets.core import encoding
-from entropy_assets.core.extraction.parts import survey_of
 from entropy_assets.core.extraction.phases import laid_out
 from entropy_assets.core.extraction.squares import Steps, laplacian, steps_of
-from entropy_assets.core.extraction.survey import Survey
+from entropy_assets.core.extraction.survey import Survey, survey_of
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD, Recipe

@@ -9,7 +9,7 @@ import pytest
 
 from entropy_assets.core.credit.assessment import AssessedImage, assess_image
 from entropy_assets.core.credit.shared_parts import credited_once, part_of_regions
-from entropy_assets.core.extraction.parts import survey_of
+from entropy_assets.core.extraction.survey import survey_of
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.core.frames import frame, white

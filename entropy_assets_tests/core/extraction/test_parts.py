@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from entropy_assets.core.extraction.parts import survey_of
 from entropy_assets.core.extraction.squares import Verdict
+from entropy_assets.core.extraction.survey import survey_of
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD

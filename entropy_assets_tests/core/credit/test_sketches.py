@@ -1,0 +1,41 @@
+"""A sketch holds every live pixel, and comes back from its bytes."""
+
+import numpy as np
+
+from entropy_assets.core.credit.sketches import SIDE, Sketch, folded, sketch_of
+from entropy_assets.core.extraction.survey import survey_frame
+from entropy_assets.core.frame import Frame
+from entropy_assets.recipe import STANDARD
+from entropy_assets_tests.core.frames import frame, white
+
+EXPOSURE = white((320, 288), sigma=9, seed=1)
+
+
+def sketch(image: Frame) -> Sketch:
+    return sketch_of(image, survey_frame(image, STANDARD))
+
+
+def test_a_fold_of_a_fold_is_the_fold() -> None:
+    whole = np.arange(SIDE * SIDE).reshape(SIDE, SIDE)
+    assert folded(whole, 32).sum() == whole.sum()
+    assert (
+        folded(whole, 32) == sum(whole[y : y + 32, x : x + 32] for y in range(0, 128, 32) for x in range(0, 128, 32))
+    ).all()
+
+
+def test_every_live_pixel_is_in_the_sketch() -> None:
+    """A pixel anywhere, also beyond the first 128 columns and in the last square, changes it."""
+    clean = sketch(frame(EXPOSURE))
+    for y, x in ((0, 0), (200, 140), (318, 286)):
+        other = EXPOSURE.copy()
+        other[y, x] += 60
+        changed = sketch(frame(other))
+        assert (changed.fold != clean.fold).any() or (changed.pairs != clean.pairs).any()
+
+
+def test_a_sketch_comes_back_from_its_bytes() -> None:
+    kept = sketch(frame(EXPOSURE))
+    again = Sketch.from_bytes(kept.image_sha256, kept.sensor, kept.live_pixels, kept.to_bytes())
+    assert (again.fold == kept.fold).all()
+    assert (again.pairs == kept.pairs).all()
+    assert len(kept.to_bytes()) == 24_576

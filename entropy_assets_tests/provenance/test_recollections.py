@@ -1,0 +1,88 @@
+"""What is told of earlier frames is believed in one spelling alone, and never against an image that is there."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from entropy_assets.core.credit.memory import PARTS, Recollection, Turned, recollection_of
+from entropy_assets.core.credit.sketches import Sketch, sketch_of
+from entropy_assets.core.extraction.survey import survey_frame
+from entropy_assets.errors import EntropyAssetsError
+from entropy_assets.provenance.recollections import is_contradicted, told_recollection
+from entropy_assets.recipe import STANDARD
+from entropy_assets_tests.core.frames import frame, white
+
+PATTERN = white((160, 160), sigma=9, seed=9) - 1000
+
+
+def sketch(seed: int, *, patterned: bool = True) -> Sketch:
+    image = frame(white((160, 160), sigma=6, seed=seed) + patterned * PATTERN)
+    return sketch_of(image, survey_frame(image, STANDARD))
+
+
+EARLIER, LATER, OTHER = sketch(1), sketch(2), sketch(3, patterned=False)
+TRUE = recollection_of(Turned(LATER), EARLIER, 1)
+
+
+def contradicted(told: Recollection, *in_batch: Sketch, there: bool = True) -> bool:
+    return is_contradicted(told, LATER, in_batch, lambda name: EARLIER if there else None)
+
+
+def test_the_true_story_is_not_contradicted() -> None:
+    assert TRUE.known_parts > PARTS // 2
+    assert not contradicted(TRUE)
+    assert not contradicted(TRUE, EARLIER)
+    assert not contradicted(TRUE, OTHER)
+    assert not contradicted(TRUE, there=False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"known_parts": TRUE.known_parts - 1},
+        {"known_parts": TRUE.known_parts + 1},
+        {"cells": (0,) * 16, "known_parts": 0},
+        {"cells": (), "orientation": 3, "known_parts": 10},
+    ],
+)
+def test_another_share_is_contradicted_by_the_file(change: dict[str, object]) -> None:
+    assert contradicted(replace_in(TRUE, change))
+
+
+def test_a_frame_of_the_same_batch_can_not_be_forgotten() -> None:
+    assert contradicted(Recollection(1), EARLIER)
+    assert contradicted(replace_in(TRUE, {"frames": 0}), EARLIER)
+    assert not contradicted(Recollection(1), OTHER)
+
+
+def test_without_the_file_only_the_sum_of_the_cells_is_checked() -> None:
+    lower = replace_in(TRUE, {"cells": (100,) * 16, "known_parts": 100})
+    assert not contradicted(lower, there=False)
+    assert contradicted(replace_in(lower, {"known_parts": 99}), there=False)
+
+
+def replace_in(told: Recollection, change: dict[str, object]) -> Recollection:
+    return told._replace(**change)  # type: ignore[arg-type]
+
+
+def test_it_comes_back_from_its_row_and_in_no_other_spelling() -> None:
+    row = TRUE.to_row()
+    assert told_recollection(row) == TRUE
+    for change in (
+        {"frames": True},
+        {"frames": -1},
+        {"known_parts": 1.0},
+        {"cells": [1] * 15},
+        {"shift": [0]},
+        {"of": "no hash"},
+        {"of": None},
+        {"more": 1},
+    ):
+        with pytest.raises((TypeError, ValueError, EntropyAssetsError)):
+            told_recollection({**row, **change})
+
+
+def test_sketches_of_the_test_differ_as_they_should() -> None:
+    assert replace(EARLIER, image_sha256="") != replace(LATER, image_sha256="")
+    assert np.count_nonzero(EARLIER.fold != LATER.fold) > 10_000

@@ -1,0 +1,50 @@
+"""Sketches come back as they were kept, in the order in which they came first, and the newest of a sensor."""
+
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.core.credit.sketches import Sketch
+from entropy_assets.errors import LedgerError
+from entropy_assets.stores.ledger.frames import SpentFrames
+from entropy_assets.stores.ledger.sketches import SketchShelf
+from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets_tests.stores.ledger.test_frames import sketch
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.sqlite")
+
+
+def test_a_sketch_is_kept_once_and_comes_back(ledger: Ledger) -> None:
+    shelf = SketchShelf(ledger)
+    places = [shelf.keep(sketch(number), b"index", 10) for number in (1, 2, 1)]
+    assert places == [1, 2, 1]
+    (kept,) = shelf.sketches([f"{2:064x}", f"{9:064x}"])
+    assert kept.to_bytes() == sketch(2).to_bytes()
+    assert [row[0] for row in shelf.indexes(0, 9)] == [f"{1:064x}", f"{2:064x}"]
+    assert [shelf.place_of(sketch(number)) for number in (1, 2, 3)] == [1, 2, None]
+
+
+def test_the_newest_of_a_sensor_are_told_apart_from_others(ledger: Ledger) -> None:
+    shelf = SketchShelf(ledger)
+    for number in range(6):
+        shelf.keep(sketch(number, sensor="64x64 " + "ab"[number % 2]), b"index", 10)
+    assert [kept.image_sha256 for kept in shelf.newest_of("64x64 b", 2)] == [f"{5:064x}", f"{3:064x}"]
+
+
+def test_how_much_of_a_sensor_is_fixed_is_told(ledger: Ledger) -> None:
+    frames = SpentFrames(ledger, 10)
+    for number in range(1, 5):
+        frames.recollect(sketch(number, pattern=7))
+    (found,) = frames.sensors([f"{1:064x}"]).values()
+    assert found is not None
+    assert (found.frames, round(found.share, 1)) == (4, 0.5)
+
+
+def test_another_sketch_of_the_same_image_is_an_error(ledger: Ledger) -> None:
+    SpentFrames(ledger, 8).recollect(sketch(1))
+    other = Sketch.from_bytes(f"{1:064x}", "64x64 cam", 4096, sketch(2).to_bytes())
+    with pytest.raises(LedgerError, match="another sketch"):
+        SpentFrames(ledger, 8).recollect_again(other)
