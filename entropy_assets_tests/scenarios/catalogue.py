@@ -53,6 +53,12 @@ class Entry:
 
 def _sensors() -> dict[str, Entry]:
     clean = {f"clean, sigma {s:g}": Entry(HONEST, partial(sensors.clean, sigma=s), s >= 0.6) for s in CLEAN}
+    clean |= {
+        f"clean, sigma {s:g}, the second frame of its sensor": Entry(
+            HONEST, partial(sensors.second_frame, sigma=s), True
+        )
+        for s in SECOND
+    }
     skies = {
         f"sky of {e:g} e-, read noise {r:g} e-, {g:g} e- per code": Entry(
             HONEST, partial(sensors.sky, electrons=e, read_noise=r, gain=g), True
@@ -118,6 +124,9 @@ def _mosaics() -> dict[str, Entry]:
 
 
 CLEAN: Final = (0.5, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 7.0, 10.0)
+
+
+SECOND: Final = (0.8, 2.5, 7.0)
 
 
 def _known_before() -> dict[str, Entry]:

@@ -31,6 +31,13 @@ def clean(rng: np.random.Generator, side: int, sigma: float, scale: float = 1.0)
     return single(np.rint(codes * scale).astype(np.int64), truth_of(Gaussian(sigma), flat(side)))
 
 
+def second_frame(rng: np.random.Generator, side: int, sigma: float) -> Scenario:
+    """The same where the sensor gave a frame before: its memory knows that there is no pattern."""
+    law, levels = Gaussian(sigma), flat(side)
+    before = fits_file(law.draw(rng, levels))
+    return Scenario((Exposure(fits_file(law.draw(rng, levels)), truth_of(law, levels)),), earlier=(before,))
+
+
 def slope(rng: np.random.Generator, side: int, sigma: float) -> Scenario:
     """White noise on a level that rises by ten codes, so that pixels lie everywhere between two codes."""
     levels = LEVEL + np.add.outer(np.linspace(0, 7, side), np.linspace(0, 3, side))
