@@ -49,6 +49,8 @@ ARGUMENTS = {
     " nothing, so it is believed.",
     "not_raw": "The file says of itself that its pixels are no single exposure of a sensor, and such noise is not what"
     " it looks like: an average has less, a program has none.",
+    "accepted, was quantised_away": "Most of it is as quiet as before and stays masked. Of the rest more is live, since"
+    " codes that an ADC gives unevenly are judged by what remains, and that is worth what its source vouches for.",
     "dithered": "Pixels lie evenly in boxes of codes. A program's numbers below a bound do, and so do codes to which a"
     " converter added such a number; who has the program or its seed has the noise.",
     "synthetic_noise": "Bits of the noise follow a short linear rule, or most frequencies are empty. A program makes"

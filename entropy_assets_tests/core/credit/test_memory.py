@@ -59,7 +59,7 @@ def recollected(memory: tuple[SensorMemory, dict[str, Sketch]], of: Sketch) -> R
 @given(st.integers(0, 7), st.integers(-200, 200), st.integers(-200, 200), st.sampled_from((1, -1)))
 @example(0, 128, -128, 1)
 @example(0, 160, 144, -1)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_one_exposure_is_itself_in_every_orientation_shift_and_sign(way: int, down: int, right: int, sign: int) -> None:
     other = 3000 + sign * np.roll(oriented(EXPOSURE, way), (down, right), axis=(0, 1))
     assert shown(other, EXPOSURE).known_parts > 0.75 * PARTS, "more than half, so it counts as a copy"
@@ -148,9 +148,9 @@ def test_what_counts_as_known_is_above_what_was_measured(rho: float, error: floa
 # The memory
 
 
-def test_an_earlier_frame_is_found_among_hundreds_of_other_sensors_however_it_lies() -> None:
+def test_an_earlier_frame_is_found_among_many_of_other_sensors_however_it_lies() -> None:
     """The index alone finds it: none of them counts as the same sensor, and it is not among the newest."""
-    earlier = [sketch(frame(white((96 + 32 * (n % 5), 160), sigma=9, seed=300 + n))) for n in range(300)]
+    earlier = [sketch(frame(white((96 + 32 * (n % 5), 160), sigma=9, seed=300 + n))) for n in range(120)]
     memory = memory_of(sketch(frame(EXPOSURE)), *earlier)
     for other in (EXPOSURE[::-1], np.rot90(EXPOSURE), np.roll(EXPOSURE, (17, 40), axis=(0, 1)), 3000 - EXPOSURE.T):
         found = recollected(memory, sketch(frame(np.ascontiguousarray(other[:280, :272]))))
