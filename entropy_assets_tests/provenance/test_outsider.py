@@ -269,12 +269,12 @@ class CountedReads(dict[str, bytes]):
 
 
 def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Yield the way to each value that is no list and no object; of the slices, and of the cells of a memory, to the last alone."""
+    """Yield the way to each value that is no list and no object; of slices and cells to those of the last one alone."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from leaves(inner, (*path, name))
     elif isinstance(value, list):
-        for at in range(len(value) - 1 if path[-1:] in (("slices",), ("cells",)) else 0, len(value)):
+        for at in range(max(0, len(value) - 1) if path[-1:] in (("slices",), ("cells",)) else 0, len(value)):
             yield from leaves(value[at], (*path, at))
     else:
         yield path
