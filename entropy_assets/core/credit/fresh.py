@@ -106,14 +106,14 @@ def remembered(assessment: Assessment, sketch: Sketch, recollection: Recollectio
     )
 
 
-def explained(recollection: Recollection, assessment: Assessment) -> str:
-    """Return in a sentence what the memory knows of the frame whose `assessment` is what it left."""
+def explained(recollection: Recollection, limited_by: str) -> str:
+    """Return in a sentence what the memory knows of a frame; `limited_by` is what decided in the end."""
     if recollection.of is not None:
         share = recollection.known_parts / PARTS
         return f"{share:.0%} of its noise is shown by image {recollection.of[:8]}{_lying(recollection)}"
     if recollection.frames:
         return f"none of the earlier frames shows its pattern, {recollection.frames} of them of the same sensor"
-    if assessment.limited_by == "sole_frame":
+    if limited_by == "sole_frame":
         return (
             "the first frame of its sensor: how much of its noise is fixed pattern can't be told, so most is taken for"
             " known; the next frame will tell"

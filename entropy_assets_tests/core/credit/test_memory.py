@@ -182,7 +182,7 @@ def test_a_recollection_comes_back_from_its_row() -> None:
     found = shown(EXPOSURE[::-1], EXPOSURE)
     assert found.of is not None
     assert Recollection.from_row(found.to_row()) == found
-    assert "turned by" in explained(found, None)  # type: ignore[arg-type]
+    assert "turned by" in explained(found, "repeats")
 
 
 def test_frames_get_the_same_credit_together_one_at_a_time_and_late() -> None:
