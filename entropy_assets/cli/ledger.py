@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,7 @@ def accept_ledger(head: str, home: Path | None, as_json: bool) -> None:
     Their blocks and images are entered in the ledger, so that neither is ever used again. Stop 'entropy-assets up' and
     everything else that publishes first. If the right ledger can be found, put that back instead.
     """
+    from entropy_assets.stages.extraction import remember_again
     from entropy_assets.stages.publication import accept_losses
     from entropy_assets.stores.home import Home
     from entropy_assets.supervisor.installation import sole_owner
@@ -74,7 +76,8 @@ def accept_ledger(head: str, home: Path | None, as_json: bool) -> None:
     settings = settings_of(home=home)
     place = Home(settings.home)
     with place.kept_private(lambda line: click.echo(line, err=True)), sole_owner(place):
-        burned, lost = accept_losses(place, head, list(_known(settings)), time.time_ns() // 1000)
+        remember = partial(remember_again, images=place.images(), ledger=place.ledger())
+        burned, lost = accept_losses(place, head, list(_known(settings)), time.time_ns() // 1000, remember)
     now = place.ledger(readonly=True).head()
     if as_json:
         click.echo(json.dumps({"burned": burned, "given_up": lost, "head": now}))

@@ -100,6 +100,27 @@ def extract_noise(
     return tuple(rows)
 
 
+def remember_again(batch: Batch, image_sha256: str, images: ImageStore, ledger: Ledger) -> None:
+    """Make the sketch of an image again that a batch spent, after a ledger was lost; some recipes keep none.
+
+    Raises
+    ------
+    ImageMissing, ImageAltered
+        If an image is not there any more, or is another one.
+    ImageRejected
+        If it can't be read.
+    BatchError, LedgerError
+        If the batch can't be read, or the ledger can't be written.
+    """
+    recipe = recipe_named(batch.intake.recipe)
+    if not recipe.remembered_frames:
+        return
+    data = images.get(image_sha256)
+    frame = decode(data, source=batch.intake.source, limits=batch.intake.limits, reading=recipe.reading)
+    sketch = sketch_of(frame, NoiseExtractor(recipe).survey(frame))
+    SpentFrames(ledger, recipe.remembered_frames).restore(sketch)
+
+
 def _side_by_side(
     pool: ThreadPoolExecutor, assess: Callable[[ImageRow], "AssessedRow"], rows: Iterable[ImageRow]
 ) -> Iterator["AssessedRow"]:
@@ -157,7 +178,7 @@ def beside_earlier(
 ) -> NoiseRow:
     """Return `row` with the credit that is left of `image` beside the frames that were spent before it."""
     left = remembered(image.assessment, sketch, recollection, recipe)
-    return _with_credit(row, left, explained(recollection, left), {"memory": recollection.to_row()}, recipe)
+    return _with_credit(row, left, explained(recollection, left.limited_by), {"memory": recollection.to_row()}, recipe)
 
 
 def credit_patterns_once(

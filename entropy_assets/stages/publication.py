@@ -1,6 +1,6 @@
 """Validated blocks into ledger and pool. The order is the promise: ledger first, so no block enters the pool twice."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,6 +17,9 @@ from entropy_assets.stores.ledger.rows import BURNED, NO_LINK, LedgerBlock, Publ
 from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
+
+Remember = Callable[[Batch, str], object]
+"""Remembers what an image of a batch shows, by its SHA-256."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +160,9 @@ def _keep_newest_receipt(batches: BatchStore, ledger: Ledger) -> None:
         _keep_receipt(batches.batch(newest.batch_key), newest)
 
 
-def accept_losses(home: Home, head: str, anchors: Iterable[Anchor], now_us: int) -> tuple[list[str], list[str]]:
+def accept_losses(
+    home: Home, head: str, anchors: Iterable[Anchor], now_us: int, remember: Remember
+) -> tuple[list[str], list[str]]:
     """Go on with a ledger that lacks publications: burn all that may have been served, and give up what is lost.
 
     Every batch that may have been published is entered in the ledger as it is, and its images as spent: its blocks can
@@ -172,6 +177,9 @@ def accept_losses(home: Home, head: str, anchors: Iterable[Anchor], now_us: int)
         What others know of the ledger, read before.
     now_us
         The time, microseconds since 1970.
+    remember
+        Makes the sketch of an image of a batch again, as `extraction.remember_again`: what decodes images is not
+        loaded here.
 
     Returns
     -------
@@ -194,7 +202,7 @@ def accept_losses(home: Home, head: str, anchors: Iterable[Anchor], now_us: int)
     if lost:
         for batch in home.batches().oldest_first(without=ledger.published_keys()):
             if _may_have_been_published(batch, ledger):
-                _burn(batch, ledger, now_us)
+                _burn(batch, ledger, remember, now_us)
                 burned.append(batch.key)
         # Last: whoever is interrupted before it is still refused, and does it all again.
         ledger.accept_losses(lost)
@@ -209,10 +217,16 @@ def _may_have_been_published(batch: Batch, ledger: Ledger) -> bool:
     return batch.has(RECEIPT) or (state.stage >= Stage.ASSESSED and not state.is_rejected)
 
 
-def _burn(batch: Batch, ledger: Ledger, now_us: int) -> None:
-    """Enter `batch` as published by nobody, with its blocks where they verify, and its images as spent."""
+def _burn(batch: Batch, ledger: Ledger, remember: Remember, now_us: int) -> None:
+    """Enter `batch` as published by nobody, with its blocks where they verify, and its images as spent.
+
+    What its images show is remembered again: else the pattern of old frames would be new, and a changed copy fresh.
+    """
     for image_sha256, pixel_sha256 in _images_of(batch).items():
         ledger.spend_image(image_sha256, pixel_sha256, batch.key)
+        # One whose file is gone or can't be read is spent all the same, by its hash.
+        with suppress(EntropyAssetsError), naming_damage(batch):
+            remember(batch, image_sha256)
     # One that is damaged, or a copy of another one, is entered without its blocks.
     with suppress(EntropyAssetsError), naming_damage(batch):
         _append(batch, ledger, validate(batch), BURNED, now_us)

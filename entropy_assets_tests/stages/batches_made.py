@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,11 @@ class Place(Home):
         blocks = [LedgerBlock(row.block_id, row.index, row.block_sha256, row.link) for row in hashed.records]
         self.ledger().append_publication(batch.key, hashed.chain_head, blocks, run_id, 5)
         return [block.block_id for block in blocks]
+
+
+def remembers(place: Place) -> Callable[[Batch, str], None]:
+    """Give what remembers images again after a loss, as the command does."""
+    return partial(extraction.remember_again, images=place.images(), ledger=place.ledger())
 
 
 def break_conditioning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from entropy_assets.stages.state import BatchState, Unfinished, naming_damage
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, Document
 from entropy_assets.stores.ledger.anchors import Anchor
 from entropy_assets.stores.ledger.rows import NO_LINK
-from entropy_assets_tests.stages.batches_made import Place, frame
+from entropy_assets_tests.stages.batches_made import Place, frame, remembers
 
 DOCUMENTS = (INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS)
 ODD: tuple[Any, ...] = (None, True, -1, 10**400, float("nan"), "x", "\ud800", [], [None], ["x"], {}, {"rows": 1})
@@ -76,7 +76,7 @@ def test_a_lost_ledger_is_accepted_whatever_was_damaged_besides(
         elsewhere = Place(tmp_path / f"elsewhere-{number}")
         elsewhere.root.mkdir()
         (elsewhere.root / "batches").symlink_to(place.root / "batches")
-        burned, accepted = accept_losses(elsewhere, NO_LINK, [lost], now_us=1)
+        burned, accepted = accept_losses(elsewhere, NO_LINK, [lost], now_us=1, remember=remembers(elsewhere))
         assert accepted == [lost.link]
         rejected = any(none in damaged for none in NOTHING_RELEASED)
         assert burned == ([] if rejected else [batch.key])

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from entropy_assets.errors import BatchError, LedgerBehind, LedgerError
@@ -20,6 +21,7 @@ from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.standing import Standing
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.stages import conditioning, extraction, ingest, validation
+from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.publication import accept_losses, publish_batch
 from entropy_assets.stages.state import known_publications, sound_ledger, state_of
 from entropy_assets.stores.batches import RECEIPT, Batch
@@ -27,7 +29,7 @@ from entropy_assets.stores.ledger.anchors import Anchor
 from entropy_assets.stores.ledger.rows import BURNED, NO_LINK
 from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.stages.batches_made import TIME_NS, Place, frame
+from entropy_assets_tests.stages.batches_made import TIME_NS, Place, frame, png_of, remembers
 
 
 def publish(place: Place, batch: Batch, pool: PoolClient, **more: Any) -> int:
@@ -152,7 +154,7 @@ def test_after_the_loss_is_accepted_nothing_that_was_served_comes_again_and_new_
     served = drain(pool)
     head = place.ledger(readonly=True).head()
     anchors = [*known_publications(place.batches()).values(), *(Anchor(link, "pool") for link in pool.ledger_links())]
-    burned, lost = accept_losses(place, head, anchors, now_us=2)
+    burned, lost = accept_losses(place, head, anchors, now_us=2, remember=remembers(place))
     assert batch.key in burned
     assert lost
     ledger = sound_ledger(place)
@@ -167,7 +169,9 @@ def test_after_the_loss_is_accepted_nothing_that_was_served_comes_again_and_new_
     assert rewalk(Trail.of(place), block.block_id).data in served
     assert publish(place, run_again(place, waiting), pool) > 0
     assert set(served).isdisjoint(drain(pool))
-    assert accept_losses(place, ledger.head(), anchors, now_us=3) == ([], []), "nothing is left to accept"
+    assert accept_losses(place, ledger.head(), anchors, now_us=3, remember=remembers(place)) == ([], []), (
+        "nothing is left to accept"
+    )
 
 
 def test_every_batch_whose_images_were_assessed_is_burned(place: Place, pool: PoolClient) -> None:
@@ -178,9 +182,24 @@ def test_every_batch_whose_images_were_assessed_is_burned(place: Place, pool: Po
     published.path(RECEIPT).unlink()
     head = place.ledger().head()
     put(place.ledger_file, None)
-    burned, lost = accept_losses(place, NO_LINK, [Anchor(head, "Dagster")], now_us=2)
+    burned, lost = accept_losses(place, NO_LINK, [Anchor(head, "Dagster")], now_us=2, remember=remembers(place))
     assert (set(burned), lost) == ({published.key, hashed.key}, [head])
     assert not {unread.key, dead.key} & place.ledger().published_keys()
+
+
+def test_a_changed_copy_of_a_burned_image_gets_nothing(place: Place, pool: PoolClient) -> None:
+    """The sketches were lost with the ledger: they are made again from the images, or old patterns would be new."""
+    codes = np.random.default_rng(3).normal(1000, 12, (320, 320)).round().astype(np.uint16)
+    batch = place.validated([("a.png", png_of(codes))])
+    publish(place, batch, pool)
+    put(place.ledger_file, None)
+    accept_losses(place, NO_LINK, known_publications(place.batches()).values(), now_us=2, remember=remembers(place))
+    later = place.hashed([("flipped.png", png_of(codes[::-1]))], time_ns=10**18)
+    (row,) = noise_rows(later)
+    assert (row.accepted, row.assessment["memory"]["of"]) == (False, batch.intake.files[0].image_sha256)
+    (block_id, *_) = (block.block_id for block in place.ledger().published_blocks(batch.key))
+    not_checked = rewalk(Trail.of(place), block_id).not_checked
+    assert [each for each in not_checked if each.fields == ("memory",)], "what it saw then is not known any more"
 
 
 def test_a_damaged_batch_is_burned_without_its_blocks_and_with_its_images(place: Place, pool: PoolClient) -> None:
@@ -189,7 +208,7 @@ def test_a_damaged_batch_is_burned_without_its_blocks_and_with_its_images(place:
     for document in ("noise.json", "records.json", "verdicts.json"):
         (batch.root / document).write_text("[")
     put(place.ledger_file, None)
-    accept_losses(place, NO_LINK, known_publications(place.batches()).values(), now_us=2)
+    accept_losses(place, NO_LINK, known_publications(place.batches()).values(), now_us=2, remember=remembers(place))
     assert place.ledger().images_of(batch.key) == {item.image_sha256 for item in batch.intake.files}
     assert place.ledger().publication_of(batch.key).block_count == 0  # type: ignore[union-attr]
 
@@ -198,7 +217,7 @@ def test_a_loss_is_accepted_for_the_ledger_that_was_looked_at(place: Place, pool
     missing(place, pool)
     place.ledger().append_publication("elsewhere", "head", [], "run", 1)
     with pytest.raises(LedgerError, match="not 0000"):
-        accept_losses(place, NO_LINK, known_publications(place.batches()).values(), now_us=2)
+        accept_losses(place, NO_LINK, known_publications(place.batches()).values(), now_us=2, remember=remembers(place))
     with pytest.raises(LedgerBehind):
         sound_ledger(place)
 

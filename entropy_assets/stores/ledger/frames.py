@@ -46,6 +46,16 @@ class SpentFrames:
         index = index_of(sketch).tobytes()
         return self._before(self._shelf.keep(sketch, index, self._most_frames), sketch)
 
+    def restore(self, sketch: Sketch) -> None:
+        """Remember a frame whose sketch was lost with a ledger. What it was shown by others then is not known any more.
+
+        Raises
+        ------
+        LedgerError
+            If the ledger can't be written.
+        """
+        self._shelf.keep(sketch, index_of(sketch).tobytes(), self._most_frames, is_restored=True)
+
     def recollect_again(self, sketch: Sketch) -> Recollection | None:
         """Return what `recollect` did; None if not all of what it saw is kept any more.
 

@@ -32,7 +32,7 @@ CREATE TABLE losses (
 _THIRD: Final = """
 CREATE TABLE sketches (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, image_sha256 TEXT NOT NULL UNIQUE, sensor TEXT NOT NULL,
-    live_pixels INTEGER NOT NULL, lookup BLOB NOT NULL
+    live_pixels INTEGER NOT NULL, lookup BLOB NOT NULL, is_restored INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE folds (seq INTEGER PRIMARY KEY, folds BLOB NOT NULL) STRICT;
 """

@@ -24,7 +24,7 @@ class SketchShelf:
     def __init__(self, ledger: Ledger) -> None:
         self._file = ledger.file
 
-    def keep(self, sketch: Sketch, lookup: bytes, most_frames: int) -> int:
+    def keep(self, sketch: Sketch, lookup: bytes, most_frames: int, *, is_restored: bool = False) -> int:
         """Remember the sketch of a spent frame, once; return its place in the order of all that were remembered.
 
         Parameters
@@ -33,6 +33,8 @@ class SketchShelf:
             Its index.
         most_frames
             Frames that one is compared with: a quarter more than these are kept, the newest.
+        is_restored
+            The ledger was lost: what came before this frame then is not known any more.
 
         Raises
         ------
@@ -44,16 +46,18 @@ class SketchShelf:
             if row is not None:
                 return int(row[0])
             seq = db.execute(
-                "INSERT INTO sketches (image_sha256, sensor, live_pixels, lookup) VALUES (?, ?, ?, ?) RETURNING seq",
-                (sketch.image_sha256, sketch.sensor, sketch.live_pixels, lookup),
+                "INSERT INTO sketches (image_sha256, sensor, live_pixels, lookup, is_restored)"
+                " VALUES (?, ?, ?, ?, ?) RETURNING seq",
+                (sketch.image_sha256, sketch.sensor, sketch.live_pixels, lookup, is_restored),
             ).fetchone()[0]
             db.execute("INSERT INTO folds (seq, folds) VALUES (?, ?)", (seq, sketch.to_bytes()))
-            for table in ("sketches", "folds"):
-                db.execute(f"DELETE FROM {table} WHERE seq <= ?", (seq - most_frames * 5 // 4,))  # noqa: S608 - those two
+            dropped = (seq - most_frames * 5 // 4,)
+            db.execute("DELETE FROM sketches WHERE seq <= ?", dropped)
+            db.execute("DELETE FROM folds WHERE seq <= ?", dropped)
             return int(seq)
 
     def place_of(self, sketch: Sketch) -> int | None:
-        """Return the place of a frame that is remembered, None if it is not.
+        """Return the place that a frame came to when it was spent, None if that is not known.
 
         Raises
         ------
@@ -61,7 +65,8 @@ class SketchShelf:
             If another sketch of the same image is remembered.
         """
         rows = self._file.fetch(
-            "SELECT seq, folds FROM sketches JOIN folds USING (seq) WHERE image_sha256 = ?", (sketch.image_sha256,)
+            "SELECT seq, folds FROM sketches JOIN folds USING (seq) WHERE image_sha256 = ? AND NOT is_restored",
+            (sketch.image_sha256,),
         )
         if not rows:
             return None
