@@ -125,7 +125,7 @@ def test_without_numba_the_arrays_do_it() -> None:
 def test_where_no_code_can_be_kept_it_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """An installation that can't be written to, and a user without a home."""
     pytest.importorskip("numba")
-    from entropy_assets.core.sp800_90b.compiled import compiling
+    from entropy_assets.core import compiling
 
     asked = []
 

@@ -6,7 +6,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from entropy_assets.core.sp800_90b.compiled.compiling import kernel
+from entropy_assets.core.compiling import kernel
 
 
 def _count_ones(_context: Any, _word: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from entropy_assets.core.sp800_90b.compiled.compiling import kernel
+from entropy_assets.core.compiling import kernel
 
 
 @kernel

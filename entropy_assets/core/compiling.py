@@ -1,4 +1,4 @@
-"""How the loops of this folder are compiled."""
+"""How the loops of the ``compiled`` folders are compiled; only they load it, once numba is known to be there."""
 
 from typing import Any, Final
 
