@@ -102,6 +102,10 @@ class Recipe:
         synthetic, and at 0 nobody looks. Noise has .98 at least, a generator with 64 bits of state .06 in 2,048 bits.
     low_frequencies
         Spatial frequencies up to this many cycles per region, in both axes, are taken out of the FFT view.
+    symbol_rounding
+        What is added to ``log2(pi * sqrt(2) * sigma)`` before it is cut to k, the low bits of a sample that are assessed.
+        At 0 the exponent is floored; at .25 it is rounded up in its upper quarter, from where on one bit more is worth
+        more than the others lose.
     assessment_samples
         Most samples of one channel that the estimators look at. Regions come in random order, so the first ones are a
         fair sample. A larger one narrows the bounds of noise that is what it looks like, and estimates of it rise; what
@@ -198,6 +202,7 @@ class Recipe:
     max_empty_spectrum: float = 1.0
     min_linear_complexity: float = 0.0
     low_frequencies: int = 2
+    symbol_rounding: float = 0.0
     assessment_samples: int = 32_768
     prediction_samples: int = 8192
     bit_prediction_samples: int = 0
@@ -271,6 +276,7 @@ STANDARD: Final = Recipe(
     repeat_outlier=4,
     remembered_frames=10_000,
     sole_known_parts=9700,
+    symbol_rounding=0.25,
     assessment_samples=131_072,
     prediction_samples=262_144,
     bit_prediction_samples=32_768,

@@ -1,7 +1,7 @@
 """The credit of an image: the least of NIST SP 800-90B's estimates, capped by what is known besides.
 
-What is assessed are the low k bits of the pair differences that `NoiseArray.credited` gives, with the widest
-``2**k <= pi * sqrt(2) * sigma``, sigma being the noise in ADC steps that the survey found; k never follows from the
+What is assessed are the low k bits of the pair differences that `NoiseArray.credited` gives, where ``2**k`` is about
+``pi * sqrt(2) * sigma``, sigma being the noise in ADC steps that the survey found; k never follows from the
 estimates. docs/credit.md argues for it, for the caps, and for the quarter that ``recipe.safety_factor`` takes away.
 """
 
@@ -97,9 +97,10 @@ class Assessment:
         }
 
 
-def symbol_bits(sigma: float) -> int:
+def symbol_bits(sigma: float, recipe: Recipe) -> int:
     """Return k, the low bits of a pair difference that are assessed, for a noise of `sigma` ADC steps per pixel."""
-    return min(8, max(1, math.floor(math.log2(max(2.0, HARMONIC_WIDTH * sigma)))))
+    octaves = math.log2(max(2.0, HARMONIC_WIDTH * sigma))
+    return min(8, max(1, math.floor(octaves + recipe.symbol_rounding)))
 
 
 def assess(
@@ -122,7 +123,7 @@ def assess(
     lost_bits
         What each sample of a part loses to the parts before it, bits; nothing if it is not named.
     """
-    k = symbol_bits(least_sigma(noise.survey, frame.parts))
+    k = symbol_bits(least_sigma(noise.survey, frame.parts), recipe)
     sequences, parts = _sequences(noise, frame, k)
     per_sequence = [least_estimates([sequence], k, recipe) for sequence in sequences]
     in_raster_order = raster_estimates(noise, k, recipe)

@@ -44,25 +44,28 @@ def test_estimates_stay_below_the_truth(sigma: float, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "sigma, bits", [(0.0, 1), (0.6, 1), (0.9, 1), (0.91, 2), (1.81, 3), (7.29, 5), (28.9, 7), (1e6, 8)]
+    "sigma, floored, bits",
+    [(0.0, 1, 1), (0.6, 1, 1), (0.75, 1, 1), (0.76, 1, 2), (0.9, 1, 2), (0.91, 2, 2), (1.52, 2, 3), (1.81, 3, 3)]
+    + [(6.05, 4, 4), (6.07, 4, 5), (7.29, 5, 5), (28.9, 7, 7), (1e6, 8, 8)],
 )
-def test_symbol_bits_follow_the_noise(sigma: float, bits: int) -> None:
-    """k is the widest with 2**k <= pi * sqrt(2) * sigma, from 1 to 8."""
-    assert symbol_bits(sigma) == bits
+def test_symbol_bits_follow_the_noise(sigma: float, floored: int, bits: int) -> None:
+    """From 1 to 8, 2**k at most pi * sqrt(2) * sigma; by this recipe also up to a quarter of an octave above it."""
+    assert symbol_bits(sigma, RECIPES["ea-2026-1"]) == floored
+    assert symbol_bits(sigma, STANDARD) == bits
 
 
 @given(st.floats(0.6, 50))
 @settings(deadline=None)
 def test_wrapped_noise_is_nearly_uniform(sigma: float) -> None:
-    """Modulo 2**k no value of a Gaussian difference is more than 1 + 2 exp(-2) times as likely as if uniform."""
-    k = symbol_bits(sigma)
+    """Modulo 2**k no value of a Gaussian difference is much likelier than if uniform: 1 + 2 exp(-2 / 4**rounding)."""
+    k = symbol_bits(sigma, STANDARD)
     if k == 1 or k == 8:
         return
     spread = math.sqrt(2) * sigma
     wide = np.arange(-(1 << 14), 1 << 14)
     density = np.exp(-0.5 * (wide / spread) ** 2)
     wrapped = np.bincount(wide % (1 << k), weights=density) / density.sum()
-    assert wrapped.max() * (1 << k) < 1 + 2.1 * math.exp(-2)
+    assert wrapped.max() * (1 << k) < 1 + 2.1 * math.exp(-2 / 4**STANDARD.symbol_rounding)
 
 
 def test_credit_is_the_least_estimate_less_the_safety_factor() -> None:

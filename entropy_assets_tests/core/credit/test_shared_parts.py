@@ -167,7 +167,7 @@ def test_a_quiet_plane_does_not_pull_the_others_down() -> None:
 
 def test_amplifiers_of_different_gain_are_judged_each_at_its_own_level() -> None:
     """Offsets of hundreds of codes are no pattern; the symbols are as wide as those of the quietest."""
-    planes = [fresh(n, sigma=8 * gain) + 150 * n for n, gain in enumerate((1, 0.8, 1.25, 0.9))]
+    planes = [fresh(n, sigma=8 * gain) + 150 * n for n, gain in enumerate((1, 0.7, 1.25, 0.9))]
     found = worth(planes)
     assert parts_used(found, 4) == [0, 1, 2, 3]
     assert found.assessment.symbol_bits == 4
