@@ -45,8 +45,10 @@ def test_estimates_stay_below_the_truth(sigma: float, seed: int) -> None:
 
 @pytest.mark.parametrize(
     "sigma, floored, bits",
-    [(0.0, 1, 1), (0.6, 1, 1), (0.75, 1, 1), (0.76, 1, 2), (0.9, 1, 2), (0.91, 2, 2), (1.52, 2, 3), (1.81, 3, 3)]
-    + [(6.05, 4, 4), (6.07, 4, 5), (7.29, 5, 5), (28.9, 7, 7), (1e6, 8, 8)],
+    [
+        *((0.0, 1, 1), (0.6, 1, 1), (0.75, 1, 1), (0.76, 1, 2), (0.9, 1, 2), (0.91, 2, 2), (1.52, 2, 3), (1.81, 3, 3)),
+        *((6.05, 4, 4), (6.07, 4, 5), (7.29, 5, 5), (28.9, 7, 7), (1e6, 8, 8)),
+    ],
 )
 def test_symbol_bits_follow_the_noise(sigma: float, floored: int, bits: int) -> None:
     """From 1 to 8, 2**k at most pi * sqrt(2) * sigma; by this recipe also up to a quarter of an octave above it."""
