@@ -104,8 +104,8 @@ class Recipe:
         Spatial frequencies up to this many cycles per region, in both axes, are taken out of the FFT view.
     symbol_rounding
         What is added to ``log2(pi * sqrt(2) * sigma)`` before it is cut to k, the low bits of a sample that are
-        assessed. At 0 the exponent is floored; at .25 it is rounded up in its upper quarter, from where on one bit more is worth
-        more than the others lose.
+        assessed. At 0 the exponent is floored; at .25 it is rounded up in its upper quarter, from where on one bit more
+        is worth more than the others lose.
     assessment_samples
         Most samples of one channel that the estimators look at. Regions come in random order, so the first ones are a
         fair sample. A larger one narrows the bounds of noise that is what it looks like, and estimates of it rise; what
