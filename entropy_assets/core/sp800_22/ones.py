@@ -87,16 +87,14 @@ def runs(bits: PackedBits, asked: Asked) -> Outcome:
     changes = Ones(_changes(bits)).total
     counts = {"ones": ones, "runs": changes + 1}
     failed = "the share of ones is 2 / sqrt(n) or more from 1/2, which the frequency test tells (2.3.4 step 2)"
-    if abs(2 * ones - n) * math.sqrt(n) >= 4 * n:
+    if abs(2 * ones - n) >= 4 * math.sqrt(n) or ones in (0, n):
         if asked.strict:
             return Outcome(name="runs", section="2.3", counts=counts).refused(failed)
         return Outcome(name="runs", section="2.3", counts=counts, p_values=(PValue("", 0.0, None),), note=failed)
     share = ones / n
     spread = share * (1.0 - share)
     deviate = (changes + 1 - 2.0 * n * spread) / (2.0 * math.sqrt(n) * spread)
-    return Outcome(
-        name="runs", section="2.3", counts=counts, p_values=(PValue("", normal_tails(deviate), deviate),)
-    )
+    return Outcome(name="runs", section="2.3", counts=counts, p_values=(PValue("", normal_tails(deviate), deviate),))
 
 
 def longest_run(bits: PackedBits, asked: Asked) -> Outcome:

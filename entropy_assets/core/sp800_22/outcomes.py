@@ -72,7 +72,9 @@ class Parameters:
         self._between(1, LONGEST_PATTERN, "serial")
         self._between(1, LONGEST_PATTERN - 1, "approximate_entropy")
         if self.longest_run not in (None, *RUNS_LENGTHS):
-            raise ValueError(f"longest_run is one of {RUNS_LENGTHS}, not {self.longest_run}: 2.4.2 has no other classes")
+            raise ValueError(
+                f"longest_run is one of {RUNS_LENGTHS}, not {self.longest_run}: 2.4.2 has no other classes"
+            )
 
     def _between(self, least: int, most: int, *names: str) -> None:
         for name in names:

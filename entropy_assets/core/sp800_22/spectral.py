@@ -67,12 +67,15 @@ def peaks_below(bits: PackedBits, limit: float) -> int:
     upper, lower = _patterns(bits, m, joined)
     if joined == 1:
         return _below(np.fft.rfft(2.0 * (upper >> 7) - 1.0)[: n // 2], limit)
+    sums, spare = np.empty((2, m), dtype=np.complex128)
+    _join(upper, lower, joined, 0, sums, spare)
     # Each peak of the classes between has its mirror image in the other half of the classes.
-    peaks = np.fft.rfft(_joined(upper, lower, joined, 0).real)
-    found = _below(peaks[: -(-m // 2)], limit)
+    found = _below(np.fft.rfft(sums.real)[: -(-m // 2)], limit)
     for q in range(1, joined // 2 + 1):
-        peaks = np.fft.fft(_turned(_joined(upper, lower, joined, q), n, q))
-        found += _below(peaks[: m // 2] if 2 * q == joined else peaks, limit)
+        _join(upper, lower, joined, q, sums, spare)
+        _turn(sums, n, q)
+        np.fft.fft(sums, out=sums)
+        found += _below(sums[: m // 2] if 2 * q == joined else sums, limit)
     return found
 
 
@@ -93,25 +96,25 @@ def _patterns(bits: PackedBits, m: int, joined: int) -> tuple[npt.NDArray[np.uin
     return both[0], both[1]
 
 
-def _joined(upper: npt.NDArray[np.uint8], lower: npt.NDArray[np.uint8], joined: int, q: int) -> Complex:
-    """Return the sums of +1 and -1 over ``joined`` bits, the bit ``row`` of them turned by ``row * q / joined``."""
+def _join(
+    upper: npt.NDArray[np.uint8], lower: npt.NDArray[np.uint8], joined: int, q: int, sums: Complex, spare: Complex
+) -> None:
+    """Fill `sums` with those of +1 and -1 over ``joined`` bits, the bit ``row`` of them turned by ``row * q / joined``."""
     signs = 2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) - 1.0
     turns = _roots(np.arange(joined) * q, joined)
-    sums: Complex = (signs[:, : min(8, joined)] @ turns[:8])[upper]
+    np.take(signs[:, : min(8, joined)] @ turns[:8], upper, out=sums, mode="clip")
     if joined > 8:
-        sums += (signs @ turns[8:])[lower]
-    return sums
+        np.take(signs @ turns[8:], lower, out=spare, mode="clip")
+        sums += spare
 
 
-def _turned(sums: Complex, n: int, q: int) -> Complex:
-    """Return the number at place t turned by ``t * q / n``, by a table of steps and one of strides."""
+def _turn(sums: Complex, n: int, q: int) -> None:
+    """Turn the number at place t by ``t * q / n``, by a table of steps and one of strides."""
     step = 1 << (len(sums).bit_length() // 2 + 1)
-    strides = -(-len(sums) // step)
     steps = _roots(np.arange(step) * q, n)
-    for stride, turn in enumerate(_roots(np.arange(strides) * (step * q), n)):
+    for stride, turn in enumerate(_roots(np.arange(0, len(sums), step) * q, n)):
         part = sums[stride * step : (stride + 1) * step]
         part *= (steps * turn)[: len(part)]
-    return sums
 
 
 def _roots(turns: npt.NDArray[np.int64], whole: int) -> Complex:

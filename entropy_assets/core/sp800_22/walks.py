@@ -34,8 +34,7 @@ def cumulative_sums(bits: PackedBits, asked: Asked) -> Outcome:
         section=outcome.section,
         counts={"farthest": list(farthest)},
         p_values=tuple(
-            PValue(label, tail(z, bits.n), z / math.sqrt(bits.n))
-            for label, z in zip(DIRECTIONS, farthest, strict=True)
+            PValue(label, tail(z, bits.n), z / math.sqrt(bits.n)) for label, z in zip(DIRECTIONS, farthest, strict=True)
         ),
     )
 
@@ -49,8 +48,10 @@ def walk_tail(z: int, n: int) -> float:
     """
     a = z / math.sqrt(n)
     if a < 0.5:
-        inside = 4 / math.pi * sum(
-            (-1) ** k / (2 * k + 1) * math.exp(-((2 * k + 1) ** 2) * math.pi**2 / (8 * a * a)) for k in range(3)
+        inside = (
+            4
+            / math.pi
+            * sum((-1) ** k / (2 * k + 1) * math.exp(-((2 * k + 1) ** 2) * math.pi**2 / (8 * a * a)) for k in range(3))
         )
         return 1.0 - inside
     terms = [(-1) ** k * math.erfc((2 * k + 1) * a / math.sqrt(2.0)) for k in range(16)]
@@ -67,12 +68,8 @@ def sts_walk_tail(z: int, n: int) -> float:
         return 0.5 * math.erfc(-place * z / math.sqrt(2.0 * n))
 
     last = cut(cut(n, z) - 1, 4)
-    inner = sum(
-        normal(4 * k + 1) - normal(4 * k - 1) for k in range(cut(cut(-n, z) + 1, 4), last + 1)
-    )
-    outer = sum(
-        normal(4 * k + 3) - normal(4 * k + 1) for k in range(cut(cut(-n, z) - 3, 4), last + 1)
-    )
+    inner = sum(normal(4 * k + 1) - normal(4 * k - 1) for k in range(cut(cut(-n, z) + 1, 4), last + 1))
+    outer = sum(normal(4 * k + 3) - normal(4 * k + 1) for k in range(cut(cut(-n, z) - 3, 4), last + 1))
     return min(1.0, max(0.0, 1.0 - inner + outer))
 
 

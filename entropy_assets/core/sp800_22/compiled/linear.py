@@ -8,6 +8,7 @@ import numpy.typing as npt
 from entropy_assets.core.compiling import kernel
 from entropy_assets.core.sp800_22.packed import PackedBits
 
+
 def ranks(bits: PackedBits, matrices: int) -> npt.NDArray[np.int64]:
     """Return ``int64[33]``: how many of the first 32 x 32 matrices have each rank."""
     found = np.zeros(33, dtype=np.int64)

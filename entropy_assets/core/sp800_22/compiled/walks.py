@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from entropy_assets.core.compiling import kernel
 from entropy_assets.core.sp800_22.packed import PackedBits
