@@ -26,11 +26,9 @@ ARRAYS = Counting(histograms, linear, walks)
 def compiled() -> Counting | None:
     """Return the compiled loops, or None where numba is not installed. Nothing is loaded before the first call."""
     try:
-        from entropy_assets.core.sp800_22 import compiled as loops
         from entropy_assets.core.sp800_22.compiled import histograms, linear, walks
     except ExtraMissing:
         return None
-    assert loops
     return Counting(histograms, linear, walks)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -76,8 +77,8 @@ def block_frequency(bits: PackedBits, asked: Asked) -> Outcome:
 def runs(bits: PackedBits, asked: Asked) -> Outcome:
     """Return the runs test: as many changes as there should be (2.3).
 
-    It presumes that the frequency test is passed at four standard deviations. Where it is not, sts-2.1.2 gives 0, and
-    so does ``compat="sts"``; ``strict`` has no P-value then, since a 0 in 16,000 good sequences is no P-value.
+    It presumes that the share of ones is less than four standard deviations from 1/2. Where it is not, sts-2.1.2 gives
+    0, and so does ``compat="sts"``. ``strict`` has no P-value then: 0 once in 16,000 good sequences would be none.
     """
     n = bits.n
     outcome = Outcome(name="runs", section="2.3")
@@ -87,11 +88,13 @@ def runs(bits: PackedBits, asked: Asked) -> Outcome:
     changes = Ones(_changes(bits)).total
     counts = {"ones": ones, "runs": changes + 1}
     failed = "the share of ones is 2 / sqrt(n) or more from 1/2, which the frequency test tells (2.3.4 step 2)"
-    if abs(2 * ones - n) >= 4 * math.sqrt(n) or ones in (0, n):
+    share = ones / n
+    # The program rounds here, and goes on at the limit itself.
+    uneven = (2 * ones - n) ** 2 >= 16 * n if asked.strict else abs(share - 0.5) > 2.0 / math.sqrt(n)
+    if uneven or ones in (0, n):
         if asked.strict:
             return Outcome(name="runs", section="2.3", counts=counts).refused(failed)
         return Outcome(name="runs", section="2.3", counts=counts, p_values=(PValue("", 0.0, None),), note=failed)
-    share = ones / n
     spread = share * (1.0 - share)
     deviate = (changes + 1 - 2.0 * n * spread) / (2.0 * math.sqrt(n) * spread)
     return Outcome(name="runs", section="2.3", counts=counts, p_values=(PValue("", normal_tails(deviate), deviate),))
@@ -130,7 +133,7 @@ def longest_run_counts(bits: PackedBits, m: int, blocks: int) -> list[int]:
         if length > classes[0]:
             reached.append(Ones(found).in_blocks(blocks, m, length) > 0)
     at_least = [int(row.sum()) for row in reached] + [0]
-    return [more - fewer for more, fewer in zip(at_least[:-1], at_least[1:], strict=True)]
+    return [more - fewer for more, fewer in pairwise(at_least)]
 
 
 @cache

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 Compat = Literal["strict", "sts"]
-"""``strict``: the constants that the standard means, and its minimum sizes. ``sts``: what the program sts-2.1.2 does."""
+"""``strict``: the constants that the standard means, and its least sizes. ``sts``: what the program sts-2.1.2 does."""
 
 RUNS_LENGTHS: Final = (8, 128, 10_000)
 """Block lengths for which 2.4.2 has classes."""
@@ -69,12 +69,10 @@ class Parameters:
         self._between(1, 64, "overlapping_template")
         self._between(1, 16, "universal")
         self._between(1, 1 << 20, "linear_complexity")
-        self._between(1, LONGEST_PATTERN, "serial")
+        self._between(2, LONGEST_PATTERN, "serial")
         self._between(1, LONGEST_PATTERN - 1, "approximate_entropy")
         if self.longest_run not in (None, *RUNS_LENGTHS):
-            raise ValueError(
-                f"longest_run is one of {RUNS_LENGTHS}, not {self.longest_run}: 2.4.2 has no other classes"
-            )
+            raise ValueError(f"longest_run is one of {RUNS_LENGTHS}, not {self.longest_run}: see 2.4.2")
 
     def _between(self, least: int, most: int, *names: str) -> None:
         for name in names:

@@ -30,7 +30,7 @@ PSI_LABELS: Final = ("m", "m-1", "m-2")
 def universal(bits: PackedBits, asked: Asked) -> Outcome:
     """Return Maurer's universal statistical test (2.9)."""
     given = asked.parameters
-    length = given.universal or max((l for l, n in enumerate(UNIVERSAL_FROM, 6) if bits.n >= n), default=0)
+    length = given.universal or max((bits_of for bits_of, n in enumerate(UNIVERSAL_FROM, 6) if bits.n >= n), default=0)
     outcome = Outcome(name="universal", section="2.9")
     if not length:
         return outcome.refused(f"{bits.n:,} bits; 2.9.7 asks for {UNIVERSAL_FROM[0]:,} or more")
@@ -114,7 +114,7 @@ def serial(bits: PackedBits, asked: Asked) -> Outcome:
     squares = [_square_sum(window_counts(bits, k)) << k if k > 0 else n * n for k in (m, m - 1, m - 2)]
     first = (squares[0] - squares[1]) / n
     second = (squares[0] - 2 * squares[1] + squares[2]) / n
-    tails = chi_square_tail(first, 1 << (m - 1)), chi_square_tail(second, 1 << (m - 2) if m > 1 else 0)
+    tails = chi_square_tail(first, 1 << (m - 1)), chi_square_tail(second, 1 << (m - 2))
     return Outcome(
         name=outcome.name,
         section=outcome.section,

@@ -99,7 +99,7 @@ def _patterns(bits: PackedBits, m: int, joined: int) -> tuple[npt.NDArray[np.uin
 def _join(
     upper: npt.NDArray[np.uint8], lower: npt.NDArray[np.uint8], joined: int, q: int, sums: Complex, spare: Complex
 ) -> None:
-    """Fill `sums` with those of +1 and -1 over ``joined`` bits, the bit ``row`` of them turned by ``row * q / joined``."""
+    """Fill `sums` with those of +1 and -1 over `joined` bits, the bit `row` turned by ``row * q / joined``."""
     signs = 2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) - 1.0
     turns = _roots(np.arange(joined) * q, joined)
     np.take(signs[:, : min(8, joined)] @ turns[:8], upper, out=sums, mode="clip")

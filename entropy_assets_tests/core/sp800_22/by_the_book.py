@@ -42,7 +42,7 @@ def block_frequency(bits: Bits, m: int) -> list[float]:
 
 def runs(bits: Bits) -> list[float]:
     n, share = len(bits), sum(bits) / len(bits)
-    if abs(share - 0.5) >= 2 / math.sqrt(n):
+    if abs(share - 0.5) > 2 / math.sqrt(n) or share in (0, 1):
         return [0.0]
     v = 1 + sum(bits[k] != bits[k + 1] for k in range(n - 1))
     return [math.erfc(abs(v - 2 * n * share * (1 - share)) / (2 * math.sqrt(2 * n) * share * (1 - share)))]
@@ -137,9 +137,8 @@ def ring_counts(bits: Bits, m: int) -> dict[tuple[int, ...], int]:
 
 def serial(bits: Bits, m: int) -> list[float]:
     n = len(bits)
-    psi = [
-        2**k / n * sum(v * v for v in ring_counts(bits, k).values()) - n if k > 0 else 0.0 for k in (m, m - 1, m - 2)
-    ]
+    squares = [sum(v * v for v in ring_counts(bits, k).values()) for k in (m, m - 1, m - 2)]
+    psi = [2**k / n * square - n if k > 0 else 0.0 for k, square in zip((m, m - 1, m - 2), squares, strict=True)]
     return [igamc(2 ** (m - 2), (psi[0] - psi[1]) / 2), igamc(2.0 ** (m - 3), (psi[0] - 2 * psi[1] + psi[2]) / 2)]
 
 

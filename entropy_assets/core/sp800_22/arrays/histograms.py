@@ -53,7 +53,7 @@ def distances(bits: PackedBits, length: int, first: int, tested: int) -> tuple[n
     short, long = np.zeros(limit, dtype=np.int64), []
     latest = np.zeros(1 << length, dtype=np.int64)
     for begin, end in pieces((first + tested) * length):
-        start, stop = -(-begin // length), -(-end // length)
+        start = -(-begin // length)
         found = windows(bits.words, length, begin, end)[start * length - begin :: length]
         back = _back(found, start + 1, latest)[max(0, first - start) :]
         short += np.bincount(back[back < limit], minlength=limit)

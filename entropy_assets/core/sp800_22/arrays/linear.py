@@ -73,10 +73,10 @@ def _complexities(rest: npt.NDArray[np.uint64], blocks: int) -> npt.NDArray[np.i
         other ^= swap & (own ^ other)
         own ^= step
         carry = ~swap
-        for digit in ahead:
-            digit ^= swap
-            grown = digit & carry
-            digit ^= carry
+        ahead ^= swap
+        for digit in range(len(ahead)):
+            grown = ahead[digit] & carry
+            ahead[digit] ^= carry
             carry = grown
     lanes = np.unpackbits(ahead.astype("<u8").view(np.uint8).reshape(len(ahead), -1), axis=1, bitorder="little")
     weights = 1 << np.arange(len(ahead), dtype=np.int64)
