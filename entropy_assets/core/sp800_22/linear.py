@@ -84,4 +84,5 @@ def complexity_classes(complexities: np.ndarray, m: int) -> list[int]:
     L - M / 2 for even M, (M + 1) / 2 - L for odd M.
     """
     t = complexities - m // 2 if m % 2 == 0 else (m + 1) // 2 - complexities
-    return np.bincount(np.clip(t, -3, 3) + 3, minlength=7).tolist()
+    counts: list[int] = np.bincount(np.clip(t, -3, 3) + 3, minlength=7).tolist()
+    return counts

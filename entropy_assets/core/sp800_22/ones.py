@@ -17,7 +17,7 @@ from entropy_assets.core.sp800_22.outcomes import (
     normal_tails,
     too_short,
 )
-from entropy_assets.core.sp800_22.packed import Indices, Ones, PackedBits, ahead
+from entropy_assets.core.sp800_22.packed import Ones, PackedBits, ahead
 
 SHORTEST: Final = 100
 """Bits that 2.1.7, 2.2.7 and 2.3.7 ask for."""
@@ -126,7 +126,7 @@ def longest_run(bits: PackedBits, asked: Asked) -> Outcome:
 def longest_run_counts(bits: PackedBits, m: int, blocks: int) -> list[int]:
     """Return how many of the first blocks of `m` bits have a longest run of ones in each class."""
     classes = LONGEST_RUN_CLASSES[m]
-    reached: list[Indices] = [np.full(blocks, True)]
+    reached = [np.full(blocks, True)]
     found = bits.words
     for length in range(2, classes[-1] + 1):
         found = found & ahead(bits.words, length - 1)

@@ -99,7 +99,8 @@ class Ones:
         """Return how many of the bits ``0 .. place - 1`` are set, for places that lie in the words."""
         word, bits = places >> 6, (places & 63).astype(np.uint64)
         rest = (self._words[word] >> np.uint64(1)) >> (np.uint64(63) - bits)
-        return self._before[word] + np.bitwise_count(rest)
+        found: Indices = self._before[word] + np.bitwise_count(rest)
+        return found
 
     def in_blocks(self, blocks: int, length: int, window: int = 1) -> Indices:
         """Return how many are set in each of the first blocks of `length` bits, of those that begin a whole window."""

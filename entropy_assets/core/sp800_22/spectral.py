@@ -119,4 +119,5 @@ def _turn(sums: Complex, n: int, q: int) -> None:
 
 def _roots(turns: npt.NDArray[np.int64], whole: int) -> Complex:
     """Return exp(-2 pi i turns / whole), from whole numbers of turns so that the angle is exact."""
-    return np.exp(-2j * np.pi * ((turns % whole) / whole))
+    roots: Complex = np.exp(-2j * np.pi * ((turns % whole) / whole))
+    return roots

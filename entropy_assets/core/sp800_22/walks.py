@@ -42,18 +42,14 @@ def cumulative_sums(bits: PackedBits, asked: Asked) -> Outcome:
 def walk_tail(z: int, n: int) -> float:
     """Return the chance that a walk of many steps goes `z` or more from zero: the limit law of 3.13, as a tail.
 
-    The sums of 2.13.4 step 4 over all whole k are 1 - 4 (Q(a) - Q(3 a) + Q(5 a) - ...), where a = z / sqrt(n) and Q is
-    the upper tail of the normal distribution: in these no 1 cancels, so small P-values keep all their digits. For
-    a below 0.5 the same law is a series of exponentials, which then is the short one.
+    One less the sums of 2.13.4 step 4 over all whole k is 4 (Q(a) - Q(3 a) + Q(5 a) - ...), where a = z / sqrt(n) and
+    Q is the upper tail of the normal distribution. Nothing is taken from 1 there, so small P-values keep their digits.
+    For a below 0.5 the same law is a series of exponentials, which then is the short one.
     """
     a = z / math.sqrt(n)
     if a < 0.5:
-        inside = (
-            4
-            / math.pi
-            * sum((-1) ** k / (2 * k + 1) * math.exp(-((2 * k + 1) ** 2) * math.pi**2 / (8 * a * a)) for k in range(3))
-        )
-        return 1.0 - inside
+        terms = [(-1) ** k / (2 * k + 1) * math.exp(-(((2 * k + 1) * math.pi / a) ** 2) / 8) for k in range(3)]
+        return 1.0 - 4 / math.pi * math.fsum(terms)
     terms = [(-1) ** k * math.erfc((2 * k + 1) * a / math.sqrt(2.0)) for k in range(16)]
     return min(1.0, 2.0 * math.fsum(terms))
 

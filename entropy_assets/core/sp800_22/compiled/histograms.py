@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.compiling import kernel
+from entropy_assets.core.sp800_22.arrays.histograms import SHORT_DISTANCES
 from entropy_assets.core.sp800_22.packed import PackedBits, cyclic
-
-SHORT_DISTANCES = 64
 
 
 def block_windows(bits: PackedBits, m: int, blocks: int, length: int) -> npt.NDArray[np.int64]:

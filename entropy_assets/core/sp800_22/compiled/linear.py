@@ -1,4 +1,4 @@
-"""Twin of `arrays.linear`: the same steps, on what fits into the nearest memory."""
+"""Twin of `arrays.linear`: the same steps on one matrix, and on 64 blocks, at a time."""
 
 from typing import Any
 
@@ -6,13 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.compiling import kernel
+from entropy_assets.core.sp800_22.arrays.linear import SIDE
 from entropy_assets.core.sp800_22.packed import PackedBits
 
 
 def ranks(bits: PackedBits, matrices: int) -> npt.NDArray[np.int64]:
     """Return ``int64[33]``: how many of the first 32 x 32 matrices have each rank."""
-    found = np.zeros(33, dtype=np.int64)
-    _ranks(bits.data[: 128 * matrices].view(">u4").astype(np.uint32).reshape(matrices, 32), found)
+    found = np.zeros(SIDE + 1, dtype=np.int64)
+    _ranks(bits.data[: SIDE * SIDE // 8 * matrices].view(">u4").astype(np.uint32).reshape(matrices, SIDE), found)
     return found
 
 
@@ -90,7 +91,7 @@ def _complexities(rest: Any, earlier: Any, found: Any) -> None:
             left[k] = own ^ (differ & other)
             earlier[k] = other ^ (swap & (own ^ other))
     for lane in range(len(found)):
-        total = 0
+        total: Any = 0
         for digit in range(digits):
             bit = np.int64((ahead[digit] >> np.uint64(63 - lane)) & np.uint64(1))
             total += (-bit if digit == digits - 1 else bit) << digit
