@@ -20,6 +20,10 @@ NO_TESTS_OF_THEIR_OWN = {
         (f"core.sp800_90b.compiled.{name}" for name in ("board", "contexts", "counts", "windows")),
         "held to their twins in the tests of core.sp800_90b.kernels",
     ),
+    **dict.fromkeys(
+        (f"core.sp800_22.{way}.{name}" for way in ("arrays", "compiled") for name in ("histograms", "linear", "walks")),
+        "held to each other in the tests of core.sp800_22.kernels, and to the book in those of who counts by them",
+    ),
     "core.compiling": "one decorator, held to its promise in the tests of core.sp800_90b.kernels",
     "errors": "classes without behaviour, raised in the tests of who raises them",
     "recipe": "numbers, read by the tests of the core",
