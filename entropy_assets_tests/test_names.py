@@ -17,8 +17,8 @@ MOST_MODULES = 12
 MOST_AT_THE_TOP = 18
 NO_TESTS_OF_THEIR_OWN = {
     **dict.fromkeys(
-        (f"core.sp800_90b.compiled.{name}" for name in ("board", "contexts", "counts", "windows")),
-        "held to their twins in the tests of core.sp800_90b.kernels",
+        (f"core.sp800_90b.compiled.{name}" for name in ("board", "contexts", "counts", "shuffles", "walks", "windows")),
+        "held to their twins in the tests of core.sp800_90b.kernels and core.sp800_90b.iid",
     ),
     **dict.fromkeys(
         (f"core.sp800_22.{way}.{name}" for way in ("arrays", "compiled") for name in ("histograms", "linear", "walks")),

@@ -44,7 +44,7 @@ for room in rooms.split():
 samples = np.random.default_rng(1).integers(0, 256, 100_000, dtype=np.uint8)
 print(json.dumps({
     "block": len(EntropyHasher().hash_entropy(samples.tobytes())),
-    "bits": most_common_value(samples),
+    "bits": most_common_value(samples).min_entropy,
     "drawn": drawn,
     "messages": messages,
 }))

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, NoReturn, Self
 
 from entropy_assets.core import encoding
-from entropy_assets.errors import BatchError, ChainBroken, InputRefused
+from entropy_assets.core.sp800_90b.output_entropy import output_entropy_bits
+from entropy_assets.errors import BatchError, ChainBroken
 from entropy_assets.recipe import Recipe, recipe_named
 
 _OUTPUT_ENTROPY_TOLERANCE: Final = 1e-9
@@ -138,32 +139,6 @@ def _fits(name: str, value: object) -> bool:
     if name == "output_entropy_bits":
         return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value) and value >= 0
     return isinstance(value, str) and value.isascii()
-
-
-def output_entropy_bits(n_in: int, n_out: int, nw: int, h_in: float) -> float:
-    """Return the min-entropy that a vetted conditioning function puts out, bits (SP 800-90B 3.1.5.1.2).
-
-    Worked in log domain, so nothing under- or overflows: ``h_out = n - log2(1 + loss)``.
-
-    Parameters
-    ----------
-    n_in, n_out, nw
-        Input, output and narrowest internal width, bits.
-    h_in
-        Min-entropy of the input, bits, at most `n_in`.
-
-    Raises
-    ------
-    InputRefused
-        If the input is empty or said to hold more than it can.
-    """
-    if n_in < 1 or not 0.0 <= h_in <= n_in:
-        raise InputRefused(f"an input of {n_in} bits can't hold {h_in} bits of min-entropy", n_in=n_in, h_in=h_in)
-    n = min(n_out, nw)
-    excess = (2.0**-n_in - 2.0**-h_in) / (1.0 - 2.0**-n_in)  # P_low = 2**-n_in * (1 + excess)
-    psi_loss = excess + 2.0 ** (n - h_in)
-    bound_loss = excess + (1.0 + excess) * math.sqrt(2.0 * n * math.log(2.0) * 2.0 ** (n - n_in))
-    return n - math.log1p(max(psi_loss, bound_loss)) / math.log(2.0)
 
 
 def block_entropy_bits(slice_bytes: int, recipe: Recipe) -> float:

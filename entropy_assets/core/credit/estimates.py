@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from entropy_assets.core.extraction.noise import NoiseArray
 from entropy_assets.core.sp800_90b import estimators, predictors
+from entropy_assets.core.sp800_90b.alphabets import bitstring
 from entropy_assets.core.sp800_90b.tuples import tuples_and_repeats
 from entropy_assets.recipe import Recipe
 
@@ -37,7 +38,7 @@ def estimate(symbols: Samples, bits_per_symbol: int, recipe: Recipe) -> dict[str
     alphabet = 1 << bits_per_symbol
     symbols = np.ascontiguousarray(symbols[: max(recipe.assessment_samples, recipe.prediction_samples)])
     assessed, first = symbols[: recipe.assessment_samples], symbols[: recipe.prediction_samples]
-    bits = _bits(assessed, bits_per_symbol)
+    bits = bitstring(assessed, bits_per_symbol)
     first_bits = bits[: recipe.bit_prediction_samples * bits_per_symbol]
     t_tuple, repeated = tuples_and_repeats(assessed, alphabet)
     bits_t_tuple, bits_repeated = tuples_and_repeats(bits, 2)
@@ -62,12 +63,10 @@ def estimate(symbols: Samples, bits_per_symbol: int, recipe: Recipe) -> dict[str
         "bits_multi_mmc": predictors.multi_mmc(first_bits, 2),
         "bits_lz78y": predictors.lz78y(first_bits, 2),
     }
-    estimates = {name: h for name, h in of_symbols.items() if h is not None}
-    return estimates | {name: h * bits_per_symbol for name, h in of_bits.items() if h is not None}
-
-
-def _bits(symbols: Samples, bits_per_symbol: int) -> Samples:
-    return np.unpackbits(symbols[:, np.newaxis], axis=1)[:, 8 - bits_per_symbol :].reshape(-1)
+    estimates = {name: found.min_entropy for name, found in of_symbols.items() if found is not None}
+    return estimates | {
+        name: found.min_entropy * bits_per_symbol for name, found in of_bits.items() if found is not None
+    }
 
 
 def least_estimates(sequences: Sequence[Samples], bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:

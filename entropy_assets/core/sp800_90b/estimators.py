@@ -1,10 +1,11 @@
 """The min-entropy estimators of NIST SP 800-90B 6.3 (non-IID track), in section order, vectorised.
 
-Each function takes a sequence of symbols and returns bits per symbol, or None where the sequence is too short for the
+Each function takes a sequence of symbols and returns an `Estimate`, or None where the sequence is too short for the
 estimator. Names of variables are those of the standard; numbers agree with NIST's own tool to 1e-10.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -31,21 +32,43 @@ PIECE: Final = 96
 """Bits of a piece that the walk of the collision estimate is followed through at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one estimator says.
+
+    Attributes
+    ----------
+    min_entropy
+        Bits per symbol.
+    values
+        What it follows from, by the standard's names; those that end in ``_bound`` have a prime there.
+    """
+
+    min_entropy: float
+    values: dict[str, float]
+
+
+def bits_of(p: float) -> float:
+    """Return -log2 of a probability, never -0."""
+    return -math.log2(p) + 0.0
+
+
 def upper_bound(p: float, n: int) -> float:
     """Return the 99.5 % upper bound of a probability estimated as `p` from `n` observations (6.3.1 step 2)."""
     return min(1.0, p + Z * math.sqrt(p * (1 - p) / (n - 1)))
 
 
-def most_common_value(symbols: Symbols) -> float | None:
+def most_common_value(symbols: Symbols) -> Estimate | None:
     """Return the estimate of 6.3.1, from the most frequent symbol."""
     if len(symbols) < 2:
         return None
     ones = int(np.count_nonzero(symbols)) if symbols.max() < 2 else None
     mode = int(np.bincount(symbols).max()) if ones is None else max(ones, len(symbols) - ones)
-    return -math.log2(upper_bound(mode / len(symbols), len(symbols))) + 0.0
+    p_u = upper_bound(mode / len(symbols), len(symbols))
+    return Estimate(bits_of(p_u), {"mode_count": mode, "p_hat": mode / len(symbols), "p_u": p_u})
 
 
-def collision(bits: Symbols) -> float | None:
+def collision(bits: Symbols) -> Estimate | None:
     """Return the estimate of 6.3.2, from the distance between equal bits; bits only.
 
     A collision takes 2 bits (equal neighbours) or 3, so where each search starts depends on all before it. The chain of
@@ -59,11 +82,11 @@ def collision(bits: Symbols) -> float | None:
     if v < 2:
         return None
     mean = float(2 * twos + 3 * threes) / v
-    variance = (float(4 * twos + 9 * threes) - v * mean * mean) / (v - 1)
-    bound = mean - Z * math.sqrt(max(variance, 0.0) / v)
-    if bound >= 2.5:
-        return 1.0
-    return -math.log2(min(1.0, 0.5 + math.sqrt(max(0.0, 1.25 - 0.5 * bound)))) + 0.0
+    variance = max(0.0, (float(4 * twos + 9 * threes) - v * mean * mean) / (v - 1))
+    bound = mean - Z * math.sqrt(variance / v)
+    p = 0.5 if bound >= 2.5 else min(1.0, 0.5 + math.sqrt(max(0.0, 1.25 - 0.5 * bound)))
+    values = {"v": v, "sum_t": 2 * twos + 3 * threes, "x_bar": mean, "sigma_hat": math.sqrt(variance)}
+    return Estimate(bits_of(p), values | {"x_bar_bound": bound, "p": p})
 
 
 def _collisions(bits: Symbols) -> tuple[int, int]:
@@ -100,7 +123,7 @@ def _visited(steps: Symbols) -> npt.NDArray[np.bool_]:
     return walk[: len(steps)]
 
 
-def markov(bits: Symbols) -> float | None:
+def markov(bits: Symbols) -> Estimate | None:
     """Return the estimate of 6.3.3, from the likeliest course of a first-order chain over 128 bits; bits only."""
     if len(bits) < 2:
         return None
@@ -121,14 +144,16 @@ def markov(bits: Symbols) -> float | None:
         (start[1], (move[1][1], MARKOV_LENGTH - 1)),
     )
     surprises = [_surprise(first) + sum(times * _surprise(p) for p, times in moves) for first, *moves in courses]
-    return min(1.0, min(surprises) / MARKOV_LENGTH)
+    values = {"p_0": start[0], "p_1": start_1, "p_00": move[0][0], "p_01": move[0][1]}
+    values |= {"p_10": move[1][0], "p_11": move[1][1], "p_max": 2.0 ** -min(surprises)}
+    return Estimate(min(1.0, min(surprises) / MARKOV_LENGTH), values)
 
 
 def _surprise(p: float) -> float:
-    return -math.log2(p) + 0.0 if p > 0 else math.inf
+    return bits_of(p) if p > 0 else math.inf
 
 
-def compression(bits: Symbols) -> float | None:
+def compression(bits: Symbols) -> Estimate | None:
     """Return the estimate of 6.3.4, from the distance between equal words of 6 bits; bits only."""
     count = len(bits) // WORD
     v = count - DICTIONARY
@@ -141,20 +166,26 @@ def compression(bits: Symbols) -> float | None:
     mean = float(logs.sum()) / v
     spread = SPREAD * math.sqrt(max(0.0, float((logs * logs).sum()) / (v - 1) - mean * mean))
     bound = mean - Z * spread / math.sqrt(v)
+    p = _most_likely_word(bound, count)
+    values = {"x_bar": mean, "sigma_hat": spread, "x_bar_bound": bound, "p": p}
+    return Estimate(bits_of(p) / WORD, values)
+
+
+def _most_likely_word(bound: float, count: int) -> float:
+    """Return p of 6.3.4 step 7, with which the mean of the logarithms is `bound`; 1/64 or 1 where none is so."""
     others = (1 << WORD) - 1
 
     def excess(p: float) -> float:
         return _expected_log(p, count) + others * _expected_log((1 - p) / others, count) - bound
 
-    lowest = 1 / (1 << WORD)
+    lowest, highest = 1 / (1 << WORD), 1 - 1e-12
     if excess(lowest) <= 0:
-        return 1.0
-    highest = 1 - 1e-12
+        return lowest
     if excess(highest) >= 0:
-        return 0.0
+        return 1.0
     from scipy.optimize import brentq  # half a second to import, which every process would pay
 
-    return -math.log2(brentq(excess, lowest, highest, xtol=1e-15, rtol=8.9e-16)) / WORD
+    return float(brentq(excess, lowest, highest, xtol=1e-15, rtol=8.9e-16))
 
 
 def _distances(words: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

@@ -13,6 +13,8 @@ class Kernels(NamedTuple):
     board: ModuleType
     contexts: ModuleType
     counts: ModuleType
+    shuffles: ModuleType
+    walks: ModuleType
     windows: ModuleType
 
 
@@ -20,7 +22,7 @@ class Kernels(NamedTuple):
 def kernels() -> Kernels | None:
     """Return the compiled loops, or None where numba is not installed. Nothing is loaded before the first call."""
     try:
-        from entropy_assets.core.sp800_90b.compiled import board, contexts, counts, windows
+        from entropy_assets.core.sp800_90b.compiled import board, contexts, counts, shuffles, walks, windows
     except ExtraMissing:
         return None
-    return Kernels(board, contexts, counts, windows)
+    return Kernels(board, contexts, counts, shuffles, walks, windows)

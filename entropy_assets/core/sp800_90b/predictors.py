@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from entropy_assets.core.sp800_90b import contexts, windows
-from entropy_assets.core.sp800_90b.estimators import Symbols, upper_bound
+from entropy_assets.core.sp800_90b.estimators import Estimate, Symbols, bits_of, upper_bound
 from entropy_assets.core.sp800_90b.kernels import kernels
 from entropy_assets.core.sp800_90b.scoreboard import WORD, Flags, Words, follow, follow_all, packed, words_of
 
@@ -23,8 +23,10 @@ ROOT_STEPS: Final = 65
 """Iterations of the recurrence for x, as in NIST's tool; ten give the digits that the standard asks for."""
 
 
-def prediction_entropy(correct: Flags, alphabet: int) -> float | None:
+def prediction_entropy(correct: Flags, alphabet: int) -> Estimate | None:
     """Return the estimate that follows from which predictions were right (6.3.7 steps 4 to 7).
+
+    P_local is looked for only where it can change the result, as in NIST's tool.
 
     Parameters
     ----------
@@ -38,8 +40,13 @@ def prediction_entropy(correct: Flags, alphabet: int) -> float | None:
         return None
     hits = int(np.count_nonzero(correct))
     p_global = upper_bound(hits / n, n) if hits else 1 - 0.01 ** (1 / n)
-    p_local = local_probability(longest_true(correct) + 1, n)
-    return -math.log2(max(p_global, p_local, 1 / alphabet)) + 0.0
+    r = longest_true(correct) + 1
+    values = {"c": hits, "r": r, "n": n, "p_global": hits / n, "p_global_bound": p_global}
+    p_max = max(p_global, 1 / alphabet)
+    if _log_no_run(p_max, r, n) > math.log(LOCAL_CONFIDENCE):
+        values["p_local"] = local_probability(r, n)
+        p_max = max(p_max, values["p_local"])
+    return Estimate(bits_of(p_max), values)
 
 
 def longest_true(flags: Flags) -> int:
@@ -65,6 +72,8 @@ def local_probability(r: int, n: int) -> float:
 
 
 def _log_no_run(p: float, r: int, n: int) -> float:
+    if p >= 1:
+        return -math.inf
     q, x = 1 - p, 1.0
     for _ in range(ROOT_STEPS):
         exponent = r * math.log(p) + (r + 1) * math.log(x)
@@ -79,7 +88,7 @@ def _log_no_run(p: float, r: int, n: int) -> float:
     return math.log(above) - math.log(below) - (n + 1) * math.log(x)
 
 
-def multi_mcw(symbols: Symbols, alphabet: int) -> float | None:
+def multi_mcw(symbols: Symbols, alphabet: int) -> Estimate | None:
     """Return the estimate of 6.3.7: each sample is predicted to be the most common one of the last 63, 255, ..."""
     if len(symbols) < WINDOWS[0] + 2:
         return None
@@ -102,7 +111,7 @@ def multi_mcw_hits(symbols: Symbols, alphabet: int) -> Flags:
     return follow_all(packed(right), n)
 
 
-def lag(symbols: Symbols, alphabet: int) -> float | None:
+def lag(symbols: Symbols, alphabet: int) -> Estimate | None:
     """Return the estimate of 6.3.8: each sample is predicted to equal one of the 128 before it."""
     if len(symbols) < 2:
         return None
@@ -135,14 +144,14 @@ def _planes(symbols: Symbols, alphabet: int) -> Words:
     return planes
 
 
-def multi_mmc(symbols: Symbols, alphabet: int) -> float | None:
+def multi_mmc(symbols: Symbols, alphabet: int) -> Estimate | None:
     """Return the estimate of 6.3.9: each sample is predicted from what followed its 1 to 16 predecessors before."""
     if len(symbols) < 4:
         return None
     return prediction_entropy(contexts.multi_mmc_hits(symbols, alphabet)[2:], alphabet)
 
 
-def lz78y(symbols: Symbols, alphabet: int) -> float | None:
+def lz78y(symbols: Symbols, alphabet: int) -> Estimate | None:
     """Return the estimate of 6.3.10: as MultiMMC, but the context with the most frequent follower predicts."""
     if len(symbols) < contexts.DEPTHS + 3:
         return None

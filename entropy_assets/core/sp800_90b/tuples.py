@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.sp800_90b.estimators import Symbols, upper_bound
+from entropy_assets.core.sp800_90b.estimators import Estimate, Symbols, bits_of, upper_bound
 from entropy_assets.core.sp800_90b.kernels import kernels
 
 Indices = npt.NDArray[np.int64]
@@ -31,7 +31,7 @@ CELLS_PER_SAMPLE: Final = 4
 """Cells of a table of counts that are worth their memory, per position counted."""
 
 
-def tuples_and_repeats(symbols: Symbols, alphabet: int) -> tuple[float | None, float | None]:
+def tuples_and_repeats(symbols: Symbols, alphabet: int) -> tuple[Estimate | None, Estimate | None]:
     """Return the t-tuple estimate (6.3.5) and that of the longest repeated substring (6.3.6).
 
     Parameters
@@ -42,18 +42,30 @@ def tuples_and_repeats(symbols: Symbols, alphabet: int) -> tuple[float | None, f
         Number of symbols that could occur.
     """
     n = len(symbols)
-    p_tuple, p_repeat = 0.0, 0.0
+    p_tuple, p_repeat, t, v = 0.0, 0.0, 0, 0
     for width, most, pairs in _repeated_tuples(symbols, alphabet):
         windows = n - width + 1
         if most >= LEAST_TUPLE_COUNT:
+            t = width
             p_tuple = max(p_tuple, (most / windows) ** (1 / width))
         else:
+            v = width
             p_repeat = max(p_repeat, (float(pairs) / (windows * (windows - 1) // 2)) ** (1 / width))
-    return _of_bound(p_tuple, n), _of_bound(p_repeat, n)
+    return _of_bound(p_tuple, n, {"t": t, "p_max": p_tuple}), _of_bound(
+        p_repeat, n, {"u": t + 1, "v": v, "p_hat": p_repeat}
+    )
 
 
-def _of_bound(p: float, n: int) -> float | None:
-    return -math.log2(upper_bound(p, n)) + 0.0 if p > 0 else None
+def longest_repeat(symbols: Symbols, alphabet: int) -> int:
+    """Return W of 5.2.5: how long the longest substring is that occurs twice; occurrences may overlap."""
+    return max((width for width, _, _ in _repeated_tuples(symbols, alphabet)), default=0)
+
+
+def _of_bound(p: float, n: int, values: dict[str, float]) -> Estimate | None:
+    if p <= 0:
+        return None
+    p_u = upper_bound(p, n)
+    return Estimate(bits_of(p_u), values | {"p_u": p_u})
 
 
 def _repeated_tuples(symbols: Symbols, alphabet: int) -> Iterator[tuple[int, int, int]]:

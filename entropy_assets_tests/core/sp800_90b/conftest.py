@@ -6,13 +6,14 @@ from contextlib import contextmanager
 import pytest
 
 from entropy_assets.core.sp800_90b import contexts, estimators, kernels, predictors, scoreboard, tuples
+from entropy_assets.core.sp800_90b.iid import shuffles, statistics
 
 
 @contextmanager
 def by_arrays() -> Iterator[None]:
     """Leave the compiled loops out."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (contexts, estimators, predictors, scoreboard, tuples):
+        for module in (contexts, estimators, predictors, scoreboard, shuffles, statistics, tuples):
             patch.setattr(module, "kernels", lambda: None)
         yield
 
