@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.sp800_22.outcomes import Asked, Outcome, PValue, normal_tails, too_short
+from entropy_assets.core.sp800_22.findings import Asked, Finding, PValue, normal_tails, too_short
 from entropy_assets.core.sp800_22.packed import PackedBits
 
 SHORTEST: Final = 1000
@@ -40,18 +40,18 @@ def divisor() -> float:
     return 2 * p * q / (p * q - (q * math.log(20)) ** 2)
 
 
-def spectral(bits: PackedBits, asked: Asked) -> Outcome:
+def spectral(bits: PackedBits, asked: Asked) -> Finding:
     """Return the discrete Fourier transform (spectral) test (2.6)."""
     n = bits.n
-    outcome = Outcome(name="spectral", section="2.6")
+    finding = Finding(name="spectral", section="2.6")
     if reason := too_short(asked, n, SHORTEST, "2.6.7") or ("" if n > 1 else "there are no two bits"):
-        return outcome.refused(reason)
+        return finding.refused(reason)
     below = peaks_below(bits, n * (math.log(20) if asked.strict else STS_THRESHOLD))
     expected = 0.95 * n / 2
     deviate = (below - expected) / math.sqrt(n * 0.95 * 0.05 / (divisor() if asked.strict else STS_DIVISOR))
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         counts={"below": below},
         statistics={"expected": expected},
         p_values=(PValue("", normal_tails(deviate), deviate),),
