@@ -21,7 +21,11 @@ NO_TESTS_OF_THEIR_OWN = {
         "held to their twins in the tests of core.sp800_90b.kernels and core.sp800_90b.iid",
     ),
     **dict.fromkeys(
-        (f"core.sp800_22.{way}.{name}" for way in ("arrays", "compiled") for name in ("histograms", "linear", "walks")),
+        (
+            f"core.sp800_22.{way}.{name}"
+            for way in ("arrays", "compiled")
+            for name in ("histograms", "linear", "spectra", "walks")
+        ),
         "held to each other in the tests of core.sp800_22.kernels, and to the book in those of who counts by them",
     ),
     "core.compiling": "one decorator, held to its promise in the tests of core.sp800_90b.kernels",

@@ -39,7 +39,11 @@ SUFFICES = {
     "all": ("",),
 }
 # Within `core`, what another extra is for.
-COMPILED = ("entropy_assets.core.sp800_22.compiled.", "entropy_assets.core.sp800_90b.compiled.")
+COMPILED = (
+    "entropy_assets.core.compiling.",
+    "entropy_assets.core.sp800_22.compiled.",
+    "entropy_assets.core.sp800_90b.compiled.",
+)
 # Imports every module of the package where the packages named in the first argument are not installed.
 IMPORT_ALL = """
 import importlib, json, sys

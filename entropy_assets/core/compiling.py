@@ -2,7 +2,10 @@
 
 from typing import Any, Final
 
-from numba import njit
+from entropy_assets.errors import brought_by
+
+with brought_by("sp800"):
+    from numba import njit
 
 OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
 """No fastmath and no threads: the same integers on every machine."""

@@ -7,7 +7,7 @@ from functools import cache
 from types import ModuleType
 from typing import NamedTuple
 
-from entropy_assets.core.sp800_22.arrays import histograms, linear, walks
+from entropy_assets.core.sp800_22.arrays import histograms, linear, spectra, walks
 from entropy_assets.errors import ExtraMissing
 
 
@@ -16,20 +16,21 @@ class Counting(NamedTuple):
 
     histograms: ModuleType
     linear: ModuleType
+    spectra: ModuleType
     walks: ModuleType
 
 
-ARRAYS = Counting(histograms, linear, walks)
+ARRAYS = Counting(histograms, linear, spectra, walks)
 
 
 @cache
 def compiled() -> Counting | None:
     """Return the compiled loops, or None where numba is not installed. Nothing is loaded before the first call."""
     try:
-        from entropy_assets.core.sp800_22.compiled import histograms, linear, walks
+        from entropy_assets.core.sp800_22.compiled import histograms, linear, spectra, walks
     except ExtraMissing:
         return None
-    return Counting(histograms, linear, walks)
+    return Counting(histograms, linear, spectra, walks)
 
 
 def counting() -> Counting:

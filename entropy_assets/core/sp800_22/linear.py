@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from entropy_assets.core.sp800_22.findings import Asked, Finding, PValue, chi_square_of, chi_square_tail, too_short
 from entropy_assets.core.sp800_22.kernels import counting
-from entropy_assets.core.sp800_22.outcomes import Asked, Outcome, PValue, chi_square_of, chi_square_tail, too_short
 from entropy_assets.core.sp800_22.packed import PackedBits
 
 SIDE: Final = 32
@@ -22,21 +22,21 @@ COMPLEXITY_BLOCKS: Final = 200
 """N that 2.10.7 asks for."""
 
 
-def rank(bits: PackedBits, asked: Asked) -> Outcome:
+def rank(bits: PackedBits, asked: Asked) -> Finding:
     """Return the binary matrix rank test (2.5)."""
     matrices = bits.n // SIDE**2
     parameters = {"M": SIDE, "Q": SIDE, "N": matrices}
-    outcome = Outcome(name="rank", section="2.5", parameters=parameters)
+    finding = Finding(name="rank", section="2.5", parameters=parameters)
     if reason := too_short(asked, bits.n, FEWEST_MATRICES * SIDE**2, "2.5.7"):
-        return outcome.refused(reason)
+        return finding.refused(reason)
     if not matrices:
-        return outcome.refused(f"there is no whole matrix of {SIDE**2:,} bits")
+        return finding.refused(f"there is no whole matrix of {SIDE**2:,} bits")
     found = counting().linear.ranks(bits, matrices).tolist()
     counts = [found[SIDE], found[SIDE - 1], sum(found[: SIDE - 1])]
     chi_square = chi_square_of(counts, rank_chances())
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         parameters=parameters,
         counts={"full": counts[0], "one_less": counts[1], "lower": counts[2]},
         p_values=(PValue("", math.exp(-chi_square / 2), chi_square),),
@@ -54,23 +54,23 @@ def rank_chances() -> tuple[float, float, float]:
     return of(SIDE), of(SIDE - 1), 1 - of(SIDE) - of(SIDE - 1)
 
 
-def linear_complexity_test(bits: PackedBits, asked: Asked) -> Outcome:
+def linear_complexity_test(bits: PackedBits, asked: Asked) -> Finding:
     """Return the linear complexity test (2.10)."""
     m = asked.parameters.linear_complexity
     blocks = bits.n // m
     parameters = {"M": m, "N": blocks}
-    outcome = Outcome(name="linear_complexity", section="2.10", parameters=parameters)
+    finding = Finding(name="linear_complexity", section="2.10", parameters=parameters)
     if reason := too_short(asked, bits.n, 1_000_000, "2.10.7"):
-        return outcome.refused(reason)
+        return finding.refused(reason)
     if asked.sizes and (not 500 <= m <= 5000 or blocks < COMPLEXITY_BLOCKS):
-        return outcome.refused(f"M = {m:,}, N = {blocks:,}; 2.10.7 asks for M of 500 to 5,000 and N >= 200")
+        return finding.refused(f"M = {m:,}, N = {blocks:,}; 2.10.7 asks for M of 500 to 5,000 and N >= 200")
     if not blocks:
-        return outcome.refused(f"there is no whole block of {m:,} bits")
+        return finding.refused(f"there is no whole block of {m:,} bits")
     counts = complexity_classes(counting().linear.complexities(bits, blocks, m), m)
     chi_square = chi_square_of(counts, COMPLEXITY_CHANCES if asked.strict else STS_COMPLEXITY_CHANCES)
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         parameters=parameters,
         counts={"classes": counts},
         p_values=(PValue("", chi_square_tail(chi_square, 6), chi_square),),

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from entropy_assets.core.sp800_22.outcomes import (
+from entropy_assets.core.sp800_22.findings import (
     RUNS_LENGTHS,
     Asked,
-    Outcome,
+    Finding,
     PValue,
     chi_square_of,
     chi_square_tail,
@@ -39,51 +39,51 @@ STS_LONGEST_RUN: Final = dict(
 """Chances of the classes in sts-2.1.2; the last ones are off by up to 2 % (exact: `longest_run_chances`)."""
 
 
-def frequency(bits: PackedBits, asked: Asked) -> Outcome:
+def frequency(bits: PackedBits, asked: Asked) -> Finding:
     """Return the frequency (monobit) test: as many ones as zeros (2.1)."""
-    outcome = Outcome(name="frequency", section="2.1")
+    finding = Finding(name="frequency", section="2.1")
     if reason := too_short(asked, bits.n, SHORTEST, "2.1.7") or too_short(asked, bits.n, 1, "2.1") or _empty(bits):
-        return outcome.refused(reason)
+        return finding.refused(reason)
     deviate = bits.sum / math.sqrt(bits.n)
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         counts={"sum": bits.sum},
         p_values=(PValue("", normal_tails(deviate), deviate),),
     )
 
 
-def block_frequency(bits: PackedBits, asked: Asked) -> Outcome:
+def block_frequency(bits: PackedBits, asked: Asked) -> Finding:
     """Return the frequency test within blocks of M bits (2.2)."""
     m = asked.parameters.block_frequency
     blocks = bits.n // m
     parameters = {"M": m, "N": blocks}
-    outcome = Outcome(name="block_frequency", section="2.2", parameters=parameters)
+    finding = Finding(name="block_frequency", section="2.2", parameters=parameters)
     if reason := too_short(asked, bits.n, SHORTEST, "2.2.7") or _no_block(blocks, m):
-        return outcome.refused(reason)
+        return finding.refused(reason)
     if asked.sizes and m < 20:
-        return outcome.refused(f"M = {m}; 2.2.7 asks for 20 or more")
+        return finding.refused(f"M = {m}; 2.2.7 asks for 20 or more")
     # sum of 4 M (ones / M - 1/2)**2, from whole numbers
     off = 2 * bits.ones.in_blocks(blocks, m) - m
     chi_square = float(off @ off) / m
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         parameters=parameters,
         p_values=(PValue("", chi_square_tail(chi_square, blocks), chi_square),),
     )
 
 
-def runs(bits: PackedBits, asked: Asked) -> Outcome:
+def runs(bits: PackedBits, asked: Asked) -> Finding:
     """Return the runs test: as many changes as there should be (2.3).
 
     It presumes that the share of ones is less than four standard deviations from 1/2. Where it is not, sts-2.1.2 gives
     0, and so does ``compat="sts"``. ``strict`` has no P-value then: 0 once in 16,000 good sequences would be none.
     """
     n = bits.n
-    outcome = Outcome(name="runs", section="2.3")
+    finding = Finding(name="runs", section="2.3")
     if reason := too_short(asked, n, SHORTEST, "2.3.7") or _empty(bits):
-        return outcome.refused(reason)
+        return finding.refused(reason)
     ones = bits.ones.total
     changes = Ones(_changes(bits)).total
     counts = {"ones": ones, "runs": changes + 1}
@@ -93,30 +93,30 @@ def runs(bits: PackedBits, asked: Asked) -> Outcome:
     uneven = (2 * ones - n) ** 2 >= 16 * n if asked.strict else abs(share - 0.5) > 2.0 / math.sqrt(n)
     if uneven or ones in (0, n):
         if asked.strict:
-            return Outcome(name="runs", section="2.3", counts=counts).refused(failed)
-        return Outcome(name="runs", section="2.3", counts=counts, p_values=(PValue("", 0.0, None),), note=failed)
+            return Finding(name="runs", section="2.3", counts=counts).refused(failed)
+        return Finding(name="runs", section="2.3", counts=counts, p_values=(PValue("", 0.0, None),), note=failed)
     spread = share * (1.0 - share)
     deviate = (changes + 1 - 2.0 * n * spread) / (2.0 * math.sqrt(n) * spread)
-    return Outcome(name="runs", section="2.3", counts=counts, p_values=(PValue("", normal_tails(deviate), deviate),))
+    return Finding(name="runs", section="2.3", counts=counts, p_values=(PValue("", normal_tails(deviate), deviate),))
 
 
-def longest_run(bits: PackedBits, asked: Asked) -> Outcome:
+def longest_run(bits: PackedBits, asked: Asked) -> Finding:
     """Return the test for the longest run of ones in a block (2.4)."""
     shortest = min(LONGEST_RUN_FROM)
     m = asked.parameters.longest_run or max((m for least, m in LONGEST_RUN_FROM.items() if bits.n >= least), default=8)
     whole = bits.n // m
     blocks = min(whole, asked.parameters.longest_run_blocks or whole)
     parameters = {"M": m, "N": blocks}
-    outcome = Outcome(name="longest_run", section="2.4", parameters=parameters)
+    finding = Finding(name="longest_run", section="2.4", parameters=parameters)
     if reason := too_short(asked, bits.n, shortest, "2.4.2") or _no_block(blocks, m):
-        return outcome.refused(reason)
+        return finding.refused(reason)
     classes = LONGEST_RUN_CLASSES[m]
     counts = longest_run_counts(bits, m, blocks)
     chances = longest_run_chances(m, classes) if asked.strict else STS_LONGEST_RUN[m]
     chi_square = chi_square_of(counts, chances)
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         parameters=parameters,
         counts={"classes": counts},
         p_values=(PValue("", chi_square_tail(chi_square, len(classes) - 1), chi_square),),

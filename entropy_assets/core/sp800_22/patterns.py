@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from entropy_assets.core.sp800_22.findings import Asked, Finding, PValue, chi_square_tail, normal_tails
 from entropy_assets.core.sp800_22.kernels import counting
-from entropy_assets.core.sp800_22.outcomes import Asked, Outcome, PValue, chi_square_tail, normal_tails
 from entropy_assets.core.sp800_22.packed import PackedBits
 
 UNIVERSAL_FROM: Final = (
@@ -27,23 +27,23 @@ SERIAL_LABELS: Final = ("del1", "del2")
 PSI_LABELS: Final = ("m", "m-1", "m-2")
 
 
-def universal(bits: PackedBits, asked: Asked) -> Outcome:
+def universal(bits: PackedBits, asked: Asked) -> Finding:
     """Return Maurer's universal statistical test (2.9)."""
     given = asked.parameters
     length = given.universal or max((bits_of for bits_of, n in enumerate(UNIVERSAL_FROM, 6) if bits.n >= n), default=0)
-    outcome = Outcome(name="universal", section="2.9")
+    finding = Finding(name="universal", section="2.9")
     if not length:
-        return outcome.refused(f"{bits.n:,} bits; 2.9.7 asks for {UNIVERSAL_FROM[0]:,} or more")
+        return finding.refused(f"{bits.n:,} bits; 2.9.7 asks for {UNIVERSAL_FROM[0]:,} or more")
     first = given.universal_first or 10 << length
     tested = bits.n // length - first
     parameters = {"L": length, "Q": first, "K": tested}
-    outcome = Outcome(name="universal", section="2.9", parameters=parameters)
+    finding = Finding(name="universal", section="2.9", parameters=parameters)
     if tested < 1:
-        return outcome.refused(f"no block of {length} bits is left behind the first {first:,}")
+        return finding.refused(f"no block of {length} bits is left behind the first {first:,}")
     if asked.sizes and tested < 1000 << length:
-        return outcome.refused(f"K = {tested:,}; 2.9.7 asks for about 1000 * 2**L, {1000 << length:,}")
+        return finding.refused(f"K = {tested:,}; 2.9.7 asks for about 1000 * 2**L, {1000 << length:,}")
     if not asked.strict and length not in STS_UNIVERSAL:
-        return outcome.refused(f"L = {length}; the table of 2.9.4 has 6 to 16")
+        return finding.refused(f"L = {length}; the table of 2.9.4 has 6 to 16")
     short, long = counting().histograms.distances(bits, length, first, tested)
     seen = np.flatnonzero(short)
     total = float(short[seen] @ np.log2(seen)) + float(np.log2(long).sum())
@@ -54,9 +54,9 @@ def universal(bits: PackedBits, asked: Asked) -> Outcome:
         c = 0.7 - 0.8 / length + (4 + 32 / length) * tested ** (-3 / length) / 15
         sigma = c * math.sqrt(variance / tested)
     deviate = (total / tested - expected) / sigma
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         parameters=parameters,
         statistics={"sum": total, "expected": expected, "sigma": sigma},
         p_values=(PValue("", normal_tails(deviate), deviate),),
@@ -103,43 +103,43 @@ def universal_sigma(length: int, tested: int) -> float:
     return math.sqrt(tested * variance + 2 * covariances) / tested
 
 
-def serial(bits: PackedBits, asked: Asked) -> Outcome:
+def serial(bits: PackedBits, asked: Asked) -> Finding:
     """Return the serial test, with its two P-values (2.11)."""
     m, n = asked.parameters.serial, bits.n
     parameters = {"m": m}
-    outcome = Outcome(name="serial", section="2.11", parameters=parameters)
+    finding = Finding(name="serial", section="2.11", parameters=parameters)
     if reason := _too_long(asked, m, n, 2, "2.11.7"):
-        return outcome.refused(reason, SERIAL_LABELS)
+        return finding.refused(reason, SERIAL_LABELS)
     # 2**m times the sum of squares, a whole number; psi**2 of m is 1 / n of it, less n
     squares = [_square_sum(window_counts(bits, k)) << k if k > 0 else n * n for k in (m, m - 1, m - 2)]
     first = (squares[0] - squares[1]) / n
     second = (squares[0] - 2 * squares[1] + squares[2]) / n
     tails = chi_square_tail(first, 1 << (m - 1)), chi_square_tail(second, 1 << (m - 2))
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         parameters=parameters,
         statistics={f"psi_square_{k}": square / n - n for k, square in zip(PSI_LABELS, squares, strict=True)},
         p_values=tuple(map(PValue, SERIAL_LABELS, tails, (first, second))),
     )
 
 
-def approximate_entropy(bits: PackedBits, asked: Asked) -> Outcome:
+def approximate_entropy(bits: PackedBits, asked: Asked) -> Finding:
     """Return the approximate entropy test (2.12)."""
     m, n = asked.parameters.approximate_entropy, bits.n
     parameters = {"m": m}
-    outcome = Outcome(name="approximate_entropy", section="2.12", parameters=parameters)
+    finding = Finding(name="approximate_entropy", section="2.12", parameters=parameters)
     if reason := _too_long(asked, m, n, 5, "2.12.7"):
-        return outcome.refused(reason)
+        return finding.refused(reason)
     longer, shorter = window_counts(bits, m + 1), window_counts(bits, m)
     if asked.strict:
         # n (m ln 2 + phi) for both lengths: what their entropy lacks, in which nothing large cancels
         chi_square = 2.0 * (_lack(longer, n) - _lack(shorter, n))
     else:
         chi_square = 2.0 * n * (math.log(2.0) - (_sts_phi(shorter, n) - _sts_phi(longer, n)))
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         parameters=parameters,
         statistics={"approximate_entropy": math.log(2.0) - chi_square / (2.0 * n)},
         p_values=(PValue("", chi_square_tail(chi_square, 1 << m), chi_square),),

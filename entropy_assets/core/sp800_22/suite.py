@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.sp800_22 import linear, ones, patterns, spectral, templates, walks
-from entropy_assets.core.sp800_22.outcomes import Asked, Compat, Outcome, Parameters
+from entropy_assets.core.sp800_22.findings import Asked, Compat, Finding, Parameters
 from entropy_assets.core.sp800_22.packed import PackedBits
 
 Bits = PackedBits | bytes | bytearray | memoryview | npt.NDArray[np.uint8]
 
-SUITE: Final[dict[str, Callable[[PackedBits, Asked], Outcome]]] = {
+SUITE: Final[dict[str, Callable[[PackedBits, Asked], Finding]]] = {
     "frequency": ones.frequency,
     "block_frequency": ones.block_frequency,
     "runs": ones.runs,
@@ -43,24 +43,24 @@ class SuiteReport:
         Bits of the sequence.
     asked
         How the tests were made.
-    outcomes
+    findings
         One for each test, in the order of the sections.
     """
 
     n: int
     asked: Asked
-    outcomes: tuple[Outcome, ...]
+    findings: tuple[Finding, ...]
 
-    def __getitem__(self, name: str) -> Outcome:
-        for outcome in self.outcomes:
-            if outcome.name == name:
-                return outcome
+    def __getitem__(self, name: str) -> Finding:
+        for finding in self.findings:
+            if finding.name == name:
+                return finding
         raise KeyError(name)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Give one flat row a P-value, 188 with the parameters of the standard, JSON-serialisable."""
-        for outcome in self.outcomes:
-            yield from outcome.rows()
+        for finding in self.findings:
+            yield from finding.rows()
 
     def to_row(self) -> dict[str, Any]:
         """Return everything, JSON-serialisable."""
@@ -70,7 +70,7 @@ class SuiteReport:
             "compat": self.asked.compat,
             "sizes": self.asked.sizes,
             "parameters": {name: getattr(given, name) for name in given.__dataclass_fields__},
-            "outcomes": [outcome.to_row() for outcome in self.outcomes],
+            "findings": [finding.to_row() for finding in self.findings],
         }
 
 
@@ -108,8 +108,8 @@ def run_suite(
         If there are fewer bits than `n`, or a name or `compat` is unknown.
     """
     packed, asked = _asked(bits, n, compat, parameters, sizes)
-    outcomes = tuple(_each(packed, asked, names_of(tests)))
-    return SuiteReport(n=packed.n, asked=asked, outcomes=outcomes)
+    findings = tuple(_each(packed, asked, names_of(tests)))
+    return SuiteReport(n=packed.n, asked=asked, findings=findings)
 
 
 def iterate_suite(
@@ -120,7 +120,7 @@ def iterate_suite(
     parameters: Parameters | None = None,
     tests: Iterable[str] | None = None,
     sizes: bool | None = None,
-) -> Iterator[Outcome]:
+) -> Iterator[Finding]:
     """Give what `run_suite` collects, each test when it is done, so that its caller may show how far it is, or stop."""
     packed, asked = _asked(bits, n, compat, parameters, sizes)
     return _each(packed, asked, names_of(tests))
@@ -153,6 +153,6 @@ def _asked(
     return packed, Asked(compat=compat, parameters=parameters or Parameters(), sizes=limits)
 
 
-def _each(packed: PackedBits, asked: Asked, names: tuple[str, ...]) -> Iterator[Outcome]:
+def _each(packed: PackedBits, asked: Asked, names: tuple[str, ...]) -> Iterator[Finding]:
     for name in names:
         yield SUITE[name](packed, asked)

@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from entropy_assets.core.sp800_22.findings import Asked, Finding, PValue, chi_square_of, chi_square_tail, too_short
 from entropy_assets.core.sp800_22.kernels import counting
-from entropy_assets.core.sp800_22.outcomes import Asked, Outcome, PValue, chi_square_of, chi_square_tail, too_short
 from entropy_assets.core.sp800_22.packed import Ones, PackedBits, all_ones
 
 CLASSES: Final = 6
@@ -18,7 +18,7 @@ MOST_BLOCKS: Final = 100
 """N at most (2.7.7)."""
 
 
-def non_overlapping_template(bits: PackedBits, asked: Asked) -> Outcome:
+def non_overlapping_template(bits: PackedBits, asked: Asked) -> Finding:
     """Return the non-overlapping template matching test, one P-value for each aperiodic template of m bits (2.7).
 
     A template that overlaps itself nowhere can't begin inside of its own occurrence, so the search that goes on behind
@@ -27,25 +27,25 @@ def non_overlapping_template(bits: PackedBits, asked: Asked) -> Outcome:
     m, blocks = asked.parameters.template, asked.parameters.template_blocks
     length = bits.n // blocks
     parameters = {"m": m, "M": length, "N": blocks}
-    outcome = Outcome(name="non_overlapping_template", section="2.7", parameters=parameters)
+    finding = Finding(name="non_overlapping_template", section="2.7", parameters=parameters)
     templates = aperiodic(m)
     if not asked.strict:  # sts-2.1.2 has room for 148, and takes every second, third, ... one where there are more
         templates = templates[:: max(1, len(templates) // STS_TEMPLATES)][:STS_TEMPLATES]
     labels = tuple(f"{template:0{m}b}" for template in templates.tolist())
     if asked.sizes and (blocks > MOST_BLOCKS or length <= 0.01 * bits.n or bits.n < 100):
-        return outcome.refused(f"N = {blocks}, M = {length:,}; 2.7.7 asks for N <= 100 and M > 0.01 n", labels)
+        return finding.refused(f"N = {blocks}, M = {length:,}; 2.7.7 asks for N <= 100 and M > 0.01 n", labels)
     expected = (length - m + 1) / 2**m
     variance = length * (1 / 2**m - (2 * m - 1) / 2 ** (2 * m))
     if expected <= 0:
-        return outcome.refused(f"a block of {length} bits holds no template of {m}", labels)
+        return finding.refused(f"a block of {length} bits holds no template of {m}", labels)
     counts = counting().histograms.block_windows(bits, m, blocks, length)[:, templates]
     chi_squares = ((counts - expected) ** 2).sum(axis=0) / variance
     from scipy.special import gammaincc
 
     tails = gammaincc(blocks / 2, chi_squares / 2)
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         parameters=parameters,
         counts={"occurrences": counts.T.tolist()},
         statistics={"expected": expected, "variance": variance},
@@ -63,27 +63,27 @@ def aperiodic(m: int) -> np.ndarray:
     return np.flatnonzero(kept)
 
 
-def overlapping_template(bits: PackedBits, asked: Asked) -> Outcome:
+def overlapping_template(bits: PackedBits, asked: Asked) -> Finding:
     """Return the overlapping template matching test, for the template of `m` ones (2.8)."""
     m, length = asked.parameters.overlapping_template, asked.parameters.overlapping_block
     blocks = bits.n // length
     parameters = {"m": m, "M": length, "N": blocks}
-    outcome = Outcome(name="overlapping_template", section="2.8", parameters=parameters)
+    finding = Finding(name="overlapping_template", section="2.8", parameters=parameters)
     if reason := too_short(asked, bits.n, 1_000_000, "2.8.7"):
-        return outcome.refused(reason)
+        return finding.refused(reason)
     if not blocks or length < m:
-        return outcome.refused(f"there is no whole block of {length:,} bits that holds {m}")
+        return finding.refused(f"there is no whole block of {length:,} bits that holds {m}")
     chances = overlapping_chances(m, length) if asked.strict else sts_overlapping_chances(m, length)
     if min(chances) <= 0:
-        return outcome.refused(f"M = {length}: a block can't hold the template of {m} ones {CLASSES - 1} times")
+        return finding.refused(f"M = {length}: a block can't hold the template of {m} ones {CLASSES - 1} times")
     if asked.sizes and blocks * min(chances) <= 5:
-        return outcome.refused(f"N = {blocks:,}; 2.8.7 asks for more than 5 blocks expected in each class")
+        return finding.refused(f"N = {blocks:,}; 2.8.7 asks for more than 5 blocks expected in each class")
     found = Ones(all_ones(bits.words, m)).in_blocks(blocks, length, m)
     counts = np.bincount(np.minimum(found, CLASSES - 1), minlength=CLASSES).tolist()
     chi_square = chi_square_of(counts, chances)
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         parameters=parameters,
         counts={"classes": counts},
         p_values=(PValue("", chi_square_tail(chi_square, CLASSES - 1), chi_square),),

@@ -3,8 +3,8 @@
 import math
 from typing import Final
 
+from entropy_assets.core.sp800_22.findings import Asked, Finding, PValue, chi_square_of, chi_square_tail, too_short
 from entropy_assets.core.sp800_22.kernels import counting
-from entropy_assets.core.sp800_22.outcomes import Asked, Outcome, PValue, chi_square_of, chi_square_tail, too_short
 from entropy_assets.core.sp800_22.packed import PackedBits
 
 DIRECTIONS: Final = ("forward", "backward")
@@ -21,17 +21,17 @@ STS_VISIT_CHANCES: Final = {
 """Chances of 0, 1, ... 4, and 5 or more visits to a state in one cycle, rounded as in sts-2.1.2."""
 
 
-def cumulative_sums(bits: PackedBits, asked: Asked) -> Outcome:
+def cumulative_sums(bits: PackedBits, asked: Asked) -> Finding:
     """Return the cumulative sums test, from the first bit and from the last (2.13)."""
-    outcome = Outcome(name="cumulative_sums", section="2.13")
+    finding = Finding(name="cumulative_sums", section="2.13")
     if reason := too_short(asked, bits.n, 100, "2.13.7") or ("" if bits.n else "there are no bits"):
-        return outcome.refused(reason, DIRECTIONS)
+        return finding.refused(reason, DIRECTIONS)
     last, largest, smallest, _ = _walk(bits)[0]
     farthest = max(largest, -smallest), max(largest - last, last - smallest)
     tail = walk_tail if asked.strict else sts_walk_tail
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         counts={"farthest": list(farthest)},
         p_values=tuple(
             PValue(label, tail(z, bits.n), z / math.sqrt(bits.n)) for label, z in zip(DIRECTIONS, farthest, strict=True)
@@ -75,24 +75,24 @@ def sts_walk_tail(z: int, n: int) -> float:
     return min(1.0, max(0.0, 1.0 - inner + outer))
 
 
-def random_excursions(bits: PackedBits, asked: Asked) -> Outcome:
+def random_excursions(bits: PackedBits, asked: Asked) -> Finding:
     """Return the random excursions test: how often cycles visit the states near zero (2.14)."""
     labels = tuple(f"x={state:+d}" for state in NEAR_STATES)
-    outcome, cycles, reason = _cycles("random_excursions", "2.14", bits, asked)
+    finding, cycles, reason = _cycles("random_excursions", "2.14", bits, asked)
     if reason:
-        return outcome.refused(reason, labels)
+        return finding.refused(reason, labels)
     room = max(1000, bits.n // 100)
     if not asked.strict and cycles - (bits.sum != 0) > room:
-        return outcome.refused(f"J = {cycles:,} cycles; sts-2.1.2 has room for {room:,} of this length", labels)
+        return finding.refused(f"J = {cycles:,} cycles; sts-2.1.2 has room for {room:,} of this length", labels)
     counts = _walk(bits)[1]
     values = []
     for state, label in zip(NEAR_STATES, labels, strict=True):
         chances = visit_chances(state) if asked.strict else STS_VISIT_CHANCES[abs(state)]
         chi_square = chi_square_of(counts[state + 4], chances)
         values.append(PValue(label, chi_square_tail(chi_square, 5), chi_square))
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         counts={"cycles": cycles, "classes": [counts[state + 4] for state in NEAR_STATES]},
         p_values=tuple(values),
     )
@@ -104,20 +104,20 @@ def visit_chances(state: int) -> tuple[float, ...]:
     return (1 - away, *(away**2 * (1 - away) ** k for k in range(4)), away * (1 - away) ** 4)
 
 
-def random_excursions_variant(bits: PackedBits, asked: Asked) -> Outcome:
+def random_excursions_variant(bits: PackedBits, asked: Asked) -> Finding:
     """Return the random excursions variant test: how often the states are visited in all (2.15)."""
     labels = tuple(f"x={state:+d}" for state in FAR_STATES)
-    outcome, cycles, reason = _cycles("random_excursions_variant", "2.15", bits, asked)
+    finding, cycles, reason = _cycles("random_excursions_variant", "2.15", bits, asked)
     if reason:
-        return outcome.refused(reason, labels)
+        return finding.refused(reason, labels)
     visits = [_walk(bits)[2][state + 9] for state in FAR_STATES]
     values = []
     for state, label, seen in zip(FAR_STATES, labels, visits, strict=True):
         deviate = (seen - cycles) / math.sqrt(cycles * (4 * abs(state) - 2))
         values.append(PValue(label, math.erfc(abs(deviate) / math.sqrt(2.0)), deviate))
-    return Outcome(
-        name=outcome.name,
-        section=outcome.section,
+    return Finding(
+        name=finding.name,
+        section=finding.section,
         counts={"cycles": cycles, "visits": visits},
         p_values=tuple(values),
     )
@@ -133,12 +133,12 @@ def _walk(bits: PackedBits) -> tuple[list[int], list[list[int]], list[int]]:
     return bits.once("walk", count)
 
 
-def _cycles(name: str, section: str, bits: PackedBits, asked: Asked) -> tuple[Outcome, int, str]:
-    """Return the outcome to begin with, J, and why there is no P-value; sts-2.1.2 prints 0 then."""
+def _cycles(name: str, section: str, bits: PackedBits, asked: Asked) -> tuple[Finding, int, str]:
+    """Return the finding to begin with, J, and why there is no P-value; sts-2.1.2 prints 0 then."""
     reason = too_short(asked, bits.n, 1_000_000, f"{section}.7")
     cycles = 0 if reason else _walk(bits)[0][3]
-    outcome = Outcome(name=name, section=section, counts={} if reason else {"cycles": cycles})
+    finding = Finding(name=name, section=section, counts={} if reason else {"cycles": cycles})
     fewest = max(FEWEST_CYCLES, 0.005 * math.sqrt(bits.n))
     if not reason and cycles < fewest:
         reason = f"J = {cycles:,} cycles; {section}.7 asks for {math.ceil(fewest):,} or more"
-    return outcome, cycles, reason
+    return finding, cycles, reason

@@ -75,11 +75,11 @@ def test_the_chances_of_the_ranks_follow_from_the_counts() -> None:
 
 def test_example_2_10_8_without_the_programs_slip(e_million: Any) -> None:
     """.845406 with .01047 for the first class, .844738 with 1/96 (as riesinger-e/nist-sts prints it too)."""
-    from entropy_assets.core.sp800_22.outcomes import Parameters
+    from entropy_assets.core.sp800_22.findings import Parameters
 
     parameters = Parameters(linear_complexity=1000)
     reports = [
         run_suite(e_million, compat=compat, tests=["linear_complexity"], parameters=parameters)
         for compat in ("sts", "strict")
     ]
-    assert [report.outcomes[0].smallest_p for report in reports] == pytest.approx([0.845406, 0.844738], abs=5e-7)
+    assert [report.findings[0].smallest_p for report in reports] == pytest.approx([0.845406, 0.844738], abs=5e-7)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entropy_assets.core.sp800_22 import ones
-from entropy_assets.core.sp800_22.outcomes import Parameters
+from entropy_assets.core.sp800_22.findings import Parameters
 from entropy_assets.core.sp800_22.packed import PackedBits
 from entropy_assets.core.sp800_22.suite import run_suite
 from entropy_assets_tests.core.sp800_22 import by_the_book
@@ -38,7 +38,7 @@ def chances(m: int) -> list[Fraction]:
 
 def p_of(bits: Any, name: str, **parameters: Any) -> list[float | None]:
     report = run_suite(PackedBits.of(bits), compat="sts", tests=[name], parameters=Parameters(**parameters))
-    return [value.p for value in report.outcomes[0].p_values]
+    return [value.p for value in report.findings[0].p_values]
 
 
 @given(bit_arrays(), st.integers(1, 80))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entropy_assets.core.sp800_22 import kernels, patterns
-from entropy_assets.core.sp800_22.outcomes import Parameters
+from entropy_assets.core.sp800_22.findings import Parameters
 from entropy_assets.core.sp800_22.packed import PackedBits
 from entropy_assets.core.sp800_22.suite import run_suite
 from entropy_assets_tests.core.sp800_22 import by_the_book
@@ -23,7 +23,7 @@ CORON_NACCACHE = {
 
 def p_of(bits: Any, name: str, **parameters: Any) -> list[float | None]:
     report = run_suite(PackedBits.of(bits), tests=[name], sizes=False, parameters=Parameters(**parameters))
-    return [value.p for value in report.outcomes[0].p_values]
+    return [value.p for value in report.findings[0].p_values]
 
 
 def test_patterns_are_counted_as_the_book_says(way: str) -> None:
@@ -47,10 +47,10 @@ def test_distances_are_summed_as_the_book_says(way: str) -> None:
         if len(bits) // length <= first:
             return
         parameters = Parameters(universal=length, universal_first=first)
-        outcome = run_suite(PackedBits.of(bits), tests=["universal"], sizes=False, parameters=parameters)["universal"]
+        finding = run_suite(PackedBits.of(bits), tests=["universal"], sizes=False, parameters=parameters)["universal"]
         total, tested = by_the_book.universal_sum(bits.tolist(), length, first)
-        assert outcome.parameters["K"] == tested
-        assert outcome.statistics["sum"] == pytest.approx(total, rel=1e-12, abs=1e-12)
+        assert finding.parameters["K"] == tested
+        assert finding.statistics["sum"] == pytest.approx(total, rel=1e-12, abs=1e-12)
 
     agree()
 

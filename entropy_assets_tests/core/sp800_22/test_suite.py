@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.sp800_22.outcomes import Parameters
+from entropy_assets.core.sp800_22.findings import Parameters
 from entropy_assets.core.sp800_22.packed import PackedBits
 from entropy_assets.core.sp800_22.suite import SUITE, iterate_suite, names_of, run_suite
 from entropy_assets_tests.core.sp800_22.conftest import PI_100, STS_NAMES
@@ -44,21 +44,21 @@ def test_a_million_bits_give_what_sts_prints(name: str, way: str, sts_reference:
     report = run_suite(data, compat="sts")
     compared = 0
     for expected in (one for one in sts_reference["results"] if one["file"] == name):
-        outcome = report[STS_NAMES[expected["test"]]]
-        p_values = [value.p for value in outcome.p_values]
-        assert p_values == pytest.approx(expected["p_sts212_full"], rel=0, abs=1e-9), outcome.name
-        assert [printed(p) for p in p_values if p is not None] == expected["p_sts212"], outcome.name
+        finding = report[STS_NAMES[expected["test"]]]
+        p_values = [value.p for value in finding.p_values]
+        assert p_values == pytest.approx(expected["p_sts212_full"], rel=0, abs=1e-9), finding.name
+        assert [printed(p) for p in p_values if p is not None] == expected["p_sts212"], finding.name
         compared += len(p_values)
         statistics = expected["statistics"]
         if "nu" in statistics:
-            assert outcome.counts["classes"] == statistics["nu"]
+            assert finding.counts["classes"] == statistics["nu"]
         if "W" in statistics:
-            assert [value.label for value in outcome.p_values] == sts_reference["templates_m9"]
-            assert outcome.counts["occurrences"] == statistics["W"]
+            assert [value.label for value in finding.p_values] == sts_reference["templates_m9"]
+            assert finding.counts["occurrences"] == statistics["W"]
         if "visits" in statistics:
-            assert outcome.counts == {"cycles": statistics["J"], "visits": statistics["visits"]}
+            assert finding.counts == {"cycles": statistics["J"], "visits": statistics["visits"]}
         if "chi2" in statistics:
-            found = [value.statistic for value in outcome.p_values]
+            found = [value.statistic for value in finding.p_values]
             assert found == pytest.approx(np.atleast_1d(statistics["chi2"]).tolist(), rel=1e-9)
     assert compared == 188
 
@@ -113,7 +113,7 @@ def test_the_worked_examples_give_what_the_program_gives(way: str, e_million: An
             sequence = PackedBits.of([int(bit) for bit in given])
         asked = dict(zip([EXAMPLE_PARAMETERS.get(test, "")], example["params"].values(), strict=False))
         report = run_suite(sequence, compat="sts", parameters=Parameters(**asked), tests=[STS_NAMES[test]])
-        found = [value.p for value in report.outcomes[0].p_values]
+        found = [value.p for value in report.findings[0].p_values]
         assert min(found) == pytest.approx(example["sts_code_value"], abs=1e-9), example
         if example["section"] not in WRONG_IN_THE_DOCUMENT:
             document = np.atleast_1d(example["document_value"])
@@ -148,12 +148,12 @@ def test_there_are_188_p_values_and_one_row_each() -> None:
     report = run_suite(b"\xa5" * 40)
     rows = list(report.rows())
     assert len(rows) == 188
-    assert [outcome.section for outcome in report.outcomes] == [f"2.{k}" for k in range(1, 16)]
+    assert [finding.section for finding in report.findings] == [f"2.{k}" for k in range(1, 16)]
     assert {row["p"] for row in rows if row["reason"]} == {None}
     assert all(row["reason"] for row in rows if row["p"] is None)
     told = json.loads(json.dumps(report.to_row()))
     assert told["n"] == 320
-    assert [one["test"] for one in told["outcomes"]] == list(SUITE)
+    assert [one["test"] for one in told["findings"]] == list(SUITE)
     assert json.loads(json.dumps(rows)) == rows
 
 
@@ -164,10 +164,10 @@ def test_any_length_is_answered(n: int, compat: Any, way: str) -> None:
     data = np.random.default_rng(n).integers(0, 256, 200).astype(np.uint8)
     for sizes in (None, True, False):
         for parameters in (None, SMALL):
-            for outcome in run_suite(data, n, compat=compat, sizes=sizes, parameters=parameters).outcomes:
-                assert outcome.p_values
-                for value in outcome.p_values:
-                    assert (value.p is None) == (not outcome.applicable)
+            for finding in run_suite(data, n, compat=compat, sizes=sizes, parameters=parameters).findings:
+                assert finding.p_values
+                for value in finding.p_values:
+                    assert (value.p is None) == (not finding.applicable)
                     assert value.p is None or 0.0 <= value.p <= 1.0
 
 
@@ -178,7 +178,7 @@ def test_p_values_lie_between_0_and_1_and_only_the_bits_count(bits: Any, compat:
     report = run_suite(PackedBits.of(bits), compat=compat, sizes=False, parameters=SMALL)
     packed = np.packbits(np.concatenate((bits, np.ones(70, dtype=np.uint8))))
     again = run_suite(packed, len(bits), compat=compat, sizes=False, parameters=SMALL)
-    assert [outcome.to_row() for outcome in report.outcomes] == [outcome.to_row() for outcome in again.outcomes]
+    assert [finding.to_row() for finding in report.findings] == [finding.to_row() for finding in again.findings]
     assert all(row["p"] is None or 0.0 <= row["p"] <= 1.0 for row in report.rows())
 
 
@@ -189,7 +189,7 @@ def test_what_does_not_care_for_the_complement_or_the_direction(bits: Any) -> No
 
     def p_values(sequence: Any) -> dict[str, list[float | None]]:
         report = run_suite(PackedBits.of(sequence), sizes=False, parameters=SMALL)
-        return {outcome.name: [value.p for value in outcome.p_values] for outcome in report.outcomes}
+        return {finding.name: [value.p for value in finding.p_values] for finding in report.findings}
 
     own, other, back = p_values(bits), p_values(1 - bits), p_values(bits[::-1])
     for name in ("frequency", "block_frequency", "runs", "spectral", "serial", "approximate_entropy", "universal"):
@@ -207,7 +207,7 @@ def test_each_test_is_given_when_it_is_done() -> None:
     """A caller that shows how far it is sees them one by one, and may stop."""
     steps = iterate_suite(bytes(1000), tests=["runs", "frequency", "spectral"])
     assert next(steps).name == "frequency"
-    assert [outcome.name for outcome in steps] == ["runs", "spectral"]
+    assert [finding.name for finding in steps] == ["runs", "spectral"]
 
 
 def test_what_is_not_known_is_refused() -> None:

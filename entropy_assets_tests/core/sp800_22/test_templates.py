@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entropy_assets.core.sp800_22 import templates
-from entropy_assets.core.sp800_22.outcomes import Parameters
+from entropy_assets.core.sp800_22.findings import Parameters
 from entropy_assets.core.sp800_22.packed import PackedBits
 from entropy_assets.core.sp800_22.suite import run_suite
 from entropy_assets_tests.core.sp800_22 import by_the_book
@@ -38,9 +38,9 @@ def test_occurrences_are_those_of_the_search_of_the_book(way: str) -> None:
     def agree(bits: Any, m: int, blocks: int) -> None:
         parameters = Parameters(template=m, template_blocks=blocks)
         report = run_suite(PackedBits.of(bits), tests=["non_overlapping_template"], parameters=parameters, sizes=False)
-        found = [value.p for value in report.outcomes[0].p_values]
+        found = [value.p for value in report.findings[0].p_values]
         expected = by_the_book.non_overlapping(bits.tolist(), m, blocks) if len(bits) // blocks >= m else [None]
-        assert found == pytest.approx(expected, abs=1e-12) or not report.outcomes[0].applicable
+        assert found == pytest.approx(expected, abs=1e-12) or not report.findings[0].applicable
 
     agree()
 
@@ -53,19 +53,19 @@ def test_the_program_has_room_for_148_templates() -> None:
             run_suite(bits, compat=compat, tests=["non_overlapping_template"], parameters=Parameters(template=m))
             for compat in ("strict", "sts")
         )
-        assert len(strict.outcomes[0].p_values) == len(templates.aperiodic(m))
-        assert len(sts.outcomes[0].p_values) == 148
-        assert [value.label for value in sts.outcomes[0].p_values[:2]] == [first, second]
+        assert len(strict.findings[0].p_values) == len(templates.aperiodic(m))
+        assert len(sts.findings[0].p_values) == 148
+        assert [value.label for value in sts.findings[0].p_values[:2]] == [first, second]
 
 
 @given(bit_arrays(least=30), st.integers(1, 12), st.integers(12, 60))
 @settings(max_examples=60, deadline=None)
 def test_overlapping_ones_are_counted_as_the_book_says(bits: Any, m: int, length: int) -> None:
     parameters = Parameters(overlapping_template=m, overlapping_block=length)
-    outcome = run_suite(PackedBits.of(bits), tests=["overlapping_template"], parameters=parameters, sizes=False)
+    finding = run_suite(PackedBits.of(bits), tests=["overlapping_template"], parameters=parameters, sizes=False)
     if len(bits) >= length >= m + 4:  # else no block holds it five times
         expected = by_the_book.overlapping_classes(bits.tolist(), m, length)
-        assert outcome["overlapping_template"].counts["classes"] == expected
+        assert finding["overlapping_template"].counts["classes"] == expected
 
 
 @pytest.mark.parametrize("m, length", [(9, 1032), (3, 20), (1, 6), (5, 5)])

@@ -91,18 +91,18 @@ def test_few_cycles_give_a_reason_and_no_zero(name: str) -> None:
     """The program prints 0.000000 for each state, and its report drops them."""
     enough = np.full(125_000, 0xCC, dtype=np.uint8)
     enough[:499], enough[499] = 0xF0, 0xFF  # 499 cycles, and one that never comes back
-    assert run_suite(enough, tests=[name]).outcomes[0].applicable
+    assert run_suite(enough, tests=[name]).findings[0].applicable
     enough[498] = 0xFF
-    assert run_suite(enough, tests=[name]).outcomes[0].reason.startswith("J = 499 cycles; ")
+    assert run_suite(enough, tests=[name]).findings[0].reason.startswith("J = 499 cycles; ")
     drift = run_suite(np.full(125_000, 0xF1, dtype=np.uint8), tests=[name])
-    assert drift.outcomes[0].reason.startswith("J = 1 cycles; ")
-    assert {value.p for value in drift.outcomes[0].p_values} == {None}
-    assert "1,000,000" in run_suite(b"\xa5" * 1000, tests=[name]).outcomes[0].reason
+    assert drift.findings[0].reason.startswith("J = 1 cycles; ")
+    assert {value.p for value in drift.findings[0].p_values} == {None}
+    assert "1,000,000" in run_suite(b"\xa5" * 1000, tests=[name]).findings[0].reason
 
 
 def test_the_program_has_no_room_for_many_cycles() -> None:
     """It stops where zeros are more than one in a hundred bits; strictly that has P-values, and very small ones."""
     bits = np.full(125_000, 0b10101010, dtype=np.uint8)
     strict, sts = (run_suite(bits, tests=["random_excursions"], compat=compat) for compat in ("strict", "sts"))
-    assert sts.outcomes[0].reason == "J = 500,000 cycles; sts-2.1.2 has room for 10,000 of this length"
-    assert strict.outcomes[0].smallest_p == 0.0
+    assert sts.findings[0].reason == "J = 500,000 cycles; sts-2.1.2 has room for 10,000 of this length"
+    assert strict.findings[0].smallest_p == 0.0

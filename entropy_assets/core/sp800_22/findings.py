@@ -121,7 +121,7 @@ class PValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Finding:
     """What one test says of one sequence.
 
     Parameters
@@ -188,7 +188,7 @@ class Outcome:
             "note": self.note,
         }
 
-    def refused(self, reason: str, labels: tuple[str, ...] = ("",)) -> "Outcome":
+    def refused(self, reason: str, labels: tuple[str, ...] = ("",)) -> "Finding":
         """Return the same test as not applicable."""
         return replace(self, reason=reason, p_values=tuple(PValue(label, None, None) for label in labels))
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from entropy_assets.core.sp800_22.outcomes import (
-    Outcome,
+from entropy_assets.core.sp800_22.findings import (
+    Finding,
     Parameters,
     PValue,
     chi_square_of,
@@ -34,13 +34,13 @@ def test_a_parameter_out_of_its_range_is_named(name: str, value: int) -> None:
         Parameters(**{name: value})
 
 
-def test_an_outcome_without_p_values_keeps_their_places() -> None:
-    outcome = Outcome(name="serial", section="2.11").refused("too few", ("del1", "del2"))
-    assert not outcome.applicable
-    assert outcome.smallest_p is None
-    assert [row["label"] for row in outcome.rows()] == ["del1", "del2"]
-    assert [row["reason"] for row in outcome.rows()] == ["too few", "too few"]
-    assert Outcome(name="x", section="2", p_values=(PValue("", 0.5, 1.0), PValue("", 0.25, 2.0))).smallest_p == 0.25
+def test_an_finding_without_p_values_keeps_their_places() -> None:
+    finding = Finding(name="serial", section="2.11").refused("too few", ("del1", "del2"))
+    assert not finding.applicable
+    assert finding.smallest_p is None
+    assert [row["label"] for row in finding.rows()] == ["del1", "del2"]
+    assert [row["reason"] for row in finding.rows()] == ["too few", "too few"]
+    assert Finding(name="x", section="2", p_values=(PValue("", 0.5, 1.0), PValue("", 0.25, 2.0))).smallest_p == 0.25
 
 
 def test_the_tails_have_the_values_of_tables() -> None:
