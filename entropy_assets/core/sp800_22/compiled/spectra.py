@@ -38,8 +38,7 @@ def _patterns(words: Any, joined: int, found: Any) -> None:
                         value = spread[(own >> np.uint64(56 - 8 * byte)) & np.uint64(255)]
                         square[byte] |= value << np.uint64(7 - k)
             for place in range(min(64, many - start)):
-                value = square[place >> 3] >> np.uint64(8 * (place & 7))
-                found[half, index, start + place] = value & np.uint64(255)
+                found[half, index, start + place] = (square[place >> 3] >> np.uint64(8 * (place & 7))) & np.uint64(255)
 
 
 @kernel
@@ -62,7 +61,7 @@ def turned_sums(found: Any, sums: Any, tables: Any, starts: Any, steps: Any) -> 
 @kernel
 def below(peaks: Any, limit: float) -> int:
     """Return how many of `peaks` have a square below `limit`."""
-    found = 0
+    found: Any = 0
     for place in range(len(peaks)):
         peak = peaks[place]
         found += peak.real * peak.real + peak.imag * peak.imag < limit
