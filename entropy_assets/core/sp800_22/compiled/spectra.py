@@ -32,8 +32,8 @@ def _patterns(words: Any, joined: int, found: Any) -> None:
                 row = 16 * index + 2 * k + half
                 if row < joined:
                     place = row * many + start
-                    word, bit = place >> 6, np.uint64(place & 63)
-                    own = (words[word] << bit) | ((words[word + 1] >> np.uint64(1)) >> (np.uint64(63) - bit))
+                    word, off = place >> 6, np.uint64(place & 63)
+                    own = (words[word] << off) | ((words[word + 1] >> np.uint64(1)) >> (np.uint64(63) - off))
                     for byte in range(8):
                         value = spread[(own >> np.uint64(56 - 8 * byte)) & np.uint64(255)]
                         square[byte] |= value << np.uint64(7 - k)
@@ -61,7 +61,7 @@ def turned_sums(found: Any, sums: Any, tables: Any, starts: Any, steps: Any) -> 
 @kernel
 def below(peaks: Any, limit: float) -> int:
     """Return how many of `peaks` have a square below `limit`."""
-    found: Any = 0
+    found = 0
     for place in range(len(peaks)):
         peak = peaks[place]
         found += peak.real * peak.real + peak.imag * peak.imag < limit
