@@ -86,8 +86,8 @@ def main() -> int:
         print(f"CPU milliseconds for {arguments.bits:,} bits; {versions}\n")
         print("| test | compiled | arrays |\n|---|---|---|")
         for name in (*SUITE, "all"):
-            told = (f"{rows[way][name]:.2f}" if way in rows else "" for way in ("compiled", "arrays"))
-            print(f"| {name} | {' | '.join(told)} |")
+            cells = (f"{rows[way][name]:.2f}" if way in rows else "" for way in ("compiled", "arrays"))
+            print(f"| {name} | {' | '.join(cells)} |")
         print("\n| beside them | |\n|---|---|")
         for name, value in rows["yardsticks"].items():
             print(f"| numpy {name} | {value:.2f} |")
