@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from entropy_assets.core.extraction.compiled import loops
 from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, MAD_TO_SIGMA, Item, laplacian
 
 Reals = npt.NDArray[np.float64]
@@ -101,10 +102,13 @@ def _without_spikes(squares: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
     Hot pixels of one brightness give each coefficient a few values of its own, which look like steps.
     """
-    count = len(squares)
-    residuals = np.abs(laplacian(squares)[:, ::3, ::3]).reshape(count, -1)
+    residuals = np.abs(laplacian(squares)[:, ::3, ::3]).reshape(len(squares), -1)
     middle = np.partition(residuals, residuals.shape[1] // 2, axis=1)[:, residuals.shape[1] // 2]
-    most = np.ceil(SPIKE * MAD_TO_SIGMA / LAPLACIAN_NORM * middle).astype(np.int64)[:, np.newaxis, np.newaxis]
+    most = np.ceil(SPIKE * MAD_TO_SIGMA / LAPLACIAN_NORM * middle).astype(np.int64)
+    if (compiled := loops()) is not None:
+        calm: npt.NDArray[np.int64] = compiled.lattices.without_spikes(squares, most)
+        return calm
+    most = most[:, np.newaxis, np.newaxis]
     wide = np.pad(squares, ((0, 0), (1, 1), (1, 1)), mode="reflect")
     beside = (wide[:, :-2, 1:-1], wide[:, 2:, 1:-1], wide[:, 1:-1, :-2], wide[:, 1:-1, 2:])
     lowest, highest = (reduce(beside) for reduce in (np.minimum.reduce, np.maximum.reduce))
@@ -148,28 +152,53 @@ def _largest_rise(squares: Reals, transforms: Sequence[Reals], blocks: int) -> f
     """
     orders = len(transforms[0]) // blocks
     down = np.concatenate(transforms) @ squares
-    largest = 0.0
-    for across in transforms:
-        values = (down @ across.T).reshape(len(squares), len(transforms), blocks, orders, blocks, orders)
-        by_order = values.transpose(1, 3, 5, 0, 2, 4).reshape(len(transforms), orders * orders, -1)
-        largest = max(largest, float(_rises(by_order).max()))
-    return largest
+    axes = (len(squares), len(transforms), blocks, orders, blocks, orders)
+    by_order = np.empty((len(transforms), len(transforms), orders, orders, len(squares), blocks, blocks))
+    for place, across in enumerate(transforms):
+        by_order[place] = (down @ across.T).reshape(axes).transpose(1, 3, 5, 0, 2, 4)
+    values = by_order.reshape(len(transforms), len(transforms), orders * orders, -1)
+    middles = _middles(values)
+    spreads = _spreads(values, middles)
+    return max(float(_rises(*each).max()) for each in zip(values, middles, spreads, strict=True))
 
 
-def _rises(values: Reals) -> Reals:
+def _middles(values: Reals) -> Reals:
+    """Return the upper median of each ``[..., value]``."""
+    if (compiled := loops()) is not None:
+        found: Reals = compiled.lattices.middles(values.reshape(-1, values.shape[-1]))
+        return found.reshape(values.shape[:-1])
+    half = values.shape[-1] // 2
+    return np.asarray(np.partition(values, half, axis=-1)[..., half])
+
+
+def _spreads(values: Reals, middles: Reals) -> Reals:
+    """Return the median distance of ``[group, grid, order, value]`` from the middle of their order, of each group."""
+    places = np.arange(0, values[0].size, SAMPLED)
+    of_order = middles.reshape(len(values), -1)[:, places // values.shape[-1]]
+    return np.asarray(np.median(np.abs(values.reshape(len(values), -1)[:, ::SAMPLED] - of_order), axis=1))
+
+
+def _rises(values: Reals, middles: Reals, spread: float) -> Reals:
     """Return of ``[grid, order, value]`` the largest rise of each grid, all its orders together, standard errors.
 
     Each order is taken from its median, which a pattern with the period of the blocks would move.
     """
-    grids, orders, count = values.shape
-    centred = values - np.partition(values, count // 2, axis=2)[:, :, count // 2, np.newaxis]
-    spread = float(np.median(np.abs(centred.ravel()[::SAMPLED])))
+    _, orders, count = values.shape
     bits = max(FINEST_BITS, int(np.ceil(np.log2(max(1.0, 1.4826 * spread / BINS_PER_SIGMA)))))
-    bins = np.floor(centred * 2.0**-bits).astype(np.int64) & (BINS - 1)
-    bins += BINS * np.arange(grids)[:, np.newaxis, np.newaxis]
-    counts = np.bincount(bins.ravel(), minlength=grids * BINS).reshape(grids, BINS)
+    if (compiled := loops()) is not None:
+        counts = compiled.lattices.tallied(values, middles, bits, BINS)
+    else:
+        counts = _tallied(values, middles, bits)
     step_bits = FINEST_BITS + EIGHTHS.bit_length() - 1
     highest = min(int(HIGHEST * BINS * 2.0 ** (bits - step_bits)), 7 * BINS // 16)
     sizes = np.abs(fft.rfft(counts, axis=1)[:, : highest + 1]) / np.sqrt(orders * count)
     rises: Reals = (sizes - np.minimum.accumulate(sizes, axis=1)).max(axis=1)
     return rises
+
+
+def _tallied(values: Reals, middles: Reals, bits: int) -> npt.NDArray[np.int64]:
+    """Return ``int64[grid, bin]``: values less the middle of their order, by bins of two to the power of `bits`."""
+    grids = len(values)
+    bins = np.floor((values - middles[:, :, np.newaxis]) * 2.0**-bits).astype(np.int64) & (BINS - 1)
+    bins += BINS * np.arange(grids)[:, np.newaxis, np.newaxis]
+    return np.bincount(bins.ravel(), minlength=grids * BINS).reshape(grids, BINS)

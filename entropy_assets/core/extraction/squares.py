@@ -5,11 +5,12 @@ Every sum is exact (integers, or integers in float64 below 2**53), so a verdict 
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Final, Self, TypeAlias, TypeVar
+from typing import Final, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.frame import CHUNK, Frame
 from entropy_assets.recipe import Recipe
 
@@ -87,6 +88,32 @@ class SquareStatistics:
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
+class Counts(NamedTuple):
+    """What is counted on each square of one channel, by row, then by column; all of it whole numbers.
+
+    Attributes
+    ----------
+    median, largest
+        Magnitude of the Laplacian residuals: the upper median, and the largest.
+    energy, along, across
+        Sums of the products of each residual with itself, the one to its right, and the one below.
+    busy
+        Residuals that are not zero.
+    odd, bottom, top
+        Pixels whose lowest true bit is set, at the lowest code, at the highest code.
+    """
+
+    median: npt.NDArray[np.number]
+    largest: npt.NDArray[np.number]
+    energy: npt.NDArray[np.number]
+    along: npt.NDArray[np.number]
+    across: npt.NDArray[np.number]
+    busy: npt.NDArray[np.number]
+    odd: npt.NDArray[np.number]
+    bottom: npt.NDArray[np.number]
+    top: npt.NDArray[np.number]
+
+
 def steps_of(frame: Frame, channel: int) -> Steps:
     """Return one channel in ADC steps above its lowest usable code, as narrow as its Laplacian allows."""
     plane = frame.pixels[channel]
@@ -145,6 +172,10 @@ def square_statistics(steps: Steps, limits: tuple[int, int], size: int) -> Squar
     size
         Side of a square, pixels.
     """
+    if (compiled := loops_for(steps)) is not None:
+        counts = Counts(*compiled.squares.counted(steps, size, *limits))
+        if int(counts.largest.max()) <= RESIDUAL_LIMIT:
+            return _statistics(counts, compiled.squares.lined(steps, size), size)
     band = max(1, SQUARES_AT_ONCE // (steps.shape[1] // size)) * size
     whole = steps.shape[0] // size * size
     bands = [as_squares(steps[top : min(top + band, whole)], size) for top in range(0, whole, band)]
@@ -169,20 +200,35 @@ def measured_squares(squares: Steps, bottom: int, top: int) -> SquareStatistics:
     magnitude = np.abs(residual).reshape(count, size)
     median = np.partition(magnitude, size // 2, axis=1)[:, size // 2]
     exact = _narrowed(residual, magnitude)
-    energy = np.einsum("ijk,ijk->i", exact, exact)
-    scale = (side - 2) / (side - 3) / np.maximum(energy, 1)
+    flat = squares.reshape(count, side * side)
+    counts = Counts(
+        median=median,
+        largest=magnitude.max(axis=1),
+        energy=np.einsum("ijk,ijk->i", exact, exact),
+        along=np.einsum("ijk,ijk->i", exact[:, :, 1:], exact[:, :, :-1]),
+        across=np.einsum("ijk,ijk->i", exact[:, 1:], exact[:, :-1]),
+        busy=np.count_nonzero(magnitude, axis=1),
+        odd=np.count_nonzero(flat & 1, axis=1),
+        bottom=np.count_nonzero(flat == bottom, axis=1),
+        top=np.count_nonzero(flat == top, axis=1),
+    )
+    return _statistics(counts, _has_line(squares), side)
+
+
+def _statistics(counts: Counts, has_line: npt.NDArray[np.bool_], side: int) -> SquareStatistics:
+    """Return what follows from the counts of squares of this side."""
+    scale = (side - 2) / (side - 3) / np.maximum(counts.energy, 1)
     pixels = side * side
-    flat = squares.reshape(count, pixels)
     return SquareStatistics(
-        sigma=median * (MAD_TO_SIGMA / LAPLACIAN_NORM),
-        correlation_x=np.einsum("ijk,ijk->i", exact[:, :, 1:], exact[:, :, :-1]) * scale,
-        correlation_y=np.einsum("ijk,ijk->i", exact[:, 1:], exact[:, :-1]) * scale,
-        zero_share=1 - np.count_nonzero(magnitude, axis=1) / size,
-        odd_share=np.count_nonzero(flat & 1, axis=1) / pixels,
-        bottom_share=np.count_nonzero(flat == bottom, axis=1) / pixels,
-        top_share=np.count_nonzero(flat == top, axis=1) / pixels,
-        has_line=_has_line(squares),
-        banded=np.zeros(count, dtype=np.bool_),
+        sigma=counts.median * (MAD_TO_SIGMA / LAPLACIAN_NORM),
+        correlation_x=counts.along * scale,
+        correlation_y=counts.across * scale,
+        zero_share=1 - counts.busy / (side - 2) ** 2,
+        odd_share=counts.odd / pixels,
+        bottom_share=counts.bottom / pixels,
+        top_share=counts.top / pixels,
+        has_line=has_line,
+        banded=np.zeros(len(has_line), dtype=np.bool_),
     )
 
 
