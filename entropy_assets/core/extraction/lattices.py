@@ -59,6 +59,8 @@ BINS_PER_SIGMA: Final = 64
 """Most bins that a sigma is divided into: 16 sigmas must find room."""
 SAMPLED: Final = 61
 """Of so many coefficients one is looked at for their spread; a prime, so that all orders are."""
+LONG_ROW: Final = 256
+"""Values of an order from which on compiled loops find their middle faster than NumPy does."""
 HIGHEST: Final = 0.75
 """Highest frequency that is looked at, per step: the rounding of pixels blurs steps below 4/3."""
 
@@ -152,43 +154,30 @@ def _largest_rise(squares: Reals, transforms: Sequence[Reals], blocks: int) -> f
     """
     orders = len(transforms[0]) // blocks
     down = np.concatenate(transforms) @ squares
-    axes = (len(squares), len(transforms), blocks, orders, blocks, orders)
-    by_order = np.empty((len(transforms), len(transforms), orders, orders, len(squares), blocks, blocks))
-    for place, across in enumerate(transforms):
-        by_order[place] = (down @ across.T).reshape(axes).transpose(1, 3, 5, 0, 2, 4)
-    values = by_order.reshape(len(transforms), len(transforms), orders * orders, -1)
-    middles = _middles(values)
-    spreads = _spreads(values, middles)
-    return max(float(_rises(*each).max()) for each in zip(values, middles, spreads, strict=True))
+    largest = 0.0
+    for across in transforms:
+        values = (down @ across.T).reshape(len(squares), len(transforms), blocks, orders, blocks, orders)
+        by_order = values.transpose(1, 3, 5, 0, 2, 4).reshape(len(transforms), orders * orders, -1)
+        largest = max(largest, float(_rises(by_order).max()))
+    return largest
 
 
-def _middles(values: Reals) -> Reals:
-    """Return the upper median of each ``[..., value]``."""
-    if (compiled := loops()) is not None:
-        found: Reals = compiled.lattices.middles(values.reshape(-1, values.shape[-1]))
-        return found.reshape(values.shape[:-1])
-    half = values.shape[-1] // 2
-    return np.asarray(np.partition(values, half, axis=-1)[..., half])
-
-
-def _spreads(values: Reals, middles: Reals) -> Reals:
-    """Return the median distance of ``[group, grid, order, value]`` from the middle of their order, of each group."""
-    places = np.arange(0, values[0].size, SAMPLED)
-    of_order = middles.reshape(len(values), -1)[:, places // values.shape[-1]]
-    return np.asarray(np.median(np.abs(values.reshape(len(values), -1)[:, ::SAMPLED] - of_order), axis=1))
-
-
-def _rises(values: Reals, middles: Reals, spread: float) -> Reals:
+def _rises(values: Reals) -> Reals:
     """Return of ``[grid, order, value]`` the largest rise of each grid, all its orders together, standard errors.
 
     Each order is taken from its median, which a pattern with the period of the blocks would move.
     """
     _, orders, count = values.shape
-    bits = max(FINEST_BITS, int(np.ceil(np.log2(max(1.0, 1.4826 * spread / BINS_PER_SIGMA)))))
-    if (compiled := loops()) is not None:
-        counts = compiled.lattices.tallied(values, middles, bits, BINS)
+    compiled = loops()
+    if compiled is None or count < LONG_ROW:
+        middles = np.partition(values, count // 2, axis=2)[:, :, count // 2]
     else:
-        counts = _tallied(values, middles, bits)
+        middles = compiled.lattices.middles(values)
+    of_order = middles.ravel()[np.arange(0, values.size, SAMPLED) // count]
+    spread = float(np.median(np.abs(values.ravel()[::SAMPLED] - of_order)))
+    bits = max(FINEST_BITS, int(np.ceil(np.log2(max(1.0, 1.4826 * spread / BINS_PER_SIGMA)))))
+    tallied = _tallied if compiled is None else compiled.lattices.tallied
+    counts = tallied(values, middles, bits, BINS)
     step_bits = FINEST_BITS + EIGHTHS.bit_length() - 1
     highest = min(int(HIGHEST * BINS * 2.0 ** (bits - step_bits)), 7 * BINS // 16)
     sizes = np.abs(fft.rfft(counts, axis=1)[:, : highest + 1]) / np.sqrt(orders * count)
@@ -196,9 +185,9 @@ def _rises(values: Reals, middles: Reals, spread: float) -> Reals:
     return rises
 
 
-def _tallied(values: Reals, middles: Reals, bits: int) -> npt.NDArray[np.int64]:
+def _tallied(values: Reals, middles: Reals, bits: int, bins: int) -> npt.NDArray[np.int64]:
     """Return ``int64[grid, bin]``: values less the middle of their order, by bins of two to the power of `bits`."""
     grids = len(values)
-    bins = np.floor((values - middles[:, :, np.newaxis]) * 2.0**-bits).astype(np.int64) & (BINS - 1)
-    bins += BINS * np.arange(grids)[:, np.newaxis, np.newaxis]
-    return np.bincount(bins.ravel(), minlength=grids * BINS).reshape(grids, BINS)
+    places = np.floor((values - middles[:, :, np.newaxis]) * 2.0**-bits).astype(np.int64) & (bins - 1)
+    places += bins * np.arange(grids)[:, np.newaxis, np.newaxis]
+    return np.bincount(places.ravel(), minlength=grids * bins).reshape(grids, bins)

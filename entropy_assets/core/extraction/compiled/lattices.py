@@ -29,25 +29,40 @@ def without_spikes(squares: Any, most: Any) -> Any:
 
 @kernel
 def middles(values: Any) -> Any:
-    """Return the upper median of each row of ``float64[n, value]``, whole numbers: half of the row is not above it."""
-    found = np.empty(len(values), dtype=np.float64)
-    half = values.shape[1] // 2
-    for row in range(len(values)):
-        lowest, highest = values[row, 0], values[row, 0]
-        for place in range(values.shape[1]):
-            lowest, highest = min(lowest, values[row, place]), max(highest, values[row, place])
-        least, most = np.int64(lowest), np.int64(highest)
+    """Return the upper median of each ``float64[grid, order, value]``, whole numbers, as ``float64[grid, order]``.
+
+    What lies between two bounds is halved, and only the values of the half with the middle are kept, until the bounds
+    meet. Which values are kept depends on no branch.
+    """
+    grids, orders, count = values.shape
+    found = np.empty((grids, orders), dtype=np.float64)
+    kept = np.empty(count, dtype=np.float64)
+    for row in range(grids * orders):
+        line = values[row // orders, row % orders]
+        least, most = line[0], line[0]
+        for place in range(count):
+            kept[place] = line[place]
+            least, most = min(least, line[place]), max(most, line[place])
+        left, rank = count, count // 2
         while least < most:
-            bound = (least + most) >> 1
-            limit = np.float64(bound)
+            bound = np.floor((least + most) / 2)
             within = 0
-            for place in range(values.shape[1]):
-                within += values[row, place] <= limit
-            if within > half:
-                most = bound
+            for place in range(left):
+                within += kept[place] <= bound
+            upper = within <= rank
+            target = 0
+            for place in range(left):
+                value = kept[place]
+                kept[target] = value
+                target += (value > bound) == upper
+            left = target
+            if upper:
+                least, rank = bound + 1, rank - within
             else:
-                least = bound + 1
-        found[row] = np.float64(least)
+                most = bound
+            if left == 1:
+                least = most = kept[0]
+        found[row // orders, row % orders] = least
     return found
 
 
