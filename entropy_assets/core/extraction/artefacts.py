@@ -5,6 +5,7 @@ square alone can't show it, and these functions look across the frame. A *block*
 *square* is what the survey judges.
 """
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -178,9 +179,14 @@ def _spectra(
     y = starts[:, :1] + place // per_side * JPEG_GRID
     x = starts[:, 1:] + place % per_side * JPEG_GRID
     windows = np.lib.stride_tricks.sliding_window_view(squares, (JPEG_GRID, JPEG_GRID), axis=(1, 2))
+    return np.asarray(np.einsum("snyx,cyx->scn", windows[square, y, x].astype(np.float64), _waves(orders)))
+
+
+@cache
+def _waves(orders: tuple[tuple[int, int], ...]) -> npt.NDArray[np.float64]:
+    """Return the cosine waves of `orders` on a block."""
     waves = fft.dct(np.eye(JPEG_GRID), axis=0, norm="ortho")
-    basis = np.stack([np.outer(waves[u], waves[v]) for u, v in orders])
-    return np.asarray(np.einsum("snyx,cyx->scn", windows[square, y, x].astype(np.float64), basis))
+    return np.stack([np.outer(waves[u], waves[v]) for u, v in orders])
 
 
 def _strengths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

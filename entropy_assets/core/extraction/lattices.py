@@ -10,7 +10,7 @@ towards f = 1 / q. The largest rise is measured in standard errors of independen
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, reduce
 from typing import Final
 
 import numpy as np
@@ -81,10 +81,12 @@ def lattice_rise(squares: npt.NDArray[np.integer]) -> float:
     """
     if len(squares) < LEAST_SQUARES:
         return 0.0
-    calm = _without_spikes(_spread(squares, ALIGNED_SQUARES).astype(np.int64))
-    relative = calm - calm[:, :1, :1]
-    excess = max(0, int(np.abs(relative).max()).bit_length() - SPAN_BITS)
-    aligned = (relative >> excess).astype(np.float64)
+    calm = _without_spikes(np.asarray(_spread(squares, ALIGNED_SQUARES), dtype=np.int64))
+    calm -= calm[:, :1, :1].copy()
+    excess = max(0, max(int(calm.max()), -int(calm.min())).bit_length() - SPAN_BITS)
+    if excess:
+        calm >>= excess
+    aligned = calm.astype(np.float64)
     few = _spread(aligned, CROPPED_SQUARES)
     size = aligned.shape[1]
     grids = [_largest_rise(aligned, _cosines(block, size, 0), size // block) for block in BLOCKS]
@@ -96,6 +98,8 @@ def lattice_rise(squares: npt.NDArray[np.integer]) -> float:
 
 def _spread(squares: npt.NDArray[Item], count: int) -> npt.NDArray[Item]:
     """Return up to `count` of the squares, evenly spread."""
+    if len(squares) <= count:
+        return squares
     return squares[np.unique(np.linspace(0, len(squares) - 1, count).astype(np.int64))]
 
 
@@ -104,16 +108,15 @@ def _without_spikes(squares: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
     Hot pixels of one brightness give each coefficient a few values of its own, which look like steps.
     """
+    if (compiled := loops()) is not None:
+        calm: npt.NDArray[np.int64] = compiled.lattices.without_spikes(squares, SPIKE * MAD_TO_SIGMA / LAPLACIAN_NORM)
+        return calm
     residuals = np.abs(laplacian(squares)[:, ::3, ::3]).reshape(len(squares), -1)
     middle = np.partition(residuals, residuals.shape[1] // 2, axis=1)[:, residuals.shape[1] // 2]
-    most = np.ceil(SPIKE * MAD_TO_SIGMA / LAPLACIAN_NORM * middle).astype(np.int64)
-    if (compiled := loops()) is not None:
-        calm: npt.NDArray[np.int64] = compiled.lattices.without_spikes(squares, most)
-        return calm
-    most = most[:, np.newaxis, np.newaxis]
+    most = np.ceil(SPIKE * MAD_TO_SIGMA / LAPLACIAN_NORM * middle).astype(np.int64)[:, np.newaxis, np.newaxis]
     wide = np.pad(squares, ((0, 0), (1, 1), (1, 1)), mode="reflect")
     beside = (wide[:, :-2, 1:-1], wide[:, 2:, 1:-1], wide[:, 1:-1, :-2], wide[:, 1:-1, 2:])
-    lowest, highest = (reduce(beside) for reduce in (np.minimum.reduce, np.maximum.reduce))
+    lowest, highest = (reduce(least, beside) for least in (np.minimum, np.maximum))
     return np.clip(squares, lowest - most, highest + most)
 
 
@@ -174,7 +177,10 @@ def _rises(values: Reals) -> Reals:
     else:
         middles = compiled.lattices.middles(values)
     of_order = middles.ravel()[np.arange(0, values.size, SAMPLED) // count]
-    spread = float(np.median(np.abs(values.ravel()[::SAMPLED] - of_order)))
+    distances = np.abs(values.ravel()[::SAMPLED] - of_order)
+    half = len(distances) // 2
+    upper, lower = np.partition(distances, (half, half - 1 + len(distances) % 2))[[half, half - 1 + len(distances) % 2]]
+    spread = float((lower + upper) / 2)
     bits = max(FINEST_BITS, int(np.ceil(np.log2(max(1.0, 1.4826 * spread / BINS_PER_SIGMA)))))
     tallied = _tallied if compiled is None else compiled.lattices.tallied
     counts = tallied(values, middles, bits, BINS)

@@ -8,62 +8,79 @@ from entropy_assets.core.compiling import kernel
 
 
 @kernel
-def without_spikes(squares: Any, most: Any) -> Any:
-    """Return ``int64[n, size, size]`` with each pixel brought within ``most[n]`` of its four neighbours.
+def without_spikes(squares: Any, factor: float) -> Any:
+    """Return ``int64[n, size, size]`` with each pixel brought within some distance of its four neighbours.
 
-    Beyond the border the square is mirrored.
+    The distance is `factor` times the upper median of every third residual in either axis, rounded up. Beyond the
+    border the square is mirrored.
     """
-    calm = np.empty_like(squares)
     count, size, _ = squares.shape
+    calm = np.empty_like(squares)
+    residuals = np.empty((size // 3) ** 2, dtype=np.float64)
     for square in range(count):
-        pixels = squares[square]
+        pixels, found = squares[square], 0
+        for y in range(1, size - 1, 3):
+            for x in range(1, size - 1, 3):
+                around = pixels[y - 1, x] + pixels[y + 1, x] + pixels[y, x - 1] + pixels[y, x + 1]
+                residuals[found] = abs(4 * pixels[y, x] - around)
+                found += 1
+        most = np.int64(np.ceil(factor * _middle(residuals, found)))
         for y in range(size):
             above, beneath = pixels[y - 1 if y else 1], pixels[y + 1 if y + 1 < size else size - 2]
-            for x in range(size):
-                left, right = pixels[y, x - 1 if x else 1], pixels[y, x + 1 if x + 1 < size else size - 2]
-                lowest = min(min(above[x], beneath[x]), min(left, right))
-                highest = max(max(above[x], beneath[x]), max(left, right))
-                calm[square, y, x] = min(max(pixels[y, x], lowest - most[square]), highest + most[square])
+            row = pixels[y]
+            for x in range(1, size - 1):
+                lowest = min(min(above[x], beneath[x]), min(row[x - 1], row[x + 1]))
+                highest = max(max(above[x], beneath[x]), max(row[x - 1], row[x + 1]))
+                calm[square, y, x] = min(max(row[x], lowest - most), highest + most)
+            for x, beside in ((0, row[1]), (size - 1, row[size - 2])):
+                lowest, highest = min(min(above[x], beneath[x]), beside), max(max(above[x], beneath[x]), beside)
+                calm[square, y, x] = min(max(row[x], lowest - most), highest + most)
     return calm
 
 
 @kernel
 def middles(values: Any) -> Any:
-    """Return the upper median of each ``float64[grid, order, value]``, whole numbers, as ``float64[grid, order]``.
+    """Return the upper median of each ``float64[grid, order, value]``, whole numbers, as ``float64[grid, order]``."""
+    grids, orders, count = values.shape
+    found = np.empty((grids, orders), dtype=np.float64)
+    line = np.empty(count, dtype=np.float64)
+    for row in range(grids * orders):
+        for place in range(count):
+            line[place] = values[row // orders, row % orders, place]
+        found[row // orders, row % orders] = _middle(line, count)
+    return found
+
+
+@kernel
+def _middle(values: Any, count: int) -> float:
+    """Return the upper median of the first `count` of the values, whole numbers; none of them stays in its place.
 
     What lies between two bounds is halved, and only the values of the half with the middle are kept, until the bounds
     meet. Which values are kept depends on no branch.
     """
-    grids, orders, count = values.shape
-    found = np.empty((grids, orders), dtype=np.float64)
-    kept = np.empty(count, dtype=np.float64)
-    for row in range(grids * orders):
-        line = values[row // orders, row % orders]
-        least, most = line[0], line[0]
-        for place in range(count):
-            kept[place] = line[place]
-            least, most = min(least, line[place]), max(most, line[place])
-        left, rank = count, count // 2
-        while least < most:
-            bound = np.floor((least + most) / 2)
-            within = 0
-            for place in range(left):
-                within += kept[place] <= bound
-            upper = within <= rank
-            target = 0
-            for place in range(left):
-                value = kept[place]
-                kept[target] = value
-                target += (value > bound) == upper
-            left = target
-            if upper:
-                least, rank = bound + 1, rank - within
-            else:
-                most = bound
-            if left == 1:
-                least = most = kept[0]
-        found[row // orders, row % orders] = least
-    return found
+    least, most = values[0], values[0]
+    for place in range(count):
+        least, most = min(least, values[place]), max(most, values[place])
+    left, rank = count, count // 2
+    while least < most:
+        bound = np.floor((least + most) / 2)
+        within = 0
+        for place in range(left):
+            within += values[place] <= bound
+        upper = within <= rank
+        target = 0
+        for place in range(left):
+            value = values[place]
+            values[target] = value
+            target += (value > bound) == upper
+        left = target
+        if upper:
+            least, rank = bound + 1, rank - within
+        else:
+            most = bound
+        if left == 1:
+            least = most = values[0]
+    return least
 
 
 @kernel
