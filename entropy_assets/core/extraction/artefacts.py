@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from entropy_assets.core.extraction.compiled import loops, loops_for
-from entropy_assets.core.extraction.squares import Steps
+from entropy_assets.core.extraction.compiled import loops_for
+from entropy_assets.core.extraction.squares import Steps, middles
 
 PROBES: Final = 32
 """Rows, and columns, that are searched for repeats."""
@@ -99,8 +99,7 @@ def _row_repeat(rows: npt.NDArray[np.int64], outlier: int) -> float:
         return 0.0
     most = DIFFERENCE_LIMIT
     if outlier:
-        magnitude = np.abs(bends).ravel()
-        most = min(most, outlier * (int(np.partition(magnitude, magnitude.size // 2)[magnitude.size // 2]) + 1))
+        most = min(most, outlier * (middles(np.abs(bends))[1] + 1))
     bends = np.clip(bends, -most, most).astype(np.float64)
     spectrum = fft.rfft(bends, 2 * width, axis=1)
     products = fft.irfft(spectrum.real**2 + spectrum.imag**2, 2 * width, axis=1)
@@ -143,8 +142,7 @@ def _column_blocking(squares: Steps) -> float:
 def _column_jumps(squares: Steps) -> npt.NDArray[np.int64]:
     """Return the third differences along rows, none counted for more than it may, summed by column."""
     jumps = np.abs(squares[:, :, :-3] - squares[:, :, 3:] - 3 * (squares[:, :, 1:-2] - squares[:, :, 2:-1]))
-    middle = int(np.partition(jumps.ravel(), jumps.size // 2)[jumps.size // 2])
-    return np.asarray(np.minimum(jumps, JUMP_LIMIT * (middle + 1)).sum(axis=(0, 1)))
+    return np.asarray(np.minimum(jumps, JUMP_LIMIT * (middles(jumps)[1] + 1)).sum(axis=(0, 1)))
 
 
 def comb_share(squares: npt.NDArray[np.number]) -> float:

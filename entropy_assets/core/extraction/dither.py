@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.extraction.compiled import loops
-from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, MAD_TO_SIGMA, Steps, laplacian
+from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, MAD_TO_SIGMA, Steps, laplacian, middles
 
 CELL: Final = 16
 """Side of a cell, pixels: a slope of the picture widens the histogram of a cell less than that of its square."""
@@ -32,8 +32,6 @@ NARROWEST: Final = 3
 """Narrowest box that is looked for, codes: quiet noise midway between two codes is as even in a box of two."""
 REACH: Final = 8
 """Distance from the median of a square within which pixels are counted, sigma."""
-COUNTED_BELOW: Final = 1 << 16
-"""Magnitudes below this are counted one by one to find their median."""
 EVEN_Z: Final = 1.5
 """Largest mean excess, over all squares, of the chi-square inside the boxes at which they are called even, standard
 deviations. Where codes are joined, even boxes have nearly as much, since joined codes lie across their edges."""
@@ -63,7 +61,7 @@ def dithered_share(squares: Steps) -> float:
     float
         0 to 1, of the squares without a slope; 0 if there are less than `LEAST_CALM` of them.
     """
-    sigma = _median(np.abs(laplacian(squares))) * MAD_TO_SIGMA / LAPLACIAN_NORM
+    sigma = sum(middles(np.abs(laplacian(squares)))) / 2 * MAD_TO_SIGMA / LAPLACIAN_NORM
     cells = _cells(squares)
     calm = cells[np.sqrt(cells.var(axis=2).mean(axis=1)) <= SPREAD * sigma]
     if len(calm) < LEAST_CALM:
@@ -75,15 +73,6 @@ def dithered_share(squares: Steps) -> float:
     widths = range(max(NARROWEST, int(sigma / unit)), int(np.ceil(WIDEST * sigma / unit)) + 1)
     sums = _summed(counts), _summed(counts * counts)
     return max((0.0 if _clearly_uneven(*sums, width, least) else _share(*sums, width, least) for width in widths), default=0.0)
-
-
-def _median(magnitudes: Steps) -> float:
-    """Return the median of whole numbers from 0 on, by counting them where none is large."""
-    if int(magnitudes.max()) >= COUNTED_BELOW:
-        return float(np.median(magnitudes))
-    up_to = np.bincount(magnitudes.ravel()).cumsum()
-    middles = np.searchsorted(up_to, [(magnitudes.size - 1) // 2, magnitudes.size // 2], side="right")
-    return float(middles.sum() / 2)
 
 
 def _cells(squares: Steps) -> Steps:

@@ -29,6 +29,8 @@ NARROW_SPAN: Final = 8191
 """Widest range of steps whose Laplacian fits int16."""
 SQUARES_AT_ONCE: Final = 256
 """Squares worked on at once: half a megabyte of int16, which stays in the cache."""
+COUNTED_BELOW: Final = 1 << 16
+"""Magnitudes below this are counted one by one to find their median."""
 EIGHT_FLAGS: Final = np.uint64(0x0101010101010101)
 """Eight flags that are all set, as one integer."""
 
@@ -180,6 +182,16 @@ def square_statistics(steps: Steps, limits: tuple[int, int], size: int) -> Squar
     whole = steps.shape[0] // size * size
     bands = [as_squares(steps[top : min(top + band, whole)], size) for top in range(0, whole, band)]
     return SquareStatistics.joined([measured_squares(squares, *limits) for squares in bands])
+
+
+def middles(magnitudes: npt.NDArray[np.integer]) -> tuple[int, int]:
+    """Return the two middle values of whole numbers from 0 on; of an odd number of them they are the same."""
+    places = (magnitudes.size - 1) // 2, magnitudes.size // 2
+    if int(magnitudes.max()) >= COUNTED_BELOW:
+        lower, upper = np.partition(magnitudes, places, axis=None)[list(places)]
+    else:
+        lower, upper = np.bincount(magnitudes.ravel()).cumsum().searchsorted(places, side="right")
+    return int(lower), int(upper)
 
 
 def laplacian(squares: npt.NDArray[Integer]) -> npt.NDArray[Integer]:

@@ -68,18 +68,14 @@ def anchored(steps: Any, live: Any, size: int, factors: Any, below: int, key_fac
     """
     height, width = min(steps.shape[0] - 3, live.shape[0] * size), min(steps.shape[1] - 8, live.shape[1] * size)
     owners, keys = np.empty(1024, dtype=np.int64), np.empty(1024, dtype=np.uint64)
-    slopes = np.empty((2, steps.shape[1] - 1), dtype=np.uint8)
+    upper, lower = np.empty(steps.shape[1] - 1, dtype=np.uint8), np.empty(steps.shape[1] - 1, dtype=np.uint8)
     mixed = np.empty(max(width, 0), dtype=np.uint8)
     found = 0
     for y in range(height):
-        for row in range(2):
-            for x in range(steps.shape[1] - 1):
-                slopes[row, x] = np.uint8(steps[y + row, x + 1]) - np.uint8(steps[y + row, x])
-        for x in range(width):
-            byte = np.uint8(0)
-            for column in range(4):
-                byte += slopes[0, x + column] * factors[0, column] + slopes[1, x + column] * factors[1, column]
-            mixed[x] = byte
+        for x in range(steps.shape[1] - 1):
+            upper[x] = np.uint8(np.uint8(steps[y, x + 1]) - np.uint8(steps[y, x]))
+            lower[x] = np.uint8(np.uint8(steps[y + 1, x + 1]) - np.uint8(steps[y + 1, x]))
+        _mix(upper, lower, factors, mixed)
         for x in range(width):
             if mixed[x] >= below or not live[y // size, x // size]:
                 continue
@@ -90,6 +86,16 @@ def anchored(steps: Any, live: Any, size: int, factors: Any, below: int, key_fac
             keys[found] = _key(steps, y, x, np.uint64(key_factor))
             found += 1
     return owners[:found], keys[:found]
+
+
+@kernel
+def _mix(upper: Any, lower: Any, factors: Any, mixed: Any) -> None:
+    """Fill in the byte that the 2 x 4 slopes from each place on are mixed into."""
+    a, b, c, d = factors[0, 0], factors[0, 1], factors[0, 2], factors[0, 3]
+    e, f, g, h = factors[1, 0], factors[1, 1], factors[1, 2], factors[1, 3]
+    for x in range(len(mixed)):
+        above = np.uint8(upper[x] * a + upper[x + 1] * b + upper[x + 2] * c + upper[x + 3] * d)
+        mixed[x] = np.uint8(above + lower[x] * e + lower[x + 1] * f + lower[x + 2] * g + lower[x + 3] * h)
 
 
 @kernel

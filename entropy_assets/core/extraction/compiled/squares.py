@@ -1,10 +1,13 @@
 """What is counted on each square of a channel."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from entropy_assets.core.compiling import kernel
+
+NARROW_ENERGY: Final = 4096
+"""Largest residual of which 127 squares add up in int32."""
 
 
 @kernel
@@ -32,11 +35,11 @@ def counted(steps: Any, size: int, bottom: int, top: int) -> Any:
                 code = steps[place // columns * size + y, place % columns * size + x]
                 square[y, x] = code
                 odd += np.int32(code & 1)
-                lowest += np.int32(code == bottom)
-                highest += np.int32(code == top)
+                lowest += np.int32(np.int32(code) == np.int32(bottom))
+                highest += np.int32(np.int32(code) == np.int32(top))
         largest = _residuals(square, residual, magnitude)
         found[0, place], found[1, place] = _middle(magnitude, largest), largest
-        found[2, place], found[3, place], found[4, place] = _products(residual)
+        found[2, place], found[3, place], found[4, place] = _products(residual, largest)
         busy = np.int32(0)
         for i in range(inner * inner):
             busy += np.int32(magnitude[i] != 0)
@@ -78,10 +81,22 @@ def _middle(magnitude: Any, largest: int) -> int:
 
 
 @kernel
-def _products(residual: Any) -> Any:
+def _products(residual: Any, largest: int) -> Any:
     """Return the sums of the products of each residual with itself, the one to its right, and the one below."""
     inner = len(residual)
     energy, along, across = 0, 0, 0
+    if largest <= NARROW_ENERGY:
+        for y in range(inner):
+            below = min(y + 1, inner - 1)
+            own, right, beneath = np.int32(0), np.int32(0), np.int32(0)
+            for x in range(inner):
+                value = np.int32(residual[y, x])
+                own = np.int32(own + value * value)
+                beneath = np.int32(beneath + value * np.int32(residual[below, x]))
+            for x in range(inner - 1):
+                right = np.int32(right + np.int32(residual[y, x]) * np.int32(residual[y, x + 1]))
+            energy, along, across = energy + own, along + right, across + (beneath if y + 1 < inner else 0)
+        return energy, along, across
     for y in range(inner):
         for x in range(inner):
             energy += np.int64(residual[y, x]) * np.int64(residual[y, x])
@@ -140,25 +155,16 @@ def strongest(steps: Any, tops: Any, lefts: Any, size: int, reach: int, parts: i
     """
     side = (size - 2 * reach) // parts
     found = np.empty((3, len(tops) * parts * parts), dtype=np.int64)
+    pixels = np.empty((side + 2, side + 2), dtype=steps.dtype)
+    residual, magnitude = np.empty((side, side), dtype=steps.dtype), np.empty(side * side, dtype=steps.dtype)
     for part in range(found.shape[1]):
         square, place = part // (parts * parts), part % (parts * parts)
         top, left = reach + place // parts * side, reach + place % parts * side
-        y, x = tops[square] + top - 1, lefts[square] + left - 1
-        around = steps[y : y + side + 2, x : x + side + 2]
-        most = steps.dtype.type(0)
-        for row in range(side):
-            for column in range(side):
-                most = max(most, _residual(around, row + 1, column + 1))
-        place = 0
-        while _residual(around, 1 + place // side, 1 + place % side) != most:
-            place += 1
-        found[0, part], found[1, part], found[2, part] = top + place // side, left + place % side, most
+        for y in range(side + 2):
+            for x in range(side + 2):
+                pixels[y, x] = steps[tops[square] + top - 1 + y, lefts[square] + left - 1 + x]
+        most, where = _residuals(pixels, residual, magnitude), 0
+        while magnitude[where] != most:
+            where += 1
+        found[0, part], found[1, part], found[2, part] = top + where // side, left + where % side, most
     return found
-
-
-@kernel
-def _residual(steps: Any, y: int, x: int) -> Any:
-    """Return the magnitude of the Laplacian at one pixel."""
-    around = steps[y - 1, x] + steps[y + 1, x] + steps[y, x - 1] + steps[y, x + 1]
-    value = steps.dtype.type(4 * steps[y, x] - around)
-    return max(value, steps.dtype.type(-value))
