@@ -20,6 +20,13 @@ NO_TESTS_OF_THEIR_OWN = {
         (f"core.sp800_90b.compiled.{name}" for name in ("board", "contexts", "counts", "windows")),
         "held to their twins in the tests of core.sp800_90b.kernels",
     ),
+    **dict.fromkeys(
+        (
+            f"core.extraction.compiled.{name}"
+            for name in ("artefacts", "dither", "lattices", "linearity", "noise", "spectrum", "squares")
+        ),
+        "held to their twins in the tests of core.extraction",
+    ),
     "core.compiling": "one decorator, held to its promise in the tests of core.sp800_90b.kernels",
     "errors": "classes without behaviour, raised in the tests of who raises them",
     "recipe": "numbers, read by the tests of the core",

@@ -1,8 +1,14 @@
-"""How the loops of the ``compiled`` folders are compiled; only they load it, once numba is known to be there."""
+"""How the loops of the ``compiled`` folders are compiled; only they load it.
+
+Without numba that raises `ExtraMissing`.
+"""
 
 from typing import Any, Final
 
-from numba import njit
+from entropy_assets.errors import brought_by
+
+with brought_by("sp800"):
+    from numba import njit
 
 OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
 """No fastmath and no threads: the same integers on every machine."""

@@ -123,7 +123,7 @@ def blocking(squares: Steps) -> float:
     if len(squares) < LEAST_BLOCKING:
         return 0.0
     fits = int(np.abs(squares).max()) < NARROW_JUMPS
-    wide = squares.astype(np.int32 if fits else np.int64)
+    wide: Steps = squares.astype(np.int32 if fits else np.int64)
     return min(_column_blocking(wide), _column_blocking(wide.swapaxes(1, 2)))
 
 

@@ -72,7 +72,9 @@ def dithered_share(squares: Steps) -> float:
     least = CELL * CELL // (64 if unit == 1 else 16)  # joined codes lie across edges, and spill a few pixels
     widths = range(max(NARROWEST, int(sigma / unit)), int(np.ceil(WIDEST * sigma / unit)) + 1)
     sums = _summed(counts), _summed(counts * counts)
-    return max((0.0 if _clearly_uneven(*sums, width, least) else _share(*sums, width, least) for width in widths), default=0.0)
+    return max(
+        (0.0 if _clearly_uneven(*sums, width, least) else _share(*sums, width, least) for width in widths), default=0.0
+    )
 
 
 def _cells(squares: Steps) -> Steps:

@@ -114,9 +114,7 @@ def _window_rank(steps: Steps, live: npt.NDArray[np.bool_], size: int, planes: r
     square, place = np.divmod(place, down * across)
     top, left = y[square] * size + place // across, x[square] * size + place % across
     if (compiled := loops_for(steps)) is not None:
-        return float(
-            compiled.linearity.window_rank(steps, top, left, height, width, planes.start, len(planes)) / count
-        )
+        return float(compiled.linearity.window_rank(steps, top, left, height, width, planes.start, len(planes)) / count)
     windows = np.lib.stride_tricks.sliding_window_view(steps, (height, width))[top, left]
     bits = windows[..., np.newaxis] >> np.array(planes, dtype=steps.dtype) & 1
     packed = np.packbits(bits.reshape(count, count).astype(np.uint8), axis=1)

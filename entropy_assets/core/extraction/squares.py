@@ -17,6 +17,7 @@ from entropy_assets.recipe import Recipe
 Steps: TypeAlias = npt.NDArray[np.signedinteger]
 PerSquare: TypeAlias = npt.NDArray[np.float64]
 Integer = TypeVar("Integer", bound=np.integer)
+WholeNumbers: TypeAlias = npt.NDArray[np.signedinteger] | npt.NDArray[np.float64]
 Item = TypeVar("Item", bound=np.generic)
 
 LAPLACIAN_NORM: Final = 20**0.5
@@ -105,15 +106,15 @@ class Counts(NamedTuple):
         Pixels whose lowest true bit is set, at the lowest code, at the highest code.
     """
 
-    median: npt.NDArray[np.number]
-    largest: npt.NDArray[np.number]
-    energy: npt.NDArray[np.number]
-    along: npt.NDArray[np.number]
-    across: npt.NDArray[np.number]
-    busy: npt.NDArray[np.number]
-    odd: npt.NDArray[np.number]
-    bottom: npt.NDArray[np.number]
-    top: npt.NDArray[np.number]
+    median: WholeNumbers
+    largest: WholeNumbers
+    energy: WholeNumbers
+    along: WholeNumbers
+    across: WholeNumbers
+    busy: WholeNumbers
+    odd: WholeNumbers
+    bottom: WholeNumbers
+    top: WholeNumbers
 
 
 def steps_of(frame: Frame, channel: int) -> Steps:
@@ -232,7 +233,7 @@ def _statistics(counts: Counts, has_line: npt.NDArray[np.bool_], side: int) -> S
     scale = (side - 2) / (side - 3) / np.maximum(counts.energy, 1)
     pixels = side * side
     return SquareStatistics(
-        sigma=counts.median * (MAD_TO_SIGMA / LAPLACIAN_NORM),
+        sigma=np.asarray(counts.median * (MAD_TO_SIGMA / LAPLACIAN_NORM), dtype=np.float64),
         correlation_x=counts.along * scale,
         correlation_y=counts.across * scale,
         zero_share=1 - counts.busy / (side - 2) ** 2,

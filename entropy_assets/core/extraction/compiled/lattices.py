@@ -29,11 +29,11 @@ def without_spikes(squares: Any, factor: float) -> Any:
             above, beneath = pixels[y - 1 if y else 1], pixels[y + 1 if y + 1 < size else size - 2]
             row = pixels[y]
             for x in range(1, size - 1):
-                lowest = min(min(above[x], beneath[x]), min(row[x - 1], row[x + 1]))
-                highest = max(max(above[x], beneath[x]), max(row[x - 1], row[x + 1]))
+                lowest = min(above[x], beneath[x], row[x - 1], row[x + 1])
+                highest = max(above[x], beneath[x], row[x - 1], row[x + 1])
                 calm[square, y, x] = min(max(row[x], lowest - most), highest + most)
             for x, beside in ((0, row[1]), (size - 1, row[size - 2])):
-                lowest, highest = min(min(above[x], beneath[x]), beside), max(max(above[x], beneath[x]), beside)
+                lowest, highest = min(above[x], beneath[x], beside), max(above[x], beneath[x], beside)
                 calm[square, y, x] = min(max(row[x], lowest - most), highest + most)
     return calm
 

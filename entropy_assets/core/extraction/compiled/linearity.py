@@ -3,21 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
 from entropy_assets.core.compiling import kernel
-
-
-def _count_ones(_context: Any, _word: Any) -> Any:
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), generate
-
-
-_ones: Any = intrinsic(_count_ones)
-"""Returns how many bits of a word are 1."""
 
 
 @kernel
@@ -38,30 +25,43 @@ def complexity(bits: Any) -> int:
     length, delay = 0, 0
     for place in range(count):
         delay += 1
-        first = (count - 1 - place) >> 6
-        shift = np.uint64((count - 1 - place) & 63)
-        found = np.uint64(0)
-        for word in range(length // 64 + 1):
-            seen = turned[first + word] >> shift
-            if shift:
-                seen |= turned[first + word + 1] << (np.uint64(64) - shift)
-            found ^= current[word] & seen
-        if not _ones(found) & np.uint64(1):
+        if not _discrepancy(current, turned, count - 1 - place, length // 64 + 1):
             continue
         grows = 2 * length <= place
         if grows:
             for word in range(words):
                 kept[word] = current[word]
-        whole, part = delay >> 6, np.uint64(delay & 63)
-        for word in range(min(words - 1, (place + 1) >> 6), whole - 1, -1):
-            moved = earlier[word - whole] << part
-            if part and word > whole:
-                moved |= earlier[word - whole - 1] >> (np.uint64(64) - part)
-            current[word] ^= moved
+        _add_delayed(current, earlier, delay, min(words, (place + 1) // 64 + 1))
         if grows:
             earlier, kept = kept, earlier
             length, delay = place + 1 - length, 0
     return length
+
+
+@kernel
+def _discrepancy(polynomial: Any, turned: Any, start: int, words: int) -> Any:
+    """Return the parity of the first `words` of a polynomial and the bits from `start` on."""
+    first, shift = start >> 6, np.uint64(start & 63)
+    found = np.uint64(0)
+    for word in range(words):
+        seen = turned[first + word] >> shift
+        if shift:
+            seen |= turned[first + word + 1] << (np.uint64(64) - shift)
+        found ^= polynomial[word] & seen
+    for half in (32, 16, 8, 4, 2, 1):
+        found ^= found >> np.uint64(half)
+    return found & np.uint64(1)
+
+
+@kernel
+def _add_delayed(polynomial: Any, earlier: Any, delay: int, words: int) -> None:
+    """Add to the first `words` of a polynomial an earlier one, its orders raised by `delay`."""
+    whole, part = delay >> 6, np.uint64(delay & 63)
+    for word in range(whole, words):
+        moved = earlier[word - whole] << part
+        if part and word > whole:
+            moved |= earlier[word - whole - 1] >> (np.uint64(64) - part)
+        polynomial[word] ^= moved
 
 
 @kernel
@@ -79,9 +79,9 @@ def window_rank(steps: Any, tops: Any, lefts: Any, height: int, width: int, firs
     first, planes
         The lowest bit of a pixel that is looked at, and how many from there on.
     """
-    words = (height * width * planes + 63) // 64
-    pivots = np.zeros((64 * words, words), dtype=np.uint64)
-    taken = np.zeros(64 * words, dtype=np.bool_)
+    bits = height * width * planes
+    words = (bits + 63) // 64
+    pivots, taken = np.zeros((bits, words), dtype=np.uint64), np.zeros(bits, dtype=np.bool_)
     row = np.empty(words, dtype=np.uint64)
     rank = 0
     for window in range(len(tops)):
@@ -93,15 +93,22 @@ def window_rank(steps: Any, tops: Any, lefts: Any, height: int, width: int, firs
                 for plane in range(first, first + planes):
                     row[place >> 6] |= np.uint64((steps[y, x] >> plane) & 1) << np.uint64(place & 63)
                     place += 1
-        for bit in range(place):
-            if not (row[bit >> 6] >> np.uint64(bit & 63)) & np.uint64(1):
-                continue
-            if not taken[bit]:
-                taken[bit] = True
-                for word in range(words):
-                    pivots[bit, word] = row[word]
-                rank += 1
-                break
-            for word in range(bit >> 6, words):
-                row[word] ^= pivots[bit, word]
+        rank += _is_independent(row, pivots, taken)
     return rank
+
+
+@kernel
+def _is_independent(row: Any, pivots: Any, taken: Any) -> int:
+    """Return 1 if no sum of earlier rows is `row`, and keep what is left of it by its first bit; else 0."""
+    words = len(row)
+    for bit in range(len(taken)):
+        if not (row[bit >> 6] >> np.uint64(bit & 63)) & np.uint64(1):
+            continue
+        if not taken[bit]:
+            taken[bit] = True
+            for word in range(words):
+                pivots[bit, word] = row[word]
+            return 1
+        for word in range(bit >> 6, words):
+            row[word] ^= pivots[bit, word]
+    return 0

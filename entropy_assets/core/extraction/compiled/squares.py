@@ -48,7 +48,7 @@ def counted(steps: Any, size: int, bottom: int, top: int) -> Any:
 
 
 @kernel
-def _residuals(square: Any, residual: Any, magnitude: Any) -> int:
+def _residuals(square: Any, residual: Any, magnitude: Any) -> Any:
     """Fill in the Laplacian of a square, and its magnitudes; return the largest of these."""
     inner = len(residual)
     largest = residual.dtype.type(0)
@@ -64,10 +64,11 @@ def _residuals(square: Any, residual: Any, magnitude: Any) -> int:
 
 
 @kernel
-def _middle(magnitude: Any, largest: int) -> int:
+def _middle(magnitude: Any, largest: int) -> Any:
     """Return the upper median of values from 0 to `largest`: the least one that more than half don't exceed."""
     half = len(magnitude) // 2
-    least, most = 0, largest
+    least: Any = 0
+    most: Any = largest
     while least < most:
         bound = magnitude.dtype.type((least + most) >> 1)
         within = np.int32(0)
@@ -84,28 +85,42 @@ def _middle(magnitude: Any, largest: int) -> int:
 def _products(residual: Any, largest: int) -> Any:
     """Return the sums of the products of each residual with itself, the one to its right, and the one below."""
     inner = len(residual)
-    energy, along, across = 0, 0, 0
-    if largest <= NARROW_ENERGY:
-        for y in range(inner):
-            below = min(y + 1, inner - 1)
-            own, right, beneath = np.int32(0), np.int32(0), np.int32(0)
-            for x in range(inner):
-                value = np.int32(residual[y, x])
-                own = np.int32(own + value * value)
-                beneath = np.int32(beneath + value * np.int32(residual[below, x]))
-            for x in range(inner - 1):
-                right = np.int32(right + np.int32(residual[y, x]) * np.int32(residual[y, x + 1]))
-            energy, along, across = energy + own, along + right, across + (beneath if y + 1 < inner else 0)
-        return energy, along, across
+    energy, along, across = np.int64(0), np.int64(0), np.int64(0)
     for y in range(inner):
-        for x in range(inner):
-            energy += np.int64(residual[y, x]) * np.int64(residual[y, x])
-        for x in range(inner - 1):
-            along += np.int64(residual[y, x]) * np.int64(residual[y, x + 1])
-    for y in range(inner - 1):
-        for x in range(inner):
-            across += np.int64(residual[y, x]) * np.int64(residual[y + 1, x])
+        row, beneath = residual[y], residual[min(y + 1, inner - 1)]
+        own, right, below = (
+            _row_products(row, beneath) if largest <= NARROW_ENERGY else _wide_row_products(row, beneath)
+        )
+        energy += own
+        along += right
+        if y + 1 < inner:
+            across += below
     return energy, along, across
+
+
+@kernel
+def _row_products(row: Any, beneath: Any) -> Any:
+    """Return the same of one row, whose sums fit int32."""
+    own, right, below = np.int32(0), np.int32(0), np.int32(0)
+    for x in range(len(row)):
+        value = np.int32(row[x])
+        own = np.int32(own + value * value)
+        below = np.int32(below + value * np.int32(beneath[x]))
+    for x in range(len(row) - 1):
+        right = np.int32(right + np.int32(row[x]) * np.int32(row[x + 1]))
+    return np.int64(own), np.int64(right), np.int64(below)
+
+
+@kernel
+def _wide_row_products(row: Any, beneath: Any) -> Any:
+    """Return the same of one row of larger residuals."""
+    own, right, below = np.int64(0), np.int64(0), np.int64(0)
+    for x in range(len(row)):
+        own += np.int64(row[x]) * np.int64(row[x])
+        below += np.int64(row[x]) * np.int64(beneath[x])
+    for x in range(len(row) - 1):
+        right += np.int64(row[x]) * np.int64(row[x + 1])
+    return own, right, below
 
 
 @kernel
