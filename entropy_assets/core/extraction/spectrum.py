@@ -52,18 +52,21 @@ def empty_spectrum_share(steps: Steps, sigma: float) -> float:
     """
     limit = max(1, round(RESIDUAL_SIGMAS * LAPLACIAN_NORM * sigma))
     parts = _parts(steps.shape[0]), _parts(steps.shape[1])
-    if (compiled := loops_for(steps)) is not None:
+    compiled = loops_for(steps)
+    if compiled is not None:
         folded = compiled.spectrum.folded(steps, limit, *parts)
     else:
         folded = _folded(_residual(steps, limit), *parts)
     waves = fft.rfft2(folded)
-    power = waves.real**2 + waves.imag**2
-    rows, columns = (side // CELL for side in power.shape)
+    rows, columns = (side // CELL for side in waves.shape)
     if rows * columns < LEAST_CELLS:
         return 0.0
-    cells = as_squares(power, CELL).reshape(rows * columns, CELL * CELL)
+    if compiled is not None:
+        cells = compiled.spectrum.power_by_cell(waves, CELL)
+    else:
+        cells = as_squares(waves.real**2 + waves.imag**2, CELL).reshape(rows * columns, CELL * CELL)
     empty = cells < EMPTY * cells.mean(axis=1, keepdims=True)
-    return float(np.median(empty.mean(axis=1)))
+    return float(np.median(np.count_nonzero(empty, axis=1) / CELL**2))
 
 
 def _residual(steps: Steps, limit: int) -> Steps:

@@ -80,12 +80,20 @@ def anchored(steps: Any, live: Any, size: int, factors: Any, below: int, key_fac
             if mixed[x] >= below or not live[y // size, x // size]:
                 continue
             if found == len(keys):
-                owners = np.append(owners, np.empty_like(owners))
-                keys = np.append(keys, np.empty_like(keys))
+                owners, keys = _doubled(owners), _doubled(keys)
             owners[found] = y // size * live.shape[1] + x // size
             keys[found] = _key(steps, y, x, np.uint64(key_factor))
             found += 1
     return owners[:found], keys[:found]
+
+
+@kernel
+def _doubled(values: Any) -> Any:
+    """Return an array of twice the length that begins with the values."""
+    longer = np.empty(2 * len(values), dtype=values.dtype)
+    for place in range(len(values)):
+        longer[place] = values[place]
+    return longer
 
 
 @kernel

@@ -29,11 +29,12 @@ def without_spikes(squares: Any, factor: float) -> Any:
             above, beneath = pixels[y - 1 if y else 1], pixels[y + 1 if y + 1 < size else size - 2]
             row = pixels[y]
             for x in range(1, size - 1):
-                lowest = min(above[x], beneath[x], row[x - 1], row[x + 1])
-                highest = max(above[x], beneath[x], row[x - 1], row[x + 1])
+                lowest, highest = min(row[x - 1], row[x + 1]), max(row[x - 1], row[x + 1])
+                lowest, highest = min(lowest, above[x], beneath[x]), max(highest, above[x], beneath[x])
                 calm[square, y, x] = min(max(row[x], lowest - most), highest + most)
-            for x, beside in ((0, row[1]), (size - 1, row[size - 2])):
-                lowest, highest = min(above[x], beneath[x], beside), max(above[x], beneath[x], beside)
+            for x in range(0, size, size - 1):
+                beside = row[1 if x == 0 else size - 2]
+                lowest, highest = min(beside, above[x], beneath[x]), max(beside, above[x], beneath[x])
                 calm[square, y, x] = min(max(row[x], lowest - most), highest + most)
     return calm
 

@@ -1,4 +1,4 @@
-"""The residual of a frame, folded."""
+"""The residual of a frame, folded, and the power of its frequencies."""
 
 from typing import Any
 
@@ -42,3 +42,26 @@ def folded(steps: Any, limit: int, down: int, across: int) -> Any:
                 clipped = min(max(residual[start + x], -limit), limit)
                 target[x] = np.float32(np.float64(target[x]) + np.float64(clipped))
     return total
+
+
+@kernel
+def power_by_cell(waves: Any, side: int) -> Any:
+    """Return the power of each frequency, ``float32[cell, side * side]``, by row of cells, then by column.
+
+    Parameters
+    ----------
+    waves
+        ``complex64[ny, nx]``; rows and columns beyond the last whole cell are left out.
+    side
+        Of a cell.
+    """
+    rows, columns = waves.shape[0] // side, waves.shape[1] // side
+    power = np.empty((rows * columns, side * side), dtype=np.float32)
+    for cell in range(rows * columns):
+        for y in range(side):
+            row = waves[cell // columns * side + y]
+            first = cell % columns * side
+            for x in range(side):
+                wave = row[first + x]
+                power[cell, y * side + x] = wave.real * wave.real + wave.imag * wave.imag
+    return power
