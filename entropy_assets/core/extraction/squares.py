@@ -91,7 +91,7 @@ class SquareStatistics:
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
-class Counts(NamedTuple):
+class SquareCounts(NamedTuple):
     """What is counted on each square of one channel, by row, then by column; all of it whole numbers.
 
     Attributes
@@ -176,7 +176,7 @@ def square_statistics(steps: Steps, limits: tuple[int, int], size: int) -> Squar
         Side of a square, pixels.
     """
     if (compiled := loops_for(steps)) is not None:
-        counts = Counts(*compiled.squares.counted(steps, size, *limits))
+        counts = SquareCounts(*compiled.squares.counted(steps, size, *limits))
         if int(counts.largest.max()) <= RESIDUAL_LIMIT:
             return _statistics(counts, compiled.squares.lined(steps, size), size)
     band = max(1, SQUARES_AT_ONCE // (steps.shape[1] // size)) * size
@@ -214,7 +214,7 @@ def measured_squares(squares: Steps, bottom: int, top: int) -> SquareStatistics:
     median = np.partition(magnitude, size // 2, axis=1)[:, size // 2]
     exact = _narrowed(residual, magnitude)
     flat = squares.reshape(count, side * side)
-    counts = Counts(
+    counts = SquareCounts(
         median=median,
         largest=magnitude.max(axis=1),
         energy=np.einsum("ijk,ijk->i", exact, exact),
@@ -228,7 +228,7 @@ def measured_squares(squares: Steps, bottom: int, top: int) -> SquareStatistics:
     return _statistics(counts, _has_line(squares), side)
 
 
-def _statistics(counts: Counts, has_line: npt.NDArray[np.bool_], side: int) -> SquareStatistics:
+def _statistics(counts: SquareCounts, has_line: npt.NDArray[np.bool_], side: int) -> SquareStatistics:
     """Return what follows from the counts of squares of this side."""
     scale = (side - 2) / (side - 3) / np.maximum(counts.energy, 1)
     pixels = side * side

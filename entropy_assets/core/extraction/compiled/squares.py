@@ -12,7 +12,7 @@ NARROW_ENERGY: Final = 4096
 
 @kernel
 def counted(steps: Any, size: int, bottom: int, top: int) -> Any:
-    """Return ``int64[9, square]``, by row, then by column: what `squares.Counts` holds, in its order.
+    """Return ``int64[9, square]``, by row, then by column: what `squares.SquareCounts` holds, in its order.
 
     Parameters
     ----------
