@@ -274,4 +274,6 @@ def _dominant_reason(verdict: npt.NDArray[np.uint8]) -> RejectionReason:
 
 def _missing(usable: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
     """Tell whether each square holds a pixel without a measurement."""
+    if usable.all():
+        return np.zeros((usable.shape[0] // size) * (usable.shape[1] // size), dtype=np.bool_)
     return np.asarray(~as_squares(usable, size).all(axis=(1, 2)))

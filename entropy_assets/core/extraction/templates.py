@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.extraction.squares import (
     LAPLACIAN_NORM,
     SQUARES_AT_ONCE,
@@ -92,11 +93,10 @@ def _middles(
 
     Each square has `parts` x `parts` of them; of too many, the strongest ones that need no star to be so strong.
     """
-    grid = steps[: steps.shape[0] // size * size, : steps.shape[1] // size * size]
-    grid = grid.reshape(-1, size, grid.shape[1] // size, size)
-    batches = [slice(start, start + SQUARES_AT_ONCE) for start in range(0, len(rows), SQUARES_AT_ONCE)]
-    found = [_strongest(grid[rows[batch], :, columns[batch]], parts) for batch in batches]
-    y, x, residual = (np.concatenate(values) for values in zip(*found, strict=True))
+    if (compiled := loops_for(steps)) is not None:
+        y, x, residual = compiled.squares.strongest(steps, rows * size, columns * size, size, REACH, parts)
+    else:
+        y, x, residual = _strongest_of(steps, rows, columns, size, parts)
     square = np.arange(len(rows)).repeat(parts * parts)
     if len(square) > MOST_WINDOWS:
         strength = residual / (LAPLACIAN_NORM * noise[square])
@@ -104,6 +104,16 @@ def _middles(
         chosen = np.sort(order[:MOST_WINDOWS])
         square, y, x = square[chosen], y[chosen], x[chosen]
     return square, rows[square] * size + y, columns[square] * size + x
+
+
+def _strongest_of(steps: Steps, rows: Places, columns: Places, size: int, parts: int) -> tuple[Places, Places, Places]:
+    """Return row, column and residual of the pixel with the largest one in each part of those squares."""
+    grid = steps[: steps.shape[0] // size * size, : steps.shape[1] // size * size]
+    grid = grid.reshape(-1, size, grid.shape[1] // size, size)
+    batches = [slice(start, start + SQUARES_AT_ONCE) for start in range(0, len(rows), SQUARES_AT_ONCE)]
+    found = [_strongest(grid[rows[batch], :, columns[batch]], parts) for batch in batches]
+    y, x, residual = (np.concatenate(values) for values in zip(*found, strict=True))
+    return y, x, residual
 
 
 def _strongest(squares: Steps, parts: int) -> tuple[Places, Places, npt.NDArray[np.integer]]:
