@@ -68,7 +68,7 @@ GAIN_CARDS: Final = MappingProxyType(
 """Cards whose standard says that they are in electrons per ADU, and who writes them."""
 GAINS_BY_COMMENT: Final = MappingProxyType(
     {
-        "GAIN": "NOAO, SAAO, IRAF; but of many cameras and their drivers it is the number of a setting (N.I.N.A., INDI)",
+        "GAIN": "NOAO, SAAO, IRAF; but of many drivers it is the number of a setting (N.I.N.A., INDI)",
         "CCDGAIN": "STScI, Lick; of Hubble it is the gain that was commanded",
         "ATODGAIN": "STScI WFPC2",
     }
