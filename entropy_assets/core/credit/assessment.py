@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.estimates import least_estimates, least_of, raster_estimates
-from entropy_assets.core.credit.photon_transfer import caps_of_light
+from entropy_assets.core.credit.photon_transfer import LIMITS, caps_of_light
 from entropy_assets.core.credit.shared_parts import credited_once, least_sigma, part_of_regions
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey, survey_of
@@ -63,7 +63,9 @@ class Assessment:
     caps
         What bounds the credit besides the estimates: ``claim`` and, where the file says something of itself,
         ``statement`` (bits per sample), ``container`` (bits); where parts of a frame share something, ``shared_parts``:
-        the least that the estimates of a part leave once that is taken off (bits per sample).
+        the least that the estimates of a part leave once that is taken off (bits per sample); and what light and header
+        allow, ``photon_transfer``, ``photon_transfer_alone`` (of the first frame of a sensor) and ``header_gain``
+        (bits per sample).
     limited_by
         The estimate, cap or test that decided.
     health
@@ -303,10 +305,11 @@ def assess_image(
             live_fraction=noise.survey.live_fraction,
         )
     if assessment.credit_bits < recipe.min_credit_bits:
+        why = LIMITS.get(assessment.limited_by, "")
         raise ImageRejected(
             RejectionReason.NOT_ENOUGH_CREDIT,
             f"credit of {assessment.credit_bits} bits is under the {recipe.min_credit_bits} bits of one digest"
-            f" (limited by {assessment.limited_by})",
+            f" (limited by {assessment.limited_by}){why and ': '}{why}",
             assessment=assessment.to_row(),
             live_fraction=noise.survey.live_fraction,
         )

@@ -13,6 +13,7 @@ from typing import Final
 from entropy_assets.core.credit.assessment import Assessment, credit_of, rounded_down
 from entropy_assets.core.credit.gaussian import PHASES, pair_entropy
 from entropy_assets.core.credit.memory import PARTS, Recollection
+from entropy_assets.core.credit.photon_transfer import LIMITS
 from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.recipe import Recipe
 
@@ -78,7 +79,12 @@ def remembered(assessment: Assessment, sketch: Sketch, recollection: Recollectio
 
 
 def explained(recollection: Recollection, limited_by: str) -> str:
-    """Return in a sentence what the memory knows of a frame; `limited_by` is what decided in the end."""
+    """Return in a sentence what is known of a frame besides itself; `limited_by` is what decided in the end."""
+    told = _recollected(recollection, limited_by)
+    return f"{told}; {LIMITS[limited_by]}" if limited_by in LIMITS else told
+
+
+def _recollected(recollection: Recollection, limited_by: str) -> str:
     if recollection.of is not None:
         share = recollection.known_parts / PARTS
         return f"{share:.0%} of its noise is shown by image {recollection.of[:8]}{_lying(recollection)}"

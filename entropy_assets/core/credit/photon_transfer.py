@@ -18,6 +18,7 @@ Janesick, "Photon Transfer" (SPIE 2007), chapters 5 and 6; EMVA Standard 1288.
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -55,6 +56,20 @@ OFFSETS: Final = 257
 """Offsets that are tried, from 0 to the darkest square."""
 THOUSANDTHS: Final = 1000
 """Noise is rounded down to one part in this of an ADC step, so that the last bit of a sum doesn't reach the credit."""
+
+LIMITS: Final = MappingProxyType(
+    {
+        "photon_transfer": (
+            "its noise grows with the square of its light, as that of uneven pixels or of texture does, and whoever has"
+            " a flat or another picture of the scene knows it; send frames of less light, or of an even field"
+        ),
+        "header_gain": (
+            "it shows more noise than the gain and the read noise in its header allow, so the rest is pattern or"
+            " texture, unless the header is wrong; send frames of an even field, or mend the header"
+        ),
+    }
+)
+"""What limited a credit, what it means, and what to do."""
 
 Noise = tuple[int, ...]
 """Fresh noise at each of `LEVELS` levels of light, thousandths of an ADC step."""
