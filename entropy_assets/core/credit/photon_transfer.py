@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from entropy_assets.core.credit.gaussian import PHASES, pair_entropy
 from entropy_assets.core.extraction.phases import laid_out
+from entropy_assets.core.extraction.squares import MAD_TO_SIGMA
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import CameraNoise, Frame
 from entropy_assets.recipe import Recipe
@@ -57,6 +58,8 @@ OFFSETS: Final = 257
 THOUSANDTHS: Final = 1000
 """Noise is rounded down to one part in this of an ADC step, so that the last bit of a sum doesn't reach the credit."""
 
+NARROW: Final = THOUSANDTHS // PHASES
+"""Noise narrower than the way from one of `PHASES` levels to the next, thousandths of an ADC step."""
 LIMITS: Final = MappingProxyType(
     {
         "photon_transfer": (
@@ -145,8 +148,12 @@ def _caps(
 
 
 def entropy_of(noise: Noise) -> float:
-    """Return the min-entropy of the difference of two pixels, bits: the mean over all levels of light."""
-    return math.fsum(pair_entropy(each / THOUSANDTHS, PHASES) for each in noise) / len(noise)
+    """Return the min-entropy of the difference of two pixels, bits: the mean over all levels of light.
+
+    Noise below `NARROW` counts as if all levels lay on a code, since few levels stand for all between two codes.
+    """
+    bits = [pair_entropy(each / THOUSANDTHS, PHASES if each >= NARROW else 1) for each in noise]
+    return math.fsum(bits) / len(bits)
 
 
 def varies_enough(level: Floats) -> bool:
@@ -278,6 +285,7 @@ class _Squares:
         self.live = live[self.rows]
         self.sigma = sigma[self.rows]
         self.step = frame.adc_step
+        self.channels = frame.channels
         grid = laid[: down * size, : across * size].reshape(down, size, -1)[self.rows]
         self.left, self.right = grid[:, :, ::2], grid[:, :, 1::2]
         zero = min(0, int(plane.min()))
@@ -285,12 +293,21 @@ class _Squares:
 
     def variance(self) -> Floats:
         """Return the variance of a pixel in each live square, ADC steps squared."""
-        most = np.ceil(CLIPPED_AT * math.sqrt(2) * self.step * np.maximum(self.sigma, LEAST_SIGMA))
+        most = np.ceil(CLIPPED_AT * math.sqrt(2) * self.step * np.maximum(self._sigmas(), LEAST_SIGMA))
         of_pairs = most.astype(self.left.dtype).repeat(self.left.shape[2] // most.shape[1], axis=1)[:, np.newaxis]
         differences = (self.right - self.left).clip(-of_pairs, of_pairs).astype(np.float64)
         energy = self._means(np.einsum("ijk,ijk->ik", differences, differences))
         found: Floats = (energy - self._means(differences.sum(axis=1)) ** 2) / (2 * self.step**2)
         return found
+
+    def _sigmas(self) -> Floats:
+        """Return the noise of each square, ADC steps: the survey's, which is that of the quietest channel, if one."""
+        if self.channels == 1:
+            return self.sigma
+        down, across = self.live.shape
+        apart = np.abs(self.right - self.left).reshape(down, self.left.shape[1], across, -1)
+        sigmas: Floats = np.median(apart, axis=(1, 3)) * (MAD_TO_SIGMA / math.sqrt(2) / self.step)
+        return sigmas
 
     def _means(self, sums: npt.NDArray[np.number[Any]]) -> Floats:
         """Return the means over the live squares of what was added up over their rows."""

