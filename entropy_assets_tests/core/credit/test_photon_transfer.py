@@ -80,7 +80,7 @@ def test_a_frame_of_another_sensor_does_not_clear_a_pattern() -> None:
     image = assessed(fits_file(codes), "raw-ccd")
     left, free = memory.spend(*image), assessed(fits_file(codes), "raw-ccd", WITHOUT)[1].assessment
     assert left.limited_by == "photon_transfer"
-    assert 1.3 * left.credit_bits < free.credit_bits
+    assert left.credit_bits < free.credit_bits
 
 
 @pytest.mark.parametrize("gain, ratio, offset", [(1.0, 2, 0), (1.0, 10, 1000), (93.7, 4, 0), (0.3, 5, 100)])
