@@ -76,6 +76,12 @@ class Recipe:
         Share of the variance of a frame that counts as known pattern while no other frame of its sensor is remembered,
         parts of 10,000: that of a pattern five times as wide as the noise. With the safety factor, patterns of up to
         eight times the noise are credited no more than the noise holds.
+    transfer_errors
+        Standard errors beyond which the noise of a frame is believed to grow with the square of its light: that part is
+        the sensor's response or the scene, and not credited (`credit.photon_transfer`). At 0 nobody looks.
+    gain_tolerance
+        By how much the variance may be above what the gain and the read noise of a header allow, as a fraction; at 0
+        nobody reads them.
     max_copied_share
         Largest share of a live square that may be a copy of other parts of the frame.
     max_repeated_noise
@@ -193,6 +199,8 @@ class Recipe:
     repeat_outlier: int = 0
     remembered_frames: int = 0
     sole_known_parts: int = 0
+    transfer_errors: int = 0
+    gain_tolerance: tuple[int, int] = (0, 1)
     max_copied_share: float = 0.1
     max_repeated_noise: float = 1.0
     max_blocking: float = 0.2
@@ -276,6 +284,8 @@ STANDARD: Final = Recipe(
     repeat_outlier=4,
     remembered_frames=10_000,
     sole_known_parts=9700,
+    transfer_errors=5,
+    gain_tolerance=(3, 2),
     symbol_rounding=0.25,
     assessment_samples=131_072,
     prediction_samples=262_144,

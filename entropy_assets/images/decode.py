@@ -205,6 +205,7 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         captured_at=image.captured_at,
         float_data=image.float_data,
         statements=image.statements,
+        camera_noise=image.camera_noise,
         parts=image.parts,
         selection=image.selection,
         instrument=image.instrument,

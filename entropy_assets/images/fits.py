@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.frame import PIXEL_LIMIT, Statement
+from entropy_assets.core.frame import PIXEL_LIMIT, CameraNoise, Statement
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.fits_headers import (
     Hdu,
@@ -34,7 +34,7 @@ from entropy_assets.images.fits_headers import (
     walk,
 )
 from entropy_assets.images.limits import DecodeLimits, strip_of
-from entropy_assets.images.statements import statements_of_cards
+from entropy_assets.images.statements import camera_noise_of_cards, statements_of_cards
 from entropy_assets.images.tiles import compressed_planes, covered
 
 UNSIGNED_ZERO: Final = {8: -(1 << 7), 16: 1 << 15, 32: 1 << 31}
@@ -83,6 +83,7 @@ class FitsImage(NamedTuple):
     mosaic: int = 1
     parts: int = 1
     selection: str = ""
+    camera_noise: CameraNoise | None = None
 
 
 class _Unit(NamedTuple):
@@ -92,6 +93,7 @@ class _Unit(NamedTuple):
     captured_at: str | None
     statements: tuple[Statement, ...]
     instrument: str
+    camera_noise: CameraNoise | None
 
     @property
     def prefix(self) -> str:
@@ -226,14 +228,15 @@ class _Parts:
 def _units(data: bytes, reading: int) -> Iterator[_Unit]:
     """Yield the images of the file, plain and compressed."""
     statements: tuple[Statement, ...] = ()
-    captured_at, instrument = None, ""
+    captured_at, instrument, camera_noise = None, "", None
     for hdu in walk(data):
         statements += tuple(statements_of_cards(hdu.header))
         captured_at = capture_time(hdu.header) or captured_at
         instrument = instrument_of(hdu.header) or instrument
+        camera_noise = camera_noise_of_cards(hdu.header, hdu.comments) or camera_noise
         is_image = hdu.is_image or hdu.is_compressed_image
         if is_image and not (reading >= 2 and is_about_another(hdu.header)):
-            yield _Unit(hdu, captured_at, statements, instrument)
+            yield _Unit(hdu, captured_at, statements, instrument, camera_noise)
         else:
             require_complete(data, hdu)
 
@@ -289,6 +292,7 @@ def _joined(taken: list[_Plane], total: int, limits: DecodeLimits) -> FitsImage:
         spans=tuple(dict.fromkeys(plane.span for plane in taken)),
         coded_bytes=-(-coded * height // first.height),
         instrument=first.unit.instrument,
+        camera_noise=first.unit.camera_noise,
         height=first.height,
         mosaic=mosaic_of_cards(first.unit.hdu.header),
         parts=parts,

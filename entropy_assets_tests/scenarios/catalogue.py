@@ -72,6 +72,26 @@ def _sensors() -> dict[str, Entry]:
         for name, g in (("16 bits", 1.0), ("8 bits", 93.7))
         for p in (0.005, 0.01, 0.04)
     }
+    flats |= {
+        f"flat on a slope of {r} : 1, PRNU {p:.0%}, 8 bits": Entry(
+            HONEST, partial(sensors.lit_unevenly, share=p, gain=93.7, ratio=r), not p
+        )
+        for r, p in ((2, 0.0), (2, 0.04), (2, 0.08), (2, 0.25), (4, 0.0), (4, 0.04), (4, 0.25))
+    }
+    flats |= {
+        "flat on a slope of 2 : 1, PRNU 25%, 8 bits, after a frame of another sensor": Entry(
+            HONEST, partial(sensors.lit_unevenly, share=0.25, gain=93.7, ratio=2, strangers=1)
+        ),
+        "flat on a slope of 4 : 1, PRNU 1%, 16 bits": Entry(
+            HONEST, partial(sensors.lit_unevenly, share=0.01, gain=1.0, ratio=4), True
+        ),
+    }
+    flats |= {
+        f"flat of 15,000 e-, PRNU {p:.0%}, 8 bits, gain in its header": Entry(
+            HONEST, partial(sensors.uneven_pixels, share=p, gain=93.7, EGAIN=93.7, RDNOISE="0.0 / e-"), not p
+        )
+        for p in (0.0, 0.04, 0.08, 0.25)
+    }
     odd = {
         "clean on a slope, sigma 0.6": Entry(HONEST, partial(sensors.slope, sigma=0.6), True),
         "clean on a slope, sigma 3": Entry(HONEST, partial(sensors.slope, sigma=3.0), True),

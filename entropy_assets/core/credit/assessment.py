@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.estimates import least_estimates, least_of, raster_estimates
+from entropy_assets.core.credit.photon_transfer import LIMITS, caps_of_light
 from entropy_assets.core.credit.shared_parts import credited_once, least_sigma, part_of_regions
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey, survey_of
@@ -28,6 +29,8 @@ Samples = npt.NDArray[np.uint8]
 
 HARMONIC_WIDTH: Final = math.pi * math.sqrt(2)
 """Width of the assessed symbols over the noise of one pixel: pi standard deviations of a pair difference."""
+CAPS_OF_SAMPLES: Final = ("claim", "statement", "photon_transfer", "header_gain")
+"""Caps that hold for each sample by itself, whatever else is known."""
 NOT_RAW: Final[dict[StatementKind, str]] = {
     "simulated": "its noise comes from a program; only the source 'simulated' may hand it in",
     "simulator": "its noise comes from a program, and whoever has the program has it too; use a real camera's frames",
@@ -60,7 +63,9 @@ class Assessment:
     caps
         What bounds the credit besides the estimates: ``claim`` and, where the file says something of itself,
         ``statement`` (bits per sample), ``container`` (bits); where parts of a frame share something, ``shared_parts``:
-        the least that the estimates of a part leave once that is taken off (bits per sample).
+        the least that the estimates of a part leave once that is taken off (bits per sample); and what light and header
+        allow, ``photon_transfer``, ``photon_transfer_alone`` (of the first frame of a sensor) and ``header_gain``
+        (bits per sample).
     limited_by
         The estimate, cap or test that decided.
     health
@@ -131,8 +136,9 @@ def assess(
     sources = (frame.source, submitter or frame.source)
     expected = expected_entropy(estimates, sources, recipe)
     caps = {**claims_of(frame, recipe, submitter), "container": container_cap(frame, noise, recipe)}
+    caps |= caps_of_light(frame, noise.survey, recipe)
     least = min(estimates, key=estimates.__getitem__)
-    limits = [(estimates[least], least), *((caps[name], name) for name in ("claim", "statement") if name in caps)]
+    limits = [(estimates[least], least), *((caps[name], name) for name in CAPS_OF_SAMPLES if name in caps)]
     if any(lost_bits.values()):
         left = [min(each.values()) - lost_bits.get(part, 0.0) for each, part in zip(per_sequence, parts, strict=True)]
         left += [bits - max(lost_bits.values()) for bits in in_raster_order.values()]
@@ -299,10 +305,11 @@ def assess_image(
             live_fraction=noise.survey.live_fraction,
         )
     if assessment.credit_bits < recipe.min_credit_bits:
+        why = LIMITS.get(assessment.limited_by, "")
         raise ImageRejected(
             RejectionReason.NOT_ENOUGH_CREDIT,
             f"credit of {assessment.credit_bits} bits is under the {recipe.min_credit_bits} bits of one digest"
-            f" (limited by {assessment.limited_by})",
+            f" (limited by {assessment.limited_by}){why and ': '}{why}",
             assessment=assessment.to_row(),
             live_fraction=noise.survey.live_fraction,
         )

@@ -10,52 +10,23 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-from scipy import special
-
 from entropy_assets.core.credit.assessment import Assessment, credit_of, rounded_down
+from entropy_assets.core.credit.gaussian import PHASES, pair_entropy
 from entropy_assets.core.credit.memory import PARTS, Recollection
+from entropy_assets.core.credit.photon_transfer import LIMITS
 from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.recipe import Recipe
 
-PHASES: Final = 16
-"""Places between two codes that the levels of a pattern are spread over."""
-WIDE: Final = 3.0
-"""Noise from which on a difference is as good as continuous, ADC steps: its min-entropy is right to .01 bit."""
 MOSTLY: Final = 0.5
 """Share of a frame that lies otherwise from which on it counts as a copy."""
-REACH: Final = 8
-"""Codes are counted to this many standard deviations."""
-
-
-def pair_entropy(sigma: float, phases: int = 1) -> float:
-    """Return the min-entropy of the difference of two pixels, bits, to who knows the level of each.
-
-    Parameters
-    ----------
-    sigma
-        Gaussian noise of a pixel before it is rounded, ADC steps.
-    phases
-        1 for levels on a code, the worst there is; more for levels spread evenly between codes, on the mean.
-    """
-    if sigma <= 0:
-        return 0.0
-    if sigma >= WIDE:
-        return math.log2(2 * math.sqrt(math.pi) * sigma)
-    reach = math.ceil(REACH * sigma) + 2
-    levels = (np.arange(phases) / phases)[:, np.newaxis]
-    edges = (np.arange(-reach, reach + 2) - 0.5 - levels) / sigma
-    masses = np.diff(special.ndtr(edges), axis=1)
-    apart = [masses[:, : masses.shape[1] - by] @ masses[:, by:].T for by in (0, 1, 2)]
-    likeliest = np.max([*apart, *(matrix.T for matrix in apart)], axis=0)
-    return float(-np.log2(likeliest).mean())
 
 
 def known_entropy(
     assessment: Assessment, sigma: float, cell_pixels: Sequence[int], recollection: Recollection, recipe: Recipe
 ) -> tuple[float, str]:
-    """Return what the memory leaves of a sample, bits, and what decides: ``repeats`` or ``sole_frame``.
+    """Return what the memory leaves of a sample, bits, and what decides.
 
+    It is ``repeats``, and for the first frame of a sensor ``sole_frame`` or ``photon_transfer``.
     The noise is taken for Gaussian, less the share by which the estimators found the whole poorer than that.
     """
     least = min(assessment.estimates.values())
@@ -64,7 +35,8 @@ def known_entropy(
     shown = _beside(recollection, sigma, least, cell_pixels) * poorer if recollection.known_parts else math.inf
     assumed = recipe.sole_known_parts / PARTS
     alone = math.inf if recollection.frames else pair_entropy(sigma * math.sqrt(1 - assumed), PHASES)
-    return min((shown, "repeats"), (alone, "sole_frame"))
+    by_light = math.inf if recollection.frames else assessment.caps.get("photon_transfer_alone", math.inf)
+    return min((shown, "repeats"), (alone, "sole_frame"), (by_light, "photon_transfer"))
 
 
 def _beside(recollection: Recollection, sigma: float, whole: float, cell_pixels: Sequence[int]) -> float:
@@ -107,7 +79,12 @@ def remembered(assessment: Assessment, sketch: Sketch, recollection: Recollectio
 
 
 def explained(recollection: Recollection, limited_by: str) -> str:
-    """Return in a sentence what the memory knows of a frame; `limited_by` is what decided in the end."""
+    """Return in a sentence what is known of a frame besides itself; `limited_by` is what decided in the end."""
+    told = _recollected(recollection, limited_by)
+    return f"{told}; {LIMITS[limited_by]}" if limited_by in LIMITS else told
+
+
+def _recollected(recollection: Recollection, limited_by: str) -> str:
     if recollection.of is not None:
         share = recollection.known_parts / PARTS
         return f"{share:.0%} of its noise is shown by image {recollection.of[:8]}{_lying(recollection)}"
