@@ -281,7 +281,7 @@ STANDARD: Final = Recipe(
     max_dithered_share=0.75,
     max_empty_spectrum=0.03,
     min_linear_complexity=0.75,
-    reading=2,
+    reading=3,
     tells_black=True,
 )
 STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)

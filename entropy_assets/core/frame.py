@@ -148,6 +148,9 @@ class Frame:
         What the file says of itself that bears on its noise, in its order.
     parts
         Planes, pages or amplifiers of one file that lie below each other in `pixels`, each as high as all others.
+    is_stack
+        The parts are planes or pages of one image: exposures, one after the other, of the same pixels of a sensor.
+        Extensions may be other chips or amplifiers.
     selection
         What was taken of a file with several images, a sentence for people; empty if there is one alone.
     instrument
@@ -175,6 +178,7 @@ class Frame:
     float_data: bool
     statements: tuple[Statement, ...] = ()
     parts: int = 1
+    is_stack: bool = False
     selection: str = ""
     instrument: str = ""
     mosaic: int = 1
@@ -196,6 +200,7 @@ class Frame:
         coded_bytes: int | None = None,
         statements: tuple[Statement, ...] = (),
         parts: int = 1,
+        is_stack: bool = False,
         selection: str = "",
         instrument: str = "",
         mosaic: int = 1,
@@ -212,8 +217,8 @@ class Frame:
             ``bool[ny, nx]``, or None if every pixel is.
         data
             The file as it came.
-        bit_depth, container, lossy, source, captured_at, float_data, statements, mosaic, parts, selection, instrument
-            As the attributes.
+        bit_depth, container, lossy, source, captured_at, float_data, statements, mosaic, parts, is_stack, selection
+            As the attributes; so is `instrument`.
         coded_bytes
             As the attribute; the whole file if None.
         file_height
@@ -247,6 +252,7 @@ class Frame:
             float_data=float_data,
             statements=statements,
             parts=parts,
+            is_stack=is_stack,
             selection=selection,
             instrument=instrument,
             mosaic=mosaic,

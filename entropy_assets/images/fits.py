@@ -66,6 +66,8 @@ class FitsImage(NamedTuple):
         How many bytes of the file code them.
     mosaic
         Period of their colour mosaic, by their header.
+    is_stack
+        They are several planes of one image.
     selection
         What was taken, a sentence for people; empty if the file holds one image alone.
     """
@@ -82,6 +84,7 @@ class FitsImage(NamedTuple):
     height: int
     mosaic: int = 1
     parts: int = 1
+    is_stack: bool = False
     selection: str = ""
 
 
@@ -292,6 +295,7 @@ def _joined(taken: list[_Plane], total: int, limits: DecodeLimits) -> FitsImage:
         height=first.height,
         mosaic=mosaic_of_cards(first.unit.hdu.header),
         parts=parts,
+        is_stack=parts > 1 and len({plane.unit.hdu.start for plane in taken}) == 1,
         selection="; ".join(filter(None, (selection_of(parts, total), "without its overscan" * first.is_trimmed))),
     )
 

@@ -6,8 +6,8 @@ estimates. docs/credit.md argues for it, for the caps, and for the quarter that 
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.estimates import least_estimates, least_of, raster_estimates
-from entropy_assets.core.credit.shared_parts import credited_once, least_sigma, part_of_regions
+from entropy_assets.core.credit.shared_parts import CreditedPart, credited_once, least_sigma, part_of_regions
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey, survey_of
 from entropy_assets.core.frame import Frame, StatementKind
@@ -65,6 +65,8 @@ class Assessment:
         The estimate, cap or test that decided.
     health
         The health tests, by channel.
+    of_parts
+        If parts of a frame were credited, the least estimate of each by its place, bits per sample.
     """
 
     min_entropy: float
@@ -76,6 +78,7 @@ class Assessment:
     caps: dict[str, float]
     limited_by: str
     health: tuple[HealthReport, ...]
+    of_parts: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def health_failed(self) -> bool:
@@ -137,6 +140,9 @@ def assess(
         left += [bits - max(lost_bits.values()) for bits in in_raster_order.values()]
         caps["shared_parts"] = max(0.0, min(left))
         limits[0] = (caps["shared_parts"], "shared_parts")
+    of_parts: dict[int, float] = {}
+    for place, each in zip(parts, per_sequence, strict=True):
+        of_parts[place] = min(*each.values(), *in_raster_order.values(), of_parts.get(place, math.inf))
     entropy, limited_by = min(limits)
     entropy = rounded_down(entropy, recipe)
     health = tuple(
@@ -160,6 +166,7 @@ def assess(
         caps=caps,
         limited_by=limited_by,
         health=health,
+        of_parts=of_parts if frame.parts > 1 else {},
     )
 
 
@@ -258,14 +265,20 @@ def container_cap(frame: Frame, noise: NoiseArray, recipe: Recipe) -> int:
 
 @dataclass(frozen=True, slots=True)
 class AssessedImage:
-    """The noise of one image and what it is worth."""
+    """The noise of one image and what it is worth; if it is of several parts of the frame, those that are credited."""
 
     noise: NoiseArray
     assessment: Assessment
+    parts: tuple[CreditedPart, ...] = ()
 
 
 def assess_image(
-    frame: Frame, nonce: bytes, recipe: Recipe, survey: Survey | None = None, submitter: str | None = None
+    frame: Frame,
+    nonce: bytes,
+    recipe: Recipe,
+    survey: Survey | None = None,
+    submitter: str | None = None,
+    among: Collection[int] | None = None,
 ) -> AssessedImage:
     """Extract the noise of `frame` in the order that `nonce` gives, and assess it.
 
@@ -275,6 +288,8 @@ def assess_image(
         The live-area map of `frame`, if it was made already.
     submitter
         Source that was declared for the file; by default the frame's own.
+    among
+        Parts of the frame that are credited; by default those that are worth most together.
 
     Raises
     ------
@@ -283,13 +298,13 @@ def assess_image(
         fails, or the noise is not worth the recipe's least credit.
     """
     _refuse_by_statement(frame, recipe, submitter or frame.source)
-    lost_bits: Mapping[int, float] = {}
+    parts: tuple[CreditedPart, ...] = ()
     if frame.parts > 1:
         most = min(claims_of(frame, recipe, submitter).values())
-        shared = credited_once(frame, survey or survey_of(frame, recipe), recipe, most)
-        survey, lost_bits = shared.survey, shared.lost_bits
+        shared = credited_once(frame, survey or survey_of(frame, recipe), recipe, most, among)
+        survey, parts = shared.survey, shared.used
     noise = NoiseExtractor(recipe).extract(frame, nonce, survey)
-    assessment = assess(noise, frame, recipe, submitter, lost_bits)
+    assessment = assess(noise, frame, recipe, submitter, {part.place: part.lost_bits for part in parts})
     if assessment.health_failed:
         raise ImageRejected(
             RejectionReason.HEALTH_TEST_FAILED,
@@ -305,4 +320,4 @@ def assess_image(
             assessment=assessment.to_row(),
             live_fraction=noise.survey.live_fraction,
         )
-    return AssessedImage(noise, assessment)
+    return AssessedImage(noise, assessment, parts)
