@@ -227,7 +227,7 @@ def beside_earlier(
 def _seen(parts: Sequence[CreditedPart], recollections: Sequence[Recollection]) -> list[SeenPart]:
     """Return the parts of a frame, in their order, beside what was seen before each."""
     return [
-        SeenPart(part.place, part.sketch, found, before, part.lost_bits, part.pattern_parts)
+        SeenPart(part.place, part.sketch, found, before, part.known_share, part.pattern_parts)
         for before, (part, found) in enumerate(zip(parts, recollections, strict=True))
         if part.sketch
     ]

@@ -109,7 +109,7 @@ class Memory:
         """Return the same, and the image once more with the parts alone that are worth it beside those before it."""
         parts = image.parts or (CreditedPart(0, sketch_of(frame, image.noise.survey)),)
         seen = [
-            SeenPart(part.place, part.sketch, self.recollect(part.sketch), n, part.lost_bits, part.pattern_parts)
+            SeenPart(part.place, part.sketch, self.recollect(part.sketch), n, part.known_share, part.pattern_parts)
             for n, part in enumerate(parts)
             if part.sketch
         ]

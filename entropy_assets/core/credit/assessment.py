@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.estimates import least_estimates, least_of, raster_estimates
+from entropy_assets.core.credit.gaussian import left_beside
 from entropy_assets.core.credit.shared_parts import CreditedPart, credited_once, least_sigma, part_of_regions
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey, survey_of
@@ -60,7 +61,7 @@ class Assessment:
     caps
         What bounds the credit besides the estimates: ``claim`` and, where the file says something of itself,
         ``statement`` (bits per sample), ``container`` (bits); where parts of a frame share something, ``shared_parts``:
-        the least that the estimates of a part leave once that is taken off (bits per sample).
+        the least that is left of the estimates of a part beside those before it (bits per sample).
     limited_by
         The estimate, cap or test that decided.
     health
@@ -110,7 +111,7 @@ def assess(
     frame: Frame,
     recipe: Recipe,
     submitter: str | None = None,
-    lost_bits: Mapping[int, float] = MappingProxyType({}),
+    known_shares: Mapping[int, float] = MappingProxyType({}),
 ) -> Assessment:
     """Return what `noise` is worth. Poor noise is no error: its credit is 0, and ``limited_by`` says why.
 
@@ -122,8 +123,8 @@ def assess(
     submitter
         Source that whoever handed the file in declared; by default the frame's own. A frame may say in its header that
         it is simulated, and everybody can write a header: what it says can lower the claim and not raise it.
-    lost_bits
-        What each sample of a part loses to the parts before it, bits; nothing if it is not named.
+    known_shares
+        Share of the variance of each part that those before it show; none of those that are not named.
     """
     k = symbol_bits(least_sigma(noise.survey, frame.parts))
     sequences, parts = _sequences(noise, frame, k)
@@ -135,14 +136,14 @@ def assess(
     caps = {**claims_of(frame, recipe, submitter), "container": container_cap(frame, noise, recipe)}
     least = min(estimates, key=estimates.__getitem__)
     limits = [(estimates[least], least), *((caps[name], name) for name in ("claim", "statement") if name in caps)]
-    if any(lost_bits.values()):
-        left = [min(each.values()) - lost_bits.get(part, 0.0) for each, part in zip(per_sequence, parts, strict=True)]
-        left += [bits - max(lost_bits.values()) for bits in in_raster_order.values()]
-        caps["shared_parts"] = max(0.0, min(left))
-        limits[0] = (caps["shared_parts"], "shared_parts")
     of_parts: dict[int, float] = {}
     for place, each in zip(parts, per_sequence, strict=True):
         of_parts[place] = min(*each.values(), *in_raster_order.values(), of_parts.get(place, math.inf))
+    if any(known_shares.values()):
+        sigmas = [part.median_sigma for part in noise.survey.split(frame.parts)]
+        left = [left_beside(of_parts[n], sigmas[n], k, known_shares.get(n, 0.0)) for n in of_parts]
+        caps["shared_parts"] = min(left)
+        limits[0] = (caps["shared_parts"], "shared_parts")
     entropy, limited_by = min(limits)
     entropy = rounded_down(entropy, recipe)
     health = tuple(
@@ -304,7 +305,7 @@ def assess_image(
         shared = credited_once(frame, survey or survey_of(frame, recipe), recipe, most, among)
         survey, parts = shared.survey, shared.used
     noise = NoiseExtractor(recipe).extract(frame, nonce, survey)
-    assessment = assess(noise, frame, recipe, submitter, {part.place: part.lost_bits for part in parts})
+    assessment = assess(noise, frame, recipe, submitter, {part.place: part.known_share for part in parts})
     if assessment.health_failed:
         raise ImageRejected(
             RejectionReason.HEALTH_TEST_FAILED,

@@ -10,46 +10,15 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import numpy as np
-from scipy import special
-
 from entropy_assets.core.credit.assessment import Assessment, credit_of, rounded_down
+from entropy_assets.core.credit.gaussian import PHASES, left_beside, pair_entropy, poorer_than_gaussian
 from entropy_assets.core.credit.memory import PARTS, Recollection
 from entropy_assets.core.credit.shared_parts import best_together
 from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.recipe import Recipe
 
-PHASES: Final = 16
-"""Places between two codes that the levels of a pattern are spread over."""
-WIDE: Final = 3.0
-"""Noise from which on a difference is as good as continuous, ADC steps: its min-entropy is right to .01 bit."""
 MOSTLY: Final = 0.5
 """Share of a frame that lies otherwise from which on it counts as a copy."""
-REACH: Final = 8
-"""Codes are counted to this many standard deviations."""
-
-
-def pair_entropy(sigma: float, phases: int = 1) -> float:
-    """Return the min-entropy of the difference of two pixels, bits, to who knows the level of each.
-
-    Parameters
-    ----------
-    sigma
-        Gaussian noise of a pixel before it is rounded, ADC steps.
-    phases
-        1 for levels on a code, the worst there is; more for levels spread evenly between codes, on the mean.
-    """
-    if sigma <= 0:
-        return 0.0
-    if sigma >= WIDE:
-        return math.log2(2 * math.sqrt(math.pi) * sigma)
-    reach = math.ceil(REACH * sigma) + 2
-    levels = (np.arange(phases) / phases)[:, np.newaxis]
-    edges = (np.arange(-reach, reach + 2) - 0.5 - levels) / sigma
-    masses = np.diff(special.ndtr(edges), axis=1)
-    apart = [masses[:, : masses.shape[1] - by] @ masses[:, by:].T for by in (0, 1, 2)]
-    likeliest = np.max([*apart, *(matrix.T for matrix in apart)], axis=0)
-    return float(-np.log2(likeliest).mean())
 
 
 def known_entropy(
@@ -68,10 +37,10 @@ def known_entropy(
     alone
         What a sample is worth at most since its pattern isn't known, bits; infinite if it is.
     """
-    sigma = sketch.sigma
-    ideal = min(pair_entropy(sigma), float(symbol_bits))
-    poorer = min(1.0, least / ideal) if ideal else 1.0
-    shown = _beside(recollection, sigma, least, sketch.cell_pixels) * poorer if recollection.known_parts else math.inf
+    shown = math.inf
+    if recollection.known_parts:
+        left = _beside(recollection, sketch.sigma, least, sketch.cell_pixels)
+        shown = left * poorer_than_gaussian(least, sketch.sigma, symbol_bits)
     return min((shown, "repeats"), (alone, "sole_frame"))
 
 
@@ -94,7 +63,7 @@ class SeenPart(NamedTuple):
 
     Attributes
     ----------
-    sketch, lost_bits, pattern_parts, place
+    place, sketch, known_share, pattern_parts
         As of the `CreditedPart`.
     recollection
         What is remembered of it.
@@ -106,7 +75,7 @@ class SeenPart(NamedTuple):
     sketch: Sketch
     recollection: Recollection
     same_file: int = 0
-    lost_bits: float = 0.0
+    known_share: float = 0.0
     pattern_parts: int | None = None
 
 
@@ -140,12 +109,15 @@ def worth_keeping(assessment: Assessment, seen: Sequence[SeenPart], recipe: Reci
     if len(seen) < 2:
         return tuple(part.place for part in seen)
     most = min(assessment.caps.get(name, math.inf) for name in ("claim", "statement"))
-    worth = [
-        min(most, _known(assessment, part, recipe)[0], assessment.of_parts[part.place] - part.lost_bits)
-        for part in seen
-    ]
+    worth = [min(most, _known(assessment, part, recipe)[0], _of_file(assessment, part)) for part in seen]
     pixels = [part.sketch.live_pixels for part in seen]
     return tuple(seen[n].place for n in best_together([math.floor(max(0.0, bits) * PARTS) for bits in worth], pixels))
+
+
+def _of_file(assessment: Assessment, seen: SeenPart) -> float:
+    """Return what the parts before it in its file leave of a sample, bits."""
+    least = assessment.of_parts[seen.place]
+    return left_beside(least, seen.sketch.sigma, assessment.symbol_bits, seen.known_share)
 
 
 def _known(assessment: Assessment, seen: SeenPart, recipe: Recipe) -> tuple[float, str]:

@@ -293,7 +293,8 @@ def _correlation(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], spread:
     scale = math.sqrt(int(left @ left)) * math.sqrt(int(right @ right))
     if scale == 0:
         return 0.0, math.inf
-    return int(left @ right) / scale, spread * math.sqrt(float(squares[0] @ squares[1])) / scale
+    # summed here: BLAS spreads a product this short over all cores, which costs more than it is
+    return int(left @ right) / scale, spread * math.sqrt(float((squares[0] * squares[1]).sum())) / scale
 
 
 def _without_lines(fold: npt.NDArray[np.integer]) -> Wide:

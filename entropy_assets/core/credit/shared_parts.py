@@ -7,9 +7,9 @@ was there before. A share rho of the variance of a part is known to who knows th
 * the same however it lies, in any orientation and over any shift (`memory`);
 * what all of them together predict of it: one part may be the difference of two others.
 
-Each sample of it then loses ``-0.5 * log2(1 - rho)`` bits of what the estimators give it. Samples of all parts are
-mixed in the draw order, and every slice must be worth what it is credited, so all parts get the figure of the worst of
-them. A part that would cost more than it brings is left out instead.
+Each sample of it is then worth no more than what is fresh (`gaussian`). Samples of all parts are mixed in the draw
+order, and every slice must be worth what it is credited, so all parts get the figure of the worst of them. A part that
+would cost more than it brings is left out instead.
 """
 
 import math
@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.credit.gaussian import left_beside
 from entropy_assets.core.credit.memory import PARTS, Turned, recollection_of
 from entropy_assets.core.credit.sketches import Sketch, sketches_of
 from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, Verdict, steps_of
@@ -54,8 +55,8 @@ class CreditedPart:
         Which it is.
     sketch
         What is remembered of it; None if the recipe keeps none.
-    lost_bits
-        Bits that each of its samples loses to the parts before it.
+    known_share
+        Share of its variance that the parts before it in its file show.
     pattern_parts
         Share of its noise that another exposure of the same pixels in the same file shows, before it or behind it,
         parts of 10,000; None if the file has no other, so that its pattern can't be told.
@@ -63,7 +64,7 @@ class CreditedPart:
 
     place: int
     sketch: Sketch | None
-    lost_bits: float = 0.0
+    known_share: float = 0.0
     pattern_parts: int | None = None
 
 
@@ -83,15 +84,15 @@ class SharedParts:
     used: tuple[CreditedPart, ...]
 
     @property
-    def lost_bits(self) -> Mapping[int, float]:
-        """Return the bits that each sample of a part loses, by the place of each part that is used."""
-        return {part.place: part.lost_bits for part in self.used}
+    def known_shares(self) -> Mapping[int, float]:
+        """Return what is known of each part that is used, by its place."""
+        return {part.place: part.known_share for part in self.used}
 
 
 def credited_once(
     frame: Frame, survey: Survey, recipe: Recipe, most: float, among: Collection[int] | None = None
 ) -> SharedParts:
-    """Return which parts of `frame` are credited together, and what each of their samples loses.
+    """Return which parts of `frame` are credited together, and what those before each of them show of it.
 
     Parameters
     ----------
@@ -109,9 +110,9 @@ def credited_once(
     surveys = survey.split(frame.parts)
     values = np.stack([_differences(part, each) for part, each in zip(parts, surveys, strict=True)])
     correlations = _correlations(values)
-    lost = [_lost(share) for share in _known_shares(values, correlations, sketches)]
+    known = _known_shares(values, correlations, sketches)
     if among is None:
-        worth = [_worth(each, bits, most) for each, bits in zip(surveys, lost, strict=True)]
+        worth = [_worth(each, share, most) for each, share in zip(surveys, known, strict=True)]
         among = best_together(worth, [_samples(each, recipe) for each in surveys])
     if not among:
         return SharedParts(survey, ())
@@ -120,7 +121,7 @@ def credited_once(
         if place not in among:
             rows[rows == Verdict.LIVE] = Verdict.LEFT_OUT
     patterns = _patterns(correlations) if frame.is_stack else [None] * frame.parts
-    used = [CreditedPart(place, sketches[place], lost[place], patterns[place]) for place in sorted(among)]
+    used = [CreditedPart(place, sketches[place], known[place], patterns[place]) for place in sorted(among)]
     return SharedParts(replace(survey, verdict=verdict), tuple(used))
 
 
@@ -140,20 +141,16 @@ def _samples(survey: Survey, recipe: Recipe) -> int:
     return samples if samples >= recipe.min_samples else 0
 
 
-def _worth(survey: Survey, lost_bits: float, most: float) -> int:
+def _worth(survey: Survey, known: float, most: float) -> int:
     """Return about what a sample of a part is worth, parts of a bit: it decides which parts are used, no more."""
-    bits = math.log2(max(1.0, ESTIMATED * survey.median_sigma)) - lost_bits
-    return math.floor(max(0.0, min(most, bits)) * ROUNDED_TO)
+    estimate = math.log2(max(1.0, ESTIMATED * survey.median_sigma))
+    return math.floor(min(most, left_beside(estimate, survey.median_sigma, 8, known)) * ROUNDED_TO)
 
 
 def best_together(worth: Sequence[int], samples: Sequence[int]) -> tuple[int, ...]:
     """Return the parts that are worth most together, if each is worth what the least of them is."""
     sets = [tuple(place for place in range(len(worth)) if worth[place] >= least and samples[place]) for least in worth]
     return max(sets, key=lambda used: min((worth[n] for n in used), default=-1) * sum(samples[n] for n in used))
-
-
-def _lost(share: float) -> float:
-    return -0.5 * math.log2(1 - share) if share < 1 else math.inf
 
 
 # What is known of each part

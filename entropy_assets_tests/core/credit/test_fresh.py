@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from entropy_assets.core.credit.fresh import pair_entropy
+from entropy_assets.core.credit.gaussian import pair_entropy
 from entropy_assets_tests.scenarios.judging import Memory, assessed
 from entropy_assets_tests.scenarios.laws import Gaussian, pair_bits
 from entropy_assets_tests.scenarios.scenario import fits_file
