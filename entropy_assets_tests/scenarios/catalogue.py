@@ -304,10 +304,16 @@ def _stacks() -> dict[str, Entry]:
         for m, spent in ((0, False), (4, False), (1, True), (4, True))
     }
     ramps = {
-        f"ramp of 8 groups, {e:g} e- each, read noise {r:g}, reset noise {reset:g}{', after another one' * spent}": Entry(
+        f"ramp of 8 groups, {e:g} e- each, read noise {r:g}, reset {reset:g}{', after another one' * spent}": Entry(
             STACK, partial(stacks.ramp, read=r, electrons=e, reset=reset, spent=spent), True
         )
-        for e, r, reset, spent in ((36, 10, 30, False), (36, 10, 30, True), (400, 6, 20, False), (30, 15, 0, True))
+        for e, r, reset, spent in (
+            (9, 3, 6, False),
+            (9, 3, 6, True),
+            (36, 10, 30, False),
+            (400, 6, 20, False),
+            (30, 15, 0, True),
+        )
     }
     copies = {
         f"cube of one plane {name}{f', + {fresh:g}' * (fresh > 0.1)}": Entry(

@@ -170,4 +170,3 @@ def partly_spent(rng: np.random.Generator, side: int) -> Scenario:
     bits = [0.0 if place % 2 else float(pixel_bits(Gaussian(SIGMA), LEVEL)) for place in range(COUNT)]
     exposure = Exposure(cube_file(planes), truth_of_planes(*bits, shape=planes.shape[1:]))
     return Scenario((exposure,), tuple(fits_file(plane) for plane in planes[1::2]))
-
