@@ -46,7 +46,9 @@ class Judgement:
     @property
     def ratio(self) -> float:
         """Return credit over bound: above 1 is a fault."""
-        return self.credit / self.bound if self.credit else 0.0
+        if not self.credit:
+            return 0.0
+        return self.credit / self.bound if self.bound else math.inf
 
 
 def region_bits(noise: NoiseArray, truth: Truth, region_size: int, mosaic: int) -> float:

@@ -1,8 +1,7 @@
 """What is fresh in a frame whose noise is partly known: the credit that its sensor memory leaves it.
 
-A frame of which the share `known` of the variance is a known pattern holds fresh noise of ``sigma * sqrt(1 - known)``.
-Its pair differences have at most the min-entropy of that noise, however rich the whole looks to an estimator that
-doesn't know the pattern. docs/credit.md argues this.
+Each part of a frame is seen by itself, and all of them are credited what the worst of them is. docs/credit.md argues
+for it.
 """
 
 import dataclasses
