@@ -70,8 +70,8 @@ def decode(
 ) -> Frame:
     """Return the frame in `data`, whatever the file was called.
 
-    Of a file with several planes, pages or extensions all that an exposure can be in are taken, below each other, by the
-    rules of 2 the first of them; `Frame.selection` tells it. Of a very large image the rows in its middle are
+    Of a file with several planes, pages or extensions all that an exposure can be in are taken, below each other; by
+    the rules of 2 the first of them; `Frame.selection` tells it. Of a very large image the rows in its middle are
     (`limits.strip_of`). Alpha is dropped, orientation tags are ignored, colour is not managed. Palettes, 1-bit images,
     CMYK, colour of more than 8 bits per channel and floats that are not integers are refused. A file whose header says
     that it is simulated gets the source ``"simulated"``.

@@ -7,11 +7,11 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.extraction.artefacts import repeated_share
 from entropy_assets.core.extraction.banding import without_banding
 from entropy_assets.core.extraction.masks import (
     MadeNoise,
     mask_artefacts,
+    mask_copied_parts,
     mask_decoded,
     mask_made_noise,
     mask_neighbours,
@@ -230,11 +230,10 @@ def survey_of(frame: Frame, recipe: Recipe) -> Survey:
 
 
 def without_copies(frame: Frame, survey: Survey, recipe: Recipe) -> Survey:
-    """Return the map of several parts without the squares that are copies of an earlier part, wherever it has them."""
+    """Return the map of several parts without what they copy of an earlier part, wherever and however that lies."""
     verdict = survey.verdict.copy()
     for channel in range(frame.channels):
-        copied = repeated_share(steps_of(frame, channel), verdict == Verdict.LIVE, survey.square_size)
-        verdict[(verdict == Verdict.LIVE) & (copied > recipe.max_copied_share)] = Verdict.REPEATED
+        mask_copied_parts(verdict, steps_of(frame, channel), survey.sigma, frame.parts, recipe)
     return replace(survey, verdict=verdict)
 
 

@@ -1,6 +1,7 @@
 """A first frame is taken for mostly pattern, and a copy of an earlier one for nothing."""
 
 import numpy as np
+
 from entropy_assets_tests.scenarios.judging import Memory, assessed
 from entropy_assets_tests.scenarios.laws import Gaussian
 from entropy_assets_tests.scenarios.scenario import fits_file
