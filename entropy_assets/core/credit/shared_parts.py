@@ -101,7 +101,8 @@ def credited_once(
     most
         Bits of a sample that are credited at most, whatever it is worth.
     among
-        Parts that are used, if that was decided before.
+        Parts that are used, if that was decided before. Parts that are all too small to be assessed are all left out:
+        together they would be assessed as if they shared nothing.
     """
     parts, surveys = frame.split(), survey.split(frame.parts)
     # of what a file of its own would show: what a part copies from another one is masked behind this
@@ -114,8 +115,6 @@ def credited_once(
     if among is None:
         worth = [_worth(each, share, most) for each, share in zip(surveys, known, strict=True)]
         among = best_together(worth, [_samples(each, recipe) for each in surveys])
-    if not among:
-        return SharedParts(survey, ())
     verdict = survey.verdict.copy()
     for place, rows in enumerate(np.split(verdict, frame.parts)):
         if place not in among:

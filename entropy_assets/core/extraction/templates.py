@@ -90,6 +90,8 @@ def repeated_noise(
         sensor, and no copy.
     """
     rows, columns = np.nonzero(live)
+    if not len(rows):
+        return rows, np.zeros(0, dtype=np.bool_)
     per_side = min(MOST_PER_SIDE, max(1, int((MOST_WINDOWS / max(1, len(rows))) ** 0.5)))
     noise = sigma[rows, columns]
     square, y, x = _middles(steps, rows, columns, noise, size, per_side)

@@ -12,6 +12,7 @@ from entropy_assets.core.credit.gaussian import pair_entropy
 from entropy_assets.core.credit.shared_parts import credited_once, part_of_regions
 from entropy_assets.core.extraction.survey import survey_of
 from entropy_assets.core.frame import Frame
+from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.core.frames import frame, white
 
@@ -134,6 +135,26 @@ def test_a_copied_half_is_worth_nothing() -> None:
     assert image.noise.survey.counts == {"live": 24, "repeated": 8}
 
 
+def patchwork(plane: np.ndarray, seed: int) -> np.ndarray:
+    """Give squares of a plane in another order, each turned."""
+    rng = np.random.default_rng(seed)
+    tiles = plane.reshape(4, 32, 4, 32).swapaxes(1, 2).reshape(16, 32, 32)[rng.permutation(16)]
+    turned = np.stack([np.rot90(tile, n % 4) for n, tile in enumerate(tiles)])
+    return turned.reshape(4, 4, 32, 32).swapaxes(1, 2).reshape(SHAPE)
+
+
+def test_a_patchwork_of_another_plane_is_worth_nothing() -> None:
+    """Turned tiles in another order, with a little noise on them; a plane that is none of it stays."""
+    planes = [fresh(1), fresh(2), *(patchwork(fresh(1), n) + fresh(n, sigma=0.5) - 1000 for n in (3, 4))]
+    assert parts_used(worth(planes), 4) == [0, 1]
+
+
+def test_a_pattern_at_the_same_place_is_no_patchwork() -> None:
+    """However strong: it is taken off, and not refused."""
+    pattern = 3 * (fresh(90) - 1000)
+    assert parts_used(worth([fresh(n) + pattern for n in range(4)]), 4) == [0, 1, 2, 3]
+
+
 def test_groups_of_a_ramp_are_worth_the_read_noise_and_the_new_charge() -> None:
     """Each group shows the charge of those before it: to who knows that, what is left has the width of what is new."""
     rng = np.random.default_rng(10)
@@ -178,6 +199,14 @@ def test_a_plane_of_made_noise_takes_no_other_with_it() -> None:
     tile = np.tile(fresh(3)[:32, :32], (4, 4))
     image = worth([fresh(1), tile, fresh(2)])
     assert parts_used(image, 3) == [0, 2]
+
+
+def test_parts_too_small_to_be_assessed_are_left_out() -> None:
+    """All of them together would be enough, and whatever they share would be credited again and again."""
+    small = fresh(1)[:32, :32]
+    with pytest.raises(ImageRejected) as caught:
+        worth([small + fresh(n, sigma=0.3)[:32, :32] for n in range(16)])
+    assert caught.value.reason is RejectionReason.NOT_ENOUGH_CREDIT
 
 
 def test_dead_parts_are_refused_for_what_they_are() -> None:
