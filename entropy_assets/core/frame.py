@@ -168,6 +168,9 @@ class Frame:
         What the file says of gain and read noise; None if it does not say both in a known unit.
     parts
         Planes, pages or amplifiers of one file that lie below each other in `pixels`, each as high as all others.
+    is_stack
+        The parts are planes or pages of one image: exposures, one after the other, of the same pixels of a sensor.
+        Extensions may be other chips or amplifiers.
     selection
         What was taken of a file with several images, a sentence for people; empty if there is one alone.
     instrument
@@ -196,6 +199,7 @@ class Frame:
     statements: tuple[Statement, ...] = ()
     camera_noise: CameraNoise | None = None
     parts: int = 1
+    is_stack: bool = False
     selection: str = ""
     instrument: str = ""
     mosaic: int = 1
@@ -218,6 +222,7 @@ class Frame:
         statements: tuple[Statement, ...] = (),
         camera_noise: CameraNoise | None = None,
         parts: int = 1,
+        is_stack: bool = False,
         selection: str = "",
         instrument: str = "",
         mosaic: int = 1,
@@ -234,8 +239,8 @@ class Frame:
             ``bool[ny, nx]``, or None if every pixel is.
         data
             The file as it came.
-        bit_depth, container, lossy, source, captured_at, float_data, statements, camera_noise, mosaic, parts, selection
-            As the attributes, like `instrument`.
+        bit_depth, container, lossy, source, captured_at, float_data, statements, camera_noise, mosaic, parts, is_stack
+            As the attributes, like `selection` and `instrument`.
         coded_bytes
             As the attribute; the whole file if None.
         file_height
@@ -270,6 +275,7 @@ class Frame:
             statements=statements,
             camera_noise=camera_noise,
             parts=parts,
+            is_stack=is_stack,
             selection=selection,
             instrument=instrument,
             mosaic=mosaic,

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.phases import period_of
 from entropy_assets.core.frame import PIXEL_LIMIT, CameraNoise, Statement
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.fits_headers import (
@@ -66,6 +67,8 @@ class FitsImage(NamedTuple):
         How many bytes of the file code them.
     mosaic
         Period of their colour mosaic, by their header.
+    is_stack
+        They are several planes of one image.
     selection
         What was taken, a sentence for people; empty if the file holds one image alone.
     """
@@ -82,6 +85,7 @@ class FitsImage(NamedTuple):
     height: int
     mosaic: int = 1
     parts: int = 1
+    is_stack: bool = False
     selection: str = ""
     camera_noise: CameraNoise | None = None
 
@@ -268,8 +272,15 @@ def _planes(data: bytes, unit: _Unit, limits: DecodeLimits) -> Iterator[_Plane]:
 
 
 def _joined(taken: list[_Plane], total: int, limits: DecodeLimits) -> FitsImage:
-    """Return the planes that were taken, below each other: if there are several, their whole squares alone."""
-    first, parts = taken[0], len(taken)
+    """Return the planes that were taken, below each other: if there are several, their whole squares alone.
+
+    Of colour mosaics the first: below each other their phases would not meet.
+    """
+    first = taken[0]
+    mosaic = mosaic_of_cards(first.unit.hdu.header)
+    if len(taken) > 1 and max(mosaic, period_of(first.pixels)) > 1:
+        taken = taken[:1]
+    parts = len(taken)
     height, width = first.pixels.shape
     if parts * height * width > limits.max_pixels:
         message = f"{parts} images of {height} x {width} pixels; the limit is {limits.max_pixels} pixels in all"
@@ -294,8 +305,9 @@ def _joined(taken: list[_Plane], total: int, limits: DecodeLimits) -> FitsImage:
         instrument=first.unit.instrument,
         camera_noise=first.unit.camera_noise,
         height=first.height,
-        mosaic=mosaic_of_cards(first.unit.hdu.header),
+        mosaic=mosaic,
         parts=parts,
+        is_stack=parts > 1 and len({plane.unit.hdu.start for plane in taken}) == 1,
         selection="; ".join(filter(None, (selection_of(parts, total), "without its overscan" * first.is_trimmed))),
     )
 

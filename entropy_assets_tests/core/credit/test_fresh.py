@@ -1,4 +1,4 @@
-"""A first frame is taken for mostly pattern."""
+"""A first frame is taken for mostly pattern, and a copy of an earlier one for nothing."""
 
 import numpy as np
 

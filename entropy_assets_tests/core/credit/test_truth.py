@@ -65,6 +65,8 @@ QUICK = (
     "one pixel in 16 real",
     "16-bit LFSR, 6 bits a pixel, 128 x 128",
     "CCD Simulator, 1500 + random() % 20",
+    "ramp of 8 groups, 9 e- each, read noise 3, reset 6",
+    "cube of one plane moved, + 0.5",
 )
 """Scenarios that every run looks at, one or two of each kind; `make slow` looks at the others."""
 LEAST_WORTH = 0.05
