@@ -14,6 +14,7 @@ class Kernels(NamedTuple):
     contexts: ModuleType
     counts: ModuleType
     shuffles: ModuleType
+    sorting: ModuleType
     walks: ModuleType
     windows: ModuleType
 
@@ -22,7 +23,7 @@ class Kernels(NamedTuple):
 def kernels() -> Kernels | None:
     """Return the compiled loops, or None where numba is not installed. Nothing is loaded before the first call."""
     try:
-        from entropy_assets.core.sp800_90b.compiled import board, contexts, counts, shuffles, walks, windows
+        from entropy_assets.core.sp800_90b.compiled import board, contexts, counts, shuffles, sorting, walks, windows
     except ExtraMissing:
         return None
-    return Kernels(board, contexts, counts, shuffles, walks, windows)
+    return Kernels(board, contexts, counts, shuffles, sorting, walks, windows)

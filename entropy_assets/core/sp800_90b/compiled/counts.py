@@ -46,34 +46,56 @@ def distances(words: Any) -> Any:
 
 
 @kernel
-def shared_symbols(ordered: Any, bits: int, widest: int) -> Any:
-    """Return ``uint8[n - 1]``: how many symbols each window but the first shares with the one before it."""
-    shared = np.empty(len(ordered) - 1, dtype=np.uint8)
-    for place in range(len(shared)):
-        alike: Any = np.int64(_leading_zeros(ordered[place + 1] ^ ordered[place])) // bits
-        shared[place] = min(widest, alike)
-    return shared
+def runs(
+    ordered: Any, ends: Any, lengths: Any, last: bool, alike: Any, state: Any, open_: Any, most: Any, pairs: Any
+) -> None:
+    """Count runs of neighbours that share a tuple, for every width at once; more follow unless this is the `last` part.
 
-
-@kernel
-def runs(shared: Any, widest: int) -> Any:
-    """Return for each width how often its most frequent tuple occurs, 1 at least, and the pairs of equal tuples.
+    A run of some width lies in one of each smaller width. Widths that have the same run are counted as one: what
+    `pairs` gets at the largest of them it loses below the smallest, and sums from the top on are the counts.
 
     Parameters
     ----------
-    shared
-        ``uint8[n]``, symbols that each window shares with the one before it, in ascending order.
+    ordered
+        ``uint64[n]``, whole windows, ascending: one part of them, after those of the parts before.
+    ends
+        ``uint64[e]``, what begins too late for a whole window, ascending, among equals the shorter first. It comes
+        before a whole window that is equal.
+    lengths
+        ``int64[e]``, their symbols.
+    alike
+        ``int64[65]``, whole symbols in so many bits.
+    state
+        ``int64[5]``, all 0 at first: windows so far, ends so far, the last window and its length, and open runs.
+    open_
+        ``int64[2, 1 + widest]``: the width of each open run, ascending, and the second window of each.
+    most, pairs
+        ``int64[1 + widest]``: of runs that are that wide and no wider, the length of the longest less one, and the
+        pairs of equal tuples, as said above.
     """
-    begun, pairs = np.zeros(widest + 1, dtype=np.int64), np.zeros(widest + 1, dtype=np.int64)
-    most = np.ones(widest + 1, dtype=np.int64)
-    open_to, n = 0, len(shared)
-    for place in range(n + 1):
-        width: Any = np.int64(shared[place]) if place < n else 0
-        for wider in range(open_to + 1, width + 1):
-            begun[wider] = place
-        for wider in range(width + 1, open_to + 1):
-            length = place - begun[wider]
-            pairs[wider] += length * (length + 1) // 2
-            most[wider] = max(most[wider], length + 1)
-        open_to = width
-    return most[1:], pairs[1:]
+    place, at, before, length, held = state[0], state[1], np.uint64(state[2]), state[3], state[4]
+    widest, taken = len(most) - 1, 0
+    while taken < len(ordered) or (last and (at < len(ends) or held)):
+        width = 0
+        if at < len(ends) and (taken == len(ordered) or ends[at] <= ordered[taken]):
+            if place:
+                width = min(alike[np.int64(_leading_zeros(ends[at] ^ before))], lengths[at], length)
+            before, length = ends[at], lengths[at]
+            at += 1
+        elif taken < len(ordered):
+            if place:
+                width = min(alike[np.int64(_leading_zeros(ordered[taken] ^ before))], length)
+            before, length = ordered[taken], widest
+            taken += 1
+        begun = place
+        while held and open_[0, held - 1] > width:
+            held -= 1
+            begun, many = open_[1, held], place - open_[1, held]
+            most[open_[0, held]] = max(most[open_[0, held]], many)
+            pairs[open_[0, held]] += many * (many + 1) // 2
+            pairs[max(width, open_[0, held - 1] if held else 0)] -= many * (many + 1) // 2
+        if width and (held == 0 or open_[0, held - 1] < width):
+            open_[0, held], open_[1, held] = width, begun
+            held += 1
+        place += 1
+    state[0], state[1], state[2], state[3], state[4] = place, at, np.int64(before), length, held
