@@ -35,14 +35,35 @@ def collisions(bits: Any) -> Any:
 
 
 @kernel
-def distances(words: Any) -> Any:
-    """Return for each word of 6 bits how far back the same word stands, and its 1-based position if nowhere."""
-    found = np.empty(len(words), dtype=np.int64)
+def distances(bits: Any, count: int, skipped: int) -> Any:
+    """Return how often each distance between equal words of 6 bits occurs, ``int64[largest + 1]``.
+
+    The distance is how far back the same word stands, and the 1-based position of the word if nowhere.
+
+    Parameters
+    ----------
+    count
+        Number of words.
+    skipped
+        Words at the beginning whose distance is not counted.
+    """
+    seen, largest = np.zeros(1024, dtype=np.int64), 0
     latest = np.full(64, -1, dtype=np.int64)
-    for place in range(len(words)):
-        found[place] = place - latest[words[place]]
-        latest[words[place]] = place
-    return found
+    for place in range(count):
+        word = np.int64(0)
+        for i in range(6 * place, 6 * place + 6):
+            word = (word << 1) | np.int64(bits[i])
+        distance = place - latest[word]
+        latest[word] = place
+        if place < skipped:
+            continue
+        if distance >= len(seen):
+            longer = np.zeros(2 * distance, dtype=np.int64)
+            longer[: len(seen)] = seen
+            seen = longer
+        seen[distance] += 1
+        largest = max(largest, distance)
+    return seen[: largest + 1]
 
 
 @kernel
