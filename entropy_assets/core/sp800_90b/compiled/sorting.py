@@ -50,16 +50,20 @@ def ascending(symbols: Any, bits: int, widest: int, digits: int, counts: Any, fi
     for i in range(widest - 1, len(symbols)):
         own = (own << width) | np.uint64(symbols[i])
         aligned = own << left
-        digit = np.int64(aligned >> down) - first
-        if digit >= 0 and digit < last - first:
-            spare[places[digit]] = aligned
-            places[digit] += 1
-    stop = 0
+        bucket = np.int64(aligned >> down) - first
+        if bucket >= 0 and bucket < last - first:
+            spare[places[bucket]] = aligned
+            places[bucket] += 1
     stack = np.empty((counts[first:last].max() // FEW + 1, 4), dtype=np.int64)
     inner = np.empty(1 << WIDEST_DIGIT, dtype=np.int64)
+    start: Any = 0
     for digit in range(first, last):
-        start, stop = stop, stop + counts[digit]
-        _sorted_into(words, spare, start, stop, 64 - digits, stack, inner)
+        stop = start + counts[digit]
+        if stop - start <= FEW:
+            _insert(spare, words, start, stop)
+        else:
+            _sorted_into(words, spare, start, stop, 64 - digits, stack, inner)
+        start = stop
     return words
 
 
@@ -74,51 +78,60 @@ def _sorted_into(words: Any, spare: Any, start: int, stop: int, below: int, stac
     inner
         ``int64[2**WIDEST_DIGIT]`` to work in.
     """
-    if stop - start <= FEW:
-        _insert(spare, words, start, stop)
-        return
     held = 1
     stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = start, stop, below, 0
     while held:
         held -= 1
         begin, end, rest, there = stack[held, 0], stack[held, 1], stack[held, 2], stack[held, 3]
+        source, goal = (words, spare) if there else (spare, words)
         digits = 3
         while digits < WIDEST_DIGIT and (8 << digits) < end - begin:
             digits += 1
         digits = min(digits, rest)
-        shift, mask = np.uint64(rest - digits), np.uint64((1 << digits) - 1)
-        source, goal = (words, spare) if there else (spare, words)
-        inner[: 1 << digits] = 0
-        for i in range(begin, end):
-            inner[(source[i] >> shift) & mask] += 1
         rest -= digits
-        if inner[(source[begin] >> shift) & mask] == end - begin:
-            if rest:
-                stack[held, 0], stack[held, 1], stack[held, 2], stack[held, 3] = begin, end, rest, there
-                held += 1
-            elif not there:
-                words[begin:end] = spare[begin:end]
-            continue
-        place = begin
-        for digit in range(1 << digits):
-            count = inner[digit]
-            inner[digit] = place
-            place += count
-        for i in range(begin, end):
-            digit = (source[i] >> shift) & mask
-            goal[inner[digit]] = source[i]
-            inner[digit] += 1
-        place = begin
-        for digit in range(1 << digits):
-            end_of = inner[digit]
-            if end_of - place > FEW and rest:
-                stack[held, 0], stack[held, 1], stack[held, 2], stack[held, 3] = place, end_of, rest, 1 - there
-                held += 1
-            elif there:
-                _insert(goal, words, place, end_of)
-            else:
-                _insert(words, words, place, end_of)
-            place = end_of
+        if _parted(source, goal, begin, end, rest, digits, inner):
+            place = begin
+            for digit in range(1 << digits):
+                if inner[digit] - place <= FEW or not rest:
+                    _insert(goal, words, place, inner[digit])
+                else:
+                    stack[held, 0], stack[held, 1], stack[held, 2], stack[held, 3] = (
+                        place,
+                        inner[digit],
+                        rest,
+                        1 - there,
+                    )
+                    held += 1
+                place = inner[digit]
+        elif rest:
+            stack[held, 0], stack[held, 1], stack[held, 2], stack[held, 3] = begin, end, rest, there
+            held += 1
+        elif not there:
+            words[begin:end] = spare[begin:end]
+
+
+@kernel
+def _parted(source: Any, goal: Any, begin: int, end: int, shift: int, digits: int, inner: Any) -> bool:
+    """Move ``source[begin:end]`` to the same places of `goal`, parted by a digit, whose ends are left in `inner`.
+
+    Nothing is moved, and False returned, where all have the same one.
+    """
+    down, mask = np.uint64(shift), np.uint64((1 << digits) - 1)
+    inner[: 1 << digits] = 0
+    for i in range(begin, end):
+        inner[(source[i] >> down) & mask] += 1
+    if inner[(source[begin] >> down) & mask] == end - begin:
+        return False
+    place = begin
+    for digit in range(1 << digits):
+        count = inner[digit]
+        inner[digit] = place
+        place += count
+    for i in range(begin, end):
+        digit = (source[i] >> down) & mask
+        goal[inner[digit]] = source[i]
+        inner[digit] += 1
+    return True
 
 
 @kernel
