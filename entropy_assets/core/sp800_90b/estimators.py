@@ -162,8 +162,8 @@ def compression(bits: Symbols) -> Estimate | None:
     compiled = kernels()
     seen = compiled.counts.distances(bits, count, DICTIONARY) if compiled else _distances(bits, count)
     logs = np.log2(np.arange(1, len(seen)))
-    mean = float(seen[1:] @ logs) / v
-    spread = SPREAD * math.sqrt(max(0.0, float(seen[1:] @ (logs * logs)) / (v - 1) - mean * mean))
+    mean = float((seen[1:] * logs).sum()) / v
+    spread = SPREAD * math.sqrt(max(0.0, float((seen[1:] * logs * logs).sum()) / (v - 1) - mean * mean))
     bound = mean - Z * spread / math.sqrt(v)
     p = _most_likely_word(bound, count)
     values = {"x_bar": mean, "sigma_hat": spread, "x_bar_bound": bound, "p": p}
@@ -191,14 +191,17 @@ def _most_likely_word(bound: float, count: int) -> float:
     def excess(p: float) -> float:
         return weights.expected_log(p) + others * weights.expected_log((1 - p) / others) - bound
 
-    lowest, highest = 1 / (1 << WORD), 1 - 1e-12
-    if excess(lowest) <= 0:
-        return lowest
-    if excess(highest) >= 0:
-        return 1.0
-    from scipy.optimize import brentq  # half a second to import, which every process would pay
+    low = 1 / (1 << WORD)
+    if excess(low) <= 0:
+        return low
+    # The nearer `p` is to 1, the more terms the sum has: so it is looked for from below.
+    for high in (2 * low, 4 * low, 8 * low, 0.5, 0.75, 0.875, 0.96875, 0.998, 1 - 1e-6, 1 - 1e-12):
+        if excess(high) < 0:
+            from scipy.optimize import brentq  # half a second to import, which every process would pay
 
-    return float(brentq(excess, lowest, highest, xtol=1e-15, rtol=8.9e-16))
+            return float(brentq(excess, low, high, xtol=1e-15, rtol=8.9e-16))
+        low = high
+    return 1.0
 
 
 class _Weights:
@@ -221,11 +224,12 @@ class _Weights:
         if terms > len(self._powers):
             self._reach(terms)
         powers = np.exp(self._powers[:terms] * decay)
-        inside = z * z * float(self._inside[:terms] @ powers)
-        return (inside + z * float(self._last[DICTIONARY:terms] @ powers[DICTIONARY:])) / (self._count - DICTIONARY)
+        inside = z * z * float((self._inside[:terms] * powers).sum())
+        last = z * float((self._last[DICTIONARY:terms] * powers[DICTIONARY:]).sum())
+        return (inside + last) / (self._count - DICTIONARY)
 
     def _reach(self, terms: int) -> None:
-        """Have weights for at least so many powers, of which a later `z` may need twice as many."""
-        u = np.arange(1, min(self._count, 2 * terms) + 1)
+        """Have weights for at least so many powers: a little more, since the next `z` may be a little smaller."""
+        u = np.arange(1, min(self._count, terms + terms // 8) + 1)
         self._powers, self._last = (u - 1).astype(np.float64), np.log2(u)
         self._inside = self._last * (self._count - np.maximum(u, DICTIONARY))
