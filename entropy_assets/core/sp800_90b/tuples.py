@@ -2,7 +2,7 @@
 
 Every position has the 64 bits from it on as one number. In sorted order, neighbours tell by their first differing bit
 how many symbols they share, and a run of neighbours that share a tuple counts it, for every width of up to 64 bits at
-once. The few positions that share all of it are followed symbol by symbol.
+once. The few positions that share all of it are put in order by what follows, for twice as many symbols each time.
 """
 
 import math
@@ -22,20 +22,17 @@ Windows = npt.NDArray[np.uint64]
 
 LEAST_TUPLE_COUNT: Final = 35
 """Occurrences that a tuple must reach to be estimated from (6.3.5 step 1)."""
-LONGEST_TUPLE: Final = 1024
-"""Longest tuples that are followed. A repeat of that length alone brings a million bits below 0.04 bits each, so only
-the time is bounded by it."""
 WINDOW_BITS: Final = 64
 """Bits of a window."""
 SORTED_AT_ONCE: Final = 1 << 23
 """Windows that are sorted at once; more are parted by their first bits beforehand, so that memory stays bounded."""
 LEADING_BITS: Final = 10
 """Bits that windows are parted by first."""
-CELLS_PER_SAMPLE: Final = 4
-"""Cells of a table of counts that are worth their memory, per position counted."""
 
 
-def tuples_and_repeats(symbols: Symbols, alphabet: int) -> tuple[Estimate | None, Estimate | None]:
+def tuples_and_repeats(
+    symbols: Symbols, alphabet: int, longest: int | None = None
+) -> tuple[Estimate | None, Estimate | None]:
     """Return the t-tuple estimate (6.3.5) and that of the longest repeated substring (6.3.6).
 
     Parameters
@@ -44,10 +41,12 @@ def tuples_and_repeats(symbols: Symbols, alphabet: int) -> tuple[Estimate | None
         The sequence.
     alphabet
         Number of symbols that could occur.
+    longest
+        Symbols of the longest tuples that are looked at; by default all are.
     """
     n = len(symbols)
     p_tuple, p_repeat, t, v = 0.0, 0.0, 0, 0
-    for width, most, pairs in _repeated_tuples(symbols, alphabet):
+    for width, most, pairs in _repeated_tuples(symbols, alphabet, n if longest is None else longest):
         windows = n - width + 1
         if most >= LEAST_TUPLE_COUNT:
             t = width
@@ -55,14 +54,13 @@ def tuples_and_repeats(symbols: Symbols, alphabet: int) -> tuple[Estimate | None
         else:
             v = width
             p_repeat = max(p_repeat, (float(pairs) / (windows * (windows - 1) // 2)) ** (1 / width))
-    return _of_bound(p_tuple, n, {"t": t, "p_max": p_tuple}), _of_bound(
-        p_repeat, n, {"u": t + 1, "v": v, "p_hat": p_repeat}
-    )
+    of_repeats = {"u": t + 1, "v": v, "p_hat": p_repeat}
+    return _of_bound(p_tuple, n, {"t": t, "p_max": p_tuple}), _of_bound(p_repeat, n, of_repeats)
 
 
 def longest_repeat(symbols: Symbols, alphabet: int) -> int:
     """Return W of 5.2.5: how long the longest substring is that occurs twice; occurrences may overlap."""
-    return max((width for width, _, _ in _repeated_tuples(symbols, alphabet)), default=0)
+    return max((width for width, _, _ in _repeated_tuples(symbols, alphabet, len(symbols))), default=0)
 
 
 def _of_bound(p: float, n: int, values: dict[str, float]) -> Estimate | None:
@@ -72,7 +70,7 @@ def _of_bound(p: float, n: int, values: dict[str, float]) -> Estimate | None:
     return Estimate(bits_of(p_u), values | {"p_u": p_u})
 
 
-def _repeated_tuples(symbols: Symbols, alphabet: int) -> Iterator[tuple[int, int, int]]:
+def _repeated_tuples(symbols: Symbols, alphabet: int, longest: int) -> Iterator[tuple[int, int, int]]:
     """Yield for each width up to the longest repeat the occurrences of its most frequent tuple, and pairs of equals."""
     bits = max(1, (alphabet - 1).bit_length())
     widest = min(WINDOW_BITS // bits, len(symbols))
@@ -83,7 +81,7 @@ def _repeated_tuples(symbols: Symbols, alphabet: int) -> Iterator[tuple[int, int
         if pairs[width]:
             yield width, int(most[width]) + 1, int(pairs[width])
     if pairs[widest]:
-        yield from _longer_tuples(symbols, alphabet, widest, *windows.alike())
+        yield from _longer_tuples(windows, *windows.alike(), longest)
 
 
 class _Windows:
@@ -91,6 +89,11 @@ class _Windows:
 
     def __init__(self, symbols: Symbols, bits: int, widest: int) -> None:
         self.symbols, self.bits, self.widest, self.count = symbols, bits, widest, len(symbols) - widest + 1
+
+    @property
+    def _mask(self) -> np.uint64:
+        """The bits of a window that its symbols take."""
+        return np.uint64(((1 << self.widest * self.bits) - 1) << (WINDOW_BITS - self.widest * self.bits))
 
     @cached_property
     def _octets(self) -> Symbols:
@@ -113,8 +116,19 @@ class _Windows:
                 whole <<= np.uint64(offset)
                 whole |= self._octets[octet + 8 :: stride][:count] >> np.uint8(8 - offset)
             found[phase::apart] = whole
-        found &= np.uint64(((1 << self.widest * self.bits) - 1) << (WINDOW_BITS - self.widest * self.bits))
+        found &= self._mask
         return found
+
+    def at(self, places: Indices) -> tuple[Windows, Indices]:
+        """Return the windows at any places, with zeros beyond the end, and how many symbols each has before it."""
+        lengths = np.clip(len(self.symbols) - places, 0, self.widest)
+        octet, offset = np.divmod(np.minimum(places, len(self.symbols)) * self.bits, 8)
+        found = np.zeros(len(places), dtype=np.uint64)
+        for further in range(8):
+            found = (found << np.uint64(8)) | self._octets[octet + further]
+        offset = offset.astype(np.uint64)
+        found = (found << offset) | (self._octets[octet + 8].astype(np.uint64) >> (np.uint64(8) - offset))
+        return found & self._mask, lengths
 
     def ends(self) -> tuple[Windows, Indices]:
         """Return what begins too late for a whole window, ascending, among equals the shorter first, and their lengths.
@@ -230,23 +244,77 @@ def _shared_symbols(ordered: Windows, bits: int) -> npt.NDArray[np.uint8]:
     return whole
 
 
-def _longer_tuples(
-    symbols: Symbols, alphabet: int, width: int, starts: Indices, groups: Indices
-) -> Iterator[tuple[int, int, int]]:
-    """Yield the same for the widths beyond `width`, from the positions whose tuple of that width is repeated."""
-    while len(starts) and width < LONGEST_TUPLE:
-        inside = np.flatnonzero(starts + width < len(symbols))
-        starts, groups = starts[inside], groups[inside]
-        if not len(starts):
-            return
-        codes = groups * alphabet + symbols[starts + width]
-        width += 1
-        if int(codes.max()) > CELLS_PER_SAMPLE * len(codes):
-            codes = np.unique(codes, return_inverse=True)[1]
-        counts = np.bincount(codes)
-        repeated = counts > 1
-        if not repeated.any():
-            return
-        yield width, int(counts.max()), int((counts * (counts - 1) // 2).sum())
-        kept = np.flatnonzero(repeated[codes])
-        starts, groups = starts[kept], (np.cumsum(repeated) - 1)[codes[kept]]
+def _longer_tuples(windows: _Windows, starts: Indices, groups: Indices, longest: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the same for the widths beyond a window, up to `longest`, from the positions whose window is repeated."""
+    ordered = starts[_in_order(windows, starts, groups)]
+    loops = kernels()
+    shared = (loops.counts.shared_ahead if loops else _shared_ahead)(windows.symbols, ordered, windows.widest)
+    most, pairs = (loops.counts.runs_of_any_width if loops else _runs_of_any_width)(shared)
+    most, pairs = np.maximum.accumulate(most[::-1])[::-1], np.cumsum(pairs[::-1])[::-1]
+    for width in range(windows.widest + 1, min(len(most), longest + 1)):
+        yield width, int(most[width]) + 1, int(pairs[width])
+
+
+def _in_order(windows: _Windows, starts: Indices, groups: Indices) -> Indices:
+    """Return the order of what begins at `starts`, ascending as far as any two are alike.
+
+    What is in order by so many symbols is in order by twice as many once the order of what follows them is known. That
+    is told by the next window, and where that is repeated too, by the order of what begins with it.
+    """
+    reach, ranks = windows.widest, groups
+    while True:
+        after = starts + reach
+        following, lengths = windows.at(after)
+        again = np.minimum(np.searchsorted(starts, after), len(starts) - 1)
+        further = np.where(starts[again] == after, ranks[again], 0)
+        order = np.lexsort((further, lengths, following, ranks))
+        new = np.ones(len(starts), dtype=np.bool_)
+        for key in (further, lengths, following, ranks):
+            ordered = key[order]
+            new[1:] &= ordered[1:] == ordered[:-1]
+        new[1:] = ~new[1:]
+        if new.all():
+            return order
+        ranks = np.empty(len(starts), dtype=np.int64)
+        ranks[order] = np.cumsum(new) - 1
+        reach *= 2
+
+
+def _shared_ahead(symbols: Symbols, ordered: Indices, least: int) -> Indices:
+    """Return how many symbols follow alike from each of `ordered` and from the one before it; 0 if less than `least`.
+
+    One position on, all but the first of them are alike still: so no symbol is looked at twice in vain (Kasai et al.,
+    doi 10.1007/3-540-48194-X_17). That needs the neighbour in the order of all positions, which `ordered` holds where
+    `least` symbols are alike.
+    """
+    n, data = len(symbols), symbols.tobytes()
+    shared, before, known = np.zeros(len(ordered), dtype=np.int64), 0, -2
+    by_position = np.argsort(ordered)
+    for place in by_position.tolist():
+        own = int(ordered[place])
+        alike = before - 1 if own == known + 1 and before > least else 0
+        before, known = 0, own
+        if place:
+            other = int(ordered[place - 1])
+            while max(own, other) + alike < n and data[own + alike] == data[other + alike]:
+                alike += 1
+            before = alike
+            shared[place] = alike if alike >= least else 0
+    return shared
+
+
+def _runs_of_any_width(shared: Indices) -> tuple[Indices, Indices]:
+    """Return what `runs` of the compiled counts returns, of neighbours that share so many symbols, for any width."""
+    most, pairs = np.zeros((2, int(shared.max(initial=0)) + 1), dtype=np.int64)
+    open_: list[tuple[int, int]] = []
+    for place, width in enumerate([*shared.tolist(), 0]):
+        begun = place
+        while open_ and open_[-1][0] > width:
+            wider, begun = open_.pop()
+            many = place - begun
+            most[wider] = max(most[wider], many)
+            pairs[wider] += many * (many + 1) // 2
+            pairs[max(width, open_[-1][0] if open_ else 0)] -= many * (many + 1) // 2
+        if width and (not open_ or open_[-1][0] < width):
+            open_.append((width, begun))
+    return most, pairs

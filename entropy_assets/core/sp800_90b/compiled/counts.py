@@ -120,3 +120,60 @@ def runs(
             held += 1
         place += 1
     state[0], state[1], state[2], state[3], state[4] = place, at, np.int64(before), length, held
+
+
+@kernel
+def shared_ahead(symbols: Any, ordered: Any, least: int) -> Any:
+    """Return how many symbols follow alike from each of `ordered` and from the one before it; 0 if less than `least`.
+
+    Parameters
+    ----------
+    symbols
+        ``uint8[n]``.
+    ordered
+        ``int64[m]``, positions, ascending by what begins there.
+    """
+    n = len(symbols)
+    before: Any = 0
+    known: Any = -2
+    shared = np.zeros(len(ordered), dtype=np.int64)
+    by_position = np.argsort(ordered)
+    for place in by_position:
+        own: Any = ordered[place]
+        alike: Any = before - 1 if own == known + 1 and before > least else 0
+        before, known = 0, own
+        if place > 0:
+            other: Any = ordered[place - 1]
+            while own + alike < n and other + alike < n and symbols[own + alike] == symbols[other + alike]:
+                alike += 1
+            before = alike
+            if alike >= least:
+                shared[place] = alike
+    return shared
+
+
+@kernel
+def runs_of_any_width(shared: Any) -> Any:
+    """Return `most` and `pairs` as `runs` has them, of neighbours that share so many symbols.
+
+    Parameters
+    ----------
+    shared
+        ``int64[m]``, the first 0.
+    """
+    most, pairs = np.zeros(shared.max() + 1, dtype=np.int64), np.zeros(shared.max() + 1, dtype=np.int64)
+    open_, held = np.empty((2, len(shared) + 1), dtype=np.int64), 0
+    for place in range(len(shared) + 1):
+        width = shared[place] if place < len(shared) else 0
+        begun = place
+        while held and open_[0, held - 1] > width:
+            held -= 1
+            wider, begun = open_[0, held], open_[1, held]
+            many = place - begun
+            most[wider] = max(most[wider], many)
+            pairs[wider] += many * (many + 1) // 2
+            pairs[max(width, open_[0, held - 1] if held else 0)] -= many * (many + 1) // 2
+        if width and (held == 0 or open_[0, held - 1] < width):
+            open_[0, held], open_[1, held] = width, begun
+            held += 1
+    return most, pairs
