@@ -14,7 +14,7 @@ from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.manifest import manifest_hash
 
 Told = dict[str, Any]
-ZERO_BITS = 12
+ZERO_BITS = 9
 """Bits that a forger wants to see at the beginning of a block."""
 
 

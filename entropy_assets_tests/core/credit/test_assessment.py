@@ -30,7 +30,7 @@ def assessed(image: Frame, recipe: Recipe = STANDARD) -> Assessment:
 
 
 @given(st.floats(1, 60), st.integers(0, 2**32))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_estimates_stay_below_the_truth(sigma: float, seed: int) -> None:
     """For Gaussian noise, whose min-entropy is known, the assessment is below it and above half of it."""
     image = frame(white((320, 320), sigma=sigma, seed=seed))
