@@ -98,6 +98,14 @@ class SketchShelf:
         )
         return [Sketch.from_bytes(*row) for row in rows]
 
+    def sensor_of(self, image_sha256s: Sequence[str]) -> dict[str, str]:
+        """Return the sensor of those of the images that are remembered, by their SHA-256."""
+        rows = self._file.fetch(
+            "SELECT image_sha256, sensor FROM sketches WHERE image_sha256 IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(image_sha256s)),),
+        )
+        return {str(image): str(sensor) for image, sensor in rows}
+
     def newest_of(self, sensor: str, limit: int) -> list[Sketch]:
         """Return the sketches of the newest remembered frames of a sensor, newest first."""
         rows = self._file.fetch(
