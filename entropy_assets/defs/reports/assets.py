@@ -50,7 +50,7 @@ def _check(name: str, asset: str, description: str) -> dg.AssetCheckSpec:
         ),
     ],
 )
-def source_assessment(stores: Stores) -> dg.MaterializeResult[None]:
+def source_assessment(stores: Stores) -> dg.MaterializeResult:
     """Assess the newest frames of each source and sensor."""
     with typed_failures():
         report = report_on_sources(stores.layout)
@@ -87,7 +87,7 @@ def source_assessment(stores: Stores) -> dg.MaterializeResult[None]:
         ),
     ],
 )
-def stream_report(stores: Stores) -> dg.MaterializeResult[None]:
+def stream_report(stores: Stores) -> dg.MaterializeResult:
     """Test the newest sequences of the public stream, unless this night did already."""
     with typed_failures():
         report = report_on_stream(stores.layout, datetime.now(UTC).date().isoformat())

@@ -1,6 +1,7 @@
 """What the two reports show: numbers that chart over nights, a table, one picture, and their checks. No byte."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -21,7 +22,7 @@ from entropy_assets.stages.reports.tallies import LookVerdict, by_test
 Cell = str | float | bool | None
 
 
-def source_assessment(report: SourceReport) -> dict[str, dg.MetadataValue | dg.RawMetadataValue]:
+def source_assessment(report: SourceReport) -> dict[str, Any]:
     """Return the metadata of the report on the sources."""
     bounds = report.bounds
     least: dict[str, SensorFinding] = {}
@@ -115,7 +116,7 @@ def _told(sentences: tuple[str, ...]) -> str:
     return "; ".join(sentences[:3]) + more
 
 
-def stream_report(report: StreamReport) -> dict[str, dg.MetadataValue | dg.RawMetadataValue]:
+def stream_report(report: StreamReport) -> dict[str, Any]:
     """Return the metadata of the report on the stream."""
     night, life = report.newest, report.life
     numbers = {

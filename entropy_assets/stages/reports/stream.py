@@ -38,7 +38,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StreamPart:
     """The published blocks of one batch of the public lane, `length` bytes from `start` on."""
 
     batch: Batch
@@ -58,7 +58,7 @@ class StreamAhead:
         Published batches whose files are gone or damaged: they may have been of the public lane, and are left out.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[StreamPart, ...]
     missing: tuple[str, ...] = ()
 
     @property
@@ -114,7 +114,7 @@ def stream_after(place: Place | None, batches: BatchStore, ledger: Ledger) -> St
                 batch=place.batch,
             )
         before, start = publication.seq - 1, place.offset
-    parts: list[Part] = []
+    parts: list[StreamPart] = []
     missing: list[str] = []
     while page := ledger.publications(limit=_PAGE, after=before):
         before = page[-1].seq
@@ -127,7 +127,7 @@ def stream_after(place: Place | None, batches: BatchStore, ledger: Ledger) -> St
     return StreamAhead(tuple(parts), tuple(missing))
 
 
-def _part_of(publication: Publication, batches: BatchStore, start: int) -> list[Part]:
+def _part_of(publication: Publication, batches: BatchStore, start: int) -> list[StreamPart]:
     """Return what of a publication is of the public lane, a part or none.
 
     Raises
@@ -144,7 +144,7 @@ def _part_of(publication: Publication, batches: BatchStore, start: int) -> list[
         length = publication.block_count * recipe_named(batch.intake.recipe).block_len - start
     if not batch.has(BLOCKS):
         raise BatchError(f"the blocks of batch {batch.key} are gone", batch=batch.key)
-    return [Part(batch, start, length)] if length else []
+    return [StreamPart(batch, start, length)] if length else []
 
 
 def published_bytes(batch: Batch, ledger: Ledger) -> bytes:

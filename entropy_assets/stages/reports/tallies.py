@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
+from entropy_assets.core.sp800_22.suite import SUITE
 from entropy_assets.core.validation.occupancy import uneven_p
 from entropy_assets.core.validation.second_level import ALPHA, BINS, LEAST_FOR_UNIFORMITY, binomial_p, histogram
 
@@ -83,8 +84,12 @@ def summed(nights: Iterable[Tallies]) -> dict[str, Tally]:
 
 
 def by_test(tallies: Tallies) -> dict[str, Tally]:
-    """Return the counts of each test, all its rows together: for the eye, since rows of one test depend on another."""
-    return summed({row.split()[0]: tally} for row, tally in tallies.items())
+    """Return the counts of each test, all its rows together, in the order of the standard.
+
+    For the eye: the rows of one test depend on each other, and with them the bins.
+    """
+    found = summed({row.split()[0]: tally} for row, tally in tallies.items())
+    return {test: found[test] for test in SUITE if test in found}
 
 
 class Evidence(NamedTuple):
@@ -142,7 +147,7 @@ def verdict_on(tallies: Tallies, level: float, *, smallest_too: bool) -> LookVer
     asked = [
         (row, question, p) for row, tally in tallies.items() for question, p in _answers(tally, smallest_too).items()
     ]
-    asked.sort(key=lambda one: one[2])
+    asked.sort(key=lambda one: (one[2], one))
     evidence, largest = [], 0.0
     for rank, (row, question, p) in enumerate(asked):
         largest = max(largest, min(1.0, (len(asked) - rank) * p))

@@ -24,7 +24,7 @@ def published(home: Home, data: bytes, *, lane: Lane = "public", without: Iterab
     blocks = np.frombuffer(data, dtype=np.uint8).reshape(-1, BLOCK)
     number = len(home.ledger().publications())
     intake = Intake(
-        key=f"raw-ccd-20261101T0000{number:02d}Z-{number:08x}",
+        key=f"raw-ccd-20261102T0000{number:02d}Z-{number:08x}",
         source="raw-ccd",
         files=(),
         time_ns=number * 10**9,
@@ -37,7 +37,9 @@ def published(home: Home, data: bytes, *, lane: Lane = "public", without: Iterab
     batch = home.batches().create(intake)
     batch.write_array(BLOCKS, blocks)
     rows = [
-        LedgerBlock(f"{number}-{index}", index, hashlib.sha256(block.tobytes()).hexdigest(), f"{number:032x}{index:032x}")
+        LedgerBlock(
+            f"{number}-{index}", index, hashlib.sha256(block.tobytes()).hexdigest(), f"{number:032x}{index:032x}"
+        )
         for index, block in enumerate(blocks)
         if index not in set(without)
     ]

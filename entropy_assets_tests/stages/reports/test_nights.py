@@ -17,7 +17,7 @@ def rows_of(report: StreamReport) -> set[str]:
 
 
 def test_what_all_looks_of_a_year_may_spend_is_what_is_said() -> None:
-    assert 2 * LEVEL * LOOKS_A_YEAR == pytest.approx(ALPHA_YEAR)
+    assert pytest.approx(ALPHA_YEAR) == 2 * LEVEL * LOOKS_A_YEAR
 
 
 def test_an_honest_stream_passes_and_each_sequence_is_seen_once(place: Place) -> None:
@@ -59,7 +59,7 @@ def test_a_broken_stream_alarms(place: Place, broken, seen_by: str) -> None:
 
 
 def test_a_night_that_is_looked_at_again_shows_the_same_look(place: Place) -> None:
-    """A run that is repeated, or a new batch of the same day, neither hides an alarm nor spends more than a night may."""
+    """A run that is repeated, or a new batch of that day, hides no alarm and spends no more than a night may."""
     published(place, repeated(np.random.default_rng(1)))
     first = report_on_stream(place, "2026-11-01")
     published(place, honest(BLOCKS_FOR_THREE))
