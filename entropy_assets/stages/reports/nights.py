@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from entropy_assets.core.sp800_22.suite import run_suite
 from entropy_assets.stages.reports.stream import Place, stream_after
-from entropy_assets.stages.reports.tallies import ROW, LookVerdict, Tallies, Tally, summed, verdict_on
+from entropy_assets.stages.reports.tallies import ROW, Counts, LookVerdict, RowCounts, summed, verdict_on
 from entropy_assets.stores.home import Home
 
 ALPHA_YEAR: Final = 0.01
@@ -57,7 +57,7 @@ class Night:
     skipped: int
     missing: int
     upto: Place
-    tallies: Tallies
+    tallies: Counts
 
     def to_row(self) -> dict[str, Any]:
         """Return it as JSON-able values."""
@@ -86,7 +86,7 @@ class Night:
             skipped=int(row["skipped"]),
             missing=int(row["missing"]),
             upto=Place(str(row["batch"]), int(row["offset"])),
-            tallies={name: Tally.from_row(counts) for name, counts in row["rows"].items()},
+            tallies={name: RowCounts.from_row(counts) for name, counts in row["rows"].items()},
         )
 
 
@@ -124,7 +124,7 @@ class StreamReport:
         return tuple(verdict_on(night.tallies, LEVEL, smallest_too=True) for night in self.nights[-NIGHTS_SHOWN:])
 
     @cached_property
-    def life(self) -> Tallies:
+    def life(self) -> Counts:
         """Counts over the life of the stream."""
         return summed(night.tallies for night in self.nights)
 
@@ -178,7 +178,7 @@ def report_on_stream(home: Home, night: str, most_sequences: int = MOST_SEQUENCE
         skipped=max(0, count - most_sequences),
         missing=len(ahead.missing),
         upto=ahead.place_after(count),
-        tallies={row: Tally.of(values) for row, values in p_values.items()},
+        tallies={row: RowCounts.of(values) for row, values in p_values.items()},
     )
     if not log.append(look.to_row()):  # another run was first, and its look is the one that counts
         return StreamReport(nights_in(log.read()), is_new=False, waiting=0)

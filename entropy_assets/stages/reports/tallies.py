@@ -19,7 +19,7 @@ ROW: Final = "{test} {label}"
 """How a P-value of a suite is called: its test, and which of several."""
 
 
-class Tally(NamedTuple):
+class RowCounts(NamedTuple):
     """Counts of the P-values of one row of the suite.
 
     Attributes
@@ -70,20 +70,20 @@ class Tally(NamedTuple):
         return type(self)(self.number + other.number, self.low + other.low, min(self.least, other.least), bins)
 
 
-Tallies = Mapping[str, Tally]
+Counts = Mapping[str, RowCounts]
 """Counts by the row of the suite, 188 of them."""
 
 
-def summed(nights: Iterable[Tallies]) -> dict[str, Tally]:
+def summed(nights: Iterable[Counts]) -> dict[str, RowCounts]:
     """Return the counts of all nights together."""
-    total: dict[str, Tally] = {}
+    total: dict[str, RowCounts] = {}
     for night in nights:
         for row, tally in night.items():
             total[row] = total[row].plus(tally) if row in total else tally
     return total
 
 
-def by_test(tallies: Tallies) -> dict[str, Tally]:
+def by_test(tallies: Counts) -> dict[str, RowCounts]:
     """Return the counts of each test, all its rows together, in the order of the standard.
 
     For the eye: the rows of one test depend on each other, and with them the bins.
@@ -136,7 +136,7 @@ class LookVerdict(NamedTuple):
         return tuple(one for one in self.evidence if one.corrected_p < self.level)
 
 
-def verdict_on(tallies: Tallies, level: float, *, smallest_too: bool) -> LookVerdict:
+def verdict_on(tallies: Counts, level: float, *, smallest_too: bool) -> LookVerdict:
     """Return what counts say at a level.
 
     Parameters
@@ -155,7 +155,7 @@ def verdict_on(tallies: Tallies, level: float, *, smallest_too: bool) -> LookVer
     return LookVerdict(level, tuple(evidence))
 
 
-def _answers(tally: Tally, smallest_too: bool) -> dict[str, float]:
+def _answers(tally: RowCounts, smallest_too: bool) -> dict[str, float]:
     if not tally.number:
         return {}
     answers = {"proportion": binomial_p(tally.low, tally.number, ALPHA)}

@@ -3,29 +3,29 @@
 import numpy as np
 import pytest
 
-from entropy_assets.stages.reports.tallies import Tally, by_test, summed, verdict_on
+from entropy_assets.stages.reports.tallies import RowCounts, by_test, summed, verdict_on
 
 
-def look(rng: np.random.Generator, rows: int = 188, sequences: int = 60, power: float = 1.0) -> dict[str, Tally]:
-    return {f"test {row}": Tally.of(rng.random(sequences) ** power) for row in range(rows)}
+def look(rng: np.random.Generator, rows: int = 188, sequences: int = 60, power: float = 1.0) -> dict[str, RowCounts]:
+    return {f"test {row}": RowCounts.of(rng.random(sequences) ** power) for row in range(rows)}
 
 
 def test_counts_of_two_nights_are_those_of_both() -> None:
     values = np.random.default_rng(1).random(300)
-    both = summed([{"a": Tally.of(values[:100])}, {"a": Tally.of(values[100:])}])
-    assert both["a"] == Tally.of(values)
-    assert by_test({"runs x": Tally.of(values[:100]), "runs y": Tally.of(values[100:])}) == {"runs": both["a"]}
+    both = summed([{"a": RowCounts.of(values[:100])}, {"a": RowCounts.of(values[100:])}])
+    assert both["a"] == RowCounts.of(values)
+    assert by_test({"runs x": RowCounts.of(values[:100]), "runs y": RowCounts.of(values[100:])}) == {"runs": both["a"]}
 
 
 @pytest.mark.parametrize("row", [[], [1, 0, 0.5], [2, 0, 0.5, 1, *[0] * 9], ["a"], [1, 0, 0.5, *[0.0] * 10]])
 def test_a_row_that_holds_no_counts_is_refused(row: list[float]) -> None:
     with pytest.raises((ValueError, TypeError)):
-        Tally.from_row(row)
+        RowCounts.from_row(row)
 
 
 def test_counts_are_read_as_they_were_written() -> None:
-    tally = Tally.of(np.random.default_rng(2).random(77))
-    assert Tally.from_row(tally.to_row()) == tally
+    tally = RowCounts.of(np.random.default_rng(2).random(77))
+    assert RowCounts.from_row(tally.to_row()) == tally
 
 
 @pytest.mark.parametrize("smallest_too", [True, False])
@@ -46,15 +46,15 @@ def test_without_the_correction_most_nights_would_alarm() -> None:
 def test_a_slight_tilt_of_one_row_shows_over_many_sequences_only() -> None:
     rng = np.random.default_rng(5)
     tilted = {"lean": 1.1}
-    night = look(rng) | {"runs": Tally.of(rng.random(60) ** tilted["lean"])}
-    life = look(rng, sequences=9000) | {"runs": Tally.of(rng.random(9000) ** tilted["lean"])}
+    night = look(rng) | {"runs": RowCounts.of(rng.random(60) ** tilted["lean"])}
+    life = look(rng, sequences=9000) | {"runs": RowCounts.of(rng.random(9000) ** tilted["lean"])}
     assert not verdict_on(night, 1e-5, smallest_too=True).alarms
     assert {one.row for one in verdict_on(life, 1e-5, smallest_too=False).alarms} == {"runs"}
 
 
 def test_one_p_value_of_nothing_is_enough_and_none_at_all_is_no_evidence() -> None:
-    rows = {f"test {n}": Tally.of([0.5]) for n in range(187)} | {"runs": Tally.of([1e-9])}
+    rows = {f"test {n}": RowCounts.of([0.5]) for n in range(187)} | {"runs": RowCounts.of([1e-9])}
     (alarm,) = verdict_on(rows, 1e-5, smallest_too=True).alarms
     assert (alarm.row, alarm.question) == ("runs", "smallest")
-    assert verdict_on({"runs": Tally.of([])}, 1e-5, smallest_too=True).smallest_p == 1.0
-    assert verdict_on({"runs": Tally.of([0.0])}, 1e-5, smallest_too=True).alarms
+    assert verdict_on({"runs": RowCounts.of([])}, 1e-5, smallest_too=True).smallest_p == 1.0
+    assert verdict_on({"runs": RowCounts.of([0.0])}, 1e-5, smallest_too=True).alarms
