@@ -30,9 +30,9 @@ REPEATS = 9
 
 def image(lines: int, row_len: int) -> NoiseInput:
     """Return noise for `BLOCKS` blocks whose slices take `lines` lines each."""
-    n = -(-BLOCKS * STANDARD.digests_per_block * lines // STANDARD.parts_per_region)
+    n = -(-BLOCKS * STANDARD.digests_per_block * lines // STANDARD.lines_per_region)
     samples = np.random.Generator(np.random.PCG64(1)).integers(0, 256, (n, row_len), np.uint8)
-    credit = -(-STANDARD.slice_credit_bits * n * STANDARD.parts_per_region // lines)
+    credit = -(-STANDARD.slice_credit_bits * n * STANDARD.lines_per_region // lines)
     return NoiseInput("ab" * 32, "cd" * 32, samples, credit)
 
 

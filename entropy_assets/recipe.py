@@ -69,13 +69,19 @@ class Recipe:
         Second differences count for no more than this many times their median there, so that the borders of amplifiers,
         which lie at equal distances, are no tiles; at 0 each counts for what it is.
     remembered_frames
-        Frames that the sensor memory holds, of all sensors together: the newest ones. A frame is credited what none of
-        them shows, in whatever batch they were spent and however they lie. 0 compares the frames of one batch alone,
-        as they lie.
+        Frames that the sensor memory holds, of all sensors together: the newest ones; each part of a frame is one. A
+        frame is credited what none of them shows, in whatever batch they were spent and however they lie. 0 compares
+        the frames of one batch alone, as they lie.
     sole_known_parts
         Share of the variance of a frame that counts as known pattern while no other frame of its sensor is remembered,
         parts of 10,000: that of a pattern five times as wide as the noise. With the safety factor, patterns of up to
         eight times the noise are credited no more than the noise holds.
+    transfer_errors
+        Standard errors beyond which the noise of a frame is believed to grow with the square of its light: that part is
+        the sensor's response or the scene, and not credited (`credit.photon_transfer`). At 0 nobody looks.
+    gain_tolerance
+        By how much the variance may be above what the gain and the read noise of a header allow, as a fraction; at 0
+        nobody reads them.
     max_copied_share
         Largest share of a live square that may be a copy of other parts of the frame.
     max_repeated_noise
@@ -161,8 +167,8 @@ class Recipe:
         RICE alone. 2: every lossless tile codec; of several images the first that an exposure can be in, without its
         overscan; grey TIFF pages of any width and sign; of a camera's raw file the raw data (LibRaw 0.22) and no
         thumbnail; of colour mosaics their phases (`extraction.phases`); of an image of more than 24 Mi pixels the rows
-        in its middle (`images.limits.strip_of`). 3: all images of a file, as parts of one frame. No recipe does so yet,
-        since the sensor memory would not know one plane of them again.
+        in its middle (`images.limits.strip_of`). 3: of a file with several images those that have the shape and type of
+        the first too, as parts of one frame; of colour mosaics the first.
     tells_black
         Whether an image that is clipped at its lowest code is refused as ``clipped_at_black``, not as ``saturated``.
     block_nonces
@@ -193,6 +199,8 @@ class Recipe:
     repeat_outlier: int = 0
     remembered_frames: int = 0
     sole_known_parts: int = 0
+    transfer_errors: int = 0
+    gain_tolerance: tuple[int, int] = (0, 1)
     max_copied_share: float = 0.1
     max_repeated_noise: float = 1.0
     max_blocking: float = 0.2
@@ -249,8 +257,8 @@ class Recipe:
         return self.block_len // self.digest_len
 
     @property
-    def parts_per_region(self) -> int:
-        """Number of parts of a region that slices are counted in: its lines, or one, the whole of it."""
+    def lines_per_region(self) -> int:
+        """Lines of a region that slices are counted in; one, the whole of it, if they are not cut at lines."""
         return self.region_size if self.line_slices else 1
 
 
@@ -276,6 +284,8 @@ STANDARD: Final = Recipe(
     repeat_outlier=4,
     remembered_frames=10_000,
     sole_known_parts=9700,
+    transfer_errors=5,
+    gain_tolerance=(3, 2),
     symbol_rounding=0.25,
     assessment_samples=131_072,
     prediction_samples=262_144,
@@ -287,7 +297,7 @@ STANDARD: Final = Recipe(
     max_dithered_share=0.75,
     max_empty_spectrum=0.03,
     min_linear_complexity=0.75,
-    reading=2,
+    reading=3,
     tells_black=True,
 )
 STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)

@@ -28,6 +28,13 @@ NO_TESTS_OF_THEIR_OWN = {
         ),
         "held to each other in the tests of core.sp800_22.kernels, and to the book in those of who counts by them",
     ),
+    **dict.fromkeys(
+        (
+            f"core.extraction.compiled.{name}"
+            for name in ("artefacts", "dither", "lattices", "linearity", "noise", "spectrum", "squares")
+        ),
+        "held to their twins in the tests of core.extraction",
+    ),
     "core.compiling": "one decorator, held to its promise in the tests of core.sp800_90b.kernels",
     "errors": "classes without behaviour, raised in the tests of who raises them",
     "recipe": "numbers, read by the tests of the core",

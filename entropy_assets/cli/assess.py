@@ -67,7 +67,9 @@ def assessed(path: Path, source: str, recipe: Recipe, limits: "DecodeLimits", ex
     try:
         data = _bytes_of(path, limits.max_file_bytes)
         frame = decode(data, source=source, limits=limits, reading=recipe.reading)
-        row |= {"image_sha256": frame.image_sha256, "statements": [said.words for said in frame.statements]}
+        says = [said.words for said in frame.statements]
+        says += [frame.camera_noise.words] if frame.camera_noise else []
+        row |= {"image_sha256": frame.image_sha256, "statements": says}
         row["selection"] = frame.selection
         image = assess_image(frame, deterministic_nonce(frame.image_sha256), recipe, submitter=source)
     except ImageRejected as rejection:

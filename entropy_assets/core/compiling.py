@@ -1,4 +1,7 @@
-"""How the loops of the ``compiled`` folders are compiled; only they load it, once numba is known to be there."""
+"""How the loops of the ``compiled`` folders are compiled; only they load it.
+
+Without numba that raises `ExtraMissing`.
+"""
 
 from typing import Any, Final
 

@@ -14,7 +14,7 @@ value        domain                            fields after the domain
 ===========  ================================  =================================================================
 genesis      ``entropy-assets/genesis/1``      recipe name, manifest hash
 seals        ``entropy-assets/seals/1``        CONTEXT, list of the raw slices of the block
-digest       ``entropy-assets/digest/1``       CONTEXT, image hash, noise hash, digest index, first part, end part,
+digest       ``entropy-assets/digest/1``       CONTEXT, image hash, noise hash, digest index, first line, end line,
                                                seal, raw slice
 block id     ``entropy-assets/block-id/1``     block hash
 link         ``entropy-assets/link/1``         CONTEXT, block hash, credit bits, shortest slice in bytes,
@@ -36,13 +36,13 @@ has block nonces, the block nonce; recipes ``ea-2026-1`` have none. The *seed of
 intake, 32 of them, none in deterministic mode; who doesn't know it knows no block nonce, also beside others.
 
 Timestamps are microseconds since 1970-01-01 UTC. Regions are rows of the image's noise array; a slice is the samples
-of the parts ``first`` to ``end - 1``, one byte each. The slice table is one field: image position, first part and end
-part of every slice, 8 bytes each. Image positions count in the record's own list of images.
+of the lines ``first`` to ``end - 1``, one byte each. The slice table is one field: image position, first line and end
+line of every slice, 8 bytes each. Image positions count in the record's own list of images.
 
-Parts are the regions, and the samples of a region are its whole row. Where the recipe cuts slices at lines, parts are
-the lines of the regions, ``region_size`` of each, numbered ``region_size * region + line``. A slice is then what its
-regions give one after the other: a region all of whose lines are in it the whole row; any other region, for each of its
-planes, the pair differences of those of its lines that are, and then those rows of the Laplacian whose three lines are.
+A line is a whole region, and its samples are the whole row. Where the recipe cuts slices at lines, there are
+``region_size`` of each region, numbered ``region_size * region + line``. A slice is then what its regions give
+one after the other: a region all of whose lines are in it the whole row; any other region, for each of its planes, the
+pair differences of those of its lines that are, and then those rows of the Laplacian whose three lines are.
 
 The ledger's fields are texts, as its columns are: UTF-8, integers in decimal digits, hashes in hex. The first row of
 each kind has 64 zeros as its previous link.
@@ -145,7 +145,7 @@ NAMES: Final = np.dtype("V80")
 _DIGEST_HEAD: Final = np.dtype(
     [("names", NAMES), ("integers", ">u8", (3, 2)), ("seal_length", ">u8"), ("seal", "V32"), ("slice_length", ">u8")]
 )
-"""What stands between CONTEXT and the slice of a digest; the integers are index, first and end part."""
+"""What stands between CONTEXT and the slice of a digest; the integers are index, first and end line."""
 
 
 # Fields
@@ -236,7 +236,7 @@ def context(
 
 
 def digest_heads(
-    names: NDArray[np.void], parts: NDArray[np.int64], seals: bytes, slice_lens: NDArray[np.int64]
+    names: NDArray[np.void], lines: NDArray[np.int64], seals: bytes, slice_lens: NDArray[np.int64]
 ) -> list[bytes]:
     """Return for each digest of a block what stands between CONTEXT and its raw slice, and that slice's length.
 
@@ -244,8 +244,8 @@ def digest_heads(
     ----------
     names
         ``NAMES[n]``, the two fields of image and noise hash.
-    parts
-        ``int64[n, 2]``, first part and end part.
+    lines
+        ``int64[n, 2]``, first line and end line.
     seals
         All of them, one after the other, 32 bytes each.
     slice_lens
@@ -255,7 +255,7 @@ def digest_heads(
     heads["names"] = names
     heads["integers"][:, :, 0] = 8
     heads["integers"][:, 0, 1] = np.arange(len(names))
-    heads["integers"][:, 1:, 1] = parts
+    heads["integers"][:, 1:, 1] = lines
     heads["seal_length"], heads["seal"] = HASH_LEN, np.frombuffer(seals, _DIGEST_HEAD["seal"])
     heads["slice_length"] = slice_lens
     joined = heads.tobytes()

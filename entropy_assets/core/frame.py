@@ -109,6 +109,24 @@ class Statement(NamedTuple):
     words: str
 
 
+class CameraNoise(NamedTuple):
+    """What a file says of its camera's noise. Everybody can write a header, so it can lower the credit only.
+
+    Attributes
+    ----------
+    gain
+        Thousandths of an electron per ADU; more than 0.
+    read_noise
+        Thousandths of an electron, of what is stored as one pixel.
+    words
+        The words of the file, as ``"EGAIN = 0.25, RDNOISE = 3.5"``.
+    """
+
+    gain: int
+    read_noise: int
+    words: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One exposure as the core sees it.
@@ -146,8 +164,13 @@ class Frame:
         The container stores floats, all of them integer-valued.
     statements
         What the file says of itself that bears on its noise, in its order.
+    camera_noise
+        What the file says of gain and read noise; None if it does not say both in a known unit.
     parts
         Planes, pages or amplifiers of one file that lie below each other in `pixels`, each as high as all others.
+    is_stack
+        The parts are planes or pages of one image: exposures, one after the other, of the same pixels of a sensor.
+        Extensions may be other chips or amplifiers.
     selection
         What was taken of a file with several images, a sentence for people; empty if there is one alone.
     instrument
@@ -174,7 +197,9 @@ class Frame:
     captured_at: str | None
     float_data: bool
     statements: tuple[Statement, ...] = ()
+    camera_noise: CameraNoise | None = None
     parts: int = 1
+    is_stack: bool = False
     selection: str = ""
     instrument: str = ""
     mosaic: int = 1
@@ -195,7 +220,9 @@ class Frame:
         float_data: bool = False,
         coded_bytes: int | None = None,
         statements: tuple[Statement, ...] = (),
+        camera_noise: CameraNoise | None = None,
         parts: int = 1,
+        is_stack: bool = False,
         selection: str = "",
         instrument: str = "",
         mosaic: int = 1,
@@ -212,8 +239,8 @@ class Frame:
             ``bool[ny, nx]``, or None if every pixel is.
         data
             The file as it came.
-        bit_depth, container, lossy, source, captured_at, float_data, statements, mosaic, parts, selection, instrument
-            As the attributes.
+        bit_depth, container, lossy, source, captured_at, float_data, statements, camera_noise, mosaic, parts, is_stack
+            As the attributes, like `selection` and `instrument`.
         coded_bytes
             As the attribute; the whole file if None.
         file_height
@@ -246,7 +273,9 @@ class Frame:
             captured_at=captured_at,
             float_data=float_data,
             statements=statements,
+            camera_noise=camera_noise,
             parts=parts,
+            is_stack=is_stack,
             selection=selection,
             instrument=instrument,
             mosaic=mosaic,

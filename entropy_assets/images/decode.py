@@ -70,11 +70,11 @@ def decode(
 ) -> Frame:
     """Return the frame in `data`, whatever the file was called.
 
-    Of a file with several planes, pages or extensions the first that an exposure can be in is taken, by the rules of 3
-    all of them, below each other; `Frame.selection` tells it. Of a very large image the rows in its middle are
-    (`limits.strip_of`). Alpha is dropped, orientation tags are
-    ignored, colour is not managed. Palettes, 1-bit images, CMYK, colour of more than 8 bits per channel and floats that
-    are not integers are refused. A file whose header says that it is simulated gets the source ``"simulated"``.
+    Of a file with several planes, pages or extensions all that an exposure can be in are taken, below each other; by
+    the rules of 2 the first of them; `Frame.selection` tells it. Of a very large image the rows in its middle are
+    (`limits.strip_of`). Alpha is dropped, orientation tags are ignored, colour is not managed. Palettes, 1-bit images,
+    CMYK, colour of more than 8 bits per channel and floats that are not integers are refused. A file whose header says
+    that it is simulated gets the source ``"simulated"``.
 
     Parameters
     ----------
@@ -180,6 +180,7 @@ def _decode_picture(data: bytes, container: str, source: str, limits: DecodeLimi
         float_data=picture.float_data,
         statements=picture.statements,
         parts=picture.parts,
+        is_stack=picture.parts > 1,
         selection=picture.selection,
         instrument=picture.instrument,
         coded_bytes=min(picture.coded_bytes, _plain_bytes(picture.pixels.size, picture.bit_depth)),
@@ -205,7 +206,9 @@ def _decode_fits(data: bytes, unpacked: bytes, source: str, limits: DecodeLimits
         captured_at=image.captured_at,
         float_data=image.float_data,
         statements=image.statements,
+        camera_noise=image.camera_noise,
         parts=image.parts,
+        is_stack=image.is_stack,
         selection=image.selection,
         instrument=image.instrument,
         coded_bytes=min(coded, _plain_bytes(image.pixels.size, image.bit_depth)),

@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.frame import PIXEL_LIMIT, Statement
+from entropy_assets.core.extraction.phases import period_of
+from entropy_assets.core.frame import PIXEL_LIMIT, CameraNoise, Statement
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.fits_headers import (
     Hdu,
@@ -34,7 +35,7 @@ from entropy_assets.images.fits_headers import (
     walk,
 )
 from entropy_assets.images.limits import DecodeLimits, strip_of
-from entropy_assets.images.statements import statements_of_cards
+from entropy_assets.images.statements import camera_noise_of_cards, statements_of_cards
 from entropy_assets.images.tiles import compressed_planes, covered
 
 UNSIGNED_ZERO: Final = {8: -(1 << 7), 16: 1 << 15, 32: 1 << 31}
@@ -66,6 +67,8 @@ class FitsImage(NamedTuple):
         How many bytes of the file code them.
     mosaic
         Period of their colour mosaic, by their header.
+    is_stack
+        They are several planes of one image.
     selection
         What was taken, a sentence for people; empty if the file holds one image alone.
     """
@@ -82,7 +85,9 @@ class FitsImage(NamedTuple):
     height: int
     mosaic: int = 1
     parts: int = 1
+    is_stack: bool = False
     selection: str = ""
+    camera_noise: CameraNoise | None = None
 
 
 class _Unit(NamedTuple):
@@ -92,6 +97,7 @@ class _Unit(NamedTuple):
     captured_at: str | None
     statements: tuple[Statement, ...]
     instrument: str
+    camera_noise: CameraNoise | None
 
     @property
     def prefix(self) -> str:
@@ -226,14 +232,15 @@ class _Parts:
 def _units(data: bytes, reading: int) -> Iterator[_Unit]:
     """Yield the images of the file, plain and compressed."""
     statements: tuple[Statement, ...] = ()
-    captured_at, instrument = None, ""
+    captured_at, instrument, camera_noise = None, "", None
     for hdu in walk(data):
         statements += tuple(statements_of_cards(hdu.header))
         captured_at = capture_time(hdu.header) or captured_at
         instrument = instrument_of(hdu.header) or instrument
+        camera_noise = camera_noise_of_cards(hdu.header, hdu.comments) or camera_noise
         is_image = hdu.is_image or hdu.is_compressed_image
         if is_image and not (reading >= 2 and is_about_another(hdu.header)):
-            yield _Unit(hdu, captured_at, statements, instrument)
+            yield _Unit(hdu, captured_at, statements, instrument, camera_noise)
         else:
             require_complete(data, hdu)
 
@@ -265,8 +272,15 @@ def _planes(data: bytes, unit: _Unit, limits: DecodeLimits) -> Iterator[_Plane]:
 
 
 def _joined(taken: list[_Plane], total: int, limits: DecodeLimits) -> FitsImage:
-    """Return the planes that were taken, below each other: if there are several, their whole squares alone."""
-    first, parts = taken[0], len(taken)
+    """Return the planes that were taken, below each other: if there are several, their whole squares alone.
+
+    Of colour mosaics the first: below each other their phases would not meet.
+    """
+    first = taken[0]
+    mosaic = mosaic_of_cards(first.unit.hdu.header)
+    if len(taken) > 1 and max(mosaic, period_of(first.pixels)) > 1:
+        taken = taken[:1]
+    parts = len(taken)
     height, width = first.pixels.shape
     if parts * height * width > limits.max_pixels:
         message = f"{parts} images of {height} x {width} pixels; the limit is {limits.max_pixels} pixels in all"
@@ -289,9 +303,11 @@ def _joined(taken: list[_Plane], total: int, limits: DecodeLimits) -> FitsImage:
         spans=tuple(dict.fromkeys(plane.span for plane in taken)),
         coded_bytes=-(-coded * height // first.height),
         instrument=first.unit.instrument,
+        camera_noise=first.unit.camera_noise,
         height=first.height,
-        mosaic=mosaic_of_cards(first.unit.hdu.header),
+        mosaic=mosaic,
         parts=parts,
+        is_stack=parts > 1 and len({plane.unit.hdu.start for plane in taken}) == 1,
         selection="; ".join(filter(None, (selection_of(parts, total), "without its overscan" * first.is_trimmed))),
     )
 

@@ -7,7 +7,7 @@ FITS Standard 4.0: header cards 4.1, mandatory keywords 4.4.1.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import prod
 from types import MappingProxyType
@@ -17,6 +17,7 @@ import numpy as np
 
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.limits import DecodeLimits, too_many_pixels
+from entropy_assets.images.statements import UNIT_IN_COMMENT
 
 Value: TypeAlias = str | int | float | bool
 Header: TypeAlias = Mapping[str, Value]
@@ -70,12 +71,13 @@ PERIOD_OF_LETTERS: Final = MappingProxyType({4: 2, 36: 6})
 
 @dataclass(frozen=True, slots=True)
 class Hdu:
-    """One header and where its data unit lies, bytes from the start of the file."""
+    """One header and where its data unit lies, bytes from the start of the file; and the comments that tell a unit."""
 
     index: int
     header: Header
     start: int
     size: int
+    comments: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_image(self) -> bool:
@@ -95,21 +97,25 @@ def walk(data: bytes) -> Iterator[Hdu]:
     for index in range(MAX_HDUS):
         if index and data[offset : offset + 8] != b"XTENSION":
             return
-        header, start = _read_header(data, offset)
+        header, comments, start = _read_header(data, offset)
         size = _data_size(header)
-        yield Hdu(index, header, start, size)
+        yield Hdu(index, header, start, size, comments)
         offset = start + -(-size // FITS_BLOCK) * FITS_BLOCK
 
 
-def _read_header(data: bytes, offset: int) -> tuple[Header, int]:
-    """Return the cards from `offset` up to END, the first of each keyword, and where the data unit starts."""
+def _read_header(data: bytes, offset: int) -> tuple[Header, Mapping[str, str], int]:
+    """Return the cards from `offset` up to END, the first of each keyword, comments, and where the data unit starts."""
     header: dict[str, Value] = {}
+    comments: dict[str, str] = {}
     for position in range(offset, len(data) - CARD + 1, CARD):
         card = data[position : position + CARD].decode("ascii", errors="replace")
         if card.rstrip() == "END":
-            return header, offset + -(-(position + CARD - offset) // FITS_BLOCK) * FITS_BLOCK
+            return header, comments, offset + -(-(position + CARD - offset) // FITS_BLOCK) * FITS_BLOCK
         if card[8:10] == "= ":
-            header.setdefault(card[:8].rstrip(), _card_value(card[10:]))
+            keyword = card[:8].rstrip()
+            if keyword in UNIT_IN_COMMENT and keyword not in header:
+                comments[keyword] = card[10:].partition("/")[2].strip()
+            header.setdefault(keyword, _card_value(card[10:]))
     reject(RejectionReason.TRUNCATED, f"the FITS header at byte {offset} has no END card", offset=offset)
 
 

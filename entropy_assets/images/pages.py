@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.phases import period_of
 from entropy_assets.core.frame import NARROW_LIMIT
 from entropy_assets.errors import ImageRejected, RejectionReason, brought_by
 from entropy_assets.images.fits import MOST_PARTS, MOST_PIXELS_OF_PARTS, SQUARE, integer_valued, selection_of, varies
@@ -84,6 +85,8 @@ class Stack(NamedTuple):
     ----------
     pixels, usable
         ``[ny, nx]``.
+    height
+        Rows of a page, used or not.
     times, software, camera, has_profile
         What the first page says: DateTimeOriginal and DateTime, the program, maker and model, and whether it has a
         colour profile.
@@ -91,6 +94,7 @@ class Stack(NamedTuple):
 
     pixels: npt.NDArray[np.integer]
     usable: npt.NDArray[np.bool_]
+    height: int
     bit_depth: int
     float_data: bool
     coded_bytes: int
@@ -194,6 +198,8 @@ def _is_exposure(measured: _Measured) -> bool:
 
 
 def _joined(data: bytes, found: list[Directory], taken: list[_Measured], max_pixels: int) -> Stack:
+    if len(taken) > 1 and period_of(taken[0].pixels) > 1:
+        taken = taken[:1]  # a colour mosaic: below each other its phases would not meet
     first, parts = taken[0].page, len(taken)
     if parts * first.width * first.height > max_pixels:
         message = f"{parts} pages of {first.height} x {first.width} pixels; the limit is {max_pixels} pixels in all"
@@ -207,6 +213,7 @@ def _joined(data: bytes, found: list[Directory], taken: list[_Measured], max_pix
     return Stack(
         pixels=pixels,
         usable=usable,
+        height=first.height,
         bit_depth=8 * first.stored_as.itemsize,
         float_data=first.stored_as.kind == "f",
         coded_bytes=covered(np.concatenate([each.page.spans for each in taken])),

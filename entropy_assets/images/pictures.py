@@ -162,7 +162,7 @@ def _of_pages(stack: Stack) -> Picture:
         coded_bytes=-(-stack.coded_bytes * used // height),
         statements=tuple(statements_of_picture(profile, stack.software)),
         instrument=named_camera(*stack.camera),
-        height=height // stack.parts,
+        height=stack.height,
         parts=stack.parts,
         selection=stack.selection,
     )

@@ -1,4 +1,4 @@
-"""What a file says of itself that bears on its noise: simulated, stacked, resampled, calibrated or developed.
+"""What a file says of itself that bears on its noise: how it was made, and gain and read noise of its camera.
 
 Everybody can write a header, so what one says can lower the credit and never raise it.
 
@@ -7,11 +7,13 @@ References
 The tables below name, beside each word, who writes it.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from entropy_assets.core.frame import Statement, StatementKind
+from entropy_assets.core.frame import CameraNoise, Statement, StatementKind
 
 LONGEST_VALUE: Final = 40
 """Of a value no more is told, characters."""
@@ -57,6 +59,42 @@ EDITORS: Final = (
 )
 """Programs that change pixels and leave their name in a file's Software tag (TIFF 6.0 section 8; PNG 11.3.3.2)."""
 
+GAIN_CARDS: Final = MappingProxyType(
+    {
+        "EGAIN": "SBFITSEXT 1.0: electrons per ADU, by definition; MaxIm DL, N.I.N.A., Sequence Generator Pro, ASIAIR",
+        "CVF": "Siril: electrons per ADU, by definition",
+    }
+)
+"""Cards whose standard says that they are in electrons per ADU, and who writes them."""
+GAINS_BY_COMMENT: Final = MappingProxyType(
+    {
+        "GAIN": "NOAO, SAAO, IRAF; but of many drivers it is the number of a setting (N.I.N.A., INDI)",
+        "CCDGAIN": "STScI, Lick; of Hubble it is the gain that was commanded",
+        "ATODGAIN": "STScI WFPC2",
+    }
+)
+"""Cards that count only where their comment says electrons per ADU, and who writes them."""
+READ_NOISE_CARDS: Final = MappingProxyType(
+    {
+        "RDNOISE": "NOAO, SAAO, IRAF, LSST",
+        "READNOIS": "NOAO, STScI, IRAF",
+        "RON": "ESO",
+        "ENOISE": "Las Campanas",
+    }
+)
+"""Cards of the read noise and who writes them; they count where their comment says electrons, since some are in ADU."""
+MULTIPLIERS: Final = ("EMGAIN", "EM_GAIN", "EMGAINS", "GAINEM", "EMREAL", "GAINMULT")
+"""Cards of electron multiplication: an ADU is then a fraction of an electron, and shot noise has twice its variance."""
+UNIT_IN_COMMENT: Final = frozenset(GAINS_BY_COMMENT) | frozenset(READ_NOISE_CARDS)
+"""Keywords whose comments are kept."""
+PER_ADU: Final = re.compile(
+    r"(?i)(?<![a-z])(photo-?)?e(l|lec|lectrons?)?[-_]?s? *(/|per) *(adu|dn|counts?|data numbers?)(?![a-z])"
+)
+IN_ELECTRONS: Final = re.compile(r"(?i)(?<![a-z])(photo-?)?(e-|e(?=[ )\]]|$)|electrons?)")
+IN_CODES: Final = re.compile(r"(?i)(?<![a-z])(adu|dn|counts?)(?![a-z])")
+LARGEST_FIGURE: Final = 1e5
+"""Gain or read noise beyond which a header is not believed."""
+
 
 def statements_of_cards(header: Mapping[str, Any]) -> Iterator[Statement]:
     """Yield what the cards of a FITS header say, one statement for each card."""
@@ -67,6 +105,44 @@ def statements_of_cards(header: Mapping[str, Any]) -> Iterator[Statement]:
             if re.fullmatch(card.keyword, keyword) and re.fullmatch(card.value, str(value).strip(), re.DOTALL):
                 yield Statement(card.kind, _told(keyword, value))
                 break
+
+
+def camera_noise_of_cards(header: Mapping[str, Any], comments: Mapping[str, str]) -> CameraNoise | None:
+    """Return gain and read noise that a FITS header tells in a known unit; None if it doesn't tell both.
+
+    Without a read noise nothing is bounded: whatever is seen above shot noise might be that. Nor behind an electron
+    multiplier. Where pixels were added up (binned) each brought its own read noise.
+
+    Parameters
+    ----------
+    comments
+        What stands behind the slash of cards in `UNIT_IN_COMMENT`.
+    """
+    if any(_figure(header, keyword) not in (None, 0, 1) for keyword in MULTIPLIERS):
+        return None
+    gains = [*GAIN_CARDS, *(keyword for keyword in GAINS_BY_COMMENT if PER_ADU.search(comments.get(keyword, "")))]
+    gain = next((keyword for keyword in gains if _figure(header, keyword)), None)
+    noises = [keyword for keyword in READ_NOISE_CARDS if _is_in_electrons(comments.get(keyword, ""))]
+    noise = next((keyword for keyword in noises if _figure(header, keyword) is not None), None)
+    if gain is None or noise is None:
+        return None
+    per_adu, electrons = _figure(header, gain) or 0.0, _figure(header, noise) or 0.0
+    added = math.prod(max(1.0, _figure(header, keyword) or 1.0) for keyword in ("XBINNING", "YBINNING"))
+    thousandths = math.floor(per_adu * 1000), math.ceil(electrons * math.sqrt(added) * 1000)
+    words = f"{_told(gain, header[gain])} e-/ADU, {_told(noise, header[noise])} e-"
+    return CameraNoise(*thousandths, words) if thousandths[0] else None
+
+
+def _is_in_electrons(comment: str) -> bool:
+    return bool(IN_ELECTRONS.search(comment)) and not IN_CODES.search(comment)
+
+
+def _figure(header: Mapping[str, Any], keyword: str) -> float | None:
+    """Return the value of a card that is a believable number; None if it is none."""
+    value = header.get(keyword)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST_FIGURE:
+        return None
+    return float(value)
 
 
 def statements_of_picture(info: Mapping[Any, Any], software: object) -> Iterator[Statement]:

@@ -8,8 +8,9 @@ images were used before, and the batch's seed that the nonces belong together (`
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from itertools import compress
 from typing import Any, Final, NoReturn
@@ -20,8 +21,8 @@ from entropy_assets.core.conditioning.hasher import EntropyHasher
 from entropy_assets.core.conditioning.records import BlockRecord, chain_genesis
 from entropy_assets.core.credit.assessment import Assessment
 from entropy_assets.core.credit.patterns import PatternSketch
-from entropy_assets.core.credit.sketches import Sketch, sketch_of
-from entropy_assets.core.extraction.survey import survey_frame
+from entropy_assets.core.credit.sketches import Sketch, sketches_of
+from entropy_assets.core.extraction.survey import survey_of
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.validation.validator import EntropyValidator
 from entropy_assets.errors import (
@@ -35,7 +36,7 @@ from entropy_assets.errors import (
 )
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
-from entropy_assets.provenance.recollections import is_contradicted, told_recollection
+from entropy_assets.provenance.recollections import is_contradicted, told_of_parts
 from entropy_assets.provenance.unchecked import SHOWN, Unchecked, after_outsiders_check
 from entropy_assets.recipe import DROP, Recipe, recipe_named
 from entropy_assets.stages.assessments import NoiseRow
@@ -141,7 +142,7 @@ class _Outsider:
             is_last=chain_head is not None,
             called_spent=self.called_spent,
             has_memory=bool(self.recipe.remembered_frames),
-            unseen=[name for name, sketch in self.sketches.items() if sketch is None],
+            unseen=[*dict.fromkeys(name.partition("/")[0] for name, found in self.sketches.items() if not found)],
             refused=[row["image_sha256"] for row in self.refused],
             not_there=not_there,
         )
@@ -211,18 +212,20 @@ class _Outsider:
         assessed: list[AssessedRow] = []
         rows: list[NoiseRow] = []
         spent: list[int] = []
+        in_batch: list[Sketch] = []
         patterns: dict[int, tuple[Assessment, PatternSketch]] = {}
         for place, (seen, image) in enumerate(zip(self.readable, self.told["images"], strict=True)):
             item = self._assess_again(seen, image)
             row = item.row
-            if item.image is not None and item.sketch is not None:
+            if item.image is not None:
                 if reason := self._spent_before(seen, image, [self.readable[earlier] for earlier in spent]):
                     row = replayed(row, reason, "")
                 else:
-                    if isinstance(item.sketch, Sketch):
-                        row = self._beside_earlier(item, item.sketch, image, [assessed[earlier] for earlier in spent])
-                    else:
-                        patterns[place] = (item.image.assessment, item.sketch)
+                    if item.pattern:
+                        patterns[place] = (item.image.assessment, item.pattern)
+                    elif item.parts:
+                        item = self._beside_earlier(item, seen, image, in_batch)
+                        row = item.row
                     spent.append(place)
             assessed.append(item)
             rows.append(row)
@@ -239,7 +242,7 @@ class _Outsider:
         """Return what the noise of an image is worth by itself; copies of it must be told alike and cost nothing."""
         name = seen["image_sha256"]
         if name not in self.first_looks:
-            self.first_looks[name] = image, self._first_look(seen, image)
+            self.first_looks[name] = image, self._look(seen, image)
         first, item = self.first_looks[name]
         for field in ("pixel_sha256", "source"):
             if not first[field] == image[field] == seen[field]:
@@ -248,7 +251,9 @@ class _Outsider:
             self._differs("sampling_nonce", name)
         return item
 
-    def _first_look(self, seen: Mapping[str, Any], image: Mapping[str, Any]) -> AssessedRow:
+    def _look(
+        self, seen: Mapping[str, Any], image: Mapping[str, Any], among: Collection[int] | None = None
+    ) -> AssessedRow:
         name = seen["image_sha256"]
         data = self._file(name)
         frame = self._frame(data)
@@ -259,24 +264,34 @@ class _Outsider:
                 self._differs(field, name)
         row = ImageRow(file=str(image["file"]), image_sha256=name, file_bytes=len(data), accepted=True)
         nonce = encoding.hash_bytes(image["sampling_nonce"])
-        return assess_row(row, frame, nonce, self.recipe, self.told["declared_source"])
+        return assess_row(row, frame, nonce, self.recipe, self.told["declared_source"], among=among)
 
     def _beside_earlier(
-        self, item: AssessedRow, sketch: Sketch, image: Mapping[str, Any], earlier: Iterable[AssessedRow]
-    ) -> NoiseRow:
-        """Return what is left of an image beside earlier frames, as told; raise if an image speaks against that."""
-        told = told_recollection(image["memory"])
-        in_batch = [other.sketch for other in earlier if isinstance(other.sketch, Sketch)]
-        if item.image is None or is_contradicted(told, sketch, in_batch, self._sketch_of):
-            self._differs("memory", item.row.image_sha256)
-        return beside_earlier(item.row, item.image, sketch, told, self.recipe)
+        self, item: AssessedRow, seen: Mapping[str, Any], image: Mapping[str, Any], in_batch: list[Sketch]
+    ) -> AssessedRow:
+        """Return what is left of an image beside earlier frames, as told; raise if an image speaks against that.
 
-    def _sketch_of(self, image_sha256: str) -> Sketch | None:
-        """Return the sketch of an earlier image, None if it is not here or can't be read."""
-        if image_sha256 not in self.sketches:
+        Its sketches are added to those of the batch.
+        """
+        sketches = [part.sketch for part in item.parts if part.sketch]
+        told = told_of_parts(image["memory"], sketches)
+        for sketch, found in zip(sketches, told, strict=True):
+            if is_contradicted(found, sketch, in_batch, self._sketch_of):
+                self._differs("memory", item.row.image_sha256)
+            in_batch.append(sketch)
+            self.sketches[sketch.name] = sketch
+        return beside_earlier(item, told, self.recipe, partial(self._look, seen, image))
+
+    def _sketch_of(self, name: str) -> Sketch | None:
+        """Return the sketch of an earlier frame by its name, None if its file is not here or can't be read."""
+        if name not in self.sketches:
+            image_sha256 = name.partition("/")[0]
             frame = self._frame(self._file(image_sha256)) if image_sha256 in self.images else None
-            self.sketches[image_sha256] = sketch_of(frame, survey_frame(frame, self.recipe)) if frame else None
-        return self.sketches[image_sha256]
+            found = sketches_of(frame, survey_of(frame, self.recipe).split(frame.parts)) if frame else ()
+            self.sketches |= {sketch.name: sketch for sketch in found}
+            if frame and name not in self.sketches:
+                self._differs("memory", image_sha256)
+        return self.sketches.setdefault(name, None)
 
     def _spent_before(
         self, seen: Mapping[str, Any], image: Mapping[str, Any], spent: Iterable[Mapping[str, Any]]

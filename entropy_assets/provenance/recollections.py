@@ -25,9 +25,37 @@ def told_recollection(told: Any) -> Recollection:
     if not all(type(number) is int and number >= 0 for number in numbers) or lengths not in ((2, 0), (2, CELLS**2)):
         raise TypeError(f"{told!r} is no recollection")
     if found.of is not None:
-        encoding.hash_bytes(found.of)
+        image_sha256, slash, part = found.of.partition("/")
+        encoding.hash_bytes(image_sha256)
+        if slash and str(int(part)) != part:
+            raise ValueError(f"{found.of} is no part of an image")
     elif found != Recollection(found.frames):
         raise ValueError("a share of no image")
+    return found
+
+
+def told_of_parts(told: Any, sketches: Sequence[Sketch]) -> list[Recollection]:
+    """Return what is told of a frame, or of each of its parts that were credited at first.
+
+    Parameters
+    ----------
+    sketches
+        Of these parts.
+
+    Raises
+    ------
+    TypeError, ValueError, LookupError, InputRefused
+        If it is told in another way than the one there is.
+    """
+    if sketches[0].part is None:
+        return [told_recollection(told)]
+    (rows,) = told.values()
+    found = [told_recollection({name: value for name, value in row.items() if name != "part"}) for row in rows]
+    places = [row["part"] for row in rows]
+    if [*told] != ["parts"] or not all(type(place) is int for place in places):
+        raise TypeError(f"{told!r} tells of no parts")
+    if places != [sketch.part for sketch in sketches]:
+        raise ValueError(f"{places} are not the parts that are credited")
     return found
 
 

@@ -4,19 +4,19 @@ What an outsider can do with less is `outsider.make_again`.
 """
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.conditioning.hasher import verify_batch
-from entropy_assets.core.credit.memory import Recollection
-from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.errors import BlockUnknown, ChainBroken
 from entropy_assets.images.decode import decode
 from entropy_assets.provenance.trail import BlockProvenance, Trail
 from entropy_assets.provenance.unchecked import Unchecked, after_rewalk
 from entropy_assets.recipe import recipe_named
-from entropy_assets.stages.assessments import NoiseRow, noise_rows
+from entropy_assets.stages.assessments import NoiseRow, noise_rows, recollections_of_row
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
 from entropy_assets.stages.extraction import (
     AssessedRow,
@@ -122,29 +122,34 @@ def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> tuple[
     knew; the images before which that is so are named beside.
     """
     mine, recipe = trail.ledger.images_of(batch.key), recipe_named(batch.intake.recipe)
-    assessed: list[AssessedRow] = []
-    for row in (row for row in manifest if row.accepted):
+
+    def assess(row: ImageRow, among: Collection[int] | None = None) -> AssessedRow:
         data, intake = trail.images.get(row.image_sha256), batch.intake
         frame = decode(data, source=intake.source, limits=intake.limits, reading=recipe.reading)
         nonce = nonce_of(batch.intake, row.image_sha256)
-        assessed.append(assess_row(row, frame, nonce, recipe, batch.intake.source))
+        return assess_row(row, frame, nonce, recipe, batch.intake.source, among=among)
+
+    readable = [row for row in manifest if row.accepted]
+    assessed = [assess(row) for row in readable]
     rows, patterns, spent, forgotten = [item.row for item in assessed], {}, set[str](), []
     kept, frames = noise_rows(batch), SpentFrames(trail.ledger, recipe.remembered_frames)
     for place, item in enumerate(assessed):
-        image, sketch, name = item.image, item.sketch, item.row.image_sha256
-        if image is None or sketch is None:
+        image, name = item.image, item.row.image_sha256
+        if image is None:
             continue
-        if name not in mine or (name in spent and isinstance(sketch, Sketch)):
+        if name not in mine or (name in spent and item.parts):
             rows[place] = dataclasses.replace(item.row, accepted=False, credit_bits=0)
-        elif isinstance(sketch, Sketch):
-            recollection = frames.recollect_again(sketch)
-            if recollection is None:
+        elif item.parts:
+            found = [frames.recollect_again(part.sketch) for part in item.parts if part.sketch]
+            seen = [each for each in found if each is not None]
+            if len(seen) < len(found):
                 forgotten.append(name)
-                recollection = Recollection.from_row(kept[place].assessment["memory"])
-            rows[place] = beside_earlier(item.row, image, sketch, recollection, recipe)
-        else:
+                seen = recollections_of_row(kept[place].assessment["memory"])
+            assessed[place] = beside_earlier(item, seen, recipe, partial(assess, readable[place]))
+            rows[place] = assessed[place].row
+        elif item.pattern:
             # a copy of a file in its own batch is spent here too, and loses all that it shares with the first
-            patterns[place] = (image.assessment, sketch)
+            patterns[place] = (image.assessment, item.pattern)
         spent.add(name)
     credit_patterns_once(rows, patterns, recipe)
     _require_same_noise(rows, kept)

@@ -4,7 +4,7 @@ It loads no decoder of images, so whoever only reads a batch need not.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
+from entropy_assets.core.credit.fresh import SeenPart
+from entropy_assets.core.credit.memory import Recollection
 from entropy_assets.core.extraction.noise import noise_digest
 from entropy_assets.errors import BatchError
 from entropy_assets.stages.manifest import Manifest
@@ -22,7 +24,7 @@ from entropy_assets.stores.file_names import printable, safe_name
 class AssessmentRow(TypedDict, total=False):
     """`Assessment.to_row`; empty if nothing was assessed.
 
-    ``repeats`` and ``memory`` tell what images before it show of its noise, in words and as `Recollection.to_row`.
+    ``repeats`` and ``memory`` tell what images before it show of its noise, in words and as `memory_row`.
     """
 
     min_entropy: float
@@ -70,6 +72,19 @@ class NoiseRow:
         object.__setattr__(self, "file", safe_name(self.file))
         if self.detail is not None:
             object.__setattr__(self, "detail", printable(self.detail))
+
+
+def memory_row(seen: Sequence[SeenPart]) -> dict[str, Any]:
+    """Return what is remembered of a frame as JSON-able values: of a file with several, that of each part."""
+    if seen[0].sketch.part is None:
+        return seen[0].recollection.to_row()
+    return {"parts": [{"part": part.place, **part.recollection.to_row()} for part in seen]}
+
+
+def recollections_of_row(told: Mapping[str, Any]) -> list[Recollection]:
+    """Return what is remembered of each part, from what `memory_row` gave."""
+    rows = [{name: value for name, value in row.items() if name != "part"} for row in told.get("parts", [told])]
+    return [Recollection.from_row(row) for row in rows]
 
 
 def noise_rows(batch: Batch) -> tuple[NoiseRow, ...]:

@@ -2,19 +2,21 @@
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, cast
 
 import numpy as np
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image, expected_entropy
-from entropy_assets.core.credit.fresh import explained, remembered
+from entropy_assets.core.credit.fresh import SeenPart, explained, remembered, worth_keeping
 from entropy_assets.core.credit.memory import Recollection
 from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, pattern_sketch_of
-from entropy_assets.core.credit.sketches import Sketch, sketch_of
+from entropy_assets.core.credit.shared_parts import CreditedPart
+from entropy_assets.core.credit.sketches import sketch_of, sketches_of
 from entropy_assets.core.extraction.noise import NoiseExtractor, credited_samples, deterministic_nonce, sampling_nonce
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
@@ -23,7 +25,7 @@ from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import Recipe, recipe_named
-from entropy_assets.stages.assessments import AssessmentRow, NoiseRow, noise_inputs, noise_rows
+from entropy_assets.stages.assessments import AssessmentRow, NoiseRow, memory_row, noise_inputs, noise_rows
 from entropy_assets.stages.ingest import Progress, no_progress
 from entropy_assets.stages.manifest import ImageRow, Manifest, origin_of
 from entropy_assets.stores.batches import NOISE, Batch, Intake, live_map_of, samples_of
@@ -73,28 +75,33 @@ def extract_noise(
     readable = [row for row in manifest.rows if row.accepted]
     recipe = recipe_named(batch.intake.recipe)
 
-    def keep_and_assess(row: ImageRow) -> AssessedRow:
+    def keep_and_assess(row: ImageRow, among: Collection[int] | None = None) -> AssessedRow:
         # the bytes of the file are dropped once it is decoded
         frame = decode(images.get(row.image_sha256), source=batch.intake.source, limits=limits, reading=recipe.reading)
         nonce = nonce_of(batch.intake, row.image_sha256)
-        return assess_row(row, frame, nonce, recipe, batch.intake.source, _kept_survey(batch, frame, recipe))
+        assessed = assess_row(row, frame, nonce, recipe, batch.intake.source, _kept_survey(batch, frame, recipe), among)
+        if frame.parts > 1 and assessed.image:
+            batch.write_array(live_map_of(frame.image_sha256), assessed.image.noise.survey.verdict)
+        return assessed
 
     rows: list[NoiseRow] = []
     spent: dict[int, tuple[Assessment, PatternSketch]] = {}
     frames = SpentFrames(ledger, recipe.remembered_frames)
     with ThreadPoolExecutor(max_workers=workers) as pool:
         for done, assessed in enumerate(_side_by_side(pool, keep_and_assess, readable), 1):
-            row = _spend(batch, ledger, manifest, rows, assessed)
-            if row.accepted and assessed.image:
-                if isinstance(assessed.sketch, Sketch):
-                    row = beside_earlier(
-                        row, assessed.image, assessed.sketch, frames.recollect(assessed.sketch), recipe
-                    )
-                elif assessed.sketch:
-                    spent[len(rows)] = (assessed.image.assessment, assessed.sketch)
+            row, image = _spend(batch, ledger, manifest, rows, assessed), assessed.image
+            if row.accepted and assessed.parts:
+                found = [frames.recollect(part.sketch) for part in assessed.parts if part.sketch]
+                left = beside_earlier(assessed, found, recipe, partial(keep_and_assess, readable[done - 1]))
+                row, image = left.row, left.image
+                del left
+            elif row.accepted and image and assessed.pattern:
+                spent[len(rows)] = (image.assessment, assessed.pattern)
+            if row.noise_sha256 and image:
+                batch.write_array(samples_of(row.image_sha256), image.noise.samples)
             rows.append(row)
             progress("extract", done, len(readable))
-            del assessed  # its samples would stay in memory while the next image is worked on
+            del assessed, image  # its samples would stay in memory while the next image is worked on
     credit_patterns_once(rows, spent, recipe)
     batch.write_json(NOISE, {"rows": [dataclasses.asdict(row) for row in rows]})
     return tuple(rows)
@@ -117,8 +124,9 @@ def remember_again(batch: Batch, image_sha256: str, images: ImageStore, ledger: 
         return
     data = images.get(image_sha256)
     frame = decode(data, source=batch.intake.source, limits=batch.intake.limits, reading=recipe.reading)
-    sketch = sketch_of(frame, NoiseExtractor(recipe).survey(frame))
-    SpentFrames(ledger, recipe.remembered_frames).restore(sketch)
+    frames = SpentFrames(ledger, recipe.remembered_frames)
+    for sketch in sketches_of(frame, NoiseExtractor(recipe).survey(frame).split(frame.parts)):
+        frames.restore(sketch)
 
 
 def _side_by_side(
@@ -149,11 +157,18 @@ class AssessedRow:
 
     row: NoiseRow
     image: AssessedImage | None
-    sketch: Sketch | PatternSketch | None
+    parts: tuple[CreditedPart, ...] = ()
+    pattern: PatternSketch | None = None
 
 
 def assess_row(
-    row: ImageRow, frame: Frame, nonce: bytes, recipe: Recipe, declared_source: str, survey: Survey | None = None
+    row: ImageRow,
+    frame: Frame,
+    nonce: bytes,
+    recipe: Recipe,
+    declared_source: str,
+    survey: Survey | None = None,
+    among: Collection[int] | None = None,
 ) -> AssessedRow:
     """Return what the noise of one readable image is worth by itself; nothing is kept or spent.
 
@@ -165,20 +180,57 @@ def assess_row(
         Source that was declared for the whole batch.
     survey
         The live-area map of `frame`, if it was made already.
+    among
+        Parts of the frame that are credited; by default those that are worth most together.
     """
-    noise_row, image = _noise_row(row, frame, nonce, recipe, declared_source, survey)
+    noise_row, image = _noise_row(row, frame, nonce, recipe, declared_source, survey, among)
     if image is None:
-        return AssessedRow(noise_row, None, None)
-    sketch_it = sketch_of if recipe.remembered_frames else pattern_sketch_of
-    return AssessedRow(noise_row, image, sketch_it(frame, image.noise.survey))
+        return AssessedRow(noise_row, None)
+    if recipe.remembered_frames:
+        parts = image.parts or (CreditedPart(0, sketch_of(frame, image.noise.survey)),)
+        return AssessedRow(noise_row, image, parts)
+    return AssessedRow(noise_row, image, pattern=pattern_sketch_of(frame, image.noise.survey))
 
 
 def beside_earlier(
-    row: NoiseRow, image: AssessedImage, sketch: Sketch, recollection: Recollection, recipe: Recipe
-) -> NoiseRow:
-    """Return `row` with the credit that is left of `image` beside the frames that were spent before it."""
-    left = remembered(image.assessment, sketch, recollection, recipe)
-    return _with_credit(row, left, explained(recollection, left.limited_by), {"memory": recollection.to_row()}, recipe)
+    assessed: AssessedRow,
+    recollections: Sequence[Recollection],
+    recipe: Recipe,
+    again: Callable[[Collection[int]], AssessedRow],
+) -> AssessedRow:
+    """Return an image with the credit that is left of it beside the frames that were spent before it.
+
+    Parameters
+    ----------
+    recollections
+        What is remembered of each part.
+    again
+        Assesses the image once more, with some of its parts alone: where an earlier frame shows so much of the others
+        that they would cost more than they bring.
+    """
+    if assessed.image is None:
+        return assessed
+    seen = _seen(assessed.parts, recollections)
+    more: AssessmentRow = {"memory": memory_row(seen)}
+    kept = worth_keeping(assessed.image.assessment, seen, recipe)
+    if len(kept) < len(seen):
+        assessed = again(kept)
+        seen = [part for part in seen if part.place in kept]
+    if assessed.image is None:
+        row = dataclasses.replace(assessed.row, assessment={**assessed.row.assessment, **more})
+    else:
+        left = remembered(assessed.image.assessment, seen, recipe)
+        row = _with_credit(assessed.row, left, explained(seen, left.limited_by), more, recipe)
+    return dataclasses.replace(assessed, row=row)
+
+
+def _seen(parts: Sequence[CreditedPart], recollections: Sequence[Recollection]) -> list[SeenPart]:
+    """Return the parts of a frame, in their order, beside what was seen before each."""
+    return [
+        SeenPart(part.place, part.sketch, found, before, part.known_share, part.pattern_parts)
+        for before, (part, found) in enumerate(zip(parts, recollections, strict=True))
+        if part.sketch
+    ]
 
 
 def credit_patterns_once(
@@ -216,11 +268,17 @@ def _kept_survey(batch: Batch, frame: Frame, recipe: Recipe) -> Survey | None:
 
 
 def _noise_row(
-    row: ImageRow, frame: Frame, nonce: bytes, recipe: Recipe, declared_source: str, survey: Survey | None
+    row: ImageRow,
+    frame: Frame,
+    nonce: bytes,
+    recipe: Recipe,
+    declared_source: str,
+    survey: Survey | None,
+    among: Collection[int] | None,
 ) -> tuple[NoiseRow, AssessedImage | None]:
     identity: dict[str, Any] = {"file": row.file, "image_sha256": row.image_sha256, "nonce": nonce.hex()}
     try:
-        image = assess_image(frame, nonce, recipe, survey, declared_source)
+        image = assess_image(frame, nonce, recipe, survey, declared_source, among)
     except ImageRejected as rejection:
         assessment: AssessmentRow = rejection.data.get("assessment", {})
         return (
@@ -271,7 +329,6 @@ def _spend(
         same_file = earlier.image_sha256 == row.image_sha256
         reason = RejectionReason.REPLAYED_FILE if same_file else RejectionReason.REPLAYED_PIXELS
         return replayed(row, reason, f"used before, in batch {earlier.batch_key}")
-    batch.write_array(samples_of(row.image_sha256), image.noise.samples)
     return row
 
 

@@ -23,6 +23,7 @@ EARLIER = recipe_named("ea-2026-1").reading
 CUBE = np.random.default_rng(8).normal(1000, 9, (6, 70, 64)).astype(np.int64)
 ROWS = 64
 """Rows of a plane in whole squares."""
+CUBE_OF_SQUARES = np.random.default_rng(9).normal(1000, 9, (6, 128, 128)).astype(np.int64)
 TALL = CUBE[:, :ROWS].reshape(-1, 64)
 
 
@@ -91,6 +92,22 @@ def test_extensions_of_one_shape_are_parts() -> None:
     assert frame.parts == 2
     assert frame.selection.startswith("2 of the 5 images of the file, the first that an exposure can be in; the others")
     assert frame.coded_bytes == 2 * frame.pixels.size
+
+
+def test_planes_of_one_image_are_exposures_of_the_same_pixels_and_extensions_need_not_be() -> None:
+    assert decode(fits(CUBE)).is_stack
+    assert not decode(EMPTY + image(CUBE[0]) + image(CUBE[1])).is_stack
+    assert not decode(fits(CUBE[0])).is_stack
+
+
+def test_of_colour_mosaics_the_first_is_taken() -> None:
+    """By their header or by their pixels: below each other the phases of X-Trans would not meet."""
+    levels = np.tile([[300, 0], [0, -200]], (64, 64))
+    shown = CUBE_OF_SQUARES + levels
+    for data in (fits(shown), fits(CUBE, BAYERPAT="'RGGB'")):
+        frame = decode(data)
+        assert (frame.parts, frame.mosaic, frame.is_stack) == (1, 2, False)
+        assert "1 of the 6 images" in frame.selection
 
 
 def test_what_follows_the_first_exposure_can_not_spoil_it() -> None:

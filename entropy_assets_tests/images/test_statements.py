@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from entropy_assets.core.frame import Statement
 from entropy_assets.images.decode import decode
-from entropy_assets.images.statements import CARDS, statements_of_cards
+from entropy_assets.images.statements import CARDS, camera_noise_of_cards, statements_of_cards
 from entropy_assets_tests.images.image_files import NOISE, fits, header, picture
 
 RAW = np.random.default_rng(6).normal(1000, 9, (40, 56)).astype(np.uint16)
@@ -100,3 +100,56 @@ def test_any_header_can_be_asked(cards: dict[str, Any]) -> None:
     for each in statements_of_cards(cards):
         assert len(each.words) < 60
         assert each.words.isprintable()
+
+
+def camera_noise(**cards: Any) -> tuple[int, int] | None:
+    """Give what a file says of gain and read noise, thousandths; a comment follows a slash."""
+    found = decode(fits(NOISE, **cards), reading=2).camera_noise
+    return found and (found.gain, found.read_noise)
+
+
+@pytest.mark.parametrize(
+    "cards, told",
+    [
+        ({"EGAIN": "0.25", "RDNOISE": "1.5 / e-"}, (250, 1500)),
+        ({"GAIN": "1.9 / e-/ADU", "RDNOISE": "5.0 / e-(rms) read noise"}, (1900, 5000)),
+        ({"GAIN": "1.4 / gain, electrons per adu", "READNOIS": "4 / read noise (electrons)"}, (1400, 4000)),
+        ({"CVF": "0.8", "RON": "3.2 / [e-] readout noise"}, (800, 3200)),
+        ({"ATODGAIN": "7.12 / Analog to Digital Gain (Electrons/DN)", "ENOISE": "5 / electrons"}, (7120, 5000)),
+        ({"EGAIN": "1", "RDNOISE": "3 / e-", "XBINNING": "2", "YBINNING": "2"}, (1000, 6000)),
+        ({"EGAIN": "1", "GAIN": "139 / gain setting", "RDNOISE": "3 / e-"}, (1000, 3000)),
+    ],
+)  # fmt: skip
+def test_gain_and_read_noise_are_heard_in_electrons(cards: dict[str, str], told: tuple[int, int]) -> None:
+    assert camera_noise(**cards) == told
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"EGAIN": "0.25"},
+        {"RDNOISE": "5 / e-"},
+        {"GAIN": "139", "RDNOISE": "5 / e-"},
+        {"GAIN": "120 / camera gain setting", "RDNOISE": "5 / e-"},
+        {"GAIN": "0.5 / ADU/e-", "RDNOISE": "5 / e-"},
+        {"GAIN": "30 / [dB] gain", "RDNOISE": "5 / e-"},
+        {"EGAIN": "1.0", "RDNOISE": "5"},
+        {"EGAIN": "1.0", "RDNOISE": "5 / ADU"},
+        {"EGAIN": "0.0", "RDNOISE": "5 / e-"},
+        {"EGAIN": "-1.0", "RDNOISE": "5 / e-"},
+        {"EGAIN": "1e300", "RDNOISE": "5 / e-"},
+        {"EGAIN": "'1.0'", "RDNOISE": "5 / e-"},
+        {"EGAIN": "T", "RDNOISE": "5 / e-"},
+        {"EGAIN": "1.0", "RDNOISE": "5 / e-", "EMGAIN": "300"},
+    ],
+)  # fmt: skip
+def test_a_gain_in_another_unit_or_without_a_read_noise_says_nothing(cards: dict[str, str]) -> None:
+    """GAIN is the number of a setting in the files of many cameras, and EMCCDs give many codes to an electron."""
+    assert camera_noise(**cards) is None
+
+
+def test_the_words_of_gain_and_read_noise_are_told() -> None:
+    found = camera_noise_of_cards({"EGAIN": 0.25, "RDNOISE": 3.5}, {"RDNOISE": "e-"})
+    assert found is not None
+    assert found.words == "EGAIN = 0.25 e-/ADU, RDNOISE = 3.5 e-"
+    assert decode(fits(NOISE, EGAIN="0.25", RDNOISE="3.5 / e-"), reading=1).camera_noise is None

@@ -1,6 +1,7 @@
 """The audit: every published block is made again from its images, and any change on the way is found."""
 
 import dataclasses
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -12,11 +13,14 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from entropy_assets.core.credit import assessment
 from entropy_assets.errors import BatchError, BlockUnknown, ChainBroken, EntropyAssetsError, LedgerError
 from entropy_assets.provenance import rewalk as rewalk_module
+from entropy_assets.provenance.outsider import make_again
 from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.stages import conditioning, extraction, ingest, validation
+from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.validation import Examination, examine_blocks
@@ -283,3 +287,34 @@ def test_a_batch_that_tells_of_another_recollection_is_found(tmp_path: Path, val
         db.commit()
     with pytest.raises(LedgerError, match="another sketch"):
         rewalk(Trail.of(place), block_id)
+
+
+def test_what_light_and_header_allow_is_measured_again_by_both_audits(
+    tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One frame shows more than the gain in its header allows; of another all noise grows with the square of its light.
+
+    Who forgot to look would credit more than was credited, and both audits find that.
+    """
+    place, rng = Place(tmp_path), np.random.default_rng(11)
+    even, slope = np.full((320, 320), 160.0), np.linspace(40, 160, 288) * np.ones((288, 1))
+    told, lit = (rng.poisson(93.7 * light * rng.normal(1, 0.25, light.shape).clip(0)) / 93.7 for light in (even, slope))
+    contents = [
+        ("told.fits", fits(np.rint(told), EGAIN=93.7, RDNOISE="5.0 / e-")),
+        ("lit.fits", fits(np.rint(lit))),
+    ]
+    limits: list[str] = []
+
+    def look(batch: Batch) -> None:
+        limits.extend(row.assessment["limited_by"] for row in noise_rows(batch))
+
+    block_id = publish(place, contents, valkey_url, before=look)
+    assert limits == ["header_gain", "photon_transfer"]
+    answer = Trail.of(place).find(block_id)
+    images = {hashlib.sha256(data).hexdigest(): data for _, data in contents}
+    assert rewalk(Trail.of(place), block_id).data == make_again(answer, images).data
+    monkeypatch.setattr(assessment, "caps_of_light", lambda *_: {})
+    for audit in (lambda: rewalk(Trail.of(place), block_id), lambda: make_again(answer, images)):
+        with pytest.raises(ChainBroken) as caught:
+            audit()
+        assert caught.value.field in ("credit_bits", "reason", "noise")

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import features
 
-from entropy_assets_tests.scenarios import attacks, pictures, processing, sensors
+from entropy_assets_tests.scenarios import attacks, pictures, processing, sensors, stacks
 from entropy_assets_tests.scenarios.scenario import Scenario
 
 SEED: Final = 20_261_128
@@ -24,8 +24,9 @@ PARTS: Final = (
     "Processed",
     "Pictures from lossy coders",
     "Copies, sparse noise, generators",
+    "Several exposures in one file",
 )
-HONEST, KNOWN, PROCESSED, CODED, ATTACK = PARTS
+HONEST, KNOWN, PROCESSED, CODED, ATTACK, STACK = PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,26 @@ def _sensors() -> dict[str, Entry]:
         )
         for name, g in (("16 bits", 1.0), ("8 bits", 93.7))
         for p in (0.005, 0.01, 0.04)
+    }
+    flats |= {
+        f"flat on a slope of {r} : 1, PRNU {p:.0%}, 8 bits": Entry(
+            HONEST, partial(sensors.lit_unevenly, share=p, gain=93.7, ratio=r), not p
+        )
+        for r, p in ((2, 0.0), (2, 0.04), (2, 0.08), (2, 0.25), (4, 0.0), (4, 0.04), (4, 0.25))
+    }
+    flats |= {
+        "flat on a slope of 2 : 1, PRNU 25%, 8 bits, after a frame of another sensor": Entry(
+            HONEST, partial(sensors.lit_unevenly, share=0.25, gain=93.7, ratio=2, strangers=1)
+        ),
+        "flat on a slope of 4 : 1, PRNU 1%, 16 bits": Entry(
+            HONEST, partial(sensors.lit_unevenly, share=0.01, gain=1.0, ratio=4), True
+        ),
+    }
+    flats |= {
+        f"flat of 15,000 e-, PRNU {p:.0%}, 8 bits, gain in its header": Entry(
+            HONEST, partial(sensors.uneven_pixels, share=p, gain=93.7, EGAIN=93.7, RDNOISE="0.0 / e-"), not p
+        )
+        for p in (0.0, 0.04, 0.08, 0.25)
     }
     odd = {
         "clean on a slope, sigma 0.6": Entry(HONEST, partial(sensors.slope, sigma=0.6), True),
@@ -288,7 +309,53 @@ def _attacks() -> dict[str, Entry]:
     }
 
 
-CATALOGUE: Final = _sensors() | _known_before() | _processed() | _pictures() | _attacks()
+def _stacks() -> dict[str, Entry]:
+    cubes = {
+        f"cube, pattern {m:g} x, sigma {s:g}{', after another one' * spent}": Entry(
+            STACK, partial(stacks.cube, multiple=m, sigma=s, spent=spent), m <= 2
+        )
+        for m, s, spent in ((0, 1.0, False), (0, 8.0, False), (0.5, 8.0, True), (2, 2.5, False), (2, 2.5, True),
+                            (4, 0.8, False), (8, 1.0, False), (8, 1.0, True))
+    }  # fmt: skip
+    amplifiers = {
+        f"8 amplifiers, pattern {m:g} x{', after another exposure' * spent}": Entry(
+            STACK, partial(stacks.amplifiers, multiple=m, spent=spent), m <= 1
+        )
+        for m, spent in ((0, False), (4, False), (1, True), (4, True))
+    }
+    ramps = {
+        f"ramp of 8 groups, {e:g} e- each, read noise {r:g}, reset {reset:g}{', after another one' * spent}": Entry(
+            STACK, partial(stacks.ramp, read=r, electrons=e, reset=reset, spent=spent), True
+        )
+        for e, r, reset, spent in (
+            (9, 3, 6, False),
+            (9, 3, 6, True),
+            (36, 10, 30, False),
+            (400, 6, 20, False),
+            (30, 15, 0, True),
+        )
+    }
+    copies = {
+        f"cube of one plane {name}{f', + {fresh:g}' * (fresh > 0.1)}": Entry(
+            STACK, partial(stacks.copies, change=change, fresh=fresh)
+        )
+        for name, change in (("as it is", stacks.same), ("turned", stacks.turned), ("moved", stacks.moved))
+        for fresh in (0.05, 0.5)
+    }
+    more = {
+        "cube of 4 exposures, each followed by itself turned": partial(stacks.interleaved, count=4),
+        "cube of two exposures and six sums of them": stacks.sums,
+        "cube of running means": stacks.running_means,
+        "a plane of a spent cube": partial(stacks.plane_again, fresh=0.05),
+        "a plane of a spent cube + 0.4": partial(stacks.plane_again, fresh=0.4),
+        "cube of spent frames": partial(stacks.cube_of_spent_frames, fresh=0.05),
+        "cube of spent frames + 0.4": partial(stacks.cube_of_spent_frames, fresh=0.4),
+        "cube of 8, of which 4 were spent": stacks.partly_spent,
+    }
+    return cubes | amplifiers | ramps | copies | {name: Entry(STACK, make) for name, make in more.items()}
+
+
+CATALOGUE: Final = _sensors() | _known_before() | _processed() | _pictures() | _attacks() | _stacks()
 
 
 def scenario_named(name: str, side: int = SIDE) -> Scenario:

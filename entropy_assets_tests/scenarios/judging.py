@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
-from entropy_assets.core.credit.fresh import remembered
+from entropy_assets.core.credit.fresh import SeenPart, remembered, worth_keeping
 from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory, index_of
+from entropy_assets.core.credit.shared_parts import CreditedPart
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.noise import NoiseArray, deterministic_nonce
 from entropy_assets.core.extraction.phases import laid_out
@@ -45,7 +46,9 @@ class Judgement:
     @property
     def ratio(self) -> float:
         """Return credit over bound: above 1 is a fault."""
-        return self.credit / self.bound if self.credit else 0.0
+        if not self.credit:
+            return 0.0
+        return self.credit / self.bound if self.bound else math.inf
 
 
 def region_bits(noise: NoiseArray, truth: Truth, region_size: int, mosaic: int) -> float:
@@ -71,7 +74,7 @@ def judge(scenario: Scenario, source: str, recipe: Recipe = STANDARD) -> Judgeme
         except ImageRejected as rejection:
             outcome.append(refusal(rejection))
             continue
-        left = memory.spend(frame, image)
+        image, left = memory.spend_parts(frame, image)
         outcome.append(left.limited_by)
         if left.credit_bits >= recipe.min_credit_bits:
             credit += left.credit_bits
@@ -96,14 +99,28 @@ class Memory:
     def recollect(self, sketch: Sketch) -> Recollection:
         """Return what was shown of a frame before, and remember it."""
         found = self._memory.recollect(sketch, lambda names: [self._sketches[name] for name in names])
-        self._sketches[sketch.image_sha256] = sketch
-        self._memory.add(Remembered(sketch.image_sha256, sketch.sensor, sketch.live_pixels, index_of(sketch)))
+        self._sketches[sketch.name] = sketch
+        self._memory.add(Remembered(sketch.name, sketch.sensor, sketch.live_pixels, index_of(sketch)))
         return found
 
     def spend(self, frame: Frame, image: AssessedImage) -> Assessment:
         """Return what is left of `image` beside the frames before it, and remember it."""
-        sketch = sketch_of(frame, image.noise.survey)
-        return remembered(image.assessment, sketch, self.recollect(sketch), self._recipe)
+        return self.spend_parts(frame, image)[1]
+
+    def spend_parts(self, frame: Frame, image: AssessedImage) -> tuple[AssessedImage, Assessment]:
+        """Return the same, and the image once more with the parts alone that are worth it beside those before it."""
+        parts = image.parts or (CreditedPart(0, sketch_of(frame, image.noise.survey)),)
+        seen = [
+            SeenPart(part.place, part.sketch, self.recollect(part.sketch), n, part.known_share, part.pattern_parts)
+            for n, part in enumerate(parts)
+            if part.sketch
+        ]
+        kept = worth_keeping(image.assessment, seen, self._recipe)
+        if len(kept) < len(seen):
+            nonce, submitter = image.noise.nonce, frame.source
+            image = assess_image(frame, nonce, self._recipe, submitter=submitter, among=kept)
+        left = remembered(image.assessment, [part for part in seen if part.place in kept], self._recipe)
+        return image, left
 
 
 def refusal(rejection: ImageRejected) -> str:

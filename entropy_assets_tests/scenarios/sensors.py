@@ -66,11 +66,22 @@ def pattern_in_one_batch(rng: np.random.Generator, side: int, multiple: float, s
     return Scenario(tuple(Exposure(fits_file(Gaussian(sigma).draw(rng, levels)), truth) for _ in range(count)))
 
 
-def uneven_pixels(rng: np.random.Generator, side: int, share: float, gain: float) -> Scenario:
+def uneven_pixels(rng: np.random.Generator, side: int, share: float, gain: float, **cards: object) -> Scenario:
     """A flat of 15,000 electrons a pixel whose sensitivity varies by `share` (PRNU), `gain` electrons per code."""
-    levels = 15_000 / gain * (1 + rng.normal(0, share, (side, side)))
+    levels = np.maximum(15_000 / gain * (1 + rng.normal(0, share, (side, side))), 0.0)
     law = Electrons(gain, 0.0, np.sqrt(16_000) / gain)
-    return single(law.draw(rng, levels), truth_of(law, levels))
+    return single(law.draw(rng, levels), truth_of(law, levels), **cards)
+
+
+def lit_unevenly(
+    rng: np.random.Generator, side: int, share: float, gain: float, ratio: float, strangers: int = 0
+) -> Scenario:
+    """The same on a slope of light up to 15,000 electrons; `strangers` are frames of another sensor, spent before."""
+    light = np.broadcast_to(np.linspace(15_000 / ratio, 15_000, side), (side, side)) / gain
+    levels = np.maximum(light * (1 + rng.normal(0, share, (side, side))), 0.0)
+    law = Electrons(gain, 0.0, np.sqrt(16_000) / gain)
+    earlier = tuple(fits_file(Gaussian(2.0).draw(rng, flat(side))) for _ in range(strangers))
+    return Scenario((Exposure(fits_file(law.draw(rng, levels)), truth_of(law, levels)),), earlier)
 
 
 def on_an_earlier_frame(rng: np.random.Generator, side: int, sigma: float) -> Scenario:

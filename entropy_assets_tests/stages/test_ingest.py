@@ -61,11 +61,11 @@ def test_a_batch_is_read_by_the_rules_of_its_recipe(place: Place) -> None:
 def test_what_was_taken_of_a_file_with_several_images_is_in_its_row(place: Place) -> None:
     """By the rules of the newest recipe; a row of an older one, and of a single image, tells nothing."""
     cube = np.rint(np.random.default_rng(5).normal(1000, 9, (3, 128, 128)))
-    told = "1 of the 3 images of the file, the first that an exposure can be in; the others are not used"
+    told = "all 3 images of the file, below each other"
     rows = {}
     for seed, recipe in enumerate(("ea-2026-1", "ea-2026-2"), 1):
         batch = place.hashed([("cube.fits", fits(cube)), ("plain.fits", frame(seed))], recipe=recipe)
         rows[recipe] = [(row.height, row.parts, row.selection) for row in Manifest.of(batch).rows]
     assert rows["ea-2026-1"] == [(128, None, None), (320, None, None)]
-    assert rows["ea-2026-2"][0] == (128, None, told)
+    assert rows["ea-2026-2"][0] == (384, 3, told)
     assert rows["ea-2026-2"][1] == (320, None, None)

@@ -63,19 +63,19 @@ class NoiseInput:
                 credit_bits=self.credit_bits,
             )
 
-    def parts(self, recipe: Recipe) -> int:
-        """Return the number of parts that slices are counted in: the regions, or all their lines."""
-        return len(self.samples) * recipe.parts_per_region
+    def lines(self, recipe: Recipe) -> int:
+        """Return the number of lines that slices are counted in: those of all regions, or the regions."""
+        return len(self.samples) * recipe.lines_per_region
 
-    def parts_per_slice(self, recipe: Recipe) -> int:
-        """Return how few parts together hold the credit of one slice; 0 if the whole image does not."""
+    def lines_per_slice(self, recipe: Recipe) -> int:
+        """Return how few lines together hold the credit of one slice; 0 if the whole image does not."""
         if self.credit_bits < recipe.slice_credit_bits:
             return 0
-        return -(-recipe.slice_credit_bits * self.parts(recipe) // self.credit_bits)
+        return -(-recipe.slice_credit_bits * self.lines(recipe) // self.credit_bits)
 
-    def credit_of(self, n_parts: int, recipe: Recipe) -> int:
-        """Return the share of the credit that `n_parts` of the image hold, bits, rounded down."""
-        return self.credit_bits * n_parts // self.parts(recipe)
+    def credit_of(self, n_lines: int, recipe: Recipe) -> int:
+        """Return the share of the credit that `n_lines` of the image hold, bits, rounded down."""
+        return self.credit_bits * n_lines // self.lines(recipe)
 
 
 def slices_of(inputs: Sequence[NoiseInput], recipe: Recipe) -> NDArray[np.int64]:
@@ -83,7 +83,7 @@ def slices_of(inputs: Sequence[NoiseInput], recipe: Recipe) -> NDArray[np.int64]
 
     Returns
     -------
-    ``int64[n_slices, 3]``: position in `inputs`, first part, end part.
+    ``int64[n_slices, 3]``: position in `inputs`, first line, end line.
     """
     plans = [_slices_of_one(position, noise, recipe) for position, noise in enumerate(inputs)]
     if not plans:
@@ -99,7 +99,7 @@ def block_plans(inputs: Sequence[NoiseInput], recipe: Recipe) -> NDArray[np.int6
 
     Returns
     -------
-    ``int64[n_blocks, digests_per_block, 3]``: position in `inputs`, first part, end part. No row if the credit does
+    ``int64[n_blocks, digests_per_block, 3]``: position in `inputs`, first line, end line. No row if the credit does
     not fill one block.
 
     Raises
@@ -124,8 +124,8 @@ def _refuse_repeats(inputs: Sequence[NoiseInput]) -> None:
 
 
 def _slices_of_one(position: int, noise: NoiseInput, recipe: Recipe) -> NDArray[np.int64]:
-    size = noise.parts_per_slice(recipe)
-    first = size * np.arange(noise.parts(recipe) // size if size else 0, dtype=np.int64)
+    size = noise.lines_per_slice(recipe)
+    first = size * np.arange(noise.lines(recipe) // size if size else 0, dtype=np.int64)
     return np.stack([np.full_like(first, position), first, first + size], axis=1)
 
 
@@ -160,7 +160,7 @@ class Conditioner:
         self.timestamp_us = timestamp_us
         self.inputs = inputs
         self.cutters = [SliceCutter(noise.samples, recipe) for noise in inputs]
-        self.slice_credit = [noise.credit_of(noise.parts_per_slice(recipe), recipe) for noise in inputs]
+        self.slice_credit = [noise.credit_of(noise.lines_per_slice(recipe), recipe) for noise in inputs]
         names = [encoding.named_hash(noise.image_sha256) + encoding.named_hash(noise.noise_sha256) for noise in inputs]
         self.names = np.array(names, encoding.NAMES)
 
@@ -192,9 +192,9 @@ class Conditioner:
 
     def _shortest(self, plan: NDArray[np.int64]) -> int:
         """Return the length of the shortest slice, bytes: slices that begin at the same line of a region are alike."""
-        parts = self.recipe.parts_per_region
+        lines = self.recipe.lines_per_region
         alike: set[tuple[int, int, int]] = {
-            (position, first % parts, end - first) for position, first, end in plan.tolist()
+            (position, first % lines, end - first) for position, first, end in plan.tolist()
         }
         return min(self.cutters[position].length(line, line + size) for position, line, size in alike)
 

@@ -1,7 +1,7 @@
 """What a slice takes of the samples of an image, where it may begin and end within a region.
 
-A slice is a run of *parts*, numbered over all regions in draw order: part ``p`` is line ``p % n`` of region
-``p // n``, with ``n = recipe.parts_per_region``. Of a region that lies in it as a whole a slice takes all samples. Of
+A slice is a run of *lines*, numbered over all regions in draw order: line ``p`` is line ``p % n`` of region
+``p // n``, with ``n = recipe.lines_per_region``. Of a region that lies in it as a whole a slice takes all samples. Of
 one that is cut it takes what follows from its own lines alone: of each plane the pair differences of these lines, and
 then the rows of the Laplacian whose three lines are among them. So no two slices hold anything of the same pixel, and
 what stays outside was credited nothing.
@@ -51,7 +51,7 @@ class SliceCutter:
         self._planes = samples.reshape(len(samples), -1, plane_len)
 
     def piece(self, first: int, end: int) -> memoryview:
-        """Return the samples of the parts from `first` to ``end - 1``."""
+        """Return the samples of the lines from `first` to ``end - 1``."""
         if not self._recipe.line_slices:
             return self._raw[first * self._row_len : end * self._row_len]
         if end - first != self._size or first not in self._ahead:
@@ -62,7 +62,7 @@ class SliceCutter:
         """Return the length of a piece, bytes."""
         if not self._recipe.line_slices:
             return (end - first) * self._row_len
-        lines = self._recipe.parts_per_region
+        lines = self._recipe.lines_per_region
         whole, last = -(-first // lines), end // lines
         ends = (end - first,) if whole > last else (whole * lines - first, end - last * lines)
         own = sum(cut * (lines // 2) + max(cut - 2, 0) * (lines - 2) for cut in ends)
@@ -70,7 +70,7 @@ class SliceCutter:
 
     def _cut_ahead(self, first: int, size: int) -> dict[int, memoryview]:
         """Return the piece of `size` lines from `first` on and those that follow it, by first line."""
-        lines = self._recipe.parts_per_region
+        lines = self._recipe.lines_per_region
         count = min(AHEAD, max(1, (len(self._planes) * lines - first) // size))
         period = lines // math.gcd(size, lines)  # so many pieces on, one begins at the same line of a region again
         pieces: dict[int, memoryview] = {}
@@ -83,23 +83,23 @@ class SliceCutter:
 
     def _cut_alike(self, begins: range, size: int) -> NDArray[np.uint8]:
         """Return ``uint8[piece, length]``, the pieces from `begins`, which all lie at the same line of a region."""
-        lines = self._recipe.parts_per_region
+        lines = self._recipe.lines_per_region
         region, line = divmod(begins.start, lines)
         if line + size < lines:
             return self._own(self._every(begins, region), line, line + size)
-        parts = []
+        pieces = []
         if line > 0:
-            parts.append(self._own(self._every(begins, region), line, lines))
+            pieces.append(self._own(self._every(begins, region), line, lines))
             region += 1
         count, tail = divmod(size - -line % lines, lines)
-        parts += [self._every(begins, region + place).reshape(len(begins), -1) for place in range(count)]
+        pieces += [self._every(begins, region + place).reshape(len(begins), -1) for place in range(count)]
         if tail > 0:
-            parts.append(self._own(self._every(begins, region + count), 0, tail))
-        return np.concatenate(parts, axis=1)
+            pieces.append(self._own(self._every(begins, region + count), 0, tail))
+        return np.concatenate(pieces, axis=1)
 
     def _every(self, begins: range, region: int) -> NDArray[np.uint8]:
         """Return ``uint8[piece, plane, sample]``, a view: `region` of the first piece, and that of each other piece."""
-        step = begins.step // self._recipe.parts_per_region
+        step = begins.step // self._recipe.lines_per_region
         return self._planes[region : region + step * (len(begins) - 1) + 1 : step]
 
     def _own(self, regions: NDArray[np.uint8], first: int, end: int) -> NDArray[np.uint8]:

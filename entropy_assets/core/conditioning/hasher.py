@@ -166,7 +166,7 @@ class EntropyHasher:
             )
         order = [positions[noise_sha256] for noise_sha256 in record.noise_sha256s]
         if not all(
-            0 <= at < len(order) and 0 <= first < end <= inputs[order[at]].parts(self.recipe)
+            0 <= at < len(order) and 0 <= first < end <= inputs[order[at]].lines(self.recipe)
             for at, first, end in record.slices
         ):
             raise ChainBroken(

@@ -55,7 +55,7 @@ class BlockRecord:
         Nonce that entered every hash of the block, hex; empty for a recipe without block nonces. Secret until the block
         reveals, as `slices` are.
     slices
-        (position in `image_sha256s`, first part, end part) for each digest in order; parts as `cutting` numbers them.
+        (position in `image_sha256s`, first line, end line) for each digest in order; lines as `cutting` numbers them.
     """
 
     index: int
@@ -80,7 +80,7 @@ class BlockRecord:
         return row | {
             "image_sha256s": list(self.image_sha256s),
             "noise_sha256s": list(self.noise_sha256s),
-            "slices": [list(part) for part in self.slices],
+            "slices": [list(one) for one in self.slices],
         }
 
     @classmethod
@@ -271,7 +271,7 @@ def _spend(record: BlockRecord, spent: dict[str, list[tuple[int, int]]]) -> None
         taken = spent.setdefault(record.noise_sha256s[position], [])
         at = bisect(taken, (first, end))
         if (at and taken[at - 1][1] > first) or (at < len(taken) and taken[at][0] < end):
-            _broken(record.index, "slices", f"parts from {first} to {end} were spent before")
+            _broken(record.index, "slices", f"lines from {first} to {end} were spent before")
         taken.insert(at, (first, end))
 
 

@@ -6,8 +6,8 @@ estimates. docs/credit.md argues for it, for the caps, and for the quarter that 
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.estimates import least_estimates, least_of, raster_estimates
-from entropy_assets.core.credit.shared_parts import credited_once, least_sigma, part_of_regions
+from entropy_assets.core.credit.gaussian import left_beside
+from entropy_assets.core.credit.photon_transfer import LIMITS, caps_of_light
+from entropy_assets.core.credit.shared_parts import CreditedPart, credited_once, least_sigma, part_of_regions
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey, survey_of
 from entropy_assets.core.frame import Frame, StatementKind
@@ -28,6 +30,8 @@ Samples = npt.NDArray[np.uint8]
 
 HARMONIC_WIDTH: Final = math.pi * math.sqrt(2)
 """Width of the assessed symbols over the noise of one pixel: pi standard deviations of a pair difference."""
+CAPS_OF_SAMPLES: Final = ("claim", "statement", "photon_transfer", "header_gain")
+"""Caps that hold for each sample by itself, whatever else is known."""
 NOT_RAW: Final[dict[StatementKind, str]] = {
     "simulated": "its noise comes from a program; only the source 'simulated' may hand it in",
     "simulator": "its noise comes from a program, and whoever has the program has it too; use a real camera's frames",
@@ -60,11 +64,15 @@ class Assessment:
     caps
         What bounds the credit besides the estimates: ``claim`` and, where the file says something of itself,
         ``statement`` (bits per sample), ``container`` (bits); where parts of a frame share something, ``shared_parts``:
-        the least that the estimates of a part leave once that is taken off (bits per sample).
+        the least that is left of the estimates of a part beside those before it (bits per sample); and what light and
+        header allow, ``photon_transfer``, ``photon_transfer_alone`` (of the first frame of a sensor) and
+        ``header_gain`` (bits per sample).
     limited_by
         The estimate, cap or test that decided.
     health
         The health tests, by channel.
+    of_parts
+        If parts of a frame were credited, the least estimate of each by its place, bits per sample.
     """
 
     min_entropy: float
@@ -76,6 +84,7 @@ class Assessment:
     caps: dict[str, float]
     limited_by: str
     health: tuple[HealthReport, ...]
+    of_parts: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def health_failed(self) -> bool:
@@ -108,7 +117,7 @@ def assess(
     frame: Frame,
     recipe: Recipe,
     submitter: str | None = None,
-    lost_bits: Mapping[int, float] = MappingProxyType({}),
+    known_shares: Mapping[int, float] = MappingProxyType({}),
 ) -> Assessment:
     """Return what `noise` is worth. Poor noise is no error: its credit is 0, and ``limited_by`` says why.
 
@@ -120,8 +129,8 @@ def assess(
     submitter
         Source that whoever handed the file in declared; by default the frame's own. A frame may say in its header that
         it is simulated, and everybody can write a header: what it says can lower the claim and not raise it.
-    lost_bits
-        What each sample of a part loses to the parts before it, bits; nothing if it is not named.
+    known_shares
+        Share of the variance of each part that those before it show; none of those that are not named.
     """
     k = symbol_bits(least_sigma(noise.survey, frame.parts), recipe)
     sequences, parts = _sequences(noise, frame, k)
@@ -131,12 +140,16 @@ def assess(
     sources = (frame.source, submitter or frame.source)
     expected = expected_entropy(estimates, sources, recipe)
     caps = {**claims_of(frame, recipe, submitter), "container": container_cap(frame, noise, recipe)}
+    caps |= caps_of_light(frame, noise.survey, recipe)
     least = min(estimates, key=estimates.__getitem__)
-    limits = [(estimates[least], least), *((caps[name], name) for name in ("claim", "statement") if name in caps)]
-    if any(lost_bits.values()):
-        left = [min(each.values()) - lost_bits.get(part, 0.0) for each, part in zip(per_sequence, parts, strict=True)]
-        left += [bits - max(lost_bits.values()) for bits in in_raster_order.values()]
-        caps["shared_parts"] = max(0.0, min(left))
+    limits = [(estimates[least], least), *((caps[name], name) for name in CAPS_OF_SAMPLES if name in caps)]
+    of_parts: dict[int, float] = {}
+    for place, each in zip(parts, per_sequence, strict=True):
+        of_parts[place] = min(*each.values(), *in_raster_order.values(), of_parts.get(place, math.inf))
+    if any(known_shares.values()):
+        sigmas = [part.median_sigma for part in noise.survey.split(frame.parts)]
+        left = [left_beside(of_parts[n], sigmas[n], k, known_shares.get(n, 0.0)) for n in of_parts]
+        caps["shared_parts"] = min(left)
         limits[0] = (caps["shared_parts"], "shared_parts")
     entropy, limited_by = min(limits)
     entropy = rounded_down(entropy, recipe)
@@ -161,6 +174,7 @@ def assess(
         caps=caps,
         limited_by=limited_by,
         health=health,
+        of_parts=of_parts if frame.parts > 1 else {},
     )
 
 
@@ -259,14 +273,20 @@ def container_cap(frame: Frame, noise: NoiseArray, recipe: Recipe) -> int:
 
 @dataclass(frozen=True, slots=True)
 class AssessedImage:
-    """The noise of one image and what it is worth."""
+    """The noise of one image and what it is worth; if it is of several parts of the frame, those that are credited."""
 
     noise: NoiseArray
     assessment: Assessment
+    parts: tuple[CreditedPart, ...] = ()
 
 
 def assess_image(
-    frame: Frame, nonce: bytes, recipe: Recipe, survey: Survey | None = None, submitter: str | None = None
+    frame: Frame,
+    nonce: bytes,
+    recipe: Recipe,
+    survey: Survey | None = None,
+    submitter: str | None = None,
+    among: Collection[int] | None = None,
 ) -> AssessedImage:
     """Extract the noise of `frame` in the order that `nonce` gives, and assess it.
 
@@ -276,6 +296,8 @@ def assess_image(
         The live-area map of `frame`, if it was made already.
     submitter
         Source that was declared for the file; by default the frame's own.
+    among
+        Parts of the frame that are credited; by default those that are worth most together.
 
     Raises
     ------
@@ -284,13 +306,13 @@ def assess_image(
         fails, or the noise is not worth the recipe's least credit.
     """
     _refuse_by_statement(frame, recipe, submitter or frame.source)
-    lost_bits: Mapping[int, float] = {}
+    parts: tuple[CreditedPart, ...] = ()
     if frame.parts > 1:
         most = min(claims_of(frame, recipe, submitter).values())
-        shared = credited_once(frame, survey or survey_of(frame, recipe), recipe, most)
-        survey, lost_bits = shared.survey, shared.lost_bits
+        shared = credited_once(frame, survey or survey_of(frame, recipe), recipe, most, among)
+        survey, parts = shared.survey, shared.used
     noise = NoiseExtractor(recipe).extract(frame, nonce, survey)
-    assessment = assess(noise, frame, recipe, submitter, lost_bits)
+    assessment = assess(noise, frame, recipe, submitter, {part.place: part.known_share for part in parts})
     if assessment.health_failed:
         raise ImageRejected(
             RejectionReason.HEALTH_TEST_FAILED,
@@ -299,11 +321,12 @@ def assess_image(
             live_fraction=noise.survey.live_fraction,
         )
     if assessment.credit_bits < recipe.min_credit_bits:
+        why = LIMITS.get(assessment.limited_by, "")
         raise ImageRejected(
             RejectionReason.NOT_ENOUGH_CREDIT,
             f"credit of {assessment.credit_bits} bits is under the {recipe.min_credit_bits} bits of one digest"
-            f" (limited by {assessment.limited_by})",
+            f" (limited by {assessment.limited_by}){why and ': '}{why}",
             assessment=assessment.to_row(),
             live_fraction=noise.survey.live_fraction,
         )
-    return AssessedImage(noise, assessment)
+    return AssessedImage(noise, assessment, parts)

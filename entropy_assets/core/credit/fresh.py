@@ -1,70 +1,50 @@
 """What is fresh in a frame whose noise is partly known: the credit that its sensor memory leaves it.
 
-A frame of which the share `known` of the variance is a known pattern holds fresh noise of ``sigma * sqrt(1 - known)``.
-Its pair differences have at most the min-entropy of that noise, however rich the whole looks to an estimator that
-doesn't know the pattern. docs/credit.md argues this.
+Each part of a frame is seen by itself, and all of them are credited what the worst of them is. docs/credit.md argues
+for it.
 """
 
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-import numpy as np
-from scipy import special
-
-from entropy_assets.core.credit.assessment import Assessment, credit_of, rounded_down
+from entropy_assets.core.credit.assessment import CAPS_OF_SAMPLES, Assessment, credit_of, rounded_down
+from entropy_assets.core.credit.gaussian import PHASES, left_beside, pair_entropy, poorer_than_gaussian
 from entropy_assets.core.credit.memory import PARTS, Recollection
+from entropy_assets.core.credit.photon_transfer import LIMITS
+from entropy_assets.core.credit.shared_parts import best_together
 from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.recipe import Recipe
 
-PHASES: Final = 16
-"""Places between two codes that the levels of a pattern are spread over."""
-WIDE: Final = 3.0
-"""Noise from which on a difference is as good as continuous, ADC steps: its min-entropy is right to .01 bit."""
 MOSTLY: Final = 0.5
 """Share of a frame that lies otherwise from which on it counts as a copy."""
-REACH: Final = 8
-"""Codes are counted to this many standard deviations."""
-
-
-def pair_entropy(sigma: float, phases: int = 1) -> float:
-    """Return the min-entropy of the difference of two pixels, bits, to who knows the level of each.
-
-    Parameters
-    ----------
-    sigma
-        Gaussian noise of a pixel before it is rounded, ADC steps.
-    phases
-        1 for levels on a code, the worst there is; more for levels spread evenly between codes, on the mean.
-    """
-    if sigma <= 0:
-        return 0.0
-    if sigma >= WIDE:
-        return math.log2(2 * math.sqrt(math.pi) * sigma)
-    reach = math.ceil(REACH * sigma) + 2
-    levels = (np.arange(phases) / phases)[:, np.newaxis]
-    edges = (np.arange(-reach, reach + 2) - 0.5 - levels) / sigma
-    masses = np.diff(special.ndtr(edges), axis=1)
-    apart = [masses[:, : masses.shape[1] - by] @ masses[:, by:].T for by in (0, 1, 2)]
-    likeliest = np.max([*apart, *(matrix.T for matrix in apart)], axis=0)
-    return float(-np.log2(likeliest).mean())
 
 
 def known_entropy(
-    assessment: Assessment, sigma: float, cell_pixels: Sequence[int], recollection: Recollection, recipe: Recipe
+    least: float, symbol_bits: int, sketch: Sketch, recollection: Recollection, alone: float, by_light: float
 ) -> tuple[float, str]:
-    """Return what the memory leaves of a sample, bits, and what decides: ``repeats`` or ``sole_frame``.
+    """Return what the memory leaves of a sample, bits, and what decides.
 
+    It is ``repeats``, and for the first frame of a sensor ``sole_frame`` or ``photon_transfer``.
     The noise is taken for Gaussian, less the share by which the estimators found the whole poorer than that.
+
+    Parameters
+    ----------
+    least, symbol_bits
+        The least estimate of the samples, bits, and how many bits of each were assessed.
+    sketch
+        Of the frame or part.
+    alone
+        What a sample is worth at most since its pattern isn't known, bits; infinite if it is.
+    by_light
+        What the light shows to be fresh, bits; infinite if the pattern is known.
     """
-    least = min(assessment.estimates.values())
-    ideal = min(pair_entropy(sigma), float(assessment.symbol_bits))
-    poorer = min(1.0, least / ideal) if ideal else 1.0
-    shown = _beside(recollection, sigma, least, cell_pixels) * poorer if recollection.known_parts else math.inf
-    assumed = recipe.sole_known_parts / PARTS
-    alone = math.inf if recollection.frames else pair_entropy(sigma * math.sqrt(1 - assumed), PHASES)
-    return min((shown, "repeats"), (alone, "sole_frame"))
+    shown = math.inf
+    if recollection.known_parts:
+        left = _beside(recollection, sketch.sigma, least, sketch.cell_pixels)
+        shown = left * poorer_than_gaussian(least, sketch.sigma, symbol_bits)
+    return min((shown, "repeats"), (alone, "sole_frame"), (by_light, "photon_transfer"))
 
 
 def _beside(recollection: Recollection, sigma: float, whole: float, cell_pixels: Sequence[int]) -> float:
@@ -81,18 +61,39 @@ def _beside(recollection: Recollection, sigma: float, whole: float, cell_pixels:
     return min(pair_entropy(sigma * math.sqrt(1 - share)), whole * (1 - share)) if share < MOSTLY else 0.0
 
 
-def remembered(assessment: Assessment, sketch: Sketch, recollection: Recollection, recipe: Recipe) -> Assessment:
-    """Return `assessment` with the credit that is left once `recollection` is known.
+class SeenPart(NamedTuple):
+    """A part of a frame that is credited, or a whole frame, and what was seen before it.
+
+    Attributes
+    ----------
+    place, sketch, known_share, pattern_parts
+        As of the `CreditedPart`.
+    recollection
+        What is remembered of it.
+    same_file
+        Parts of its file among the frames that are remembered before it.
+    """
+
+    place: int
+    sketch: Sketch
+    recollection: Recollection
+    same_file: int = 0
+    known_share: float = 0.0
+    pattern_parts: int | None = None
+
+
+def remembered(assessment: Assessment, seen: Sequence[SeenPart], recipe: Recipe) -> Assessment:
+    """Return `assessment` with the credit that is left beside what was seen before: that of the worst part.
 
     A credit that a cap limited shrinks by the same share as one that the estimates limited: what the cap leaves is
     spread over the samples, and each of them lost as much.
 
     Parameters
     ----------
-    sketch
-        Of the frame.
+    seen
+        The parts that are credited, or the whole frame.
     """
-    entropy, reason = known_entropy(assessment, sketch.sigma, sketch.cell_pixels, recollection, recipe)
+    entropy, reason = min(_known(assessment, each, recipe) for each in seen)
     if assessment.credit_bits == 0 or entropy >= assessment.min_entropy:
         return assessment
     entropy = rounded_down(entropy, recipe)
@@ -106,19 +107,63 @@ def remembered(assessment: Assessment, sketch: Sketch, recollection: Recollectio
     )
 
 
-def explained(recollection: Recollection, limited_by: str) -> str:
-    """Return in a sentence what the memory knows of a frame; `limited_by` is what decided in the end."""
-    if recollection.of is not None:
-        share = recollection.known_parts / PARTS
-        return f"{share:.0%} of its noise is shown by image {recollection.of[:8]}{_lying(recollection)}"
-    if recollection.frames:
-        return f"none of the earlier frames shows its pattern, {recollection.frames} of them of the same sensor"
+def worth_keeping(assessment: Assessment, seen: Sequence[SeenPart], recipe: Recipe) -> tuple[int, ...]:
+    """Return the places of the parts that are worth most together, beside what was seen before."""
+    if len(seen) < 2:
+        return tuple(part.place for part in seen)
+    most = min(assessment.caps.get(name, math.inf) for name in CAPS_OF_SAMPLES)
+    worth = [min(most, _known(assessment, part, recipe)[0], _of_file(assessment, part)) for part in seen]
+    pixels = [part.sketch.live_pixels for part in seen]
+    return tuple(seen[n].place for n in best_together([math.floor(max(0.0, bits) * PARTS) for bits in worth], pixels))
+
+
+def _of_file(assessment: Assessment, seen: SeenPart) -> float:
+    """Return what the parts before it in its file leave of a sample, bits."""
+    least = assessment.of_parts[seen.place]
+    return left_beside(least, seen.sketch.sigma, assessment.symbol_bits, seen.known_share)
+
+
+def _known(assessment: Assessment, seen: SeenPart, recipe: Recipe) -> tuple[float, str]:
+    """Return what the memory leaves of a sample of a part, and what decides."""
+    least = assessment.of_parts.get(seen.place, min(assessment.estimates.values()))
+    # Parts before it in its file are of the same sensor, but perhaps of other pixels of it.
+    is_sole = seen.recollection.frames <= seen.same_file
+    assumed = min(recipe.sole_known_parts, PARTS if seen.pattern_parts is None else seen.pattern_parts)
+    alone = pair_entropy(seen.sketch.sigma * math.sqrt(1 - assumed / PARTS), PHASES) if is_sole else math.inf
+    is_unseen = is_sole and seen.pattern_parts is None
+    by_light = assessment.caps.get("photon_transfer_alone", math.inf) if is_unseen else math.inf
+    return known_entropy(least, assessment.symbol_bits, seen.sketch, seen.recollection, alone, by_light)
+
+
+def explained(seen: Sequence[SeenPart], limited_by: str) -> str:
+    """Return in a sentence what is known of a frame besides itself; `limited_by` is what decided in the end."""
+    told = _recollected(seen, limited_by)
+    return f"{told}; {LIMITS[limited_by]}" if limited_by in LIMITS else told
+
+
+def _recollected(seen: Sequence[SeenPart], limited_by: str) -> str:
+    most = max(seen, key=lambda part: part.recollection.known_parts)
+    found, several = most.recollection, most.sketch.part is not None
+    if found.of is not None:
+        noise = f"the noise of its part {most.place}" if several else "its noise"
+        return f"{found.known_parts / PARTS:.0%} of {noise} is shown by {_named(found.of, most.sketch)}{_lying(found)}"
+    if before := seen[0].recollection.frames:
+        return f"none of the earlier frames shows its pattern, {before} of them of the same sensor"
+    first = f"the first {f'{len(seen)} frames' if len(seen) > 1 else 'frame'} of its sensor"
     if limited_by == "sole_frame":
         return (
-            "the first frame of its sensor: how much of its noise is fixed pattern can't be told, so most is taken for"
-            " known; the next frame will tell"
+            f"{first}: how much of its noise is fixed pattern can't be told, so most is taken for known; the next"
+            f" {'file' if several else 'frame'} will tell"
         )
-    return "the first frame of its sensor"
+    return first
+
+
+def _named(name: str, sketch: Sketch) -> str:
+    """Return in words which frame is called `name`, seen from the frame of `sketch`."""
+    image, _, place = name.partition("/")
+    if image == sketch.image_sha256:
+        return f"its part {place}"
+    return f"{f'part {place} of ' if place else ''}image {image[:8]}"
 
 
 def _lying(recollection: Recollection) -> str:

@@ -67,7 +67,8 @@ class Recollection(NamedTuple):
         The same for each of 16 cells of the frame where it lies as that one does: then it is a share of the variance.
         Empty where it lies otherwise: then it may be a share of the area.
     of
-        SHA-256 of that frame's file; None if none shows a significant share.
+        `Sketch.name` of that frame: SHA-256 of its file, and of one of several parts a slash and its place; None if
+        none shows a significant share.
     orientation, shift
         How it lies on that one: mirrored first if 4 to 7, then turned by so many quarters, then moved by so many rows
         and columns, both modulo 128.
@@ -96,20 +97,20 @@ class Remembered:
 
     Attributes
     ----------
-    image_sha256, sensor, live_pixels
+    name, sensor, live_pixels
         As of the sketch.
     index
         ``int8[1568]`` of `index_of`.
     """
 
-    image_sha256: str
+    name: str
     sensor: str
     live_pixels: int
     index: npt.NDArray[np.int8]
 
 
 Shelf = Callable[[Sequence[str]], Iterable[Sketch]]
-"""Gives the sketches of remembered images by their SHA-256."""
+"""Gives the sketches of remembered frames by their names."""
 
 
 class SensorMemory:
@@ -136,8 +137,8 @@ class SensorMemory:
     def recollect(self, sketch: Sketch, shelf: Shelf) -> Recollection:
         """Return what the frames that are here show of the noise of `sketch`."""
         same = [frame for frame in self._frames if frame.sensor == sketch.sensor]
-        names = dict.fromkeys(frame.image_sha256 for frame in same[-NEWEST:])
-        names |= dict.fromkeys(self._frames[place].image_sha256 for place in self._by_index(sketch))
+        names = dict.fromkeys(frame.name for frame in same[-NEWEST:])
+        names |= dict.fromkeys(self._frames[place].name for place in self._by_index(sketch))
         turned = Turned(sketch)
         found = [recollection_of(turned, other, len(same)) for other in shelf(list(names))]
         return max(found, key=lambda each: each.known_parts, default=Recollection(len(same)))
@@ -193,7 +194,7 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     sign = math.copysign(1.0, rho)
     of_cells = (sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
     cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
-    return Recollection(frames, overall(cells, sketch), cells, other.image_sha256)
+    return Recollection(frames, overall(cells, sketch), cells, other.name)
 
 
 def overall(cells: Sequence[int], sketch: Sketch) -> int:
@@ -210,7 +211,7 @@ def _moved(turned: Turned, other: Sketch, frames: int) -> Recollection | None:
     best = _joined(turned, looks)
     counts = turned.sketch.live_pixels, other.live_pixels
     parts = known_parts(best.rho, best.error, max(counts) / max(1, min(counts)))
-    return Recollection(frames, parts, (), other.image_sha256, best.orientation, best.shift)
+    return Recollection(frames, parts, (), other.name, best.orientation, best.shift)
 
 
 class _Look(NamedTuple):
@@ -292,7 +293,8 @@ def _correlation(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], spread:
     scale = math.sqrt(int(left @ left)) * math.sqrt(int(right @ right))
     if scale == 0:
         return 0.0, math.inf
-    return int(left @ right) / scale, spread * math.sqrt(float(squares[0] @ squares[1])) / scale
+    # summed here: BLAS spreads a product this short over all cores, which costs more than it is
+    return int(left @ right) / scale, spread * math.sqrt(float((squares[0] * squares[1]).sum())) / scale
 
 
 def _without_lines(fold: npt.NDArray[np.integer]) -> Wide:

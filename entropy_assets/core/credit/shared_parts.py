@@ -7,23 +7,24 @@ was there before. A share rho of the variance of a part is known to who knows th
 * the same however it lies, in any orientation and over any shift (`memory`);
 * what all of them together predict of it: one part may be the difference of two others.
 
-Each sample of it then loses ``-0.5 * log2(1 - rho)`` bits of what the estimators give it. Samples of all parts are
-mixed in the draw order, and every slice must be worth what it is credited, so all parts get the figure of the worst of
-them. A part that would cost more than it brings is left out instead.
+Each sample of it is then worth no more than what is fresh (`gaussian`). Samples of all parts are mixed in the draw
+order, and every slice must be worth what it is credited, so all parts get the figure of the worst of them. A part that
+would cost more than it brings is left out instead.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.credit.gaussian import left_beside
 from entropy_assets.core.credit.memory import PARTS, Turned, recollection_of
-from entropy_assets.core.credit.sketches import sketch_of
+from entropy_assets.core.credit.sketches import Sketch, sketches_of
 from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, Verdict, steps_of
-from entropy_assets.core.extraction.survey import Survey
+from entropy_assets.core.extraction.survey import Survey, without_copies
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import Recipe
 
@@ -44,6 +45,29 @@ ESTIMATED: Final = 1.9
 its min-entropy has 3.54. It decides which parts are used, and no figure."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CreditedPart:
+    """A part of a frame that is credited, or the whole of a frame that has one alone.
+
+    Attributes
+    ----------
+    place
+        Which it is.
+    sketch
+        What is remembered of it; None if the recipe keeps none.
+    known_share
+        Share of its variance that the parts before it in its file show.
+    pattern_parts
+        Share of its noise that another exposure of the same pixels in the same file shows, before it or behind it,
+        parts of 10,000; None if the file has no other, so that its pattern can't be told.
+    """
+
+    place: int
+    sketch: Sketch | None
+    known_share: float = 0.0
+    pattern_parts: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SharedParts:
     """What is left of a frame's parts beside each other.
@@ -52,16 +76,23 @@ class SharedParts:
     ----------
     survey
         The live-area map without the parts that are left out.
-    lost_bits
-        Bits that each sample of a part loses, by the place of each part that is used.
+    used
+        The parts that are credited.
     """
 
     survey: Survey
-    lost_bits: Mapping[int, float]
+    used: tuple[CreditedPart, ...]
+
+    @property
+    def known_shares(self) -> Mapping[int, float]:
+        """Return what is known of each part that is used, by its place."""
+        return {part.place: part.known_share for part in self.used}
 
 
-def credited_once(frame: Frame, survey: Survey, recipe: Recipe, most: float) -> SharedParts:
-    """Return which parts of `frame` are credited together, and what each of their samples loses.
+def credited_once(
+    frame: Frame, survey: Survey, recipe: Recipe, most: float, among: Collection[int] | None = None
+) -> SharedParts:
+    """Return which parts of `frame` are credited together, and what those before each of them show of it.
 
     Parameters
     ----------
@@ -69,37 +100,38 @@ def credited_once(frame: Frame, survey: Survey, recipe: Recipe, most: float) -> 
         The live-area map of the frame.
     most
         Bits of a sample that are credited at most, whatever it is worth.
+    among
+        Parts that are used, if that was decided before. Parts that are all too small to be assessed are all left out:
+        together they would be assessed as if they shared nothing.
     """
-    parts, surveys = frame.split(), split_survey(survey, frame.parts)
-    lost = [_lost(share) for share in _known_shares(parts, surveys, recipe)]
-    worth = [_worth(each, bits, most) for each, bits in zip(surveys, lost, strict=True)]
-    samples = [_samples(each, recipe) for each in surveys]
-    used = _best(worth, samples)
-    if not used:
-        return SharedParts(survey, {})
+    parts, surveys = frame.split(), survey.split(frame.parts)
+    # of what a file of its own would show: what a part copies from another one is masked behind this
+    sketches = sketches_of(frame, surveys) if recipe.remembered_frames else (None,) * frame.parts
+    survey = without_copies(frame, survey, recipe)
+    surveys = survey.split(frame.parts)
+    values = np.stack([_differences(part, each) for part, each in zip(parts, surveys, strict=True)])
+    correlations = _correlations(values)
+    known = _known_shares(values, correlations, sketches)
+    if among is None:
+        worth = [_worth(each, share, most) for each, share in zip(surveys, known, strict=True)]
+        among = best_together(worth, [_samples(each, recipe) for each in surveys])
     verdict = survey.verdict.copy()
     for place, rows in enumerate(np.split(verdict, frame.parts)):
-        if place not in used:
+        if place not in among:
             rows[rows == Verdict.LIVE] = Verdict.LEFT_OUT
-    return SharedParts(replace(survey, verdict=verdict), {place: lost[place] for place in used})
+    patterns = _patterns(correlations) if frame.is_stack else [None] * frame.parts
+    used = [CreditedPart(place, sketches[place], known[place], patterns[place]) for place in sorted(among)]
+    return SharedParts(replace(survey, verdict=verdict), tuple(used))
 
 
 def least_sigma(survey: Survey, parts: int) -> float:
     """Return the median noise of the quietest part with live area, ADC steps."""
-    return min(
-        (part.median_sigma for part in split_survey(survey, parts) if part.live.any()), default=survey.median_sigma
-    )
+    return min((part.median_sigma for part in survey.split(parts) if part.live.any()), default=survey.median_sigma)
 
 
 def part_of_regions(regions: npt.NDArray[np.int32], frame: Frame) -> npt.NDArray[np.int32]:
     """Return in which part of `frame` each of ``int32[region, 2]`` lies."""
     return regions[:, 0] // np.int32(frame.shape[0] // frame.parts)
-
-
-def split_survey(survey: Survey, parts: int) -> list[Survey]:
-    """Return the map of each of the `parts` of a frame; what it says of the whole frame stays that of the whole."""
-    pairs = zip(np.split(survey.verdict, parts), np.split(survey.sigma, parts), strict=True)
-    return [replace(survey, verdict=verdict, sigma=sigma) for verdict, sigma in pairs]
 
 
 def _samples(survey: Survey, recipe: Recipe) -> int:
@@ -108,32 +140,36 @@ def _samples(survey: Survey, recipe: Recipe) -> int:
     return samples if samples >= recipe.min_samples else 0
 
 
-def _worth(survey: Survey, lost_bits: float, most: float) -> int:
+def _worth(survey: Survey, known: float, most: float) -> int:
     """Return about what a sample of a part is worth, parts of a bit: it decides which parts are used, no more."""
-    bits = math.log2(max(1.0, ESTIMATED * survey.median_sigma)) - lost_bits
-    return math.floor(max(0.0, min(most, bits)) * ROUNDED_TO)
+    estimate = math.log2(max(1.0, ESTIMATED * survey.median_sigma))
+    return math.floor(min(most, left_beside(estimate, survey.median_sigma, 8, known)) * ROUNDED_TO)
 
 
-def _best(worth: list[int], samples: list[int]) -> tuple[int, ...]:
+def best_together(worth: Sequence[int], samples: Sequence[int]) -> tuple[int, ...]:
     """Return the parts that are worth most together, if each is worth what the least of them is."""
     sets = [tuple(place for place in range(len(worth)) if worth[place] >= least and samples[place]) for least in worth]
     return max(sets, key=lambda used: min((worth[n] for n in used), default=-1) * sum(samples[n] for n in used))
 
 
-def _lost(share: float) -> float:
-    return -0.5 * math.log2(1 - share) if share < 1 else math.inf
-
-
 # What is known of each part
 
 
-def _known_shares(parts: tuple[Frame, ...], surveys: list[Survey], recipe: Recipe) -> list[float]:
+def _known_shares(values: Matrix, correlations: Matrix, sketches: Sequence[Sketch | None]) -> list[float]:
     """Return which share of the variance of each part those before it show; of the first, none."""
-    values = np.stack([_differences(part, survey) for part, survey in zip(parts, surveys, strict=True)])
-    shares = np.maximum(_pairwise(values), _together(values))
-    for place, turned in enumerate(_turned(parts, surveys, recipe)):
-        shares[place] = max(shares[place], turned)
+    shares = np.maximum(np.tril(correlations, -1).max(axis=1), _together(values))
+    shares = np.maximum(shares, _turned([sketch for sketch in sketches if sketch]) or 0.0)
     return [math.ceil(min(1.0, share) * ROUNDED_TO) / ROUNDED_TO for share in shares.tolist()]
+
+
+def _patterns(correlations: Matrix) -> list[int | None]:
+    """Return which share of each part any other one shows, parts of 10,000; None if there are but copies of it.
+
+    A copy is left out, and tells nothing of the pattern.
+    """
+    others = correlations + np.diag(np.ones(len(correlations)))
+    largest = np.where(others < 1, others, -1.0).max(axis=1)
+    return [math.ceil(share * ROUNDED_TO) if share >= 0 else None for share in largest.tolist()]
 
 
 def _differences(part: Frame, survey: Survey) -> Matrix:
@@ -151,15 +187,14 @@ def _differences(part: Frame, survey: Survey) -> Matrix:
     return np.where(live, np.clip(differences - middle, -OUTLIER * spread, OUTLIER * spread), 0.0)
 
 
-def _pairwise(values: Matrix) -> Matrix:
-    """Return the largest correlation of each part with one before it, where both are live."""
+def _correlations(values: Matrix) -> Matrix:
+    """Return the correlation of each part with each other one where both are live, with two errors; else 0."""
     live = (values != 0).astype(np.float64)
     squares = values**2 @ live.T
     scale = np.sqrt(squares * squares.T)
     correlations = np.abs(values @ values.T) / np.where(scale > 0, scale, 1)
     errors = 1 / np.sqrt(np.maximum(live @ live.T, 1))
-    believed = np.where(correlations > SIGNIFICANT * errors, correlations + 2 * errors, 0.0)
-    return np.asarray(np.tril(believed, -1).max(axis=1))
+    return np.asarray(np.where(correlations > SIGNIFICANT * errors, correlations + 2 * errors, 0.0))
 
 
 def _together(values: Matrix) -> Matrix:
@@ -185,11 +220,8 @@ def _together(values: Matrix) -> Matrix:
     return np.where(shares > by_chance, shares + 2 / np.sqrt(pairs), 0.0)
 
 
-def _turned(parts: tuple[Frame, ...], surveys: list[Survey], recipe: Recipe) -> list[float]:
+def _turned(sketches: Sequence[Sketch]) -> list[float]:
     """Return the largest share of each part that one before it shows, however it lies."""
-    if not recipe.remembered_frames:
-        return [0.0] * len(parts)
-    sketches = [sketch_of(part, survey) for part, survey in zip(parts, surveys, strict=True)]
     shares = []
     for place, sketch in enumerate(sketches):
         turned = Turned(sketch)

@@ -12,7 +12,8 @@ that is everywhere. Everything is integer arithmetic, so an outsider's sketch of
 
 import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
 import numpy as np
@@ -53,7 +54,7 @@ class Sketch:
     image_sha256
         Hash of the file, hex.
     sensor
-        What is taken for one sensor: shape, and what the header calls the instrument.
+        What is taken for one sensor: shape of a frame or part, and what the header calls the instrument.
     sigma
         Median noise of the live squares, ADC steps.
     live_pixels
@@ -64,6 +65,8 @@ class Sketch:
         ``int8[16, 32, 16]``, the folded pair differences of each cell, by row, then by column.
     cell_pixels
         Live pixels of each cell.
+    part
+        Which of several parts of the file it is of; None if the frame has one alone.
     """
 
     image_sha256: str
@@ -73,23 +76,44 @@ class Sketch:
     fold: Fold
     pairs: Fold
     cell_pixels: tuple[int, ...] = ()
+    part: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what it is remembered under: the hash of the file, and behind a slash the place of a part."""
+        return self.image_sha256 if self.part is None else f"{self.image_sha256}/{self.part}"
 
     def to_bytes(self) -> bytes:
         """Return both folds, 24,576 bytes."""
         return self.fold.tobytes() + self.pairs.tobytes()
 
     @classmethod
-    def from_bytes(cls, image_sha256: str, sensor: str, live_pixels: int, data: bytes) -> Self:
+    def from_bytes(cls, name: str, sensor: str, live_pixels: int, data: bytes) -> Self:
         """Return the sketch that `to_bytes` gave; what it is not compared by stays empty.
 
         Raises
         ------
         ValueError
-            If `data` has another length.
+            If `data` has another length, or `name` is none.
         """
+        image_sha256, _, part = name.partition("/")
         codes = np.frombuffer(data, dtype=np.int8)
         fold, pairs = codes[: SIDE * SIDE].reshape(SIDE, SIDE), codes[SIDE * SIDE :].reshape(-1, *PAIR_FOLD)
-        return cls(image_sha256, sensor, 0.0, live_pixels, fold, pairs)
+        return cls(image_sha256, sensor, 0.0, live_pixels, fold, pairs, part=int(part) if part else None)
+
+
+def sketches_of(frame: Frame, surveys: Sequence[Survey]) -> tuple[Sketch, ...]:
+    """Return the sketch of each part of `frame`; `surveys` are their maps.
+
+    A part has the sketch that its exposure has in a file of its own, where it may have a few rows more.
+    """
+    if frame.parts == 1:
+        return (sketch_of(frame, surveys[0]),)
+    of_file = _sensor((frame.file_height, frame.shape[1]), frame.instrument)
+    return tuple(
+        replace(sketch_of(part, survey), sensor=of_file, part=place)
+        for place, (part, survey) in enumerate(zip(frame.split(), surveys, strict=True))
+    )
 
 
 def sketch_of(frame: Frame, survey: Survey) -> Sketch:
@@ -119,16 +143,19 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
     pixels = np.zeros((CELLS, CELLS), dtype=np.int64)
     for y, x in np.argwhere(live):
         pixels[y * CELLS // live.shape[0], x * CELLS // live.shape[1]] += size * size
-    height, width = frame.shape
     return Sketch(
         image_sha256=frame.image_sha256,
-        sensor=f"{width}x{height} {frame.instrument}".strip(),
+        sensor=_sensor(frame.shape, frame.instrument),
         sigma=survey.median_sigma,
         live_pixels=int(pixels.sum()),
         fold=_coded(fold),
         pairs=np.stack([_coded(cell) for cell in cells.reshape(-1, *PAIR_FOLD)]),
         cell_pixels=tuple(int(count) for count in pixels.ravel()),
     )
+
+
+def _sensor(shape: tuple[int, int], instrument: str) -> str:
+    return f"{shape[1]}x{shape[0]} {instrument}".strip()
 
 
 def clipped_at(steps: npt.NDArray[np.signedinteger], live: npt.NDArray[np.bool_], size: int) -> int:

@@ -5,13 +5,15 @@ square alone can't show it, and these functions look across the frame. A *block*
 *square* is what the survey judges.
 """
 
+from functools import cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from entropy_assets.core.extraction.squares import Steps
+from entropy_assets.core.extraction.compiled import loops_for
+from entropy_assets.core.extraction.squares import Steps, middles
 
 PROBES: Final = 32
 """Rows, and columns, that are searched for repeats."""
@@ -23,6 +25,8 @@ SHORTEST_PROBE: Final = 16
 """Shortest row that is searched, pixels."""
 JPEG_GRID: Final = 8
 """Period of the block borders of JPEG, pixels."""
+NARROW_JUMPS: Final = 1 << 24
+"""Pixels below this have third differences of which `JUMP_LIMIT` times as much fits int32."""
 JUMP_LIMIT: Final = 8
 """Largest jump that counts, as a multiple of the median jump."""
 SEARCHED: Final = ((1, 1), (2, 2), (3, 3), (4, 4))
@@ -95,8 +99,7 @@ def _row_repeat(rows: npt.NDArray[np.int64], outlier: int) -> float:
         return 0.0
     most = DIFFERENCE_LIMIT
     if outlier:
-        magnitude = np.abs(bends).ravel()
-        most = min(most, outlier * (int(np.partition(magnitude, magnitude.size // 2)[magnitude.size // 2]) + 1))
+        most = min(most, outlier * (middles(np.abs(bends))[1] + 1))
     bends = np.clip(bends, -most, most).astype(np.float64)
     spectrum = fft.rfft(bends, 2 * width, axis=1)
     products = fft.irfft(spectrum.real**2 + spectrum.imag**2, 2 * width, axis=1)
@@ -119,18 +122,27 @@ def blocking(squares: Steps) -> float:
     """
     if len(squares) < LEAST_BLOCKING:
         return 0.0
-    return min(_column_blocking(squares), _column_blocking(squares.swapaxes(1, 2)))
+    fits = int(np.abs(squares).max()) < NARROW_JUMPS
+    wide: Steps = squares.astype(np.int32 if fits else np.int64)
+    return min(_column_blocking(wide), _column_blocking(wide.swapaxes(1, 2)))
 
 
 def _column_blocking(squares: Steps) -> float:
     """Return the same of jumps from column to column alone."""
-    wide = squares.astype(np.int64)
-    jumps = np.abs(wide[:, :, :-3] - wide[:, :, 3:] - 3 * (wide[:, :, 1:-2] - wide[:, :, 2:-1]))
-    middle = int(np.partition(jumps.ravel(), jumps.size // 2)[jumps.size // 2])
-    columns = np.minimum(jumps, JUMP_LIMIT * (middle + 1)).sum(axis=(0, 1))
+    squares = np.ascontiguousarray(squares)
+    if (compiled := loops_for(squares)) is not None:
+        columns = compiled.artefacts.column_jumps(squares, JUMP_LIMIT)
+    else:
+        columns = _column_jumps(squares)
     means = np.array([columns[phase::JPEG_GRID].mean() for phase in range(JPEG_GRID)])
     elsewhere = (means.sum() - means.max()) / (JPEG_GRID - 1)
     return float(means.max() / elsewhere - 1) if elsewhere > 0 else 0.0
+
+
+def _column_jumps(squares: Steps) -> npt.NDArray[np.int64]:
+    """Return the third differences along rows, none counted for more than it may, summed by column."""
+    jumps = np.abs(squares[:, :, :-3] - squares[:, :, 3:] - 3 * (squares[:, :, 1:-2] - squares[:, :, 2:-1]))
+    return np.asarray(np.minimum(jumps, JUMP_LIMIT * (middles(jumps)[1] + 1)).sum(axis=(0, 1)))
 
 
 def comb_share(squares: npt.NDArray[np.number]) -> float:
@@ -165,9 +177,14 @@ def _spectra(
     y = starts[:, :1] + place // per_side * JPEG_GRID
     x = starts[:, 1:] + place % per_side * JPEG_GRID
     windows = np.lib.stride_tricks.sliding_window_view(squares, (JPEG_GRID, JPEG_GRID), axis=(1, 2))
+    return np.asarray(np.einsum("snyx,cyx->scn", windows[square, y, x].astype(np.float64), _waves(orders)))
+
+
+@cache
+def _waves(orders: tuple[tuple[int, int], ...]) -> npt.NDArray[np.float64]:
+    """Return the cosine waves of `orders` on a block."""
     waves = fft.dct(np.eye(JPEG_GRID), axis=0, norm="ortho")
-    basis = np.stack([np.outer(waves[u], waves[v]) for u, v in orders])
-    return np.asarray(np.einsum("snyx,cyx->scn", windows[square, y, x].astype(np.float64), basis))
+    return np.stack([np.outer(waves[u], waves[v]) for u, v in orders])
 
 
 def _strengths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -183,9 +200,11 @@ def _strengths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     for quantiser in QUANTISERS:
         counted = magnitude >= quantiser / 2
         count = np.count_nonzero(counted, axis=-1)
+        searched = (quantiser <= spread) & (count >= least)
+        if not searched.any():
+            continue
         turned = phases * np.float32(1 / quantiser)
         resultant = np.hypot((np.cos(turned) * counted).sum(axis=-1), (np.sin(turned) * counted).sum(axis=-1))
-        searched = (quantiser <= spread) & (count >= least)
         best = np.maximum(best, np.where(searched, resultant / np.maximum(count, 1), 0))
     return best
 
@@ -212,17 +231,29 @@ def repeated_share(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> npt.
     numpy.ndarray
         ``float64[sy, sx]``, 0 where the square is not live or has no window to compare.
     """
+    if (compiled := loops_for(steps)) is not None:
+        factors = np.array(ANCHOR_FACTORS, dtype=np.uint8).reshape(2, -1)
+        square, keys = compiled.artefacts.anchored(steps, live, size, factors, 256 // ANCHOR_SPACING, KEY_FACTOR)
+    else:
+        square, keys = _anchored(steps, live, size)
+    seen = np.bincount(square, weights=_seen_before(keys), minlength=live.size)
+    return (seen / np.maximum(1, np.bincount(square, minlength=live.size))).reshape(live.shape)
+
+
+def _anchored(
+    steps: Steps, live: npt.NDArray[np.bool_], size: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+    """Return the square and the key of each window that is compared, in reading order."""
     low = steps.astype(np.uint8)
     slopes = low[:, 1:] - low[:, :-1]
-    windows = np.lib.stride_tricks.sliding_window_view(slopes, WINDOW)
-    y, x = np.nonzero(_anchors(slopes)[: windows.shape[0], : windows.shape[1]])
+    y, x = np.nonzero(_anchors(slopes)[: len(slopes) - WINDOW[0] + 1, : slopes.shape[1] - WINDOW[1] + 1])
     inside = (y // size < live.shape[0]) & (x // size < live.shape[1])
     y, x = y[inside], x[inside]
     square = (y // size) * live.shape[1] + x // size
     watched = live.ravel()[square]
-    y, x, square = y[watched], x[watched], square[watched]
-    seen = np.bincount(square, weights=_seen_before(windows[y, x]), minlength=live.size)
-    return (seen / np.maximum(1, np.bincount(square, minlength=live.size))).reshape(live.shape)
+    corners = y[watched] * slopes.shape[1] + x[watched]
+    within = np.add.outer(np.arange(WINDOW[0]) * slopes.shape[1], np.arange(WINDOW[1])).ravel()
+    return square[watched], _keys(slopes.ravel()[corners[:, np.newaxis] + within])
 
 
 def _anchors(slopes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
@@ -235,13 +266,17 @@ def _anchors(slopes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return mixed < 256 // ANCHOR_SPACING
 
 
-def _seen_before(windows: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Tell whether each of ``uint8[n, *WINDOW]`` equals one that comes before it."""
-    eights = windows.reshape(len(windows), WINDOW[0] * WINDOW[1]).view(np.uint64)
-    keys = np.zeros(len(eights), dtype=np.uint64)
-    for column in eights.T:
+def _keys(windows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """Return each of ``uint8[n, pixel]`` as one number of 64 bits; windows that differ have the same one by chance."""
+    keys = np.zeros(len(windows), dtype=np.uint64)
+    for column in windows.view("<u8").T:
         keys = (keys ^ column) * KEY_FACTOR
         keys ^= keys >> np.uint64(29)
+    return keys
+
+
+def _seen_before(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Tell whether each key equals one that comes before it."""
     seen = np.zeros(len(keys), dtype=np.bool_)
     ordered = np.sort(keys)
     if not (ordered[1:] == ordered[:-1]).any():

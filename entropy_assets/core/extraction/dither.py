@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, MAD_TO_SIGMA, Steps, laplacian
+from entropy_assets.core.extraction.compiled import loops
+from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, MAD_TO_SIGMA, Steps, laplacian, middles
 
 CELL: Final = 16
 """Side of a cell, pixels: a slope of the picture widens the histogram of a cell less than that of its square."""
@@ -34,6 +35,8 @@ REACH: Final = 8
 EVEN_Z: Final = 1.5
 """Largest mean excess, over all squares, of the chi-square inside the boxes at which they are called even, standard
 deviations. Where codes are joined, even boxes have nearly as much, since joined codes lie across their edges."""
+MARGIN: Final = 0.01
+"""What the sums of a few thousand chi-squares, in whatever order, differ by at most, and far more."""
 EVEN_RATIO: Final = 0.2
 """Largest unevenness inside the boxes, as a share of that inside boxes that lie elsewhere."""
 LEAST_UNEVENNESS: Final = 0.1
@@ -58,7 +61,7 @@ def dithered_share(squares: Steps) -> float:
     float
         0 to 1, of the squares without a slope; 0 if there are less than `LEAST_CALM` of them.
     """
-    sigma = float(np.median(np.abs(laplacian(squares)))) * MAD_TO_SIGMA / LAPLACIAN_NORM
+    sigma = sum(middles(np.abs(laplacian(squares)))) / 2 * MAD_TO_SIGMA / LAPLACIAN_NORM
     cells = _cells(squares)
     calm = cells[np.sqrt(cells.var(axis=2).mean(axis=1)) <= SPREAD * sigma]
     if len(calm) < LEAST_CALM:
@@ -69,7 +72,9 @@ def dithered_share(squares: Steps) -> float:
     least = CELL * CELL // (64 if unit == 1 else 16)  # joined codes lie across edges, and spill a few pixels
     widths = range(max(NARROWEST, int(sigma / unit)), int(np.ceil(WIDEST * sigma / unit)) + 1)
     sums = _summed(counts), _summed(counts * counts)
-    return max((_share(*sums, width, least) for width in widths), default=0.0)
+    return max(
+        (0.0 if _clearly_uneven(*sums, width, least) else _share(*sums, width, least) for width in widths), default=0.0
+    )
 
 
 def _cells(squares: Steps) -> Steps:
@@ -88,6 +93,17 @@ def _histograms(cells: Steps, reach: int) -> npt.NDArray[np.int64]:
     rows = np.arange(count * per_square).reshape(count, per_square, 1) * (2 * reach)
     tally = np.bincount((rows + places)[inside], minlength=count * per_square * 2 * reach)
     return tally.reshape(count, per_square, 2 * reach)
+
+
+def _clearly_uneven(
+    counted_below: npt.NDArray[np.int64], squares_below: npt.NDArray[np.int64], width: int, least: int
+) -> bool:
+    """Tell whether `_share` is 0 for sure since all boxes are uneven; False where no loops are compiled to tell."""
+    compiled = loops()
+    if compiled is None:
+        return False
+    excess, freedom = compiled.dither.unevenness(counted_below, squares_below, width, least)
+    return bool(excess.sum() > EVEN_Z * np.sqrt(2 * freedom).sum() + MARGIN)
 
 
 def _share(counted_below: npt.NDArray[np.int64], squares_below: npt.NDArray[np.int64], width: int, least: int) -> float:

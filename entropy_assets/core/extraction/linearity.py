@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.compiled import loops, loops_for
 from entropy_assets.core.extraction.squares import Steps
 from entropy_assets.core.sp800_22.berlekamp_massey import linear_complexity
 
@@ -65,9 +66,15 @@ def relative_complexity(steps: Steps, live: npt.NDArray[np.bool_], size: int, si
     for stretch in along[:1]:
         bits = stretch[:LONGEST_OTHERS, np.newaxis] >> np.arange(planes) & 1
         sequences += [*bits.T[1:], bits.ravel()[:LONGEST_OTHERS], bits[:, ::-1].ravel()[:LONGEST_OTHERS]]
-    shares = [2 * linear_complexity(bits) / len(bits) for bits in sequences if len(bits) >= SHORTEST]
+    shares = [2 * _complexity(bits) / len(bits) for bits in sequences if len(bits) >= SHORTEST]
     shares += [_window_rank(steps, live, size, chosen) for chosen in _plane_sets(planes)]
     return min(shares)
+
+
+def _complexity(bits: npt.NDArray[np.int64]) -> int:
+    """Return the linear complexity of `bits`."""
+    compiled = loops()
+    return linear_complexity(bits) if compiled is None else compiled.linearity.complexity(bits.astype(np.uint8))
 
 
 def _stretches(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -106,6 +113,8 @@ def _window_rank(steps: Steps, live: npt.NDArray[np.bool_], size: int, planes: r
     place = np.linspace(0, len(y) * down * across - 1, count).astype(np.int64)
     square, place = np.divmod(place, down * across)
     top, left = y[square] * size + place // across, x[square] * size + place % across
+    if (compiled := loops_for(steps)) is not None:
+        return float(compiled.linearity.window_rank(steps, top, left, height, width, planes.start, len(planes)) / count)
     windows = np.lib.stride_tricks.sliding_window_view(steps, (height, width))[top, left]
     bits = windows[..., np.newaxis] >> np.array(planes, dtype=steps.dtype) & 1
     packed = np.packbits(bits.reshape(count, count).astype(np.uint8), axis=1)
@@ -127,6 +136,8 @@ def gf2_rank(rows: Iterable[int]) -> int:
 
 def _longest_run(flags: npt.NDArray[np.bool_]) -> tuple[int, int]:
     """Return the first and one past the last place of the longest run of set flags."""
+    if flags.all():
+        return 0, len(flags)
     ends = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     if len(ends) == 0:
         return 0, 0

@@ -18,7 +18,7 @@ from entropy_assets.core.extraction.linearity import relative_complexity
 from entropy_assets.core.extraction.phases import parts_of, squares_as_they_lie
 from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.squares import Item, PerSquare, Steps, Verdict, is_coloured, square_statistics
-from entropy_assets.core.extraction.templates import repeated_noise_share
+from entropy_assets.core.extraction.templates import LEAST_ALIKE, repeated_noise, repeated_noise_share
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import Recipe
 
@@ -46,6 +46,27 @@ LINEAR_ADVICE: Final = (
     "the noise is that of a generator, not of a sensor: a shift register repeats its bits with {:.0%} of the length"
     " that noise needs; send a frame as a sensor gave it"
 )
+
+
+def mask_copied_parts(
+    verdict: npt.NDArray[np.uint8], steps: Steps, sigma: PerSquare, parts: int, recipe: Recipe
+) -> None:
+    """Mask in `verdict` what a part of a frame copies of one before it, to the digit or as windows of its noise.
+
+    Of parts whose noise stands in each other at different places, in any orientation, the first stays.
+    """
+    live = verdict == Verdict.LIVE
+    verdict[live & (repeated_share(steps, live, recipe.survey_size) > recipe.max_copied_share)] = Verdict.REPEATED
+    if recipe.max_repeated_noise >= 1:
+        return
+    row, alike = repeated_noise(steps, verdict == Verdict.LIVE, sigma, recipe.survey_size, parts)
+    if not len(row) or alike.mean() <= recipe.max_repeated_noise:
+        return
+    height = len(verdict) // parts
+    with_copies = np.flatnonzero(np.bincount(row[alike] // height, minlength=parts) >= LEAST_ALIKE)
+    for place in with_copies[1:].tolist():
+        rows = verdict[place * height : (place + 1) * height]
+        rows[rows == Verdict.LIVE] = Verdict.REPEATED
 
 
 def mask_templates(

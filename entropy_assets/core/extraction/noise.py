@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import fft
 
 from entropy_assets.core import encoding
+from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.extraction.phases import laid_out
 from entropy_assets.core.extraction.squares import Steps, laplacian, steps_of
 from entropy_assets.core.extraction.survey import Survey, survey_of
@@ -28,6 +29,8 @@ FILTER_SPAN: Final = 1 << 18
 """Steps are clipped to this distance from their region's corner, so that the filter's products stay below 2**53."""
 SUMMED_NARROWLY: Final = 8
 """Channels of int32 pixels, each with less than 2**27 steps, whose sums and their differences fit int32."""
+COMPILED_SIZE: Final = 8
+"""Side of regions that loops are compiled for, pixels."""
 PIXELS_AT_ONCE: Final = 1 << 14
 """Pixels worked on at once: their float64 copies stay in the cache, and the products too small for BLAS threads."""
 
@@ -207,7 +210,7 @@ class NoiseExtractor:
         samples = np.empty((len(regions), planes * row_length(self.recipe.region_size)), dtype=np.uint8)
         rows = samples.reshape(len(regions), planes, -1)
         for plane, steps in enumerate(_planes(frame, survey.square_size)):
-            self._view(steps, regions, rows[:, plane])
+            self._view(steps, regions, rows, plane)
         samples.flags.writeable = regions.flags.writeable = False
         return NoiseArray(
             samples=samples,
@@ -235,10 +238,14 @@ class NoiseExtractor:
                 verdicts=survey.counts,
             )
 
-    def _view(self, steps: Steps, regions: npt.NDArray[np.int32], rows: npt.NDArray[np.uint8]) -> None:
+    def _view(self, steps: Steps, regions: npt.NDArray[np.int32], samples: npt.NDArray[np.uint8], plane: int) -> None:
         """Write the three views of every region of one plane into its part of the samples."""
         size = self.recipe.region_size
         weights = low_pass_weights(size, self.recipe.low_frequencies)
+        if size == COMPILED_SIZE and (compiled := loops_for(steps)) is not None:
+            compiled.noise.write_views(steps, regions, weights, float(FILTER_SPAN), 1 / FILTER_ONE**2, samples, plane)
+            return
+        rows = samples[:, plane]
         grid = _as_grid(steps, size)
         at_once = PIXELS_AT_ONCE // size**2
         for start in range(0, len(regions), at_once):

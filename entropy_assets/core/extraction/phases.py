@@ -15,8 +15,6 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.frame import Pixels
-
 Item = TypeVar("Item", bound=np.generic)
 Integer = TypeVar("Integer", bound=np.signedinteger)
 
@@ -41,7 +39,7 @@ LEVELLED_LIMIT: Final = 4095
 """Largest magnitude of a levelled pixel in int16, whose Laplacian fits int16 too."""
 
 
-def period_of(plane: Pixels) -> int:
+def period_of(plane: npt.NDArray[np.integer]) -> int:
     """Return the period of the colour mosaic that `plane` shows in most of its area, pixels; 1 if it shows none.
 
     A filter array makes the mean of each phase differ, in the same way over some distance; scenes, noise and readout
@@ -66,7 +64,7 @@ def period_of(plane: Pixels) -> int:
     return found
 
 
-def _blocks(plane: Pixels) -> list[npt.NDArray[np.int64]]:
+def _blocks(plane: npt.NDArray[np.integer]) -> list[npt.NDArray[np.int64]]:
     """Return the clipped Laplacian of up to `BLOCKS_SEARCHED` blocks, evenly spread over the plane."""
     rows, columns = ((side - 2) // BLOCK for side in plane.shape)
     if rows <= 0 or columns <= 0:

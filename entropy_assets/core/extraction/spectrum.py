@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, Steps, as_squares
 
 CELL: Final = 16
@@ -49,15 +50,23 @@ def empty_spectrum_share(steps: Steps, sigma: float) -> float:
     float
         0 to 1; 0 if the frame is too small for `LEAST_CELLS` cells.
     """
-    folded = _folded(_residual(steps, max(1, round(RESIDUAL_SIGMAS * LAPLACIAN_NORM * sigma))))
+    limit = max(1, round(RESIDUAL_SIGMAS * LAPLACIAN_NORM * sigma))
+    parts = _parts(steps.shape[0]), _parts(steps.shape[1])
+    compiled = loops_for(steps)
+    if compiled is not None:
+        folded = compiled.spectrum.folded(steps, limit, *parts)
+    else:
+        folded = _folded(_residual(steps, limit), *parts)
     waves = fft.rfft2(folded)
-    power = waves.real**2 + waves.imag**2
-    rows, columns = (side // CELL for side in power.shape)
+    rows, columns = (side // CELL for side in waves.shape)
     if rows * columns < LEAST_CELLS:
         return 0.0
-    cells = as_squares(power, CELL).reshape(rows * columns, CELL * CELL)
+    if compiled is not None:
+        cells = compiled.spectrum.power_by_cell(waves, CELL)
+    else:
+        cells = as_squares(waves.real**2 + waves.imag**2, CELL).reshape(rows * columns, CELL * CELL)
     empty = cells < EMPTY * cells.mean(axis=1, keepdims=True)
-    return float(np.median(empty.mean(axis=1)))
+    return float(np.median(np.count_nonzero(empty, axis=1) / CELL**2))
 
 
 def _residual(steps: Steps, limit: int) -> Steps:
@@ -77,10 +86,9 @@ def _residual(steps: Steps, limit: int) -> Steps:
     return residual
 
 
-def _folded(residual: Steps) -> npt.NDArray[np.float32]:
-    """Return the sum of the equal parts of `residual`; a side that can't be divided stays whole."""
+def _folded(residual: Steps, down: int, across: int) -> npt.NDArray[np.float32]:
+    """Return the sum of the equal parts of `residual`."""
     height, width = residual.shape
-    down, across = (_parts(side) for side in residual.shape)
     parts = residual.reshape(down, height // down, across, width // across)
     folded = np.zeros((height // down, width // across), dtype=np.float32)
     for row, column in np.ndindex(down, across):
@@ -89,7 +97,7 @@ def _folded(residual: Steps) -> npt.NDArray[np.float32]:
 
 
 def _parts(side: int) -> int:
-    """Return into how many parts a side is folded: the fewest that leave `LONGEST` pixels or less, if there are any."""
+    """Return into how many parts a side is folded: the fewest that leave `LONGEST` pixels or less, else one."""
     for parts in range(-(-side // LONGEST), side // SHORTEST + 1):
         if side % parts == 0:
             return parts

@@ -5,17 +5,19 @@ Every sum is exact (integers, or integers in float64 below 2**53), so a verdict 
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Final, Self, TypeAlias, TypeVar
+from typing import Final, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.frame import CHUNK, Frame
 from entropy_assets.recipe import Recipe
 
 Steps: TypeAlias = npt.NDArray[np.signedinteger]
 PerSquare: TypeAlias = npt.NDArray[np.float64]
 Integer = TypeVar("Integer", bound=np.integer)
+WholeNumbers: TypeAlias = npt.NDArray[np.signedinteger] | npt.NDArray[np.float64]
 Item = TypeVar("Item", bound=np.generic)
 
 LAPLACIAN_NORM: Final = 20**0.5
@@ -28,6 +30,8 @@ NARROW_SPAN: Final = 8191
 """Widest range of steps whose Laplacian fits int16."""
 SQUARES_AT_ONCE: Final = 256
 """Squares worked on at once: half a megabyte of int16, which stays in the cache."""
+COUNTED_BELOW: Final = 1 << 16
+"""Magnitudes below this are counted one by one to find their median."""
 EIGHT_FLAGS: Final = np.uint64(0x0101010101010101)
 """Eight flags that are all set, as one integer."""
 
@@ -85,6 +89,32 @@ class SquareStatistics:
     def joined(cls, parts: list[Self]) -> Self:
         """Return the statistics of all `parts`, one after the other."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+
+class SquareCounts(NamedTuple):
+    """What is counted on each square of one channel, by row, then by column; all of it whole numbers.
+
+    Attributes
+    ----------
+    median, largest
+        Magnitude of the Laplacian residuals: the upper median, and the largest.
+    energy, along, across
+        Sums of the products of each residual with itself, the one to its right, and the one below.
+    busy
+        Residuals that are not zero.
+    odd, bottom, top
+        Pixels whose lowest true bit is set, at the lowest code, at the highest code.
+    """
+
+    median: WholeNumbers
+    largest: WholeNumbers
+    energy: WholeNumbers
+    along: WholeNumbers
+    across: WholeNumbers
+    busy: WholeNumbers
+    odd: WholeNumbers
+    bottom: WholeNumbers
+    top: WholeNumbers
 
 
 def steps_of(frame: Frame, channel: int) -> Steps:
@@ -145,10 +175,24 @@ def square_statistics(steps: Steps, limits: tuple[int, int], size: int) -> Squar
     size
         Side of a square, pixels.
     """
+    if (compiled := loops_for(steps)) is not None:
+        counts = SquareCounts(*compiled.squares.counted(steps, size, *limits))
+        if int(counts.largest.max()) <= RESIDUAL_LIMIT:
+            return _statistics(counts, compiled.squares.lined(steps, size), size)
     band = max(1, SQUARES_AT_ONCE // (steps.shape[1] // size)) * size
     whole = steps.shape[0] // size * size
     bands = [as_squares(steps[top : min(top + band, whole)], size) for top in range(0, whole, band)]
     return SquareStatistics.joined([measured_squares(squares, *limits) for squares in bands])
+
+
+def middles(magnitudes: npt.NDArray[np.integer]) -> tuple[int, int]:
+    """Return the two middle values of whole numbers from 0 on; of an odd number of them they are the same."""
+    places = (magnitudes.size - 1) // 2, magnitudes.size // 2
+    if int(magnitudes.max()) >= COUNTED_BELOW:
+        lower, upper = np.partition(magnitudes, places, axis=None)[list(places)]
+    else:
+        lower, upper = np.bincount(magnitudes.ravel()).cumsum().searchsorted(places, side="right")
+    return int(lower), int(upper)
 
 
 def laplacian(squares: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
@@ -169,20 +213,35 @@ def measured_squares(squares: Steps, bottom: int, top: int) -> SquareStatistics:
     magnitude = np.abs(residual).reshape(count, size)
     median = np.partition(magnitude, size // 2, axis=1)[:, size // 2]
     exact = _narrowed(residual, magnitude)
-    energy = np.einsum("ijk,ijk->i", exact, exact)
-    scale = (side - 2) / (side - 3) / np.maximum(energy, 1)
+    flat = squares.reshape(count, side * side)
+    counts = SquareCounts(
+        median=median,
+        largest=magnitude.max(axis=1),
+        energy=np.einsum("ijk,ijk->i", exact, exact),
+        along=np.einsum("ijk,ijk->i", exact[:, :, 1:], exact[:, :, :-1]),
+        across=np.einsum("ijk,ijk->i", exact[:, 1:], exact[:, :-1]),
+        busy=np.count_nonzero(magnitude, axis=1),
+        odd=np.count_nonzero(flat & 1, axis=1),
+        bottom=np.count_nonzero(flat == bottom, axis=1),
+        top=np.count_nonzero(flat == top, axis=1),
+    )
+    return _statistics(counts, _has_line(squares), side)
+
+
+def _statistics(counts: SquareCounts, has_line: npt.NDArray[np.bool_], side: int) -> SquareStatistics:
+    """Return what follows from the counts of squares of this side."""
+    scale = (side - 2) / (side - 3) / np.maximum(counts.energy, 1)
     pixels = side * side
-    flat = squares.reshape(count, pixels)
     return SquareStatistics(
-        sigma=median * (MAD_TO_SIGMA / LAPLACIAN_NORM),
-        correlation_x=np.einsum("ijk,ijk->i", exact[:, :, 1:], exact[:, :, :-1]) * scale,
-        correlation_y=np.einsum("ijk,ijk->i", exact[:, 1:], exact[:, :-1]) * scale,
-        zero_share=1 - np.count_nonzero(magnitude, axis=1) / size,
-        odd_share=np.count_nonzero(flat & 1, axis=1) / pixels,
-        bottom_share=np.count_nonzero(flat == bottom, axis=1) / pixels,
-        top_share=np.count_nonzero(flat == top, axis=1) / pixels,
-        has_line=_has_line(squares),
-        banded=np.zeros(count, dtype=np.bool_),
+        sigma=np.asarray(counts.median * (MAD_TO_SIGMA / LAPLACIAN_NORM), dtype=np.float64),
+        correlation_x=counts.along * scale,
+        correlation_y=counts.across * scale,
+        zero_share=1 - counts.busy / (side - 2) ** 2,
+        odd_share=counts.odd / pixels,
+        bottom_share=counts.bottom / pixels,
+        top_share=counts.top / pixels,
+        has_line=has_line,
+        banded=np.zeros(len(has_line), dtype=np.bool_),
     )
 
 

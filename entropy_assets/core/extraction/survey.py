@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.extraction.artefacts import repeated_share
 from entropy_assets.core.extraction.banding import without_banding
 from entropy_assets.core.extraction.masks import (
     MadeNoise,
     mask_artefacts,
+    mask_copied_parts,
     mask_decoded,
     mask_made_noise,
     mask_neighbours,
@@ -120,6 +120,11 @@ class Survey:
         live: npt.NDArray[np.bool_] = self.verdict == Verdict.LIVE
         return live
 
+    def split(self, parts: int) -> list[Self]:
+        """Return the map of each of the `parts` of a frame; what it says of the whole frame stays that of the whole."""
+        pairs = zip(np.split(self.verdict, parts), np.split(self.sigma, parts), strict=True)
+        return [replace(self, verdict=verdict, sigma=sigma) for verdict, sigma in pairs]
+
     @property
     def live_fraction(self) -> float:
         """Return the share of squares that are live."""
@@ -212,7 +217,7 @@ def survey_of(frame: Frame, recipe: Recipe) -> Survey:
 
     Each part is judged by itself, as the frame that it is: planes of a cube, groups of a ramp, pages of a TIFF file or
     amplifiers of a mosaic have levels, gains and limits of their own, and what repeats from one to the next is no tile:
-    `credit.shared_parts` takes it off.
+    `credit.shared_parts` masks it or takes it off.
 
     Raises
     ------
@@ -221,11 +226,15 @@ def survey_of(frame: Frame, recipe: Recipe) -> Survey:
     """
     if frame.parts == 1:
         return survey_frame(frame, recipe)
-    survey = _below_each_other([survey_frame(part, recipe) for part in frame.split()])
+    return _below_each_other([survey_frame(part, recipe) for part in frame.split()])
+
+
+def without_copies(frame: Frame, survey: Survey, recipe: Recipe) -> Survey:
+    """Return the map of several parts without what they copy of an earlier part, wherever and however that lies."""
+    verdict = survey.verdict.copy()
     for channel in range(frame.channels):
-        copied = repeated_share(steps_of(frame, channel), survey.live, survey.square_size)
-        survey.verdict[survey.live & (copied > recipe.max_copied_share)] = Verdict.REPEATED
-    return survey
+        mask_copied_parts(verdict, steps_of(frame, channel), survey.sigma, frame.parts, recipe)
+    return replace(survey, verdict=verdict)
 
 
 def _below_each_other(surveys: list[Survey]) -> Survey:
@@ -274,4 +283,6 @@ def _dominant_reason(verdict: npt.NDArray[np.uint8]) -> RejectionReason:
 
 def _missing(usable: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
     """Tell whether each square holds a pixel without a measurement."""
+    if usable.all():
+        return np.zeros((usable.shape[0] // size) * (usable.shape[1] // size), dtype=np.bool_)
     return np.asarray(~as_squares(usable, size).all(axis=(1, 2)))

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.extraction.squares import (
     LAPLACIAN_NORM,
     SQUARES_AT_ONCE,
@@ -25,8 +26,8 @@ Places = npt.NDArray[np.intp]
 
 MOST_WINDOWS: Final = 512
 """Windows that are compared at most."""
-MOST_PARTS: Final = 4
-"""Parts per side of a square, each with a window of its own, where there are few squares."""
+MOST_PER_SIDE: Final = 4
+"""Cells per side of a square, each with a window of its own, where there are few squares."""
 WINDOW: Final = 9
 """Side of a window, pixels: it lies whole in a copy that is a little larger."""
 REACH: Final = WINDOW // 2 + 1
@@ -58,6 +59,25 @@ def repeated_noise_share(steps: Steps, live: npt.NDArray[np.bool_], sigma: PerSq
 
     Parameters
     ----------
+    steps, live, sigma, size
+        As of `repeated_noise`.
+
+    Returns
+    -------
+    float
+        0 for noise, .1 to 1 for templates; 0 where less than `LEAST_ALIKE` windows have a copy.
+    """
+    _, alike = repeated_noise(steps, live, sigma, size)
+    return float(alike.mean()) if np.count_nonzero(alike) >= LEAST_ALIKE else 0.0
+
+
+def repeated_noise(
+    steps: Steps, live: npt.NDArray[np.bool_], sigma: PerSquare, size: int, parts: int = 1
+) -> tuple[Places, npt.NDArray[np.bool_]]:
+    """Return of windows of noise the row of the square that they are in, and whether another live square has it too.
+
+    Parameters
+    ----------
     steps
         ``[ny, nx]``, pixels in ADC steps.
     live
@@ -66,38 +86,38 @@ def repeated_noise_share(steps: Steps, live: npt.NDArray[np.bool_], sigma: PerSq
         ``float64[sy, sx]``, noise in ADC steps.
     size
         Side of a square, pixels; at least 24.
-
-    Returns
-    -------
-    float
-        0 for noise, .1 to 1 for templates; 0 where less than `LEAST_ALIKE` windows have a copy.
+    parts
+        Parts of equal height that the frame is made of. What two of them show at the same place is a pattern of the
+        sensor, and no copy.
     """
     rows, columns = np.nonzero(live)
-    parts = min(MOST_PARTS, max(1, int((MOST_WINDOWS / max(1, len(rows))) ** 0.5)))
+    if not len(rows):
+        return rows, np.zeros(0, dtype=np.bool_)
+    per_side = min(MOST_PER_SIDE, max(1, int((MOST_WINDOWS / max(1, len(rows))) ** 0.5)))
     noise = sigma[rows, columns]
-    square, y, x = _middles(steps, rows, columns, noise, size, parts)
+    square, y, x = _middles(steps, rows, columns, noise, size, per_side)
     around = np.lib.stride_tricks.sliding_window_view(steps, (2 * REACH + 1, 2 * REACH + 1))
     residuals = _without_stripes(_box_residual(around[y - REACH, x - REACH].astype(np.int64)))
     is_noise = np.abs(residuals).max(axis=(1, 2)) <= OUTLIER * WINDOW**2 * BOX_NORM * noise[square]
-    if np.count_nonzero(is_noise) < LEAST_ALIKE:
-        return 0.0
-    alike = _alike(_described(residuals[is_noise]), square[is_noise])
-    return float(alike.mean()) if np.count_nonzero(alike) >= LEAST_ALIKE else 0.0
+    row = rows[square[is_noise]]
+    if len(row) < LEAST_ALIKE:
+        return row, np.zeros(len(row), dtype=np.bool_)
+    place = row % (len(live) // parts) * live.shape[1] + columns[square[is_noise]]
+    return row, _alike(_described(residuals[is_noise]), place)
 
 
 def _middles(
-    steps: Steps, rows: Places, columns: Places, noise: PerSquare, size: int, parts: int
+    steps: Steps, rows: Places, columns: Places, noise: PerSquare, size: int, per_side: int
 ) -> tuple[Places, Places, Places]:
     """Return of up to `MOST_WINDOWS` strongest pixels the square that they are in, and their place in the frame.
 
-    Each square has `parts` x `parts` of them; of too many, the strongest ones that need no star to be so strong.
+    Each square has `per_side` x `per_side` of them; of too many, the strongest ones that need no star to be so strong.
     """
-    grid = steps[: steps.shape[0] // size * size, : steps.shape[1] // size * size]
-    grid = grid.reshape(-1, size, grid.shape[1] // size, size)
-    batches = [slice(start, start + SQUARES_AT_ONCE) for start in range(0, len(rows), SQUARES_AT_ONCE)]
-    found = [_strongest(grid[rows[batch], :, columns[batch]], parts) for batch in batches]
-    y, x, residual = (np.concatenate(values) for values in zip(*found, strict=True))
-    square = np.arange(len(rows)).repeat(parts * parts)
+    if (compiled := loops_for(steps)) is not None:
+        y, x, residual = compiled.squares.strongest(steps, rows * size, columns * size, size, REACH, per_side)
+    else:
+        y, x, residual = _strongest_of(steps, rows, columns, size, per_side)
+    square = np.arange(len(rows)).repeat(per_side**2)
     if len(square) > MOST_WINDOWS:
         strength = residual / (LAPLACIAN_NORM * noise[square])
         order = np.argsort(np.where(strength > STRONGEST, 0, -strength), kind="stable")
@@ -106,16 +126,29 @@ def _middles(
     return square, rows[square] * size + y, columns[square] * size + x
 
 
-def _strongest(squares: Steps, parts: int) -> tuple[Places, Places, npt.NDArray[np.integer]]:
-    """Return row, column and residual of the pixel with the largest one in each part of each of the squares."""
+def _strongest_of(
+    steps: Steps, rows: Places, columns: Places, size: int, per_side: int
+) -> tuple[Places, Places, Places]:
+    """Return row, column and residual of the pixel with the largest one in each cell of those squares."""
+    grid = steps[: steps.shape[0] // size * size, : steps.shape[1] // size * size]
+    grid = grid.reshape(-1, size, grid.shape[1] // size, size)
+    batches = [slice(start, start + SQUARES_AT_ONCE) for start in range(0, len(rows), SQUARES_AT_ONCE)]
+    found = [_strongest(grid[rows[batch], :, columns[batch]], per_side) for batch in batches]
+    y, x, residual = (np.concatenate(values) for values in zip(*found, strict=True))
+    return y, x, residual
+
+
+def _strongest(squares: Steps, per_side: int) -> tuple[Places, Places, npt.NDArray[np.integer]]:
+    """Return row, column and residual of the pixel with the largest one in each cell of each of the squares."""
     count, size, _ = squares.shape
     inside = np.abs(laplacian(squares))[:, REACH - 1 : size - REACH - 1, REACH - 1 : size - REACH - 1]
-    side = inside.shape[1] // parts
-    cells = inside[:, : parts * side, : parts * side].reshape(count, parts, side, parts, side).swapaxes(2, 3)
-    flat = cells.reshape(count * parts * parts, side * side)
+    side = inside.shape[1] // per_side
+    whole = inside[:, : per_side * side, : per_side * side]
+    cells = whole.reshape(count, per_side, side, per_side, side).swapaxes(2, 3)
+    flat = cells.reshape(count * per_side**2, side * side)
     place = flat.argmax(axis=1)
-    part = np.arange(len(flat)) % (parts * parts)
-    y, x = REACH + part // parts * side + place // side, REACH + part % parts * side + place % side
+    cell = np.arange(len(flat)) % per_side**2
+    y, x = REACH + cell // per_side * side + place // side, REACH + cell % per_side * side + place % side
     return y, x, np.take_along_axis(flat, place[:, np.newaxis], axis=1)[:, 0]
 
 

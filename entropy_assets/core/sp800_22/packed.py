@@ -27,7 +27,7 @@ class PackedBits:
     Parameters
     ----------
     data
-        Bytes, or ``uint8`` of one dimension. It is not copied; it must not change while it is tested.
+        Bytes, or ``uint8`` of one dimension. It is not copied unless an array has gaps, and must not change meanwhile.
     n
         Number of bits, at most eight times the bytes; all of them if it is not given.
 
@@ -46,7 +46,7 @@ class PackedBits:
         self.n: Final = 8 * len(packed) if n is None else n
         if not 0 <= self.n <= 8 * len(packed):
             raise ValueError(f"{8 * len(packed)} bits are there, {self.n} are asked for")
-        self.data: Final = packed[: -(-self.n // 8)]
+        self.data: Final = np.ascontiguousarray(packed[: -(-self.n // 8)])
         self._made: dict[Hashable, Any] = {}
 
     @classmethod

@@ -3,7 +3,7 @@
 Of n = R m bits, with R a power of 2, those m apart are joined first (Gentleman and Sande's decimation in frequency):
 X[R k + q] is the transform of m numbers, and each of these one of 2**R that a table gives, turned by a root of unity.
 So there are R / 2 short transforms in place of a long one, which is several times faster, since each stays in the
-near memory, and takes n bytes instead of 16 n. The other R / 2 are mirrored: the sequence is real.
+near memory, and takes n bytes at most, instead of 16 n. The other R / 2 are mirrored: the sequence is real.
 """
 
 import math
@@ -19,7 +19,7 @@ from entropy_assets.core.sp800_22.packed import PackedBits
 
 SHORTEST: Final = 1000
 """Bits that 2.6.7 asks for."""
-MOST_JOINED: Final = 32
+MOST_JOINED: Final = 64
 """R at most."""
 STS_THRESHOLD: Final = 2.995732274
 """ln(1 / 0.05) in sts-2.1.2."""

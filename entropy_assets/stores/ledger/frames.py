@@ -2,7 +2,7 @@
 
 A frame is compared with the newest ones before it, by the order in which they were first remembered, which never
 changes. So a run that is repeated, and an audit, recollect what the first run did, for as long as those frames are
-kept: a few more of them than the memory looks at.
+kept: a few more of them than the memory looks at. Each part of a frame is a frame here.
 """
 
 from collections.abc import Iterable
@@ -77,14 +77,14 @@ class SpentFrames:
         most_frames
             Frames of a sensor that are looked at, the newest.
         """
-        names = sorted({sketch.sensor for sketch in self._shelf.sketches(list(image_sha256s))})
+        names = self._shelf.sensors_of(list(image_sha256s))
         return {name: fixed_pattern(self._shelf.newest_of(name, most_frames)) for name in names}
 
     def _before(self, seq: int, sketch: Sketch) -> Recollection:
         if seq <= self._through:
             self._memory, self._through = SensorMemory(self._most_frames), 0
-        for image_sha256, sensor, live_pixels, index in self._shelf.indexes(self._through, seq):
+        for name, sensor, live_pixels, index in self._shelf.indexes(self._through, seq):
             vector = np.frombuffer(index, dtype=np.int8)
-            self._memory.add(Remembered(image_sha256, sensor, live_pixels, vector))
+            self._memory.add(Remembered(name, sensor, live_pixels, vector))
         self._through = seq - 1
         return self._memory.recollect(sketch, self._shelf.sketches)

@@ -1,5 +1,8 @@
 """The sketches of spent frames, in the file of the ledger: a working memory beside the record.
 
+The column `image_sha256` holds the name of a sketch: of a file with several parts there is one for each, and behind the
+hash stand a slash and the place of the part.
+
 Trusted for no promise that the record makes: who takes a sketch away gets the pattern that it shows credited once more,
 and who alters one can get a frame refused. An audit compares those of its batch with the images.
 """
@@ -42,13 +45,13 @@ class SketchShelf:
             If the ledger can't be written.
         """
         with self._file.transaction() as db:
-            row = db.execute("SELECT seq FROM sketches WHERE image_sha256 = ?", (sketch.image_sha256,)).fetchone()
+            row = db.execute("SELECT seq FROM sketches WHERE image_sha256 = ?", (sketch.name,)).fetchone()
             if row is not None:
                 return int(row[0])
             seq = db.execute(
                 "INSERT INTO sketches (image_sha256, sensor, live_pixels, lookup, is_restored)"
                 " VALUES (?, ?, ?, ?, ?) RETURNING seq",
-                (sketch.image_sha256, sketch.sensor, sketch.live_pixels, lookup, is_restored),
+                (sketch.name, sketch.sensor, sketch.live_pixels, lookup, is_restored),
             ).fetchone()[0]
             db.execute("INSERT INTO folds (seq, folds) VALUES (?, ?)", (seq, sketch.to_bytes()))
             dropped = (seq - most_frames * 5 // 4,)
@@ -66,13 +69,13 @@ class SketchShelf:
         """
         rows = self._file.fetch(
             "SELECT seq, folds FROM sketches JOIN folds USING (seq) WHERE image_sha256 = ? AND NOT is_restored",
-            (sketch.image_sha256,),
+            (sketch.name,),
         )
         if not rows:
             return None
         if rows[0][1] != sketch.to_bytes():
             raise LedgerError(
-                f"the ledger remembers another sketch of the image {sketch.image_sha256}", image=sketch.image_sha256
+                f"the ledger remembers another sketch of the image {sketch.name}", image=sketch.image_sha256
             )
         return int(rows[0][0])
 
@@ -82,26 +85,36 @@ class SketchShelf:
         return first is not None and int(first) <= max(1, seq - most_frames)
 
     def indexes(self, after: int, before: int) -> list[tuple[str, str, int, bytes]]:
-        """Return image, sensor, live pixels and index of the frames at the places between two, in order."""
+        """Return name, sensor, live pixels and index of the frames at the places between two, in order."""
         rows = self._file.fetch(
             "SELECT image_sha256, sensor, live_pixels, lookup FROM sketches WHERE seq > ? AND seq < ? ORDER BY seq",
             (after, before),
         )
-        return [(str(image), str(sensor), int(live), bytes(lookup)) for image, sensor, live, lookup in rows]
+        return [(str(name), str(sensor), int(live), bytes(lookup)) for name, sensor, live, lookup in rows]
 
-    def sketches(self, image_sha256s: Sequence[str]) -> list[Sketch]:
-        """Return the sketches of those of the images that are remembered."""
+    def sensors_of(self, image_sha256s: Sequence[str]) -> list[str]:
+        """Return the sensors of those of the images that are remembered, by name."""
+        rows = self._file.fetch(
+            "SELECT DISTINCT sensor FROM sketches"
+            " WHERE substr(image_sha256, 1, 64) IN (SELECT value FROM json_each(?)) ORDER BY sensor",
+            (json.dumps(list(image_sha256s)),),
+        )
+        return [str(sensor) for (sensor,) in rows]
+
+    def sketches(self, names: Sequence[str]) -> list[Sketch]:
+        """Return the sketches that are remembered under some names."""
         rows = self._file.fetch(
             "SELECT image_sha256, sensor, live_pixels, folds FROM sketches JOIN folds USING (seq)"
             " WHERE image_sha256 IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(image_sha256s)),),
+            (json.dumps(list(names)),),
         )
         return [Sketch.from_bytes(*row) for row in rows]
 
     def sensor_of(self, image_sha256s: Sequence[str]) -> dict[str, str]:
-        """Return the sensor of those of the images that are remembered, by their SHA-256."""
+        """Return the sensor of each of the images that are remembered, of several parts the first, by its SHA-256."""
         rows = self._file.fetch(
-            "SELECT image_sha256, sensor FROM sketches WHERE image_sha256 IN (SELECT value FROM json_each(?))",
+            "SELECT substr(image_sha256, 1, 64) AS image, min(sensor) FROM sketches"
+            " WHERE image IN (SELECT value FROM json_each(?)) GROUP BY image",
             (json.dumps(list(image_sha256s)),),
         )
         return {str(image): str(sensor) for image, sensor in rows}

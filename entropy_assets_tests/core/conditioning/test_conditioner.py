@@ -32,15 +32,15 @@ def test_no_slice_holds_less_than_its_credit_and_no_part_is_spent_twice(recipe, 
     """Every slice carries 320 bits, slices never overlap, and an image never gives more than its credit."""
     plan = slices_of(inputs, recipe)
     for at, noise in enumerate(inputs):
-        parts = len(noise.samples) * recipe.parts_per_region
+        lines = len(noise.samples) * recipe.lines_per_region
         mine = sorted((first, end) for position, first, end in plan.tolist() if position == at)
-        credit = [noise.credit_bits * (end - first) // parts for first, end in mine]
+        credit = [noise.credit_bits * (end - first) // lines for first, end in mine]
         assert all(bits >= 320 for bits in credit)
         assert sum(credit) <= noise.credit_bits
         assert all(left[1] <= right[0] for left, right in pairwise(mine))
-        assert all(0 <= first < end <= parts for first, end in mine)
+        assert all(0 <= first < end <= lines for first, end in mine)
         if mine:  # one part fewer would not carry the credit
-            assert noise.credit_bits * (mine[0][1] - mine[0][0] - 1) < 320 * parts
+            assert noise.credit_bits * (mine[0][1] - mine[0][0] - 1) < 320 * lines
 
 
 @pytest.mark.parametrize("claim", [dict(STANDARD.claims)["raw-ccd"], 3.72, 3.01, 2.0, 1.21, 0.25])

@@ -1,20 +1,10 @@
-"""What is left fresh is computed from the law of the noise, and a first frame is taken for mostly pattern."""
+"""A first frame is taken for mostly pattern, and a copy of an earlier one for nothing."""
 
 import numpy as np
-import pytest
 
-from entropy_assets.core.credit.fresh import pair_entropy
 from entropy_assets_tests.scenarios.judging import Memory, assessed
-from entropy_assets_tests.scenarios.laws import Gaussian, pair_bits
+from entropy_assets_tests.scenarios.laws import Gaussian
 from entropy_assets_tests.scenarios.scenario import fits_file
-
-
-@pytest.mark.parametrize("sigma", [0.1, 0.25, 0.5, 1.0, 2.0, 2.9, 3.1, 8.0])
-def test_the_min_entropy_of_a_pair_is_the_computed_truth(sigma: float) -> None:
-    """Levels on a code, and levels spread evenly between codes."""
-    assert pair_entropy(sigma) == pytest.approx(pair_bits(Gaussian(sigma), 1000.0), abs=0.02)
-    levels = np.random.default_rng(3).uniform(1000, 1100, (256, 256))
-    assert pair_entropy(sigma, 16) == pytest.approx(pair_bits(Gaussian(sigma), levels), abs=0.06)
 
 
 def test_the_first_frame_of_a_sensor_is_taken_for_mostly_pattern_and_the_next_one_is_not() -> None:

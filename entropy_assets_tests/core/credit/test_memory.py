@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.credit.fresh import explained
+from entropy_assets.core.credit.fresh import SeenPart, explained
 from entropy_assets.core.credit.memory import (
     PARTS,
     SPREAD,
@@ -45,8 +45,8 @@ def shown(one: np.ndarray, other: np.ndarray) -> Recollection:
 def memory_of(*sketches: Sketch, most: int = 10_000) -> tuple[SensorMemory, dict[str, Sketch]]:
     memory = SensorMemory(most)
     for each in sketches:
-        memory.add(Remembered(each.image_sha256, each.sensor, each.live_pixels, index_of(each)))
-    return memory, {each.image_sha256: each for each in sketches}
+        memory.add(Remembered(each.name, each.sensor, each.live_pixels, index_of(each)))
+    return memory, {each.name: each for each in sketches}
 
 
 def recollected(memory: tuple[SensorMemory, dict[str, Sketch]], of: Sketch) -> Recollection:
@@ -182,7 +182,7 @@ def test_a_recollection_comes_back_from_its_row() -> None:
     found = shown(EXPOSURE[::-1], EXPOSURE)
     assert found.of is not None
     assert Recollection.from_row(found.to_row()) == found
-    assert "turned by" in explained(found, "repeats")
+    assert "turned by" in explained([SeenPart(0, sketch(frame(EXPOSURE[::-1])), found)], "repeats")
 
 
 def test_frames_get_the_same_credit_together_one_at_a_time_and_late() -> None:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from entropy_assets.core.credit.sketches import SIDE, Sketch, folded, sketch_of
-from entropy_assets.core.extraction.survey import survey_frame
+from entropy_assets.core.credit.sketches import SIDE, Sketch, folded, sketch_of, sketches_of
+from entropy_assets.core.extraction.survey import survey_frame, survey_of
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.core.frames import frame, white
@@ -39,3 +39,17 @@ def test_a_sketch_comes_back_from_its_bytes() -> None:
     assert (again.fold == kept.fold).all()
     assert (again.pairs == kept.pairs).all()
     assert len(kept.to_bytes()) == 24_576
+
+
+def test_a_part_has_the_sketch_of_its_exposure_in_a_file_of_its_own() -> None:
+    """Rows beyond the last whole square count for the shape of the sensor, and what is folded is the same."""
+    planes = [white((150, 160), seed=n) for n in (1, 2)]
+    both = frame(np.concatenate([plane[:128] for plane in planes]), parts=2, file_height=150)
+    of_file = sketches_of(both, survey_of(both, STANDARD).split(2))
+    for place, (part, plane) in enumerate(zip(of_file, planes, strict=True)):
+        alone = sketch(frame(plane))
+        assert (part.sensor, part.live_pixels, part.cell_pixels) == (alone.sensor, alone.live_pixels, alone.cell_pixels)
+        assert np.array_equal(part.pairs, alone.pairs)
+        assert part.name == f"{both.image_sha256}/{place}"
+    (single,) = sketches_of(frame(planes[0]), [survey_of(frame(planes[0]), STANDARD)])
+    assert single.name == frame(planes[0]).image_sha256

@@ -27,6 +27,8 @@ QUICK = (
     "clean, sigma 10",
     "sky of 20 e-, read noise 1.5 e-, 1 e- per code",
     "flat of 15,000 e-, PRNU 4.0%, 8 bits",
+    "flat on a slope of 4 : 1, PRNU 25%, 8 bits",
+    "flat of 15,000 e-, PRNU 25%, 8 bits, gain in its header",
     "clean on a slope, sigma 0.6",
     "14-bit ADC, codes x 4, sigma 3",
     "uneven ADC, P(odd) .419, sigma 24",
@@ -63,6 +65,8 @@ QUICK = (
     "one pixel in 16 real",
     "16-bit LFSR, 6 bits a pixel, 128 x 128",
     "CCD Simulator, 1500 + random() % 20",
+    "ramp of 8 groups, 9 e- each, read noise 3, reset 6",
+    "cube of one plane moved, + 0.5",
 )
 """Scenarios that every run looks at, one or two of each kind; `make slow` looks at the others."""
 LEAST_WORTH = 0.05

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from entropy_assets.core.extraction.squares import Verdict
-from entropy_assets.core.extraction.survey import survey_of
+from entropy_assets.core.extraction.survey import survey_of, without_copies
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD
@@ -48,7 +48,9 @@ def test_what_a_part_copies_from_one_before_it_is_repeated() -> None:
     """Wherever it stands there: the first copy stays clean."""
     first, second = fresh(8), fresh(9)
     second[64:] = first[32:96]
-    found = survey_of(tall([first, second]), STANDARD)
+    both = tall([first, second])
+    assert survey_of(both, STANDARD).live_fraction == 1
+    found = without_copies(both, survey_of(both, STANDARD), STANDARD)
     assert (found.verdict[:6] == Verdict.LIVE).all()
     assert (found.verdict[6:] == Verdict.REPEATED).all()
 

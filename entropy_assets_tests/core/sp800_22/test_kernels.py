@@ -27,6 +27,7 @@ COUNTS: dict[str, Callable[[Counting, PackedBits, int], Any]] = {
     "distances": lambda way, bits, k: way.histograms.distances(
         bits, k % 6 + 1, min(3 * k, bits.n // (k % 6 + 1)), max(0, bits.n // (k % 6 + 1) - 3 * k)
     ),
+    "patterns": lambda way, bits, k: way.spectra.patterns(bits, 1 << k % 7),
     "ranks": lambda way, bits, k: way.linear.ranks(bits, bits.n // 1024),
     "complexities": lambda way, bits, k: way.linear.complexities(bits, bits.n // (5 * k), 5 * k),
 }

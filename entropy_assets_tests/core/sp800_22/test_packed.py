@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entropy_assets.core.sp800_22.packed import PackedBits, ahead, all_ones, cyclic, windows
+from entropy_assets.core.sp800_22.suite import run_suite
 from entropy_assets_tests.core.sp800_22.sequences import bit_arrays
 
 
@@ -61,6 +62,12 @@ def test_a_sequence_is_one_row_of_bytes_and_no_longer_than_they_are():
     with pytest.raises(TypeError, match="2 dimensions of float64"):
         PackedBits(np.zeros((2, 2)))
     assert PackedBits(memoryview(b"ab")).n == 16
+
+
+def test_an_array_may_have_gaps():
+    data = np.random.default_rng(1).integers(0, 256, 9000).astype(np.uint8)
+    report = run_suite(data[::2], sizes=False)
+    assert report.to_row() == run_suite(data[::2].copy(), sizes=False).to_row()
 
 
 def test_what_is_made_once_is_not_made_again():

@@ -68,6 +68,17 @@ def test_overlapping_ones_are_counted_as_the_book_says(bits: Any, m: int, length
         assert finding["overlapping_template"].counts["classes"] == expected
 
 
+def test_ones_that_lie_in_two_blocks_are_in_neither() -> None:
+    """Eight before the border and eight behind it hold no nine."""
+    bits = np.zeros(2064, dtype=np.uint8)
+    bits[1024:1040] = 1
+    found = run_suite(PackedBits.of(bits), tests=["overlapping_template"], sizes=False).findings[0]
+    assert found.counts["classes"] == [2, 0, 0, 0, 0, 0]
+    bits[1023] = 1
+    found = run_suite(PackedBits.of(bits), tests=["overlapping_template"], sizes=False).findings[0]
+    assert found.counts["classes"] == [1, 1, 0, 0, 0, 0]
+
+
 @pytest.mark.parametrize("m, length", [(9, 1032), (3, 20), (1, 6), (5, 5)])
 def test_the_chances_of_overlapping_ones_are_exact(m: int, length: int) -> None:
     """In whole numbers: sequences by their occurrences, 5 at most, and by the ones that stand last, m at most."""

@@ -36,6 +36,16 @@ def test_walks_go_as_the_book_says(way: str) -> None:
     agree()
 
 
+@pytest.mark.parametrize("sign", [0, 1])
+def test_no_visit_is_missed_on_the_way_back(sign: int, way: str) -> None:
+    """Straight away from zero and straight back, from as far as eight steps can lead to the states that count."""
+    for k in range(5, 30):
+        bits = np.array([sign] * k + [1 - sign] * (2 * k) + [sign] * k, dtype=np.uint8)
+        (_, largest, smallest, many), _, visits = kernels.counting().walks.walk(PackedBits.of(bits))
+        assert (largest, -smallest, many) == (k, k, 2)
+        assert visits[[0, 9, 18]].tolist() == [2 if k > 9 else k == 9, 2, 2 if k > 9 else k == 9]
+
+
 @given(st.integers(1, 400), st.integers(100, 10**6))
 @settings(max_examples=100, deadline=None)
 def test_the_tail_is_one_less_the_sums_of_the_standard(z: int, n: int) -> None:

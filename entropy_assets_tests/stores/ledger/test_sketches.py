@@ -1,5 +1,6 @@
 """Sketches come back as they were kept, in the order in which they came first, and the newest of a sensor."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,20 @@ def test_how_much_of_a_sensor_is_fixed_is_told(ledger: Ledger) -> None:
     (found,) = frames.sensors([f"{1:064x}"]).values()
     assert found is not None
     assert (found.frames, round(found.share, 1)) == (4, 0.5)
+
+
+def test_parts_of_a_file_are_frames_of_their_own(ledger: Ledger) -> None:
+    """Each has its row beside those of files with one image, as ledgers held them before there were parts."""
+    frames, shelf = SpentFrames(ledger, 10), SketchShelf(ledger)
+    frames.recollect(sketch(1, pattern=7))
+    parts = [replace(sketch(number, pattern=7), image_sha256=f"{2:064x}", part=number - 2) for number in (2, 3)]
+    shown = [frames.recollect(part).of for part in parts]
+    assert shown[0] == f"{1:064x}"
+    assert [row[0] for row in shelf.indexes(0, 9)] == [f"{1:064x}", f"{2:064x}/0", f"{2:064x}/1"]
+    (kept,) = shelf.sketches([parts[1].name])
+    assert (kept.image_sha256, kept.part, kept.to_bytes()) == (f"{2:064x}", 1, parts[1].to_bytes())
+    assert frames.recollect_again(parts[1]) == frames.recollect(parts[1])
+    assert [*frames.sensors([f"{2:064x}"])] == ["64x64 cam"]
 
 
 def test_another_sketch_of_the_same_image_is_an_error(ledger: Ledger) -> None:

@@ -37,6 +37,7 @@ def _ranks(rows: Any, found: Any) -> None:
             pivot = own[i]
             lowest = pivot & (~pivot + np.uint32(1))
             rank += pivot != 0
+            # All 32 rows every time, without a branch: so many fit into two registers.
             for j in range(32):
                 other = own[j]
                 own[j] = other ^ (pivot if (other & lowest) != 0 and j > i else np.uint32(0))

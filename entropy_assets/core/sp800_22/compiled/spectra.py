@@ -32,14 +32,13 @@ def _patterns(words: Any, joined: int, found: Any) -> None:
                 row = 16 * index + 2 * k + half
                 if row < joined:
                     place = row * many + start
-                    word, bit = place >> 6, np.uint64(place & 63)
-                    own = (words[word] << bit) | ((words[word + 1] >> np.uint64(1)) >> (np.uint64(63) - bit))
+                    word, off = place >> 6, np.uint64(place & 63)
+                    own = (words[word] << off) | ((words[word + 1] >> np.uint64(1)) >> (np.uint64(63) - off))
                     for byte in range(8):
                         value = spread[(own >> np.uint64(56 - 8 * byte)) & np.uint64(255)]
                         square[byte] |= value << np.uint64(7 - k)
             for place in range(min(64, many - start)):
-                value = square[place >> 3] >> np.uint64(8 * (place & 7))
-                found[half, index, start + place] = value & np.uint64(255)
+                found[half, index, start + place] = (square[place >> 3] >> np.uint64(8 * (place & 7))) & np.uint64(255)
 
 
 @kernel

@@ -1,0 +1,70 @@
+"""What a difference of two pixels holds to who knows a share of their noise, if the noise is Gaussian.
+
+A frame of which the share `known` of the variance is known holds fresh noise of ``sigma * sqrt(1 - known)``. Its pair
+differences have at most the min-entropy of that noise, however rich the whole looks to an estimator that doesn't know
+the rest. What the estimators find poorer than a Gaussian stays as much poorer.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+from scipy import special
+
+PHASES: Final = 16
+"""Places between two codes that the levels of a pattern are spread over."""
+WIDE: Final = 3.0
+"""Noise from which on a difference is as good as continuous, ADC steps: its min-entropy is right to .01 bit."""
+REACH: Final = 8
+"""Codes are counted to this many standard deviations."""
+
+
+def pair_entropy(sigma: float, phases: int = 1) -> float:
+    """Return the min-entropy of the difference of two pixels, bits, to who knows the level of each.
+
+    Parameters
+    ----------
+    sigma
+        Gaussian noise of a pixel before it is rounded, ADC steps.
+    phases
+        1 for levels on a code, the worst there is; more for levels spread evenly between codes, on the mean.
+    """
+    if sigma <= 0:
+        return 0.0
+    if sigma >= WIDE:
+        return math.log2(2 * math.sqrt(math.pi) * sigma)
+    reach = math.ceil(REACH * sigma) + 2
+    levels = (np.arange(phases) / phases)[:, np.newaxis]
+    edges = (np.arange(-reach, reach + 2) - 0.5 - levels) / sigma
+    masses = np.diff(special.ndtr(edges), axis=1)
+    apart = [masses[:, : masses.shape[1] - by] @ masses[:, by:].T for by in (0, 1, 2)]
+    likeliest = np.max([*apart, *(matrix.T for matrix in apart)], axis=0)
+    return float(-np.log2(likeliest).mean())
+
+
+def poorer_than_gaussian(least: float, sigma: float, symbol_bits: int) -> float:
+    """Return the share of a Gaussian's min-entropy that is there, at most 1.
+
+    Parameters
+    ----------
+    least, symbol_bits
+        The least estimate of the samples, bits, and how many bits of each were assessed.
+    sigma
+        Noise of a pixel, ADC steps.
+    """
+    ideal = min(pair_entropy(sigma), float(symbol_bits))
+    return min(1.0, least / ideal) if ideal else 1.0
+
+
+def left_beside(least: float, sigma: float, symbol_bits: int, known: float) -> float:
+    """Return what is left of `least` bits to who knows the share `known` of the variance.
+
+    Parameters
+    ----------
+    least, sigma, symbol_bits
+        As of `poorer_than_gaussian`.
+    """
+    if known <= 0:
+        return least
+    left = pair_entropy(sigma * math.sqrt(1 - min(1.0, known)))
+    return min(least, left * poorer_than_gaussian(least, sigma, symbol_bits))
