@@ -51,13 +51,13 @@ def test_what_is_fine_and_what_is_coarse():
 
 
 def test_a_grid_adds_to_the_chi_square_what_is_said():
-    """15 K a**2, in the mean over all ways in which the steps may lie."""
-    step, k = 0.0317, 10_000
-    added = []
-    for offset in (np.arange(1000) + 0.5) / 1000:
-        edges = (np.round(np.arange(11) / 10 / step - offset) + offset) * step
-        edges[0], edges[-1] = 0.0, 1.0
-        added.append(10 * k * float(((np.diff(edges) - 0.1) ** 2).sum()))
-    assert np.mean(added) == pytest.approx(15 * k * step**2, rel=0.1)
-    assert too_coarse(step, k)
-    assert not too_coarse(step, 60)
+    """15 K a**2, in the mean over grids and over the ways in which their steps may lie."""
+    k, told = 10_000, []
+    for step in np.linspace(0.01, 0.03, 200):
+        for offset in (np.arange(20) + 0.5) / 20:
+            edges = (np.round(np.arange(11) / 10 / step - offset) + offset) * step
+            edges[0], edges[-1] = 0.0, 1.0
+            told.append(10 * k * float(((np.diff(edges) - 0.1) ** 2).sum()) / (15 * k * step**2))
+    assert np.mean(told) == pytest.approx(1.0, rel=0.05)
+    assert too_coarse(0.03, k)
+    assert not too_coarse(0.03, 60)
