@@ -5,7 +5,7 @@ from typing import Any, Final
 import dagster as dg
 import numpy as np
 
-from entropy_assets.core.validation.second_level import BINS
+from entropy_assets.core.sp800_22.second_level.tails import BINS
 from entropy_assets.defs.plots import ACCENT, BAD, INK, as_markdown, new_figure
 from entropy_assets.stages.reports.nights import StreamReport
 from entropy_assets.stages.reports.sources import SourceReport

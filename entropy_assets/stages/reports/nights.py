@@ -14,9 +14,10 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Final, Self
 
+from entropy_assets.core.sp800_22.second_level.grain import grain
 from entropy_assets.core.sp800_22.suite import run_suite
-from entropy_assets.stages.reports.stream import Place, stream_after
-from entropy_assets.stages.reports.tallies import ROW, Counts, LookVerdict, RowCounts, summed, verdict_on
+from entropy_assets.stages.reports.stream import SEQUENCE_BITS, Place, stream_after
+from entropy_assets.stages.reports.tallies import Counts, LookVerdict, RowCounts, summed, verdict_on
 from entropy_assets.stores.home import Home
 
 ALPHA_YEAR: Final = 0.01
@@ -30,8 +31,8 @@ MOST_SEQUENCES: Final = 200
 NIGHTS_SHOWN: Final = 30
 """Newest nights that are shown side by side."""
 JUDGED_SEQUENCES: Final = 10_000
-"""Newest sequences on which the long run is judged. P-values of these tests are approximations: their bins are off by
-parts of a percent up to some percent, which would itself raise an alarm over some hundred thousand sequences."""
+"""Newest sequences on which the long run is judged: P-values of these tests are approximations, whose bins are off by
+parts of a percent, which would itself raise an alarm over some hundred thousand sequences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,18 +168,20 @@ def report_on_stream(home: Home, night: str, most_sequences: int = MOST_SEQUENCE
     if not count or any(kept.night == night for kept in nights):
         return StreamReport(nights, is_new=False, waiting=count)
     p_values: dict[str, list[float]] = {}
+    grains: dict[str, float] = {}
     for sequence in ahead.newest(most_sequences, ledger):
-        for row in run_suite(sequence).rows():
-            kept_p = p_values.setdefault(ROW.format(**row).strip(), [])
-            if row["p"] is not None:
-                kept_p.append(row["p"])
+        for finding in run_suite(sequence).findings:
+            grains[finding.name] = max(grains.get(finding.name, 0.0), grain(finding, SEQUENCE_BITS))
+            for value in finding.p_values:
+                kept_p = p_values.setdefault(f"{finding.name} {value.label}".strip(), [])
+                kept_p += [] if value.p is None else [value.p]
     look = Night(
         night=night,
         sequences=min(count, most_sequences),
         skipped=max(0, count - most_sequences),
         missing=len(ahead.missing),
         upto=ahead.place_after(count),
-        tallies={row: RowCounts.of(values) for row, values in p_values.items()},
+        tallies={row: RowCounts.of(values, grains[row.split()[0]]) for row, values in p_values.items()},
     )
     if not log.append(look.to_row()):  # another run was first, and its look is the one that counts
         return StreamReport(nights_in(log.read()), is_new=False, waiting=0)

@@ -1,22 +1,27 @@
 """Counts of P-values, which add up over nights, and what they say together (SP 800-22 4.2).
 
-Every question has an exact answer from the counts alone: is the *proportion* of P-values under .01 right (4.2.1), are
-they *uniform* over ten bins (4.2.2), is the *smallest* too small for so many. All answers of a look are corrected
-together by Holm's method.
+The questions are those of `second_level`, and each has an exact answer from the counts alone: is the *proportion* of
+P-values under .01 right (4.2.1), are they *uniform* over ten bins (4.2.2), is the *smallest* too small for so many. All
+answers of a look are corrected together by Holm's method.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from entropy_assets.core.sp800_22.second_level.grain import too_coarse
+from entropy_assets.core.sp800_22.second_level.tails import (
+    ALPHA,
+    BINS,
+    LEAST_FOR_UNIFORMITY,
+    binomial_p,
+    extreme_p,
+    histogram,
+    holm,
+    uneven_p,
+)
 from entropy_assets.core.sp800_22.suite import SUITE
-from entropy_assets.core.validation.occupancy import uneven_p
-from entropy_assets.core.validation.second_level import ALPHA, BINS, LEAST_FOR_UNIFORMITY, binomial_p, histogram
-
-ROW: Final = "{test} {label}"
-"""How a P-value of a suite is called: its test, and which of several."""
 
 
 class RowCounts(NamedTuple):
@@ -24,6 +29,8 @@ class RowCounts(NamedTuple):
 
     Attributes
     ----------
+    grain
+        About the largest chance of any single P-value of its test (`second_level.grain`).
     number
         P-values; a test that is not applicable to a sequence has none.
     low
@@ -34,17 +41,18 @@ class RowCounts(NamedTuple):
         How many lie in each tenth of (0, 1).
     """
 
+    grain: float
     number: int
     low: int
     least: float
     bins: tuple[int, ...]
 
     @classmethod
-    def of(cls, p_values: Sequence[float]) -> Self:
+    def of(cls, p_values: Sequence[float], grain: float = 0.0) -> Self:
         """Count `p_values`."""
         values = np.array(p_values, dtype=np.float64)
         low = int(np.count_nonzero(values < ALPHA))
-        return cls(len(values), low, float(values.min(initial=1.0)), tuple(histogram(values).tolist()))
+        return cls(grain, len(values), low, float(values.min(initial=1.0)), tuple(histogram(values).tolist()))
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
@@ -55,23 +63,24 @@ class RowCounts(NamedTuple):
         ValueError, TypeError
             If `row` is none of it.
         """
-        number, low, least, *bins = row
+        grain, number, low, least, *bins = row
         if len(bins) != BINS or sum(bins) != number:
             raise ValueError(f"{len(bins)} bins with {sum(bins)} P-values of {number}")
-        return cls(int(number), int(low), float(least), tuple(int(part) for part in bins))
+        return cls(float(grain), int(number), int(low), float(least), tuple(int(part) for part in bins))
 
     def to_row(self) -> list[float]:
         """Return it as JSON-able numbers."""
-        return [self.number, self.low, self.least, *self.bins]
+        return [self.grain, self.number, self.low, self.least, *self.bins]
 
     def plus(self, other: Self) -> Self:
         """Return the counts of both."""
         bins = tuple(a + b for a, b in zip(self.bins, other.bins, strict=True))
-        return type(self)(self.number + other.number, self.low + other.low, min(self.least, other.least), bins)
+        number, low = self.number + other.number, self.low + other.low
+        return type(self)(max(self.grain, other.grain), number, low, min(self.least, other.least), bins)
 
 
 Counts = Mapping[str, RowCounts]
-"""Counts by the row of the suite, 188 of them."""
+"""Counts by the row of the suite, 188 of them: test and label."""
 
 
 def summed(nights: Iterable[Counts]) -> dict[str, RowCounts]:
@@ -136,7 +145,7 @@ class LookVerdict(NamedTuple):
         return tuple(one for one in self.evidence if one.corrected_p < self.level)
 
 
-def verdict_on(tallies: Counts, level: float, *, smallest_too: bool) -> LookVerdict:
+def verdict_on(counts: Counts, level: float, *, smallest_too: bool) -> LookVerdict:
     """Return what counts say at a level.
 
     Parameters
@@ -144,23 +153,21 @@ def verdict_on(tallies: Counts, level: float, *, smallest_too: bool) -> LookVerd
     smallest_too
         Whether to ask for the smallest P-value; over a long run each night has asked already.
     """
-    asked = [
-        (row, question, p) for row, tally in tallies.items() for question, p in _answers(tally, smallest_too).items()
-    ]
-    asked.sort(key=lambda one: (one[2], one))
-    evidence, largest = [], 0.0
-    for rank, (row, question, p) in enumerate(asked):
-        largest = max(largest, min(1.0, (len(asked) - rank) * p))
-        evidence.append(Evidence(row, question, p, largest))
+    asked = {(row, question): p for row, each in counts.items() for question, p in _answers(each, smallest_too).items()}
+    corrected = holm(asked)
+    evidence = [Evidence(row, question, p, corrected[row, question]) for (row, question), p in asked.items()]
+    evidence.sort(key=lambda one: (one.p, one))
     return LookVerdict(level, tuple(evidence))
 
 
-def _answers(tally: RowCounts, smallest_too: bool) -> dict[str, float]:
-    if not tally.number:
+def _answers(counts: RowCounts, smallest_too: bool) -> dict[str, float]:
+    number = counts.number
+    if not number:
         return {}
-    answers = {"proportion": binomial_p(tally.low, tally.number, ALPHA)}
+    answers = {"proportion": binomial_p(counts.low, number, ALPHA)}
     if smallest_too:
-        answers["smallest"] = 1.0 if tally.least >= 1.0 else -math.expm1(tally.number * math.log1p(-tally.least))
-    if tally.number >= LEAST_FOR_UNIFORMITY:
-        answers["uniformity"] = uneven_p(sum(part * part for part in tally.bins), tally.number, BINS)
+        answers["smallest"] = extreme_p(counts.least, number)
+    # a test whose P-values take few values would show that, and nothing else, over very many sequences
+    if number >= LEAST_FOR_UNIFORMITY and not too_coarse(counts.grain, number):
+        answers["uniformity"] = uneven_p(sum(part * part for part in counts.bins), number, BINS)
     return answers

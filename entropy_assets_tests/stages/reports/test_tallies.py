@@ -17,7 +17,9 @@ def test_counts_of_two_nights_are_those_of_both() -> None:
     assert by_test({"runs x": RowCounts.of(values[:100]), "runs y": RowCounts.of(values[100:])}) == {"runs": both["a"]}
 
 
-@pytest.mark.parametrize("row", [[], [1, 0, 0.5], [2, 0, 0.5, 1, *[0] * 9], ["a"], [1, 0, 0.5, *[0.0] * 10]])
+@pytest.mark.parametrize(
+    "row", [[], [0.0, 1, 0, 0.5], [0.0, 2, 0, 0.5, 1, *[0] * 9], ["a"], [0.0, 1, 0, 0.5, *[0.0] * 10]]
+)
 def test_a_row_that_holds_no_counts_is_refused(row: list[float]) -> None:
     with pytest.raises((ValueError, TypeError)):
         RowCounts.from_row(row)
@@ -50,6 +52,18 @@ def test_a_slight_tilt_of_one_row_shows_over_many_sequences_only() -> None:
     life = look(rng, sequences=9000) | {"runs": RowCounts.of(rng.random(9000) ** tilted["lean"])}
     assert not verdict_on(night, 1e-5, smallest_too=True).alarms
     assert {one.row for one in verdict_on(life, 1e-5, smallest_too=False).alarms} == {"runs"}
+
+
+def asked(counts: RowCounts) -> set[str]:
+    return {one.question for one in verdict_on({"spectral": counts}, 1e-5, smallest_too=False).evidence}
+
+
+def test_a_test_whose_p_values_take_few_values_is_not_asked_for_evenness_over_very_many() -> None:
+    """A grid of hundredths would show among 9000 P-values, whatever the stream is."""
+    values = np.random.default_rng(6).random(9000)
+    assert asked(RowCounts.of(values)) == {"proportion", "uniformity"}
+    assert asked(RowCounts.of(values, grain=0.01)) == {"proportion"}
+    assert asked(RowCounts.of(values[:60], grain=0.01)) == {"proportion", "uniformity"}
 
 
 def test_one_p_value_of_nothing_is_enough_and_none_at_all_is_no_evidence() -> None:
