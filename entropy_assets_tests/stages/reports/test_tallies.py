@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from entropy_assets.stages.reports.tallies import RowCounts, by_test, summed, verdict_on
+from entropy_assets.core.sp800_22.ones import LONGEST_RUN_CLASSES, longest_run_chances
+from entropy_assets.stages.reports.tallies import TAIL_POWER, RowCounts, by_test, summed, verdict_on
 
 
 def look(rng: np.random.Generator, rows: int = 188, sequences: int = 60, power: float = 1.0) -> dict[str, RowCounts]:
@@ -38,6 +40,46 @@ def test_an_honest_stream_raises_an_alarm_as_rarely_as_the_level_says(smallest_t
     assert alarms <= 33
 
 
+def excursions(x: int) -> np.ndarray:
+    """Give the chances of 0, 1, 2, 3, 4 and more visits of a state in a cycle (SP 800-22 3.14)."""
+    stays = 1 - 1 / (2 * x)
+    return np.array([stays, *(stays ** (k - 1) / (4 * x * x) for k in range(1, 5)), stays**4 / (2 * x)])
+
+
+def chance_of(p_value: float, draws: int, chances: np.ndarray, rng: np.random.Generator) -> float:
+    """Give the chance that the chi-square of multinomial counts has this P-value or less, by importance sampling.
+
+    Counts are drawn of laws in which one cell has as many, or as few, as alone make that chi-square, and weighed.
+    """
+    critical = stats.chi2.isf(p_value, len(chances) - 1)
+    laws = [chances]
+    for cell, chance in enumerate(chances):
+        for sign in (-1, 1):
+            raised = chance + sign * np.sqrt(critical * chance * (1 - chance) / draws)
+            if 0.3 / draws < raised < 1:
+                law = chances * (1 - raised) / (1 - chance)
+                law[cell] = raised
+                laws.append(law)
+    counts = np.concatenate([rng.multinomial(draws, law, size=4000) for law in laws])
+    hits = counts[((counts - draws * chances) ** 2 / (draws * chances)).sum(axis=1) >= critical]
+    densities = np.stack([np.exp(hits @ (np.log(law) - np.log(chances))) for law in laws])
+    return float((1 / densities.mean(axis=0)).sum() / len(counts))
+
+
+@pytest.mark.parametrize(
+    "draws, chances",
+    [
+        (500, excursions(4)),
+        (100, np.array(longest_run_chances(10_000, LONGEST_RUN_CLASSES[10_000]))),
+    ],
+    ids=["excursions at 4", "longest run"],
+)
+def test_no_small_p_value_is_more_likely_than_is_allowed_for(draws: int, chances: np.ndarray) -> None:
+    rng = np.random.default_rng(7)
+    found = {p: chance_of(p, draws, chances / chances.sum(), rng) for p in (1e-2, 1e-5, 1e-8, 1e-12, 1e-16)}
+    assert all(p < chance < p**TAIL_POWER for p, chance in found.items())
+
+
 def test_without_the_correction_most_nights_would_alarm() -> None:
     """What the correction is for: of 188 P-values of a good sequence one is under .01 in 85 of 100 nights."""
     rng = np.random.default_rng(4)
@@ -67,7 +109,7 @@ def test_a_test_whose_p_values_take_few_values_is_not_asked_for_evenness_over_ve
 
 
 def test_one_p_value_of_nothing_is_enough_and_none_at_all_is_no_evidence() -> None:
-    rows = {f"test {n}": RowCounts.of([0.5]) for n in range(187)} | {"runs": RowCounts.of([1e-9])}
+    rows = {f"test {n}": RowCounts.of([0.5]) for n in range(187)} | {"runs": RowCounts.of([1e-16])}
     (alarm,) = verdict_on(rows, 1e-5, smallest_too=True).alarms
     assert (alarm.row, alarm.question) == ("runs", "smallest")
     assert verdict_on({"runs": RowCounts.of([])}, 1e-5, smallest_too=True).smallest_p == 1.0
