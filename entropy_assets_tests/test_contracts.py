@@ -112,13 +112,15 @@ def test_the_import_contracts_hold():
 def forbidden_import(contract: dict[str, Any]) -> tuple[str, str]:
     """Return an import, as importing and imported module, that this contract forbids and as few others as can be.
 
-    Of layers, the second imports the first: the pair that the fewest other modules stand on. Else of all sources and
-    of all that is forbidden the one that the fewest contracts name.
+    Of layers, the second imports the first: the pair that the fewest other modules stand on. Of a single layer, its
+    second module imports its first. Else of all sources and of all that is forbidden the one that the fewest contracts
+    name.
     """
     if contract["type"] == "layers":
         [container] = contract["containers"]
-        highest, second = (f"{container}.{layer.split(' | ')[0]}" for layer in contract["layers"][:2])
-        return second, highest
+        floors = [layer.split(" | ") for layer in contract["layers"]]
+        highest, second = (floors[0][0], floors[1][0]) if len(floors) > 1 else floors[0][:2]
+        return f"{container}.{second}", f"{container}.{highest}"
 
     def rarest(role: str) -> str:
         named = Counter(module for other in CONTRACTS for module in other.get(role, ()))

@@ -17,7 +17,10 @@ MOST_MODULES = 12
 MOST_AT_THE_TOP = 18
 NO_TESTS_OF_THEIR_OWN = {
     **dict.fromkeys(
-        (f"core.sp800_90b.compiled.{name}" for name in ("board", "contexts", "counts", "shuffles", "walks", "windows")),
+        (
+            f"core.sp800_90b.compiled.{name}"
+            for name in ("bit_contexts", "board", "contexts", "counts", "shuffles", "sorting", "walks", "windows")
+        ),
         "held to their twins in the tests of core.sp800_90b.kernels and core.sp800_90b.iid",
     ),
     **dict.fromkeys(

@@ -135,6 +135,7 @@ def test_gain_and_read_noise_are_heard_in_electrons(cards: dict[str, str], told:
         {"GAIN": "30 / [dB] gain", "RDNOISE": "5 / e-"},
         {"EGAIN": "1.0", "RDNOISE": "5"},
         {"EGAIN": "1.0", "RDNOISE": "5 / ADU"},
+        {"EGAIN": "1.0", "RDNOISE": "5 / 0.7 ADU in electrons"},
         {"EGAIN": "0.0", "RDNOISE": "5 / e-"},
         {"EGAIN": "-1.0", "RDNOISE": "5 / e-"},
         {"EGAIN": "1e300", "RDNOISE": "5 / e-"},

@@ -55,18 +55,24 @@ def mask_copied_parts(
 
     Of parts whose noise stands in each other at different places, in any orientation, the first stays.
     """
+    size, height = recipe.survey_size, len(verdict) // parts
+    part = np.repeat(np.arange(parts), height)
     live = verdict == Verdict.LIVE
-    verdict[live & (repeated_share(steps, live, recipe.survey_size) > recipe.max_copied_share)] = Verdict.REPEATED
+    verdict[live & (repeated_share(steps, live, size) > recipe.max_copied_share)] = Verdict.REPEATED
     if recipe.max_repeated_noise >= 1:
         return
-    row, alike = repeated_noise(steps, verdict == Verdict.LIVE, sigma, recipe.survey_size, parts)
+    row, alike = repeated_noise(steps, verdict == Verdict.LIVE, sigma, size, parts)
     if not len(row) or alike.mean() <= recipe.max_repeated_noise:
         return
-    height = len(verdict) // parts
-    with_copies = np.flatnonzero(np.bincount(row[alike] // height, minlength=parts) >= LEAST_ALIKE)
-    for place in with_copies[1:].tolist():
-        rows = verdict[place * height : (place + 1) * height]
-        rows[rows == Verdict.LIVE] = Verdict.REPEATED
+    first, *others = np.flatnonzero(np.bincount(part[row[alike]], minlength=parts) >= LEAST_ALIKE).tolist() or [0]
+    kept = {first}
+    for place in others:
+        beside = (verdict == Verdict.LIVE) & np.isin(part, [*kept, place])[:, np.newaxis]
+        row, alike = repeated_noise(steps, beside, sigma, size, parts)
+        if np.count_nonzero(part[row[alike]] == place) >= LEAST_ALIKE:
+            verdict[beside & (part == place)[:, np.newaxis]] = Verdict.REPEATED
+        else:
+            kept.add(place)
 
 
 def mask_templates(

@@ -1,1 +1,1 @@
-"""Algorithms of NIST SP 800-22 that more than one room needs."""
+"""NIST SP 800-22 rev 1a: the fifteen tests of one sequence of bits, with their 188 P-values."""

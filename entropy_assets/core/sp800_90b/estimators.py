@@ -159,54 +159,77 @@ def compression(bits: Symbols) -> Estimate | None:
     v = count - DICTIONARY
     if v < 2:
         return None
-    words = np.packbits(bits[: count * WORD].reshape(count, WORD), axis=1).reshape(-1) >> np.uint8(8 - WORD)
     compiled = kernels()
-    distances = compiled.counts.distances(words) if compiled else _distances(words)
-    logs = np.log2(distances[DICTIONARY:])
-    mean = float(logs.sum()) / v
-    spread = SPREAD * math.sqrt(max(0.0, float((logs * logs).sum()) / (v - 1) - mean * mean))
+    seen = compiled.counts.distances(bits, count, DICTIONARY) if compiled else _distances(bits, count)
+    logs = np.log2(np.arange(1, len(seen)))
+    mean = float((seen[1:] * logs).sum()) / v
+    spread = SPREAD * math.sqrt(max(0.0, float((seen[1:] * logs * logs).sum()) / (v - 1) - mean * mean))
     bound = mean - Z * spread / math.sqrt(v)
     p = _most_likely_word(bound, count)
     values = {"x_bar": mean, "sigma_hat": spread, "x_bar_bound": bound, "p": p}
     return Estimate(bits_of(p) / WORD, values)
 
 
+def _distances(bits: Symbols, count: int) -> npt.NDArray[np.int64]:
+    """Return how often each distance occurs after the dictionary, ``int64[largest + 1]`` (6.3.4 step 3).
+
+    The distance is how far back the same word stands, and the 1-based position of the word if nowhere.
+    """
+    words = np.packbits(bits[: count * WORD].reshape(count, WORD), axis=1).reshape(-1)
+    order = np.argsort(words, kind="stable")
+    distances = np.arange(1, count + 1)
+    again = words[order[1:]] == words[order[:-1]]
+    distances[order[1:][again]] = (order[1:] - order[:-1])[again]
+    return np.bincount(distances[DICTIONARY:])
+
+
 def _most_likely_word(bound: float, count: int) -> float:
     """Return p of 6.3.4 step 7, with which the mean of the logarithms is `bound`; 1/64 or 1 where none is so."""
     others = (1 << WORD) - 1
+    weights = _Weights(count)
 
     def excess(p: float) -> float:
-        return _expected_log(p, count) + others * _expected_log((1 - p) / others, count) - bound
+        return weights.expected_log(p) + others * weights.expected_log((1 - p) / others) - bound
 
-    lowest, highest = 1 / (1 << WORD), 1 - 1e-12
-    if excess(lowest) <= 0:
-        return lowest
-    if excess(highest) >= 0:
-        return 1.0
-    from scipy.optimize import brentq  # half a second to import, which every process would pay
+    low = 1 / (1 << WORD)
+    if excess(low) <= 0:
+        return low
+    # The nearer `p` is to 1, the more terms the sum has: so it is looked for from below.
+    for high in (2 * low, 4 * low, 8 * low, 0.5, 0.75, 0.875, 0.96875, 0.998, 1 - 1e-6, 1 - 1e-12):
+        if excess(high) < 0:
+            from scipy.optimize import brentq  # half a second to import, which every process would pay
 
-    return float(brentq(excess, lowest, highest, xtol=1e-15, rtol=8.9e-16))
-
-
-def _distances(words: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Return for each word how far back the same word stands, and its 1-based position if nowhere (step 3)."""
-    order = np.argsort(words, kind="stable")
-    distances = np.arange(1, len(words) + 1)
-    again = words[order[1:]] == words[order[:-1]]
-    distances[order[1:][again]] = (order[1:] - order[:-1])[again]
-    return distances
+            return float(brentq(excess, low, high, xtol=1e-15, rtol=8.9e-16))
+        low = high
+    return 1.0
 
 
-def _expected_log(z: float, count: int) -> float:
-    """Return G(z) of 6.3.4 step 7: the mean of log2 of the distance to a word of probability `z`.
+class _Weights:
+    """What 6.3.4 step 7 weighs the powers of ``1 - z`` with, for a sequence of `count` words."""
 
-    The double sum over t and u is one sum over u: distance u < t occurs for every t above u.
-    """
-    if z <= 0:
-        return 0.0
-    decay = math.log1p(-z)
-    last = min(count, int(NEGLIGIBLE / decay) + 2)
-    u = np.arange(1, last + 1)
-    weights = np.log2(u) * np.exp((u - 1) * decay)
-    inside = z * z * float((weights * (count - np.maximum(u, DICTIONARY))).sum())
-    return (inside + z * float(weights[DICTIONARY:].sum())) / (count - DICTIONARY)
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._powers = np.empty(0)
+        self._inside = self._last = np.empty(0)
+
+    def expected_log(self, z: float) -> float:
+        """Return G(z): the mean of log2 of the distance to a word of probability `z`.
+
+        The double sum over t and u is one sum over u: distance u < t occurs for every t above u.
+        """
+        if z <= 0:
+            return 0.0
+        decay = math.log1p(-z)
+        terms = min(self._count, int(NEGLIGIBLE / decay) + 2)
+        if terms > len(self._powers):
+            self._reach(terms)
+        powers = np.exp(self._powers[:terms] * decay)
+        inside = z * z * float((self._inside[:terms] * powers).sum())
+        last = z * float((self._last[DICTIONARY:terms] * powers[DICTIONARY:]).sum())
+        return (inside + last) / (self._count - DICTIONARY)
+
+    def _reach(self, terms: int) -> None:
+        """Have weights for at least so many powers: a little more, since the next `z` may be a little smaller."""
+        u = np.arange(1, min(self._count, terms + terms // 8) + 1)
+        self._powers, self._last = (u - 1).astype(np.float64), np.log2(u)
+        self._inside = self._last * (self._count - np.maximum(u, DICTIONARY))

@@ -10,10 +10,12 @@ from entropy_assets.errors import ExtraMissing
 class Kernels(NamedTuple):
     """The modules of compiled loops."""
 
+    bit_contexts: ModuleType
     board: ModuleType
     contexts: ModuleType
     counts: ModuleType
     shuffles: ModuleType
+    sorting: ModuleType
     walks: ModuleType
     windows: ModuleType
 
@@ -22,7 +24,16 @@ class Kernels(NamedTuple):
 def kernels() -> Kernels | None:
     """Return the compiled loops, or None where numba is not installed. Nothing is loaded before the first call."""
     try:
-        from entropy_assets.core.sp800_90b.compiled import board, contexts, counts, shuffles, walks, windows
+        from entropy_assets.core.sp800_90b.compiled import (
+            bit_contexts,
+            board,
+            contexts,
+            counts,
+            shuffles,
+            sorting,
+            walks,
+            windows,
+        )
     except ExtraMissing:
         return None
-    return Kernels(board, contexts, counts, shuffles, walks, windows)
+    return Kernels(bit_contexts, board, contexts, counts, shuffles, sorting, walks, windows)

@@ -38,9 +38,9 @@ def prediction_entropy(correct: Flags, alphabet: int) -> Estimate | None:
     n = len(correct)
     if n < 2:
         return None
-    hits = int(np.count_nonzero(correct))
+    hits, longest = hits_and_longest(correct)
     p_global = upper_bound(hits / n, n) if hits else 1 - 0.01 ** (1 / n)
-    r = longest_true(correct) + 1
+    r = longest + 1
     values = {"c": hits, "r": r, "n": n, "p_global": hits / n, "p_global_bound": p_global}
     p_max = max(p_global, 1 / alphabet)
     if _log_no_run(p_max, r, n) > math.log(LOCAL_CONFIDENCE):
@@ -49,10 +49,13 @@ def prediction_entropy(correct: Flags, alphabet: int) -> Estimate | None:
     return Estimate(bits_of(p_max), values)
 
 
-def longest_true(flags: Flags) -> int:
-    """Return the length of the longest run of True."""
+def hits_and_longest(flags: Flags) -> tuple[int, int]:
+    """Return how many flags are set, and the length of the longest run of them."""
+    if compiled := kernels():
+        hits, longest = compiled.board.hits_and_longest(flags)
+        return int(hits), int(longest)
     edges = np.flatnonzero(np.concatenate(([True], ~flags, [True])))
-    return int(np.diff(edges).max()) - 1
+    return int(np.count_nonzero(flags)), int(np.diff(edges).max()) - 1
 
 
 def local_probability(r: int, n: int) -> float:

@@ -2,36 +2,37 @@
 
 Every position has the 64 bits from it on as one number. In sorted order, neighbours tell by their first differing bit
 how many symbols they share, and a run of neighbours that share a tuple counts it, for every width of up to 64 bits at
-once. The few positions that share all of it are followed symbol by symbol.
+once. The few positions that share all of it are put in order by what follows, for twice as many symbols each time.
 """
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.sp800_90b.alphabets import bitstring
 from entropy_assets.core.sp800_90b.estimators import Estimate, Symbols, bits_of, upper_bound
-from entropy_assets.core.sp800_90b.kernels import kernels
+from entropy_assets.core.sp800_90b.kernels import Kernels, kernels
 
 Indices = npt.NDArray[np.int64]
 Windows = npt.NDArray[np.uint64]
 
 LEAST_TUPLE_COUNT: Final = 35
 """Occurrences that a tuple must reach to be estimated from (6.3.5 step 1)."""
-LONGEST_TUPLE: Final = 1024
-"""Longest tuples that are followed. A repeat of that length alone brings a million bits below 0.04 bits each, so only
-the time is bounded by it."""
 WINDOW_BITS: Final = 64
 """Bits of a window."""
-SORTED_AT_ONCE: Final = 1 << 24
+SORTED_AT_ONCE: Final = 1 << 23
 """Windows that are sorted at once; more are parted by their first bits beforehand, so that memory stays bounded."""
-CELLS_PER_SAMPLE: Final = 4
-"""Cells of a table of counts that are worth their memory, per position counted."""
+LEADING_BITS: Final = 10
+"""Bits that windows are parted by first."""
 
 
-def tuples_and_repeats(symbols: Symbols, alphabet: int) -> tuple[Estimate | None, Estimate | None]:
+def tuples_and_repeats(
+    symbols: Symbols, alphabet: int, longest: int | None = None
+) -> tuple[Estimate | None, Estimate | None]:
     """Return the t-tuple estimate (6.3.5) and that of the longest repeated substring (6.3.6).
 
     Parameters
@@ -40,10 +41,12 @@ def tuples_and_repeats(symbols: Symbols, alphabet: int) -> tuple[Estimate | None
         The sequence.
     alphabet
         Number of symbols that could occur.
+    longest
+        Symbols of the longest tuples that are looked at; by default all are.
     """
     n = len(symbols)
     p_tuple, p_repeat, t, v = 0.0, 0.0, 0, 0
-    for width, most, pairs in _repeated_tuples(symbols, alphabet):
+    for width, most, pairs in _repeated_tuples(symbols, alphabet, n if longest is None else longest):
         windows = n - width + 1
         if most >= LEAST_TUPLE_COUNT:
             t = width
@@ -51,14 +54,13 @@ def tuples_and_repeats(symbols: Symbols, alphabet: int) -> tuple[Estimate | None
         else:
             v = width
             p_repeat = max(p_repeat, (float(pairs) / (windows * (windows - 1) // 2)) ** (1 / width))
-    return _of_bound(p_tuple, n, {"t": t, "p_max": p_tuple}), _of_bound(
-        p_repeat, n, {"u": t + 1, "v": v, "p_hat": p_repeat}
-    )
+    of_repeats = {"u": t + 1, "v": v, "p_hat": p_repeat}
+    return _of_bound(p_tuple, n, {"t": t, "p_max": p_tuple}), _of_bound(p_repeat, n, of_repeats)
 
 
 def longest_repeat(symbols: Symbols, alphabet: int) -> int:
     """Return W of 5.2.5: how long the longest substring is that occurs twice; occurrences may overlap."""
-    return max((width for width, _, _ in _repeated_tuples(symbols, alphabet)), default=0)
+    return max((width for width, _, _ in _repeated_tuples(symbols, alphabet, len(symbols))), default=0)
 
 
 def _of_bound(p: float, n: int, values: dict[str, float]) -> Estimate | None:
@@ -68,39 +70,35 @@ def _of_bound(p: float, n: int, values: dict[str, float]) -> Estimate | None:
     return Estimate(bits_of(p_u), values | {"p_u": p_u})
 
 
-def _repeated_tuples(symbols: Symbols, alphabet: int) -> Iterator[tuple[int, int, int]]:
-    """Yield for each width up to the longest repeat how often its most frequent tuple occurs, and all pairs of equals.
-
-    Positions that have no whole window before the end of the sequence are counted apart: their windows would be
-    shorter.
-    """
-    n, bits = len(symbols), max(1, (alphabet - 1).bit_length())
-    widest = min(WINDOW_BITS // bits, n)
+def _repeated_tuples(symbols: Symbols, alphabet: int, longest: int) -> Iterator[tuple[int, int, int]]:
+    """Yield for each width up to the longest repeat the occurrences of its most frequent tuple, and pairs of equals."""
+    bits = max(1, (alphabet - 1).bit_length())
+    widest = min(WINDOW_BITS // bits, len(symbols))
     windows = _Windows(symbols, bits, widest)
-    ends = _Ends(windows)
-    shared = np.zeros(windows.count, dtype=np.uint8)
-    place, before = 0, None
-    for part in windows.ascending():
-        joined = part if before is None else np.concatenate((before, part))
-        stop = place + len(part)
-        shared[stop - len(joined) + 1 : stop] = _shared_symbols(joined, bits, widest)
-        ends.look_into(part)
-        place, before = stop, part[-1:]
-    for width, most, pairs in _runs(shared, widest):
-        extra_most, extra_pairs = ends.more_of(width)
-        if pairs + extra_pairs:
-            yield width, max(most, extra_most), pairs + extra_pairs
-    yield from _longer_tuples(symbols, alphabet, widest, *windows.alike(shared, widest))
+    loops = kernels()
+    most, pairs = _compiled_runs(windows, loops) if loops else _runs(windows)
+    for width in range(1, widest + 1):
+        if pairs[width]:
+            yield width, int(most[width]) + 1, int(pairs[width])
+    if pairs[widest]:
+        yield from _longer_tuples(windows, *windows.alike(), longest)
 
 
 class _Windows:
     """The whole windows of a sequence: `count` positions, `widest` symbols of `bits` bits each, left-aligned."""
 
     def __init__(self, symbols: Symbols, bits: int, widest: int) -> None:
-        self.bits, self.widest, self.count = bits, widest, len(symbols) - widest + 1
-        spread = np.unpackbits(symbols[:, np.newaxis], axis=1)[:, 8 - bits :] if bits > 1 else symbols
-        octets = np.packbits(spread)
-        self._octets = np.concatenate((octets, np.zeros(2 * WINDOW_BITS, dtype=np.uint8)))
+        self.symbols, self.bits, self.widest, self.count = symbols, bits, widest, len(symbols) - widest + 1
+
+    @property
+    def _mask(self) -> np.uint64:
+        """The bits of a window that its symbols take."""
+        return np.uint64(((1 << self.widest * self.bits) - 1) << (WINDOW_BITS - self.widest * self.bits))
+
+    @cached_property
+    def _octets(self) -> Symbols:
+        octets = np.packbits(bitstring(self.symbols, self.bits))
+        return np.concatenate((octets, np.zeros(2 * WINDOW_BITS, dtype=np.uint8)))
 
     def between(self, start: int, stop: int) -> Windows:
         """Return the windows at ``start .. stop``; what reaches beyond the end has zeros there.
@@ -118,46 +116,74 @@ class _Windows:
                 whole <<= np.uint64(offset)
                 whole |= self._octets[octet + 8 :: stride][:count] >> np.uint8(8 - offset)
             found[phase::apart] = whole
-        found &= self.mask(self.widest)
+        found &= self._mask
         return found
 
-    def mask(self, width: int) -> np.uint64:
-        """Return the bits of the first `width` symbols of a window."""
-        return np.uint64(((1 << width * self.bits) - 1) << (WINDOW_BITS - width * self.bits))
+    def at(self, places: Indices) -> tuple[Windows, Indices]:
+        """Return the windows at any places, with zeros beyond the end, and how many symbols each has before it."""
+        lengths = np.clip(len(self.symbols) - places, 0, self.widest)
+        octet, offset = np.divmod(np.minimum(places, len(self.symbols)) * self.bits, 8)
+        found = np.zeros(len(places), dtype=np.uint64)
+        for further in range(8):
+            found = (found << np.uint64(8)) | self._octets[octet + further]
+        offset = offset.astype(np.uint64)
+        found = (found << offset) | (self._octets[octet + 8].astype(np.uint64) >> (np.uint64(8) - offset))
+        return found & self._mask, lengths
+
+    def ends(self) -> tuple[Windows, Indices]:
+        """Return what begins too late for a whole window, ascending, among equals the shorter first, and their lengths.
+
+        In sorted order they come before a whole window that is equal, as ends do in a dictionary: so what has the same
+        symbols in front still stands together.
+        """
+        value, values = 0, []
+        for symbol in self.symbols[: self.count - 1 : -1].tolist():
+            value = (value >> self.bits) | (symbol << (WINDOW_BITS - self.bits))
+            values.append(value)
+        ends, lengths = np.array(values, dtype=np.uint64), np.arange(1, len(values) + 1)
+        order = np.lexsort((lengths, ends))
+        return ends[order], lengths[order]
 
     def ascending(self) -> Iterator[Windows]:
-        """Yield all windows in ascending order, part by part."""
-        if self.count <= SORTED_AT_ONCE:
-            ordered = self.between(0, self.count)
-            ordered.sort()
-            yield ordered
-            return
-        octets = [(part >> np.uint64(WINDOW_BITS - 8)).astype(np.uint8) for _, part in self._parts()]
-        upto = np.cumsum(sum(np.bincount(part, minlength=256) for part in octets))
+        """Yield all whole windows in ascending order, part by part."""
+        compiled, digits = kernels(), min(LEADING_BITS, self.widest * self.bits)
+        if compiled:
+            counts = compiled.sorting.leading(self.symbols, self.bits, self.widest, digits)
+        else:
+            counts = sum(np.bincount(part, minlength=1 << digits) for part in self._leading(digits))
+        upto = np.cumsum(counts)
         first = 0
-        while first < 256:
+        while first < len(upto):
             done = int(upto[first - 1]) if first else 0
             last = max(first + 1, int(np.searchsorted(upto, done + SORTED_AT_ONCE, side="right")))
-            led = [
-                part[np.flatnonzero((octet >= first) & (octet < last))]
-                for octet, (_, part) in zip(octets, self._parts(), strict=True)
-            ]
-            ordered = np.concatenate(led)
-            ordered.sort()
-            if len(ordered):
-                yield ordered
+            if compiled:
+                yield compiled.sorting.ascending(self.symbols, self.bits, self.widest, digits, counts, first, last)
+            else:
+                yield self._sorted(digits, first, last)
             first = last
 
-    def alike(self, shared: npt.NDArray[np.uint8], width: int) -> tuple[Indices, Indices]:
+    def _sorted(self, digits: int, first: int, last: int) -> Windows:
+        led = [
+            part[np.flatnonzero((digit >= first) & (digit < last))]
+            for digit, (_, part) in zip(self._leading(digits), self._parts(), strict=True)
+        ]
+        ordered = np.concatenate(led)
+        ordered.sort()
+        return ordered
+
+    def _leading(self, digits: int) -> Iterator[npt.NDArray[np.uint16]]:
+        for _, part in self._parts():
+            yield (part >> np.uint64(WINDOW_BITS - digits)).astype(np.uint16)
+
+    def alike(self) -> tuple[Indices, Indices]:
         """Return the positions whose whole window occurs elsewhere too, ascending, and which they have in common."""
         starts, groups = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-        if (shared >= width).any():
-            repeated = np.concatenate([np.unique(part[1:][part[1:] == part[:-1]]) for part in self.ascending()])
-            for start, part in self._parts():
-                group = np.minimum(np.searchsorted(repeated, part), len(repeated) - 1)
-                kept = np.flatnonzero(repeated[group] == part)
-                starts.append(start + kept)
-                groups.append(group[kept])
+        repeated = np.concatenate([np.unique(part[1:][part[1:] == part[:-1]]) for part in self.ascending()])
+        for start, part in self._parts():
+            group = np.minimum(np.searchsorted(repeated, part), len(repeated) - 1)
+            kept = np.flatnonzero(repeated[group] == part)
+            starts.append(start + kept)
+            groups.append(group[kept])
         return np.concatenate(starts), np.concatenate(groups)
 
     def _parts(self) -> Iterator[tuple[int, Windows]]:
@@ -165,91 +191,130 @@ class _Windows:
             yield start, self.between(start, min(self.count, start + SORTED_AT_ONCE))
 
 
-class _Ends:
-    """The tuples at the end of a sequence, shorter than a window, and how often each occurs in the whole windows."""
-
-    def __init__(self, windows: _Windows) -> None:
-        widest = windows.widest
-        last = windows.between(windows.count, windows.count + widest - 1)
-        masks = np.array([windows.mask(width) for width in range(1, widest)], dtype=np.uint64)
-        widths, places = np.nonzero(np.arange(1, widest)[:, np.newaxis] + np.arange(widest - 1) < widest)
-        tuples = last[places] & masks[widths]
-        order = np.lexsort((tuples, widths))
-        widths, tuples = widths[order], tuples[order]
-        new = np.ones(len(order), dtype=np.bool_)
-        new[1:] = (widths[1:] != widths[:-1]) | (tuples[1:] != tuples[:-1])
-        first = np.flatnonzero(new)
-        self._widths = widths[first] + 1
-        self._low, self._high = tuples[first], tuples[first] | ~masks[widths[first]]
-        self._more = np.diff(np.append(first, len(order)))
-        self._counts = np.zeros(len(first), dtype=np.int64)
-
-    def look_into(self, ordered: Windows) -> None:
-        """Count the tuples in a part of the whole windows."""
-        self._counts += np.searchsorted(ordered, self._high, side="right")
-        self._counts -= np.searchsorted(ordered, self._low, side="left")
-
-    def more_of(self, width: int) -> tuple[int, int]:
-        """Return how often the most frequent of these tuples occurs in all, and how many pairs they add."""
-        part = slice(*np.searchsorted(self._widths, (width, width + 1)))
-        whole, more = self._counts[part], self._more[part]
-        return int((whole + more).max(initial=0)), int((more * whole + more * (more - 1) // 2).sum())
+def _compiled_runs(windows: _Windows, loops: Kernels) -> tuple[Indices, Indices]:
+    """Return of each width from 0 on the longest run of equal tuples less one, and the pairs of equal tuples."""
+    ends, lengths = windows.ends()
+    alike = np.minimum(np.arange(WINDOW_BITS + 1) // windows.bits, windows.widest)
+    state, open_ = np.zeros(5, dtype=np.int64), np.zeros((2, windows.widest + 1), dtype=np.int64)
+    most, pairs = np.zeros((2, windows.widest + 1), dtype=np.int64)
+    left = windows.count
+    for part in windows.ascending():
+        left -= len(part)
+        loops.counts.runs(part, ends, lengths, left == 0, alike, state, open_, most, pairs)
+        if not left:
+            break
+    return np.maximum.accumulate(most[::-1])[::-1], np.cumsum(pairs[::-1])[::-1]
 
 
-def _shared_symbols(ordered: Windows, bits: int, widest: int) -> npt.NDArray[np.uint8]:
+def _runs(windows: _Windows) -> tuple[Indices, Indices]:
+    """Return the same by arrays."""
+    (ends, lengths), widest = windows.ends(), windows.widest
+    n = windows.count + len(ends)
+    shared = np.zeros(n, dtype=np.uint8)
+    place, left, before, length = 0, windows.count, np.zeros(1, dtype=np.uint64), np.zeros(1, dtype=np.int64)
+    for part in windows.ascending():
+        left -= len(part)
+        upto = np.searchsorted(ends, part[-1:], side="right")[0] if left and len(part) else len(ends) * (not left)
+        places = np.searchsorted(part, ends[:upto])
+        ordered = np.concatenate((before, np.insert(part, places, ends[:upto])))
+        symbols = np.concatenate((length, np.insert(np.full(len(part), widest), places, lengths[:upto])))
+        stop = place + len(ordered) - 1
+        shared[place:stop] = np.minimum(_shared_symbols(ordered, windows.bits), np.minimum(symbols[1:], symbols[:-1]))
+        ends, lengths, place, before, length = ends[upto:], lengths[upto:], stop, ordered[-1:], symbols[-1:]
+    most, pairs = np.zeros(widest + 1, dtype=np.int64), np.zeros(widest + 1, dtype=np.int64)
+    sharing: Indices | None = None  # places that share enough, once they are the fewer ones
+    for width in range(1, widest + 1):
+        if sharing is None:
+            below = np.flatnonzero(shared < width)
+            runs = np.diff(np.append(below, n)) - 1
+            sharing = np.flatnonzero(shared >= width) if 2 * len(below) > n else None
+        else:
+            sharing = sharing[np.flatnonzero(shared[sharing] >= width)]
+            runs = np.diff(np.flatnonzero(np.diff(sharing, prepend=-1, append=n + 1) != 1))
+        most[width], pairs[width] = runs.max(initial=0), (runs * (runs + 1) // 2).sum()
+    return most, pairs
+
+
+def _shared_symbols(ordered: Windows, bits: int) -> npt.NDArray[np.uint8]:
     """Return ``uint8[n - 1]``: how many symbols each window but the first shares with the one before it."""
-    if compiled := kernels():
-        shared: npt.NDArray[np.uint8] = compiled.counts.shared_symbols(ordered, bits, widest)
-        return shared
     differ = ordered[1:] ^ ordered[:-1]
     differ &= ~(differ >> np.uint64(1))  # keeps the first 1, and can't be rounded up to the next power of two
     leading_zeros = (WINDOW_BITS - np.frexp(differ.astype(np.float64))[1]).astype(np.uint8)
-    whole: npt.NDArray[np.uint8] = np.minimum(leading_zeros // np.uint8(bits), np.uint8(widest))
+    whole: npt.NDArray[np.uint8] = leading_zeros // np.uint8(bits)
     return whole
 
 
-def _runs(shared: npt.NDArray[np.uint8], widest: int) -> Iterator[tuple[int, int, int]]:
-    """Yield for each width how often its most frequent tuple occurs, 1 at least, and the pairs of equal tuples.
+def _longer_tuples(windows: _Windows, starts: Indices, groups: Indices, longest: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the same for the widths beyond a window, up to `longest`, from the positions whose window is repeated."""
+    ordered = starts[_in_order(windows, starts, groups)]
+    loops = kernels()
+    shared = (loops.counts.shared_ahead if loops else _shared_ahead)(windows.symbols, ordered, windows.widest)
+    most, pairs = (loops.counts.runs_of_any_width if loops else _runs_of_any_width)(shared)
+    most, pairs = np.maximum.accumulate(most[::-1])[::-1], np.cumsum(pairs[::-1])[::-1]
+    for width in range(windows.widest + 1, min(len(most), longest + 1)):
+        yield width, int(most[width]) + 1, int(pairs[width])
 
-    Parameters
-    ----------
-    shared
-        Symbols that each window shares with the one before it, in ascending order.
+
+def _in_order(windows: _Windows, starts: Indices, groups: Indices) -> Indices:
+    """Return the order of what begins at `starts`, ascending as far as any two are alike.
+
+    What is in order by so many symbols is in order by twice as many once the order of what follows them is known. That
+    is told by the next window, and where that is repeated too, by the order of what begins with it.
     """
-    if compiled := kernels():
-        most, pairs = compiled.counts.runs(shared, widest)
-        yield from zip(range(1, widest + 1), most.tolist(), pairs.tolist(), strict=True)
-        return
-    n = len(shared)
-    left: Indices | None = None  # places that share enough, once they are the fewer ones
-    for width in range(1, widest + 1):
-        if left is None:
-            below = np.flatnonzero(shared < width)
-            lengths = np.diff(np.append(below, n)) - 1
-            left = np.flatnonzero(shared >= width) if 2 * len(below) > n else None
-        else:
-            left = left[np.flatnonzero(shared[left] >= width)]
-            lengths = np.diff(np.flatnonzero(np.diff(left, prepend=-1, append=n + 1) != 1))
-        yield width, 1 + int(lengths.max(initial=0)), int((lengths * (lengths + 1) // 2).sum())
+    reach, ranks = windows.widest, groups
+    while True:
+        after = starts + reach
+        following, lengths = windows.at(after)
+        again = np.minimum(np.searchsorted(starts, after), len(starts) - 1)
+        further = np.where(starts[again] == after, ranks[again], 0)
+        order = np.lexsort((further, lengths, following, ranks))
+        new = np.ones(len(starts), dtype=np.bool_)
+        for key in (further, lengths, following, ranks):
+            ordered = key[order]
+            new[1:] &= ordered[1:] == ordered[:-1]
+        new[1:] = ~new[1:]
+        if new.all():
+            return order
+        ranks = np.empty(len(starts), dtype=np.int64)
+        ranks[order] = np.cumsum(new) - 1
+        reach *= 2
 
 
-def _longer_tuples(
-    symbols: Symbols, alphabet: int, width: int, starts: Indices, groups: Indices
-) -> Iterator[tuple[int, int, int]]:
-    """Yield the same for the widths beyond `width`, from the positions whose tuple of that width is repeated."""
-    while len(starts) and width < LONGEST_TUPLE:
-        inside = np.flatnonzero(starts + width < len(symbols))
-        starts, groups = starts[inside], groups[inside]
-        if not len(starts):
-            return
-        codes = groups * alphabet + symbols[starts + width]
-        width += 1
-        if int(codes.max()) > CELLS_PER_SAMPLE * len(codes):
-            codes = np.unique(codes, return_inverse=True)[1]
-        counts = np.bincount(codes)
-        repeated = counts > 1
-        if not repeated.any():
-            return
-        yield width, int(counts.max()), int((counts * (counts - 1) // 2).sum())
-        kept = np.flatnonzero(repeated[codes])
-        starts, groups = starts[kept], (np.cumsum(repeated) - 1)[codes[kept]]
+def _shared_ahead(symbols: Symbols, ordered: Indices, least: int) -> Indices:
+    """Return how many symbols follow alike from each of `ordered` and from the one before it; 0 if less than `least`.
+
+    One position on, all but the first of them are alike still: so no symbol is looked at twice in vain (Kasai et al.,
+    doi 10.1007/3-540-48194-X_17). That needs the neighbour in the order of all positions, which `ordered` holds where
+    `least` symbols are alike.
+    """
+    n, data = len(symbols), symbols.tobytes()
+    shared, before, known = np.zeros(len(ordered), dtype=np.int64), 0, -2
+    by_position = np.argsort(ordered)
+    for place in by_position.tolist():
+        own = int(ordered[place])
+        alike = before - 1 if own == known + 1 and before > least else 0
+        before, known = 0, own
+        if place:
+            other = int(ordered[place - 1])
+            while max(own, other) + alike < n and data[own + alike] == data[other + alike]:
+                alike += 1
+            before = alike
+            shared[place] = alike if alike >= least else 0
+    return shared
+
+
+def _runs_of_any_width(shared: Indices) -> tuple[Indices, Indices]:
+    """Return what `runs` of the compiled counts returns, of neighbours that share so many symbols, for any width."""
+    most, pairs = np.zeros((2, int(shared.max(initial=0)) + 1), dtype=np.int64)
+    open_: list[tuple[int, int]] = []
+    for place, width in enumerate([*shared.tolist(), 0]):
+        begun = place
+        while open_ and open_[-1][0] > width:
+            wider, begun = open_.pop()
+            many = place - begun
+            most[wider] = max(most[wider], many)
+            pairs[wider] += many * (many + 1) // 2
+            pairs[max(width, open_[-1][0] if open_ else 0)] -= many * (many + 1) // 2
+        if width and (not open_ or open_[-1][0] < width):
+            open_.append((width, begun))
+    return most, pairs

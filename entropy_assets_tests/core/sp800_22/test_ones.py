@@ -68,7 +68,7 @@ def test_a_run_does_not_go_on_in_the_next_block() -> None:
     assert ones.longest_run_counts(PackedBits.of(bits), 10_000, 3) == [2, 0, 0, 0, 0, 0, 1]
 
 
-@pytest.mark.parametrize("m", [8, 128, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("m", [8, 128, 10_000])
 def test_the_chances_of_the_longest_run_are_exact(m: int) -> None:
     exact = [float(one) for one in chances(m)]
     assert ones.longest_run_chances(m, ones.LONGEST_RUN_CLASSES[m]) == pytest.approx(exact, abs=1e-13)

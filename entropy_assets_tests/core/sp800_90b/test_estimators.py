@@ -6,6 +6,7 @@ from hypothesis import given, settings
 
 from entropy_assets.core.sp800_90b import estimators, predictors, tuples
 from entropy_assets.core.sp800_90b.estimators import Estimate
+from entropy_assets.core.sp800_90b.kernels import kernels
 from entropy_assets_tests.core.sp800_90b import by_the_book
 from entropy_assets_tests.core.sp800_90b.sequences import sequences
 
@@ -65,21 +66,26 @@ def test_compression_by_the_book() -> None:
     )
 
 
-def test_distances_of_the_compression_estimate() -> None:
+def test_distances_of_the_compression_estimate(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """6.3.4 step 3: a word's distance is to the same word before, or its own place from 1 if there is none."""
-    words = np.array([5, 5, 1, 5, 1, 2])
-    assert estimators._distances(words).tolist() == [1, 1, 3, 2, 2, 6]
+    words = np.array([5, 5, 1, 5, 1, 2], dtype=np.uint8)
+    bits = np.unpackbits(words[:, np.newaxis], axis=1)[:, 2:].reshape(-1)
+    monkeypatch.setattr(estimators, "DICTIONARY", 1)
+    loops = kernels() if way == "compiled" else None
+    seen = loops.counts.distances(bits, 6, 1) if loops else estimators._distances(bits, 6)
+    assert seen.tolist() == [0, 1, 2, 1, 0, 0, 1]
 
 
 def test_expected_log_is_the_double_sum() -> None:
-    """6.3.4 step 7: G(z) as one sum equals the standard's double sum."""
-    z, count = 0.02, 1200
-    total = 0.0
-    for t in range(estimators.DICTIONARY + 1, count + 1):
-        u = np.arange(1, t + 1)
-        weights = np.where(u < t, z * z * (1 - z) ** (u - 1.0), z * (1 - z) ** (t - 1.0))
-        total += float((np.log2(u) * weights).sum())
-    assert estimators._expected_log(z, count) == pytest.approx(total / (count - estimators.DICTIONARY), rel=1e-12)
+    """6.3.4 step 7: G(z) as one sum equals the standard's double sum, whatever was asked for before."""
+    count, weights = 1200, estimators._Weights(1200)
+    for z in (0.5, 0.02, 0.1):
+        total = 0.0
+        for t in range(estimators.DICTIONARY + 1, count + 1):
+            u = np.arange(1, t + 1)
+            powers = np.where(u < t, z * z * (1 - z) ** (u - 1.0), z * (1 - z) ** (t - 1.0))
+            total += float((np.log2(u) * powers).sum())
+        assert weights.expected_log(z) == pytest.approx(total / (count - estimators.DICTIONARY), rel=1e-12)
 
 
 def test_estimators_say_none_when_there_is_too_little() -> None:

@@ -37,7 +37,9 @@ def test_local_probability_inverts_the_run_formula() -> None:
     assert state.sum() == pytest.approx(0.99, abs=1e-6)
 
 
+@pytest.mark.usefixtures("way")
 def test_the_longest_run_of_hits_is_that_of_a_count_by_hand() -> None:
     """At the beginning, in the middle, at the end, and where there is none."""
     for hits, longest in (("", 0), ("000", 0), ("1", 1), ("1101", 2), ("0111", 3), ("0110111", 3), ("111", 3)):
-        assert predictors.longest_true(np.array([hit == "1" for hit in hits], dtype=np.bool_)) == longest, hits
+        flags = np.array([hit == "1" for hit in hits], dtype=np.bool_)
+        assert predictors.hits_and_longest(flags) == (hits.count("1"), longest), hits

@@ -78,3 +78,14 @@ def _lead_through(hits: Any, scores: Any, leader: int, contenders: Any, current:
                 if current[other] >= current[place]:
                     place = other
     return word, contenders[place]
+
+
+@kernel
+def hits_and_longest(flags: Any) -> Any:
+    """Return how many flags are set, and the length of the longest run of them."""
+    hits, longest, run = 0, 0, 0
+    for flag in flags:
+        hits += flag
+        run = (run + 1) * flag
+        longest = max(longest, run)
+    return hits, longest

@@ -170,43 +170,6 @@ def _repeated_pairs(times: Any, groups: Any, cells: Any, counts: Any, n: int) ->
 
 
 @kernel
-def multi_mmc_bit_hits(bits: Any, depths: int, entries: int) -> Any:
-    """Return the same for bits, whose contexts index a table: it is small, and nothing has to be left out."""
-    n = len(bits)
-    words, one, half = (n + 63) // 64, np.uint64(1), np.uint64(32)
-    hits = np.zeros((words, depths), dtype=np.uint64)
-    counts = np.zeros(2 << depths, dtype=np.uint64)
-    pairs = np.zeros(depths, dtype=np.int64)
-    before = np.uint64(0)
-    for place in range(words):
-        start, stop = 64 * place, min(n, 64 * place + 64)
-        shorter, past = ~np.uint64(0), before
-        for row in range(depths):
-            top, past = one << np.uint64(row + 1), before
-            word, known, held = np.uint64(0), np.uint64(0), pairs[row]
-            for i in range(start, stop):
-                own, shift = np.uint64(bits[i]), np.uint64(i - start)
-                cell = top | (past & (top - one))
-                past = (past << one) | own
-                if i <= row:
-                    continue
-                both = counts[cell]  # how often 1 followed above, how often 0 below
-                zeros, ones = both & np.uint64(0xFFFFFFFF), both >> half
-                known |= np.uint64(both != 0) << shift
-                word |= (np.uint64(ones < zeros) ^ own) << shift
-                if (ones if own else zeros) == 0:
-                    if held >= entries:
-                        continue
-                    held += 1
-                counts[cell] = both + (one << (half * own))
-            pairs[row] = held
-            shorter &= known
-            hits[place, row] = word & shorter
-        before = past
-    return hits
-
-
-@kernel
 def lz78y_first_order(symbols: Any, alphabet: int, depths: int, entries: int) -> Any:
     """Return what LZ78Y gets right by contexts of one sample, ``uint64[words]``, and where longer ones last may count.
 
