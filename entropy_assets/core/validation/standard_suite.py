@@ -26,8 +26,8 @@ def sp800_22_suite(
     """Return a suite for ``EntropyValidator(suites=[...])``: from the bytes of a block to named P-values.
 
     Every P-value votes in ``p*``, so with k more of them a block is rejected by a test at 1e-6 / (3 + k) instead of
-    1e-6 / 3: seven more for 4,096 bytes. Good blocks are still lost about once in a million, broken ones found by more
-    tests, each a little later. Where the runs test has no P-value since the ones are too many or too few (2.3.4 step
+    1e-6 / 3: seven more for 4,096 bytes. Good blocks are still lost about once or twice in a million, since the laws of
+    the standard are approximations so far out; broken ones are found by more tests, each a little later. Where the runs test has no P-value since the ones are too many or too few (2.3.4 step
     2), it votes 1, and the frequency test says why.
 
     Parameters
