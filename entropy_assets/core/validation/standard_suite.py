@@ -27,8 +27,9 @@ def sp800_22_suite(
 
     Every P-value votes in ``p*``, so with k more of them a block is rejected by a test at 1e-6 / (3 + k) instead of
     1e-6 / 3: seven more for 4,096 bytes. Good blocks are still lost about once or twice in a million, since the laws of
-    the standard are approximations so far out; broken ones are found by more tests, each a little later. Where the runs test has no P-value since the ones are too many or too few (2.3.4 step
-    2), it votes 1, and the frequency test says why.
+    the standard are approximations so far out; broken ones are found by more tests, each a little later. Where
+    the runs test has no P-value since the ones are too many or too few (2.3.4 step 2), it votes 1, and the frequency
+    test says why.
 
     Parameters
     ----------
