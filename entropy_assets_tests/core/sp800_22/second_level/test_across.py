@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from entropy_assets.core.sp800_22.findings import Asked
+from entropy_assets.core.sp800_22.findings import Asked, Finding, PValue
 from entropy_assets.core.sp800_22.second_level.across import REPORT_ALPHA, Tally, second_level
 from entropy_assets.core.sp800_22.suite import SuiteReport, run_suite
 from entropy_assets_tests.core.sp800_22.second_level.tallies import tally_of
@@ -125,11 +125,14 @@ def test_a_generator_that_repeats_itself_fails():
 def test_a_tally_holds_sequences_of_one_kind():
     """P-values of other lengths or other constants are other P-values."""
     tally = tally_of([0.5])
-    for n, asked in ((999_999, Asked()), (1_000_000, Asked(compat="sts"))):
-        other = tally_of([0.5], n=n, compat=asked.compat)
-        assert other.n == n
+    finding = Finding(name="serial", section="2.11", p_values=(PValue("one", 0.5, None),))
+    for n, asked, findings in (
+        (999_999, Asked(), (finding,)),
+        (1_000_000, Asked(compat="sts"), (finding,)),
+        (1_000_000, Asked(), ()),
+    ):
         with pytest.raises(ValueError, match="the same length"):
-            tally.add(SuiteReport(n=n, asked=asked, findings=()))
+            tally.add(SuiteReport(n=n, asked=asked, findings=findings))
     assert tally.sequences == 1
 
 
