@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from entropy_assets.core.sp800_22.findings import Asked
+from entropy_assets.core.sp800_22.findings import Asked, Finding, PValue
 from entropy_assets.core.sp800_22.second_level.across import REPORT_ALPHA, Tally, second_level
 from entropy_assets.core.sp800_22.suite import SuiteReport, run_suite
 from entropy_assets_tests.core.sp800_22.second_level.tallies import tally_of
@@ -99,7 +99,18 @@ def test_templates_in_few_bits_are_not_judged():
     report = second_level(tally)
     assert min(row.smallest_p for row in report.rows) < 1e-12
     assert report.answers == 0
-    assert "fewer than 5" in report.rows[0].note
+    assert "small too often" in report.rows[0].note
+
+
+def test_where_small_p_values_are_too_frequent_the_smallest_is_not_asked():
+    """Templates in 100,000 bits: their proportion is."""
+    generator, tally = np.random.Generator(np.random.PCG64(9)), Tally()
+    for _ in range(2):
+        tally.add(run_suite(generator.bytes(12_500), tests=["non_overlapping_template"]))
+    row = second_level(tally).rows[0]
+    assert row.extreme_p is None
+    assert row.proportion_p is not None
+    assert "the smallest not asked" in row.note
 
 
 def test_a_generator_that_repeats_itself_fails():
@@ -114,11 +125,14 @@ def test_a_generator_that_repeats_itself_fails():
 def test_a_tally_holds_sequences_of_one_kind():
     """P-values of other lengths or other constants are other P-values."""
     tally = tally_of([0.5])
-    for n, asked in ((999_999, Asked()), (1_000_000, Asked(compat="sts"))):
-        other = tally_of([0.5], n=n, compat=asked.compat)
-        assert other.n == n
+    finding = Finding(name="serial", section="2.11", p_values=(PValue("one", 0.5, None),))
+    for n, asked, findings in (
+        (999_999, Asked(), (finding,)),
+        (1_000_000, Asked(compat="sts"), (finding,)),
+        (1_000_000, Asked(), ()),
+    ):
         with pytest.raises(ValueError, match="the same length"):
-            tally.add(SuiteReport(n=n, asked=asked, findings=()))
+            tally.add(SuiteReport(n=n, asked=asked, findings=findings))
     assert tally.sequences == 1
 
 
