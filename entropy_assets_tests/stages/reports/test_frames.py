@@ -11,6 +11,7 @@ from entropy_assets.recipe import STANDARD
 from entropy_assets.stages.reports.frames import SpentFrame, in_common, shares, spent_lately
 from entropy_assets.stores.batches import INTAKE, samples_of
 from entropy_assets_tests.stages.batches_made import Place, frame
+from entropy_assets_tests.stages.reports.noises import PAIRS, kept
 
 
 def spent(place: Place, count: int) -> list[SpentFrame]:
@@ -38,13 +39,13 @@ def test_its_samples_in_order_are_the_differences_of_the_pixels_of_the_frame(pla
 
 
 def test_a_column_of_the_matrix_is_the_same_pixel_pair_in_all_frames(place: Place) -> None:
-    kept, squares = in_common(spent(place, 2))
-    assert len(kept) > 1
+    alike, squares = in_common(spent(place, 2))
+    assert len(alike) > 1
     assert np.count_nonzero(squares) >= 2
     top, left = np.argwhere(squares)[0] * 32
-    images = {one.row.image_sha256: one for one in kept}
+    images = {one.row.image_sha256: one for one in alike}
     for n in range(2):
-        image = decode(frame(n), source="raw-ccd", limits=kept[0].batch.intake.limits, reading=STANDARD.reading)
+        image = decode(frame(n), source="raw-ccd", limits=alike[0].batch.intake.limits, reading=STANDARD.reading)
         if image.image_sha256 in images:
             one = images[image.image_sha256]
             region = steps_of(image, 0)[top : top + 8, left : left + 8]
@@ -52,8 +53,14 @@ def test_a_column_of_the_matrix_is_the_same_pixel_pair_in_all_frames(place: Plac
             assert one.line(squares, 32).tolist() == expected.reshape(-1).tolist()
 
 
+def white(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    return [rng.integers(0, 16, PAIRS, dtype=np.uint8) for _ in range(count)]
+
+
 def test_noise_that_is_not_the_noise_that_was_assessed_is_refused(place: Place) -> None:
-    (one,) = spent(place, 1)
+    kept(place, *white(1))
+    ((_, (one,)),) = spent_lately(place.batches(), place.ledger(), 10, 10).items()
     document = samples_of(one.row.image_sha256)
     altered = one.batch.read_array(document).copy()
     altered[0, 0] ^= 1
@@ -63,18 +70,18 @@ def test_noise_that_is_not_the_noise_that_was_assessed_is_refused(place: Place) 
 
 
 def test_a_damaged_batch_hides_no_other(place: Place) -> None:
-    damaged = place.hashed([("a.fits", frame(1))])
-    place.hashed([("b.fits", frame(2))], time_ns=10**9)
+    damaged = kept(place, *white(2))
+    whole = kept(place, *white(3))
     damaged.path(INTAKE).write_text("{}")
     ((_, frames),) = spent_lately(place.batches(), place.ledger(), 10, 10).items()
-    assert [one.row.file for one in frames] == ["b.fits"]
+    assert {one.batch.key for one in frames} == {whole.key}
 
 
-def test_each_source_stands_by_itself(place: Place) -> None:
-    place.hashed([("a.fits", frame(1))])
-    place.hashed([("b.fits", frame(2))], time_ns=10**9, source="mast-raw")
+def test_each_source_stands_by_itself_and_the_one_used_last_comes_first(place: Place) -> None:
+    kept(place, *white(3))
+    kept(place, *white(2), source="mast-raw")
     found = spent_lately(place.batches(), place.ledger(), 10, 10)
-    assert {source: len(frames) for (source, _), frames in found.items()} == {"raw-ccd": 1, "mast-raw": 1}
+    assert [(source, len(frames)) for (source, _), frames in found.items()] == [("mast-raw", 2), ("raw-ccd", 3)]
 
 
 @pytest.mark.parametrize(
