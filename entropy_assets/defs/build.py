@@ -8,6 +8,8 @@ import dagster as dg
 from entropy_assets.defs.assets import ASSETS, entropy_pool
 from entropy_assets.defs.checks import CHECKS
 from entropy_assets.defs.jobs import JOBS
+from entropy_assets.defs.reports.assets import REPORTS
+from entropy_assets.defs.reports.jobs import nightly, nightly_reports
 from entropy_assets.defs.resources import NO_PASSAGE, ONE_PROCESS, EntropyStores, ImageSources, RedisPool, fixed
 from entropy_assets.defs.schedules import SCHEDULES
 from entropy_assets.defs.sensors import MAKERS
@@ -36,10 +38,10 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
         **(resource_overrides or {}),
     }
     return dg.Definitions(
-        assets=[*ASSETS, entropy_pool],
+        assets=[*ASSETS, entropy_pool, *REPORTS],
         asset_checks=CHECKS,
-        jobs=JOBS,
-        schedules=SCHEDULES,
+        jobs=[*JOBS, nightly_reports],
+        schedules=[*SCHEDULES, nightly],
         sensors=[make(settings) for make in MAKERS],
         resources={"io_manager": NO_PASSAGE, **{name: fixed(resource) for name, resource in resources.items()}},
         executor=ONE_PROCESS,

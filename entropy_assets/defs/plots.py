@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK: Final = "#1b2a41"
-_ACCENT: Final = "#2a9d8f"
-_BAD: Final = "#c8553d"
+INK: Final = "#1b2a41"
+ACCENT: Final = "#2a9d8f"
+BAD: Final = "#c8553d"
 _DPI: Final = 80
 MAX_PICTURES: Final = 8
 
 
-def _figure(columns: int = 1, rows: int = 1, *, width: float = 7.2, height: float = 3.0) -> "tuple[Figure, Any]":
+def new_figure(columns: int = 1, rows: int = 1, *, width: float = 7.2, height: float = 3.0) -> "tuple[Figure, Any]":
+    """Return a figure with its axes, ``[rows, columns]``; sizes in inches."""
     # pyplot keeps figures in module state; a Figure of its own is freed with the step.
     from matplotlib.figure import Figure
 
@@ -48,11 +49,11 @@ def thumbnails(pictures: Sequence[tuple[str, NDArray[Any] | None]]) -> dg.Markdo
     shown = pictures[:MAX_PICTURES]
     columns = max(1, min(4, len(shown)))
     rows = max(1, -(-len(shown) // columns))
-    figure, axes = _figure(columns, rows, height=1.9 * rows)
+    figure, axes = new_figure(columns, rows, height=1.9 * rows)
     for axis in axes.flat:
         axis.axis("off")
     for axis, (title, pixels) in zip(axes.flat, shown, strict=False):
-        axis.set_title(title, fontsize=7, color=_BAD if pixels is None else _INK, parse_math=False)
+        axis.set_title(title, fontsize=7, color=BAD if pixels is None else INK, parse_math=False)
         if pixels is None:
             axis.imshow(np.full((2, 3), 0.8), cmap="gray", vmin=0, vmax=1)
         else:
@@ -77,16 +78,16 @@ def live_areas(maps: Sequence[tuple[str, NDArray[np.uint8]]], names: Sequence[st
 
     shown = maps[:MAX_PICTURES]
     colours: list[Any] = [
-        _ACCENT,
+        ACCENT,
         *(colormaps["tab20b"](i / max(1, len(names) - 1)) for i in range(1, len(names))),
     ]
     columns = max(1, min(4, len(shown)))
     rows = max(1, -(-len(shown) // columns))
-    figure, axes = _figure(columns, rows, height=1.9 * rows + 0.6)
+    figure, axes = new_figure(columns, rows, height=1.9 * rows + 0.6)
     for axis in axes.flat:
         axis.axis("off")
     for axis, (title, area) in zip(axes.flat, shown, strict=False):
-        axis.set_title(title, fontsize=7, color=_INK, parse_math=False)
+        axis.set_title(title, fontsize=7, color=INK, parse_math=False)
         axis.imshow(area, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(names) - 0.5, interpolation="nearest")
     present = sorted({int(value) for _, area in shown for value in np.unique(area)})
     handles = [Patch(color=colours[value], label=names[value]) for value in present]
@@ -97,10 +98,10 @@ def live_areas(maps: Sequence[tuple[str, NDArray[np.uint8]]], names: Sequence[st
 
 def credit_by_image(credits: Mapping[str, int]) -> dg.MarkdownMetadataValue:
     """Show how many bits of credit each image puts into the blocks."""
-    figure, axes = _figure(height=0.6 + 0.3 * max(1, len(credits)))
+    figure, axes = new_figure(height=0.6 + 0.3 * max(1, len(credits)))
     axis: Axes = axes[0, 0]
     places = range(len(credits))
-    axis.barh(places, [bits / 1000 for bits in credits.values()], color=_ACCENT)
+    axis.barh(places, [bits / 1000 for bits in credits.values()], color=ACCENT)
     axis.set_yticks(places, list(credits), parse_math=False)
     axis.invert_yaxis()
     axis.set_xlabel("credit, thousands of bits")
@@ -110,15 +111,15 @@ def credit_by_image(credits: Mapping[str, int]) -> dg.MarkdownMetadataValue:
 
 def p_values(by_test: Mapping[str, NDArray[np.float64]], reject_below: float) -> dg.MarkdownMetadataValue:
     """Show the P-values of each test against the straight line that good blocks follow."""
-    figure, axes = _figure(max(1, len(by_test)), height=2.4)
+    figure, axes = new_figure(max(1, len(by_test)), height=2.4)
     for axis, (test, values) in zip(axes.flat, by_test.items(), strict=False):
         ordered = np.sort(values)
         expected = (np.arange(len(ordered)) + 0.5) / max(1, len(ordered))
-        axis.plot([0, 1], [0, 1], color=_INK, linewidth=0.8)
-        axis.plot(expected, ordered, ".", markersize=3, color=_ACCENT)
+        axis.plot([0, 1], [0, 1], color=INK, linewidth=0.8)
+        axis.plot(expected, ordered, ".", markersize=3, color=ACCENT)
         low = ordered < reject_below
-        axis.plot(expected[low], ordered[low], "x", color=_BAD)
-        axis.set_title(test.replace("_", " "), fontsize=8, color=_INK)
+        axis.plot(expected[low], ordered[low], "x", color=BAD)
+        axis.set_title(test.replace("_", " "), fontsize=8, color=INK)
         axis.set_xlabel("expected", fontsize=7)
         axis.set_ylabel("P-value", fontsize=7)
         axis.tick_params(labelsize=6)
@@ -127,11 +128,9 @@ def p_values(by_test: Mapping[str, NDArray[np.float64]], reject_below: float) ->
 
 def depth_change(before: int, after: int, pushed: int, refused: int) -> dg.MarkdownMetadataValue:
     """Show the depth of the pool before and after a publication, in blocks."""
-    figure, axes = _figure(width=5.0, height=1.6)
+    figure, axes = new_figure(width=5.0, height=1.6)
     axis: Axes = axes[0, 0]
-    axis.barh(
-        ["before", "after", "pushed", "refused"], [before, after, pushed, refused], color=[_INK, _INK, _ACCENT, _BAD]
-    )
+    axis.barh(["before", "after", "pushed", "refused"], [before, after, pushed, refused], color=[INK, INK, ACCENT, BAD])
     axis.invert_yaxis()
     axis.set_xlabel("blocks")
     axis.tick_params(labelsize=7)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from entropy_assets.stores.alerts import AlertLog
 from entropy_assets.stores.batches import BatchStore
 from entropy_assets.stores.durable import close_to_others, has_other_names, is_open_to_others, private_files
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.inbox import DropFolder, inboxes
+from entropy_assets.stores.journals.alerts import AlertLog
+from entropy_assets.stores.journals.nights import NightLog
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 _COMPANION: Final = r"\.?(?:{names})(?:[-.].*)?|\..*\.tmp"
@@ -69,6 +70,11 @@ class Home:
         return self.root / "alerts.jsonl"
 
     @property
+    def nights_file(self) -> Path:
+        """File to which the nightly looks at the public stream are appended, one JSON object a line."""
+        return self.root / "stream_nights.jsonl"
+
+    @property
     def keys_file(self) -> Path:
         """File of the API keys, unless the settings name another place."""
         return self.root / "keys.json"
@@ -98,6 +104,10 @@ class Home:
     def alerts(self) -> AlertLog:
         """Return the alerts."""
         return AlertLog(self.alerts_file)
+
+    def nights(self) -> NightLog:
+        """Return the nightly looks at the public stream."""
+        return NightLog(self.nights_file)
 
     def inboxes(self, sources: Collection[str], *, settle_seconds: float, max_file_bytes: int) -> dict[str, DropFolder]:
         """Return the inbox and its subfolders of those of `sources` that have one, by source, as `inbox.inboxes`."""

@@ -16,6 +16,9 @@ from entropy_assets.settings import Settings
 from entropy_assets_tests.defs.conftest import CHECKS
 from entropy_assets_tests.file_modes import open_to_others
 
+REPORT_CHECKS = {"credit_is_covered", "restarts", "newest_sequences", "long_run"}
+"""The checks of the nightly reports: of no batch, and a run that fails one is an alarm."""
+
 
 def test_the_definitions_are_what_the_ui_promises(tmp_path: Path) -> None:
     """Names, groups and gates that people and programs rely on: a change here is a change of the interface."""
@@ -29,9 +32,21 @@ def test_the_definitions_are_what_the_ui_promises(tmp_path: Path) -> None:
         "validated_blocks": "validation",
         "published_blocks": "publication",
         "entropy_pool": "publication",
+        "source_assessment": "reports",
+        "stream_report": "reports",
     }
     specs = {check.name: check for check in graph.asset_check_keys}
-    assert set(specs) == CHECKS | {"rejection_rate", "files_readable", "images_unaltered", "live_noise", "health_tests"}
+    assert set(specs) == CHECKS | REPORT_CHECKS | {
+        "rejection_rate",
+        "files_readable",
+        "images_unaltered",
+        "live_noise",
+        "health_tests",
+    }
+    for name in REPORT_CHECKS:
+        node = graph.get(specs[name])
+        assert node.blocking
+        assert node.partitions_def is None
     for name in CHECKS:
         node = graph.get(specs[name])
         assert node.blocking
@@ -41,8 +56,11 @@ def test_the_definitions_are_what_the_ui_promises(tmp_path: Path) -> None:
         "publish_blocks",
         "replenish_pool",
         "daily_audit",
+        "nightly_reports",
     }
-    assert {schedule.name for schedule in defs.schedules or []} == {"ingest", "daily_audit"}
+    schedules = {schedule.name: schedule for schedule in defs.schedules or []}
+    assert set(schedules) == {"ingest", "daily_audit", "nightly_reports"}
+    assert schedules["nightly_reports"].default_status is dg.DefaultScheduleStatus.RUNNING
 
 
 def fields_of(config_type: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -55,7 +73,7 @@ def fields_of(config_type: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from fields_of(field.config_type, f"{path}.{name}".removeprefix("."))
 
 
-JOBS = ("process_images", "publish_blocks", "replenish_pool", "daily_audit", "__ASSET_JOB")
+JOBS = ("process_images", "publish_blocks", "replenish_pool", "daily_audit", "nightly_reports", "__ASSET_JOB")
 """All that can be launched; the last is what the UI launches for assets of one's choice."""
 
 

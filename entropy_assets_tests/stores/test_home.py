@@ -15,6 +15,7 @@ LAYOUT = {
     "ledger_file": "ledger.sqlite",
     "dagster_folder": "dagster",
     "alerts_file": "alerts.jsonl",
+    "nights_file": "stream_nights.jsonl",
     "keys_file": "keys.json",
     "logs_folder": "logs",
     "lock_file": ".lock",

@@ -205,7 +205,7 @@ class NoiseExtractor:
             )
         survey = survey or self.survey(frame)
         self._require_live(survey)
-        regions = self._regions(survey, nonce)
+        regions = drawn_regions(survey.live, survey.square_size, nonce, self.recipe)
         planes = planes_of(len(frame.pixels))
         samples = np.empty((len(regions), planes * row_length(self.recipe.region_size)), dtype=np.uint8)
         rows = samples.reshape(len(regions), planes, -1)
@@ -238,19 +238,6 @@ class NoiseExtractor:
                 verdicts=survey.counts,
             )
 
-    def _regions(self, survey: Survey, nonce: bytes) -> npt.NDArray[np.int32]:
-        """Return the live regions in draw order, those drawn together by row, then by column.
-
-        What is drawn is numbered by row, then by column.
-        """
-        drawn, size = self.recipe.draw_size, self.recipe.region_size
-        per_square = survey.square_size // drawn
-        live = survey.live.repeat(per_square, axis=0).repeat(per_square, axis=1)
-        corners = np.argwhere(live).astype(np.int32) * np.int32(drawn)
-        within = np.argwhere(np.ones((drawn // size, drawn // size), dtype=np.bool_)).astype(np.int32) * np.int32(size)
-        together = corners[draw_order(nonce, len(corners)), np.newaxis] + within
-        return together.reshape(-1, 2)
-
     def _view(self, steps: Steps, regions: npt.NDArray[np.int32], samples: npt.NDArray[np.uint8], plane: int) -> None:
         """Write the three views of every region of one plane into its part of the samples."""
         size = self.recipe.region_size
@@ -272,6 +259,32 @@ class NoiseExtractor:
                 width = view[0].size
                 rows[part, offset : offset + width] = view.reshape(len(view), width)
                 offset += width
+
+
+def drawn_regions(live: npt.NDArray[np.bool_], square_size: int, nonce: bytes, recipe: Recipe) -> npt.NDArray[np.int32]:
+    """Return where the regions of a frame lie, in the order in which `nonce` has them drawn.
+
+    What is drawn is numbered by row, then by column; those drawn together stand by row, then by column.
+
+    Parameters
+    ----------
+    live
+        ``bool[sy, sx]``, which squares of the frame are live.
+    square_size
+        Side of a square, pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``int32[region, 2]``, as `NoiseArray.regions`.
+    """
+    drawn, size = recipe.draw_size, recipe.region_size
+    per_square = square_size // drawn
+    live = live.repeat(per_square, axis=0).repeat(per_square, axis=1)
+    corners = np.argwhere(live).astype(np.int32) * np.int32(drawn)
+    within = np.argwhere(np.ones((drawn // size, drawn // size), dtype=np.bool_)).astype(np.int32) * np.int32(size)
+    together = corners[draw_order(nonce, len(corners)), np.newaxis] + within
+    return together.reshape(-1, 2)
 
 
 def row_length(region_size: int) -> int:

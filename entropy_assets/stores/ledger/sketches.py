@@ -110,6 +110,15 @@ class SketchShelf:
         )
         return [Sketch.from_bytes(*row) for row in rows]
 
+    def sensor_of(self, image_sha256s: Sequence[str]) -> dict[str, str]:
+        """Return the sensor of each of the images that are remembered, of several parts the first, by its SHA-256."""
+        rows = self._file.fetch(
+            "SELECT substr(image_sha256, 1, 64) AS image, min(sensor) FROM sketches"
+            " WHERE image IN (SELECT value FROM json_each(?)) GROUP BY image",
+            (json.dumps(list(image_sha256s)),),
+        )
+        return {str(image): str(sensor) for image, sensor in rows}
+
     def newest_of(self, sensor: str, limit: int) -> list[Sketch]:
         """Return the sketches of the newest remembered frames of a sensor, newest first."""
         rows = self._file.fetch(

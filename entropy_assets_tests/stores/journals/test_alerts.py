@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.stores.alerts import AlertLog
+from entropy_assets.stores.journals.alerts import AlertLog
 
 
 def test_an_alert_is_one_line_of_json(tmp_path: Path) -> None:

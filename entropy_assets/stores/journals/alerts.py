@@ -4,10 +4,11 @@ Trusted for nothing: it tells people where to look. Who can write to it can hide
 """
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import TypedDict
+
+from entropy_assets.stores.journals.lines import append_line, opened
 
 
 class Alert(TypedDict):
@@ -46,11 +47,9 @@ class AlertLog:
 
     def append(self, *, run_id: str, job: str, batch: str, error: str) -> None:
         """Append one alert, with the present time."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         alert = Alert(time=time.time(), run_id=run_id, job=job, batch=batch, error=error)
-        with self.path.open("a+b") as file:
-            torn = file.seek(0, os.SEEK_END) > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
-            file.write((b"\n" if torn else b"") + json.dumps(alert, sort_keys=True).encode("ascii") + b"\n")
+        with opened(self.path) as file:
+            append_line(file, alert)
 
     def read(self) -> list[Alert]:
         """Return all alerts, the oldest first; in the place of a line that is none stands one that says so."""

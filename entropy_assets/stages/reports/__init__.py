@@ -1,0 +1,1 @@
+"""Reports over many batches: on the noise of each source, and on the published public stream."""
