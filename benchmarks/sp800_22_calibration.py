@@ -1,10 +1,10 @@
 """Are the P-values of SP 800-22 uniform over good sequences? In ``strict`` and in ``sts``, each of the 188.
 
 ``python -m benchmarks.sp800_22_calibration [--sequences K] [--bits N] [--first I] [--tests NAMES] [--processes P]
-[--keep FILE]`` prints a part of `benchmarks/SP800_CALIBRATION.md`. Sequence i is what NumPy's Philox generator gives for the key (SEED, i), so that
-each stands alone and others repeat it. The test is that of SP 800-22 4.2.2, by the exact distribution of ten bins (of
-more than 1,024 values, by a bound on it), corrected over all P-values by Holm's method. ``--keep`` writes the P-values
-to a file for other questions.
+[--keep FILE]`` prints a part of `benchmarks/SP800_CALIBRATION.md`. Sequence i is what NumPy's Philox generator gives
+for the key (SEED, i), so that each stands alone and others repeat it. The test is that of SP 800-22 4.2.2, by the exact
+distribution of ten bins (of more than 1,024 values, by a bound on it), corrected over all P-values by Holm's method.
+``--keep`` writes the P-values to a file for other questions.
 """
 
 import argparse
@@ -126,9 +126,10 @@ def main() -> int:
         print("Written by `make sp800calibration`. A good test has P-values that are uniform over good sequences.\n")
     else:
         print(f"\n## {', '.join(tests)}: other sequences, and more of them\n")
+    keys = f"({SEED}, {indices.start}) to ({SEED}, {indices.stop - 1})"
     print(
         f"{arguments.sequences:,} sequences of {arguments.bits:,} bits from NumPy's Philox generator, keys"
-        f" ({SEED}, {indices.start}) to ({SEED}, {indices.stop - 1}); counted by {way}; {versions}. Uniformity: ten bins (SP 800-22 4.2.2) by the exact"
+        f" {keys}; counted by {way}; {versions}. Uniformity: ten bins (SP 800-22 4.2.2) by the exact"
         f" multinomial distribution, corrected over all P-values by Holm's method.\n"
     )
     table(rows)
