@@ -1,10 +1,10 @@
 """Are the P-values of SP 800-22 uniform over good sequences? In ``strict`` and in ``sts``, each of the 188.
 
-``python -m benchmarks.sp800_22_calibration [--sequences K] [--bits N] [--processes P] [--keep FILE]`` prints the table
-of `benchmarks/SP800_CALIBRATION.md`. Sequence i is what NumPy's Philox generator gives for the key (SEED, i), so that
-each stands alone and others repeat it. The test is that of SP 800-22 4.2.2, by the exact distribution of ten bins (of
-more than 1,024 values, by a bound on it), corrected over all P-values by Holm's method. ``--keep`` writes the P-values
-to a file for other questions.
+``python -m benchmarks.sp800_22_calibration [--sequences K] [--bits N] [--first I] [--tests NAMES] [--processes P]
+[--keep FILE]`` prints a part of `benchmarks/SP800_CALIBRATION.md`. Sequence i is what NumPy's Philox generator gives
+for the key (SEED, i), so that each stands alone and others repeat it. The test is that of SP 800-22 4.2.2, by the exact
+distribution of ten bins (of more than 1,024 values, by a bound on it), corrected over all P-values by Holm's method.
+``--keep`` writes the P-values to a file for other questions.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from entropy_assets.core.sp800_22.second_level.tails import (
     holm,
     uniformity_p,
 )
-from entropy_assets.core.sp800_22.suite import SUITE, run_suite
+from entropy_assets.core.sp800_22.suite import SUITE, names_of, run_suite
 
 SEED = 800_22
 COMPATS = ("strict", "sts")
@@ -37,11 +37,11 @@ LEVEL = 0.01
 Names = tuple[tuple[str, str], ...]
 
 
-def p_values_of(index: int, bits: int) -> tuple[Names, np.ndarray]:
+def p_values_of(index: int, bits: int, tests: tuple[str, ...]) -> tuple[Names, np.ndarray]:
     """Return the names of the P-values, and the P-values of one sequence in both ways; NaN where there is none."""
     data = np.random.Generator(np.random.Philox(key=[SEED, index])).bytes(-(-bits // 8))
     packed = PackedBits(data, bits)
-    reports = [list(run_suite(packed, compat=compat).rows()) for compat in COMPATS]
+    reports = [list(run_suite(packed, compat=compat, tests=tests).rows()) for compat in COMPATS]
     names = tuple((row["test"], row["label"]) for row in reports[0])
     return names, np.array([[math.nan if row["p"] is None else row["p"] for row in rows] for rows in reports])
 
@@ -75,7 +75,6 @@ def table(rows: dict[str, dict[tuple[str, str], dict]]) -> None:
     for test in SUITE:
         of_test = {compat: [row for name, row in rows[compat].items() if name[0] == test] for compat in COMPATS}
         if not of_test["strict"]:
-            print(f"| {test} | | none | | | | |")
             continue
         counted = [row["counted"] for row in of_test["strict"]]
         shares = [sum(r["below"] for r in each) / sum(r["counted"] for r in each) for each in of_test.values()]
@@ -96,10 +95,10 @@ def verdict(rows: dict[tuple[str, str], dict], compat: str) -> None:
             )
 
 
-def gathered(sequences: int, bits: int, processes: int) -> tuple[Names, np.ndarray]:
+def gathered(indices: range, bits: int, tests: tuple[str, ...], processes: int) -> tuple[Names, np.ndarray]:
     """Return the names, and ``p[sequence, compat, name]``."""
     with ProcessPoolExecutor(processes, initializer=partial(os.nice, 19)) as pool:
-        found = list(pool.map(partial(p_values_of, bits=bits), range(sequences), chunksize=8))
+        found = list(pool.map(partial(p_values_of, bits=bits, tests=tests), indices, chunksize=8))
     assert all(one[0] == other[0] for one, other in pairwise(found)), "the names depend on the data"
     return found[0][0], np.array([p for _, p in found])
 
@@ -110,19 +109,27 @@ def main() -> int:
     parser.add_argument("--sequences", type=int, default=1000)
     parser.add_argument("--bits", type=int, default=1_000_000)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--tests", default=",".join(SUITE))
     parser.add_argument("--keep", default=None)
     arguments = parser.parse_args()
-    names, values = gathered(arguments.sequences, arguments.bits, arguments.processes)
+    tests = names_of(arguments.tests.split(","))
+    indices = range(arguments.first, arguments.first + arguments.sequences)
+    names, values = gathered(indices, arguments.bits, tests, arguments.processes)
     if arguments.keep:
         np.savez(arguments.keep, names=np.array(names), p_values=values)
     rows = {compat: judged(values[:, i], names) for i, compat in enumerate(COMPATS)}
     versions = {name: importlib.metadata.version(name) for name in ("numpy", "scipy")}
     way = "compiled loops" if kernels.compiled() else "arrays"
-    print("# Calibration of the fifteen tests of SP 800-22\n")
-    print("Written by `make sp800calibration`. A good test has P-values that are uniform over good sequences.\n")
+    if len(tests) == len(SUITE):
+        print("# Calibration of the fifteen tests of SP 800-22\n")
+        print("Written by `make sp800calibration`. A good test has P-values that are uniform over good sequences.\n")
+    else:
+        print(f"\n## {', '.join(tests)}: other sequences, and more of them\n")
+    keys = f"({SEED}, {indices.start}) to ({SEED}, {indices.stop - 1})"
     print(
         f"{arguments.sequences:,} sequences of {arguments.bits:,} bits from NumPy's Philox generator, keys"
-        f" ({SEED}, 0 ...); counted by {way}; {versions}. Uniformity: ten bins (SP 800-22 4.2.2) by the exact"
+        f" {keys}; counted by {way}; {versions}. Uniformity: ten bins (SP 800-22 4.2.2) by the exact"
         f" multinomial distribution, corrected over all P-values by Holm's method.\n"
     )
     table(rows)

@@ -52,7 +52,7 @@ def test_the_names_are_settled_by_the_length_alone():
     assert suite(odd)["sp800_22_frequency"] < 1e-20
 
 
-@pytest.mark.parametrize("length, votes", [(128, 7), (8192, 9), (32_768, 9 + 148)])
+@pytest.mark.parametrize("length, votes", [(128, 7), (8192, 9), (16_384, 9), (32_768, 9 + 148)])
 def test_longer_blocks_have_more_votes(length, votes):
     """Ranks and approximate entropy from 65,536 bits on, templates where their small P-values are as rare as said."""
     block = good(generator(4), 1, length)[0].tobytes()
