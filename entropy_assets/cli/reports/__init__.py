@@ -1,0 +1,1 @@
+"""Reports that people open in a browser: `page` for the text, `figures` for the pictures."""
