@@ -13,12 +13,11 @@ import numpy.typing as npt
 
 from entropy_assets.core.credit.assessment import symbol_bits
 from entropy_assets.core.credit.estimates import raster_samples
-from entropy_assets.core.credit.restart import FixedPattern, fixed_pattern
+from entropy_assets.core.credit.restart import FixedPattern, shared_share
 from entropy_assets.core.credit.shared_parts import least_sigma
-from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.noise import NoiseExtractor, deterministic_nonce
 from entropy_assets.core.extraction.phases import laid_out
-from entropy_assets.core.extraction.squares import steps_of
+from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, steps_of
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.sp800_90b.non_iid import WANTED_SAMPLES, NonIidAssessment, assess_non_iid
@@ -32,6 +31,9 @@ CANDIDATES: Final = 1 << 14
 """Pixel pairs that are kept of each frame; those that are live in most frames become the columns."""
 GOLDEN: Final = (610, 987)
 """Candidates are taken in steps of this share of all live pairs: evenly, and in step with no period of a readout."""
+
+OUTLIER: Final = 6.0
+"""Differences are clipped at this many of their standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class FrameRestarts:
 
 
 class PairMatrix:
-    """Takes frames of one sensor in, one after the other, and keeps about 40 KB of each.
+    """Takes frames of one sensor in, one after the other, and keeps 16 KB of each.
 
     Parameters
     ----------
@@ -116,7 +118,6 @@ class PairMatrix:
         self._places: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._live: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._rows: list[Samples] = []
-        self._sketches: list[Sketch] = []
         self._seen: set[str] = set()
         self._consecutive: list[Samples] = []
         self._bits = 8
@@ -161,7 +162,6 @@ class PairMatrix:
         self._seen.add(frame.pixel_sha256)
         self._rows.append(pairs.reshape(-1)[self._places])
         self._live += live.reshape(-1)[self._places]
-        self._sketches.append(sketch_of(frame, survey))
         self._bits = min(self._bits, symbol_bits(least_sigma(survey, frame.parts), self.recipe))
         wanted = WANTED_SAMPLES - sum(map(len, self._consecutive))
         if wanted > 0:
@@ -181,8 +181,11 @@ class PairMatrix:
         return np.concatenate(self._consecutive) & np.uint8((1 << self._bits) - 1)
 
     def pattern(self) -> FixedPattern | None:
-        """Return how much of the noise is the same in all frames; None for fewer than two."""
-        return fixed_pattern(self._sketches)
+        """Return how much of the variance of the pair differences is the same in all frames; None for fewer than two.
+
+        It is measured on all candidates, which are more than the columns of the matrix.
+        """
+        return shared_share(np.stack([_clipped(row) for row in self._rows])) if self.frames > 1 else None
 
 
 def assess_frames(
@@ -246,6 +249,14 @@ def _pairs(frame: Frame, square_size: int) -> Samples:
     low = steps[:rows, :columns].astype(np.uint8)
     differences: Samples = low[:, 1::2] - low[:, ::2]
     return differences
+
+
+def _clipped(row: Samples) -> npt.NDArray[np.float64]:
+    """Return pair differences about their median, clipped so that a few bright stars don't decide."""
+    differences: npt.NDArray[np.float64] = row.view(np.int8).astype(np.float64)
+    differences -= np.median(differences)
+    most = OUTLIER * max(1.0, MAD_TO_SIGMA * float(np.median(np.abs(differences))))
+    return np.clip(differences, -most, most)
 
 
 def _spread(places: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from entropy_assets.core.credit.sketches import Sketch
 
@@ -33,11 +34,21 @@ class FixedPattern(NamedTuple):
 
 def fixed_pattern(sketches: Sequence[Sketch]) -> FixedPattern | None:
     """Return how much of the noise is fixed in frames of one sensor that lie alike; None for fewer than two."""
-    count = len(sketches)
-    if count < 2:
+    if len(sketches) < 2:
         return None
-    rows = np.stack([sketch.pairs.ravel() for sketch in sketches]).astype(np.float64)
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return shared_share(np.stack([sketch.pairs.ravel() for sketch in sketches]).astype(np.float64))
+
+
+def shared_share(rows: npt.NDArray[np.float64]) -> FixedPattern:
+    """Return how much of the variance of rows about 0 they share.
+
+    Parameters
+    ----------
+    rows
+        ``float64[frames, pairs]``, two frames at least.
+    """
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    count = len(rows)
     pairs = count * (count - 1)
     share = (float(np.square(rows.sum(axis=0)).sum()) - float(np.square(rows).sum())) / pairs
     return FixedPattern(count, share, math.sqrt(2 / pairs / rows.shape[1]))
