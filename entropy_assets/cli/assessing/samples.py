@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from entropy_assets.core.sp800_90b.alphabets import WIDEST, Symbols, measured_ranking, reduced
 from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
-from entropy_assets.core.sp800_90b.non_iid import NonIidAssessment, assess_non_iid
-from entropy_assets.errors import InputRefused
+from entropy_assets.core.sp800_90b.non_iid import WANTED_SAMPLES, NonIidAssessment, assess_non_iid
+from entropy_assets.errors import ExtraMissing, InputRefused
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ PIPE: Final = "-"
 MOST_SAMPLES: Final = 100_000_000
 """Samples that are read at most; they take some 100 bytes each."""
 READ_AT_ONCE: Final = 1 << 20
+HEAD: Final = 4096
+"""Bytes at the beginning that tell an image."""
 WIDEST_SAMPLE: Final = 16
 """Bits of the widest sample that is read: two bytes, the lower one first."""
 HEALTH_ALPHA_BITS: Final = 20
@@ -48,6 +50,8 @@ class SampleFile:
         Bits of a sample in the file.
     kept
         Places of the bits of a wide sample that the symbols hold, that of the highest first; empty if all are there.
+    remarks
+        What is unusual about them, in sentences.
     """
 
     name: str
@@ -56,6 +60,7 @@ class SampleFile:
     bits_per_symbol: int
     sample_bits: int
     kept: tuple[int, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def to_row(self) -> dict[str, Any]:
         """Return what was read as JSON-able values."""
@@ -66,6 +71,7 @@ class SampleFile:
             "bits_per_symbol": self.bits_per_symbol,
             "sample_bits": self.sample_bits,
             "kept_bits": list(self.kept),
+            "remarks": list(self.remarks),
         }
 
 
@@ -141,11 +147,31 @@ def read_samples(path: Path, sample_bits: int, first: int | None = None) -> Samp
         raise InputRefused(f"{name} holds more than {MOST_SAMPLES:,} samples: say how many with --first", file=name)
     samples = np.frombuffer(data, dtype=np.uint8 if width == 1 else "<u2")
     _check(samples, sample_bits, name)
-    digest = hashlib.sha256(data).hexdigest()
+    digest, remarks = hashlib.sha256(data).hexdigest(), tuple(_remarks(samples, sample_bits, bytes(data[:HEAD])))
     if width == 1:
-        return SampleFile(name, digest, samples, sample_bits, sample_bits)
+        return SampleFile(name, digest, samples, sample_bits, sample_bits, (), remarks)
     kept = tuple(place for place in measured_ranking(samples) if place < sample_bits)[:WIDEST]
-    return SampleFile(name, digest, reduced(samples, kept), WIDEST, sample_bits, kept)
+    return SampleFile(name, digest, reduced(samples, kept), WIDEST, sample_bits, kept, remarks)
+
+
+def _remarks(samples: npt.NDArray[Any], bits: int, head: bytes) -> Iterator[str]:
+    """Yield what a reader may have overlooked."""
+    if len(samples) < WANTED_SAMPLES:
+        yield (
+            f"{len(samples):,} samples are fewer than the {WANTED_SAMPLES:,} consecutive ones that 3.1.1 asks for: this"
+            " is no assessment by the standard"
+        )
+    used = int(samples.max()).bit_length()
+    if 0 < used < bits:
+        yield f"the highest {bits - used} of {bits} bits are 0 in all samples: --bits-per-symbol {used} says more of them"
+    with suppress(ExtraMissing):
+        from entropy_assets.images.decode import begins_like_an_image
+
+        if begins_like_an_image(head):
+            yield (
+                "it begins like an image, and its bytes were assessed, header and all: without --bits-per-symbol the"
+                " noise in it is"
+            )
 
 
 def _read(file: BinaryIO, most: int) -> bytearray:

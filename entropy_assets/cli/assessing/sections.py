@@ -7,7 +7,6 @@ from entropy_assets.cli.assessing.words import (
     frame_words,
     health_words,
     restart_verdict,
-    samples_words,
     sanity_words,
     verdict_of,
 )
@@ -29,8 +28,8 @@ def section_of_samples(assessed: AssessedSamples) -> Section:
         facts += [("different symbols", assessed.iid.alphabet), ("H_submitter", assessed.iid.h_submitter)]
         facts += [("seed of the permutations", permuted.seed), ("decided by the rule", permuted.rule.name)]
         facts += [("IID samples fail at a rate of, at most", permuted.false_rejection_bound)]
-    remarks = [samples_words(len(file.symbols)), health_words(assessed.health) if assessed.health else ""]
-    said = Said(verdict_of(assessed), bool(assessed.min_entropy), facts, [words for words in remarks if words])
+    remarks = [*file.remarks, *([health_words(assessed.health)] if assessed.health else [])]
+    said = Said(verdict_of(assessed), bool(assessed.min_entropy), facts, remarks)
     return section_of(
         file.name,
         said,
@@ -47,7 +46,7 @@ def section_of_matrix(file: SampleFile, found: RestartAssessment) -> Section:
         restart_verdict(found.h_i, found.h_r, found.h_c, found.h),
         found.passed,
         [*_facts(file), ("H_I, bits per sample", found.h_i)],
-        [sanity_words(found.sanity, "row or column")],
+        [*file.remarks, sanity_words(found.sanity, "row or column")],
     )
     both = _both(found.rows, found.columns)
     return section_of(file.name, said, non_iid=both, symbols=file.symbols, bits_per_symbol=file.bits_per_symbol)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from entropy_assets.core.sp800_90b.estimators import Estimate
 from entropy_assets.core.sp800_90b.health_tests import HealthReport
-from entropy_assets.core.sp800_90b.non_iid import SECTIONS, WANTED_SAMPLES, NonIidAssessment
+from entropy_assets.core.sp800_90b.non_iid import SECTIONS, NonIidAssessment
 from entropy_assets.core.sp800_90b.restarts import RESTARTS, RestartAssessment, SanityCheck
 
 if TYPE_CHECKING:
@@ -71,16 +71,6 @@ def frame_words(sensor: "AssessedSensor") -> Iterator[str]:
             f"fixed pattern: {found.pattern.share:.2%} of the variance is the same in all frames"
             f" (standard error {found.pattern.error:.2%})"
         )
-
-
-def samples_words(samples: int) -> str:
-    """Return what the number of samples means by 3.1.1, empty if there are enough."""
-    if samples >= WANTED_SAMPLES:
-        return ""
-    return (
-        f"{samples:,} samples are fewer than the {WANTED_SAMPLES:,} consecutive ones that 3.1.1 asks for: this is no"
-        " assessment by the standard"
-    )
 
 
 def verdict_of(assessed: "AssessedSamples") -> str:
@@ -172,8 +162,7 @@ def file_words(file: "SampleFile") -> str:
 def _head(file: "SampleFile") -> Iterator[str]:
     yield f"{file.name}: {file_words(file)}"
     yield f"  sha256 {file.sha256}"
-    if few := samples_words(len(file.symbols)):
-        yield f"  {few}"
+    yield from (f"  {remark}" for remark in file.remarks)
 
 
 def _non_iid(found: NonIidAssessment) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from entropy_assets.cli.reports.figures import ACCENT, BAD, DIM, figure
+from entropy_assets.cli.reports.figures import ACCENT, BAD, DIM, INK, figure
 from entropy_assets.cli.reports.page import Cell, Markup, facts, paragraph, table, verdict
 from entropy_assets.core.sp800_90b.estimators import Estimate
 from entropy_assets.core.sp800_90b.iid.track import IidAssessment
@@ -138,13 +138,13 @@ def _iid_parts(name: str, found: IidAssessment) -> Iterator[Markup]:
         axes = made.subplots()
         labels = [key.replace("_", " ") for key in permuted.statistics]
         left = np.zeros(len(labels))
-        for share, colour, label in zip(shares.T, (ACCENT, DIM, BAD), ("larger", "equal", "smaller"), strict=True):
+        for share, colour, label in zip(shares.T, (ACCENT, INK, DIM), ("larger", "equal", "smaller"), strict=True):
             axes.barh(labels, share, left=left, color=colour, label=label)
             left += share
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
         axes.set_xlabel("share of the permutations")
-        axes.legend(loc="upper right", ncols=3)
+        made.legend(loc="outside upper right", ncols=3)
 
     yield figure(
         draw,
@@ -161,6 +161,7 @@ def _histogram(name: str, symbols: "Symbols", bits_per_symbol: int) -> Markup:
         axes = made.subplots()
         axes.bar(np.arange(len(counts)), counts, width=1.0, color=ACCENT)
         axes.axhline(len(symbols) / len(counts), color=DIM, linewidth=1, linestyle="--")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("symbol")
         axes.set_ylabel("samples")
 
