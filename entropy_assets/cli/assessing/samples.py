@@ -163,7 +163,7 @@ def _remarks(samples: npt.NDArray[Any], bits: int, head: bytes) -> Iterator[str]
         )
     used = int(samples.max()).bit_length()
     if 0 < used < bits:
-        yield f"the highest {bits - used} of {bits} bits are 0 in all samples: --bits-per-symbol {used} says more of them"
+        yield f"the highest {bits - used} of {bits} bits are always 0: --bits-per-symbol {used} says more of them"
     with suppress(ExtraMissing):
         from entropy_assets.images.decode import begins_like_an_image
 
