@@ -71,6 +71,8 @@ def frame_words(sensor: "AssessedSensor") -> Iterator[str]:
             f"fixed pattern: {found.pattern.share:.2%} of the variance is the same in all frames"
             f" (standard error {found.pattern.error:.2%})"
         )
+    if found.h_fresh is not None:
+        yield f"to who has another frame of this camera: {found.h_fresh:.6f} bits per sample"
 
 
 def verdict_of(assessed: "AssessedSamples") -> str:

@@ -161,7 +161,7 @@ def _histogram(name: str, symbols: "Symbols", bits_per_symbol: int) -> Markup:
         axes = made.subplots()
         axes.bar(np.arange(len(counts)), counts, width=1.0, color=ACCENT)
         axes.axhline(len(symbols) / len(counts), color=DIM, linewidth=1, linestyle="--")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("symbol")
         axes.set_ylabel("samples")
 

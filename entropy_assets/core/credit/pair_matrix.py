@@ -26,6 +26,7 @@ from entropy_assets.errors import InputRefused
 from entropy_assets.recipe import STANDARD, Recipe
 
 Samples = npt.NDArray[np.uint8]
+Differences = npt.NDArray[np.int32]
 
 CANDIDATES: Final = 1 << 14
 """Pixel pairs that are kept of each frame; those that are live in most frames become the columns."""
@@ -84,6 +85,18 @@ class FrameRestarts:
         return self.h_r is not None and self.h_c is not None and min(self.h_r, self.h_c) >= self.h_i / 2
 
     @property
+    def h_fresh(self) -> float | None:
+        """What is left to who has another frame of the sensor, bits per sample; None without pattern or min-entropy.
+
+        With a share p of the variance known, noise that is Gaussian holds ``-0.5 * log2(1 - p)`` bits less. Two
+        standard errors are added to p.
+        """
+        if self.pattern is None or self.h is None:
+            return None
+        known = min(1.0, max(0.0, self.pattern.share + 2 * self.pattern.error))
+        return max(0.0, min(self.h, self.h_i + 0.5 * math.log2(1 - known))) if known < 1 else 0.0
+
+    @property
     def h(self) -> float | None:
         """Return the min-entropy that is left, min(H_r, H_c, H_I), bits per sample; None if the sensor fails."""
         if not self.passed or self.h_r is None or self.h_c is None:
@@ -100,11 +113,11 @@ class FrameRestarts:
         for name, check in (("of_rows", self.of_rows), ("of_columns", self.of_columns)):
             row[name] |= {"passed": check.passed}
         derived = {"enough_frames": self.enough_frames, "columns_can_fail": self.columns_can_fail}
-        return row | derived | {"passed": self.passed, "h": self.h}
+        return row | derived | {"passed": self.passed, "h": self.h, "h_fresh": self.h_fresh}
 
 
 class PairMatrix:
-    """Takes frames of one sensor in, one after the other, and keeps 16 KB of each.
+    """Takes frames of one sensor in, one after the other, and keeps 64 KB of each.
 
     Parameters
     ----------
@@ -117,7 +130,7 @@ class PairMatrix:
         self._sensor: tuple[Any, ...] | None = None
         self._places: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._live: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        self._rows: list[Samples] = []
+        self._rows: list[Differences] = []
         self._seen: set[str] = set()
         self._consecutive: list[Samples] = []
         self._bits = 8
@@ -173,8 +186,8 @@ class PairMatrix:
         Where a pair is not live its difference stands there all the same: a pattern that shows only then shows here.
         """
         order = np.argsort(-self._live, kind="stable")[:RESTARTS]
-        rows = np.stack(self._rows)[:, np.sort(order)]
-        return rows & np.uint8((1 << self._bits) - 1)
+        chosen = np.sort(order)
+        return np.stack([row[chosen].astype(np.uint8) for row in self._rows]) & np.uint8((1 << self._bits) - 1)
 
     def consecutive(self) -> Samples:
         """Return the low bits of the first 1,000,000 pair differences of live area, in the order of the sensor."""
@@ -242,19 +255,17 @@ def _largest_count(lines: Samples) -> int:
     return max(int(np.bincount(line).max()) for line in lines)
 
 
-def _pairs(frame: Frame, square_size: int) -> Samples:
-    """Return the pair differences of channel 0 modulo 256, ``uint8[ny, nx // 2]`` of the whole squares."""
+def _pairs(frame: Frame, square_size: int) -> Differences:
+    """Return the pair differences of channel 0, ``int32[ny, nx // 2]`` of the whole squares."""
     steps = laid_out(steps_of(frame, 0), frame.mosaic, square_size)
     rows, columns = (side // square_size * square_size for side in steps.shape)
-    low = steps[:rows, :columns].astype(np.uint8)
-    differences: Samples = low[:, 1::2] - low[:, ::2]
-    return differences
+    whole = steps[:rows, :columns]
+    return np.subtract(whole[:, 1::2], whole[:, ::2], dtype=np.int32, casting="same_kind")
 
 
-def _clipped(row: Samples) -> npt.NDArray[np.float64]:
+def _clipped(row: Differences) -> npt.NDArray[np.float64]:
     """Return pair differences about their median, clipped so that a few bright stars don't decide."""
-    differences: npt.NDArray[np.float64] = row.view(np.int8).astype(np.float64)
-    differences -= np.median(differences)
+    differences: npt.NDArray[np.float64] = row - np.median(row)
     most = OUTLIER * max(1.0, MAD_TO_SIGMA * float(np.median(np.abs(differences))))
     return np.clip(differences, -most, most)
 
