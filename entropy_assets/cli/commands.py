@@ -6,6 +6,7 @@ import click
 
 from entropy_assets.cli import assess, audit, draw, keys, ledger, process, serve, up
 from entropy_assets.cli.shell import EXIT_INTERRUPTED
+from entropy_assets.cli.statistics import suite
 
 PROGRAM: Final = "entropy-assets"
 VARIABLE: Final = "_ENTROPY_ASSETS_COMPLETE"
@@ -30,8 +31,9 @@ def main() -> None:
     """Auditable randomness from space images.
 
     \b
-    Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block, 'assess' no
-    credit; 4 the service has too few bytes; 130 interrupted.
+    Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block, 'assess' found
+    nothing of worth, 'test --exit-code' bits that fail; 4 the service has too few bytes;
+    130 interrupted.
     """  # noqa: D301 - to click it is a backspace that keeps the lines as they are
 
 
@@ -52,6 +54,6 @@ def completion(ctx: click.Context, shell: str) -> None:
 
 for command in (
     *(up.up, process.process, assess.assess, serve.serve, keys.keys, ledger.ledger, audit.audit),
-    *(draw.draw, draw.stats, draw.feed, completion),
+    *(draw.draw, draw.stats, draw.feed, suite.test, completion),
 ):
     main.add_command(command)

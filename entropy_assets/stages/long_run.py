@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+from entropy_assets.core.sp800_22.second_level.tails import ALPHA, LEAST_FOR_UNIFORMITY, binomial_p, uniformity_p
 from entropy_assets.core.validation.block_tests import TESTS
-from entropy_assets.core.validation.second_level import ALPHA, LEAST_FOR_UNIFORMITY, binomial_p, uniformity_p
 from entropy_assets.errors import brought_by
 from entropy_assets.stages.state import Stage, stage_of
 from entropy_assets.stages.verdicts import verdicts_of

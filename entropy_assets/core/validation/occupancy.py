@@ -1,4 +1,4 @@
-"""Exact null distributions of counts: of the 256 byte values of a block, and of the tenths of a batch's P-values.
+"""Exact null distributions of the counts of the 256 byte values of a block.
 
 Under the hypothesis of uniform independent bytes the counts ``n_i`` of a block of ``N`` bytes are multinomial: they are
 256 independent Poisson counts of mean ``N / 256``, given that they add up to ``N``. So the characteristic function of
@@ -9,9 +9,6 @@ Under the hypothesis of uniform independent bytes the counts ``n_i`` of a block 
 where ``h`` is ``f`` less its regression on ``n``, which moves the sum by a constant since the total is fixed. The
 distribution function follows by one Fourier series. No simulation, no fitted shape, no limit theorem, some 10 ms per
 block length. Absolute error about 1e-14, so the smallest P-value that is told apart is `SMALLEST_P`.
-
-A few cells with few counts have no fine lattice. There the sum of squares, a whole number, is followed step by step
-(`tail_of`), by a Fourier sum over all of its values.
 """
 
 import math
@@ -23,6 +20,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
+
+from entropy_assets.core.sp800_22.second_level.tails import poisson_window
 
 CELLS: Final = 256
 """Number of byte values."""
@@ -99,7 +98,7 @@ def null_of(statistic: Statistic, n_bytes: int) -> Null:
     what makes P-values exactly uniform. It is tabulated between the whole numbers, where it is that of the sum itself.
     """
     mean = n_bytes / CELLS
-    counts, probability = _poisson_window(mean)
+    counts, probability = poisson_window(mean)
     terms = statistic.of_counts(counts)
     centre = float(probability @ terms)
     slope = float(probability @ ((terms - centre) * (counts - mean))) / mean
@@ -113,14 +112,6 @@ def null_of(statistic: Statistic, n_bytes: int) -> Null:
         at = np.unique(stride * np.round(at / stride)) + (0.5 - CELLS * centre) % 1.0
         series = series / np.sinc(frequency / (2.0 * np.pi))
     return _tabulate(at, _distribution(series, frequency, at, period), CELLS * centre)
-
-
-def _poisson_window(mean: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the counts that a Poisson variable can take at all, to 1e-30, and their probabilities."""
-    reach = 14.0 * math.sqrt(mean) + 40.0
-    counts = np.arange(max(0, int(mean - reach)), int(mean + reach) + 1, dtype=np.float64)
-    probability = np.exp(special.xlogy(counts, mean) - mean - special.gammaln(counts + 1.0))
-    return counts, probability / probability.sum()
 
 
 def _conditional_cf(
@@ -188,74 +179,3 @@ def shannon_floor_applies(n_bytes: int) -> bool:
     at_floor = n_bytes * (np.log(n_bytes) - SHANNON_FLOOR_BITS * np.log(2.0))
     loss = null_of(Statistic.LOG_LIKELIHOOD, n_bytes).upper(np.array([at_floor]))
     return bool(loss[0] < SHANNON_FLOOR_LOSS)
-
-
-LARGEST_EXACT: Final = 1024
-"""Most draws for which the tail is summed, half a second's work; beyond, `chi_square_bound`."""
-_MARGIN: Final = 1e-12
-"""Added to every tail: more than what rounding and `_FARTHEST` take from it, so that none is too small."""
-_FARTHEST: Final = 130.0
-"""Chi-square up to which sums are told apart; with ten cells more has a chance under 1e-13, however few the draws."""
-_CHUNK: Final = 2**21
-"""Complex numbers that are worked on at once."""
-
-
-def uneven_p(squares: int, draws: int, cells: int) -> float:
-    """Return the chance that counts are as uneven or more: that their squares add up to `squares` or more.
-
-    Parameters
-    ----------
-    squares
-        Sum of the squared counts. Pearson's chi-square is ``cells / draws`` times this, less `draws`.
-    draws
-        Sum of the counts.
-    cells
-        Number of cells, all equally likely.
-
-    Returns
-    -------
-    float
-        At most 2e-12 above the exact chance and never below it, up to `LARGEST_EXACT` draws; else `chi_square_bound`.
-    """
-    if draws > LARGEST_EXACT:
-        return chi_square_bound(squares, draws, cells)
-    tail, offset = tail_of(draws, cells)
-    step = squares - offset
-    return float(tail[max(0, step)]) if step < len(tail) else _MARGIN
-
-
-def chi_square_bound(squares: int, draws: int, cells: int) -> float:
-    """Return the tail of the chi-square distribution, raised by what the exact one is above it with so many draws.
-
-    With ten cells and from 1000 draws on, the exact tail is 1 + 260 / draws times that of the chi-square at 1e-7, where
-    batches are decided, and at most 1 + 640 / draws times down to 1e-9. The factor here is the larger one.
-    """
-    chi_square = squares * cells / draws - draws
-    return min(1.0, (1.0 + 640.0 / draws) * float(special.gammaincc((cells - 1) / 2.0, max(0.0, chi_square) / 2.0)))
-
-
-@lru_cache(maxsize=32)
-def tail_of(draws: int, cells: int) -> tuple[NDArray[np.float64], int]:
-    """Return the chances of `uneven_p` for sums of squares from an offset on, and that offset.
-
-    ``sum (n_i - c)**2`` with a whole number ``c`` is the sum of squares less the offset, and small. Its distribution,
-    given the total, follows from one Poisson count as above, here with sums over all frequencies of a whole number.
-    """
-    centre = round(draws / cells)
-    counts, probability = _poisson_window(draws / cells)
-    squares = ((counts - centre) ** 2).astype(np.int64)
-    period = 2 * math.ceil((_FARTHEST * draws / cells + cells * cells) / 2.0)
-    points = 2 * int(9.0 * math.sqrt(draws) + 40.0)
-    theta = 2.0 * np.pi / points * np.arange(points)
-    shifted = probability[:, None] * np.exp(1j * np.outer(counts - draws / cells, theta))
-    frequencies = np.arange(period // 2 + 1)
-    joint = np.concatenate(
-        [
-            ((np.exp(-2j * np.pi / period * (np.outer(some, squares) % period)) @ shifted) ** cells).sum(axis=1)
-            for some in np.array_split(frequencies, 1 + len(frequencies) * points // _CHUNK)
-        ]
-    )
-    chances = np.fft.irfft(joint / joint[0].real, period)
-    tail = np.minimum(1.0, np.cumsum(chances[::-1])[::-1] + _MARGIN)
-    tail.setflags(write=False)
-    return tail, 2 * centre * draws - cells * centre * centre

@@ -12,22 +12,24 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
-from entropy_assets.core.validation.occupancy import uneven_p
+from entropy_assets.core.sp800_22.second_level.tails import (
+    ALPHA,
+    LEAST_FOR_UNIFORMITY,
+    at_least,
+    binomial_p,
+    extreme_p,
+    histogram,
+    holm,
+    uniformity_p,
+)
 from entropy_assets.core.validation.verdicts import FULL_SCORE_FROM, REJECT_BELOW, BlockVerdicts
 
-ALPHA: Final = 0.01
-"""Level at which a block passes one test (SP 800-22 1.1.5)."""
 FAMILY_ALPHA: Final = 1e-6
 """Corrected P-value under which a check fails and the batch is lost: among honest batches as rare as a rejected honest
 block."""
 ALARM_ALPHA: Final = 5e-5
 """P-value of the number of rejected or poor blocks under which the alarm is raised; it stops nothing."""
-BINS: Final = 10
-"""Bins of the histogram of P-values (SP 800-22 4.2.2)."""
-LEAST_FOR_UNIFORMITY: Final = 55
-"""Fewest blocks whose P-values can be tested for uniformity (SP 800-22 4.2.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,7 @@ class BatchReport:
 def batch_report(verdicts: BlockVerdicts) -> BatchReport:
     """Return what `verdicts` say as a whole. Without blocks everything passes, and each test notes that."""
     evidence = {name: _evidence(p_value) for name, p_value in verdicts.p_values.items()}
-    corrected = _holm({(name, part): p for name, parts in evidence.items() for part, p in parts.items()})
+    corrected = holm({(name, part): p for name, parts in evidence.items() for part, p in parts.items()})
     tests = {
         name: _test_report(
             name, verdicts.p_values[name], parts, min((corrected[name, part] for part in parts), default=1.0)
@@ -135,7 +137,7 @@ def batch_report(verdicts: BlockVerdicts) -> BatchReport:
     blocks = len(verdicts)
     rejected = int(blocks - verdicts.passed.sum())
     low = int((verdicts.p_star < FULL_SCORE_FROM).sum())
-    rejection_p = _at_least(rejected, blocks, REJECT_BELOW)
+    rejection_p = at_least(rejected, blocks, REJECT_BELOW)
     low_p = binomial_p(low, blocks, FULL_SCORE_FROM)
     return BatchReport(
         blocks=blocks,
@@ -151,30 +153,6 @@ def batch_report(verdicts: BlockVerdicts) -> BatchReport:
     )
 
 
-def binomial_p(successes: int, n: int, share: float) -> float:
-    """Return the exact two-sided P-value of a binomial count: twice the smaller tail, at most 1."""
-    at_most = float(special.bdtr(successes, n, share)) if n else 1.0
-    return min(1.0, 2.0 * min(at_most, _at_least(successes, n, share)))
-
-
-def uniformity_p(p_values: NDArray[np.float64]) -> float:
-    """Return the P-value of the chi-square over 10 bins of P-values (SP 800-22 4.2.2).
-
-    By the exact distribution of the bins: with 64 blocks that of the standard gives one in a million where seven are.
-    """
-    return uneven_p(int((histogram(p_values) ** 2).sum()), len(p_values), BINS)
-
-
-def histogram(p_values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the number of P-values in each tenth of (0, 1)."""
-    return np.bincount(np.minimum((p_values * BINS).astype(np.int64), BINS - 1), minlength=BINS)
-
-
-def _at_least(successes: int, n: int, share: float) -> float:
-    """Return the probability of `successes` or more."""
-    return float(special.bdtrc(successes - 1, n, share)) if successes else 1.0
-
-
 def _evidence(p_values: NDArray[np.float64]) -> dict[str, float]:
     """Return the P-values of the second level that a batch of this size allows."""
     blocks = len(p_values)
@@ -182,19 +160,9 @@ def _evidence(p_values: NDArray[np.float64]) -> dict[str, float]:
         return {}
     evidence = {
         "proportion": binomial_p(int((p_values < ALPHA).sum()), blocks, ALPHA),
-        "extreme": float(-np.expm1(blocks * np.log1p(-min(float(p_values.min()), 1.0 - 1e-16)))),
+        "extreme": extreme_p(float(p_values.min()), blocks),
     }
     return evidence | ({"uniformity": uniformity_p(p_values)} if blocks >= LEAST_FOR_UNIFORMITY else {})
-
-
-def _holm(p_values: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], float]:
-    """Return P-values corrected for their number by Holm's step-down method."""
-    corrected: dict[tuple[str, str], float] = {}
-    largest = 0.0
-    for rank, key in enumerate(sorted(p_values, key=lambda key: p_values[key])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[key]))
-        corrected[key] = largest
-    return corrected
 
 
 def _test_report(

@@ -1,28 +1,18 @@
 """The null distributions of the byte counts are exact: against full enumeration, and against published moments."""
 
-from fractions import Fraction
-from math import comb, factorial, prod
-
 import numpy as np
 import pytest
 from scipy import special
 
 from entropy_assets.core.validation.occupancy import (
     CELLS,
-    LARGEST_EXACT,
     SHANNON_FLOOR_BITS,
     Statistic,
-    chi_square_bound,
     chi_square_of_pairs,
     null_of,
     shannon_floor_applies,
     shannon_of_log_likelihood,
-    tail_of,
-    uneven_p,
 )
-
-TENTHS = 10
-"""Bins of the second level (SP 800-22 4.2.2)."""
 
 
 def enumerated_pairs(n_bytes, most):
@@ -126,79 +116,3 @@ def test_the_floor_of_7_8_applies_where_it_costs_one_block_in_a_million():
     assert not shannon_floor_applies(1400)
     assert shannon_floor_applies(1500)
     assert shannon_floor_applies(4096)
-
-
-def partitions(total, parts, largest):
-    """Yield the ways to write `total` as a sum of `parts` counts, the largest first."""
-    if parts == 0:
-        if total == 0:
-            yield ()
-        return
-    for first in range(min(total, largest), -(-total // parts) - 1, -1):
-        for rest in partitions(total - first, parts - 1, first):
-            yield (first, *rest)
-
-
-def exact_chances(blocks):
-    """Return how likely each sum of squared counts is, by counting all ways in whole numbers."""
-    ways = {}
-    for counts in partitions(blocks, TENTHS, blocks):
-        orders = factorial(TENTHS) // prod(factorial(counts.count(count)) for count in set(counts))
-        squares = sum(count * count for count in counts)
-        chance = orders * (factorial(blocks) // prod(factorial(count) for count in counts))
-        ways[squares] = ways.get(squares, 0) + chance
-    assert sum(ways.values()) == TENTHS**blocks
-    return {squares: Fraction(ways[squares], TENTHS**blocks) for squares in sorted(ways, reverse=True)}
-
-
-@pytest.mark.parametrize("blocks", [1, 2, 3, 10, 17, 30])
-def test_the_chance_of_counts_so_uneven_is_exact(blocks):
-    """Against all ways in which so many P-values fall into tenths, counted in whole numbers; never below the truth."""
-    tail = Fraction(0)
-    for squares, chance in exact_chances(blocks).items():
-        tail += chance
-        assert tail <= uneven_p(squares, blocks, TENTHS) <= tail + Fraction(2, 10**12)
-
-
-def chances_by_bins(blocks):
-    """Return how likely each sum of squared counts is, adding one bin after the other; sums of positive terms only."""
-    most = blocks * blocks
-    after = np.zeros((blocks + 1, most + 1))
-    after[0, 0] = 1.0
-    for bins_left in range(TENTHS, 0, -1):
-        before, after = after, np.zeros_like(after)
-        for held in range(blocks + 1):
-            row = before[held]
-            if not row.any():
-                continue
-            left = blocks - held
-            for count in range(left + 1) if bins_left > 1 else (left,):
-                share = comb(left, count) / bins_left**left * (bins_left - 1) ** (left - count)
-                after[held + count, count * count :] += share * row[: most + 1 - count * count]
-    return after[blocks]
-
-
-@pytest.mark.parametrize("blocks", [55, 64, 100])
-def test_an_honest_batch_fails_uniformity_no_more_often_than_is_said(blocks):
-    """The chance of a P-value of at most some level is at most that level, and within 2e-12 of the step below it.
-
-    By the chi-square with nine degrees of freedom it was 8.4 times the level at 55 blocks, where batches are decided.
-    """
-    chances = chances_by_bins(blocks)
-    assert chances.sum() == pytest.approx(1.0, abs=1e-12)
-    tail = np.cumsum(chances[::-1])[::-1]
-    seen = np.flatnonzero(chances)
-    p_values = np.array([uneven_p(int(squares), blocks, TENTHS) for squares in seen])
-    assert (tail[seen] * (1 - 1e-13) <= p_values).all()  # less what this sum itself rounds
-    assert (p_values <= tail[seen] + 2e-12).all()
-
-
-@pytest.mark.parametrize("blocks", [LARGEST_EXACT, pytest.param(4 * LARGEST_EXACT, marks=pytest.mark.slow)])
-def test_the_chi_square_of_long_batches_is_never_too_small(blocks):
-    """Past the largest batch whose tail is summed: the bound holds at every level that decides, and is close."""
-    exact, offset = tail_of(blocks, TENTHS)
-    squares = np.flatnonzero((exact < 0.5) & (exact > 1e-9)) + offset
-    tails = exact[squares - offset]
-    bounds = np.array([chi_square_bound(int(value), blocks, TENTHS) for value in squares])
-    assert (tails <= bounds).all()
-    assert (bounds <= 1.65 * tails).all()

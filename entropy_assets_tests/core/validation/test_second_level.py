@@ -2,16 +2,12 @@
 
 import json
 from dataclasses import replace
-from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import special
 
 from entropy_assets.core.validation.block_tests import TESTS
-from entropy_assets.core.validation.second_level import FAMILY_ALPHA, batch_report, binomial_p, uniformity_p
+from entropy_assets.core.validation.second_level import FAMILY_ALPHA, batch_report
 from entropy_assets.core.validation.validator import EntropyValidator
 from entropy_assets_tests.core.validation.defects import biased, good
 
@@ -126,23 +122,6 @@ def test_a_test_that_is_too_good_fails_on_its_proportion(honest):
     assert report.tests["runs"].proportion == 1.0
     assert report.tests["runs"].proportion_p < 1e-15
     assert "runs" in report.failed_tests
-
-
-@given(st.integers(0, 40), st.integers(0, 40), st.sampled_from([0.01, 0.3, 1e-6]))
-def test_the_binomial_p_value_is_twice_the_smaller_tail(successes, more, share):
-    """Against a plain sum of the binomial probabilities."""
-    n = successes + more
-    probability = [comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
-    expected = min(1.0, 2 * min(sum(probability[: successes + 1]), sum(probability[successes:])))
-    assert binomial_p(successes, n, share) == pytest.approx(expected, rel=1e-9, abs=1e-300)
-
-
-def test_uniformity_is_that_of_the_standard():
-    """SP 800-22 4.2.2: ten bins; a P-value of 1 falls into the last bin. Long batches: nine degrees of freedom."""
-    assert uniformity_p((np.arange(100) + 0.5) / 100) == 1.0
-    assert uniformity_p(np.array([1.0] * 10 + [0.0] * 10)) == pytest.approx(2.16e-9, rel=1e-3)  # chi-square: 3e-14
-    uneven = np.repeat(np.arange(10) / 10 + 0.05, np.array([1100, 900] * 5))
-    assert uniformity_p(uneven) == pytest.approx(special.gammaincc(4.5, 100 / 2), rel=0.05)
 
 
 @pytest.mark.slow
