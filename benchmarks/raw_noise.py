@@ -82,18 +82,18 @@ HEAD: Final = """<!-- Made by: make rawnoise -->
 # What the standards say of raw noise
 
 Recipe `{recipe}`. Looked at are the differences of neighbouring pixels of live area in raster order, before any
-conditioning: the low k bits of each, of the first channel, 1,000,000 at most. No file has as many as 3.1.1 of
-SP 800-90B asks for, so these are no assessments by the standard, but what can be said of a frame.
+conditioning: the low k bits of each, of the first channel, 1,000,000 at most. No file has as many as 3.1.1 of SP
+800-90B asks for, so these are no assessments by the standard, but what can be said of a frame.
 
-Min-entropy: H_I of the non-IID track, bits per sample; what share of k that is, and by what it was decided. Of the whole
-8: the same of all eight bits, of which those above the noise repeat its sign. Independence, same law: P-values of 5.2.1
-and 5.2.2 (of bits 5.2.3, 5.2.4). k bits, lowest bit: how many of the applicable tests of SP 800-22 fail on all bits of
-the symbols, and on the lowest of each alone (Holm over all P-values, {alpha:g}).
+Min-entropy: H_I of the non-IID track, bits per sample; what share of k that is, and by what it was decided. Of the
+whole 8: the same of all eight bits, of which those above the noise repeat its sign. Independence, same law: P-values
+of 5.2.1 and 5.2.2 (of bits 5.2.3, 5.2.4). k bits, lowest bit: how many of the applicable tests of SP 800-22 fail on
+all bits of the symbols, and on the lowest of each alone (Holm over all P-values, {alpha:g}).
 
-**Raw noise is not made of uniform bits, and none is here.** It is a bell curve about 0, so its high bits are not even.
-SP 800-22 fails on it by design: that suite asks whether bits are uniform, which only a conditioner makes them. The other
-way round a pass says nothing of the source: the lowest bit of a wide noise passes whatever the rest is like, and so does
-any hash. What decides is the column min-entropy."""
+**Raw noise is not made of uniform bits, and none is here.** It is a bell curve about 0, so its high bits are not
+even. SP 800-22 fails on it by design: that suite asks whether bits are uniform, which only a conditioner makes them.
+The other way round a pass says nothing of the source: the lowest bit of a wide noise passes whatever the rest is
+like, and so does any hash. What decides is the column min-entropy."""
 REFUSED: Final = "Refused as `{outcome}` before any estimate: [docs/reasons.md](../docs/reasons.md) says why."
 COLUMNS: Final = (
     *("file", "outcome", "sigma", "k", "samples", "min-entropy", "of k", "decided by", "of the whole 8"),

@@ -8,6 +8,7 @@ from entropy_assets.cli.assessing.words import (
     health_words,
     restart_verdict,
     sanity_words,
+    sensor_verdict,
     verdict_of,
 )
 from entropy_assets.cli.reports.page import Cell
@@ -60,7 +61,7 @@ def section_of_sensor(sensor: AssessedSensor) -> Section:
     facts += [(f"left out: {name}", reason) for name, reason in sensor.left_out.items()]
     checks = [sanity_words(found.of_rows, "row"), sanity_words(found.of_columns, "column")]
     said = Said(
-        restart_verdict(found.h_i, found.h_r, found.h_c, found.h),
+        sensor_verdict(found),
         found.passed,
         facts,
         [*frame_words(sensor), *checks],

@@ -11,6 +11,7 @@ from entropy_assets.core.sp800_90b.restarts import RESTARTS, RestartAssessment, 
 if TYPE_CHECKING:
     from entropy_assets.cli.assessing.restarts import AssessedSensor
     from entropy_assets.cli.assessing.samples import AssessedSamples, SampleFile
+    from entropy_assets.core.credit.pair_matrix import FrameRestarts
     from entropy_assets.core.sp800_90b.iid.track import IidAssessment
 
 
@@ -51,7 +52,7 @@ def lines_about_sensor(sensor: "AssessedSensor") -> Iterator[str]:
     yield f"  sanity check of rows (3.1.4.3): {sanity_words(found.of_rows, 'row')}"
     yield f"  sanity check of columns: {sanity_words(found.of_columns, 'column')}"
     yield from _both_ways(found.rows, found.columns_assessed)
-    yield f"  {restart_verdict(found.h_i, found.h_r, found.h_c, found.h)}"
+    yield f"  {sensor_verdict(found)}"
     if sensor.exported:
         yield f"  {sensor.exported}"
 
@@ -94,6 +95,14 @@ def decider_words(found: NonIidAssessment) -> str:
     if of not in ("literal", "of_bits"):
         return {"h_submitter": "H_submitter"}.get(of, of)
     return f"{spelled(name)} of the {'symbols' if of == 'literal' else 'bits'}"
+
+
+def sensor_verdict(found: "FrameRestarts") -> str:
+    """Return the sentence for which the tests on frames are read: of too few frames none passes."""
+    words = restart_verdict(found.h_i, found.h_r, found.h_c, found.h)
+    if found.enough_frames or not found.passed:
+        return words
+    return words.replace("the restart tests pass", f"nothing fails, as far as {found.frames:,} frames can tell")
 
 
 def restart_verdict(h_i: float, h_r: float | None, h_c: float | None, h: float | None) -> str:
