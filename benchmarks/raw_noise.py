@@ -44,35 +44,34 @@ SENSORS: Final = {
     "Cassini ISS, bias": "cassini_iss_bias_",
     "Cassini ISS, flat": "cassini_iss_flat_",
     "Sony IMX265, night sky": "startracker_",
-    "SAAO STE3, sky": "saao_1m_ccd_",
 }
 """Frames that are of one sensor, by how their names begin."""
 SAID: Final = {
-    "apogee_ccd": "A cut-out: of so few samples nothing follows but that they are no constant.",
+    "apogee_ccd": "A cut-out. Of so few samples little follows, but that neighbours depend on each other does.",
     "cassini_iss_bias": "Read noise alone, less than two ADC steps wide: most pixels differ from their neighbour by a"
     " step or by none, so less than half of what three bits could hold is there. Even the lowest bit is uneven.",
     "cassini_iss_enceladus": "A table of 8 codes for 12 bits took the noise away in all but the dimmest part. What is"
     " left is one bit, and half of that.",
-    "cassini_iss_flat": "Light adds shot noise, so a brighter flat is worth more. The shorter exposures fail one of"
-    " the tests of 5.2: the noise follows the light, and the light is not the same everywhere.",
-    "cassini_iss_jupiter": "Planet and sky in one frame: the noise is wider on the planet, so no law holds for all"
-    " samples. That is what the non-IID track is for.",
-    "cassini_iss_lab_flat": "One of the flats of the bench, packed as FITS: the same samples, the same figures.",
-    "galileo_ssi": "A frame without light, one bit deep in noise; a run of equal samples is longer than the estimate"
+    "cassini_iss_flat": "Light adds shot noise, so a brighter flat is worth more. Each of the shorter exposures fails"
+    " one of the tests of 5.2, not the same one: they are not IID, and these figures don't tell why.",
+    "cassini_iss_jupiter": "Planet and sky in one frame: no law holds for all samples, as noise follows the light. That"
+    " is what the non-IID track is for.",
+    "cassini_iss_lab_flat": "One of the flats of the bench, packed as FITS: the same samples, the same figures but for"
+    " where the raster begins.",
+    "galileo_ssi": "A frame without light, its noise one bit deep. A run of equal samples is longer than the estimate"
     " allows, so in raster order a health test fails.",
-    "mer_opportunity_hazcam": "The scene is in it: pebbles and edges make neighbouring differences depend on each"
-    " other, and the estimators of bits see it. The lowest bit by itself is as good as a coin to SP 800-22: that suite"
+    "mer_opportunity_hazcam": "A wavelet coder on board took part of the noise away and made neighbours depend on each"
+    " other; the estimators of bits see it. The lowest bit by itself is as good as a coin to SP 800-22: that suite"
     " would have let the frame pass.",
-    "not_alfosc": "A bright flat: noise of hundreds of ADU fills all eight bits. Sequences of symbols come again more"
-    " often than chance has it all the same, and the dictionary of LZ78Y finds them; the file is no longer that of the"
-    " converter.",
+    "not_alfosc": "A bright flat: noise of hundreds of ADU fills all eight bits, and the tests of 5.2 find nothing. But"
+    " symbols follow one another in ways that come again, which LZ78Y alone finds: a bit and a half less than full.",
     "palomar60": "Only a corner of the frame is live, so there are too few samples to say much; what is there is wide.",
-    "saao_1m": "A CCD on a telescope: five bits, three and a half of them random, and neighbours that know nothing of"
-    " each other.",
+    "saao_1m": "A CCD on a telescope, the lower and the upper half of one exposure: more than three and a half of five"
+    " bits are random, and neighbours know nothing of each other.",
     "sdo_hmi": "What a JPEG 2000 decoder left. Statistics find three bits a sample; who decodes the same file finds"
     " them too, so it is claimed at a quarter of a bit.",
-    "startracker": "Night sky: four of five bits are random. Neighbours are independent, but the noise follows the"
-    " brightness of the sky over the frame, so the same law does not hold everywhere: not IID, and no reason to worry.",
+    "startracker": "Night sky: about four of five bits are random. Neighbours are independent, but the law is not the"
+    " same everywhere, most likely since noise follows the brightness of the sky: not IID, and no reason to worry.",
 }
 """What the figures say of each source, by how the names of its files begin."""
 LOOKED_AT: Final = "looked at"
