@@ -22,11 +22,15 @@ COVER_1 := --cov --cov-append --cov-report= --cov-fail-under=0
 COVER_judge := --cov --cov-append --cov-report=term
 COVER := $(COVER_$(COVERAGE))
 PYTEST := $(BIN)/python -m pytest $(COVER)
+# What NIST's programs say of sequences that all have, and the speed of each standard's part.
+STATISTICS := $(wildcard ../shared/data/statistics)
+SP800 := $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/sp800_22.py benchmarks/sp800_90b.py))
+SEQUENCES ?= 1000
 # The reference images beside the checkout, if they are there.
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit nist rawnoise oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit nist rawnoise sp800 sp800calibration oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -83,6 +87,16 @@ nist: $(DEV) ## what NIST's tool says of the samples: writes benchmarks/NIST_TOO
 rawnoise: $(DEV) ## what both standards say of raw noise, image by image: writes benchmarks/RAW_NOISE.md in a minute
 	@$(BIN)/python -m benchmarks.raw_noise $(filter %/bench,$(REFERENCE)) entropy_assets/samples > benchmarks/RAW_NOISE.md.part
 	@mv benchmarks/RAW_NOISE.md.part benchmarks/RAW_NOISE.md
+
+sp800: $(DEV) ## SP 800-22 and SP 800-90B: every reference value, and the speed: writes benchmarks/SP800.md
+	@{ echo "# SP 800-22 and SP 800-90B: values and speed"; echo; echo "Written by \`make sp800\`."; echo; \
+	  if [ -n "$(STATISTICS)" ]; then $(BIN)/python -m benchmarks.sp800_22_values $(STATISTICS) || exit 1; fi; \
+	  for one in $(SP800); do echo; echo "## Speed: $$one"; echo; $(BIN)/python -m benchmarks.$$one || exit 1; done; } > benchmarks/SP800.md.part
+	@mv benchmarks/SP800.md.part benchmarks/SP800.md
+
+sp800calibration: $(DEV) ## are the P-values of SP 800-22 uniform? writes benchmarks/SP800_CALIBRATION.md in some minutes
+	@$(BIN)/python -m benchmarks.sp800_22_calibration --sequences $(SEQUENCES) > benchmarks/SP800_CALIBRATION.md.part
+	@mv benchmarks/SP800_CALIBRATION.md.part benchmarks/SP800_CALIBRATION.md
 
 oldest: $(OLDEST)/.made ## the same blocks on the oldest NumPy and SciPy that pyproject.toml allows
 	@$(BIN)/python -m entropy_assets_tests.versions compare $(BIN)/python $(OLDEST)/bin/python

@@ -22,14 +22,14 @@ STYLE: Final = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e3e8ef; --dim: #9aa7b8; --paper: #14191f; --line: #343d49;
   --accent: #5cc4b6; --bad: #f0907a; --wash: #3a2420; } }
 body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: var(--ink); background: var(--paper);
-  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
 figure { margin: 1.5rem 0; overflow-x: auto; } figcaption, caption { color: var(--dim); font-size: .9rem;
   text-align: left; padding: .3rem 0; } svg { max-width: 100%; height: auto; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { padding: .2rem .7rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th.number, td.number { text-align: right; white-space: nowrap; } tr.marked td { background: var(--wash); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; } dt { color: var(--dim); }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .1rem 1rem; } dt { color: var(--dim); }
 dd { margin: 0; } .verdict { font-size: 1.15rem; border-left: .3rem solid var(--accent); padding-left: .8rem; }
 .verdict.bad { border-color: var(--bad); }
 @media print { body { max-width: none; margin: 0; } }

@@ -11,7 +11,7 @@ from entropy_assets.core.sp800_22.second_level.final_analysis import FinalAnalys
 from entropy_assets.core.sp800_22.suite import SuiteReport
 
 
-class TestSummary(NamedTuple):
+class SummarisedTest(NamedTuple):
     """What one of the fifteen tests said, over all of its P-values."""
 
     test: str
@@ -54,7 +54,7 @@ class TestSummary(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestedFile:
+class SuiteOutcome:
     """What the suite said of the sequences of a file.
 
     Attributes
@@ -80,11 +80,11 @@ class TestedFile:
     second_level: SecondLevel
     interrupted: bool = False
 
-    def by_test(self) -> Iterator[TestSummary]:
+    def by_test(self) -> Iterator[SummarisedTest]:
         """Give the tests in the order of their sections."""
         names = dict.fromkeys((row.test, row.section) for row in self.second_level.rows)
         for test, section in names:
-            yield TestSummary(test, section, tuple(row for row in self.second_level.rows if row.test == test))
+            yield SummarisedTest(test, section, tuple(row for row in self.second_level.rows if row.test == test))
 
     @property
     def program_lines(self) -> tuple[FinalAnalysis, ...]:
@@ -135,6 +135,6 @@ class TestedFile:
         }
 
 
-def tested_file(tally: Tally, only: SuiteReport | None, **read: Any) -> TestedFile:
+def suite_outcome(tally: Tally, only: SuiteReport | None, **read: Any) -> SuiteOutcome:
     """Return the outcome of these sequences; `read` says of which file."""
-    return TestedFile(tally=tally, only=only, second_level=second_level(tally), **read)
+    return SuiteOutcome(tally=tally, only=only, second_level=second_level(tally), **read)

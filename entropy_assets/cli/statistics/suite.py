@@ -15,7 +15,7 @@ from entropy_assets.errors import InputRefused, InputTooShort, require_extra
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
-    from entropy_assets.cli.statistics.outcome import TestedFile
+    from entropy_assets.cli.statistics.outcome import SuiteOutcome
     from entropy_assets.core.sp800_22.findings import Compat, Parameters
     from entropy_assets.core.sp800_22.suite import SuiteReport
 
@@ -31,7 +31,7 @@ class _TestName(click.ParamType):
     name = "name"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """Return the names."""
+        """Return the names, in the order of their sections."""
         from entropy_assets.core.sp800_22.suite import names_of
 
         try:
@@ -168,7 +168,7 @@ class _Run:
         self._progress = progress
         self._group = group
         self.tally = Tally()
-        self._last: SuiteReport | None = None
+        self._first: SuiteReport | None = None
 
     def sequences(self, bits: int | None, wanted: int | None) -> None:
         """Test so many sequences of so many bits.
@@ -202,8 +202,9 @@ class _Run:
         from entropy_assets.core.sp800_22.suite import run_suite
 
         self._progress(self.tally.sequences, wanted)
-        self._last = run_suite(data, n, **self._asked)
-        self.tally.add(self._last)
+        report = run_suite(data, n, **self._asked)
+        self._first = self._first or report
+        self.tally.add(report)
         self._progress(self.tally.sequences, wanted)
 
     def _too_few(self, bits: int, wanted: int) -> None:
@@ -218,13 +219,13 @@ class _Run:
             whole=done,
         )
 
-    def outcome(self, name: str, *, interrupted: bool) -> "TestedFile":
+    def outcome(self, name: str, *, interrupted: bool) -> "SuiteOutcome":
         """Return what was found in the sequences that are done."""
-        from entropy_assets.cli.statistics.outcome import tested_file
+        from entropy_assets.cli.statistics.outcome import suite_outcome
 
-        return tested_file(
+        return suite_outcome(
             self.tally,
-            self._last if self.tally.sequences == 1 else None,
+            self._first if self.tally.sequences == 1 else None,
             name=name,
             layout=str(self._sequences.layout),
             sha256=self._sequences.sha256,
@@ -262,7 +263,7 @@ def _progress() -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, wanted: bars.update(bar, completed=done, total=wanted)
 
 
-def _tell(outcome: "TestedFile", as_json: bool, html: Path | None) -> None:
+def _tell(outcome: "SuiteOutcome", as_json: bool, html: Path | None) -> None:
     if html is not None:
         from entropy_assets.cli.statistics.suite_page import page_of
 

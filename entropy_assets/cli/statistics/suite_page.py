@@ -7,7 +7,7 @@ import numpy as np
 
 from entropy_assets.cli.reports.figures import ACCENT, BAD, DIM, INK, figure
 from entropy_assets.cli.reports.page import Cell, Markup, facts, page, paragraph, table, verdict
-from entropy_assets.cli.statistics.outcome import TestedFile, TestSummary
+from entropy_assets.cli.statistics.outcome import SuiteOutcome, SummarisedTest
 from entropy_assets.cli.statistics.suite_text import MEANING
 from entropy_assets.core.sp800_22.second_level.across import AcrossSequences
 from entropy_assets.core.sp800_22.second_level.tails import ALPHA
@@ -30,7 +30,7 @@ OF_SEQUENCES = (
 )
 
 
-def page_of(outcome: TestedFile) -> str:
+def page_of(outcome: SuiteOutcome) -> str:
     """Return the page. The same bits give the same page."""
     tally = outcome.tally
     given = tally.asked.parameters
@@ -59,7 +59,7 @@ def page_of(outcome: TestedFile) -> str:
     return page(f"{STANDARD}: {outcome.name}", sections, lead=lead)
 
 
-def _tests(outcome: TestedFile) -> Markup:
+def _tests(outcome: SuiteOutcome) -> Markup:
     summaries = list(outcome.by_test())
     headers = ("test", "section", "P-values", "sequences counted", "smallest P-value", "corrected", "verdict", "")
     reasons = outcome.second_level.reasons
@@ -79,7 +79,7 @@ def _tests(outcome: TestedFile) -> Markup:
     return table(headers, rows, marked=[i for i, summary in enumerate(summaries) if summary.failed])
 
 
-def _rows(outcome: TestedFile) -> Markup:
+def _rows(outcome: SuiteOutcome) -> Markup:
     rows = outcome.second_level.rows
     if outcome.tally.sequences == 1:
         cells: list[Sequence[Cell]] = [(row.test, row.label, row.smallest_p, row.corrected_p) for row in rows]
@@ -98,7 +98,7 @@ def _failed(rows: Sequence[AcrossSequences]) -> list[int]:
     return [i for i, row in enumerate(rows) if row.failed]
 
 
-def _program(outcome: TestedFile) -> Markup:
+def _program(outcome: SuiteOutcome) -> Markup:
     lines = outcome.program_lines
     headers = (*(f"C{i + 1}" for i in range(10)), "P-value_T", "proportion", "test")
     cells: list[Sequence[Cell]] = [
@@ -107,7 +107,7 @@ def _program(outcome: TestedFile) -> Markup:
     return table(headers, cells, marked=[i for i, line in enumerate(lines) if line.uneven or line.out_of_band])
 
 
-def _figures(outcome: TestedFile) -> list[Markup]:
+def _figures(outcome: SuiteOutcome) -> list[Markup]:
     summaries = [summary for summary in outcome.by_test() if summary.counted]
     if not summaries:
         return []
@@ -136,7 +136,7 @@ def _figures(outcome: TestedFile) -> list[Markup]:
     ]
 
 
-def _strips(made: "Figure", summaries: list[TestSummary]) -> None:
+def _strips(made: "Figure", summaries: list[SummarisedTest]) -> None:
     axes: Axes = made.subplots()
     for place, summary in enumerate(summaries):
         for colour, mark, rows in (
@@ -152,7 +152,7 @@ def _strips(made: "Figure", summaries: list[TestSummary]) -> None:
     axes.set_xlabel("P-value")
 
 
-def _shares(made: "Figure", outcome: TestedFile) -> None:
+def _shares(made: "Figure", outcome: SuiteOutcome) -> None:
     axes: Axes = made.subplots()
     rows = [(i, row) for i, row in enumerate(outcome.second_level.rows) if row.counted]
     places = np.array([i for i, _ in rows])
@@ -168,7 +168,7 @@ def _shares(made: "Figure", outcome: TestedFile) -> None:
     axes.set_ylabel("share that passes")
 
 
-def _ordered(made: "Figure", outcome: TestedFile) -> None:
+def _ordered(made: "Figure", outcome: SuiteOutcome) -> None:
     gathered: dict[str, list[np.ndarray]] = {}
     for (test, _), _, p in outcome.tally.columns():
         gathered.setdefault(test, []).append(p[~np.isnan(p)])
@@ -187,6 +187,6 @@ def _ordered(made: "Figure", outcome: TestedFile) -> None:
         axes.tick_params(labelsize=6)
 
 
-def _explained(outcome: TestedFile) -> list[str]:
+def _explained(outcome: SuiteOutcome) -> list[str]:
     said = [OF_P_VALUES]
     return [*said, OF_SEQUENCES] if outcome.tally.sequences > 1 else said

@@ -3,17 +3,19 @@
 import textwrap
 from collections.abc import Iterator
 
-from entropy_assets.cli.statistics.outcome import TestedFile, TestSummary
+from entropy_assets.cli.statistics.outcome import SuiteOutcome
 from entropy_assets.core.sp800_22.second_level.tails import LEAST_FOR_UNIFORMITY
 
 WIDTH = 80
+SHORT = {"not judged": "-", "not applicable": "n/a"}
+"""Verdicts whose reason stands below the table."""
 MEANING = (
     "That bits pass says that nothing is broken which these tests see; it doesn't say that nobody can predict them: a"
     " hashed counter passes too."
 )
 
 
-def lines_of(outcome: TestedFile) -> Iterator[str]:
+def lines_of(outcome: SuiteOutcome) -> Iterator[str]:
     """Yield the lines that tell of it."""
     tally = outcome.tally
     count = "1 sequence" if tally.sequences == 1 else f"{tally.sequences:,} sequences"
@@ -38,17 +40,17 @@ def lines_of(outcome: TestedFile) -> Iterator[str]:
     yield from _wrapped(MEANING)
 
 
-def _one(outcome: TestedFile) -> Iterator[str]:
+def _one(outcome: SuiteOutcome) -> Iterator[str]:
     """Yield the table of one sequence: the smallest P-value of each test, and what is left of it when corrected."""
     yield f"{'test':<26} {'section':<8}{'P-values':>8}  {'smallest':>10} {'corrected':>10}"
     for summary in outcome.by_test():
         yield (
             f"{summary.test:<26} {summary.section:<8}{len(summary.rows):>8}  {_p(summary.smallest_p):>10}"
-            f" {_p(summary.corrected_p):>10}  {summary.verdict}"
+            f" {_p(summary.corrected_p):>10}  {SHORT.get(summary.verdict, summary.verdict)}"
         )
 
 
-def _many(outcome: TestedFile) -> Iterator[str]:
+def _many(outcome: SuiteOutcome) -> Iterator[str]:
     """Yield the table of many sequences: the worst P-value of each test in each respect."""
     yield f"{'':<26} {'P-':>6} {'sequences':>9} {'fewest':>7} {'least':>9} {'least':>9}"
     yield f"{'test':<26} {'values':>6} {'counted':>9} {'>= 0.01':>7} {'uniform':>9} {'corrected':>9}"
@@ -58,12 +60,8 @@ def _many(outcome: TestedFile) -> Iterator[str]:
         share = f"{min(shares):.3f}" if shares else "-"
         yield (
             f"{summary.test:<26} {len(summary.rows):>6} {summary.counted:>9,} {share:>7}"
-            f" {_p(uniform):>9} {_p(summary.corrected_p):>9} {_mark(summary)}"
-        ).rstrip()
-
-
-def _mark(summary: TestSummary) -> str:
-    return {"FAILS": "FAILS", "passes": "", "not judged": "-", "not applicable": "n/a"}[summary.verdict]
+            f" {_p(uniform):>9} {_p(summary.corrected_p):>9} {SHORT.get(summary.verdict, summary.verdict)}"
+        )
 
 
 def _p(value: float | None) -> str:
@@ -73,7 +71,7 @@ def _p(value: float | None) -> str:
     return f"{value:.6f}" if value >= 1e-4 else f"{value:.2e}"
 
 
-def _notes(outcome: TestedFile) -> Iterator[tuple[str, str]]:
+def _notes(outcome: SuiteOutcome) -> Iterator[tuple[str, str]]:
     """Yield each test that isn't applicable everywhere, or not asked everything, with the reason."""
     few = outcome.tally.sequences < LEAST_FOR_UNIFORMITY
     if few and outcome.tally.sequences > 1:

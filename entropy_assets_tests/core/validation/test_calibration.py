@@ -7,8 +7,9 @@ the seeds are fixed.
 import numpy as np
 import pytest
 
+from entropy_assets.core.sp800_22.second_level.tails import uniformity_p
 from entropy_assets.core.validation.block_tests import TESTS, autocorrelation, lags_of, unequal_bits
-from entropy_assets.core.validation.second_level import batch_report, uniformity_p
+from entropy_assets.core.validation.second_level import batch_report
 from entropy_assets.core.validation.validator import EntropyValidator
 from entropy_assets_tests.core.validation.defects import DEFECTS, good
 

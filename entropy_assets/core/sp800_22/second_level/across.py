@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entropy_assets.core.sp800_22.findings import Asked
-from entropy_assets.core.sp800_22.second_level.grain import grain, too_coarse
+from entropy_assets.core.sp800_22.second_level.grain import grain, heavy_tail, too_coarse
 from entropy_assets.core.sp800_22.second_level.tails import (
     ALPHA,
     LEAST_FOR_UNIFORMITY,
@@ -133,6 +133,7 @@ class Tally:
         self.asked = Asked()
         self.reasons: dict[str, str] = {}
         self.grains: dict[str, float] = {}
+        self.heavy_tails: set[str] = set()
         self._sections: dict[Name, str] = {}
         self._values: dict[Name, array[float]] = {}
 
@@ -154,6 +155,7 @@ class Tally:
         for finding in report.findings:
             if finding.applicable:
                 self.grains[finding.name] = max(self.grains.get(finding.name, 0.0), grain(finding, report.n))
+                self.heavy_tails |= {finding.name} if heavy_tail(finding) else set()
             else:
                 self.reasons.setdefault(finding.name, finding.reason)
         for name, p in rows.items():
@@ -163,12 +165,16 @@ class Tally:
     def columns(self) -> Iterator[tuple[Name, str, NDArray[np.float64]]]:
         """Give test and label, section, and the P-values in the order of the sequences; NaN where there is none."""
         for name, values in self._values.items():
-            yield name, self._sections[name], np.array(values, dtype=np.float64)
+            # An interrupted `add` has left more in some of them.
+            yield name, self._sections[name], np.array(values[: self.sequences], dtype=np.float64)
 
 
 def second_level(tally: Tally) -> SecondLevel:
     """Return what the P-values say together. With one sequence only the smallest P-value is a question."""
-    evidence = {name: _evidence(p[~np.isnan(p)], tally.grains.get(name[0], 0.0)) for name, _, p in tally.columns()}
+    evidence = {
+        name: _evidence(p[~np.isnan(p)], tally.grains.get(name[0], 0.0), name[0] in tally.heavy_tails)
+        for name, _, p in tally.columns()
+    }
     corrected = holm({(*name, kind): p for name, (kinds, _) in evidence.items() for kind, p in kinds.items()})
     rows = []
     for name, section, p in tally.columns():
@@ -200,18 +206,21 @@ def second_level(tally: Tally) -> SecondLevel:
     )
 
 
-def _evidence(there: NDArray[np.float64], grain_of_p: float) -> tuple[dict[str, float], str]:
+def _evidence(there: NDArray[np.float64], grain_of_p: float, heavy_tail_of_p: bool) -> tuple[dict[str, float], str]:
     """Return the answers that so many P-values allow, by kind, and what was not asked."""
     k = len(there)
     if not k:
         return {}, "not applicable"
     if grain_of_p >= 1.0:
-        return {}, "not judged: its chi-square expects fewer than 5 in a cell with so few bits"
-    answers = {"extreme": extreme_p(float(there.min()), k)}
+        return {}, "not judged: of so few bits its P-values are small too often"
+    notes = ["the smallest not asked: of so few bits there are too many of them"] if heavy_tail_of_p else []
+    answers = {} if heavy_tail_of_p else {"extreme": extreme_p(float(there.min()), k)}
     if k > 1:
         answers["proportion"] = binomial_p(int((there < ALPHA).sum()), k, ALPHA)
-    if k < LEAST_FOR_UNIFORMITY:
-        return answers, f"uniformity not asked: {k} P-values, {LEAST_FOR_UNIFORMITY} needed (4.2.2)" if k > 1 else ""
-    if too_coarse(grain_of_p, k):
-        return answers, f"uniformity not asked: of so few bits up to {grain_of_p:.1%} have the same P-value"
-    return answers | {"uniformity": uniformity_p(there)}, ""
+        if k < LEAST_FOR_UNIFORMITY:
+            notes.append(f"uniformity not asked: {k} P-values, {LEAST_FOR_UNIFORMITY} needed (4.2.2)")
+        elif too_coarse(grain_of_p, k):
+            notes.append(f"uniformity not asked: of so few bits up to {grain_of_p:.1%} have the same P-value")
+        else:
+            answers["uniformity"] = uniformity_p(there)
+    return answers, "; ".join(notes)

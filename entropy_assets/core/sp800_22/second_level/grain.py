@@ -13,8 +13,10 @@ from entropy_assets.core.sp800_22.linear import rank_chances
 from entropy_assets.core.sp800_22.ones import LONGEST_RUN_CLASSES, longest_run_chances
 from entropy_assets.core.sp800_22.spectral import divisor
 
-FEWEST_EXPECTED: Final = 5.0
-"""Occurrences that a chi-square wants in each of its cells, as 2.8.7 has it."""
+EXPECTED_FOR_SHARES: Final = 16.0
+"""Occurrences of a template in a block from which on 1 % of good P-values of 2.7 are below 0.01, or up to 1.15 %."""
+EXPECTED_FOR_TAILS: Final = 60.0
+"""Those from which on 5e-6 of them are below 5e-6, or up to twice as many: see `heavy_tail`."""
 _PEAK: Final = 1 / math.sqrt(2 * math.pi)
 """Of the normal density."""
 
@@ -22,8 +24,8 @@ _PEAK: Final = 1 / math.sqrt(2 * math.pi)
 def grain(finding: Finding, n: int) -> float:
     """Return about the largest chance that a good sequence of `n` bits has for any single P-value of a test.
 
-    1 where the law behind the P-value is no approximation at all: templates that are expected less than five times in a
-    block. 0 where the grid is too fine to matter: also where the number of cycles differs from sequence to sequence, so
+    1 where the law behind the P-value is no approximation: templates that are expected less than 16 times in a block.
+    0 where the grid is too fine to matter: also where the number of cycles differs from sequence to sequence, so
     that the grids of many lie between each other.
     """
     parameters = finding.parameters
@@ -43,8 +45,21 @@ def grain(finding: Finding, n: int) -> float:
         m = parameters["M"]
         return _of_classes(longest_run_chances(m, LONGEST_RUN_CLASSES[m]), parameters["N"])
     if finding.name == "non_overlapping_template":
-        return float(finding.statistics["expected"] < FEWEST_EXPECTED)
+        return float(finding.statistics["expected"] < EXPECTED_FOR_SHARES)
     return 0.0
+
+
+def heavy_tail(finding: Finding) -> bool:
+    """Tell whether small P-values of a test are several times as frequent as they say: the smallest means little then.
+
+    A template that is expected 8 times in each of 8 blocks, as in 32,768 bits, has P-values below 5e-6 nine times as
+    often; of 64 times it is 1.8, and in a million bits 1.2. The counts are skewed; a test convolves their exact law.
+    """
+    return (
+        finding.applicable
+        and finding.name == "non_overlapping_template"
+        and finding.statistics["expected"] < EXPECTED_FOR_TAILS
+    )
 
 
 def _of_classes(chances: tuple[float, ...], draws: int) -> float:

@@ -99,7 +99,18 @@ def test_templates_in_few_bits_are_not_judged():
     report = second_level(tally)
     assert min(row.smallest_p for row in report.rows) < 1e-12
     assert report.answers == 0
-    assert "fewer than 5" in report.rows[0].note
+    assert "small too often" in report.rows[0].note
+
+
+def test_where_small_p_values_are_too_frequent_the_smallest_is_not_asked():
+    """Templates in 100,000 bits: their proportion is."""
+    generator, tally = np.random.Generator(np.random.PCG64(9)), Tally()
+    for _ in range(2):
+        tally.add(run_suite(generator.bytes(12_500), tests=["non_overlapping_template"]))
+    row = second_level(tally).rows[0]
+    assert row.extreme_p is None
+    assert row.proportion_p is not None
+    assert "the smallest not asked" in row.note
 
 
 def test_a_generator_that_repeats_itself_fails():

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom, multinomial
+from scipy.stats import binom, chi2, multinomial
 
 from entropy_assets.core.sp800_22.linear import rank_chances
-from entropy_assets.core.sp800_22.second_level.grain import grain, too_coarse
+from entropy_assets.core.sp800_22.second_level.grain import grain, heavy_tail, too_coarse
 from entropy_assets.core.sp800_22.suite import run_suite
 
 GOOD = np.random.Generator(np.random.PCG64(3)).bytes(125_000)
@@ -46,7 +46,7 @@ def test_what_is_fine_and_what_is_coarse():
     assert grain_of("serial", 1_000_000) == grain_of("random_excursions_variant", 1_000_000) == 0.0
     assert not too_coarse(grain_of("longest_run", 1_000_000), 100_000)
     assert not too_coarse(grain_of("block_frequency", 1_000_000), 100_000)
-    assert grain_of("non_overlapping_template", 20_000) == 1.0
+    assert grain_of("non_overlapping_template", 60_000) == 1.0
     assert grain_of("non_overlapping_template", 1_000_000) == 0.0
 
 
@@ -61,3 +61,35 @@ def test_a_grid_adds_to_the_chi_square_what_is_said():
     assert np.mean(told) == pytest.approx(1.0, rel=0.05)
     assert too_coarse(0.03, k)
     assert not too_coarse(0.03, 60)
+
+
+def occurrences(m: int, length: int, most: int) -> np.ndarray:
+    """Return the exact chances of 0, 1, ... occurrences of a template that doesn't overlap itself among `length` bits.
+
+    One more bit adds an occurrence with the chance that the template ends there, which is that there was any number of
+    them m bits before.
+    """
+    chances = [np.eye(1, most)[0]] * m
+    for _ in range(m, length + 1):
+        ended = chances.pop(0) / 2**m
+        now = chances[-1] - ended
+        now[1:] += ended[:-1]
+        chances.append(now)
+    return np.clip(chances[-1], 0.0, None)
+
+
+@pytest.mark.parametrize("n, times", [(32_768, (7.0, 9.5)), (262_144, (1.5, 1.9)), (1_000_000, (1.0, 1.3))])
+def test_small_p_values_of_templates_are_as_much_too_frequent_as_is_said(n, times):
+    """The exact law of the chi-square of eight blocks, at the P-value 5e-6, by convolution on a grid of 1/400."""
+    m, blocks, fine = 9, 8, 400
+    length = n // blocks
+    expected, variance = (length - m + 1) / 2**m, length * (1 / 2**m - (2 * m - 1) / 2 ** (2 * m))
+    law = occurrences(m, length, int(expected + 14 * expected**0.5 + 30))
+    squares = np.rint((np.arange(len(law)) - expected) ** 2 / variance * fine).astype(int)
+    room = 160 * fine
+    one = np.bincount(np.minimum(squares, room - 1), weights=law, minlength=room)
+    whole = np.fft.irfft(np.fft.rfft(one, blocks * room) ** blocks, blocks * room)
+    tail = whole[int(chi2.isf(5e-6, blocks) * fine) :].sum()
+    assert times[0] < tail / 5e-6 < times[1]
+    [finding] = run_suite(GOOD, n, tests=["non_overlapping_template"]).findings
+    assert heavy_tail(finding) is (times[1] > 1.9)
