@@ -168,6 +168,7 @@ def test_no_figure_follows_from_the_iid_track_where_its_verdict_is_another(run: 
     assert "health tests" not in result.stdout
 
 
+@pytest.mark.slow
 def test_progress_is_on_a_terminal_alone_and_an_interrupted_assessment_ends_with_130(tmp_path: Path) -> None:
     """A counter takes minutes by the standard's rule; the bar tells that it is under way."""
     (tmp_path / "bad.bin").write_bytes(np.arange(100_000).astype(np.uint8).tobytes())
