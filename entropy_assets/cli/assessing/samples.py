@@ -150,7 +150,8 @@ def read_samples(path: Path, sample_bits: int, first: int | None = None) -> Samp
     digest, remarks = hashlib.sha256(data).hexdigest(), tuple(_remarks(samples, sample_bits, bytes(data[:HEAD])))
     if width == 1:
         return SampleFile(name, digest, samples, sample_bits, sample_bits, (), remarks)
-    kept = tuple(place for place in measured_ranking(samples) if place < sample_bits)[:WIDEST]
+    # the bits above a sample's own never vary, and of those that don't the lower ones are ranked first
+    kept = measured_ranking(samples)[:WIDEST]
     return SampleFile(name, digest, reduced(samples, kept), WIDEST, sample_bits, kept, remarks)
 
 

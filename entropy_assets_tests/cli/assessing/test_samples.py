@@ -61,8 +61,9 @@ def test_each_estimate_is_told_with_what_it_follows_from_and_the_least_is_marked
     assert result.exit_code == 0, result.output
     found = assess_non_iid(NOISE, 3)
     lines = result.stdout.splitlines()
-    marked = [line.split()[1] for line in lines if line.lstrip().startswith("*")]
-    assert len(marked) == 2
+    marked = [line.split("  6.3")[0].strip(" *") for line in lines if line.lstrip().startswith("*")]
+    least = [min(of, key=lambda name: of[name].min_entropy) for of in (found.literal, found.of_bits)]
+    assert marked == [name.replace("_", " ") for name in least]
     for name, one in found.literal.items():
         [line] = [line for line in lines if f"{name.replace('_', ' ')}  " in line and f"{one.min_entropy:.6f}" in line]
         assert all(value in line for value in one.values)
