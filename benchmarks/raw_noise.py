@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.images import SAMPLES, cell
+from entropy_assets.cli.assessing.samples import HEALTH_ALPHA_BITS
 from entropy_assets.core.credit.assessment import symbol_bits
 from entropy_assets.core.credit.estimates import raster_samples
 from entropy_assets.core.credit.pair_matrix import PairMatrix, assess_frames
@@ -39,7 +40,6 @@ Samples = npt.NDArray[np.uint8]
 
 FAMILY_ALPHA: Final = 0.001
 """Rate at which random bits would have any P-value counted as failed, by Holm's rule over all of a sequence."""
-ALPHA_BITS: Final = 20
 SENSORS: Final = {
     "Cassini ISS, bias": "cassini_iss_bias_",
     "Cassini ISS, flat": "cassini_iss_flat_",
@@ -58,8 +58,8 @@ SAID: Final = {
     " is what the non-IID track is for.",
     "cassini_iss_lab_flat": "One of the flats of the bench, packed as FITS: the same samples, the same figures but for"
     " where the raster begins.",
-    "galileo_ssi": "A frame without light, its noise one bit deep. A run of equal samples is longer than the estimate"
-    " allows, so in raster order a health test fails.",
+    "galileo_ssi": "A frame without light, its noise one bit deep. Most of what one bit can hold is there, though"
+    " it is not even.",
     "mer_opportunity_hazcam": "A wavelet coder on board took part of the noise away and made neighbours depend on each"
     " other; the estimators of bits see it. The lowest bit by itself is as good as a coin to SP 800-22: that suite"
     " would have let the frame pass.",
@@ -145,7 +145,7 @@ def noise_of(frame: Frame, survey: Survey, recipe: Recipe, row: dict[str, Any]) 
     of, _, name = found.decided_by.partition(".")
     row |= {"min-entropy": found.h_i, "of k": found.h_i / k, "decided by": f"{'bits ' * (of == 'of_bits')}{name}"}
     row["of the whole 8"] = assess_non_iid(whole, 8).h_i
-    health = run_health_tests(symbols, found.h_i, alpha_bits=ALPHA_BITS, binary=k == 1)
+    health = run_health_tests(symbols, found.h_i, alpha_bits=HEALTH_ALPHA_BITS, binary=k == 1)
     row["health"] = "passed" if health.passed else ", ".join(health.failed)
     places, alphabet = numbered(symbols)
     row["independence"] = independence(places, alphabet).p_value

@@ -28,8 +28,11 @@ HEAD: Final = 4096
 """Bytes at the beginning that tell an image."""
 WIDEST_SAMPLE: Final = 16
 """Bits of the widest sample that is read: two bytes, the lower one first."""
-HEALTH_ALPHA_BITS: Final = 20
-"""-log2 of the probability of a false alarm of the health tests: the example of 4.4.1."""
+HEALTH_ALPHA_BITS: Final = 40
+"""-log2 of the probability of a false alarm of the health tests, per sample; the example of 4.4 has 20.
+
+At 20 a file of some million good samples would alarm by chance.
+"""
 DIGITS: Final = frozenset(b"01 \t\r\n")
 """What a file of bits holds that was written as text."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from entropy_assets.cli.assessing.samples import HEALTH_ALPHA_BITS
 from entropy_assets.core.sp800_90b.estimators import Estimate
 from entropy_assets.core.sp800_90b.health_tests import HealthReport
 from entropy_assets.core.sp800_90b.non_iid import SECTIONS, NonIidAssessment
@@ -131,7 +132,8 @@ def health_words(report: HealthReport) -> str:
         else f"no window of {report.window:,}"
     )
     return (
-        f"health tests at that min-entropy (4.4): longest run {report.longest_run:,}, {report.rct_cutoff:,} fail;"
+        f"health tests at that min-entropy (4.4, alpha 2^-{HEALTH_ALPHA_BITS}): longest run"
+        f" {report.longest_run:,}, {report.rct_cutoff:,} fail;"
         f" {proportion}: {passed_words(report.passed)}"
     )
 

@@ -69,7 +69,7 @@ def test_each_estimate_is_told_with_what_it_follows_from_and_the_least_is_marked
         assert all(value in line for value in one.values)
     assert "min-entropy 0.500000 of 3 bits per sample, decided by H_submitter" in result.stdout
     assert "fewer than the 1,000,000 consecutive ones that 3.1.1 asks for" in result.stdout
-    assert "health tests at that min-entropy (4.4)" in result.stdout
+    assert "health tests at that min-entropy (4.4, alpha 2^-40)" in result.stdout
 
 
 def test_samples_come_from_a_pipe_and_as_many_as_are_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
