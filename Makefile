@@ -30,7 +30,7 @@ SEQUENCES ?= 4000
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit nist sp800 sp800calibration oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit nist rawnoise sp800 sp800calibration oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -83,6 +83,10 @@ credit: $(DEV) ## what frames of known min-entropy are credited, against the tru
 nist: $(DEV) ## what NIST's tool says of the samples: writes benchmarks/NIST_TOOL.md; TOOL=path/of/ea_non_iid
 	@$(BIN)/python -m benchmarks.nist_tool $(TOOL) $(filter-out %/hostile,$(REFERENCE)) > benchmarks/NIST_TOOL.md.part
 	@mv benchmarks/NIST_TOOL.md.part benchmarks/NIST_TOOL.md
+
+rawnoise: $(DEV) ## what both standards say of raw noise, image by image: writes benchmarks/RAW_NOISE.md in a minute
+	@$(BIN)/python -m benchmarks.raw_noise $(filter %/bench,$(REFERENCE)) entropy_assets/samples > benchmarks/RAW_NOISE.md.part
+	@mv benchmarks/RAW_NOISE.md.part benchmarks/RAW_NOISE.md
 
 sp800: $(DEV) ## SP 800-22 and SP 800-90B: every reference value, and the speed: writes benchmarks/SP800.md
 	@{ echo "# SP 800-22 and SP 800-90B: values and speed"; echo; echo "Written by \`make sp800\`."; echo; \

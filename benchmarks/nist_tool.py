@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmarks.images import SAMPLES, cell
-from entropy_assets.cli.assess import assessed
+from entropy_assets.cli.assessing.images import assessed_image
 from entropy_assets.core.credit.assessment import rounded_down
 from entropy_assets.core.credit.estimates import RASTER
 from entropy_assets.images.limits import DEFAULT_LIMITS
@@ -169,7 +169,7 @@ def same_symbols(by_order: dict[str, dict[int, dict[str, Any]]], recipe: Recipe)
 def row_of(path: Path, tool: Path, recipe: Recipe, source: str, most: int) -> dict[str, Any]:
     """Return what is estimated of one image here, and what `tool` says of its exported samples."""
     with TemporaryDirectory() as folder:
-        told = assessed(path, source, recipe, DEFAULT_LIMITS, Path(folder))
+        told = assessed_image(path, source, recipe, DEFAULT_LIMITS, Path(folder))
         if not told["accepted"]:
             return {"image": path.name, "refused": told["reason"]}
         k, every = told["symbol_bits"], min(told["samples"], most)

@@ -1,8 +1,8 @@
 """The ``entropy-assets`` command: one file for each group of commands, and `shell` for what all of them share.
 
 Exit codes: 0 done; 1 this project's error, in one sentence with what to do next; 2 wrong usage; 3 ``process``
-made no block, ``assess`` no credit, ``test --exit-code`` bits that fail; 4 the service or pool has too few bytes;
-130 interrupted.
+made no block, ``assess`` found nothing of worth, ``test --exit-code`` bits that fail; 4 the service or pool has too few
+bytes; 130 interrupted.
 """
 
 import sys

@@ -1,143 +1,234 @@
-"""``entropy-assets assess``: what images are worth and why, without an installation; and samples for other tools."""
+"""``entropy-assets assess``: what images are worth and why, and what SP 800-90B says of raw samples of any source."""
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from entropy_assets.cli.shell import EXIT_NO_BLOCK, json_option, recipe_for, settings_of, source_option, typed_errors
-from entropy_assets.errors import ImageRejected
-from entropy_assets.recipe import Recipe
+from entropy_assets.cli.shell import (
+    EXIT_NO_BLOCK,
+    json_option,
+    progress_bars,
+    recipe_for,
+    settings_of,
+    source_option,
+    typed_errors,
+)
 from entropy_assets.stores.durable import private_files
-from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
-    from entropy_assets.core.credit.assessment import AssessedImage
-    from entropy_assets.core.frame import Frame
+    from entropy_assets.cli.reports.sp800_90b import Section
     from entropy_assets.images.limits import DecodeLimits
+    from entropy_assets.settings import Settings
 
-NAMED_BY: Final = 16
-"""Hex digits of an image's SHA-256 in the names of its exported samples."""
+Progress = Callable[[str, int, int], None]
+OF_SAMPLES: Final = ("iid", "early", "seed", "first", "column_dataset")
+"""Options that mean nothing without the width of a symbol."""
+OF_IMAGES: Final = ("source", "export")
+"""Options that mean nothing with it."""
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+)
 @source_option
 @click.option(
     "--export",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write the assessed samples into this folder, one byte each, as the NIST tool reads them.",
+    help="Write the assessed samples of images into this folder, one byte each, as the NIST tool reads them.",
 )
+@click.option(
+    "--bits-per-symbol",
+    "bits",
+    type=click.IntRange(1, 16),
+    help="The files are raw samples: 1 to 8 bits in a byte each, 9 to 16 in two, the lower first.",
+)
+@click.option("--iid", is_flag=True, help="Samples: take the IID track, with chi-square and permutation tests.")
+@click.option("--early", is_flag=True, help="With --iid: decide early, which is not the standard's test and says so.")
+@click.option("--seed", type=click.IntRange(0), help="With --iid: of the permutations, 0 by default. It is printed.")
+@click.option("--first", type=click.IntRange(1), help="Samples: read so many, not all.")
+@click.option("--submitter", type=click.FloatRange(0), help="H_submitter: what your model says, bits per sample.")
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="Restart tests: on 1000 x 1000 samples, or on frames of one sensor, a row each.",
+)
+@click.option("--h-initial", type=click.FloatRange(0, min_open=True), help="With --restart: H_I, bits per sample.")
+@click.option("--column-dataset", is_flag=True, help="With --restart: the file holds one column after the other.")
 @json_option
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to open in a browser.")
+@click.pass_context
 @typed_errors
-def assess(paths: tuple[Path, ...], source: str, export: Path | None, as_json: bool) -> None:
-    """Tell what each image is worth, by which estimate, cap or reason. Nothing is spent or kept.
+def assess(
+    context: click.Context, /, paths: tuple[Path, ...], as_json: bool, html: Path | None, **options: Any
+) -> None:
+    """Tell what each image is worth, or what the SP 800-90B estimators say of raw samples. Nothing is spent or kept.
 
-    Each image stands alone: what frames of one batch share is not taken off. Exit code 3 says that none is worth
-    anything.
+    Without --bits-per-symbol the files are images: each stands alone, and what frames of one batch share is not taken
+    off. With it they are raw samples, of any noise source; '-' reads them from a pipe. With --restart the frames of
+    one sensor, or 1000 x 1000 samples, are looked at for what does not change.
+
+    Exit code 3 says that nothing has any worth: no image has credit, samples have no min-entropy or are not IID, or
+    restart tests fail.
     """
-    from entropy_assets.images.limits import DecodeLimits
-
-    settings = settings_of()
-    recipe = recipe_for(source, settings)
-    limits = DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
-    rows = []
-    for path in paths:
-        with private_files():
-            row = assessed(path, source, recipe, limits, export)
-        rows.append(row)
-        if not as_json:
-            click.echo("\n".join(lines_about(row)) + "\n")
-    if as_json:
-        click.echo(json.dumps({"recipe": recipe.name, "source": source, "images": rows}))
-    if not any(row["credit_bits"] for row in rows):
+    _require_sense(context, options, html)
+    if options["bits"] is None and not options["restart"]:
+        worth, told = _images(paths, options, as_json), None
+    else:
+        with progress_bars(quiet=as_json) as progress:
+            worth, told, sections = _standard(paths, options, progress, with_sections=html is not None)
+        if html is not None:
+            _write_report(html, sections)
+    if told is not None:
+        click.echo(json.dumps(told[0]) if as_json else "\n".join(told[1]))
+    if not worth:
         sys.exit(EXIT_NO_BLOCK)
 
 
-def assessed(path: Path, source: str, recipe: Recipe, limits: "DecodeLimits", export: Path | None) -> dict[str, Any]:
-    """Return what the image at `path` is worth, as JSON-able values; with `export`, its samples are written there."""
-    from entropy_assets.core.credit.assessment import assess_image, eight_bit_estimates
-    from entropy_assets.core.extraction.noise import deterministic_nonce
-    from entropy_assets.images.decode import decode
-
-    row: dict[str, Any] = {"file": printable(path.name), "accepted": False, "reason": None, "credit_bits": 0}
-    try:
-        data = _bytes_of(path, limits.max_file_bytes)
-        frame = decode(data, source=source, limits=limits, reading=recipe.reading)
-        says = [said.words for said in frame.statements]
-        says += [frame.camera_noise.words] if frame.camera_noise else []
-        row |= {"image_sha256": frame.image_sha256, "statements": says}
-        row["selection"] = frame.selection
-        image = assess_image(frame, deterministic_nonce(frame.image_sha256), recipe, submitter=source)
-    except ImageRejected as rejection:
-        known = rejection.data.get("assessment", {})
-        return {**known, **row, "reason": rejection.reason.value, "detail": rejection.message}
-    whole = eight_bit_estimates(image.noise, recipe)
-    least = min(whole, key=whole.__getitem__)
-    return {
-        **row,
-        **image.assessment.to_row(),
-        "accepted": True,
-        "adc_step": frame.adc_step,
-        "sigma": image.noise.survey.median_sigma,
-        "live_fraction": image.noise.survey.live_fraction,
-        "eight_bits": {"min_entropy": whole[least], "limited_by": least},
-        "exported": exported(image, frame, export) if export else [],
+def _require_sense(context: click.Context, options: dict[str, Any], html: Path | None) -> None:
+    """Raise a usage error where options were given that mean nothing together."""
+    given = {
+        name
+        for name in context.params
+        if context.get_parameter_source(name) not in (click.core.ParameterSource.DEFAULT, None)
     }
+    samples, restart = options["bits"] is not None, options["restart"]
+    wants_samples = [name for name in OF_SAMPLES if name in given]
+    if wants_samples and not samples:
+        raise click.UsageError(f"{_flags(wants_samples)}: say how wide a symbol is with --bits-per-symbol")
+    if any(str(path) == "-" for path in context.params["paths"]) and not samples:
+        raise click.UsageError("'-' is raw samples from a pipe: say how wide a symbol is with --bits-per-symbol")
+    if samples and (of_images := [name for name in OF_IMAGES if name in given]):
+        raise click.UsageError(f"{_flags(of_images)} is of images; with --bits-per-symbol the files are raw samples")
+    if {"early", "seed"} & given and not options["iid"]:
+        raise click.UsageError("--early and --seed are of the permutation tests: add --iid")
+    if {"h_initial", "column_dataset"} & given and not restart:
+        raise click.UsageError("--h-initial and --column-dataset are of the restart tests: add --restart")
+    if restart and samples and "h_initial" not in given:
+        raise click.UsageError("the restart tests need what was assessed before: --h-initial H_I, bits per sample")
+    if not samples and not restart and (html is not None or "submitter" in given):
+        raise click.UsageError("--html and --submitter are of raw samples: add --bits-per-symbol, or --restart")
 
 
-def _bytes_of(path: Path, most: int) -> bytes:
-    """Return what the file holds, one byte more than is allowed at most: the decoder says the rest."""
-    with path.open("rb") as file:
-        return file.read(most + 1)
+def _flags(names: Iterable[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
-def exported(image: "AssessedImage", frame: "Frame", folder: Path) -> list[dict[str, Any]]:
-    """Write the samples of each channel in both orders, the assessed bits and the whole 8; return where they are.
+def _limits(settings: "Settings") -> "DecodeLimits":
+    from entropy_assets.images.limits import DecodeLimits
 
-    In either order the estimators saw the first ones, as many as the recipe says.
-    """
-    from entropy_assets.core.credit.estimates import raster_samples
-
-    folder.mkdir(parents=True, exist_ok=True)
-    k, files = image.assessment.symbol_bits, []
-    for channel in range(frame.channels):
-        drawn = image.noise.credited(channel)
-        for order, samples in (("draw", drawn), ("raster", raster_samples(image.noise, channel, len(drawn)))):
-            for bits in sorted({k, 8}):
-                name = f"{frame.image_sha256[:NAMED_BY]}-channel{channel}-{bits}bit"
-                path = folder / f"{name}{'' if order == 'draw' else '-raster'}.bin"
-                path.write_bytes((samples & ((1 << bits) - 1)).tobytes())
-                what = {"order": order, "bits_per_symbol": bits, "samples": len(samples)}
-                files.append({"path": printable(str(path)), **what})
-    return files
+    return DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
 
 
-def lines_about(row: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines that tell of an image."""
-    if row["accepted"]:
-        yield f"{row['file']}: {row['credit_bits']:,} bits of credit"
-    else:
-        yield f"{row['file']}: no credit, {row['reason']}: {printable(row['detail'])}"
-    if row.get("selection"):
-        yield f"  {printable(row['selection'])}"
-    for words in row.get("statements", ()):
-        yield f"  the file says {printable(words)}"
-    if "sigma" in row:
-        yield f"  noise of {row['sigma']:.2f} ADC steps (of {row['adc_step']} ADU) in {row['live_fraction']:.0%} of it"
-    if "estimates" in row:
-        yield (
-            f"  {row['min_entropy']:.6f} bits for each of {row['samples']:,} samples, limited by {row['limited_by']};"
-            f" assessed: the low {row['symbol_bits']} bits of {row['assessed_samples']:,}"
+def _images(paths: tuple[Path, ...], options: dict[str, Any], as_json: bool) -> bool:
+    """Tell what each image is worth, one after the other; return whether any has credit."""
+    from entropy_assets.cli.assessing.images import assessed_image, lines_about_image
+
+    settings, source = settings_of(), options["source"]
+    recipe, limits = recipe_for(source, settings), _limits(settings)
+    rows = []
+    for path in paths:
+        with private_files():
+            row = assessed_image(path, source, recipe, limits, options["export"])
+        rows.append(row)
+        if not as_json:
+            click.echo("\n".join(lines_about_image(row)) + "\n")
+    if as_json:
+        click.echo(json.dumps({"recipe": recipe.name, "source": source, "images": rows}))
+    return any(row["credit_bits"] for row in rows)
+
+
+def _standard(
+    paths: tuple[Path, ...], options: dict[str, Any], progress: Progress, *, with_sections: bool
+) -> tuple[bool, tuple[dict[str, Any], list[str]], list["Section"]]:
+    """Return whether anything is left, what is told to machines and in lines, and the sections of a report."""
+    if options["bits"] is None:
+        return _sensor(paths, options, progress, with_sections=with_sections)
+    if options["restart"]:
+        return _matrices(paths, options, with_sections=with_sections)
+    return _samples(paths, options, progress, with_sections=with_sections)
+
+
+def _samples(
+    paths: tuple[Path, ...], options: dict[str, Any], progress: Progress, *, with_sections: bool
+) -> tuple[bool, tuple[dict[str, Any], list[str]], list["Section"]]:
+    from entropy_assets.cli.assessing.samples import assessed_samples, read_samples
+    from entropy_assets.cli.assessing.words import lines_about_samples
+
+    rows, lines, sections, worth = [], [], [], False
+    for path in paths:
+        file = read_samples(path, options["bits"], options["first"])
+        told = {"iid": options["iid"], "early": options["early"], "seed": options["seed"] or 0}
+        found = assessed_samples(file, **told, h_submitter=options["submitter"], progress=progress)
+        rows.append(found.to_row())
+        lines += [*lines_about_samples(found), ""]
+        if with_sections:
+            from entropy_assets.cli.assessing.sections import section_of_samples
+
+            sections.append(section_of_samples(found))
+        worth = worth or bool(found.min_entropy)
+    return worth, ({"files": rows}, lines), sections
+
+
+def _matrices(
+    paths: tuple[Path, ...], options: dict[str, Any], *, with_sections: bool
+) -> tuple[bool, tuple[dict[str, Any], list[str]], list["Section"]]:
+    from entropy_assets.cli.assessing.restarts import assessed_matrix
+    from entropy_assets.cli.assessing.samples import read_samples
+    from entropy_assets.cli.assessing.words import lines_about_matrix
+
+    rows, lines, sections, worth = [], [], [], False
+    h_i = min(options["h_initial"], options["submitter"] if options["submitter"] is not None else options["h_initial"])
+    for path in paths:
+        file = read_samples(path, options["bits"], options["first"])
+        found = assessed_matrix(file, h_i, column_dataset=options["column_dataset"], iid=options["iid"])
+        rows.append(file.to_row() | {"min_entropy": found.h, "restart": found.to_row()})
+        lines += [*lines_about_matrix(file, found), ""]
+        if with_sections:
+            from entropy_assets.cli.assessing.sections import section_of_matrix
+
+            sections.append(section_of_matrix(file, found))
+        worth = worth or found.passed
+    return worth, ({"files": rows}, lines), sections
+
+
+def _sensor(
+    paths: tuple[Path, ...], options: dict[str, Any], progress: Progress, *, with_sections: bool
+) -> tuple[bool, tuple[dict[str, Any], list[str]], list["Section"]]:
+    from entropy_assets.cli.assessing.restarts import assessed_sensor
+    from entropy_assets.cli.assessing.words import lines_about_sensor
+
+    settings, source = settings_of(), options["source"]
+    recipe = recipe_for(source, settings)
+    with private_files():
+        sensor = assessed_sensor(
+            paths,
+            source,
+            recipe,
+            _limits(settings),
+            h_i=options["h_initial"],
+            h_submitter=options["submitter"],
+            export=options["export"],
+            progress=progress,
         )
-        ordered = sorted(row["estimates"].items(), key=lambda item: item[1])
-        yield "  estimates: " + ", ".join(f"{name} {bits:.3f}" for name, bits in ordered)
-        yield "  caps: " + ", ".join(f"{name} {most:,}" for name, most in row["caps"].items())
-    if whole := row.get("eight_bits"):
-        why = ": bits above the noise repeat its sign" if whole["min_entropy"] < min(row["estimates"].values()) else ""
-        yield f"  of the whole 8 bits the same estimators say {whole['min_entropy']:.3f} ({whole['limited_by']}){why}"
-    for file in row.get("exported", ()):
-        yield f"  {file['path']}: ea_non_iid {file['path']} {file['bits_per_symbol']}"
+    sections = []
+    if with_sections:
+        from entropy_assets.cli.assessing.sections import section_of_sensor
+
+        sections.append(section_of_sensor(sensor))
+    told = {"recipe": recipe.name, "source": source, **sensor.to_row()}
+    return sensor.restarts.passed, (told, list(lines_about_sensor(sensor))), sections
+
+
+def _write_report(path: Path, sections: list["Section"]) -> None:
+    from entropy_assets.cli.reports.page import page
+    from entropy_assets.cli.reports.sp800_90b import titled
+
+    path.write_text(page(titled(len(sections)), sections), encoding="utf-8")

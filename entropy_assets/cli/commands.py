@@ -31,8 +31,9 @@ def main() -> None:
     """Auditable randomness from space images.
 
     \b
-    Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block, 'assess' no
-    credit, 'test --exit-code' bits that fail; 4 the service has too few bytes; 130 interrupted.
+    Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block, 'assess' found
+    nothing of worth, 'test --exit-code' bits that fail; 4 the service has too few bytes;
+    130 interrupted.
     """  # noqa: D301 - to click it is a backspace that keeps the lines as they are
 
 

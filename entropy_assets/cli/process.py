@@ -4,14 +4,22 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Iterable
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from entropy_assets.cli.shell import EXIT_NO_BLOCK, json_option, recipe_for, settings_of, source_option, typed_errors
+from entropy_assets.cli.shell import (
+    EXIT_NO_BLOCK,
+    json_option,
+    progress_bars,
+    recipe_for,
+    settings_of,
+    source_option,
+    typed_errors,
+)
 
 if TYPE_CHECKING:
     from entropy_assets.stages.pipeline import ReportedBatch, ReportedImage, SkippedEntry
@@ -63,31 +71,6 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
         _print_report(report.images, report.skipped, report.batches)
     if not report.passed_blocks:
         sys.exit(EXIT_NO_BLOCK)
-
-
-@contextmanager
-def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a function that moves one bar per stage on standard error, if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = Console(stderr=True, quiet=quiet)
-    bars = Progress(
-        TextColumn("{task.description:10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    tasks: dict[str, Any] = {}
-
-    def move(stage: str, done: int, total: int) -> None:
-        if stage not in tasks:
-            tasks[stage] = bars.add_task(stage, total=total)
-        bars.update(tasks[stage], completed=done, total=total)
-
-    with bars:
-        yield move
 
 
 def _print_report(

@@ -42,7 +42,7 @@ def test_the_help_lists_every_command_and_exit_code(run: Run) -> None:
         "130 interrupted",
     ):
         assert word in text
-    assert "\n  Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block, 'assess' no\n" in text
+    assert "\n  Exit codes: 0 done; 1 error; 2 wrong usage; 3 'process' made no block, 'assess' found\n" in text
 
 
 def test_the_version_is_that_of_the_package(program: Path) -> None:

@@ -76,8 +76,8 @@ def _of_sensor(sensor: SensorFinding) -> dict[str, Cell]:
         "H_r": round(restarts.h_r, 4),
         "H_c": round(restarts.h_c, 4),
         "H_restart": round(min(restarts.h_r, restarts.h_c), 4),
-        "most in a frame, at most": f"{restarts.largest_in_row}, {restarts.row_cutoff}",
-        "most at a pair, at most": f"{restarts.largest_in_column}, {restarts.column_cutoff}",
+        "most in a frame, at most": f"{restarts.of_rows.largest_count}, {restarts.of_rows.cutoff}",
+        "most at a pair, at most": f"{restarts.of_columns.largest_count}, {restarts.of_columns.cutoff}",
     }
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.credit.restart import FrameRestarts, assess_frames
+from entropy_assets.core.credit.pair_matrix import FrameRestarts, assess_frames
 from entropy_assets.core.sp800_90b.non_iid import WANTED_SAMPLES, NonIidAssessment, assess_non_iid
 from entropy_assets.core.sp800_90b.restarts import RESTARTS
 from entropy_assets.stages.reports.frames import Sensor, SpentFrame, glued, in_common, spent_lately
@@ -153,8 +153,9 @@ class SensorFinding:
         if found.is_sane:
             return f"{self.name}: H_r {found.h_r:.3f} or H_c {found.h_c:.3f} is under half of H_I {found.h_i:.3f}"
         return (
-            f"{self.name}: one value stands {found.largest_in_row} times in a frame (at most {found.row_cutoff}), or"
-            f" {found.largest_in_column} times at one pixel pair (at most {found.column_cutoff})"
+            f"{self.name}: one value stands {found.of_rows.largest_count} times in a frame (at most"
+            f" {found.of_rows.cutoff}), or {found.of_columns.largest_count} times at one pixel pair (at most"
+            f" {found.of_columns.cutoff})"
         )
 
 
@@ -237,7 +238,7 @@ def finding_on(sensor: Sensor, frames: Sequence[SpentFrame], bounds: Bounds, alp
         frames=findings,
         glued_frames=len(joined),
         glued=assessed,
-        restarts=None if matrix is None or not assessed.h_i else assess_frames(matrix, bits, assessed.h_i, alpha),
+        restarts=None if matrix is None or not assessed.h_i else assess_frames(matrix, bits, assessed.h_i, alpha=alpha),
     )
 
 

@@ -1,0 +1,1 @@
+"""What ``entropy-assets assess`` looks at: images, files of raw samples, and restart matrices."""
