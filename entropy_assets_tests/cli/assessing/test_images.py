@@ -71,7 +71,7 @@ def test_what_was_taken_of_a_file_with_several_images_is_told(run: Run, tmp_path
     result = run("assess", tmp_path / "cube.fits", tmp_path / "cube.fits", "--json")
     assert json.loads(result.stdout)["images"][0]["selection"].startswith("16 of the 18 images of the file")
     words = run("assess", tmp_path / "cube.fits").stdout
-    assert "  1 of the 18 images of the file, the first that an exposure can be in; the others are not used" in words
+    assert "  16 of the 18 images of the file, the first that an exposure can be in; the others are not used" in words
 
 
 def test_an_unknown_source_is_a_usage_error(run: Run, images: Path) -> None:
