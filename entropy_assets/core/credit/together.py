@@ -110,7 +110,7 @@ def _products(pairs: Fold, others: Sequence[Fold]) -> Matrix:
 
 def _length(pairs: Fold) -> int:
     """Return the values of a fold in cells that are live."""
-    return Fit(cells, 2 * math.sqrt(whole) * (1 - whole) / math.sqrt(length), int(np.argsort(-np.abs(weights))[0]))
+    return int(np.count_nonzero(np.any(pairs != 0, axis=(1, 2)))) * int(pairs[0].size)
 
 
 def _scaled(products: Matrix) -> tuple[Matrix, Matrix]:
