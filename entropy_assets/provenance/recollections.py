@@ -4,11 +4,22 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from entropy_assets.core import encoding
-from entropy_assets.core.credit.memory import Recollection, Turned, overall, recollection_of
+from entropy_assets.core.credit.memory import (
+    CLEARLY_PARTS,
+    PARTS,
+    Recollection,
+    Turned,
+    overall,
+    recollection_of,
+    recollection_of_all,
+    recollection_together,
+)
 from entropy_assets.core.credit.sketches import CELLS, Sketch
 
 LATEST: Final = 4
 """Frames of the same sensor and batch that the memory surely looked at, whatever came between from other batches."""
+ROUNDED_PARTS: Final = 10
+"""What rounding may take from what several frames show together, parts of 10,000."""
 
 
 def told_recollection(told: Any) -> Recollection:
@@ -25,13 +36,22 @@ def told_recollection(told: Any) -> Recollection:
     if not all(type(number) is int and number >= 0 for number in numbers) or lengths not in ((2, 0), (2, CELLS**2)):
         raise TypeError(f"{told!r} is no recollection")
     if found.of is not None:
-        image_sha256, slash, part = found.of.partition("/")
-        encoding.hash_bytes(image_sha256)
-        if slash and str(int(part)) != part:
-            raise ValueError(f"{found.of} is no part of an image")
+        names = [found.of, *found.together]
+        for name in names:
+            _require_name(name)
+        if len(set(names)) < len(names) or ("together" in told and not (found.together and found.cells)):
+            raise ValueError("frames that show nothing together")
     elif found != Recollection(found.frames):
         raise ValueError("a share of no image")
     return found
+
+
+def _require_name(name: Any) -> None:
+    """Raise unless `name` is that of a frame, or of a part of one."""
+    image_sha256, slash, part = name.partition("/")
+    encoding.hash_bytes(image_sha256)
+    if slash and str(int(part)) != part:
+        raise ValueError(f"{name} is no part of an image")
 
 
 def told_of_parts(told: Any, sketches: Sequence[Sketch]) -> list[Recollection]:
@@ -81,5 +101,20 @@ def is_contradicted(
     turned = Turned(sketch)
     if any(recollection_of(turned, other, 0).known_parts > told.known_parts for other in same[-LATEST:]):
         return True
-    other = look_up(told.of) if told.of is not None else None
-    return other is not None and recollection_of(turned, other, told.frames) != told
+    together = recollection_of_all(sketch, same[-LATEST:], 0)
+    if together.together and together.known_parts > told.known_parts + _margin(together.known_parts):
+        return True
+    if told.of is None:
+        return False
+    others = [other for other in map(look_up, (told.of, *told.together)) if other is not None]
+    if not told.together:
+        return any(recollection_of(turned, other, told.frames) != told for other in others)
+    # Of several frames, some of which are not here, each one is here a part of what is told.
+    if len(others) <= len(told.together):
+        return any(recollection_of(turned, other, 0).known_parts > told.known_parts for other in others)
+    return recollection_together(sketch, others, told.frames) != told
+
+
+def _margin(known: int) -> int:
+    """Return by how much some frames may seem to show more together than they do with others, parts of 10,000."""
+    return min(CLEARLY_PARTS, (PARTS - known) // 4 + ROUNDED_PARTS)

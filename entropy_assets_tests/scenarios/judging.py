@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
 from entropy_assets.core.credit.fresh import SeenPart, remembered, worth_keeping
-from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory, index_of
+from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory
 from entropy_assets.core.credit.shared_parts import CreditedPart
-from entropy_assets.core.credit.sketches import Sketch, sketch_of
+from entropy_assets.core.credit.sketches import Sketch, index_of, sketch_of
 from entropy_assets.core.extraction.noise import NoiseArray, deterministic_nonce
 from entropy_assets.core.extraction.phases import laid_out
 from entropy_assets.core.frame import Frame

@@ -20,6 +20,9 @@ from entropy_assets.recipe import Recipe
 MOSTLY: Final = 0.5
 """Share of a frame that lies otherwise from which on it counts as a copy."""
 
+ROUNDING: Final = 1 / 12
+"""Variance of what rounding to whole ADC steps adds to a pixel."""
+
 
 def known_entropy(
     least: float, symbol_bits: int, sketch: Sketch, recollection: Recollection, alone: float, by_light: float
@@ -52,10 +55,13 @@ def _beside(recollection: Recollection, sigma: float, whole: float, cell_pixels:
 
     Where both lie alike a share of the variance of each cell is known. Else it may be a share of the area as well, of
     which nothing is left; and from `MOSTLY` on all of it counts as known: parts of a copy that are too small to be
-    found are copied all the same.
+    found are copied all the same. Who computes a frame from several ones knows how it was rounded as well.
     """
     if recollection.cells:
-        left = [pair_entropy(sigma * math.sqrt(1 - parts / PARTS)) for parts in recollection.cells]
+        fresh = [sigma * math.sqrt(1 - parts / PARTS) for parts in recollection.cells]
+        if recollection.together:
+            fresh = [math.sqrt(max(0.0, each**2 - ROUNDING)) for each in fresh]
+        left = [pair_entropy(each) for each in fresh]
         return math.fsum(bits * pixels for bits, pixels in zip(left, cell_pixels, strict=True)) / sum(cell_pixels)
     share = recollection.known_parts / PARTS
     return min(pair_entropy(sigma * math.sqrt(1 - share)), whole * (1 - share)) if share < MOSTLY else 0.0
@@ -146,7 +152,8 @@ def _recollected(seen: Sequence[SeenPart], limited_by: str) -> str:
     found, several = most.recollection, most.sketch.part is not None
     if found.of is not None:
         noise = f"the noise of its part {most.place}" if several else "its noise"
-        return f"{found.known_parts / PARTS:.0%} of {noise} is shown by {_named(found.of, most.sketch)}{_lying(found)}"
+        named = f"{_named(found.of, most.sketch)}{_others(len(found.together))}{_lying(found)}"
+        return f"{found.known_parts / PARTS:.0%} of {noise} is shown by {named}"
     if before := seen[0].recollection.frames:
         return f"none of the earlier frames shows its pattern, {before} of them of the same sensor"
     first = f"the first {f'{len(seen)} frames' if len(seen) > 1 else 'frame'} of its sensor"
@@ -164,6 +171,11 @@ def _named(name: str, sketch: Sketch) -> str:
     if image == sketch.image_sha256:
         return f"its part {place}"
     return f"{f'part {place} of ' if place else ''}image {image[:8]}"
+
+
+def _others(count: int) -> str:
+    """Return in words how many further frames show something; nothing if there are none."""
+    return f" and {count} other{'s' if count > 1 else ''} together" if count else ""
 
 
 def _lying(recollection: Recollection) -> str:

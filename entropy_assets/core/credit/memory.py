@@ -4,36 +4,47 @@ A frame is looked up among thousands in two steps. A short index of each, 1.5 KB
 matrices: frames that fit as they lie, in any of the 8 orientations, and frames whose spectrum fits, which no shift and
 no sign changes. The newest frames of the same sensor are candidates anyway. Each candidate is then fitted over all
 orientations and all shifts of its fold, and what it shares is measured on integers: candidates are found in floating
-point, but no credit follows from that.
+point, but no credit follows from that. Those that lie as the frame does are fitted together as well (`together`), so
+that a sum or a mean of them is known too.
 """
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.credit.sketches import CODE_RMS, SIDE, Sketch, Wide, folded, oriented
-
-Floats = npt.NDArray[np.float32]
+from entropy_assets.core.credit.sketches import (
+    CODE_RMS,
+    LYING,
+    SIDE,
+    Floats,
+    Sketch,
+    Wide,
+    folded,
+    oriented,
+    unit,
+    views,
+)
+from entropy_assets.core.credit.together import fit, telling
 
 PARTS: Final = 10_000
 """Shares of the variance are rounded up to one part in this, so that the last bit of a sum doesn't reach the credit."""
-LYING: Final = 32
-"""Side of the fold in the index that is compared as it lies."""
 SEARCH: Final = 64
 """Side of the fold on which orientation and shift are searched."""
-LOWEST: Final = 2
-"""Frequencies up to this many cycles per fold are left out of the spectrum: they are of the scene."""
-CLIPPED_POWER: Final = 6.0
-"""Power over its mean at which a frequency is clipped; that of noise is beyond once in 400."""
 NEWEST: Final = 16
 """Frames of the same sensor that are looked at whatever their index says."""
 BEST: Final = 8
 """Candidates of each kind that the index gives."""
+MORE: Final = 24
+"""Candidates that lie as the frame does, by the index, of which it is asked what they show together."""
+MORE_CORRELATED: Final = 5 / LYING
+"""Correlation in the index from which on they are such candidates: five standard errors."""
+CLEAR_ERRORS: Final = 3.0
+"""Standard errors by which several frames must show more together than the best of them alone."""
 SPREAD: Final = math.sqrt((20**2 + 4 * 8**2 + 4 * 2**2 + 4 * 1**2) / 20**2)
 """How much wider a correlation of Laplacians of white noise spreads than that of white noise itself: the root of the
 sum of its squared autocorrelation, which is 20, -8 beside, 2 at the corners, 1 two pixels away, over 20."""
@@ -72,6 +83,8 @@ class Recollection(NamedTuple):
     orientation, shift
         How it lies on that one: mirrored first if 4 to 7, then turned by so many quarters, then moved by so many rows
         and columns, both modulo 128.
+    together
+        Names of the further frames that show the share with that one, in order; empty where it shows it alone.
     """
 
     frames: int
@@ -80,15 +93,19 @@ class Recollection(NamedTuple):
     of: str | None = None
     orientation: int = 0
     shift: tuple[int, int] = (0, 0)
+    together: tuple[str, ...] = ()
 
     def to_row(self) -> dict[str, Any]:
-        """Return it as JSON-able values."""
-        return {**self._asdict(), "cells": list(self.cells), "shift": list(self.shift)}
+        """Return it as JSON-able values; `together` only where there are several frames."""
+        row = {**self._asdict(), "cells": list(self.cells), "shift": list(self.shift)}
+        del row["together"]
+        return {**row, "together": list(self.together)} if self.together else row
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
         """Return what `to_row` gave."""
-        return cls(**{**row, "cells": tuple(row["cells"]), "shift": tuple(row["shift"])})
+        lists = {name: tuple(row[name]) for name in ("cells", "shift")}
+        return cls(**{**row, **lists, "together": tuple(row.get("together", ()))})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,35 +149,31 @@ class SensorMemory:
     def add(self, frame: Remembered) -> None:
         """Remember `frame`; it is newer than all that are here."""
         self._frames.append(frame)
-        self._vectors.append(_unit(frame.index))
+        self._vectors.append(unit(frame.index))
 
     def recollect(self, sketch: Sketch, shelf: Shelf) -> Recollection:
         """Return what the frames that are here show of the noise of `sketch`."""
         same = [frame for frame in self._frames if frame.sensor == sketch.sensor]
         names = dict.fromkeys(frame.name for frame in same[-NEWEST:])
-        names |= dict.fromkeys(self._frames[place].name for place in self._by_index(sketch))
-        turned = Turned(sketch)
-        found = [recollection_of(turned, other, len(same)) for other in shelf(list(names))]
-        return max(found, key=lambda each: each.known_parts, default=Recollection(len(same)))
+        best, more = self._by_index(sketch)
+        names |= dict.fromkeys(self._frames[place].name for place in best)
+        both = names | dict.fromkeys(self._frames[place].name for place in more)
+        candidates = list(shelf(list(both)))
+        return recollection_of_all(sketch, candidates, len(same), alone=names)
 
-    def _by_index(self, sketch: Sketch) -> list[int]:
-        """Return the places of the candidates that the index gives."""
+    def _by_index(self, sketch: Sketch) -> tuple[list[int], list[int]]:
+        """Return the places of the candidates that the index gives: to be looked at alone, and together alone."""
         if not self._vectors:
-            return []
-        lying, spectra = _views(sketch)
+            return [], []
+        lying, spectra = views(sketch)
         vectors = np.stack(self._vectors)
         scores = (
             np.abs(vectors[:, : LYING * LYING] @ lying.T).max(axis=1),
             (vectors[:, LYING * LYING :] @ spectra.T).max(axis=1),
         )
-        return sorted({int(place) for score in scores for place in np.argsort(-score, kind="stable")[:BEST]})
-
-
-def index_of(sketch: Sketch) -> npt.NDArray[np.int8]:
-    """Return what is looked through: the fold of 32 x 32 as it lies, and its spectrum without shift and sign."""
-    lying, spectra = _views(sketch)
-    parts = (lying[0] * (CODE_RMS * LYING), spectra[0] * (CODE_RMS * math.sqrt(spectra.shape[1])))
-    return np.concatenate([np.clip(np.rint(part), -127, 127).astype(np.int8) for part in parts])
+        best = {int(place) for score in scores for place in np.argsort(-score, kind="stable")[:BEST]}
+        more = np.argsort(-scores[0], kind="stable")[:MORE]
+        return sorted(best), [int(place) for place in more if scores[0][place] > MORE_CORRELATED]
 
 
 class Turned:
@@ -171,6 +184,51 @@ class Turned:
         self.fold = _without_lines(sketch.fold)
         small = folded(self.fold, SEARCH)
         self.spectra = np.fft.rfft2(np.stack([oriented(small, way) for way in range(8)]))
+
+
+def recollection_of_all(
+    sketch: Sketch, others: Sequence[Sketch], frames: int, alone: Collection[str] | None = None
+) -> Recollection:
+    """Return what `others` show of a frame's noise: the best of them, or several that show clearly more together.
+
+    Parameters
+    ----------
+    frames
+        Remembered frames of its sensor.
+    alone
+        Names of those that are looked at alone, wherever they lie; all if None.
+    """
+    turned = Turned(sketch)
+    found = [recollection_of(turned, other, frames) for other in others if alone is None or other.name in alone]
+    best = max(found, key=lambda each: each.known_parts, default=Recollection(frames))
+    alike = [other for other in others if _may_lie_alike(sketch, other)]
+    kept = [alike[n] for n in telling(sketch.pairs, [other.pairs for other in alike])]
+    return recollection_together(sketch, kept, frames, beyond=best.known_parts) or best
+
+
+def recollection_together(
+    sketch: Sketch, others: Sequence[Sketch], frames: int, beyond: int | None = None
+) -> Recollection | None:
+    """Return what several frames that lie as this one does show of it together; None if they don't.
+
+    Parameters
+    ----------
+    beyond
+        Known parts of 10,000 that they must clearly exceed; None if they need not.
+    """
+    if len(others) < 2 or not all(_may_lie_alike(sketch, other) for other in others):
+        return None
+    ordered = sorted(others, key=lambda other: other.name)
+    found = fit(sketch.pairs, [other.pairs for other in ordered])
+    if found is None:
+        return None
+    cells = tuple(math.ceil(share * PARTS) for share in found.cells)
+    parts = overall(cells, sketch)
+    if beyond is not None and parts <= beyond + CLEAR_ERRORS * found.error * PARTS:
+        return None
+    names = [other.name for other in ordered]
+    of = names.pop(found.strongest)
+    return Recollection(frames, parts, cells, of, together=tuple(names))
 
 
 def recollection_of(turned: Turned, other: Sketch, frames: int) -> Recollection:
@@ -186,7 +244,7 @@ def recollection_of(turned: Turned, other: Sketch, frames: int) -> Recollection:
 
 def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     """Return what a frame of the same shape shows that lies as this one does; None if that is nothing."""
-    if sketch.sensor.split(" ")[0] != other.sensor.split(" ")[0]:
+    if not _may_lie_alike(sketch, other):
         return None
     rho, error = _correlation(sketch.pairs, other.pairs)
     if abs(rho) <= LYING_ERRORS * error:
@@ -195,6 +253,11 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     of_cells = (sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
     cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
     return Recollection(frames, overall(cells, sketch), cells, other.name)
+
+
+def _may_lie_alike(sketch: Sketch, other: Sketch) -> bool:
+    """Tell whether two frames are of one shape."""
+    return sketch.sensor.split(" ")[0] == other.sensor.split(" ")[0]
 
 
 def overall(cells: Sequence[int], sketch: Sketch) -> int:
@@ -305,43 +368,3 @@ def _without_lines(fold: npt.NDArray[np.integer]) -> Wide:
     wide = fold.astype(np.int64)
     rows, columns = wide.sum(axis=1, keepdims=True), wide.sum(axis=0, keepdims=True)
     return np.asarray(SIDE * SIDE * wide - SIDE * rows - SIDE * columns + wide.sum())
-
-
-def _views(sketch: Sketch) -> tuple[Floats, Floats]:
-    """Return a sketch as the index compares it: its 8 orientations as it lies, and the 4 of its spectrum."""
-    small = folded(sketch.fold, LYING)
-    lying = np.stack([_unit(oriented(small, way).ravel()) for way in range(8)])
-    power = _whitened(small)
-    mirrored = np.roll(power[:, ::-1], 1, axis=1)
-    spectra = np.stack([_unit(each[_HALF]) for each in (power, mirrored, power.T, mirrored.T)])
-    return lying, spectra
-
-
-def _whitened(small: Wide) -> npt.NDArray[np.float64]:
-    """Return the power of each frequency of a fold over that of a Laplacian of white noise, less its mean; clipped."""
-    power = np.abs(np.fft.fft2(small)) ** 2 / _LAPLACIAN_POWER
-    kept = power[_HALF]
-    return np.asarray(np.clip(power / max(1e-12, float(kept.mean())), 0.0, CLIPPED_POWER) - 1.0)
-
-
-def _laplacian_power() -> npt.NDArray[np.float64]:
-    angle = 2 * np.pi * np.fft.fftfreq(LYING)
-    response = 4 - 2 * np.cos(angle)[:, np.newaxis] - 2 * np.cos(angle)
-    return np.asarray(np.maximum(response**2, 1e-3))
-
-
-def _half_plane() -> npt.NDArray[np.bool_]:
-    """Return which frequencies are kept: of each pair of opposite ones one, without the lowest."""
-    rows, columns = np.meshgrid(np.fft.fftfreq(LYING, 1 / LYING), np.fft.fftfreq(LYING, 1 / LYING), indexing="ij")
-    upper = (rows > 0) | ((rows == 0) & (columns > 0))
-    return np.asarray(upper & (np.maximum(abs(rows), abs(columns)) > LOWEST))
-
-
-_LAPLACIAN_POWER: Final = _laplacian_power()
-_HALF: Final = _half_plane()
-
-
-def _unit(values: npt.NDArray[np.number[Any]]) -> Floats:
-    """Return `values` with the length 1."""
-    wide = values.astype(np.float32)
-    return wide / np.float32(max(1e-12, float(np.linalg.norm(wide))))

@@ -26,6 +26,7 @@ from entropy_assets.core.frame import Frame
 
 Fold = npt.NDArray[np.int8]
 Wide = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 Number = TypeVar("Number", bound=np.number[Any])
 
 SIDE: Final = 128
@@ -43,6 +44,12 @@ SQUARES_CLIPPED_BY: Final = 16
 """Live squares that tell where to clip, evenly spread."""
 CODE_RMS: Final = 24
 """Root mean square of a fold, codes of int8: of noise, one cell in five million is clipped."""
+LYING: Final = 32
+"""Side of the fold in the index that is compared as it lies."""
+LOWEST: Final = 2
+"""Frequencies up to this many cycles per fold are left out of the spectrum: they are of the scene."""
+CLIPPED_POWER: Final = 6.0
+"""Power over its mean at which a frequency is clipped; that of noise is beyond once in 400."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,3 +241,53 @@ def _coded(sums: Wide) -> Fold:
     energy = sum(int(row @ row) for row in sums)
     spread = max(1, math.isqrt(energy // sums.size))
     return np.clip((2 * CODE_RMS * sums + spread) // (2 * spread), -127, 127).astype(np.int8)
+
+
+# The index
+
+
+def index_of(sketch: Sketch) -> npt.NDArray[np.int8]:
+    """Return what is looked through: the fold of 32 x 32 as it lies, and its spectrum without shift and sign."""
+    lying, spectra = views(sketch)
+    parts = (lying[0] * (CODE_RMS * LYING), spectra[0] * (CODE_RMS * math.sqrt(spectra.shape[1])))
+    return np.concatenate([np.clip(np.rint(part), -127, 127).astype(np.int8) for part in parts])
+
+
+def views(sketch: Sketch) -> tuple[Floats, Floats]:
+    """Return a sketch as the index compares it: its 8 orientations as it lies, and the 4 of its spectrum."""
+    small = folded(sketch.fold, LYING)
+    lying = np.stack([unit(oriented(small, way).ravel()) for way in range(8)])
+    power = _whitened(small)
+    mirrored = np.roll(power[:, ::-1], 1, axis=1)
+    spectra = np.stack([unit(each[_HALF]) for each in (power, mirrored, power.T, mirrored.T)])
+    return lying, spectra
+
+
+def _whitened(small: Wide) -> npt.NDArray[np.float64]:
+    """Return the power of each frequency of a fold over that of a Laplacian of white noise, less its mean; clipped."""
+    power = np.abs(np.fft.fft2(small)) ** 2 / _LAPLACIAN_POWER
+    kept = power[_HALF]
+    return np.asarray(np.clip(power / max(1e-12, float(kept.mean())), 0.0, CLIPPED_POWER) - 1.0)
+
+
+def _laplacian_power() -> npt.NDArray[np.float64]:
+    angle = 2 * np.pi * np.fft.fftfreq(LYING)
+    response = 4 - 2 * np.cos(angle)[:, np.newaxis] - 2 * np.cos(angle)
+    return np.asarray(np.maximum(response**2, 1e-3))
+
+
+def _half_plane() -> npt.NDArray[np.bool_]:
+    """Return which frequencies are kept: of each pair of opposite ones one, without the lowest."""
+    rows, columns = np.meshgrid(np.fft.fftfreq(LYING, 1 / LYING), np.fft.fftfreq(LYING, 1 / LYING), indexing="ij")
+    upper = (rows > 0) | ((rows == 0) & (columns > 0))
+    return np.asarray(upper & (np.maximum(abs(rows), abs(columns)) > LOWEST))
+
+
+_LAPLACIAN_POWER: Final = _laplacian_power()
+_HALF: Final = _half_plane()
+
+
+def unit(values: npt.NDArray[np.number[Any]]) -> Floats:
+    """Return `values` with the length 1."""
+    wide = values.astype(np.float32)
+    return wide / np.float32(max(1e-12, float(np.linalg.norm(wide))))

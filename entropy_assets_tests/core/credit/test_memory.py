@@ -17,11 +17,10 @@ from entropy_assets.core.credit.memory import (
     SensorMemory,
     Turned,
     _correlation,
-    index_of,
     known_parts,
     recollection_of,
 )
-from entropy_assets.core.credit.sketches import Sketch, oriented, sketch_of
+from entropy_assets.core.credit.sketches import Sketch, index_of, oriented, sketch_of
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import STANDARD
