@@ -55,11 +55,14 @@ def test_no_domain_begins_another_one():
 
 
 HASHED_ELSEWHERE = {
+    "cli/assessing/samples.py": "says which file of samples was assessed",
+    "cli/statistics/sequences.py": "says which bits were tested",
     "provenance/image_folder.py": "finds image files by their plain hash",
     "provenance/outsider.py": "checks an image file against its plain hash",
     "serving/access/gate.py": "looks up API keys by their hash",
     "serving/access/keys.py": "looks up API keys by their hash",
     "serving/http/documents.py": "tells the browser whether a page changed",
+    "stages/reports/stream.py": "checks a block against its plain hash",
     "stores/api_keys.py": "keeps the hash of a key instead of the key",
     "stores/images.py": "names an image file by its plain hash",
     "stores/file_names.py": "shortens file names that are too long",
