@@ -153,7 +153,7 @@ def test_of_a_frame_computed_from_two_spent_ones_both_audits_say_what_both_show(
     memory = told["images"][0]["memory"]
     assert {memory["of"], *memory["together"]} == set(by_hash(*parents))
     assert 0.62 < memory["known_parts"] / PARTS < 0.72
-    assert "and 1 other together" in only_row(batch).detail
+    assert "and 1 other together" in str(only_row(batch))
     images = by_hash(*parents, made)
     assert not [each for each in make_again(told, images).not_checked if "known_parts" in each.fields]
     for parent, name in zip(parents, by_hash(*parents), strict=True):
