@@ -48,6 +48,8 @@ def told_recollection(told: Any) -> Recollection:
 
 def _require_name(name: Any) -> None:
     """Raise unless `name` is that of a frame, or of a part of one."""
+    if not isinstance(name, str):
+        raise TypeError(f"{name!r} is no name")
     image_sha256, slash, part = name.partition("/")
     encoding.hash_bytes(image_sha256)
     if slash and str(int(part)) != part:

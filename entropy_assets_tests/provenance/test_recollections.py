@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from entropy_assets.core.credit.memory import PARTS, Recollection, Turned, recollection_of
+from entropy_assets.core.credit.memory import PARTS, Recollection, Turned, recollection_of, recollection_of_all
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.errors import EntropyAssetsError
@@ -60,6 +60,47 @@ def test_without_the_file_only_the_sum_of_the_cells_is_checked() -> None:
     lower = replace_in(TRUE, {"cells": (100,) * 16, "known_parts": 100})
     assert not contradicted(lower, there=False)
     assert contradicted(replace_in(lower, {"known_parts": 99}), there=False)
+
+
+# Several frames together
+
+PARENTS = [white((160, 160), sigma=6, seed=n) for n in (11, 12)]
+FIRST, SECOND, SUM = (sketch_of(image, survey_frame(image, STANDARD)) for image in map(frame, [*PARENTS, sum(PARENTS)]))
+OF_BOTH = recollection_of_all(SUM, [FIRST, SECOND], 2)
+
+
+def of_sum_contradicted(told: Recollection, *in_batch: Sketch, there: tuple[Sketch, ...] = (FIRST, SECOND)) -> bool:
+    return is_contradicted(told, SUM, in_batch, {each.name: each for each in there}.get)
+
+
+def test_what_several_frames_show_together_is_measured_again_if_all_are_here() -> None:
+    assert OF_BOTH.known_parts > 0.95 * PARTS
+    assert {OF_BOTH.of, *OF_BOTH.together} == {FIRST.name, SECOND.name}
+    assert not of_sum_contradicted(OF_BOTH)
+    assert not of_sum_contradicted(OF_BOTH, FIRST, SECOND)
+    lower = OF_BOTH._replace(cells=(9000,) * 16, known_parts=9000)
+    assert of_sum_contradicted(lower)
+    assert not of_sum_contradicted(lower, there=(FIRST,)), "one of them alone can't tell"
+    lowest = OF_BOTH._replace(cells=(5000,) * 16, known_parts=5000)
+    assert of_sum_contradicted(lowest, there=(FIRST,)), "it shows more alone"
+
+
+def test_frames_of_one_batch_that_show_more_together_can_not_be_told_of_one_by_one() -> None:
+    alone = recollection_of(Turned(SUM), FIRST, 2)
+    better = max(alone, recollection_of(Turned(SUM), SECOND, 2), key=lambda each: each.known_parts)
+    assert not of_sum_contradicted(better)
+    assert of_sum_contradicted(better, FIRST, SECOND)
+
+
+def test_several_frames_come_back_from_their_row_and_in_no_other_spelling() -> None:
+    row = OF_BOTH.to_row()
+    assert told_recollection(row) == OF_BOTH
+    assert "together" not in TRUE.to_row()
+    for change in ({"together": []}, {"together": [OF_BOTH.of]}, {"together": ["x"]}, {"together": [1]}, {"cells": []}):
+        with pytest.raises((TypeError, ValueError, EntropyAssetsError)):
+            told_recollection({**row, **change})
+    with pytest.raises(ValueError, match="no image"):
+        told_recollection({**Recollection(1).to_row(), "together": row["together"]})
 
 
 def replace_in(told: Recollection, change: dict[str, object]) -> Recollection:

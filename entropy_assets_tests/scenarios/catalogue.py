@@ -350,6 +350,10 @@ def _stacks() -> dict[str, Entry]:
         "a plane of a spent cube + 0.4": partial(stacks.plane_again, fresh=0.4),
         "cube of spent frames": partial(stacks.cube_of_spent_frames, fresh=0.05),
         "cube of spent frames + 0.4": partial(stacks.cube_of_spent_frames, fresh=0.4),
+        "sum of two spent frames": partial(stacks.combined, weights=(1.0, 1.0)),
+        "sum of two spent frames + 0.4": partial(stacks.combined, weights=(1.0, 1.0), fresh=0.4),
+        "difference of two spent frames": partial(stacks.combined, weights=(1.0, -1.0)),
+        "mean of 8 spent frames": partial(stacks.combined, weights=(0.125,) * 8),
         "cube of 8, of which 4 were spent": stacks.partly_spent,
     }
     return cubes | amplifiers | ramps | copies | {name: Entry(STACK, make) for name, make in more.items()}

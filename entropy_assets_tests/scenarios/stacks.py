@@ -164,6 +164,19 @@ def cube_of_spent_frames(rng: np.random.Generator, side: int, fresh: float) -> S
     return Scenario((exposure,), tuple(fits_file(plane) for plane in planes))
 
 
+def combined(rng: np.random.Generator, side: int, weights: tuple[float, ...], fresh: float = 0.0) -> Scenario:
+    """A frame computed from as many single ones that were spent before, maybe with fresh noise on it."""
+    levels = np.full((side, side), LEVEL)
+    frames = [Gaussian(SIGMA).draw(rng, levels) for _ in weights]
+    made = LEVEL + sum(weight * (each - LEVEL) for weight, each in zip(weights, frames, strict=True))
+    if not fresh:
+        truth = Truth(np.zeros((side, side)), 0.0)
+        return Scenario((Exposure(fits_file(rounded(made)), truth),), tuple(fits_file(each) for each in frames))
+    law = Gaussian(fresh)
+    exposure = Exposure(fits_file(law.draw(rng, made)), Truth(pixel_bits(law, made), None))
+    return Scenario((exposure,), tuple(fits_file(each) for each in frames))
+
+
 def partly_spent(rng: np.random.Generator, side: int) -> Scenario:
     """A cube of which half the planes were spent before."""
     planes = drawn(rng, levels_of(rng, side, 0.0), SIGMA)

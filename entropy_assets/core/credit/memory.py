@@ -41,8 +41,8 @@ BEST: Final = 8
 """Candidates of each kind that the index gives."""
 MORE: Final = 24
 """Candidates that lie as the frame does, by the index, of which it is asked what they show together."""
-MORE_CORRELATED: Final = 5 / LYING
-"""Correlation in the index from which on they are such candidates: five standard errors."""
+MORE_CORRELATED: Final = 3 / LYING
+"""Correlation in the index from which on they are such candidates: three standard errors."""
 CLEAR_ERRORS: Final = 3.0
 """Standard errors by which several frames must show more together than the best of them alone."""
 SPREAD: Final = math.sqrt((20**2 + 4 * 8**2 + 4 * 2**2 + 4 * 1**2) / 20**2)

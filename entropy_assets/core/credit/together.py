@@ -87,19 +87,19 @@ def fit(pairs: Fold, others: Sequence[Fold]) -> Fit | None:
     if not length:
         return None
     alike, along = _scaled(products)
-    shares = (along * np.linalg.solve(alike, along[..., np.newaxis])[..., 0]).sum(axis=1)
+    weights = np.linalg.solve(alike, along[..., np.newaxis])[..., 0]
+    shares = (along * weights).sum(axis=1)
     fair = np.clip(1 - (1 - shares) * pairs[0].size / max(1, pairs[0].size - count), 0.0, 1.0)
     live = np.any(pairs != 0, axis=(1, 2))
     whole = float(fair[live].mean())
     if whole <= CHANCE_ERRORS * math.sqrt(2 * count * np.count_nonzero(live)) / length:
         return None
-    alike, along = _scaled(products.sum(axis=0))
-    weights = np.linalg.solve(alike, along)
     # what is rounded off the others thins the fit out by their weights, as if it were noise of the frame
-    unseen = ROUNDED * (1 + float(weights @ weights))
+    unseen = ROUNDED * (1 + (weights**2).sum(axis=1))
     upper = fair + 4 * np.sqrt(fair) * (1 - fair) / math.sqrt(length) + unseen
     cells = tuple(float(share) for share in np.where(live, np.minimum(1.0, upper), 0.0))
-    return Fit(cells, 2 * math.sqrt(whole) * (1 - whole) / math.sqrt(length), int(np.argmax(np.abs(weights))))
+    of_whole = np.linalg.solve(*_scaled(products.sum(axis=0)))
+    return Fit(cells, 2 * math.sqrt(whole) * (1 - whole) / math.sqrt(length), int(np.abs(of_whole).argmax()))
 
 
 def _products(pairs: Fold, others: Sequence[Fold]) -> Matrix:
