@@ -39,6 +39,7 @@ run: $(RUNTIME) ## embedded server, Dagster and the HTTP service on the bundled 
 	@exec $(BIN)/entropy-assets up --samples --camera
 
 test: $(DEV) ## the test suite, on every core (all but the suites below)
+	@$(BIN)/python -m entropy_assets_tests.compiled_loops
 	@$(PYTEST) -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 quick: $(DEV) ## the part of it that is about images, blocks and stores, in a minute
