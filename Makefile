@@ -26,11 +26,14 @@ PYTEST := $(BIN)/python -m pytest $(COVER)
 STATISTICS := $(wildcard ../shared/data/statistics)
 SP800 := $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/sp800_22.py benchmarks/sp800_90b.py))
 SEQUENCES ?= 4000
+# The interpreter of an environment with the packages that benchmarks/peer_calls.py names, and the seconds of each.
+PEERS_PYTHON ?= python3
+PEERS_LIMIT ?= 900
 # The reference images beside the checkout, if they are there.
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit nist rawnoise sp800 sp800calibration oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit nist rawnoise sp800 sp800peers sp800calibration oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -94,6 +97,10 @@ sp800: $(DEV) ## SP 800-22 and SP 800-90B: every reference value, and the speed:
 	  if [ -n "$(STATISTICS)" ]; then $(BIN)/python -m benchmarks.sp800_22_values $(STATISTICS) || exit 1; fi; \
 	  for one in $(SP800); do echo; echo "## Speed: $$one"; echo; $(BIN)/python -m benchmarks.$$one || exit 1; done; } > benchmarks/SP800.md.part
 	@mv benchmarks/SP800.md.part benchmarks/SP800.md
+
+sp800peers: $(DEV) ## other packages on the same files: writes benchmarks/SP800_PEERS.md; PEERS_PYTHON=an interpreter that has them
+	@$(BIN)/python -m benchmarks.peers $(STATISTICS) --python $(PEERS_PYTHON) --limit $(PEERS_LIMIT) > benchmarks/SP800_PEERS.md.part
+	@mv benchmarks/SP800_PEERS.md.part benchmarks/SP800_PEERS.md
 
 sp800calibration: $(DEV) ## are the P-values of SP 800-22 uniform? writes benchmarks/SP800_CALIBRATION.md in 20 minutes
 	@$(BIN)/python -m benchmarks.sp800_22_calibration --sequences $(SEQUENCES) > benchmarks/SP800_CALIBRATION.md.part

@@ -1,7 +1,7 @@
 """What another package says of a file, by its public interface: one line of JSON a test, as soon as it is done.
 
-``PYTHON -I benchmarks/peer_calls.py PACKAGE FILE [BITS]``, with the interpreter of an environment that has the package and
-need not have this project: `peers.py` starts it. Nothing of the packages is here but names of what they offer.
+``PYTHON -I benchmarks/peer_calls.py PACKAGE FILE [BITS]``, with the interpreter of an environment that has the package
+and need not have this project: `peers.py` starts it. Nothing of the packages is here but names of what they offer.
 """
 
 import importlib
