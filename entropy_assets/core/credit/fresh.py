@@ -18,10 +18,7 @@ from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.recipe import Recipe
 
 MOSTLY: Final = 0.5
-"""Share of a frame that lies otherwise from which on it counts as a copy."""
-
-ROUNDING: Final = 1 / 12
-"""Variance of what rounding to whole ADC steps adds to a pixel."""
+"""Share of a frame that lies otherwise, or is shown by several together, from which on it counts as a copy."""
 
 
 def known_entropy(
@@ -55,13 +52,13 @@ def _beside(recollection: Recollection, sigma: float, whole: float, cell_pixels:
 
     Where both lie alike a share of the variance of each cell is known. Else it may be a share of the area as well, of
     which nothing is left; and from `MOSTLY` on all of it counts as known: parts of a copy that are too small to be
-    found are copied all the same. Who computes a frame from several ones knows how it was rounded as well.
+    found are copied all the same. So it is with what several frames show together: squares that are masked in some of
+    them spoil the fit, though who computed the frame from them knows these too.
     """
+    if recollection.together and recollection.known_parts >= MOSTLY * PARTS:
+        return 0.0
     if recollection.cells:
-        fresh = [sigma * math.sqrt(1 - parts / PARTS) for parts in recollection.cells]
-        if recollection.together:
-            fresh = [math.sqrt(max(0.0, each**2 - ROUNDING)) for each in fresh]
-        left = [pair_entropy(each) for each in fresh]
+        left = [pair_entropy(sigma * math.sqrt(1 - parts / PARTS)) for parts in recollection.cells]
         return math.fsum(bits * pixels for bits, pixels in zip(left, cell_pixels, strict=True)) / sum(cell_pixels)
     share = recollection.known_parts / PARTS
     return min(pair_entropy(sigma * math.sqrt(1 - share)), whole * (1 - share)) if share < MOSTLY else 0.0
