@@ -132,8 +132,9 @@ check: ## all that must be green before a change lands
 	@.ci/run
 
 lock: $(DEV) ## newest versions that pyproject.toml allows, with hashes
-	@$(BIN)/uv pip compile --quiet --upgrade --extra all --group build pyproject.toml --output-file requirements.lock
-	@$(BIN)/uv pip compile --quiet --upgrade --extra all --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --extra deploy --group build pyproject.toml --output-file requirements-deploy.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --extra all --group build --constraint requirements-deploy.lock pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --extra deploy --group dev --constraint requirements-deploy.lock pyproject.toml --output-file requirements-dev.lock
 
 # Of its own environment, since it is no part of the lock. --strict: a version that no database knows is no good news.
 advisories: $(DEV) ## known vulnerabilities of what is locked; asks a database on the network, and fails without an answer

@@ -205,7 +205,8 @@ def test_every_direct_dependency_gives_its_reason():
     """A dependency without a reason is one that nobody can decide to drop."""
     requirement = re.compile(r'\s+"[a-z][a-z0-9-]*(\[\w+\])?[><=]')
     entries = [line for line in PYPROJECT.read_text().splitlines() if requirement.match(line)]
-    named = {*runtime(), *group("dev"), *group("build"), *group("servers")}
+    deploy = [normalised(requirement.name) for requirement in requirements_of("deploy")]
+    named = {*runtime(), *deploy, *group("dev"), *group("build"), *group("servers")}
     assert {name_in(line.strip().removeprefix('"')) for line in entries} == named
     assert [line for line in entries if not re.search(r'",\s+# \w.{8,}', line)] == []
 
@@ -228,7 +229,7 @@ def test_every_declared_dependency_is_used():
     assert set(runtime()) - used - set(NOT_IMPORTED) == set()
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-deploy.lock", "requirements-dev.lock"])
 def test_a_lock_names_its_packages_once_with_hashes_and_no_address(lock):
     """A lock installs the same files wherever they are fetched from."""
     text = (PROJECT / lock).read_text()
@@ -242,7 +243,9 @@ def test_a_lock_names_its_packages_once_with_hashes_and_no_address(lock):
 
 def test_the_locks_pin_every_direct_dependency_to_the_same_version():
     """What is tested is what is run."""
-    run, dev = locked("requirements.lock"), locked("requirements-dev.lock")
+    run, deploy, dev = (locked(f"requirements{kind}.lock") for kind in ("", "-deploy", "-dev"))
     assert {*runtime(), *group("build")} <= set(run)
+    assert {normalised(requirement.name) for requirement in requirements_of("deploy")} <= set(deploy)
     assert {*group("dev")} <= set(dev)
-    assert {name: (version, dev.get(name)) for name, version in run.items() if dev.get(name) != version} == {}
+    for narrow, wide in ((run, deploy), (deploy, dev)):
+        assert {name: (version, wide.get(name)) for name, version in narrow.items() if wide.get(name) != version} == {}
