@@ -179,14 +179,14 @@ def make_replenish_low_pool(settings: Settings) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, stores: Stores, pool: Pool
     ) -> dg.SensorResult | dg.SkipReason:
         cursor = ReplenishCursor.loads(context.cursor)
+        on_the_way = _on_the_way(context, stores, unfinished)
         try:
             with pool.connect() as client:
-                stats = client.stats()
+                stats = client.stats()  # after the looks at all that comes before the pool: see `_on_the_way`
         except PoolError:
             return _pool_absent(context, cursor)
         filling = next_filling(cursor.filling, stats.bytes, settings.low_water_bytes, settings.high_water_bytes)
         numbers = f"{stats.bytes} bytes ready, marks {settings.low_water_bytes} and {settings.high_water_bytes}"
-        on_the_way = _on_the_way(context, stores, unfinished)
         if not filling or on_the_way or not settings.simulated_camera:
             # Filling begins with a request. What is on its way may be enough, if not up to the high mark.
             context.update_cursor(ReplenishCursor(filling and cursor.filling).dumps())
@@ -209,22 +209,30 @@ def _why_not(filling: bool, on_the_way: int) -> str:
 
 
 def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores, unfinished: Unfinished) -> int:
-    """Count what may still fill the pool without the camera: runs, files, and batches between their two runs."""
-    runs = sum(
-        context.instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=_UNFINISHED))
-        for job in (PROCESS, PUBLISH, REPLENISH)
-    )
-    partitions = set(context.instance.get_dynamic_partitions(IMAGE_BATCHES))
+    """Count what may still fill the pool without the camera: runs, files, and batches between their two runs.
+
+    The looks go the way of the images. What moves on between two looks is then counted twice; in any other order it
+    could be missed by both.
+    """
+    instance = context.instance
+    found = _unfinished_runs(instance, REPLENISH)
     for inbox in stores.inboxes().values():
-        # A batch that has its partition had its run; one that failed must not keep the pool empty.
-        runs += len(inbox.ready(time.time() + stores.settle_seconds)) + len(set(inbox.taken()) - partitions)
-    return runs + sum(
+        found += len(inbox.ready(time.time() + stores.settle_seconds))
+        # One whose run failed must not keep the pool empty.
+        found += sum(newest_run(instance, PROCESS, key) is None for key in inbox.taken())
+    found += _unfinished_runs(instance, PROCESS)
+    found += sum(
         not isinstance(state, BatchError)
         and state.awaits_publication
         # One whose publish run failed must not keep the pool empty either.
-        and newest_run(context.instance, PUBLISH, batch.key) is None
+        and newest_run(instance, PUBLISH, batch.key) is None
         for batch, state in unfinished
     )
+    return found + _unfinished_runs(instance, PUBLISH)
+
+
+def _unfinished_runs(instance: dg.DagsterInstance, job: str) -> int:
+    return instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=_UNFINISHED))
 
 
 def _pool_absent(context: dg.SensorEvaluationContext, cursor: ReplenishCursor) -> dg.SkipReason:
