@@ -13,7 +13,7 @@ from entropy_assets.defs.assets import POOL_KEY
 from entropy_assets.defs.cursors import ReplenishCursor, is_due, key_after, newest_run, next_filling
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
-from entropy_assets.defs.partitions import IMAGE_BATCHES, image_batches
+from entropy_assets.defs.partitions import image_batches
 from entropy_assets.defs.resources import EntropyStores, Pool, RedisPool, Stores, typed_failures
 from entropy_assets.errors import BatchError, PoolError
 from entropy_assets.settings import Settings

@@ -267,7 +267,7 @@ def test_the_camera_is_asked_only_when_what_was_dropped_is_published_and_used_up
 
 
 @pytest.mark.parametrize(
-    ("stage", "owner", "look"),
+    "stage, owner, look",
     [
         ("in the inbox", dg.DagsterInstance, "get_runs_count"),
         ("in the inbox", DropFolder, "ready"),

@@ -28,7 +28,7 @@ def expand_groups(browser: Browser) -> None:
 def test_the_lineage_shows_every_group_and_asset_with_its_state(
     installation: Installation, batch: Batch, browser: Browser, screenshots: Path
 ) -> None:
-    browser.resize(1700, 520)
+    browser.resize(2200, 940)
     browser.open(f"{installation.dagster}/asset-groups")
     browser.wait_for("Global asset lineage", *GROUPS)
     browser.click("Hide navigation")

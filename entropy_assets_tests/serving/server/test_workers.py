@@ -16,7 +16,9 @@ import httpx
 import pytest
 
 from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server import workers
+from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.running import clean_environment, eventually
 from entropy_assets_tests.pool_blocks import blocks_for_both
@@ -128,6 +130,10 @@ def test_a_worker_that_dies_while_it_is_asked_whether_it_lives_is_replaced_at_on
 @pytest.mark.e2e
 def test_sigterm_drains_and_what_was_not_leased_stays(served: Served, pool: PoolClient) -> None:
     assert _draw(served.url, 5)
+    # So many each worker takes of each lane when nobody asks; one that is filling up still would lease after the count.
+    limits = ReservoirLimits()
+    first = WORKERS * len(LANES) * limits.least_bytes // limits.block_len
+    eventually("full reservoirs", lambda: served.stats()["leased_blocks"] >= first)
     left, leased = pool.depth().blocks, served.stats()["leased_blocks"]
     workers = served.workers()
     served.process.terminate()
