@@ -1,0 +1,134 @@
+"""An installation on several machines: the owner of the inbox, the daemon, two workers, and who audits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import yaml
+
+from entropy_assets.settings import Settings
+from entropy_assets.stores.home import Home
+from entropy_assets.supervisor.installation import DAGSTER_YAML
+from entropy_assets_tests.distributed.machines import Fleet, Machine
+from entropy_assets_tests.postgres_server import USER, PostgresServer
+
+BUCKET: Final = "entropy"
+KEYS: Final = {
+    "AWS_ACCESS_KEY_ID": "made-up",
+    "AWS_SECRET_ACCESS_KEY": "made-up",
+    "AWS_REGION": "us-east-1",
+}
+
+
+@dataclass
+class Servers:
+    """What the machines share: `primary` and `standby`, addresses of the object store, the pool and Celery's broker."""
+
+    primary: PostgresServer
+    standby: PostgresServer
+    store: str
+    pool: str
+    broker: str
+
+    def url(self, scheme: str, database: str) -> str:
+        """Give the address of a database on whichever of the two servers takes writes."""
+        hosts = [f"127.0.0.1:{server.settings['port']}" for server in (self.primary, self.standby)]
+        return f"{scheme}://{USER}@/{database}?host={hosts[0]}&host={hosts[1]}&target_session_attrs=read-write"
+
+
+class Site:
+    """The machines, and what is seen of their work from outside.
+
+    Parameters
+    ----------
+    folder
+        Where the machines' folders go.
+    servers
+        What they share.
+    port
+        Of the code server.
+    """
+
+    def __init__(self, folder: Path, servers: Servers, port: int) -> None:
+        self.servers = servers
+        self.environment = {
+            **KEYS,
+            "AWS_ENDPOINT_URL": servers.store,
+            "AWS_ALLOW_HTTP": "true",
+            "ENTROPY_STORE_URL": f"s3://{BUCKET}/site",
+            "ENTROPY_LEDGER_URL": servers.url("postgresql+psycopg", "ledger"),
+            "ENTROPY_REDIS_URL": servers.pool,
+            "ENTROPY_BATCH_MAX_FILES": "1",
+            "ENTROPY_PUBLIC_SHARE": "0.5",
+            "DAGSTER_PG_URL": servers.url("postgresql+psycopg2", "dagster"),
+            "DAGSTER_CELERY_BROKER": servers.broker,
+        }
+        self.fleet = Fleet(folder, self.environment)
+        self.port = port
+        self.owner = self._machine("owner")
+        self.daemon = self._machine("daemon")
+        self.workers = [self._machine(f"worker-{number}") for number in (1, 2)]
+        self.auditor = self.fleet.machine("auditor")
+        (folder / "outside").mkdir()
+        self._dagster_home = folder / "outside"
+        self._dagster_yaml(self._dagster_home)
+
+    def _machine(self, name: str) -> Machine:
+        machine = self.fleet.machine(name)
+        self._dagster_yaml(machine.folder / "dagster")
+        return machine
+
+    def _dagster_yaml(self, folder: Path) -> None:
+        instance = yaml.safe_load(DAGSTER_YAML.read_text())
+        instance["storage"] = {"postgres": {"postgres_url": {"env": "DAGSTER_PG_URL"}}}
+        broker = {"env": "DAGSTER_CELERY_BROKER"}
+        instance["run_launcher"] = {
+            "module": "dagster_celery.launcher",
+            "class": "CeleryRunLauncher",
+            "config": {"broker": broker, "backend": broker},
+        }
+        (folder / "dagster.yaml").write_text(yaml.safe_dump(instance))
+
+    def start(self) -> None:
+        self.start_owner()
+        self.start_daemon()
+        for worker in self.workers:
+            self.start_worker(worker)
+
+    def start_owner(self) -> None:
+        self.owner.start(
+            *("dagster", "code-server", "start", "--host", "127.0.0.1", "--port", str(self.port)),
+            *("--module-name", "entropy_assets.definitions", "--location-name", "entropy_assets"),
+        )
+
+    def start_daemon(self) -> None:
+        server = {"host": "127.0.0.1", "port": self.port, "location_name": "entropy_assets"}
+        (self.daemon.folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
+        self.daemon.start("dagster-daemon", "run", "--workspace", "workspace.yaml")
+
+    def start_worker(self, worker: Machine) -> None:
+        worker.start(
+            *("celery", "--app", "entropy_assets.celery", "worker", "--concurrency", "1", "--loglevel", "INFO"),
+            *("--hostname", f"{worker.name}@site", "--queues", "dagster"),
+        )
+
+    def drop(self, name: str, data: bytes) -> None:
+        """Put a file into the inbox, which its owner alone sees."""
+        folder = Home(self.owner.folder / "home").inbox_folder / "raw-ccd"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f".{name}").write_bytes(data)
+        (folder / f".{name}").rename(folder / name)
+
+    def taken(self) -> list[Path]:
+        """Give what was taken out of the inbox and is not settled."""
+        inbox = Home(self.owner.folder / "home").inbox_folder
+        return [path for folder in inbox.rglob(".taken") for path in folder.rglob("*") if path.is_file()]
+
+    def home(self) -> Home:
+        """Give the installation as a machine of its own sees it."""
+        return Home.of(Settings(home=self._dagster_home / "home"))
+
+    def instance(self) -> dg.DagsterInstance:
+        return dg.DagsterInstance.from_config(str(self._dagster_home))

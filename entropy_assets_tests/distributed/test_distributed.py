@@ -1,0 +1,77 @@
+"""Forty batches over machines that share no folder, while each of their parts is killed once: published once each."""
+
+import json
+import time
+from collections import Counter
+
+import pytest
+
+from entropy_assets.stores.lanes import LANES
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets_tests.distributed.site import Site
+from entropy_assets_tests.e2e.running import eventually
+from entropy_assets_tests.stages.batches_made import frame
+
+pytestmark = pytest.mark.distributed
+BATCHES = 40
+PATIENCE_S = 900.0
+AWAY_S = 5.0
+"""How long a machine is away before somebody starts it again, seconds."""
+
+
+def _drop(site: Site, first: int, count: int) -> None:
+    for number in range(first, first + count):
+        site.drop(f"frame-{number}.fits", frame(4_000 + number, 512))
+
+
+def _published(site: Site, count: int) -> None:
+    eventually(f"{count} publications", lambda: len(site.home().ledger(readonly=True).published_keys()) >= count, PATIENCE_S, 2)
+
+
+def _working(site: Site) -> bool:
+    """Tell whether a worker is in the middle of a batch."""
+    return any(b"received" in line for worker in site.workers for line in (worker.folder / "log").read_bytes().splitlines())
+
+
+def test_forty_batches_are_published_once_each_whatever_is_killed_on_the_way(site: Site) -> None:
+    """And a machine that had no part in it makes a block again from its image, to the same bytes."""
+    _drop(site, 0, 10)
+    eventually("work", lambda: _working(site))
+    _published(site, 3)
+    site.workers[0].kill()
+    time.sleep(AWAY_S)
+    site.start_worker(site.workers[0])
+    _drop(site, 10, 10)
+    _published(site, 12)
+    site.daemon.kill()
+    time.sleep(AWAY_S)
+    site.start_daemon()
+    _drop(site, 20, 10)
+    _published(site, 22)
+    site.owner.kill()
+    time.sleep(AWAY_S)
+    site.start_owner()
+    _drop(site, 30, 10)
+    _published(site, 32)
+    site.fail_over()
+    _published(site, BATCHES)
+
+    ledger = site.home().ledger(readonly=True)
+    ledger.verify()
+    publications = list(ledger.publications())
+    assert len({publication.batch_key for publication in publications}) == len(publications) == BATCHES
+    eventually("an empty .taken", lambda: site.taken() == [])
+    with_pool = PoolClient.from_url(site.servers.pool)
+    drawn = [block.block_id for lane in LANES for block in _drawn(with_pool, lane)]
+    with_pool.close()
+    assert [block for block, times in Counter(drawn).items() if times > 1] == []
+    audited = site.auditor.run("entropy-assets", "audit", drawn[0], "--json")
+    assert audited.returncode == 0, audited.stderr
+    assert json.loads(audited.stdout)["same_bytes"] is True
+
+
+def _drawn(pool: PoolClient, lane: str) -> list:
+    blocks = []
+    while entries := pool.lease(100, lane=lane).entries:
+        blocks += entries
+    return blocks
