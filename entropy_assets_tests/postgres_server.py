@@ -24,6 +24,8 @@ START_S = 30.0
 MEMORY = Path("/dev/shm")  # noqa: S108 - a server that waits for a disk would take most of the tests' time
 USER = "postgres"
 """The superuser of the cluster."""
+KEYED = "keyed"
+"""A user of whom a password is asked, once somebody made it; of the others none is."""
 
 
 def programs() -> Path | None:
@@ -64,6 +66,8 @@ class PostgresServer:
 
     def initialise(self) -> "PostgresServer":
         self.run("initdb", "-D", self.data, "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+        access = self.data / "pg_hba.conf"
+        access.write_text(f"local all {KEYED} scram-sha-256\n{access.read_text()}")
         return self
 
     def copy_of(self, primary: "PostgresServer", name: str) -> "PostgresServer":

@@ -79,7 +79,8 @@ def accept_ledger(head: str, epoch: str | None, home: Path | None, as_json: bool
     """Go on with a ledger that lacks publications, or whose server was replaced: burn every batch that may be lost.
 
     Their blocks and images are entered in the ledger, so that neither is ever used again; each is named. Stop
-    'entropy-assets up' and everything else that publishes first. If the right ledger can be found, put that back instead.
+    'entropy-assets up' and everything else that publishes first. If the right ledger can be found, put that back
+    instead.
     """
     from entropy_assets.stages.extraction import remember_again
     from entropy_assets.stages.publication import accept_losses

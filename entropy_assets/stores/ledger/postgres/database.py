@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -235,30 +236,9 @@ class LedgerDatabase:
             hide_parameters=True,
             connect_args=lacking,
         )
-        sa.event.listen(engine, "connect", self._prepare)
+        # Nothing of the engine holds this object: its connections end with it.
+        sa.event.listen(engine, "connect", partial(_prepare, self._busy_timeout_s, self._readonly))
         return engine
-
-    def _prepare(self, connection: psycopg.Connection, record: Any) -> None:
-        """Set what holds for the whole connection, and hear what the server says beside its answers."""
-        said: list[str] = []
-        record.info["said"] = said
-
-        def hear(diagnostic: Diagnostic) -> None:
-            if diagnostic.severity_nonlocalized == "WARNING":
-                said.append(diagnostic.message_primary or "a warning")
-
-        connection.add_notice_handler(hear)
-        connection.execute(
-            "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false),"
-            " set_config('idle_in_transaction_session_timeout', '60000', false),"
-            " set_config('default_transaction_read_only', %s, false)",
-            (
-                str(int(self._busy_timeout_s * 1000)),
-                str(int(_STATEMENT_S * 1000)),
-                "on" if self._readonly else "off",
-            ),
-        )
-        connection.commit()
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -267,6 +247,25 @@ class LedgerDatabase:
             yield
         except (sa.exc.SQLAlchemyError, psycopg.Error) as error:
             raise LedgerError(f"the ledger {self.name} can't be used: {_reason(error)}", path=self.name) from error
+
+
+def _prepare(busy_timeout_s: float, readonly: bool, connection: psycopg.Connection, record: Any) -> None:
+    """Set what holds for the whole connection, and hear what the server says beside its answers."""
+    said: list[str] = []
+    record.info["said"] = said
+
+    def hear(diagnostic: Diagnostic) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING":
+            said.append(diagnostic.message_primary or "a warning")
+
+    connection.add_notice_handler(hear)
+    connection.execute(
+        "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false),"
+        " set_config('idle_in_transaction_session_timeout', '60000', false),"
+        " set_config('default_transaction_read_only', %s, false)",
+        (str(int(busy_timeout_s * 1000)), str(int(_STATEMENT_S * 1000)), "on" if readonly else "off"),
+    )
+    connection.commit()
 
 
 def _said_by(connection: sa.Connection) -> list[str]:
