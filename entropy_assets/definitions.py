@@ -13,6 +13,6 @@ from entropy_assets.stores.home import Home
 
 settings = Settings()
 os.umask(PRIVATE_UMASK)
-if narrowed := Home(settings.home).narrow():
+if narrowed := Home.of(settings).narrow():
     logging.getLogger(__name__).warning("home %s: %s", settings.home, narrowed)
 defs = build_defs(settings)

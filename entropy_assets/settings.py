@@ -29,6 +29,13 @@ class Settings(BaseSettings):
         Redis or Valkey to use: ``redis://user:password@host:port/0``, ``rediss://`` for TLS (``?ssl_ca_certs=`` names
         the file of a private authority), ``unix://``, or ``redis+sentinel://host:port,host:port/name``. Without it
         ``entropy-assets up`` owns an embedded server. Secret: it may hold a password.
+    ledger_url
+        The ledger in PostgreSQL, for publishers on several machines: ``postgresql+psycopg://user:password@host/database``
+        with options of libpq behind it (``?sslmode=verify-full``). The password may stand in ``PGPASSWORD`` or a
+        ``PGPASSFILE`` instead. Without it the ledger is a file in `home`. Secret: it may hold a password.
+    ledger_single_server
+        Whether the ledger's server has no standby to which anybody would fail over. Else it must wait for a synchronous
+        one, since what only one of two servers knows is lost, and published again, when the other takes over.
     pool_prefix
         First part of every key of the pool; on a cluster with a hash tag, ``{entropy}``.
     pool_ttl_seconds
@@ -104,6 +111,8 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     recipe: str = STANDARD.name
     redis_url: SecretStr | None = None
+    ledger_url: SecretStr | None = None
+    ledger_single_server: bool = False
     pool_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.{}-]{1,64}$")] = "entropy"
     pool_ttl_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] = 3600
     public_share: Annotated[float, Field(ge=0, le=1)] | None = None

@@ -10,6 +10,7 @@ import trustme
 
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets_tests.postgres_server import PostgresServer, postgres_folder
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED_DATA = PROJECT.parent / "shared" / "data"
@@ -84,3 +85,21 @@ def pool(valkey_url: str, pool_prefix: str) -> Iterator[PoolClient]:
     with redis.Redis.from_url(valkey_url) as server:  # what a test leaves would fill the server that all share
         for key in server.scan_iter(f"{pool_prefix}:*", count=10_000):
             server.unlink(key)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Run one real PostgreSQL for the whole session; skip where none is installed, which in CI fails."""
+    with postgres_folder() as folder:
+        server = PostgresServer(folder).initialise().start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """Give the address of a ledger of its own to each test: a schema with nothing in it."""
+    schema = f"test_{uuid4().hex[:12]}"
+    postgres.ask(f"CREATE SCHEMA {schema}")
+    yield postgres.url(schema)
+    postgres.ask(f"DROP SCHEMA {schema} CASCADE")

@@ -52,6 +52,8 @@ NO_TESTS_OF_THEIR_OWN = {
     "defs.schedules": "read with all definitions by the tests of `defs.build`",
     "sources.image_source": "a protocol",
     "cli.commands": "the group that the tests of each command begin with",
+    "stores.ledger.postgres.versions.first": "a step, taken by the tests of `stores.ledger.postgres.schema`",
+    "stores.ledger.postgres.versions.second": "a step, taken by the tests of `stores.ledger.postgres.schema`",
     "stores.pool.surveys": "the statistics of the pool, told in every test of it",
     "client.steps": "what both clients share, tested through each of them",
 }

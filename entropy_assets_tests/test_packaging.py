@@ -36,10 +36,13 @@ SUFFICES = {
     "serve": ("serving", "provenance.trail", "cli"),
     "dagster": ("defs", "definitions", "stages", "sources", "provenance", "stores", "cli"),
     "sp800": ("core",),
+    "postgres": ("stores.ledger", "settings"),
     "all": ("",),
 }
 # Within `core`, what another extra is for.
 COMPILED = re.compile(r"entropy_assets\.core\.(\w+\.compiled|compiling)\b")
+# Within `stores.ledger`, the same.
+SERVER = re.compile(r"entropy_assets\.stores\.ledger\.postgres\b")
 # Imports every module of the package where the packages named in the first argument are not installed.
 IMPORT_ALL = """
 import importlib, json, sys
@@ -177,6 +180,8 @@ def test_an_extra_brings_what_its_rooms_import(extras):
     kept = {name: why for name, why in failed.items() if f"{name}.".startswith(tuple(f"{room}." for room in rooms))}
     if "numba" not in installed_by(extras):
         kept = {name: why for name, why in kept.items() if not COMPILED.match(name)}
+    if "psycopg" not in installed_by(extras):
+        kept = {name: why for name, why in kept.items() if not SERVER.match(name)}
     assert kept == {}
     # No library: `entropy_assets.cli.main` says it for all of its modules.
     told = {name: why for name, why in failed.items() if "cli" in extras or not name.startswith("entropy_assets.cli.")}

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets_tests.test_packaging import PROJECT, installed_by, locked, normalised
 
 LOCK = PROJECT / "requirements.lock"

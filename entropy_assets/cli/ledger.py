@@ -24,7 +24,7 @@ home_option = click.option(
 
 @click.group()
 def ledger() -> None:
-    """Check the ledger, or go on with one that lacks publications.
+    """Check the ledger, go on with one that lacks publications, or move it into PostgreSQL.
 
     Batches, the pool's server and Dagster each know some of what was published. While the ledger lacks any of it,
     nothing is published: blocks that were served could be served again.
@@ -36,22 +36,34 @@ def ledger() -> None:
 @json_option
 @typed_errors
 def check_ledger(home: Path | None, as_json: bool) -> None:
-    """Walk the chains of the ledger again, and look whether it has all that others know of. Exit code 1 if not."""
+    """Walk the chains of the ledger again, and look whether it has all that others know of. Exit code 1 if not.
+
+    The same code says that another server took over, and that nobody accepted it yet.
+    """
+    from entropy_assets.errors import LedgerPromoted
     from entropy_assets.stores.home import Home
     from entropy_assets.stores.ledger.anchors import lacking
 
     settings = settings_of(home=home)
     anchors = list(_known(settings))  # before the ledger is looked at
-    kept = Home(settings.home).ledger(readonly=True)
+    kept = Home.of(settings).ledger(readonly=True)
     head, newest, lacks = kept.verify(), kept.newest(), lacking(kept, anchors)
     count = newest.seq if newest else 0
+    promoted = None
+    try:
+        kept.refuse_if_promoted()
+    except LedgerPromoted as error:
+        promoted = error
     if as_json:
-        click.echo(json.dumps({"head": head, "publications": count, "lacks": lacks}))
+        epochs = None if promoted is None else {name: promoted.data[name] for name in ("accepted", "present")}
+        click.echo(json.dumps({"head": head, "publications": count, "lacks": lacks, "promoted": epochs}))
     else:
         click.echo(f"{count} publications, head {head}")
         for link, known_to in lacks.items():
             click.echo(f"  lacks {link}, known to {known_to}")
-    if lacks:
+        if promoted is not None:
+            click.echo(promoted.message)
+    if lacks or promoted is not None:
         sys.exit(EXIT_ERROR)
 
 
@@ -59,14 +71,16 @@ def check_ledger(home: Path | None, as_json: bool) -> None:
 @click.option(
     "--head", required=True, help="Head of the ledger as it is now, as 'ledger check' and the refusal name it."
 )
+@click.option("--epoch", help="Of a server that took over, as 'ledger check' and the refusal name it.")
 @home_option
 @json_option
 @typed_errors
-def accept_ledger(head: str, home: Path | None, as_json: bool) -> None:
-    """Go on with a ledger that lacks publications: burn every batch that may have been served.
+def accept_ledger(head: str, epoch: str | None, home: Path | None, as_json: bool) -> None:
+    """Go on with a ledger that lacks publications, or whose server was replaced: burn every batch that may be lost.
 
-    Their blocks and images are entered in the ledger, so that neither is ever used again. Stop 'entropy-assets up' and
-    everything else that publishes first. If the right ledger can be found, put that back instead.
+    Their blocks and images are entered in the ledger, so that neither is ever used again; each is named. Stop
+    'entropy-assets up' and everything else that publishes first. If the right ledger can be found, put that back
+    instead.
     """
     from entropy_assets.stages.extraction import remember_again
     from entropy_assets.stages.publication import accept_losses
@@ -74,17 +88,45 @@ def accept_ledger(head: str, home: Path | None, as_json: bool) -> None:
     from entropy_assets.supervisor.installation import sole_owner
 
     settings = settings_of(home=home)
-    place = Home(settings.home)
+    place = Home.of(settings)
     with place.kept_private(lambda line: click.echo(line, err=True)), sole_owner(place):
-        remember = partial(remember_again, images=place.images(), ledger=place.ledger())
-        burned, lost = accept_losses(place, head, list(_known(settings)), time.time_ns() // 1000, remember)
+        remember = partial(remember_again, images=place.images(), ledger=place.ledger(accepts=epoch))
+        burned, lost = accept_losses(place, head, list(_known(settings)), time.time_ns() // 1000, remember, epoch)
     now = place.ledger(readonly=True).head()
     if as_json:
         click.echo(json.dumps({"burned": burned, "given_up": lost, "head": now}))
-    elif lost:
+    elif lost or epoch:
+        for key in burned:
+            click.echo(f"  burned {key}")
         click.echo(f"{len(burned)} batches are burned, {len(lost)} publications are given up; the head is now {now}")
     else:
         click.echo("the ledger lacks nothing that anybody knows of; nothing was changed")
+
+
+@ledger.command("move")
+@home_option
+@json_option
+@typed_errors
+def move_ledger(home: Path | None, as_json: bool) -> None:
+    """Move the ledger from its file in the home into the PostgreSQL of ENTROPY_LEDGER_URL, and prove its chains there.
+
+    Stop everything that publishes first. Nothing may be in the target. The file is sealed, so that nobody writes it any
+    more, and kept as ledger.sqlite.moved.
+    """
+    from entropy_assets.stores.home import Home
+    from entropy_assets.stores.ledger.moving import move
+    from entropy_assets.supervisor.installation import sole_owner
+
+    place = Home.of(settings_of(home=home))
+    if place.ledger_server is None:
+        raise click.UsageError("say where to: ENTROPY_LEDGER_URL=postgresql+psycopg://user@host/database")
+    with place.kept_private(lambda line: click.echo(line, err=True)), sole_owner(place):
+        moved = move(place.ledger_file, place.ledger())
+    if as_json:
+        click.echo(json.dumps({"head": moved.head, "rows": moved.rows, "sealed": str(moved.sealed)}))
+        return
+    click.echo(", ".join(f"{count} {table}" for table, count in moved.rows.items()))
+    click.echo(f"all chains verify there, and end alike; head {moved.head}; the file is sealed: {moved.sealed}")
 
 
 def _known(settings: "Settings") -> Iterator["Anchor"]:
@@ -94,7 +136,7 @@ def _known(settings: "Settings") -> Iterator["Anchor"]:
     from entropy_assets.stores.ledger.anchors import Anchor
     from entropy_assets.stores.pool.client import PoolClient
 
-    home = Home(settings.home)
+    home = Home.of(settings)
     yield from known_publications(home.batches()).values()
     if settings.redis_url is not None:
         url = settings.redis_url.get_secret_value()

@@ -284,7 +284,10 @@ def block_nonce(seed: bytes, manifest_sha256: str, index: int) -> str:
 
 
 def ledger_link(kind: str, *facts: str | int) -> str:
-    """Return the link of a row of the ledger, hex; `kind` is ``claim``, ``publication``, ``binding`` or ``loss``."""
+    """Return the link of a row of the ledger, hex.
+
+    The `kind` is ``claim``, ``publication``, ``binding``, ``loss`` or ``epoch``.
+    """
     return sha256_of(LEDGER, *(field(str(fact).encode()) for fact in (kind, *facts))).hexdigest()
 
 

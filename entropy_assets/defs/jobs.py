@@ -14,7 +14,7 @@ from entropy_assets.defs.assets import ASSETS, POOL_KEY
 from entropy_assets.defs.metadata import TABLE_ROWS, pool_depth, table
 from entropy_assets.defs.resources import Pool, Sources, Stores, typed_failures
 from entropy_assets.stages.state import sound_ledger
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 
 PROCESS: Final = "process_images"
 PUBLISH: Final = "publish_blocks"

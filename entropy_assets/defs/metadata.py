@@ -26,7 +26,7 @@ from entropy_assets.stores.batches import Batch, Intake
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.ledger.frames import SpentFrames
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 
 TABLE_ROWS: Final = 20
 _THUMBNAIL_PIXELS: Final = 96

@@ -56,7 +56,7 @@ class EntropyStores:
     def of(cls, settings: Settings) -> "EntropyStores":
         """Make the resource from `settings`."""
         return cls(
-            layout=Home(settings.home),
+            layout=Home.of(settings),
             recipe=settings.recipe,
             limits=DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels),
             settle_seconds=settings.settle_seconds,

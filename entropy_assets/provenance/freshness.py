@@ -16,7 +16,7 @@ from entropy_assets.errors import BatchError, LedgerError, RejectionReason
 from entropy_assets.provenance.standing import LOOK_S, Standing
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, BatchStore
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 
 READ_S: Final = 0.05
 """Time for reading batches that one call may spend, seconds; one batch is read in any case."""

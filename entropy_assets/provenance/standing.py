@@ -13,7 +13,7 @@ from entropy_assets.errors import BatchError, LedgerBehind, LedgerError
 from entropy_assets.stages.state import BatchState, Stage, Unfinished, known_publications
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.ledger.anchors import Anchor, refuse_if_behind
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 
 STILL_S: Final = 300.0
 """Seconds for which nothing has changed in a batch before it counts as standing still."""

@@ -9,7 +9,7 @@ from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.state import BatchState, Stage, state_of
 from entropy_assets.stages.verdicts import Verdicts, verdicts_of
 from entropy_assets.stores.batches import MANIFEST, NOISE, Batch
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 
 ShownState = Literal["working", "validated", "published", "rejected"]
 """`BatchState` in one word for people. A batch counts as rejected as soon as none of its images is left."""

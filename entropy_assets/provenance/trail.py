@@ -19,8 +19,8 @@ from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERD
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.lanes import DEFAULT_TTL_S, Fate
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import PublishedBlock
-from entropy_assets.stores.ledger.sqlite import Ledger
 
 
 class PublishedFields(TypedDict):

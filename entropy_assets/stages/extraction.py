@@ -31,7 +31,7 @@ from entropy_assets.stages.manifest import ImageRow, Manifest, origin_of
 from entropy_assets.stores.batches import NOISE, Batch, Intake, live_map_of, samples_of
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.ledger.frames import SpentFrames
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 
 SAMPLES_IN_FLIGHT: Final = 16 << 20
 """Most pixels times channels of the images that are worked on side by side; a larger one is worked on alone."""

@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerError
+from entropy_assets.errors import (
+    BatchError,
+    BlockRefused,
+    ClaimRefused,
+    EntropyAssetsError,
+    LedgerError,
+    LedgerPromoted,
+)
 from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.manifest import Manifest, origin_of
 from entropy_assets.stages.state import Stage, known_publications, naming_damage, state_of
@@ -13,8 +20,8 @@ from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import RECEIPT, Batch, BatchStore
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, lacking, refuse_if_behind
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import BURNED, NO_LINK, LedgerBlock, Publication
-from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
 
@@ -161,13 +168,16 @@ def _keep_newest_receipt(batches: BatchStore, ledger: Ledger) -> None:
 
 
 def accept_losses(
-    home: Home, head: str, anchors: Iterable[Anchor], now_us: int, remember: Remember
+    home: Home, head: str, anchors: Iterable[Anchor], now_us: int, remember: Remember, epoch: str | None = None
 ) -> tuple[list[str], list[str]]:
     """Go on with a ledger that lacks publications: burn all that may have been served, and give up what is lost.
 
     Every batch that may have been published is entered in the ledger as it is, and its images as spent: its blocks can
     be told again to who drew them, and nothing of it is ever pushed. That is each batch with a receipt, and, since an
     older release kept none, each one whose images were assessed. Run it while nothing else writes.
+
+    On a server that took over that server is accepted too. If no publication is lacking then, only those batches are
+    burned whose images the ledger does not have as spent: the others never left the old server's word.
 
     Parameters
     ----------
@@ -180,6 +190,8 @@ def accept_losses(
     remember
         Makes the sketch of an image of a batch again, as `extraction.remember_again`: what decodes images is not
         loaded here.
+    epoch
+        The epoch of the server that took over, as whoever accepts it saw it.
 
     Returns
     -------
@@ -189,9 +201,11 @@ def accept_losses(
     Raises
     ------
     LedgerError
-        If the ledger has another head, or can't be written.
+        If the ledger has another head, or can't be written; `LedgerPromoted` if it is in another epoch than `epoch`.
     """
-    ledger = home.ledger()
+    is_promoted = _is_promoted(home.ledger(readonly=True))
+    ledger = home.ledger(accepts=epoch)
+    ledger.refuse_if_promoted()
     if ledger.head() != head:
         raise LedgerError(
             f"the head of the ledger is {ledger.head()}, not {head}: look at it with 'entropy-assets ledger check'",
@@ -199,14 +213,27 @@ def accept_losses(
         )
     lost = lacking(ledger, anchors)
     burned = []
-    if lost:
+    if lost or is_promoted:
+        is_doubtful = _may_have_been_published if lost else _lost_its_claims
         for batch in home.batches().oldest_first(without=ledger.published_keys()):
-            if _may_have_been_published(batch, ledger):
+            if is_doubtful(batch, ledger):
                 _burn(batch, ledger, remember, now_us)
                 burned.append(batch.key)
         # Last: whoever is interrupted before it is still refused, and does it all again.
         ledger.accept_losses(lost)
     return burned, list(lost)
+
+
+def _is_promoted(ledger: Ledger) -> bool:
+    try:
+        ledger.refuse_if_promoted()
+    except LedgerPromoted:
+        return True
+    return False
+
+
+def _lost_its_claims(batch: Batch, ledger: Ledger) -> bool:
+    return _may_have_been_published(batch, ledger) and not ledger.images_of(batch.key) >= _images_of(batch).keys()
 
 
 def _may_have_been_published(batch: Batch, ledger: Ledger) -> bool:
@@ -222,8 +249,9 @@ def _burn(batch: Batch, ledger: Ledger, remember: Remember, now_us: int) -> None
 
     What its images show is remembered again: else the pattern of old frames would be new, and a changed copy fresh.
     """
-    for image_sha256, pixel_sha256 in _images_of(batch).items():
-        ledger.spend_image(image_sha256, pixel_sha256, batch.key)
+    images = _images_of(batch)
+    ledger.spend_images(images, batch.key)
+    for image_sha256 in images:
         # One whose file is gone or can't be read is spent all the same, by its hash.
         with suppress(EntropyAssetsError), naming_damage(batch):
             remember(batch, image_sha256)

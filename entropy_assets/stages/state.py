@@ -14,8 +14,8 @@ from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, Document
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, refuse_if_behind
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import Publication
-from entropy_assets.stores.ledger.sqlite import Ledger
 
 
 class Stage(IntEnum):

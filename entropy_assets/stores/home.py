@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from entropy_assets.stores.batches import BatchStore
 from entropy_assets.stores.durable import close_to_others, has_other_names, is_open_to_others, private_files
@@ -19,10 +19,31 @@ from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.inbox import DropFolder, inboxes
 from entropy_assets.stores.journals.alerts import AlertLog
 from entropy_assets.stores.journals.nights import NightLog
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
+from entropy_assets.stores.ledger.storage import LedgerServer
 
 _COMPANION: Final = r"\.?(?:{names})(?:[-.].*)?|\..*\.tmp"
 """Names beside those of the layout: a lock, the log of a database, a file that is still being written."""
+
+
+class _Secret(Protocol):
+    def get_secret_value(self) -> str: ...
+
+
+class Places(Protocol):
+    """The settings that say where an installation is."""
+
+    @property
+    def home(self) -> Path:
+        """Its folder."""
+
+    @property
+    def ledger_url(self) -> _Secret | None:
+        """Address of its ledger, None for the file in the folder."""
+
+    @property
+    def ledger_single_server(self) -> bool:
+        """Whether nobody ever fails over from the ledger's server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +56,19 @@ class Home:
     ----------
     root
         The folder.
+    ledger_server
+        Where the ledger is, unless it is the file in the folder.
     """
 
     root: Path
+    ledger_server: LedgerServer | None = None
+
+    @classmethod
+    def of(cls, places: Places) -> "Home":
+        """Return the installation that the settings name."""
+        if places.ledger_url is None:
+            return cls(places.home)
+        return cls(places.home, LedgerServer(places.ledger_url.get_secret_value(), places.ledger_single_server))
 
     @property
     def inbox_folder(self) -> Path:
@@ -97,9 +128,15 @@ class Home:
         """Return the batches."""
         return BatchStore(self.batches_folder)
 
-    def ledger(self, *, readonly: bool = False) -> Ledger:
-        """Return the ledger; with `readonly` it refuses every write, and a missing one is empty."""
-        return Ledger(self.ledger_file, readonly=readonly)
+    def ledger(self, *, readonly: bool = False, accepts: str | None = None) -> Ledger:
+        """Return the ledger; with `readonly` it refuses every write, and a missing one is empty.
+
+        Parameters
+        ----------
+        accepts
+            The epoch of a server that took over, which somebody accepts by what he does.
+        """
+        return Ledger(self.ledger_server or self.ledger_file, readonly=readonly, accepts=accepts)
 
     def alerts(self) -> AlertLog:
         """Return the alerts."""

@@ -168,24 +168,26 @@ def child_environment(
 ) -> Mapping[str, str]:
     """Return the environment of a child: the settings in force, the pool's address, Dagster's home.
 
-    The address is in it only if the child needs the pool: what Dagster's web page can be made to show can't show more
-    than its process knows. Where the API keys are is in it only if the child needs `keys`.
+    The addresses of pool and ledger are in it only if the child needs the pool: what Dagster's web page can be made to
+    show can't show more than its process knows. Where the API keys are is in it only if the child needs `keys`.
     """
     given = {
         f"ENTROPY_{name.upper()}": str(value)
-        for name, value in settings.model_dump(exclude={"redis_url", "api_key", "keys"}).items()
+        for name, value in settings.model_dump(exclude={"redis_url", "ledger_url", "api_key", "keys"}).items()
         if value is not None
     }
     # The first belongs to the commands that draw, and no child is one; the others are given below.
-    secrets = ("ENTROPY_API_KEY", "ENTROPY_KEYS", "ENTROPY_REDIS_URL")
+    secrets = ("ENTROPY_API_KEY", "ENTROPY_KEYS", "ENTROPY_LEDGER_URL", "ENTROPY_REDIS_URL")
     inherited = {name: value for name, value in os.environ.items() if name.upper() not in secrets}  # noqa: TID251 - passed on, not read
+    ledger_url = None if redis_url is None or settings.ledger_url is None else settings.ledger_url.get_secret_value()
     return {
         **inherited,
         **given,
+        **({} if ledger_url is None else {"ENTROPY_LEDGER_URL": ledger_url}),
         "ENTROPY_HTTP_PORT": http_url.rsplit(":", 1)[1],
         **({} if redis_url is None else {"ENTROPY_REDIS_URL": redis_url}),
         **({"ENTROPY_KEYS": settings.keys.get_secret_value()} if settings.keys and keys else {}),
-        "DAGSTER_HOME": str(Home(settings.home).dagster_folder),
+        "DAGSTER_HOME": str(Home.of(settings).dagster_folder),
         # Dagster's sensor daemon counts in its own time zone otherwise.
         "TZ": "UTC",
         "PYTHONWARNINGS": ",".join(QUIET),

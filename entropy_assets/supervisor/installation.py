@@ -119,14 +119,15 @@ class Installation:
         http = f"http://{settings.http_host}:{free_port(settings.http_host, settings.http_port)}"
         dagster = f"http://{settings.dagster_host}:{free_port(settings.dagster_host, settings.dagster_port)}"
         with ExitStack() as stack:
-            stack.enter_context(sole_owner(Home(settings.home)))
+            stack.enter_context(sole_owner(Home.of(settings)))
+            Home.of(settings).ledger(readonly=True).refuse_if_unsafe()
             pool, server = stack.enter_context(pool_server(settings, say))
             code_server = stack.enter_context(code_socket())
             installation = cls(settings, pool, http, dagster, code_server, began)
             if server is not None:
                 installation.pool_child = _watched(server)
             stack.callback(installation._stop, say)
-            prepare_home(Home(settings.home), code_server)
+            prepare_home(Home.of(settings), code_server)
             installation._start(
                 "code", "dagster", "api", "grpc", "-s", str(code_server), "-m", "entropy_assets.definitions"
             )
@@ -234,7 +235,7 @@ class Installation:
         return not runs["runsOrError"]["count"]
 
     def _start_dagster(self) -> None:
-        workspace = str(Home(self.settings.home).dagster_folder / "workspace.yaml")
+        workspace = str(Home.of(self.settings).dagster_folder / "workspace.yaml")
         host, port = self.dagster_url.removeprefix("http://").rsplit(":", 1)
         self._start("daemon", "entropy_assets.supervisor.daemon", "--workspace", workspace)
         self._start(
@@ -244,7 +245,7 @@ class Installation:
         )
 
     def _start(self, name: str, module: str, *arguments: str) -> None:
-        logs = Home(self.settings.home).logs_folder
+        logs = Home.of(self.settings).logs_folder
         logs.mkdir(parents=True, exist_ok=True)
         pool_url = {"http": self.pool.service, "code": self.pool.publisher}.get(name)
         environment = {

@@ -15,7 +15,7 @@ from pytest import MonkeyPatch  # noqa: PT013 - used as a type, and pytest itsel
 from entropy_assets.serving.answers import mixing
 from entropy_assets.serving.reservoir.stock import Stock
 from entropy_assets.stores import redis_server
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool import client, scripts
 
 SCRIPTS = ("PUSH", "LEASE", "CLOSE", "FATE", "SURVEY")

@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
-from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import pool_blocks

@@ -14,7 +14,7 @@ from entropy_assets.defs.build import build_defs
 from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool
 from entropy_assets.settings import Settings
 from entropy_assets.stores.batches import BLOCKS, RECORDS
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets_tests.chaos import publisher
 from entropy_assets_tests.chaos.arena import Arena, until

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets_tests.monitoring.conftest import Start, Watched
 from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.provenance.test_freshness import ACCEPTED, FAILED, assessed, taken_in

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
-from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets_tests.monitoring.conftest import Start, Watched
 from entropy_assets_tests.monitoring.prometheus_process import MONITORING
 from entropy_assets_tests.pool_blocks import blocks_for_both

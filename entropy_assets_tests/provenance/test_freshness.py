@@ -13,8 +13,8 @@ from entropy_assets.provenance import freshness
 from entropy_assets.provenance.freshness import Freshness
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.stores.batches import BatchStore, Intake, batch_key
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
-from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets_tests.stages.batches_made import Place, frame
 
 NOW_NS = 1_790_000_000 * 10**9

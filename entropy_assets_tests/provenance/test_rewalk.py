@@ -25,7 +25,7 @@ from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.validation import Examination, examine_blocks
 from entropy_assets.stores.batches import Batch
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.images.image_files import fits
 from entropy_assets_tests.stages.batches_made import LIMITS, Place, exposure, frame

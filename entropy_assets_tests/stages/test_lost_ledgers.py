@@ -26,8 +26,8 @@ from entropy_assets.stages.publication import accept_losses, publish_batch
 from entropy_assets.stages.state import known_publications, sound_ledger, state_of
 from entropy_assets.stores.batches import RECEIPT, Batch
 from entropy_assets.stores.ledger.anchors import Anchor
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import BURNED, NO_LINK
-from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import TIME_NS, Place, frame, png_of, remembers
 

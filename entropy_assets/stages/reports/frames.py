@@ -19,8 +19,8 @@ from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.state import Stage, naming_damage, stage_of
 from entropy_assets.stores.batches import Batch, BatchStore, live_map_of, samples_of
 from entropy_assets.stores.file_names import printable
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.sketches import SketchShelf
-from entropy_assets.stores.ledger.sqlite import Ledger
 
 Samples = npt.NDArray[np.uint8]
 

@@ -13,8 +13,8 @@ from entropy_assets.errors import BatchError, LedgerError, RecipeUnknown
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stores.batches import BLOCKS, Batch, BatchStore
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import Publication
-from entropy_assets.stores.ledger.sqlite import Ledger
 
 SEQUENCE_BITS: Final = 1_000_000
 """Length of a sequence, bits: what SP 800-22 2.9, 2.10, 2.14 and 2.15 need at least."""

@@ -1,6 +1,6 @@
 """What others know of the ledger: the links of publications that they were told of when these were made.
 
-The ledger is one file. Who loses it, or puts an older copy or another one in its place, would publish again what was
+Who loses the ledger, or puts an older copy or another one in its place, would publish again what was
 served. So a batch keeps a receipt, the pool's server the newest link, and Dagster the head after each publication; a
 ledger that lacks one of them is not the one that it should be. They are read first and the ledger afterwards, so that
 a publication that is made meanwhile is never taken for a loss.
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from entropy_assets.errors import LedgerBehind
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import NO_LINK
-from entropy_assets.stores.ledger.sqlite import Ledger
 
 MOST_NAMED: Final = 3
 """Anchors that a message names; it counts all."""
@@ -38,8 +38,9 @@ def refuse_if_behind(ledger: Ledger, anchors: Iterable[Anchor]) -> None:
     Raises
     ------
     LedgerBehind
-        With what it lacks, and what to do.
+        With what it lacks, and what to do; `LedgerPromoted` if another server took it over.
     """
+    ledger.refuse_if_promoted()
     lost = lacking(ledger, anchors)
     if not lost:
         return
@@ -47,10 +48,10 @@ def refuse_if_behind(ledger: Ledger, anchors: Iterable[Anchor]) -> None:
     head = ledger.head()
     what = "is older than it should be, or another one"
     if head == NO_LINK:
-        what = "is empty" if ledger.path.exists() else "is missing"
+        what = "is empty" if ledger.exists() else "is missing"
     raise LedgerBehind(
-        f"the ledger {ledger.path} {what}: it lacks {len(lost)} publications that are known to {names}. Nothing is"
+        f"the ledger {ledger.name} {what}: it lacks {len(lost)} publications that are known to {names}. Nothing is"
         " published before it is mended. Put the right ledger back; if it is lost, stop everything and run"
         f" 'entropy-assets ledger accept --head {head}', which burns all that may have been served",
-        path=str(ledger.path), head=head, lacks=sorted(lost)[:MOST_NAMED], known_to=names,
+        path=ledger.name, head=head, lacks=sorted(lost)[:MOST_NAMED], known_to=names,
     )  # fmt: skip

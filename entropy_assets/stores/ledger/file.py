@@ -4,10 +4,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from entropy_assets.errors import LedgerError
-from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, bring_up_to_date, version_of
+from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, bring_up_to_date, chains_in, version_of
+from entropy_assets.stores.ledger.storage import Statements
 
 
 class LedgerFile:
@@ -15,19 +16,40 @@ class LedgerFile:
 
     Parameters
     ----------
-    path, readonly, busy_timeout_s
+    path
+        The file; on a local disk, since WAL does not work over a network file system.
+    readonly, busy_timeout_s
         As of the ledger.
     """
+
+    each = "json_each(:list) AS each"
 
     def __init__(self, path: Path, readonly: bool, busy_timeout_s: float) -> None:
         self.path = path
         self.readonly = readonly
         self._busy_timeout_s = busy_timeout_s
 
-    def fetch(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query; none if there is no file."""
-        with self.connection() as db:
-            return [] if db is None else db.execute(query, values).fetchall()
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Tell whether there is a file."""
+        return self.path.exists()
+
+    def chains_of(self, db: Statements) -> tuple[str, ...]:
+        """Return the names of the chained tables that there are: a file of an older version has fewer."""
+        return chains_in(version_of(cast("sqlite3.Connection", db)))
+
+    def refuse_if_unsafe(self) -> None:
+        """Do nothing: what is written is on the disk, by the settings of each connection."""
+
+    def refuse_if_promoted(self) -> None:
+        """Do nothing: no other server takes over from a file."""
+
+    def accept_promotion(self, db: Statements, time_us: int) -> None:
+        """Do nothing, for the same reason."""
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -44,6 +66,14 @@ class LedgerFile:
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection | None]:
+        """Open the file for a while, and see it as it is now."""
+        with self.connection() as db:
+            if db is not None:
+                db.execute("BEGIN")  # ends with the connection
+            yield db
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection | None]:

@@ -12,8 +12,8 @@ import numpy as np
 from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory
 from entropy_assets.core.credit.restart import FixedPattern, fixed_pattern
 from entropy_assets.core.credit.sketches import Sketch, index_of
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.sketches import SketchShelf
-from entropy_assets.stores.ledger.sqlite import Ledger
 
 
 class SpentFrames:

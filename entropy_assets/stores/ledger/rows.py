@@ -91,3 +91,8 @@ def binding_link(previous: str, batch_key: str, origin_sha256: str, time_us: int
 def loss_link(previous: str, lost_link: str, known_to: str, time_us: int) -> str:
     """Return the link of an accepted loss, hex: of a publication that the ledger lacks and somebody else knew of."""
     return ledger_link("loss", previous, lost_link, known_to, time_us)
+
+
+def epoch_link(previous: str, system_identifier: str, timeline: int, time_us: int) -> str:
+    """Return the link of an accepted epoch, hex: which server, on which of its timelines, may write the ledger."""
+    return ledger_link("epoch", previous, system_identifier, timeline, time_us)

@@ -57,6 +57,11 @@ def _guards(table: str, key: str) -> list[str]:
     ]
 
 
+def chains_in(version: int) -> tuple[str, ...]:
+    """Return the names of the chained tables of a version."""
+    return ("image_claims", "batches", *(("bindings", "losses") if version > 1 else ()))
+
+
 def version_of(db: sqlite3.Connection) -> int:
     """Return the version of the tables, 0 when there are none."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])

@@ -9,10 +9,14 @@ and who alters one can get a frame refused. An audit compares those of its batch
 
 import json
 from collections.abc import Sequence
+from typing import Any, Final
 
 from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.errors import LedgerError
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
+from entropy_assets.stores.ledger.storage import fetched
+
+_WHOLE: Final = "SELECT image_sha256, sensor, live_pixels, folds FROM sketches JOIN folds USING (seq)"
 
 
 class SketchShelf:
@@ -25,7 +29,7 @@ class SketchShelf:
     """
 
     def __init__(self, ledger: Ledger) -> None:
-        self._file = ledger.file
+        self._storage = ledger.storage
 
     def keep(self, sketch: Sketch, lookup: bytes, most_frames: int, *, is_restored: bool = False) -> int:
         """Remember the sketch of a spent frame, once; return its place in the order of all that were remembered.
@@ -44,20 +48,29 @@ class SketchShelf:
         LedgerError
             If the ledger can't be written.
         """
-        with self._file.transaction() as db:
-            row = db.execute("SELECT seq FROM sketches WHERE image_sha256 = ?", (sketch.name,)).fetchone()
+        with self._storage.transaction() as db:
+            named = {"name": sketch.name}
+            row = db.execute("SELECT seq FROM sketches WHERE image_sha256 = :name", named).fetchone()
             if row is not None:
                 return int(row[0])
-            seq = db.execute(
-                "INSERT INTO sketches (image_sha256, sensor, live_pixels, lookup, is_restored)"
-                " VALUES (?, ?, ?, ?, ?) RETURNING seq",
-                (sketch.name, sketch.sensor, sketch.live_pixels, lookup, is_restored),
-            ).fetchone()[0]
-            db.execute("INSERT INTO folds (seq, folds) VALUES (?, ?)", (seq, sketch.to_bytes()))
-            dropped = (seq - most_frames * 5 // 4,)
-            db.execute("DELETE FROM sketches WHERE seq <= ?", dropped)
-            db.execute("DELETE FROM folds WHERE seq <= ?", dropped)
-            return int(seq)
+            seq = int(db.execute("SELECT coalesce(max(seq), 0) + 1 FROM sketches").fetchone()[0])
+            db.execute(
+                "INSERT INTO sketches (seq, image_sha256, sensor, live_pixels, lookup, is_restored)"
+                " VALUES (:seq, :name, :sensor, :live_pixels, :lookup, :is_restored)",
+                {
+                    **named,
+                    "seq": seq,
+                    "sensor": sketch.sensor,
+                    "live_pixels": sketch.live_pixels,
+                    "lookup": lookup,
+                    "is_restored": is_restored,
+                },
+            )
+            db.execute("INSERT INTO folds (seq, folds) VALUES (:seq, :folds)", {"seq": seq, "folds": sketch.to_bytes()})
+            dropped = {"last": seq - most_frames * 5 // 4}
+            db.execute("DELETE FROM sketches WHERE seq <= :last", dropped)
+            db.execute("DELETE FROM folds WHERE seq <= :last", dropped)
+            return seq
 
     def place_of(self, sketch: Sketch) -> int | None:
         """Return the place that a frame came to when it was spent, None if that is not known.
@@ -67,9 +80,10 @@ class SketchShelf:
         LedgerError
             If another sketch of the same image is remembered.
         """
-        rows = self._file.fetch(
-            "SELECT seq, folds FROM sketches JOIN folds USING (seq) WHERE image_sha256 = ? AND NOT is_restored",
-            (sketch.name,),
+        rows = fetched(
+            self._storage,
+            "SELECT seq, folds FROM sketches JOIN folds USING (seq) WHERE image_sha256 = :name AND NOT is_restored",
+            name=sketch.name,
         )
         if not rows:
             return None
@@ -81,49 +95,48 @@ class SketchShelf:
 
     def keeps_before(self, seq: int, most_frames: int) -> bool:
         """Tell whether the `most_frames` frames before a place, or all that there were, are still remembered."""
-        ((first,),) = self._file.fetch("SELECT min(seq) FROM sketches") or [(None,)]
+        ((first,),) = fetched(self._storage, "SELECT min(seq) FROM sketches") or [(None,)]
         return first is not None and int(first) <= max(1, seq - most_frames)
 
     def indexes(self, after: int, before: int) -> list[tuple[str, str, int, bytes]]:
         """Return name, sensor, live pixels and index of the frames at the places between two, in order."""
-        rows = self._file.fetch(
-            "SELECT image_sha256, sensor, live_pixels, lookup FROM sketches WHERE seq > ? AND seq < ? ORDER BY seq",
-            (after, before),
+        rows = fetched(
+            self._storage,
+            "SELECT image_sha256, sensor, live_pixels, lookup FROM sketches"
+            " WHERE seq > :after AND seq < :before ORDER BY seq",
+            after=after,
+            before=before,
         )
         return [(str(name), str(sensor), int(live), bytes(lookup)) for name, sensor, live, lookup in rows]
 
     def sensors_of(self, image_sha256s: Sequence[str]) -> list[str]:
         """Return the sensors of those of the images that are remembered, by name."""
-        rows = self._file.fetch(
-            "SELECT DISTINCT sensor FROM sketches"
-            " WHERE substr(image_sha256, 1, 64) IN (SELECT value FROM json_each(?)) ORDER BY sensor",
-            (json.dumps(list(image_sha256s)),),
+        rows = self._among(
+            "SELECT DISTINCT sensor FROM sketches WHERE substr(image_sha256, 1, 64) IN {} ORDER BY sensor",
+            image_sha256s,
         )
         return [str(sensor) for (sensor,) in rows]
 
     def sketches(self, names: Sequence[str]) -> list[Sketch]:
         """Return the sketches that are remembered under some names."""
-        rows = self._file.fetch(
-            "SELECT image_sha256, sensor, live_pixels, folds FROM sketches JOIN folds USING (seq)"
-            " WHERE image_sha256 IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(names)),),
-        )
+        rows = self._among(f"{_WHOLE} WHERE image_sha256 IN {{}}", names)
         return [Sketch.from_bytes(*row) for row in rows]
 
     def sensor_of(self, image_sha256s: Sequence[str]) -> dict[str, str]:
         """Return the sensor of each of the images that are remembered, of several parts the first, by its SHA-256."""
-        rows = self._file.fetch(
+        rows = self._among(
             "SELECT substr(image_sha256, 1, 64) AS image, min(sensor) FROM sketches"
-            " WHERE image IN (SELECT value FROM json_each(?)) GROUP BY image",
-            (json.dumps(list(image_sha256s)),),
+            " WHERE substr(image_sha256, 1, 64) IN {} GROUP BY image",
+            image_sha256s,
         )
         return {str(image): str(sensor) for image, sensor in rows}
 
     def newest_of(self, sensor: str, limit: int) -> list[Sketch]:
         """Return the sketches of the newest remembered frames of a sensor, newest first."""
-        rows = self._file.fetch(
-            "SELECT image_sha256, sensor, live_pixels, folds FROM sketches JOIN folds USING (seq)"
-            " WHERE sensor = ? ORDER BY seq DESC LIMIT ?",
-            (sensor, limit),
-        )
-        return [Sketch.from_bytes(*row) for row in rows]
+        query = f"{_WHOLE} WHERE sensor = :sensor ORDER BY seq DESC LIMIT :most"
+        return [Sketch.from_bytes(*row) for row in fetched(self._storage, query, sensor=sensor, most=limit)]
+
+    def _among(self, query: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return the rows of a query in which braces stand for the list of `names`."""
+        asked = query.format(f"(SELECT each.value FROM {self._storage.each})")  # noqa: S608 - the storage's own words
+        return fetched(self._storage, asked, list=json.dumps(list(names)))

@@ -10,7 +10,7 @@ from entropy_assets.provenance.trail import Trail
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.batches import BatchStore
 from entropy_assets.stores.images import ImageStore
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets_tests.serving.keyed import eventually
 from entropy_assets_tests.serving.running import RunningService
 

@@ -9,11 +9,12 @@ import pytest
 from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.file import LedgerFile
 from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, version_of
+from entropy_assets.stores.ledger.storage import fetched
 
 
 def test_a_reader_makes_no_file_and_sees_nothing(tmp_path: Path) -> None:
     file = LedgerFile(tmp_path / "ledger.sqlite", readonly=True, busy_timeout_s=1.0)
-    assert file.fetch("SELECT * FROM batches") == []
+    assert fetched(file, "SELECT * FROM batches") == []
     assert not file.path.exists()
     with pytest.raises(LedgerError, match="reading only"), file.transaction():
         pass
@@ -24,10 +25,10 @@ def test_what_fails_in_a_transaction_is_undone(tmp_path: Path) -> None:
     twice = [(1, b"0"), (1, b"0")]
     with pytest.raises(LedgerError), file.transaction() as db:
         db.executemany("INSERT INTO folds (seq, folds) VALUES (?, ?)", twice)
-    assert file.fetch("SELECT * FROM folds") == []
+    assert fetched(file, "SELECT * FROM folds") == []
     with file.transaction() as db:
         db.execute("INSERT INTO folds (seq, folds) VALUES (1, x'00')")
-    assert file.fetch("SELECT seq FROM folds") == [(1,)]
+    assert fetched(file, "SELECT seq FROM folds") == [(1,)]
     with closing(sqlite3.connect(file.path)) as db:
         assert version_of(db) == SCHEMA_VERSION
 
@@ -35,4 +36,4 @@ def test_what_fails_in_a_transaction_is_undone(tmp_path: Path) -> None:
 def test_a_file_that_is_none_of_sqlites_is_an_error_of_the_ledger(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(LedgerError, match="can't be used"):
-        LedgerFile(tmp_path / "ledger.sqlite", readonly=False, busy_timeout_s=1.0).fetch("SELECT 1")
+        fetched(LedgerFile(tmp_path / "ledger.sqlite", readonly=False, busy_timeout_s=1.0), "SELECT 1")

@@ -1,16 +1,15 @@
 """What spent frames showed is recollected alike by whoever asks again, and the ledger keeps no more than it needs."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 from entropy_assets.core.credit.memory import PARTS
 from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.stores.ledger.frames import SpentFrames
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.sketches import SketchShelf
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets_tests.stores.ledger.places import Places
 
 
 def sketch(number: int, pattern: int = 0, sensor: str = "64x64 cam") -> Sketch:
@@ -22,12 +21,9 @@ def sketch(number: int, pattern: int = 0, sensor: str = "64x64 cam") -> Sketch:
     return replace(Sketch.from_bytes(f"{number:064x}", sensor, 4096, data), cell_pixels=(256,) * 16)
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger.sqlite")
-
-
-def test_a_frame_is_compared_with_those_before_it_and_a_repeated_run_with_the_same(ledger: Ledger) -> None:
+def test_a_frame_is_compared_with_those_before_it_and_a_repeated_run_with_the_same(
+    ledger: Ledger, places: Places
+) -> None:
     """Frames that came in between, or after it, change nothing for a frame that is remembered."""
     first = SpentFrames(ledger, 10)
     assert first.recollect(sketch(1, pattern=7)).frames == 0
@@ -40,7 +36,7 @@ def test_a_frame_is_compared_with_those_before_it_and_a_repeated_run_with_the_sa
         again.recollect(sketch(4, pattern=7))
         assert again.recollect(sketch(3, pattern=7)) == found
         assert again.recollect(sketch(1, pattern=7)).frames == 0
-    assert SpentFrames(Ledger(ledger.path, readonly=True), 10).recollect_again(sketch(3, pattern=7)) == found
+    assert SpentFrames(Ledger(places.of(), readonly=True), 10).recollect_again(sketch(3, pattern=7)) == found
 
 
 def test_two_batches_at_the_same_time_see_each_others_frames_once(ledger: Ledger) -> None:

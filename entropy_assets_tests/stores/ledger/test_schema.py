@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, bring_up_to_date, version_of
-from entropy_assets.stores.ledger.sqlite import Ledger
 
 COLUMNS = {
     "image_claims": "seq image_sha256 pixel_sha256 batch_key claimed_at_us ledger_link",

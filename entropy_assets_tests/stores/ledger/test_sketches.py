@@ -1,21 +1,15 @@
 """Sketches come back as they were kept, in the order in which they came first, and the newest of a sensor."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.frames import SpentFrames
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.sketches import SketchShelf
-from entropy_assets.stores.ledger.sqlite import Ledger
 from entropy_assets_tests.stores.ledger.test_frames import sketch
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger.sqlite")
 
 
 def test_a_sketch_is_kept_once_and_comes_back(ledger: Ledger) -> None:

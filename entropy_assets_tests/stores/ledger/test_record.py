@@ -2,7 +2,6 @@
 
 import itertools
 import signal
-import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -13,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.errors import LedgerError
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import NO_LINK, LedgerBlock, SpentImage, publication_link
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.storage import LedgerServer
+from entropy_assets_tests.stores.ledger.conftest import TIME_US
+from entropy_assets_tests.stores.ledger.places import Places
 
 HEAD = "aa" * 32
-TIME_US = 1_790_000_000_000_000
 
 
 def _blocks(batch: int, count: int = 3) -> list[LedgerBlock]:
@@ -28,12 +29,6 @@ def _blocks(batch: int, count: int = 3) -> list[LedgerBlock]:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """Give an empty ledger whose clock stands still."""
-    return Ledger(tmp_path / "home" / "ledger.sqlite", clock=lambda: TIME_US * 1000)
-
-
-@pytest.fixture
 def filled(ledger: Ledger) -> Ledger:
     """Give a ledger with three publications and two claims."""
     for batch in range(3):
@@ -41,16 +36,6 @@ def filled(ledger: Ledger) -> Ledger:
     ledger.spend_image("file-a", "pixels-a", "batch-0")
     ledger.spend_image("file-b", "pixels-b", "batch-1")
     return ledger
-
-
-def _tamper(ledger: Ledger, *statements: str) -> None:
-    """Do what somebody with the file can do: drop the guards, then change rows."""
-    with sqlite3.connect(ledger.path) as db:
-        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            db.execute(f"DROP TRIGGER {trigger}")
-        for statement in statements:
-            db.execute(statement)
-    db.close()
 
 
 def test_a_batch_is_published_once(ledger: Ledger) -> None:
@@ -147,26 +132,26 @@ def test_files_without_readable_pixels_are_not_taken_for_each_other(unread: str 
         "DELETE FROM image_claims WHERE seq = 1",
     ],
 )
-def test_verify_sees_every_change(statement: str, filled: Ledger) -> None:
+def test_verify_sees_every_change(statement: str, filled: Ledger, places: Places) -> None:
     filled.verify()
-    _tamper(filled, statement)
+    places.tamper(statement)
     with pytest.raises(LedgerError, match=r"does not verify|no publication holds"):
         filled.verify()
 
 
-def test_dropping_the_newest_rows_shows_only_to_who_kept_the_head(filled: Ledger) -> None:
+def test_dropping_the_newest_rows_shows_only_to_who_kept_the_head(filled: Ledger, places: Places) -> None:
     """The limit that the module's docstring names."""
     kept = filled.head()
-    _tamper(filled, "DELETE FROM blocks WHERE batch_key = 'batch-2'", "DELETE FROM batches WHERE seq = 3")
+    places.tamper("DELETE FROM blocks WHERE batch_key = 'batch-2'", "DELETE FROM batches WHERE seq = 3")
     assert filled.verify() != kept
 
 
-def test_reading_never_makes_a_file_and_never_writes(tmp_path: Path, filled: Ledger) -> None:
-    absent = Ledger(tmp_path / "absent.sqlite", readonly=True)
+def test_reading_never_makes_a_file_and_never_writes(places: Places, filled: Ledger) -> None:
+    absent = Ledger(places.of("absent"), readonly=True)
     assert (absent.head(), absent.publications(), absent.verify()) == (NO_LINK, [], NO_LINK)
     assert absent.find_block("x") is None
-    assert not absent.path.exists()
-    reader = Ledger(filled.path, readonly=True)
+    assert not absent.exists()
+    reader = Ledger(places.of(), readonly=True)
     assert reader.head() == filled.head()
     with pytest.raises(LedgerError, match="reading only"):
         reader.spend_image("f", "p", "b")
@@ -186,41 +171,44 @@ def test_a_file_that_is_no_ledger_is_an_error(tmp_path: Path) -> None:
         Ledger(path).head()
 
 
-def test_a_ledger_of_a_later_version_is_left_alone(filled: Ledger) -> None:
-    with sqlite3.connect(filled.path) as db:
-        db.execute("PRAGMA user_version = 99")
-    db.close()
+def test_a_ledger_of_a_later_version_is_left_alone(filled: Ledger, places: Places) -> None:
+    places.run("PRAGMA user_version = 99" if places.server is None else "UPDATE ledger_version SET version_num = '99'")
     with pytest.raises(LedgerError, match="newer version"):
-        filled.head()
+        Ledger(places.of(), readonly=True).head()
+    with pytest.raises(LedgerError, match="newer version"):
+        filled.bind_batch("batch", "origin")
 
 
-def _claim(path: Path, image: int, worker: int) -> bool:
-    return Ledger(path).spend_image(f"file-{image}", f"pixels-{image}", f"batch-{worker}") is None
+def _claim(place: Path | LedgerServer, image: int, worker: int) -> bool:
+    return Ledger(place).spend_image(f"file-{image}", f"pixels-{image}", f"batch-{worker}") is None
 
 
-def _append(path: Path, worker: int) -> list[bool]:
-    ledger = Ledger(path)
+def _append(place: Path | LedgerServer, worker: int) -> list[bool]:
+    ledger = Ledger(place)
     return [
         ledger.append_publication(f"batch-{batch}", HEAD, _blocks(batch), str(worker), batch) for batch in range(12)
     ]
 
 
-def test_processes_that_start_together_agree_on_who_was_first(tmp_path: Path) -> None:
-    """They also make the file together."""
-    path = tmp_path / "ledger.sqlite"
+def test_processes_that_start_together_agree_on_who_was_first(places: Places) -> None:
+    """They also make the tables together."""
+    place = places.of()
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as workers:
-        outcomes = list(workers.map(partial(_append, path), range(4)))
-        claims = list(workers.map(partial(_claim, path), [0] * 8, range(8)))
+        outcomes = list(workers.map(partial(_append, place), range(4)))
+        claims = list(workers.map(partial(_claim, place), [0] * 8, range(8)))
     assert [sum(column) for column in zip(*outcomes, strict=True)] == [1] * 12
     assert sum(claims) == 1
-    Ledger(path).verify()
+    Ledger(place).verify()
 
 
 PUBLISHER = """
 import sys, itertools
 from pathlib import Path
-from entropy_assets.stores.ledger.sqlite import Ledger, LedgerBlock
-ledger = Ledger(Path(sys.argv[1]))
+from entropy_assets.stores.ledger.record import Ledger
+from entropy_assets.stores.ledger.rows import LedgerBlock
+from entropy_assets.stores.ledger.storage import LedgerServer
+place = sys.argv[1]
+ledger = Ledger(LedgerServer(place, is_single=True) if "://" in place else Path(place))
 for n in itertools.count():
     blocks = [LedgerBlock(f"{n}-{i}", i, f"{n}-{i}", "l") for i in range(20)]
     assert ledger.append_publication(f"batch-{n}", "head", blocks, "run", n)
@@ -228,16 +216,14 @@ for n in itertools.count():
 """
 
 
-def test_what_was_acknowledged_survives_kill_minus_nine(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    for limit in (1, 3, 7):
-        path.unlink(missing_ok=True)
-        for suffix in ("-wal", "-shm"):
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
-        with subprocess.Popen([sys.executable, "-c", PUBLISHER, str(path)], stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout is not None
-            acknowledged = [int(line) for line in itertools.islice(child.stdout, limit)]
-            child.send_signal(signal.SIGKILL)
-        ledger = Ledger(path)
-        assert all(ledger.is_published(f"batch-{n}") for n in acknowledged)
-        ledger.verify()
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_what_was_acknowledged_survives_kill_minus_nine(limit: int, places: Places) -> None:
+    place = places.of()
+    where = place.url if isinstance(place, LedgerServer) else str(place)
+    with subprocess.Popen([sys.executable, "-c", PUBLISHER, where], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        acknowledged = [int(line) for line in itertools.islice(child.stdout, limit)]
+        child.send_signal(signal.SIGKILL)
+    ledger = Ledger(place)
+    assert all(ledger.is_published(f"batch-{n}") for n in acknowledged)
+    ledger.verify()
