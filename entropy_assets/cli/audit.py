@@ -89,7 +89,7 @@ def _by_ledger(block_id: str, home: Path | None) -> tuple[Mapping[str, Any], "tu
     from entropy_assets.provenance.trail import Trail
     from entropy_assets.stores.home import Home
 
-    trail = Trail.of(Home(settings_of(home=home).home))
+    trail = Trail.of(Home.of(settings_of(home=home)))
     audited = rewalk(trail, block_id)
     return _without_nonces(audited.provenance), audited.not_checked
 

@@ -42,7 +42,7 @@ def check_ledger(home: Path | None, as_json: bool) -> None:
 
     settings = settings_of(home=home)
     anchors = list(_known(settings))  # before the ledger is looked at
-    kept = Home(settings.home).ledger(readonly=True)
+    kept = Home.of(settings).ledger(readonly=True)
     head, newest, lacks = kept.verify(), kept.newest(), lacking(kept, anchors)
     count = newest.seq if newest else 0
     if as_json:
@@ -74,7 +74,7 @@ def accept_ledger(head: str, home: Path | None, as_json: bool) -> None:
     from entropy_assets.supervisor.installation import sole_owner
 
     settings = settings_of(home=home)
-    place = Home(settings.home)
+    place = Home.of(settings)
     with place.kept_private(lambda line: click.echo(line, err=True)), sole_owner(place):
         remember = partial(remember_again, images=place.images(), ledger=place.ledger())
         burned, lost = accept_losses(place, head, list(_known(settings)), time.time_ns() // 1000, remember)
@@ -94,7 +94,7 @@ def _known(settings: "Settings") -> Iterator["Anchor"]:
     from entropy_assets.stores.ledger.anchors import Anchor
     from entropy_assets.stores.pool.client import PoolClient
 
-    home = Home(settings.home)
+    home = Home.of(settings)
     yield from known_publications(home.batches()).values()
     if settings.redis_url is not None:
         url = settings.redis_url.get_secret_value()

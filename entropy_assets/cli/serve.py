@@ -45,7 +45,7 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
         limit_requests=settings.limit_requests,
         limit_bytes=settings.limit_bytes,
     )
-    home = Home(settings.home)
+    home = Home.of(settings)
     configure_logging()
     with home.kept_private(lambda narrowed: log_event("home-narrowed", logging.WARNING, detail=narrowed)):
         trail = Trail.of(home, waiting_in(settings), settings.pool_ttl_seconds)

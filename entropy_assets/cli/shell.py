@@ -72,7 +72,7 @@ def waiting_in(settings: "Settings") -> "Waiting":
     from entropy_assets.stores.home import Home
 
     return Waiting(
-        Home(settings.home),
+        Home.of(settings),
         settings.recipe,
         batch_files=settings.batch_max_files,
         max_file_bytes=settings.max_file_bytes,
@@ -84,7 +84,7 @@ def keys_place(settings: "Settings") -> str:
     """Return where the API keys are kept: the place that the settings name, or the file in the home. Secret."""
     from entropy_assets.stores.home import Home
 
-    return str(Home(settings.home).keys_file) if settings.keys is None else settings.keys.get_secret_value()
+    return str(Home.of(settings).keys_file) if settings.keys is None else settings.keys.get_secret_value()
 
 
 def recipe_for(source: str, settings: "Settings") -> Recipe:

@@ -44,7 +44,7 @@ def up(
     from entropy_assets.supervisor.narrator import Narrator, settled
 
     settings = settings_of(home=home, simulated_camera=camera, http_port=http_port, dagster_port=dagster_port)
-    place, say = Home(settings.home), _say_json if as_json else _say
+    place, say = Home.of(settings), _say_json if as_json else _say
     with (
         place.kept_private(lambda narrowed: say(f"home     {place.root}: {narrowed}")),
         Installation.running(settings, say, began) as installation,

@@ -21,6 +21,7 @@ from entropy_assets.stages.intake import (
     demanded_share,
     finish_intakes,
     lane_of_next,
+    settle_assessed,
     supply_of,
     take_batches,
     urgency_of,
@@ -48,7 +49,7 @@ POOL_GRACE_TICKS: Final = 4
 
 def make_new_images(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that turns the files of the inbox into batches."""
-    home = Home(settings.home)
+    home = Home.of(settings)
     unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
@@ -60,6 +61,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
     )
     def new_images(context: dg.SensorEvaluationContext, stores: Stores, pool: Pool) -> dg.SensorResult | dg.SkipReason:
         inboxes = stores.inboxes()
+        settle_assessed(stores.layout, inboxes)
         most = settings.batch_max_files
         take_batches(
             inboxes,
@@ -129,7 +131,7 @@ def _next_lane(unfinished: Unfinished, pool: RedisPool, public_share: float | No
 
 def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that publishes every validated batch."""
-    home = Home(settings.home)
+    home = Home.of(settings)
     unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
@@ -164,7 +166,7 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
 
 def make_replenish_low_pool(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that asks for more images when the pool runs low."""
-    home = Home(settings.home)
+    home = Home.of(settings)
     unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
@@ -237,7 +239,7 @@ def _pool_absent(context: dg.SensorEvaluationContext, cursor: ReplenishCursor) -
 
 def make_run_failure_alert(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that writes an alert for every failed run."""
-    alerts = Home(settings.home).alerts()
+    alerts = Home.of(settings).alerts()
 
     # Not a run status sensor: its cursor is the number of an event, and a wipe numbers events from 1 again.
     @dg.sensor(

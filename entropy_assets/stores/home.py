@@ -7,22 +7,40 @@ folder may write to all of them.
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, Self
 
 from entropy_assets.stores.batches import BatchStore
+from entropy_assets.stores.blobs.opening import blobs_at, refuse_unsafe
+from entropy_assets.stores.bucket_inbox import Inbox, prefixes
 from entropy_assets.stores.durable import close_to_others, has_other_names, is_open_to_others, private_files
 from entropy_assets.stores.images import ImageStore
-from entropy_assets.stores.inbox import DropFolder, inboxes
+from entropy_assets.stores.inbox import inboxes
 from entropy_assets.stores.journals.alerts import AlertLog
 from entropy_assets.stores.journals.nights import NightLog
 from entropy_assets.stores.ledger.sqlite import Ledger
 
 _COMPANION: Final = r"\.?(?:{names})(?:[-.].*)?|\..*\.tmp"
 """Names beside those of the layout: a lock, the log of a database, a file that is still being written."""
+
+
+class Places(Protocol):
+    """Where an installation is: of the settings, what is known here."""
+
+    @property
+    def home(self) -> Path:
+        """Its folder."""
+
+    @property
+    def store_url(self) -> str | None:
+        """Object store of its images and batches, if they are not in the folder."""
+
+    @property
+    def inbox_url(self) -> str | None:
+        """Object store of its inbox, if that is not in the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +53,20 @@ class Home:
     ----------
     root
         The folder.
+    store_url
+        Object store of images and batches; None for the folder.
+    inbox_url
+        Object store into which images are dropped; None for the folder.
     """
 
     root: Path
+    store_url: str | None = None
+    inbox_url: str | None = None
+
+    @classmethod
+    def of(cls, places: Places) -> Self:
+        """Return the installation that the settings describe."""
+        return cls(places.home, places.store_url, places.inbox_url)
 
     @property
     def inbox_folder(self) -> Path:
@@ -89,13 +118,24 @@ class Home:
         """File that the one ``entropy-assets up`` of this folder holds locked."""
         return self.root / ".lock"
 
+    def refuse_unsafe_stores(self) -> None:
+        """Ask each object store whether it lets a name be created once; a folder does.
+
+        Raises
+        ------
+        StoreError
+            If one does not, refuses who asks, or does not answer.
+        """
+        for url in {self.store_url, self.inbox_url} - {None}:
+            refuse_unsafe(str(url))
+
     def images(self) -> ImageStore:
         """Return the images."""
-        return ImageStore(self.images_folder)
+        return ImageStore(blobs_at(self.store_url or self.root, self.images_folder.name))
 
     def batches(self) -> BatchStore:
         """Return the batches."""
-        return BatchStore(self.batches_folder)
+        return BatchStore(blobs_at(self.store_url or self.root, self.batches_folder.name))
 
     def ledger(self, *, readonly: bool = False) -> Ledger:
         """Return the ledger; with `readonly` it refuses every write, and a missing one is empty."""
@@ -109,8 +149,13 @@ class Home:
         """Return the nightly looks at the public stream."""
         return NightLog(self.nights_file)
 
-    def inboxes(self, sources: Collection[str], *, settle_seconds: float, max_file_bytes: int) -> dict[str, DropFolder]:
-        """Return the inbox and its subfolders of those of `sources` that have one, by source, as `inbox.inboxes`."""
+    def inboxes(self, sources: Collection[str], *, settle_seconds: float, max_file_bytes: int) -> Mapping[str, Inbox]:
+        """Return the inbox and its subfolders of those of `sources` that have one, by source, as `inbox.inboxes`.
+
+        In an object store each source has a prefix, so each has one.
+        """
+        if self.inbox_url is not None:
+            return prefixes(self.inbox_url, sources, max_file_bytes)
         return inboxes(self.inbox_folder, sources, settle_seconds, max_file_bytes)
 
     @contextmanager

@@ -185,7 +185,7 @@ def child_environment(
         "ENTROPY_HTTP_PORT": http_url.rsplit(":", 1)[1],
         **({} if redis_url is None else {"ENTROPY_REDIS_URL": redis_url}),
         **({"ENTROPY_KEYS": settings.keys.get_secret_value()} if settings.keys and keys else {}),
-        "DAGSTER_HOME": str(Home(settings.home).dagster_folder),
+        "DAGSTER_HOME": str(Home.of(settings).dagster_folder),
         # Dagster's sensor daemon counts in its own time zone otherwise.
         "TZ": "UTC",
         "PYTHONWARNINGS": ",".join(QUIET),

@@ -28,6 +28,8 @@ from entropy_assets.supervisor.children import Child, PoolAddresses, child_envir
 
 PACKAGE: Final = Path(__file__).parents[1]
 SAMPLES: Final = PACKAGE / "samples"
+MOST_BYTES: Final = 1 << 30
+"""No sample is longer."""
 LOCATION: Final = "entropy_assets"
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 10.0
@@ -119,14 +121,15 @@ class Installation:
         http = f"http://{settings.http_host}:{free_port(settings.http_host, settings.http_port)}"
         dagster = f"http://{settings.dagster_host}:{free_port(settings.dagster_host, settings.dagster_port)}"
         with ExitStack() as stack:
-            stack.enter_context(sole_owner(Home(settings.home)))
+            stack.enter_context(sole_owner(Home.of(settings)))
+            Home.of(settings).refuse_unsafe_stores()
             pool, server = stack.enter_context(pool_server(settings, say))
             code_server = stack.enter_context(code_socket())
             installation = cls(settings, pool, http, dagster, code_server, began)
             if server is not None:
                 installation.pool_child = _watched(server)
             stack.callback(installation._stop, say)
-            prepare_home(Home(settings.home), code_server)
+            prepare_home(Home.of(settings), code_server)
             installation._start(
                 "code", "dagster", "api", "grpc", "-s", str(code_server), "-m", "entropy_assets.definitions"
             )
@@ -234,7 +237,7 @@ class Installation:
         return not runs["runsOrError"]["count"]
 
     def _start_dagster(self) -> None:
-        workspace = str(Home(self.settings.home).dagster_folder / "workspace.yaml")
+        workspace = str(Home.of(self.settings).dagster_folder / "workspace.yaml")
         host, port = self.dagster_url.removeprefix("http://").rsplit(":", 1)
         self._start("daemon", "entropy_assets.supervisor.daemon", "--workspace", workspace)
         self._start(
@@ -244,7 +247,7 @@ class Installation:
         )
 
     def _start(self, name: str, module: str, *arguments: str) -> None:
-        logs = Home(self.settings.home).logs_folder
+        logs = Home.of(self.settings).logs_folder
         logs.mkdir(parents=True, exist_ok=True)
         pool_url = {"http": self.pool.service, "code": self.pool.publisher}.get(name)
         environment = {
@@ -305,9 +308,12 @@ def drop_samples(home: Home, samples: Path = SAMPLES) -> int:
     """
     if any(home.batches()):
         return 0
-    inbox = DropFolder(home.inbox_folder / SAMPLES.name)
+    if home.inbox_url is None:
+        DropFolder(home.inbox_folder / SAMPLES.name)
+    inbox = home.inboxes([SAMPLES.name], settle_seconds=0.0, max_file_bytes=MOST_BYTES)[SAMPLES.name]
     images = [path for path in sorted(samples.iterdir()) if path.suffix != ".csv"]
-    missing = [path for path in images if not (inbox.inbox / path.name).exists()]
+    there = {file.name for file in inbox.ready(time.time())}
+    missing = [path for path in images if path.name not in there]
     for path in missing:
         inbox.deposit(path.name, path.read_bytes())
     return len(missing)

@@ -98,7 +98,7 @@ def settled(settings: Settings, redis_url: str) -> bool:
     A batch counts as failed when its run failed and no verdict followed. With the simulated camera on, the pool counts
     as filled when it is over its low-water mark.
     """
-    home = Home(settings.home)
+    home = Home.of(settings)
     ledger = home.ledger(readonly=True)
     listed = recipe_named(settings.recipe).sources
     inboxes = home.inboxes(
