@@ -73,7 +73,7 @@ def created(store: Store, name: str, data: bytes, url: str) -> bool:
         except exceptions.NotSupportedError:
             raise StoreUnsafe(f"the object store {url} knows no create-once; use another one", url=url) from None
         except FileNotFoundError:
-            raise _no_bucket(url) from None
+            raise no_bucket(url) from None
         except (exceptions.BaseError, TimeoutError, OSError) as error:
             failure = refused_or_failed(error, url)
             unanswered = True
@@ -87,7 +87,7 @@ def replaced(store: Store, name: str, data: bytes, url: str) -> None:
     try:
         asked(lambda: obstore.put(store, name, data, mode="overwrite", use_multipart=False), url)
     except FileNotFoundError:
-        raise _no_bucket(url) from None
+        raise no_bucket(url) from None
 
 
 def read(store: Store, name: str, url: str) -> bytes:
@@ -107,7 +107,7 @@ def refused_or_failed(error: Exception, url: str) -> str:
     Raises
     ------
     StoreDenied
-        If the store does not know who asks, or does not let him.
+        If the store does not know who asks, does not let him, or has no such bucket.
     StoreError
         If it refuses the question as such.
     """
@@ -118,13 +118,16 @@ def refused_or_failed(error: Exception, url: str) -> str:
             " its policy lets them do: get, put, list and delete",
             url=url,
         ) from None
+    if status and status[1] == "404":
+        raise no_bucket(url) from None
     if status and status[1].startswith("4") and status[1] not in _WORTH_ANOTHER_TRY:
         raise StoreError(f"the object store {url} refuses a request: HTTP {status[1]}", url=url) from None
     # the words of the client hold the server's answer, which may repeat who asked
     return f"HTTP {status[1]}" if status else type(error).__name__
 
 
-def _no_bucket(url: str) -> StoreDenied:
+def no_bucket(url: str) -> StoreDenied:
+    """Return what to raise where no name can be, since the bucket is not there."""
     return StoreDenied(f"the object store {url} has no such bucket; make it first", url=url)
 
 

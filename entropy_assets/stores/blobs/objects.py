@@ -16,7 +16,7 @@ from entropy_assets.stores.blobs import asking
 from entropy_assets.stores.blobs.address import require_address
 from entropy_assets.stores.blobs.interface import Blob, Listing, require_blob_name
 from entropy_assets.stores.blobs.probe import refuse_unless_once
-from entropy_assets.stores.blobs.refusals import BlobMissing, StoreAddressInvalid, StoreDenied
+from entropy_assets.stores.blobs.refusals import BlobMissing, StoreAddressInvalid
 
 with brought_by("objects"):
     import obstore
@@ -119,7 +119,7 @@ class ObjectBlobs:
         try:
             found = asking.asked(lambda: obstore.list_with_delimiter(self._store, key or None), self.url)
         except FileNotFoundError:
-            raise StoreDenied(f"the object store {self.url} has no such bucket; make it first", url=self.url) from None
+            raise asking.no_bucket(self.url) from None
         blobs = sorted((self._blob(row) for row in found["objects"]), key=lambda blob: blob.name)
         folders = sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
         return Listing(tuple(folders), tuple(blobs), max((blob.modified_ns for blob in blobs), default=0) / _NS)

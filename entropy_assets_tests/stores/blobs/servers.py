@@ -22,12 +22,12 @@ CREDENTIALS = {
 
 @contextlib.contextmanager
 def moto_server() -> Iterator[str]:
-    """Run moto with one bucket and give its address."""
+    """Run moto, one request at a time, with one bucket; give its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    environment = {**os.environ, **CREDENTIALS}
+    command = [sys.executable, "-m", "entropy_assets_tests.stores.blobs.serial_moto", str(port)]
+    environment = {**os.environ, **CREDENTIALS, "MOTO_S3_DEFAULT_MAX_KEYS": "5"}
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as server:
         try:
             make_bucket(f"http://127.0.0.1:{port}")

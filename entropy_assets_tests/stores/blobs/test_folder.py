@@ -39,7 +39,7 @@ def test_every_change_is_on_the_disk_before_the_call_returns(tmp_path: Path, mon
     real = os.fsync
 
     def noted(descriptor: int) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", noted)

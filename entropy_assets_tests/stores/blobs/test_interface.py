@@ -33,7 +33,8 @@ def test_a_replaced_blob_is_another_one(blobs: Blobs) -> None:
     before = blobs.find("one")
     blobs.replace("one", b"other")
     after = blobs.find("one")
-    assert before and after
+    assert before is not None
+    assert after is not None
     assert before.version != after.version
     assert blobs.read("one") == b"other"
 
