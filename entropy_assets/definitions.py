@@ -8,6 +8,7 @@ import os
 
 from entropy_assets.defs.build import build_defs
 from entropy_assets.settings import Settings
+from entropy_assets.stores.blobs.refusals import StoreUnavailable
 from entropy_assets.stores.durable import PRIVATE_UMASK
 from entropy_assets.stores.home import Home
 
@@ -15,4 +16,8 @@ settings = Settings()
 os.umask(PRIVATE_UMASK)
 if narrowed := Home.of(settings).narrow():
     logging.getLogger(__name__).warning("home %s: %s", settings.home, narrowed)
+try:
+    Home.of(settings).refuse_unsafe_stores()
+except StoreUnavailable as error:  # it may come back; what writes first asks it again
+    logging.getLogger(__name__).warning("%s", error.message)
 defs = build_defs(settings)

@@ -23,6 +23,13 @@ class Settings(BaseSettings):
     ----------
     home
         Folder of everything that is kept; `stores.home` knows what lies where in it.
+    store_url
+        Object store of images and batches, for several machines: ``s3://bucket/prefix``, ``gs://`` or ``az://``. By
+        default they are in `home`. Credentials are never in it: they stand in the variables of the environment that
+        the store's own tools read, like AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.
+    inbox_url
+        Object store into which images are dropped, of the same form: the prefix itself, and one below it for each
+        listed source. By default it is the folder ``inbox`` of `home`.
     recipe
         Recipe of new batches. Batches that exist keep theirs.
     redis_url
@@ -106,9 +113,11 @@ class Settings(BaseSettings):
         Without them there is none. Behind a proxy all clients without a key have the proxy's address.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ENTROPY_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="ENTROPY_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     home: Path = Path("var")
+    store_url: str | None = None
+    inbox_url: str | None = None
     recipe: str = STANDARD.name
     redis_url: SecretStr | None = None
     ledger_url: SecretStr | None = None
@@ -154,6 +163,14 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("store_url", "inbox_url")
+    @classmethod
+    def _without_credentials(cls, value: str | None) -> str | None:
+        # a userinfo with a password, a signature in a query: what is shown and logged must hold neither
+        if value is not None and re.fullmatch(r"[a-z0-9]+://(?:[^@:/?#]+@)?[^@:/?#]+(?:/[^?#]*)?", value) is None:
+            raise ValueError("a URL like s3://bucket/prefix, without credentials: those go into AWS_ACCESS_KEY_ID etc.")
+        return value
 
     @field_validator("recipe")
     @classmethod

@@ -11,6 +11,7 @@ import trustme
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.postgres_server import PostgresServer, postgres_folder
+from entropy_assets_tests.stores.blobs.servers import BUCKET, CREDENTIALS, moto_server
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED_DATA = PROJECT.parent / "shared" / "data"
@@ -103,3 +104,18 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     postgres.ask(f"CREATE SCHEMA {schema}")
     yield postgres.url(schema)
     postgres.ask(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """Run one S3 server for the whole session and give its address; it has the bucket of the tests."""
+    with moto_server() as address:
+        yield address
+
+
+@pytest.fixture
+def object_store(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the URL of an empty prefix on that server, and the environment that leads there."""
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": s3_address}.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{uuid4().hex}"

@@ -52,9 +52,8 @@ def collect_images(context: dg.OpExecutionContext, stores: Stores, sources: Sour
     for source, count in delivered.items():
         context.log.info("%d images from %s", count, source)
     if not delivered:
-        context.log.warning(
-            "no source is enabled: drop images into %s, or set ENTROPY_SIMULATED_CAMERA", stores.layout.inbox_folder
-        )
+        inbox = stores.layout.inbox_url or stores.layout.inbox_folder
+        context.log.warning("no source is enabled: drop images into %s, or set ENTROPY_SIMULATED_CAMERA", inbox)
 
 
 @dg.job(name=REPLENISH, tags={"entropy/stage": "replenish"})

@@ -6,8 +6,8 @@ a variable of the environment that holds a password.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
@@ -20,11 +20,12 @@ from entropy_assets.recipe import DROP, recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.sources.image_source import ImageSource
-from entropy_assets.stages.assessments import outcomes
+from entropy_assets.stages.assessments import settle
 from entropy_assets.stages.state import Unfinished
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.blobs.refusals import StoreUnavailable
+from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.inbox import DropFolder
 from entropy_assets.stores.pool.client import DEFAULT_PREFIX, PoolClient
 
 
@@ -63,16 +64,16 @@ class EntropyStores:
             workers=settings.workers,
         )
 
-    def inboxes(self) -> dict[str, DropFolder]:
+    def inboxes(self) -> Mapping[str, Inbox]:
         """Return the inbox and its subfolders of the sources that the recipe lists, by source."""
         listed = recipe_named(self.recipe).sources
         return self.layout.inboxes(
             listed, settle_seconds=self.settle_seconds, max_file_bytes=self.limits.max_file_bytes
         )
 
-    def inbox_of(self, source: str) -> DropFolder:
+    def inbox_of(self, source: str) -> Inbox:
         """Return the inbox of `source`; a listed source gets its subfolder if it has none yet."""
-        if source != DROP:
+        if source != DROP and self.layout.inbox_url is None:
             (self.layout.inbox_folder / source).mkdir(parents=True, exist_ok=True)
         return self.inboxes()[source]
 
@@ -83,12 +84,11 @@ class EntropyStores:
         return batches.batch(key, frozen=self.layout.ledger(readonly=True).is_published(key))
 
     def settle(self, batch: Batch) -> None:
-        """Move the batch's files from where they were taken to where processed and rejected ones stay."""
-        inbox = self.inbox_of(batch.intake.source)
-        for outcome in outcomes(batch):
-            # A batch that did not come through the inbox, or whose files were tidied away, has nothing to move.
-            with suppress(FileNotFoundError):
-                inbox.settle(batch.key, outcome.file, outcome.accepted, outcome.reason)
+        """Move the batch's files from where they were taken to where processed and rejected ones stay.
+
+        Who has another inbox, on another machine, moves nothing: the machine whose inbox it is does, at the next look.
+        """
+        settle(batch, self.inbox_of(batch.intake.source))
 
     def stuck_batches(self, *, older_than_s: float, now: float) -> dict[str, str]:
         """Return the batches of more than `older_than_s` seconds ago that are not finished, and where each stands."""
@@ -206,12 +206,12 @@ A run is one batch and takes seconds; starting a process per step would take lon
 
 @contextmanager
 def typed_failures() -> Iterator[None]:
-    """Turn this project's errors into Dagster failures with their facts; only an absent pool is worth a retry."""
+    """Turn this project's errors into Dagster failures with their facts; only an absent server is worth a retry."""
     try:
         yield
     except EntropyAssetsError as error:
         raise dg.Failure(
             description=error.message,
             metadata={"error": error.code, **{key: str(value) for key, value in error.data.items()}},
-            allow_retries=isinstance(error, PoolUnavailable),
+            allow_retries=isinstance(error, PoolUnavailable | StoreUnavailable),
         ) from error

@@ -21,6 +21,7 @@ from entropy_assets.stages.intake import (
     demanded_share,
     finish_intakes,
     lane_of_next,
+    settle_assessed,
     supply_of,
     take_batches,
     urgency_of,
@@ -60,6 +61,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
     )
     def new_images(context: dg.SensorEvaluationContext, stores: Stores, pool: Pool) -> dg.SensorResult | dg.SkipReason:
         inboxes = stores.inboxes()
+        settle_assessed(stores.layout, inboxes)
         most = settings.batch_max_files
         take_batches(
             inboxes,

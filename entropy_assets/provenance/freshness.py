@@ -4,7 +4,6 @@ Batches are looked at newest first, each until it is assessed and then never aga
 time. So what is recent is known at once, and the rest of a long history within some calls.
 """
 
-import os
 import re
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from entropy_assets.errors import BatchError, LedgerError, RejectionReason
 from entropy_assets.provenance.standing import LOOK_S, Standing
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, BatchStore
+from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.ledger.record import Ledger
 
 READ_S: Final = 0.05
@@ -46,7 +46,7 @@ class SupplyAges(TypedDict):
     rejected_images
         How many by reason, over all batches; None until all were read.
     problem
-        A sentence if the ledger can't be read.
+        A sentence if the ledger or the store of the batches can't be read.
     doubts
         What else is wrong with the supply, each as a code and a sentence.
     """
@@ -85,7 +85,7 @@ class Freshness:
 
     def now(self) -> SupplyAges:
         """Return the ages; what was not found yet counts as not there."""
-        complete = self._look()
+        complete, unread = self._looked()
         published_us, problem = self._published_us()
         now_ns = self.clock()
         return {
@@ -93,7 +93,7 @@ class Freshness:
             "block_age_s": _age_s(now_ns, None if published_us is None else published_us * 1000),
             "health_test_failure_age_s": _age_s(now_ns, self._failure_ns),
             "rejected_images": dict(self._rejected) if complete else None,
-            "problem": problem,
+            "problem": problem or unread,
             "doubts": self._standing.doubts(),
         }
 
@@ -106,11 +106,17 @@ class Freshness:
         except LedgerError as error:
             return None, error.public_message
 
+    def _looked(self) -> tuple[bool, str | None]:
+        try:
+            return self._look(), None
+        except StoreError as error:
+            return False, error.public_message
+
     def _look(self) -> bool:
         """Read the newest batches that were not; return whether none was left for another call."""
         deadline = time.monotonic() + READ_S
         for key in sorted(self._unread(), key=_stamp, reverse=True):
-            assessed = _assessed(Batch(self.batches.root / key))
+            assessed = _assessed(Batch(self.batches.blobs, key))
             if assessed is not None:
                 self._read.add(key)
                 self._remember(assessed)
@@ -119,11 +125,7 @@ class Freshness:
         return True
 
     def _unread(self) -> Iterable[str]:
-        try:
-            with os.scandir(self.batches.root) as entries:
-                return [entry.name for entry in entries if entry.name not in self._read]
-        except FileNotFoundError:
-            return []
+        return (key for key in self.batches.names() if key not in self._read)
 
     def _remember(self, assessed: _Assessed) -> None:
         self._rejected.update(assessed.reasons)

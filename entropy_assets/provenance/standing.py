@@ -12,6 +12,7 @@ from typing import Final
 from entropy_assets.errors import BatchError, LedgerBehind, LedgerError
 from entropy_assets.stages.state import BatchState, Stage, Unfinished, known_publications
 from entropy_assets.stores.batches import Batch, BatchStore
+from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.ledger.anchors import Anchor, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
 
@@ -49,7 +50,7 @@ class Standing:
         self._known: dict[str, Anchor] = {}
 
     def doubts(self) -> list[tuple[str, str]]:
-        """Return what to tell, each as a code and a sentence; a ledger that can't be read is told by others."""
+        """Return what to tell, each as a code and a sentence; others tell of a ledger or store that can't be read."""
         if time.monotonic() >= self._next_look:
             self._last = self._look()
             self._next_look = time.monotonic() + self._every_s
@@ -58,7 +59,7 @@ class Standing:
     def _look(self) -> list[tuple[str, str]]:
         try:
             return [*self._losses(), *self._still()]
-        except LedgerError:
+        except (LedgerError, StoreError):
             return []
 
     def _losses(self) -> Iterator[tuple[str, str]]:

@@ -9,8 +9,10 @@ from itertools import islice
 from typing import Final
 
 from entropy_assets.recipe import DROP, recipe_named
+from entropy_assets.stores.blobs.refusals import StoreError
+from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.inbox import DropFolder, PendingFile, PendingReason, ReadyFile
+from entropy_assets.stores.inbox import PendingFile, PendingReason, ReadyFile
 
 LOOK_S: Final = 15.0
 """Seconds between two looks of those who are asked all the time: a heap of files takes a second to look at."""
@@ -71,9 +73,10 @@ class Waiting:
             self._next_look = time.monotonic() + self._every_s
         return self._last
 
-    def _inboxes(self) -> Mapping[str, DropFolder]:
+    def _inboxes(self) -> Mapping[str, Inbox]:
         # A service of another user, or on a folder that it only reads, could not take a file, so it judges none.
-        if not os.access(self._home.inbox_folder, os.R_OK | os.W_OK | os.X_OK):
+        folder = self._home.inbox_folder
+        if self._home.inbox_url is None and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             return {}
         return self._home.inboxes(
             self._sources, settle_seconds=self._settle_seconds, max_file_bytes=self._max_file_bytes
@@ -85,6 +88,8 @@ class Waiting:
             scans = {source: inbox.scan(now) for source, inbox in self._inboxes().items()}
         except OSError as error:
             return [("inbox-unreadable", f"the inbox can't be read: {error.strerror}")]
+        except StoreError as error:
+            return [("inbox-unreadable", f"the inbox can't be read: {error.public_message}")]
         alone = [
             (source, entry) for source, (_, pending) in scans.items() for entry in pending if entry.reason != "hidden"
         ]

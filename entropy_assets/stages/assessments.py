@@ -5,6 +5,7 @@ It loads no decoder of images, so whoever only reads a batch need not.
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -18,6 +19,7 @@ from entropy_assets.core.extraction.noise import noise_digest
 from entropy_assets.errors import BatchError
 from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stores.batches import NOISE, Batch, live_map_of, samples_of
+from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.file_names import printable, safe_name
 
 
@@ -139,3 +141,13 @@ def outcomes(batch: Batch) -> Iterator[Outcome]:
     for seen in Manifest.of(batch).rows:
         row = next(noise) if seen.accepted else seen
         yield Outcome(row.file, row.accepted, row.reason, row.detail)
+
+
+def settle(batch: Batch, inbox: Inbox) -> None:
+    """Move the files of `batch` from where `inbox` has them as taken to where processed and rejected ones stay.
+
+    What this inbox does not have is left: the batch came another way, or another machine has its inbox.
+    """
+    for outcome in outcomes(batch):
+        with suppress(FileNotFoundError):
+            inbox.settle(batch.key, outcome.file, outcome.accepted, outcome.reason)

@@ -3,16 +3,19 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 from entropy_assets.errors import BatchError, FileStillChanging
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import DROP
+from entropy_assets.stages.assessments import settle
 from entropy_assets.stages.ingest import open_batch
-from entropy_assets.stages.state import Unfinished
-from entropy_assets.stores.batches import batch_key
+from entropy_assets.stages.state import Unfinished, naming_damage
+from entropy_assets.stores.batches import NOISE, batch_key
+from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.inbox import DropFolder, ReadyFile
+from entropy_assets.stores.inbox import ReadyFile
 from entropy_assets.stores.lanes import Lane
 
 SMOOTHING_BYTES: Final = 1 << 20
@@ -39,7 +42,7 @@ UNDER_WAY_S: Final = 600.0
 
 
 def take_batches(
-    inboxes: Mapping[str, DropFolder], *, max_files: int, max_bytes: int, now: float, are_first: bool = False
+    inboxes: Mapping[str, Inbox], *, max_files: int, max_bytes: int, now: float, are_first: bool = False
 ) -> None:
     """Move the ready files of each source's inbox into groups, each under the key of its batch to be.
 
@@ -119,7 +122,7 @@ def supply_of(unfinished: Unfinished, ready_bytes: Mapping[Lane, int]) -> dict[L
 
 def finish_intakes(
     home: Home,
-    inboxes: Mapping[str, DropFolder],
+    inboxes: Mapping[str, Inbox],
     *,
     recipe: str,
     limits: DecodeLimits,
@@ -153,7 +156,23 @@ def finish_intakes(
             yield key
 
 
-def _contents(inbox: DropFolder, key: str) -> Iterator[tuple[str, bytes]]:
+def settle_assessed(home: Home, inboxes: Mapping[str, Inbox]) -> None:
+    """Settle the files of each batch whose noise is assessed.
+
+    The machine that has the inbox does it: what assessed the batch may be a worker elsewhere, which sees no inbox, or
+    was killed before it came to it. A batch that is damaged is left to who tells of it.
+    """
+    batches = home.batches()
+    for inbox in inboxes.values():
+        for key in inbox.taken():
+            with suppress(BatchError):
+                batch = batches.batch(key)
+                if batch.has(NOISE):
+                    with naming_damage(batch):
+                        settle(batch, inbox)
+
+
+def _contents(inbox: Inbox, key: str) -> Iterator[tuple[str, bytes]]:
     """Yield name and bytes of each file of a group; one that still changes goes back to the inbox."""
     for file in inbox.files_of(key):
         try:

@@ -83,7 +83,7 @@ def publish_batch(
     _refuse_if_changed(batch, validation)
     _refuse_if_known_beforehand(batch)
     before = pool.depth().blocks
-    batches = BatchStore(batch.root.parent)
+    batches = BatchStore(batch.blobs)
     known = [*anchors, *known_publications(batches).values()]
     known += [Anchor(link, "the pool's server") for link in pool.ledger_links()]
     refuse_if_behind(ledger, known)

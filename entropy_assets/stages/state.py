@@ -154,7 +154,7 @@ class Unfinished:
     def __init__(self, batches: BatchStore, ledger: Ledger) -> None:
         self._batches = batches
         self._ledger = ledger
-        self._finished: dict[str, int] = {}
+        self._finished: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[tuple[Batch, BatchState | BatchError]]:
         """Yield each batch that is not finished with its state, the oldest first; an error where it can't be read."""
@@ -178,9 +178,7 @@ def _state_or_error(batch: Batch, ledger: Ledger) -> BatchState | BatchError:
         return error
 
 
-def _version(batch: Batch) -> int:
-    """Return when the verdicts of `batch` were kept, ns since 1970; -1 before."""
-    try:
-        return batch.path(VERDICTS).stat().st_mtime_ns
-    except FileNotFoundError:
-        return -1
+def _version(batch: Batch) -> str:
+    """Return what changes when the verdicts of `batch` do; empty before there are any."""
+    verdicts = batch.find(VERDICTS)
+    return "" if verdicts is None else verdicts.version

@@ -14,13 +14,15 @@ Trusted for: nothing. Every reader re-computes the hashes of what it reads. Who 
 batch, and can put bytes of his own choice into one that was not published yet; he can't change a published one
 without the ledger showing it.
 
-Every file appears whole or not at all, and is on the disk before the next stage begins. The folder is a local one: an
-intake is fixed once by whoever is first, and an object store has no such operation.
+Every file appears whole or not at all, and is kept before the next stage begins. Intake and receipt are created once,
+by whoever is first on all machines; the others may be made again until the batch is published. They lie in a local
+folder or in an object store.
 """
 
 import dataclasses
 import io
 import json
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,11 +37,14 @@ from numpy.typing import NDArray
 from entropy_assets.core.encoding import sha256_of_json
 from entropy_assets.errors import BatchError
 from entropy_assets.images.limits import DecodeLimits
-from entropy_assets.stores.durable import create_durably, write_durably
-from entropy_assets.stores.file_names import printable, safe_name
+from entropy_assets.stores.blobs.folder import FolderBlobs, lies_in
+from entropy_assets.stores.blobs.interface import Blob, Blobs
+from entropy_assets.stores.blobs.refusals import BlobMissing
+from entropy_assets.stores.file_names import safe_name, same_but_for_names
 from entropy_assets.stores.lanes import Lane
 
 _KEY_DIGEST_LEN: Final = 8
+_KEY: Final = re.compile(r"[^./\\][^/\\]{0,254}")
 
 
 class Document(NamedTuple):
@@ -173,40 +178,28 @@ def encoded(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True).encode("ascii")
 
 
-def _same_but_for_names(kept: bytes, data: bytes) -> bool:
-    """Tell whether two documents differ only in what safe text makes alike: older versions kept names as they came."""
-    try:
-        return bool(_with_safe_text(json.loads(kept)) == _with_safe_text(json.loads(data)))
-    except ValueError:
-        return False
-
-
-def _with_safe_text(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            name: safe_name(item) if name == "file" and isinstance(item, str) else _with_safe_text(item)
-            for name, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_with_safe_text(item) for item in value]
-    return printable(value) if isinstance(value, str) else value
-
-
 class Batch:
     """The files of one batch.
 
     Parameters
     ----------
-    root
-        Folder of the batch.
+    blobs
+        Where all batches are.
+    key
+        Name of the batch.
     frozen
         Whether the batch was published: what its blocks came from must then stay as it is.
     """
 
-    def __init__(self, root: Path, *, frozen: bool = False) -> None:
-        self.root = root
-        self.key = root.name
+    def __init__(self, blobs: Blobs, key: str, *, frozen: bool = False) -> None:
+        self.blobs = blobs
+        self.key = key
         self.frozen = frozen
+
+    @property
+    def root(self) -> Path:
+        """Folder of the batch, if the batches lie in one."""
+        return lies_in(self.blobs, self.key)
 
     @cached_property
     def intake(self) -> Intake:
@@ -216,17 +209,20 @@ class Batch:
         return Intake(files=files, **row)
 
     def path(self, document: Document) -> Path:
-        """Return where `document` is or would be."""
-        return self.root / document.file
+        """Return where `document` is or would be, if the batches lie in a folder."""
+        return lies_in(self.blobs, self._name(document))
+
+    def find(self, document: Document) -> Blob | None:
+        """Return what is kept as `document` without reading it; None before it was made."""
+        return self.blobs.find(self._name(document))
 
     def has(self, document: Document) -> bool:
         """Tell whether `document` was made."""
-        return self.path(document).exists()
+        return self.find(document) is not None
 
     def changed_at(self) -> float:
         """Return when something was last kept in the batch, seconds since 1970."""
-        folders = (self.root, self.root / _NOISE_FOLDER)
-        return max(folder.stat().st_mtime for folder in folders if folder.exists())
+        return max(self.blobs.list(folder).changed_s for folder in (self.key, f"{self.key}/{_NOISE_FOLDER}"))
 
     def write_json(self, document: Document, value: Mapping[str, Any]) -> None:
         """Write `value` as `document`.
@@ -240,7 +236,7 @@ class Batch:
 
     def create_json(self, document: Document, value: Mapping[str, Any]) -> bool:
         """Write `value` as `document` unless it is there; return whether this call did."""
-        return create_durably(self.path(document), encoded(value))
+        return self.blobs.create(self._name(document), encoded(value))
 
     def read_json(self, document: Document) -> dict[str, Any]:
         """Return the object in `document`.
@@ -286,13 +282,16 @@ class Batch:
             raise self._wrong(document, f"holds {array.dtype}, not uint8")
         return array
 
+    def _name(self, document: Document) -> str:
+        return f"{self.key}/{document.file}"
+
     def _wrong(self, document: Document, what: str) -> BatchError:
         return BatchError(f"{document.file} of batch {self.key} {what}", batch=self.key, file=document.file)
 
     def _read(self, document: Document) -> bytes:
         try:
-            return self.path(document).read_bytes()
-        except FileNotFoundError:
+            return self.blobs.read(self._name(document))
+        except BlobMissing:
             raise BatchError(
                 f"batch {self.key} has no {document.file} yet; materialise {document.made_by} first",
                 batch=self.key,
@@ -300,32 +299,38 @@ class Batch:
             ) from None
 
     def _write(self, document: Document, data: bytes) -> None:
-        path = self.path(document)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if self.frozen and path.exists():
-            kept = path.read_bytes()
-            if kept == data or (document.file.endswith(".json") and _same_but_for_names(kept, data)):
-                return
+        # A worker that was given up may still write after another one has published the batch.
+        if not self.frozen and not self.has(RECEIPT):
+            self.blobs.replace(self._name(document), data)
+            return
+        if not self.has(document) and self.blobs.create(self._name(document), data):
+            return
+        kept = self._read(document)
+        if kept != data and not (document.file.endswith(".json") and same_but_for_names(kept, data)):
             raise BatchError(
                 f"batch {self.key} is published, and this run gives another {document.file}; what the published blocks"
                 " came from is kept as it is",
                 batch=self.key,
                 file=document.file,
             )
-        write_durably(path, data)
 
 
 class BatchStore:
-    """All batches under one folder.
+    """All batches of an installation.
 
     Parameters
     ----------
-    root
-        Folder, a local one.
+    place
+        Where they are: a local folder, or the blobs of any store.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, place: Path | Blobs) -> None:
+        self.blobs = FolderBlobs(place) if isinstance(place, Path) else place
+
+    @property
+    def root(self) -> Path:
+        """Folder of the batches, if they lie in one."""
+        return lies_in(self.blobs)
 
     def batch(self, key: str, *, frozen: bool = False) -> Batch:
         """Return the batch `key`; with `frozen` one that keeps what it holds as it is.
@@ -335,16 +340,15 @@ class BatchStore:
         BatchError
             If there is no such batch, or `key` is no key.
         """
-        if not key or "/" in key or "\\" in key or key.startswith("."):
+        if not _KEY.fullmatch(key) or not key.isprintable():
             raise BatchError(f"{key!r} is not the key of a batch", batch=key)
-        batch = Batch(self.root / key, frozen=frozen)
-        if not batch.has(INTAKE):
+        if not self.has(key):
             raise BatchError(f"there is no batch {key!r}; drop images into the inbox to make one", batch=key)
-        return batch
+        return Batch(self.blobs, key, frozen=frozen)
 
     def has(self, key: str) -> bool:
         """Tell whether the batch `key` has its intake."""
-        return Batch(self.root / key).has(INTAKE)
+        return Batch(self.blobs, key).has(INTAKE)
 
     def create(self, intake: Intake) -> Batch:
         """Keep `intake` and return its batch. An intake that is there already stays as it is.
@@ -354,9 +358,8 @@ class BatchStore:
         BatchError
             If the one that is there has other files, another recipe or another mode.
         """
-        batch = Batch(self.root / intake.key)
-        batch.root.mkdir(parents=True, exist_ok=True)
-        if create_durably(batch.path(INTAKE), encoded(dataclasses.asdict(intake))):
+        batch = Batch(self.blobs, intake.key)
+        if batch.create_json(INTAKE, dataclasses.asdict(intake)):
             return batch
         kept = batch.intake
         if (kept.files, kept.recipe, kept.deterministic) != (intake.files, intake.recipe, intake.deterministic):
@@ -369,11 +372,11 @@ class BatchStore:
 
     def newest(self, limit: int) -> list[Batch]:
         """Return the `limit` newest batches by the time in their keys, newest first; no file of theirs is read."""
-        return list(islice(self._batches(sorted(self._names(), key=_moment, reverse=True)), limit))
+        return list(islice(self._batches(sorted(self.names(), key=_moment, reverse=True)), limit))
 
     def oldest_first(self, without: Container[str] = ()) -> Iterator[Batch]:
         """Yield all batches by the time in their keys, but those `without`; no file of theirs is read."""
-        return self._batches(sorted((name for name in self._names() if name not in without), key=_moment))
+        return self._batches(sorted((name for name in self.names() if name not in without), key=_moment))
 
     def receipts(self, without: Container[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield key and receipt of each batch that has one, but of those `without`.
@@ -383,18 +386,16 @@ class BatchStore:
         BatchError
             If one can't be read.
         """
-        for name in self._names():
-            if name not in without and (batch := Batch(self.root / name)).has(RECEIPT):
+        for name in self.names():
+            if name not in without and (batch := Batch(self.blobs, name)).has(RECEIPT):
                 yield name, batch.read_json(RECEIPT)
 
     def __iter__(self) -> Iterator[Batch]:
-        return self._batches(sorted(self._names()))
+        return self._batches(self.names())
 
-    def _names(self) -> list[str]:
-        try:
-            return [path.name for path in self.root.iterdir()]
-        except FileNotFoundError:
-            return []
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all that may be batches, sorted; one whose intake is not fixed yet among them."""
+        return self.blobs.list().folders
 
     def _batches(self, names: Iterable[str]) -> Iterator[Batch]:
-        return (batch for batch in (Batch(self.root / name) for name in names) if batch.has(INTAKE))
+        return (batch for batch in (Batch(self.blobs, name) for name in names) if batch.has(INTAKE))

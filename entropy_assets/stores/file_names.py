@@ -5,11 +5,12 @@ lists safe names, and the rows of a batch hold no others, whoever wrote them.
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 NAME_LIMIT: Final = 255
 """Longest file name, bytes: NAME_MAX of the usual Linux file systems."""
@@ -76,3 +77,22 @@ def numbered(path: Path) -> Iterator[Path]:
     yield path
     for number in count(1):
         yield path.with_name(with_suffix(path.name, f"~{number}"))
+
+
+def same_but_for_names(kept: bytes, data: bytes) -> bool:
+    """Tell whether two documents differ only in what safe text makes alike: older versions kept names as they came."""
+    try:
+        return bool(_with_safe_text(json.loads(kept)) == _with_safe_text(json.loads(data)))
+    except ValueError:
+        return False
+
+
+def _with_safe_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: safe_name(item) if name == "file" and isinstance(item, str) else _with_safe_text(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_with_safe_text(item) for item in value]
+    return printable(value) if isinstance(value, str) else value

@@ -7,16 +7,18 @@ folder may write to all of them.
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from entropy_assets.stores.batches import BatchStore
+from entropy_assets.stores.blobs.opening import blobs_at, refuse_unsafe
+from entropy_assets.stores.bucket_inbox import Inbox, prefixes
 from entropy_assets.stores.durable import close_to_others, has_other_names, is_open_to_others, private_files
 from entropy_assets.stores.images import ImageStore
-from entropy_assets.stores.inbox import DropFolder, inboxes
+from entropy_assets.stores.inbox import inboxes
 from entropy_assets.stores.journals.alerts import AlertLog
 from entropy_assets.stores.journals.nights import NightLog
 from entropy_assets.stores.ledger.record import Ledger
@@ -38,6 +40,14 @@ class Places(Protocol):
         """Its folder."""
 
     @property
+    def store_url(self) -> str | None:
+        """Object store of its images and batches, if they are not in the folder."""
+
+    @property
+    def inbox_url(self) -> str | None:
+        """Object store of its inbox, if that is not in the folder."""
+
+    @property
     def ledger_url(self) -> _Secret | None:
         """Address of its ledger, None for the file in the folder."""
 
@@ -56,19 +66,26 @@ class Home:
     ----------
     root
         The folder.
+    store_url
+        Object store of images and batches; None for the folder.
+    inbox_url
+        Object store into which images are dropped; None for the folder.
     ledger_server
         Where the ledger is, unless it is the file in the folder.
     """
 
     root: Path
+    store_url: str | None = None
+    inbox_url: str | None = None
     ledger_server: LedgerServer | None = None
 
     @classmethod
-    def of(cls, places: Places) -> "Home":
-        """Return the installation that the settings name."""
-        if places.ledger_url is None:
-            return cls(places.home)
-        return cls(places.home, LedgerServer(places.ledger_url.get_secret_value(), places.ledger_single_server))
+    def of(cls, places: Places) -> Self:
+        """Return the installation that the settings describe."""
+        server = None
+        if places.ledger_url is not None:
+            server = LedgerServer(places.ledger_url.get_secret_value(), places.ledger_single_server)
+        return cls(places.home, places.store_url, places.inbox_url, server)
 
     @property
     def inbox_folder(self) -> Path:
@@ -120,13 +137,29 @@ class Home:
         """File that the one ``entropy-assets up`` of this folder holds locked."""
         return self.root / ".lock"
 
+    def refuse_unsafe_stores(self) -> None:
+        """Ask each object store whether it lets a name be created once, and the ledger's server whether it keeps things.
+
+        A folder does both.
+
+        Raises
+        ------
+        StoreError
+            If an object store does not, refuses who asks, or does not answer.
+        UnsafeLedgerServer, LedgerError
+            If the ledger's server may lose what it acknowledges, or does not answer.
+        """
+        self.ledger(readonly=True).refuse_if_unsafe()
+        for url in {self.store_url, self.inbox_url} - {None}:
+            refuse_unsafe(str(url))
+
     def images(self) -> ImageStore:
         """Return the images."""
-        return ImageStore(self.images_folder)
+        return ImageStore(blobs_at(self.store_url or self.root, self.images_folder.name))
 
     def batches(self) -> BatchStore:
         """Return the batches."""
-        return BatchStore(self.batches_folder)
+        return BatchStore(blobs_at(self.store_url or self.root, self.batches_folder.name))
 
     def ledger(self, *, readonly: bool = False, accepts: str | None = None) -> Ledger:
         """Return the ledger; with `readonly` it refuses every write, and a missing one is empty.
@@ -146,8 +179,13 @@ class Home:
         """Return the nightly looks at the public stream."""
         return NightLog(self.nights_file)
 
-    def inboxes(self, sources: Collection[str], *, settle_seconds: float, max_file_bytes: int) -> dict[str, DropFolder]:
-        """Return the inbox and its subfolders of those of `sources` that have one, by source, as `inbox.inboxes`."""
+    def inboxes(self, sources: Collection[str], *, settle_seconds: float, max_file_bytes: int) -> Mapping[str, Inbox]:
+        """Return the inbox and its subfolders of those of `sources` that have one, by source, as `inbox.inboxes`.
+
+        In an object store each source has a prefix, so each has one.
+        """
+        if self.inbox_url is not None:
+            return prefixes(self.inbox_url, sources, max_file_bytes)
         return inboxes(self.inbox_folder, sources, settle_seconds, max_file_bytes)
 
     @contextmanager

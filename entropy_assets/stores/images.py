@@ -1,4 +1,4 @@
-"""Image files under the hash of their bytes.
+"""Image files under the hash of their bytes, in a local folder or in an object store.
 
 Trusted for keeping the files, not for leaving them alone: whoever can write to the store can lose an image, but an
 altered one is noticed on the next read.
@@ -9,46 +9,46 @@ import re
 from pathlib import Path
 
 from entropy_assets.errors import ImageAltered, ImageMissing
-from entropy_assets.stores.durable import write_durably
+from entropy_assets.stores.blobs.folder import FolderBlobs, lies_in
+from entropy_assets.stores.blobs.interface import Blobs
+from entropy_assets.stores.blobs.refusals import BlobMissing
 
 
 class ImageStore:
-    """Image files under the SHA-256 of their bytes: ``root/ab/ab12...``.
+    """Image files under the SHA-256 of their bytes: ``ab/ab12...``.
 
     Parameters
     ----------
-    root
-        Folder of the store; made when first written to.
+    place
+        Where they are: a local folder, made when first written to, or the blobs of any store.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, place: Path | Blobs) -> None:
+        self.blobs = FolderBlobs(place) if isinstance(place, Path) else place
+
+    @property
+    def root(self) -> Path:
+        """Folder of the images, if they lie in one."""
+        return lies_in(self.blobs)
 
     def path(self, sha256: str) -> Path:
-        """Return where the image is or would be.
-
-        Raises
-        ------
-        ImageMissing
-            If `sha256` is not 64 lower-case hexadecimal digits.
-        """
-        if not re.fullmatch(r"[0-9a-f]{64}", sha256, re.ASCII):
-            raise ImageMissing(f"{sha256!r} is not a SHA-256 in lower-case hexadecimal digits", image_sha256=sha256)
-        return self.root / sha256[:2] / sha256
+        """Return where the image is or would be, if the images lie in a folder."""
+        return lies_in(self.blobs, _name(sha256))
 
     def __contains__(self, sha256: str) -> bool:
         """Tell whether a file of that name is there; only `get` tells whether it is intact."""
-        return self.path(sha256).is_file()
+        return self.blobs.find(_name(sha256)) is not None
 
     def put(self, data: bytes) -> str:
-        """Keep `data` and return its SHA-256. Repeating it changes nothing, or repairs an altered file."""
+        """Keep `data` and return its SHA-256. Repeating it changes nothing, or repairs an altered file.
+
+        Who else keeps the same image at the same time writes the same bytes, so nobody need be first.
+        """
         sha256 = hashlib.sha256(data).hexdigest()
-        path = self.path(sha256)
         try:
             self.get(sha256)
         except (ImageMissing, ImageAltered):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(path, data)
+            self.blobs.replace(_name(sha256), data)
         return sha256
 
     def get(self, sha256: str) -> bytes:
@@ -62,11 +62,24 @@ class ImageStore:
             If its bytes no longer have that hash.
         """
         try:
-            data = self.path(sha256).read_bytes()
-        except FileNotFoundError:
+            data = self.blobs.read(_name(sha256))
+        except BlobMissing:
             raise ImageMissing(f"the store holds no image {sha256}", image_sha256=sha256) from None
         present = hashlib.sha256(data).hexdigest()
         if present != sha256:
             message = f"the image stored as {sha256} was altered: its SHA-256 is {present}; restore it from a copy"
             raise ImageAltered(message, image_sha256=sha256, found=present)
         return data
+
+
+def _name(sha256: str) -> str:
+    """Return the name of an image in its store.
+
+    Raises
+    ------
+    ImageMissing
+        If `sha256` is not 64 lower-case hexadecimal digits.
+    """
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256, re.ASCII):
+        raise ImageMissing(f"{sha256!r} is not a SHA-256 in lower-case hexadecimal digits", image_sha256=sha256)
+    return f"{sha256[:2]}/{sha256}"

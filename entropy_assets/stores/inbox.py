@@ -35,7 +35,7 @@ REJECTED: Final = "rejected"
 REASON_SUFFIX: Final = ".reason.json"
 PARTIAL_SUFFIXES: Final = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", "~")
 BATCH_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
-_OWN_FOLDERS: Final = frozenset((TAKEN, PROCESSED, REJECTED))
+OWN_FOLDERS: Final = frozenset((TAKEN, PROCESSED, REJECTED))
 NOT_REGULAR: Final = (errno.ELOOP, errno.ENXIO, errno.ENODEV)
 """What opening a link, a socket or a device without a driver answers."""
 SAFE_OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -56,12 +56,16 @@ class PendingReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReadyFile:
-    """A finished file, as it was when it was listed: its name as safe text, its path as it is."""
+    """A finished file, as it was when it was listed: its name as safe text, its path as it is.
+
+    ``version`` is what an object store tells of its bytes; a folder has size and time for that.
+    """
 
     name: str
     path: Path
     size: int
     mtime_ns: int
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ class DropFolder:
         pending: list[PendingFile] = []
         with os.scandir(self.inbox) as entries:
             for entry in entries:
-                if entry.name in _OWN_FOLDERS or (entry.name in (self._others or ()) and _is_folder(entry)):
+                if entry.name in OWN_FOLDERS or (entry.name in (self._others or ()) and _is_folder(entry)):
                     continue
                 file = self._judge(entry.name, now)
                 if isinstance(file, ReadyFile):
@@ -266,19 +270,15 @@ class DropFolder:
             if error.errno not in NOT_REGULAR:
                 raise
             reason = PendingReason.NOT_A_REGULAR_FILE
-        return PendingFile(safe_name(name), reason, _DETAILS[reason])
+        return PendingFile(safe_name(name), reason, DETAILS[reason])
 
     def _hindrance(self, name: str, state: os.stat_result, now: float) -> PendingReason | None:
         if stat.S_ISDIR(state.st_mode) and self._others is not None and not name.startswith("."):
             return PendingReason.UNKNOWN_SOURCE
         if not stat.S_ISREG(state.st_mode):
             return PendingReason.NOT_A_REGULAR_FILE
-        if name.startswith("."):
-            return PendingReason.HIDDEN
-        if name.lower().endswith(PARTIAL_SUFFIXES):
-            return PendingReason.PARTIAL
-        if name.endswith(REASON_SUFFIX):
-            return PendingReason.RESERVED_NAME
+        if (reason := hindrance_of_name(name)) is not None:
+            return reason
         if state.st_size > self.max_file_bytes:
             return PendingReason.TOO_LARGE
         # a copied modification time may lie in the future; the change time can't be set by anybody
@@ -313,7 +313,7 @@ def inboxes(
     return by_source
 
 
-_DETAILS: Final = {
+DETAILS: Final = {
     PendingReason.SETTLING: "still being written, or finished a moment ago",
     PendingReason.PARTIAL: "a partial name: it is taken once its writer renames it",
     PendingReason.HIDDEN: "a hidden name: it is never taken",
@@ -323,6 +323,15 @@ _DETAILS: Final = {
     PendingReason.RESERVED_NAME: f"names ending in {REASON_SUFFIX} are kept for the reasons of refusals",
     PendingReason.TOO_LARGE: "larger than the limit: raise the limit or take the file away",
 }
+
+
+def hindrance_of_name(name: str) -> PendingReason | None:
+    """Return why a file of that name is left alone; None if the name is no hindrance."""
+    if name.startswith("."):
+        return PendingReason.HIDDEN
+    if name.lower().endswith(PARTIAL_SUFFIXES):
+        return PendingReason.PARTIAL
+    return PendingReason.RESERVED_NAME if name.endswith(REASON_SUFFIX) else None
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -28,6 +28,8 @@ from entropy_assets.supervisor.children import Child, PoolAddresses, child_envir
 
 PACKAGE: Final = Path(__file__).parents[1]
 SAMPLES: Final = PACKAGE / "samples"
+MOST_BYTES: Final = 1 << 30
+"""No sample is longer."""
 LOCATION: Final = "entropy_assets"
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 10.0
@@ -120,7 +122,7 @@ class Installation:
         dagster = f"http://{settings.dagster_host}:{free_port(settings.dagster_host, settings.dagster_port)}"
         with ExitStack() as stack:
             stack.enter_context(sole_owner(Home.of(settings)))
-            Home.of(settings).ledger(readonly=True).refuse_if_unsafe()
+            Home.of(settings).refuse_unsafe_stores()
             pool, server = stack.enter_context(pool_server(settings, say))
             code_server = stack.enter_context(code_socket())
             installation = cls(settings, pool, http, dagster, code_server, began)
@@ -306,9 +308,12 @@ def drop_samples(home: Home, samples: Path = SAMPLES) -> int:
     """
     if any(home.batches()):
         return 0
-    inbox = DropFolder(home.inbox_folder / SAMPLES.name)
+    if home.inbox_url is None:
+        DropFolder(home.inbox_folder / SAMPLES.name)
+    inbox = home.inboxes([SAMPLES.name], settle_seconds=0.0, max_file_bytes=MOST_BYTES)[SAMPLES.name]
     images = [path for path in sorted(samples.iterdir()) if path.suffix != ".csv"]
-    missing = [path for path in images if not (inbox.inbox / path.name).exists()]
+    there = {file.name for file in inbox.ready(time.time())}
+    missing = [path for path in images if path.name not in there]
     for path in missing:
         inbox.deposit(path.name, path.read_bytes())
     return len(missing)

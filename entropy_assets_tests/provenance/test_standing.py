@@ -60,7 +60,7 @@ def test_a_batch_with_nothing_left_to_do_is_never_told(place: Place, standing: S
     known = place.validated([("a.fits", frame(1))])
     intake = known.read_json(INTAKE)
     known.write_json(INTAKE, {**intake, "os_bytes": ""})
-    untouched(Batch(known.root))
+    untouched(Batch(known.blobs, known.key))
     assert standing.doubts() == standing.doubts() == []
 
 

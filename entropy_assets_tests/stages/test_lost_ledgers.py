@@ -43,7 +43,7 @@ def drain(pool: PoolClient) -> list[bytes]:
 
 def run_again(place: Place, batch: Batch) -> Batch:
     """Let every stage of a batch run again, as a backfill does, with a ledger that need not be sound."""
-    again = Batch(batch.root)
+    again = Batch(batch.blobs, batch.key)
     ingest.read_images(again, place.images(), again.intake.limits)
     extraction.extract_noise(again, place.images(), place.ledger(), again.intake.limits)
     conditioning.hash_blocks(again)

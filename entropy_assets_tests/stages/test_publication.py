@@ -151,7 +151,7 @@ def test_a_batch_whose_intake_was_altered_after_its_images_were_spent_is_refused
 ) -> None:
     batch = place.validated([("a.fits", frame(1))])
     alter_json(batch, INTAKE, lambda intake: intake.update(change))
-    altered = Batch(batch.root)
+    altered = Batch(batch.blobs, batch.key)
     conditioning.hash_blocks(altered)
     validation.validate_blocks(altered)
     with pytest.raises(ClaimRefused, match="bound"):
@@ -183,7 +183,7 @@ def test_a_batch_that_an_older_release_bound_to_nothing_is_published_once_and_bo
     assert publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1).pushed > 0
     drain(pool)
     alter_json(batch, INTAKE, lambda intake: intake.update(time_ns=TIME_NS + 10**9))
-    altered = Batch(batch.root)
+    altered = Batch(batch.blobs, batch.key)
     conditioning.hash_blocks(altered)
     validation.validate_blocks(altered)
     with pytest.raises(ClaimRefused, match="bound"):

@@ -66,8 +66,9 @@ class SpentFrame:
 
     @property
     def stored_bytes(self) -> int:
-        """Length of its noise array on the disk, bytes."""
-        return self.batch.path(samples_of(self.row.image_sha256)).stat().st_size
+        """Length of its noise array as it is kept, bytes; 0 if it is gone."""
+        kept = self.batch.find(samples_of(self.row.image_sha256))
+        return 0 if kept is None else kept.size
 
     @cached_property
     def live(self) -> npt.NDArray[np.bool_]:

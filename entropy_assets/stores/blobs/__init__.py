@@ -1,0 +1,1 @@
+"""Bytes under a name, created once: in a local folder, or in any object store."""

@@ -1,0 +1,116 @@
+"""Blobs as files of a local folder: what an installation on one machine keeps.
+
+Every file and name is on the disk before a call returns.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from entropy_assets.stores.blobs.interface import Blob, Blobs, Listing, require_blob_name
+from entropy_assets.stores.blobs.refusals import BlobMissing, StoreError
+from entropy_assets.stores.durable import create_durably, sync_folder, write_durably
+
+
+class FolderBlobs:
+    """A file for each blob, and a folder for each of its folders.
+
+    Parameters
+    ----------
+    root
+        The top, a folder of a local file system; made when first written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, name: str) -> Path:
+        """Return where `name` is or would be."""
+        return self.root / require_blob_name(name)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """As `Blobs.create`: a hard link is made whole, and never over what is there."""
+        path = self._made(name)
+        return create_durably(path, data)
+
+    def replace(self, name: str, data: bytes) -> None:
+        """As `Blobs.replace`: one rename."""
+        write_durably(self._made(name), data)
+
+    def read(self, name: str) -> bytes:
+        """As `Blobs.read`."""
+        try:
+            return self.path(name).read_bytes()
+        except FileNotFoundError:
+            raise BlobMissing(f"there is no {name}", name=name) from None
+
+    def list(self, folder: str = "") -> Listing:
+        """As `Blobs.list`; what is being written at the moment is not in it, nor what has no name of a blob."""
+        place = self.path(folder) if folder else self.root
+        folders: list[str] = []
+        blobs: list[Blob] = []
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if not entry.name.isprintable() or _is_temporary(entry.name):
+                        continue
+                    if entry.is_dir():
+                        folders.append(entry.name)
+                    elif (blob := _seen(folder, entry)) is not None:
+                        blobs.append(blob)
+            changed_s = place.stat().st_mtime
+        except FileNotFoundError:
+            return Listing()
+        return Listing(tuple(sorted(folders)), tuple(sorted(blobs, key=lambda blob: blob.name)), changed_s)
+
+    def find(self, name: str) -> Blob | None:
+        """As `Blobs.find`."""
+        try:
+            state = self.path(name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return _blob(name, state) if stat.S_ISREG(state.st_mode) else None
+
+    def delete(self, name: str) -> None:
+        """As `Blobs.delete`; its folder stays."""
+        path = self.path(name)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return
+        sync_folder(path.parent)
+
+    def _made(self, name: str) -> Path:
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".tmp")
+
+
+def _seen(folder: str, entry: "os.DirEntry[str]") -> Blob | None:
+    """Return what an entry is; None if it vanished meanwhile or is neither file nor folder."""
+    try:
+        state = entry.stat()
+    except FileNotFoundError:
+        return None
+    return _blob(f"{folder}/{entry.name}" if folder else entry.name, state) if stat.S_ISREG(state.st_mode) else None
+
+
+def _blob(name: str, state: os.stat_result) -> Blob:
+    return Blob(name, state.st_size, state.st_mtime_ns, f"{state.st_mtime_ns}-{state.st_size}")
+
+
+def lies_in(blobs: Blobs, name: str = "") -> Path:
+    """Return the file or folder of `name`, for who looks at an installation in a folder; the empty name is the top.
+
+    Raises
+    ------
+    StoreError
+        If the blobs lie in no folder.
+    """
+    if not isinstance(blobs, FolderBlobs):
+        raise StoreError(f"{name or 'the store'} lies in no folder: read it through its store")
+    return blobs.path(name) if name else blobs.root

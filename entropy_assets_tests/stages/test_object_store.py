@@ -1,0 +1,89 @@
+"""The whole pipeline with images and batches in an object store: the same bytes, and all that is told of them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.provenance.rewalk import rewalk
+from entropy_assets.provenance.trail import Trail
+from entropy_assets.settings import Settings
+from entropy_assets.stages.intake import finish_intakes, settle_assessed, take_batches
+from entropy_assets.stages.pipeline import process
+from entropy_assets.stages.publication import publish_batch
+from entropy_assets.stages.state import Unfinished, state_of
+from entropy_assets.stores.bucket_inbox import Inbox
+from entropy_assets.stores.home import Home
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets_tests.stages.batches_made import LIMITS, TIME_NS, Place, frame
+from entropy_assets_tests.stages.test_pipeline import BUNDLED_HEAD, heads
+
+
+@pytest.mark.slow
+def test_the_bundled_images_give_the_same_head_as_in_a_folder(tmp_path: Path, samples: Path, object_store: str) -> None:
+    settings = Settings(home=tmp_path / "home", store_url=object_store)
+    report = process([samples], Home.of(settings), settings, deterministic=True, os_bytes=os.urandom)
+    assert heads(report) == [BUNDLED_HEAD]
+    assert not (tmp_path / "home" / "batches").exists()
+    assert not (tmp_path / "home" / "images").exists()
+
+
+def test_a_batch_is_made_published_told_and_made_again(tmp_path: Path, object_store: str, pool: PoolClient) -> None:
+    """Made on one machine, published by another one, and looked at by a third; only the ledger is on each."""
+    makes, tells = Place(tmp_path, object_store), Home(tmp_path, object_store)
+    batch = makes.validated([("a.fits", frame(1))])
+    assert [each.key for each, _ in Unfinished(tells.batches(), tells.ledger(readonly=True))] == [batch.key]
+    published = publish_batch(
+        tells.batches().batch(batch.key), tells.ledger(), pool, run_id="run", now_us=TIME_NS // 1000
+    )
+    assert published.newly_published
+    assert published.pushed > 0
+    assert state_of(batch, tells.ledger()).is_finished
+    assert list(Unfinished(tells.batches(), tells.ledger(readonly=True))) == []
+    again = publish_batch(batch, makes.ledger(), pool, run_id="again", now_us=TIME_NS // 1000)
+    assert (again.newly_published, again.pushed) == (False, 0)
+    trail = Trail.of(tells)
+    [row] = [row for row in tells.ledger().published_blocks(batch.key) if row.index == 0]
+    assert rewalk(trail, row.block_id).provenance["batch"] == batch.key
+    ages = trail.freshness()
+    assert ages["problem"] is None
+    assert [summary["key"] for summary in trail.recent(5)] == [batch.key]
+
+
+def intake_of(home: Home, inboxes: dict[str, Inbox]) -> list[str]:
+    take_batches(inboxes, max_files=4, max_bytes=1 << 30, now=1e12)
+    return list(
+        finish_intakes(home, inboxes, recipe="ea-2026-1", limits=LIMITS, next_lane=lambda: "private")
+    )  # fmt: skip
+
+
+def test_the_machine_with_the_inbox_settles_what_a_worker_elsewhere_assessed(tmp_path: Path, object_store: str) -> None:
+    """The worker has a folder of its own with nothing in its inbox, and makes none."""
+    owner, worker = Home(tmp_path / "owner", object_store), Place(tmp_path / "worker", object_store)
+    inboxes = dict(owner.inboxes(["raw-ccd"], settle_seconds=0.0, max_file_bytes=1 << 30))
+    inboxes["drop"].deposit("a.fits", frame(1))
+    inboxes["drop"].deposit("junk.png", b"no image")
+    [key] = intake_of(owner, inboxes)
+    settle_assessed(owner, inboxes)
+    assert inboxes["drop"].taken() == [key], "nothing is known of it yet"
+    worker.finished(worker.batches().batch(key))
+    settle_assessed(owner, inboxes)
+    assert inboxes["drop"].taken() == []
+    folder = tmp_path / "owner" / "inbox"
+    kept = {path.relative_to(folder).parts[0] for path in folder.rglob(f"*{key}/*") if path.is_file()}
+    assert "rejected" in kept
+    assert not (folder / ".taken" / key).exists()
+
+
+def test_any_machine_settles_an_inbox_in_an_object_store(tmp_path: Path, object_store: str) -> None:
+    settings = Settings(home=tmp_path / "owner", store_url=object_store, inbox_url=f"{object_store}/inbox")
+    owner = Home.of(settings)
+    worker = Place(tmp_path / "worker", owner.store_url, owner.inbox_url)
+    inboxes = dict(owner.inboxes(["raw-ccd"], settle_seconds=0.0, max_file_bytes=1 << 30))
+    inboxes["raw-ccd"].deposit("a.fits", frame(2))
+    [key] = intake_of(owner, inboxes)
+    assert key.startswith("raw-ccd-")
+    worker.finished(worker.batches().batch(key))
+    settle_assessed(worker, worker.inboxes(["raw-ccd"], settle_seconds=0.0, max_file_bytes=1 << 30))
+    assert inboxes["raw-ccd"].taken() == []
+    assert inboxes["raw-ccd"].scan(1e12) == ([], [])

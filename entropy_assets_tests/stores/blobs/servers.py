@@ -1,0 +1,132 @@
+"""An S3 server for a moment, and a proxy before it that has the faults of bad ones."""
+
+import contextlib
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+START_S = 60.0
+BUCKET = "blobs-of-the-tests"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "made-up-key",
+    "AWS_SECRET_ACCESS_KEY": "made-up-secret",
+    "AWS_REGION": "us-east-1",
+}
+
+
+@contextlib.contextmanager
+def moto_server() -> Iterator[str]:
+    """Run moto, one request at a time, with one bucket; give its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "entropy_assets_tests.stores.blobs.serial_moto", str(port)]
+    environment = {**os.environ, **CREDENTIALS, "MOTO_S3_DEFAULT_MAX_KEYS": "5"}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as server:
+        try:
+            make_bucket(f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()
+
+
+def make_bucket(address: str) -> None:
+    """Make the bucket as soon as the server listens; moto asks for no signature."""
+    until = time.monotonic() + START_S
+    while True:
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
+        try:
+            connection.request("PUT", f"/{BUCKET}", body=b"")
+            assert connection.getresponse().status == 200
+        except OSError:
+            assert time.monotonic() < until, "the server does not listen"
+            time.sleep(0.05)
+        else:
+            return
+        finally:
+            connection.close()
+
+
+class FaultyProxy(ThreadingHTTPServer):
+    """A server before the real one. It keeps what it was asked.
+
+    Attributes
+    ----------
+    ignores_condition
+        Pass requests on without ``If-None-Match``, as servers do that don't know it.
+    drops_answers
+        So many answers to PUT are swallowed after the server has acted.
+    refuses
+        So many requests are answered by 503 and not passed on.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, target: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Passing)
+        self.target = target.removeprefix("http://")
+        self.asked: list[tuple[str, str]] = []
+        self.ignores_condition = False
+        self.drops_answers = 0
+        self.refuses = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[str]:
+        with self:
+            threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+            yield self.url
+            self.shutdown()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of connections that were cut."""
+
+
+class _Passing(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FaultyProxy
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.asked.append((self.command, self.path))
+        if self.server.refuses > 0:
+            self.server.refuses -= 1
+            self._answer(503, {}, b"slow down")
+            return
+        left_out = {"if-none-match"} if self.server.ignores_condition else set()
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
+        connection = http.client.HTTPConnection(self.server.target, timeout=60)
+        with contextlib.closing(connection):
+            connection.request(self.command, self.path, body=body, headers=headers)
+            answer = connection.getresponse()
+            data = answer.read()
+        if self.command == "PUT" and self.server.drops_answers > 0:
+            self.server.drops_answers -= 1
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        kept = {name: value for name, value in answer.getheaders() if name.lower() in ("etag", "last-modified")}
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+        self._answer(answer.status, kept, data, length)
+
+    def _answer(self, status: int, headers: dict[str, str], data: bytes, length: str | None = None) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", length or str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _pass_on  # noqa: N815 - names that http.server asks for
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
