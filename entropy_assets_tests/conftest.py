@@ -1,6 +1,7 @@
 """Fixtures that several folders share."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -71,21 +72,32 @@ def valkey_url() -> Iterator[str]:
         yield server.url
 
 
+def new_prefix() -> str:
+    return f"test-{uuid4().hex[:12]}"
+
+
+@contextmanager
+def empty_pool(url: str, prefix: str) -> Iterator[PoolClient]:
+    """Give an empty pool on a server that others use too, and leave nothing of it."""
+    client = PoolClient.from_url(url, prefix=prefix)
+    yield client
+    client.close()
+    with redis.Redis.from_url(url) as server:
+        if left := list(server.scan_iter(f"{prefix}:*", count=10_000)):
+            server.unlink(*left)
+
+
 @pytest.fixture
 def pool_prefix() -> str:
     """Give a prefix of its own to each test, so that tests share the server and nothing in it."""
-    return f"test-{uuid4().hex[:12]}"
+    return new_prefix()
 
 
 @pytest.fixture
 def pool(valkey_url: str, pool_prefix: str) -> Iterator[PoolClient]:
     """Give an empty pool on the real server."""
-    client = PoolClient.from_url(valkey_url, prefix=pool_prefix)
-    yield client
-    client.close()
-    with redis.Redis.from_url(valkey_url) as server:  # what a test leaves would fill the server that all share
-        for key in server.scan_iter(f"{pool_prefix}:*", count=10_000):
-            server.unlink(key)
+    with empty_pool(valkey_url, pool_prefix) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

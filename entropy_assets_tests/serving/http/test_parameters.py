@@ -4,24 +4,27 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from entropy_assets.serving.config import ServiceConfig
-from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets_tests.conftest import empty_pool, new_prefix
 from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.http.test_foreign_hosts import UPGRADE
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, Supply
 
 
-@pytest.fixture(params=[True, False], ids=["lane", "asgi"])
-def service(request: pytest.FixtureRequest, config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
-    pool.push(blocks_for_both(20))
-    with RunningService(replace(config, fast_lane=request.param), Supply()) as running:
-        yield running
+@pytest.fixture(scope="module", params=[True, False], ids=["lane", "asgi"])
+def service(request: pytest.FixtureRequest, valkey_url: str) -> Iterator[RunningService]:
+    """Run one service for all tests of this file, which draw little: to start it takes longer than they do."""
+    prefix = new_prefix()
+    with empty_pool(valkey_url, prefix) as pool:
+        pool.push(blocks_for_both(20))
+        config = ServiceConfig(pool_url=valkey_url, pool_prefix=prefix, fast_lane=request.param)
+        with RunningService(config, Supply()) as running:
+            yield running
 
 
 def _refused(service: RunningService, path: str, **headers: str) -> tuple[int, str]:
