@@ -10,7 +10,7 @@ import dagster as dg
 
 from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.assets import POOL_KEY
-from entropy_assets.defs.cursors import ReplenishCursor, is_due, key_after, newest_run, next_filling
+from entropy_assets.defs.cursors import MOST_RUNS, UNFINISHED, ReplenishCursor, due, key_after, newest_run, next_filling
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
 from entropy_assets.defs.partitions import image_batches
@@ -29,13 +29,6 @@ from entropy_assets.stages.state import Stage, Unfinished, sound_ledger
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.lanes import LANES, Lane
 
-_UNFINISHED: Final = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
-_RUNS_PER_TICK: Final = 100
 BEGIN_AGAIN_S: Final = 60.0
 """Seconds for which nothing has changed in a batch without a run before it is begun again."""
 ALERT_AGE: Final = timedelta(days=1)
@@ -144,13 +137,10 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
         waiting = [
             batch.key for batch, state in unfinished if not isinstance(state, BatchError) and state.awaits_publication
         ]
-        requests = []
-        for key in waiting:
-            newest = newest_run(context.instance, PUBLISH, key)
-            if is_due(newest, time.time()):
-                requests.append(dg.RunRequest(run_key=key_after(f"publish:{key}", newest), partition_key=key))
-            if len(requests) == _RUNS_PER_TICK:
-                break
+        requests = [
+            dg.RunRequest(run_key=key_after(f"publish:{key}", newest), partition_key=key)
+            for key, newest in due(context.instance, PUBLISH, waiting, time.time())
+        ]
         if not requests:
             return dg.SkipReason(f"{len(waiting)} batches wait for their publish run")
         _refuse_unsound_ledger(context, home)
@@ -232,7 +222,7 @@ def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores, unfi
 
 
 def _unfinished_runs(instance: dg.DagsterInstance, job: str) -> int:
-    return instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=_UNFINISHED))
+    return instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=UNFINISHED))
 
 
 def _pool_absent(context: dg.SensorEvaluationContext, cursor: ReplenishCursor) -> dg.SkipReason:
@@ -258,7 +248,7 @@ def make_run_failure_alert(settings: Settings) -> dg.SensorDefinition:
         told = {alert["run_id"] for alert in alerts.read()}
         yesterday = datetime.now(UTC) - ALERT_AGE
         failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=yesterday)
-        records = context.instance.get_run_records(failed, limit=_RUNS_PER_TICK, order_by="update_timestamp")
+        records = context.instance.get_run_records(failed, limit=MOST_RUNS, order_by="update_timestamp")
         new = [record.dagster_run for record in records if record.dagster_run.run_id not in told]
         for run in reversed(new):
             alerts.append(
