@@ -49,8 +49,8 @@ REJECTION_RATE: Final = "rejection_rate"
         _spec(
             REJECTION_RATE,
             hashed_blocks,
-            "As many blocks are rejected, and as many come near it, as chance would have. A warning: the tests gate the "
-            "batch, this asks to look at its source.",
+            "As many blocks are rejected, and as many come near it, as chance would have. A warning: the tests gate "
+            "the batch, this asks to look at its source.",
             blocking=False,
         ),
     ],

@@ -18,6 +18,7 @@ from entropy_assets.defs.resources import EntropyStores, Pool, RedisPool, Stores
 from entropy_assets.errors import BatchError, PoolError
 from entropy_assets.settings import Settings
 from entropy_assets.stages.intake import (
+    Linger,
     demanded_share,
     finish_intakes,
     lane_of_next,
@@ -60,6 +61,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
             max_bytes=settings.batch_max_bytes,
             now=time.time(),
             are_first=settings.public_share not in (0, 1) and not any(stores.layout.batches()),
+            linger=Linger(settings.linger_files, settings.linger_seconds),
         )
         taken = set(
             finish_intakes(

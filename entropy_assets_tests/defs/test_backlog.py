@@ -1,4 +1,4 @@
-"""A backlog: batches that wait longer than a run is waited for. It must not feed itself, and no tick may read it whole."""
+"""A backlog: batches that wait longer than a run is waited for. It must not feed itself, and no tick reads it whole."""
 
 import time
 from collections.abc import Iterator
