@@ -251,7 +251,8 @@ def _health_tests(batch: Batch) -> dg.AssetCheckResult:
     try:
         reports = extraction.health_again(batch)
     except EntropyAssetsError as error:
-        passed, description, shown = False, error.message, {"error": error.code}
+        passed, description = False, error.message
+        shown: dict[str, str | float] = {"error": error.code}
     else:
         failed = [name for name, report in reports if not report.passed]
         passed, shown = not failed, {"sequences": float(len(reports)), "failed": float(len(failed))}
