@@ -5,9 +5,9 @@ be done is asked of the batches, and a run key follows from the newest run that 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Final
 
 import dagster as dg
@@ -17,6 +17,8 @@ PUBLISH_AGAIN_S: Final = 300.0
 MOST_RUNS: Final = 100
 """Runs of one job that are asked for before any of them has ended. The batches behind them wait where they cost
 nothing: Dagster's queue is read as a whole at every look."""
+KEYS_AT_ONCE: Final = 100
+"""Batches that one question is about: an instance on SQLite opens its file anew for each."""
 PARTITION: Final = "dagster/partition"
 """Tag by which Dagster knows the batch of a run."""
 UNFINISHED: Final = (
@@ -33,6 +35,22 @@ def newest_run(instance: dg.DagsterInstance, job: str, batch_key: str | None = N
     tags = {} if batch_key is None else {PARTITION: batch_key}
     records = instance.get_run_records(dg.RunsFilter(job_name=job, tags=tags), limit=1)
     return records[0] if records else None
+
+
+def newest_runs(instance: dg.DagsterInstance, job: str, batch_keys: Iterable[str]) -> dict[str, dg.RunRecord]:
+    """Return the newest run of `job` for each of `batch_keys` that has one, at the cost of a look for many."""
+    found: dict[str, dg.RunRecord] = {}
+    for keys in batched(batch_keys, KEYS_AT_ONCE):
+        for record in instance.get_run_records(dg.RunsFilter(job_name=job, tags={PARTITION: list(keys)})):
+            found.setdefault(record.dagster_run.tags[PARTITION], record)  # they come newest first
+    return found
+
+
+def batched(keys: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Yield `keys` in their order, at most so many at once."""
+    rest = iter(keys)
+    while part := tuple(islice(rest, size)):
+        yield part
 
 
 def key_after(what: str, newest: dg.RunRecord | None) -> str:
@@ -61,20 +79,17 @@ def due(
 ) -> list[tuple[str, dg.RunRecord | None]]:
     """Return those of `batch_keys` that a run of `job` may be asked for, in their order, each with its newest run.
 
-    So many that no more than `MOST_RUNS` are unfinished. Dagster is asked twice, and once for each batch that may be
-    due: not for those that wait.
+    So many that no more than `MOST_RUNS` are unfinished. Of the others Dagster is not asked: thousands may wait.
     """
     unfinished = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=UNFINISHED), limit=MOST_RUNS)
-    pause = timedelta(seconds=PUBLISH_AGAIN_S)
-    present = datetime.fromtimestamp(now, tz=UTC)
-    recent = dg.RunsFilter(job_name=job, updated_after=present - pause, updated_before=present + pause)
-    waiting = {record.dagster_run.tags.get(PARTITION) for record in (*unfinished, *instance.get_run_records(recent))}
+    waiting = {record.dagster_run.tags.get(PARTITION) for record in unfinished}
     found: list[tuple[str, dg.RunRecord | None]] = []
-    for key in batch_keys:
-        if len(unfinished) + len(found) >= MOST_RUNS:
+    for keys in batched((key for key in batch_keys if key not in waiting), KEYS_AT_ONCE):
+        room = MOST_RUNS - len(unfinished) - len(found)
+        if room <= 0:
             break
-        if key not in waiting and is_due(newest := newest_run(instance, job, key), now):
-            found.append((key, newest))
+        newest = newest_runs(instance, job, keys)
+        found += [(key, newest.get(key)) for key in keys if is_due(newest.get(key), now)][:room]
     return found
 
 

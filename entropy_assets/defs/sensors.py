@@ -10,7 +10,7 @@ import dagster as dg
 
 from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.assets import POOL_KEY
-from entropy_assets.defs.cursors import MOST_RUNS, UNFINISHED, ReplenishCursor, due, key_after, newest_run, next_filling
+from entropy_assets.defs.cursors import MOST_RUNS, UNFINISHED, ReplenishCursor, due, key_after, newest_run, newest_runs, next_filling
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
 from entropy_assets.defs.partitions import image_batches
@@ -26,7 +26,7 @@ from entropy_assets.stages.intake import (
     take_batches,
     urgency_of,
 )
-from entropy_assets.stages.state import Stage, Unfinished, sound_ledger
+from entropy_assets.stages.state import LedgerWatch, Stage, Unfinished
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.lanes import LANES, Lane
 
@@ -44,6 +44,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that turns the files of the inbox into batches."""
     home = Home(settings.home)
     unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
+    ledger = LedgerWatch(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
         name="new_images",
@@ -76,7 +77,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
         if not keys:
             alone = sum(len(inbox.pending(time.time())) for inbox in inboxes.values())
             return dg.SkipReason(f"no new batch; {alone} entries of the inbox are left alone")
-        _refuse_unsound_ledger(context, stores.layout)
+        _refuse_unsound(context, ledger)
         urgency = {
             key: urgency_of(source, len(inbox.files_of(key)), most)
             for source, inbox in inboxes.items()
@@ -94,20 +95,25 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
     return new_images
 
 
-def _refuse_unsound_ledger(context: dg.SensorEvaluationContext, home: Home) -> None:
+def _refuse_unsound(context: dg.SensorEvaluationContext, ledger: LedgerWatch) -> None:
     """Let the tick fail if the ledger is behind: its runs would fail, and each batch would then need another one."""
     with typed_failures():
-        sound_ledger(home, known_to_dagster(context.instance))
+        ledger.refuse_if_behind(known_to_dagster(context.instance))
 
 
-def _lost(context: dg.SensorEvaluationContext, unfinished: Unfinished, taken: Collection[str]) -> Iterator[str]:
-    """Yield the batches that stand still before their verdicts, in no inbox and without a run: it was wiped."""
-    for batch, state in unfinished:
-        if isinstance(state, BatchError) or state.stage is Stage.VALIDATED or state.is_known_beforehand:
-            continue
-        quiet = abs(time.time() - batch.changed_at()) >= BEGIN_AGAIN_S
-        if batch.key not in taken and quiet and newest_run(context.instance, PROCESS, batch.key) is None:
-            yield batch.key
+def _lost(context: dg.SensorEvaluationContext, unfinished: Unfinished, taken: Collection[str]) -> list[str]:
+    """Return the batches that stand still before their verdicts, in no inbox and without a run: it was wiped."""
+    quiet = [
+        batch.key
+        for batch, state in unfinished
+        if not isinstance(state, BatchError)
+        and state.stage is not Stage.VALIDATED
+        and not state.is_known_beforehand
+        and batch.key not in taken
+        and abs(time.time() - batch.changed_at()) >= BEGIN_AGAIN_S
+    ]
+    begun = newest_runs(context.instance, PROCESS, quiet)
+    return [key for key in quiet if key not in begun]
 
 
 def _next_lane(unfinished: Unfinished, pool: RedisPool, public_share: float | None) -> Lane:
@@ -126,6 +132,7 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that publishes every validated batch."""
     home = Home(settings.home)
     unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
+    ledger = LedgerWatch(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
         name="publish_validated_blocks",
@@ -145,7 +152,7 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
         ]
         if not requests:
             return dg.SkipReason(f"{len(waiting)} batches wait for their publish run")
-        _refuse_unsound_ledger(context, home)
+        _refuse_unsound(context, ledger)
         keys = [request.partition_key for request in requests if request.partition_key]
         return dg.SensorResult(
             dynamic_partitions_requests=[image_batches.build_add_request(keys)], run_requests=requests
