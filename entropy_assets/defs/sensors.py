@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,7 +10,17 @@ import dagster as dg
 
 from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.assets import POOL_KEY
-from entropy_assets.defs.cursors import MOST_RUNS, UNFINISHED, ReplenishCursor, due, key_after, newest_run, newest_runs, next_filling
+from entropy_assets.defs.cursors import (
+    KEYS_AT_ONCE,
+    MOST_RUNS,
+    UNFINISHED,
+    ReplenishCursor,
+    due,
+    key_after,
+    newest_run,
+    newest_runs,
+    next_filling,
+)
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
 from entropy_assets.defs.partitions import image_batches
@@ -143,9 +153,7 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
         "Dagster's events may be gone.",
     )
     def publish_validated_blocks(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        waiting = [
-            batch.key for batch, state in unfinished if not isinstance(state, BatchError) and state.awaits_publication
-        ]
+        waiting = _awaiting(unfinished)
         requests = [
             dg.RunRequest(run_key=key_after(f"publish:{key}", newest), partition_key=key)
             for key, newest in due(context.instance, PUBLISH, waiting, time.time())
@@ -218,16 +226,18 @@ def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores, unfi
     for inbox in stores.inboxes().values():
         found += len(inbox.ready(time.time() + stores.settle_seconds))
         # One whose run failed must not keep the pool empty.
-        found += sum(newest_run(instance, PROCESS, key) is None for key in inbox.taken())
+        taken = inbox.taken()
+        found += len(taken) - len(newest_runs(instance, PROCESS, taken))
     found += _unfinished_runs(instance, PROCESS)
-    found += sum(
-        not isinstance(state, BatchError)
-        and state.awaits_publication
-        # One whose publish run failed must not keep the pool empty either.
-        and newest_run(instance, PUBLISH, batch.key) is None
-        for batch, state in unfinished
-    )
+    # Of a heap the newest ones are enough. One whose publish run failed must not keep the pool empty either.
+    waiting = _awaiting(unfinished)[-KEYS_AT_ONCE:]
+    found += len(waiting) - len(newest_runs(instance, PUBLISH, waiting))
     return found + _unfinished_runs(instance, PUBLISH)
+
+
+def _awaiting(unfinished: Unfinished) -> list[str]:
+    """Return the batches that wait for their publication, the oldest first."""
+    return [batch.key for batch, state in unfinished if not isinstance(state, BatchError) and state.awaits_publication]
 
 
 def _unfinished_runs(instance: dg.DagsterInstance, job: str) -> int:
