@@ -60,6 +60,10 @@ class Settings(BaseSettings):
         keeps it from serving one twice.
     batch_max_files, batch_max_bytes
         Limits of one batch, files and bytes.
+    linger_files, linger_seconds
+        A batch with fewer files than the first waits for more files of its source, until its oldest one has not
+        changed for the second, seconds. A batch costs some seconds of a core however small it is: linger where frames
+        come one by one.
     max_file_bytes, max_pixels
         Limits of one image: bytes of the file, and pixels of one plane. Above 24 Mi pixels a strip is used, so what a
         larger image costs is its file, and, if it is not plain FITS, its unpacked pixels.
@@ -131,6 +135,8 @@ class Settings(BaseSettings):
     allow_unsafe_pool: bool = False
     batch_max_files: Annotated[int, Field(ge=1, le=1000)] = 64
     batch_max_bytes: Annotated[int, Field(ge=1)] = 512 * 2**20
+    linger_files: Annotated[int, Field(ge=1)] = 64
+    linger_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0
     max_file_bytes: Annotated[int, Field(ge=1)] = 384 * 2**20
     max_pixels: Annotated[int, Field(ge=1)] = 160 * 2**20
     workers: Annotated[int, Field(ge=1, le=256)] = 2

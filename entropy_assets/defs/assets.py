@@ -42,7 +42,7 @@ def raw_images(context: dg.AssetExecutionContext, stores: Stores) -> dg.Material
     with typed_failures():
         batch = stores.batch(context.partition_key)
         manifest = ingest.read_images(batch, stores.layout.images(), batch.intake.limits)
-        return metadata.raw_images(batch, manifest, stores.layout.images())
+        return metadata.kept_once(context, metadata.raw_images(batch, manifest, stores.layout.images()))
 
 
 @dg.asset(
@@ -66,7 +66,7 @@ def noise_arrays(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materi
             batch, stores.layout.images(), ledger, batch.intake.limits, workers=stores.workers
         )
         stores.settle(batch)
-        return metadata.noise_arrays(batch, rows, ledger)
+        return metadata.kept_once(context, metadata.noise_arrays(batch, rows, ledger))
 
 
 @dg.asset(
@@ -86,7 +86,8 @@ def hashed_blocks(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mater
     with typed_failures():
         batch = stores.batch(context.partition_key)
         conditioning.hash_blocks(batch)
-        return metadata.hashed_blocks(batch, conditioning.read_blocks(batch), assessments.credits(batch))
+        shown = metadata.hashed_blocks(batch, conditioning.read_blocks(batch), assessments.credits(batch))
+        return metadata.kept_once(context, shown)
 
 
 @dg.asset(
@@ -106,7 +107,7 @@ def validated_blocks(context: dg.AssetExecutionContext, stores: Stores) -> dg.Ma
     with typed_failures():
         batch = stores.batch(context.partition_key)
         validated = validation.validate_blocks(batch)
-        return metadata.validated_blocks(batch, validated)
+        return metadata.kept_once(context, metadata.validated_blocks(batch, validated))
 
 
 @dg.asset(
@@ -137,7 +138,7 @@ def published_blocks(context: dg.AssetExecutionContext, stores: Stores, pool: Po
             anchors=anchors,
         )
         context.log_event(dg.AssetObservation(POOL_KEY, metadata=metadata.pool_depth(publication.depth_after)))
-        return metadata.published_blocks(batch, publication, stores.layout.ledger().head())
+        return metadata.kept_once(context, metadata.published_blocks(batch, publication, stores.layout.ledger().head()))
 
 
 ASSETS: Final = (raw_images, noise_arrays, hashed_blocks, validated_blocks, published_blocks)

@@ -1,7 +1,7 @@
 """Asset checks. Those on the blocks gate the run; `validated_blocks` and `published_blocks` verify again by themselves.
 
 Every check carries the partition: an un-partitioned check on a partitioned asset lets the pass of one batch hide the
-failure of another.
+failure of another. Those on one asset share a step, since a step is five events of each batch, for ever.
 """
 
 from collections.abc import Iterator
@@ -10,14 +10,15 @@ from typing import Final
 import dagster as dg
 
 from entropy_assets.core.validation.block_tests import TESTS
-from entropy_assets.core.validation.second_level import FAMILY_ALPHA, SecondLevelResult
+from entropy_assets.core.validation.second_level import FAMILY_ALPHA, BatchReport, SecondLevelResult
 from entropy_assets.defs import plots
 from entropy_assets.defs.assets import hashed_blocks, noise_arrays, raw_images
 from entropy_assets.defs.partitions import image_batches
-from entropy_assets.defs.resources import Stores
+from entropy_assets.defs.resources import EntropyStores, Stores
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.stages import assessments, conditioning, extraction, validation
 from entropy_assets.stages.manifest import Manifest
+from entropy_assets.stores.batches import Batch
 
 _ABOUT: Final = {
     "shannon_entropy": "Entropy of the bytes of a block, against its exact null distribution at the block's length.",
@@ -33,14 +34,31 @@ def _spec(name: str, asset: dg.AssetsDefinition, description: str, *, blocking: 
     )
 
 
+def _selected(context: dg.AssetCheckExecutionContext) -> list[str]:
+    """Return the names of the checks that are asked for: the UI can ask for some of those that share a step."""
+    return sorted(key.name for key in context.selected_asset_check_keys)
+
+
+REJECTION_RATE: Final = "rejection_rate"
+
+
 @dg.multi_asset_check(
     name="block_tests",
-    specs=[_spec(name, hashed_blocks, _ABOUT[name], blocking=True) for name in TESTS],
+    specs=[
+        *(_spec(name, hashed_blocks, _ABOUT[name], blocking=True) for name in TESTS),
+        _spec(
+            REJECTION_RATE,
+            hashed_blocks,
+            "As many blocks are rejected, and as many come near it, as chance would have. A warning: the tests gate "
+            "the batch, this asks to look at its source.",
+            blocking=False,
+        ),
+    ],
     can_subset=True,
 )
 def block_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> Iterator[dg.AssetCheckResult]:
     """Test every block of the batch once, and report each test over the batch."""
-    selected = sorted(key.name for key in context.selected_asset_check_keys)
+    selected = _selected(context)
     try:
         examination = validation.examine_blocks(conditioning.read_blocks(stores.batch(context.partition_key)))
     except EntropyAssetsError as error:
@@ -50,12 +68,13 @@ def block_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> Itera
                 check_name=name,
                 asset_key=hashed_blocks.key,
                 passed=False,
+                severity=dg.AssetCheckSeverity.WARN if name == REJECTION_RATE else dg.AssetCheckSeverity.ERROR,
                 description=error.message,
                 metadata={"error": error.code},
             )
         return
     for name in selected:
-        yield _result(examination, name)
+        yield _rejections(examination.report) if name == REJECTION_RATE else _result(examination, name)
 
 
 def _result(examination: validation.Examination, name: str) -> dg.AssetCheckResult:
@@ -101,105 +120,10 @@ def _numbers(test: SecondLevelResult) -> dict[str, float]:
     return {name: float(value) for name, value in numbers.items() if value is not None}
 
 
-@dg.asset_check(
-    asset=raw_images,
-    partitions_def=image_batches,
-    description="Every file of the batch could be read. A warning: the readable ones go on.",
-)
-def files_readable(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
-    """Warn if a file could not be read."""
-    rows = Manifest.of(stores.batch(context.partition_key)).rows
-    bad = [row for row in rows if not row.accepted]
+def _rejections(report: BatchReport) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        passed=not bad,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(rows) - len(bad)} of {len(rows)} files are readable images",
-        metadata={"files": float(len(rows)), "unreadable": float(len(bad))},
-    )
-
-
-@dg.asset_check(
-    asset=raw_images,
-    partitions_def=image_batches,
-    blocking=True,
-    description="The images that are kept still have the hashes under which they came.",
-)
-def images_unaltered(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
-    """Fail if an image of the store is missing or altered."""
-    batch = stores.batch(context.partition_key)
-    problems = []
-    for item in batch.intake.files:
-        try:
-            stores.layout.images().get(item.image_sha256)
-        except EntropyAssetsError as error:
-            problems.append(error.message)
-    return dg.AssetCheckResult(
-        passed=not problems,
-        description="; ".join(problems[:3]) or f"{len(batch.intake.files)} images have their hashes",
-        metadata={"images": float(len(batch.intake.files)), "altered": float(len(problems))},
-    )
-
-
-@dg.asset_check(
-    asset=noise_arrays,
-    partitions_def=image_batches,
-    description="Some image of the batch has live noise. A warning: a batch of dead images makes no block.",
-)
-def live_noise(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
-    """Warn if no image of the batch is worth anything."""
-    rows = assessments.noise_rows(stores.batch(context.partition_key))
-    accepted = sum(row.accepted for row in rows)
-    return dg.AssetCheckResult(
-        passed=accepted > 0,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{accepted} of {len(rows)} readable images carry noise that is credited",
-        metadata={"images": float(len(rows)), "accepted": float(accepted)},
-    )
-
-
-@dg.asset_check(
-    asset=noise_arrays,
-    partitions_def=image_batches,
-    blocking=True,
-    description=(
-        "Repetition count and adaptive proportion tests (SP 800-90B 4.4) on the raw noise of every credited image, run "
-        "again on what is stored."
-    ),
-)
-def health_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
-    """Fail if credited noise fails its health tests, or is not the noise that was assessed."""
-    try:
-        reports = extraction.health_again(stores.batch(context.partition_key))
-    except EntropyAssetsError as error:
-        return dg.AssetCheckResult(passed=False, description=error.message, metadata={"error": error.code})
-    failed = [name for name, report in reports if not report.passed]
-    return dg.AssetCheckResult(
-        passed=not failed,
-        description=f"failed on {', '.join(failed)}" if failed else f"passed on {len(reports)} sample sequences",
-        metadata={"sequences": float(len(reports)), "failed": float(len(failed))},
-    )
-
-
-@dg.asset_check(
-    asset=hashed_blocks,
-    partitions_def=image_batches,
-    description=(
-        "As many blocks are rejected, and as many come near it, as chance would have. A warning: the tests gate the "
-        "batch, this asks to look at its source."
-    ),
-)
-def rejection_rate(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
-    """Warn if too many blocks fail their tests, or if too many or too few come near it."""
-    try:
-        report = validation.examine_blocks(conditioning.read_blocks(stores.batch(context.partition_key))).report
-    except EntropyAssetsError as error:
-        return dg.AssetCheckResult(
-            passed=False,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=error.message,
-            metadata={"error": error.code},
-        )
-    return dg.AssetCheckResult(
+        check_name=REJECTION_RATE,
+        asset_key=hashed_blocks.key,
         passed=not report.alarm,
         severity=dg.AssetCheckSeverity.WARN,
         description=(
@@ -216,4 +140,126 @@ def rejection_rate(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg
     )
 
 
-CHECKS: Final = (block_tests, rejection_rate, files_readable, images_unaltered, live_noise, health_tests)
+FILES_READABLE: Final = "files_readable"
+IMAGES_UNALTERED: Final = "images_unaltered"
+
+
+@dg.multi_asset_check(
+    name="image_checks",
+    specs=[
+        _spec(
+            FILES_READABLE,
+            raw_images,
+            "Every file of the batch could be read. A warning: the readable ones go on.",
+            blocking=False,
+        ),
+        _spec(
+            IMAGES_UNALTERED,
+            raw_images,
+            "The images that are kept still have the hashes under which they came.",
+            blocking=True,
+        ),
+    ],
+    can_subset=True,
+)
+def image_checks(context: dg.AssetCheckExecutionContext, stores: Stores) -> Iterator[dg.AssetCheckResult]:
+    """Look at the files of the batch as they are kept."""
+    checks = {FILES_READABLE: _files_readable, IMAGES_UNALTERED: _images_unaltered}
+    batch = stores.batch(context.partition_key)
+    for name in _selected(context):
+        yield checks[name](batch, stores)
+
+
+def _files_readable(batch: Batch, _: EntropyStores) -> dg.AssetCheckResult:
+    """Warn if a file could not be read."""
+    rows = Manifest.of(batch).rows
+    bad = [row for row in rows if not row.accepted]
+    return dg.AssetCheckResult(
+        check_name=FILES_READABLE,
+        asset_key=raw_images.key,
+        passed=not bad,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(rows) - len(bad)} of {len(rows)} files are readable images",
+        metadata={"files": float(len(rows)), "unreadable": float(len(bad))},
+    )
+
+
+def _images_unaltered(batch: Batch, stores: EntropyStores) -> dg.AssetCheckResult:
+    """Fail if an image of the store is missing or altered."""
+    problems = []
+    for item in batch.intake.files:
+        try:
+            stores.layout.images().get(item.image_sha256)
+        except EntropyAssetsError as error:
+            problems.append(error.message)
+    return dg.AssetCheckResult(
+        check_name=IMAGES_UNALTERED,
+        asset_key=raw_images.key,
+        passed=not problems,
+        description="; ".join(problems[:3]) or f"{len(batch.intake.files)} images have their hashes",
+        metadata={"images": float(len(batch.intake.files)), "altered": float(len(problems))},
+    )
+
+
+LIVE_NOISE: Final = "live_noise"
+HEALTH_TESTS: Final = "health_tests"
+
+
+@dg.multi_asset_check(
+    name="noise_checks",
+    specs=[
+        _spec(
+            LIVE_NOISE,
+            noise_arrays,
+            "Some image of the batch has live noise. A warning: a batch of dead images makes no block.",
+            blocking=False,
+        ),
+        _spec(
+            HEALTH_TESTS,
+            noise_arrays,
+            "Repetition count and adaptive proportion tests (SP 800-90B 4.4) on the raw noise of every credited image, "
+            "run again on what is stored.",
+            blocking=True,
+        ),
+    ],
+    can_subset=True,
+)
+def noise_checks(context: dg.AssetCheckExecutionContext, stores: Stores) -> Iterator[dg.AssetCheckResult]:
+    """Look at the noise of the batch as it is stored."""
+    checks = {LIVE_NOISE: _live_noise, HEALTH_TESTS: _health_tests}
+    batch = stores.batch(context.partition_key)
+    for name in _selected(context):
+        yield checks[name](batch)
+
+
+def _live_noise(batch: Batch) -> dg.AssetCheckResult:
+    """Warn if no image of the batch is worth anything."""
+    rows = assessments.noise_rows(batch)
+    accepted = sum(row.accepted for row in rows)
+    return dg.AssetCheckResult(
+        check_name=LIVE_NOISE,
+        asset_key=noise_arrays.key,
+        passed=accepted > 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{accepted} of {len(rows)} readable images carry noise that is credited",
+        metadata={"images": float(len(rows)), "accepted": float(accepted)},
+    )
+
+
+def _health_tests(batch: Batch) -> dg.AssetCheckResult:
+    """Fail if credited noise fails its health tests, or is not the noise that was assessed."""
+    try:
+        reports = extraction.health_again(batch)
+    except EntropyAssetsError as error:
+        passed, description = False, error.message
+        shown: dict[str, str | float] = {"error": error.code}
+    else:
+        failed = [name for name, report in reports if not report.passed]
+        passed, shown = not failed, {"sequences": float(len(reports)), "failed": float(len(failed))}
+        description = f"failed on {', '.join(failed)}" if failed else f"passed on {len(reports)} sample sequences"
+    return dg.AssetCheckResult(
+        check_name=HEALTH_TESTS, asset_key=noise_arrays.key, passed=passed, description=description, metadata=shown
+    )
+
+
+CHECKS: Final = (block_tests, image_checks, noise_checks)

@@ -5,20 +5,52 @@ be done is asked of the batches, and a run key follows from the newest run that 
 """
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Final
 
 import dagster as dg
 
 PUBLISH_AGAIN_S: Final = 300.0
-"""Seconds after which a batch that is still not in the ledger is asked for again."""
+"""Seconds after the end of its last run after which a batch that is still not in the ledger is asked for again."""
+MOST_RUNS: Final = 100
+"""Runs of one job that are asked for before any of them has ended. The batches behind them wait where they cost
+nothing: Dagster's queue is read as a whole at every look."""
+KEYS_AT_ONCE: Final = 100
+"""Batches that one question is about: an instance on SQLite opens its file anew for each."""
+PARTITION: Final = "dagster/partition"
+"""Tag by which Dagster knows the batch of a run."""
+UNFINISHED: Final = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
 
 
 def newest_run(instance: dg.DagsterInstance, job: str, batch_key: str | None = None) -> dg.RunRecord | None:
     """Return the newest run of `job`, with `batch_key` the newest for this batch; None if Dagster has none."""
-    tags = {} if batch_key is None else {"dagster/partition": batch_key}
+    tags = {} if batch_key is None else {PARTITION: batch_key}
     records = instance.get_run_records(dg.RunsFilter(job_name=job, tags=tags), limit=1)
     return records[0] if records else None
+
+
+def newest_runs(instance: dg.DagsterInstance, job: str, batch_keys: Iterable[str]) -> dict[str, dg.RunRecord]:
+    """Return the newest run of `job` for each of `batch_keys` that has one, at the cost of a look for many."""
+    found: dict[str, dg.RunRecord] = {}
+    for keys in batched(batch_keys, KEYS_AT_ONCE):
+        for record in instance.get_run_records(dg.RunsFilter(job_name=job, tags={PARTITION: list(keys)})):
+            found.setdefault(record.dagster_run.tags[PARTITION], record)  # they come newest first
+    return found
+
+
+def batched(keys: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Yield `keys` in their order, at most so many at once."""
+    rest = iter(keys)
+    while part := tuple(islice(rest, size)):
+        yield part
 
 
 def key_after(what: str, newest: dg.RunRecord | None) -> str:
@@ -31,11 +63,34 @@ def key_after(what: str, newest: dg.RunRecord | None) -> str:
 
 
 def is_due(newest: dg.RunRecord | None, now: float) -> bool:
-    """Tell whether a batch that is not published may be asked for: never yet, or a while ago (the pool may be away).
+    """Tell whether a batch that is not published may be asked for: never yet, or its last run ended a while ago.
 
-    The distance counts in both directions, so that a clock that was set back delays nothing for long.
+    Never while a run of it waits or works, however long: a backlog would feed itself. After a run that failed the pool
+    may be away. The distance counts in both directions, so that a clock that was set back delays nothing for long.
     """
-    return newest is None or abs(now - newest.create_timestamp.timestamp()) >= PUBLISH_AGAIN_S
+    if newest is None:
+        return True
+    ended = newest.dagster_run.status not in UNFINISHED
+    return ended and abs(now - newest.update_timestamp.timestamp()) >= PUBLISH_AGAIN_S
+
+
+def due(
+    instance: dg.DagsterInstance, job: str, batch_keys: Iterable[str], now: float
+) -> list[tuple[str, dg.RunRecord | None]]:
+    """Return those of `batch_keys` that a run of `job` may be asked for, in their order, each with its newest run.
+
+    So many that no more than `MOST_RUNS` are unfinished. Of the others Dagster is not asked: thousands may wait.
+    """
+    unfinished = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=UNFINISHED), limit=MOST_RUNS)
+    waiting = {record.dagster_run.tags.get(PARTITION) for record in unfinished}
+    found: list[tuple[str, dg.RunRecord | None]] = []
+    for keys in batched((key for key in batch_keys if key not in waiting), KEYS_AT_ONCE):
+        room = MOST_RUNS - len(unfinished) - len(found)
+        if room <= 0:
+            break
+        newest = newest_runs(instance, job, keys)
+        found += [(key, newest.get(key)) for key in keys if is_due(newest.get(key), now)][:room]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

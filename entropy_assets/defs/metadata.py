@@ -53,6 +53,15 @@ def pool_depth(blocks: int) -> dict[str, float]:
     return {"ready_blocks": float(blocks)}
 
 
+def kept_once(context: dg.AssetExecutionContext, result: dg.MaterializeResult[Any]) -> dg.MaterializeResult[Any]:
+    """Return `result` without what it shows, which goes into the event of the materialisation alone.
+
+    What a result holds would be stored with the output of its step as well, where nobody looks.
+    """
+    context.add_asset_metadata(result.metadata or {})
+    return dg.MaterializeResult(data_version=result.data_version)
+
+
 def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.MaterializeResult[Any]:
     """Show what came: one row per file and small pictures."""
     rows = manifest.rows

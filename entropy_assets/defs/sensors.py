@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,7 +10,17 @@ import dagster as dg
 
 from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.assets import POOL_KEY
-from entropy_assets.defs.cursors import ReplenishCursor, is_due, key_after, newest_run, next_filling
+from entropy_assets.defs.cursors import (
+    KEYS_AT_ONCE,
+    MOST_RUNS,
+    UNFINISHED,
+    ReplenishCursor,
+    due,
+    key_after,
+    newest_run,
+    newest_runs,
+    next_filling,
+)
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
 from entropy_assets.defs.partitions import image_batches
@@ -18,6 +28,7 @@ from entropy_assets.defs.resources import EntropyStores, Pool, RedisPool, Stores
 from entropy_assets.errors import BatchError, PoolError
 from entropy_assets.settings import Settings
 from entropy_assets.stages.intake import (
+    Linger,
     demanded_share,
     finish_intakes,
     lane_of_next,
@@ -26,17 +37,10 @@ from entropy_assets.stages.intake import (
     take_batches,
     urgency_of,
 )
-from entropy_assets.stages.state import Stage, Unfinished, sound_ledger
+from entropy_assets.stages.state import LedgerWatch, Stage, Unfinished
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.lanes import LANES, Lane
 
-_UNFINISHED: Final = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
-_RUNS_PER_TICK: Final = 100
 BEGIN_AGAIN_S: Final = 60.0
 """Seconds for which nothing has changed in a batch without a run before it is begun again."""
 ALERT_AGE: Final = timedelta(days=1)
@@ -51,6 +55,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that turns the files of the inbox into batches."""
     home = Home.of(settings)
     unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
+    ledger = LedgerWatch(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
         name="new_images",
@@ -69,6 +74,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
             max_bytes=settings.batch_max_bytes,
             now=time.time(),
             are_first=settings.public_share not in (0, 1) and not any(stores.layout.batches()),
+            linger=Linger(settings.linger_files, settings.linger_seconds),
         )
         taken = set(
             finish_intakes(
@@ -83,7 +89,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
         if not keys:
             alone = sum(len(inbox.pending(time.time())) for inbox in inboxes.values())
             return dg.SkipReason(f"no new batch; {alone} entries of the inbox are left alone")
-        _refuse_unsound_ledger(context, stores.layout)
+        _refuse_unsound(context, ledger)
         urgency = {
             key: urgency_of(source, len(inbox.files_of(key)), most)
             for source, inbox in inboxes.items()
@@ -101,20 +107,25 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
     return new_images
 
 
-def _refuse_unsound_ledger(context: dg.SensorEvaluationContext, home: Home) -> None:
+def _refuse_unsound(context: dg.SensorEvaluationContext, ledger: LedgerWatch) -> None:
     """Let the tick fail if the ledger is behind: its runs would fail, and each batch would then need another one."""
     with typed_failures():
-        sound_ledger(home, known_to_dagster(context.instance))
+        ledger.refuse_if_behind(known_to_dagster(context.instance))
 
 
-def _lost(context: dg.SensorEvaluationContext, unfinished: Unfinished, taken: Collection[str]) -> Iterator[str]:
-    """Yield the batches that stand still before their verdicts, in no inbox and without a run: it was wiped."""
-    for batch, state in unfinished:
-        if isinstance(state, BatchError) or state.stage is Stage.VALIDATED or state.is_known_beforehand:
-            continue
-        quiet = abs(time.time() - batch.changed_at()) >= BEGIN_AGAIN_S
-        if batch.key not in taken and quiet and newest_run(context.instance, PROCESS, batch.key) is None:
-            yield batch.key
+def _lost(context: dg.SensorEvaluationContext, unfinished: Unfinished, taken: Collection[str]) -> list[str]:
+    """Return the batches that stand still before their verdicts, in no inbox and without a run: it was wiped."""
+    quiet = [
+        batch.key
+        for batch, state in unfinished
+        if not isinstance(state, BatchError)
+        and state.stage is not Stage.VALIDATED
+        and not state.is_known_beforehand
+        and batch.key not in taken
+        and abs(time.time() - batch.changed_at()) >= BEGIN_AGAIN_S
+    ]
+    begun = newest_runs(context.instance, PROCESS, quiet)
+    return [key for key in quiet if key not in begun]
 
 
 def _next_lane(unfinished: Unfinished, pool: RedisPool, public_share: float | None) -> Lane:
@@ -133,6 +144,7 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that publishes every validated batch."""
     home = Home.of(settings)
     unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
+    ledger = LedgerWatch(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
         name="publish_validated_blocks",
@@ -143,19 +155,14 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
         "Dagster's events may be gone.",
     )
     def publish_validated_blocks(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        waiting = [
-            batch.key for batch, state in unfinished if not isinstance(state, BatchError) and state.awaits_publication
+        waiting = _awaiting(unfinished)
+        requests = [
+            dg.RunRequest(run_key=key_after(f"publish:{key}", newest), partition_key=key)
+            for key, newest in due(context.instance, PUBLISH, waiting, time.time())
         ]
-        requests = []
-        for key in waiting:
-            newest = newest_run(context.instance, PUBLISH, key)
-            if is_due(newest, time.time()):
-                requests.append(dg.RunRequest(run_key=key_after(f"publish:{key}", newest), partition_key=key))
-            if len(requests) == _RUNS_PER_TICK:
-                break
         if not requests:
             return dg.SkipReason(f"{len(waiting)} batches wait for their publish run")
-        _refuse_unsound_ledger(context, home)
+        _refuse_unsound(context, ledger)
         keys = [request.partition_key for request in requests if request.partition_key]
         return dg.SensorResult(
             dynamic_partitions_requests=[image_batches.build_add_request(keys)], run_requests=requests
@@ -221,20 +228,22 @@ def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores, unfi
     for inbox in stores.inboxes().values():
         found += len(inbox.ready(time.time() + stores.settle_seconds))
         # One whose run failed must not keep the pool empty.
-        found += sum(newest_run(instance, PROCESS, key) is None for key in inbox.taken())
+        taken = inbox.taken()
+        found += len(taken) - len(newest_runs(instance, PROCESS, taken))
     found += _unfinished_runs(instance, PROCESS)
-    found += sum(
-        not isinstance(state, BatchError)
-        and state.awaits_publication
-        # One whose publish run failed must not keep the pool empty either.
-        and newest_run(instance, PUBLISH, batch.key) is None
-        for batch, state in unfinished
-    )
+    # Of a heap the newest ones are enough. One whose publish run failed must not keep the pool empty either.
+    waiting = _awaiting(unfinished)[-KEYS_AT_ONCE:]
+    found += len(waiting) - len(newest_runs(instance, PUBLISH, waiting))
     return found + _unfinished_runs(instance, PUBLISH)
 
 
+def _awaiting(unfinished: Unfinished) -> list[str]:
+    """Return the batches that wait for their publication, the oldest first."""
+    return [batch.key for batch, state in unfinished if not isinstance(state, BatchError) and state.awaits_publication]
+
+
 def _unfinished_runs(instance: dg.DagsterInstance, job: str) -> int:
-    return instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=_UNFINISHED))
+    return instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=UNFINISHED))
 
 
 def _pool_absent(context: dg.SensorEvaluationContext, cursor: ReplenishCursor) -> dg.SkipReason:
@@ -260,7 +269,7 @@ def make_run_failure_alert(settings: Settings) -> dg.SensorDefinition:
         told = {alert["run_id"] for alert in alerts.read()}
         yesterday = datetime.now(UTC) - ALERT_AGE
         failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=yesterday)
-        records = context.instance.get_run_records(failed, limit=_RUNS_PER_TICK, order_by="update_timestamp")
+        records = context.instance.get_run_records(failed, limit=MOST_RUNS, order_by="update_timestamp")
         new = [record.dagster_run for record in records if record.dagster_run.run_id not in told]
         for run in reversed(new):
             alerts.append(

@@ -10,10 +10,9 @@ from itertools import islice
 from typing import Final
 
 from entropy_assets.errors import BatchError, LedgerBehind, LedgerError
-from entropy_assets.stages.state import BatchState, Stage, Unfinished, known_publications
+from entropy_assets.stages.state import BatchState, LedgerWatch, Stage, Unfinished
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.blobs.refusals import StoreError
-from entropy_assets.stores.ledger.anchors import Anchor, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
 
 STILL_S: Final = 300.0
@@ -45,9 +44,7 @@ class Standing:
         self._clock = clock
         self._next_look = -math.inf
         self._last: list[tuple[str, str]] = []
-        self._batches = batches
-        self._ledger = ledger
-        self._known: dict[str, Anchor] = {}
+        self._watch = LedgerWatch(batches, ledger)
 
     def doubts(self) -> list[tuple[str, str]]:
         """Return what to tell, each as a code and a sentence; others tell of a ledger or store that can't be read."""
@@ -63,10 +60,9 @@ class Standing:
             return []
 
     def _losses(self) -> Iterator[tuple[str, str]]:
-        """Yield what the ledger lacks. A receipt never changes, so each is read once."""
+        """Yield what the ledger lacks."""
         try:
-            self._known |= known_publications(self._batches, without=self._known)
-            refuse_if_behind(self._ledger, self._known.values())
+            self._watch.refuse_if_behind()
         except (BatchError, LedgerBehind) as error:
             yield error.code, error.public_message
 

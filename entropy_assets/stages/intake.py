@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from entropy_assets.errors import BatchError, FileStillChanging
@@ -41,8 +42,38 @@ UNDER_WAY_S: Final = 600.0
 """A batch whose files were not moved for this long makes way for the next one: its run failed, or takes its time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Linger:
+    """How long a batch that is not full waits for more files of its source: a batch costs seconds, however small.
+
+    Attributes
+    ----------
+    files
+        Files that are enough.
+    seconds
+        Age of the oldest file at which what is there is enough, seconds since it was last changed.
+    """
+
+    files: int = 1
+    seconds: float = 0.0
+
+    def holds(self, group: list[ReadyFile], max_files: int, now: float) -> bool:
+        """Tell whether `group` waits. A file from the future doesn't make it wait: it may be years away."""
+        ages = [now - file.mtime_ns / 1e9 for file in group]
+        return len(group) < min(self.files, max_files) and all(0 <= age < self.seconds for age in ages)
+
+
+AT_ONCE: Final = Linger()
+
+
 def take_batches(
-    inboxes: Mapping[str, Inbox], *, max_files: int, max_bytes: int, now: float, are_first: bool = False
+    inboxes: Mapping[str, Inbox],
+    *,
+    max_files: int,
+    max_bytes: int,
+    now: float,
+    are_first: bool = False,
+    linger: Linger = AT_ONCE,
 ) -> None:
     """Move the ready files of each source's inbox into groups, each under the key of its batch to be.
 
@@ -56,13 +87,15 @@ def take_batches(
     ----------
     now
         The present, seconds since 1970-01-01 UTC.
+    linger
+        For how long a group that is not full is left in the inbox.
     """
     waiting = {source: inbox.ready(now) for source, inbox in inboxes.items()}
     for source in sorted(waiting, key=lambda source: (source == DROP, len(waiting[source]), source)):
         inbox = inboxes[source]
         under_way = len(inbox.taken_since(now - UNDER_WAY_S))
         for group, is_last in _groups(waiting[source], max_files, max_bytes, hands=2 if are_first else 1):
-            if not is_last and under_way >= PER_SOURCE:
+            if linger.holds(group, max_files, now) if is_last else under_way >= PER_SOURCE:
                 break
             under_way += 1
             listed = [(file.name, str(file.mtime_ns), file.size) for file in group]

@@ -140,6 +140,38 @@ def sound_ledger(home: Home, anchors: Iterable[Anchor] = ()) -> Ledger:
     return home.ledger()
 
 
+class LedgerWatch:
+    """Looks again and again whether a ledger has all that is known of it.
+
+    It remembers the receipts that it read, since a receipt is written once: keep one and ask it again. The ledger it
+    asks for each of them every time, since another file may be in its place. What it remembers makes it stricter only.
+
+    Parameters
+    ----------
+    batches, ledger
+        Whose receipts, and what they are held against.
+    """
+
+    def __init__(self, batches: BatchStore, ledger: Ledger) -> None:
+        self._batches = batches
+        self._ledger = ledger
+        self._known: dict[str, Anchor] = {}
+
+    def refuse_if_behind(self, anchors: Iterable[Anchor] = ()) -> None:
+        """Raise unless the ledger has what `anchors` and the receipts of the batches know of.
+
+        Raises
+        ------
+        LedgerBehind
+            If it has not.
+        BatchError
+            If a receipt can't be read.
+        """
+        known = list(anchors)
+        self._known |= known_publications(self._batches, without=self._known)
+        refuse_if_behind(self._ledger, [*known, *self._known.values()])
+
+
 class Unfinished:
     """The batches on which something is left to do, asked of their folders and the ledger alone.
 

@@ -8,7 +8,6 @@ ends again and again, or never answered at all.
 
 import fcntl
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +24,8 @@ from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.stores.processes import OwnedProcess, ensure_private, listens
 from entropy_assets.supervisor.asking import answers, holds_bytes, queried
 from entropy_assets.supervisor.children import Child, PoolAddresses, child_environment, code_socket, free_port
+from entropy_assets.supervisor.configuration import PACKAGE, provide
 
-PACKAGE: Final = Path(__file__).parents[1]
 SAMPLES: Final = PACKAGE / "samples"
 MOST_BYTES: Final = 1 << 30
 """No sample is longer."""
@@ -129,7 +128,7 @@ class Installation:
             if server is not None:
                 installation.pool_child = _watched(server)
             stack.callback(installation._stop, say)
-            prepare_home(Home.of(settings), code_server)
+            prepare_home(Home.of(settings), code_server, say)
             installation._start(
                 "code", "dagster", "api", "grpc", "-s", str(code_server), "-m", "entropy_assets.definitions"
             )
@@ -285,20 +284,15 @@ def _watched(server: EmbeddedServer) -> Child:
     return Child("pool", server.process, server.revive, server.log, time.monotonic(), answered=True)
 
 
-def prepare_home(home: Home, code_server: Path) -> None:
+def prepare_home(home: Home, code_server: Path, say: Say) -> None:
     """Make the folders of the installation and put Dagster's two configuration files where it looks for them."""
     home.dagster_folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(dagster_configuration(), home.dagster_folder / "dagster.yaml")
+    if offered := provide(home):
+        say(f"dagster  {offered}")
     location = {"grpc_server": {"socket": str(code_server), "location_name": LOCATION}}
     # JSON is YAML.
     (home.dagster_folder / "workspace.yaml").write_text(json.dumps({"load_from": [location]}) + "\n", encoding="ascii")
     DropFolder(home.inbox_folder)
-
-
-def dagster_configuration(package: Path = PACKAGE) -> Path:
-    """Return the ``dagster.yaml`` of this checkout, which may be edited, or the package's own where there is none."""
-    of_checkout = package.parent / "dagster.yaml"
-    return of_checkout if of_checkout.is_file() else package / "supervisor" / "dagster.yaml"
 
 
 def drop_samples(home: Home, samples: Path = SAMPLES) -> int:

@@ -48,7 +48,7 @@ def test_a_batch_is_due_at_once_and_then_after_a_while_whatever_the_clock_does()
         job.execute_in_process(instance=instance)
         newest = newest_run(instance, "job")
     assert newest is not None
-    asked_at = newest.create_timestamp.timestamp()
+    asked_at = newest.update_timestamp.timestamp()
     assert is_due(None, asked_at)
     assert not is_due(newest, asked_at + PUBLISH_AGAIN_S - 1)
     assert is_due(newest, asked_at + PUBLISH_AGAIN_S)

@@ -65,7 +65,7 @@ def test_every_asset_shows_numbers_a_picture_and_no_bytes_of_a_block(home: Home)
         values = event.materialization.metadata.values()
         pictures = [value for value in values if isinstance(value, dg.MarkdownMetadataValue)]
         assert len(pictures) == 1
-        assert "data:image/png;base64," in str(pictures[0].value)
+        assert "data:image/webp;base64," in str(pictures[0].value)
         assert len(str(pictures[0].value)) < 70_000
         assert sum(isinstance(value, dg.FloatMetadataValue) for value in values) >= 3
         shown = repr(event.materialization.metadata)

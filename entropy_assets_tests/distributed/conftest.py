@@ -27,7 +27,8 @@ def object_store() -> Iterator[str]:
     """Run an S3 server with one bucket, and give its address."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, env=clean_environment(**KEYS), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as s3:
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=clean_environment(**KEYS), **silent) as s3:
         url = f"http://127.0.0.1:{port}"
 
         def answers() -> bool:
@@ -69,10 +70,12 @@ def databases() -> Iterator[tuple[PostgresServer, PostgresServer]]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Run all of it, with every machine that the pipeline needs."""
     with object_store() as store, databases() as pair, EmbeddedServer() as pool, EmbeddedServer() as broker:
         site = Site(tmp_path, Servers(*pair, store, pool.url, broker.url), port=free_port())
+        for name in (*KEYS, "AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP"):
+            monkeypatch.setenv(name, site.environment[name])
         try:
             site.start()
             yield site

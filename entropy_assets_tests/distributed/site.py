@@ -1,16 +1,16 @@
 """An installation on several machines: the owner of the inbox, the daemon, two workers, and who audits."""
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import dagster as dg
 import yaml
+from pydantic import SecretStr
 
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
-from entropy_assets.supervisor.installation import DAGSTER_YAML
+from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.distributed.machines import Fleet, Machine
 from entropy_assets_tests.postgres_server import USER, PostgresServer
 
@@ -24,7 +24,7 @@ KEYS: Final = {
 
 @dataclass
 class Servers:
-    """What the machines share: `primary` and `standby`, addresses of the object store, the pool and Celery's broker."""
+    """What the machines share: two databases, the addresses of the object store, the pool and Celery's broker."""
 
     primary: PostgresServer
     standby: PostgresServer
@@ -71,9 +71,7 @@ class Site:
         self.daemon = self._machine("daemon")
         self.workers = [self._machine(f"worker-{number}") for number in (1, 2)]
         self.auditor = self.fleet.machine("auditor")
-        (folder / "outside").mkdir()
-        self._dagster_home = folder / "outside"
-        self._dagster_yaml(self._dagster_home)
+        self._outside = folder / "outside"
 
     def _machine(self, name: str) -> Machine:
         machine = self.fleet.machine(name)
@@ -81,9 +79,9 @@ class Site:
         return machine
 
     def _dagster_yaml(self, folder: Path) -> None:
-        instance = yaml.safe_load(DAGSTER_YAML.read_text())
+        instance = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
         instance["storage"] = {"postgres": {"postgres_url": {"env": "DAGSTER_PG_URL"}}}
-        broker = {"env": "DAGSTER_CELERY_BROKER"}
+        broker = {"env": "DAGSTER_CELERY_BROKER"}  # also where Celery keeps what became of each task
         instance["run_launcher"] = {
             "module": "dagster_celery.launcher",
             "class": "CeleryRunLauncher",
@@ -109,9 +107,10 @@ class Site:
         self.daemon.start("dagster-daemon", "run", "--workspace", "workspace.yaml")
 
     def start_worker(self, worker: Machine) -> None:
+        broker = self.servers.broker
         worker.start(
-            *("celery", "--app", "entropy_assets.celery", "worker", "--concurrency", "1", "--loglevel", "INFO"),
-            *("--hostname", f"{worker.name}@site", "--queues", "dagster"),
+            *("celery", "--app", "dagster_celery.app", "--broker", broker, "--result-backend", broker, "worker"),
+            *("--concurrency", "1", "--hostname", f"{worker.name}@site", "--queues", "dagster", "--loglevel", "INFO"),
         )
 
     def drop(self, name: str, data: bytes) -> None:
@@ -128,7 +127,19 @@ class Site:
 
     def home(self) -> Home:
         """Give the installation as a machine of its own sees it."""
-        return Home.of(Settings(home=self._dagster_home / "home"))
+        return Home.of(
+            Settings(
+                home=self._outside / "home",
+                store_url=self.environment["ENTROPY_STORE_URL"],
+                ledger_url=SecretStr(self.environment["ENTROPY_LEDGER_URL"]),
+            )
+        )
 
-    def instance(self) -> dg.DagsterInstance:
-        return dg.DagsterInstance.from_config(str(self._dagster_home))
+    def fail_over(self) -> None:
+        """Lose the database's primary, let its standby take over, and accept that as an operator does."""
+        self.servers.primary.stop()
+        self.servers.standby.promote()
+        checked = self.auditor.run("entropy-assets", "ledger", "check", "--json")
+        told = json.loads(checked.stdout)
+        done = self.auditor.run("entropy-assets", "ledger", "accept", "--epoch", told["epoch"], "--head", told["head"])
+        assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """Intake: every file comes to its turn, in groups within the limits of a batch."""
 
+import os
 import time
 from pathlib import Path
 
@@ -8,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entropy_assets.recipe import DROP
-from entropy_assets.stages.intake import PER_SOURCE, UNDER_WAY_S, first_group, take_batches, urgency_of
+from entropy_assets.stages.intake import (
+    AT_ONCE,
+    PER_SOURCE,
+    UNDER_WAY_S,
+    Linger,
+    first_group,
+    take_batches,
+    urgency_of,
+)
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder, ReadyFile
 
@@ -40,9 +49,11 @@ def inboxes(tmp_path: Path) -> dict[str, DropFolder]:
     }
 
 
-def take(inboxes: dict[str, DropFolder], later_s: float = 0.0) -> dict[str, list[int]]:
+def take(
+    inboxes: dict[str, DropFolder], later_s: float = 0.0, *, max_files: int = 2, linger: Linger = AT_ONCE
+) -> dict[str, list[int]]:
     """Take what may be taken, and give how many files each batch under way holds, by source."""
-    take_batches(inboxes, max_files=2, max_bytes=1000, now=time.time() + 1 + later_s)
+    take_batches(inboxes, max_files=max_files, max_bytes=1000, now=time.time() + 1 + later_s, linger=linger)
     return {
         source: [len(inbox.files_of(key)) for key in inbox.taken()]
         for source, inbox in inboxes.items()
@@ -101,3 +112,28 @@ def test_listed_sources_are_taken_first_and_of_those_the_ones_with_fewer_files(
 )
 def test_a_small_batch_and_one_of_a_listed_source_are_urgent(source: str, files: int, urgency: int) -> None:
     assert urgency_of(source, files, 8) == urgency
+
+
+def test_frames_that_come_one_by_one_share_a_batch_if_they_may_linger(inboxes: dict[str, DropFolder]) -> None:
+    """Each source by itself: one that is slow doesn't hold up another one."""
+    linger = Linger(files=3, seconds=60.0)
+    inboxes["apod"].deposit("slow.fits", b"x")
+    for number in range(3):
+        assert take(inboxes, max_files=8, linger=linger) == {}
+        inboxes["raw-ccd"].deposit(f"{number}.fits", b"x")
+    assert take(inboxes, max_files=8, linger=linger) == {"raw-ccd": [3]}
+    assert take(inboxes, 58.0, max_files=8, linger=linger) == {"raw-ccd": [3]}
+    assert take(inboxes, 60.0, max_files=8, linger=linger) == {"raw-ccd": [3], "apod": [1]}
+
+
+def test_a_full_batch_never_lingers_and_of_a_heap_only_its_end(inboxes: dict[str, DropFolder]) -> None:
+    for number in range(5):
+        inboxes[DROP].deposit(f"{number}.fits", b"x")
+    assert take(inboxes, linger=Linger(files=64, seconds=60.0)) == {DROP: [2, 2]}
+
+
+def test_a_file_from_the_future_does_not_linger(inboxes: dict[str, DropFolder]) -> None:
+    """Its time of change was set, or the clock was: it may be years until it is old."""
+    path = inboxes[DROP].deposit("a.fits", b"x")
+    os.utime(path, (time.time() + 1e8,) * 2)
+    assert take(inboxes, linger=Linger(files=64, seconds=60.0)) == {DROP: [1]}

@@ -39,27 +39,15 @@ class TestHome:
             pass
 
     def test_it_gets_dagsters_configuration_and_the_code_servers_socket(self, place: Place) -> None:
-        installation.prepare_home(place, Path("/private/s"))
+        installation.prepare_home(place, Path("/private/s"), print)
         workspace = yaml.safe_load((place.dagster_folder / "workspace.yaml").read_text())
         assert workspace["load_from"] == [{"grpc_server": {"socket": "/private/s", "location_name": "entropy_assets"}}]
         assert (place.dagster_folder / "dagster.yaml").is_file()
         assert place.inbox_folder.is_dir()
 
-    def test_outside_a_checkout_it_is_the_packages_own(self, tmp_path: Path) -> None:
-        """An installed package has no file beside it, and runs all the same."""
-        package = tmp_path / "site-packages" / "entropy_assets"
-        package.mkdir(parents=True)
-        assert installation.dagster_configuration(package) == package / "supervisor" / "dagster.yaml"
-
-    def test_the_packages_own_is_that_of_the_checkout(self) -> None:
-        """What the wheel carries and what a reader finds at the top are the same file."""
-        own = installation.PACKAGE / "supervisor" / "dagster.yaml"
-        assert own.read_bytes() == (PROJECT / "dagster.yaml").read_bytes()
-        assert installation.dagster_configuration() == PROJECT / "dagster.yaml"
-
     def test_its_code_location_has_the_name_of_the_one_in_workspace_yaml(self, place: Place) -> None:
         """Who runs Dagster from a checkout, by the file at its top, sees the location that ``up`` writes down."""
-        installation.prepare_home(place, Path("/private/s"))
+        installation.prepare_home(place, Path("/private/s"), print)
         [written] = yaml.safe_load((place.dagster_folder / "workspace.yaml").read_text())["load_from"]
         [at_the_top] = yaml.safe_load((PROJECT / "workspace.yaml").read_text())["load_from"]
         assert written["grpc_server"]["location_name"] == at_the_top["python_module"]["location_name"]

@@ -1,4 +1,4 @@
-"""One picture for each report, PNG inside Markdown, under 50 KB."""
+"""One picture for each report, WebP inside Markdown, under 50 KB."""
 
 from typing import Any, Final
 

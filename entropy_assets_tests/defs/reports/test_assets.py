@@ -40,7 +40,7 @@ def test_an_honest_installation_is_green_and_shows_its_figures(home: Home) -> No
     assert stream["sequences_of_night"].value == 2.0
     assert len(stream["tests"].records) == 15
     for figure in (sources["worth"], stream["p_values"]):
-        assert "data:image/png;base64," in figure.value
+        assert "data:image/webp;base64," in figure.value
         assert len(figure.value) < MOST_PICTURE_BYTES
     for metadata in (sources, stream):
         assert not any(isinstance(value, dg.IntMetadataValue) for value in metadata.values())

@@ -1,0 +1,203 @@
+"""How an installation grows: what a sensor's tick costs, and what a batch leaves behind, at 10 to 10,000 batches.
+
+``python -m benchmarks.growth [BATCHES ...]`` prints the tables of ``benchmarks/GROWTH.md``. The batches are made up: of
+a hundred one was rejected, one failed in the middle and stays unfinished, and the others are published. Each has its
+two runs and its partition in Dagster, its rows in the ledger and its documents, as far as a sensor looks into them.
+Ticks are those of the code server's process, best of `ROUNDS`; the first one is that of a process that has just begun.
+"""
+
+import argparse
+import sqlite3
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from entropy_assets.defs.build import build_defs
+from entropy_assets.defs.jobs import PROCESS, PUBLISH
+from entropy_assets.defs.partitions import IMAGE_BATCHES
+from entropy_assets.defs.resources import EntropyStores, RedisPool
+from entropy_assets.recipe import DROP, STANDARD
+from entropy_assets.settings import Settings
+from entropy_assets.stages.state import sound_ledger
+from entropy_assets.stores.batches import INTAKE, MANIFEST, RECEIPT, VERDICTS, Batch, Intake, IntakeFile, encoded
+from entropy_assets.stores.home import Home
+from entropy_assets.stores.ledger.rows import LedgerBlock
+from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets_tests.stages.batches_made import frame
+
+SIZES = (10, 100, 1000, 10_000)
+ROUNDS = 5
+BLOCKS = 16
+FRAMES = (1, 4, 16)
+SENSORS = ("new_images", "publish_validated_blocks", "replenish_low_pool", "run_failure_alert")
+
+
+def document(batch: Batch, name: Any, value: dict[str, Any]) -> None:
+    """Write a document as it would be, without waiting for the disk."""
+    batch.root.mkdir(parents=True, exist_ok=True)
+    batch.path(name).write_bytes(encoded(value))
+
+
+def made_up(home: Home, number: int) -> str:
+    """Make the `number`-th batch of an installation, and return its key."""
+    seconds = 1_700_000_000 + 5 * number
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
+    key = f"raw-ccd-{stamp}-{number:08x}"
+    batch = Batch(home.batches_folder / key)
+    files = (IntakeFile(file=f"{number}.fits", image_sha256=f"{number:064x}", file_bytes=525_000),)
+    intake = Intake(
+        key=key,
+        source="raw-ccd",
+        files=files,
+        time_ns=seconds * 10**9,
+        os_bytes="07" * 32,
+        recipe=STANDARD.name,
+        max_file_bytes=1 << 28,
+        max_pixels=1 << 28,
+    )
+    document(batch, INTAKE, asdict(intake))
+    document(batch, MANIFEST, {"rows": []})
+    if number % 100 == 99:
+        return key
+    released = [] if number % 100 == 98 else [str(uuid.UUID(int=number * BLOCKS + place)) for place in range(BLOCKS)]
+    document(batch, VERDICTS, {"chain_head": f"{number:064x}", "released": released, "report": {}, "rows": []})
+    if released:
+        blocks = [
+            LedgerBlock(block, place, f"{number * BLOCKS + place:064x}", f"{number * BLOCKS + place:064x}")
+            for place, block in enumerate(released)
+        ]
+        ledger = home.ledger()
+        ledger.append_publication(key, f"{number:064x}", blocks, str(uuid.uuid4()), seconds * 10**6)
+        publication = ledger.publication_of(key)
+        assert publication is not None
+        document(batch, RECEIPT, {"ledger_link": publication.ledger_link, "seq": publication.seq})
+    return key
+
+
+def remember(instance: dg.DagsterInstance, key: str, *, failed: bool) -> None:
+    """Give Dagster the two runs of a batch, or the one that failed."""
+    for job in (PROCESS,) if failed else (PROCESS, PUBLISH):
+        status = dg.DagsterRunStatus.FAILURE if failed else dg.DagsterRunStatus.SUCCESS
+        tags = {"dagster/partition": key, "dagster/run_key": f"{job}:{key}", "entropy/stage": job}
+        instance.add_run(dg.DagsterRun(job_name=job, run_id=str(uuid.uuid4()), status=status, tags=tags))
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """Return how long `call` takes, seconds."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+class Installation:
+    """A home and an instance that grow from size to size."""
+
+    def __init__(self, folder: Path, instance: dg.DagsterInstance, pool: RedisPool) -> None:
+        self.settings = Settings(home=folder, simulated_camera=True)
+        self.home = Home(self.settings.home)
+        self.instance = instance
+        self.pool = pool
+        self.stores = EntropyStores.of(self.settings)
+        self.count = 0
+
+    def grow(self, count: int) -> None:
+        """Let there be `count` batches."""
+        keys = []
+        for number in range(self.count, count):
+            keys.append(made_up(self.home, number))
+            remember(self.instance, keys[-1], failed=number % 100 == 99)
+        self.instance.add_dynamic_partitions(IMAGE_BATCHES, keys)
+        self.count = count
+
+    def ticks(self) -> Iterator[str]:
+        """Yield the time of the first and of a later tick of each sensor, in a process that has just begun."""
+        sensors = {sensor.name: sensor for sensor in build_defs(self.settings, {"pool": self.pool}).sensors or []}
+        resources = {"stores": self.stores, "pool": self.pool}
+        for name in SENSORS:
+            context = dg.build_sensor_context(instance=self.instance, resources=resources)
+            times = [seconds_of(lambda name=name, context=context: sensors[name](context)) for _ in range(1 + ROUNDS)]
+            yield f"{times[0]:.3f}, {min(times[1:]):.3f}"
+
+    def row(self) -> str:
+        """Return a line of the table of ticks."""
+        sound = seconds_of(lambda: sound_ledger(self.home))
+        partitions = seconds_of(lambda: self.instance.get_dynamic_partitions(IMAGE_BATCHES))
+        ledger = sum(file.stat().st_size for file in self.home.root.glob("ledger.sqlite*"))
+        cells = [f"{self.count:,}", *self.ticks(), f"{sound:.3f}", f"{partitions:.3f}", f"{ledger / self.count:,.0f}"]
+        return f"| {' | '.join(cells)} |"
+
+
+@contextmanager
+def installation(folder: Path) -> Iterator[Installation]:
+    """Give an installation without batches."""
+    dagster = folder / "dagster"
+    dagster.mkdir()
+    (dagster / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with EmbeddedServer() as server, dg.DagsterInstance.from_config(str(dagster)) as instance:
+        yield Installation(folder / "home", instance, RedisPool(url=server.url))
+
+
+def one_batch(place: Installation, frames: int) -> tuple[str, Counter[str], Counter[str]]:
+    """Run a batch of real frames through; return its key and the number and bytes of its events by kind."""
+    for number in range(frames):
+        place.stores.inbox_of(DROP).deposit(f"{number}.fits", frame(900 + number, 512))
+    defs = build_defs(place.settings.model_copy(update={"settle_seconds": 0.0}), {"pool": place.pool})
+    sensor = next(sensor for sensor in defs.sensors or [] if sensor.name == "new_images")
+    stores = EntropyStores.of(place.settings.model_copy(update={"settle_seconds": 0.0}))
+    resources = {"stores": stores, "pool": place.pool}
+    result: Any = sensor(dg.build_sensor_context(instance=place.instance, resources=resources))
+    keys = {str(request.partition_key) for request in result.run_requests}
+    [key] = [key for key in keys if key.startswith(DROP)]
+    place.instance.add_dynamic_partitions(IMAGE_BATCHES, [key])
+    counts: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for job in (PROCESS, PUBLISH):
+        run = defs.resolve_job_def(job).execute_in_process(instance=place.instance, partition_key=key)
+        [file] = (place.home.root.parent / "dagster").rglob(f"{run.run_id}.db")
+        with sqlite3.connect(file) as db:
+            for kind, size in db.execute("SELECT dagster_event_type, length(event) FROM event_logs"):
+                counts[kind] += 1
+                sizes[kind] += size
+    return key, counts, sizes
+
+
+def events_of(place: Installation, frames: int) -> Iterator[str]:
+    """Yield what a batch of `frames` frames leaves in Dagster, line by line, and what its files need."""
+    key, counts, sizes = one_batch(place, frames)
+    images = sum(file.file_bytes for file in place.home.batches().batch(key).intake.files)
+    kept = sum(file.stat().st_size for file in (place.home.batches_folder / key).rglob("*") if file.is_file())
+    yield (
+        f"A batch of {frames} frames of 512 x 512 pixels leaves {counts.total()} events of {sizes.total():,} bytes of"
+        f" JSON, of which {sizes['STEP_OUTPUT']:,} are outputs of steps, {sizes['ASSET_MATERIALIZATION']:,} what the"
+        f" assets show and {sizes['ASSET_CHECK_EVALUATION']:,} what the checks show; a daemon and a launcher add some"
+        f" ten. Its images are {images:,} bytes, and what was made of them {kept:,}."
+    )
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
+    parser.add_argument("batches", nargs="*", type=int, default=SIZES)
+    given = parser.parse_args()
+    titles = ("batches", *SENSORS, "ledger against all receipts", "list of partitions", "ledger, bytes a batch")
+    with tempfile.TemporaryDirectory() as folder, installation(Path(folder)) as place:
+        print(f"| {' | '.join(titles)} |")
+        print(f"|{'---:|' * len(titles)}")
+        for count in given.batches:
+            place.grow(count)
+            print(place.row(), flush=True)
+        print()
+        for frames in FRAMES:
+            print(*events_of(place, frames), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""What a batch leaves in Dagster's storage: each number and picture once, as few events and bytes as can be."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from entropy_assets_tests.defs.conftest import Home
+from entropy_assets_tests.stages.batches_made import frame
+
+MOST_EVENTS = 80
+"""Of both runs, without some ten more that a daemon and a launcher add."""
+MOST_BYTES = 135_000
+"""JSON of both runs. 1.2 kB of each event are Dagster's own, so two thirds of this hold nothing of the batch."""
+
+
+def stored(folder: Path) -> Iterator[str]:
+    """Give the events of all runs as they lie in the files of an instance."""
+    for file in folder.glob("history/runs/*-*.db"):
+        with sqlite3.connect(file) as db:
+            yield from (event for (event,) in db.execute("SELECT event FROM event_logs"))
+
+
+def shown_in(event: dict[str, Any]) -> list[str]:
+    """Give the names of what an event shows, wherever in it."""
+    labels = [event["label"]] if event.get("__class__") == "EventMetadataEntry" else []
+    for value in event.values():
+        for item in value if isinstance(value, list) else [value]:
+            labels += shown_in(item) if isinstance(item, dict) else []
+    return labels
+
+
+def test_a_batch_leaves_few_events_which_show_each_thing_once(home: Home, tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        home = replace(home, instance=instance)
+        key = home.batch_of(("a.fits", frame(1, side=512)))
+        results = [home.run(job, key) for job in ("process_images", "publish_blocks")]
+    events = list(stored(tmp_path))
+    assert len(events) < MOST_EVENTS
+    assert sum(map(len, events)) < MOST_BYTES
+    materializations = [event for result in results for event in result.get_asset_materialization_events()]
+    expected = sorted(label for event in materializations for label in event.materialization.metadata)
+    assert {"manifest", "pictures", "assessment", "records", "verdicts", "depth"} <= set(expected)
+    shown = [label for event in events for label in shown_in(json.loads(event))]
+    assert sorted(label for label in shown if label in set(expected)) == expected
