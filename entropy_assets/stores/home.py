@@ -138,7 +138,7 @@ class Home:
         return self.root / ".lock"
 
     def refuse_unsafe_stores(self) -> None:
-        """Ask each object store whether it lets a name be created once, and the ledger's server whether it keeps things.
+        """Ask each object store whether a name is created once there, and the ledger's server whether it keeps things.
 
         A folder does both.
 

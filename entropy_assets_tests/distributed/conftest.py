@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets_tests.distributed.site import BUCKET, KEYS, Servers, Site
+from entropy_assets_tests.distributed.site import BUCKET, KEYS, Servers, Site, wait_for_standby
 from entropy_assets_tests.e2e.running import clean_environment, eventually
 from entropy_assets_tests.postgres_server import PostgresServer, postgres_folder
 
@@ -45,35 +45,32 @@ def object_store() -> Iterator[str]:
 
 
 @contextmanager
-def databases() -> Iterator[tuple[PostgresServer, PostgresServer]]:
-    """Run a server and its synchronous standby, both on loopback."""
+def databases() -> Iterator[tuple[PostgresServer, PostgresServer, PostgresServer]]:
+    """Run a server and its synchronous standby, both on loopback, and prepare a spare one."""
     with postgres_folder() as folder:
-        pair = []
-        for name in ("first", "second"):
-            (folder / name).mkdir(mode=0o777)
+        found = []
+        for name in ("first", "second", "spare"):
+            (folder / name).mkdir()
             (folder / name).chmod(0o777)
-            pair.append(PostgresServer(folder / name, listen_addresses="127.0.0.1", port=str(free_port())))
-        first, second = pair
-        first.initialise()
-        first.settings["synchronous_standby_names"] = "second"
-        first.settings["synchronous_commit"] = "local"  # until there is one
-        first.start()
+            found.append(PostgresServer(folder / name, listen_addresses="127.0.0.1", port=str(free_port())))
+        first, second, spare = found
+        first.initialise().start()
         first.ask("CREATE DATABASE dagster")
         first.ask("CREATE DATABASE ledger")
         second.copy_of(first, "second").start()
-        first.ask("ALTER SYSTEM RESET ALL")
+        wait_for_standby(first, "second")
         try:
-            yield first, second
+            yield first, second, spare
         finally:
-            first.stop()
-            second.stop()
+            for server in found:
+                server.stop()
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Run all of it, with every machine that the pipeline needs."""
-    with object_store() as store, databases() as pair, EmbeddedServer() as pool, EmbeddedServer() as broker:
-        site = Site(tmp_path, Servers(*pair, store, pool.url, broker.url), port=free_port())
+    with object_store() as store, databases() as three, EmbeddedServer() as pool, EmbeddedServer() as broker:
+        site = Site(tmp_path, Servers(*three, store, pool.url, broker.url), port=free_port())
         for name in (*KEYS, "AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP"):
             monkeypatch.setenv(name, site.environment[name])
         try:

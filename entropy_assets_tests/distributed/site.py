@@ -1,6 +1,7 @@
 """An installation on several machines: the owner of the inbox, the daemon, two workers, and who audits."""
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,9 +13,12 @@ from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
 from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.distributed.machines import Fleet, Machine
+from entropy_assets_tests.e2e.running import eventually
 from entropy_assets_tests.postgres_server import USER, PostgresServer
 
 BUCKET: Final = "entropy"
+AWAY_S: Final = 5.0
+"""How long a machine is away before somebody starts it again, seconds."""
 KEYS: Final = {
     "AWS_ACCESS_KEY_ID": "made-up",
     "AWS_SECRET_ACCESS_KEY": "made-up",
@@ -24,18 +28,34 @@ KEYS: Final = {
 
 @dataclass
 class Servers:
-    """What the machines share: two databases, the addresses of the object store, the pool and Celery's broker."""
+    """What the machines share: two databases and a spare one, the addresses of object store, pool and Celery's broker."""
 
     primary: PostgresServer
     standby: PostgresServer
+    spare: PostgresServer
     store: str
     pool: str
     broker: str
+
+    def take_over(self) -> None:
+        """Let the standby be the primary, with the spare one as its synchronous standby."""
+        self.standby.promote()
+        eventually("a promotion", lambda: self.standby.ask("SELECT NOT pg_is_in_recovery()") == [(True,)])
+        self.spare.copy_of(self.standby, "spare").start()
+        wait_for_standby(self.standby, "spare")
 
     def url(self, scheme: str, database: str) -> str:
         """Give the address of a database on whichever of the two servers takes writes."""
         hosts = [f"127.0.0.1:{server.settings['port']}" for server in (self.primary, self.standby)]
         return f"{scheme}://{USER}@/{database}?host={hosts[0]}&host={hosts[1]}&target_session_attrs=read-write"
+
+
+def wait_for_standby(server: PostgresServer, name: str) -> None:
+    """Let `server` acknowledge nothing from now on that its standby `name` doesn't have."""
+    server.ask(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+    server.ask("SELECT pg_reload_conf()")
+    is_there = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+    eventually("a synchronous standby", lambda: server.ask(is_there) == [(1,)])
 
 
 class Site:
@@ -95,6 +115,10 @@ class Site:
         for worker in self.workers:
             self.start_worker(worker)
 
+    def stop(self) -> None:
+        for machine in (self.owner, self.daemon, *self.workers):
+            machine.kill()
+
     def start_owner(self) -> None:
         self.owner.start(
             *("dagster", "code-server", "start", "--host", "127.0.0.1", "--port", str(self.port)),
@@ -138,8 +162,13 @@ class Site:
     def fail_over(self) -> None:
         """Lose the database's primary, let its standby take over, and accept that as an operator does."""
         self.servers.primary.stop()
-        self.servers.standby.promote()
+        time.sleep(AWAY_S)  # what runs meanwhile fails
+        self.servers.take_over()
+        self.stop()
         checked = self.auditor.run("entropy-assets", "ledger", "check", "--json")
+        assert checked.returncode == 1, checked.stderr
         told = json.loads(checked.stdout)
-        done = self.auditor.run("entropy-assets", "ledger", "accept", "--epoch", told["epoch"], "--head", told["head"])
+        epoch = told["promoted"]["present"]
+        done = self.auditor.run("entropy-assets", "ledger", "accept", "--epoch", epoch, "--head", told["head"])
         assert done.returncode == 0, done.stderr
+        self.start()

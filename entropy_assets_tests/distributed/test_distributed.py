@@ -8,15 +8,13 @@ import pytest
 
 from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.distributed.site import Site
+from entropy_assets_tests.distributed.site import AWAY_S, Site
 from entropy_assets_tests.e2e.running import eventually
 from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = pytest.mark.distributed
 BATCHES = 40
 PATIENCE_S = 900.0
-AWAY_S = 5.0
-"""How long a machine is away before somebody starts it again, seconds."""
 
 
 def _drop(site: Site, first: int, count: int) -> None:
