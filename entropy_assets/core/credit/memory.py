@@ -9,6 +9,7 @@ that a sum or a mean of them is known too.
 """
 
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.credit.gaussian import pair_entropy
 from entropy_assets.core.credit.sketches import (
     CODE_RMS,
     LYING,
@@ -29,6 +31,7 @@ from entropy_assets.core.credit.sketches import (
     unit,
     views,
 )
+from entropy_assets.core.credit.squarewise.probes import Twins
 from entropy_assets.core.credit.together import fit, telling
 
 PARTS: Final = 10_000
@@ -249,10 +252,35 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     rho, error = _correlation(sketch.pairs, other.pairs)
     if abs(rho) <= LYING_ERRORS * error:
         return None
-    sign = math.copysign(1.0, rho)
-    of_cells = (sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
-    cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
+    sign = int(math.copysign(1, rho))
+    twins = Twins.of(sketch.probes, other.probes)
+    thinned = twins.thinned(sketch.cell_of_square, len(sketch.pairs)) if twins else [1.0] * len(sketch.pairs)
+    of_cells = [sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True)]
+    cells = tuple(
+        known_parts(max(0.0, of_cell * by), error * by, 1.0) for of_cell, by in zip(of_cells, thinned, strict=True)
+    )
+    if twins:
+        cells = lowered(cells, sketch, twins.fresh_bits(sketch.sigma, sign))
     return Recollection(frames, overall(cells, sketch), cells, other.name)
+
+
+def lowered(cells: tuple[int, ...], sketch: Sketch, most: float) -> tuple[int, ...]:
+    """Return the shares of the cells that are known, raised until a pair difference holds `most` bits on the mean.
+
+    What is left of each cell shrinks by the same share.
+    """
+    pixels = sum(sketch.cell_pixels)
+    left = [pair_entropy(sketch.sigma * math.sqrt(1 - parts / PARTS)) for parts in cells]
+    whole = math.fsum(bits * count for bits, count in zip(left, sketch.cell_pixels, strict=True)) / max(1, pixels)
+    if whole <= most:
+        return cells
+    of_bits = {bits: _parts_that_leave(bits * most / whole, sketch.sigma) for bits in set(left)}
+    return tuple(max(parts, of_bits[bits]) for parts, bits in zip(cells, left, strict=True))
+
+
+def _parts_that_leave(most: float, sigma: float) -> int:
+    """Return the least share, parts of 10,000, to who knows which no more than `most` bits are left."""
+    return bisect_left(range(PARTS), -most, key=lambda parts: -pair_entropy(sigma * math.sqrt(1 - parts / PARTS)))
 
 
 def _may_lie_alike(sketch: Sketch, other: Sketch) -> bool:

@@ -1,0 +1,63 @@
+"""Squares brought to one width of noise, without their outliers, so that none of them decides for the others.
+
+Whoever makes a frame chooses its pixels. If they counted by their energy, a few loud squares, or bright pixels, would
+hide what all others repeat; and a copy whose squares have another gain each would look like noise of its own.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.extraction.squares import MAD_TO_SIGMA
+
+Residuals = npt.NDArray[np.int32]
+
+RMS: Final = 768
+"""Root mean square of what is kept of a square."""
+OUTLIER: Final = 4.0
+"""Standard deviations of its square from which on a residual is an outlier. It is left out and not clipped: at its
+limit it would weigh as 16 others do."""
+LEAST_LIMIT: Final = 4
+"""Least limit of an outlier, ADC steps: of narrow noise the median is 0 or 1."""
+MOST_LIMIT: Final = 1 << 22
+"""Largest limit, ADC steps: squares of what is below it add up exactly."""
+LOOKED_AT: Final = 64
+"""Pixels of a square whose median tells its width: they are spread over all rows and columns."""
+SHIFT: Final = 16
+"""Bits behind the point of a weight."""
+
+
+def evened(residuals: Residuals, live: npt.NDArray[np.bool_]) -> tuple[Residuals, npt.NDArray[np.bool_]]:
+    """Return residuals of a row of squares with the root mean square `RMS` in each, and which of them were kept.
+
+    Parameters
+    ----------
+    residuals
+        ``int32[height, squares * width]``.
+    live
+        ``bool[squares]``; what is not live comes back as 0.
+    """
+    height, count = len(residuals), len(live)
+    squares = residuals.reshape(height, count, -1)
+    kept = np.abs(squares) <= _limits(squares)[:, np.newaxis]
+    left = squares * kept
+    energy = np.einsum("ijk,ijk->j", left, left, dtype=np.int64)
+    # Of a square with few pixels left these count no more than half a square does.
+    pixels = np.maximum(kept.sum(axis=(0, 2)), squares[:, 0].size // 2)
+    weights = np.floor(np.sqrt(pixels / np.maximum(energy, 1)) * (RMS << SHIFT)).astype(np.int64) * (live & (energy > 0))
+    weighted = left * weights[:, np.newaxis]
+    weighted += 1 << SHIFT - 1
+    weighted >>= SHIFT
+    return weighted.astype(np.int32).reshape(residuals.shape), kept.reshape(residuals.shape)
+
+
+def _limits(squares: Residuals) -> npt.NDArray[np.int64]:
+    """Return the limit of each square of ``int32[height, square, width]``."""
+    height, _, width = squares.shape
+    places = np.arange(LOOKED_AT)
+    rows, columns = places % height, (5 * places + places // height * (width // 2)) % width
+    looked = np.abs(squares[rows, :, columns])
+    medians = np.partition(looked, LOOKED_AT // 2, axis=0)[LOOKED_AT // 2]
+    limits = np.ceil(OUTLIER * MAD_TO_SIGMA * medians).astype(np.int64)
+    return np.clip(limits, LEAST_LIMIT, MOST_LIMIT)
