@@ -9,7 +9,6 @@ that a sum or a mean of them is known too.
 """
 
 import math
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.credit.gaussian import pair_entropy
+from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
 from entropy_assets.core.credit.sketches import (
     CODE_RMS,
     LYING,
@@ -31,7 +30,7 @@ from entropy_assets.core.credit.sketches import (
     unit,
     views,
 )
-from entropy_assets.core.credit.squarewise.probes import Twins
+from entropy_assets.core.credit.squarewise.probes import Twins, copied_share
 from entropy_assets.core.credit.together import fit, telling
 
 PARTS: Final = 10_000
@@ -60,6 +59,12 @@ MORE_ERRORS: Final = 5.5
 """The same for further places of a frame that fits at one."""
 CLEARLY_PARTS: Final = 300
 """By so much a frame must fit better where it lies otherwise before it counts as moved, parts of 10,000."""
+SPLICED_ERRORS: Final = 3.0
+"""Standard errors by which less must be left, by the probes of two frames, than their folds say. Of the 40 frames that
+one is compared with the worst counts."""
+ROUNDING: Final = 0.35
+"""Noise that rounding leaves, ADC steps, a fifth more than the root of a twelfth: a copy to which a gain was given has
+that. Fresh noise that seems as wide is .2 before it is rounded, and holds .04 bit."""
 PLACES: Final = 8
 """Places at which parts of one frame are looked for; a frame rolled around its edges has four."""
 BESIDE: Final = 2
@@ -226,8 +231,12 @@ def recollection_together(
     if found is None:
         return None
     cells = tuple(math.ceil(share * PARTS) for share in found.cells)
+    clearly = CLEAR_ERRORS * found.error * PARTS
+    if copied := copied_share(sketch.probes, [other.probes for other in ordered], found.correlations, sketch.sigma):
+        most = (1 - copied) * pair_entropy(sketch.sigma)
+        cells, clearly = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most), 0.0
     parts = overall(cells, sketch)
-    if beyond is not None and parts <= beyond + CLEAR_ERRORS * found.error * PARTS:
+    if beyond is not None and parts <= beyond + clearly:
         return None
     names = [other.name for other in ordered]
     of = names.pop(found.strongest)
@@ -259,28 +268,11 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     cells = tuple(
         known_parts(max(0.0, of_cell * by), error * by, 1.0) for of_cell, by in zip(of_cells, thinned, strict=True)
     )
-    if twins:
-        cells = lowered(cells, sketch, twins.fresh_bits(sketch.sigma, sign))
+    cells = tuple(PARTS if left_of(sketch.sigma, parts, PARTS) < ROUNDING else parts for parts in cells)
+    if twins and (fresh := twins.fresh_bits(sketch.sigma, sign)):
+        most, margin = fresh.bits, SPLICED_ERRORS * fresh.error
+        cells = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most, margin)
     return Recollection(frames, overall(cells, sketch), cells, other.name)
-
-
-def lowered(cells: tuple[int, ...], sketch: Sketch, most: float) -> tuple[int, ...]:
-    """Return the shares of the cells that are known, raised until a pair difference holds `most` bits on the mean.
-
-    What is left of each cell shrinks by the same share.
-    """
-    pixels = sum(sketch.cell_pixels)
-    left = [pair_entropy(sketch.sigma * math.sqrt(1 - parts / PARTS)) for parts in cells]
-    whole = math.fsum(bits * count for bits, count in zip(left, sketch.cell_pixels, strict=True)) / max(1, pixels)
-    if whole <= most:
-        return cells
-    of_bits = {bits: _parts_that_leave(bits * most / whole, sketch.sigma) for bits in set(left)}
-    return tuple(max(parts, of_bits[bits]) for parts, bits in zip(cells, left, strict=True))
-
-
-def _parts_that_leave(most: float, sigma: float) -> int:
-    """Return the least share, parts of 10,000, to who knows which no more than `most` bits are left."""
-    return bisect_left(range(PARTS), -most, key=lambda parts: -pair_entropy(sigma * math.sqrt(1 - parts / PARTS)))
 
 
 def _may_lie_alike(sketch: Sketch, other: Sketch) -> bool:

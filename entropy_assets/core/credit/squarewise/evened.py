@@ -40,24 +40,26 @@ def evened(residuals: Residuals, live: npt.NDArray[np.bool_]) -> tuple[Residuals
     """
     height, count = len(residuals), len(live)
     squares = residuals.reshape(height, count, -1)
-    kept = np.abs(squares) <= _limits(squares)[:, np.newaxis]
+    magnitude = np.abs(squares)
+    kept = magnitude <= _limits(magnitude)[:, np.newaxis]
     left = squares * kept
-    energy = np.einsum("ijk,ijk->j", left, left, dtype=np.int64)
+    exact = left.astype(np.float64)
+    energy = np.einsum("ijk,ijk->j", exact, exact)
     # Of a square with few pixels left these count no more than half a square does.
-    pixels = np.maximum(kept.sum(axis=(0, 2)), squares[:, 0].size // 2)
-    weights = np.floor(np.sqrt(pixels / np.maximum(energy, 1)) * (RMS << SHIFT)).astype(np.int64) * (live & (energy > 0))
-    weighted = left * weights[:, np.newaxis]
-    weighted += 1 << SHIFT - 1
-    weighted >>= SHIFT
-    return weighted.astype(np.int32).reshape(residuals.shape), kept.reshape(residuals.shape)
+    pixels = np.maximum(np.count_nonzero(kept, axis=(0, 2)), squares[:, 0].size // 2)
+    weights = np.floor(np.sqrt(pixels / np.maximum(energy, 1)) * (RMS << SHIFT)) * (live & (energy > 0))
+    # below 2**31: no value is wider than the root of the energy, nor pixels more than 1024
+    left *= weights.astype(np.int32)[:, np.newaxis]
+    left += 1 << SHIFT - 1
+    left >>= SHIFT
+    return left.reshape(residuals.shape), kept.reshape(residuals.shape)
 
 
-def _limits(squares: Residuals) -> npt.NDArray[np.int64]:
+def _limits(magnitude: Residuals) -> Residuals:
     """Return the limit of each square of ``int32[height, square, width]``."""
-    height, _, width = squares.shape
+    height, _, width = magnitude.shape
     places = np.arange(LOOKED_AT)
     rows, columns = places % height, (5 * places + places // height * (width // 2)) % width
-    looked = np.abs(squares[rows, :, columns])
-    medians = np.partition(looked, LOOKED_AT // 2, axis=0)[LOOKED_AT // 2]
-    limits = np.ceil(OUTLIER * MAD_TO_SIGMA * medians).astype(np.int64)
-    return np.clip(limits, LEAST_LIMIT, MOST_LIMIT)
+    medians = np.partition(magnitude[rows, :, columns], LOOKED_AT // 2, axis=0)[LOOKED_AT // 2]
+    limits = np.ceil(OUTLIER * MAD_TO_SIGMA * medians.astype(np.float64))
+    return np.clip(limits, LEAST_LIMIT, MOST_LIMIT).astype(np.int32)

@@ -8,8 +8,9 @@ fresh noise is spread over the frame, and squares that are live in one of the fr
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +37,22 @@ OUTLIER: Final = DEAD + 1
 """Code of an outlier of its square; one in either frame holds nothing."""
 LEAST_COMPARED: Final = 16
 """Probes that must be live in both frames for them to tell anything."""
-ERRORS: Final = 3.0
-"""Standard errors that are added to what is left: of the 40 frames that one is compared with, the worst counts."""
+COPIED: Final = 0.5
+"""Distance of two pair differences below which one is a copy, ADC steps: they are whole numbers, but for the weights
+of their squares."""
+COPIED_ERRORS: Final = 6.0
+"""Standard errors beyond which it is believed that more probes are copies than by chance, which is measured as well."""
 KAPPA: Final = 2.0**0.91625
 """Noise over the geometric mean of its magnitude: 2 to the power of (Euler's gamma + ln 2) / ln 4, for a Gaussian."""
 PARTS: Final = 1_000_000
 """Bits are rounded to one part in this, so that their sum is exact."""
+
+
+class FreshBits(NamedTuple):
+    """What is left of a pair difference on the mean, and the standard error of that; bits."""
+
+    bits: float
+    error: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,11 +137,11 @@ class Twins:
         counts = [np.bincount(cell_of_square[which], minlength=cells).tolist() for which in (mine, other, mine & other)]
         return [math.sqrt(a * b) / both if both else 1.0 for a, b, both in zip(*counts, strict=True)]
 
-    def fresh_bits(self, sigma: float, sign: int) -> float:
-        """Return the most that is left of a pair difference to who knows its twin, bits; infinite if they can't tell.
+    def fresh_bits(self, sigma: float, sign: int) -> FreshBits | None:
+        """Return what is left of a pair difference to who knows its twin; None if they can't tell.
 
         It is the mean of what noise as wide as each distance would hold, which for Gaussian noise is at least its
-        min-entropy, and `ERRORS` standard errors.
+        min-entropy. A distance of less than half a code is that of a copy.
 
         Parameters
         ----------
@@ -141,11 +152,61 @@ class Twins:
         """
         both = self._live[0] & self._live[1]
         mine, other = self._mine[both].astype(np.int64), self._other[both].astype(np.int64)
-        if len(mine) < LEAST_COMPARED:
-            return math.inf
-        widths = np.abs(mine - sign * other) * (KAPPA * sigma / (math.sqrt(2) * RMS))
-        bits = np.where((mine == OUTLIER) | (other == OUTLIER), 0.0, np.log2(1 + 4 * math.pi * widths**2) / 2)
+        count = len(mine)
+        if count < LEAST_COMPARED:
+            return None
+        distances = np.abs(mine - sign * other) * (math.sqrt(2) * sigma / RMS)
+        holds_nothing = (mine == OUTLIER) | (other == OUTLIER) | (distances < COPIED)
+        bits = np.where(holds_nothing, 0.0, np.log2(1 + math.pi * (KAPPA * distances) ** 2) / 2)
         parts = np.rint(bits * PARTS).astype(np.int64)
-        total, squares, count = int(parts.sum()), int(parts @ parts), len(parts)
+        total, squares = int(parts.sum()), int(parts @ parts)
         spread = math.sqrt(max(0, count * squares - total * total)) / count
-        return (total + ERRORS * spread * math.sqrt(count)) / (count * PARTS)
+        return FreshBits(total / (count * PARTS), spread / (math.sqrt(count) * PARTS))
+
+
+def copied_share(mine: Probes, others: Sequence[Probes], correlations: Sequence[float], sigma: float) -> float:
+    """Return which share of a frame is put together of others, pixel by pixel; 0 if that may be chance.
+
+    A probe is a copy if it is that of any of them. How many are so by chance tell the probes beside: with those of other
+    pixels they have nothing in common but the law of the noise. Frames of one pattern lie closer to each other than
+    that by what their correlation says.
+
+    Parameters
+    ----------
+    mine, others
+        Of the frame and of those that it may be put together of, which have one shape.
+    correlations
+        Of the frame with each of them.
+    sigma
+        Noise of a pixel, ADC steps.
+    """
+    codes = mine.codes.reshape(-1)
+    if not all(other.codes.size == codes.size for other in others):
+        return 0.0
+    looked = codes > OUTLIER
+    copied, new_by_chance = np.zeros(codes.size, dtype=np.bool_), np.ones(codes.size)
+    for other, correlation in zip(others, correlations, strict=True):
+        theirs = other.codes.reshape(-1)
+        (hits, there), (hits_beside, both) = (
+            _hits(codes, each, correlation, sigma) for each in (theirs, np.roll(theirs, 1))
+        )
+        chance = (
+            np.count_nonzero(hits_beside) / max(1, np.count_nonzero(both)) / math.sqrt(max(1e-6, 1 - abs(correlation)))
+        )
+        copied |= hits
+        new_by_chance[there] *= 1 - min(1.0, chance)
+    expected = 1 - new_by_chance[looked]
+    count, chance_hits = len(expected), float(expected.sum())
+    excess = np.count_nonzero(copied[looked]) - chance_hits
+    error = math.sqrt(2 * float((expected * (1 - expected)).sum()) + 1)
+    if 2 * chance_hits > count or excess <= COPIED_ERRORS * error:
+        return 0.0
+    return excess / (count - chance_hits)
+
+
+def _hits(codes: Codes, theirs: Codes, correlation: float, sigma: float) -> tuple[Flags, Flags]:
+    """Return which probes are copies of others, and which of them could be."""
+    both = (codes > OUTLIER) & (theirs > OUTLIER)
+    sign = -1 if correlation < 0 else 1
+    distances = np.abs(codes.astype(np.int64) - sign * theirs.astype(np.int64)) * (math.sqrt(2) * sigma / RMS)
+    return both & (distances < COPIED), both
