@@ -15,13 +15,16 @@ Residuals = npt.NDArray[np.int32]
 
 RMS: Final = 768
 """Root mean square of what is kept of a square."""
-OUTLIER: Final = 4.0
-"""Standard deviations of its square from which on a residual is an outlier. It is left out and not clipped: at its
-limit it would weigh as 16 others do."""
-LEAST_LIMIT: Final = 4
-"""Least limit of an outlier, ADC steps: of narrow noise the median is 0 or 1."""
+LIMIT: Final = 3.0
+"""Standard deviations of its square from which on a residual counts for less, until at twice as many nothing is left of
+it: if it were clipped there it would weigh as nine others do, and if it were left out from there on, which are would
+depend on a gain."""
+LEAST_LIMIT: Final = 3
+"""Least limit, ADC steps: of narrow noise the median is 0 or 1."""
 MOST_LIMIT: Final = 1 << 22
 """Largest limit, ADC steps: squares of what is below it add up exactly."""
+NARROW: Final = 8191
+"""Largest limit of which the squares of 32 residuals add up exactly in 32 bits."""
 LOOKED_AT: Final = 64
 """Pixels of a square whose median tells its width: they are spread over all rows and columns."""
 SHIFT: Final = 16
@@ -38,21 +41,27 @@ def evened(residuals: Residuals, live: npt.NDArray[np.bool_]) -> tuple[Residuals
     live
         ``bool[squares]``; what is not live comes back as 0.
     """
-    height, count = len(residuals), len(live)
-    squares = residuals.reshape(height, count, -1)
-    magnitude = np.abs(squares)
-    kept = magnitude <= _limits(magnitude)[:, np.newaxis]
-    left = squares * kept
-    exact = left.astype(np.float64)
-    energy = np.einsum("ijk,ijk->j", exact, exact)
+    height, width = len(residuals), residuals.shape[1] // len(live)
+    magnitude = np.abs(residuals)
+    of_squares = _limits(magnitude.reshape(height, -1, width))
+    limits = of_squares.repeat(width)
+    reach = 2 * limits - magnitude
+    np.maximum(reach, 0, out=reach)
+    left = np.minimum(residuals, reach)
+    np.negative(reach, out=reach)
+    np.maximum(left, reach, out=left)
+    kept = magnitude <= limits * 4 // 3
+    exact = left if int(of_squares.max()) <= NARROW else left.astype(np.float64)
+    energy = np.einsum("ij,ij->j", exact, exact).reshape(-1, width).sum(axis=1, dtype=np.float64)
+    columns = kept.view(np.uint8).sum(axis=0, dtype=np.uint8)
     # Of a square with few pixels left these count no more than half a square does.
-    pixels = np.maximum(np.count_nonzero(kept, axis=(0, 2)), squares[:, 0].size // 2)
+    pixels = np.maximum(columns.reshape(-1, width).sum(axis=1, dtype=np.int64), height * width // 2)
     weights = np.floor(np.sqrt(pixels / np.maximum(energy, 1)) * (RMS << SHIFT)) * (live & (energy > 0))
     # below 2**31: no value is wider than the root of the energy, nor pixels more than 1024
-    left *= weights.astype(np.int32)[:, np.newaxis]
+    left *= weights.astype(np.int32).repeat(width)
     left += 1 << SHIFT - 1
     left >>= SHIFT
-    return left.reshape(residuals.shape), kept.reshape(residuals.shape)
+    return left, kept
 
 
 def _limits(magnitude: Residuals) -> Residuals:
@@ -61,5 +70,5 @@ def _limits(magnitude: Residuals) -> Residuals:
     places = np.arange(LOOKED_AT)
     rows, columns = places % height, (5 * places + places // height * (width // 2)) % width
     medians = np.partition(magnitude[rows, :, columns], LOOKED_AT // 2, axis=0)[LOOKED_AT // 2]
-    limits = np.ceil(OUTLIER * MAD_TO_SIGMA * medians.astype(np.float64))
+    limits = np.ceil(LIMIT * MAD_TO_SIGMA * medians.astype(np.float64))
     return np.clip(limits, LEAST_LIMIT, MOST_LIMIT).astype(np.int32)
