@@ -6,6 +6,8 @@ what its law gives.
 """
 
 from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -142,3 +144,47 @@ def turned(codes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
 def cut(codes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     """Return what is left of a frame without its upper and its left parts, which are no whole squares."""
     return codes[codes.shape[0] // 5 :, codes.shape[1] // 6 :]
+
+
+def _catalogued() -> dict[str, Callable[[np.random.Generator, int], Scenario]]:
+    squares, pixels = partial(partial, some_squares), partial(partial, some_pixels)
+    twentieth, half = squares(share=0.05), squares(share=0.5)
+    hidden = {
+        "one square in 20 blown out": partial(masked, choice=twentieth),
+        "one square in 2 blown out": partial(masked, choice=half),
+        "one square in 2 blown out, + 0.4": partial(masked, choice=half, fresh=0.4),
+        "one square in 20 blown out, + 3": partial(masked, choice=twentieth, fresh=3.0),
+        "diagonal lines blown out": partial(masked, choice=diagonals),
+        "a pixel of each square blown out": partial(masked, choice=one_pixel_of_each_square),
+        "turned, 5 % of the pixels blown out": partial(masked, choice=pixels(share=0.05), change=turned),
+        "cut, one square in 4 blown out": partial(masked, choice=squares(share=0.25), change=cut),
+        "cut, 5 % of the pixels blown out": partial(masked, choice=pixels(share=0.05), change=cut),
+        "one square in 4 blown out, as in itself": partial(
+            masked, choice=squares(share=0.25), masks_before=squares(share=0.25)
+        ),
+        "gain falling to 0.9": partial(regained, gains=partial(falling, least=0.9)),
+    }
+    hidden |= {
+        f"{share:g} % of the pixels blown out": partial(masked, choice=pixels(share=share / 100))
+        for share in (0.5, 5, 20, 50)
+    }
+    others = {
+        "a square of each cell": partial(spliced, choice=square_of_each_cell),
+        "a square of each cell, 300 x as wide": partial(spliced, choice=square_of_each_cell, width=300.0),
+        "one square in 10, 3 x as wide": partial(spliced, choice=squares(share=0.1), width=3.0),
+        "every second 8 x 8 pixels": partial(spliced, choice=partial(checkerboard, size=8)),
+        "5 % of the pixels": partial(spliced, choice=pixels(share=0.05)),
+        "turned, one square in 10, 10 x as wide": partial(spliced, choice=squares(share=0.1), width=10.0, turns=1),
+    }
+    return (
+        {f"spent frame, {name}": make for name, make in hidden.items()}
+        | {f"spent frame, other noise in {name}": make for name, make in others.items()}
+        | {
+            f"{size} x {size} pixels of {count} spent frames in turns": partial(patchwork, count=count, size=size)
+            for count, size in ((2, 32), (3, 8), (8, 32))
+        }
+    )
+
+
+CATALOGUED: Final = _catalogued()
+"""Those that stand in the catalogue, by name."""

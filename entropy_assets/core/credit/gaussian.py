@@ -80,7 +80,7 @@ def left_of(sigma: float, known: int, of: int) -> float:
 def raised(
     known: tuple[int, ...], of: int, weights: Sequence[int], sigma: float, most: float, margin: float = 0.0
 ) -> tuple[int, ...]:
-    """Return shares of the variance of the cells of a frame, raised until no more than `most` bits are left on the mean.
+    """Return known shares of the variance of each cell, raised until no more than `most` bits are left on the mean.
 
     What is left of each cell shrinks by the same share; nothing changes as long as `margin` more would explain it.
 

@@ -62,9 +62,9 @@ CLEARLY_PARTS: Final = 300
 SPLICED_ERRORS: Final = 3.0
 """Standard errors by which less must be left, by the probes of two frames, than their folds say. Of the 40 frames that
 one is compared with the worst counts."""
-ROUNDING: Final = 0.35
-"""Noise that rounding leaves, ADC steps, a fifth more than the root of a twelfth: a copy to which a gain was given has
-that. Fresh noise that seems as wide is .2 before it is rounded, and holds .04 bit."""
+ROUNDING: Final = 0.25
+"""Noise that counts as that of rounding, ADC steps. A copy to which a gain was given has the root of a twelfth, which
+looks like .2 where two frames of one pattern are expected; fresh noise that seems so narrow holds .01 bit at most."""
 PLACES: Final = 8
 """Places at which parts of one frame are looked for; a frame rolled around its edges has four."""
 BESIDE: Final = 2

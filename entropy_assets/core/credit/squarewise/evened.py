@@ -20,13 +20,17 @@ LIMIT: Final = 3.0
 it: if it were clipped there it would weigh as nine others do, and if it were left out from there on, which are would
 depend on a gain."""
 LEAST_LIMIT: Final = 3
-"""Least limit, ADC steps: of narrow noise the median is 0 or 1."""
+"""Least limit, ADC steps: narrow noise is 0 mostly."""
 MOST_LIMIT: Final = 1 << 22
 """Largest limit, ADC steps: squares of what is below it add up exactly."""
 NARROW: Final = 8191
 """Largest limit of which the squares of 32 residuals add up exactly in 32 bits."""
 LOOKED_AT: Final = 64
 """Pixels of a square whose median tells its width: they are spread over all rows and columns."""
+QUANTILES: Final = (LOOKED_AT // 2, LOOKED_AT * 3 // 4)
+"""Places of their median and, which counts if that is 0, of their upper quartile."""
+UPPER_TO_SIGMA: Final = 0.8693
+"""Standard deviation of a Gaussian over the upper quartile of its magnitude."""
 SHIFT: Final = 16
 """Bits behind the point of a weight."""
 
@@ -69,6 +73,7 @@ def _limits(magnitude: Residuals) -> Residuals:
     height, _, width = magnitude.shape
     places = np.arange(LOOKED_AT)
     rows, columns = places % height, (5 * places + places // height * (width // 2)) % width
-    medians = np.partition(magnitude[rows, :, columns], LOOKED_AT // 2, axis=0)[LOOKED_AT // 2]
-    limits = np.ceil(LIMIT * MAD_TO_SIGMA * medians.astype(np.float64))
+    ordered = np.partition(magnitude[rows, :, columns], QUANTILES, axis=0)
+    median, upper = (ordered[place].astype(np.float64) for place in QUANTILES)
+    limits = np.ceil(LIMIT * np.where(median > 0, median * MAD_TO_SIGMA, upper * UPPER_TO_SIGMA))
     return np.clip(limits, LEAST_LIMIT, MOST_LIMIT).astype(np.int32)

@@ -27,7 +27,8 @@ each square: none may be without."""
 MOST_OF_SQUARE: Final = 512
 """Pair differences of a square."""
 PLACE_FACTORS: Final = (0x9E3779B1, 0x85EBCA77)
-"""Odd factors that make the first place in a square of its column and its row: of no meaning, as `sketches` has them."""
+"""Odd factors that make the first place in a square of its column and its row: of no meaning, as signs of `sketches`.
+"""
 PLACE_BITS: Final = 12
 STEP: Final = 211
 """From one place in a square to the next, modulo 512."""
@@ -40,8 +41,13 @@ LEAST_COMPARED: Final = 16
 COPIED: Final = 0.5
 """Distance of two pair differences below which one is a copy, ADC steps: they are whole numbers, but for the weights
 of their squares."""
+ALIKE: Final = 16
+"""Part of a pair difference by which the weights of two squares may differ, if other noise is in a part of the one. It
+counts where most probes lie so near, or by so much more than by chance: noise beside a pattern seldom does."""
 COPIED_ERRORS: Final = 6.0
 """Standard errors beyond which it is believed that more probes are copies than by chance, which is measured as well."""
+LEAST_APART: Final = 1e-6
+"""Least share of the variance that frames are taken to differ by."""
 KAPPA: Final = 2.0**0.91625
 """Noise over the geometric mean of its magnitude: 2 to the power of (Euler's gamma + ln 2) / ln 4, for a Gaussian."""
 PARTS: Final = 1_000_000
@@ -155,8 +161,12 @@ class Twins:
         count = len(mine)
         if count < LEAST_COMPARED:
             return None
-        distances = np.abs(mine - sign * other) * (math.sqrt(2) * sigma / RMS)
+        apart = np.abs(mine - sign * other)
+        distances = apart * (math.sqrt(2) * sigma / RMS)
         holds_nothing = (mine == OUTLIER) | (other == OUTLIER) | (distances < COPIED)
+        alike = ALIKE * apart <= np.abs(mine)
+        if 2 * np.count_nonzero(holds_nothing | alike) > count:
+            holds_nothing |= alike
         bits = np.where(holds_nothing, 0.0, np.log2(1 + math.pi * (KAPPA * distances) ** 2) / 2)
         parts = np.rint(bits * PARTS).astype(np.int64)
         total, squares = int(parts.sum()), int(parts @ parts)
@@ -167,9 +177,9 @@ class Twins:
 def copied_share(mine: Probes, others: Sequence[Probes], correlations: Sequence[float], sigma: float) -> float:
     """Return which share of a frame is put together of others, pixel by pixel; 0 if that may be chance.
 
-    A probe is a copy if it is that of any of them. How many are so by chance tell the probes beside: with those of other
-    pixels they have nothing in common but the law of the noise. Frames of one pattern lie closer to each other than
-    that by what their correlation says.
+    A probe is a copy if it is that of any of them. How many are so by chance is told by the probes beside: with those
+    of other pixels they have nothing in common but the law of the noise. Frames of one pattern lie closer to each other
+    than that, by what their correlation says.
 
     Parameters
     ----------
@@ -183,30 +193,27 @@ def copied_share(mine: Probes, others: Sequence[Probes], correlations: Sequence[
     codes = mine.codes.reshape(-1)
     if not all(other.codes.size == codes.size for other in others):
         return 0.0
-    looked = codes > OUTLIER
     copied, new_by_chance = np.zeros(codes.size, dtype=np.bool_), np.ones(codes.size)
     for other, correlation in zip(others, correlations, strict=True):
         theirs = other.codes.reshape(-1)
-        (hits, there), (hits_beside, both) = (
-            _hits(codes, each, correlation, sigma) for each in (theirs, np.roll(theirs, 1))
-        )
-        chance = (
-            np.count_nonzero(hits_beside) / max(1, np.count_nonzero(both)) / math.sqrt(max(1e-6, 1 - abs(correlation)))
-        )
+        hits, compared = _hits(codes, theirs, correlation, sigma)
+        beside, compared_beside = _hits(codes, np.roll(theirs, 1), correlation, sigma)
+        chance = np.count_nonzero(beside) / max(1, np.count_nonzero(compared_beside))
         copied |= hits
-        new_by_chance[there] *= 1 - min(1.0, chance)
-    expected = 1 - new_by_chance[looked]
-    count, chance_hits = len(expected), float(expected.sum())
-    excess = np.count_nonzero(copied[looked]) - chance_hits
+        new_by_chance[compared] *= 1 - min(1.0, chance / math.sqrt(max(LEAST_APART, 1 - abs(correlation))))
+    expected = 1 - new_by_chance[codes > OUTLIER]
+    by_chance = float(expected.sum())
+    excess = int(np.count_nonzero(copied)) - by_chance
     error = math.sqrt(2 * float((expected * (1 - expected)).sum()) + 1)
-    if 2 * chance_hits > count or excess <= COPIED_ERRORS * error:
+    if 2 * by_chance > len(expected) or excess <= COPIED_ERRORS * error:
         return 0.0
-    return excess / (count - chance_hits)
+    return float(excess / (len(expected) - by_chance))
 
 
 def _hits(codes: Codes, theirs: Codes, correlation: float, sigma: float) -> tuple[Flags, Flags]:
     """Return which probes are copies of others, and which of them could be."""
     both = (codes > OUTLIER) & (theirs > OUTLIER)
     sign = -1 if correlation < 0 else 1
-    distances = np.abs(codes.astype(np.int64) - sign * theirs.astype(np.int64)) * (math.sqrt(2) * sigma / RMS)
-    return both & (distances < COPIED), both
+    apart = np.abs(codes.astype(np.int64) - sign * theirs.astype(np.int64))
+    copies = (apart * (math.sqrt(2) * sigma / RMS) < COPIED) | (ALIKE * apart <= np.abs(codes.astype(np.int64)))
+    return both & copies, both
