@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import features
 
-from entropy_assets_tests.scenarios import attacks, pictures, processing, sensors, stacks
+from entropy_assets_tests.scenarios import attacks, masked_copies, pictures, processing, sensors, stacks
 from entropy_assets_tests.scenarios.scenario import Scenario
 
 SEED: Final = 20_261_128
@@ -179,7 +179,8 @@ def _known_before() -> dict[str, Entry]:
             KNOWN, partial(processing.master_dark, sigma=8.0, count=16, width=15.0)
         ),
     }
-    return patterns | spent | fresh | masters
+    copies = {name: Entry(KNOWN, make) for name, make in masked_copies.CATALOGUED.items()}
+    return patterns | spent | fresh | masters | copies
 
 
 def _processed() -> dict[str, Entry]:

@@ -6,6 +6,8 @@ the rest. What the estimators find poorer than a Gaussian stays as much poorer.
 """
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -68,3 +70,39 @@ def left_beside(least: float, sigma: float, symbol_bits: int, known: float) -> f
         return least
     left = pair_entropy(sigma * math.sqrt(1 - min(1.0, known)))
     return min(least, left * poorer_than_gaussian(least, sigma, symbol_bits))
+
+
+def left_of(sigma: float, known: int, of: int) -> float:
+    """Return the noise that is left of `sigma` to who knows `known` parts of its variance, `of` being all of them."""
+    return sigma * math.sqrt(1 - known / of)
+
+
+def raised(
+    known: tuple[int, ...], of: int, weights: Sequence[int], sigma: float, most: float, margin: float = 0.0
+) -> tuple[int, ...]:
+    """Return known shares of the variance of each cell, raised until no more than `most` bits are left on the mean.
+
+    What is left of each cell shrinks by the same share; nothing changes as long as `margin` more would explain it.
+
+    Parameters
+    ----------
+    known, of
+        How many parts of the variance of each cell are known, `of` being all of them.
+    weights
+        Of the cells.
+    sigma
+        Noise of a pixel, ADC steps.
+    most, margin
+        Bits of a pair difference.
+    """
+    left = [pair_entropy(left_of(sigma, parts, of)) for parts in known]
+    whole = math.fsum(bits * weight for bits, weight in zip(left, weights, strict=True)) / max(1, sum(weights))
+    if whole <= most + margin:
+        return known
+    of_bits = {bits: _parts_that_leave(bits * most / whole, sigma, of) for bits in set(left)}
+    return tuple(max(parts, of_bits[bits]) for parts, bits in zip(known, left, strict=True))
+
+
+def _parts_that_leave(most: float, sigma: float, of: int) -> int:
+    """Return the least number of parts to who knows which no more than `most` bits are left."""
+    return bisect_left(range(of), -most, key=lambda parts: -pair_entropy(left_of(sigma, parts, of)))

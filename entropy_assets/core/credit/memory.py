@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
 from entropy_assets.core.credit.sketches import (
     CODE_RMS,
     LYING,
@@ -29,6 +30,7 @@ from entropy_assets.core.credit.sketches import (
     unit,
     views,
 )
+from entropy_assets.core.credit.squarewise.probes import Twins, copied_share
 from entropy_assets.core.credit.together import fit, telling
 
 PARTS: Final = 10_000
@@ -57,6 +59,12 @@ MORE_ERRORS: Final = 5.5
 """The same for further places of a frame that fits at one."""
 CLEARLY_PARTS: Final = 300
 """By so much a frame must fit better where it lies otherwise before it counts as moved, parts of 10,000."""
+SPLICED_ERRORS: Final = 3.0
+"""Standard errors by which less must be left, by the probes of two frames, than their folds say. Of the 40 frames that
+one is compared with the worst counts."""
+ROUNDING: Final = 0.25
+"""Noise that counts as that of rounding, ADC steps. A copy to which a gain was given has the root of a twelfth, which
+looks like .2 where two frames of one pattern are expected; fresh noise that seems so narrow holds .01 bit at most."""
 PLACES: Final = 8
 """Places at which parts of one frame are looked for; a frame rolled around its edges has four."""
 BESIDE: Final = 2
@@ -223,8 +231,12 @@ def recollection_together(
     if found is None:
         return None
     cells = tuple(math.ceil(share * PARTS) for share in found.cells)
+    clearly = CLEAR_ERRORS * found.error * PARTS
+    if copied := copied_share(sketch.probes, [other.probes for other in ordered], found.correlations, sketch.sigma):
+        most = (1 - copied) * pair_entropy(sketch.sigma)
+        cells, clearly = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most), 0.0
     parts = overall(cells, sketch)
-    if beyond is not None and parts <= beyond + CLEAR_ERRORS * found.error * PARTS:
+    if beyond is not None and parts <= beyond + clearly:
         return None
     names = [other.name for other in ordered]
     of = names.pop(found.strongest)
@@ -249,9 +261,17 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     rho, error = _correlation(sketch.pairs, other.pairs)
     if abs(rho) <= LYING_ERRORS * error:
         return None
-    sign = math.copysign(1.0, rho)
-    of_cells = (sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
-    cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
+    sign = int(math.copysign(1, rho))
+    twins = Twins.of(sketch.probes, other.probes)
+    thinned = twins.thinned(sketch.cell_of_square, len(sketch.pairs)) if twins else [1.0] * len(sketch.pairs)
+    of_cells = [sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True)]
+    cells = tuple(
+        known_parts(max(0.0, of_cell * by), error * by, 1.0) for of_cell, by in zip(of_cells, thinned, strict=True)
+    )
+    cells = tuple(PARTS if left_of(sketch.sigma, parts, PARTS) < ROUNDING else parts for parts in cells)
+    if twins and (fresh := twins.fresh_bits(sketch.sigma, sign)):
+        most, margin = fresh.bits, SPLICED_ERRORS * fresh.error
+        cells = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most, margin)
     return Recollection(frames, overall(cells, sketch), cells, other.name)
 
 

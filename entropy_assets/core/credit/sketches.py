@@ -13,14 +13,16 @@ that is everywhere. Everything is integer arithmetic, so an outsider's sketch of
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.credit.squarewise.evened import evened
+from entropy_assets.core.credit.squarewise.probes import Probes
 from entropy_assets.core.extraction.phases import laid_out, levelled, squares_as_they_lie
-from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, steps_of
+from entropy_assets.core.extraction.squares import steps_of
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
 
@@ -35,13 +37,11 @@ CELLS: Final = 4
 """Cells of the frame down, and across."""
 PAIR_FOLD: Final = (32, 16)
 """Rows and pairs of the fold of a cell: those of a square."""
-OUTLIER: Final = 4
-"""Residuals are clipped at this many of their standard deviations, so that a few bright stars don't decide."""
+BYTES_OF_FOLDS: Final = SIDE * SIDE + CELLS**2 * PAIR_FOLD[0] * PAIR_FOLD[1]
+"""Bytes of both folds: all of a sketch that was kept without probes."""
 SIGN_FACTORS: Final = (0x9E3779B1, 0x85EBCA77)
 """Odd factors that make the sign of a square of its column and its row: of no meaning, but the same for all frames."""
 SIGN_BIT: Final = 15
-SQUARES_CLIPPED_BY: Final = 16
-"""Live squares that tell where to clip, evenly spread."""
 CODE_RMS: Final = 24
 """Root mean square of a fold, codes of int8: of noise, one cell in five million is clipped."""
 LYING: Final = 32
@@ -72,6 +72,10 @@ class Sketch:
         ``int8[16, 32, 16]``, the folded pair differences of each cell, by row, then by column.
     cell_pixels
         Live pixels of each cell.
+    probes
+        Some pair differences of each square.
+    grid
+        Rows and columns of squares.
     part
         Which of several parts of the file it is of; None if the frame has one alone.
     """
@@ -83,7 +87,15 @@ class Sketch:
     fold: Fold
     pairs: Fold
     cell_pixels: tuple[int, ...] = ()
+    probes: Probes = field(default_factory=lambda: Probes.none_live((0, 0)))
+    grid: tuple[int, int] = (0, 0)
     part: int | None = None
+
+    @property
+    def cell_of_square(self) -> Wide:
+        """Return the cell that each square lies in, by row, then by column."""
+        rows, columns = (np.arange(side) * CELLS // side for side in self.grid)
+        return np.asarray(rows[:, np.newaxis] * CELLS + columns).ravel()
 
     @property
     def name(self) -> str:
@@ -91,8 +103,8 @@ class Sketch:
         return self.image_sha256 if self.part is None else f"{self.image_sha256}/{self.part}"
 
     def to_bytes(self) -> bytes:
-        """Return both folds, 24,576 bytes."""
-        return self.fold.tobytes() + self.pairs.tobytes()
+        """Return both folds, `BYTES_OF_FOLDS` bytes, and behind them the probes."""
+        return self.fold.tobytes() + self.pairs.tobytes() + self.probes.to_bytes()
 
     @classmethod
     def from_bytes(cls, name: str, sensor: str, live_pixels: int, data: bytes) -> Self:
@@ -104,9 +116,11 @@ class Sketch:
             If `data` has another length, or `name` is none.
         """
         image_sha256, _, part = name.partition("/")
-        codes = np.frombuffer(data, dtype=np.int8)
+        codes = np.frombuffer(data[:BYTES_OF_FOLDS], dtype=np.int8)
         fold, pairs = codes[: SIDE * SIDE].reshape(SIDE, SIDE), codes[SIDE * SIDE :].reshape(-1, *PAIR_FOLD)
-        return cls(image_sha256, sensor, 0.0, live_pixels, fold, pairs, part=int(part) if part else None)
+        probes = Probes.from_bytes(data[BYTES_OF_FOLDS:])
+        place = int(part) if part else None
+        return cls(image_sha256, sensor, 0.0, live_pixels, fold, pairs, probes=probes, part=place)
 
 
 def sketches_of(frame: Frame, surveys: Sequence[Survey]) -> tuple[Sketch, ...]:
@@ -132,21 +146,21 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
     size, period = survey.square_size, frame.mosaic
     steps = levelled(laid_out(steps_of(frame, 0), period, size), period)
     live = squares_as_they_lie(survey.live, period)
-    most = clipped_at(steps, live, size)
     fold = np.zeros((SIDE, SIDE), dtype=np.int64)
     cells = np.zeros((CELLS, CELLS, *PAIR_FOLD), dtype=np.int64)
+    probes = Probes.none_live(live.shape)
     columns = live.shape[1] * size
     for row in range(live.shape[0]):
         if not live[row].any():
             continue
         top = row * size
-        alive = live[row].repeat(size)
         band = steps[max(0, top - 1) : top + size + 1].astype(np.int32)
-        residual = np.clip(_laplacian_rows(band, top > 0, size, columns), -most, most) * alive
+        residual, _ = evened(_laplacian_rows(band, top > 0, size, columns), live[row])
         fold[top % SIDE : top % SIDE + size] += _folded_columns(residual)
         rows = band[1 if top else 0 :][:size, :columns]
-        differences = np.clip(rows[:, 1::2] - rows[:, ::2], -most, most) * alive[::2]
+        differences, kept = evened(rows[:, 1::2] - rows[:, ::2], live[row])
         _add_squares(cells[row * CELLS // live.shape[0]], differences, row)
+        probes.take(row, differences, kept, live[row])
     pixels = np.zeros((CELLS, CELLS), dtype=np.int64)
     for y, x in np.argwhere(live):
         pixels[y * CELLS // live.shape[0], x * CELLS // live.shape[1]] += size * size
@@ -158,28 +172,13 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
         fold=_coded(fold),
         pairs=np.stack([_coded(cell) for cell in cells.reshape(-1, *PAIR_FOLD)]),
         cell_pixels=tuple(int(count) for count in pixels.ravel()),
+        probes=probes,
+        grid=(live.shape[0], live.shape[1]),
     )
 
 
 def _sensor(shape: tuple[int, int], instrument: str) -> str:
     return f"{shape[1]}x{shape[0]} {instrument}".strip()
-
-
-def clipped_at(steps: npt.NDArray[np.signedinteger], live: npt.NDArray[np.bool_], size: int) -> int:
-    """Return where residuals are clipped, ADC steps: at `OUTLIER` standard deviations of those of some live squares."""
-    y, x = np.nonzero(live)
-    if len(y) == 0:
-        return 1
-    chosen = np.unique(np.linspace(0, len(y) - 1, SQUARES_CLIPPED_BY).astype(np.int64))
-    inner = np.arange(1, size - 1)
-    rows = (y[chosen, np.newaxis] * size + inner)[:, :, np.newaxis]
-    columns = (x[chosen, np.newaxis] * size + inner)[:, np.newaxis, :]
-    residual = 4 * steps[rows, columns].astype(np.int64)
-    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        residual -= steps[rows + down, columns + right]
-    magnitude = np.abs(residual).ravel()
-    median = int(np.partition(magnitude, magnitude.size // 2)[magnitude.size // 2])
-    return max(1, math.ceil(OUTLIER * MAD_TO_SIGMA * median))
 
 
 def folded(fold: npt.NDArray[np.integer], side: int) -> Wide:

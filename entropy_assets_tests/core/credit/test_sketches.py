@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from entropy_assets.core.credit.sketches import SIDE, Sketch, folded, sketch_of, sketches_of
+from entropy_assets.core.credit.sketches import BYTES_OF_FOLDS, SIDE, Sketch, folded, sketch_of, sketches_of
 from entropy_assets.core.extraction.survey import survey_frame, survey_of
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import STANDARD
@@ -38,7 +38,11 @@ def test_a_sketch_comes_back_from_its_bytes() -> None:
     again = Sketch.from_bytes(kept.image_sha256, kept.sensor, kept.live_pixels, kept.to_bytes())
     assert (again.fold == kept.fold).all()
     assert (again.pairs == kept.pairs).all()
-    assert len(kept.to_bytes()) == 24_576
+    assert (again.probes.codes.ravel() == kept.probes.codes.ravel()).all()
+    assert len(kept.to_bytes()) == 24_576 + 2 * 90 * (1024 // 90), "of 90 squares"
+    old = Sketch.from_bytes(kept.image_sha256, kept.sensor, kept.live_pixels, kept.to_bytes()[:BYTES_OF_FOLDS])
+    assert old.probes.codes.size == 0
+    assert old.to_bytes() == kept.to_bytes()[:BYTES_OF_FOLDS]
 
 
 def test_a_part_has_the_sketch_of_its_exposure_in_a_file_of_its_own() -> None:

@@ -18,7 +18,7 @@ def sketch(number: int, pattern: int = 0, sensor: str = "64x64 cam") -> Sketch:
         np.random.default_rng(seed).normal(0, 17, 16_384 + 8192) for seed in (1000 + number, pattern or 2000 + number)
     ]
     data = np.clip(np.rint(folds[0] + folds[1]), -127, 127).astype(np.int8).tobytes()
-    return replace(Sketch.from_bytes(f"{number:064x}", sensor, 4096, data), cell_pixels=(256,) * 16)
+    return replace(Sketch.from_bytes(f"{number:064x}", sensor, 4096, data), sigma=9.0, cell_pixels=(256,) * 16)
 
 
 def test_a_frame_is_compared_with_those_before_it_and_a_repeated_run_with_the_same(

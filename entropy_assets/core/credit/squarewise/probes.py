@@ -1,0 +1,219 @@
+"""Pair differences at fixed places of each square, kept one by one: which squares were live, and what was copied.
+
+A fold tells how much of all noise two frames share, and not whether every pixel shares a part of it, as with a
+pattern, or a part of the pixels all of it, as with a copy into which other noise was spliced. Of the variance the same
+may be known, and of the copy far less is left. So some pair differences of every square are kept as they are: where two
+frames are both live, the distance of each from its twin is what is fresh there. Their mean in bits needs no law for how
+fresh noise is spread over the frame, and squares that are live in one of the frames alone are not among them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.credit.squarewise.evened import RMS
+
+Codes = npt.NDArray[np.int16]
+Counts = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+LEAST: Final = 1024
+"""Probes of a frame at least, if it has the pixels: they tell what is left to .05 bit. Large frames have more, one in
+each square: none may be without."""
+MOST_OF_SQUARE: Final = 512
+"""Pair differences of a square."""
+PLACE_FACTORS: Final = (0x9E3779B1, 0x85EBCA77)
+"""Odd factors that make the first place in a square of its column and its row: of no meaning, as signs of `sketches`.
+"""
+PLACE_BITS: Final = 12
+STEP: Final = 211
+"""From one place in a square to the next, modulo 512."""
+DEAD: Final = -(1 << 15)
+"""Code of a probe in a square that is not live."""
+OUTLIER: Final = DEAD + 1
+"""Code of an outlier of its square; one in either frame holds nothing."""
+LEAST_COMPARED: Final = 16
+"""Probes that must be live in both frames for them to tell anything."""
+COPIED: Final = 0.5
+"""Distance of two pair differences below which one is a copy, ADC steps: they are whole numbers, but for the weights
+of their squares."""
+ALIKE: Final = 16
+"""Part of a pair difference by which the weights of two squares may differ, if other noise is in a part of the one. It
+counts where most probes lie so near, or by so much more than by chance: noise beside a pattern seldom does."""
+COPIED_ERRORS: Final = 6.0
+"""Standard errors beyond which it is believed that more probes are copies than by chance, which is measured as well."""
+LEAST_APART: Final = 1e-6
+"""Least share of the variance that frames are taken to differ by."""
+KAPPA: Final = 2.0**0.91625
+"""Noise over the geometric mean of its magnitude: 2 to the power of (Euler's gamma + ln 2) / ln 4, for a Gaussian."""
+PARTS: Final = 1_000_000
+"""Bits are rounded to one part in this, so that their sum is exact."""
+
+
+class FreshBits(NamedTuple):
+    """What is left of a pair difference on the mean, and the standard error of that; bits."""
+
+    bits: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probes:
+    """The probes of a frame.
+
+    Attributes
+    ----------
+    codes
+        ``int16[square, probe]``, pair differences of `evened` squares, `DEAD` or `OUTLIER`; by row, then by column. Of
+        a frame of which none were kept, nothing.
+    """
+
+    codes: Codes
+
+    @classmethod
+    def none_live(cls, shape: tuple[int, int]) -> Self:
+        """Return the probes of a frame of so many rows and columns of squares, none of which is live yet."""
+        squares = shape[0] * shape[1]
+        return cls(np.full((squares, probes_of_square(squares)), DEAD, dtype=np.int16))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Return what `to_bytes` gave, in one row: who compares it knows its shape."""
+        return cls(np.frombuffer(data, dtype="<i2").astype(np.int16).reshape(1, -1))
+
+    def to_bytes(self) -> bytes:
+        """Return two bytes for each probe."""
+        return self.codes.astype("<i2").tobytes()
+
+    def take(self, row: int, differences: npt.NDArray[np.int32], kept: Flags, live: Flags) -> None:
+        """Take the probes of a row of squares in.
+
+        Parameters
+        ----------
+        differences, kept
+            ``[size, squares * size / 2]`` of `evened`: pair differences, and which are no outliers.
+        live
+            ``bool[squares]``.
+        """
+        count, width = len(live), differences.shape[1] // len(live)
+        columns = np.arange(count)
+        first = (columns * PLACE_FACTORS[0] ^ row * PLACE_FACTORS[1]) >> PLACE_BITS
+        places = (first[:, np.newaxis] + STEP * np.arange(self.codes.shape[1])) % (len(differences) * width)
+        where = places // width, columns[:, np.newaxis] * width + places % width
+        codes = np.where(kept[where], np.clip(differences[where], OUTLIER + 1, -OUTLIER - 1), OUTLIER)
+        self.codes[row * count : (row + 1) * count] = np.where(live[:, np.newaxis], codes, DEAD)
+
+
+def probes_of_square(squares: int) -> int:
+    """Return how many probes each of so many squares of a frame has."""
+    return min(MOST_OF_SQUARE, max(1, LEAST // max(1, squares)))
+
+
+class Twins:
+    """The probes of two frames of one shape, in pairs.
+
+    Parameters
+    ----------
+    mine
+        Of the frame that is looked at.
+    other
+        Of an earlier one.
+    """
+
+    def __init__(self, mine: Probes, other: Probes) -> None:
+        self._mine, self._other = mine.codes, other.codes.reshape(mine.codes.shape)
+        self._live = self._mine != DEAD, self._other != DEAD
+
+    @classmethod
+    def of(cls, mine: Probes, other: Probes) -> Self | None:
+        """Return them; None if one of the frames has no probes, or they are of another shape."""
+        return cls(mine, other) if mine.codes.size and mine.codes.size == other.codes.size else None
+
+    def thinned(self, cell_of_square: Counts, cells: int) -> list[float]:
+        """Return by how much squares that are live in one frame alone thin the correlation of each cell out.
+
+        If all squares weigh the same it is the live squares of both frames, in the geometric mean, over those that are
+        live in both; 1 where there are none.
+        """
+        mine, other = (flags[:, 0] for flags in self._live)
+        counts = [np.bincount(cell_of_square[which], minlength=cells).tolist() for which in (mine, other, mine & other)]
+        return [math.sqrt(a * b) / both if both else 1.0 for a, b, both in zip(*counts, strict=True)]
+
+    def fresh_bits(self, sigma: float, sign: int) -> FreshBits | None:
+        """Return what is left of a pair difference to who knows its twin; None if they can't tell.
+
+        It is the mean of what noise as wide as each distance would hold, which for Gaussian noise is at least its
+        min-entropy. A distance of less than half a code is that of a copy.
+
+        Parameters
+        ----------
+        sigma
+            Noise of a pixel, ADC steps.
+        sign
+            -1 if the one frame is the other one's negative, else 1.
+        """
+        both = self._live[0] & self._live[1]
+        mine, other = self._mine[both].astype(np.int64), self._other[both].astype(np.int64)
+        count = len(mine)
+        if count < LEAST_COMPARED:
+            return None
+        apart = np.abs(mine - sign * other)
+        distances = apart * (math.sqrt(2) * sigma / RMS)
+        holds_nothing = (mine == OUTLIER) | (other == OUTLIER) | (distances < COPIED)
+        alike = ALIKE * apart <= np.abs(mine)
+        if 2 * np.count_nonzero(holds_nothing | alike) > count:
+            holds_nothing |= alike
+        bits = np.where(holds_nothing, 0.0, np.log2(1 + math.pi * (KAPPA * distances) ** 2) / 2)
+        parts = np.rint(bits * PARTS).astype(np.int64)
+        total, squares = int(parts.sum()), int(parts @ parts)
+        spread = math.sqrt(max(0, count * squares - total * total)) / count
+        return FreshBits(total / (count * PARTS), spread / (math.sqrt(count) * PARTS))
+
+
+def copied_share(mine: Probes, others: Sequence[Probes], correlations: Sequence[float], sigma: float) -> float:
+    """Return which share of a frame is put together of others, pixel by pixel; 0 if that may be chance.
+
+    A probe is a copy if it is that of any of them. How many are so by chance is told by the probes beside: with those
+    of other pixels they have nothing in common but the law of the noise. Frames of one pattern lie closer to each other
+    than that, by what their correlation says.
+
+    Parameters
+    ----------
+    mine, others
+        Of the frame and of those that it may be put together of, which have one shape.
+    correlations
+        Of the frame with each of them.
+    sigma
+        Noise of a pixel, ADC steps.
+    """
+    codes = mine.codes.reshape(-1)
+    if not all(other.codes.size == codes.size for other in others):
+        return 0.0
+    copied, new_by_chance = np.zeros(codes.size, dtype=np.bool_), np.ones(codes.size)
+    for other, correlation in zip(others, correlations, strict=True):
+        theirs = other.codes.reshape(-1)
+        hits, compared = _hits(codes, theirs, correlation, sigma)
+        beside, compared_beside = _hits(codes, np.roll(theirs, 1), correlation, sigma)
+        chance = np.count_nonzero(beside) / max(1, np.count_nonzero(compared_beside))
+        copied |= hits
+        new_by_chance[compared] *= 1 - min(1.0, chance / math.sqrt(max(LEAST_APART, 1 - abs(correlation))))
+    expected = 1 - new_by_chance[codes > OUTLIER]
+    by_chance = float(expected.sum())
+    excess = int(np.count_nonzero(copied)) - by_chance
+    error = math.sqrt(2 * float((expected * (1 - expected)).sum()) + 1)
+    if 2 * by_chance > len(expected) or excess <= COPIED_ERRORS * error:
+        return 0.0
+    return float(excess / (len(expected) - by_chance))
+
+
+def _hits(codes: Codes, theirs: Codes, correlation: float, sigma: float) -> tuple[Flags, Flags]:
+    """Return which probes are copies of others, and which of them could be."""
+    both = (codes > OUTLIER) & (theirs > OUTLIER)
+    sign = -1 if correlation < 0 else 1
+    apart = np.abs(codes.astype(np.int64) - sign * theirs.astype(np.int64))
+    copies = (apart * (math.sqrt(2) * sigma / RMS) < COPIED) | (ALIKE * apart <= np.abs(codes.astype(np.int64)))
+    return both & copies, both

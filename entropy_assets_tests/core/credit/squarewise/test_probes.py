@@ -1,0 +1,133 @@
+"""Probes tell a copy from a pattern, whatever part of the frame was copied, and where both frames were live."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from entropy_assets.core.credit.gaussian import pair_entropy
+from entropy_assets.core.credit.memory import Turned, recollection_of
+from entropy_assets.core.credit.sketches import Sketch, sketch_of
+from entropy_assets.core.credit.squarewise.probes import DEAD, Probes, Twins, copied_share, probes_of_square
+from entropy_assets.core.extraction.survey import survey_frame
+from entropy_assets.recipe import STANDARD
+from entropy_assets_tests.core.frames import frame, white
+
+SIDE, SIGMA = 256, 9.0
+
+
+def noise(seed: int, sigma: float = SIGMA) -> np.ndarray:
+    return white((SIDE, SIDE), sigma=sigma, seed=seed)
+
+
+def sketch(pixels: np.ndarray) -> Sketch:
+    image = frame(pixels)
+    return sketch_of(image, survey_frame(image, STANDARD))
+
+
+def fresh_bits(mine: Sketch, other: Sketch, sign: int = 1) -> float:
+    twins = Twins.of(mine.probes, other.probes)
+    found = twins and twins.fresh_bits(mine.sigma, sign)
+    assert found
+    return found.bits
+
+
+def squares(share: float, seed: int = 4) -> np.ndarray:
+    chosen = np.random.default_rng(seed).random((SIDE // 32, SIDE // 32)) < share
+    return np.kron(chosen, np.ones((32, 32), dtype=np.bool_))
+
+
+FIRST = sketch(noise(1))
+
+
+def test_small_frames_have_many_probes_of_a_square_and_large_ones_one_in_each() -> None:
+    assert [probes_of_square(count) for count in (1, 4, 64, 1000, 1024, 50_000)] == [512, 256, 16, 1, 1, 1]
+    assert FIRST.probes.codes.shape == (64, 16)
+    assert len({*FIRST.probes.codes[0].tolist()}) > 12, "different pixels"
+
+
+def test_probes_come_back_from_their_bytes() -> None:
+    again = Probes.from_bytes(FIRST.probes.to_bytes())
+    assert np.array_equal(again.codes.ravel(), FIRST.probes.codes.ravel())
+    assert Twins.of(FIRST.probes, Probes.from_bytes(b"")) is None
+    assert Twins.of(FIRST.probes, Probes.from_bytes(FIRST.probes.to_bytes()[2:])) is None
+
+
+@pytest.mark.parametrize("sigma", [0.8, 2.0, 9.0, 60.0])
+def test_of_independent_frames_all_is_left_and_of_a_pattern_what_is_fresh(sigma: float) -> None:
+    whole = pair_entropy(sigma)
+    one, other = (sketch(noise(seed, sigma)) for seed in (11, 12))
+    assert whole - 0.1 < fresh_bits(one, other)
+    pattern = noise(9, 4 * sigma) - 1000
+    one, other = (sketch(noise(seed, sigma) + pattern) for seed in (11, 12))
+    assert whole - 0.15 < fresh_bits(one, other) < whole + 0.5
+
+
+REPLACED: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+    "squares": lambda rng: np.kron(rng.random((8, 8)) < 0.25, np.ones((32, 32))) > 0,
+    "pieces of squares": lambda rng: np.kron(rng.random((64, 64)) < 0.25, np.ones((4, 4))) > 0,
+}
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_of_a_copy_with_other_noise_in_some_places_those_are_left(name: str) -> None:
+    chosen = REPLACED[name](np.random.default_rng(5))
+    made = sketch(np.where(chosen, noise(2), noise(1)))
+    share = float((chosen[:, ::2] | chosen[:, 1::2]).mean())
+    assert fresh_bits(made, FIRST) == pytest.approx(share * pair_entropy(SIGMA), abs=0.35)
+    shown = recollection_of(Turned(made), FIRST, 1).cells
+    left = [pair_entropy(SIGMA * math.sqrt(1 - parts / 10_000)) for parts in shown]
+    assert np.mean(left) < 1.1 * share * pair_entropy(SIGMA)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.8])
+def test_of_a_copy_with_other_masks_nothing_is_left(share: float) -> None:
+    """One square in twenty once left half of the credit, since it thins the correlation out."""
+    made = np.where(squares(share), 65_000, noise(1))
+    assert recollection_of(Turned(sketch(made)), FIRST, 1).known_parts == 10_000
+    assert recollection_of(Turned(FIRST), sketch(made), 1).known_parts == 10_000
+
+
+def test_squares_of_one_frame_alone_thin_out_by_their_number() -> None:
+    made = sketch(np.where(squares(0.5), 65_000, noise(1)))
+    twins = Twins.of(made.probes, FIRST.probes)
+    assert twins
+    cells = made.cell_of_square
+    live = np.bincount(cells, weights=made.probes.codes[:, 0] != DEAD)
+    assert twins.thinned(cells, 16) == pytest.approx([math.sqrt(4 / n) if n else 1 for n in live])
+
+
+def test_outliers_hold_nothing() -> None:
+    """Whoever blows pixels out of a copy makes nothing fresh."""
+    made = noise(1)
+    made[np.random.default_rng(6).random(made.shape) < 0.02] = 30_000
+    assert fresh_bits(sketch(made), FIRST) < 0.02
+
+
+def test_too_few_probes_tell_nothing() -> None:
+    lonely = Probes(np.full_like(FIRST.probes.codes, DEAD))
+    lonely.codes[0, :15] = 5
+    twins = Twins.of(lonely, FIRST.probes)
+    assert twins
+    assert twins.fresh_bits(SIGMA, 1) is None
+
+
+# Several frames
+
+
+@pytest.mark.parametrize("count, size", [(2, 32), (3, 8), (6, 2)])
+def test_a_frame_that_is_put_together_of_others_is_a_copy(count: int, size: int) -> None:
+    frames = [noise(seed) for seed in range(20, 20 + count)]
+    which = np.kron(np.random.default_rng(7).integers(0, count, (SIDE // size, SIDE // size)), np.ones((size, size)))
+    made = sketch(np.choose(which.astype(np.int64), frames))
+    found = copied_share(made.probes, [sketch(each).probes for each in frames], [1 / count] * count, SIGMA)
+    assert found > (0.9 if size > 2 else 0.4), "of two pixels beside each other both must come from one frame"
+
+
+@pytest.mark.parametrize("sigma, multiple", [(0.8, 0.0), (0.8, 4.0), (9.0, 0.0), (9.0, 4.0), (60.0, 2.0)])
+def test_frames_of_one_sensor_are_not_put_together_of_each_other(sigma: float, multiple: float) -> None:
+    pattern = np.random.default_rng(8).normal(0, multiple * sigma, (SIDE, SIDE))
+    made = [sketch(np.rint(noise(seed, sigma) + pattern).astype(np.int64)) for seed in range(30, 36)]
+    shares = [multiple**2 / (1 + multiple**2)] * 5
+    assert copied_share(made[0].probes, [each.probes for each in made[1:]], shares, made[0].sigma) == 0

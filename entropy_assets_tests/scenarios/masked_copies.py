@@ -1,0 +1,190 @@
+"""Copies of spent frames with other masks, with spliced squares, or with single pixels gone: what is left of them.
+
+Each function returns a `Scenario` from a seeded generator and the side of its frames, pixels: frames that were spent,
+and one that is made of them. A copied pixel holds nothing, and neither does one that is blown out; a fresh one holds
+what its law gives.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets_tests.scenarios.laws import Codes, Gaussian, Reals, pixel_bits, rounded
+from entropy_assets_tests.scenarios.scenario import Exposure, Scenario, Truth, fits_file
+from entropy_assets_tests.scenarios.sensors import LEVEL
+
+SIGMA = 9.0
+"""Noise of a spent frame, codes."""
+SQUARE = 32
+"""Side of the squares that are judged together, pixels."""
+CELL = 4
+"""Cells of a frame down, and across: their shares of a copy are measured apart."""
+FULL = 65_535
+"""Code of a blown out pixel."""
+
+Mask = npt.NDArray[np.bool_]
+Choice = Callable[[np.random.Generator, int], Mask]
+"""Chooses pixels, ``bool[ny, nx]``, of a frame of this side."""
+
+
+def squares_of(chosen: npt.NDArray[np.bool_]) -> Mask:
+    """Return the pixels of chosen squares."""
+    return np.kron(chosen, np.ones((SQUARE, SQUARE), dtype=np.bool_))
+
+
+def some_squares(rng: np.random.Generator, side: int, share: float) -> Mask:
+    """Choose so many of all squares at random."""
+    return squares_of(rng.random((side // SQUARE, side // SQUARE)) < share)
+
+
+def square_of_each_cell(_rng: np.random.Generator, side: int) -> Mask:
+    """Choose the first square of each cell."""
+    rows, columns = np.indices((side // SQUARE, side // SQUARE)) % (side // SQUARE // CELL)
+    return squares_of((rows == 0) & (columns == 0))
+
+
+def checkerboard(_rng: np.random.Generator, side: int, size: int = SQUARE) -> Mask:
+    """Choose every second square of this size."""
+    rows, columns = np.indices((side, side)) // size
+    return (rows + columns) % 2 == 0
+
+
+def diagonals(_rng: np.random.Generator, side: int) -> Mask:
+    """Choose lines of one pixel, one in each square and more."""
+    rows, columns = np.indices((side, side))
+    return (rows + columns) % SQUARE == 0
+
+
+def one_pixel_of_each_square(rng: np.random.Generator, side: int) -> Mask:
+    """Choose a pixel of each square, anywhere in it."""
+    chosen = np.zeros((side, side), dtype=np.bool_)
+    corners = np.indices((side // SQUARE, side // SQUARE)).reshape(2, -1) * SQUARE
+    chosen[tuple(corners + rng.integers(0, SQUARE, corners.shape))] = True
+    return chosen
+
+
+def some_pixels(rng: np.random.Generator, side: int, share: float) -> Mask:
+    """Choose so many of all pixels at random."""
+    return rng.random((side, side)) < share
+
+
+def masked(
+    rng: np.random.Generator,
+    side: int,
+    choice: Choice,
+    change: Callable[[Codes], npt.NDArray[np.integer]] = np.asarray,
+    fresh: float = 0.0,
+    masks_before: Choice | None = None,
+) -> Scenario:
+    """A spent frame, changed, of which the chosen pixels are blown out; maybe with a little fresh noise on all of it.
+
+    Parameters
+    ----------
+    masks_before
+        Chooses what was blown out of the spent frame: there the copy holds what that frame would have shown.
+    """
+    law, levels = Gaussian(SIGMA), np.full((side, side), LEVEL)
+    first = law.draw(rng, levels)
+    hidden = masks_before(rng, side) if masks_before else np.zeros_like(first, dtype=np.bool_)
+    copied = np.ascontiguousarray(change(first))
+    bits = np.ascontiguousarray(change(hidden * 1)) * float(pixel_bits(law, LEVEL))
+    if fresh:
+        noise = Gaussian(fresh)
+        bits = np.maximum(bits, pixel_bits(noise, copied.astype(np.float64)))
+        copied = noise.draw(rng, copied.astype(np.float64))
+    gone = choice(rng, side)[: copied.shape[0], : copied.shape[1]]
+    exposure = Exposure(fits_file(np.where(gone, FULL, copied)), Truth(np.where(gone, 0.0, bits), None))
+    return Scenario((exposure,), (fits_file(np.where(hidden, FULL, first)),))
+
+
+def spliced(rng: np.random.Generator, side: int, choice: Choice, width: float = 1.0, turns: int = 0) -> Scenario:
+    """A spent frame, turned, whose chosen pixels are replaced by fresh noise, so many times as wide as its own."""
+    law, levels = Gaussian(SIGMA), np.full((side, side), LEVEL)
+    first, other = law.draw(rng, levels), Gaussian(width * SIGMA)
+    chosen = choice(rng, side)
+    codes = np.where(chosen, other.draw(rng, levels + 10 * width * SIGMA * (width > 10)), np.rot90(first, turns))
+    exposure = Exposure(fits_file(codes), Truth(chosen * float(pixel_bits(other, LEVEL)), None))
+    return Scenario((exposure,), (fits_file(first),))
+
+
+def regained(rng: np.random.Generator, side: int, gains: Callable[[np.random.Generator, int], Reals]) -> Scenario:
+    """A spent frame, each pixel of which is multiplied about its level by a known gain."""
+    first = Gaussian(SIGMA).draw(rng, np.full((side, side), LEVEL))
+    codes = rounded(LEVEL + (first - LEVEL) * gains(rng, side))
+    return Scenario((Exposure(fits_file(codes), Truth(np.zeros((side, side)), 0.0)),), (fits_file(first),))
+
+
+def falling(_rng: np.random.Generator, side: int, least: float) -> Reals:
+    """Return gains that fall from 1 to `least` from the left to the right."""
+    return np.broadcast_to(np.linspace(1.0, least, side), (side, side))
+
+
+def of_squares(rng: np.random.Generator, side: int, least: float) -> Reals:
+    """Return a gain for each square, from `least` to 1."""
+    return np.kron(rng.uniform(least, 1.0, (side // SQUARE, side // SQUARE)), np.ones((SQUARE, SQUARE)))
+
+
+def patchwork(rng: np.random.Generator, side: int, count: int, size: int = SQUARE) -> Scenario:
+    """A frame whose squares of this size come from as many spent frames, taking turns at random."""
+    frames = [Gaussian(SIGMA).draw(rng, np.full((side, side), LEVEL)) for _ in range(count)]
+    which = np.kron(rng.integers(0, count, (side // size, side // size)), np.ones((size, size), dtype=np.int64))
+    codes = np.choose(which, frames)
+    exposure = Exposure(fits_file(codes), Truth(np.zeros((side, side)), 0.0))
+    return Scenario((exposure,), tuple(fits_file(each) for each in frames))
+
+
+def turned(codes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Return a frame turned by a quarter."""
+    return np.rot90(codes)
+
+
+def cut(codes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Return what is left of a frame without its upper and its left parts, which are no whole squares."""
+    return codes[codes.shape[0] // 5 :, codes.shape[1] // 6 :]
+
+
+def _catalogued() -> dict[str, Callable[[np.random.Generator, int], Scenario]]:
+    squares, pixels = partial(partial, some_squares), partial(partial, some_pixels)
+    twentieth, half = squares(share=0.05), squares(share=0.5)
+    hidden = {
+        "one square in 20 blown out": partial(masked, choice=twentieth),
+        "one square in 2 blown out": partial(masked, choice=half),
+        "one square in 2 blown out, + 0.4": partial(masked, choice=half, fresh=0.4),
+        "one square in 20 blown out, + 3": partial(masked, choice=twentieth, fresh=3.0),
+        "diagonal lines blown out": partial(masked, choice=diagonals),
+        "a pixel of each square blown out": partial(masked, choice=one_pixel_of_each_square),
+        "turned, 5 % of the pixels blown out": partial(masked, choice=pixels(share=0.05), change=turned),
+        "cut, one square in 4 blown out": partial(masked, choice=squares(share=0.25), change=cut),
+        "cut, 5 % of the pixels blown out": partial(masked, choice=pixels(share=0.05), change=cut),
+        "one square in 4 blown out, as in itself": partial(
+            masked, choice=squares(share=0.25), masks_before=squares(share=0.25)
+        ),
+        "gain falling to 0.9": partial(regained, gains=partial(falling, least=0.9)),
+    }
+    hidden |= {
+        f"{share:g} % of the pixels blown out": partial(masked, choice=pixels(share=share / 100))
+        for share in (0.5, 5, 20, 50)
+    }
+    others = {
+        "a square of each cell": partial(spliced, choice=square_of_each_cell),
+        "a square of each cell, 300 x as wide": partial(spliced, choice=square_of_each_cell, width=300.0),
+        "one square in 10, 3 x as wide": partial(spliced, choice=squares(share=0.1), width=3.0),
+        "every second 8 x 8 pixels": partial(spliced, choice=partial(checkerboard, size=8)),
+        "5 % of the pixels": partial(spliced, choice=pixels(share=0.05)),
+        "turned, one square in 10, 10 x as wide": partial(spliced, choice=squares(share=0.1), width=10.0, turns=1),
+    }
+    return (
+        {f"spent frame, {name}": make for name, make in hidden.items()}
+        | {f"spent frame, other noise in {name}": make for name, make in others.items()}
+        | {
+            f"{size} x {size} pixels of {count} spent frames in turns": partial(patchwork, count=count, size=size)
+            for count, size in ((2, 32), (3, 8), (8, 32))
+        }
+    )
+
+
+CATALOGUED: Final = _catalogued()
+"""Those that stand in the catalogue, by name."""
