@@ -28,6 +28,8 @@ SORTED_AT_ONCE: Final = 1 << 23
 """Windows that are sorted at once; more are parted by their first bits beforehand, so that memory stays bounded."""
 LEADING_BITS: Final = 10
 """Bits that windows are parted by first."""
+INNER_BITS: Final = 11
+"""Bits by which compiled loops part them further, at most."""
 
 
 def tuples_and_repeats(
@@ -151,16 +153,11 @@ class _Windows:
             counts = compiled.sorting.leading(self.symbols, self.bits, self.widest, digits)
         else:
             counts = sum(np.bincount(part, minlength=1 << digits) for part in self._leading(digits))
-        upto = np.cumsum(counts)
-        first = 0
-        while first < len(upto):
-            done = int(upto[first - 1]) if first else 0
-            last = max(first + 1, int(np.searchsorted(upto, done + SORTED_AT_ONCE, side="right")))
+        for first, last in _ranges(counts):
             if compiled:
                 yield compiled.sorting.ascending(self.symbols, self.bits, self.widest, digits, counts, first, last)
             else:
                 yield self._sorted(digits, first, last)
-            first = last
 
     def _sorted(self, digits: int, first: int, last: int) -> Windows:
         led = [
@@ -192,18 +189,35 @@ class _Windows:
 
 
 def _compiled_runs(windows: _Windows, loops: Kernels) -> tuple[Indices, Indices]:
-    """Return of each width from 0 on the longest run of equal tuples less one, and the pairs of equal tuples."""
-    ends, lengths = windows.ends()
-    alike = np.minimum(np.arange(WINDOW_BITS + 1) // windows.bits, windows.widest)
-    state, open_ = np.zeros(5, dtype=np.int64), np.zeros((2, windows.widest + 1), dtype=np.int64)
-    most, pairs = np.zeros((2, windows.widest + 1), dtype=np.int64)
-    left = windows.count
-    for part in windows.ascending():
-        left -= len(part)
-        loops.counts.runs(part, ends, lengths, left == 0, alike, state, open_, most, pairs)
-        if not left:
-            break
+    """Return of each width from 0 on the longest run of equal tuples less one, and the pairs of equal tuples.
+
+    Runs too short for a tuple to be estimated from may have any length below that.
+    """
+    (ends, lengths), bits, widest = windows.ends(), windows.bits, windows.widest
+    alike = np.minimum(np.arange(WINDOW_BITS + 1) // bits, widest)
+    outer = min(max(1, LEADING_BITS // bits), widest)
+    inner = max(0, min(INNER_BITS, len(windows.symbols).bit_length() - outer * bits) // bits)
+    inner = min(inner, widest - outer)
+    most, pairs = np.zeros((2, widest + 1), dtype=np.int64)
+    counts = loops.sorting.leading(windows.symbols, bits, widest, outer * bits)
+    for first, last in _ranges(counts):
+        loops.sorting.repeats(
+            windows.symbols, bits, outer, inner, widest, counts, first, last, ends, lengths, alike, most, pairs
+        )
+    late = lengths >= outer
+    np.add.at(counts, (ends[late] >> np.uint64(WINDOW_BITS - outer * bits)).astype(np.int64), 1)
+    loops.sorting.fold(counts, np.empty_like(counts), ends, lengths, bits, 0, outer, most, pairs)
     return np.maximum.accumulate(most[::-1])[::-1], np.cumsum(pairs[::-1])[::-1]
+
+
+def _ranges(counts: Indices) -> Iterator[tuple[int, int]]:
+    """Yield first and one past the last of numbers that windows begin with, of which so many are sorted at once."""
+    upto, first = np.cumsum(counts), 0
+    while first < len(upto):
+        done = int(upto[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(upto, done + SORTED_AT_ONCE, side="right")))
+        yield first, last
+        first = last
 
 
 def _runs(windows: _Windows) -> tuple[Indices, Indices]:

@@ -1,8 +1,13 @@
-"""The windows of a sequence in ascending order, for the tuples of SP 800-90B 6.3.5 and 6.3.6: a radix sort."""
+"""How often tuples of SP 800-90B 6.3.5 and 6.3.6 occur: windows parted by what they begin with, and sorted where need be.
+
+Most cells that windows are parted into hold a few of them. Those are held against each other as they stand.
+"""
 
 from typing import Any, Final
 
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 
 from entropy_assets.core.compiling import kernel
 
@@ -10,6 +15,21 @@ FEW: Final = 24
 """Windows that are sorted by insertion."""
 WIDEST_DIGIT: Final = 11
 """Bits that windows are parted by at once, at most: so many places to write to are near at hand."""
+
+
+MOST_IN_CELL: Final = 34
+"""Windows that are held against each other pair by pair: no tuple of theirs occurs often enough to be estimated from."""
+
+
+def _count_leading_zeros(_context: Any, _word: Any) -> Any:
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], context.get_constant(types.boolean, False))
+
+    return types.uint64(types.uint64), generate
+
+
+_leading_zeros: Final[Any] = intrinsic(_count_leading_zeros)
+"""Returns how many bits of a word before the first 1 are 0; of no bits at all, 64."""
 
 
 @kernel
@@ -65,6 +85,242 @@ def ascending(symbols: Any, bits: int, widest: int, digits: int, counts: Any, fi
             _sorted_into(words, spare, start, stop, 64 - digits, stack, inner)
         start = stop
     return words
+
+
+@kernel
+def repeats(
+    symbols: Any,
+    bits: int,
+    outer: int,
+    inner: int,
+    widest: int,
+    counts: Any,
+    first: int,
+    last: int,
+    ends: Any,
+    lengths: Any,
+    alike: Any,
+    most: Any,
+    pairs: Any,
+) -> None:
+    """Count the tuples of more than `outer` symbols in the windows that begin with ``first .. last``.
+
+    Parameters
+    ----------
+    symbols
+        ``uint8[n]``, each of `bits` bits; a window has `widest` of them, left-aligned.
+    outer, inner
+        Symbols by which windows are parted first, and further.
+    counts
+        As `leading` has them, of so many bits as `outer` symbols take.
+    ends
+        ``uint64[e]``, what begins too late for a whole window, ascending, among equals the shorter first.
+    lengths
+        ``int64[e]``, their symbols.
+    alike
+        ``int64[65]``, whole symbols in so many bits.
+    most, pairs
+        ``int64[1 + widest]``, as `fold` has them.
+    """
+    places = np.empty(last - first, dtype=np.int64)
+    total = 0
+    for digit in range(first, last):
+        places[digit - first] = total
+        total += counts[digit]
+    spare, width, own = np.empty(total, dtype=np.uint64), np.uint64(bits), np.uint64(0)
+    left, down = np.uint64(64 - widest * bits), np.uint64(64 - outer * bits)
+    for i in range(widest - 1):
+        own = (own << width) | np.uint64(symbols[i])
+    for i in range(widest - 1, len(symbols)):
+        own = (own << width) | np.uint64(symbols[i])
+        aligned = own << left
+        bucket = np.int64(aligned >> down) - first
+        if bucket >= 0 and bucket < last - first:
+            spare[places[bucket]] = aligned
+            places[bucket] += 1
+    largest = counts[first:last].max() if last > first else 0
+    words, stack = np.empty(largest, dtype=np.uint64), np.empty((largest // FEW + 1, 4), dtype=np.int64)
+    spare_digits, open_ = np.empty(1 << WIDEST_DIGIT, dtype=np.int64), np.empty((2, widest + 1), dtype=np.int64)
+    cells, half = np.empty((2, 1 << inner * bits), dtype=np.int32)
+    heads, nexts = np.empty(1 << inner * bits, dtype=np.int32), np.empty(largest, dtype=np.int32)
+    shared = np.zeros(65, dtype=np.int64)
+    start, end = 0, 0
+    for digit in range(first, last):
+        while end < len(ends) and np.int64(ends[end] >> down) < digit:
+            end += 1
+        beyond = end
+        while beyond < len(ends) and np.int64(ends[beyond] >> down) == digit:
+            beyond += 1
+        of_digit, late, late_lengths = spare[start : start + counts[digit]], ends[end:beyond], lengths[end:beyond]
+        if _counted(of_digit, late, late_lengths, bits, outer, inner, cells) <= MOST_IN_CELL:
+            _compare(of_digit, late, late_lengths, bits, outer + inner, alike, heads, nexts, shared, pairs)
+            fold(cells, half, late, late_lengths, bits, outer, outer + inner, most, pairs)
+        else:
+            _sorted_into(words, of_digit, 0, counts[digit], 64 - outer * bits, stack, spare_digits)
+            _runs(words[: counts[digit]], late, late_lengths, outer, alike, open_, most, pairs)
+        start += counts[digit]
+        end = beyond
+    for same in range(65):
+        pairs[alike[same]] += shared[same]
+        pairs[outer + inner] -= shared[same]
+
+
+@kernel
+def _counted(windows: Any, ends: Any, lengths: Any, bits: int, outer: int, inner: int, cells: Any) -> Any:
+    """Count in `cells` the windows by the `inner` symbols that follow the first `outer`; return the largest count."""
+    cells[:] = 0
+    down, mask = np.uint64(64 - (outer + inner) * bits), np.uint64((1 << inner * bits) - 1)
+    for window in windows:
+        cells[(window >> down) & mask] += 1
+    for end in range(len(ends)):
+        if lengths[end] >= outer + inner:
+            cells[(ends[end] >> down) & mask] += 1
+    return cells.max()
+
+
+@kernel
+def _compare(
+    windows: Any,
+    ends: Any,
+    lengths: Any,
+    bits: int,
+    width: int,
+    alike: Any,
+    heads: Any,
+    nexts: Any,
+    shared: Any,
+    pairs: Any,
+) -> None:
+    """Count pairs of windows, whose first `width` symbols are the same, by the bits that they have in common.
+
+    Parameters
+    ----------
+    shared
+        ``int64[65]``, pairs of whole windows by those bits.
+    pairs
+        As `fold` has them, for pairs with an end.
+    heads, nexts
+        To work in: the last window of each cell, and of each window the one before it in its cell.
+    """
+    heads[:] = -1
+    down, mask = np.uint64(64 - width * bits), np.uint64(len(heads) - 1)
+    for place in range(len(windows)):
+        own = windows[place]
+        cell = (own >> down) & mask
+        other = heads[cell]
+        heads[cell], nexts[place] = place, other
+        while other >= 0:
+            shared[_leading_zeros(own ^ windows[other])] += 1
+            other = nexts[other]
+    for end in range(len(ends)):
+        if lengths[end] <= width:
+            continue
+        cell = (ends[end] >> down) & mask
+        other = heads[cell]
+        while other >= 0:
+            pairs[min(alike[_leading_zeros(ends[end] ^ windows[other])], lengths[end])] += 1
+            pairs[width] -= 1
+            other = nexts[other]
+        for before in range(end):
+            if lengths[before] > width and (ends[before] >> down) & mask == cell:
+                both = alike[_leading_zeros(ends[end] ^ ends[before])]
+                pairs[min(both, lengths[end], lengths[before])] += 1
+                pairs[width] -= 1
+
+
+@kernel
+def fold(
+    cells: Any, half: Any, ends: Any, lengths: Any, bits: int, narrow: int, wide: int, most: Any, pairs: Any
+) -> None:
+    """Enter what the counts of tuples of `wide` symbols tell of those of more than `narrow` symbols.
+
+    Parameters
+    ----------
+    cells
+        ``[1 << (wide - narrow) * bits]``, how often each tuple occurs that begins with some `narrow` symbols; overwritten.
+    half
+        As long, to work in.
+    ends, lengths
+        What begins too late for a whole window with those symbols, as `repeats` has them; those of fewer than `wide`
+        symbols are not counted yet.
+    most, pairs
+        ``int64[1 + widest]``: of tuples of that width, the occurrences of the most frequent one less one, which are 0
+        where they are few; and pairs of equal tuples. What `pairs` gets at a width it loses at the next smaller
+        one that it does not hold for, so sums from the top on are the pairs.
+    """
+    size = 1 << (wide - narrow) * bits
+    for width in range(wide, narrow, -1):
+        down, mask = np.uint64(64 - width * bits), np.uint64(size - 1)
+        if width < wide:
+            for end in range(len(ends)):
+                if lengths[end] == width:
+                    cells[(ends[end] >> down) & mask] += 1
+        largest, equal = np.int64(0), np.int64(0)
+        for cell in range(size):
+            count = np.int64(cells[cell])
+            largest = max(largest, count)
+            equal += count * (count - 1)
+        most[width] = max(most[width], largest - 1)
+        pairs[width] += equal >> 1
+        pairs[width - 1] -= equal >> 1
+        size >>= bits
+        if bits == 1:
+            for cell in range(size):
+                half[cell] = cells[2 * cell] + cells[2 * cell + 1]
+        else:
+            for cell in range(size):
+                half[cell] = cells[cell << bits : (cell + 1) << bits].sum()
+        cells, half = half, cells
+
+
+@kernel
+def _runs(
+    ordered: Any, ends: Any, lengths: Any, narrow: int, alike: Any, open_: Any, most: Any, pairs: Any
+) -> None:
+    """Count runs of neighbours that share a tuple of more than `narrow` symbols, for every width at once.
+
+    A run of some width lies in one of each smaller width. Widths that have the same run are counted as one.
+
+    Parameters
+    ----------
+    ordered
+        ``uint64[n]``, whole windows, ascending.
+    ends, lengths, alike
+        As `repeats` has them. An end comes before a whole window that is equal.
+    open_
+        ``int64[2, 1 + widest]`` to work in: the width of each open run, ascending, and the second window of each.
+    most, pairs
+        ``int64[1 + widest]``, as `fold` has them; `most` is of runs that are that wide and no wider.
+    """
+    place, at, taken, before, length, held = 0, 0, 0, np.uint64(0), np.int64(0), 0
+    widest = len(most) - 1
+    while True:
+        width = narrow
+        while at < len(ends) and lengths[at] <= narrow:
+            at += 1
+        if at < len(ends) and (taken == len(ordered) or ends[at] <= ordered[taken]):
+            if place:
+                width = min(alike[np.int64(_leading_zeros(ends[at] ^ before))], lengths[at], length)
+            before, length = ends[at], lengths[at]
+            at += 1
+        elif taken < len(ordered):
+            if place:
+                width = min(alike[np.int64(_leading_zeros(ordered[taken] ^ before))], length)
+            before, length = ordered[taken], widest
+            taken += 1
+        elif held == 0:
+            break
+        begun = place
+        while held and open_[0, held - 1] > width:
+            held -= 1
+            begun, many = open_[1, held], place - open_[1, held]
+            most[open_[0, held]] = max(most[open_[0, held]], many)
+            pairs[open_[0, held]] += many * (many + 1) // 2
+            pairs[max(width, open_[0, held - 1] if held else 0)] -= many * (many + 1) // 2
+        if width > narrow and (held == 0 or open_[0, held - 1] < width):
+            open_[0, held], open_[1, held] = width, begun
+            held += 1
+        place += 1
 
 
 @kernel
