@@ -28,8 +28,12 @@ SORTED_AT_ONCE: Final = 1 << 23
 """Windows that are sorted at once; more are parted by their first bits beforehand, so that memory stays bounded."""
 LEADING_BITS: Final = 10
 """Bits that windows are parted by first."""
+OUTER_BITS: Final = 9
+"""Bits that compiled loops part windows by first, if a symbol has no more."""
 INNER_BITS: Final = 11
-"""Bits by which compiled loops part them further, at most."""
+"""Bits that they part them by further, at most."""
+CELL_BITS: Final = 1
+"""Bits less than the number of windows has: one or two windows fall into each cell then."""
 
 
 def tuples_and_repeats(
@@ -195,17 +199,15 @@ def _compiled_runs(windows: _Windows, loops: Kernels) -> tuple[Indices, Indices]
     """
     (ends, lengths), bits, widest = windows.ends(), windows.bits, windows.widest
     alike = np.minimum(np.arange(WINDOW_BITS + 1) // bits, widest)
-    outer = min(max(1, LEADING_BITS // bits), widest)
-    inner = max(0, min(INNER_BITS, len(windows.symbols).bit_length() - outer * bits) // bits)
-    inner = min(inner, widest - outer)
+    outer = min(max(1, OUTER_BITS // bits), widest)
+    further = min(INNER_BITS, windows.count.bit_length() - CELL_BITS - outer * bits)
+    inner = min(max(0, further) // bits, widest - outer)
     most, pairs = np.zeros((2, widest + 1), dtype=np.int64)
     counts = loops.sorting.leading(windows.symbols, bits, widest, outer * bits)
     for first, last in _ranges(counts):
         loops.sorting.repeats(
             windows.symbols, bits, outer, inner, widest, counts, first, last, ends, lengths, alike, most, pairs
         )
-    late = lengths >= outer
-    np.add.at(counts, (ends[late] >> np.uint64(WINDOW_BITS - outer * bits)).astype(np.int64), 1)
     loops.sorting.fold(counts, np.empty_like(counts), ends, lengths, bits, 0, outer, most, pairs)
     return np.maximum.accumulate(most[::-1])[::-1], np.cumsum(pairs[::-1])[::-1]
 

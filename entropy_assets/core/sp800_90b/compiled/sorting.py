@@ -138,111 +138,119 @@ def repeats(
         if bucket >= 0 and bucket < last - first:
             spare[places[bucket]] = aligned
             places[bucket] += 1
-    largest = counts[first:last].max() if last > first else 0
+    largest = counts[first:last].max()
     words, stack = np.empty(largest, dtype=np.uint64), np.empty((largest // FEW + 1, 4), dtype=np.int64)
     spare_digits, open_ = np.empty(1 << WIDEST_DIGIT, dtype=np.int64), np.empty((2, widest + 1), dtype=np.int64)
-    cells, half = np.empty((2, 1 << inner * bits), dtype=np.int32)
-    heads, nexts = np.empty(1 << inner * bits, dtype=np.int32), np.empty(largest, dtype=np.int32)
-    shared = np.zeros(65, dtype=np.int64)
-    start, end = 0, 0
+    cells, beyond = np.empty((2, 1 << inner * bits), dtype=np.int32)
+    shared = np.zeros((3, 65), dtype=np.int64)
+    start, late = 0, 0
     for digit in range(first, last):
-        while end < len(ends) and np.int64(ends[end] >> down) < digit:
-            end += 1
-        beyond = end
-        while beyond < len(ends) and np.int64(ends[beyond] >> down) == digit:
-            beyond += 1
-        of_digit, late, late_lengths = spare[start : start + counts[digit]], ends[end:beyond], lengths[end:beyond]
-        if _counted(of_digit, late, late_lengths, bits, outer, inner, cells) <= MOST_IN_CELL:
-            _compare(of_digit, late, late_lengths, bits, outer + inner, alike, heads, nexts, shared, pairs)
-            fold(cells, half, late, late_lengths, bits, outer, outer + inner, most, pairs)
+        while late < len(ends) and np.int64(ends[late] >> down) < digit:
+            late += 1
+        later = late
+        while later < len(ends) and np.int64(ends[later] >> down) == digit:
+            later += 1
+        of_digit, own_ends, own_lengths = spare[start : start + counts[digit]], ends[late:later], lengths[late:later]
+        if _counted(of_digit, bits, outer + inner, cells) + len(own_ends) <= MOST_IN_CELL:
+            _compare(of_digit, bits, outer + inner, cells, beyond, words, shared)
+            _compare_ends(own_ends, own_lengths, bits, outer + inner, cells, beyond, words, alike, pairs)
+            fold(cells, beyond, own_ends, own_lengths, bits, outer, outer + inner, most, pairs)
         else:
             _sorted_into(words, of_digit, 0, counts[digit], 64 - outer * bits, stack, spare_digits)
-            _runs(words[: counts[digit]], late, late_lengths, outer, alike, open_, most, pairs)
+            _runs(words[: counts[digit]], own_ends, own_lengths, outer, alike, open_, most, pairs)
         start += counts[digit]
-        end = beyond
-    for same in range(65):
-        pairs[alike[same]] += shared[same]
-        pairs[outer + inner] -= shared[same]
+        late = later
+    for same in range((outer + inner) * bits, 65):
+        pairs[alike[same]] += shared[:, same].sum()
+        pairs[outer + inner] -= shared[:, same].sum()
 
 
 @kernel
-def _counted(windows: Any, ends: Any, lengths: Any, bits: int, outer: int, inner: int, cells: Any) -> Any:
-    """Count in `cells` the windows by the `inner` symbols that follow the first `outer`; return the largest count."""
+def _counted(windows: Any, bits: int, wide: int, cells: Any) -> Any:
+    """Count in `cells` the windows by the last of their first `wide` symbols; return the largest count."""
     cells[:] = 0
-    down, mask = np.uint64(64 - (outer + inner) * bits), np.uint64((1 << inner * bits) - 1)
+    down, mask = np.uint64(64 - wide * bits), np.uint64(len(cells) - 1)
     for window in windows:
         cells[(window >> down) & mask] += 1
-    for end in range(len(ends)):
-        if lengths[end] >= outer + inner:
-            cells[(ends[end] >> down) & mask] += 1
     return cells.max()
 
 
 @kernel
-def _compare(
-    windows: Any,
-    ends: Any,
-    lengths: Any,
-    bits: int,
-    width: int,
-    alike: Any,
-    heads: Any,
-    nexts: Any,
-    shared: Any,
-    pairs: Any,
-) -> None:
-    """Count pairs of windows, whose first `width` symbols are the same, by the bits that they have in common.
+def _compare(windows: Any, bits: int, wide: int, cells: Any, beyond: Any, parted: Any, shared: Any) -> None:
+    """Count pairs of windows by the bits that they share; where those are fewer than `wide` symbols, some are missing.
+
+    Most windows have no more than two others after them in their cell: these are compared without asking whether they
+    are of it.
 
     Parameters
     ----------
+    cells
+        ``int32[c]``, as `_counted` leaves them.
+    beyond
+        ``int32[c]``: where each cell ends in `parted` is left here.
+    parted
+        ``uint64[n]``: the windows are left here, cell by cell.
     shared
-        ``int64[65]``, pairs of whole windows by those bits.
-    pairs
-        As `fold` has them, for pairs with an end.
-    heads, nexts
-        To work in: the last window of each cell, and of each window the one before it in its cell.
+        ``int64[3, 65]``, pairs by bits; what is counted is their sum.
     """
-    heads[:] = -1
-    down, mask = np.uint64(64 - width * bits), np.uint64(len(heads) - 1)
-    for place in range(len(windows)):
-        own = windows[place]
-        cell = (own >> down) & mask
-        other = heads[cell]
-        heads[cell], nexts[place] = place, other
-        while other >= 0:
-            shared[_leading_zeros(own ^ windows[other])] += 1
-            other = nexts[other]
+    down, mask, least, place = np.uint64(64 - wide * bits), np.uint64(len(cells) - 1), wide * bits, np.int32(0)
+    for cell in range(len(cells)):
+        beyond[cell] = place
+        place += cells[cell]
+    for window in windows:
+        cell = (window >> down) & mask
+        parted[beyond[cell]] = window
+        beyond[cell] += 1
+    count = len(windows)
+    for i in range(count - 3):
+        own = parted[i]
+        shared[0, _leading_zeros(own ^ parted[i + 1])] += 1
+        shared[1, _leading_zeros(own ^ parted[i + 2])] += 1
+        same, other = np.int64(_leading_zeros(own ^ parted[i + 3])), i + 3
+        while same >= least:
+            shared[2, same] += 1
+            other += 1
+            same = np.int64(_leading_zeros(own ^ parted[other])) if other < count else -1
+    for i in range(max(0, count - 3), count):
+        for other in range(i + 1, count):
+            shared[2, _leading_zeros(parted[i] ^ parted[other])] += 1
+
+
+@kernel
+def _compare_ends(
+    ends: Any, lengths: Any, bits: int, wide: int, cells: Any, beyond: Any, parted: Any, alike: Any, pairs: Any
+) -> None:
+    """Enter into `pairs` the pairs of an end with a window, and of two ends, that share more than `wide` symbols."""
+    down, mask = np.uint64(64 - wide * bits), np.uint64(len(cells) - 1)
     for end in range(len(ends)):
-        if lengths[end] <= width:
+        if lengths[end] <= wide:
             continue
         cell = (ends[end] >> down) & mask
-        other = heads[cell]
-        while other >= 0:
-            pairs[min(alike[_leading_zeros(ends[end] ^ windows[other])], lengths[end])] += 1
-            pairs[width] -= 1
-            other = nexts[other]
+        for other in range(beyond[cell] - cells[cell], beyond[cell]):
+            pairs[min(alike[_leading_zeros(ends[end] ^ parted[other])], lengths[end])] += 1
+            pairs[wide] -= 1
         for before in range(end):
-            if lengths[before] > width and (ends[before] >> down) & mask == cell:
+            if lengths[before] > wide and (ends[before] >> down) & mask == cell:
                 both = alike[_leading_zeros(ends[end] ^ ends[before])]
                 pairs[min(both, lengths[end], lengths[before])] += 1
-                pairs[width] -= 1
+                pairs[wide] -= 1
 
 
 @kernel
 def fold(
-    cells: Any, half: Any, ends: Any, lengths: Any, bits: int, narrow: int, wide: int, most: Any, pairs: Any
+    cells: Any, spare: Any, ends: Any, lengths: Any, bits: int, narrow: int, wide: int, most: Any, pairs: Any
 ) -> None:
     """Enter what the counts of tuples of `wide` symbols tell of those of more than `narrow` symbols.
 
     Parameters
     ----------
     cells
-        ``[1 << (wide - narrow) * bits]``, how often each tuple occurs that begins with some `narrow` symbols; overwritten.
-    half
+        ``[1 << (wide - narrow) * bits]``, how often each tuple occurs that begins with some `narrow` symbols, but for
+        those in ends; overwritten.
+    spare
         As long, to work in.
     ends, lengths
-        What begins too late for a whole window with those symbols, as `repeats` has them; those of fewer than `wide`
-        symbols are not counted yet.
+        What begins too late for a whole window with those symbols, as `repeats` has them.
     most, pairs
         ``int64[1 + widest]``: of tuples of that width, the occurrences of the most frequent one less one, which are 0
         where they are few; and pairs of equal tuples. What `pairs` gets at a width it loses at the next smaller
@@ -251,26 +259,21 @@ def fold(
     size = 1 << (wide - narrow) * bits
     for width in range(wide, narrow, -1):
         down, mask = np.uint64(64 - width * bits), np.uint64(size - 1)
-        if width < wide:
-            for end in range(len(ends)):
-                if lengths[end] == width:
-                    cells[(ends[end] >> down) & mask] += 1
-        largest, equal = np.int64(0), np.int64(0)
+        for end in range(len(ends)):
+            if lengths[end] == width or (width == wide and lengths[end] > wide):
+                cells[(ends[end] >> down) & mask] += 1
+        largest, equal = cells[0], np.int64(0)
         for cell in range(size):
-            count = np.int64(cells[cell])
-            largest = max(largest, count)
-            equal += count * (count - 1)
-        most[width] = max(most[width], largest - 1)
+            largest = max(largest, cells[cell])
+            equal += np.int64(cells[cell]) * (np.int64(cells[cell]) - 1)
+        for _ in range(bits):
+            size >>= 1
+            for cell in range(size):
+                spare[cell] = cells[2 * cell] + cells[2 * cell + 1]
+            cells, spare = spare, cells
+        most[width] = max(most[width], np.int64(largest) - 1)
         pairs[width] += equal >> 1
         pairs[width - 1] -= equal >> 1
-        size >>= bits
-        if bits == 1:
-            for cell in range(size):
-                half[cell] = cells[2 * cell] + cells[2 * cell + 1]
-        else:
-            for cell in range(size):
-                half[cell] = cells[cell << bits : (cell + 1) << bits].sum()
-        cells, half = half, cells
 
 
 @kernel
