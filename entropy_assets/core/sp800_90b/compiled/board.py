@@ -36,47 +36,59 @@ def leading_hits(hits: Any, scores: Any, leader: int) -> Any:
     words, rows = hits.shape
     correct = np.empty(words, dtype=np.uint64)
     contenders, current = np.empty(rows, dtype=np.int64), np.empty(rows, dtype=np.int64)
+    held, after = np.empty(rows, dtype=np.uint64), np.empty(rows, dtype=np.int64)
     for place in range(words):
-        correct[place], leader = _lead_through(hits[place], scores, leader, contenders, current)
+        if _added(hits[place], scores, after, scores[leader]) == 1:
+            correct[place] = hits[place, leader]
+        else:
+            correct[place], leader = _lead_through(hits[place], scores, after, leader, contenders, current, held)
+        scores[:] = after
     return correct, leader
 
 
 @kernel
-def _lead_through(hits: Any, scores: Any, leader: int, contenders: Any, current: Any) -> Any:
-    """Return the bits of whoever leads at each sample of a word, and who leads after it; `scores` grow.
+def _added(hits: Any, scores: Any, after: Any, lead: int) -> int:
+    """Leave in `after` the scores after a word; return how many of them are `lead` at least."""
+    found = 0
+    for row in range(len(hits)):
+        after[row] = scores[row] + np.int64(_ones(hits[row]))
+        found += after[row] >= lead
+    return found
+
+
+@kernel
+def _lead_through(
+    hits: Any, scores: Any, after: Any, leader: int, contenders: Any, current: Any, held: Any
+) -> Any:
+    """Return the bits of whoever leads at each sample of a word, and who leads after it.
 
     Parameters
     ----------
     hits
         ``uint64[rows]``, which sub-predictors were right at the 64 samples of the word.
-    scores
-        ``int64[rows]``, how often they were right before it.
+    scores, after
+        ``int64[rows]``, how often they were right before it, and are after it.
     leader
         Who leads at its first sample.
-    contenders, current
-        ``int64[rows]`` each, to work in.
+    contenders, current, held
+        ``int64[rows]`` twice, and ``uint64[rows]``, to work in.
     """
     found, place = 0, 0
     for row in range(len(hits)):
-        if row == leader:
-            place = found
-        if scores[row] + np.int64(_ones(hits[row])) >= scores[leader]:
-            contenders[found] = row
-            current[found] = scores[row]
+        if after[row] >= scores[leader]:
+            if row == leader:
+                place = found
+            contenders[found], current[found], held[found] = row, scores[row], hits[row]
             found += 1
-    for row in range(len(hits)):
-        scores[row] += np.int64(_ones(hits[row]))
-    if found == 1:
-        return hits[leader], leader
-    word = np.uint64(0)
+    word, one = np.uint64(0), np.uint64(1)
     for bit in range(64):
-        shift = np.uint64(bit)
-        word |= ((hits[contenders[place]] >> shift) & np.uint64(1)) << shift
+        word |= (held[place] & one) << np.uint64(bit)
         for other in range(found):
-            if (hits[contenders[other]] >> shift) & np.uint64(1):
-                current[other] += 1
-                if current[other] >= current[place]:
-                    place = other
+            right = held[other] & one
+            held[other] >>= one
+            current[other] += np.int64(right)
+            if right and current[other] >= current[place]:
+                place = other
     return word, contenders[place]
 
 

@@ -332,11 +332,54 @@ def lz78y_first_order(symbols: Any, alphabet: int, depths: int, entries: int) ->
     second = np.full((alphabet, alphabet), -1, dtype=np.int16)
     most, guess = np.zeros(alphabet, dtype=np.int32), np.zeros(alphabet, dtype=np.int64)
     tied = np.zeros(alphabet, dtype=np.bool_)
-    last = 0
-    for i in range(depths, n):
+    start, last, full = depths, 0, n
+    while start < n and full == n:
+        if alphabet == 2 and start & 63 == 0 and (second == -2).all() and not tied.any():
+            _settled_bits(symbols, start >> 6, counts, hits)
+            break
+        stop = min(n, start - start % 64 + 64) if alphabet == 2 else n
+        last, full = _first_order(
+            symbols, start, stop, depths, entries, counts, second, most, guess, tied, last, hits
+        )
+        start = stop
+    return hits, n - 1 if full < n or tied.any() else last
+
+
+@kernel
+def _first_order(
+    symbols: Any,
+    start: int,
+    stop: int,
+    depths: int,
+    entries: int,
+    counts: Any,
+    second: Any,
+    most: Any,
+    guess: Any,
+    tied: Any,
+    last: int,
+    hits: Any,
+) -> Any:
+    """Go on from `start` to `stop`; return `last`, and the sample whose context may have no room, or the length.
+
+    Parameters
+    ----------
+    counts
+        ``int32[symbol, symbol]``, how often one followed the other.
+    second
+        ``int16[symbol, symbol]``: what was before both whenever they occurred; -1 if they did not, -2 if it differed.
+    most, guess
+        ``[symbol]``: how often its most frequent follower followed, and which it is; of equals the largest.
+    tied
+        ``bool[symbol]``: whether a context of two samples may have a follower as frequent.
+    last
+        The last sample at which one was not tied any more.
+    """
+    n = len(symbols)
+    for i in range(start, stop):
         group, own, further = np.int64(symbols[i - 1]), np.int64(symbols[i]), np.int16(symbols[i - 2])
         if most[group] == 0 and (i - depths + 1) * depths > entries:
-            return hits, n - 1
+            return last, i
         if i > depths and most[group] > 0 and guess[group] == own:
             hits[i >> 6] |= np.uint64(1) << np.uint64(i & 63)
         count = counts[group, own] + 1
@@ -352,7 +395,42 @@ def lz78y_first_order(symbols: Any, alphabet: int, depths: int, entries: int) ->
             tied[group] = True
         if count > most[group] or (count == most[group] and own > guess[group]):
             most[group], guess[group] = count, own
-    return hits, n - 1 if tied.any() else last
+    return last, n
+
+
+@kernel
+def _settled_bits(bits: Any, begun: int, counts: Any, hits: Any) -> None:
+    """Enter into `hits`, from word `begun` on, what the bit before each bit predicts rightly; of equals 1 is predicted.
+
+    Parameters
+    ----------
+    counts
+        ``int32[2, 2]``, how often each bit followed each before.
+    """
+    leads = counts[:, 1] - counts[:, 0]
+    before, one = np.uint64(bits[64 * begun - 1]), np.uint64(1)
+    for place in range(begun, len(hits)):
+        start, stop = 64 * place, min(len(bits), 64 * place + 64)
+        word, right = np.uint64(0), np.uint64(0)
+        for i in range(start, stop):
+            word |= np.uint64(bits[i]) << np.uint64(i - start)
+        after_one = (word << one) | before
+        whole = ~np.uint64(0) >> np.uint64(64 - (stop - start))
+        for group in range(2):
+            here = whole & (after_one if group else ~after_one)
+            count, ones, lead = np.int64(_ones(here)), np.int64(_ones(here & word)), leads[group]
+            if abs(lead) > count:  # whoever leads does so to the end of the word
+                right |= here & (word if lead > 0 else ~word)
+                leads[group] = lead + 2 * ones - count
+                continue
+            while here:
+                lowest = here & (~here + one)
+                here ^= lowest
+                own = word & lowest != 0
+                right |= lowest if own == (lead >= 0) else np.uint64(0)
+                lead += 1 if own else -1
+            leads[group] = lead
+        hits[place], before = right, word >> np.uint64(63)
 
 
 @kernel

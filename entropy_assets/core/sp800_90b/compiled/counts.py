@@ -8,9 +8,35 @@ from entropy_assets.core.compiling import kernel
 
 
 @kernel
+def bitstring(symbols: Any, bits: int) -> Any:
+    """Return the bits of the symbols, ``uint8[n * bits]``, of each the highest first."""
+    found = np.empty(len(symbols) * bits, dtype=np.uint8)
+    for place in range(len(symbols)):
+        symbol, start = symbols[place], np.uint64(place * bits)
+        for bit in range(bits):
+            found[start + np.uint64(bit)] = (symbol >> np.uint8(bits - 1 - bit)) & np.uint8(1)
+    return found
+
+
+@kernel
 def collisions(bits: Any) -> Any:
-    """Return how many searches end after 2 bits and after 3 (6.3.2 step 2)."""
-    twos, threes, place, n = 0, 0, 0, len(bits)
+    """Return how many searches end after 2 bits and after 3 (6.3.2 step 2).
+
+    Where the searches of eight bits end follows from these, from the two after them and from where the first begins.
+    """
+    ends = _searches()
+    twos, searches, start, place, n = np.int64(0), np.int64(0), np.uint64(0), 0, len(bits)
+    while place + 10 <= n:
+        window = np.uint64(0)
+        for i in range(place, place + 10):
+            window = (window << np.uint64(1)) | np.uint64(bits[i])
+        told = ends[(start << np.uint64(10)) | window]
+        twos += told & 15
+        searches += (told >> 4) & 15
+        start = np.uint64(told >> 8)
+        place += 8
+    place += np.int64(start)
+    threes = searches - twos
     while place + 1 < n:
         if bits[place] == bits[place + 1]:
             twos += 1
@@ -19,6 +45,25 @@ def collisions(bits: Any) -> Any:
             threes += place + 2 < n
             place += 3
     return twos, threes
+
+
+@kernel
+def _searches() -> Any:
+    """Return what becomes of searches by where the first of eight bits is that begins one, and by the next ten bits.
+
+    Each number tells how many end after 2 bits, times 16 how many there are, and times 256 where the next one begins
+    in the eight bits that follow.
+    """
+    found = np.empty(3 << 10, dtype=np.int64)
+    for cell in range(len(found)):
+        place, twos, searches = cell >> 10, 0, 0
+        while place < 8:
+            same = ((cell >> (9 - place)) ^ (cell >> (8 - place))) & 1 == 0
+            twos += same
+            searches += 1
+            place += 2 if same else 3
+        found[cell] = twos | searches << 4 | (place - 8) << 8
+    return found
 
 
 @kernel
