@@ -114,10 +114,11 @@ def in_raster_order(pairs: Samples, regions: npt.NDArray[np.int32], count: int) 
     size = math.isqrt(2 * pairs.shape[1])
     top, left = regions.astype(np.int64).T
     below = (top - top[0]) % (int(top.max()) + size)
-    order = np.lexsort((left, below))
+    across = int(left.max()) + 1
+    order = np.argsort(below * across + left)
     needed = min(len(order), -(-count // pairs.shape[1]))
     taken = order[: np.searchsorted(below[order], below[order[needed - 1]], side="right")]
     rows = pairs[taken].reshape(-1, size // 2)
-    row = np.tile(np.arange(size), len(taken))
-    in_order = np.lexsort((left[taken].repeat(size), row, below[taken].repeat(size)))
+    first = below[taken] * (size * across) + left[taken]
+    in_order = np.argsort(np.add.outer(first, np.arange(size) * across).reshape(-1))
     return rows[in_order].reshape(-1)[:count]

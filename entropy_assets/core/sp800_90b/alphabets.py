@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.sp800_90b.kernels import kernels
 from entropy_assets.errors import InputRefused
 
 Symbols = npt.NDArray[np.uint8]
@@ -38,6 +39,9 @@ def bitstring(symbols: Symbols, bits_per_symbol: int) -> Symbols:
     """Return the bits of the symbols, ``uint8[n * bits]``, of each the highest first (3.1.3)."""
     if bits_per_symbol == 1:
         return symbols
+    if compiled := kernels():
+        found: Symbols = compiled.counts.bitstring(symbols, bits_per_symbol)
+        return found
     bits = np.empty((len(symbols), bits_per_symbol), dtype=np.uint8)
     for start in range(0, len(symbols), SAMPLES_AT_ONCE):
         part = symbols[start : start + SAMPLES_AT_ONCE, np.newaxis]

@@ -52,7 +52,7 @@ def prediction_entropy(correct: Flags, alphabet: int) -> Estimate | None:
 def hits_and_longest(flags: Flags) -> tuple[int, int]:
     """Return how many flags are set, and the length of the longest run of them."""
     if compiled := kernels():
-        hits, longest = compiled.board.hits_and_longest(flags)
+        hits, longest = compiled.board.hits_and_longest(packed(flags))
         return int(hits), int(longest)
     edges = np.flatnonzero(np.concatenate(([True], ~flags, [True])))
     return int(np.count_nonzero(flags)), int(np.diff(edges).max()) - 1

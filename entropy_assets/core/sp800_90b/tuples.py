@@ -28,6 +28,12 @@ SORTED_AT_ONCE: Final = 1 << 23
 """Windows that are sorted at once; more are parted by their first bits beforehand, so that memory stays bounded."""
 LEADING_BITS: Final = 10
 """Bits that windows are parted by first."""
+OUTER_BITS: Final = 9
+"""Bits that compiled loops part windows by first, if a symbol has no more."""
+INNER_BITS: Final = 11
+"""Bits that they part them by further, at most."""
+CELL_BITS: Final = 1
+"""Bits less than the number of windows has: one or two windows fall into each cell then."""
 
 
 def tuples_and_repeats(
@@ -151,16 +157,11 @@ class _Windows:
             counts = compiled.sorting.leading(self.symbols, self.bits, self.widest, digits)
         else:
             counts = sum(np.bincount(part, minlength=1 << digits) for part in self._leading(digits))
-        upto = np.cumsum(counts)
-        first = 0
-        while first < len(upto):
-            done = int(upto[first - 1]) if first else 0
-            last = max(first + 1, int(np.searchsorted(upto, done + SORTED_AT_ONCE, side="right")))
+        for first, last in _ranges(counts):
             if compiled:
                 yield compiled.sorting.ascending(self.symbols, self.bits, self.widest, digits, counts, first, last)
             else:
                 yield self._sorted(digits, first, last)
-            first = last
 
     def _sorted(self, digits: int, first: int, last: int) -> Windows:
         led = [
@@ -192,18 +193,33 @@ class _Windows:
 
 
 def _compiled_runs(windows: _Windows, loops: Kernels) -> tuple[Indices, Indices]:
-    """Return of each width from 0 on the longest run of equal tuples less one, and the pairs of equal tuples."""
-    ends, lengths = windows.ends()
-    alike = np.minimum(np.arange(WINDOW_BITS + 1) // windows.bits, windows.widest)
-    state, open_ = np.zeros(5, dtype=np.int64), np.zeros((2, windows.widest + 1), dtype=np.int64)
-    most, pairs = np.zeros((2, windows.widest + 1), dtype=np.int64)
-    left = windows.count
-    for part in windows.ascending():
-        left -= len(part)
-        loops.counts.runs(part, ends, lengths, left == 0, alike, state, open_, most, pairs)
-        if not left:
-            break
+    """Return of each width from 0 on the longest run of equal tuples less one, and the pairs of equal tuples.
+
+    Runs too short for a tuple to be estimated from may have any length below that.
+    """
+    (ends, lengths), bits, widest = windows.ends(), windows.bits, windows.widest
+    alike = np.minimum(np.arange(WINDOW_BITS + 1) // bits, widest)
+    outer = min(max(1, OUTER_BITS // bits), widest)
+    further = min(INNER_BITS, windows.count.bit_length() - CELL_BITS - outer * bits)
+    inner = min(max(0, further) // bits, widest - outer)
+    most, pairs = np.zeros((2, widest + 1), dtype=np.int64)
+    counts = loops.sorting.leading(windows.symbols, bits, widest, outer * bits)
+    for first, last in _ranges(counts):
+        loops.sorting.repeats(
+            windows.symbols, bits, outer, inner, widest, counts, first, last, ends, lengths, alike, most, pairs
+        )
+    loops.sorting.fold(counts, np.empty_like(counts), ends, lengths, bits, 0, outer, most, pairs)
     return np.maximum.accumulate(most[::-1])[::-1], np.cumsum(pairs[::-1])[::-1]
+
+
+def _ranges(counts: Indices) -> Iterator[tuple[int, int]]:
+    """Yield first and one past the last of numbers that windows begin with, of which so many are sorted at once."""
+    upto, first = np.cumsum(counts), 0
+    while first < len(upto):
+        done = int(upto[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(upto, done + SORTED_AT_ONCE, side="right")))
+        yield first, last
+        first = last
 
 
 def _runs(windows: _Windows) -> tuple[Indices, Indices]:
@@ -258,26 +274,79 @@ def _longer_tuples(windows: _Windows, starts: Indices, groups: Indices, longest:
 def _in_order(windows: _Windows, starts: Indices, groups: Indices) -> Indices:
     """Return the order of what begins at `starts`, ascending as far as any two are alike.
 
-    What is in order by so many symbols is in order by twice as many once the order of what follows them is known. That
-    is told by the next window, and where that is repeated too, by the order of what begins with it.
+    What is in order by so many symbols is in order by twice as many once the order of what follows them is known. What
+    is alone in its place by then stays there, so fewer are looked at each time.
     """
-    reach, ranks = windows.widest, groups
-    while True:
-        after = starts + reach
-        following, lengths = windows.at(after)
-        again = np.minimum(np.searchsorted(starts, after), len(starts) - 1)
-        further = np.where(starts[again] == after, ranks[again], 0)
-        order = np.lexsort((further, lengths, following, ranks))
-        new = np.ones(len(starts), dtype=np.bool_)
-        for key in (further, lengths, following, ranks):
-            ordered = key[order]
-            new[1:] &= ordered[1:] == ordered[:-1]
-        new[1:] = ~new[1:]
-        if new.all():
-            return order
-        ranks = np.empty(len(starts), dtype=np.int64)
-        ranks[order] = np.cumsum(new) - 1
+    n, reach = len(windows.symbols), windows.widest
+    place_of = np.full(n + 1, -1, dtype=np.int64)
+    place_of[starts] = np.arange(len(starts))
+    order = _order_of(groups)
+    begun = _begun(groups[order])
+    ranks = np.empty(len(starts), dtype=np.int64)  # where the first begins of those that are alike so far
+    ranks[order] = begun
+    firsts = np.flatnonzero(np.bincount(begun))
+    repeated, _ = windows.at(starts[order[firsts]])
+    firsts = np.append(firsts, len(starts))
+    left = np.arange(len(starts))  # places in `order` that are not settled
+    while len(left):
+        these = order[left]
+        after = np.minimum(starts[these] + reach, n)
+        following = _ranks_of(windows, after, place_of[after], ranks, repeated, firsts)
+        spread = int(following.max()) + 1
+        keys = ranks[these] * spread + following
+        by_both = _order_of(keys)
+        these, keys = these[by_both], keys[by_both]
+        order[left] = these
+        begun = left[_begun(keys)]
+        ranks[these] = begun
+        left = left[np.bincount(begun, minlength=len(starts))[begun] > 1]
         reach *= 2
+    return order
+
+
+def _order_of(keys: Indices) -> Indices:
+    """Return an order of `keys`; where they have room for it, by a plain sort, which is several times faster."""
+    n = len(keys)
+    if n * (int(keys.max()) + 1) > np.iinfo(np.int64).max:
+        return np.argsort(keys)
+    ordered: Indices = np.sort(keys * n + np.arange(n)) % n
+    return ordered
+
+
+def _begun(ordered: Indices) -> Indices:
+    """Return for each of some ordered numbers where its run of equals begins."""
+    new = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    return np.repeat(new, np.diff(np.append(new, len(ordered))))
+
+
+def _ranks_of(
+    windows: _Windows, places: Indices, rows: Indices, ranks: Indices, repeated: Windows, firsts: Indices
+) -> Indices:
+    """Return numbers that stand to each other as what begins at any `places` does, as far as that is known.
+
+    Windows that are repeated have a rank. The others are alone, so what they hold tells where they stand among those.
+
+    Parameters
+    ----------
+    rows
+        Where in `ranks` each of `places` stands; -1 if its window is not repeated.
+    ranks
+        ``int64[m]``, in order.
+    repeated
+        ``uint64[groups]``, windows, ascending.
+    firsts
+        ``int64[groups + 1]``, the least rank of each of them, and one more than all have.
+    """
+    alone = np.flatnonzero(rows < 0)
+    own, lengths = windows.at(places[alone])
+    by_window = np.lexsort((lengths, own))
+    new = np.append(True, (np.diff(own[by_window]) != 0) | (np.diff(lengths[by_window]) != 0))[: len(alone)]
+    before = firsts[np.searchsorted(repeated, own[by_window])]
+    shift = np.cumsum(np.bincount(before[new], minlength=len(ranks) + 1))
+    found = np.empty(len(places), dtype=np.int64)
+    found[rows >= 0] = (ranks + shift[ranks])[rows[rows >= 0]]
+    found[alone[by_window]] = before + np.cumsum(new) - 1
+    return found
 
 
 def _shared_ahead(symbols: Symbols, ordered: Indices, least: int) -> Indices:

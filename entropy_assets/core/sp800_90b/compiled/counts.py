@@ -1,29 +1,42 @@
 """Counts behind the collision, compression, t-tuple and LRS estimates of SP 800-90B 6.3.2 and 6.3.4 to 6.3.6."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
 from entropy_assets.core.compiling import kernel
 
 
-def _count_leading_zeros(_context: Any, _word: Any) -> Any:
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.ctlz(arguments[0], context.get_constant(types.boolean, False))
-
-    return types.uint64(types.uint64), generate
-
-
-_leading_zeros: Final[Any] = intrinsic(_count_leading_zeros)
-"""Returns how many bits of a word before the first 1 are 0; of no bits at all, 64."""
+@kernel
+def bitstring(symbols: Any, bits: int) -> Any:
+    """Return the bits of the symbols, ``uint8[n * bits]``, of each the highest first."""
+    found = np.empty(len(symbols) * bits, dtype=np.uint8)
+    for place in range(len(symbols)):
+        symbol, start = symbols[place], np.uint64(place * bits)
+        for bit in range(bits):
+            found[start + np.uint64(bit)] = (symbol >> np.uint8(bits - 1 - bit)) & np.uint8(1)
+    return found
 
 
 @kernel
 def collisions(bits: Any) -> Any:
-    """Return how many searches end after 2 bits and after 3 (6.3.2 step 2)."""
-    twos, threes, place, n = 0, 0, 0, len(bits)
+    """Return how many searches end after 2 bits and after 3 (6.3.2 step 2).
+
+    Where the searches of eight bits end follows from these, from the two after them and from where the first begins.
+    """
+    ends = _searches()
+    twos, searches, start, place, n = np.int64(0), np.int64(0), np.uint64(0), 0, len(bits)
+    while place + 10 <= n:
+        window = np.uint64(0)
+        for i in range(place, place + 10):
+            window = (window << np.uint64(1)) | np.uint64(bits[i])
+        told = ends[(start << np.uint64(10)) | window]
+        twos += told & 15
+        searches += (told >> 4) & 15
+        start = np.uint64(told >> 8)
+        place += 8
+    place += np.int64(start)
+    threes = searches - twos
     while place + 1 < n:
         if bits[place] == bits[place + 1]:
             twos += 1
@@ -32,6 +45,25 @@ def collisions(bits: Any) -> Any:
             threes += place + 2 < n
             place += 3
     return twos, threes
+
+
+@kernel
+def _searches() -> Any:
+    """Return what becomes of searches by where the first of eight bits is that begins one, and by the next ten bits.
+
+    Each number tells how many end after 2 bits, times 16 how many there are, and times 256 where the next one begins
+    in the eight bits that follow.
+    """
+    found = np.empty(3 << 10, dtype=np.int64)
+    for cell in range(len(found)):
+        place, twos, searches = cell >> 10, 0, 0
+        while place < 8:
+            same = ((cell >> (9 - place)) ^ (cell >> (8 - place))) & 1 == 0
+            twos += same
+            searches += 1
+            place += 2 if same else 3
+        found[cell] = twos | searches << 4 | (place - 8) << 8
+    return found
 
 
 @kernel
@@ -64,62 +96,6 @@ def distances(bits: Any, count: int, skipped: int) -> Any:
         seen[distance] += 1
         largest = max(largest, distance)
     return seen[: largest + 1]
-
-
-@kernel
-def runs(
-    ordered: Any, ends: Any, lengths: Any, last: bool, alike: Any, state: Any, open_: Any, most: Any, pairs: Any
-) -> None:
-    """Count runs of neighbours that share a tuple, for every width at once; more follow unless this is the `last` part.
-
-    A run of some width lies in one of each smaller width. Widths that have the same run are counted as one: what
-    `pairs` gets at the largest of them it loses below the smallest, and sums from the top on are the counts.
-
-    Parameters
-    ----------
-    ordered
-        ``uint64[n]``, whole windows, ascending: one part of them, after those of the parts before.
-    ends
-        ``uint64[e]``, what begins too late for a whole window, ascending, among equals the shorter first. It comes
-        before a whole window that is equal.
-    lengths
-        ``int64[e]``, their symbols.
-    alike
-        ``int64[65]``, whole symbols in so many bits.
-    state
-        ``int64[5]``, all 0 at first: windows so far, ends so far, the last window and its length, and open runs.
-    open_
-        ``int64[2, 1 + widest]``: the width of each open run, ascending, and the second window of each.
-    most, pairs
-        ``int64[1 + widest]``: of runs that are that wide and no wider, the length of the longest less one, and the
-        pairs of equal tuples, as said above.
-    """
-    place, at, before, length, held = state[0], state[1], np.uint64(state[2]), state[3], state[4]
-    widest, taken = len(most) - 1, 0
-    while taken < len(ordered) or (last and (at < len(ends) or held)):
-        width = 0
-        if at < len(ends) and (taken == len(ordered) or ends[at] <= ordered[taken]):
-            if place:
-                width = min(alike[np.int64(_leading_zeros(ends[at] ^ before))], lengths[at], length)
-            before, length = ends[at], lengths[at]
-            at += 1
-        elif taken < len(ordered):
-            if place:
-                width = min(alike[np.int64(_leading_zeros(ordered[taken] ^ before))], length)
-            before, length = ordered[taken], widest
-            taken += 1
-        begun = place
-        while held and open_[0, held - 1] > width:
-            held -= 1
-            begun, many = open_[1, held], place - open_[1, held]
-            most[open_[0, held]] = max(most[open_[0, held]], many)
-            pairs[open_[0, held]] += many * (many + 1) // 2
-            pairs[max(width, open_[0, held - 1] if held else 0)] -= many * (many + 1) // 2
-        if width and (held == 0 or open_[0, held - 1] < width):
-            open_[0, held], open_[1, held] = width, begun
-            held += 1
-        place += 1
-    state[0], state[1], state[2], state[3], state[4] = place, at, np.int64(before), length, held
 
 
 @kernel

@@ -1,8 +1,13 @@
-"""The windows of a sequence in ascending order, for the tuples of SP 800-90B 6.3.5 and 6.3.6: a radix sort."""
+"""How often tuples of SP 800-90B 6.3.5 and 6.3.6 occur: windows parted by what they begin with, and sorted where need be.
+
+Most cells that windows are parted into hold a few of them. Those are held against each other as they stand.
+"""
 
 from typing import Any, Final
 
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 
 from entropy_assets.core.compiling import kernel
 
@@ -10,6 +15,21 @@ FEW: Final = 24
 """Windows that are sorted by insertion."""
 WIDEST_DIGIT: Final = 11
 """Bits that windows are parted by at once, at most: so many places to write to are near at hand."""
+
+
+MOST_IN_CELL: Final = 34
+"""Windows that are held against each other pair by pair: no tuple of theirs occurs often enough to be estimated from."""
+
+
+def _count_leading_zeros(_context: Any, _word: Any) -> Any:
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], context.get_constant(types.boolean, False))
+
+    return types.uint64(types.uint64), generate
+
+
+_leading_zeros: Final[Any] = intrinsic(_count_leading_zeros)
+"""Returns how many bits of a word before the first 1 are 0; of no bits at all, 64."""
 
 
 @kernel
@@ -65,6 +85,245 @@ def ascending(symbols: Any, bits: int, widest: int, digits: int, counts: Any, fi
             _sorted_into(words, spare, start, stop, 64 - digits, stack, inner)
         start = stop
     return words
+
+
+@kernel
+def repeats(
+    symbols: Any,
+    bits: int,
+    outer: int,
+    inner: int,
+    widest: int,
+    counts: Any,
+    first: int,
+    last: int,
+    ends: Any,
+    lengths: Any,
+    alike: Any,
+    most: Any,
+    pairs: Any,
+) -> None:
+    """Count the tuples of more than `outer` symbols in the windows that begin with ``first .. last``.
+
+    Parameters
+    ----------
+    symbols
+        ``uint8[n]``, each of `bits` bits; a window has `widest` of them, left-aligned.
+    outer, inner
+        Symbols by which windows are parted first, and further.
+    counts
+        As `leading` has them, of so many bits as `outer` symbols take.
+    ends
+        ``uint64[e]``, what begins too late for a whole window, ascending, among equals the shorter first.
+    lengths
+        ``int64[e]``, their symbols.
+    alike
+        ``int64[65]``, whole symbols in so many bits.
+    most, pairs
+        ``int64[1 + widest]``, as `fold` has them.
+    """
+    places = np.empty(last - first, dtype=np.int64)
+    total = 0
+    for digit in range(first, last):
+        places[digit - first] = total
+        total += counts[digit]
+    spare, width, own = np.empty(total, dtype=np.uint64), np.uint64(bits), np.uint64(0)
+    left, down = np.uint64(64 - widest * bits), np.uint64(64 - outer * bits)
+    for i in range(widest - 1):
+        own = (own << width) | np.uint64(symbols[i])
+    for i in range(widest - 1, len(symbols)):
+        own = (own << width) | np.uint64(symbols[i])
+        aligned = own << left
+        bucket = np.int64(aligned >> down) - first
+        if bucket >= 0 and bucket < last - first:
+            spare[places[bucket]] = aligned
+            places[bucket] += 1
+    largest = counts[first:last].max()
+    words, stack = np.empty(largest, dtype=np.uint64), np.empty((largest // FEW + 1, 4), dtype=np.int64)
+    spare_digits, open_ = np.empty(1 << WIDEST_DIGIT, dtype=np.int64), np.empty((2, widest + 1), dtype=np.int64)
+    cells, beyond = np.empty((2, 1 << inner * bits), dtype=np.int32)
+    shared = np.zeros((3, 65), dtype=np.int64)
+    start, late = 0, 0
+    for digit in range(first, last):
+        while late < len(ends) and np.int64(ends[late] >> down) < digit:
+            late += 1
+        later = late
+        while later < len(ends) and np.int64(ends[later] >> down) == digit:
+            later += 1
+        of_digit, own_ends, own_lengths = spare[start : start + counts[digit]], ends[late:later], lengths[late:later]
+        if _counted(of_digit, bits, outer + inner, cells) + len(own_ends) <= MOST_IN_CELL:
+            _compare(of_digit, bits, outer + inner, cells, beyond, words, shared)
+            _compare_ends(own_ends, own_lengths, bits, outer + inner, cells, beyond, words, alike, pairs)
+            fold(cells, beyond, own_ends, own_lengths, bits, outer, outer + inner, most, pairs)
+        else:
+            _sorted_into(words, of_digit, 0, counts[digit], 64 - outer * bits, stack, spare_digits)
+            _runs(words[: counts[digit]], own_ends, own_lengths, outer, alike, open_, most, pairs)
+        start += counts[digit]
+        late = later
+    for same in range((outer + inner) * bits, 65):
+        pairs[alike[same]] += shared[:, same].sum()
+        pairs[outer + inner] -= shared[:, same].sum()
+
+
+@kernel
+def _counted(windows: Any, bits: int, wide: int, cells: Any) -> Any:
+    """Count in `cells` the windows by the last of their first `wide` symbols; return the largest count."""
+    cells[:] = 0
+    down, mask = np.uint64(64 - wide * bits), np.uint64(len(cells) - 1)
+    for window in windows:
+        cells[(window >> down) & mask] += 1
+    return cells.max()
+
+
+@kernel
+def _compare(windows: Any, bits: int, wide: int, cells: Any, beyond: Any, parted: Any, shared: Any) -> None:
+    """Count pairs of windows by the bits that they share; where those are fewer than `wide` symbols, some are missing.
+
+    Most windows have no more than two others after them in their cell: these are compared without asking whether they
+    are of it.
+
+    Parameters
+    ----------
+    cells
+        ``int32[c]``, as `_counted` leaves them.
+    beyond
+        ``int32[c]``: where each cell ends in `parted` is left here.
+    parted
+        ``uint64[n]``: the windows are left here, cell by cell.
+    shared
+        ``int64[3, 65]``, pairs by bits; what is counted is their sum.
+    """
+    down, mask, least, place = np.uint64(64 - wide * bits), np.uint64(len(cells) - 1), wide * bits, np.int32(0)
+    for cell in range(len(cells)):
+        beyond[cell] = place
+        place += cells[cell]
+    for window in windows:
+        cell = (window >> down) & mask
+        parted[beyond[cell]] = window
+        beyond[cell] += 1
+    count = len(windows)
+    for i in range(count - 3):
+        own = parted[i]
+        shared[0, _leading_zeros(own ^ parted[i + 1])] += 1
+        shared[1, _leading_zeros(own ^ parted[i + 2])] += 1
+        same, other = np.int64(_leading_zeros(own ^ parted[i + 3])), i + 3
+        while same >= least:
+            shared[2, same] += 1
+            other += 1
+            same = np.int64(_leading_zeros(own ^ parted[other])) if other < count else -1
+    for i in range(max(0, count - 3), count):
+        for other in range(i + 1, count):
+            shared[2, _leading_zeros(parted[i] ^ parted[other])] += 1
+
+
+@kernel
+def _compare_ends(
+    ends: Any, lengths: Any, bits: int, wide: int, cells: Any, beyond: Any, parted: Any, alike: Any, pairs: Any
+) -> None:
+    """Enter into `pairs` the pairs of an end with a window, and of two ends, that share more than `wide` symbols."""
+    down, mask = np.uint64(64 - wide * bits), np.uint64(len(cells) - 1)
+    for end in range(len(ends)):
+        if lengths[end] <= wide:
+            continue
+        cell = (ends[end] >> down) & mask
+        for other in range(beyond[cell] - cells[cell], beyond[cell]):
+            pairs[min(alike[_leading_zeros(ends[end] ^ parted[other])], lengths[end])] += 1
+            pairs[wide] -= 1
+        for before in range(end):
+            if lengths[before] > wide and (ends[before] >> down) & mask == cell:
+                both = alike[_leading_zeros(ends[end] ^ ends[before])]
+                pairs[min(both, lengths[end], lengths[before])] += 1
+                pairs[wide] -= 1
+
+
+@kernel
+def fold(
+    cells: Any, spare: Any, ends: Any, lengths: Any, bits: int, narrow: int, wide: int, most: Any, pairs: Any
+) -> None:
+    """Enter what the counts of tuples of `wide` symbols tell of those of more than `narrow` symbols.
+
+    Parameters
+    ----------
+    cells
+        ``[1 << (wide - narrow) * bits]``, how often each tuple occurs that begins with some `narrow` symbols, but for
+        those in ends; overwritten.
+    spare
+        As long, to work in.
+    ends, lengths
+        What begins too late for a whole window with those symbols, as `repeats` has them.
+    most, pairs
+        ``int64[1 + widest]``: of tuples of that width, the occurrences of the most frequent one less one, which are 0
+        where they are few; and pairs of equal tuples. What `pairs` gets at a width it loses at the next smaller
+        one that it does not hold for, so sums from the top on are the pairs.
+    """
+    size = 1 << (wide - narrow) * bits
+    for width in range(wide, narrow, -1):
+        down, mask = np.uint64(64 - width * bits), np.uint64(size - 1)
+        for end in range(len(ends)):
+            if lengths[end] == width or (width == wide and lengths[end] > wide):
+                cells[(ends[end] >> down) & mask] += 1
+        largest, equal = cells[0], np.int64(0)
+        for cell in range(size):
+            largest = max(largest, cells[cell])
+            equal += np.int64(cells[cell]) * (np.int64(cells[cell]) - 1)
+        for _ in range(bits):
+            size >>= 1
+            for cell in range(size):
+                spare[cell] = cells[2 * cell] + cells[2 * cell + 1]
+            cells, spare = spare, cells
+        most[width] = max(most[width], np.int64(largest) - 1)
+        pairs[width] += equal >> 1
+        pairs[width - 1] -= equal >> 1
+
+
+@kernel
+def _runs(
+    ordered: Any, ends: Any, lengths: Any, narrow: int, alike: Any, open_: Any, most: Any, pairs: Any
+) -> None:
+    """Count runs of neighbours that share a tuple of more than `narrow` symbols, for every width at once.
+
+    A run of some width lies in one of each smaller width. Widths that have the same run are counted as one.
+
+    Parameters
+    ----------
+    ordered
+        ``uint64[n]``, whole windows, ascending.
+    ends, lengths, alike
+        As `repeats` has them. An end comes before a whole window that is equal.
+    open_
+        ``int64[2, 1 + widest]`` to work in: the width of each open run, ascending, and the second window of each.
+    most, pairs
+        ``int64[1 + widest]``, as `fold` has them; `most` is of runs that are that wide and no wider.
+    """
+    place, at, taken, before, length, held = 0, 0, 0, np.uint64(0), np.int64(0), 0
+    widest = len(most) - 1
+    while True:
+        width = narrow
+        while at < len(ends) and lengths[at] <= narrow:
+            at += 1
+        if at < len(ends) and (taken == len(ordered) or ends[at] <= ordered[taken]):
+            if place:
+                width = min(alike[np.int64(_leading_zeros(ends[at] ^ before))], lengths[at], length)
+            before, length = ends[at], lengths[at]
+            at += 1
+        elif taken < len(ordered):
+            if place:
+                width = min(alike[np.int64(_leading_zeros(ordered[taken] ^ before))], length)
+            before, length = ordered[taken], widest
+            taken += 1
+        elif held == 0:
+            break
+        begun = place
+        while held and open_[0, held - 1] > width:
+            held -= 1
+            begun, many = open_[1, held], place - open_[1, held]
+            most[open_[0, held]] = max(most[open_[0, held]], many)
+            pairs[open_[0, held]] += many * (many + 1) // 2
+            pairs[max(width, open_[0, held - 1] if held else 0)] -= many * (many + 1) // 2
+        if width > narrow and (held == 0 or open_[0, held - 1] < width):
+            open_[0, held], open_[1, held] = width, begun
+            held += 1
+        place += 1
 
 
 @kernel

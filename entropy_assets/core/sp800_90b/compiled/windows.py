@@ -39,7 +39,7 @@ def multi_mcw_hits(symbols: Any, alphabet: int, windows: Any) -> Any:
     """Return ``uint64[words, rows]``: which samples the most common value of each window predicts rightly.
 
     A count only grows when a symbol enters, and then that symbol is the latest. Only when the most common one leaves a
-    window may another take its place, and often the counts of all tell that none does.
+    window may another take its place, and none does whose count was always lower.
 
     Parameters
     ----------
@@ -47,52 +47,54 @@ def multi_mcw_hits(symbols: Any, alphabet: int, windows: Any) -> Any:
         ``int64[rows]``, their lengths.
     """
     n, rows = len(symbols), len(windows)
-    words = (n + 63) // 64
+    words, once = (n + 63) // 64, np.int64(1) << 32
     hits = np.zeros((words, rows), dtype=np.uint64)
-    counts = np.zeros((rows, alphabet), dtype=np.int32)
-    with_count = np.zeros((rows, windows.max() + 2), dtype=np.int32)
-    with_count[:, 0] = alphabet
-    latest = np.full(alphabet, -1, dtype=np.int64)
-    modes = np.full(rows, symbols[0], dtype=np.int64)
-    for i in range(n):
-        own = np.int64(symbols[i])
-        for row in range(rows):
-            window, mode = windows[row], modes[row]
-            if i >= window and mode == own:
-                hits[i >> 6, row] |= np.uint64(1) << np.uint64(i & 63)
-            count = counts[row, own] + 1
-            counts[row, own] = count
-            with_count[row, count - 1] -= 1
-            with_count[row, count] += 1
-            if i < window:
-                if count >= counts[row, mode]:
-                    modes[row] = own
-                continue
-            left = np.int64(symbols[i - window])
-            down = counts[row, left] - 1
-            counts[row, left] = down
-            with_count[row, down + 1] -= 1
-            with_count[row, down] += 1
-            if own == mode:
-                continue
-            lost = left == mode
-            if counts[row, own] >= counts[row, mode] + lost:
-                modes[row] = own
-            elif lost and (with_count[row, down + 1] > 0 or with_count[row, down] > 1):
-                latest[own] = i
-                modes[row] = _most_common(counts[row], latest)
-        latest[own] = i
+    ranks = np.empty(alphabet, dtype=np.int64)  # how often each symbol is in the window, and below that when it was last
+    for row in range(rows):
+        window = windows[row]
+        ranks[:] = 0
+        for i in range(window):
+            ranks[symbols[i]] = ((ranks[symbols[i]] >> 32) + 1) << 32 | i
+        mode = np.uint64(symbols[_largest(ranks) & (once - 1)])
+        others = once * window  # no other symbol is in the window oftener than that says
+        for place in range(window >> 6, words):
+            word = np.uint64(0)
+            for i in range(max(window, 64 * place), min(n, 64 * place + 64)):
+                own, left = np.uint64(symbols[i]), np.uint64(symbols[i - window])
+                word |= np.uint64(mode == own) << np.uint64(i & 63)
+                rank = ((ranks[own] >> 32) + 1) << 32 | i
+                ranks[own] = rank
+                ranks[left] -= once
+                if own == mode:
+                    continue
+                others = max(others, rank)
+                if left == mode and ranks[mode] <= others:
+                    largest = _largest(ranks)
+                    mode = np.uint64(symbols[largest & (once - 1)])
+                    others = _largest_but(ranks, mode)
+                elif ranks[own] > ranks[mode]:
+                    others = max(others, ranks[mode])
+                    mode = own
+            hits[place, row] = word
     return hits
 
 
 @kernel
-def _most_common(counts: Any, latest: Any) -> int:
-    """Return the symbol with the largest count, among equals the one seen last."""
-    best = 0
-    for symbol in range(1, len(counts)):
-        if counts[symbol] > counts[best] or (counts[symbol] == counts[best] and latest[symbol] > latest[best]):
-            best = symbol
-    return best
+def _largest(ranks: Any) -> Any:
+    largest = np.int64(0)
+    for place in range(len(ranks)):
+        largest = max(largest, ranks[place])
+    return largest
+
+
+@kernel
+def _largest_but(ranks: Any, mode: int) -> Any:
+    """Return the largest of the ranks of all symbols but one."""
+    own = ranks[mode]
+    ranks[mode] = 0
+    others = _largest(ranks)
+    ranks[mode] = own
+    return others
 
 
 @kernel
@@ -101,16 +103,24 @@ def multi_mcw_bit_hits(bits: Any, windows: Any) -> Any:
     n, rows = len(bits), len(windows)
     words = (n + 63) // 64
     hits = np.zeros((words, rows), dtype=np.uint64)
-    balance = np.zeros(rows, dtype=np.int64)
-    for place in range(words):
-        start, stop = 64 * place, min(n, 64 * place + 64)
-        for row in range(rows):
-            window, ahead, word = windows[row], balance[row], np.uint64(0)
-            for i in range(start, min(stop, window)):
-                ahead += 2 * np.int64(bits[i]) - 1
-            for i in range(max(start, window), stop):
-                own = np.int64(bits[i])
-                word |= np.uint64((ahead > 0) == (own == 1)) << np.uint64(i - start)
-                ahead += 2 * (own - np.int64(bits[i - window]))
-            balance[row], hits[place, row] = ahead, word
+    ones = np.zeros(64 * words + 1, dtype=np.int32)
+    for i in range(n):
+        ones[i + 1] = ones[i] + np.int32(bits[i])
+    padded = np.zeros(64 * words, dtype=np.uint8)
+    padded[:n] = bits
+    for row in range(rows):
+        window = windows[row]
+        half = np.int32(window // 2)
+        for place in range(window >> 6, words):
+            start, word = 64 * place, np.uint64(0)
+            before, own, now = ones[start - window : start - window + 64], padded[start : start + 64], ones[start : start + 64]
+            if start < window:
+                for i in range(window, min(n, start + 64)):
+                    word |= np.uint64((ones[i] - ones[i - window] > half) == (padded[i] == 1)) << np.uint64(i - start)
+            else:
+                for i in range(64):
+                    word |= np.uint64((now[i] - before[i] > half) == (own[i] == 1)) << np.uint64(i)
+                if start + 64 > n:
+                    word &= ~np.uint64(0) >> np.uint64(start + 64 - n)
+            hits[place, row] = word
     return hits
