@@ -33,7 +33,7 @@ PEERS_LIMIT ?= 900
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit nist rawnoise sp800 sp800peers sp800calibration oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -107,6 +107,14 @@ sp800calibration: $(DEV) ## are the P-values of SP 800-22 uniform? writes benchm
 	@$(BIN)/python -m benchmarks.sp800_22_calibration --first $(SEQUENCES) --sequences $$((5 * $(SEQUENCES) / 2)) \
 	  --tests longest_run,spectral,overlapping_template,linear_complexity >> benchmarks/SP800_CALIBRATION.md.part
 	@mv benchmarks/SP800_CALIBRATION.md.part benchmarks/SP800_CALIBRATION.md
+
+sp800iid: $(DEV) ## how often does the IID track reject what is IID? writes benchmarks/SP800_IID_CALIBRATION.md in half an hour
+	@$(BIN)/python -m benchmarks.sp800_90b_iid_calibration > benchmarks/SP800_IID_CALIBRATION.md.part
+	@mv benchmarks/SP800_IID_CALIBRATION.md.part benchmarks/SP800_IID_CALIBRATION.md
+
+streamyear: $(DEV) ## how often does the nightly report alarm in a year? writes benchmarks/STREAM_YEAR.md in some minutes
+	@$(BIN)/python -m benchmarks.stream_year > benchmarks/STREAM_YEAR.md.part
+	@mv benchmarks/STREAM_YEAR.md.part benchmarks/STREAM_YEAR.md
 
 oldest: $(OLDEST)/.made ## the same blocks on the oldest NumPy and SciPy that pyproject.toml allows
 	@$(BIN)/python -m entropy_assets_tests.versions compare $(BIN)/python $(OLDEST)/bin/python

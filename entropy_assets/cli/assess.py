@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +11,7 @@ import click
 
 from entropy_assets.cli.shell import (
     EXIT_NO_BLOCK,
+    interruptibly,
     json_option,
     progress_bars,
     recipe_for,
@@ -165,8 +167,9 @@ def _samples(
     rows, lines, sections, worth = [], [], [], False
     for path in paths:
         file = read_samples(path, options["bits"], options["first"])
-        told = {"iid": options["iid"], "early": options["early"], "seed": options["seed"] or 0}
-        found = assessed_samples(file, **told, h_submitter=options["submitter"], progress=progress)
+        asked = {"iid": options["iid"], "early": options["early"], "seed": options["seed"] or 0}
+        asked |= {"h_submitter": options["submitter"], "progress": progress}
+        found = interruptibly(partial(assessed_samples, file, **asked))
         rows.append(found.to_row())
         lines += [*lines_about_samples(found), ""]
         if with_sections:
@@ -188,7 +191,8 @@ def _matrices(
     h_i = min(options["h_initial"], options["submitter"] if options["submitter"] is not None else options["h_initial"])
     for path in paths:
         file = read_samples(path, options["bits"], options["first"])
-        found = assessed_matrix(file, h_i, column_dataset=options["column_dataset"], iid=options["iid"])
+        asked = {"column_dataset": options["column_dataset"], "iid": options["iid"]}
+        found = interruptibly(partial(assessed_matrix, file, h_i, **asked))
         rows.append(file.to_row() | {"min_entropy": found.h, "restart": found.to_row()})
         lines += [*lines_about_matrix(file, found), ""]
         if with_sections:
@@ -208,15 +212,17 @@ def _sensor(
     settings, source = settings_of(), options["source"]
     recipe = recipe_for(source, settings)
     with private_files():
-        sensor = assessed_sensor(
-            paths,
-            source,
-            recipe,
-            _limits(settings),
-            h_i=options["h_initial"],
-            h_submitter=options["submitter"],
-            export=options["export"],
-            progress=progress,
+        sensor = interruptibly(
+            lambda: assessed_sensor(
+                paths,
+                source,
+                recipe,
+                _limits(settings),
+                h_i=options["h_initial"],
+                h_submitter=options["submitter"],
+                export=options["export"],
+                progress=progress,
+            )
         )
     sections = []
     if with_sections:

@@ -3,8 +3,10 @@
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import wraps
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
@@ -125,6 +127,24 @@ def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
     with bars:
         yield move
+
+
+def interruptibly(work: Callable[[], R]) -> R:
+    """Return what `work` returns or raises; Ctrl-C is heard at once, inside of a compiled loop too.
+
+    Such a loop may take a minute, and until it ends the thread that runs it hears of no signal. So `work` runs beside
+    the main thread; what is left of it ends with the process. It must not read from standard input.
+    """
+    ended: Future[R] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
+            ended.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return ended.result()
 
 
 source_option = click.option(

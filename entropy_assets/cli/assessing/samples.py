@@ -248,7 +248,13 @@ def assessed_samples(
 
         by_iid = assess_iid(symbols, bits, seed, rule=rule, h_submitter=h_submitter, progress=told)
         return AssessedSamples(file, iid=by_iid, health=_health(file, by_iid.alphabet, by_iid.h_i))
-    non_iid = assess_non_iid(symbols, bits, h_submitter=h_submitter)
+
+    def made(done: int, total: int) -> None:
+        if progress:
+            progress("estimators", done, total)
+
+    made(0, 1)
+    non_iid = assess_non_iid(symbols, bits, h_submitter=h_submitter, progress=made)
     return AssessedSamples(file, non_iid=non_iid, health=_health(file, non_iid.alphabet, non_iid.h_i))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 from click.shell_completion import CompletionItem
 
-from entropy_assets.cli.shell import EXIT_NO_BLOCK, json_option, typed_errors
+from entropy_assets.cli.shell import EXIT_NO_BLOCK, interruptibly, json_option, typed_errors
 from entropy_assets.errors import InputRefused, InputTooShort, require_extra
 from entropy_assets.stores.file_names import printable
 
@@ -202,7 +202,7 @@ class _Run:
         from entropy_assets.core.sp800_22.suite import run_suite
 
         self._progress(self.tally.sequences, wanted)
-        report = run_suite(data, n, **self._asked)
+        report = interruptibly(lambda: run_suite(data, n, **self._asked))
         self._first = self._first or report
         self.tally.add(report)
         self._progress(self.tally.sequences, wanted)

@@ -1,5 +1,6 @@
 """The non-IID track as a whole: all ten estimates of a sequence and of its bits, and H_I (SP 800-90B 3.1.3 and 6)."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -24,6 +25,11 @@ SECTIONS: Final = {
     "lz78y": "6.3.10",
 }
 """The estimators, and where the standard has them."""
+OF_BITS_ALONE: Final = frozenset({"collision", "markov", "compression"})
+"""Those that the standard has for bits only."""
+
+Progress = Callable[[int, int], None]
+"""Is told after each estimator how many are made, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,12 @@ class NonIidAssessment:
 
 
 def assess_non_iid(
-    symbols: Symbols, bits_per_symbol: int, *, h_submitter: float | None = None, bits_too: bool = True
+    symbols: Symbols,
+    bits_per_symbol: int,
+    *,
+    h_submitter: float | None = None,
+    bits_too: bool = True,
+    progress: Progress | None = None,
 ) -> NonIidAssessment:
     """Return what the non-IID track says of a sequence of symbols.
 
@@ -100,6 +111,8 @@ def assess_non_iid(
         What the submitter's model says, bits per symbol.
     bits_too
         Whether the bitstring is looked at as well. The standard wants it, but not of restart data.
+    progress
+        Is told of each estimator. What it raises stops the assessment.
 
     Raises
     ------
@@ -109,10 +122,14 @@ def assess_non_iid(
     literal, alphabet = numbered(checked(symbols, bits_per_symbol))
     if len(symbols) < 2:
         raise InputRefused(f"{len(symbols)} samples can't be assessed", samples=len(symbols))
-    of_bits: dict[str, Estimate] = {}
-    of_symbols = estimates(literal, alphabet) if alphabet > 1 else {}
-    if bits_too and alphabet > 2:
-        of_bits = estimates(bitstring(symbols, bits_per_symbol), 2)
+    bits_too = bits_too and alphabet > 2
+    total = _count(alphabet) + (_count(2) if bits_too else 0)
+
+    def told(before: int) -> Callable[[int], None]:
+        return lambda made: progress(before + made, total) if progress else None
+
+    of_symbols = estimates(literal, alphabet, told(0)) if alphabet > 1 else {}
+    of_bits = estimates(bitstring(symbols, bits_per_symbol), 2, told(_count(alphabet))) if bits_too else {}
     return NonIidAssessment(
         samples=len(symbols),
         bits_per_symbol=bits_per_symbol,
@@ -125,7 +142,7 @@ def assess_non_iid(
     )
 
 
-def estimates(symbols: Symbols, alphabet: int) -> dict[str, Estimate]:
+def estimates(symbols: Symbols, alphabet: int, told: Callable[[int], None] | None = None) -> dict[str, Estimate]:
     """Return what each estimator of 6.3 says of symbols, by name; three of them are for bits alone.
 
     Parameters
@@ -134,16 +151,35 @@ def estimates(symbols: Symbols, alphabet: int) -> dict[str, Estimate]:
         ``uint8[n]``.
     alphabet
         Number of symbols that could occur; each is below it.
+    told
+        Is told after each estimator how many are made.
     """
-    t_tuple, repeated = tuples_and_repeats(symbols, alphabet)
-    found = {"most_common_value": estimators.most_common_value(symbols), "t_tuple": t_tuple}
-    found |= {"repeated_substring": repeated, "multi_mcw": predictors.multi_mcw(symbols, alphabet)}
-    found |= {"lag": predictors.lag(symbols, alphabet), "multi_mmc": predictors.multi_mmc(symbols, alphabet)}
-    found |= {"lz78y": predictors.lz78y(symbols, alphabet)}
-    if alphabet == 2:
-        found |= {"collision": estimators.collision(symbols), "markov": estimators.markov(symbols)}
-        found |= {"compression": estimators.compression(symbols)}
+    found: dict[str, Estimate | None] = {}
+    for some in _one_by_one(symbols, alphabet):
+        found |= some
+        if told:
+            told(len(found))
     return {name: estimate for name in SECTIONS if (estimate := found.get(name)) is not None}
+
+
+def _one_by_one(symbols: Symbols, alphabet: int) -> Iterator[dict[str, Estimate | None]]:
+    """Yield each estimate when it is made; None where there are too few samples for it."""
+    yield {"most_common_value": estimators.most_common_value(symbols)}
+    t_tuple, repeated = tuples_and_repeats(symbols, alphabet)
+    yield {"t_tuple": t_tuple, "repeated_substring": repeated}
+    yield {"multi_mcw": predictors.multi_mcw(symbols, alphabet)}
+    yield {"lag": predictors.lag(symbols, alphabet)}
+    yield {"multi_mmc": predictors.multi_mmc(symbols, alphabet)}
+    yield {"lz78y": predictors.lz78y(symbols, alphabet)}
+    if alphabet == 2:
+        yield {"collision": estimators.collision(symbols)}
+        yield {"markov": estimators.markov(symbols)}
+        yield {"compression": estimators.compression(symbols)}
+
+
+def _count(alphabet: int) -> int:
+    """Return how many estimators there are for such symbols."""
+    return len(SECTIONS) - (len(OF_BITS_ALONE) if alphabet > 2 else 0)
 
 
 def _least(found: dict[str, Estimate]) -> str:

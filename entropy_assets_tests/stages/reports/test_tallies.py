@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from entropy_assets.core.sp800_22.ones import LONGEST_RUN_CLASSES, longest_run_chances
 from entropy_assets.stages.reports.tallies import TAIL_POWER, RowCounts, by_test, summed, verdict_on
+from entropy_assets_tests.core.sp800_22.second_level.wide_tails import chance_of, excursions
 
 
 def look(rng: np.random.Generator, rows: int = 188, sequences: int = 60, power: float = 1.0) -> dict[str, RowCounts]:
@@ -38,32 +38,6 @@ def test_an_honest_stream_raises_an_alarm_as_rarely_as_the_level_says(smallest_t
     rng = np.random.default_rng(3)
     alarms = sum(bool(verdict_on(look(rng, rows=30), 0.1, smallest_too=smallest_too).alarms) for _ in range(200))
     assert alarms <= 33
-
-
-def excursions(x: int) -> np.ndarray:
-    """Give the chances of 0, 1, 2, 3, 4 and more visits of a state in a cycle (SP 800-22 3.14)."""
-    stays = 1 - 1 / (2 * x)
-    return np.array([stays, *(stays ** (k - 1) / (4 * x * x) for k in range(1, 5)), stays**4 / (2 * x)])
-
-
-def chance_of(p_value: float, draws: int, chances: np.ndarray, rng: np.random.Generator) -> float:
-    """Give the chance that the chi-square of multinomial counts has this P-value or less, by importance sampling.
-
-    Counts are drawn of laws in which one cell has as many, or as few, as alone make that chi-square, and weighed.
-    """
-    critical = stats.chi2.isf(p_value, len(chances) - 1)
-    laws = [chances]
-    for cell, chance in enumerate(chances):
-        for sign in (-1, 1):
-            raised = chance + sign * np.sqrt(critical * chance * (1 - chance) / draws)
-            if 0.3 / draws < raised < 1:
-                law = chances * (1 - raised) / (1 - chance)
-                law[cell] = raised
-                laws.append(law)
-    counts = np.concatenate([rng.multinomial(draws, law, size=4000) for law in laws])
-    hits = counts[((counts - draws * chances) ** 2 / (draws * chances)).sum(axis=1) >= critical]
-    densities = np.stack([np.exp(hits @ (np.log(law) - np.log(chances))) for law in laws])
-    return float((1 / densities.mean(axis=0)).sum() / len(counts))
 
 
 @pytest.mark.parametrize(

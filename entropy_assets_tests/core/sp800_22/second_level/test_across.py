@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from entropy_assets.core.sp800_22.findings import Asked, Finding, PValue
-from entropy_assets.core.sp800_22.second_level.across import REPORT_ALPHA, Tally, second_level
+from entropy_assets.core.sp800_22.linear import COMPLEXITY_CHANCES
+from entropy_assets.core.sp800_22.ones import LONGEST_RUN_CLASSES, longest_run_chances
+from entropy_assets.core.sp800_22.second_level.across import REPORT_ALPHA, Tally, second_level, widened
 from entropy_assets.core.sp800_22.suite import SuiteReport, run_suite
 from entropy_assets_tests.core.sp800_22.second_level.tallies import tally_of
+from entropy_assets_tests.core.sp800_22.second_level.wide_tails import chance_of, chances_of_templates, excursions
 
 EVEN = ((np.arange(100) + 0.5) / 100).tolist()
 
@@ -141,3 +144,21 @@ def test_columns_keep_the_order_of_the_sequences():
     [(name, section, p)] = tally_of([0.25, None, 0.75]).columns()
     assert (name, section) == (("serial", "one"), "2.11")
     assert [None if math.isnan(value) else value for value in p.tolist()] == [0.25, None, 0.75]
+
+
+def test_the_tails_are_no_wider_than_is_allowed_for():
+    """Where one sequence is decided, and ten thousand: the mean over 188 rows of a million bits.
+
+    Of the excursions, over 700 cycles: of the sequences that count, half have more than a thousand. What has no wide
+    tail counts as it says.
+    """
+    rng = np.random.default_rng(8)
+    p_values = [3e-6, 2e-10]
+    wide = [(700, excursions(x), 2) for x in (1, 2, 3, 4)]
+    wide += [(100, np.array(longest_run_chances(10_000, LONGEST_RUN_CLASSES[10_000])), 1)]
+    wide += [(2000, np.array(COMPLEXITY_CHANCES), 1)]
+    others = 188 - 148 - sum(rows for _, _, rows in wide)
+    for p, of_template in zip(p_values, chances_of_templates(1_000_000, p_values), strict=True):
+        of_wide = sum(rows * chance_of(p, draws, law / law.sum(), rng) for draws, law, rows in wide)
+        mean = (of_wide + 148 * of_template + others * p) / 188
+        assert p < mean < widened(p), p

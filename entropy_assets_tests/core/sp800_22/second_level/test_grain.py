@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom, chi2, multinomial
+from scipy.stats import binom, multinomial
 
 from entropy_assets.core.sp800_22.linear import rank_chances
 from entropy_assets.core.sp800_22.second_level.grain import grain, heavy_tail, too_coarse
 from entropy_assets.core.sp800_22.suite import run_suite
+from entropy_assets_tests.core.sp800_22.second_level.wide_tails import chances_of_templates
 
 GOOD = np.random.Generator(np.random.PCG64(3)).bytes(125_000)
 
@@ -63,33 +64,9 @@ def test_a_grid_adds_to_the_chi_square_what_is_said():
     assert not too_coarse(0.03, 60)
 
 
-def occurrences(m: int, length: int, most: int) -> np.ndarray:
-    """Return the exact chances of 0, 1, ... occurrences of a template that doesn't overlap itself among `length` bits.
-
-    One more bit adds an occurrence with the chance that the template ends there, which is that there was any number of
-    them m bits before.
-    """
-    chances = [np.eye(1, most)[0]] * m
-    for _ in range(m, length + 1):
-        ended = chances.pop(0) / 2**m
-        now = chances[-1] - ended
-        now[1:] += ended[:-1]
-        chances.append(now)
-    return np.clip(chances[-1], 0.0, None)
-
-
 @pytest.mark.parametrize("n, times", [(32_768, (7.0, 9.5)), (262_144, (1.5, 1.9)), (1_000_000, (1.0, 1.3))])
 def test_small_p_values_of_templates_are_as_much_too_frequent_as_is_said(n, times):
-    """The exact law of the chi-square of eight blocks, at the P-value 5e-6, by convolution on a grid of 1/400."""
-    m, blocks, fine = 9, 8, 400
-    length = n // blocks
-    expected, variance = (length - m + 1) / 2**m, length * (1 / 2**m - (2 * m - 1) / 2 ** (2 * m))
-    law = occurrences(m, length, int(expected + 14 * expected**0.5 + 30))
-    squares = np.rint((np.arange(len(law)) - expected) ** 2 / variance * fine).astype(int)
-    room = 160 * fine
-    one = np.bincount(np.minimum(squares, room - 1), weights=law, minlength=room)
-    whole = np.fft.irfft(np.fft.rfft(one, blocks * room) ** blocks, blocks * room)
-    tail = whole[int(chi2.isf(5e-6, blocks) * fine) :].sum()
-    assert times[0] < tail / 5e-6 < times[1]
+    [chance] = chances_of_templates(n, [5e-6])
+    assert times[0] < chance / 5e-6 < times[1]
     [finding] = run_suite(GOOD, n, tests=["non_overlapping_template"]).findings
     assert heavy_tail(finding) is (times[1] > 1.9)
