@@ -13,6 +13,7 @@ hashed() { printf %s "$1" | openssl dgst -sha256 -r | cut -d' ' -f1; }
 
 postgres=$(password) dagster=$(password) ledger=$(password) broker=$(password) grafana=$(password) operator=$(password)
 service=$(password) publisher=$(password) observer=$(password) access=$(openssl rand -hex 10) secret=$(password)
+reader=$(openssl rand -hex 10) reader_secret=$(password) logs=$(openssl rand -hex 10) logs_secret=$(password)
 
 printf %s "$postgres" > secrets/postgres
 printf %s "$grafana" > secrets/grafana
@@ -27,28 +28,34 @@ CREATE DATABASE entropy OWNER entropy;
 REVOKE CONNECT ON DATABASE dagster, entropy FROM PUBLIC;
 SQL
 cat > secrets/objects.json <<JSON
-{"identities": [{"name": "entropy", "credentials": [{"accessKey": "$access", "secretKey": "$secret"}],
-  "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}
+{"identities": [
+  {"name": "pipeline", "credentials": [{"accessKey": "$access", "secretKey": "$secret"}],
+   "actions": ["Admin", "Read", "Write", "List", "Tagging"]},
+  {"name": "service", "credentials": [{"accessKey": "$reader", "secretKey": "$reader_secret"}],
+   "actions": ["Read:entropy", "List:entropy"]},
+  {"name": "logs", "credentials": [{"accessKey": "$logs", "secretKey": "$logs_secret"}],
+   "actions": ["Read:entropy/logs/*", "Write:entropy/logs/*", "List:entropy"]}]}
 JSON
 sed -e "s/SERVICE_SHA256/$(hashed "$service")/" -e "s/PUBLISHER_SHA256/$(hashed "$publisher")/" \
   -e "s/OBSERVER_SHA256/$(hashed "$observer")/" ../entropy_assets/stores/pool/server/users.conf > secrets/users.conf
 
-# One file for each role, with what it needs and no more: the service can't push, a run can't lease, and the webserver
-# knows neither pool nor store.
-cat > secrets/dagster.env <<ENV
-DAGSTER_PG_URL=postgresql+psycopg2://dagster:$dagster@postgres:5432/dagster
-DAGSTER_CELERY_BROKER_URL=redis://:$broker@broker:6379/0
-DAGSTER_CELERY_BACKEND_URL=redis://:$broker@broker:6379/0
-ENV
-cat > secrets/stores.env <<ENV
-ENTROPY_LEDGER_URL=postgresql+psycopg://entropy:$ledger@postgres:5432/entropy
-AWS_ACCESS_KEY_ID=$access
-AWS_SECRET_ACCESS_KEY=$secret
-ENV
-{ cat secrets/dagster.env secrets/stores.env; echo "ENTROPY_REDIS_URL=redis://publisher:$publisher@valkey:6379/0"; } > secrets/pipeline.env
-{ cat secrets/stores.env; echo "ENTROPY_REDIS_URL=redis://service:$service@valkey:6379/0"
-  echo "ENTROPY_KEYS=redis://:$broker@broker:6379/1"; } > secrets/service.env
-rm secrets/stores.env
+# One file for each role, with what it needs and no more: the service can't push, a run can't lease, and daemon and
+# webserver know neither pool nor ledger, and nothing of the store but the output of runs.
+dagster() { # access key, secret key
+  echo "DAGSTER_PG_URL=postgresql+psycopg2://dagster:$dagster@postgres:5432/dagster"
+  echo "DAGSTER_CELERY_BROKER_URL=redis://:$broker@broker:6379/0"
+  echo "DAGSTER_CELERY_BACKEND_URL=redis://:$broker@broker:6379/1"
+  store "$1" "$2"
+}
+store() {
+  printf 'AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\n' "$1" "$2"
+}
+ledger="ENTROPY_LEDGER_URL=postgresql+psycopg://entropy:$ledger@postgres:5432/entropy"
+dagster "$logs" "$logs_secret" > secrets/dagster.env
+{ dagster "$access" "$secret"; echo "$ledger"; echo "ENTROPY_REDIS_URL=redis://publisher:$publisher@valkey:6379/0"; } \
+  > secrets/pipeline.env
+{ store "$reader" "$reader_secret"; echo "$ledger"; echo "ENTROPY_REDIS_URL=redis://service:$service@valkey:6379/0"
+  echo "ENTROPY_KEYS=redis://:$broker@broker:6379/2"; } > secrets/service.env
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 90 -subj "/CN=$host" \
   -addext "subjectAltName=DNS:$host,DNS:localhost,IP:127.0.0.1" \

@@ -1,5 +1,6 @@
 """compose.yaml names only what exists: images, files, secrets, settings, commands; and nothing in it is open."""
 
+import json
 import re
 import subprocess
 from functools import cache
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dagster._core.instance.ref import InstanceRef
 
 from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.deploy.commands import refuse_unparsed, unknown_settings
@@ -18,9 +20,10 @@ OURS = "localhost/entropy-assets-"
 TOP = {"name", "services", "networks", "volumes", "secrets"}
 KEYS = {
     *("cap_add", "cap_drop", "command", "depends_on", "env_file", "environment", "healthcheck", "image", "logging"),
-    *("networks", "ports", "read_only", "restart", "secrets", "security_opt", "tmpfs", "user", "volumes"),
+    *("networks", "ports", "read_only", "restart", "secrets", "security_opt", "stop_grace_period", "tmpfs", "user"),
+    "volumes",
 }
-HEALTH = {"test", "interval", "timeout", "start_period", "retries"}
+HEALTH = {"disable", "test", "interval", "timeout", "start_period", "retries"}
 SECRET_WORD = re.compile(r"(?i)(password|secret|token|key)s?$")
 
 
@@ -114,15 +117,21 @@ def test_the_secrets_are_closed_to_others_and_made_once(secrets: Path) -> None:
 
 
 def test_each_role_gets_no_more_than_it_needs(secrets: Path) -> None:
-    """The service can't push, a run can't lease, and the webserver knows neither pool nor store."""
+    """The service can't push or write, a run can't lease, and daemon and webserver know neither pool nor ledger."""
     known = {path.stem: path.read_text() for path in secrets.glob("*.env")}
     assert "redis://service:" in known["service"]
     assert "redis://publisher:" not in known["service"]
     assert "redis://publisher:" in known["pipeline"]
     assert "redis://service:" not in known["pipeline"]
-    assert "AWS_" not in known["dagster"]
     assert "ENTROPY_" not in known["dagster"]
-    assert set(environment_of(SERVICES["webserver"])) == {"ENTROPY_DAGSTER_URL"}
+    for role in ("daemon", "webserver"):
+        assert SERVICES[role]["env_file"] == ["./secrets/dagster.env"]
+        assert {name for name in environment_of(SERVICES[role]) if "ENTROPY" in name} == {"ENTROPY_DAGSTER_URL"}
+    may = {each["name"]: each["actions"] for each in json.loads((secrets / "objects.json").read_text())["identities"]}
+    assert not any("Write" in action or "Admin" in action for action in may["service"])
+    assert all(action.endswith(("logs/*", "List:entropy")) for action in may["logs"])
+    keys = {re.search(r"AWS_ACCESS_KEY_ID=(.*)", text)[1] for text in known.values()}  # type: ignore[index]
+    assert len(keys) == 3
 
 
 def test_no_secret_stands_in_it() -> None:
@@ -185,3 +194,28 @@ def test_the_commands_of_the_image_are_commands() -> None:
         if parts[0] != "/usr/bin/python3.11":
             refuse_unparsed(parts if parts[0] != "serve" else ["entropy-assets", *parts])
     assert unknown_settings(text) == set()
+
+
+def test_its_dagster_has_the_projects_own_rules_on_other_engines() -> None:
+    own = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+    deployed = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    assert own.items() <= deployed.items()
+    assert set(deployed) - set(own) == {"storage", "run_launcher", "compute_logs"}
+
+
+def test_dagster_reads_its_configuration(secrets: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every class that it names is imported, and its configuration held to the class's schema."""
+    for line in (secrets / "dagster.env").read_text().splitlines():
+        monkeypatch.setenv(*line.split("=", 1))
+    (tmp_path / "dagster.yaml").write_bytes((DEPLOY / "dagster.yaml").read_bytes())
+    reference = InstanceRef.from_dir(str(tmp_path))
+    assert reference.run_launcher_data is not None
+    assert reference.run_launcher_data.rehydrate().broker.startswith("redis://:")  # type: ignore[attr-defined]
+    assert reference.compute_logs_data.rehydrate()._s3_bucket == "entropy"  # type: ignore[attr-defined]
+
+
+def test_the_workspace_names_the_code_server() -> None:
+    (location,) = yaml.safe_load((DEPLOY / "workspace.yaml").read_text())["load_from"]
+    server = location["grpc_server"]
+    command = SERVICES[server["host"]]["command"]
+    assert command[command.index("--port") + 1] == str(server["port"])
