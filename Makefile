@@ -29,6 +29,8 @@ SEQUENCES ?= 4000
 # The interpreter of an environment with the packages that benchmarks/peer_calls.py names, and the seconds of each.
 PEERS_PYTHON ?= python3
 PEERS_LIMIT ?= 900
+# What an image installs, on Linux: a part of what is locked. The service never loads SciPy, and numba is a third of an image.
+IMAGE_LOCK := $(BIN)/uv pip compile --quiet --upgrade --no-universal --python-platform linux --constraint requirements-deploy.lock
 # The reference images beside the checkout, if they are there.
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
@@ -143,6 +145,10 @@ lock: $(DEV) ## newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --extra deploy --group build pyproject.toml --output-file requirements-deploy.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --extra all --group build --constraint requirements-deploy.lock pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --extra deploy --group dev --constraint requirements-deploy.lock pyproject.toml --output-file requirements-dev.lock
+	@$(IMAGE_LOCK) --group build --output-file deploy/locks/build.lock
+	@$(IMAGE_LOCK) $(addprefix --extra ,serve objects postgres) pyproject.toml --no-emit-package scipy --output-file deploy/locks/serve.lock
+	@$(IMAGE_LOCK) $(addprefix --extra ,dagster objects postgres raw serve) pyproject.toml deploy/locks/engines.in --output-file deploy/locks/pipeline.lock
+	@$(IMAGE_LOCK) --extra deploy pyproject.toml $(addprefix --no-emit-package ,numba llvmlite) --output-file deploy/locks/kubernetes.lock
 
 # Of its own environment, since it is no part of the lock. --strict: a version that no database knows is no good news.
 advisories: $(DEV) ## known vulnerabilities of what is locked; asks a database on the network, and fails without an answer

@@ -1,0 +1,92 @@
+"""Take out of an image what none of its roles can need: ``python slim.py ROLE``, by the interpreter of the image.
+
+First each role runs once, which leaves the bytecode of what it imports; a read-only image can make none later. Then go
+folders of tests that nothing imported, maps of scripts, the models of Amazon's services that Dagster does not use, tables
+of the Earth's rotation, fonts that no plot has, and the debug symbols of extensions. Afterwards the roles run again.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Final
+
+PACKAGES: Final = Path(sysconfig.get_path("purelib"))
+SERVICE: Final = """
+import entropy_assets.cli.commands, entropy_assets.cli.serve, entropy_assets.cli.keys, entropy_assets.cli.draw
+import entropy_assets.serving.http.app, entropy_assets.serving.server.workers, entropy_assets.stores.pool.embedded
+import encodings.idna, uvloop, httptools, hiredis, obstore.store, psycopg, sqlalchemy.dialects.postgresql.psycopg
+import rich.console, rich.table, uvicorn.logging, websockets.asyncio.server
+"""
+PIPELINE: Final = """
+import entropy_assets.definitions, entropy_assets.supervisor.webserver, entropy_assets.supervisor.daemon
+import entropy_assets.provenance.rewalk, entropy_assets.provenance.outsider, entropy_assets.cli.reports
+import dagster._cli, dagster._daemon.cli, dagster._grpc.server, dagster._cli.api, dagster_webserver.cli
+import dagster_postgres, dagster_celery.cli, dagster_celery.launcher, dagster_celery.tasks, dagster_aws.s3, psycopg2
+import celery.bin.celery, celery.concurrency.prefork, celery.apps.worker, kombu.transport.redis, celery.backends.redis
+import rawpy, matplotlib.backends.backend_agg, matplotlib.pyplot, pandas, astropy.io.fits, scipy.special, scipy.fft
+import boto3
+boto3.client("s3", region_name="us-east-1")
+boto3.client("sts", region_name="us-east-1")
+"""
+KUBERNETES: Final = "import dagster_k8s.launcher, kubernetes.client, kubernetes.config\n"
+ROLES: Final = {"serve": SERVICE, "pipeline": SERVICE + PIPELINE, "kubernetes": SERVICE + PIPELINE + KUBERNETES}
+PROCESSED: Final = ("galileo_ssi_blacksky_raw8.png", "saao_1m_ccd_raw16_a.fits", "earth_dark_2048.jpg")
+UNUSED: Final = (
+    "dagster_webserver/**/*.map",
+    "dagster_webserver/webapp/build/*.mp4",
+    "matplotlib/mpl-data/sample_data/**/*.*",
+    "astropy_iers_data/data/*",  # for the sky's coordinates, which no pixel has here
+    *(f"**/*.{ending}" for ending in ("c", "h", "pxd", "pyi", "pyx")),
+)
+"""Files that no process opens."""
+AMAZON_KEEPS: Final = {"s3", "sts", "sso", "sso-oidc"}
+"""Folders of botocore's models: of the store, and of the ways to a credential."""
+
+
+def run_roles(role: str) -> None:
+    """Run what the roles of an image run; all of it must succeed."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with tempfile.TemporaryDirectory() as home:
+        environment |= {"HOME": home, "ENTROPY_HOME": home, "DAGSTER_HOME": home, "MPLBACKEND": "agg"}
+        subprocess.run([sys.executable, "-c", ROLES[role]], env=environment, cwd=home, check=True)
+        if role != "serve":
+            samples = [str(PACKAGES / "entropy_assets" / "samples" / name) for name in PROCESSED]
+            command = [sys.executable, "-m", "entropy_assets.cli", "process", *samples, "--source", "samples"]
+            subprocess.run(command, env=environment, cwd=home, check=True)
+
+
+def take_out(role: str) -> None:
+    """Remove what none of the roles has touched and none can need."""
+    for folder in sorted(PACKAGES.rglob("*")):
+        if folder.name in ("tests", "test") and folder.is_dir() and not any(folder.rglob("*.pyc")):
+            shutil.rmtree(folder)
+    for pattern in UNUSED:
+        for path in PACKAGES.glob(pattern):
+            path.unlink()
+    for path in PACKAGES.glob("matplotlib/mpl-data/fonts/*/*"):
+        if not path.name.startswith("DejaVuSans"):
+            path.unlink()
+    models = PACKAGES / "botocore" / "data"
+    for folder in models.iterdir() if models.is_dir() else ():
+        if folder.is_dir() and folder.name not in AMAZON_KEEPS:
+            shutil.rmtree(folder)
+    if role == "serve":
+        shutil.rmtree(PACKAGES / "entropy_assets" / "samples")
+
+
+def strip_symbols() -> None:
+    """Strip the extensions. Not the libraries beside them (``*.libs``): those were moved by patchelf, which strip breaks."""
+    for path in PACKAGES.rglob("*.so"):
+        if not path.parent.name.endswith(".libs"):
+            subprocess.run(["strip", "--strip-unneeded", str(path)], check=True)
+
+
+if __name__ == "__main__":
+    run_roles(sys.argv[1])
+    take_out(sys.argv[1])
+    strip_symbols()
+    run_roles(sys.argv[1])
