@@ -65,7 +65,7 @@ nightly: $(DEV) ## the same with ten million draws, in a quarter of an hour
 	  entropy_assets_tests/chaos $(PYTEST_ARGS)
 
 bench: $(DEV) ## how fast it is here
-	@for one in extraction hashing validation gate streaming; do echo "== $$one"; $(BIN)/python -m benchmarks.$$one || exit 1; done
+	@for one in extraction hashing validation gate streaming ledger; do echo "== $$one"; $(BIN)/python -m benchmarks.$$one || exit 1; done
 
 serving: $(DEV) ## how fast the service is beside the bare server: writes benchmarks/SERVING.md; needs wrk, and nginx for its row
 	@$(BIN)/python -m benchmarks.serving > benchmarks/SERVING.md.part

@@ -141,10 +141,11 @@ def _unprivileged() -> pwd.struct_passwd:
 
 
 @contextmanager
-def postgres_folder() -> Iterator[Path]:
-    """Give a folder for one or several servers; its path is short, as a socket's must be."""
+def postgres_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Give a folder for one or several servers, by default in memory; its path is short, as a socket's must be."""
     need_programs()
-    folder = Path(tempfile.mkdtemp(prefix="ea-pg-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
+    parent = MEMORY if parent is None and os.access(MEMORY, os.W_OK) else parent
+    folder = Path(tempfile.mkdtemp(prefix="ea-pg-", dir=parent))
     if os.geteuid() == 0:
         os.chown(folder, _unprivileged().pw_uid, _unprivileged().pw_gid)
     try:

@@ -84,8 +84,7 @@ def publish_batch(
     _refuse_if_known_beforehand(batch)
     before = pool.depth().blocks
     batches = BatchStore(batch.blobs)
-    known = [*anchors, *known_publications(batches).values()]
-    known += [Anchor(link, "the pool's server") for link in pool.ledger_links()]
+    known = [*anchors, *known_publications(batches).values(), *_told_to(pool)]
     refuse_if_behind(ledger, known)
     _keep_newest_receipt(batches, ledger)
     _refuse_unspent(batch, ledger, validation)
@@ -95,9 +94,11 @@ def publish_batch(
         _keep_receipt(batch, publication)
     if publication is None or not newly_published:
         return PublishedBatch(newly_published=False, pushed=0, refused=0, depth_before=before, depth_after=before)
+    known += _told_to(pool)
     pool.keep_ledger_link(publication.ledger_link, publication.seq)
-    # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere.
-    refuse_if_behind(ledger, [*known, Anchor(publication.ledger_link, f"batch {batch.key}")])
+    # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere. And with
+    # what the pool was told meanwhile: two servers that both took themselves for the ledger's learn of each other here.
+    refuse_if_behind(ledger, [*known, *_told_to(pool), Anchor(publication.ledger_link, f"batch {batch.key}")])
     outcome = pool.push(_pool_blocks(batch, validation), latest_ms=latest_ms)
     return PublishedBatch(
         newly_published=True,
@@ -106,6 +107,10 @@ def publish_batch(
         depth_before=before,
         depth_after=pool.depth().blocks,
     )
+
+
+def _told_to(pool: PoolClient) -> list[Anchor]:
+    return [Anchor(link, "the pool's server") for link in pool.ledger_links()]
 
 
 def _refuse_if_changed(batch: Batch, validation: Validation) -> None:

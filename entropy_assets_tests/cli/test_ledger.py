@@ -7,11 +7,15 @@ import pytest
 
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.state import sound_ledger
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import NO_LINK
+from entropy_assets.stores.ledger.storage import LedgerServer
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.supervisor.installation import sole_owner
 from entropy_assets_tests.cli.conftest import Run
+from entropy_assets_tests.postgres_server import PostgresServer
 from entropy_assets_tests.stages.batches_made import Place, frame
+from entropy_assets_tests.stores.ledger.places import as_promoted
 
 
 @pytest.fixture
@@ -65,6 +69,36 @@ def test_the_pool_of_the_settings_is_asked_too(
     monkeypatch.setenv("ENTROPY_POOL_PREFIX", pool_prefix)
     checked = run("ledger", "check", "--home", place.root)
     assert (checked.exit_code, "known to the pool's server" in checked.stdout) == (1, True)
+
+
+def test_a_ledger_is_moved_and_a_server_that_took_over_is_accepted_by_its_epoch(
+    run: Run, place: Place, postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way of an installation that grows: its file goes into PostgreSQL, and one day that server fails."""
+    head = place.ledger().head()
+    assert run("ledger", "move", "--home", place.root).exit_code == 2, "it must be said where to"
+    monkeypatch.setenv("ENTROPY_LEDGER_URL", postgres_url)
+    assert f"lacks {head}" in run("ledger", "check", "--home", place.root).stdout, "there is nothing in it yet"
+    refused = run("ledger", "move", "--home", place.root)
+    assert (refused.exit_code, "ENTROPY_LEDGER_SINGLE_SERVER" in refused.stderr) == (1, True)
+    monkeypatch.setenv("ENTROPY_LEDGER_SINGLE_SERVER", "true")
+    with sole_owner(place):
+        assert run("ledger", "move", "--home", place.root).exit_code == 1, "an installation runs"
+    moved = run("ledger", "move", "--home", place.root)
+    assert (moved.exit_code, f"head {head}" in moved.stdout, place.ledger_file.exists()) == (0, True, False)
+    checked = run("ledger", "check", "--home", place.root)
+    assert (checked.exit_code, checked.stdout) == (0, f"1 publications, head {head}\n")
+
+    present = as_promoted(Ledger(LedgerServer(postgres_url, is_single=True)), postgres)
+    checked = run("ledger", "check", "--home", place.root, "--json")
+    assert checked.exit_code == 1
+    document = json.loads(checked.stdout)
+    assert (document["lacks"], document["promoted"]["present"]) == ({}, present)
+    refused = run("ledger", "accept", "--head", head, "--home", place.root)
+    assert (refused.exit_code, f"--epoch {present}" in refused.stderr) == (1, True)
+    accepted = run("ledger", "accept", "--head", head, "--epoch", present, "--home", place.root)
+    assert (accepted.exit_code, accepted.stdout.splitlines()[-1].startswith("0 batches are burned")) == (0, True)
+    assert run("ledger", "check", "--home", place.root).exit_code == 0
 
 
 def test_nothing_is_accepted_beside_a_running_installation_or_for_another_head(run: Run, place: Place) -> None:

@@ -106,9 +106,9 @@ class Place(Home):
         return [block.block_id for block in blocks]
 
 
-def remembers(place: Place) -> Callable[[Batch, str], None]:
+def remembers(place: Place, epoch: str | None = None) -> Callable[[Batch, str], None]:
     """Give what remembers images again after a loss, as the command does."""
-    return partial(extraction.remember_again, images=place.images(), ledger=place.ledger())
+    return partial(extraction.remember_again, images=place.images(), ledger=place.ledger(accepts=epoch))
 
 
 def break_conditioning(monkeypatch: pytest.MonkeyPatch) -> None:

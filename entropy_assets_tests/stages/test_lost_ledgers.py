@@ -28,8 +28,10 @@ from entropy_assets.stores.batches import RECEIPT, Batch
 from entropy_assets.stores.ledger.anchors import Anchor
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import BURNED, NO_LINK
+from entropy_assets.stores.ledger.storage import LedgerServer
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import TIME_NS, Place, frame, png_of, remembers
+from entropy_assets_tests.stores.ledger.places import lose_rows
 
 
 def publish(place: Place, batch: Batch, pool: PoolClient, **more: Any) -> int:
@@ -288,6 +290,23 @@ def test_a_ledger_that_is_removed_while_a_batch_is_entered_pushes_nothing(
     assert drain(pool) == []
 
 
+def test_what_the_pool_is_told_meanwhile_by_another_ledgers_publisher_stops_the_push(
+    place: Place, pool: PoolClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two servers of which each takes itself for the ledger's: both appended, and the pool is told of both."""
+    batch = place.validated([("a.fits", frame(1))])
+    append = Ledger.append_publication
+
+    def beside(self: Ledger, *args: Any, **more: Any) -> bool:
+        pool.keep_ledger_link("ab" * 32, 1)
+        return append(self, *args, **more)
+
+    monkeypatch.setattr(Ledger, "append_publication", beside)
+    with pytest.raises(LedgerBehind, match="the pool's server"):
+        publish(place, batch, pool)
+    assert drain(pool) == []
+
+
 def test_a_first_installation_needs_no_ceremony(place: Place, pool: PoolClient) -> None:
     assert Trail.of(place).freshness()["doubts"] == []
     assert publish(place, place.validated([("a.fits", frame(1))]), pool) > 0
@@ -295,7 +314,15 @@ def test_a_first_installation_needs_no_ceremony(place: Place, pool: PoolClient) 
 
 STEP = 5
 """Lines from one kill to the next."""
-WATCHED = ("stages/publication.py", "ledger/sqlite.py", "stores/batches.py", "stores/durable.py", "pool/client.py")
+WATCHED = (
+    "stages/publication.py",
+    "ledger/record.py",
+    "ledger/chains.py",
+    "postgres/database.py",
+    "stores/batches.py",
+    "stores/durable.py",
+    "pool/client.py",
+)
 """Where a publisher is killed: at lines of what appends, keeps the receipt, anchors and pushes."""
 
 
@@ -323,15 +350,26 @@ def killed_after(lines: int, publishing: Callable[[], object]) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_publisher_killed_at_any_line_repeats_nothing_and_leaves_a_sound_ledger(
-    place: Place, pool: PoolClient, valkey_url: str, pool_prefix: str
+    kind: str, place: Place, pool: PoolClient, valkey_url: str, pool_prefix: str, request: pytest.FixtureRequest
 ) -> None:
+    if kind == "postgresql":
+        place = Place(place.root, LedgerServer(request.getfixturevalue("postgres_url"), is_single=True))
     batch = place.validated([("a.fits", frame(1))])
-    untouched = copy_of(place.ledger_file, "untouched")
-    outcomes = set()
-    for lines in range(1, 100_000, STEP):
-        put(place.ledger_file, untouched)
+    untouched = copy_of(place.ledger_file, "untouched") if kind == "sqlite" else None
+
+    def forget() -> None:
+        if untouched is not None:
+            put(place.ledger_file, untouched)
+        else:
+            postgres = request.getfixturevalue("postgres")
+            lose_rows(place.ledger(), postgres, "DELETE FROM blocks", "DELETE FROM batches")
         batch.path(RECEIPT).unlink(missing_ok=True)
+
+    outcomes = set()
+    for lines in range(1, 100_000, STEP if kind == "sqlite" else 2 * STEP):
+        forget()
         own = PoolClient.from_url(valkey_url, prefix=f"{pool_prefix}:{lines}")
         status = killed_after(lines, lambda own=own: publish(place, batch, own))
         first, receipt, anchor = drain(own), batch.has(RECEIPT), own.ledger_links()

@@ -4,8 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from entropy_assets.errors import LedgerError
+from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.ledger.storage import LedgerServer
 from entropy_assets_tests.file_modes import open_to_others
 
 LAYOUT = {
@@ -27,6 +31,18 @@ def test_everything_lies_where_it_always_lay(tmp_path: Path) -> None:
     assert {name: getattr(Home(tmp_path), name) for name in places} == {
         name: tmp_path / file for name, file in LAYOUT.items()
     }
+
+
+def test_the_ledger_is_where_the_settings_say(tmp_path: Path) -> None:
+    """In the folder, or on a server; an address that is none is refused before anything is done."""
+    file = Home.of(Settings(home=tmp_path))
+    assert (file, file.ledger().path) == (Home(tmp_path), tmp_path / "ledger.sqlite")
+    url = SecretStr("postgresql+psycopg://user:secret@host:5433/db")
+    server = Home.of(Settings(home=tmp_path, ledger_url=url, ledger_single_server=True))
+    assert server.ledger_server == LedgerServer(url.get_secret_value(), is_single=True)
+    assert (server.ledger().path, server.ledger().name) == (None, "postgresql://host:5433/db")
+    with pytest.raises(LedgerError, match="no address of PostgreSQL"):
+        Home.of(Settings(home=tmp_path, ledger_url=SecretStr("ledger.sqlite"))).ledger()
 
 
 def test_looking_makes_nothing(tmp_path: Path) -> None:

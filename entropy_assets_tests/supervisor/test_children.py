@@ -13,6 +13,7 @@ import pytest
 
 from entropy_assets.errors import PoolUnavailable, StartFailed
 from entropy_assets.settings import Settings
+from entropy_assets.stores.home import Home
 from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor import children
 from entropy_assets.supervisor.children import Child, free_port
@@ -73,6 +74,19 @@ class TestChildren:
         environment = children.child_environment(settings, None, "http://127.0.0.1:8000")
         assert "ENTROPY_REDIS_URL" not in environment
         assert "redis://publisher:password@h" not in environment.values()
+
+    def test_the_ledgers_address_is_told_to_those_who_need_the_pool_and_shown_to_nobody(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        url = "postgresql+psycopg://publisher:password@h/db"
+        monkeypatch.setenv("ENTROPY_LEDGER_URL", url)
+        settings = Settings(home=tmp_path, ledger_single_server=True)
+        assert "password" not in repr(settings)
+        assert "password" not in repr(Home.of(settings))
+        environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:8000")
+        assert (environment["ENTROPY_LEDGER_URL"], environment["ENTROPY_LEDGER_SINGLE_SERVER"]) == (url, "True")
+        environment = children.child_environment(settings, None, "http://127.0.0.1:8000")
+        assert [name for name, value in environment.items() if "password" in value] == []
 
     def test_they_get_the_settings_in_force_and_no_address_but_the_pools(self, settings: Settings) -> None:
         environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:4321")

@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import psycopg
 
-from entropy_assets.stores.ledger.storage import LedgerServer
+from entropy_assets.stores.ledger.record import Ledger
+from entropy_assets.stores.ledger.rows import NO_LINK, epoch_link
+from entropy_assets.stores.ledger.storage import LedgerServer, fetched
 from entropy_assets_tests.postgres_server import PostgresServer
 
 GUARDS = (
@@ -74,3 +76,23 @@ class Places:
         for schema in self._schemas.values():
             assert self.server is not None
             self.server.ask(f"DROP SCHEMA {schema} CASCADE")
+
+
+def lose_rows(ledger: Ledger, postgres: PostgresServer, *statements: str) -> None:
+    """Run statements on the tables of a ledger, as if their guards had never been."""
+    ((schema,),) = fetched(ledger.storage, "SELECT current_schema()")
+    postgres.ask(
+        f"SET search_path = {schema}; SET session_replication_role = replica; {'; '.join(statements)}"
+    )  # a replica fires no triggers, and checks no references
+
+
+def as_promoted(ledger: Ledger, postgres: PostgresServer, *, timeline: int = 7, system: str = "") -> str:
+    """Make the accepted epoch of a ledger another one than that of its server; return the server's."""
+    ((present, number, time_us),) = fetched(
+        ledger.storage, "SELECT system_identifier, timeline, accepted_at_us FROM epochs"
+    )
+    kept = system or present
+    link = epoch_link(NO_LINK, kept, timeline, time_us)
+    change = f"timeline = {timeline}, system_identifier = '{kept}', ledger_link = '{link}'"
+    lose_rows(ledger, postgres, f"UPDATE epochs SET {change}")  # noqa: S608 - values of the tests' own
+    return f"{present}/{number}"

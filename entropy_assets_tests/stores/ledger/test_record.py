@@ -4,6 +4,7 @@ import itertools
 import signal
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -216,7 +217,7 @@ for n in itertools.count():
 """
 
 
-@pytest.mark.parametrize("limit", [1, 3, 7])
+@pytest.mark.parametrize("limit", [1, pytest.param(3, marks=pytest.mark.slow), pytest.param(7, marks=pytest.mark.slow)])
 def test_what_was_acknowledged_survives_kill_minus_nine(limit: int, places: Places) -> None:
     place = places.of()
     where = place.url if isinstance(place, LedgerServer) else str(place)
@@ -227,3 +228,17 @@ def test_what_was_acknowledged_survives_kill_minus_nine(limit: int, places: Plac
     ledger = Ledger(place)
     assert all(ledger.is_published(f"batch-{n}") for n in acknowledged)
     ledger.verify()
+
+
+@pytest.mark.slow
+def test_a_long_ledger_is_verified_in_little_memory(ledger: Ledger) -> None:
+    """Ten times the rows take hardly more: of a server's answer a thousand rows are held at a time."""
+    peaks = []
+    for first, through in ((0, 150), (150, 1500)):
+        for number in range(first, through):
+            ledger.append_publication(f"batch-{number}", HEAD, _blocks(number, 8), "run", number)
+        tracemalloc.start()
+        ledger.verify()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0] + 2**19, peaks

@@ -201,7 +201,7 @@ class LedgerDatabase:
 
     def _refuse_unless_fit(self, connection: sa.Connection) -> None:
         """Raise unless the ledger may be written here and now; make the tables that are missing."""
-        version = version_of(connection)
+        version = version_of(connection, is_there=self._has_tables)
         self._refuse_newer(version)
         state = ServerState.of(connection)
         refuse_unsafe(state, self.name, is_single=self._server.is_single)

@@ -1,5 +1,6 @@
 """The schema of a ledger in PostgreSQL: its version, and the steps of Alembic that bring it up to date."""
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -12,14 +13,15 @@ VERSION_TABLE: Final = "ledger_version"
 """Where Alembic keeps the version; a name of its own, since Dagster's tables may lie in the same database."""
 
 
+@cache
 def newest_version() -> int:
     """Return the version that the package brings the schema to."""
     return int(_steps().get_current_head() or 0)
 
 
-def version_of(connection: sa.Connection) -> int:
-    """Return the version of the schema, 0 when there is none."""
-    if connection.scalar(sa.text("SELECT to_regclass(:name)"), {"name": VERSION_TABLE}) is None:
+def version_of(connection: sa.Connection, *, is_there: bool = False) -> int:
+    """Return the version of the schema, 0 when there is none; of one that `is_there` that is not asked first."""
+    if not is_there and connection.scalar(sa.text("SELECT to_regclass(:name)"), {"name": VERSION_TABLE}) is None:
         return 0
     return int(connection.scalar(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")) or 0)  # noqa: S608 - the name above
 

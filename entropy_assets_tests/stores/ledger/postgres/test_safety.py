@@ -1,6 +1,7 @@
 """What a server must be like: each reason for which it may lose what it acknowledges is told, and an epoch is kept."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import NO_LINK, epoch_link
 from entropy_assets.stores.ledger.storage import LedgerServer, fetched
 from entropy_assets_tests.postgres_server import PostgresServer
+from entropy_assets_tests.stores.ledger.places import as_promoted
 
 SOUND = ServerState("on", "standby", "on", Epoch("1", 1), has_standby=True)
 SINGLE = replace(SOUND, standbys="", has_standby=False)
@@ -45,19 +47,6 @@ def ledger(postgres_url: str) -> Ledger:
     return ledger
 
 
-def as_promoted(ledger: Ledger, postgres: PostgresServer, column: str, value: str) -> str:
-    """Make the accepted epoch another one than that of the server; return the server's."""
-    schema = fetched(ledger.storage, "SELECT current_schema()")[0][0]
-    ((system, timeline),) = fetched(ledger.storage, "SELECT system_identifier, timeline FROM epochs")
-    for statement in (
-        f"ALTER TABLE {schema}.epochs DISABLE TRIGGER USER",
-        f"UPDATE {schema}.epochs SET {column} = {value}",  # noqa: S608 - names of the test's own
-        f"ALTER TABLE {schema}.epochs ENABLE TRIGGER USER",
-    ):
-        postgres.ask(statement)
-    return f"{system}/{timeline}"
-
-
 def test_who_makes_the_tables_enters_the_epoch_that_the_server_says_it_is_in(
     ledger: Ledger, postgres: PostgresServer
 ) -> None:
@@ -71,11 +60,11 @@ def test_who_makes_the_tables_enters_the_epoch_that_the_server_says_it_is_in(
     ledger.verify()
 
 
-@pytest.mark.parametrize("column, value", [("timeline", "7"), ("system_identifier", "'7'")])
+@pytest.mark.parametrize("other", [{"timeline": 7}, {"system": "7", "timeline": 1}], ids=["timeline", "system"])
 def test_another_epoch_is_refused_until_it_is_accepted_by_its_name(
-    column: str, value: str, ledger: Ledger, postgres: PostgresServer, postgres_url: str
+    other: dict[str, Any], ledger: Ledger, postgres: PostgresServer, postgres_url: str
 ) -> None:
-    present = as_promoted(ledger, postgres, column, value)
+    present = as_promoted(ledger, postgres, **other)
     server = LedgerServer(postgres_url, is_single=True)
     with pytest.raises(LedgerPromoted, match=f"ledger accept --epoch {present} --head") as caught:
         ledger.bind_batch("other", "origin")
@@ -92,4 +81,5 @@ def test_another_epoch_is_refused_until_it_is_accepted_by_its_name(
     ledger.bind_batch("third", "origin")
     assert fetched(ledger.storage, "SELECT count(*) FROM epochs") == [(2,)]
     accepting.accept_losses({})
+    ledger.verify()
     assert fetched(ledger.storage, "SELECT count(*) FROM epochs") == [(2,)], "what is accepted is accepted once"
