@@ -52,6 +52,7 @@ NO_TESTS_OF_THEIR_OWN = {
     "defs.schedules": "read with all definitions by the tests of `defs.build`",
     "sources.image_source": "a protocol",
     "cli.commands": "the group that the tests of each command begin with",
+    "stores.blobs.refusals": "classes without behaviour, raised in the tests of who raises them",
     "stores.pool.surveys": "the statistics of the pool, told in every test of it",
     "client.steps": "what both clients share, tested through each of them",
 }
