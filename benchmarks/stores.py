@@ -27,7 +27,6 @@ from entropy_assets_tests.stores.blobs.servers import BUCKET, CREDENTIALS, moto_
 LIMIT = 2.0
 """Most that a batch in an object store may cost, times one in a folder."""
 FRAMES = 4
-REPEATS = 5
 
 
 def made(home: Home, frames: list[tuple[str, bytes]]) -> Batch:
@@ -60,10 +59,10 @@ def kept(blobs: Blobs, documents: list[tuple[str, bytes]]) -> None:
         assert blobs.read(name) == data
 
 
-def best(candidates: dict[str, Callable[[], object]]) -> dict[str, tuple[float, float]]:
+def best(candidates: dict[str, Callable[[], object]], repeats: int) -> dict[str, tuple[float, float]]:
     """Return the least wall and CPU time of each candidate, seconds; they take turns, so a busy machine hits all."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         for name, run in candidates.items():
             wall, cpu = time.perf_counter(), time.process_time()
             run()
@@ -71,7 +70,7 @@ def best(candidates: dict[str, Callable[[], object]]) -> dict[str, tuple[float, 
     return {name: (min(wall for wall, _ in all_), min(cpu for _, cpu in all_)) for name, all_ in times.items()}
 
 
-def measured(folder: Path, url: str) -> dict[str, dict[str, tuple[float, float]]]:
+def measured(folder: Path, url: str, repeats: int) -> dict[str, dict[str, tuple[float, float]]]:
     """Return wall and CPU seconds of a batch and of its store calls, by store."""
     camera = SimulatedCamera(os.urandom)
 
@@ -87,8 +86,8 @@ def measured(folder: Path, url: str) -> dict[str, dict[str, tuple[float, float]]
     for blobs in stores.values():
         kept(blobs, documents)  # connects and probes, which a process does once
     return {
-        "batch": best({kind: lambda kind=kind: batch_in(kind) for kind in stores}),
-        "calls": best({kind: lambda blobs=blobs: kept(blobs, documents) for kind, blobs in stores.items()}),
+        "batch": best({kind: lambda kind=kind: batch_in(kind) for kind in stores}, repeats),
+        "calls": best({kind: lambda blobs=blobs: kept(blobs, documents) for kind, blobs in stores.items()}, repeats),
     }
 
 
@@ -97,12 +96,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--bucket", default=BUCKET)
+    parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     with ExitStack() as stack:
         if "AWS_ENDPOINT_URL" not in os.environ:  # noqa: TID251 - the client's own
             os.environ |= {**CREDENTIALS, "AWS_ENDPOINT_URL": stack.enter_context(moto_server())}  # noqa: TID251
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        found = measured(Path(folder), f"s3://{options.bucket}")
+        found = measured(Path(folder), f"s3://{options.bucket}", options.repeats)
     ratio = found["batch"]["objects"][0] / found["batch"]["folder"][0]
     if options.json:
         print(json.dumps({**found, "ratio": ratio, "limit": LIMIT}))

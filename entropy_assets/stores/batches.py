@@ -14,9 +14,9 @@ Trusted for: nothing. Every reader re-computes the hashes of what it reads. Who 
 batch, and can put bytes of his own choice into one that was not published yet; he can't change a published one
 without the ledger showing it.
 
-Every file appears whole or not at all, and is kept before the next stage begins. Intake and receipt are created once,
-by whoever is first on all machines; the others may be made again until the batch is published. They lie in a local
-folder or in an object store.
+Every file appears whole or not at all, in a local folder or in an object store, and is kept before the next stage
+begins. Intake and receipt are created once, by whoever is first on all machines; the others may be made again until the
+batch is published.
 """
 
 import dataclasses
@@ -292,11 +292,8 @@ class Batch:
         try:
             return self.blobs.read(self._name(document))
         except BlobMissing:
-            raise BatchError(
-                f"batch {self.key} has no {document.file} yet; materialise {document.made_by} first",
-                batch=self.key,
-                file=document.file,
-            ) from None
+            missing = f"batch {self.key} has no {document.file} yet; materialise {document.made_by} first"
+            raise BatchError(missing, batch=self.key, file=document.file) from None
 
     def _write(self, document: Document, data: bytes) -> None:
         # A worker that was given up may still write after another one has published the batch.
@@ -342,9 +339,10 @@ class BatchStore:
         """
         if not _KEY.fullmatch(key) or not key.isprintable():
             raise BatchError(f"{key!r} is not the key of a batch", batch=key)
-        if not self.has(key):
+        batch = Batch(self.blobs, key, frozen=frozen)
+        if not batch.has(INTAKE):
             raise BatchError(f"there is no batch {key!r}; drop images into the inbox to make one", batch=key)
-        return Batch(self.blobs, key, frozen=frozen)
+        return batch
 
     def has(self, key: str) -> bool:
         """Tell whether the batch `key` has its intake."""

@@ -1,6 +1,9 @@
 """The whole pipeline with images and batches in an object store: the same bytes, and all that is told of them."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from entropy_assets.stages.intake import finish_intakes, settle_assessed, take_b
 from entropy_assets.stages.pipeline import process
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.state import Unfinished, state_of
+from entropy_assets.stores.batches import BLOCKS, INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS
 from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.pool.client import PoolClient
@@ -87,3 +91,26 @@ def test_any_machine_settles_an_inbox_in_an_object_store(tmp_path: Path, object_
     settle_assessed(worker, worker.inboxes(["raw-ccd"], settle_seconds=0.0, max_file_bytes=1 << 30))
     assert inboxes["raw-ccd"].taken() == []
     assert inboxes["raw-ccd"].scan(1e12) == ([], [])
+
+
+@pytest.mark.slow
+def test_a_worker_killed_before_any_change_leaves_nothing_half_written(tmp_path: Path, object_store: str) -> None:
+    """Each of the next workers gets one change further; the last one ends, with the bytes of one that never died."""
+    frames = [("a.fits", frame(3, 128)), ("b.fits", frame(4, 128))]
+    unharmed = Place(tmp_path / "unharmed").validated(frames)
+    batch = Place(tmp_path / "killed", object_store).open(frames)
+    command = [
+        sys.executable,
+        "-m",
+        "entropy_assets_tests.stages.killed_worker",
+        str(tmp_path / "killed"),
+        object_store,
+    ]
+    for number in range(30):
+        done = subprocess.run([*command, batch.key, str(number)], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    assert number > 5, "manifest, noise of two frames and their maps, its rows, blocks, records, verdicts"
+    for document in (INTAKE, MANIFEST, NOISE, BLOCKS, RECORDS, VERDICTS):
+        assert batch.blobs.read(f"{batch.key}/{document.file}") == unharmed.path(document).read_bytes()
