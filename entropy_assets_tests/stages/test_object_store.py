@@ -1,6 +1,7 @@
 """The whole pipeline with images and batches in an object store: the same bytes, and all that is told of them."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,12 +11,15 @@ import pytest
 
 from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.trail import Trail
+from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.settings import Settings
 from entropy_assets.stages.intake import finish_intakes, settle_assessed, take_batches
 from entropy_assets.stages.pipeline import process
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.state import Unfinished, state_of
 from entropy_assets.stores.batches import BLOCKS, INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS
+from entropy_assets.stores.blobs import asking
+from entropy_assets.stores.blobs.refusals import StoreUnavailable
 from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.pool.client import PoolClient
@@ -46,7 +50,7 @@ def test_a_batch_is_made_published_told_and_made_again(tmp_path: Path, object_st
     assert list(Unfinished(tells.batches(), tells.ledger(readonly=True))) == []
     again = publish_batch(batch, makes.ledger(), pool, run_id="again", now_us=TIME_NS // 1000)
     assert (again.newly_published, again.pushed) == (False, 0)
-    trail = Trail.of(tells)
+    trail = pickle.loads(pickle.dumps(Trail.of(tells)))  # noqa: S301 - as the service hands it to its workers
     [row] = [row for row in tells.ledger().published_blocks(batch.key) if row.index == 0]
     assert rewalk(trail, row.block_id).provenance["batch"] == batch.key
     ages = trail.freshness()
@@ -114,3 +118,17 @@ def test_a_worker_killed_before_any_change_leaves_nothing_half_written(tmp_path:
     assert number > 5, "manifest, noise of two frames and their maps, its rows, blocks, records, verdicts"
     for document in (INTAKE, MANIFEST, NOISE, BLOCKS, RECORDS, VERDICTS):
         assert batch.blobs.read(f"{batch.key}/{document.file}") == unharmed.path(document).read_bytes()
+
+
+def test_a_store_that_went_away_is_told_and_breaks_no_look(
+    tmp_path: Path, object_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    home = Home(tmp_path, object_store, f"{object_store}/inbox")
+    ages = Trail.of(home).freshness()
+    assert "gave no answer" in str(ages["problem"])
+    waiting = Waiting(home, "ea-2026-2", batch_files=1, max_file_bytes=1, settle_seconds=0.0)
+    assert [code for code, _ in waiting.doubts()] == ["inbox-unreadable"]
+    with pytest.raises(StoreUnavailable):
+        home.refuse_unsafe_stores()
