@@ -127,7 +127,10 @@ def test_a_store_that_went_away_is_told_and_breaks_no_look(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     home = Home(tmp_path, object_store, f"{object_store}/inbox")
     ages = Trail.of(home).freshness()
-    assert "gave no answer" in str(ages["problem"])
+    assert (ages["problem"], ages["rejected_images"]) == (None, None)
+    [(code, sentence)] = ages["doubts"]
+    assert (code, "gave no answer" in sentence) == ("store-unavailable", True)
+    assert object_store not in sentence, "strangers are told no bucket"
     waiting = Waiting(home, "ea-2026-2", batch_files=1, max_file_bytes=1, settle_seconds=0.0)
     assert [code for code, _ in waiting.doubts()] == ["inbox-unreadable"]
     with pytest.raises(StoreUnavailable):
