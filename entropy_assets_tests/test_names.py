@@ -54,6 +54,7 @@ NO_TESTS_OF_THEIR_OWN = {
     "cli.commands": "the group that the tests of each command begin with",
     "stores.ledger.postgres.versions.first": "a step, taken by the tests of `stores.ledger.postgres.schema`",
     "stores.ledger.postgres.versions.second": "a step, taken by the tests of `stores.ledger.postgres.schema`",
+    "stores.blobs.refusals": "classes without behaviour, raised in the tests of who raises them",
     "stores.pool.surveys": "the statistics of the pool, told in every test of it",
     "client.steps": "what both clients share, tested through each of them",
 }

@@ -46,7 +46,7 @@ class SupplyAges(TypedDict):
     rejected_images
         How many by reason, over all batches; None until all were read.
     problem
-        A sentence if the ledger or the store of the batches can't be read.
+        A sentence if the ledger can't be read.
     doubts
         What else is wrong with the supply, each as a code and a sentence.
     """
@@ -85,7 +85,7 @@ class Freshness:
 
     def now(self) -> SupplyAges:
         """Return the ages; what was not found yet counts as not there."""
-        complete, unread = self._looked()
+        complete, doubts = self._looked()
         published_us, problem = self._published_us()
         now_ns = self.clock()
         return {
@@ -93,8 +93,8 @@ class Freshness:
             "block_age_s": _age_s(now_ns, None if published_us is None else published_us * 1000),
             "health_test_failure_age_s": _age_s(now_ns, self._failure_ns),
             "rejected_images": dict(self._rejected) if complete else None,
-            "problem": problem or unread,
-            "doubts": self._standing.doubts(),
+            "problem": problem,
+            "doubts": [*doubts, *self._standing.doubts()],
         }
 
     def _now_s(self) -> float:
@@ -106,11 +106,11 @@ class Freshness:
         except LedgerError as error:
             return None, error.public_message
 
-    def _looked(self) -> tuple[bool, str | None]:
+    def _looked(self) -> tuple[bool, list[tuple[str, str]]]:
         try:
-            return self._look(), None
+            return self._look(), []
         except StoreError as error:
-            return False, error.public_message
+            return False, [(error.code, error.public_message)]
 
     def _look(self) -> bool:
         """Read the newest batches that were not; return whether none was left for another call."""

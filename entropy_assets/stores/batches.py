@@ -14,9 +14,9 @@ Trusted for: nothing. Every reader re-computes the hashes of what it reads. Who 
 batch, and can put bytes of his own choice into one that was not published yet; he can't change a published one
 without the ledger showing it.
 
-Every file appears whole or not at all, and is kept before the next stage begins. Intake and receipt are created once,
-by whoever is first on all machines; the others may be made again until the batch is published. They lie in a local
-folder or in an object store.
+Every file appears whole or not at all, in a local folder or in an object store, and is kept before the next stage
+begins. Intake and receipt are created once, by whoever is first on all machines; the others may be made again until the
+batch is published.
 """
 
 import dataclasses
@@ -40,6 +40,7 @@ from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stores.blobs.folder import FolderBlobs, lies_in
 from entropy_assets.stores.blobs.interface import Blob, Blobs
 from entropy_assets.stores.blobs.refusals import BlobMissing
+from entropy_assets.stores.blobs.together import together
 from entropy_assets.stores.file_names import safe_name, same_but_for_names
 from entropy_assets.stores.lanes import Lane
 
@@ -48,15 +49,7 @@ _KEY: Final = re.compile(r"[^./\\][^/\\]{0,254}")
 
 
 class Document(NamedTuple):
-    """One file of a batch.
-
-    Attributes
-    ----------
-    file
-        Its name in the folder of the batch.
-    made_by
-        The asset that makes it, for who misses it.
-    """
+    """One file of a batch: its name in the folder of the batch, and the asset that makes it, for who misses it."""
 
     file: str
     made_by: str
@@ -225,13 +218,7 @@ class Batch:
         return max(self.blobs.list(folder).changed_s for folder in (self.key, f"{self.key}/{_NOISE_FOLDER}"))
 
     def write_json(self, document: Document, value: Mapping[str, Any]) -> None:
-        """Write `value` as `document`.
-
-        Raises
-        ------
-        BatchError
-            If the batch is frozen and holds another one.
-        """
+        """Write `value` as `document`; raises as `write_array`."""
         self._write(document, encoded(value))
 
     def create_json(self, document: Document, value: Mapping[str, Any]) -> bool:
@@ -260,7 +247,7 @@ class Batch:
         Raises
         ------
         BatchError
-            If the batch is frozen and holds another one.
+            If the batch is frozen, or published by now, and holds another one.
         """
         buffer = io.BytesIO()
         np.save(buffer, array, allow_pickle=False)
@@ -292,11 +279,8 @@ class Batch:
         try:
             return self.blobs.read(self._name(document))
         except BlobMissing:
-            raise BatchError(
-                f"batch {self.key} has no {document.file} yet; materialise {document.made_by} first",
-                batch=self.key,
-                file=document.file,
-            ) from None
+            missing = f"batch {self.key} has no {document.file} yet; materialise {document.made_by} first"
+            raise BatchError(missing, batch=self.key, file=document.file) from None
 
     def _write(self, document: Document, data: bytes) -> None:
         # A worker that was given up may still write after another one has published the batch.
@@ -326,6 +310,7 @@ class BatchStore:
 
     def __init__(self, place: Path | Blobs) -> None:
         self.blobs = FolderBlobs(place) if isinstance(place, Path) else place
+        self._begun: set[str] = set()
 
     @property
     def root(self) -> Path:
@@ -342,9 +327,10 @@ class BatchStore:
         """
         if not _KEY.fullmatch(key) or not key.isprintable():
             raise BatchError(f"{key!r} is not the key of a batch", batch=key)
-        if not self.has(key):
+        batch = Batch(self.blobs, key, frozen=frozen)
+        if not batch.has(INTAKE):
             raise BatchError(f"there is no batch {key!r}; drop images into the inbox to make one", batch=key)
-        return Batch(self.blobs, key, frozen=frozen)
+        return batch
 
     def has(self, key: str) -> bool:
         """Tell whether the batch `key` has its intake."""
@@ -386,9 +372,8 @@ class BatchStore:
         BatchError
             If one can't be read.
         """
-        for name in self.names():
-            if name not in without and (batch := Batch(self.blobs, name)).has(RECEIPT):
-                yield name, batch.read_json(RECEIPT)
+        keys = [key for key in self.names() if key not in without]
+        yield from (row for row in together(self.blobs, self._receipt_of, keys) if row is not None)
 
     def __iter__(self) -> Iterator[Batch]:
         return self._batches(self.names())
@@ -397,5 +382,17 @@ class BatchStore:
         """Return the names of all that may be batches, sorted; one whose intake is not fixed yet among them."""
         return self.blobs.list().folders
 
-    def _batches(self, names: Iterable[str]) -> Iterator[Batch]:
-        return (batch for batch in (Batch(self.blobs, name) for name in names) if batch.has(INTAKE))
+    def _receipt_of(self, key: str) -> tuple[str, dict[str, Any]] | None:
+        batch = Batch(self.blobs, key)
+        return (key, batch.read_json(RECEIPT)) if batch.has(RECEIPT) else None
+
+    def _batches(self, keys: Iterable[str]) -> Iterator[Batch]:
+        keys = list(keys)
+        found = zip(keys, together(self.blobs, self._is_begun, keys), strict=True)
+        return (Batch(self.blobs, key) for key, is_begun in found if is_begun)
+
+    def _is_begun(self, key: str) -> bool:
+        # An intake stays: each is asked for until it is there, and never again.
+        if key not in self._begun and self.has(key):
+            self._begun.add(key)
+        return key in self._begun

@@ -12,6 +12,7 @@ from entropy_assets.settings import Settings
 from entropy_assets.stages.state import Stage, state_of
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.rows import BURNED
 from entropy_assets.stores.pool.client import PoolClient
@@ -45,6 +46,20 @@ class Narrator:
 
     def news(self) -> Iterator[str]:
         """Yield what is new since the last call."""
+        away: list[tuple[str, str]] = []
+        try:
+            yield from self._of_batches()
+        except StoreError as error:
+            away.append((error.code, error.message))
+        failed = self._alerts.read()
+        for alert in failed[self._alerts_told :]:
+            yield f"{datetime.now(UTC):%H:%M:%S} {alert['batch'] or '-'}  failed     {alert['job']}: {alert['error']}"
+        self._alerts_told = len(failed)
+        doubts = [*away, *self._standing.doubts(), *(self._waiting.doubts() if self._waiting else ())]
+        for sentence in new_sentences(self._doubts_told, doubts):
+            yield f"{datetime.now(UTC):%H:%M:%S} {sentence}"
+
+    def _of_batches(self) -> Iterator[str]:
         for batch in self._batches:
             if batch.key in self._finished:
                 continue
@@ -52,13 +67,6 @@ class Narrator:
             for line in lines[self._lines_told.get(batch.key, 0) :]:
                 yield f"{datetime.now(UTC):%H:%M:%S} {batch.key}  {line}"
             self._lines_told[batch.key] = len(lines)
-        failed = self._alerts.read()
-        for alert in failed[self._alerts_told :]:
-            yield f"{datetime.now(UTC):%H:%M:%S} {alert['batch'] or '-'}  failed     {alert['job']}: {alert['error']}"
-        self._alerts_told = len(failed)
-        doubts = [*self._standing.doubts(), *(self._waiting.doubts() if self._waiting else ())]
-        for sentence in new_sentences(self._doubts_told, doubts):
-            yield f"{datetime.now(UTC):%H:%M:%S} {sentence}"
 
     def _story(self, batch: Batch) -> Iterator[str]:
         # Loaded here: it stands between the command and its first child.
@@ -95,9 +103,18 @@ class Narrator:
 def settled(settings: Settings, redis_url: str) -> bool:
     """Tell whether nothing is left to do: inbox taken, batches finished and published or failed, pool filled.
 
+    While a store does not answer nobody knows, so it is not.
+
     A batch counts as failed when its run failed and no verdict followed. With the simulated camera on, the pool counts
     as filled when it is over its low-water mark.
     """
+    try:
+        return _is_settled(settings, redis_url)
+    except StoreError:
+        return False
+
+
+def _is_settled(settings: Settings, redis_url: str) -> bool:
     home = Home.of(settings)
     ledger = home.ledger(readonly=True)
     listed = recipe_named(settings.recipe).sources

@@ -19,6 +19,14 @@ def test_the_benchmark_of_streams_runs() -> None:
     assert all(row["mb_per_s"] > 0 for row in rows.values())
 
 
+@pytest.mark.slow
+def test_the_benchmark_of_stores_runs() -> None:
+    command = [sys.executable, "-m", "benchmarks.stores", "--repeats", "1", "--json"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    rows = json.loads(said.stdout)
+    assert all(rows[what].keys() == {"folder", "objects"} for what in ("batch", "calls"))
+
+
 def test_the_benchmark_of_credit_runs() -> None:
     """And says of each scenario what it holds and what each source is credited."""
     command = [sys.executable, "-m", "benchmarks.credit", "--match", "64 x 64 tile, turned", "--json"]

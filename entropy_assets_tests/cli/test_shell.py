@@ -7,7 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from entropy_assets.settings import Settings
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.conftest import PROJECT
 
@@ -54,6 +56,21 @@ def test_help_and_completion_load_nothing_that_is_slow() -> None:
     code = "import sys, entropy_assets.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert not SLOW & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", ["ENTROPY_STORE_URL", "ENTROPY_INBOX_URL"])
+@pytest.mark.parametrize("url", ["s3://key:hunter2@bucket/a", "s3://bucket/a?secret=hunter2", "hunter2"])
+def test_a_store_address_with_a_credential_is_refused_and_not_repeated(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    monkeypatch.setenv(name, url)
+    refused = run("ledger", "check", "--home", tmp_path)
+    assert refused.exit_code == 2
+    assert "without credentials" in refused.output
+    assert "hunter2" not in refused.output
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert "hunter2" not in str(caught.value), "as the log of a code server would have it"
 
 
 class TestCompletion:

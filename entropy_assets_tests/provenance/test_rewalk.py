@@ -24,7 +24,7 @@ from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.validation import Examination, examine_blocks
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import RECEIPT, Batch
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.images.image_files import fits
@@ -213,7 +213,8 @@ def test_a_batch_that_was_made_anew_is_not_the_one_in_the_ledger(
     """Everything in its folder agrees, one microsecond later; only the ledger knows better."""
     place, batch, blocks = published
     change(batch, "intake.json", lambda kept: {**kept, "time_ns": kept["time_ns"] + 1000})
-    anew = Batch(batch.root)
+    batch.path(RECEIPT).unlink(missing_ok=True)
+    anew = Batch(batch.blobs, batch.key)
     ingest.read_images(anew, place.images(), LIMITS)
     extraction.extract_noise(anew, place.images(), Ledger(place.root / "of the forger"), LIMITS)
     conditioning.hash_blocks(anew)

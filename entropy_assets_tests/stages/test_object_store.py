@@ -1,17 +1,25 @@
 """The whole pipeline with images and batches in an object store: the same bytes, and all that is told of them."""
 
 import os
+import pickle
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.trail import Trail
+from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.settings import Settings
 from entropy_assets.stages.intake import finish_intakes, settle_assessed, take_batches
 from entropy_assets.stages.pipeline import process
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.state import Unfinished, state_of
+from entropy_assets.stores.batches import BLOCKS, INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS
+from entropy_assets.stores.blobs import asking
+from entropy_assets.stores.blobs.refusals import StoreUnavailable
 from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.pool.client import PoolClient
@@ -42,7 +50,7 @@ def test_a_batch_is_made_published_told_and_made_again(tmp_path: Path, object_st
     assert list(Unfinished(tells.batches(), tells.ledger(readonly=True))) == []
     again = publish_batch(batch, makes.ledger(), pool, run_id="again", now_us=TIME_NS // 1000)
     assert (again.newly_published, again.pushed) == (False, 0)
-    trail = Trail.of(tells)
+    trail = pickle.loads(pickle.dumps(Trail.of(tells)))  # noqa: S301 - as the service hands it to its workers
     [row] = [row for row in tells.ledger().published_blocks(batch.key) if row.index == 0]
     assert rewalk(trail, row.block_id).provenance["batch"] == batch.key
     ages = trail.freshness()
@@ -87,3 +95,43 @@ def test_any_machine_settles_an_inbox_in_an_object_store(tmp_path: Path, object_
     settle_assessed(worker, worker.inboxes(["raw-ccd"], settle_seconds=0.0, max_file_bytes=1 << 30))
     assert inboxes["raw-ccd"].taken() == []
     assert inboxes["raw-ccd"].scan(1e12) == ([], [])
+
+
+@pytest.mark.slow
+def test_a_worker_killed_before_any_change_leaves_nothing_half_written(tmp_path: Path, object_store: str) -> None:
+    """Each of the next workers gets one change further; the last one ends, with the bytes of one that never died."""
+    frames = [("a.fits", frame(3, 128)), ("b.fits", frame(4, 128))]
+    unharmed = Place(tmp_path / "unharmed").validated(frames)
+    batch = Place(tmp_path / "killed", object_store).open(frames)
+    command = [
+        sys.executable,
+        "-m",
+        "entropy_assets_tests.stages.killed_worker",
+        str(tmp_path / "killed"),
+        object_store,
+    ]
+    for number in range(30):
+        done = subprocess.run([*command, batch.key, str(number)], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    assert number > 5, "manifest, noise of two frames and their maps, its rows, blocks, records, verdicts"
+    for document in (INTAKE, MANIFEST, NOISE, BLOCKS, RECORDS, VERDICTS):
+        assert batch.blobs.read(f"{batch.key}/{document.file}") == unharmed.path(document).read_bytes()
+
+
+def test_a_store_that_went_away_is_told_and_breaks_no_look(
+    tmp_path: Path, object_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    home = Home(tmp_path, object_store, f"{object_store}/inbox")
+    ages = Trail.of(home).freshness()
+    assert (ages["problem"], ages["rejected_images"]) == (None, None)
+    [(code, sentence)] = ages["doubts"]
+    assert (code, "gave no answer" in sentence) == ("store-unavailable", True)
+    assert object_store not in sentence, "strangers are told no bucket"
+    waiting = Waiting(home, "ea-2026-2", batch_files=1, max_file_bytes=1, settle_seconds=0.0)
+    assert [code for code, _ in waiting.doubts()] == ["inbox-unreadable"]
+    with pytest.raises(StoreUnavailable):
+        home.refuse_unsafe_stores()

@@ -10,7 +10,7 @@ import pytest
 from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, ClaimRefused, PoolUnavailable
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
-from entropy_assets.stores.batches import BLOCKS, INTAKE, RECORDS, VERDICTS, Batch
+from entropy_assets.stores.batches import BLOCKS, INTAKE, RECEIPT, RECORDS, VERDICTS, Batch
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import (
     TIME_NS,
@@ -127,7 +127,8 @@ def copied(batch: Batch, key: str, **changes: object) -> Batch:
     """Copy the folder of a batch to another key, or the same in another home, with an intake that says otherwise."""
     root = batch.root.parent / key
     shutil.copytree(batch.root, root)
-    other = Batch(root)
+    (root / RECEIPT.file).unlink(missing_ok=True)
+    other = Batch(batch.blobs, key)
     alter_json(other, INTAKE, lambda intake: intake.update(key=key, **changes))
     conditioning.hash_blocks(other)
     validation.validate_blocks(other)
@@ -182,6 +183,7 @@ def test_a_batch_that_an_older_release_bound_to_nothing_is_published_once_and_bo
         db.execute("DELETE FROM bindings")
     assert publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1).pushed > 0
     drain(pool)
+    batch.path(RECEIPT).unlink()
     alter_json(batch, INTAKE, lambda intake: intake.update(time_ns=TIME_NS + 10**9))
     altered = Batch(batch.blobs, batch.key)
     conditioning.hash_blocks(altered)

@@ -11,6 +11,7 @@ from entropy_assets.stores.batches import (
     BLOCKS,
     INTAKE,
     MANIFEST,
+    RECEIPT,
     Batch,
     BatchStore,
     Intake,
@@ -96,6 +97,17 @@ def test_a_frozen_batch_takes_what_it_has_and_what_it_lacks_and_nothing_else(sto
     assert frozen.read_json(MANIFEST) == {"rows": []}
 
 
+def test_a_worker_that_was_given_up_changes_nothing_of_what_another_one_published(store: BatchStore) -> None:
+    """It opened the batch before it was published, and writes on."""
+    late = opened(store)
+    late.write_json(MANIFEST, {"rows": []})
+    store.batch(late.key).create_json(RECEIPT, {"seq": 1})
+    late.write_json(MANIFEST, {"rows": []})
+    with pytest.raises(BatchError, match="is published"):
+        late.write_json(MANIFEST, {"rows": [1]})
+    assert late.read_json(MANIFEST) == {"rows": []}
+
+
 def test_a_batch_that_an_older_version_published_is_run_again_with_the_names_that_are_kept_now(
     store: BatchStore,
 ) -> None:
@@ -114,7 +126,7 @@ def test_a_batch_that_an_older_version_published_is_run_again_with_the_names_tha
         frozen.write_json(MANIFEST, new)
 
 
-@pytest.mark.parametrize("key", ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "absent"])
+@pytest.mark.parametrize("key", ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "a\nb", "absent"])
 def test_what_is_no_key_or_no_batch_is_refused(store: BatchStore, key: str) -> None:
     """Also where an intake lies there, inside the folder of the batches or outside."""
     intake = opened(store).path(INTAKE).read_bytes()

@@ -15,6 +15,7 @@ import yaml
 
 from entropy_assets.errors import PoolUnavailable, StartFailed
 from entropy_assets.settings import Settings
+from entropy_assets.stores.blobs.refusals import StoreUnsafe
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
@@ -25,6 +26,7 @@ from entropy_assets.supervisor.installation import Installation, drop_samples
 from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stages.batches_made import Place, frame
+from entropy_assets_tests.stores.blobs.servers import FaultyProxy
 
 
 class TestHome:
@@ -262,3 +264,16 @@ class TestSamples:
     def test_an_installation_with_a_batch_gets_none(self, place: Place) -> None:
         place.open([("a.fits", frame(1))])
         assert drop_samples(place) == 0
+
+
+def test_nothing_is_started_on_a_store_that_lets_a_name_be_created_twice(
+    tmp_path: Path, s3_address: str, object_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = FaultyProxy(s3_address)
+    proxy.ignores_condition = True
+    settings = Settings(home=tmp_path, store_url=object_store, http_port=0, dagster_port=0)
+    with proxy.running() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        with pytest.raises(StoreUnsafe), Installation.running(settings, str, 0.0):
+            pytest.fail("it was started")
+    assert list(tmp_path.rglob("*.log")) == []

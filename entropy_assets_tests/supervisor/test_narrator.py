@@ -5,9 +5,12 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from entropy_assets.cli.shell import waiting_in
 from entropy_assets.settings import Settings
 from entropy_assets.stores.batches import RECORDS, VERDICTS
+from entropy_assets.stores.blobs import asking
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder
 from entropy_assets.stores.ledger.rows import BURNED, LedgerBlock
@@ -15,6 +18,7 @@ from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.supervisor.narrator import Narrator, settled
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stages.batches_made import Place, frame
+from entropy_assets_tests.stores.blobs.servers import FaultyProxy
 
 
 def publish(place: Place, batch, run_id: str = "") -> None:
@@ -147,3 +151,20 @@ class TestSettled:
         pool.push(pool_blocks(1, first=2))
         assert settled(camera, valkey_url)
         assert not settled(camera, "unix:///absent"), "a pool that does not answer is not filled"
+
+
+def test_a_store_that_went_away_is_told_once_and_ends_nothing(
+    tmp_path: Path, s3_address: str, object_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "FIRST_PAUSE_S", 0.001)
+    proxy = FaultyProxy(s3_address)
+    with proxy.running() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        narrator = Narrator(Home(tmp_path, object_store))
+        proxy.refuses = 10**9
+        [line] = narrator.news()
+        assert "gave no answer in 6 tries (HTTP 503)" in line
+        assert list(narrator.news()) == []
+        assert not settled(Settings(home=tmp_path, store_url=object_store), "")
+        proxy.refuses = 0
+        assert list(narrator.news()) == []

@@ -82,7 +82,7 @@ def _add_blocks(app: FastAPI, service: RandomService) -> None:
     responses: dict[int | str, dict[str, Any]] = {
         404: problem_schema("unknown-block"),
         422: problem_schema("invalid-request"),
-        503: problem_schema("ledger-error", "provenance-unavailable"),
+        503: problem_schema("ledger-error", "provenance-unavailable", "store-denied", "store-unavailable"),
     }
 
     @app.get(
@@ -110,7 +110,7 @@ def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -
         responses={
             200: {"links": {"block": _TO_BLOCK}},
             422: problem_schema("invalid-request"),
-            503: problem_schema("ledger-error", "provenance-unavailable"),
+            503: problem_schema("ledger-error", "provenance-unavailable", "store-denied", "store-unavailable"),
         },
     )
     async def batches(

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from entropy_assets.errors import brought_by
 from entropy_assets.stores.blobs.refusals import StoreDenied, StoreError, StoreUnavailable, StoreUnsafe
+from entropy_assets.stores.file_names import printable
 
 with brought_by("objects"):
     import obstore
@@ -21,6 +22,7 @@ with brought_by("objects"):
 TRIES: Final = 6
 """How often one question is asked. With the pauses between, a store may be away for some 3 s."""
 FIRST_PAUSE_S: Final = 0.1
+_NAME: Final = re.compile(r'[Pp]ath:? "(.*?)"[: ]', re.DOTALL)
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _WORTH_ANOTHER_TRY: Final = frozenset(("408", "409", "425", "429"))
 _TAKEN: Final = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
@@ -111,6 +113,13 @@ def refused_or_failed(error: Exception, url: str) -> str:
     StoreError
         If it refuses the question as such.
     """
+    if isinstance(error, exceptions.InvalidPathError):
+        name = _NAME.search(str(error))
+        raise StoreError(
+            f"the object store {url} holds an object under a name that can't be used: it has an empty part, a part that"
+            f" leads elsewhere, or control characters; remove {printable(name[1]) if name else 'it'}",
+            url=url,
+        ) from None
     status = _STATUS.search(str(error))
     if isinstance(error, (*_DENIED, PermissionError)) or (status and status[1] in ("401", "403")):
         raise StoreDenied(

@@ -8,6 +8,11 @@ class StoreError(EntropyAssetsError):
 
     code = "store-error"
 
+    @property
+    def public_message(self) -> str:
+        """The message for strangers: without the bucket."""
+        return self.message.replace(f" {self.data['url']}", "") if "url" in self.data else self.message
+
 
 class StoreAddressInvalid(StoreError):
     """An address that no store can have, or one that holds a credential. It is not repeated: it may hold one."""

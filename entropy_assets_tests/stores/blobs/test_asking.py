@@ -1,5 +1,7 @@
 """Faults between a process and its object store: what is uncertain is looked at, and nothing is tried for ever."""
 
+import contextlib
+import http.client
 import traceback
 from collections.abc import Iterator
 
@@ -8,7 +10,7 @@ import pytest
 from entropy_assets.stores.blobs import asking
 from entropy_assets.stores.blobs.asking import TRIES
 from entropy_assets.stores.blobs.objects import ObjectBlobs
-from entropy_assets.stores.blobs.refusals import StoreDenied, StoreUnavailable
+from entropy_assets.stores.blobs.refusals import StoreDenied, StoreError, StoreUnavailable
 from entropy_assets_tests.stores.blobs.servers import CREDENTIALS, FaultyProxy
 
 
@@ -71,6 +73,27 @@ def test_a_store_that_is_away_is_told_without_what_was_sent(object_store: str, m
     told = "".join(traceback.format_exception(caught.value))
     assert object_store in told
     assert not any(secret in told for secret in CREDENTIALS.values() if secret.startswith("made-up"))
+
+
+def test_whatever_is_kept_is_sent_in_one_piece(blobs: ObjectBlobs, proxy: FaultyProxy) -> None:
+    """There are servers whose last part of several goes over what is there."""
+    large = b"\x01" * (6 * 2**20)
+    assert blobs.create("a", large)
+    blobs.replace("b", large)
+    assert [method for method, _ in proxy.asked] == ["PUT", "PUT"]
+
+
+@pytest.mark.parametrize("name", ["in//a.fits", "in/a%09b.fits", "in/../b.fits"])
+def test_a_name_that_no_tool_takes_is_named(s3_address: str, object_store: str, name: str) -> None:
+    """Else an inbox into which somebody put one would seem to be a server that is away."""
+    address, prefix = s3_address.removeprefix("http://"), object_store.removeprefix("s3:/")
+    connection = http.client.HTTPConnection(address, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("PUT", f"{prefix}/{name}", body=b"1")
+        assert connection.getresponse().status == 200
+    with pytest.raises(StoreError, match=r"under a name that can't be used: .*; remove .*/in/") as caught:
+        ObjectBlobs(object_store).list("in")
+    assert str(caught.value).isprintable()
 
 
 def test_a_bucket_that_is_not_there_is_no_empty_one(object_store: str) -> None:

@@ -1,0 +1,123 @@
+"""A Ceph with one monitor, one store in memory and one S3 gateway, for a moment."""
+
+import contextlib
+import http.client
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from entropy_assets_tests.stores.blobs.servers import BUCKET, CREDENTIALS
+
+PROGRAMS = ("monmaptool", "ceph-mon", "ceph", "ceph-osd", "radosgw", "radosgw-admin")
+START_S = 120.0
+CONFIGURATION = """
+[global]
+fsid = {fsid}
+mon host = v1:127.0.0.1:{monitor}
+ms bind msgr2 = false
+public addr = 127.0.0.1
+cluster addr = 127.0.0.1
+auth cluster required = none
+auth service required = none
+auth client required = none
+osd objectstore = memstore
+memstore device bytes = 1073741824
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 1
+osd pool default pgp num = 1
+osd pool default pg autoscale mode = off
+osd crush chooseleaf type = 0
+mon allow pool size one = true
+mon data avail crit = 0
+mon max pg per osd = 1000
+rgw frontends = beast endpoint=127.0.0.1:{gateway}
+rgw run sync thread = false
+run dir = {folder}
+crash dir = {folder}
+admin socket = {folder}/$name.asok
+log file = {folder}/$name.log
+mon data = {folder}/mon
+osd data = {folder}/osd
+rgw data = {folder}/rgw
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def ceph_gateway(folder: Path) -> Iterator[str]:
+    """Run it, make user and bucket, and give the address of the gateway."""
+    fsid, monitor, gateway = str(uuid4()), free_port(), free_port()
+    for name in ("mon", "osd", "rgw"):
+        (folder / name).mkdir()
+    configuration = folder / "ceph.conf"
+    configuration.write_text(CONFIGURATION.format(fsid=fsid, monitor=monitor, gateway=gateway, folder=folder))
+    environment = {**os.environ, "CEPH_CONF": str(configuration)}
+
+    def run(*command: str) -> None:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=START_S, check=False)
+        assert done.returncode == 0, done.stderr
+
+    with contextlib.ExitStack() as stack:
+
+        def start(*command: str) -> None:
+            quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            server = stack.enter_context(subprocess.Popen([*command, "-f"], env=environment, **quiet))
+            stack.callback(server.kill)
+
+        run("monmaptool", "--create", "--fsid", fsid, "--addv", "a", f"v1:127.0.0.1:{monitor}", str(folder / "map"))
+        run("ceph-mon", "-i", "a", "--mkfs", "--monmap", str(folder / "map"))
+        start("ceph-mon", "-i", "a")
+        run("ceph", "osd", "create")
+        run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", fsid, "--no-mon-config")
+        start("ceph-osd", "-i", "0")
+        keys = (CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
+        run("radosgw-admin", "user", "create", "--uid=tests", "--display-name=tests", *_flags(*keys))
+        start("radosgw", "-n", "client.rgw")  # only now: of two who make its pools at once one may fail
+        _await(gateway)
+        make_signed_bucket(f"http://127.0.0.1:{gateway}")
+        yield f"http://127.0.0.1:{gateway}"
+
+
+def _flags(key: str, secret: str) -> tuple[str, str]:
+    return f"--access-key={key}", f"--secret-key={secret}"
+
+
+def _await(port: int) -> None:
+    """Wait until the gateway answers."""
+    until = time.monotonic() + START_S
+    while True:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/")
+            assert connection.getresponse().status == 200
+        except OSError:
+            assert time.monotonic() < until, "the gateway does not answer"
+            time.sleep(0.1)
+        else:
+            return
+        finally:
+            connection.close()
+
+
+def make_signed_bucket(address: str) -> None:
+    """Make the bucket of the tests; who makes one has to sign."""
+    import boto3
+
+    boto3.client(
+        "s3",
+        endpoint_url=address,
+        region_name=CREDENTIALS["AWS_REGION"],
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    ).create_bucket(Bucket=BUCKET)
