@@ -33,7 +33,7 @@ PEERS_LIMIT ?= 900
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit nist rawnoise sp800 sp800peers sp800calibration oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos nightly bench serving growth soak calibration images credit nist rawnoise sp800 sp800peers sp800calibration oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -68,6 +68,10 @@ bench: $(DEV) ## how fast it is here
 serving: $(DEV) ## how fast the service is beside the bare server: writes benchmarks/SERVING.md; needs wrk, and nginx for its row
 	@$(BIN)/python -m benchmarks.serving > benchmarks/SERVING.md.part
 	@mv benchmarks/SERVING.md.part benchmarks/SERVING.md
+
+growth: $(DEV) ## what grows with the batches, up to 10,000: writes benchmarks/GROWTH.md in some minutes
+	@$(BIN)/python -W ignore -m benchmarks.growth > benchmarks/GROWTH.md.part
+	@mv benchmarks/GROWTH.md.part benchmarks/GROWTH.md
 
 soak: $(DEV) ## eight hours' worth of requests in 20 minutes: does the memory stay where it is? needs wrk
 	@$(BIN)/python -m benchmarks.soak
