@@ -35,7 +35,7 @@ IMAGE_LOCK := $(BIN)/uv pip compile --quiet --upgrade --no-universal --python-pl
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos nightly bench serving soak calibration images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos distributed nightly bench serving growth soak calibration images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -60,6 +60,9 @@ slow: $(DEV) ## statistics over many blocks, kill -9 at many points
 chaos: $(DEV) ## faults on the whole service under load, every duplicate counted; CHAOS_REPORT=file writes the table
 	@CHAOS_REPORT=$(CHAOS_REPORT) $(BIN)/python -m pytest -m chaos entropy_assets_tests/chaos $(PYTEST_ARGS)
 
+distributed: $(DEV) ## machines of their own, PostgreSQL, an object store and Celery, each part killed once; as root
+	@$(PYTEST) -m distributed entropy_assets_tests/distributed $(PYTEST_ARGS)
+
 nightly: $(DEV) ## the same with ten million draws, in a quarter of an hour
 	@CHAOS_DRAWS=10000000 CHAOS_REPORT=$(CHAOS_REPORT) $(BIN)/python -m pytest -m chaos -o faulthandler_timeout=3600 \
 	  entropy_assets_tests/chaos $(PYTEST_ARGS)
@@ -70,6 +73,10 @@ bench: $(DEV) ## how fast it is here
 serving: $(DEV) ## how fast the service is beside the bare server: writes benchmarks/SERVING.md; needs wrk, and nginx for its row
 	@$(BIN)/python -m benchmarks.serving > benchmarks/SERVING.md.part
 	@mv benchmarks/SERVING.md.part benchmarks/SERVING.md
+
+growth: $(DEV) ## what grows with the batches, up to 10,000: writes benchmarks/GROWTH.md in some minutes
+	@$(BIN)/python -W ignore -m benchmarks.growth > benchmarks/GROWTH.md.part
+	@mv benchmarks/GROWTH.md.part benchmarks/GROWTH.md
 
 soak: $(DEV) ## eight hours' worth of requests in 20 minutes: does the memory stay where it is? needs wrk
 	@$(BIN)/python -m benchmarks.soak

@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     inbox_interval_seconds, publish_interval_seconds, replenish_interval_seconds
         Shortest time between two ticks of the sensors, seconds. Dagster's daemon looks every 5 s, and 5 itself would
         often miss a look and become 10.
+    executor
+        What carries the steps of a run: ``in_process``, ``multiprocess``, or where another executor of Dagster's is
+        defined, as ``dagster_k8s:k8s_job_executor``. A run is one batch and takes seconds; to use many machines, let
+        the run launcher in ``dagster.yaml`` carry the runs there.
     simulated_camera
         Replenish a low pool from the simulated camera. Its frames carry no noise from space, only fresh bytes of
         the operating system's generator, more than they are credited, and are labelled ``simulated`` wherever they
@@ -144,6 +148,7 @@ class Settings(BaseSettings):
     inbox_interval_seconds: Annotated[int, Field(ge=1)] = 3
     publish_interval_seconds: Annotated[int, Field(ge=1)] = 3
     replenish_interval_seconds: Annotated[int, Field(ge=1)] = 15
+    executor: Annotated[str, Field(pattern=r"^\w+$|^[\w.]+:\w+$")] = "in_process"
     simulated_camera: bool = False
     camera_frames: Annotated[int, Field(ge=1, le=64)] = 4
     http_host: str = "127.0.0.1"

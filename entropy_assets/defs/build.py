@@ -7,10 +7,11 @@ import dagster as dg
 
 from entropy_assets.defs.assets import ASSETS, entropy_pool
 from entropy_assets.defs.checks import CHECKS
+from entropy_assets.defs.engines.executors import executor_named
 from entropy_assets.defs.jobs import JOBS
 from entropy_assets.defs.reports.assets import REPORTS
 from entropy_assets.defs.reports.jobs import nightly, nightly_reports
-from entropy_assets.defs.resources import NO_PASSAGE, ONE_PROCESS, EntropyStores, ImageSources, RedisPool, fixed
+from entropy_assets.defs.resources import NO_PASSAGE, EntropyStores, ImageSources, RedisPool, fixed
 from entropy_assets.defs.schedules import SCHEDULES
 from entropy_assets.defs.sensors import MAKERS
 from entropy_assets.settings import Settings
@@ -44,5 +45,5 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
         schedules=[*SCHEDULES, nightly],
         sensors=[make(settings) for make in MAKERS],
         resources={"io_manager": NO_PASSAGE, **{name: fixed(resource) for name, resource in resources.items()}},
-        executor=ONE_PROCESS,
+        executor=executor_named(settings.executor),
     )

@@ -197,12 +197,6 @@ class NoPassage(dg.IOManager):
 NO_PASSAGE: Final = dg.IOManagerDefinition(lambda _: NoPassage(), config_schema={})
 """In the place of Dagster's own, which writes pickles to a folder that the config of a run may name."""
 
-ONE_PROCESS: Final = dg.in_process_executor.configured(lambda _: {}, config_schema={}, name="in_process")
-"""Dagster's own, without its config, by which a run could go on behind a step that failed.
-
-A run is one batch and takes seconds; starting a process per step would take longer than the step.
-"""
-
 
 @contextmanager
 def typed_failures() -> Iterator[None]:
