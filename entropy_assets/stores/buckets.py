@@ -130,7 +130,13 @@ class SharedBuckets:
         """
         from entropy_assets.stores.redis_server import client_of
 
-        client = client_of(url, connect_timeout_s=timeout_s, timeout_s=timeout_s, max_connections=2)
+        client = client_of(
+            url,
+            key=f"{prefix}:quota:bytes",
+            connect_timeout_s=timeout_s,
+            timeout_s=timeout_s,
+            max_connections=2,
+        )
         return cls(client, prefix=prefix)
 
     def grant(self, asks: Sequence[Ask]) -> list[Grant]:
