@@ -233,7 +233,7 @@ class PoolKeysScattered(UnsafePoolServer):
 
 
 class ClusterNotNamed(UnsafePoolServer):
-    """The pool's server is a node of a cluster and its address that of a single server: no failover could be followed."""
+    """The pool's server is a node of a cluster and its address that of one server: no failover would be followed."""
 
     code = "cluster-not-named"
 

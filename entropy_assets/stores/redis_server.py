@@ -187,11 +187,11 @@ class _Owner:
         host, port = asked
         connection = self._kind(host=host, port=port, **self._options)
         try:
-            connection.connect()
-            connection.send_command("CLUSTER", "SLOTS")
+            connection.connect()  # type: ignore[no-untyped-call]
+            connection.send_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
             reply = connection.read_response()
         finally:
-            connection.disconnect()
+            connection.disconnect()  # type: ignore[no-untyped-call]
         # a node that does not know its own name gives none, and means the one by which it was asked
         return [
             (first, last, [((name or b"").decode() or host, int(port)) for name, port, *_ in nodes])
@@ -218,7 +218,7 @@ class _OwnedConnection(Connection):
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:
-            return super().read_response(*args, **options)  # type: ignore[no-untyped-call]
+            return super().read_response(*args, **options)
         except MovedError as error:  # nothing ran
             self.disconnect()  # type: ignore[no-untyped-call]
             self._owner.doubt()

@@ -32,7 +32,6 @@ from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stores.pool.clusters import Cluster, cluster, eventually, free_port
 from entropy_assets_tests.stores.pool.servers import server_binary
 
-
 PREFIXES = ("{a}", "x:{b}", "{c}:x")
 RULE = re.compile(r"\([^)]*\)|\S+")
 
@@ -218,7 +217,7 @@ def test_the_prefixes_of_these_tests_lie_on_every_node(three: Cluster) -> None:
 
 def test_nodes_of_an_address_that_are_gone_are_passed_over(three: Cluster) -> None:
     pool = PoolClient.from_url(
-        f"redis+cluster://127.0.0.1:{free_port()},[::1]:1,127.0.0.1:{three.ports[1]}/", prefix="{a}"
+        f"redis+cluster://127.0.0.1:{free_port()},[::1]:1,127.0.0.1:{three.ports[1]}/", prefix="{d}"
     )
     exercise(pool)
 
@@ -255,11 +254,14 @@ def test_a_single_address_of_a_cluster_is_refused_by_everybody_and_its_errors_na
         assert "127.0.0.1" not in caught.value.message
 
 
-def test_a_server_that_is_no_cluster_says_so(valkey_url: str, tmp_path: Path) -> None:
+def test_a_server_that_is_no_cluster_says_so() -> None:
     port = free_port()
-    with EmbeddedServer(overrides={"port": str(port), "bind": "127.0.0.1"}):
-        with pytest.raises(PoolUnavailable, match="cluster support disabled"):
-            PoolClient.from_url(f"redis+cluster://127.0.0.1:{port}").stats()
+    pool = PoolClient.from_url(f"redis+cluster://127.0.0.1:{port}")
+    with (
+        EmbeddedServer(overrides={"port": str(port), "bind": "127.0.0.1"}),
+        pytest.raises(PoolUnavailable, match="cluster support disabled"),
+    ):
+        pool.stats()
 
 
 @pytest.mark.parametrize(

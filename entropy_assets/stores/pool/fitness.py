@@ -30,7 +30,7 @@ def fatal_problems(info: Mapping[str, Any]) -> list[str]:
 
 
 def refuse_wrong_address(info: Mapping[str, Any], keys: Iterable[str], *, names_cluster: bool) -> None:
-    """Raise if the server whose INFO is `info` is of a cluster that can't be used for these keys, or not by its address.
+    """Raise if the server whose INFO is `info` is of a cluster that can't hold these keys, or not by its address.
 
     Raises
     ------
