@@ -173,17 +173,18 @@ def child_environment(
     """
     given = {
         f"ENTROPY_{name.upper()}": str(value)
-        for name, value in settings.model_dump(exclude={"redis_url", "api_key", "keys"}).items()
+        for name, value in settings.model_dump(exclude={"redis_url", "redis_urls", "api_key", "keys"}).items()
         if value is not None
     }
     # The first belongs to the commands that draw, and no child is one; the others are given below.
-    secrets = ("ENTROPY_API_KEY", "ENTROPY_KEYS", "ENTROPY_REDIS_URL")
+    secrets = ("ENTROPY_API_KEY", "ENTROPY_KEYS", "ENTROPY_REDIS_URL", "ENTROPY_REDIS_URLS")
     inherited = {name: value for name, value in os.environ.items() if name.upper() not in secrets}  # noqa: TID251 - passed on, not read
+    place = "ENTROPY_REDIS_URLS" if settings.redis_urls else "ENTROPY_REDIS_URL"
     return {
         **inherited,
         **given,
         "ENTROPY_HTTP_PORT": http_url.rsplit(":", 1)[1],
-        **({} if redis_url is None else {"ENTROPY_REDIS_URL": redis_url}),
+        **({} if redis_url is None else {place: redis_url}),
         **({"ENTROPY_KEYS": settings.keys.get_secret_value()} if settings.keys and keys else {}),
         "DAGSTER_HOME": str(Home(settings.home).dagster_folder),
         # Dagster's sensor daemon counts in its own time zone otherwise.

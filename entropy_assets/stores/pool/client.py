@@ -18,7 +18,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from entropy_assets.errors import PoolEpochChanged, PoolError, PoolUnavailable, UnsafePoolServer
+from entropy_assets.errors import PoolEpochChanged, PoolUnavailable, UnsafePoolServer
 from entropy_assets.stores.lanes import DEFAULT_TTL_S, LANES, Fate, Lane
 from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.ageing import ageing_s
@@ -35,7 +35,7 @@ from entropy_assets.stores.pool.blocks import (
 )
 from entropy_assets.stores.pool.breaker import CircuitBreaker
 from entropy_assets.stores.pool.fitness import fatal_problems, refuse_wrong_address, storage_problems
-from entropy_assets.stores.pool.surveys import stats_of
+from entropy_assets.stores.pool.surveys import health_of, stats_of
 from entropy_assets.stores.redis_server import client_of, follows_cluster, words_of
 
 DEFAULT_PREFIX: Final = "entropy"
@@ -132,6 +132,10 @@ class PoolClient:
             max_connections=max_connections,
         )
         return cls(client, prefix=prefix, ttl_s=ttl_s, max_calls=max_connections, patience_s=timeout_s)
+
+    def taker(self, lane: Lane) -> Self:
+        """Return the pool that takes blocks of `lane`: this one; see `shards.ShardedPool`."""
+        return self
 
     def expiry_ms(self) -> int:
         """Return when a block that is pushed now expires, ms by the server's clock; raises what `stats` does."""
@@ -290,13 +294,7 @@ class PoolClient:
 
     def health(self) -> PoolHealth:
         """Ask the pool whether it can serve; never raises a `PoolError`."""
-        before = time.monotonic()
-        try:
-            stats = self.stats()
-        except PoolError as error:
-            return PoolHealth((error.message,), None, time.monotonic() - before)
-        reasons = () if stats.epoch_ok else ("the pool was filled on another server process, or lost its epoch",)
-        return PoolHealth(reasons, stats, time.monotonic() - before)
+        return health_of(self.stats)
 
     def check_server_safety(self, *, allow_unsafe: bool = False) -> tuple[str, ...]:
         """Look at what the server does with its data; return what is unsafe about it.
