@@ -11,11 +11,10 @@ import trustme
 
 from entropy_assets.defs.resources import RedisPool
 from entropy_assets.errors import (
-    ClusterNotNamed,
+    ClusterRefused,
     EntropyAssetsError,
     PoolAddressInvalid,
     PoolEpochChanged,
-    PoolKeysScattered,
     PoolUnavailable,
     UnsafePoolServer,
 )
@@ -240,9 +239,9 @@ def test_what_the_owner_does_with_its_data_decides_and_not_what_another_node_doe
 def test_a_single_address_of_a_cluster_is_refused_by_everybody_and_its_errors_name_no_node(three: Cluster) -> None:
     for port in three.ports:
         url = f"redis://127.0.0.1:{port}"
-        with pytest.raises(ClusterNotNamed, match=re.escape("redis+cluster://")), RedisPool(url, "{a}").connect():
+        with pytest.raises(ClusterRefused, match=re.escape("redis+cluster://")), RedisPool(url, "{a}").connect():
             pass
-        with pytest.raises(ClusterNotNamed):
+        with pytest.raises(ClusterRefused):
             check_server(ServiceConfig(pool_url=url, pool_prefix="{a}", allow_unsafe_pool=True))
     wrong = f"redis://127.0.0.1:{three.ports[three.place_of('{a}') - 1]}"
     for use in (
@@ -279,11 +278,11 @@ def test_a_cluster_whose_keys_have_no_hash_tag_is_refused_at_the_start(three: Cl
     """By the publisher and by the service: else the first push would fail, and the first draw, with each its riddle."""
     for url in (three.url, f"redis://127.0.0.1:{three.ports[0]}"):
         with (
-            pytest.raises(PoolKeysScattered, match=re.escape("ENTROPY_POOL_PREFIX={entropy}")),
+            pytest.raises(ClusterRefused, match=re.escape("ENTROPY_POOL_PREFIX={entropy}")),
             RedisPool(url=url, prefix=prefix).connect(),
         ):
             pass
-        with pytest.raises(PoolKeysScattered, match=re.escape("ENTROPY_POOL_PREFIX={entropy}")):
+        with pytest.raises(ClusterRefused, match=re.escape("ENTROPY_POOL_PREFIX={entropy}")):
             check_server(ServiceConfig(pool_url=url, pool_prefix=prefix, allow_unsafe_pool=True))
 
 

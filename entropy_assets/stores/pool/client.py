@@ -304,7 +304,7 @@ class PoolClient:
         UnsafePoolServer
             If anything is and `allow_unsafe` is false; always, if the server hides its ``run_id`` or ``master_replid``
             or is too old, since nothing would then stop a restart or a failover from serving a block twice.
-        PoolKeysScattered, ClusterNotNamed
+        ClusterRefused
             As `fitness.refuse_wrong_address`.
         PoolUnavailable
             If it does not answer.

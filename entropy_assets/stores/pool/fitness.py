@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from redis.crc import key_slot
 
-from entropy_assets.errors import ClusterNotNamed, PoolKeysScattered
+from entropy_assets.errors import ClusterRefused
 
 _SNAPSHOT_SLACK_S: Final = 2.0
 """A server says that it last wrote a snapshot when it started; both moments are rounded to seconds."""
@@ -34,20 +34,19 @@ def refuse_wrong_address(info: Mapping[str, Any], keys: Iterable[str], *, names_
 
     Raises
     ------
-    PoolKeysScattered
-        If `keys` lie in several slots: no script may touch them together.
-    ClusterNotNamed
-        If the address is that of a single server, which fits until the slot goes to another node.
+    ClusterRefused
+        If `keys` lie in several slots, where no script may touch them together, or if the address is that of a single
+        server, which fits until the slot goes to another node.
     """
     if not info.get("cluster_enabled"):
         return
     if len({key_slot(key.encode()) for key in keys}) > 1:
-        raise PoolKeysScattered(
+        raise ClusterRefused(
             "the pool's server is part of a cluster, and the keys of this pool would lie in several slots of it:"
             " give them a prefix with a hash tag, ENTROPY_POOL_PREFIX={entropy}, the same for service and publisher"
         )
     if not names_cluster:
-        raise ClusterNotNamed(
+        raise ClusterRefused(
             "the pool's server is a node of a cluster, which may hand the pool on to another node: name the cluster,"
             " ENTROPY_REDIS_URL=redis+cluster://host:port,host:port"
         )
