@@ -24,8 +24,9 @@ from entropy_assets.settings import Settings
 from entropy_assets.stores.lanes import LANES, Lane
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.awaited import AwaitedPool
-from entropy_assets.stores.pool.client import DEFAULT_PREFIX, IDS_PER_CALL, PoolClient
+from entropy_assets.stores.pool.client import DEFAULT_PREFIX, IDS_PER_CALL
 from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets.stores.pool.shards import ShardedPool, pool_at
 
 __all__ = ["EntropyHasher", "EntropyPool", "EntropyValidator", "ImagePreprocessor"]
 
@@ -101,7 +102,8 @@ class EntropyPool:
     ----------
     url
         Redis or Valkey to use; by default the one of ``ENTROPY_REDIS_URL``. Without either, an embedded server is
-        started that this object owns and `close` ends.
+        started that this object owns and `close` ends. From those of ``ENTROPY_REDIS_URLS`` bytes can be drawn, none
+        added: one of them would not know what another one had.
     ttl_s
         Life of an added block, seconds.
     prefix
@@ -110,10 +112,9 @@ class EntropyPool:
 
     def __init__(self, url: str | None = None, *, ttl_s: float | None = None, prefix: str = API_PREFIX) -> None:
         settings = Settings()
-        if url is None and settings.redis_url is not None:
-            url = settings.redis_url.get_secret_value()
+        url = url or settings.pool_address
         self._server = None if url else EmbeddedServer().start()
-        self._client = PoolClient.from_url(
+        self._client = pool_at(
             url or (self._server.url if self._server else ""),
             prefix=prefix,
             ttl_s=ttl_s or settings.pool_ttl_seconds,
@@ -141,6 +142,8 @@ class EntropyPool:
         """
         if self._prefix == DEFAULT_PREFIX:
             raise BlockRefused("the pipeline's pool takes what was published only; add to a pool with another prefix")
+        if isinstance(self._client, ShardedPool):
+            raise BlockRefused("several pools are one for who draws; add to one of them, by its url")
         _require_tested(entropy_bytes)
         return await self._pool.add(entropy_bytes, quality_score, lane=entropy_class)
 

@@ -238,10 +238,10 @@ class UnsafePoolServer(PoolError):
     code = "unsafe-pool-server"
 
 
-class PoolKeysScattered(UnsafePoolServer):
-    """The pool's server is a cluster, and its keys lie in several slots: no script may touch them together."""
+class ClusterRefused(UnsafePoolServer):
+    """The pool's server is of a cluster in which its keys lie in several slots, or its address is of one node alone."""
 
-    code = "pool-keys-scattered"
+    code = "cluster-refused"
 
 
 class ServerNotFound(PoolError):

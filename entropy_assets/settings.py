@@ -5,14 +5,14 @@ What decides the bytes is the recipe; here stands only which recipe a new batch 
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from entropy_assets.errors import brought_by
 from entropy_assets.recipe import STANDARD, recipe_named
 from entropy_assets.scopes import SCOPES, Scope
 
 with brought_by("settings"):
-    from pydantic import Field, SecretStr, field_validator
+    from pydantic import Field, SecretStr, field_validator, model_validator
     from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -34,8 +34,11 @@ class Settings(BaseSettings):
         Recipe of new batches. Batches that exist keep theirs.
     redis_url
         Redis or Valkey to use: ``redis://user:password@host:port/0``, ``rediss://`` for TLS (``?ssl_ca_certs=`` names
-        the file of a private authority), ``unix://``, or ``redis+sentinel://host:port,host:port/name``. Without it
-        ``entropy-assets up`` owns an embedded server. Secret: it may hold a password.
+        the file of a private authority), ``unix://``, ``redis+sentinel://host:port,host:port/name``, or
+        ``redis+cluster://host:port,host:port``. Without it ``entropy-assets up`` owns an embedded server. Secret: it
+        may hold a password.
+    redis_urls
+        Several of them instead, with spaces between: independent pools, used as one. Secret too.
     ledger_url
         The ledger in PostgreSQL, for publishers on several machines: ``postgresql+psycopg://user:password@host/database``
         with options of libpq behind it (``?sslmode=verify-full``). The password may stand in ``PGPASSWORD`` or a
@@ -130,6 +133,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     ledger_url: SecretStr | None = None
     ledger_single_server: bool = False
+    redis_urls: SecretStr | None = None
     pool_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.{}-]{1,64}$")] = "entropy"
     pool_ttl_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] = 3600
     public_share: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -204,6 +208,21 @@ class Settings(BaseSettings):
         if not scopes.issubset(SCOPES):
             raise ValueError(f"some of {','.join(SCOPES)}, or none")
         return ",".join(scope for scope in SCOPES if scope in scopes) or "none"
+
+    @model_validator(mode="after")
+    def _one_pool(self) -> Self:
+        if self.redis_url is not None and self.redis_urls is not None:
+            raise ValueError("give redis_url for one pool, or redis_urls for several, and not both")
+        if self.redis_urls is not None and not self.redis_urls.get_secret_value().split():
+            raise ValueError("redis_urls names no pool")
+        return self
+
+    @property
+    def pool_address(self) -> str | None:
+        """Where the pool is, as `stores.pool.shards.pool_at` reads it; None if nobody says. Secret."""
+        if self.redis_urls is not None:
+            return "\n".join(self.redis_urls.get_secret_value().split())
+        return None if self.redis_url is None else self.redis_url.get_secret_value()
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -96,6 +96,9 @@ def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for name, item in value.items():
             yield from flattened(item, f"{prefix}.{name}" if prefix else name)
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        for place, item in enumerate(value, start=1):
+            yield from flattened(item, f"{prefix}.{place}")
     else:
         yield prefix, value
 

@@ -134,13 +134,12 @@ def _known(settings: "Settings") -> Iterator["Anchor"]:
     from entropy_assets.stages.state import known_publications
     from entropy_assets.stores.home import Home
     from entropy_assets.stores.ledger.anchors import Anchor
-    from entropy_assets.stores.pool.client import PoolClient
+    from entropy_assets.stores.pool.shards import pool_at
 
     home = Home.of(settings)
     yield from known_publications(home.batches()).values()
-    if settings.redis_url is not None:
-        url = settings.redis_url.get_secret_value()
-        with closing(PoolClient.from_url(url, prefix=settings.pool_prefix)) as pool:
+    if settings.pool_address is not None:
+        with closing(pool_at(settings.pool_address, prefix=settings.pool_prefix)) as pool:
             for link in pool.ledger_links():
                 yield Anchor(link, "the pool's server")
     if home.dagster_folder.is_dir():

@@ -14,7 +14,7 @@ from entropy_assets.cli.shell import keys_place, settings_of, typed_errors, wait
 @click.option("--fast-lane/--no-fast-lane", default=None, help="Answer from memory inside the HTTP protocol.")
 @typed_errors
 def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bool | None) -> None:
-    """Serve the pool over HTTP. Needs ENTROPY_REDIS_URL."""
+    """Serve the pool over HTTP. Needs ENTROPY_REDIS_URL, or ENTROPY_REDIS_URLS."""
     from entropy_assets.provenance.trail import Trail
     from entropy_assets.serving.config import ServiceConfig, StreamLimits
     from entropy_assets.serving.logs import configure_logging, log_event
@@ -22,10 +22,10 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
     from entropy_assets.stores.home import Home
 
     settings = settings_of(http_host=host, http_port=port, http_workers=workers, fast_lane=fast_lane)
-    if settings.redis_url is None:
+    if settings.pool_address is None:
         raise click.UsageError("no pool: set ENTROPY_REDIS_URL, or run everything with 'entropy-assets up'")
     config = ServiceConfig(
-        pool_url=settings.redis_url.get_secret_value(),
+        pool_url=settings.pool_address,
         pool_prefix=settings.pool_prefix,
         host=settings.http_host,
         port=settings.http_port,

@@ -137,7 +137,9 @@ def published_blocks(context: dg.AssetExecutionContext, stores: Stores, pool: Po
             now_us=time.time_ns() // 1000,
             anchors=anchors,
         )
-        context.log_event(dg.AssetObservation(POOL_KEY, metadata=metadata.pool_depth(publication.depth_after)))
+        context.log_event(
+            dg.AssetObservation(POOL_KEY, metadata=metadata.pool_depth(publication.depth_after, publication.shards))
+        )
         return metadata.kept_once(context, metadata.published_blocks(batch, publication, stores.layout.ledger().head()))
 
 

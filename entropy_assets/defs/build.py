@@ -30,7 +30,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
     resources: dict[str, object] = {
         "stores": EntropyStores.of(settings),
         "pool": RedisPool(
-            url=None if settings.redis_url is None else settings.redis_url.get_secret_value(),
+            url=settings.pool_address,
             prefix=settings.pool_prefix,
             ttl_seconds=settings.pool_ttl_seconds,
             allow_unsafe=settings.allow_unsafe_pool,

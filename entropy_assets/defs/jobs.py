@@ -73,7 +73,7 @@ def compare_pool_and_ledger(context: dg.OpExecutionContext, stores: Stores, pool
         stuck = stores.stuck_batches(older_than_s=STUCK_AFTER_S, now=now)
         stats = client.stats()
         published = _published_since(ledger, now - (stats.epoch_age_s or 0.0))
-    context.log_event(dg.AssetObservation(POOL_KEY, metadata=pool_depth(stats.blocks)))
+    context.log_event(dg.AssetObservation(POOL_KEY, metadata=pool_depth(stats.blocks, stats.shards)))
     context.add_output_metadata(
         {
             "ledger_head": head,

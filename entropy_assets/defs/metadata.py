@@ -4,7 +4,7 @@ Never a block's bytes. Numbers are floats, since Dagster's UI does not plot inte
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import dagster as dg
@@ -25,8 +25,10 @@ from entropy_assets.stages.validation import Validation
 from entropy_assets.stores.batches import Batch, Intake
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.ledger.frames import SpentFrames
 from entropy_assets.stores.ledger.record import Ledger
+from entropy_assets.stores.pool.blocks import ShardState
 
 TABLE_ROWS: Final = 20
 _THUMBNAIL_PIXELS: Final = 96
@@ -48,9 +50,20 @@ def _reasons(reasons: Iterable[str | None]) -> dg.JsonMetadataValue:
     return dg.MetadataValue.json(dict(Counter(str(reason) for reason in reasons if reason)))
 
 
-def pool_depth(blocks: int) -> dict[str, float]:
-    """Return the metadata of an observation of the pool."""
-    return {"ready_blocks": float(blocks)}
+def pool_depth(blocks: int, shards: Sequence[ShardState] = ()) -> dict[str, Any]:
+    """Return the metadata of an observation of the pool; of several shards with a row for each."""
+    if not shards:
+        return {"ready_blocks": float(blocks)}
+    rows: list[dict[str, str | float]] = [
+        {
+            "shard": each.place,
+            "state": each.reason or "well",
+            **{f"ready_{lane}": each.stats.lanes[lane].blocks if each.stats else 0 for lane in LANES},
+        }
+        for each in shards
+    ]
+    well = sum(each.reason is None for each in shards)
+    return {"ready_blocks": float(blocks), "shards_well": float(well), "shards": table(rows)}
 
 
 def kept_once(context: dg.AssetExecutionContext, result: dg.MaterializeResult[Any]) -> dg.MaterializeResult[Any]:

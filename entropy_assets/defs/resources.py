@@ -26,7 +26,8 @@ from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.blobs.refusals import StoreUnavailable
 from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.pool.client import DEFAULT_PREFIX, PoolClient
+from entropy_assets.stores.pool.client import DEFAULT_PREFIX
+from entropy_assets.stores.pool.shards import AnyPool, pool_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ class RedisPool:
     Attributes
     ----------
     url
-        Address of the server; None if the settings name none. Secret: it may hold a password.
+        Address of the server, or of several as `pool_at` reads them; None if the settings name none. Secret: it may
+        hold a password.
     prefix
         First part of every key.
     ttl_seconds
@@ -146,8 +148,8 @@ class RedisPool:
     allow_unsafe: bool = False
 
     @contextmanager
-    def connect(self) -> Iterator[PoolClient]:
-        """Yield a client of a server that was found safe, and close it.
+    def connect(self) -> Iterator[AnyPool]:
+        """Yield a client of a server that was found safe, or of those that were, and close it.
 
         Raises
         ------
@@ -156,7 +158,7 @@ class RedisPool:
         """
         if self.url is None:
             raise PoolAddressInvalid("no pool: set ENTROPY_REDIS_URL for the process that loads the definitions")
-        client = PoolClient.from_url(self.url, prefix=self.prefix, ttl_s=self.ttl_seconds)
+        client = pool_at(self.url, prefix=self.prefix, ttl_s=self.ttl_seconds)
         try:
             client.check_server_safety(allow_unsafe=self.allow_unsafe)
             yield client

@@ -202,7 +202,7 @@ def make_replenish_low_pool(settings: Settings) -> dg.SensorDefinition:
             return dg.SkipReason(f"{numbers}; {_why_not(filling, on_the_way)}")
         return dg.SensorResult(
             run_requests=[dg.RunRequest(run_key=key_after("replenish", newest_run(context.instance, REPLENISH)))],
-            asset_events=[dg.AssetObservation(POOL_KEY, metadata=pool_depth(stats.blocks))],
+            asset_events=[dg.AssetObservation(POOL_KEY, metadata=pool_depth(stats.blocks, stats.shards))],
             cursor=ReplenishCursor(filling=True).dumps(),
         )
 

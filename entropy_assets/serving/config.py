@@ -71,7 +71,7 @@ class ServiceConfig:
     Attributes
     ----------
     pool_url
-        The pool's server, ``redis://``, ``rediss://`` or ``unix://``. Secret: it may hold a password.
+        The pool's server, or several as `pool_at` reads them. Secret: it may hold a password.
     pool_prefix
         First part of the pool's keys.
     host, port

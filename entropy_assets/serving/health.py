@@ -1,14 +1,14 @@
 """Whether bytes can be had, how fresh they are, and every reason for a doubt."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, TypedDict
 
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.serving.single_flight import SingleFlight
 from entropy_assets.stores.lanes import LANES
-from entropy_assets.stores.pool.blocks import PoolHealth, PoolStats
-from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.blocks import PoolHealth, PoolStats, ShardState
+from entropy_assets.stores.pool.shards import AnyPool
 
 WAIT_S: Final = 1.0
 """Longest wait for the pool or the ledger, seconds: an answer that comes late is of no use to whoever watches."""
@@ -64,7 +64,7 @@ class Watch:
         Gives the ages of `ProvenanceReader.freshness`; None where there is no ledger.
     """
 
-    def __init__(self, pool: PoolClient, freshness: Callable[[], Ages] | None) -> None:
+    def __init__(self, pool: AnyPool, freshness: Callable[[], Ages] | None) -> None:
         self._surveyed = SingleFlight(pool.health, WAIT_S)
         self._aged = SingleFlight(freshness or NO_AGES.copy, WAIT_S)
 
@@ -127,12 +127,22 @@ def health_document(
             "since_last_push_s": stats.since_last_push_s if stats else None,
             "soonest_expiry_s": stats.soonest_expiry_s if stats else None,
             "lanes": {lane: {"ready_bytes": stats.lanes[lane].bytes if stats else 0} for lane in LANES},
+            "shards": [_shard(each) for each in stats.shards] if stats else [],
         },
         "freshness": {name: ages[name] for name in _AGES},
         "reservoir": {
             "buffered_bytes": reservoirs.buffered_bytes,
             "lanes": {each.lane: {"buffered_bytes": each.buffered_bytes} for each in reservoirs},
         },
+    }
+
+
+def _shard(state: ShardState) -> dict[str, Any]:
+    return {
+        "place": state.place,
+        "reachable": state.stats is not None,
+        "reason": state.reason,
+        "ready_bytes": state.stats.bytes if state.stats else 0,
     }
 
 
@@ -151,12 +161,20 @@ def _reasons(
         yield from _depth_reasons(pool.stats.bytes, low_water_bytes)
         yield from _lane_reasons(pool.stats, reservoirs)
         yield from _push_reasons(pool.stats.since_last_push_s, max_age_s)
+        yield from _shard_reasons(pool.stats.shards)
     unsafe = next((each.problem for each in reservoirs if _is_unsafe(each)), None)
     if unsafe is not None:
         yield unsafe.code, unsafe.message
     if any(each.has_ended for each in reservoirs):
         yield "filler-ended", "what leases blocks has ended; restart this worker"
     yield from _supply_reasons(ages, max_age_s)
+
+
+def _shard_reasons(shards: Sequence[ShardState]) -> Iterator[tuple[str, str]]:
+    """Tell of shards that give nothing while another one does."""
+    for each in shards:
+        if each.reason is not None:
+            yield "shard-left-out", f"shard {each.place} of {len(shards)}: {each.reason}"
 
 
 def _depth_reasons(ready: int, low_water_bytes: int) -> Iterator[tuple[str, str]]:

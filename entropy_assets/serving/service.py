@@ -21,10 +21,10 @@ from entropy_assets.serving.reservoir.filler import telling
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.serving.single_flight import Questions, SingleFlight
 from entropy_assets.stores.api_keys import keys_of
-from entropy_assets.stores.buckets import SharedBuckets
+from entropy_assets.stores.buckets import buckets_at
 from entropy_assets.stores.lanes import LANES, Fate, Lane
 from entropy_assets.stores.pool.blocks import SealedLease
-from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.shards import BETWEEN, AnyPool, pool_at
 
 SAFETY_S: Final = 10.0
 """How often the pool's server is asked again whether it keeps or drops data by itself, seconds."""
@@ -87,7 +87,7 @@ class RandomService:
     def __init__(
         self,
         config: ServiceConfig,
-        pool: PoolClient | None = None,
+        pool: AnyPool | None = None,
         provenance: ProvenanceReader | None = None,
         board: Board | None = None,
         gate: Gate | None = None,
@@ -95,9 +95,7 @@ class RandomService:
         self.config = config
         self.hosts = Hosts((config.host, *config.hosts))
         self.gate = gate or _gate_of(config)
-        self.pool = pool or PoolClient.from_url(
-            config.pool_url, prefix=config.pool_prefix, timeout_s=config.pool_timeout_s
-        )
+        self.pool = pool or pool_at(config.pool_url, prefix=config.pool_prefix, timeout_s=config.pool_timeout_s)
         self.provenance = provenance
         self._lookups = Questions(LOOKUP_S, MOST_LOOKUPS)
         self.board = board or Board()
@@ -218,11 +216,11 @@ class RandomService:
 
 
 def _gate_of(config: ServiceConfig) -> Gate:
-    """Return the gate that `config` describes; the buckets are kept by the pool's server, under its prefix."""
+    """Return the gate that `config` describes; the buckets are kept by the servers of the pool, under its prefix."""
     ring = None if config.keys is None else KeyRing(keys_of(config.keys, prefix=config.pool_prefix))
     if ring is not None:
         ring.load()
     # a burst holds the longest answer, and a piece of a stream
     limits = Limits(config.limit_requests, config.limit_bytes, max(config.max_request_bytes, MAX_REQUEST_BYTES))
-    buckets = SharedBuckets.from_url(config.pool_url, prefix=config.pool_prefix)
+    buckets = buckets_at(config.pool_url.split(BETWEEN), prefix=config.pool_prefix)
     return Gate(ring, config.anonymous_scopes, limits, Accounts(buckets))

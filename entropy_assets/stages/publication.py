@@ -22,8 +22,8 @@ from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, lacking, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import BURNED, NO_LINK, LedgerBlock, Publication
-from entropy_assets.stores.pool.blocks import PoolBlock
-from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.blocks import PoolBlock, ShardState
+from entropy_assets.stores.pool.shards import AnyPool
 
 Remember = Callable[[Batch, str], object]
 """Remembers what an image of a batch shows, by its SHA-256."""
@@ -43,6 +43,8 @@ class PublishedBatch:
         Blocks that the pool refused: there or consumed already, or expired before they came.
     depth_before, depth_after
         Blocks ready in the pool, before and after.
+    shards
+        What each of several pools said afterwards.
     """
 
     newly_published: bool
@@ -50,15 +52,18 @@ class PublishedBatch:
     refused: int
     depth_before: int
     depth_after: int
+    shards: tuple[ShardState, ...] = ()
 
 
 def publish_batch(
-    batch: Batch, ledger: Ledger, pool: PoolClient, *, run_id: str, now_us: int, anchors: Iterable[Anchor] = ()
+    batch: Batch, ledger: Ledger, pool: AnyPool, *, run_id: str, now_us: int, anchors: Iterable[Anchor] = ()
 ) -> PublishedBatch:
     """Publish the released blocks of `batch`, once.
 
     Everything is verified and tested again from what is stored, whatever earlier runs said. A crash after the append
-    to the ledger loses the blocks that were not pushed yet; nothing ever pushes them again.
+    to the ledger loses the blocks that were not pushed yet; nothing ever pushes them again. Of several shards one is
+    chosen before anything else, and no other one is ever offered these blocks: only who made the batch's row in the
+    ledger pushes, and if that fails nobody does.
 
     Parameters
     ----------
@@ -77,7 +82,8 @@ def publish_batch(
         If the pool doesn't answer. Before the append to the ledger this is harmless and a retry publishes; after it
         the blocks are lost.
     """
-    latest_ms = pool.expiry_ms()  # before all that takes time: by then everybody may make these blocks again
+    shard = pool.taker(batch.intake.lane)
+    latest_ms = shard.expiry_ms()  # before all that takes time: by then everybody may make these blocks again
     validation = validate(batch)
     refuse_if_failed(batch, validation)
     _refuse_if_changed(batch, validation)
@@ -96,20 +102,25 @@ def publish_batch(
         return PublishedBatch(newly_published=False, pushed=0, refused=0, depth_before=before, depth_after=before)
     known += _told_to(pool)
     pool.keep_ledger_link(publication.ledger_link, publication.seq)
-    # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere. And with
-    # what the pool was told meanwhile: two servers that both took themselves for the ledger's learn of each other here.
-    refuse_if_behind(ledger, [*known, *_told_to(pool), Anchor(publication.ledger_link, f"batch {batch.key}")])
-    outcome = pool.push(_pool_blocks(batch, validation), latest_ms=latest_ms)
+    # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere. With what the
+    # pool was told meanwhile: two servers that both took themselves for the ledger's learn of each other here. And by the
+    # receipt, which is made once: of two publishers with a ledger each, one finds the other's in it and pushes nothing.
+    kept = Anchor(str(batch.read_json(RECEIPT).get("ledger_link")), f"the receipt of batch {batch.key}")
+    named = Anchor(publication.ledger_link, f"batch {batch.key}")
+    refuse_if_behind(ledger, [*known, *_told_to(pool), named, kept])
+    outcome = shard.push(_pool_blocks(batch, validation), latest_ms=latest_ms)
+    after = pool.stats()
     return PublishedBatch(
         newly_published=True,
         pushed=len(outcome.pushed),
         refused=len(outcome.refused),
         depth_before=before,
-        depth_after=pool.depth().blocks,
+        depth_after=after.blocks,
+        shards=after.shards,
     )
 
 
-def _told_to(pool: PoolClient) -> list[Anchor]:
+def _told_to(pool: AnyPool) -> list[Anchor]:
     return [Anchor(link, "the pool's server") for link in pool.ledger_links()]
 
 

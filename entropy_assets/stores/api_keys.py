@@ -358,5 +358,11 @@ def keys_of(place: str, *, prefix: str = DEFAULT_PREFIX) -> KeyStore:
         return FileKeys(Path(place))
     from entropy_assets.stores.redis_server import client_of
 
-    client = client_of(place, connect_timeout_s=_TIMEOUT_S, timeout_s=_TIMEOUT_S, max_connections=2)
+    client = client_of(
+        place,
+        key=f"{prefix}:keys",
+        connect_timeout_s=_TIMEOUT_S,
+        timeout_s=_TIMEOUT_S,
+        max_connections=2,
+    )
     return RedisKeys(client, prefix=prefix)

@@ -12,9 +12,11 @@ Keys, all beginning with the prefix ``entropy``::
     entropy:quota:requests, entropy:quota:bytes   ZSET   subject by full time, microseconds since 1970
 """
 
+import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
 from entropy_assets.errors import QuotaUnavailable
@@ -22,6 +24,8 @@ from entropy_assets.errors import QuotaUnavailable
 if TYPE_CHECKING:
     import redis
 
+SHARD_AWAY_S: Final = 1.0
+"""How long one of several servers is left alone that did not answer, seconds."""
 ASKS_PER_CALL: Final = 128
 """So that no call holds the server for long."""
 
@@ -86,13 +90,13 @@ class Grant(NamedTuple):
 class Buckets(Protocol):
     """Where the buckets are."""
 
-    def grant(self, asks: Sequence[Ask]) -> list[Grant]:
-        """Answer `asks`, in their order.
+    def grant(self, asks: Sequence[Ask]) -> Sequence[Grant | None]:
+        """Answer `asks`, in their order; None for each that nobody can tell while others are answered.
 
         Raises
         ------
         QuotaUnavailable
-            If nobody knows.
+            If nobody can tell any.
         """
         ...
 
@@ -130,7 +134,13 @@ class SharedBuckets:
         """
         from entropy_assets.stores.redis_server import client_of
 
-        client = client_of(url, connect_timeout_s=timeout_s, timeout_s=timeout_s, max_connections=2)
+        client = client_of(
+            url,
+            key=f"{prefix}:quota:bytes",
+            connect_timeout_s=timeout_s,
+            timeout_s=timeout_s,
+            max_connections=2,
+        )
         return cls(client, prefix=prefix)
 
     def grant(self, asks: Sequence[Ask]) -> list[Grant]:
@@ -169,6 +179,57 @@ class SharedBuckets:
         self._client.close()
 
 
+class ShardedBuckets:
+    """Buckets on several servers: those of a subject are on one of them, which follows from its name and their homes.
+
+    So no subject has two limits, whoever thinks which server is away. While its server is away nobody can tell what it
+    has left. A list of other servers moves the buckets of some subjects, and those have a full burst again.
+
+    Parameters
+    ----------
+    shards
+        The buckets of each server, by a name of the server that does not depend on who asks or in which order.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(self, shards: Mapping[str, Buckets], clock: Callable[[], float] = time.monotonic) -> None:
+        self._shards = dict(shards)
+        self._clock = clock
+        self._away_until = dict.fromkeys(shards, -math.inf)
+
+    def grant(self, asks: Sequence[Ask]) -> Sequence[Grant | None]:
+        """Answer `asks`, in their order; None for each whose server is away."""
+        at = defaultdict(list)
+        for number, ask in enumerate(asks):
+            at[self._home_of(ask.subject)].append(number)
+        answers: list[Grant | None] = [None] * len(asks)
+        problem: QuotaUnavailable | None = None
+        for home, numbers in at.items():
+            if self._clock() < self._away_until[home]:
+                continue  # others would wait for it
+            try:
+                grants = self._shards[home].grant([asks[number] for number in numbers])
+            except QuotaUnavailable as error:
+                problem = error
+                self._away_until[home] = self._clock() + SHARD_AWAY_S
+                continue
+            for number, grant in zip(numbers, grants, strict=True):
+                answers[number] = grant
+        if problem is not None and not any(answers):
+            raise problem
+        return answers
+
+    def _home_of(self, subject: str) -> str:
+        """Return the server with the highest hash of both names: one that comes or goes moves only its own subjects."""
+        return max(self._shards, key=lambda name: hashlib.sha256(f"{name} {subject}".encode()).digest())
+
+    def close(self) -> None:
+        """Close all of them."""
+        for each in self._shards.values():
+            each.close()
+
+
 class LocalBuckets:
     """Buckets of this process alone, by the same rules; for holders of keys while the server is away.
 
@@ -202,3 +263,17 @@ class LocalBuckets:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def buckets_at(addresses: Sequence[str], *, prefix: str) -> Buckets:
+    """Return the buckets on the server of a pool, or on those of several.
+
+    Raises
+    ------
+    PoolAddressInvalid
+        If an address is none.
+    """
+    if len(addresses) == 1:
+        return SharedBuckets.from_url(addresses[0], prefix=prefix)
+    # without the user and its password, which differ from program to program
+    return ShardedBuckets({url.rpartition("@")[2]: SharedBuckets.from_url(url, prefix=prefix) for url in addresses})

@@ -171,21 +171,23 @@ def child_environment(
     The addresses of pool and ledger are in it only if the child needs the pool: what Dagster's web page can be made to
     show can't show more than its process knows. Where the API keys are is in it only if the child needs `keys`.
     """
+    # The first belongs to the commands that draw, and no child is one; the others are given below.
+    secrets = {"api_key", "keys", "ledger_url", "redis_url", "redis_urls"}
     given = {
         f"ENTROPY_{name.upper()}": str(value)
-        for name, value in settings.model_dump(exclude={"redis_url", "ledger_url", "api_key", "keys"}).items()
+        for name, value in settings.model_dump(exclude=secrets).items()
         if value is not None
     }
-    # The first belongs to the commands that draw, and no child is one; the others are given below.
-    secrets = ("ENTROPY_API_KEY", "ENTROPY_KEYS", "ENTROPY_LEDGER_URL", "ENTROPY_REDIS_URL")
-    inherited = {name: value for name, value in os.environ.items() if name.upper() not in secrets}  # noqa: TID251 - passed on, not read
+    withheld = {f"ENTROPY_{name.upper()}" for name in secrets}
+    inherited = {name: value for name, value in os.environ.items() if name.upper() not in withheld}  # noqa: TID251 - passed on, not read
+    place = "ENTROPY_REDIS_URLS" if settings.redis_urls else "ENTROPY_REDIS_URL"
     ledger_url = None if redis_url is None or settings.ledger_url is None else settings.ledger_url.get_secret_value()
     return {
         **inherited,
         **given,
         **({} if ledger_url is None else {"ENTROPY_LEDGER_URL": ledger_url}),
         "ENTROPY_HTTP_PORT": http_url.rsplit(":", 1)[1],
-        **({} if redis_url is None else {"ENTROPY_REDIS_URL": redis_url}),
+        **({} if redis_url is None else {place: redis_url}),
         **({"ENTROPY_KEYS": settings.keys.get_secret_value()} if settings.keys and keys else {}),
         "DAGSTER_HOME": str(Home.of(settings).dagster_folder),
         # Dagster's sensor daemon counts in its own time zone otherwise.

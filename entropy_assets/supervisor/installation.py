@@ -62,8 +62,7 @@ def sole_owner(home: Home) -> Iterator[None]:
 @contextmanager
 def pool_server(settings: Settings, say: Say) -> Iterator[tuple[PoolAddresses, EmbeddedServer | None]]:
     """Yield the addresses of the pool, and the server if it is an embedded one that lives as long as this."""
-    if settings.redis_url is not None:
-        url = settings.redis_url.get_secret_value()
+    if (url := settings.pool_address) is not None:
         yield PoolAddresses(url, url, url), None
         return
     with EmbeddedServer(users_of=settings.pool_prefix) as server:

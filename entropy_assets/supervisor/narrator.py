@@ -15,7 +15,7 @@ from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.rows import BURNED
-from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.shards import pool_at
 
 
 class Narrator:
@@ -131,7 +131,7 @@ def _is_settled(settings: Settings, redis_url: str) -> bool:
 
 
 def _pool_bytes(redis_url: str, prefix: str) -> int:
-    client = PoolClient.from_url(redis_url, prefix=prefix)
+    client = pool_at(redis_url, prefix=prefix)
     try:
         return client.depth().bytes
     except PoolError:

@@ -18,8 +18,9 @@ from typing import Any, Self
 from entropy_assets.errors import PoolError, PoolUnavailable
 from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.blocks import PoolBlock, PoolStats
-from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.client import DEFAULT_PREFIX
 from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets.stores.pool.shards import BETWEEN, pool_at
 from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets_tests.chaos.broken import breaking
 from entropy_assets_tests.chaos.draws import PRIVATE_SHARE, Known, merged
@@ -81,14 +82,15 @@ class Service:
     """``entropy-assets serve``; with `broken`, the same without that guard."""
 
     def __init__(
-        self, folder: Path, pool_url: str, workers: int, *, broken: str, unsafe: bool, fast_lane: bool
+        self, folder: Path, pool_url: str, prefix: str, workers: int, *, broken: str, unsafe: bool, fast_lane: bool
     ) -> None:
         self.port = free_port()
         self.worker_count = workers
         self.log = folder / "service.log"
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("ENTROPY_")},
-            "ENTROPY_REDIS_URL": pool_url,
+            "ENTROPY_REDIS_URLS" if BETWEEN in pool_url else "ENTROPY_REDIS_URL": pool_url,
+            "ENTROPY_POOL_PREFIX": prefix,
             "ENTROPY_HOME": str(folder / "home"),
             "ENTROPY_ALLOW_UNSAFE_POOL": str(unsafe).lower(),
             "ENTROPY_FAST_LANE": str(fast_lane).lower(),
@@ -191,12 +193,15 @@ class Feeder:
     What became uncertain it forgets, as publishing does.
     """
 
-    def __init__(self, url: str, known: Known, *, ttl_s: float = 3600.0, least_blocks: int) -> None:
-        self.pool = PoolClient.from_url(url, ttl_s=ttl_s)
+    def __init__(
+        self, url: str, known: Known, *, prefix: str = DEFAULT_PREFIX, ttl_s: float = 3600.0, least_blocks: int
+    ) -> None:
+        self.pool = pool_at(url, prefix=prefix, ttl_s=ttl_s)
         self.known = known
         self.least_blocks = least_blocks
         self.sure: dict[str, float] = {}
         self.uncertain_blocks = 0
+        self.last_push_s = 0.0
         self.running = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._feed, daemon=True)
@@ -209,7 +214,7 @@ class Feeder:
         except PoolUnavailable as error:
             self.uncertain_blocks += int(error.data.get("uncertain", 0))
             raise
-        now = time.monotonic()
+        self.last_push_s = now = time.monotonic()
         self.sure |= dict.fromkeys(outcome.pushed, now)
         return blocks
 
@@ -262,7 +267,9 @@ class Arena:
     server
         The pool's server; started here.
     url
-        Where service and publisher find it, if not at its own address.
+        Where service and publisher find it, if not at its own address; or it and other shards.
+    prefix
+        First part of the pool's keys.
     broken
         A guard that is taken out of all of it, by its name in `broken`; it then has one worker.
     unsafe
@@ -282,6 +289,7 @@ class Arena:
         server: Server,
         *,
         url: str = "",
+        prefix: str = DEFAULT_PREFIX,
         broken: str = "",
         unsafe: bool = False,
         ttl_s: float = 3600.0,
@@ -292,6 +300,7 @@ class Arena:
         self.known = known
         self.server = server
         self.url = url or server.address
+        self.prefix = prefix
         self.broken = broken
         self.unsafe = unsafe
         self.ttl_s = ttl_s
@@ -306,12 +315,13 @@ class Arena:
         with contextlib.ExitStack() as opened:
             opened.enter_context(breaking(self.broken))
             opened.enter_context(self.server)
-            feeder = Feeder(self.url, self.known, ttl_s=self.ttl_s, least_blocks=self.ahead_blocks)
+            feeder = Feeder(self.url, self.known, prefix=self.prefix, ttl_s=self.ttl_s, least_blocks=self.ahead_blocks)
             self.feeder = opened.enter_context(feeder)
             workers = 1 if self.broken else WORKERS
             self.service = Service(
                 self.folder,
                 self.url,
+                self.prefix,
                 workers,
                 broken=self.broken,
                 unsafe=self.unsafe,

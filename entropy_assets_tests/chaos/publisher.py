@@ -12,7 +12,7 @@ from pathlib import Path
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.pool.blocks import PoolBlock
-from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.shards import AnyPool, pool_at
 from entropy_assets_tests.pool_blocks import pool_blocks
 
 BATCH = 500
@@ -25,11 +25,12 @@ def batch_blocks(first: int, number: int) -> list[PoolBlock]:
     return pool_blocks(BATCH, first + number * BATCH, lane="private" if number % 4 == 3 else "public")
 
 
-def publish(ledger: Ledger, pool: PoolClient, number: int, blocks: list[PoolBlock]) -> None:
+def publish(ledger: Ledger, pool: AnyPool, number: int, blocks: list[PoolBlock]) -> None:
     """Publish one batch unless the ledger knows it."""
+    shard = pool.taker(blocks[0].lane)
     rows = [LedgerBlock(block.block_id, place, block.sha256, block.link) for place, block in enumerate(blocks)]
     if ledger.append_publication(f"chaos-{number:04}", blocks[-1].sha256, rows, run_id="chaos", time_us=number):
-        pool.push(blocks)
+        shard.push(blocks)
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
         from entropy_assets_tests.chaos.broken import BREAKS, MonkeyPatch
 
         BREAKS[guard](MonkeyPatch())
-    ledger, pool = Ledger(Path(path)), PoolClient.from_url(url)
+    ledger, pool = Ledger(Path(path)), pool_at(url)
     for number in range(int(batches)):
         publish(ledger, pool, number, batch_blocks(int(first), number))
         time.sleep(PAUSE_S)

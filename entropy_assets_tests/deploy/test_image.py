@@ -84,7 +84,16 @@ def test_process_makes_blocks(container: Container, target: str) -> None:
     if target == "serve":
         pytest.skip("the service's image makes no blocks: it has no SciPy")
     samples = "/opt/entropy-assets/lib/python3.11/site-packages/entropy_assets/samples"
-    command = ["entropy-assets", "process", samples, "--source", "samples", "--json", "--out", "/var/lib/entropy-assets/h"]
+    command = [
+        "entropy-assets",
+        "process",
+        samples,
+        "--source",
+        "samples",
+        "--json",
+        "--out",
+        "/var/lib/entropy-assets/h",
+    ]
     done = output_of(container.command(*command))
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

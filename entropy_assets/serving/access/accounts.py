@@ -12,7 +12,7 @@ its own.
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -55,12 +55,13 @@ class Accounts:
         self._filler: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "buckets")
         self._away_until = -math.inf
+        self._told_until = -math.inf
         self._problem: str | None = None
 
     @property
     def problem(self) -> str | None:
         """Why the shared buckets are out of reach; None if they are not, or nobody asked for a while."""
-        return self._problem if self._clock() < self._away_until + PROBLEM_S else None
+        return self._problem if self._clock() < self._told_until else None
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -160,13 +161,12 @@ class Accounts:
             allowance.ask._replace(need=most, want=min(max(total, allowance.full_grant), allowance.burst))
             for allowance, (_, most, total) in wanted.items()
         ]
-        grants = await self._shared_grants(asks)
-        local = grants is None
+        shared = await self._shared_grants(asks) or [None] * len(asks)
         now = self._clock()
-        for ask, grant, (allowance, (account, *_)) in zip(
-            asks, self._local.grant(asks) if grants is None else grants, wanted.items(), strict=True
-        ):
+        for ask, granted, (allowance, (account, *_)) in zip(asks, shared, wanted.items(), strict=True):
             reply, allowance.reply = allowance.reply, None
+            local = granted is None
+            grant = self._local.grant([ask])[0] if granted is None else granted
             if local and not account.trusted:
                 _settle(reply, QuotaUnavailable("the server that keeps the quotas is away", retry_after_s=1))
                 continue
@@ -174,18 +174,24 @@ class Accounts:
             account.show()
             _settle(reply, None)
 
-    async def _shared_grants(self, asks: list[Ask]) -> list[Grant] | None:
-        """Return what the shared buckets grant; None while they are away."""
+    async def _shared_grants(self, asks: list[Ask]) -> Sequence[Grant | None] | None:
+        """Return what the shared buckets grant; None while they are away, or for each that is away."""
         if self._clock() < self._away_until:
             return None
         try:
             grants = await asyncio.get_running_loop().run_in_executor(self._thread, self._shared.grant, asks)
         except QuotaUnavailable as error:
-            self._problem = error.message
             self._away_until = self._clock() + AWAY_S
+            self._tell(error.message)
             return None
-        self._problem = None
+        if None in grants:
+            self._tell("a server that keeps some of the quotas does not answer")
+        else:
+            self._problem = None
         return grants
+
+    def _tell(self, problem: str) -> None:
+        self._problem, self._told_until = problem, self._clock() + AWAY_S + PROBLEM_S
 
     def _sweep(self) -> None:
         """Let go of what was not touched since the last sweep."""

@@ -25,7 +25,7 @@ from entropy_assets.serving.http.request_log import RequestLog, add_error_log
 from entropy_assets.serving.http.streams import add_streams
 from entropy_assets.serving.logs import worker_news
 from entropy_assets.serving.service import ProvenanceReader, RandomService
-from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.shards import AnyPool
 
 SETTLE_S: Final = 1.0
 """Longest that a worker waits for its first lease before it takes connections, seconds."""
@@ -97,7 +97,7 @@ class MemoryFirst:
 def create_app(
     config: ServiceConfig,
     *,
-    pool: PoolClient | None = None,
+    pool: AnyPool | None = None,
     provenance: ProvenanceReader | None = None,
     board: Board | None = None,
 ) -> MemoryFirst:

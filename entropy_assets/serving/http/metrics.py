@@ -4,7 +4,7 @@ A number that is not known at the moment is left out, and ``entropy_pool_up`` sa
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from entropy_assets.serving.http.admission import admitted
 from entropy_assets.serving.problems import PROBLEMS, UNSTORED
 from entropy_assets.serving.service import RandomService
 from entropy_assets.stores.lanes import LANES
-from entropy_assets.stores.pool.blocks import PoolHealth, PoolStats
+from entropy_assets.stores.pool.blocks import PoolHealth, PoolStats, ShardState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """The version that every Prometheus reads; what is said here needs no newer one."""
@@ -192,12 +192,26 @@ def _of_pool(stats: PoolStats) -> Iterator[Metric]:
     for lane in LANES:
         family.add_metric([lane], stats.lanes[lane].bytes)
     yield family
+    if stats.shards:
+        yield from _of_shards(stats.shards)
     for name, (field, text) in _POOL_GAUGES.items():
         value = getattr(stats, field)
         if value is not None:
             yield _gauge(f"entropy_pool_{name}", text, value)
     for field, text in _POOL_COUNTERS.items():
         yield CounterMetricFamily(f"entropy_pool_{field}", text, getattr(stats, field))
+
+
+def _of_shards(shards: Sequence[ShardState]) -> Iterator[Metric]:
+    up = GaugeMetricFamily("entropy_pool_shard_up", "1 if blocks may be leased from this shard.", labels=["shard"])
+    ready = GaugeMetricFamily(
+        "entropy_pool_shard_ready_bytes", "Bytes that may be leased now, by shard and lane.", labels=["shard", "lane"]
+    )
+    for each in shards:
+        up.add_metric([str(each.place)], each.reason is None)
+        for lane in LANES:
+            ready.add_metric([str(each.place), lane], each.stats.lanes[lane].bytes if each.stats else 0)
+    yield from (up, ready)
 
 
 def _gauge(name: str, text: str, value: Any) -> Metric:

@@ -34,7 +34,7 @@ from entropy_assets.serving.server.bounds import Bounded, BoundedStream
 from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.serving.server.lane_check import why_no_fast_lane
 from entropy_assets.serving.service import ProvenanceReader
-from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.shards import pool_at
 
 SWITCH_S: Final = 0.002
 """Longest that one thread of a worker keeps the others waiting, seconds."""
@@ -155,7 +155,7 @@ def check_server(config: ServiceConfig) -> None:
     UnsafePoolServer, PoolUnavailable
         As `PoolClient.check_server_safety`.
     """
-    pool = PoolClient.from_url(config.pool_url, prefix=config.pool_prefix, timeout_s=config.pool_timeout_s)
+    pool = pool_at(config.pool_url, prefix=config.pool_prefix, timeout_s=config.pool_timeout_s)
     try:
         pool.check_server_safety(allow_unsafe=config.allow_unsafe_pool)
     finally:

@@ -11,7 +11,7 @@ from entropy_assets.core.conditioning.records import block_id_of
 from entropy_assets.errors import BlockRefused
 from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.pool.blocks import Lease, PoolBlock, PoolStats
-from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.shards import AnyPool
 
 
 class AwaitedPool:
@@ -26,7 +26,7 @@ class AwaitedPool:
         The pool to use.
     """
 
-    def __init__(self, pool: PoolClient) -> None:
+    def __init__(self, pool: AnyPool) -> None:
         self._pool = pool
 
     async def add(self, entropy_bytes: bytes, quality_score: float, *, lane: Lane = "private") -> str:

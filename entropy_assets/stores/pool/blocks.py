@@ -296,6 +296,9 @@ class PoolStats:
         Of blocks that were pushed to an earlier server process and dropped; the one count that outlives its epoch.
     lanes
         The same for each lane.
+    shards
+        The same for each shard, where there are several; all of the above is then of those that are well. What has an
+        age is as old as in the youngest of them, but the epoch, which is as old as in the oldest.
     """
 
     blocks: int
@@ -321,6 +324,26 @@ class PoolStats:
     inherited_blocks: int
     inherited_bytes: int
     lanes: Mapping[Lane, LaneStats]
+    shards: tuple["ShardState", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShardState:
+    """One shard of several: its place among the addresses, why it is left out if it is, and what it says of itself."""
+
+    place: int
+    problem: str | None
+    stats: PoolStats | None
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing can be leased from it; None if something can."""
+        if self.problem is not None or self.stats is None:
+            return self.problem or "it did not answer"
+        return None if self.stats.epoch_ok else EPOCH_CHANGED
+
+
+EPOCH_CHANGED: Final = "the pool was filled on another server process, or lost its epoch"
 
 
 @dataclass(frozen=True, slots=True)

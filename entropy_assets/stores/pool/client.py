@@ -16,11 +16,9 @@ from typing import Any, Final, Literal, Self
 
 import redis
 from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
-from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
-from entropy_assets.errors import PoolEpochChanged, PoolError, PoolKeysScattered, PoolUnavailable, UnsafePoolServer
+from entropy_assets.errors import PoolEpochChanged, PoolUnavailable, UnsafePoolServer
 from entropy_assets.stores.lanes import DEFAULT_TTL_S, LANES, Fate, Lane
 from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.ageing import ageing_s
@@ -36,9 +34,9 @@ from entropy_assets.stores.pool.blocks import (
     chunks_of,
 )
 from entropy_assets.stores.pool.breaker import CircuitBreaker
-from entropy_assets.stores.pool.fitness import are_scattered, fatal_problems, storage_problems
-from entropy_assets.stores.pool.surveys import stats_of
-from entropy_assets.stores.redis_server import client_of, words_of
+from entropy_assets.stores.pool.fitness import fatal_problems, refuse_wrong_address, storage_problems
+from entropy_assets.stores.pool.surveys import health_of, stats_of
+from entropy_assets.stores.redis_server import client_of, follows_cluster, words_of
 
 DEFAULT_PREFIX: Final = "entropy"
 PUSH_BLOCKS: Final = 64
@@ -67,9 +65,7 @@ class PoolClient:
     Parameters
     ----------
     client
-        A connected client, also one from a Sentinel, or a `redis.cluster.RedisCluster`, which follows the slot of the
-        keys from node to node; by address (`from_url`) a cluster can be named only by the node that has the slot.
-        Its retries are switched off here.
+        A connected client, also one from a Sentinel. Its retries are switched off here.
     prefix
         First part of every key; give it a hash tag (``{entropy}``) on a cluster.
     ttl_s
@@ -82,7 +78,7 @@ class PoolClient:
 
     def __init__(
         self,
-        client: "redis.Redis | RedisCluster",
+        client: "redis.Redis",
         *,
         prefix: str = DEFAULT_PREFIX,
         ttl_s: float = DEFAULT_TTL_S,
@@ -129,9 +125,17 @@ class PoolClient:
             If `url` is no such address.
         """
         client = client_of(
-            url, connect_timeout_s=connect_timeout_s, timeout_s=timeout_s, max_connections=max_connections
+            url,
+            key=f"{prefix}:pool:meta",
+            connect_timeout_s=connect_timeout_s,
+            timeout_s=timeout_s,
+            max_connections=max_connections,
         )
         return cls(client, prefix=prefix, ttl_s=ttl_s, max_calls=max_connections, patience_s=timeout_s)
+
+    def taker(self, lane: Lane) -> Self:
+        """Return the pool that takes blocks of `lane`: this one; see `shards.ShardedPool`."""
+        return self
 
     def expiry_ms(self) -> int:
         """Return when a block that is pushed now expires, ms by the server's clock; raises what `stats` does."""
@@ -290,13 +294,7 @@ class PoolClient:
 
     def health(self) -> PoolHealth:
         """Ask the pool whether it can serve; never raises a `PoolError`."""
-        before = time.monotonic()
-        try:
-            stats = self.stats()
-        except PoolError as error:
-            return PoolHealth((error.message,), None, time.monotonic() - before)
-        reasons = () if stats.epoch_ok else ("the pool was filled on another server process, or lost its epoch",)
-        return PoolHealth(reasons, stats, time.monotonic() - before)
+        return health_of(self.stats)
 
     def check_server_safety(self, *, allow_unsafe: bool = False) -> tuple[str, ...]:
         """Look at what the server does with its data; return what is unsafe about it.
@@ -306,20 +304,19 @@ class PoolClient:
         UnsafePoolServer
             If anything is and `allow_unsafe` is false; always, if the server hides its ``run_id`` or ``master_replid``
             or is too old, since nothing would then stop a restart or a failover from serving a block twice.
-        PoolKeysScattered
-            If it is part of a cluster and the prefix has no hash tag.
+        ClusterRefused
+            As `fitness.refuse_wrong_address`.
         PoolUnavailable
             If it does not answer.
         """
-        server = self._call(self._server)
-        info: dict[str, Any] = self._call(server.info)
-        if are_scattered(info, [*self._keys, self._block_prefix]):
-            raise PoolKeysScattered(
-                "the pool's server is part of a cluster, and the keys of this pool would lie in several slots of it:"
-                " give them a prefix with a hash tag, ENTROPY_POOL_PREFIX={entropy}, the same for service and publisher"
-            )
+        info: dict[str, Any] = self._call(self._client.info)
+        if info.get("role") == "slave":
+            # INFO is answered by whatever node a connection led to when it was made: another one may be master now.
+            self._client.connection_pool.disconnect(inuse_connections=False)
+            info = self._call(self._client.info)
+        refuse_wrong_address(info, [*self._keys, self._block_prefix], names_cluster=follows_cluster(self._client))
         fatal = fatal_problems(info)
-        problems = (*fatal, *storage_problems(info, self._snapshots(server)))
+        problems = (*fatal, *storage_problems(info, self._snapshots()))
         if fatal or (problems and not allow_unsafe):
             raise UnsafePoolServer(
                 f"this server is not safe for a pool: {'; '.join(problems)}. Use one without persistence and eviction, "
@@ -332,18 +329,10 @@ class PoolClient:
         """Close the connections."""
         self._client.close()
 
-    def _server(self) -> "redis.Redis":
-        """Return the client of the one server that holds the keys."""
-        if isinstance(self._client, RedisCluster):
-            node = self._client.get_node_from_key(self._keys[0])  # type: ignore[no-untyped-call]
-            return self._client.get_redis_connection(node)
-        client: redis.Redis = self._client
-        return client
-
-    def _snapshots(self, server: "redis.Redis") -> str | None:
+    def _snapshots(self) -> str | None:
         """Return the server's ``save`` directive, None if it hides it."""
         try:
-            directive: str | None = self._call(lambda: server.config_get("save")).get("save") or ""
+            directive: str | None = self._call(lambda: self._client.config_get("save")).get("save") or ""
         except PoolUnavailable as error:
             if isinstance(error.__cause__, redis.ResponseError):
                 return None
@@ -373,7 +362,7 @@ class PoolClient:
                 if trying:
                     self._client.ping()
                 return command()
-        except (redis.RedisError, RedisClusterException) as error:  # the second is not of the first's family
+        except redis.RedisError as error:
             raise _unavailable(error) from error
 
     @contextmanager
@@ -387,7 +376,7 @@ class PoolClient:
             self._free_calls.release()
 
 
-def _unavailable(error: redis.RedisError | RedisClusterException) -> PoolUnavailable | UnsafePoolServer:
+def _unavailable(error: redis.RedisError) -> PoolUnavailable | UnsafePoolServer:
     if "NORUNID" in str(error):
         return UnsafePoolServer(
             "this server hides from scripts who it is (run_id, master_replid): no restart could be noticed"

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from redis.crc import key_slot
 
+from entropy_assets.errors import ClusterRefused
+
 _SNAPSHOT_SLACK_S: Final = 2.0
 """A server says that it last wrote a snapshot when it started; both moments are rounded to seconds."""
 
@@ -27,9 +29,27 @@ def fatal_problems(info: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def are_scattered(info: Mapping[str, Any], keys: Iterable[str]) -> bool:
-    """Tell whether the server whose INFO is `info` is of a cluster in which `keys` lie in several slots."""
-    return bool(info.get("cluster_enabled")) and len({key_slot(key.encode()) for key in keys}) > 1
+def refuse_wrong_address(info: Mapping[str, Any], keys: Iterable[str], *, names_cluster: bool) -> None:
+    """Raise if the server whose INFO is `info` is of a cluster that can't hold these keys, or not by its address.
+
+    Raises
+    ------
+    ClusterRefused
+        If `keys` lie in several slots, where no script may touch them together, or if the address is that of a single
+        server, which fits until the slot goes to another node.
+    """
+    if not info.get("cluster_enabled"):
+        return
+    if len({key_slot(key.encode()) for key in keys}) > 1:
+        raise ClusterRefused(
+            "the pool's server is part of a cluster, and the keys of this pool would lie in several slots of it:"
+            " give them a prefix with a hash tag, ENTROPY_POOL_PREFIX={entropy}, the same for service and publisher"
+        )
+    if not names_cluster:
+        raise ClusterRefused(
+            "the pool's server is a node of a cluster, which may hand the pool on to another node: name the cluster,"
+            " ENTROPY_REDIS_URL=redis+cluster://host:port,host:port"
+        )
 
 
 def storage_problems(info: Mapping[str, Any], snapshots: str | None) -> list[str]:

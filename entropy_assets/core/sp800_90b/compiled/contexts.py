@@ -338,9 +338,7 @@ def lz78y_first_order(symbols: Any, alphabet: int, depths: int, entries: int) ->
             _settled_bits(symbols, start >> 6, counts, hits)
             break
         stop = min(n, start - start % 64 + 64) if alphabet == 2 else n
-        last, full = _first_order(
-            symbols, start, stop, depths, entries, counts, second, most, guess, tied, last, hits
-        )
+        last, full = _first_order(symbols, start, stop, depths, entries, counts, second, most, guess, tied, last, hits)
         start = stop
     return hits, n - 1 if full < n or tied.any() else last
 

@@ -277,9 +277,7 @@ def fold(
 
 
 @kernel
-def _runs(
-    ordered: Any, ends: Any, lengths: Any, narrow: int, alike: Any, open_: Any, most: Any, pairs: Any
-) -> None:
+def _runs(ordered: Any, ends: Any, lengths: Any, narrow: int, alike: Any, open_: Any, most: Any, pairs: Any) -> None:
     """Count runs of neighbours that share a tuple of more than `narrow` symbols, for every width at once.
 
     A run of some width lies in one of each smaller width. Widths that have the same run are counted as one.
