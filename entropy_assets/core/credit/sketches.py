@@ -74,8 +74,6 @@ class Sketch:
         Live pixels of each cell.
     probes
         Some pair differences of each square.
-    grid
-        Rows and columns of squares.
     part
         Which of several parts of the file it is of; None if the frame has one alone.
     """
@@ -88,14 +86,7 @@ class Sketch:
     pairs: Fold
     cell_pixels: tuple[int, ...] = ()
     probes: Probes = field(default_factory=lambda: Probes.none_live((0, 0)))
-    grid: tuple[int, int] = (0, 0)
     part: int | None = None
-
-    @property
-    def cell_of_square(self) -> Wide:
-        """Return the cell that each square lies in, by row, then by column."""
-        rows, columns = (np.arange(side) * CELLS // side for side in self.grid)
-        return np.asarray(rows[:, np.newaxis] * CELLS + columns).ravel()
 
     @property
     def name(self) -> str:
@@ -173,7 +164,6 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
         pairs=np.stack([_coded(cell) for cell in cells.reshape(-1, *PAIR_FOLD)]),
         cell_pixels=tuple(int(count) for count in pixels.ravel()),
         probes=probes,
-        grid=(live.shape[0], live.shape[1]),
     )
 
 
