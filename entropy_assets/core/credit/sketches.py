@@ -1,4 +1,4 @@
-"""A sketch of a frame's noise: 24 KB in which the same pattern, or exposure, is known again however it lies.
+"""A sketch of a frame's noise: 26 KB in which the same pattern, or exposure, is known again however it lies.
 
 The Laplacian of the whole live area is folded onto a square of 128 x 128 with wrapped edges: pixel (y, x) is added to
 (y mod 128, x mod 128). Folding keeps what matters: frames that share a part of their noise have folds that share it
@@ -7,7 +7,8 @@ turned fold. No pixel is left out, so nothing can be hidden in a corner that nob
 
 Where frames lie alike the credited pair differences themselves are compared, for patterns of columns are wider in them
 than in a Laplacian. They are folded within each of 16 cells of the frame, so that a copied half is told from a pattern
-that is everywhere. Everything is integer arithmetic, so an outsider's sketch of the same frame is the same.
+that is everywhere; and some are kept as they are (`squarewise.probes`). All sums are of whole numbers, and a root is
+rounded as IEEE 754 says, so an outsider's sketch of the same frame is the same.
 """
 
 import itertools
