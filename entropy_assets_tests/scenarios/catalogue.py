@@ -180,6 +180,9 @@ def _known_before() -> dict[str, Entry]:
         ),
     }
     copies = {name: Entry(KNOWN, make) for name, make in masked_copies.CATALOGUED.items()}
+    copies["pattern 8 x, sigma 2.5, half under stars, 4 frames spent before"] = Entry(
+        KNOWN, partial(masked_copies.under_stars, multiple=8, sigma=2.5, spent=4), True
+    )
     return patterns | spent | fresh | masters | copies
 
 

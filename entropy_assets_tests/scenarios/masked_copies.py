@@ -136,6 +136,17 @@ def patchwork(rng: np.random.Generator, side: int, count: int, size: int = SQUAR
     return Scenario((exposure,), tuple(fits_file(each) for each in frames))
 
 
+def under_stars(rng: np.random.Generator, side: int, multiple: float, sigma: float, spent: int) -> Scenario:
+    """A frame of a known pattern, after others of it: each has half of its squares blown out, and no two the same."""
+    levels = LEVEL + rng.normal(0, multiple * sigma, (side, side))
+    files = []
+    for _ in range(spent + 1):
+        gone = some_squares(rng, side, 0.5)
+        files.append(fits_file(np.where(gone, FULL, Gaussian(sigma).draw(rng, levels))))
+    truth = Truth(np.where(gone, 0.0, pixel_bits(Gaussian(sigma), levels)), None)
+    return Scenario((Exposure(files[-1], truth),), tuple(files[:-1]))
+
+
 def turned(codes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     """Return a frame turned by a quarter."""
     return np.rot90(codes)

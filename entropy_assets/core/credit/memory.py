@@ -60,8 +60,8 @@ MORE_ERRORS: Final = 5.5
 CLEARLY_PARTS: Final = 300
 """By so much a frame must fit better where it lies otherwise before it counts as moved, parts of 10,000."""
 SPLICED_ERRORS: Final = 3.0
-"""Standard errors by which less must be left, by the probes of two frames, than their folds say. Of the 40 frames that
-one is compared with the worst counts."""
+"""Standard errors by which less must be left, by the probes of two frames, than their folds say, since of 40 frames the
+worst counts; and by which anything must be left at all."""
 ROUNDING: Final = 0.25
 """Noise that counts as that of rounding, ADC steps. A copy to which a gain was given has the root of a twelfth, which
 looks like .2 where two frames of one pattern are expected; fresh noise that seems so narrow holds .01 bit at most."""
@@ -232,7 +232,7 @@ def recollection_together(
         return None
     cells = tuple(math.ceil(share * PARTS) for share in found.cells)
     clearly = CLEAR_ERRORS * found.error * PARTS
-    if copied := copied_share(sketch.probes, [other.probes for other in ordered], found.correlations, sketch.sigma):
+    if copied := copied_share(sketch.probes, [other.probes for other in ordered], sketch.sigma):
         most = (1 - copied) * pair_entropy(sketch.sigma)
         cells, clearly = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most), 0.0
     parts = overall(cells, sketch)
@@ -261,16 +261,15 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     rho, error = _correlation(sketch.pairs, other.pairs)
     if abs(rho) <= LYING_ERRORS * error:
         return None
-    sign = int(math.copysign(1, rho))
-    twins = Twins.of(sketch.probes, other.probes)
-    thinned = twins.thinned(sketch.cell_of_square, len(sketch.pairs)) if twins else [1.0] * len(sketch.pairs)
-    of_cells = [sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True)]
-    cells = tuple(
-        known_parts(max(0.0, of_cell * by), error * by, 1.0) for of_cell, by in zip(of_cells, thinned, strict=True)
-    )
+    sign = -1 if rho < 0 else 1
+    of_cells = (sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
+    cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
     cells = tuple(PARTS if left_of(sketch.sigma, parts, PARTS) < ROUNDING else parts for parts in cells)
+    # Squares that are live in one of them alone, and other noise in some, thin the correlation out.
+    twins = Twins.of(sketch.probes, other.probes)
     if twins and (fresh := twins.fresh_bits(sketch.sigma, sign)):
-        most, margin = fresh.bits, SPLICED_ERRORS * fresh.error
+        margin = SPLICED_ERRORS * fresh.error
+        most = fresh.bits if fresh.bits > margin else 0.0
         cells = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most, margin)
     return Recollection(frames, overall(cells, sketch), cells, other.name)
 

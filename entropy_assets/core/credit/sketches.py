@@ -1,4 +1,4 @@
-"""A sketch of a frame's noise: 24 KB in which the same pattern, or exposure, is known again however it lies.
+"""A sketch of a frame's noise: 26 KB in which the same pattern, or exposure, is known again however it lies.
 
 The Laplacian of the whole live area is folded onto a square of 128 x 128 with wrapped edges: pixel (y, x) is added to
 (y mod 128, x mod 128). Folding keeps what matters: frames that share a part of their noise have folds that share it
@@ -7,7 +7,8 @@ turned fold. No pixel is left out, so nothing can be hidden in a corner that nob
 
 Where frames lie alike the credited pair differences themselves are compared, for patterns of columns are wider in them
 than in a Laplacian. They are folded within each of 16 cells of the frame, so that a copied half is told from a pattern
-that is everywhere. Everything is integer arithmetic, so an outsider's sketch of the same frame is the same.
+that is everywhere; and some are kept as they are (`squarewise.probes`). All sums are of whole numbers, and a root is
+rounded as IEEE 754 says, so an outsider's sketch of the same frame is the same.
 """
 
 import itertools
@@ -74,8 +75,6 @@ class Sketch:
         Live pixels of each cell.
     probes
         Some pair differences of each square.
-    grid
-        Rows and columns of squares.
     part
         Which of several parts of the file it is of; None if the frame has one alone.
     """
@@ -88,14 +87,7 @@ class Sketch:
     pairs: Fold
     cell_pixels: tuple[int, ...] = ()
     probes: Probes = field(default_factory=lambda: Probes.none_live((0, 0)))
-    grid: tuple[int, int] = (0, 0)
     part: int | None = None
-
-    @property
-    def cell_of_square(self) -> Wide:
-        """Return the cell that each square lies in, by row, then by column."""
-        rows, columns = (np.arange(side) * CELLS // side for side in self.grid)
-        return np.asarray(rows[:, np.newaxis] * CELLS + columns).ravel()
 
     @property
     def name(self) -> str:
@@ -173,7 +165,6 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
         pairs=np.stack([_coded(cell) for cell in cells.reshape(-1, *PAIR_FOLD)]),
         cell_pixels=tuple(int(count) for count in pixels.ravel()),
         probes=probes,
-        grid=(live.shape[0], live.shape[1]),
     )
 
 

@@ -41,14 +41,11 @@ class Fit(NamedTuple):
         Standard error of the share of the whole.
     strongest
         Which of them counts most.
-    correlations
-        Of the frame with each of them.
     """
 
     cells: tuple[float, ...]
     error: float
     strongest: int
-    correlations: tuple[float, ...]
 
 
 def telling(pairs: Fold, others: Sequence[Fold]) -> list[int]:
@@ -101,9 +98,8 @@ def fit(pairs: Fold, others: Sequence[Fold]) -> Fit | None:
     unseen = ROUNDED * (1 + (weights**2).sum(axis=1))
     upper = fair + 4 * np.sqrt(fair) * (1 - fair) / math.sqrt(length) + unseen
     cells = tuple(float(share) for share in np.where(live, np.minimum(1.0, upper), 0.0))
-    of_all = _scaled(products.sum(axis=0))
-    strongest = int(np.abs(np.linalg.solve(*of_all)).argmax())
-    return Fit(cells, 2 * math.sqrt(whole) * (1 - whole) / math.sqrt(length), strongest, tuple(of_all[1].tolist()))
+    of_whole = np.linalg.solve(*_scaled(products.sum(axis=0)))
+    return Fit(cells, 2 * math.sqrt(whole) * (1 - whole) / math.sqrt(length), int(np.abs(of_whole).argmax()))
 
 
 def _products(pairs: Fold, others: Sequence[Fold]) -> Matrix:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from entropy_assets.core.credit.sketches import Sketch
+from entropy_assets.core.credit.squarewise.probes import Probes
 from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.frames import SpentFrames
 from entropy_assets.stores.ledger.record import Ledger
@@ -50,6 +51,17 @@ def test_parts_of_a_file_are_frames_of_their_own(ledger: Ledger) -> None:
     assert (kept.image_sha256, kept.part, kept.to_bytes()) == (f"{2:064x}", 1, parts[1].to_bytes())
     assert frames.recollect_again(parts[1]) == frames.recollect(parts[1])
     assert [*frames.sensors([f"{2:064x}"])] == ["64x64 cam"]
+
+
+def test_what_a_sketch_without_probes_was_compared_by_is_not_known_any_more(ledger: Ledger) -> None:
+    """Ledgers hold such ones; frames that come later are compared with them all the same."""
+    frames, old = SpentFrames(ledger, 10), [sketch(number, pattern=7) for number in (1, 2)]
+    for each in old:
+        frames.recollect(each)
+    probes = Probes.from_bytes(bytes(2 * 1024))
+    assert frames.recollect_again(old[1]) == frames.recollect(old[1])
+    assert frames.recollect_again(replace(old[1], probes=probes)) is None
+    assert frames.recollect(replace(sketch(3, pattern=7), probes=probes)).of in {each.name for each in old}
 
 
 def test_another_sketch_of_the_same_image_is_an_error(ledger: Ledger) -> None:

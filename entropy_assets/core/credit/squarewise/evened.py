@@ -76,4 +76,5 @@ def _limits(magnitude: Residuals) -> Residuals:
     ordered = np.partition(magnitude[rows, :, columns], QUANTILES, axis=0)
     median, upper = (ordered[place].astype(np.float64) for place in QUANTILES)
     limits = np.ceil(LIMIT * np.where(median > 0, median * MAD_TO_SIGMA, upper * UPPER_TO_SIGMA))
-    return np.clip(limits, LEAST_LIMIT, MOST_LIMIT).astype(np.int32)
+    within: Residuals = np.clip(limits, LEAST_LIMIT, MOST_LIMIT).astype(np.int32)
+    return within

@@ -133,16 +133,6 @@ class Twins:
         """Return them; None if one of the frames has no probes, or they are of another shape."""
         return cls(mine, other) if mine.codes.size and mine.codes.size == other.codes.size else None
 
-    def thinned(self, cell_of_square: Counts, cells: int) -> list[float]:
-        """Return by how much squares that are live in one frame alone thin the correlation of each cell out.
-
-        If all squares weigh the same it is the live squares of both frames, in the geometric mean, over those that are
-        live in both; 1 where there are none.
-        """
-        mine, other = (flags[:, 0] for flags in self._live)
-        counts = [np.bincount(cell_of_square[which], minlength=cells).tolist() for which in (mine, other, mine & other)]
-        return [math.sqrt(a * b) / both if both else 1.0 for a, b, both in zip(*counts, strict=True)]
-
     def fresh_bits(self, sigma: float, sign: int) -> FreshBits | None:
         """Return what is left of a pair difference to who knows its twin; None if they can't tell.
 
@@ -174,7 +164,7 @@ class Twins:
         return FreshBits(total / (count * PARTS), spread / (math.sqrt(count) * PARTS))
 
 
-def copied_share(mine: Probes, others: Sequence[Probes], correlations: Sequence[float], sigma: float) -> float:
+def copied_share(mine: Probes, others: Sequence[Probes], sigma: float) -> float:
     """Return which share of a frame is put together of others, pixel by pixel; 0 if that may be chance.
 
     A probe is a copy if it is that of any of them. How many are so by chance is told by the probes beside: with those
@@ -185,35 +175,39 @@ def copied_share(mine: Probes, others: Sequence[Probes], correlations: Sequence[
     ----------
     mine, others
         Of the frame and of those that it may be put together of, which have one shape.
-    correlations
-        Of the frame with each of them.
     sigma
         Noise of a pixel, ADC steps.
     """
-    codes = mine.codes.reshape(-1)
+    codes = mine.codes.reshape(-1).astype(np.int64)
     if not all(other.codes.size == codes.size for other in others):
         return 0.0
     copied, new_by_chance = np.zeros(codes.size, dtype=np.bool_), np.ones(codes.size)
-    for other, correlation in zip(others, correlations, strict=True):
-        theirs = other.codes.reshape(-1)
-        hits, compared = _hits(codes, theirs, correlation, sigma)
-        beside, compared_beside = _hits(codes, np.roll(theirs, 1), correlation, sigma)
-        chance = np.count_nonzero(beside) / max(1, np.count_nonzero(compared_beside))
-        copied |= hits
-        new_by_chance[compared] *= 1 - min(1.0, chance / math.sqrt(max(LEAST_APART, 1 - abs(correlation))))
+    for other in others:
+        theirs = other.codes.reshape(-1).astype(np.int64)
+        both = (codes > OUTLIER) & (theirs > OUTLIER)
+        sign, apart = _correlated(codes[both], theirs[both])
+        copied |= both & _are_copies(codes, sign * theirs, sigma)
+        beside = np.roll(theirs, 1)
+        compared = (codes > OUTLIER) & (beside > OUTLIER)
+        chance = np.count_nonzero(compared & _are_copies(codes, sign * beside, sigma)) / max(1, int(compared.sum()))
+        new_by_chance[both] *= 1 - min(1.0, chance / math.sqrt(apart))
     expected = 1 - new_by_chance[codes > OUTLIER]
     by_chance = float(expected.sum())
     excess = int(np.count_nonzero(copied)) - by_chance
     error = math.sqrt(2 * float((expected * (1 - expected)).sum()) + 1)
     if 2 * by_chance > len(expected) or excess <= COPIED_ERRORS * error:
         return 0.0
-    return float(excess / (len(expected) - by_chance))
+    return excess / (len(expected) - by_chance)
 
 
-def _hits(codes: Codes, theirs: Codes, correlation: float, sigma: float) -> tuple[Flags, Flags]:
-    """Return which probes are copies of others, and which of them could be."""
-    both = (codes > OUTLIER) & (theirs > OUTLIER)
-    sign = -1 if correlation < 0 else 1
-    apart = np.abs(codes.astype(np.int64) - sign * theirs.astype(np.int64))
-    copies = (apart * (math.sqrt(2) * sigma / RMS) < COPIED) | (ALIKE * apart <= np.abs(codes.astype(np.int64)))
-    return both & copies, both
+def _correlated(mine: Counts, other: Counts) -> tuple[int, float]:
+    """Return the sign of the correlation of probes, and the least share of the variance by which they differ."""
+    product, scale = int(mine @ other), math.sqrt(int(mine @ mine)) * math.sqrt(int(other @ other))
+    unexplained = 1 - abs(product) / scale if scale else 1.0
+    return (-1 if product < 0 else 1), max(LEAST_APART, unexplained * (1 - 4 / math.sqrt(max(16, len(mine)))))
+
+
+def _are_copies(mine: Counts, other: Counts, sigma: float) -> Flags:
+    apart = np.abs(mine - other)
+    copies: Flags = (apart * (math.sqrt(2) * sigma / RMS) < COPIED) | (ALIKE * apart <= np.abs(mine))
+    return copies
