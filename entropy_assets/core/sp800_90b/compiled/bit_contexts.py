@@ -133,9 +133,7 @@ def _of_short(
 
 
 @kernel
-def _of_four(
-    bits: Any, start: int, row: int, apart: int, past: Any, cells: Any, guesses: Any, known: Any
-) -> Any:
+def _of_four(bits: Any, start: int, row: int, apart: int, past: Any, cells: Any, guesses: Any, known: Any) -> Any:
     """Enter the same of four depths that have room for all pairs, of a whole word; return the greatest one's new pairs.
 
     Four go together, since each would wait for what it wrote for the bit before.

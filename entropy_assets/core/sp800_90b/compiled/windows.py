@@ -49,7 +49,9 @@ def multi_mcw_hits(symbols: Any, alphabet: int, windows: Any) -> Any:
     n, rows = len(symbols), len(windows)
     words, once = (n + 63) // 64, np.int64(1) << 32
     hits = np.zeros((words, rows), dtype=np.uint64)
-    ranks = np.empty(alphabet, dtype=np.int64)  # how often each symbol is in the window, and below that when it was last
+    ranks = np.empty(
+        alphabet, dtype=np.int64
+    )  # how often each symbol is in the window, and below that when it was last
     for row in range(rows):
         window = windows[row]
         ranks[:] = 0
@@ -113,7 +115,11 @@ def multi_mcw_bit_hits(bits: Any, windows: Any) -> Any:
         half = np.int32(window // 2)
         for place in range(window >> 6, words):
             start, word = 64 * place, np.uint64(0)
-            before, own, now = ones[start - window : start - window + 64], padded[start : start + 64], ones[start : start + 64]
+            before, own, now = (
+                ones[start - window : start - window + 64],
+                padded[start : start + 64],
+                ones[start : start + 64],
+            )
             if start < window:
                 for i in range(window, min(n, start + 64)):
                     word |= np.uint64((ones[i] - ones[i - window] > half) == (padded[i] == 1)) << np.uint64(i - start)
