@@ -19,7 +19,10 @@ NO_TESTS_OF_THEIR_OWN = {
     **dict.fromkeys(
         (
             f"core.sp800_90b.compiled.{name}"
-            for name in ("bit_contexts", "board", "contexts", "counts", "shuffles", "sorting", "walks", "windows")
+            for name in (
+                *("bit_contexts", "board", "contexts", "counts", "shuffles", "sorting", "symbol_contexts"),
+                *("walks", "windows"),
+            )
         ),
         "held to their twins in the tests of core.sp800_90b.kernels and core.sp800_90b.iid",
     ),

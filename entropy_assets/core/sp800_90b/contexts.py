@@ -125,7 +125,7 @@ def multi_mmc_hits(symbols: Symbols, alphabet: int) -> Flags:
     if compiled := kernels():
         if alphabet == 2:
             return follow_all(compiled.bit_contexts.multi_mmc_bit_hits(symbols, DEPTHS, MMC_ENTRIES).T, n)
-        return follow_all(compiled.contexts.multi_mmc_hits(symbols, alphabet, DEPTHS, MMC_ENTRIES), n)
+        return follow_all(compiled.symbol_contexts.multi_mmc_hits(symbols, alphabet, DEPTHS, MMC_ENTRIES), n)
     hits: list[Words] = []
     if alphabet == 2:
         hits.extend(_bit_hits(symbols))

@@ -16,6 +16,7 @@ class Kernels(NamedTuple):
     counts: ModuleType
     shuffles: ModuleType
     sorting: ModuleType
+    symbol_contexts: ModuleType
     walks: ModuleType
     windows: ModuleType
 
@@ -31,9 +32,10 @@ def kernels() -> Kernels | None:
             counts,
             shuffles,
             sorting,
+            symbol_contexts,
             walks,
             windows,
         )
     except ExtraMissing:
         return None
-    return Kernels(bit_contexts, board, contexts, counts, shuffles, sorting, walks, windows)
+    return Kernels(bit_contexts, board, contexts, counts, shuffles, sorting, symbol_contexts, walks, windows)

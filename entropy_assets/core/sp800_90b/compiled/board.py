@@ -112,7 +112,8 @@ def hits_and_longest(words: Any) -> Any:
             run += 64
             continue
         longest = max(longest, run + np.int64(_ones(word & ~(word + one))))
-        rest, length = word, 1
+        rest: Any = word
+        length: Any = 1
         while rest and 2 * length <= longest + 1:
             rest &= rest >> np.uint64(length)
             length *= 2

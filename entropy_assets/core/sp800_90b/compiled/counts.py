@@ -25,7 +25,8 @@ def collisions(bits: Any) -> Any:
     Where the searches of eight bits end follows from these, from the two after them and from where the first begins.
     """
     ends = _searches()
-    twos, searches, start, place, n = np.int64(0), np.int64(0), np.uint64(0), 0, len(bits)
+    twos, searches, start, n = np.int64(0), np.int64(0), np.uint64(0), len(bits)
+    place: Any = 0
     while place + 10 <= n:
         window = np.uint64(0)
         for i in range(place, place + 10):

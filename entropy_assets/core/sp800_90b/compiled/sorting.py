@@ -1,4 +1,4 @@
-"""How often tuples of SP 800-90B 6.3.5 and 6.3.6 occur: windows parted by what they begin with, and sorted where need be.
+"""How often tuples occur (SP 800-90B 6.3.5 and 6.3.6): windows parted by what they begin with, or sorted.
 
 Most cells that windows are parted into hold a few of them. Those are held against each other as they stand.
 """
@@ -18,7 +18,7 @@ WIDEST_DIGIT: Final = 11
 
 
 MOST_IN_CELL: Final = 34
-"""Windows that are held against each other pair by pair: no tuple of theirs occurs often enough to be estimated from."""
+"""Windows that are compared pair by pair: no tuple of theirs occurs often enough to be estimated from."""
 
 
 def _count_leading_zeros(_context: Any, _word: Any) -> Any:
@@ -177,10 +177,9 @@ def _counted(windows: Any, bits: int, wide: int, cells: Any) -> Any:
 
 @kernel
 def _compare(windows: Any, bits: int, wide: int, cells: Any, beyond: Any, parted: Any, shared: Any) -> None:
-    """Count pairs of windows by the bits that they share; where those are fewer than `wide` symbols, some are missing.
+    """Count pairs of windows by the bits that they share; some of those with less than `wide` symbols are missing.
 
-    Most windows have no more than two others after them in their cell: these are compared without asking whether they
-    are of it.
+    Most windows have at most two others after them in their cell: two are compared without asking whose they are.
 
     Parameters
     ----------
@@ -206,7 +205,8 @@ def _compare(windows: Any, bits: int, wide: int, cells: Any, beyond: Any, parted
         own = parted[i]
         shared[0, _leading_zeros(own ^ parted[i + 1])] += 1
         shared[1, _leading_zeros(own ^ parted[i + 2])] += 1
-        same, other = np.int64(_leading_zeros(own ^ parted[i + 3])), i + 3
+        same: Any = np.int64(_leading_zeros(own ^ parted[i + 3]))
+        other = i + 3
         while same >= least:
             shared[2, same] += 1
             other += 1
@@ -245,16 +245,15 @@ def fold(
     Parameters
     ----------
     cells
-        ``[1 << (wide - narrow) * bits]``, how often each tuple occurs that begins with some `narrow` symbols, but for
-        those in ends; overwritten.
+        How often each tuple occurs that begins with some `narrow` symbols, but for those in ends; overwritten.
     spare
         As long, to work in.
     ends, lengths
         What begins too late for a whole window with those symbols, as `repeats` has them.
     most, pairs
-        ``int64[1 + widest]``: of tuples of that width, the occurrences of the most frequent one less one, which are 0
-        where they are few; and pairs of equal tuples. What `pairs` gets at a width it loses at the next smaller
-        one that it does not hold for, so sums from the top on are the pairs.
+        ``int64[1 + widest]``: of tuples of that width, the occurrences of the most frequent one less one, or 0 where
+        they are few; and pairs of equal tuples: what `pairs` gets at a width it loses at the next smaller one that it
+        does not hold for, so sums from the top on are the pairs.
     """
     size = 1 << (wide - narrow) * bits
     for width in range(wide, narrow, -1):
@@ -278,9 +277,7 @@ def fold(
 
 @kernel
 def _runs(ordered: Any, ends: Any, lengths: Any, narrow: int, alike: Any, open_: Any, most: Any, pairs: Any) -> None:
-    """Count runs of neighbours that share a tuple of more than `narrow` symbols, for every width at once.
-
-    A run of some width lies in one of each smaller width. Widths that have the same run are counted as one.
+    """Count runs of neighbours that share more than `narrow` symbols; widths that have the same run are counted as one.
 
     Parameters
     ----------
@@ -293,8 +290,8 @@ def _runs(ordered: Any, ends: Any, lengths: Any, narrow: int, alike: Any, open_:
     most, pairs
         ``int64[1 + widest]``, as `fold` has them; `most` is of runs that are that wide and no wider.
     """
-    place, at, taken, before, length, held = 0, 0, 0, np.uint64(0), np.int64(0), 0
-    widest = len(most) - 1
+    place, at, taken, before, held, widest = 0, 0, 0, np.uint64(0), 0, len(most) - 1
+    length: Any = 0
     while True:
         width = narrow
         while at < len(ends) and lengths[at] <= narrow:
