@@ -4,14 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from entropy_assets.errors import (
-    BatchError,
-    BlockRefused,
-    ClaimRefused,
-    EntropyAssetsError,
-    LedgerError,
-    LedgerPromoted,
-)
+from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerError
 from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.manifest import Manifest, origin_of
 from entropy_assets.stages.state import Stage, known_publications, naming_damage, state_of
