@@ -3,7 +3,7 @@
 ``python -m benchmarks.growth [BATCHES ...]`` prints the tables of ``benchmarks/GROWTH.md``. The batches are made up: of
 a hundred one was rejected, one failed in the middle and stays unfinished, and the others are published. Each has its
 two runs and its partition in Dagster, its rows in the ledger and its documents, as far as a sensor looks into them.
-Ticks are those of the code server's process, best of `ROUNDS`; the first one is that of a process that has just begun.
+Ticks are those of the code server's process, in CPU seconds.
 """
 
 import argparse
@@ -37,6 +37,51 @@ SIZES = (10, 100, 1000, 10_000)
 ROUNDS = 5
 BLOCKS = 16
 FRAMES = (1, 4, 16)
+YEAR_S = 365 * 86_400
+BATCH_CPU_S, FRAME_CPU_S = 7.4, 0.144
+"""CPU seconds of a batch with its two runs, and of a frame of 512 x 512 pixels more, with the daemon on two cores."""
+LAUNCH_EVENTS, LAUNCH_BYTES = 14, 9_000
+"""What queue, launcher and processes add to the two runs of a batch, of which this program has neither."""
+INTRODUCTION = f"""# How it grows
+
+Written by `make growth`. The batches are made up: of a hundred one was rejected, one failed in the middle, and the
+others are published, of {BLOCKS} blocks each. A cell gives the first tick of a process that has just begun, and the
+best of {ROUNDS} later ones, in CPU seconds of the process, which other work on the machine does not lengthen. The first
+tick of `run_failure_alert` writes the alerts of all runs that failed, which here are all of today. Every tick asks the
+batches and the ledger, and believes no cursor; what it remembers of finished batches and of receipts it can lose at any
+time.
+"""
+YEAR = """
+## A year
+
+The arithmetic of a camera of 512 x 512 pixels whose frames are credited as those of the last line above. CPU is
+{batch} s a batch and {frame} s a frame. Dagster counts with at most 100,000 partitions, and lists of them take .2 s
+there: the column says after how many days that is reached, and old ones have to be deleted.
+
+"""
+YEAR_COLUMNS = (
+    "images a second",
+    "images a batch",
+    "seconds to wait for it",
+    "batches a year",
+    "days to 100,000",
+    "cores",
+    "events a second",
+    "events, GB",
+    "ledger, GB",
+    "files, TB",
+)
+AFTER_IT = """
+So one image a second is a matter of `ENTROPY_LINGER_SECONDS` and `ENTROPY_BATCH_MAX_FILES`: five files a batch are what
+a sensor that looks every five seconds makes of it, and are too many batches for Dagster within a week; a thousand are
+good for three years on a fifth of a core. SQLite takes some 20 events a second, and with a thousand files a batch one
+installation stays far below it; PostgreSQL is needed for more than one machine, not for this rate.
+
+A hundred images a second need 16 cores and a batch every ten seconds at a thousand files: six workers of three cores.
+Runs, events and partitions of a month are then as many as Dagster's pages bear, so installations side by side, one for
+each group of cameras, are the better way: batches are independent, and each has its own ledger and chain. The files are
+what costs: nothing of an image may go before its blocks were drawn and their audit is over.
+"""
 SENSORS = ("new_images", "publish_validated_blocks", "replenish_low_pool", "run_failure_alert")
 
 
@@ -91,10 +136,10 @@ def remember(instance: dg.DagsterInstance, key: str, *, failed: bool) -> None:
 
 
 def seconds_of(call: Callable[[], object]) -> float:
-    """Return how long `call` takes, seconds."""
-    began = time.perf_counter()
+    """Return what `call` takes of this process, CPU seconds."""
+    began = time.process_time()
     call()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 class Installation:
@@ -107,6 +152,7 @@ class Installation:
         self.pool = pool
         self.stores = EntropyStores.of(self.settings)
         self.count = 0
+        self.ledger_bytes = 0.0
 
     def grow(self, count: int) -> None:
         """Let there be `count` batches."""
@@ -130,8 +176,8 @@ class Installation:
         """Return a line of the table of ticks."""
         sound = seconds_of(lambda: sound_ledger(self.home))
         partitions = seconds_of(lambda: self.instance.get_dynamic_partitions(IMAGE_BATCHES))
-        ledger = sum(file.stat().st_size for file in self.home.root.glob("ledger.sqlite*"))
-        cells = [f"{self.count:,}", *self.ticks(), f"{sound:.3f}", f"{partitions:.3f}", f"{ledger / self.count:,.0f}"]
+        self.ledger_bytes = sum(file.stat().st_size for file in self.home.root.glob("ledger.sqlite*")) / self.count
+        cells = [f"{self.count:,}", *self.ticks(), f"{sound:.3f}", f"{partitions:.3f}", f"{self.ledger_bytes:,.0f}"]
         return f"| {' | '.join(cells)} |"
 
 
@@ -169,13 +215,45 @@ def one_batch(place: Installation, frames: int) -> tuple[str, Counter[str], Coun
     return key, counts, sizes
 
 
-def events_of(place: Installation, frames: int) -> Iterator[str]:
-    """Yield what a batch of `frames` frames leaves in Dagster, line by line, and what its files need."""
+class Left:
+    """What a batch leaves behind, and what a year of them comes to."""
+
+    def __init__(self, frames: int, events: int, event_bytes: int, image_bytes: int, kept_bytes: int) -> None:
+        self.frames = frames
+        self.events = events
+        self.event_bytes = event_bytes
+        self.image_bytes = image_bytes
+        self.kept_bytes = kept_bytes
+
+    def year(self, per_second: int, files: int, ledger_bytes: float) -> str:
+        """Return a line of the table of a year, of batches of `files` frames such as these."""
+        images = per_second * YEAR_S
+        batches = images / files
+        cores = (batches * BATCH_CPU_S + images * FRAME_CPU_S) / YEAR_S
+        kept = images * (self.image_bytes + self.kept_bytes) / self.frames
+        cells = (
+            f"{per_second}",
+            f"{files:,}",
+            f"{files / per_second:,.0f}",
+            f"{batches:,.0f}",
+            f"{100_000 / batches * 365:,.0f}",
+            f"{cores:,.2f}",
+            f"{batches * self.events / YEAR_S:,.2f}",
+            f"{batches * self.event_bytes / 1e9:,.1f}",
+            f"{batches * ledger_bytes / 1e9:,.1f}",
+            f"{kept / 1e12:,.1f}",
+        )
+        return f"| {' | '.join(cells)} |"
+
+
+def left_by(place: Installation, frames: int) -> tuple[Left, str]:
+    """Run a batch of `frames` frames; return what it leaves behind, also in a sentence."""
     key, counts, sizes = one_batch(place, frames)
     images = sum(file.file_bytes for file in place.home.batches().batch(key).intake.files)
     kept = sum(file.stat().st_size for file in (place.home.batches_folder / key).rglob("*") if file.is_file())
-    yield (
-        f"A batch of {frames} frames of 512 x 512 pixels leaves {counts.total()} events of {sizes.total():,} bytes of"
+    left = Left(frames, counts.total() + LAUNCH_EVENTS, sizes.total() + LAUNCH_BYTES, images, kept)
+    return left, (
+        f"- A batch of {frames} frames of 512 x 512 pixels leaves {counts.total()} events of {sizes.total():,} bytes of"
         f" JSON, of which {sizes['STEP_OUTPUT']:,} are outputs of steps, {sizes['ASSET_MATERIALIZATION']:,} what the"
         f" assets show and {sizes['ASSET_CHECK_EVALUATION']:,} what the checks show; a daemon and a launcher add some"
         f" ten. Its images are {images:,} bytes, and what was made of them {kept:,}."
@@ -189,14 +267,21 @@ def main() -> None:
     given = parser.parse_args()
     titles = ("batches", *SENSORS, "ledger against all receipts", "list of partitions", "ledger, bytes a batch")
     with tempfile.TemporaryDirectory() as folder, installation(Path(folder)) as place:
+        print(INTRODUCTION)
         print(f"| {' | '.join(titles)} |")
         print(f"|{'---:|' * len(titles)}")
         for count in given.batches:
             place.grow(count)
             print(place.row(), flush=True)
         print()
-        for frames in FRAMES:
-            print(*events_of(place, frames), sep="\n")
+        found = [left_by(place, frames) for frames in FRAMES]
+        print(*(sentence for _, sentence in found), sep="\n")
+        print(YEAR.format(batch=BATCH_CPU_S, frame=FRAME_CPU_S))
+        print(f"| {' | '.join(YEAR_COLUMNS)} |")
+        print(f"|{'---:|' * len(YEAR_COLUMNS)}")
+        for per_second, files in ((1, 5), (1, 64), (1, 1000), (100, 64), (100, 1000)):
+            print(found[-1][0].year(per_second, files, place.ledger_bytes))
+        print(AFTER_IT, end="")
 
 
 if __name__ == "__main__":
