@@ -112,7 +112,7 @@ class EntropyPool:
 
     def __init__(self, url: str | None = None, *, ttl_s: float | None = None, prefix: str = API_PREFIX) -> None:
         settings = Settings()
-        url = url or settings.pool_address
+        url = settings.pool_address if url is None else url
         self._server = None if url else EmbeddedServer().start()
         self._client = pool_at(
             url or (self._server.url if self._server else ""),

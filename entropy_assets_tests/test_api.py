@@ -13,6 +13,7 @@ from entropy_assets.api import EntropyClass, EntropyHasher, EntropyPool, Entropy
 from entropy_assets.errors import BlockRefused, ImageRejected, PoolExhausted
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 from entropy_assets_tests.test_contracts import packages_loaded_by
 
@@ -88,6 +89,26 @@ async def test_the_service_never_serves_what_a_program_added(valkey_url: str) ->
     finally:
         for client in (own, theirs, pipeline):
             client.close()
+
+
+async def test_from_several_pools_a_program_draws_and_adds_nothing(
+    valkey_url: str, pool_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No single one has what is asked for here; and none could tell what another one had."""
+    with EmbeddedServer() as other:
+        for number, url in enumerate((valkey_url, other.url)):
+            PoolClient.from_url(url, prefix=pool_prefix).push(pool_blocks(1, first=number))
+        monkeypatch.setenv("ENTROPY_REDIS_URLS", f"{valkey_url} {other.url}")
+        pool = EntropyPool(prefix=pool_prefix)
+        try:
+            with pytest.raises(BlockRefused, match="by its url"):
+                await pool.add_entropy(pool_block(3).data, 10.0)
+            with pytest.raises(PoolExhausted):
+                await pool.get_entropy(8193)
+            assert len(await pool.get_entropy(8000)) == 8000
+            assert len((await pool.get_stats())["shards"]) == 2
+        finally:
+            pool.close()
 
 
 async def test_private_bytes_are_mixed_with_the_operating_systems(valkey_url: str) -> None:

@@ -21,7 +21,7 @@ from entropy_assets_tests.stores.pool.clusters import Cluster, cluster
 
 pytestmark = pytest.mark.chaos
 
-PHASE = 8_000
+PHASE = 30_000
 FEW = 2_000
 AHEAD = 600
 LONGEST_FAILOVER_S = 30.0

@@ -200,3 +200,8 @@ class TestStats:
 
     def test_nested_numbers_are_listed_under_dotted_names(self) -> None:
         assert list(flattened({"a": {"b": 1, "c": {}}, "d": [2]})) == [("a.b", 1), ("d", [2])]
+        assert list(flattened({"shards": [{"place": 1}, {"place": 2}], "e": []})) == [
+            ("shards.1.place", 1),
+            ("shards.2.place", 2),
+            ("e", []),
+        ]

@@ -53,7 +53,7 @@ def _drain(service: RunningService) -> None:
 
 @contextmanager
 def _situation(
-    blocks: int, ages: dict[str, Any], *, lanes: tuple[Lane, ...], foreign: bool, break_it: Break
+    blocks: int, ages: dict[str, Any], *, lanes: tuple[Lane, ...], foreign: bool, break_it: Break, beside: str
 ) -> Iterator[httpx.Client]:
     with EmbeddedServer() as server:
         pool = PoolClient.from_url(server.url)
@@ -63,7 +63,7 @@ def _situation(
             client = redis.Redis.from_url(server.url)
             client.hset("entropy:pool:meta", "epoch", "0" * 40)
             client.close()
-        config = ServiceConfig(pool_url=server.url, low_water_bytes=100_000, pool_timeout_s=0.5)
+        config = ServiceConfig(pool_url=server.url + beside, low_water_bytes=100_000, pool_timeout_s=0.5)
         with RunningService(config, Supply(**ages)) as service:
             break_it(service, server)
             yield service.client
@@ -81,6 +81,7 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "nobody will take something in the inbox": {"ages": {"doubts": [("inbox-left-alone", "x will not be taken")]}},
     "the pool is under its low water mark": {"blocks": 10},
     "no public block is ready, private ones are": {"lanes": ("private",)},
+    "one of several pools is down or unfit, another one is well": {"beside": "\nunix:///nonexistent.sock"},
     "the pool is empty": {"blocks": 0},
     "the pool's server is away, blocks are held": {"break_it": _stop},
     "the pool's server is away, no blocks are held": {"break_it": _stop_and_drain},
@@ -99,7 +100,8 @@ def test_the_table_and_this_file_know_the_same_situations() -> None:
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_the_service_does_what_the_table_says(situation: str) -> None:
     random, ready, status, reasons = TABLE[situation]
-    how = {"blocks": 60, "ages": {}, "lanes": LANES, "foreign": False, "break_it": _nothing, **SITUATIONS[situation]}
+    how = {"blocks": 60, "ages": {}, "lanes": LANES, "foreign": False, "break_it": _nothing, "beside": ""}
+    how |= SITUATIONS[situation]
     with _situation(**how) as client:
         answer = client.get("/random/100")
         health, readyz = client.get("/health"), client.get("/readyz")

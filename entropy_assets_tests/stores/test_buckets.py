@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entropy_assets.errors import QuotaUnavailable
-from entropy_assets.stores.buckets import ASKS_PER_CALL, Ask, Buckets, Grant, LocalBuckets, SharedBuckets
+from entropy_assets.stores.buckets import (
+    ASKS_PER_CALL,
+    Ask,
+    Buckets,
+    Grant,
+    LocalBuckets,
+    ShardedBuckets,
+    SharedBuckets,
+    buckets_at,
+)
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 
 
@@ -128,6 +137,55 @@ def test_the_server_keeps_the_rules_of_the_process(shared: SharedBuckets) -> Non
 def test_many_asks_are_answered_in_their_order(shared: SharedBuckets) -> None:
     many = [ask(number % 100 + 1, subject=str(number)) for number in range(3 * ASKS_PER_CALL + 1)]
     assert [grant.units for grant in shared.grant(many)] == [each.need for each in many]
+
+
+class TestOnSeveralServers:
+    SUBJECTS = tuple(f"address {number}" for number in range(40))
+
+    @pytest.fixture
+    def servers(self) -> Iterator[list[EmbeddedServer]]:
+        """Give two servers of their own."""
+        with EmbeddedServer() as one, EmbeddedServer() as other:
+            yield [one, other]
+
+    def test_each_subject_has_one_bucket_whoever_asks_in_whatever_order_by_whichever_user(
+        self, servers: list[EmbeddedServer]
+    ) -> None:
+        urls = [server.url for server in servers]
+        workers = [buckets_at(urls, prefix="p"), buckets_at(urls[::-1], prefix="p")]
+        assert isinstance(workers[0], ShardedBuckets)
+        asks = [ask(60, subject=subject) for subject in self.SUBJECTS]
+        grants = [worker.grant(asks) for worker in workers]
+        assert [[grant.units for grant in each if grant] for each in grants] == [[60] * 40, [0] * 40]
+        held = []
+        for server in servers:
+            with redis.Redis.from_url(server.url) as client:
+                held.append(client.zcard("p:quota:bytes"))
+        assert sum(held) == 40
+        assert min(held) > 8
+
+    def test_while_one_is_away_its_subjects_have_no_answer_and_never_a_second_limit(
+        self, servers: list[EmbeddedServer]
+    ) -> None:
+        buckets = buckets_at([server.url for server in servers], prefix="p")
+        asks = [ask(60, subject=subject) for subject in self.SUBJECTS]
+        buckets.grant(asks)
+        servers[0].stop()
+        grants = buckets.grant(asks)
+        assert {grant.units for grant in grants if grant} == {0}, "those of the other server are as they were"
+        assert 8 < grants.count(None) < 32
+        assert [grant is None for grant in buckets.grant(asks)] == [grant is None for grant in grants]
+        servers[1].stop()
+        with pytest.raises(QuotaUnavailable):
+            buckets.grant(asks)
+
+    def test_a_server_more_moves_only_what_it_gets(self) -> None:
+        few, more = (
+            ShardedBuckets({name: LocalBuckets() for name in names}) for names in (("a", "b"), ("c", "b", "a"))
+        )
+        moved = [subject for subject in self.SUBJECTS if few._home_of(subject) != more._home_of(subject)]
+        assert {more._home_of(subject) for subject in moved} == {"c"}
+        assert len(moved) < 30
 
 
 class TestOnTheServer:

@@ -208,6 +208,9 @@ def test_a_cluster_works_by_any_of_its_addresses_wherever_the_slot_lies(three: C
     assert [pool.lease(1).blocks[0].block.index for pool in pools] == [100, 101, 102, 103]
     assert SharedBuckets.from_url(urls[2], prefix=prefix).grant([Ask(False, "anonymous", 1, 1, 1.0, 1.0)])[0].units == 1
     assert keys_of(urls[3], prefix=prefix).records() == ()
+    with RedisPool(urls[1], prefix).connect() as as_dagster_does:
+        assert as_dagster_does.depth().blocks == 0
+    check_server(ServiceConfig(pool_url=urls[2], pool_prefix=prefix))
 
 
 def test_the_prefixes_of_these_tests_lie_on_every_node(three: Cluster) -> None:

@@ -88,6 +88,25 @@ class TestChildren:
         environment = children.child_environment(settings, None, "http://127.0.0.1:8000")
         assert [name for name, value in environment.items() if "password" in value] == []
 
+    def test_several_pools_are_named_as_several(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ENTROPY_REDIS_URLS", "redis://:p@h  unix:///pool\nredis+sentinel://a:1,b:2/name")
+        settings = Settings(home=tmp_path)
+        address = "redis://:p@h\nunix:///pool\nredis+sentinel://a:1,b:2/name"
+        assert settings.pool_address == address
+        assert "redis" not in repr(settings).replace("redis_url", "")
+        environment = children.child_environment(settings, address, "http://127.0.0.1:8000")
+        assert (environment["ENTROPY_REDIS_URLS"], "ENTROPY_REDIS_URL" in environment) == (address, False)
+        monkeypatch.setenv("ENTROPY_REDIS_URLS", environment["ENTROPY_REDIS_URLS"])
+        assert Settings(home=tmp_path).pool_address == address
+        assert "unix:///pool" not in str(children.child_environment(settings, None, "http://127.0.0.1:8000"))
+        monkeypatch.setenv("ENTROPY_REDIS_URL", "redis://h")
+        with pytest.raises(ValueError, match="not both"):
+            Settings(home=tmp_path)
+        monkeypatch.delenv("ENTROPY_REDIS_URL")
+        monkeypatch.setenv("ENTROPY_REDIS_URLS", " ")
+        with pytest.raises(ValueError, match="names no pool"):
+            Settings(home=tmp_path)
+
     def test_they_get_the_settings_in_force_and_no_address_but_the_pools(self, settings: Settings) -> None:
         environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:4321")
         assert environment["ENTROPY_HOME"] == str(settings.home)

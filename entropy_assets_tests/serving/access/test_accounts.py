@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -249,3 +249,19 @@ class Way:
     def close(self) -> None:
         """Close the way."""
         self._shared.close()
+
+
+async def test_while_a_server_of_some_is_away_its_addresses_get_nothing_and_everybody_else_goes_on() -> None:
+    class HalfAway:
+        def grant(self, asks: Sequence[Ask]) -> list[Grant | None]:
+            return [None if "away" in ask.subject else Grant(ask.want, 9, 0) for ask in asks]
+
+        def close(self) -> None: ...
+
+    accounts = Accounts(HalfAway())
+    async with running(accounts):
+        for subject, trusted in (("here", False), ("key:here", True), ("key:away", True)):
+            assert await accounts.take(account(accounts, subject, trusted=trusted, requests_per_s=5.0), 1, 1)
+        with pytest.raises(QuotaUnavailable):
+            await accounts.take(account(accounts, "away", trusted=False, requests_per_s=5.0), 1, 1)
+        assert "some of the quotas" in str(accounts.problem)

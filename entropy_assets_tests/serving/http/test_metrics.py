@@ -72,6 +72,27 @@ def test_the_metrics_say_what_stats_says(config: ServiceConfig, pool: PoolClient
     assert 0 <= told["entropy_reservoir_age_seconds"] < 30
 
 
+def test_each_of_several_pools_is_told_and_one_that_is_gone_too(own_server: EmbeddedServer) -> None:
+    with EmbeddedServer() as other:
+        for server in (own_server, other):
+            PoolClient.from_url(server.url).push(blocks_for_both(20))
+        with RunningService(ServiceConfig(pool_url=f"{own_server.url}\n{other.url}")) as service:
+            assert len(service.client.get("/random/100").content) == 100
+            other.stop()
+            told, stats = metrics_of(service), service.client.get("/stats").json()["pool"]
+            shards = service.client.get("/health").json()["pool"]["shards"]
+    assert [told[f'entropy_pool_shard_up{{shard="{place}"}}'] for place in (1, 2)] == [1, 0]
+    first = stats["shards"][0]["stats"]
+    assert told['entropy_pool_shard_ready_bytes{lane="public"}{shard="1"}'] == first["lanes"]["public"]["bytes"]
+    assert told['entropy_pool_shard_ready_bytes{lane="public"}{shard="2"}'] == 0
+    assert (stats["blocks"], stats["shards"][1]["stats"]) == (first["blocks"], None)
+    assert [(each["place"], each["reachable"], each["reason"] is None) for each in shards] == [
+        (1, True, True),
+        (2, False, False),
+    ]
+    assert "unix:" not in str(stats)
+
+
 def test_every_count_is_told() -> None:
     asked: set[str] = set()
 
