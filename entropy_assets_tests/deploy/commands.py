@@ -14,7 +14,10 @@ from entropy_assets.cli import main
 from entropy_assets.settings import Settings
 
 SETTING = re.compile(r"\bENTROPY_([A-Z_]+)\b")
-PROGRAMS = {"dagster": "dagster._cli:create_dagster_cli", "dagster-daemon": "dagster._daemon.cli:create_dagster_daemon_cli"}
+PROGRAMS = {
+    "dagster": "dagster._cli:create_dagster_cli",
+    "dagster-daemon": "dagster._daemon.cli:create_dagster_daemon_cli",
+}
 """Where the programs of click are made."""
 
 
