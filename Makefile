@@ -29,13 +29,16 @@ SEQUENCES ?= 4000
 # The interpreter of an environment with the packages that benchmarks/peer_calls.py names, and the seconds of each.
 PEERS_PYTHON ?= python3
 PEERS_LIMIT ?= 900
-# What an image installs, on Linux: a part of what is locked. The service never loads SciPy, and numba is a third of an image.
+# What an image installs, on Linux: a part of what is locked. Without numba, which is a third of one.
 IMAGE_LOCK := $(BIN)/uv pip compile --quiet --upgrade --no-universal --python-platform linux --constraint requirements-deploy.lock
+# Images of containers, and where those that are made here are named.
+IMAGES ?= serve pipeline kubernetes
+LOCAL := localhost/entropy-assets
 # The reference images beside the checkout, if they are there.
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos distributed nightly bench serving growth soak calibration images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos distributed nightly bench serving growth soak calibration image images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -125,6 +128,12 @@ streamyear: $(DEV) ## how often does the nightly report alarm in a year? writes 
 	@$(BIN)/python -m benchmarks.stream_year > benchmarks/STREAM_YEAR.md.part
 	@mv benchmarks/STREAM_YEAR.md.part benchmarks/STREAM_YEAR.md
 
+image: $(DEV) ## the images of deploy/ with buildah, as root, and their tests; BASE=, SERVE_BASE= as deploy/image.sh has them
+	@[ -n "$(BASE)" ] || sh deploy/base.sh
+	@for one in $(IMAGES); do PYTHON=$(BIN)/python BASE=$(or $(BASE),$(LOCAL)-base) BUILD_BASE=$(or $(BASE),$(LOCAL)-build-base) \
+	  SERVE_BASE=$(or $(SERVE_BASE),$(LOCAL)-serve-base) sh deploy/image.sh $$one || exit 1; done
+	@$(BIN)/python -m pytest -m slow -o faulthandler_timeout=900 entropy_assets_tests/deploy/test_image.py $(PYTEST_ARGS)
+
 oldest: $(OLDEST)/.made ## the same blocks on the oldest NumPy and SciPy that pyproject.toml allows
 	@$(BIN)/python -m entropy_assets_tests.versions compare $(BIN)/python $(OLDEST)/bin/python
 
@@ -153,7 +162,7 @@ lock: $(DEV) ## newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --extra all --group build --constraint requirements-deploy.lock pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --extra deploy --group dev --constraint requirements-deploy.lock pyproject.toml --output-file requirements-dev.lock
 	@$(IMAGE_LOCK) --group build --output-file deploy/locks/build.lock
-	@$(IMAGE_LOCK) $(addprefix --extra ,serve objects postgres) pyproject.toml --no-emit-package scipy --output-file deploy/locks/serve.lock
+	@$(IMAGE_LOCK) $(addprefix --extra ,serve objects postgres) pyproject.toml --output-file deploy/locks/serve.lock
 	@$(IMAGE_LOCK) $(addprefix --extra ,dagster objects postgres raw serve) pyproject.toml deploy/locks/engines.in --output-file deploy/locks/pipeline.lock
 	@$(IMAGE_LOCK) --extra deploy pyproject.toml $(addprefix --no-emit-package ,numba llvmlite) --output-file deploy/locks/kubernetes.lock
 

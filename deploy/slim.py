@@ -17,7 +17,7 @@ from typing import Final
 PACKAGES: Final = Path(sysconfig.get_path("purelib"))
 SERVICE: Final = """
 import entropy_assets.cli.commands, entropy_assets.cli.serve, entropy_assets.cli.keys, entropy_assets.cli.draw
-import entropy_assets.serving.http.app, entropy_assets.serving.server.workers, entropy_assets.stores.pool.embedded
+import entropy_assets.serving.http.app, entropy_assets.provenance.trail, entropy_assets.serving.server.workers, entropy_assets.stores.pool.embedded
 import encodings.idna, uvloop, httptools, hiredis, obstore.store, psycopg, sqlalchemy.dialects.postgresql.psycopg
 import rich.console, rich.table, uvicorn.logging, websockets.asyncio.server
 """
@@ -76,6 +76,19 @@ def take_out(role: str) -> None:
             shutil.rmtree(folder)
     if role == "serve":
         shutil.rmtree(PACKAGES / "entropy_assets" / "samples")
+        take_out_of_scipy()
+
+
+def take_out_of_scipy() -> None:
+    """Leave of SciPy what the service loads, to tell where a block comes from: two of its parts, without LAPACK."""
+    for folder in (PACKAGES / "scipy").iterdir():
+        if folder.is_dir() and not any(folder.rglob("*.pyc")):
+            shutil.rmtree(folder)
+    extensions = [str(path) for path in (PACKAGES / "scipy").rglob("*.so")]
+    linked = subprocess.run(["readelf", "--dynamic", *extensions], check=True, capture_output=True, text=True).stdout
+    for library in (PACKAGES / "scipy.libs").iterdir():
+        if library.name not in linked:
+            library.unlink()
 
 
 def strip_symbols() -> None:

@@ -1,4 +1,4 @@
-"""Images of this machine, built from Debian's packages, and run as a container runtime would: another user, nothing
+"""Images that `make image` built, run as a container runtime would: another user, nothing
 writable but a volume and /tmp.
 
 A runtime of containers needs more of the kernel than a test may have, so the root file system is mounted read-only in a
@@ -18,9 +18,6 @@ from typing import Any
 
 import pytest
 
-from entropy_assets_tests.conftest import PROJECT
-
-BASES = ("base", "build-base", "serve-base")
 UID = 10001
 _START = """
 mkdir -p "$1/proc" "$1/dev" "$1/tmp"; mount --bind "$1" "$1"; mount -t proc proc "$1/proc"; mount --rbind /dev "$1/dev"
@@ -30,11 +27,15 @@ root=$1; shift 2; exec chroot --userspec=10001:10001 "$root" "$@"
 """
 
 
-def needs_buildah() -> None:
-    """Skip with the reason where no image can be built."""
-    missing = [name for name in ("buildah", "mmdebstrap", "unshare") if shutil.which(name) is None]
+def needs_image(target: str) -> str:
+    """Return the name of an image that `make image` has built; else skip with the reason."""
+    name = f"localhost/entropy-assets-{target}"
+    missing = [program for program in ("buildah", "unshare") if shutil.which(program) is None]
     if missing or os.geteuid() != 0:
-        pytest.skip(f"images are built by root with buildah and mmdebstrap; missing: {', '.join(missing) or 'root'}")
+        pytest.skip(f"images are run by root with buildah and unshare; missing: {', '.join(missing) or 'root'}")
+    if not has_image(name):
+        pytest.skip(f"there is no image {name}: 'make image' builds it, in some minutes")
+    return name
 
 
 def buildah(*arguments: str) -> str:
@@ -48,17 +49,6 @@ def has_image(name: str) -> bool:
     """Tell whether this machine has an image."""
     done = subprocess.run(["buildah", "inspect", "--type", "image", name], capture_output=True, check=False)
     return done.returncode == 0
-
-
-def built(target: str) -> str:
-    """Build an image with its bases, and return its name."""
-    names = [f"localhost/entropy-assets-{base}" for base in BASES]
-    if not all(map(has_image, names)):
-        subprocess.run(["sh", "deploy/base.sh"], cwd=PROJECT, check=True, timeout=1200)
-    bases = dict(zip(("BASE", "BUILD_BASE", "SERVE_BASE"), names, strict=True))
-    environment = {"PYTHON": f"{PROJECT}/.venv/bin/python", **os.environ, **bases}
-    subprocess.run(["sh", "deploy/image.sh", target], cwd=PROJECT, env=environment, check=True, timeout=1800)
-    return f"localhost/entropy-assets-{target}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,7 @@ class Container:
     def _inside(self, command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
         own = dict(line.split("=", 1) for line in self.config["Env"])
         given = [f"{name}={value}" for name, value in {**own, **environment}.items()]
-        start = ["unshare", "--mount", "--fork", "--kill-child", "sh", "-euc", _START, "sh"]
+        start = ["unshare", "--mount", "sh", "-euc", _START, "sh"]
         return ["env", "-i", *given, *start, str(self.root), str(self.volume), *command]
 
 

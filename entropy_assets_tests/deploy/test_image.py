@@ -1,4 +1,4 @@
-"""The images are built, and run as a stranger would run them: uid 10001, a read-only root file system, one volume."""
+"""The images run as a stranger would run them: uid 10001, a read-only root file system, one volume (`make image`)."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.conftest import PROJECT
-from entropy_assets_tests.deploy.containers import UID, Container, built, needs_buildah, size_of, unpacked
+from entropy_assets_tests.deploy.containers import UID, Container, needs_image, size_of, unpacked
 from entropy_assets_tests.deploy.pins import pins_of
 from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.serve_process import free_port
@@ -21,15 +21,15 @@ pytestmark = pytest.mark.slow
 MOST_MEGABYTES = {"serve": 250, "pipeline": 600, "kubernetes": 700}
 
 
-@pytest.fixture(scope="module", params=["serve", "pipeline"])
+@pytest.fixture(scope="module", params=["serve", "pipeline", "kubernetes"])
 def target(request: pytest.FixtureRequest) -> str:
-    needs_buildah()
+    needs_image(request.param)
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def container(target: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    with unpacked(built(target), tmp_path_factory.mktemp(target) / "volume") as one:
+    with unpacked(needs_image(target), tmp_path_factory.mktemp(target) / "volume") as one:
         yield one
 
 
@@ -75,14 +75,14 @@ def test_its_bill_of_materials_is_what_its_lock_names(target: str, container: Co
 
 def test_it_holds_no_compiler_tests_keys_or_checkout(container: Container) -> None:
     names = {path.name for path in (container.root / "opt").rglob("*") if path.is_dir()}
-    assert names.isdisjoint({"entropy_assets_tests", ".git", "secrets", "numba"})
+    assert names.isdisjoint({"entropy_assets_tests", ".git", "secrets", "llvmlite"})
     assert not list(container.root.glob("root/.cache/*"))
     assert not list(container.root.glob("wheels/*"))
 
 
 def test_process_makes_blocks(container: Container, target: str) -> None:
     if target == "serve":
-        pytest.skip("the service's image makes no blocks: it has no SciPy")
+        pytest.skip("the image of the service makes no blocks: it reads no images")
     samples = "/opt/entropy-assets/lib/python3.11/site-packages/entropy_assets/samples"
     command = [
         "entropy-assets",
@@ -156,7 +156,7 @@ def assert_health_check_follows(container: Container, port: int) -> None:
 
 def test_the_code_server_starts_as_shipped_and_its_health_check_follows(container: Container, target: str) -> None:
     if target == "serve":
-        pytest.skip("the service's image has no Dagster")
+        pytest.skip("the image of the service has no Dagster")
     port = free_port()
     command = [part.replace("4000", str(port)) for part in container.as_shipped(DAGSTER_HOME="/tmp")]
     check = [part.replace("4000", str(port)) for part in container.health_check()]

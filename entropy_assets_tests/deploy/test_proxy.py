@@ -1,4 +1,4 @@
-"""The proxy of compose.yaml, as a real nginx before a real service and Dagster's real pages: TLS, a login, and no more."""
+"""The proxy of compose.yaml, as a real nginx before a real service and Dagster's real pages: TLS, and a login."""
 
 import os
 import re
