@@ -47,8 +47,6 @@ QUICK = (
     "earlier frame + fresh 0.4",
     "spent frame, one square in 20 blown out",
     "spent frame, other noise in a square of each cell",
-    "8 x 8 pixels of 3 spent frames in turns",
-    "pattern 8 x, sigma 2.5, half under stars, 4 frames spent before",
     "master dark: mean of 400, pattern 15, sigma 8",
     "mean of 16, sigma 5",
     "gamma table, 12 to 8 bits, sigma 20",
