@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.sp800_90b import contexts, estimators, predictors, scoreboard, tuples, windows
+from entropy_assets.core.sp800_90b import contexts, estimators, kernels, predictors, scoreboard, tuples, windows
 from entropy_assets_tests.core.sp800_90b.conftest import by_arrays
 from entropy_assets_tests.core.sp800_90b.sequences import sequences
 
@@ -109,6 +109,49 @@ def test_the_same_with_tables_that_are_hashed(alphabet: int) -> None:
         for name, hits in HITS.items():
             assert np.array_equal(hits(symbols, alphabet), compiled[name]), name
         assert tuples.tuples_and_repeats(symbols, alphabet) == both
+
+
+@pytest.mark.parametrize("bits", [1, 3, 5, 8])
+def test_tuples_that_are_few_and_many_are_counted_alike(bits: int) -> None:
+    """Windows that are compared as they stand, cells of more of them that are sorted, and what the end cuts off.
+
+    The length of a run says nothing below 35, the least that is estimated from.
+    """
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(bits)
+    even, uneven = rng.integers(0, 1 << bits, 4000), np.minimum(rng.geometric(0.6, 4000) - 1, (1 << bits) - 1)
+    for symbols in (np.concatenate((even, uneven)), np.concatenate((uneven, even)), even[:300], uneven[:70]):
+        windows = tuples._Windows(symbols.astype(np.uint8), bits, tuples.WINDOW_BITS // bits)
+        loops = kernels.kernels()
+        assert loops is not None
+        most, pairs = tuples._compiled_runs(windows, loops)
+        most_by_arrays, pairs_by_arrays = tuples._runs(windows)
+        assert np.array_equal(pairs[1:], pairs_by_arrays[1:])
+        least = tuples.LEAST_TUPLE_COUNT - 1
+        assert np.array_equal(most[1:] * (most[1:] >= least), most_by_arrays[1:] * (most_by_arrays[1:] >= least))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 1.0])
+def test_long_repeats_are_put_in_order(share: float) -> None:
+    """By all that follows, as the end of the sequence cuts it off: bits of which so many are 1, with a copy."""
+    bits = (np.random.default_rng(1).random(3000) < share).astype(np.uint8)
+    bits[2000:2600] = bits[300:900]
+    windows = tuples._Windows(bits, 1, tuples.WINDOW_BITS)
+    starts, groups = windows.alike()
+    ordered = starts[tuples._in_order(windows, starts, groups)].tolist()
+    data = bits.tobytes()
+    assert ordered == sorted(starts.tolist(), key=lambda start: data[start:])
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 130, 1000])
+@pytest.mark.parametrize("share", [0.5, 0.97, 1.0])
+def test_hits_and_the_longest_run_are_those_of_the_flags(length: int, share: float) -> None:
+    """Runs within a word, over the edges of words, and of whole words."""
+    pytest.importorskip("numba")
+    flags = np.random.default_rng(length).random(length) < share
+    compiled = predictors.hits_and_longest(flags)
+    with by_arrays():
+        assert predictors.hits_and_longest(flags) == compiled
 
 
 def test_nothing_is_loaded_before_somebody_estimates() -> None:
