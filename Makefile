@@ -106,7 +106,8 @@ rawnoise: $(DEV) ## what both standards say of raw noise, image by image: writes
 
 sp800: $(DEV) ## SP 800-22 and SP 800-90B: every reference value, and the speed: writes benchmarks/SP800.md
 	@{ echo "# SP 800-22 and SP 800-90B: values and speed"; echo; echo "Written by \`make sp800\`."; echo; \
-	  if [ -n "$(STATISTICS)" ]; then $(BIN)/python -m benchmarks.sp800_22_values $(STATISTICS) || exit 1; fi; \
+	  if [ -n "$(STATISTICS)" ]; then $(BIN)/python -m benchmarks.sp800_22_values $(STATISTICS) || exit 1; echo; \
+	    $(BIN)/python -m benchmarks.sp800_90b_values $(STATISTICS) || exit 1; fi; \
 	  for one in $(SP800); do echo; echo "## Speed: $$one"; echo; $(BIN)/python -m benchmarks.$$one || exit 1; done; } > benchmarks/SP800.md.part
 	@mv benchmarks/SP800.md.part benchmarks/SP800.md
 

@@ -60,7 +60,7 @@ def kinds(sequences: int, long: int, early: int) -> list[Kind]:
     found += [Kind(law, MIDDLE, ("standard",), long) for law in LAWS]
     found += [Kind(law, MIDDLE, ("early",), early) for law in LAWS]
     found += [Kind(law, samples, (), early) for law in LAWS for samples in (SHORT, MIDDLE, WHOLE)]
-    return found
+    return [kind for kind in found if kind.sequences]
 
 
 def judged(index: int, kind: Kind) -> dict[str, tuple[str, ...]]:
@@ -140,7 +140,7 @@ def main() -> int:
     with ProcessPoolExecutor(asked.processes) as pool:
         for kind in kinds(asked.sequences, asked.long, asked.early):
             found[kind] = list(pool.map(partial(judged, kind=kind), range(kind.sequences), chunksize=4))
-            print(kind, file=sys.stderr, flush=True)
+            print(*permutation_table({kind: found[kind]})[2:], sep="\n", file=sys.stderr, flush=True)
     versions = {name: importlib.metadata.version(name) for name in ("numpy", "scipy")}
     over = over_the_bound(found)
     print("# How often the IID track of SP 800-90B rejects what is IID\n")

@@ -1,6 +1,7 @@
 """``entropy-assets assess``: what images are worth and why, and what SP 800-90B says of raw samples of any source."""
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -101,6 +102,9 @@ def _require_sense(context: click.Context, options: dict[str, Any], html: Path |
         for name in context.params
         if context.get_parameter_source(name) not in (click.core.ParameterSource.DEFAULT, None)
     }
+    for name in ("submitter", "h_initial"):
+        if options[name] is not None and not math.isfinite(options[name]):
+            raise click.UsageError(f"{_flags([name])} is a number of bits per sample, not {options[name]}")
     samples, restart = options["bits"] is not None, options["restart"]
     wants_samples = [name for name in OF_SAMPLES if name in given]
     if wants_samples and not samples:

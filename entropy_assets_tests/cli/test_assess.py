@@ -30,6 +30,8 @@ def noise(tmp_path: Path) -> Path:
         (["--bits-per-symbol", 2, "--early"], "add --iid"),
         (["--bits-per-symbol", 2, "--h-initial", 1], "add --restart"),
         (["--bits-per-symbol", 2, "--restart"], "--h-initial H_I"),
+        (["--bits-per-symbol", 2, "--submitter", "nan"], "--submitter is a number of bits per sample"),
+        (["--bits-per-symbol", 2, "--restart", "--h-initial", "inf"], "--h-initial is a number of bits per sample"),
         (["--restart", "--iid"], "say how wide a symbol is with --bits-per-symbol"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",

@@ -1,14 +1,18 @@
 """What every command has in common: the help, the version, and what completes them in a shell."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from entropy_assets.cli.shell import interruptibly
+from entropy_assets.errors import InputRefused
 from entropy_assets.settings import Settings
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.conftest import PROJECT
@@ -104,3 +108,37 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
     def test_another_shell_is_wrong_usage(self, run: Run) -> None:
         assert run("completion", "ksh").exit_code == 2
+
+
+def test_an_interrupt_is_heard_while_the_work_hears_nothing() -> None:
+    """The work goes on, as a compiled loop would, and the command does not wait for it."""
+    begun, end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        end.wait()
+
+    def interrupt() -> None:
+        begun.wait()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    other = threading.Thread(target=interrupt)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interruptibly(work)
+        assert not end.is_set()
+    finally:
+        end.set()
+        other.join()
+
+
+def test_what_the_work_returns_and_raises_is_passed_on() -> None:
+    """An error of this project too, for the sentence that is made of it."""
+    assert interruptibly(lambda: 7) == 7
+    with pytest.raises(InputRefused):
+        interruptibly(_refuse)
+
+
+def _refuse() -> None:
+    raise InputRefused("no")

@@ -133,10 +133,17 @@ def assess_restarts(
 
 
 def sanity_check(matrix: npt.NDArray[np.uint8], h_i: float) -> SanityCheck:
-    """Return the sanity check of ``uint8[rows, columns]`` (3.1.4.3).
+    """Return the sanity check of ``uint8[k, k]`` (3.1.4.3), in which rows and columns have one cutoff.
 
     The standard takes a binomial cutoff; as in NIST's tool, this one is of the most frequent of all symbols.
+
+    Raises
+    ------
+    InputRefused
+        If rows and columns are not equally long.
     """
+    if len(set(matrix.shape)) != 1:
+        raise InputRefused(f"rows and columns of {list(matrix.shape)} samples have no cutoff in common")
     alpha = -math.expm1(math.log1p(-SANITY_ALPHA) / sum(matrix.shape))
     largest = max(_largest_count(matrix), _largest_count(matrix.T))
     return SanityCheck(largest, count_cutoff(h_i, matrix.shape[1], alpha), alpha)

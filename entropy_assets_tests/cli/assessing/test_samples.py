@@ -170,15 +170,19 @@ def test_no_figure_follows_from_the_iid_track_where_its_verdict_is_another(run: 
 
 
 @pytest.mark.slow
-def test_progress_is_on_a_terminal_alone_and_an_interrupted_assessment_ends_with_130(tmp_path: Path) -> None:
-    """A counter takes minutes by the standard's rule; the bar tells that it is under way."""
-    (tmp_path / "bad.bin").write_bytes(np.arange(100_000).astype(np.uint8).tobytes())
-    command = [sys.executable, "-m", "entropy_assets.cli", "assess", "bad.bin", "--bits-per-symbol", "8", "--iid"]
+@pytest.mark.parametrize("track, bar", [(["--iid"], b"permutations"), ([], b"estimators")])
+def test_progress_is_on_a_terminal_alone_and_an_interrupted_assessment_ends_with_130(
+    tmp_path: Path, track: list[str], bar: bytes
+) -> None:
+    """A counter takes minutes by the standard's rule, and five million samples some seconds; the bar tells so."""
+    samples = np.arange(100_000) if track else np.random.default_rng(4).integers(0, 256, 5_000_000)
+    (tmp_path / "bad.bin").write_bytes(samples.astype(np.uint8).tobytes())
+    command = [sys.executable, "-m", "entropy_assets.cli", "assess", "bad.bin", "--bits-per-symbol", "8", *track]
     ours, theirs = os.openpty()
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
         os.close(theirs)
         shown = b""
-        while b"permutations" not in shown:
+        while bar not in shown:
             shown += os.read(ours, 4096)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)

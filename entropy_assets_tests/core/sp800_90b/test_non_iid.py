@@ -143,3 +143,20 @@ def test_what_is_no_sequence_of_such_symbols_is_refused(symbols: np.ndarray, bit
     """Nothing is masked or cut in silence."""
     with pytest.raises(InputRefused):
         assess_non_iid(symbols, bits)
+
+
+@pytest.mark.parametrize("bits, total", [(1, 10), (3, 17)])
+def test_each_estimator_is_told_when_it_is_made(bits: int, total: int) -> None:
+    """Of bits there are ten; of wider symbols seven, and ten of their bits. What is raised stops it."""
+    symbols = np.random.default_rng(5).integers(0, 1 << bits, 2000, dtype=np.uint8)
+    told: list[tuple[int, int]] = []
+    assess_non_iid(symbols, bits, progress=lambda done, of: told.append((done, of)))
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert told[-1] == (total, total)
+    assert {of for _, of in told} == {total}
+
+    def stop(done: int, of: int) -> None:
+        raise KeyboardInterrupt(done, of)
+
+    with pytest.raises(KeyboardInterrupt):
+        assess_non_iid(symbols, bits, progress=stop)

@@ -90,3 +90,9 @@ def test_other_shapes_and_claims_are_refused(shape: tuple[int, int], h_i: float)
     """The standard knows one shape."""
     with pytest.raises(InputRefused):
         assess_restarts(np.zeros(shape, dtype=np.uint8), 1, h_i)
+
+
+def test_lines_of_two_lengths_have_no_cutoff_in_common() -> None:
+    """A column of 500 is not held to what a row of 1,000 may have."""
+    with pytest.raises(InputRefused, match="no cutoff in common"):
+        sanity_check(np.zeros((500, 1000), dtype=np.uint8), 1.0)
