@@ -40,7 +40,7 @@ FRAMES = (1, 4, 16)
 YEAR_S = 365 * 86_400
 BATCH_CPU_S, FRAME_CPU_S = 7.4, 0.144
 """CPU seconds of a batch with its two runs, and of a frame of 512 x 512 pixels more, with the daemon on two cores."""
-LAUNCH_EVENTS, LAUNCH_BYTES = 14, 9_000
+LAUNCH_EVENTS, LAUNCH_BYTES = 8, 7_000
 """What queue, launcher and processes add to the two runs of a batch, of which this program has neither."""
 INTRODUCTION = f"""# How it grows
 
@@ -254,8 +254,8 @@ def left_by(place: Installation, frames: int) -> tuple[Left, str]:
     return left, (
         f"- A batch of {frames} frames of 512 x 512 pixels leaves {counts.total()} events of {sizes.total():,} bytes of"
         f" JSON, of which {sizes['STEP_OUTPUT']:,} are outputs of steps, {sizes['ASSET_MATERIALIZATION']:,} what the"
-        f" assets show and {sizes['ASSET_CHECK_EVALUATION']:,} what the checks show; a daemon and a launcher add some"
-        f" ten. Its images are {images:,} bytes, and what was made of them {kept:,}."
+        f" assets show and {sizes['ASSET_CHECK_EVALUATION']:,} what the checks show; a daemon and a launcher add"
+        f" eight. Its images are {images:,} bytes, and what was made of them {kept:,}."
     )
 
 
