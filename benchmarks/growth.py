@@ -40,7 +40,7 @@ FRAMES = (1, 4, 16)
 YEAR_S = 365 * 86_400
 BATCH_CPU_S, FRAME_CPU_S = 7.4, 0.144
 """CPU seconds of a batch with its two runs, and of a frame of 512 x 512 pixels more, with the daemon on two cores."""
-LAUNCH_EVENTS, LAUNCH_BYTES = 14, 9_000
+LAUNCH_EVENTS, LAUNCH_BYTES = 8, 7_000
 """What queue, launcher and processes add to the two runs of a batch, of which this program has neither."""
 INTRODUCTION = f"""# How it grows
 
@@ -56,7 +56,8 @@ YEAR = """
 
 The arithmetic of a camera of 512 x 512 pixels whose frames are credited as those of the last line above. CPU is
 {batch} s a batch and {frame} s a frame. Dagster counts with at most 100,000 partitions, and lists of them take .2 s
-there: the column says after how many days that is reached, and old ones have to be deleted.
+there: the column says after how many days that is reached, and old ones have to be deleted. The ledger grows with the
+blocks and not with the batches: the table above has it for batches of {blocks} blocks.
 
 """
 YEAR_COLUMNS = (
@@ -68,7 +69,6 @@ YEAR_COLUMNS = (
     "cores",
     "events a second",
     "events, GB",
-    "ledger, GB",
     "files, TB",
 )
 AFTER_IT = """
@@ -225,7 +225,7 @@ class Left:
         self.image_bytes = image_bytes
         self.kept_bytes = kept_bytes
 
-    def year(self, per_second: int, files: int, ledger_bytes: float) -> str:
+    def year(self, per_second: int, files: int) -> str:
         """Return a line of the table of a year, of batches of `files` frames such as these."""
         images = per_second * YEAR_S
         batches = images / files
@@ -240,7 +240,6 @@ class Left:
             f"{cores:,.2f}",
             f"{batches * self.events / YEAR_S:,.2f}",
             f"{batches * self.event_bytes / 1e9:,.1f}",
-            f"{batches * ledger_bytes / 1e9:,.1f}",
             f"{kept / 1e12:,.1f}",
         )
         return f"| {' | '.join(cells)} |"
@@ -255,8 +254,8 @@ def left_by(place: Installation, frames: int) -> tuple[Left, str]:
     return left, (
         f"- A batch of {frames} frames of 512 x 512 pixels leaves {counts.total()} events of {sizes.total():,} bytes of"
         f" JSON, of which {sizes['STEP_OUTPUT']:,} are outputs of steps, {sizes['ASSET_MATERIALIZATION']:,} what the"
-        f" assets show and {sizes['ASSET_CHECK_EVALUATION']:,} what the checks show; a daemon and a launcher add some"
-        f" ten. Its images are {images:,} bytes, and what was made of them {kept:,}."
+        f" assets show and {sizes['ASSET_CHECK_EVALUATION']:,} what the checks show; a daemon and a launcher add"
+        f" eight. Its images are {images:,} bytes, and what was made of them {kept:,}."
     )
 
 
@@ -276,11 +275,11 @@ def main() -> None:
         print()
         found = [left_by(place, frames) for frames in FRAMES]
         print(*(sentence for _, sentence in found), sep="\n")
-        print(YEAR.format(batch=BATCH_CPU_S, frame=FRAME_CPU_S))
+        print(YEAR.format(batch=BATCH_CPU_S, frame=FRAME_CPU_S, blocks=BLOCKS))
         print(f"| {' | '.join(YEAR_COLUMNS)} |")
         print(f"|{'---:|' * len(YEAR_COLUMNS)}")
         for per_second, files in ((1, 5), (1, 64), (1, 1000), (100, 64), (100, 1000)):
-            print(found[-1][0].year(per_second, files, place.ledger_bytes))
+            print(found[-1][0].year(per_second, files))
         print(AFTER_IT, end="")
 
 

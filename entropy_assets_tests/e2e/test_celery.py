@@ -17,14 +17,14 @@ import yaml
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.conftest import PROJECT
-from entropy_assets_tests.e2e.running import clean_environment, eventually, processes_below
+from entropy_assets_tests.e2e.running import SLOW, clean_environment, eventually, processes_below
 from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 NOTICED = 180.0
 """Seconds after which a run whose worker was killed has failed and is launched again, at the latest."""
-FRAMES = 4
+FRAMES = 3
 
 
 @contextmanager
@@ -78,9 +78,11 @@ def test_a_killed_worker_is_noticed_and_its_batch_is_published_once(tmp_path: Pa
     inbox = home.inbox_folder / "raw-ccd"
     inbox.mkdir(parents=True)
     for number in range(FRAMES):
-        (inbox / f"{number}.fits").write_bytes(frame(700 + number, 768))
+        (inbox / f"{number}.fits").write_bytes(frame(700 + number, 512))
     with broker() as redis_url, EmbeddedServer() as pool, ExitStack() as stack:
         folder = dagster_home(home.dagster_folder, redis_url)
+        # First: two processes that make the tables of a new SQLite at once are in each other's way.
+        instance = stack.enter_context(dg.DagsterInstance.from_config(str(folder)))
         environment = clean_environment(
             ENTROPY_HOME=str(home.root),
             ENTROPY_REDIS_URL=pool.url,
@@ -97,7 +99,6 @@ def test_a_killed_worker_is_noticed_and_its_batch_is_published_once(tmp_path: Pa
         daemon = [sys.executable, "-m", "dagster._daemon", "run", "-m", "entropy_assets.definitions"]
         stack.enter_context(running(daemon, environment, tmp_path / "daemon.log"))
         first = worker("first")
-        instance = stack.enter_context(dg.DagsterInstance.from_config(str(folder)))
 
         def runs(job: str) -> list[dg.DagsterRun]:
             return list(instance.get_runs(dg.RunsFilter(job_name=job)))
@@ -119,5 +120,5 @@ def test_a_killed_worker_is_noticed_and_its_batch_is_published_once(tmp_path: Pa
         assert lost is not None
         assert lost.status is dg.DagsterRunStatus.FAILURE
         ledger = home.ledger(readonly=True)
-        eventually("publication", lambda: all(ledger.is_published(batch.key) for batch in home.batches()))
+        eventually("publication", lambda: all(ledger.is_published(batch.key) for batch in home.batches()), 2 * SLOW)
         ledger.verify()
