@@ -68,11 +68,11 @@ Start = Callable[..., Watched]
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Start]:
-    """Give a function that starts it all; its arguments are options and settings of the service."""
+    """Give a function that starts it all; its arguments are options, settings and further pools of the service."""
     needs("prometheus")
     with ExitStack() as stack:
 
-        def start(*options: str, keeps: bool = False, **environment: str) -> Watched:
+        def start(*options: str, keeps: bool = False, beside: str = "", **environment: str) -> Watched:
             data = tmp_path / "server"
             data.mkdir()
             server = PoolServer(data)
@@ -82,7 +82,7 @@ def watched(tmp_path: Path) -> Iterator[Start]:
                 environment["ENTROPY_ALLOW_UNSAFE_POOL"] = "true"
             pool = PoolClient.from_url(server.url)
             stack.callback(pool.close)
-            service = stack.enter_context(ServeProcess(server.url, tmp_path, *options, **environment))
+            service = stack.enter_context(ServeProcess(server.url + beside, tmp_path, *options, **environment))
             prometheus = stack.enter_context(Prometheus(f"127.0.0.1:{service.port}", tmp_path))
             stack.callback(lambda: print("\n".join(prometheus.seen)))
             return Watched(server, pool, service, prometheus, tmp_path / "home")

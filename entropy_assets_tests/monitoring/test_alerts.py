@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from entropy_assets.stores.ledger.record import Ledger
-from entropy_assets_tests.monitoring.conftest import Start, Watched
+from entropy_assets_tests.monitoring.conftest import PoolServer, Start, Watched
 from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.provenance.test_freshness import ACCEPTED, FAILED, assessed, taken_in
 
@@ -53,6 +53,19 @@ def test_a_pool_that_comes_back_empty_pages_until_it_is_filled(watched: Start) -
     running.prometheus.fires("EntropyPoolLow")
     running.pool.push(blocks_for_both(60, first=60))
     running.prometheus.clears("EntropyPoolLow")
+
+
+def test_a_shard_that_is_gone_is_told_while_another_one_serves(watched: Start, tmp_path: Path) -> None:
+    other = PoolServer(tmp_path)
+    other.start()
+    running = watched(beside=f"\n{other.url}")
+    running.pool.push(blocks_for_both(60))
+    other.stop()
+    running.prometheus.fires("EntropyShardLeftOut")
+    running.service.client.get("/random/1000").raise_for_status()
+    other.start()
+    running.prometheus.clears("EntropyShardLeftOut")
+    other.stop()
 
 
 def test_a_pool_that_comes_back_with_its_keys_pages_until_something_is_published(watched: Start) -> None:

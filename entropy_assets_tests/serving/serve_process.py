@@ -39,7 +39,8 @@ class ServeProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self._command = [sys.executable, "-m", "entropy_assets.cli", "serve", "--port", str(self.port), *options]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ENTROPY_")}
-        own = {"ENTROPY_REDIS_URL": pool_url, "ENTROPY_HOME": str(folder / "home")}
+        named = "ENTROPY_REDIS_URLS" if "\n" in pool_url else "ENTROPY_REDIS_URL"
+        own = {named: pool_url, "ENTROPY_HOME": str(folder / "home")}
         self._environment = {**inherited, **own, **environment}
 
     def __enter__(self) -> Self:
