@@ -34,6 +34,7 @@ PATH = re.compile(rf"(?:{'|'.join(map(re.escape, ROOTS))})(?:/[\w.*-]+)*/?")
 FOREIGN = {
     *("run_id", "master_replid", "RateLimit", "os.urandom", "hashlib.sha256", "_raw", "_uncal"),
     *("synchronous_standby_names", "synchronous_commit", "pg_dump", "SELECT", "maxConcurrentRuns", "enableReadOnly"),
+    *("AWS_ENDPOINT_URL", "EnvironmentFile", "env_file"),
 }
 
 
