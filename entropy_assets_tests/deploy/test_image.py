@@ -154,18 +154,21 @@ def assert_health_check_follows(container: Container, port: int) -> None:
     assert output_of([part.replace(":8000/", f":{free_port()}/") for part in check]).returncode != 0
 
 
-def test_the_code_server_starts_as_shipped_and_its_health_check_follows(container: Container, target: str) -> None:
+def test_the_code_server_starts_as_shipped_and_its_health_check_follows(
+    container: Container, target: str, tmp_path: Path
+) -> None:
     if target == "serve":
         pytest.skip("the image of the service has no Dagster")
     port = free_port()
     command = [part.replace("4000", str(port)) for part in container.as_shipped(DAGSTER_HOME="/tmp")]
     check = [part.replace("4000", str(port)) for part in container.health_check()]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    log = tmp_path / "log"
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 180
             while output_of(check).returncode != 0:
-                assert process.poll() is None, process.stderr and process.stderr.read()
-                assert time.monotonic() < deadline
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
         finally:
             process.terminate()
             process.wait(60)
