@@ -1,7 +1,7 @@
 """Write what is installed as a bill of materials in CycloneDX 1.6: ``python sbom.py NAME``, by the interpreter meant.
 
-Of what lies there, not of what was asked for: name, version, licence as the package tells it, and the package's address
-in the form that databases of vulnerabilities know (purl). The same installation gives the same bytes: no time, no chance.
+Of what lies there, not of what was asked for: name, version, licence as the package tells it, and the package's
+address in the form that databases of vulnerabilities know (purl). The same installation gives the same bytes.
 """
 
 import json

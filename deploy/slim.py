@@ -1,8 +1,9 @@
 """Take out of an image what none of its roles can need: ``python slim.py ROLE``, by the interpreter of the image.
 
 First each role runs once, which leaves the bytecode of what it imports; a read-only image can make none later. Then go
-folders of tests that nothing imported, maps of scripts, the models of Amazon's services that Dagster does not use, tables
-of the Earth's rotation, fonts that no plot has, and the debug symbols of extensions. Afterwards the roles run again.
+folders of tests that nothing imported, maps of scripts, the models of Amazon's services that Dagster does not use,
+tables of the Earth's rotation, fonts that no plot has, and the debug symbols of extensions. Afterwards the roles run
+again.
 """
 
 import os
@@ -17,7 +18,8 @@ from typing import Final
 PACKAGES: Final = Path(sysconfig.get_path("purelib"))
 SERVICE: Final = """
 import entropy_assets.cli.commands, entropy_assets.cli.serve, entropy_assets.cli.keys, entropy_assets.cli.draw
-import entropy_assets.serving.http.app, entropy_assets.provenance.trail, entropy_assets.serving.server.workers, entropy_assets.stores.pool.embedded
+import entropy_assets.serving.http.app, entropy_assets.serving.server.workers, entropy_assets.stores.pool.embedded
+import entropy_assets.provenance.trail
 import encodings.idna, uvloop, httptools, hiredis, obstore.store, psycopg, sqlalchemy.dialects.postgresql.psycopg
 import rich.console, rich.table, uvicorn.logging, websockets.asyncio.server
 """
@@ -92,7 +94,7 @@ def take_out_of_scipy() -> None:
 
 
 def strip_symbols() -> None:
-    """Strip the extensions. Not the libraries beside them (``*.libs``): those were moved by patchelf, which strip breaks."""
+    """Strip the extensions. Not the libraries in ``*.libs``: patchelf has moved those, and strip breaks them."""
     for path in PACKAGES.rglob("*.so"):
         if not path.parent.name.endswith(".libs"):
             subprocess.run(["strip", "--strip-unneeded", str(path)], check=True)

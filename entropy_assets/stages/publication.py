@@ -97,9 +97,8 @@ def publish_batch(
     known += _told_to(pool)
     pool.keep_ledger_link(publication.ledger_link, publication.seq)
     # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere. With what
-    # the pool was told meanwhile: two servers that both took themselves for the ledger's learn of each other here. And by
-    # the receipt, which is made once: of two publishers with a ledger each, one finds the other's in it and pushes
-    # nothing.
+    # the pool was told meanwhile: two servers that both took themselves for the ledger's learn of each other here. By
+    # the receipt, which is made once: of two publishers with a ledger each, one finds the other's and pushes nothing.
     kept = Anchor(str(batch.read_json(RECEIPT).get("ledger_link")), f"the receipt of batch {batch.key}")
     named = Anchor(publication.ledger_link, f"batch {batch.key}")
     refuse_if_behind(ledger, [*known, *_told_to(pool), named, kept])

@@ -23,7 +23,7 @@ _START = """
 mkdir -p "$1/proc" "$1/dev" "$1/tmp"; mount --bind "$1" "$1"; mount -t proc proc "$1/proc"; mount --rbind /dev "$1/dev"
 mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"; mount --bind "$2" "$1/var/lib/entropy-assets"
 mount -o remount,bind,ro "$1"
-root=$1; shift 2; exec chroot --userspec=10001:10001 "$root" "$@"
+root=$1; shift 2; exec /usr/sbin/chroot --userspec=10001:10001 "$root" "$@"
 """
 
 

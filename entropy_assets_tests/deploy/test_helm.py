@@ -143,6 +143,7 @@ def test_the_settings_that_the_values_name_are_settings() -> None:
     assert unknown_settings((HELM / "dagster-values.yaml").read_text()) == set()
 
 
+@pytest.mark.slow
 def test_the_code_server_takes_its_arguments() -> None:
     refuse_unparsed(["dagster", "code-server", "start", *roles()["code"]["codeServerArgs"]])
 

@@ -28,7 +28,7 @@ KEYS: Final = {
 
 @dataclass
 class Servers:
-    """What the machines share: two databases and a spare one, the addresses of object store, pool and Celery's broker."""
+    """What the machines share: two databases and a spare one, addresses of object store, pool and Celery's broker."""
 
     primary: PostgresServer
     standby: PostgresServer

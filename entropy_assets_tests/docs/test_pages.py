@@ -30,9 +30,13 @@ from entropy_assets_tests.docs.pages import (
 EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=name_of)
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 PATH = re.compile(rf"(?:{'|'.join(map(re.escape, ROOTS))})(?:/[\w.*-]+)*/?")
-# Words of others that look like names of ours: Redis, HTTP, DNS, PostgreSQL, endings of file names.
-POSTGRESQL = {"PGPASSWORD", "PGPASSFILE", "pg_monitor", "search_path"}
-FOREIGN = {"run_id", "master_replid", "RateLimit", "os.urandom", "hashlib.sha256", "_raw", "_uncal", *POSTGRESQL}
+# Words of others that look like names of ours: Redis, PostgreSQL, Helm, HTTP, DNS, endings of file names.
+FOREIGN = {
+    *("run_id", "master_replid", "RateLimit", "os.urandom", "hashlib.sha256", "_raw", "_uncal"),
+    *("PGPASSWORD", "PGPASSFILE", "pg_monitor", "search_path"),
+    *("synchronous_standby_names", "synchronous_commit", "pg_dump", "SELECT", "maxConcurrentRuns", "enableReadOnly"),
+    *("AWS_ENDPOINT_URL", "EnvironmentFile", "env_file"),
+}
 
 
 def exists(path: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
-from entropy_assets.stores.ledger.sqlite import Ledger
+from entropy_assets.stores.ledger.record import Ledger
 
 from entropy_assets.errors import LedgerBehind, PoolUnavailable
 from entropy_assets.stages.publication import publish_batch
