@@ -15,15 +15,10 @@ from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.distributed.machines import Fleet, Machine
 from entropy_assets_tests.e2e.running import eventually
 from entropy_assets_tests.postgres_server import USER, PostgresServer
+from entropy_assets_tests.stores.blobs.servers import BUCKET, CREDENTIALS
 
-BUCKET: Final = "entropy"
 AWAY_S: Final = 5.0
 """How long a machine is away before somebody starts it again, seconds."""
-KEYS: Final = {
-    "AWS_ACCESS_KEY_ID": "made-up",
-    "AWS_SECRET_ACCESS_KEY": "made-up",
-    "AWS_REGION": "us-east-1",
-}
 
 
 @dataclass
@@ -74,9 +69,8 @@ class Site:
     def __init__(self, folder: Path, servers: Servers, port: int) -> None:
         self.servers = servers
         self.environment = {
-            **KEYS,
+            **CREDENTIALS,
             "AWS_ENDPOINT_URL": servers.store,
-            "AWS_ALLOW_HTTP": "true",
             "ENTROPY_STORE_URL": f"s3://{BUCKET}/site",
             "ENTROPY_LEDGER_URL": servers.url("postgresql+psycopg", "ledger"),
             "ENTROPY_REDIS_URL": servers.pool,
@@ -100,13 +94,10 @@ class Site:
 
     def _dagster_yaml(self, folder: Path) -> None:
         instance = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
-        instance["storage"] = {"postgres": {"postgres_url": {"env": "DAGSTER_PG_URL"}}}
+        for part in ("postgresql", "celery"):
+            instance |= yaml.safe_load((PROJECT / "deploy" / "dagster" / f"{part}.yaml").read_text())
         broker = {"env": "DAGSTER_CELERY_BROKER"}  # also where Celery keeps what became of each task
-        instance["run_launcher"] = {
-            "module": "dagster_celery.launcher",
-            "class": "CeleryRunLauncher",
-            "config": {"broker": broker, "backend": broker},
-        }
+        instance["run_launcher"]["config"] = {"broker": broker, "backend": broker}
         (folder / "dagster.yaml").write_text(yaml.safe_dump(instance))
 
     def start(self) -> None:
@@ -131,10 +122,9 @@ class Site:
         self.daemon.start("dagster-daemon", "run", "--workspace", "workspace.yaml")
 
     def start_worker(self, worker: Machine) -> None:
-        broker = self.servers.broker
         worker.start(
-            *("celery", "--app", "dagster_celery.app", "--broker", broker, "--result-backend", broker, "worker"),
-            *("--concurrency", "1", "--hostname", f"{worker.name}@site", "--queues", "dagster", "--loglevel", "INFO"),
+            *("celery", "--app", "entropy_assets.defs.engines.celery_app", "worker", "--concurrency", "1"),
+            *("--hostname", f"{worker.name}@site", "--loglevel", "INFO"),
         )
 
     def drop(self, name: str, data: bytes) -> None:

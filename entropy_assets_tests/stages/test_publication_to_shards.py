@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
-from entropy_assets.stores.ledger.record import Ledger
 
 from entropy_assets.errors import LedgerBehind, PoolUnavailable
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
