@@ -284,7 +284,7 @@ def test_a_batch_that_tells_of_another_recollection_is_found(tmp_path: Path, val
     place.hashed([("earlier.png", first)], time_ns=10**18)
     block_id = publish(place, [("later.png", second)], valkey_url, before=lambda _: None)
     with closing(sqlite3.connect(place.ledger_file)) as db:
-        db.execute("UPDATE folds SET folds = zeroblob(24576) WHERE seq = 2")
+        db.execute("UPDATE folds SET folds = zeroblob(length(folds)) WHERE seq = 2")
         db.commit()
     with pytest.raises(LedgerError, match="another sketch"):
         rewalk(Trail.of(place), block_id)
