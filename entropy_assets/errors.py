@@ -184,18 +184,6 @@ class LedgerBehind(LedgerError):
     code = "ledger-behind"
 
 
-class LedgerPromoted(LedgerBehind):
-    """Another server took over the ledger, or its data were put back, and nobody accepted that yet."""
-
-    code = "ledger-promoted"
-
-
-class UnsafeLedgerServer(LedgerError):
-    """The ledger's server may lose what it acknowledges: no standby, or it does not wait for disk or standby."""
-
-    code = "unsafe-ledger-server"
-
-
 class ClaimRefused(LedgerError):
     """A batch whose images, or what its blocks follow from, are not those that the ledger has for it."""
 

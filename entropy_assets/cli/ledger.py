@@ -40,9 +40,9 @@ def check_ledger(home: Path | None, as_json: bool) -> None:
 
     The same code says that another server took over, and that nobody accepted it yet.
     """
-    from entropy_assets.errors import LedgerPromoted
     from entropy_assets.stores.home import Home
     from entropy_assets.stores.ledger.anchors import lacking
+    from entropy_assets.stores.ledger.storage import LedgerPromoted
 
     settings = settings_of(home=home)
     anchors = list(_known(settings))  # before the ledger is looked at

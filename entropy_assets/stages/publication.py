@@ -4,14 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from entropy_assets.errors import (
-    BatchError,
-    BlockRefused,
-    ClaimRefused,
-    EntropyAssetsError,
-    LedgerError,
-    LedgerPromoted,
-)
+from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerError
 from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.manifest import Manifest, origin_of
 from entropy_assets.stages.state import Stage, known_publications, naming_damage, state_of
@@ -22,6 +15,7 @@ from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, lacking, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import BURNED, NO_LINK, LedgerBlock, Publication
+from entropy_assets.stores.ledger.storage import LedgerPromoted
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.errors import LedgerError, LedgerPromoted
+from entropy_assets.errors import LedgerError
 from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.stages.publication import accept_losses, publish_batch
 from entropy_assets.stages.state import known_publications, sound_ledger
 from entropy_assets.stores.batches import Batch
-from entropy_assets.stores.ledger.storage import LedgerServer
+from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerServer
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.postgres_server import PostgresServer
 from entropy_assets_tests.stages.batches_made import Place, frame, remembers

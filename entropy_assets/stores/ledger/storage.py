@@ -9,6 +9,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from entropy_assets.errors import LedgerBehind, LedgerError
+
+
+class LedgerPromoted(LedgerBehind):
+    """Another server took over the ledger, or its data were put back, and nobody accepted that yet."""
+
+    code = "ledger-promoted"
+
+
+class UnsafeLedgerServer(LedgerError):
+    """The ledger's server may lose what it acknowledges: no standby, or it does not wait for disk or standby."""
+
+    code = "unsafe-ledger-server"
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerServer:

@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from entropy_assets.errors import LedgerPromoted, UnsafeLedgerServer
+from entropy_assets.stores.ledger.storage import LedgerPromoted, UnsafeLedgerServer
 
 _STATE: Final = sa.text(
     "SELECT current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),"

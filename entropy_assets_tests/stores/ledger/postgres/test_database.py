@@ -15,11 +15,11 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from entropy_assets.errors import LedgerError, UnsafeLedgerServer
+from entropy_assets.errors import LedgerError
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import NO_LINK, LedgerBlock
-from entropy_assets.stores.ledger.storage import LedgerServer, fetched
+from entropy_assets.stores.ledger.storage import LedgerServer, UnsafeLedgerServer, fetched
 from entropy_assets_tests.postgres_server import KEYED, PostgresServer
 
 PASSWORD = "pass/word@secret"  # with signs that mean something in an address

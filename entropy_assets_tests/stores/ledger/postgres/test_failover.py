@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.errors import LedgerError, LedgerPromoted, UnsafeLedgerServer
+from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.anchors import Anchor, lacking, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
-from entropy_assets.stores.ledger.storage import LedgerServer
+from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerServer, UnsafeLedgerServer
 from entropy_assets_tests.postgres_server import PostgresServer, folder_of, postgres_folder
 
 pytestmark = pytest.mark.slow

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from entropy_assets.errors import LedgerPromoted
 from entropy_assets.stores.ledger.postgres.safety import Epoch, ServerState
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import NO_LINK, epoch_link
-from entropy_assets.stores.ledger.storage import LedgerServer, fetched
+from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerServer, fetched
 from entropy_assets_tests.postgres_server import PostgresServer
 from entropy_assets_tests.stores.ledger.places import as_promoted
 
