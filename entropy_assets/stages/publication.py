@@ -218,6 +218,8 @@ def accept_losses(
             if is_doubtful(batch, ledger):
                 _burn(batch, ledger, remember, now_us)
                 burned.append(batch.key)
+            elif is_promoted and _may_have_been_published(batch, ledger):
+                _remember(batch, remember)  # the last claim may have come over without the sketch behind it
         # Last: whoever is interrupted before it is still refused, and does it all again.
         ledger.accept_losses(lost)
     return burned, list(lost)
@@ -248,17 +250,20 @@ def _burn(batch: Batch, ledger: Ledger, remember: Remember, now_us: int) -> None
 
     What its images show is remembered again: else the pattern of old frames would be new, and a changed copy fresh.
     """
-    images = _images_of(batch)
-    ledger.spend_images(images, batch.key)
-    for image_sha256 in images:
-        # One whose file is gone or can't be read is spent all the same, by its hash.
-        with suppress(EntropyAssetsError), naming_damage(batch):
-            remember(batch, image_sha256)
+    ledger.spend_images(_images_of(batch), batch.key)
+    _remember(batch, remember)
     # One that is damaged, or a copy of another one, is entered without its blocks.
     with suppress(EntropyAssetsError), naming_damage(batch):
         _append(batch, ledger, validate(batch), BURNED, now_us)
     if not ledger.is_published(batch.key):
         ledger.append_publication(batch.key, NO_LINK, [], run_id=BURNED, time_us=now_us)
+
+
+def _remember(batch: Batch, remember: Remember) -> None:
+    for image_sha256 in _images_of(batch):
+        # One whose file is gone or can't be read is spent all the same, by its hash.
+        with suppress(EntropyAssetsError), naming_damage(batch):
+            remember(batch, image_sha256)
 
 
 def _images_of(batch: Batch) -> dict[str, str | None]:

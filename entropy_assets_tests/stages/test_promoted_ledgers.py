@@ -10,6 +10,7 @@ from entropy_assets.provenance.trail import Trail
 from entropy_assets.stages.publication import accept_losses, publish_batch
 from entropy_assets.stages.state import known_publications, sound_ledger
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.ledger.sketches import SketchShelf
 from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerServer
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.postgres_server import PostgresServer
@@ -52,6 +53,7 @@ def test_claims_that_went_with_the_server_burn_their_batch_and_no_other(
     publish(place, published, pool)
     waiting, bereft = (place.validated([(f"{n}.fits", frame(n))], time_ns=n * 10**17) for n in (2, 3))
     lose_rows(place.ledger(), postgres, f"DELETE FROM image_claims WHERE batch_key = '{bereft.key}'")  # noqa: S608
+    lose_rows(place.ledger(), postgres, "DELETE FROM sketches", "DELETE FROM folds")
     present = as_promoted(place.ledger(), postgres)
 
     with pytest.raises(LedgerPromoted):
@@ -66,6 +68,8 @@ def test_claims_that_went_with_the_server_burn_their_batch_and_no_other(
 
     assert accept(place, present) == ([bereft.key], [])
     assert publish(place, bereft, pool) == 0
+    images = [file.image_sha256 for batch in (waiting, bereft) for file in batch.intake.files]
+    assert set(SketchShelf(place.ledger()).sensor_of(images)) == set(images), "what they show is remembered again"
     assert publish(place, waiting, pool) > 0, "its images are still spent by it, and nothing was pushed of it"
     assert place.ledger().images_of(bereft.key) == {row.image_sha256 for row in bereft.intake.files}
     sound_ledger(place).verify()
