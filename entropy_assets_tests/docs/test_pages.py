@@ -30,8 +30,9 @@ from entropy_assets_tests.docs.pages import (
 EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=name_of)
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 PATH = re.compile(rf"(?:{'|'.join(map(re.escape, ROOTS))})(?:/[\w.*-]+)*/?")
-# Words of others that look like names of ours: Redis, HTTP, DNS, endings of file names.
-FOREIGN = {"run_id", "master_replid", "RateLimit", "os.urandom", "hashlib.sha256", "_raw", "_uncal"}
+# Words of others that look like names of ours: Redis, HTTP, DNS, PostgreSQL, endings of file names.
+POSTGRESQL = {"PGPASSWORD", "PGPASSFILE", "pg_monitor", "search_path"}
+FOREIGN = {"run_id", "master_replid", "RateLimit", "os.urandom", "hashlib.sha256", "_raw", "_uncal", *POSTGRESQL}
 
 
 def exists(path: str) -> bool:
