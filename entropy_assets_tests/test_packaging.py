@@ -43,6 +43,8 @@ SUFFICES = {
 COMPILED = re.compile(r"entropy_assets\.core\.(\w+\.compiled|compiling)\b")
 # Within `stores.ledger`, the same.
 SERVER = re.compile(r"entropy_assets\.stores\.ledger\.postgres\b")
+# Within `defs`, the same.
+ENGINES = re.compile(r"entropy_assets\.defs\.engines\.celery_\w+")
 # Imports every module of the package where the packages named in the first argument are not installed.
 IMPORT_ALL = """
 import importlib, json, sys
@@ -97,6 +99,10 @@ def requirements_of(extras: str) -> list[Requirement]:
 
 def runtime() -> list[str]:
     return [normalised(requirement.name) for requirement in requirements_of("all")]
+
+
+def deployed() -> list[str]:
+    return [normalised(requirement.name) for requirement in requirements_of("deploy")]
 
 
 @cache
@@ -182,6 +188,8 @@ def test_an_extra_brings_what_its_rooms_import(extras):
         kept = {name: why for name, why in kept.items() if not COMPILED.match(name)}
     if "psycopg" not in installed_by(extras):
         kept = {name: why for name, why in kept.items() if not SERVER.match(name)}
+    if "celery" not in installed_by(extras):
+        kept = {name: why for name, why in kept.items() if not ENGINES.match(name)}
     assert kept == {}
     # No library: `entropy_assets.cli.main` says it for all of its modules.
     told = {name: why for name, why in failed.items() if "cli" in extras or not name.startswith("entropy_assets.cli.")}
@@ -210,8 +218,7 @@ def test_every_direct_dependency_gives_its_reason():
     """A dependency without a reason is one that nobody can decide to drop."""
     requirement = re.compile(r'\s+"[a-z][a-z0-9-]*(\[\w+\])?[><=]')
     entries = [line for line in PYPROJECT.read_text().splitlines() if requirement.match(line)]
-    deploy = [normalised(requirement.name) for requirement in requirements_of("deploy")]
-    named = {*runtime(), *deploy, *group("dev"), *group("build"), *group("servers")}
+    named = {*runtime(), *deployed(), *group("dev"), *group("build"), *group("servers")}
     assert {name_in(line.strip().removeprefix('"')) for line in entries} == named
     assert [line for line in entries if not re.search(r'",\s+# \w.{8,}', line)] == []
 
@@ -222,7 +229,7 @@ def test_every_import_is_declared():
     undeclared = {
         name
         for name in imported_packages()
-        if not {normalised(owner) for owner in distributions.get(name, [])} & set(runtime())
+        if not {normalised(owner) for owner in distributions.get(name, [])} & {*runtime(), *deployed()}
     }
     assert undeclared == set()
 
@@ -250,7 +257,7 @@ def test_the_locks_pin_every_direct_dependency_to_the_same_version():
     """What is tested is what is run."""
     run, deploy, dev = (locked(f"requirements{kind}.lock") for kind in ("", "-deploy", "-dev"))
     assert {*runtime(), *group("build")} <= set(run)
-    assert {normalised(requirement.name) for requirement in requirements_of("deploy")} <= set(deploy)
+    assert {*deployed()} <= set(deploy)
     assert {*group("dev")} <= set(dev)
     for narrow, wide in ((run, deploy), (deploy, dev)):
         assert {name: (version, wide.get(name)) for name, version in narrow.items() if wide.get(name) != version} == {}

@@ -355,7 +355,7 @@ def test_a_publisher_killed_at_any_line_repeats_nothing_and_leaves_a_sound_ledge
     kind: str, place: Place, pool: PoolClient, valkey_url: str, pool_prefix: str, request: pytest.FixtureRequest
 ) -> None:
     if kind == "postgresql":
-        place = Place(place.root, LedgerServer(request.getfixturevalue("postgres_url"), is_single=True))
+        place = Place(place.root, ledger_server=LedgerServer(request.getfixturevalue("postgres_url"), is_single=True))
     batch = place.validated([("a.fits", frame(1))])
     untouched = copy_of(place.ledger_file, "untouched") if kind == "sqlite" else None
 

@@ -20,7 +20,7 @@ from entropy_assets_tests.stores.ledger.places import as_promoted, lose_rows
 
 @pytest.fixture
 def place(tmp_path: Path, postgres_url: str) -> Place:
-    return Place(tmp_path, LedgerServer(postgres_url, is_single=True))
+    return Place(tmp_path, ledger_server=LedgerServer(postgres_url, is_single=True))
 
 
 def publish(place: Place, batch: Batch, pool: PoolClient) -> int:
