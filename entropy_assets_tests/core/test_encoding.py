@@ -65,10 +65,12 @@ HASHED_ELSEWHERE = {
     "stages/reports/stream.py": "checks a block against its plain hash",
     "stores/api_keys.py": "keeps the hash of a key instead of the key",
     "stores/images.py": "names an image file by its plain hash",
+    "stores/buckets.py": "finds the shard of a subject's limits",
     "stores/file_names.py": "shortens file names that are too long",
     "stores/pool/awaited.py": "names a block by its plain hash",
     "stores/pool/blocks.py": "checks a block against its plain hash, in portions",
     "stores/pool/configuration.py": "writes passwords as the server wants them",
+    "supervisor/configuration.py": "tells a dagster.yaml that an older release laid down",
 }
 """Modules outside of core that hash, and why: all of it plain, without a domain, and none of it decides a block."""
 HASH_LIBRARIES = {"hashlib", "blake3"}
