@@ -43,6 +43,8 @@ SUFFICES = {
 COMPILED = re.compile(r"entropy_assets\.core\.(\w+\.compiled|compiling)\b")
 # Within `stores.ledger`, the same.
 SERVER = re.compile(r"entropy_assets\.stores\.ledger\.postgres\b")
+# Within `stores.blobs`, the same.
+BUCKETS = re.compile(r"entropy_assets\.stores\.blobs\.(asking|objects|probe)\b")
 # Within `defs`, the same.
 ENGINES = re.compile(r"entropy_assets\.defs\.engines\.celery_\w+")
 # Imports every module of the package where the packages named in the first argument are not installed.
@@ -188,6 +190,8 @@ def test_an_extra_brings_what_its_rooms_import(extras):
         kept = {name: why for name, why in kept.items() if not COMPILED.match(name)}
     if "psycopg" not in installed_by(extras):
         kept = {name: why for name, why in kept.items() if not SERVER.match(name)}
+    if "obstore" not in installed_by(extras):
+        kept = {name: why for name, why in kept.items() if not BUCKETS.match(name)}
     if "celery" not in installed_by(extras):
         kept = {name: why for name, why in kept.items() if not ENGINES.match(name)}
     assert kept == {}

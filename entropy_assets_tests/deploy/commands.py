@@ -3,8 +3,10 @@
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import click
 
 from entropy_assets.cli import main
 from entropy_assets.settings import Settings
+from entropy_assets_tests.conftest import PROJECT
 
 SETTING = re.compile(r"\bENTROPY_([A-Z_]+)\b")
 PROGRAMS = {
@@ -37,9 +40,11 @@ def refuse_unparsed(command: Sequence[str]) -> None:
         _parse(getattr(importlib.import_module(module), maker)(), arguments)
     elif name == "celery":
         # Celery's own program has each option once more on its workers, so it is asked.
-        environment = {**os.environ, "CELERY_BROKER_URL": "memory://"}
         asked = [sys.executable, "-m", "celery", *arguments, "--help"]
-        done = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        with tempfile.TemporaryDirectory() as home:
+            shutil.copy(PROJECT / "deploy" / "dagster" / "celery.yaml", Path(home, "dagster.yaml"))
+            environment = {**os.environ, "DAGSTER_HOME": home}
+            done = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
     elif name == "python" and arguments[0] == "-m":
         _parse_module(arguments[1], arguments[2:])
