@@ -111,7 +111,7 @@ class PostgresServer:
 
     @property
     def dsn(self) -> str:
-        return f"host={self.folder} user={USER} dbname=postgres"
+        return f"host={self.folder} port={self.settings.get('port', '5432')} user={USER} dbname=postgres"
 
     def url(self, schema: str = "public", user: str = USER) -> str:
         """Give the address of a ledger in a schema of the one database."""

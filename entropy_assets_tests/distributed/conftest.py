@@ -45,7 +45,11 @@ def databases() -> Iterator[tuple[PostgresServer, PostgresServer, PostgresServer
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Run all of it, with every machine that the pipeline needs."""
     with moto_server() as store, databases() as three, EmbeddedServer() as pool, EmbeddedServer() as broker:
-        site = Site(tmp_path, Servers(*three, store, pool.url, broker.url), port=free_port())
+        site = Site(
+            tmp_path,
+            Servers(*three, store, pool.url, broker.url.replace("unix://", "redis+socket://")),
+            port=free_port(),
+        )
         for name in (*CREDENTIALS, "AWS_ENDPOINT_URL"):
             monkeypatch.setenv(name, site.environment[name])
         try:

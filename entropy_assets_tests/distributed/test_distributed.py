@@ -61,7 +61,7 @@ def test_forty_batches_are_published_once_each_whatever_is_killed_on_the_way(sit
     assert len({publication.batch_key for publication in publications}) == len(publications) == BATCHES
     eventually("an empty .taken", lambda: site.taken() == [])
     pool = PoolClient.from_url(site.servers.pool)
-    drawn = [block.block_id for lane in LANES for block in _drawn(pool, lane)]
+    drawn = [leased.block.block_id for lane in LANES for leased in _drawn(pool, lane)]
     pool.close()
     assert [block for block, times in Counter(drawn).items() if times > 1] == []
     audited = site.auditor.run("entropy-assets", "audit", drawn[0], "--json")
