@@ -169,7 +169,8 @@ def child_environment(
     """Return the environment of a child: the settings in force, the pool's address, Dagster's home.
 
     The addresses of pool and ledger are in it only if the child needs the pool: what Dagster's web page can be made to
-    show can't show more than its process knows. Where the API keys are is in it only if the child needs `keys`.
+    show can't show more than its process knows. Where the API keys are is in it only if the child needs `keys`. What an
+    object store's client reads (``AWS_*``) is in it always: what runs print may be in a bucket, which the page shows.
     """
     # The first belongs to the commands that draw, and no child is one; the others are given below.
     secrets = {"api_key", "keys", "ledger_url", "redis_url", "redis_urls"}
@@ -179,6 +180,8 @@ def child_environment(
         if value is not None
     }
     withheld = {f"ENTROPY_{name.upper()}" for name in secrets}
+    if redis_url is None:
+        withheld |= {"PGPASSWORD", "PGPASSFILE"}  # libpq's own words for the ledger's password
     inherited = {name: value for name, value in os.environ.items() if name.upper() not in withheld}  # noqa: TID251 - passed on, not read
     place = "ENTROPY_REDIS_URLS" if settings.redis_urls else "ENTROPY_REDIS_URL"
     ledger_url = None if redis_url is None or settings.ledger_url is None else settings.ledger_url.get_secret_value()

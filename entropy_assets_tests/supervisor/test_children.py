@@ -88,6 +88,16 @@ class TestChildren:
         environment = children.child_environment(settings, None, "http://127.0.0.1:8000")
         assert [name for name, value in environment.items() if "password" in value] == []
 
+    def test_what_libpq_reads_is_told_to_no_child_without_the_pool(
+        self, monkeypatch: pytest.MonkeyPatch, settings: Settings
+    ) -> None:
+        told = {"PGPASSWORD": "made-up", "PGPASSFILE": "/made/up"}
+        for name, value in told.items():
+            monkeypatch.setenv(name, value)
+        environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:8000")
+        assert told.items() <= environment.items()
+        assert not told.keys() & children.child_environment(settings, None, "http://127.0.0.1:8000").keys()
+
     def test_several_pools_are_named_as_several(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ENTROPY_REDIS_URLS", "redis://:p@h  unix:///pool\nredis+sentinel://a:1,b:2/name")
         settings = Settings(home=tmp_path)

@@ -5,10 +5,11 @@ publish and every credit, and an answer means that the row is safe: on the disk,
 Rows are chained by hashes, so whoever knows an older head sees any change to what came before it: `anchors` says who
 does. An attacker who can write the database can drop the newest rows or rewrite it all, unnoticed where he takes the
 anchors away too, and then a batch is published again (the pool's tombstones catch that only while they last) or an
-image is credited again; and can stop publishing by adding false rows. They learn nothing: it holds hashes and names,
-never bytes.
+image is credited again; and can stop publishing by adding false rows.
 
-Beside the record it holds a working memory, the sketches of spent frames (`sketches`).
+The record holds hashes and names, never bytes. Beside it stands a working memory, the sketches of spent frames
+(`sketches`), and they hold noise: sums of differences of pixels and some differences themselves, of a small frame nearly
+all. Whoever reads the database, a standby or a dump reads that.
 """
 
 import json
