@@ -8,8 +8,8 @@ anchors away too, and then a batch is published again (the pool's tombstones cat
 image is credited again; and can stop publishing by adding false rows.
 
 The record holds hashes and names, never bytes. Beside it stands a working memory, the sketches of spent frames
-(`sketches`), and they hold noise: sums of differences of pixels and some differences themselves, of a small frame nearly
-all. Whoever reads the database, a standby or a dump reads that.
+(`sketches`), and they hold noise: sums of differences of pixels and some differences themselves, of a small frame
+nearly all. Whoever reads the database, a standby or a dump reads that.
 """
 
 import json
