@@ -50,7 +50,8 @@ def up(
         Installation.running(settings, say, began) as installation,
     ):
         dropped = drop_samples(place) if samples else 0
-        say(f"inbox    {place.inbox_folder}" + (f", {dropped} sample images put into it" if dropped else ""))
+        inbox = place.inbox_url or place.inbox_folder
+        say(f"inbox    {inbox}" + (f", {dropped} sample images put into it" if dropped else ""))
         narrator = Narrator(place, waiting_in(settings))
         while not interrupted.wait(POLL_SECONDS):
             for line in (*installation.advance(), *narrator.news()):

@@ -24,6 +24,7 @@ import io
 import json
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -225,8 +226,8 @@ class Batch:
         """Write `value` as `document` unless it is there; return whether this call did."""
         return self.blobs.create(self._name(document), encoded(value))
 
-    def read_json(self, document: Document) -> dict[str, Any]:
-        """Return the object in `document`.
+    def read_json(self, document: Document, data: bytes | None = None) -> dict[str, Any]:
+        """Return the object in `document`, or in `data` for who has read it.
 
         Raises
         ------
@@ -234,7 +235,7 @@ class Batch:
             If the file is missing or is not a JSON object.
         """
         try:
-            value = json.loads(self._read(document))
+            value = json.loads(self._read(document) if data is None else data)
         except (ValueError, RecursionError) as error:
             raise self._wrong(document, f"is not JSON: {error}") from error
         if not isinstance(value, dict):
@@ -380,11 +381,12 @@ class BatchStore:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all that may be batches, sorted; one whose intake is not fixed yet among them."""
-        return self.blobs.list().folders
+        return tuple(name for name in self.blobs.list().folders if name.isprintable())
 
     def _receipt_of(self, key: str) -> tuple[str, dict[str, Any]] | None:
-        batch = Batch(self.blobs, key)
-        return (key, batch.read_json(RECEIPT)) if batch.has(RECEIPT) else None
+        with suppress(BlobMissing):  # looking before reading would be a second request for almost every batch
+            return key, Batch(self.blobs, key).read_json(RECEIPT, self.blobs.read(f"{key}/{RECEIPT.file}"))
+        return None
 
     def _batches(self, keys: Iterable[str]) -> Iterator[Batch]:
         keys = list(keys)

@@ -164,22 +164,7 @@ class BucketInbox:
         return data
 
     def settle(self, batch_key: str, name: str, accepted: bool, reason: str | None = None) -> Path:
-        """Move a file of a batch to where it stays, and return its name there. Repeating it changes nothing.
-
-        Parameters
-        ----------
-        batch_key, name
-            As `taken` and `files_of` give them.
-        accepted
-            Whether it was credited.
-        reason
-            Why not, for the file beside it; written before the file moves, so that no refusal is unexplained.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the batch never held such a file.
-        """
+        """As `DropFolder.settle`; the path is its name in the store."""
         require_plain(name)
         folder = _batch(PROCESSED if accepted else REJECTED, batch_key)
         note_name = f"{_batch(TAKEN, batch_key)}/{name}"

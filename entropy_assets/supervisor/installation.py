@@ -291,7 +291,8 @@ def prepare_home(home: Home, code_server: Path, say: Say) -> None:
     location = {"grpc_server": {"socket": str(code_server), "location_name": LOCATION}}
     # JSON is YAML.
     (home.dagster_folder / "workspace.yaml").write_text(json.dumps({"load_from": [location]}) + "\n", encoding="ascii")
-    DropFolder(home.inbox_folder)
+    if home.inbox_url is None:
+        DropFolder(home.inbox_folder)
 
 
 def drop_samples(home: Home, samples: Path = SAMPLES) -> int:

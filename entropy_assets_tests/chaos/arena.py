@@ -210,7 +210,7 @@ class Feeder:
         """Push new blocks; give those that entered for sure."""
         blocks = self.known.make(count)
         try:
-            outcome = self.pool.push(blocks)
+            outcome = self.pool.taker("public").push(blocks)  # as most of them are
         except PoolUnavailable as error:
             self.uncertain_blocks += int(error.data.get("uncertain", 0))
             raise

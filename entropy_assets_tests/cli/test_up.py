@@ -73,6 +73,22 @@ class Standing:
         return self.turns > 3
 
 
+@pytest.mark.parametrize("is_in_bucket", [False, True], ids=["folder", "bucket"])
+def test_it_tells_where_images_are_dropped(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, object_store: str, is_in_bucket: bool
+) -> None:
+    @contextmanager
+    def installation(*_: object) -> Iterator[Standing]:
+        yield Standing(tmp_path / "record")
+
+    monkeypatch.setattr("entropy_assets.supervisor.installation.Installation.running", installation)
+    if is_in_bucket:
+        monkeypatch.setenv("ENTROPY_INBOX_URL", object_store)
+    result = run("up", "--home", tmp_path, "--once")
+    assert result.exit_code == 0, result.output
+    assert f"inbox    {object_store if is_in_bucket else tmp_path / 'inbox'}\n" in result.stdout
+
+
 @pytest.mark.parametrize("options, opened", [(["--open"], f"{Standing.http_url}\n"), ([], None)])
 def test_the_page_is_opened_once_and_only_for_who_asks_for_it(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str], opened: str | None

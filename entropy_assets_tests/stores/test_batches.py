@@ -19,7 +19,9 @@ from entropy_assets.stores.batches import (
     live_map_of,
     samples_of,
 )
+from entropy_assets.stores.blobs.objects import ObjectBlobs
 from entropy_assets.stores.file_names import safe_name
+from entropy_assets_tests.stores.blobs.servers import FaultyProxy
 
 FILES = {"intake.json", "manifest.json", "noise.json", "blocks.npy", "records.json", "verdicts.json", "published.json"}
 
@@ -143,3 +145,27 @@ def test_a_folder_without_an_intake_is_no_batch(store: BatchStore) -> None:
     first.path(INTAKE).rename(first.root / "elsewhere")
     assert [batch.key for batch in store] == [batch.key for batch in store.newest(5)] == [second.key]
     assert (store.has(first.key), store.has(second.key)) == (False, True)
+
+
+def test_each_receipt_is_asked_for_once(object_store: str, s3_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever publishes reads them all, and a bucket bills each request."""
+    proxy = FaultyProxy(s3_address)
+    with proxy.running() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        store = BatchStore(ObjectBlobs(object_store))
+        keys = [opened(store, time_ns=second * 10**18).key for second in range(1, 4)]
+        for key in keys[1:]:
+            store.batch(key).create_json(RECEIPT, {"seq": 1})
+        proxy.asked.clear()
+        assert dict(store.receipts()) == {key: {"seq": 1} for key in keys[1:]}
+    of_receipts = [(method, path) for method, path in proxy.asked if path.endswith(RECEIPT.file)]
+    assert sorted(of_receipts) == [("GET", f"{object_store.removeprefix('s3:/')}/{key}/{RECEIPT.file}") for key in keys]
+
+
+def test_a_name_that_no_terminal_shows_is_no_batch(store: BatchStore) -> None:
+    """What is told of batches, their names among it, is told to terminals too."""
+    intake = opened(store).path(INTAKE).read_bytes()
+    for name in ("drop-\u200b", "drop-\u202f"):
+        (store.root / name).mkdir()
+        (store.root / name / INTAKE.file).write_bytes(intake)
+    assert [batch.key for batch in store] == list(store.names()) == [opened(store).key]

@@ -11,7 +11,9 @@ from entropy_assets.errors import FileStillChanging
 from entropy_assets.stores.blobs.interface import Blobs
 from entropy_assets.stores.blobs.opening import blobs_at
 from entropy_assets.stores.bucket_inbox import BucketInbox, prefixes
+from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.inbox import PendingReason
+from entropy_assets_tests.stores.blobs.servers import put_as_it_is
 
 KEY = "drop-20260101T000000Z-00000000"
 NOW = 0.0
@@ -186,3 +188,27 @@ def test_a_prefix_for_each_source_on_an_object_store(object_store: str) -> None:
         f"raw-ccd/processed/{KEY}/ü 1.fits": b"raw-ccd",
     }
     assert inboxes["drop"].scan(NOW) == ([], [])
+
+
+def test_the_marker_of_a_folder_is_no_file(s3_address: str, object_store: str) -> None:
+    """Consoles of object stores make one, an empty object whose key ends in a slash, for who asks for a folder."""
+    for key in ("/", "/samples/", "/raw-ccd/", "/smaples/", f"/.taken/{KEY}/", "/samples/a.fits"):
+        put_as_it_is(s3_address, object_store, key, b"1" if key.endswith("fits") else b"")
+    inboxes = prefixes(object_store, ["samples", "raw-ccd"], max_file_bytes=1 << 20)
+    assert {source: [file.name for file in inbox.ready(NOW)] for source, inbox in inboxes.items()} == {
+        "drop": [],
+        "samples": ["a.fits"],
+        "raw-ccd": [],
+    }
+    assert [entry.name for entry in inboxes["drop"].pending(NOW)] == ["smaples"]
+    assert inboxes["drop"].taken() == []
+
+
+@pytest.mark.parametrize("name", ["Screenshot 9.41\u202fAM.png", "a\u00a0b.fits", "\u200ba.fits", "a\u0085b.fits"])
+def test_a_file_whose_name_no_terminal_shows_goes_its_way(s3_address: str, object_store: str, name: str) -> None:
+    put_as_it_is(s3_address, object_store, f"/{name}", b"1")
+    inbox = prefixes(object_store, [], max_file_bytes=1 << 20)["drop"]
+    [file] = inbox.take(inbox.ready(NOW), KEY)
+    assert (file.name, inbox.read(file)) == (safe_name(name), b"1")
+    inbox.settle(KEY, file.name, accepted=True)
+    assert dict(everything(blobs_at(object_store, ""))) == {f"processed/{KEY}/{safe_name(name)}": b"1"}

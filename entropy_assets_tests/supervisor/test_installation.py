@@ -47,6 +47,12 @@ class TestHome:
         assert (place.dagster_folder / "dagster.yaml").is_file()
         assert place.inbox_folder.is_dir()
 
+    def test_there_is_no_folder_to_drop_into_where_the_inbox_is_in_a_bucket(self, tmp_path: Path) -> None:
+        """Nobody would ever read it."""
+        home = Home(tmp_path, inbox_url="s3://bucket/inbox")
+        installation.prepare_home(home, Path("/private/s"), print)
+        assert not home.inbox_folder.exists()
+
     def test_its_code_location_has_the_name_of_the_one_in_workspace_yaml(self, place: Place) -> None:
         """Who runs Dagster from a checkout, by the file at its top, sees the location that ``up`` writes down."""
         installation.prepare_home(place, Path("/private/s"), print)

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from entropy_assets.stores.blobs.interface import Blob, Blobs, Listing, require_blob_name
+from entropy_assets.stores.blobs.interface import Blob, Blobs, Listing, is_blob_part, require_blob_name
 from entropy_assets.stores.blobs.refusals import BlobMissing, StoreError
 from entropy_assets.stores.durable import create_durably, sync_folder, write_durably
 
@@ -52,7 +52,7 @@ class FolderBlobs:
         try:
             with os.scandir(place) as entries:
                 for entry in entries:
-                    if not entry.name.isprintable() or _is_temporary(entry.name):
+                    if not is_blob_part(entry.name) or _is_temporary(entry.name):
                         continue
                     if entry.is_dir():
                         folders.append(entry.name)

@@ -4,11 +4,14 @@ Trusted for keeping bytes, and for giving each name to one creator; not for leav
 computes their hashes again.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 NAME_LIMIT: Final = 1024
 """Longest name with all its folders, bytes of UTF-8: that of S3."""
+_NEVER: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""What no part of a name holds: the control characters of ASCII, and halves of characters, which are no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +99,21 @@ class Blobs(Protocol):
         """Let nothing be under `name`; so it may be already."""
 
 
+def is_blob_part(part: str) -> bool:
+    """Tell whether `part` may stand between the slashes of a name."""
+    return part not in ("", ".", "..") and _NEVER.search(part) is None
+
+
 def require_blob_name(name: str) -> str:
-    """Return `name` if it is one that stays below the top of a store.
+    """Return `name` if it is one that stays below the top of a store. It may hold what no terminal shows.
 
     Raises
     ------
     ValueError
-        If a part of it is empty or leads elsewhere, or it is too long.
+        If a part of it is empty, leads elsewhere or holds control characters, or it is too long.
     """
-    if any(part in ("", ".", "..") for part in name.split("/")) or not name.isprintable():
+    if not all(map(is_blob_part, name.split("/"))):
         raise ValueError(f"{name!r} is no name of a blob")
-    if len(name.encode("utf-8", errors="surrogateescape")) > NAME_LIMIT:
+    if len(name.encode()) > NAME_LIMIT:
         raise ValueError(f"a name of {len(name)} characters is longer than {NAME_LIMIT} bytes")
     return name

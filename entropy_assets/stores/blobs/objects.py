@@ -114,13 +114,18 @@ class ObjectBlobs:
             raise BlobMissing(f"the object store {self.url} has no {key}", name=name, url=self.url) from None
 
     def list(self, folder: str = "") -> Listing:
-        """As `Blobs.list`; it changed when the newest of its blobs did, for a store does not know what went."""
+        """As `Blobs.list`; it changed when the newest of its blobs did, for a store does not know what went.
+
+        The empty object that consoles make for a folder, under its name and a slash, is told without the slash, as the
+        folder itself: it is no blob.
+        """
         key = self._key(folder) if folder else self.folder
         try:
             found = asking.asked(lambda: obstore.list_with_delimiter(self._store, key or None), self.url)
         except FileNotFoundError:
             raise asking.no_bucket(self.url) from None
-        blobs = sorted((self._blob(row) for row in found["objects"]), key=lambda blob: blob.name)
+        rows = (row for row in found["objects"] if row["path"] != key)
+        blobs = sorted(map(self._blob, rows), key=lambda blob: blob.name)
         folders = sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
         return Listing(tuple(folders), tuple(blobs), max((blob.modified_ns for blob in blobs), default=0) / _NS)
 

@@ -47,7 +47,7 @@ class AwaitedPool:
         sha256 = hashlib.sha256(entropy_bytes).hexdigest()
         made_us = time.time_ns() // 1000
         block = PoolBlock(block_id_of(sha256), bytes(entropy_bytes), sha256, quality_score, made_us, lane=lane)
-        result = await asyncio.to_thread(self._pool.push, [block])
+        result = await asyncio.to_thread(lambda: self._pool.taker(lane).push([block]))
         if result.refused:
             raise BlockRefused(f"block {block.block_id} was in the pool before", block_id=block.block_id)
         return block.block_id

@@ -19,11 +19,9 @@ from entropy_assets.errors import PoolAddressInvalid, PoolEpochChanged, PoolErro
 from entropy_assets.stores.lanes import DEFAULT_TTL_S, LANES, Fate, Lane
 from entropy_assets.stores.pool.blocks import (
     Lease,
-    PoolBlock,
     PoolDepth,
     PoolHealth,
     PoolStats,
-    PushResult,
     SealedLease,
     ShardState,
 )
@@ -50,7 +48,7 @@ class _Shard:
 
 
 class ShardedPool:
-    """Several pools as one, in the words of `PoolClient`; safe for threads.
+    """Several pools as one, in the words of `PoolClient`; blocks are pushed to the `taker` of a lane. Safe for threads.
 
     Every call goes on with the shards that are well, and raises only if none is.
 
@@ -75,37 +73,16 @@ class ShardedPool:
     def taker(self, lane: Lane) -> PoolClient:
         """Return the shard that has the least ready in a lane: who publishes pushes to it, and to no other afterwards.
 
+        No shard knows what another one had: who may offer a block twice must remember it.
+
         Raises
         ------
         PoolUnavailable, UnsafePoolServer
             If no shard is well.
         """
-        return self._emptiest({lane}).client
-
-    def push(self, blocks: Sequence[PoolBlock]) -> PushResult:
-        """Push `blocks`, each once, to one shard; return which entered.
-
-        No shard knows what another one had: who may offer a block twice must remember its `taker`.
-
-        Raises
-        ------
-        BlockRefused, PoolUnavailable, UnsafePoolServer
-            As `PoolClient.push`. Do not push any of them again.
-        """
-        shard = self._emptiest({block.lane for block in blocks})
-        try:
-            return shard.client.push(blocks)
-        except PoolUnavailable as problem:
-            self._leave_out(shard, problem)
-            raise
-
-    def _emptiest(self, lanes: set[Lane]) -> _Shard:
         said = self._asked(PoolClient.stats)
         # of two that are empty first one that serves nothing before the next push
-        return min(
-            said,
-            key=lambda each: (sum(said[each].lanes[lane].bytes for lane in lanes), said[each].epoch_ok, each.place),
-        )
+        return min(said, key=lambda each: (said[each].lanes[lane].bytes, said[each].epoch_ok, each.place)).client
 
     # --- what is leased ----------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 START_S = 60.0
 BUCKET = "blobs-of-the-tests"
@@ -51,6 +52,24 @@ def make_bucket(address: str) -> None:
             return
         finally:
             connection.close()
+
+
+def put_as_it_is(address: str, url: str, key: str, data: bytes) -> None:
+    """Put an object as other programs do: moto asks for no signature, and no client of ours looks at its key.
+
+    Parameters
+    ----------
+    address
+        Of the server.
+    url
+        ``s3://bucket/prefix``.
+    key
+        What follows it, with its slashes.
+    """
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
+    with contextlib.closing(connection):
+        connection.request("PUT", quote(url.removeprefix("s3:/") + key), body=data)
+        assert connection.getresponse().status == 200
 
 
 class FaultyProxy(ThreadingHTTPServer):

@@ -10,6 +10,8 @@ from entropy_assets.stores.blobs.interface import Blobs, require_blob_name
 from entropy_assets.stores.blobs.refusals import BlobMissing
 
 WRITERS = 24
+UNSEEN = ("a\u00a0b", "a\u200bb", "a\u202fb", "a\u2028b", "a\u0085b")
+"""Names that hold what no terminal shows. The third is of a screenshot of macOS, before its AM and PM."""
 MULTIPART = 6 * 2**20
 """Longer than what clients send in several parts, bytes."""
 
@@ -76,14 +78,18 @@ def test_a_folder_is_no_blob(blobs: Blobs) -> None:
     assert blobs.find("a/b/c") is None
 
 
-@pytest.mark.parametrize("name", ["a b.fits", "a%20b.fits", "ü~x#y?z", "a+b&c=d", ".hidden", "a\\b", "é" * 120])
+@pytest.mark.parametrize(
+    "name", ["a b.fits", "a%20b.fits", "ü~x#y?z", "a+b&c=d", ".hidden", "a\\b", "é" * 120, *UNSEEN]
+)
 def test_odd_names_are_kept_as_they_are(blobs: Blobs, name: str) -> None:
     blobs.create(f"odd/{name}", b"1")
     assert [blob.last for blob in blobs.list("odd").blobs] == [name]
     assert blobs.read(f"odd/{name}") == b"1"
 
 
-@pytest.mark.parametrize("name", ["", "/a", "a/", "a//b", "..", "a/../b", "./a", "a\nb", "a\0b", "\udcff", "n" * 1025])
+@pytest.mark.parametrize(
+    "name", ["", "/a", "a/", "a//b", "..", "a/../b", "./a", "a\nb", "a\0b", "a\x7fb", "\udcff", "n" * 1025]
+)
 def test_what_is_no_name_never_becomes_a_path(blobs: Blobs, name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         require_blob_name(name)

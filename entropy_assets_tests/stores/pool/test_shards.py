@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from entropy_assets.errors import PoolAddressInvalid, PoolEpochChanged, PoolUnavailable, UnsafePoolServer
+from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.stores.pool.shards import BETWEEN, ShardedPool, pool_at
@@ -50,6 +51,11 @@ def kill(server: EmbeddedServer) -> None:
     eventually(lambda: server.pid is None)
 
 
+def push(pool: ShardedPool, blocks: list[PoolBlock]) -> None:
+    """Push blocks of one lane as who publishes does."""
+    pool.taker(blocks[0].lane).push(blocks)
+
+
 def indices(pool: ShardedPool | PoolClient, most: int = 1000) -> list[int]:
     """Lease until nothing comes; give which blocks came."""
     came: list[int] = []
@@ -82,10 +88,10 @@ def test_pushes_go_to_the_emptiest_shard_of_the_lane_and_each_block_to_one(
 ) -> None:
     pool = pool_of(*servers)
     for number, blocks in enumerate((4, 1, 2, 3, 2)):
-        pool.push(pool_blocks(blocks, first=10 * number))
+        push(pool, pool_blocks(blocks, first=10 * number))
     assert depths(*servers) == [4, 4, 4]
-    pool.push(pool_blocks(7, first=100, lane="public"))
-    pool.push(pool_blocks(2, first=200, lane="private"))
+    push(pool, pool_blocks(7, first=100, lane="public"))
+    push(pool, pool_blocks(2, first=200, lane="private"))
     assert depths(*servers) == [13, 4, 4]
     assert len(indices(pool)) == 14
     assert pool.stats().leased_blocks == 14
@@ -97,7 +103,7 @@ def test_leases_come_from_all_shards_in_turn_and_tell_what_all_have_left(
 ) -> None:
     pool = pool_of(*servers)
     for number in range(3):
-        pool.push(pool_blocks(4, first=10 * number))
+        push(pool, pool_blocks(4, first=10 * number))
     came = [pool.lease(1) for _ in range(6)]
     assert sorted(lease.blocks[0].block.index // 10 for lease in came) == [0, 0, 1, 1, 2, 2]
     assert [lease.left.blocks for lease in came[3:]] == [8, 7, 6]
@@ -110,7 +116,7 @@ def test_what_is_needed_may_come_in_parts_and_comes_not_at_all_if_all_have_too_l
 ) -> None:
     pool = pool_of(*servers)
     for number in range(3):
-        pool.push(pool_blocks(2 + number, first=10 * number, length=100))
+        push(pool, pool_blocks(2 + number, first=10 * number, length=100))
     assert pool.lease(99, 1000).blocks == ()
     assert pool.lease(99, 1000).left.bytes == 900
     assert len(pool.lease(99, 400).blocks) == 4, "one of them has it all"
@@ -123,7 +129,7 @@ def test_a_shard_that_dies_is_left_out_and_comes_back_by_itself(
 ) -> None:
     pool = pool_of(*servers)
     for number in range(3):
-        pool.push(pool_blocks(3, first=10 * number))
+        push(pool, pool_blocks(3, first=10 * number))
     kill(servers[1])
     assert sorted(indices(pool)) == [0, 1, 2, 20, 21, 22]
     assert (pool.health().ok, pool.check_server_safety()) == (True, ())
@@ -131,11 +137,11 @@ def test_a_shard_that_dies_is_left_out_and_comes_back_by_itself(
     assert (left_out[0], left_out[2]) == (None, None)
     assert "no connection" in str(left_out[1])
     assert servers[1].url.removeprefix("unix://") not in str(left_out[1])
-    pool.push(pool_blocks(2, first=50))
+    push(pool, pool_blocks(2, first=50))
     servers[1].revive()
     eventually(lambda: is_well(pool))
     assert depths(servers[1]) == [0]
-    pool.push(pool_blocks(2, first=60))
+    push(pool, pool_blocks(2, first=60))
     assert depths(*servers) == [2, 2, 0], "the emptiest of those that are there"
     assert sorted(indices(pool)) == [50, 51, 60, 61]
 
@@ -146,7 +152,7 @@ def test_nobody_waits_twice_for_a_frozen_shard(
     """By counting its calls: whoever looks for it again does so in a thread of its own."""
     pool = pool_of(*servers)
     for number in range(3):
-        pool.push(pool_blocks(8, first=10 * number))
+        push(pool, pool_blocks(8, first=10 * number))
     send(servers[0], signal.SIGSTOP)
     asked = []
     first = pool._shards[0].client
@@ -167,8 +173,8 @@ def test_what_one_shard_brings_back_is_never_leased_and_the_others_go_on(
     """It is restored with blocks that were served; the next push goes to it, and heals it."""
     with EmbeddedServer(overrides=SNAPSHOTS, data_dir=tmp_path) as kept:
         pool = pool_of(servers[0], kept)
-        pool.push(pool_blocks(4))
-        pool.push(pool_blocks(4, first=10))
+        push(pool, pool_blocks(4))
+        push(pool, pool_blocks(4, first=10))
         with redis.Redis.from_url(kept.url) as raw:
             raw.save()
         served = {lease.block.index for _ in range(4) for lease in pool.lease(1).blocks}
@@ -180,7 +186,7 @@ def test_what_one_shard_brings_back_is_never_leased_and_the_others_go_on(
         assert {index for index in rest if index < 10} == set(range(4)) - served
         assert not {index for index in rest if index >= 10}
         assert pool.stats().epoch_ok
-        pool.push(pool_blocks(2, first=20))
+        push(pool, pool_blocks(2, first=20))
         assert (sorted(indices(pool)), pool.stats().inherited_blocks) == ([20, 21], 4)
 
 
@@ -215,7 +221,7 @@ def test_an_unsafe_shard_is_left_out_until_it_is_safe(
     servers: list[EmbeddedServer], pool_of: Callable[..., ShardedPool]
 ) -> None:
     pool = pool_of(*servers)
-    pool.push(pool_blocks(1))
+    push(pool, pool_blocks(1))
     with redis.Redis.from_url(servers[0].url) as raw:
         raw.config_set("save", "1 1")
         assert pool.check_server_safety() == ()
@@ -244,7 +250,7 @@ def test_a_server_under_two_addresses_is_used_once(servers: list[EmbeddedServer]
     pool = pool_at(f"{servers[0].url}{BETWEEN}{servers[0].url}?db=0{BETWEEN}{servers[1].url}")
     assert isinstance(pool, ShardedPool)
     pool.check_server_safety()
-    pool.push(pool_blocks(3))
+    push(pool, pool_blocks(3))
     assert (pool.stats().blocks, states(pool)) == (3, [None, "it is the same server as shard 1", None])
     pool.close()
 
@@ -256,7 +262,7 @@ def test_addresses_may_come_go_and_change_their_places_while_blocks_are_there(
     for round_number, places in enumerate(([0, 1], [2, 1, 0], [1, 2], [0, 2])):
         pool = pool_of(*(servers[place] for place in places))
         for number in range(4):
-            pool.push(pool_blocks(5, first=100 * round_number + 10 * number))
+            push(pool, pool_blocks(5, first=100 * round_number + 10 * number))
         came += [each.block.index for _ in range(3) for each in pool.lease(3).blocks]
     came += indices(pool_of(*servers))
     assert (len(came), len(set(came))) == (80, 80)
@@ -282,7 +288,7 @@ def test_where_a_block_is_is_told_by_the_shard_that_has_it_and_by_nobody_while_t
 ) -> None:
     pool = pool_of(*servers)
     for number in range(3):
-        pool.push(pool_blocks(1, first=number, lane="public"))
+        push(pool, pool_blocks(1, first=number, lane="public"))
     blocks = pool_blocks(4, lane="public")
     assert [pool.fate_of(block.block_id).state for block in blocks] == ["ready"] * 3 + ["unknown"]
     leased = {each.block.block_id for _ in range(3) for each in pool.lease(1, lane="public").blocks}
@@ -303,7 +309,7 @@ def test_a_push_that_fails_is_tried_at_no_other_shard(
 ) -> None:
     pool = pool_of(*servers[:2])
     for number in (90, 91, 92):
-        pool.push(pool_blocks(1, first=number))
+        push(pool, pool_blocks(1, first=number))
     taker = pool.taker("private")
     send(servers[1], signal.SIGSTOP)
     with pytest.raises(PoolUnavailable):
@@ -316,7 +322,7 @@ def test_a_push_that_fails_is_tried_at_no_other_shard(
 def test_the_numbers_of_all_shards_add_up(servers: list[EmbeddedServer], pool_of: Callable[..., ShardedPool]) -> None:
     pool = pool_of(*servers)
     for number in range(6):
-        pool.push(pool_blocks(5, first=10 * number, lane="public" if number % 2 else "private"))
+        push(pool, pool_blocks(5, first=10 * number, lane="public" if number % 2 else "private"))
     for _ in range(5):
         pool.lease(2)
     pool.count_altered(1, "private")
