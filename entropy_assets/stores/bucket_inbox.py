@@ -19,6 +19,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from entropy_assets.errors import FileStillChanging
 from entropy_assets.recipe import DROP
@@ -50,6 +51,19 @@ class _Note:
     size: int
     modified_ns: int
     version: str
+
+    @classmethod
+    def read(cls, data: bytes, note_name: str) -> Self | None:
+        """Return the note in `data`; None if it is none, or not one of the file for which `note_name` stands."""
+        try:
+            name, size, modified_ns, version = json.loads(data)
+        except (ValueError, TypeError):
+            return None
+        has_its_form = isinstance(name, str) and isinstance(version, str) and type(size) is type(modified_ns) is int
+        # A note may have been laid there by whoever may put images: it must not lead out of the inbox.
+        if not has_its_form or "/" in name or safe_name(name) != note_name.rpartition("/")[2]:
+            return None
+        return cls(name, size, modified_ns, version)
 
     def encoded(self) -> bytes:
         return json.dumps([self.name, self.size, self.modified_ns, self.version]).encode("ascii")
@@ -227,7 +241,7 @@ class BucketInbox:
 
     def _note(self, note_name: str) -> _Note | None:
         try:
-            return _Note(*json.loads(self.blobs.read(note_name)))
+            return _Note.read(self.blobs.read(note_name), note_name)
         except BlobMissing:
             return None
 

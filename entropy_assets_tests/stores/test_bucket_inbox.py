@@ -212,3 +212,27 @@ def test_a_file_whose_name_no_terminal_shows_goes_its_way(s3_address: str, objec
     assert (file.name, inbox.read(file)) == (safe_name(name), b"1")
     inbox.settle(KEY, file.name, accepted=True)
     assert dict(everything(blobs_at(object_store, ""))) == {f"processed/{KEY}/{safe_name(name)}": b"1"}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "not json",
+        "[]",
+        "[1, 2, 3, 4]",
+        '["../x.png", 1, 1, "v"]',
+        '["b.png", 1, 1, "v"]',
+        '["a.png", true, 1, "v"]',
+        "{}",
+    ],
+)
+def test_a_note_that_somebody_else_laid_there_ends_nothing_and_takes_nothing(
+    inbox: BucketInbox, blobs: Blobs, forged: str
+) -> None:
+    """Whoever may put images may write below `.taken` too, where no policy of the store forbids it."""
+    blobs.create(f".taken/{KEY}/a.png", forged.encode())
+    inbox.deposit("good.png", b"data")
+    assert [file.name for file in inbox.ready(NOW)] == ["good.png"]
+    assert inbox.files_of(KEY) == []
+    with pytest.raises(FileNotFoundError):
+        inbox.settle(KEY, "a.png", accepted=True)
