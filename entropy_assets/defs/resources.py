@@ -204,7 +204,7 @@ NO_PASSAGE: Final = dg.IOManagerDefinition(lambda _: NoPassage(), config_schema=
 AWAY: Final = (PoolUnavailable, StoreUnavailable, LedgerUnavailable)
 """What says that a server is absent, and may be there the next time."""
 RETRIES: Final = dg.RetryPolicy(max_retries=6, delay=5, backoff=dg.Backoff.EXPONENTIAL)
-"""How often a step is tried again that `typed_failures` allows it: for some five minutes."""
+"""How often a step is tried again if `typed_failures` allows it: six times, over ten minutes."""
 
 
 @contextmanager

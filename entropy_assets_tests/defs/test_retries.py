@@ -42,7 +42,7 @@ def run(home: Home, key: str, stores: EntropyStores, steps: Sequence[str]) -> dg
     """Run some steps of a batch, each of which is tried once more, at once."""
     job = build_defs(home.settings, {"pool": home.pool, "stores": stores}).resolve_job_def("process_images")
     for node in job.nodes:
-        node.definition._retry_policy = dg.RetryPolicy(max_retries=1)  # the real one takes five minutes
+        node.definition._retry_policy = dg.RetryPolicy(max_retries=1)  # the real one takes ten minutes
     return job.execute_in_process(
         instance=home.instance, partition_key=key, op_selection=list(steps), raise_on_error=False
     )
