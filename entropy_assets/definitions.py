@@ -11,6 +11,7 @@ from entropy_assets.settings import Settings
 from entropy_assets.stores.blobs.refusals import StoreUnavailable
 from entropy_assets.stores.durable import PRIVATE_UMASK
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.ledger.storage import LedgerUnavailable
 
 settings = Settings()
 os.umask(PRIVATE_UMASK)
@@ -18,6 +19,6 @@ if narrowed := Home.of(settings).narrow():
     logging.getLogger(__name__).warning("home %s: %s", settings.home, narrowed)
 try:
     Home.of(settings).refuse_unsafe_stores()
-except StoreUnavailable as error:  # it may come back; what writes first asks it again
+except (StoreUnavailable, LedgerUnavailable) as error:  # it may come back; what writes first asks it again
     logging.getLogger(__name__).warning("%s", error.message)
 defs = build_defs(settings)

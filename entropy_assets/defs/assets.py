@@ -8,7 +8,7 @@ import dagster as dg
 from entropy_assets.defs import metadata
 from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.partitions import image_batches
-from entropy_assets.defs.resources import Pool, Stores, typed_failures
+from entropy_assets.defs.resources import RETRIES, Pool, Stores, typed_failures
 from entropy_assets.stages import assessments, conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.state import sound_ledger
@@ -32,6 +32,7 @@ entropy_pool = dg.AssetSpec(
     kinds={"pillow", "astropy"},
     owners=OWNERS,
     code_version="1",
+    retry_policy=RETRIES,
     description=(
         "The files of a batch as they came, decoded to the sensor's own integers. One row per file: its shape, depth, "
         "ADC step and hashes, or the one reason why it can't be read. Nothing is judged random here."
@@ -52,6 +53,7 @@ def raw_images(context: dg.AssetExecutionContext, stores: Stores) -> dg.Material
     kinds={"numpy", "scipy"},
     owners=OWNERS,
     code_version="1",
+    retry_policy=RETRIES,
     description=(
         "What is left of each image when the picture is taken away, region by region, and how much min-entropy that "
         "noise is worth (SP 800-90B). This is the step that refuses a dead, denoised, saturated or replayed image."
@@ -76,6 +78,7 @@ def noise_arrays(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materi
     kinds={"blake3", "numpy"},
     owners=OWNERS,
     code_version="1",
+    retry_policy=RETRIES,
     description=(
         "Blocks of 4096 bytes: 128 SHA-256 digests, each over its own slice of noise that carries at least 320 bits "
         "of credit, and the hash chain that ties every block to its images. Never longer than the credit allows."
@@ -97,6 +100,7 @@ def hashed_blocks(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mater
     kinds={"numpy"},
     owners=OWNERS,
     code_version="1",
+    retry_policy=RETRIES,
     description=(
         "The verdict on every block. The chain is walked again and all tests are run again on what is stored, so a "
         "batch that failed its checks is refused here whichever way it came."
@@ -117,7 +121,7 @@ def validated_blocks(context: dg.AssetExecutionContext, stores: Stores) -> dg.Ma
     kinds={"redis", "sqlite"},
     owners=OWNERS,
     code_version="1",
-    retry_policy=dg.RetryPolicy(max_retries=6, delay=5, backoff=dg.Backoff.EXPONENTIAL),
+    retry_policy=RETRIES,
     description=(
         "The batch in the ledger and its blocks in the pool, in this order: a batch that the ledger knows is never "
         "pushed again, so a retry or a backfill can lose blocks and never repeat them. A ledger that lacks what "

@@ -2,6 +2,8 @@
 
 Every check carries the partition: an un-partitioned check on a partitioned asset lets the pass of one batch hide the
 failure of another. Those on one asset share a step, since a step is five events of each batch, for ever.
+
+While a store or the ledger's server is away nobody knows what a check would say: its step fails and is tried again.
 """
 
 from collections.abc import Iterator
@@ -14,11 +16,13 @@ from entropy_assets.core.validation.second_level import FAMILY_ALPHA, BatchRepor
 from entropy_assets.defs import plots
 from entropy_assets.defs.assets import hashed_blocks, noise_arrays, raw_images
 from entropy_assets.defs.partitions import image_batches
-from entropy_assets.defs.resources import EntropyStores, Stores
-from entropy_assets.errors import EntropyAssetsError
+from entropy_assets.defs.resources import RETRIES, EntropyStores, Stores, typed_failures
+from entropy_assets.errors import EntropyAssetsError, ImageAltered, ImageMissing
 from entropy_assets.stages import assessments, conditioning, extraction, validation
 from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.blobs.refusals import StoreError
+from entropy_assets.stores.ledger.storage import LedgerUnavailable
 
 _ABOUT: Final = {
     "shannon_entropy": "Entropy of the bytes of a block, against its exact null distribution at the block's length.",
@@ -39,6 +43,8 @@ def _selected(context: dg.AssetCheckExecutionContext) -> list[str]:
     return sorted(key.name for key in context.selected_asset_check_keys)
 
 
+_UNKNOWN: Final = (StoreError, LedgerUnavailable)
+"""What says nothing of the batch, so no check has failed by it."""
 REJECTION_RATE: Final = "rejection_rate"
 
 
@@ -55,26 +61,33 @@ REJECTION_RATE: Final = "rejection_rate"
         ),
     ],
     can_subset=True,
+    retry_policy=RETRIES,
 )
 def block_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> Iterator[dg.AssetCheckResult]:
     """Test every block of the batch once, and report each test over the batch."""
     selected = _selected(context)
-    try:
-        examination = validation.examine_blocks(conditioning.read_blocks(stores.batch(context.partition_key)))
-    except EntropyAssetsError as error:
-        # Without a result Dagster would go on downstream with a warning.
-        for name in selected:
-            yield dg.AssetCheckResult(
-                check_name=name,
-                asset_key=hashed_blocks.key,
-                passed=False,
-                severity=dg.AssetCheckSeverity.WARN if name == REJECTION_RATE else dg.AssetCheckSeverity.ERROR,
-                description=error.message,
-                metadata={"error": error.code},
-            )
-        return
+    with typed_failures():
+        try:
+            examination = validation.examine_blocks(conditioning.read_blocks(stores.batch(context.partition_key)))
+        except _UNKNOWN:
+            raise
+        except EntropyAssetsError as error:
+            # Without a result Dagster would go on downstream with a warning.
+            yield from (_refused(name, error) for name in selected)
+            return
     for name in selected:
         yield _rejections(examination.report) if name == REJECTION_RATE else _result(examination, name)
+
+
+def _refused(name: str, error: EntropyAssetsError) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        asset_key=hashed_blocks.key,
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN if name == REJECTION_RATE else dg.AssetCheckSeverity.ERROR,
+        description=error.message,
+        metadata={"error": error.code},
+    )
 
 
 def _result(examination: validation.Examination, name: str) -> dg.AssetCheckResult:
@@ -161,13 +174,15 @@ IMAGES_UNALTERED: Final = "images_unaltered"
         ),
     ],
     can_subset=True,
+    retry_policy=RETRIES,
 )
 def image_checks(context: dg.AssetCheckExecutionContext, stores: Stores) -> Iterator[dg.AssetCheckResult]:
     """Look at the files of the batch as they are kept."""
     checks = {FILES_READABLE: _files_readable, IMAGES_UNALTERED: _images_unaltered}
-    batch = stores.batch(context.partition_key)
-    for name in _selected(context):
-        yield checks[name](batch, stores)
+    with typed_failures():
+        batch = stores.batch(context.partition_key)
+        results = [checks[name](batch, stores) for name in _selected(context)]
+    yield from results
 
 
 def _files_readable(batch: Batch, _: EntropyStores) -> dg.AssetCheckResult:
@@ -190,7 +205,7 @@ def _images_unaltered(batch: Batch, stores: EntropyStores) -> dg.AssetCheckResul
     for item in batch.intake.files:
         try:
             stores.layout.images().get(item.image_sha256)
-        except EntropyAssetsError as error:
+        except (ImageMissing, ImageAltered) as error:
             problems.append(error.message)
     return dg.AssetCheckResult(
         check_name=IMAGES_UNALTERED,
@@ -223,13 +238,15 @@ HEALTH_TESTS: Final = "health_tests"
         ),
     ],
     can_subset=True,
+    retry_policy=RETRIES,
 )
 def noise_checks(context: dg.AssetCheckExecutionContext, stores: Stores) -> Iterator[dg.AssetCheckResult]:
     """Look at the noise of the batch as it is stored."""
     checks = {LIVE_NOISE: _live_noise, HEALTH_TESTS: _health_tests}
-    batch = stores.batch(context.partition_key)
-    for name in _selected(context):
-        yield checks[name](batch)
+    with typed_failures():
+        batch = stores.batch(context.partition_key)
+        results = [checks[name](batch) for name in _selected(context)]
+    yield from results
 
 
 def _live_noise(batch: Batch) -> dg.AssetCheckResult:
@@ -250,6 +267,8 @@ def _health_tests(batch: Batch) -> dg.AssetCheckResult:
     """Fail if credited noise fails its health tests, or is not the noise that was assessed."""
     try:
         reports = extraction.health_again(batch)
+    except _UNKNOWN:
+        raise
     except EntropyAssetsError as error:
         passed, description = False, error.message
         shown: dict[str, str | float] = {"error": error.code}

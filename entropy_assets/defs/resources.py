@@ -26,6 +26,7 @@ from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.blobs.refusals import StoreUnavailable
 from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.ledger.storage import LedgerUnavailable
 from entropy_assets.stores.pool.client import DEFAULT_PREFIX
 from entropy_assets.stores.pool.shards import AnyPool, pool_at
 
@@ -200,6 +201,12 @@ NO_PASSAGE: Final = dg.IOManagerDefinition(lambda _: NoPassage(), config_schema=
 """In the place of Dagster's own, which writes pickles to a folder that the config of a run may name."""
 
 
+AWAY: Final = (PoolUnavailable, StoreUnavailable, LedgerUnavailable)
+"""What says that a server is absent, and may be there the next time."""
+RETRIES: Final = dg.RetryPolicy(max_retries=6, delay=5, backoff=dg.Backoff.EXPONENTIAL)
+"""How often a step is tried again if `typed_failures` allows it: six times, over ten minutes."""
+
+
 @contextmanager
 def typed_failures() -> Iterator[None]:
     """Turn this project's errors into Dagster failures with their facts; only an absent server is worth a retry."""
@@ -209,5 +216,5 @@ def typed_failures() -> Iterator[None]:
         raise dg.Failure(
             description=error.message,
             metadata={"error": error.code, **{key: str(value) for key, value in error.data.items()}},
-            allow_retries=isinstance(error, PoolUnavailable | StoreUnavailable),
+            allow_retries=isinstance(error, AWAY),
         ) from error

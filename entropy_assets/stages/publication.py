@@ -1,7 +1,7 @@
 """Validated blocks into ledger and pool. The order is the promise: ledger first, so no block enters the pool twice."""
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerError
@@ -11,11 +11,12 @@ from entropy_assets.stages.state import Stage, known_publications, naming_damage
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import RECEIPT, Batch, BatchStore
+from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, lacking, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import BURNED, NO_LINK, LedgerBlock, Publication
-from entropy_assets.stores.ledger.storage import LedgerPromoted
+from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerUnavailable
 from entropy_assets.stores.pool.blocks import PoolBlock, ShardState
 from entropy_assets.stores.pool.shards import AnyPool
 
@@ -212,6 +213,8 @@ def accept_losses(
     ------
     LedgerError
         If the ledger has another head, or can't be written; `LedgerPromoted` if it is in another epoch than `epoch`.
+    StoreError
+        If a store of images or batches does not answer; the batch that was looked at is not burned then. Repeat it.
     """
     is_promoted = _is_promoted(home.ledger(readonly=True))
     ledger = home.ledger(accepts=epoch)
@@ -261,11 +264,16 @@ def _burn(batch: Batch, ledger: Ledger, remember: Remember, now_us: int) -> None
 
     What its images show is remembered again: else the pattern of old frames would be new, and a changed copy fresh.
     """
-    ledger.spend_images(_images_of(batch), batch.key)
+    validation = None
+    # The ledger forgets no entry, so the stores are asked first: while one does not answer nothing is entered.
     _remember(batch, remember)
+    with _passing_over_damage(batch):
+        validation = validate(batch)
+    ledger.spend_images(_images_of(batch), batch.key)
     # One that is damaged, or a copy of another one, is entered without its blocks.
-    with suppress(EntropyAssetsError), naming_damage(batch):
-        _append(batch, ledger, validate(batch), BURNED, now_us)
+    if validation is not None:
+        with _passing_over_damage(batch):
+            _append(batch, ledger, validation, BURNED, now_us)
     if not ledger.is_published(batch.key):
         ledger.append_publication(batch.key, NO_LINK, [], run_id=BURNED, time_us=now_us)
 
@@ -273,8 +281,26 @@ def _burn(batch: Batch, ledger: Ledger, remember: Remember, now_us: int) -> None
 def _remember(batch: Batch, remember: Remember) -> None:
     for image_sha256 in _images_of(batch):
         # One whose file is gone or can't be read is spent all the same, by its hash.
-        with suppress(EntropyAssetsError), naming_damage(batch):
+        with _passing_over_damage(batch):
             remember(batch, image_sha256)
+
+
+@contextmanager
+def _passing_over_damage(batch: Batch) -> Iterator[None]:
+    """Pass over what is wrong with `batch` itself; a store or a server that is away may be there the next time.
+
+    Raises
+    ------
+    StoreError, LedgerUnavailable
+        If what the batch is can't be told now.
+    """
+    try:
+        with naming_damage(batch):
+            yield
+    except (StoreError, LedgerUnavailable):
+        raise
+    except EntropyAssetsError:
+        pass
 
 
 def _images_of(batch: Batch) -> dict[str, str | None]:

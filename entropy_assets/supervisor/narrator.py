@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from entropy_assets.errors import PoolError
+from entropy_assets.errors import LedgerError, PoolError
 from entropy_assets.provenance.standing import LOOK_S, Standing, new_sentences
 from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.recipe import recipe_named
@@ -49,7 +49,7 @@ class Narrator:
         away: list[tuple[str, str]] = []
         try:
             yield from self._of_batches()
-        except StoreError as error:
+        except (StoreError, LedgerError) as error:
             away.append((error.code, error.message))
         failed = self._alerts.read()
         for alert in failed[self._alerts_told :]:
@@ -103,14 +103,14 @@ class Narrator:
 def settled(settings: Settings, redis_url: str) -> bool:
     """Tell whether nothing is left to do: inbox taken, batches finished and published or failed, pool filled.
 
-    While a store does not answer nobody knows, so it is not.
+    While a store or the ledger does not answer nobody knows, so it is not.
 
     A batch counts as failed when its run failed and no verdict followed. With the simulated camera on, the pool counts
     as filled when it is over its low-water mark.
     """
     try:
         return _is_settled(settings, redis_url)
-    except StoreError:
+    except (StoreError, LedgerError):
         return False
 
 

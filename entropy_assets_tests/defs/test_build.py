@@ -133,3 +133,13 @@ def test_whoever_loads_the_definitions_what_is_made_then_is_its_users_alone(tmp_
     )
     assert open_to_others(home) == []
     assert f"home {home}: 2 files and folders could be read by others" in loaded.stderr
+
+
+def test_a_ledgers_server_that_is_away_is_told_and_the_definitions_load(tmp_path: Path) -> None:
+    """Every process of a run loads them: none could wait for the server otherwise."""
+    url = f"postgresql+psycopg://u:secret@/db?host={tmp_path}"
+    environment = {**os.environ, "ENTROPY_HOME": str(tmp_path), "ENTROPY_LEDGER_URL": url}
+    command = [sys.executable, "-c", "import entropy_assets.definitions"]
+    loaded = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    assert (loaded.returncode, "can't be used: No such file" in loaded.stderr) == (0, True), loaded.stderr
+    assert "secret" not in loaded.stderr

@@ -8,9 +8,19 @@ import pytest
 import redis
 
 from entropy_assets.defs.resources import NO_PASSAGE, ImageSources, RedisPool, typed_failures
-from entropy_assets.errors import BatchError, BlockRefused, PoolAddressInvalid, PoolUnavailable, UnsafePoolServer
+from entropy_assets.errors import (
+    BatchError,
+    BlockRefused,
+    EntropyAssetsError,
+    LedgerBehind,
+    PoolAddressInvalid,
+    PoolUnavailable,
+    UnsafePoolServer,
+)
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stages.ingest import read_images
+from entropy_assets.stores.blobs.refusals import StoreDenied, StoreUnavailable
+from entropy_assets.stores.ledger.storage import LedgerUnavailable
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.stages.batches_made import Place, frame
@@ -53,9 +63,19 @@ def test_the_camera_is_asked_for_as_many_frames_as_the_settings_say_and_only_if_
     assert list(ImageSources(simulated_camera=False).collect()) == []
 
 
-@pytest.mark.parametrize("error, retries", [(PoolUnavailable("away"), True), (BlockRefused("bad", batch="b"), False)])
-def test_an_error_becomes_a_failure_with_its_facts_and_only_an_absent_pool_is_retried(
-    error: BlockRefused | PoolUnavailable, retries: bool
+@pytest.mark.parametrize(
+    "error, retries",
+    [
+        (PoolUnavailable("away"), True),
+        (StoreUnavailable("away", url="s3://b"), True),
+        (LedgerUnavailable("away", path="p"), True),
+        (StoreDenied("no"), False),
+        (LedgerBehind("it lacks"), False),
+        (BlockRefused("bad", batch="b"), False),
+    ],
+)
+def test_an_error_becomes_a_failure_with_its_facts_and_only_an_absent_server_is_retried(
+    error: EntropyAssetsError, retries: bool
 ) -> None:
     with pytest.raises(dg.Failure) as caught, typed_failures():
         raise error

@@ -15,16 +15,18 @@ from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.settings import Settings
 from entropy_assets.stages.intake import finish_intakes, settle_assessed, take_batches
 from entropy_assets.stages.pipeline import process
-from entropy_assets.stages.publication import publish_batch
-from entropy_assets.stages.state import Unfinished, state_of
-from entropy_assets.stores.batches import BLOCKS, INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS
+from entropy_assets.stages.publication import accept_losses, publish_batch
+from entropy_assets.stages.state import Unfinished, known_publications, state_of
+from entropy_assets.stores.batches import BLOCKS, INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch
 from entropy_assets.stores.blobs import asking
 from entropy_assets.stores.blobs.refusals import StoreUnavailable
 from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.ledger.rows import NO_LINK
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets_tests.stages.batches_made import LIMITS, TIME_NS, Place, frame
+from entropy_assets_tests.stages.batches_made import LIMITS, TIME_NS, Place, frame, remembers
 from entropy_assets_tests.stages.test_pipeline import BUNDLED_HEAD, heads
+from entropy_assets_tests.stores.blobs.servers import FaultyProxy
 
 
 @pytest.mark.slow
@@ -135,3 +137,35 @@ def test_a_store_that_went_away_is_told_and_breaks_no_look(
     assert [code for code, _ in waiting.doubts()] == ["inbox-unreadable"]
     with pytest.raises(StoreUnavailable):
         home.refuse_unsafe_stores()
+
+
+def test_a_loss_that_is_accepted_while_the_store_is_away_burns_nothing_before_it_is_back(
+    tmp_path: Path,
+    s3_address: str,
+    object_store: str,
+    pool: PoolClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An entry without its blocks would stay so for ever, and nobody could be told where they came from."""
+    monkeypatch.setattr(asking, "FIRST_PAUSE_S", 0.001)
+    proxy = FaultyProxy(s3_address)
+    with proxy.running() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        place = Place(tmp_path, object_store)
+        batch = place.validated([("a.fits", frame(1))])
+        publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+        served = {leased.block.block_id for leased in pool.lease(1000, lane="public").blocks}
+        place.ledger_file.unlink()
+        known = list(known_publications(place.batches()).values())
+        remember = remembers(place)
+
+        def goes_away(batch: Batch, image_sha256: str) -> None:
+            remember(batch, image_sha256)
+            proxy.refuses = 10**9
+
+        with pytest.raises(StoreUnavailable):
+            accept_losses(place, NO_LINK, known, 2, goes_away)
+        assert not place.ledger().is_published(batch.key)
+        proxy.refuses = 0
+        assert accept_losses(place, NO_LINK, known, 3, remember)[0] == [batch.key]
+        assert {block.block_id for block in place.ledger().published_blocks(batch.key)} == served

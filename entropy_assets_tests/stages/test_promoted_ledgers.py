@@ -7,9 +7,10 @@ import pytest
 from entropy_assets.errors import LedgerError
 from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.trail import Trail
-from entropy_assets.stages.publication import accept_losses, publish_batch
+from entropy_assets.stages.publication import Remember, accept_losses, publish_batch
 from entropy_assets.stages.state import known_publications, sound_ledger
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.blobs.refusals import StoreUnavailable
 from entropy_assets.stores.ledger.sketches import SketchShelf
 from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerServer
 from entropy_assets.stores.pool.client import PoolClient
@@ -27,11 +28,15 @@ def publish(place: Place, batch: Batch, pool: PoolClient) -> int:
     return publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1).pushed
 
 
-def accept(place: Place, epoch: str | None) -> tuple[list[str], list[str]]:
+def accept(place: Place, epoch: str | None, remember: Remember | None = None) -> tuple[list[str], list[str]]:
     """Do what the command does."""
     known = known_publications(place.batches()).values()
-    remember = remembers(place, epoch)
+    remember = remember or remembers(place, epoch)
     return accept_losses(place, place.ledger(readonly=True).head(), known, 2, remember, epoch)
+
+
+def is_away(batch: Batch, image_sha256: str) -> None:
+    raise StoreUnavailable(f"no answer for {image_sha256}")
 
 
 def test_a_batch_is_published_once_and_its_blocks_are_found(place: Place, pool: PoolClient) -> None:
@@ -66,7 +71,9 @@ def test_claims_that_went_with_the_server_burn_their_batch_and_no_other(
         with pytest.raises(LedgerPromoted):
             accept(place, epoch)
 
-    assert accept(place, present) == ([bereft.key], [])
+    with pytest.raises(StoreUnavailable):
+        accept(place, present, is_away)
+    assert accept(place, present) == ([bereft.key], []), "what was cut short is done again, whole"
     assert publish(place, bereft, pool) == 0
     images = [file.image_sha256 for batch in (waiting, bereft) for file in batch.intake.files]
     assert set(SketchShelf(place.ledger()).sensor_of(images)) == set(images), "what they show is remembered again"

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from entropy_assets.cli.shell import waiting_in
 from entropy_assets.settings import Settings
@@ -14,6 +15,7 @@ from entropy_assets.stores.blobs import asking
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inbox import DropFolder
 from entropy_assets.stores.ledger.rows import BURNED, LedgerBlock
+from entropy_assets.stores.ledger.storage import LedgerServer
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.supervisor.narrator import Narrator, settled
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -168,3 +170,15 @@ def test_a_store_that_went_away_is_told_once_and_ends_nothing(
         assert not settled(Settings(home=tmp_path, store_url=object_store), "")
         proxy.refuses = 0
         assert list(narrator.news()) == []
+
+
+def test_a_ledgers_server_that_is_away_is_told_once_and_ends_nothing(tmp_path: Path) -> None:
+    Place(tmp_path).validated([("a.fits", frame(1))])
+    server = LedgerServer(f"postgresql+psycopg://u:secret@/db?host={tmp_path}")
+    narrator = Narrator(Home(tmp_path, ledger_server=server))
+    [line] = narrator.news()
+    assert "can't be used" in line
+    assert "secret" not in line
+    assert list(narrator.news()) == []
+    away = {"home": tmp_path, "ledger_url": SecretStr(server.url)}
+    assert not settled(Settings(**away), "")

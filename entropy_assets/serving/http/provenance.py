@@ -27,6 +27,13 @@ _TO_BLOCK: Final = {
     "parameters": {"block_id": "$response.body#/batches/0/block_ids/0"},
     "description": "Where a block of the newest batch comes from.",
 }
+_UNREADABLE: Final = (
+    "ledger-error",
+    "ledger-unavailable",
+    "provenance-unavailable",
+    "store-denied",
+    "store-unavailable",
+)
 
 
 class RecentBatches:
@@ -82,7 +89,7 @@ def _add_blocks(app: FastAPI, service: RandomService) -> None:
     responses: dict[int | str, dict[str, Any]] = {
         404: problem_schema("unknown-block"),
         422: problem_schema("invalid-request"),
-        503: problem_schema("ledger-error", "provenance-unavailable", "store-denied", "store-unavailable"),
+        503: problem_schema(*_UNREADABLE),
     }
 
     @app.get(
@@ -110,7 +117,7 @@ def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -
         responses={
             200: {"links": {"block": _TO_BLOCK}},
             422: problem_schema("invalid-request"),
-            503: problem_schema("ledger-error", "provenance-unavailable", "store-denied", "store-unavailable"),
+            503: problem_schema(*_UNREADABLE),
         },
     )
     async def batches(

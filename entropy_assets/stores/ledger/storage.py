@@ -18,6 +18,12 @@ class LedgerPromoted(LedgerBehind):
     code = "ledger-promoted"
 
 
+class LedgerUnavailable(LedgerError):
+    """No answer from the ledger's server, or none in time; later it may give one. What was written may be there."""
+
+    code = "ledger-unavailable"
+
+
 class UnsafeLedgerServer(LedgerError):
     """The ledger's server may lose what it acknowledges: no standby, or it does not wait for disk or standby."""
 

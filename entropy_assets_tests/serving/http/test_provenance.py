@@ -14,6 +14,8 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.http import provenance as provenance_module
 from entropy_assets.serving.http.provenance import RecentBatches
 from entropy_assets.stores.lanes import Fate
+from entropy_assets.stores.ledger.record import Ledger
+from entropy_assets.stores.ledger.storage import LedgerServer
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, OneBlock
 from entropy_assets_tests.stages.batches_made import TIME_NS, Place
@@ -35,6 +37,22 @@ def test_a_ledger_that_fails_is_a_problem_not_a_crash(service: RunningService, m
     monkeypatch.setattr(OneBlock, "failing", True)
     answer = service.client.get(f"/blocks/{KNOWN_BLOCK}")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/ledger-error")
+
+
+class Away(OneBlock):
+    """A ledger whose server is not there."""
+
+    def tell(self, block_id: str, fate: Fate | None) -> dict[str, Any] | None:
+        """Ask it."""
+        Ledger(LedgerServer("postgresql+psycopg://u@/db?host=/dev/null"), readonly=True).head()
+        return None
+
+
+def test_a_ledgers_server_that_is_away_is_a_problem_of_a_type_of_its_own(config: ServiceConfig) -> None:
+    with RunningService(config, Away()) as service:
+        answer = service.client.get(f"/blocks/{KNOWN_BLOCK}")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/ledger-unavailable")
+    assert "/dev/null" not in answer.text
 
 
 class Hanging(OneBlock):

@@ -29,7 +29,7 @@ from entropy_assets.stores.ledger.postgres.safety import (
 )
 from entropy_assets.stores.ledger.postgres.schema import bring_up_to_date, newest_version, version_of
 from entropy_assets.stores.ledger.rows import epoch_link
-from entropy_assets.stores.ledger.storage import Found, LedgerServer, Statements
+from entropy_assets.stores.ledger.storage import Found, LedgerServer, LedgerUnavailable, Statements
 
 CHAINS: Final = ("image_claims", "batches", "bindings", "losses", "epochs")
 _DRIVER: Final = "postgresql+psycopg"
@@ -48,6 +48,8 @@ _CONNECTING: Final[Mapping[str, str | int]] = MappingProxyType(
     }
 )
 """What a connection is made with, unless the address says otherwise."""
+_AWAY: Final = (sa.exc.OperationalError, sa.exc.TimeoutError, psycopg.OperationalError)
+"""What driver and pool raise of a connection, lock or server that may be there the next time."""
 _ROWS_HELD: Final = 1000
 """Rows of a long answer that are fetched at a time."""
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -246,7 +248,8 @@ class LedgerDatabase:
         try:
             yield
         except (sa.exc.SQLAlchemyError, psycopg.Error) as error:
-            raise LedgerError(f"the ledger {self.name} can't be used: {_reason(error)}", path=self.name) from error
+            kind = LedgerUnavailable if isinstance(error, _AWAY) else LedgerError
+            raise kind(f"the ledger {self.name} can't be used: {_reason(error)}", path=self.name) from error
 
 
 def _prepare(busy_timeout_s: float, readonly: bool, connection: psycopg.Connection, record: Any) -> None:

@@ -19,7 +19,7 @@ from entropy_assets.errors import LedgerError
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import NO_LINK, LedgerBlock
-from entropy_assets.stores.ledger.storage import LedgerServer, UnsafeLedgerServer, fetched
+from entropy_assets.stores.ledger.storage import LedgerServer, LedgerUnavailable, UnsafeLedgerServer, fetched
 from entropy_assets_tests.postgres_server import KEYED, PostgresServer
 
 PASSWORD = "pass/word@secret"  # with signs that mean something in an address
@@ -105,9 +105,9 @@ def test_an_address_that_is_none_is_refused_and_not_repeated(url: str) -> None:
     assert caught.value.__context__ is None
 
 
-def test_a_server_that_is_not_there_is_an_error_of_the_ledger(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_an_error_of_the_ledger_which_says_that_it_may_come_back(tmp_path: Path) -> None:
     ledger = Ledger(LedgerServer(f"postgresql+psycopg://u:secret@/db?host={tmp_path}"))
-    with pytest.raises(LedgerError, match="can't be used") as caught:
+    with pytest.raises(LedgerUnavailable, match="can't be used") as caught:
         ledger.head()
     assert str(tmp_path) not in caught.value.public_message
 
@@ -117,8 +117,9 @@ def test_who_only_reads_makes_nothing_and_the_server_refuses_him_too(server: Led
     assert (reader.head(), reader.exists(), reader.verify()) == (NO_LINK, False, NO_LINK)
     Ledger(server).bind_batch("batch", "origin")
     assert reader.exists()
-    with pytest.raises(LedgerError, match="read-only transaction"):
+    with pytest.raises(LedgerError, match="read-only transaction") as caught:
         fetched(reader.storage, "INSERT INTO folds (seq, folds) VALUES (1, '')")
+    assert not isinstance(caught.value, LedgerUnavailable), "it answered, and would say the same again"
 
 
 def test_a_server_without_a_standby_is_refused_unless_it_is_said_to_be_single(postgres_url: str) -> None:
@@ -140,7 +141,7 @@ def test_a_connection_that_waits_for_less_than_disk_and_standby_is_refused(setti
 
 
 def test_a_writer_waits_for_another_one_a_bounded_time(server: LedgerServer, ledger: Ledger) -> None:
-    with ledger.storage.transaction(), pytest.raises(LedgerError, match="lock timeout"):
+    with ledger.storage.transaction(), pytest.raises(LedgerUnavailable, match="lock timeout"):
         Ledger(server, busy_timeout_s=0.05).append_publication(*publication(1))
     assert Ledger(server, busy_timeout_s=0.05).append_publication(*publication(1))
 
