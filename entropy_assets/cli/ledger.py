@@ -110,8 +110,8 @@ def accept_ledger(head: str, epoch: str | None, home: Path | None, as_json: bool
 def move_ledger(home: Path | None, as_json: bool) -> None:
     """Move the ledger from its file in the home into the PostgreSQL of ENTROPY_LEDGER_URL, and prove its chains there.
 
-    Stop everything that publishes first. Nothing may be in the target. The file is sealed, so that nobody writes it any
-    more, and kept as ledger.sqlite.moved.
+    Stop everything that publishes first. Nothing else may be in the target. The file is sealed, so that nobody writes
+    it any more, and kept as ledger.sqlite.moved. If it is interrupted, give the command again.
     """
     from entropy_assets.stores.home import Home
     from entropy_assets.stores.ledger.moving import move
