@@ -1,8 +1,9 @@
-"""Places, limits and thresholds. The only reader of the environment (``ENTROPY_*``); nothing here changes a byte.
+"""Places, limits and thresholds. The only reader of the environment: ``ENTROPY_*``, and where Dagster's home is.
 
-What decides the bytes is the recipe; here stands only which recipe a new batch gets.
+Nothing here changes a byte. What decides the bytes is the recipe; here stands only which recipe a new batch gets.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Self
@@ -234,3 +235,9 @@ class Settings(BaseSettings):
         """What may be had without a key."""
         chosen = self.anonymous_scopes.split(",")
         return tuple(scope for scope in SCOPES if scope in chosen)
+
+
+def dagster_home() -> Path | None:
+    """Return the folder of ``DAGSTER_HOME``, by which Dagster's own programs find what they keep; None if unset."""
+    named = os.environ.get("DAGSTER_HOME")
+    return Path(named).expanduser().absolute() if named else None

@@ -110,8 +110,8 @@ def accept_ledger(head: str, epoch: str | None, home: Path | None, as_json: bool
 def move_ledger(home: Path | None, as_json: bool) -> None:
     """Move the ledger from its file in the home into the PostgreSQL of ENTROPY_LEDGER_URL, and prove its chains there.
 
-    Stop everything that publishes first. Nothing may be in the target. The file is sealed, so that nobody writes it any
-    more, and kept as ledger.sqlite.moved.
+    Stop everything that publishes first. Nothing else may be in the target. The file is sealed, so that nobody writes
+    it any more, and kept as ledger.sqlite.moved. If it is interrupted, give the command again.
     """
     from entropy_assets.stores.home import Home
     from entropy_assets.stores.ledger.moving import move
@@ -142,7 +142,23 @@ def _known(settings: "Settings") -> Iterator["Anchor"]:
         with closing(pool_at(settings.pool_address, prefix=settings.pool_prefix)) as pool:
             for link in pool.ledger_links():
                 yield Anchor(link, "the pool's server")
-    if home.dagster_folder.is_dir():
-        from entropy_assets.defs.anchors import known_in
+    yield from _known_to_dagster(home.dagster_folder)
 
-        yield from known_in(home.dagster_folder)
+
+def _known_to_dagster(of_the_home: Path) -> Iterator["Anchor"]:
+    """Yield what the Dagster in the home, which is that of ``up``, and that of DAGSTER_HOME know; say if there is none.
+
+    Both where there are both: an installation that left ``up`` has the old one still, and what it knows stays true.
+    """
+    from entropy_assets.settings import dagster_home
+
+    places = dict.fromkeys(place for place in (of_the_home, dagster_home()) if place is not None)
+    found = [place for place in places if (place / "dagster.yaml").is_file()]
+    if not found:
+        looked = " and ".join(map(str, places))
+        click.echo(f"no Dagster was asked: no dagster.yaml in {looked}; set DAGSTER_HOME if it is elsewhere", err=True)
+        return
+    from entropy_assets.defs.anchors import known_in
+
+    for place in found:
+        yield from known_in(place)

@@ -91,12 +91,12 @@ class Buckets(Protocol):
     """Where the buckets are."""
 
     def grant(self, asks: Sequence[Ask]) -> Sequence[Grant | None]:
-        """Answer `asks`, in their order; None for each that nobody can tell while others are answered.
+        """Answer `asks`, in their order; None for each that nobody can tell while others can be asked.
 
         Raises
         ------
         QuotaUnavailable
-            If nobody can tell any.
+            If nobody can tell anything, of whomever it is.
         """
         ...
 
@@ -216,7 +216,8 @@ class ShardedBuckets:
                 continue
             for number, grant in zip(numbers, grants, strict=True):
                 answers[number] = grant
-        if problem is not None and not any(answers):
+        # Whoever hears of it asks nobody for a while, so a server that was not asked here must not be among them.
+        if problem is not None and all(self._clock() < until for until in self._away_until.values()):
             raise problem
         return answers
 

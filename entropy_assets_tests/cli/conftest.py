@@ -23,7 +23,7 @@ KEY = "ea_secret-of-mine"
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run ``entropy-assets`` as a user who set nothing, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    for name in ("ENTROPY_HOME", "ENTROPY_REDIS_URL", "ENTROPY_API_KEY"):
+    for name in ("ENTROPY_HOME", "ENTROPY_REDIS_URL", "ENTROPY_API_KEY", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
     return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
 

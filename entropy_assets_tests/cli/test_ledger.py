@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from entropy_assets.stages.publication import publish_batch
@@ -69,6 +70,25 @@ def test_the_pool_of_the_settings_is_asked_too(
     monkeypatch.setenv("ENTROPY_POOL_PREFIX", pool_prefix)
     checked = run("ledger", "check", "--home", place.root)
     assert (checked.exit_code, "known to the pool's server" in checked.stdout) == (1, True)
+
+
+def test_dagster_is_asked_in_the_home_and_where_dagster_home_says(
+    run: Run, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Publishing asks it too: what it alone knows must be seen, and accepted, or nothing is ever published again."""
+    head = lose_ledger(place)
+    place.batches_folder.rename(tmp_path / "batches of the lost")
+    unasked = run("ledger", "check", "--home", place.root)
+    assert (unasked.exit_code, "no Dagster was asked" in unasked.stderr) == (0, True)
+    place.dagster_folder.mkdir()
+    (place.dagster_folder / "dagster.yaml").write_text("{telemetry: {enabled: false}}")
+    with dg.DagsterInstance.from_config(str(place.dagster_folder)) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("published_blocks", metadata={"ledger_head": head}))
+    checked = run("ledger", "check", "--home", place.root)
+    assert (f"lacks {head}, known to Dagster" in checked.stdout, checked.stderr) == (True, "")
+    monkeypatch.setenv("DAGSTER_HOME", str(place.dagster_folder.rename(tmp_path / "elsewhere")))
+    accepted = run("ledger", "accept", "--head", NO_LINK, "--home", place.root, "--json")
+    assert json.loads(accepted.stdout)["given_up"] == [head]
 
 
 def test_a_ledger_is_moved_and_a_server_that_took_over_is_accepted_by_its_epoch(

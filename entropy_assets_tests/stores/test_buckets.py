@@ -179,6 +179,19 @@ class TestOnSeveralServers:
         with pytest.raises(QuotaUnavailable):
             buckets.grant(asks)
 
+    def test_who_asks_for_subjects_of_the_one_that_is_away_alone_is_told_of_no_other(
+        self, servers: list[EmbeddedServer]
+    ) -> None:
+        """Else a caller that leaves all of them alone for a while would refuse everybody."""
+        one, other = (buckets_at([server.url for server in servers], prefix="p") for _ in range(2))
+        asks = [ask(60, subject=subject) for subject in self.SUBJECTS]
+        servers[0].stop()
+        grants = one.grant(asks)
+        of_the_dead = [each for each, grant in zip(asks, grants, strict=True) if grant is None]
+        assert set(other.grant(of_the_dead)) == {None}
+        of_the_living = [each for each in asks if each not in of_the_dead]
+        assert {grant and grant.units for grant in other.grant(of_the_living)} == {0}
+
     def test_a_server_more_moves_only_what_it_gets(self) -> None:
         few, more = (
             ShardedBuckets({name: LocalBuckets() for name in names}) for names in (("a", "b"), ("c", "b", "a"))

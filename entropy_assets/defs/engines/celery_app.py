@@ -5,6 +5,7 @@ settings of the service's other machines besides (``ENTROPY_*``), and processes 
 """
 
 import itertools
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +18,30 @@ from entropy_assets.errors import StartFailed, brought_by
 
 with brought_by("deploy"):
     from celery import Celery, Task
+    from celery.exceptions import BackendError, OperationalError
     from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
+
+log = logging.getLogger(__name__)
+
+
+def failures_of(backend: object) -> tuple[type[Exception], ...]:
+    """Return what `backend` raises once Celery's own retries are over; one on Redis lists what its client raises."""
+    own = (getattr(backend, name, ()) for name in ("connection_errors", "channel_errors"))
+    return (BackendError, OperationalError, OSError, *itertools.chain(*own))
 
 
 @contextmanager
 def beating(task: Task, task_id: str) -> Iterator[None]:
-    """Tell the result backend every `BEAT_S` that `task` lives, until it has ended."""
+    """Tell the result backend every `BEAT_S` that `task` lives, until it has ended, through failures of it."""
     ended = threading.Event()
+    failures = failures_of(task.backend)
 
     def beat() -> None:
         for number in itertools.count():
-            task.update_state(task_id, state="STARTED", meta={"beat": number})
+            try:
+                task.update_state(task_id, state="STARTED", meta={"beat": number})
+            except failures as error:  # without any further beat the run would be launched beside itself
+                log.warning("the result backend did not take a beat of task %s: %s", task_id, type(error).__name__)
             if ended.wait(BEAT_S):
                 return
 

@@ -1,7 +1,8 @@
 """A ledger moved from its file into another database: row by row, its links as they are, and proved there.
 
 The file is held for writing all the while. It is sealed only once the other database has everything, so whoever is
-interrupted has the old ledger still, and can begin again.
+interrupted has the old ledger still, and can begin again. A sealed file goes to no other database: where it was moved,
+more may have been published since.
 """
 
 from collections.abc import Iterator
@@ -51,13 +52,13 @@ class Moved:
 
 
 def move(file: Path, target: Ledger) -> Moved:
-    """Move the ledger in `file` to `target`, where nothing is yet, and seal the file.
+    """Move the ledger in `file` to `target`, where nothing is yet or exactly this ledger, and seal the file.
 
     Raises
     ------
     LedgerError
-        If there is no file, somebody writes it, the target has other rows, or a chain does not verify on either side.
-        The file is as it was then.
+        If there is no file, somebody writes it, the target has other rows, the file is sealed and the target lacks its
+        rows, or a chain does not verify on either side. The file is as it was then.
     """
     source = LedgerFile(file, readonly=False, busy_timeout_s=_BUSY_S)
     if not source.exists():
@@ -65,23 +66,26 @@ def move(file: Path, target: Ledger) -> Moved:
     with source.transaction() as old:
         head = verified(old, source.chains_of(old))
         with target.storage.transaction() as new:
-            rows = _counted(new)
-            if not any(rows.values()):
+            is_sealed = _is_sealed(old)
+            if not is_sealed and not any(_counted(new).values()):
                 _copy(old, new)
             if _ends(old) != _ends(new):
-                raise LedgerError(
-                    f"the ledger {target.name} has other rows than {file}: a ledger is moved to where nothing is yet",
-                    path=target.name,
-                )
+                why = "it was moved already" if is_sealed else "a ledger is moved to where nothing is yet"
+                raise LedgerError(f"the ledger {target.name} has other rows than {file}: {why}", path=target.name)
             rows = _counted(new)
         if target.verify() != head:
             raise LedgerError(f"the chains of {target.name} end otherwise than those of {file}", path=target.name)
         for table in _COLUMNS:
             old.execute(
-                f"CREATE TRIGGER {table}_moved BEFORE INSERT ON {table}"
+                f"CREATE TRIGGER IF NOT EXISTS {table}_moved BEFORE INSERT ON {table}"
                 " BEGIN SELECT RAISE(ABORT, 'this ledger was moved'); END"
             )
     return Moved(head, rows, _put_aside(source))
+
+
+def _is_sealed(old: Statements) -> bool:
+    names = {name for (name,) in old.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")}
+    return any(f"{table}_moved" in names for table in _COLUMNS)
 
 
 def _copy(old: Statements, new: Statements) -> None:

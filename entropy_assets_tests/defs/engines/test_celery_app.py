@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
+from celery.exceptions import BackendStoreError, OperationalError
 
 from entropy_assets.errors import StartFailed
 
 CELERY = {
     "module": "entropy_assets.defs.engines.celery_launcher",
     "class": "HeardCeleryRunLauncher",
-    "config": {"broker": "memory://", "backend": "cache+memory://"},
+    "config": {"broker": "memory://", "backend": "redis://localhost:1/1"},
 }
 
 
@@ -50,6 +52,43 @@ def test_it_is_that_of_the_launcher_and_its_tasks_beat(home: Path, monkeypatch: 
     ended_at = len(heard)
     assert heard == [("the task", "STARTED", number) for number in itertools.islice(itertools.count(), ended_at)]
     assert not [thread for thread in threading.enumerate() if thread.name == "beat"]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        redis.ConnectionError(),
+        redis.ReadOnlyError(),
+        redis.OutOfMemoryError(),
+        OperationalError(),
+        BackendStoreError(),
+        TimeoutError(),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_a_backend_that_fails_costs_one_beat(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failure: Exception
+) -> None:
+    """A run that is not heard any more is launched again, beside the one that is still at work."""
+    configured(home, run_launcher=CELERY)
+    from entropy_assets.defs.engines import celery_app
+
+    monkeypatch.setattr(celery_app, "BEAT_S", 0.001)
+    heard: list[int] = []
+    enough = threading.Event()
+
+    def store(_: Any, task_id: str, state: str, meta: dict[str, int]) -> None:
+        heard.append(meta["beat"])
+        if len(heard) == 1:
+            raise failure
+        enough.set()
+
+    task = celery_app.app.tasks["execute_job"]
+    monkeypatch.setattr(type(task), "update_state", store)
+    with celery_app.beating(task, "the task"):
+        assert enough.wait(2)
+    assert heard[:2] == [0, 1]
+    assert "did not take a beat of task the task" in caplog.text
 
 
 def test_a_worker_of_another_launcher_says_what_is_wrong(home: Path) -> None:

@@ -11,7 +11,7 @@ from entropy_assets.errors import QuotaExceeded, QuotaUnavailable
 from entropy_assets.serving.access import accounts as accounts_module
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import BURST_S, Account, Limits
-from entropy_assets.stores.buckets import Ask, Grant, SharedBuckets
+from entropy_assets.stores.buckets import Ask, Grant, SharedBuckets, buckets_at
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 
 Worker = Callable[[], Accounts]
@@ -200,6 +200,23 @@ class TestWithoutTheServer:
                 await gone.take(subject, 1, 100)
             with pytest.raises(QuotaExceeded):
                 await gone.take(subject, 1, 100)
+
+    async def test_one_of_several_servers_takes_limits_only_from_its_own_subjects(self) -> None:
+        with EmbeddedServer() as dead, EmbeddedServer() as healthy:
+            urls = [dead.url, healthy.url]
+            shards = buckets_at(urls, prefix="q")
+            addresses = [f"address:{number}" for number in range(40)]
+            dead.stop()
+            known = shards.grant([Ask(True, address, 1, 1, 1e6, 10e6) for address in addresses])
+            of_dead = addresses[known.index(None)]
+            of_healthy = next(each for each, grant in zip(addresses, known, strict=True) if grant is not None)
+            accounts = Accounts(buckets_at(urls, prefix="q"))
+            async with running(accounts):
+                for _ in range(2):
+                    with pytest.raises(QuotaUnavailable):
+                        await accounts.take(account(accounts, of_dead, trusted=False, bytes_per_s=100), 1, 1)
+                    await accounts.take(account(accounts, of_healthy, trusted=False, bytes_per_s=100), 1, 1)
+                assert accounts.problem is not None
 
     async def test_its_own_units_never_enter_the_shared_buckets(self) -> None:
         """Else every outage would fill them."""

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -14,6 +15,7 @@ from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.ledger.sketches import SketchShelf
 from entropy_assets.stores.ledger.storage import LedgerServer
+from entropy_assets_tests.postgres_server import PostgresServer
 from entropy_assets_tests.stores.ledger.test_frames import sketch
 
 
@@ -83,6 +85,44 @@ def test_who_was_interrupted_before_the_file_was_sealed_goes_on(file: Path, targ
     head = move(file, target).head
     assert move(again, target).head == head
     assert not again.exists()
+
+
+@pytest.fixture
+def sealed(file: Path, target: Ledger) -> Path:
+    """Give a file that was moved and sealed by somebody who was killed before it was put aside."""
+
+    def killed(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("entropy_assets.stores.ledger.moving._put_aside", killed)
+        with pytest.raises(KeyboardInterrupt):
+            move(file, target)
+    with pytest.raises(LedgerError, match="this ledger was moved"):
+        Ledger(file).bind_batch("batch-9", "origin")
+    return file
+
+
+def test_who_was_killed_between_the_seal_and_the_renaming_goes_on(sealed: Path, target: Ledger) -> None:
+    head, publications = target.head(), target.publications()
+    moved = move(sealed, target)
+    assert (moved.head, target.publications(), moved.rows["blocks"]) == (head, publications, 12)
+    assert (sealed.exists(), Ledger(moved.sealed).verify()) == (False, head)
+
+
+def test_a_sealed_file_goes_nowhere_but_to_where_it_was_moved(
+    sealed: Path, target: Ledger, postgres: PostgresServer
+) -> None:
+    """Not into an empty one either: what was published since, where it was moved, would be published again."""
+    target.bind_batch("batch-9", "origin")
+    schema = f"test_{uuid4().hex[:12]}"
+    postgres.ask(f"CREATE SCHEMA {schema}")
+    empty = Ledger(LedgerServer(postgres.url(schema), is_single=True))
+    for other in (target, empty):
+        with pytest.raises(LedgerError, match="was moved already"):
+            move(sealed, other)
+    assert (sealed.exists(), empty.publications()) == (True, [])
+    postgres.ask(f"DROP SCHEMA {schema} CASCADE")
 
 
 def test_a_file_that_does_not_verify_is_not_moved(file: Path, target: Ledger) -> None:
