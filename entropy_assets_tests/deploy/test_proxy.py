@@ -18,6 +18,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
@@ -153,7 +154,8 @@ def test_another_name_for_the_service_is_refused(proxy: Proxy, path: str) -> Non
 
 def test_its_own_page_may_open_a_stream(proxy: Proxy) -> None:
     place = f"localhost:{proxy.ports['8443']}"
-    with connect(f"wss://{place}/stream?class=public", ssl=proxy.trusted, origin=f"https://{place}") as stream:  # type: ignore[arg-type]
+    own = Origin(f"https://{place}")
+    with connect(f"wss://{place}/stream?class=public", ssl=proxy.trusted, origin=own) as stream:
         stream.send('{"credit": 256}')
         note = json.loads(stream.recv(timeout=20))
         assert len(stream.recv(timeout=20)) == note["n"] > 0
@@ -164,7 +166,7 @@ def test_a_page_of_another_site_may_not(proxy: Proxy) -> None:
     place = f"localhost:{proxy.ports['8443']}"
     for origin in ("https://evil.example", "https://localhost", f"https://localhost:{proxy.ports['3443']}"):
         with pytest.raises(InvalidStatus) as refused:
-            connect(f"wss://{place}/stream", ssl=proxy.trusted, origin=origin)  # type: ignore[arg-type]
+            connect(f"wss://{place}/stream", ssl=proxy.trusted, origin=Origin(origin))
         assert refused.value.response.status_code == 403
 
 
