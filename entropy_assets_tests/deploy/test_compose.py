@@ -66,7 +66,7 @@ def test_its_keys_are_those_of_the_specification() -> None:
 
 def test_it_has_every_part_that_production_needs() -> None:
     assert set(SERVICES) == {
-        *("postgres", "objects", "bucket", "valkey", "broker"),
+        *("postgres", "objects", "bucket", "valkey", "broker", "keys"),
         *("code", "daemon", "webserver", "worker-1", "worker-2"),
         *("service", "proxy", "prometheus", "grafana"),
     }
@@ -109,7 +109,7 @@ def test_the_secrets_that_it_names_are_made(secrets: Path) -> None:
 def test_the_secrets_are_closed_to_others_and_made_once(secrets: Path) -> None:
     assert secrets.stat().st_mode & 0o777 == 0o700
     read_by_compose_alone = [*secrets.glob("*.env"), secrets / "operator"]
-    assert len(read_by_compose_alone) == 4
+    assert len(read_by_compose_alone) == 5
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in read_by_compose_alone)
     again = subprocess.run(["sh", str(secrets.parent / "secrets.sh")], capture_output=True, text=True, check=False)
     assert again.returncode != 0
@@ -129,9 +129,21 @@ def test_each_role_gets_no_more_than_it_needs(secrets: Path) -> None:
         assert {name for name in environment_of(SERVICES[role]) if "ENTROPY" in name} == {"ENTROPY_DAGSTER_URL"}
     may = {each["name"]: each["actions"] for each in json.loads((secrets / "objects.json").read_text())["identities"]}
     assert not any("Write" in action or "Admin" in action for action in may["service"])
-    assert all(action.endswith(("logs/*", "List:entropy")) for action in may["logs"])
+    assert all(action.endswith(":entropy/logs/*") for action in may["logs"])
+    assert may["dropper"] == ["Write:entropy/inbox/*"]
     keys = {re.search(r"AWS_ACCESS_KEY_ID=(.*)", text)[1] for text in known.values()}  # type: ignore[index]
-    assert len(keys) == 3
+    assert len(keys) == 4
+    assert not any("dropper" in file for service in SERVICES.values() for file in service.get("env_file", []))
+
+
+def test_who_reads_the_api_keys_can_not_write_to_the_queue(secrets: Path) -> None:
+    """What stands in Celery's queue is run by a worker, with the passwords of the pipeline."""
+    (kept,) = re.findall(r"^ENTROPY_KEYS=redis://:(\w+)@keys:", (secrets / "service.env").read_text(), re.MULTILINE)
+    for role in ("dagster", "pipeline"):
+        text = (secrets / f"{role}.env").read_text()
+        assert len(re.findall(r"=redis://:\w+@broker:", text)) == 2
+        assert kept not in text
+    assert (secrets / "keys.conf").read_text() == f"requirepass {kept}\n"
 
 
 def test_no_secret_stands_in_it() -> None:
@@ -149,8 +161,41 @@ def test_nothing_listens_off_loopback(service: dict[str, Any]) -> None:
     assert bool(service.get("ports")) == ("outside" in service["networks"])
 
 
-def test_the_network_of_the_stores_leads_nowhere() -> None:
-    assert compose()["networks"]["inside"] == {"internal": True}
+def test_its_networks_lead_nowhere_but_for_the_one_of_its_ports() -> None:
+    open_ones = {name for name, network in compose()["networks"].items() if network != {"internal": True}}
+    assert open_ones == {"outside"}
+
+
+def test_nobody_but_the_pipeline_reaches_the_code_server() -> None:
+    """Who reaches it has the passwords of the pipeline: it runs what it is told, and asks for no login."""
+    beside = {name: service["image"] for name, service in SERVICES.items() if "pipeline" in service["networks"]}
+    assert beside == dict.fromkeys(("code", "daemon", "webserver", "worker-1", "worker-2"), f"{OURS}pipeline")
+    code = SERVICES["code"]
+    (alias,) = code["networks"]["pipeline"]["aliases"]
+    assert all(not network for name, network in code["networks"].items() if name != "pipeline")
+    for command in (code["command"], code["healthcheck"]["test"]):
+        assert command[command.index("--host") + 1] == alias
+
+
+@pytest.mark.parametrize("name", ["service", "proxy", "prometheus", "grafana"])
+def test_who_faces_others_shares_no_network_with_what_runs_code(name: str) -> None:
+    for inner in ("code", "daemon", "worker-1", "worker-2", "broker"):
+        assert set(SERVICES[name]["networks"]).isdisjoint(SERVICES[inner]["networks"]), inner
+    assert name == "service" or {"stores", "serving"}.isdisjoint(SERVICES[name]["networks"])
+    assert (name == "proxy") == ("pages" in SERVICES[name]["networks"])
+
+
+def test_what_asks_nobody_who_he_is_listens_on_loopback() -> None:
+    """SeaweedFS has a filer, a master and a volume server beside S3, none of which asks for a key."""
+    told = dict(option.split("=") for option in SERVICES["objects"]["command"] if "=" in option)
+    assert (told["-ip"], told["-ip.bind"], told["-s3.ip.bind"]) == ("127.0.0.1", "127.0.0.1", "0.0.0.0")
+
+
+@EACH
+def test_it_reaches_what_it_waits_for(service: dict[str, Any]) -> None:
+    for name in service.get("depends_on", {}):
+        if SERVICES[name].get("restart") != "no":
+            assert set(service["networks"]) & set(SERVICES[name]["networks"]), name
 
 
 @EACH
@@ -224,5 +269,6 @@ def test_dagster_reads_its_configuration(secrets: Path, monkeypatch: pytest.Monk
 def test_the_workspace_names_the_code_server() -> None:
     (location,) = yaml.safe_load((DEPLOY / "workspace.yaml").read_text())["load_from"]
     server = location["grpc_server"]
-    command = SERVICES[server["host"]]["command"]
+    (code,) = (each for each in SERVICES.values() if server["host"] in str(each["networks"]))
+    command = code["command"]
     assert command[command.index("--port") + 1] == str(server["port"])

@@ -1,5 +1,6 @@
 """The proxy of compose.yaml, as a real nginx before a real service and Dagster's real pages: TLS, and a login."""
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
@@ -47,7 +51,7 @@ class Proxy:
         self.config = folder / "nginx.conf"
         self.config.write_text(text)
         self.log = folder / "nginx.log"
-        trusted = ssl.create_default_context(cafile=str(secrets / "tls_certificate.pem"))
+        self.trusted = trusted = ssl.create_default_context(cafile=str(secrets / "tls_certificate.pem"))
         self.service = httpx.Client(base_url=f"https://localhost:{self.ports['8443']}", verify=trusted, timeout=20)
         self.dagster = httpx.Client(base_url=f"https://localhost:{self.ports['3443']}", verify=trusted, timeout=60)
 
@@ -92,7 +96,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, secrets: Path) -> Iterator[P
         pool = PoolClient.from_url(url)
         stack.callback(pool.close)
         pool.push(blocks_for_both(60))
-        service = stack.enter_context(ServeProcess(url, folder))
+        service = stack.enter_context(ServeProcess(url, folder, ENTROPY_HTTP_HOSTS="service"))
         port = free_port()
         one = stack.enter_context(Proxy(folder, secrets, service.port, port))
         stack.callback(stop, webserver := start_webserver(folder, port, one.ports["3443"]))
@@ -142,9 +146,28 @@ def test_metrics_are_not_for_everybody(proxy: Proxy) -> None:
     assert proxy.service.get("/health").status_code == 200
 
 
-def test_another_name_for_the_service_is_refused(proxy: Proxy) -> None:
+@pytest.mark.parametrize("path", ["/", "/random/16", "/stream", "/health", "/stats"])
+def test_another_name_for_the_service_is_refused(proxy: Proxy, path: str) -> None:
     """The proxy passes Host on, so the service still tells its own names from those of another site."""
-    assert proxy.service.get("/random/16", headers={"host": "evil.example"}).status_code == 421
+    assert proxy.service.get(path, headers={"host": "evil.example"}).status_code == 421
+
+
+def test_its_own_page_may_open_a_stream(proxy: Proxy) -> None:
+    place = f"localhost:{proxy.ports['8443']}"
+    own = Origin(f"https://{place}")
+    with connect(f"wss://{place}/stream?class=public", ssl=proxy.trusted, origin=own) as stream:
+        stream.send('{"credit": 256}')
+        note = json.loads(stream.recv(timeout=20))
+        assert len(stream.recv(timeout=20)) == note["n"] > 0
+
+
+def test_a_page_of_another_site_may_not(proxy: Proxy) -> None:
+    """Nor may one of the same name on another port, which is another origin."""
+    place = f"localhost:{proxy.ports['8443']}"
+    for origin in ("https://evil.example", "https://localhost", f"https://localhost:{proxy.ports['3443']}"):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"wss://{place}/stream", ssl=proxy.trusted, origin=Origin(origin))
+        assert refused.value.response.status_code == 403
 
 
 def test_dagster_asks_for_a_password_on_every_path(proxy: Proxy) -> None:

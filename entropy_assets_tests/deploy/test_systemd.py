@@ -62,3 +62,12 @@ def test_a_role_reads_the_secrets_of_its_role_alone(unit: Path) -> None:
     parser = ConfigParser(strict=False, interpolation=None)
     parser.read(unit)
     assert parser["Service"]["EnvironmentFile"] == f"/etc/entropy-assets/{role.get(name, name)}.env"
+
+
+def test_the_code_server_is_for_this_machine_alone() -> None:
+    """Its port asks for no login, and gives who reaches it the passwords of the pipeline."""
+    unit = PROJECT / "deploy" / "systemd" / "entropy-assets-code.service"
+    command = command_of(unit)
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    lines = unit.read_text().splitlines()
+    assert [line for line in lines if line.startswith("IPAddress")] == ["IPAddressDeny=any", "IPAddressAllow=localhost"]
