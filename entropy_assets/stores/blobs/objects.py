@@ -54,7 +54,7 @@ def _connection(url: str, process: int) -> _Connection:
     a client of its own.
     """
     try:
-        # plain HTTP is spoken only where AWS_ENDPOINT_URL or its like asks for it, so AWS_ALLOW_HTTP is not asked for beside
+        # plain HTTP is spoken only where the endpoint of the environment asks for it by its scheme
         store = from_url(
             url,
             client_options={
