@@ -23,7 +23,7 @@ from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DEFAULT_LIMITS
 from entropy_assets.recipe import RECIPES, STANDARD, Recipe, recipe_named
 from entropy_assets.stages.extraction import noise_input_of
-from entropy_assets.stores.inbox import DropFolder
+from entropy_assets.stores.inboxes.folder import DropFolder
 
 SAMPLES = Path(__file__).resolve().parent.parent / "entropy_assets" / "samples"
 FAMILIES = {

@@ -34,7 +34,7 @@ from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DEFAULT_LIMITS
 from entropy_assets.recipe import RECIPES, STANDARD, Recipe, recipe_named
-from entropy_assets.stores.inbox import DropFolder
+from entropy_assets.stores.inboxes.folder import DropFolder
 
 Samples = npt.NDArray[np.uint8]
 

@@ -54,6 +54,7 @@ NO_TESTS_OF_THEIR_OWN = {
     "defs.reports.shown": "what the UI shows, read by the tests of `defs.reports.assets`",
     "defs.schedules": "read with all definitions by the tests of `defs.build`",
     "sources.image_source": "a protocol",
+    "sources.feeds.interface": "protocols, and classes without behaviour",
     "cli.commands": "the group that the tests of each command begin with",
     "stores.ledger.postgres.versions.first": "a step, taken by the tests of `stores.ledger.postgres.schema`",
     "stores.ledger.postgres.versions.second": "a step, taken by the tests of `stores.ledger.postgres.schema`",

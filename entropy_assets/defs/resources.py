@@ -24,8 +24,8 @@ from entropy_assets.stages.assessments import settle
 from entropy_assets.stages.state import Unfinished
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.blobs.refusals import StoreUnavailable
-from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.inboxes.bucket import Inbox
 from entropy_assets.stores.ledger.storage import LedgerUnavailable
 from entropy_assets.stores.pool.client import DEFAULT_PREFIX
 from entropy_assets.stores.pool.shards import AnyPool, pool_at

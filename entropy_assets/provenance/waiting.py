@@ -10,9 +10,9 @@ from typing import Final
 
 from entropy_assets.recipe import DROP, recipe_named
 from entropy_assets.stores.blobs.refusals import StoreError
-from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.inbox import PendingFile, PendingReason, ReadyFile
+from entropy_assets.stores.inboxes.bucket import Inbox
+from entropy_assets.stores.inboxes.folder import PendingFile, PendingReason, ReadyFile
 
 LOOK_S: Final = 15.0
 """Seconds between two looks of those who are asked all the time: a heap of files takes a second to look at."""

@@ -19,8 +19,8 @@ from entropy_assets.core.extraction.noise import noise_digest
 from entropy_assets.errors import BatchError
 from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stores.batches import NOISE, Batch, live_map_of, samples_of
-from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.file_names import printable, safe_name
+from entropy_assets.stores.inboxes.bucket import Inbox
 
 
 class AssessmentRow(TypedDict, total=False):

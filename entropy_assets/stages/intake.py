@@ -14,9 +14,9 @@ from entropy_assets.stages.assessments import settle
 from entropy_assets.stages.ingest import open_batch
 from entropy_assets.stages.state import Unfinished, naming_damage
 from entropy_assets.stores.batches import NOISE, batch_key
-from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.inbox import ReadyFile
+from entropy_assets.stores.inboxes.bucket import Inbox
+from entropy_assets.stores.inboxes.folder import ReadyFile
 from entropy_assets.stores.lanes import Lane
 
 SMOOTHING_BYTES: Final = 1 << 20

@@ -19,7 +19,7 @@ from entropy_assets.stages.state import sound_ledger
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.inbox import DropFolder
+from entropy_assets.stores.inboxes.folder import DropFolder
 
 NOT_AN_IMAGE: Final = "not_an_image"
 IMAGE_SUFFIXES: Final = frozenset(

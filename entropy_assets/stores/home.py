@@ -15,10 +15,11 @@ from typing import Final, Protocol, Self
 
 from entropy_assets.stores.batches import BatchStore
 from entropy_assets.stores.blobs.opening import blobs_at, refuse_unsafe
-from entropy_assets.stores.bucket_inbox import Inbox, prefixes
 from entropy_assets.stores.durable import close_to_others, has_other_names, is_open_to_others, private_files
 from entropy_assets.stores.images import ImageStore
-from entropy_assets.stores.inbox import inboxes
+from entropy_assets.stores.inboxes.bucket import Inbox, prefixes
+from entropy_assets.stores.inboxes.folder import inboxes
+from entropy_assets.stores.inboxes.origins import OriginStore
 from entropy_assets.stores.journals.alerts import AlertLog
 from entropy_assets.stores.journals.nights import NightLog
 from entropy_assets.stores.ledger.record import Ledger
@@ -103,6 +104,11 @@ class Home:
         return self.root / "batches"
 
     @property
+    def origins_folder(self) -> Path:
+        """Folder of the notes that say where images were fetched."""
+        return self.root / "origins"
+
+    @property
     def ledger_file(self) -> Path:
         """File of the ledger."""
         return self.root / "ledger.sqlite"
@@ -156,6 +162,10 @@ class Home:
     def images(self) -> ImageStore:
         """Return the images."""
         return ImageStore(blobs_at(self.store_url or self.root, self.images_folder.name))
+
+    def origins(self) -> OriginStore:
+        """Return where images were fetched."""
+        return OriginStore(blobs_at(self.store_url or self.root, self.origins_folder.name))
 
     def batches(self) -> BatchStore:
         """Return the batches."""

@@ -19,7 +19,7 @@ from typing import Final, Self
 from entropy_assets.errors import EndpointFailed, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.inbox import DropFolder
+from entropy_assets.stores.inboxes.folder import DropFolder
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.stores.processes import OwnedProcess, ensure_private, listens
 from entropy_assets.supervisor.asking import answers, holds_bytes, queried

@@ -11,7 +11,7 @@ from entropy_assets.defs import sensors
 from entropy_assets.defs.build import build_defs
 from entropy_assets.defs.cursors import ReplenishCursor
 from entropy_assets.stages.state import Unfinished
-from entropy_assets.stores.inbox import DropFolder
+from entropy_assets.stores.inboxes.folder import DropFolder
 from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.defs.conftest import Home

@@ -118,7 +118,7 @@ def test_a_crash_in_the_middle_of_taking_loses_no_file(
 ) -> None:
     for seed in (1, 2):
         home.drop(f"{seed}.fits", frame(seed))
-    folder = "entropy_assets.stores.inbox"
+    folder = "entropy_assets.stores.inboxes.folder"
     with monkeypatch.context() as patched:
 
         def killed(*_: object) -> None:

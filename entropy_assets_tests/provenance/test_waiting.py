@@ -117,7 +117,7 @@ def test_without_an_inbox_it_makes_none_and_an_unreadable_one_is_told(
     def refused(_: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("entropy_assets.stores.inbox.os.scandir", refused)
+    monkeypatch.setattr("entropy_assets.stores.inboxes.folder.os.scandir", refused)
     assert waiting.doubts() == [("inbox-unreadable", "the inbox can't be read: Permission denied")]
 
 

@@ -19,7 +19,7 @@ from entropy_assets.stages.intake import (
     urgency_of,
 )
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.inbox import DropFolder, ReadyFile
+from entropy_assets.stores.inboxes.folder import DropFolder, ReadyFile
 
 
 def ready(*sizes: int) -> list[ReadyFile]:

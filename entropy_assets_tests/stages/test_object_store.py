@@ -20,8 +20,8 @@ from entropy_assets.stages.state import Unfinished, known_publications, state_of
 from entropy_assets.stores.batches import BLOCKS, INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch
 from entropy_assets.stores.blobs import asking
 from entropy_assets.stores.blobs.refusals import StoreUnavailable
-from entropy_assets.stores.bucket_inbox import Inbox
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.inboxes.bucket import Inbox
 from entropy_assets.stores.ledger.rows import NO_LINK
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import LIMITS, TIME_NS, Place, frame, remembers

@@ -16,6 +16,7 @@ LAYOUT = {
     "inbox_folder": "inbox",
     "images_folder": "images",
     "batches_folder": "batches",
+    "origins_folder": "origins",
     "ledger_file": "ledger.sqlite",
     "dagster_folder": "dagster",
     "alerts_file": "alerts.jsonl",

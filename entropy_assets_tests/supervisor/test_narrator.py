@@ -13,7 +13,7 @@ from entropy_assets.settings import Settings
 from entropy_assets.stores.batches import RECORDS, VERDICTS
 from entropy_assets.stores.blobs import asking
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.inbox import DropFolder
+from entropy_assets.stores.inboxes.folder import DropFolder
 from entropy_assets.stores.ledger.rows import BURNED, LedgerBlock
 from entropy_assets.stores.ledger.storage import LedgerServer
 from entropy_assets.stores.pool.client import PoolClient

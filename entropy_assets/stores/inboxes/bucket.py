@@ -27,7 +27,7 @@ from entropy_assets.stores.blobs.interface import Blob, Blobs
 from entropy_assets.stores.blobs.opening import blobs_at
 from entropy_assets.stores.blobs.refusals import BlobMissing
 from entropy_assets.stores.file_names import numbered, require_plain, safe_name, with_suffix
-from entropy_assets.stores.inbox import (
+from entropy_assets.stores.inboxes.folder import (
     BATCH_KEY,
     DETAILS,
     OWN_FOLDERS,

@@ -10,9 +10,9 @@ import pytest
 from entropy_assets.errors import FileStillChanging
 from entropy_assets.stores.blobs.interface import Blobs
 from entropy_assets.stores.blobs.opening import blobs_at
-from entropy_assets.stores.bucket_inbox import BucketInbox, prefixes
 from entropy_assets.stores.file_names import safe_name
-from entropy_assets.stores.inbox import PendingReason
+from entropy_assets.stores.inboxes.bucket import BucketInbox, prefixes
+from entropy_assets.stores.inboxes.folder import PendingReason
 from entropy_assets_tests.stores.blobs.servers import put_as_it_is
 
 KEY = "drop-20260101T000000Z-00000000"

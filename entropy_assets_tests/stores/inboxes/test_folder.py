@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionReason
-from entropy_assets.stores import inbox as inbox_module
 from entropy_assets.stores.file_names import safe_name
-from entropy_assets.stores.inbox import DropFolder, PendingReason, ReadyFile
+from entropy_assets.stores.inboxes import folder as inbox_module
+from entropy_assets.stores.inboxes.folder import DropFolder, PendingReason, ReadyFile
 from entropy_assets_tests.stores.test_file_names import FORGED
 
 KEY = "drop-20261105T010203Z-0badcafe"

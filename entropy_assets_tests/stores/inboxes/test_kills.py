@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from entropy_assets.stores import inbox as inbox_module
-from entropy_assets.stores.inbox import DropFolder, ReadyFile
-from entropy_assets_tests.stores.test_inbox import KEY, drop, everything, later
+from entropy_assets.stores.inboxes import folder as inbox_module
+from entropy_assets.stores.inboxes.folder import DropFolder, ReadyFile
+from entropy_assets_tests.stores.inboxes.test_folder import KEY, drop, everything, later
 
 
 class KilledError(Exception):
