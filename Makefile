@@ -164,7 +164,7 @@ lock: $(DEV) ## newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --extra deploy --group dev --constraint requirements-deploy.lock pyproject.toml --output-file requirements-dev.lock
 	@$(IMAGE_LOCK) --group build --output-file deploy/locks/build.lock
 	@$(IMAGE_LOCK) $(addprefix --extra ,serve objects postgres) pyproject.toml --output-file deploy/locks/serve.lock
-	@$(IMAGE_LOCK) $(addprefix --extra ,dagster objects postgres raw serve) pyproject.toml deploy/locks/engines.in --output-file deploy/locks/pipeline.lock
+	@$(IMAGE_LOCK) $(addprefix --extra ,dagster feeds objects postgres raw serve) pyproject.toml deploy/locks/engines.in --output-file deploy/locks/pipeline.lock
 	@$(IMAGE_LOCK) --extra deploy pyproject.toml $(addprefix --no-emit-package ,numba llvmlite) --output-file deploy/locks/kubernetes.lock
 
 # Of its own environment, since it is no part of the lock. --strict: a version that no database knows is no good news.
