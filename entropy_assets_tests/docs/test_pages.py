@@ -30,12 +30,16 @@ from entropy_assets_tests.docs.pages import (
 EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=name_of)
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 PATH = re.compile(rf"(?:{'|'.join(map(re.escape, ROOTS))})(?:/[\w.*-]+)*/?")
-# Words of others that look like names of ours: Redis, PostgreSQL, Helm, HTTP, DNS, endings of file names.
+# Words of others that look like names of ours: Redis, PostgreSQL, Helm, HTTP, DNS, Dagster, OpenSSL, endings of file
+# names; and the files that deploy/secrets.sh makes.
 FOREIGN = {
     *("run_id", "master_replid", "RateLimit", "os.urandom", "hashlib.sha256", "_raw", "_uncal"),
     *("PGPASSWORD", "PGPASSFILE", "pg_monitor", "search_path"),
     *("synchronous_standby_names", "synchronous_commit", "pg_dump", "SELECT", "maxConcurrentRuns", "enableReadOnly"),
-    *("AWS_ENDPOINT_URL", "EnvironmentFile", "env_file"),
+    *("AWS_ENDPOINT_URL", "AWS_REGION", "EnvironmentFile", "env_file", "SSL_CERT_FILE"),
+    *("max_concurrent_runs", "default_limit"),
+    *("pipeline.env", "dagster.env", "service.env", "dropper.env"),
+    *("databases.sql", "broker.conf", "keys.conf", "tls_key.pem"),
 }
 
 
