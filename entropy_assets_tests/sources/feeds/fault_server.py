@@ -167,6 +167,8 @@ class FaultServer:
         self.asked: list[Asked] = []
         self.connections = 0
         self._tls = tls
+        if tls is not None:
+            tls.sni_callback = _note_name
         self._else = answer(b"nothing here", 404) if else_answer is None else else_answer
         self._answers: dict[str, list[Answer]] = {}
         self._turn: defaultdict[str, int] = defaultdict(int)
@@ -225,15 +227,13 @@ class FaultServer:
             self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        server_name: list[str | None] = [None]
         try:
             connection.settimeout(10)
             if self._tls is not None:
-                self._tls.sni_callback = lambda _, name, __: server_name.__setitem__(0, name)
                 connection = self._tls.wrap_socket(connection, server_side=True)
             with self._lock:
                 self._open.add(connection)
-            if (asked := _request(connection, server_name[0])) is None:
+            if (asked := _request(connection)) is None:
                 return
             with self._lock:
                 self.asked.append(asked)
@@ -256,7 +256,11 @@ class FaultServer:
         return answers[min(turn, len(answers) - 1)]
 
 
-def _request(connection: socket.socket, server_name: str | None) -> Asked | None:
+def _note_name(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+    connection.__dict__["asked_name"] = name
+
+
+def _request(connection: socket.socket) -> Asked | None:
     """Read one request; None if nobody asks."""
     data = b""
     while b"\r\n\r\n" not in data:
@@ -271,6 +275,7 @@ def _request(connection: socket.socket, server_name: str | None) -> Asked | None
     while len(body) < length and (more := connection.recv(1 << 16)):
         body += more
     method, target, _ = first.split(" ")
+    server_name = connection.__dict__["asked_name"] if isinstance(connection, ssl.SSLSocket) else None
     return Asked(method, target, headers, body, server_name)
 
 

@@ -31,7 +31,7 @@ class _Rule:
         return cls(require_host(host), None if port is None else int(port), below)
 
     def has(self, url: WebUrl) -> bool:
-        if self.port is not None and self.port != url.port or self.port is None and not url.has_usual_port:
+        if not (url.has_usual_port if self.port is None else self.port == url.port):
             return False
         return url.host.endswith("." + self.host) if self.below else url.host == self.host
 
