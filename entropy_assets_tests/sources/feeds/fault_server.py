@@ -229,6 +229,7 @@ class FaultServer:
     def _serve(self, connection: socket.socket) -> None:
         try:
             connection.settimeout(10)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             with self._lock:

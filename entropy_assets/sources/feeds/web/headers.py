@@ -28,7 +28,7 @@ _DATES: Final = tuple(
     )
 )
 _SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
-_COUNT: Final = re.compile(r"\d{1,12}", re.ASCII)
+_COUNT: Final = re.compile(r"\d{1,18}", re.ASCII)
 _RANGE: Final = re.compile(r"bytes (?P<first>\d{1,18})-(?P<last>\d{1,18})/(?P<total>\d{1,18}|\*)", re.ASCII)
 _TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}", re.ASCII)
 _ETAG: Final = re.compile(r"(?:W/)?\"[\x21\x23-\x7e]*\"", re.ASCII)
