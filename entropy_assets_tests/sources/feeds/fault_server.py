@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl, urlsplit
 import trustme
 
 LONGEST_HEAD: Final = 1 << 16
+TLS_HELLO: Final = b"\x16"
+"""What no request begins with: somebody speaks TLS to a server of plain http."""
 Answer = bytes | Callable[["Asked"], Iterable[bytes]]
 
 
@@ -146,6 +148,13 @@ class Certificates:
         self.authority.issue_cert(*names, **told).configure_cert(context)  # type: ignore[arg-type]
         return context
 
+    def serving_itself(self) -> ssl.SSLContext:
+        """Return how a server shows that nobody but itself says who it is."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with self.authority.cert_pem.tempfile() as certificate, self.authority.private_key_pem.tempfile() as key:
+            context.load_cert_chain(certificate, key)
+        return context
+
 
 class FaultServer:
     """A server on a port of its own of this machine. One thread takes connections, and one more has each.
@@ -268,6 +277,8 @@ def _request(connection: socket.socket) -> Asked | None:
         if len(data) > LONGEST_HEAD or not (more := connection.recv(1 << 16)):
             return None
         data += more
+        if data.startswith(TLS_HELLO):
+            return None
     head, _, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     pairs = [line.split(":", 1) for line in lines]

@@ -7,6 +7,7 @@ import gzip
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import pytest
 
@@ -302,16 +303,9 @@ def test_a_slow_drip_ends_in_time(web: Web, part: str) -> None:
     whole = {"head": answer(b"x" * 99), "body": answer(b"x" * 99), "chunks": chunked(*[b"x"] * 99)}[part]
     head = 0 if part == "head" else whole.index(b"\r\n\r\n") + 4
     dripped = drip(web.clock, whole[head:], 5)
-    web.server.give(
-        "/a", lambda asked: iter([whole[:head], *dripped(asked)]) if head == 0 else _then(whole[:head], dripped(asked))
-    )
+    web.server.give("/a", lambda asked: chain([whole[:head]], dripped(asked)))
     error = failure(web.reader(attempts=1).document, "https://feed.test/a")
     assert (type(error), error.data["fault"]) == (FeedUnavailable, Fault.TOO_SLOW)
-
-
-def _then(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 def test_a_host_that_asked_to_be_left_alone_is(web: Web) -> None:
