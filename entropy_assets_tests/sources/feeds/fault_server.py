@@ -112,7 +112,7 @@ def bomb(size: int) -> bytes:
 class FakeClock:
     """A clock that stands until somebody turns it, or sleeps by it. Its parts are what a `Clock` is made of."""
 
-    time: float = 1_796_000_000.0
+    time: float = 1_795_993_600.0
     """Seconds since 1970: 2026-11-29T23:06:40Z."""
     slept: list[float] = field(default_factory=list)
 

@@ -1,5 +1,6 @@
 """Keys, and the texts in which they must not be seen."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote
@@ -24,6 +25,7 @@ LONGEST_LINE: Final = 500
 """Longest line of an error, characters."""
 LONGEST_WORDS: Final = 160
 """Most of a server's own words in an error, characters."""
+_ESCAPE: Final = re.compile("%[0-9A-F]{2}", re.ASCII)
 
 
 class Secrets:
@@ -51,7 +53,8 @@ class Secrets:
         # of `Bearer abc123` a server repeats the second word
         parts = {part for value in told.values() for part in (value, *value.split()) if len(part) >= LEAST_IN_DOCUMENT}
         values = parts | {value for value in told.values() if value}
-        forms = {form for value in values for form in (value, quote(value, safe=""), quote_plus(value))}
+        quoted = {form for value in values for form in (quote(value, safe=""), quote_plus(value))}
+        forms = values | quoted | {_ESCAPE.sub(lambda escape: escape[0].lower(), form) for form in quoted}
         self._forms = sorted(forms, key=len, reverse=True)
 
     def __bool__(self) -> bool:

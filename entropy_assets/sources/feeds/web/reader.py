@@ -261,10 +261,9 @@ class HttpReader:
         """Ask once, and go where it leads."""
         errand.at, form = errand.url, errand.form
         been = {errand.at}
-        for _ in range(self._limits.redirects + 1):
-            told = self._exchanged(errand, form)
-            if not isinstance(told, _Led):
-                return told
+        while isinstance(told := self._exchanged(errand, form), _Led):
+            if len(been) > self._limits.redirects:
+                raise Trouble(FeedLies, Fault.MISLED, f"leads on more than {self._limits.redirects} times")
             if told.to in been:
                 raise Trouble(FeedLies, Fault.MISLED, "leads in a circle")
             if told.keeps_form and form is not None and told.to.origin != errand.at.origin:
@@ -272,7 +271,7 @@ class HttpReader:
             form = form if told.keeps_form else None
             errand.at = told.to
             been.add(told.to)
-        raise Trouble(FeedLies, Fault.MISLED, f"leads on more than {self._limits.redirects} times")
+        return told
 
     # --- one exchange --------------------------------------------------------------------------------------------
 

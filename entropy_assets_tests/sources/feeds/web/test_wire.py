@@ -35,7 +35,7 @@ def seen(web: Web, url: str = URL, **limits: float) -> tuple[type, str, str]:
         "10.1.2.3",
         "169.254.169.254",
         "100.64.0.1",
-        "0.0.0.0",
+        "0.0.0.1",
         "::1",
         "::ffff:10.0.0.1",
         "fe80::1%lo",
