@@ -11,7 +11,7 @@ from typing import Final
 from entropy_assets.sources.feeds.interface import FeedError, FeedLies, FeedUnavailable
 from entropy_assets.sources.feeds.web.faults import Fault, Trouble
 from entropy_assets.sources.feeds.web.headers import ContentRange, Headers
-from entropy_assets.sources.feeds.web.wire import Answer
+from entropy_assets.sources.feeds.web.wire import Incoming
 
 LOOK_BYTES: Final = 64 << 10
 """After so many bytes it is looked at what is coming."""
@@ -66,7 +66,7 @@ class Body:
     def _size(self) -> int:
         return self._buffer.tell()
 
-    def take(self, answer: Answer, url: str, *, ranged: bool) -> None:
+    def take(self, answer: Incoming, url: str, *, ranged: bool) -> None:
         """Take what an answer brings.
 
         Parameters
@@ -121,7 +121,7 @@ class Body:
         if self._total is not None and self._total > self._most:
             raise self._too_large(f"has {self._total} bytes")
 
-    def _read(self, answer: Answer, unpacking: "_Plain | _Zipped") -> None:
+    def _read(self, answer: Incoming, unpacking: "_Plain | _Zipped") -> None:
         came = self._size
         for chunk in answer.body(self._most):
             came += len(chunk)

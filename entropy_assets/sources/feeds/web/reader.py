@@ -18,7 +18,7 @@ from entropy_assets.sources.feeds.web.limits import DEFAULT_WEB_LIMITS, WebLimit
 from entropy_assets.sources.feeds.web.networks import INTERNET, Network
 from entropy_assets.sources.feeds.web.pacing import HostResting, Pacing
 from entropy_assets.sources.feeds.web.urls import WebUrl
-from entropy_assets.sources.feeds.web.wire import Answer, Question, asked
+from entropy_assets.sources.feeds.web.wire import Incoming, Question, asked
 from entropy_assets.stores.inboxes.origins import Origin
 
 with brought_by("feeds"):
@@ -284,8 +284,8 @@ class HttpReader:
             with self._pacing.turn(host, least_interval_s=interval, longest_wait_s=longest):
                 question = self._question(errand, form, [*rest, *unless])
                 with asked(question, network=self._network, tls=self._tls, clock=self._clock) as answer:
-                    if (allowance := answer.headers.allowance) is not None:
-                        self._pacing.rest(host, allowance.rest_s)
+                    if (rate_limit := answer.headers.rate_limit) is not None:
+                        self._pacing.rest(host, rate_limit.rest_s)
                     return self._heard(errand, answer, ranged=bool(rest), conditional=bool(unless))
         except HostResting as resting:
             wait = -int(-resting.wait_s // 1)
@@ -315,7 +315,7 @@ class HttpReader:
             read_s=self._limits.read_s,
         )
 
-    def _heard(self, errand: _Errand, answer: Answer, *, ranged: bool, conditional: bool) -> Headers | _Led | None:
+    def _heard(self, errand: _Errand, answer: Incoming, *, ranged: bool, conditional: bool) -> Headers | _Led | None:
         """Return the headers of what an answer brought; where it leads instead; or None if nothing has changed."""
         status, headers = answer.status, answer.headers
         if status in REDIRECTS:
@@ -378,7 +378,7 @@ def _conditions(errand: _Errand) -> list[tuple[str, str]]:
     return conditions(known.etag, known.last_modified)
 
 
-def _words(errand: _Errand, answer: Answer) -> str:
+def _words(errand: _Errand, answer: Incoming) -> str:
     """Return the first of what a server says of its refusal, if that can be read."""
     if answer.headers.codings:
         return ""

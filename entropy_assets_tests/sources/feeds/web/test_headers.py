@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from entropy_assets.sources.feeds.web.headers import (
     LONGEST_RETRY_S,
     WINDOW_S,
-    Allowance,
     ContentRange,
     Headers,
+    RateLimit,
     conditions,
     http_date,
     is_etag,
@@ -135,7 +135,7 @@ def test_nothing_that_a_server_sends_raises_anything(pairs: list[tuple[bytes, by
     seen = (told.content_type, told.codings, told.length, told.etag, told.last_modified, told.led_to, told.validator)
     assert len(seen) == 7
     assert told.skew_s is None or isinstance(told.skew_s, int)
-    assert told.allowance is None or told.allowance.rest_s >= 0
+    assert told.rate_limit is None or told.rate_limit.rest_s >= 0
     for _, value in conditions(told.etag, told.last_modified):
         assert value.isascii()
         assert value.isprintable()
@@ -194,6 +194,6 @@ def test_what_is_no_etag_is_not(etag: str) -> None:
 )
 def test_what_is_left_is_spread_over_the_hour(left: int, limit: int | None, rest: float) -> None:
     """1000 an hour is api.nasa.gov's limit of a key, 30 that of its DEMO_KEY."""
-    assert Allowance(left, limit).rest_s == rest
+    assert RateLimit(left, limit).rest_s == rest
     told = {"x_ratelimit_remaining": str(left)} | ({} if limit is None else {"x_ratelimit_limit": str(limit)})
-    assert headers(**told).allowance == Allowance(left, limit)
+    assert headers(**told).rate_limit == RateLimit(left, limit)
