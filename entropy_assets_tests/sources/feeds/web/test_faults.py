@@ -154,6 +154,20 @@ TABLE: dict[str, Row] = {
     "304 that nobody asked for": Row(answers=(answer(b"", 304, length=None),), sees=(LIES, Fault.MALFORMED)),
     "101": Row(answers=(answer(b"", 101, length=None),), sees=(LIES, Fault.MALFORMED)),
     "no HTTP": Row(answers=(b"SSH-2.0-OpenSSH_9.2\r\n\r\n",), sees=(LIES, Fault.MALFORMED), says="doesn't speak HTTP"),
+    "a length and chunks that disagree": Row(
+        answers=(chunked(FITS, headers={"Content-Length": "4"}),), sees=(LIES, Fault.WRONG_LENGTH)
+    ),
+    "a length with a sign": Row(
+        answers=(answer(FITS, headers={"Content-Length": f"+{len(FITS)}"}, length=None),), sees=(LIES, Fault.MALFORMED)
+    ),
+    "packed on the way": Row(
+        answers=(answer(FITS, headers={"Transfer-Encoding": "gzip, chunked"}, length=None),),
+        sees=(LIES, Fault.MALFORMED),
+    ),
+    "a zero in a header": Row(answers=(answer(FITS, headers={"X": "a\0b"}),), sees=(LIES, Fault.MALFORMED)),
+    "a header in two lines": Row(answers=(answer(FITS, headers={"X": "a\r\n b"}),)),
+    "a line end in a header": Row(answers=(answer(FITS, headers={"X": "a\r\n\r\n"}),), sees=(LIES, Fault.NOT_AN_IMAGE)),
+    "another version of HTTP": Row(answers=(b"HTTP/2 200\r\n\r\n",), sees=(LIES, Fault.MALFORMED)),
     # --- too much
     "gzip bomb": Row(
         answers=(answer(bomb(64 << 20), headers={"Content-Encoding": "gzip"}),),
@@ -215,6 +229,16 @@ TABLE: dict[str, Row] = {
         answers=(chunked(FITS, end=b"0\r\n" + b"A: b\r\n" * 30_000 + b"\r\n"),), sees=(LIES, Fault.MALFORMED)
     ),
     "a few trailers": Row(answers=(chunked(FITS, end=b"0\r\nContent-Length: 7\r\n\r\n"),)),
+    "a long end of a chunk's line": Row(
+        answers=(chunked(FITS, end=b"1;" + b"x" * 200_000 + b"\r\nx\r\n0\r\n\r\n"),), sees=(LIES, Fault.MALFORMED)
+    ),
+    "chunks of a byte": Row(answers=(chunked(*(FITS[place : place + 1] for place in range(len(FITS)))),)),
+    "packed a thousand times": Row(
+        answers=(answer(FITS, headers={"Content-Encoding": ["gzip"] * 1000}),),
+        sees=(LIES, Fault.PACKED),
+        says="['gzip', 'gzip', 'gzip', 'gzip']",
+    ),
+    "announcements just within the limit": Row(answers=(b"HTTP/1.1 103 \r\n\r\n" * 15_000 + GOOD,)),
     # --- something else
     "a page instead of an image": Row(
         answers=(answer(SORRY, headers=PAGE),),
