@@ -223,7 +223,7 @@ class FaultServer:
 
     def _start(self, work: Callable[..., None], *told: object) -> None:
         thread = threading.Thread(target=work, args=told, daemon=True)
-        self._threads.append(thread)
+        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
         thread.start()
 
     def _take(self) -> None:

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 from urllib.parse import urlencode
 
@@ -109,12 +110,18 @@ class HttpReader:
         self._clock = pacing.clock
         self._limits = limits
         self._network = network
-        self._tls = httpx.create_ssl_context(trust_env=False) if tls is None else tls
-        if self._tls.verify_mode != ssl.CERT_REQUIRED or not self._tls.check_hostname:
-            raise ValueError("a feed's servers must show certificates, of their own names")
+        if tls is not None:
+            if tls.verify_mode != ssl.CERT_REQUIRED or not tls.check_hostname:
+                raise ValueError("a feed's servers must show certificates, of their own names")
+            self._tls = tls
 
     def __repr__(self) -> str:
         return f"HttpReader({self.feed!r}, {self.hosts!r})"
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Trust of the usual authorities, which takes a moment to read: whoever asks nothing does without."""
+        return httpx.create_ssl_context(trust_env=False)
 
     def document(
         self,

@@ -14,6 +14,7 @@ import pytest
 from entropy_assets.sources.feeds.interface import FeedDenied, FeedError, FeedLies, FeedUnavailable
 from entropy_assets.sources.feeds.web.faults import ADVICE, Fault, refusal
 from entropy_assets.sources.feeds.web.headers import Headers
+from entropy_assets.sources.feeds.web.pacing import Pacing
 from entropy_assets_tests.sources.feeds.fault_server import Answer, Asked, FakeClock, answer, bomb, chunked, redirect
 from entropy_assets_tests.sources.feeds.web.conftest import Web, failure
 
@@ -232,6 +233,12 @@ TABLE: dict[str, Row] = {
     "a long end of a chunk's line": Row(
         answers=(chunked(FITS, end=b"1;" + b"x" * 200_000 + b"\r\nx\r\n0\r\n\r\n"),), sees=(LIES, Fault.MALFORMED)
     ),
+    "more between the chunks than in them": Row(
+        answers=(chunked(FITS, end=(b"1;" + b"x" * 90_000 + b"\r\nx\r\n") * 20 + b"0\r\n\r\n"),),
+        sees=(LIES, Fault.MALFORMED),
+        says="more around",
+        limits=(("image_bytes", 20_000),),
+    ),
     "chunks of a byte": Row(answers=(chunked(*(FITS[place : place + 1] for place in range(len(FITS)))),)),
     "packed a thousand times": Row(
         answers=(answer(FITS, headers={"Content-Encoding": ["gzip"] * 1000}),),
@@ -329,6 +336,14 @@ def test_a_slow_drip_ends_in_time(web: Web, part: str) -> None:
     dripped = drip(web.clock, whole[head:], 5)
     web.server.give("/a", lambda asked: chain([whole[:head]], dripped(asked)))
     error = failure(web.reader(attempts=1).document, "https://feed.test/a")
+    assert (type(error), error.data["fault"]) == (FeedUnavailable, Fault.TOO_SLOW)
+
+
+def test_a_silence_ends_in_time_too(web: Web) -> None:
+    """By the system's clock: what is left of the time for all is the longest wait for the next bytes."""
+    web.server.give("/a", silence)
+    web.pacing = Pacing()
+    error = failure(web.reader(attempts=1, read_s=30, document_s=0.1).document, "https://feed.test/a")
     assert (type(error), error.data["fault"]) == (FeedUnavailable, Fault.TOO_SLOW)
 
 

@@ -183,6 +183,15 @@ def test_an_address_in_digits_must_be_in_the_certificate(web: Web) -> None:
     assert error.data["fault"] == Fault.CERTIFICATE
 
 
+def test_without_further_words_the_usual_authorities_are_trusted_alone(web: Web) -> None:
+    """Not that of these tests, whatever the environment names."""
+    web.trust = None  # type: ignore[assignment]
+    kind, fault, message = seen(web)
+    assert (kind, fault) == (FeedLies, Fault.CERTIFICATE)
+    assert "unable to get local issuer" in message or "self-signed" in message
+    assert web.server.asked == []
+
+
 def test_a_reader_that_would_not_look_at_certificates_is_not_made(web: Web) -> None:
     for weaken in (
         lambda context: setattr(context, "check_hostname", False),
