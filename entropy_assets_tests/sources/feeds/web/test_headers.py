@@ -20,7 +20,7 @@ from entropy_assets.sources.feeds.web.headers import (
     told_time,
 )
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=40, deadline=None)
 NOW = 1_795_993_600
 TIMES = st.integers(0, 3_155_759_999)
 """The years from 1970 to 2069, which two digits mean."""

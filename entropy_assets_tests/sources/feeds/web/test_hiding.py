@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from entropy_assets.sources.feeds.web.hiding import LEAST_IN_DOCUMENT, LONGEST_LINE, LONGEST_WORDS, STARS, Secrets
 from entropy_assets.sources.feeds.web.urls import WebUrl
 
-quick = settings(max_examples=100, deadline=None)
+quick = settings(max_examples=40, deadline=None)
 KEYS = st.text(string.ascii_letters + string.digits + "+/=-_.~ %&é", min_size=LEAST_IN_DOCUMENT, max_size=30).map(
     lambda text: "k" + text.strip() + "y" * LEAST_IN_DOCUMENT
 )

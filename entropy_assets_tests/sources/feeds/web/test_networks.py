@@ -16,7 +16,7 @@ from entropy_assets.sources.feeds.web.networks import (
     look_up,
 )
 
-quick = settings(max_examples=200, deadline=None)
+quick = settings(max_examples=60, deadline=None)
 PUBLIC = ("8.8.8.8", "93.184.215.14", "2606:4700:4700::1111", "2a00:1450::1", "64:ff9b::808:808")
 LOCAL = ("127.0.0.1", "10.1.2.3", "172.31.255.255", "192.168.0.9", "169.254.1.1", "100.64.0.1", "::1", "fd12::1")
 NEITHER = (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from entropy_assets.sources.feeds.web.urls import LONGEST_URL, WebUrl, require_host
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=40, deadline=None)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 PATHS = st.text(st.sampled_from("abé /%.~:;@&=+$,!*'()[]{}|^`\"<>?#0Aa\u3000\U0001f52d"), max_size=40)
 
