@@ -109,6 +109,11 @@ class Home:
         return self.root / "origins"
 
     @property
+    def feeds_folder(self) -> Path:
+        """Folder of what is remembered of the feeds: the machine that asks them has it."""
+        return self.root / "feeds"
+
+    @property
     def ledger_file(self) -> Path:
         """File of the ledger."""
         return self.root / "ledger.sqlite"
