@@ -139,6 +139,11 @@ class Home:
         return self.root / "keys.json"
 
     @property
+    def sources_file(self) -> Path:
+        """File that says which feeds are asked for images, unless the settings name another one."""
+        return self.root / "sources.toml"
+
+    @property
     def logs_folder(self) -> Path:
         """Folder of what the children of ``entropy-assets up`` log, one file each."""
         return self.root / "logs"
