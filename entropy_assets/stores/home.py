@@ -208,6 +208,12 @@ class Home:
             return prefixes(self.inbox_url, sources, max_file_bytes)
         return inboxes(self.inbox_folder, sources, settle_seconds, max_file_bytes)
 
+    def inbox_of(self, source: str, sources: Collection[str], *, settle_seconds: float, max_file_bytes: int) -> Inbox:
+        """Return the inbox of `source`, as `inboxes` gives it; one of `sources` gets its subfolder if it has none."""
+        if self.inbox_url is None and source in sources:
+            (self.inbox_folder / source).mkdir(parents=True, exist_ok=True)
+        return self.inboxes(sources, settle_seconds=settle_seconds, max_file_bytes=max_file_bytes)[source]
+
     @contextmanager
     def kept_private(self, say: Callable[[str], object]) -> Iterator[None]:
         """Let what this process and its children make be its user's alone; first `narrow`, and `say` what that did."""

@@ -29,7 +29,7 @@ from entropy_assets.sources.feeds.journal import (
     day_of,
     short,
 )
-from entropy_assets.sources.feeds.turns import TurnOutcome, Steps, Terms, Turn
+from entropy_assets.sources.feeds.turns import Steps, Terms, Turn, TurnOutcome
 from entropy_assets.stores.journals.alerts import AlertLog
 
 MOST_AT_ONCE: Final = 4

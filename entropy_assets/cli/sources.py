@@ -1,0 +1,261 @@
+"""``entropy-assets sources``: which feeds are asked for images, how they do, and one more of them."""
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from entropy_assets.cli.shell import EXIT_ERROR, json_option, progress_bars, settings_of, typed_errors
+from entropy_assets.errors import EntropyAssetsError, require_extra
+from entropy_assets.stores.file_names import printable
+
+if TYPE_CHECKING:
+    from entropy_assets.settings import Settings
+    from entropy_assets.sources.feeds.configuration import Configuration
+    from entropy_assets.sources.feeds.interface import Feed
+
+_NAME: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+home_option = click.option("--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the installation.")
+
+
+@click.group()
+def sources() -> None:
+    """Say which feeds are asked for images, how they do, ask one of them now, or add one.
+
+    They stand in one file, sources.toml in the installation's folder, or where ENTROPY_SOURCES says.
+    """
+    require_extra("feeds", "httpx", "pydantic", "tenacity")
+
+
+@sources.command("list")
+@home_option
+@json_option
+@typed_errors
+def list_feeds(home: Path | None, as_json: bool) -> None:
+    """Show each feed: how it does, what it brought, why it is in quarantine, and when it is asked again.
+
+    No server is asked.
+    """
+    settings = settings_of(home=home)
+    told = list(_standing(settings))
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    for column in ("feed", "kind", "state", "images", "last", "next look"):
+        table.add_column(column, no_wrap=True, overflow="ignore")
+    for facts in told:
+        texts = (facts["feed"], facts["kind"], facts["state"], f"{facts['total']['images']:,}")
+        table.add_row(*texts, _utc(facts["last_new_s"]), _utc(facts["due_s"]))
+    Console().print(table)
+    for facts in told:
+        if facts["words"]:
+            click.echo(f"{facts['feed']}: {printable(facts['words'])} ({_how_often(facts)})")
+    if not told:
+        click.echo("no feed: add one with 'entropy-assets sources add KIND'")
+
+
+@sources.command("check")
+@click.option("--connect", is_flag=True, help="Ask each feed what it has; nothing is put into an inbox.")
+@home_option
+@json_option
+@typed_errors
+def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
+    """Say whether the file of feeds is what it must be, and with --connect whether each feed answers. Exit code 1 if not."""
+    from entropy_assets.settings import variables
+
+    settings = settings_of(home=home)
+    configuration = _configuration(settings)
+    unset = sorted(set(configuration.variables) - variables(configuration.variables).keys())
+    answers = [_answer(feed) for feed in _feeds(settings, configuration)] if connect and not unset else []
+    failed = bool(unset) or any(answer["error"] for answer in answers)
+    if as_json:
+        found = {"feeds": list(configuration.feeds), "enabled": list(configuration.enabled)}
+        click.echo(json.dumps({**found, "unset_variables": unset, "answers": answers}))
+    else:
+        click.echo(f"{len(configuration.feeds)} feeds, {len(configuration.enabled)} of them enabled; the file is well")
+        for name in unset:
+            click.echo(f"  set {name}: its feed needs it, and without it nothing is asked")
+        for answer in answers:
+            click.echo(f"  {answer['feed']}: {printable(answer['words'])}")
+    if failed:
+        sys.exit(EXIT_ERROR)
+
+
+@sources.command("fetch")
+@click.argument("name")
+@home_option
+@json_option
+@typed_errors
+def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
+    """Ask the feed NAME now, due or not, and put what is new into its inbox.
+
+    Exit code 1 if it is in trouble.
+    """
+    from entropy_assets.recipe import recipe_named
+    from entropy_assets.sources.feeds.roster import members_of, rounds_of
+    from entropy_assets.sources.feeds.rounds import State
+    from entropy_assets.stores.home import Home
+
+    settings = settings_of(home=home)
+    configuration = _configuration(settings)
+    if name not in configuration.feeds:
+        known = ", ".join(configuration.feeds) or "none"
+        raise click.UsageError(f"no feed is called {name!r}; there are: {known}")
+    place = Home.of(settings)
+    rounds = rounds_of(
+        place,
+        recipe_named(settings.recipe).sources,
+        settle_seconds=settings.settle_seconds,
+        max_file_bytes=settings.max_file_bytes,
+    )
+    with place.kept_private(lambda line: click.echo(line, err=True)), progress_bars(quiet=as_json) as steps:
+        feeds = [feed for feed in _feeds(settings, configuration, name) if feed.name == name]
+        [look] = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
+    if as_json:
+        brought = {field: getattr(look.brought, field) for field in look.brought.__dataclass_fields__}
+        click.echo(json.dumps({"feed": name, "state": str(look.state), "words": look.words, **brought}))
+    else:
+        click.echo(f"{name}: {printable(look.words)}")
+    if look.state is State.QUARANTINE:
+        sys.exit(EXIT_ERROR)
+
+
+@sources.command("add")
+@click.argument("kind")
+@click.option("--name", help="Name of the feed, up to 32 small letters, digits and hyphens; by default that of the example.")
+@home_option
+@json_option
+@typed_errors
+def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> None:
+    """Append a table for a feed of KIND to the file of feeds, with what it may say in comments.
+
+    KIND is one of those in the example, or the name of a table of the example. What stands in the file stays as it is.
+    """
+    from entropy_assets.recipe import recipe_named
+    from entropy_assets.settings import variables
+    from entropy_assets.sources.feeds.configuration import KINDS, NO_FEEDS, example, parsed, read_configuration
+    from entropy_assets.stores.home import Home
+
+    settings = settings_of(home=home)
+    place, recipe = Home.of(settings), recipe_named(settings.recipe)
+    path = settings.sources or place.sources_file
+    tables = _tables(example())
+    found = next((each for each in tables if kind in each[:2]), None)
+    if found is None:
+        examples = ", ".join(table for kind_of, table, _ in tables if kind_of == "command")
+        raise click.UsageError(f"no kind is called {kind!r}; there are: {', '.join(KINDS)}; of command also {examples}")
+    before = read_configuration(path, recipe) if path.exists() else NO_FEEDS
+    chosen = name or _free(found[1], before)
+    if not _NAME.fullmatch(chosen) or chosen in before.feeds:
+        raise click.UsageError(f"{chosen!r} is taken, or no name: choose another one with --name")
+    text = found[2].replace(f"[feed.{found[1]}]", f"[feed.{chosen}]", 1)
+    with place.kept_private(lambda line: click.echo(line, err=True)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        now = path.read_bytes() if path.exists() else b""
+        added = (b"" if not now or now.endswith(b"\n") else b"\n") + (b"\n" if now else b"") + text.encode()
+        after = parsed(now + added, recipe)  # nothing is written that would not be read
+        with path.open("ab") as file:
+            file.write(added)
+            file.flush()
+            os.fsync(file.fileno())
+    needed = after.feeds[chosen].variables
+    unset = sorted(set(needed) - variables(needed).keys())
+    if as_json:
+        click.echo(json.dumps({"path": str(path), "feed": chosen, "table": text, "unset_variables": unset}))
+        return
+    click.echo(text)
+    click.echo(f"added to {path}; edit it there, then: entropy-assets sources check --connect", err=True)
+    for variable in unset:
+        click.echo(f"set {variable} where the pipeline is started: the file holds no key", err=True)
+
+
+def _configuration(settings: "Settings") -> "Configuration":
+    """Return the feeds of the installation.
+
+    Raises
+    ------
+    SourcesRefused
+        If the file is not what it must be.
+    click.UsageError
+        If there is none.
+    """
+    from entropy_assets.recipe import recipe_named
+    from entropy_assets.sources.feeds.configuration import place_of, read_configuration
+    from entropy_assets.stores.home import Home
+
+    home = Home.of(settings)
+    path = place_of(settings.sources, home)
+    if path is None:
+        raise click.UsageError(f"there is no {home.sources_file}: add a feed with 'entropy-assets sources add KIND'")
+    return read_configuration(path, recipe_named(settings.recipe))
+
+
+def _standing(settings: "Settings") -> Iterator[dict[str, Any]]:
+    """Yield where each feed stands, those of the file first, and those that only left a journal after them."""
+    from entropy_assets.provenance.feeds import facts_of_all
+    from entropy_assets.recipe import recipe_named
+    from entropy_assets.sources.feeds.configuration import NO_FEEDS, place_of, read_configuration
+    from entropy_assets.sources.feeds.roster import host_of, journals_of
+    from entropy_assets.stores.home import Home
+
+    home = Home.of(settings)
+    path, journals = place_of(settings.sources, home), journals_of(home)
+    configuration = NO_FEEDS if path is None else read_configuration(path, recipe_named(settings.recipe))
+    left = [name for name in journals.names() if name not in configuration.feeds]
+    for facts in facts_of_all(journals, [*configuration.feeds, *left], time.time()):
+        table = configuration.feeds.get(facts["feed"])
+        if table is None:
+            yield {**facts, "kind": "-", "host": None, "claim": None, "state": "not in the file"}
+            continue
+        state = facts["state"] if table.enabled else "not enabled"
+        kind = str(getattr(table, "kind", ""))
+        yield {**facts, "kind": kind, "host": host_of(table), "claim": table.claim, "state": state}
+
+
+def _tables(text: str) -> list[tuple[str, str, str]]:
+    """Return kind, name and text of each table of the example."""
+    found = []
+    for paragraph in re.split(r"\n\n+", text):
+        name = re.search(r"^\[feed\.([a-z0-9-]+)\]$", paragraph, re.MULTILINE)
+        kind = re.search(r'^kind = "([a-z0-9-]+)"', paragraph, re.MULTILINE)
+        if name and kind:
+            found.append((kind[1], name[1], paragraph.strip("\n") + "\n"))
+    return found
+
+
+def _free(name: str, configuration: "Configuration") -> str:
+    """Return the first name after `name` that no feed has."""
+    return next(
+        each for each in (name, *(f"{name}-{number}" for number in range(2, 10_000))) if each not in configuration.feeds
+    )
+
+
+def _answer(feed: "Feed") -> dict[str, Any]:
+    """Return what a feed says when it is asked for its newest images."""
+    try:
+        page = feed.discover("")
+    except EntropyAssetsError as error:
+        return {"feed": feed.name, "images": None, "newest": None, "error": error.code, "words": error.message}
+    dates = [candidate.dated_at for candidate in page.candidates if candidate.dated_at is not None]
+    newest = max(dates, default=None)
+    words = f"answers with {len(page.candidates)} images" + (f", the newest of {newest}" if newest else "")
+    return {"feed": feed.name, "images": len(page.candidates), "newest": newest, "error": None, "words": words}
+
+
+def _utc(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%m-%d %H:%MZ}"
+
+
+def _how_often(facts: dict[str, Any]) -> str:
+    return "never asked since" if facts["since_s"] is None else f"{facts['times']} times since {_utc(facts['since_s'])}"
