@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from entropy_assets.sources.feeds.interface import Feed
 
 _NAME: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
-home_option = click.option("--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the installation.")
+home_option = click.option(
+    "--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the installation."
+)
 
 
 @click.group()
@@ -71,13 +73,19 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
 @json_option
 @typed_errors
 def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
-    """Say whether the file of feeds is what it must be, and with --connect whether each feed answers. Exit code 1 if not."""
+    """Say whether the file of feeds is what it must be, and with --connect whether each feed answers.
+
+    Exit code 1 if not.
+    """
     from entropy_assets.settings import variables
+    from entropy_assets.sources.feeds.roster import opened_feeds
 
     settings = settings_of(home=home)
     configuration = _configuration(settings)
-    unset = sorted(set(configuration.variables) - variables(configuration.variables).keys())
-    answers = [_answer(feed) for feed in _feeds(settings, configuration)] if connect and not unset else []
+    keys = variables(configuration.variables)
+    unset = sorted(set(configuration.variables) - keys.keys())
+    feeds = opened_feeds(configuration, configuration.enabled, keys) if connect else []
+    answers = [_answer(feed) for feed in feeds]
     failed = bool(unset) or any(answer["error"] for answer in answers)
     if as_json:
         found = {"feeds": list(configuration.feeds), "enabled": list(configuration.enabled)}
@@ -85,7 +93,7 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
     else:
         click.echo(f"{len(configuration.feeds)} feeds, {len(configuration.enabled)} of them enabled; the file is well")
         for name in unset:
-            click.echo(f"  set {name}: its feed needs it, and without it nothing is asked")
+            click.echo(f"  set {name} where the pipeline is started; without it its feed is not asked")
         for answer in answers:
             click.echo(f"  {answer['feed']}: {printable(answer['words'])}")
     if failed:
@@ -103,7 +111,8 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
     Exit code 1 if it is in trouble.
     """
     from entropy_assets.recipe import recipe_named
-    from entropy_assets.sources.feeds.roster import members_of, rounds_of
+    from entropy_assets.settings import variables
+    from entropy_assets.sources.feeds.roster import members_of, opened_feeds, rounds_of
     from entropy_assets.sources.feeds.rounds import State
     from entropy_assets.stores.home import Home
 
@@ -120,7 +129,7 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
         max_file_bytes=settings.max_file_bytes,
     )
     with place.kept_private(lambda line: click.echo(line, err=True)), progress_bars(quiet=as_json) as steps:
-        feeds = [feed for feed in _feeds(settings, configuration, name) if feed.name == name]
+        feeds = opened_feeds(configuration, [name], variables(configuration.feeds[name].variables))
         [look] = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
     if as_json:
         brought = {field: getattr(look.brought, field) for field in look.brought.__dataclass_fields__}
@@ -133,7 +142,9 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
 
 @sources.command("add")
 @click.argument("kind")
-@click.option("--name", help="Name of the feed, up to 32 small letters, digits and hyphens; by default that of the example.")
+@click.option(
+    "--name", help="Name of the feed, up to 32 small letters, digits and hyphens; by default that of the example."
+)
 @home_option
 @json_option
 @typed_errors
