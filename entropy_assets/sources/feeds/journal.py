@@ -145,7 +145,7 @@ class FeedJournal:
     cursor
         What it is asked with the next time.
     after
-        URL and version of the last candidate behind the cursor that is done, as all before it are.
+        `mark_of` the last candidate behind the cursor that is done, as all before it are; empty if none is.
     seen
         What was had, the oldest first.
     failed
@@ -168,7 +168,7 @@ class FeedJournal:
 
     name: str
     cursor: str = ""
-    after: tuple[str, str] | None = None
+    after: str = ""
     seen: tuple[Seen, ...] = ()
     failed: tuple[tuple[str, int], ...] = ()
     begun: tuple[str, ...] = ()
@@ -238,9 +238,8 @@ class FeedJournal:
         """
         try:
             told: dict[str, Any] = json.loads(data)
-            trouble, after = told.pop("trouble"), told.pop("after")
+            trouble = told.pop("trouble")
             return cls(
-                after=None if after is None else (str(after[0]), str(after[1])),
                 seen=tuple(Seen(**each) for each in told.pop("seen")),
                 failed=tuple((str(url), int(times)) for url, times in told.pop("failed")),
                 begun=tuple(map(str, told.pop("begun"))),
@@ -334,6 +333,12 @@ def version_of(candidate: Candidate) -> str:
     if len(version) <= _LONGEST_TAG and version.isprintable():
         return version
     return hashlib.sha256(version.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def mark_of(candidate: Candidate) -> str:
+    """Return what stands for a candidate, however long its URL is: a hash of that and of its version."""
+    told = f"{candidate.url}\0{candidate.version}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(told).hexdigest()
 
 
 def short(text: str) -> str:

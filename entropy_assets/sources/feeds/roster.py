@@ -3,19 +3,28 @@
 import random
 import time
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
 from entropy_assets.sources.feeds.configuration import Configuration
 from entropy_assets.sources.feeds.depot import Depot
-from entropy_assets.sources.feeds.interface import Candidate, Discovery, Feed, FeedDenied, FetchedImage
+from entropy_assets.sources.feeds.interface import Feed, Reader
 from entropy_assets.sources.feeds.journal import FeedJournals
+from entropy_assets.sources.feeds.making import Means, feed_of
 from entropy_assets.sources.feeds.rounds import Member, Rounds
 from entropy_assets.sources.feeds.tables.fields import FeedTable, WebTable
 from entropy_assets.sources.feeds.turns import Terms
+from entropy_assets.sources.feeds.web.hosts import HostRules
+from entropy_assets.sources.feeds.web.limits import DEFAULT_WEB_LIMITS
+from entropy_assets.sources.feeds.web.pacing import Pacing
+from entropy_assets.sources.feeds.web.reader import HttpReader
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.inboxes.origins import Origin
 
+LONGEST_IMAGE_S: Final = 300.0
+"""Time that one image may take, however steadily it drips, seconds: the other hosts of a run wait behind it."""
+BUDGET_S: Final = 120.0
+"""Time after which what failed isn't tried again in the same turn, seconds."""
 HERE: Final = "here"
 """What stands for the host of feeds that ask no server: folders and cameras of this machine."""
 
@@ -68,43 +77,24 @@ def rounds_of(home: Home, sources: Collection[str], *, settle_seconds: float, ma
     return Rounds(journals_of(home), depot, home.alerts(), time.time, random.random)
 
 
-class KeylessFeed:
-    """What stands for a feed that lacks a key: it says which one, and is in quarantine until somebody sets it."""
-
-    def __init__(self, name: str, host: str, unset: Collection[str]) -> None:
-        self.name = name
-        self.host = host
-        self._unset = sorted(unset)
-
-    def discover(self, cursor: str) -> Discovery:
-        """Refuse."""
-        raise FeedDenied(
-            f"{self.name} is not asked: set {' and '.join(self._unset)} where the pipeline is started",
-            feed=self.name,
-            host=self.host,
-            variables=self._unset,
-        )
-
-    def fetch(self, candidate: Candidate, known: Origin | None = None) -> FetchedImage | None:
-        """Refuse."""
-        raise AssertionError("it lists nothing")
-
-
 def opened_feeds(configuration: Configuration, names: Collection[str], keys: Mapping[str, str]) -> list[Feed]:
-    """Return the feeds of those names, in the order of the file.
+    """Return the feeds of those names, in the order of the file, those that are not enabled too. No server is asked.
 
     Parameters
     ----------
     keys
-        The variables of the environment that are set. Secret.
+        The variables of the environment that the configuration names and that are set. Secret.
     """
-    feeds: list[Feed] = []
-    for name, table in configuration.feeds.items():
-        if name in names:
-            unset = set(table.variables) - keys.keys()
-            feeds.append(KeylessFeed(name, host_of(table), unset) if unset else _opened(name, table, keys))
-    return feeds
+    pacing = Pacing()  # one for all, so that two feeds of a host are paced together
+    means = Means(lambda name, table: _reader(name, table, pacing), keys)
+    return [feed_of(name, table, means) for name, table in configuration.feeds.items() if name in names]
 
 
-def _opened(name: str, table: FeedTable, keys: Mapping[str, str]) -> Feed:
-    raise NotImplementedError
+def _reader(name: str, table: WebTable, pacing: Pacing) -> Reader:
+    parts = urlsplit(table.address)
+    hosts = table.allowed_hosts | ({f"{parts.hostname}:{parts.port}"} if parts.port else frozenset())
+    own = table.allowed_hosts if table.is_in_own_network else frozenset()
+    limits = replace(DEFAULT_WEB_LIMITS, image_bytes=table.max_file_bytes, image_s=LONGEST_IMAGE_S, budget_s=BUDGET_S)
+    return HttpReader(
+        name, HostRules(sorted(hosts), plain=sorted(own), local=sorted(own)), pacing=pacing, limits=limits
+    )

@@ -6,7 +6,7 @@ image that its server still has is not lost; one that is found to be there alrea
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -31,6 +31,7 @@ from entropy_assets.sources.feeds.journal import (
     Seen,
     Yield,
     day_of,
+    mark_of,
     version_of,
 )
 from entropy_assets.stores.inboxes.origins import Origin
@@ -166,7 +167,7 @@ class Turn:
             page = self._checked(self._feed.discover(self._journal.cursor))
             if not self._is_done(page):
                 return
-            self._journal = self._journals.write(replace(self._journal, cursor=page.cursor, after=None))
+            self._journal = self._journals.write(replace(self._journal, cursor=page.cursor, after=""))
             if page.is_whole or self._is_over():
                 return
             if page.cursor in cursors:
@@ -179,16 +180,13 @@ class Turn:
         Raises
         ------
         FeedLies
-            If it is endless, or holds what is too long.
+            If it is endless.
         FeedStale
             If its newest image is too old.
         """
         name = self._feed.name
         if len(page.cursor) > LONGEST_CURSOR or len(page.candidates) > MOST_CANDIDATES:
             raise FeedLies(f"the listing of {name} has no end: {len(page.candidates)} images", feed=name)
-        for candidate in page.candidates:
-            if len(candidate.url) > LONGEST_URL or not candidate.url.isprintable():
-                raise FeedLies(f"the listing of {name} holds a URL that is none, or of no sane length", feed=name)
         if page.is_whole and page.candidates and all(map(self._is_old, page.candidates)):
             raise _stale(self._feed.name, max(str(candidate.dated_at) for candidate in page.candidates))
         return page
@@ -224,7 +222,13 @@ class Turn:
         return len(done) == len(rest)
 
     def _bring(self, candidate: Candidate) -> None:
-        """Fetch a candidate, unless what it is now was had already, and put it into the inbox."""
+        """Fetch a candidate, unless what it is now was had already, and put it into the inbox.
+
+        One with a URL that can't be remembered is left.
+        """
+        if len(candidate.url) > LONGEST_URL or not candidate.url.isprintable():
+            self._count(Yield(refused=1))
+            return
         seen = self._journal.seen_at(candidate.url)
         if seen is not None and candidate.version and seen.version == version_of(candidate):
             return
@@ -266,7 +270,7 @@ class Turn:
 
     def _mark(self, last: Candidate) -> None:
         """Remember up to where all is done."""
-        self._journal = replace(self._journal, after=(last.url, version_of(last)))
+        self._journal = replace(self._journal, after=mark_of(last))
 
     def _is_passed_over(self, candidate: Candidate, most: int) -> bool:
         """Count a failure of a candidate; tell whether it is given up, so that it keeps no other waiting."""
@@ -298,10 +302,11 @@ class Turn:
         return None if age_s < -CLOCK_SLACK_S else age_s
 
 
-def _behind(candidates: Sequence[Candidate], after: tuple[str, str] | None) -> Sequence[Candidate]:
+def _behind(candidates: Sequence[Candidate], after: str) -> Sequence[Candidate]:
     """Return the candidates behind the last one that is done; all of them if it is not among them any more."""
-    places: Iterator[int] = (place for place, each in enumerate(candidates) if (each.url, version_of(each)) == after)
-    return candidates[max(places, default=-1) + 1 :]
+    if not after:
+        return candidates
+    return candidates[max((place for place, each in enumerate(candidates) if mark_of(each) == after), default=-1) + 1 :]
 
 
 def _stale(name: str, dated_at: str) -> FeedStale:

@@ -30,7 +30,7 @@ WIDE = "\U00020000"
 
 def full_journal() -> FeedJournal:
     """Return one into which a hostile server put as much as it can, and some more."""
-    journal = FeedJournal(name="sky", cursor=WIDE * LONGEST_CURSOR, after=(WIDE * LONGEST_URL, WIDE * 200))
+    journal = FeedJournal(name="sky", cursor=WIDE * LONGEST_CURSOR, after="a" * 64)
     for number in range(MOST_SEEN + 20):
         url = f"{number:06}{WIDE * (LONGEST_URL - 6)}"
         origin = Origin(
@@ -62,7 +62,7 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert journals.names() == ["sky"]
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"trouble": 1, "after": null}', b"[" * 9999])
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"trouble": 1}', b"[" * 9999])
 def test_one_that_is_damaged_is_named_with_what_to_do(data: bytes, tmp_path: Path) -> None:
     journals = FeedJournals(tmp_path)
     journals.path("sky").write_bytes(data)

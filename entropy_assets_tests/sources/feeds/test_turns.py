@@ -210,10 +210,11 @@ def test_a_listing_without_an_end_is_left(kind: type[ScriptedFeed], words: str, 
 
 
 @pytest.mark.parametrize("url", ["https://sky.example/" + "a" * 1000, "https://sky.example/\x1b[2J"])
-def test_a_listing_with_an_address_that_is_none_is_left(url: str, tmp_path: Path) -> None:
+def test_an_address_that_is_none_is_left_and_keeps_no_other_waiting(url: str, tmp_path: Path) -> None:
     site, feed = Site(tmp_path), ScriptedFeed()
-    feed.discover = lambda cursor: Discovery([Candidate(url=url)])
-    assert "holds a URL that is none" in site.ask(feed)[0][1]
+    feed.images = frames(1)
+    feed.discover = lambda cursor: Discovery([Candidate(url=url), Candidate(url="https://sky.example/f00000.fits")])
+    assert site.ask(feed) == [("well", "1 new images, 1 refused")]
 
 
 def test_old_images_are_no_news(tmp_path: Path) -> None:
