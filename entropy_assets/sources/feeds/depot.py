@@ -14,7 +14,7 @@ from entropy_assets.stores.inboxes.origins import OriginStore
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
 _LONGEST_STEM: Final = 100
-_LONGEST_ENDING: Final = 12
+_ENDING: Final = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{0,7}){1,2}$", re.ASCII)
 _HASH_DIGITS: Final = 16
 
 
@@ -77,9 +77,8 @@ def name_in_inbox(image: FetchedImage, image_sha256: str) -> str:
     The same bytes of a feed have the same name again, other bytes another one, and no name is one that an inbox leaves
     alone.
     """
-    stem, dot, ending = _UNSAFE.sub("_", image.name).rpartition(".")
-    if not dot or len(ending) > _LONGEST_ENDING:
-        stem, ending = f"{stem}{dot}{ending}", ""
-    named = f"{image.origin.feed}-{stem[:_LONGEST_STEM]}-{image_sha256[:_HASH_DIGITS]}"
-    whole = f"{named}.{ending}" if ending else named
-    return named if hindrance_of_name(whole) else whole
+    name = _UNSAFE.sub("_", image.name)
+    ending = found[0] if (found := _ENDING.search(name)) else ""
+    stem = name.removesuffix(ending)[:_LONGEST_STEM]
+    named = f"{image.origin.feed}-{stem}-{image_sha256[:_HASH_DIGITS]}"
+    return named if hindrance_of_name(named + ending) else named + ending

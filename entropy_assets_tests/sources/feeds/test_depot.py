@@ -31,7 +31,9 @@ def test_whatever_its_name_its_file_is_taken_and_stays_in_the_inbox(name: str) -
 
 
 def test_the_name_tells_feed_and_image_and_keeps_the_ending() -> None:
-    assert name_in_inbox(image("latest_0171.jpg"), "0123456789abcdef" * 4) == "sky-latest_0171-0123456789abcdef.jpg"
+    digits = "0123456789abcdef"
+    assert name_in_inbox(image("latest_0171.jpg"), digits * 4) == f"sky-latest_0171-{digits}.jpg"
+    assert name_in_inbox(image("a.2026.fits.fz"), digits * 4) == f"sky-a.2026-{digits}.fits.fz"
 
 
 def test_who_comes_second_with_the_same_bytes_deposits_nothing(tmp_path: Path) -> None:
