@@ -137,6 +137,7 @@ def test_an_absent_pool_is_borne_for_a_while_and_then_the_tick_is_red(home: Home
 
 def with_feeds(home: Home, text: str) -> Home:
     """Give the same installation without the camera, with a file of feeds."""
+    home.settings.home.mkdir(exist_ok=True)
     (home.settings.home / "sources.toml").write_text(text)
     settings = home.settings.model_copy(update={"simulated_camera": False})
     return replace(home, settings=settings, defs=build_defs(settings, {"pool": home.pool}))

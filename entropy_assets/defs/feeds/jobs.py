@@ -77,7 +77,7 @@ def _tell(context: dg.OpExecutionContext, look: Look, worth: Worth) -> None:
 
 
 def ingest_schedule(feeds: ImageFeeds, job: dg.JobDefinition) -> dg.ScheduleDefinition:
-    """Return the schedule that looks as often as the most frequent feed wants, and starts a run if one is due."""
+    """Return the schedule that follows the most frequent feed, and starts a run if any is due."""
     cadences = [terms_of(table).cadence_s for table in feeds.configuration.enabled.values()]
 
     @dg.schedule(
@@ -114,6 +114,10 @@ def request_of(instance: dg.DagsterInstance, feeds: ImageFeeds) -> dg.RunRequest
 
 
 def cron_of(cadence_s: float) -> str:
-    """Return the times of a schedule that looks at least as often as the cadence, but not more than once a minute."""
-    minutes = max((each for each in (1, 2, 3, 5, 10, 15, 20, 30) if each * 60 <= max(60.0, cadence_s)), default=1)
+    """Return the times of a schedule that looks ten times in a cadence, but not more than once a minute.
+
+    A feed is due a cadence after its last look, and not on the minute: who looked once in a cadence would be early, and
+    late by a whole one.
+    """
+    minutes = max((each for each in (1, 2, 3, 5, 10, 15, 20, 30) if each * 600 <= cadence_s), default=1)
     return f"*/{minutes} * * * *"

@@ -17,6 +17,7 @@ from entropy_assets.sources.feeds.interface import (
     Feed,
     FeedDenied,
     FeedError,
+    FeedLies,
     FeedStale,
     FeedUnavailable,
 )
@@ -38,11 +39,13 @@ FIRST_WAIT_S: Final = 300.0
 """Wait after the first round that ended in trouble, seconds; a feed that is asked more often waits its cadence."""
 LONGEST_WAIT_S: Final = 7200.0
 """Longest wait in quarantine, seconds, unless the server asks for more."""
+STALE_CADENCES: Final = 4
+"""Longest wait of a feed that is stale, in its cadences."""
 LONGEST_ASKED_S: Final = 86_400.0
 """Longest wait that a server can ask for, seconds."""
 JITTER: Final = 0.25
 """Share of a wait by which chance makes it longer or shorter: else all who lost a server come back at once."""
-PATIENCE: Final = {FeedUnavailable.code: 3, FeedError.code: 5}
+PATIENCE: Final = {FeedUnavailable.code: 3, FeedLies.code: 2, FeedError.code: 5}
 """Rounds in a row before an alarm is raised, of what often passes by itself; of all else it is one."""
 ALERT_JOB: Final = "feeds"
 """What stands in the place of a job in the alerts of feeds."""
@@ -181,7 +184,7 @@ class Rounds:
         if error is None:
             return self._well(outcome, terms, now)
         trouble = _grown(journal.trouble, error, now)
-        wait = self._varied(min(LONGEST_WAIT_S, min(FIRST_WAIT_S, terms.cadence_s) * 2.0 ** min(trouble.times - 1, 20)))
+        wait = self._varied(_quarantine_s(trouble, terms.cadence_s))
         journal = replace(journal, trouble=trouble, due_s=now + max(wait, self._asked_for(error))).with_yield(
             day_of(now), Yield(failures=1)
         )
@@ -198,12 +201,12 @@ class Rounds:
         if ended is not None and ended.alarmed:
             hours = max(0.0, now - ended.since_s) / 3600
             self._alarm(_key(journal, ended, "over"), f"{journal.name} is well again after {hours:.1f} h")
-        wait = terms.cadence_s * (1 + JITTER * self.chance() / 2)
+        due_s = _next_look(journal.due_s, now, terms.cadence_s)
         if outcome.is_spent:
-            wait = max(wait, 86_400 - now % 86_400)
+            due_s = max(due_s, now + 86_400 - now % 86_400)
         if outcome.error is not None:
-            wait = max(wait, self._asked_for(outcome.error))
-        journal = self.journals.write(replace(journal, trouble=None, due_s=now + wait))
+            due_s = max(due_s, now + self._asked_for(outcome.error))
+        journal = self.journals.write(replace(journal, trouble=None, due_s=due_s))
         state = State.SPENT if outcome.is_spent else State.WELL
         return Look(journal.name, state, _told(outcome), outcome.brought, journal)
 
@@ -233,6 +236,21 @@ class Rounds:
 
     def _alarm(self, key: str, words: str) -> None:
         self.alerts.append_once(run_id=f"feed:{key}", job=ALERT_JOB, error=words, time_s=self.now())
+
+
+def _next_look(due_s: float, now: float, cadence_s: float) -> float:
+    """Return when a feed is looked at again: a cadence after it was due, so that looks that come late don't add up."""
+    on_time = 0 <= now - due_s < cadence_s / 2
+    return (due_s if on_time else now) + cadence_s
+
+
+def _quarantine_s(trouble: Trouble, cadence_s: float) -> float:
+    """Return how long a feed stays in quarantine, seconds: longer each time, up to a bound.
+
+    A stale feed answers well, and what it has when it moves again may soon be gone, so its bound is lower.
+    """
+    longest = min(LONGEST_WAIT_S, STALE_CADENCES * cadence_s) if trouble.kind == FeedStale.code else LONGEST_WAIT_S
+    return min(longest, min(FIRST_WAIT_S, cadence_s) * 2.0 ** min(trouble.times - 1, 20))
 
 
 def _standing(journal: FeedJournal) -> State:
