@@ -4,7 +4,8 @@ from typing import Any, Final
 
 import click
 
-from entropy_assets.cli import assess, audit, draw, keys, ledger, process, serve, sources, up
+from entropy_assets.cli import assess, audit, draw, keys, ledger, process, serve, up
+from entropy_assets.cli.feeds import sources
 from entropy_assets.cli.shell import EXIT_INTERRUPTED
 from entropy_assets.cli.statistics import suite
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from entropy_assets.provenance.feeds import Worth, facts_of, facts_of_all, worth_of
-from entropy_assets.sources.feeds.journal import FeedJournal, FeedJournals, Trouble, Yield, day_of
+from entropy_assets.sources.feeds.journal import FeedJournal, FeedJournals, FeedTrouble, Yield, day_of
 from entropy_assets.stages.assessments import noise_rows
 from entropy_assets_tests.sources.feeds.scripted import NOON_S, sha256
 from entropy_assets_tests.stages.batches_made import Place, frame
@@ -18,7 +18,7 @@ def test_a_feed_stands_where_its_journal_says() -> None:
     well = facts_of(journal, NOON_S)
     assert (well["state"], well["newest"], well["last_new_s"]) == ("well", "cd", 1.0)
     assert (well["total"]["images"], well["today"]["images"]) == (3, 1)
-    ill = facts_of(replace(journal, trouble=Trouble("feed-lies", "a page", 3.0, 2)), NOON_S)
+    ill = facts_of(replace(journal, trouble=FeedTrouble("feed-lies", "a page", 3.0, 2)), NOON_S)
     assert (ill["state"], ill["trouble"], ill["words"], ill["times"]) == ("quarantine", "feed-lies", "a page", 2)
 
 

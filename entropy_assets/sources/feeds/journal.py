@@ -79,7 +79,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class FeedTrouble:
     """Why a feed is in quarantine.
 
     Attributes
@@ -175,7 +175,7 @@ class FeedJournal:
     newest: tuple[str, ...] = ()
     last_new_s: float | None = None
     due_s: float = 0.0
-    trouble: Trouble | None = None
+    trouble: FeedTrouble | None = None
     days: tuple[tuple[str, Yield], ...] = ()
     total: Yield = Yield()
 
@@ -244,7 +244,7 @@ class FeedJournal:
                 failed=tuple((str(url), int(times)) for url, times in told.pop("failed")),
                 begun=tuple(map(str, told.pop("begun"))),
                 newest=tuple(map(str, told.pop("newest"))),
-                trouble=None if trouble is None else Trouble(**trouble | {"alarmed": tuple(trouble["alarmed"])}),
+                trouble=None if trouble is None else FeedTrouble(**trouble | {"alarmed": tuple(trouble["alarmed"])}),
                 days=tuple((str(day), Yield(**each)) for day, each in told.pop("days")),
                 total=Yield(**told.pop("total")),
                 **told,

@@ -25,7 +25,7 @@ from entropy_assets.sources.feeds.journal import (
     FeedJournal,
     FeedJournalDamaged,
     FeedJournals,
-    Trouble,
+    FeedTrouble,
     Yield,
     day_of,
     short,
@@ -244,7 +244,7 @@ def _next_look(due_s: float, now: float, cadence_s: float) -> float:
     return (due_s if on_time else now) + cadence_s
 
 
-def _quarantine_s(trouble: Trouble, cadence_s: float) -> float:
+def _quarantine_s(trouble: FeedTrouble, cadence_s: float) -> float:
     """Return how long a feed stays in quarantine, seconds: longer each time, up to a bound.
 
     A stale feed answers well, and what it has when it moves again may soon be gone, so its bound is lower.
@@ -257,15 +257,15 @@ def _standing(journal: FeedJournal) -> State:
     return State.NOT_DUE if journal.trouble is None else State.QUARANTINE
 
 
-def _grown(before: Trouble | None, error: FeedError, now: float) -> Trouble:
+def _grown(before: FeedTrouble | None, error: FeedError, now: float) -> FeedTrouble:
     """Return the trouble as it is after one more round of it. Another kind of it is no new beginning."""
     words = short(error.message)
     if before is None:
-        return Trouble(error.code, words, now)
+        return FeedTrouble(error.code, words, now)
     return replace(before, kind=error.code, words=words, times=before.times + 1)
 
 
-def _key(journal: FeedJournal, trouble: Trouble, what: str) -> str:
+def _key(journal: FeedJournal, trouble: FeedTrouble, what: str) -> str:
     return f"{journal.name}:{trouble.since_s:.3f}:{what}"
 
 

@@ -14,8 +14,8 @@ from entropy_assets.sources.feeds.journal import (
     FeedJournal,
     FeedJournalDamaged,
     FeedJournals,
+    FeedTrouble,
     Seen,
-    Trouble,
     Yield,
     day_of,
     short,
@@ -40,7 +40,7 @@ def full_journal() -> FeedJournal:
         journal = journal.with_begun(f"{number:064x}").with_failure(url)
         journal = journal.with_seen(Seen.of(candidate, f"{number + 1:064x}", origin))
         journal = journal.with_failure(f"{url}!").with_yield(day_of(NOON_S + number * 86_400), Yield(images=1))
-    trouble = Trouble("feed-lies", short(WIDE * 5000), NOON_S, 3, ("feed-lies", "feed-stale"))
+    trouble = FeedTrouble("feed-lies", short(WIDE * 5000), NOON_S, 3, ("feed-lies", "feed-stale"))
     return replace(journal, trouble=trouble, newest=tuple(f"{number:064x}" for number in range(32)))
 
 

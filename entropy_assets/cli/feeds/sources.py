@@ -4,22 +4,15 @@ import json
 import os
 import re
 import sys
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import click
 
+from entropy_assets.cli.feeds.told import answer_of, configuration_of, free_name, how_often, standing, tables_of, utc
 from entropy_assets.cli.shell import EXIT_ERROR, json_option, progress_bars, settings_of, typed_errors
-from entropy_assets.errors import EntropyAssetsError, require_extra
+from entropy_assets.errors import require_extra
 from entropy_assets.stores.file_names import printable
-
-if TYPE_CHECKING:
-    from entropy_assets.settings import Settings
-    from entropy_assets.sources.feeds.configuration import Configuration
-    from entropy_assets.sources.feeds.interface import Feed
 
 _NAME: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 home_option = click.option(
@@ -46,7 +39,7 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
     No server is asked.
     """
     settings = settings_of(home=home)
-    told = list(_standing(settings))
+    told = list(standing(settings))
     if as_json:
         click.echo(json.dumps(told))
         return
@@ -58,11 +51,11 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
         table.add_column(column, no_wrap=True, overflow="ignore")
     for facts in told:
         texts = (facts["feed"], facts["kind"], facts["state"], f"{facts['total']['images']:,}")
-        table.add_row(*texts, _utc(facts["last_new_s"]), _utc(facts["due_s"]))
+        table.add_row(*texts, utc(facts["last_new_s"]), utc(facts["due_s"]))
     Console().print(table)
     for facts in told:
         if facts["words"]:
-            click.echo(f"{facts['feed']}: {printable(facts['words'])} ({_how_often(facts)})")
+            click.echo(f"{facts['feed']}: {printable(facts['words'])} ({how_often(facts)})")
     if not told:
         click.echo("no feed: add one with 'entropy-assets sources add KIND'")
 
@@ -81,11 +74,11 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
     from entropy_assets.sources.feeds.roster import opened_feeds
 
     settings = settings_of(home=home)
-    configuration = _configuration(settings)
+    configuration = configuration_of(settings)
     keys = variables(configuration.variables)
     unset = sorted(set(configuration.variables) - keys.keys())
     feeds = opened_feeds(configuration, configuration.enabled, keys) if connect else []
-    answers = [_answer(feed) for feed in feeds]
+    answers = [answer_of(feed) for feed in feeds]
     failed = bool(unset) or any(answer["error"] for answer in answers)
     if as_json:
         found = {"feeds": list(configuration.feeds), "enabled": list(configuration.enabled)}
@@ -117,7 +110,7 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
     from entropy_assets.stores.home import Home
 
     settings = settings_of(home=home)
-    configuration = _configuration(settings)
+    configuration = configuration_of(settings)
     if name not in configuration.feeds:
         known = ", ".join(configuration.feeds) or "none"
         raise click.UsageError(f"no feed is called {name!r}; there are: {known}")
@@ -161,13 +154,13 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
     settings = settings_of(home=home)
     place, recipe = Home.of(settings), recipe_named(settings.recipe)
     path = settings.sources or place.sources_file
-    tables = _tables(example())
+    tables = tables_of(example())
     found = next((each for each in tables if kind in each[:2]), None)
     if found is None:
         examples = ", ".join(table for kind_of, table, _ in tables if kind_of == "command")
         raise click.UsageError(f"no kind is called {kind!r}; there are: {', '.join(KINDS)}; of command also {examples}")
     before = read_configuration(path, recipe) if path.exists() else NO_FEEDS
-    chosen = name or _free(found[1], before)
+    chosen = name or free_name(found[1], before)
     if not _NAME.fullmatch(chosen) or chosen in before.feeds:
         raise click.UsageError(f"{chosen!r} is taken, or no name: choose another one with --name")
     text = found[2].replace(f"[feed.{found[1]}]", f"[feed.{chosen}]", 1)
@@ -189,84 +182,3 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
     click.echo(f"added to {path}; edit it there, then: entropy-assets sources check --connect", err=True)
     for variable in unset:
         click.echo(f"set {variable} where the pipeline is started: the file holds no key", err=True)
-
-
-def _configuration(settings: "Settings") -> "Configuration":
-    """Return the feeds of the installation.
-
-    Raises
-    ------
-    SourcesRefused
-        If the file is not what it must be.
-    click.UsageError
-        If there is none.
-    """
-    from entropy_assets.recipe import recipe_named
-    from entropy_assets.sources.feeds.configuration import place_of, read_configuration
-    from entropy_assets.stores.home import Home
-
-    home = Home.of(settings)
-    path = place_of(settings.sources, home)
-    if path is None:
-        raise click.UsageError(f"there is no {home.sources_file}: add a feed with 'entropy-assets sources add KIND'")
-    return read_configuration(path, recipe_named(settings.recipe))
-
-
-def _standing(settings: "Settings") -> Iterator[dict[str, Any]]:
-    """Yield where each feed stands, those of the file first, and those that only left a journal after them."""
-    from entropy_assets.provenance.feeds import facts_of_all
-    from entropy_assets.recipe import recipe_named
-    from entropy_assets.sources.feeds.configuration import NO_FEEDS, place_of, read_configuration
-    from entropy_assets.sources.feeds.roster import host_of, journals_of
-    from entropy_assets.stores.home import Home
-
-    home = Home.of(settings)
-    path, journals = place_of(settings.sources, home), journals_of(home)
-    configuration = NO_FEEDS if path is None else read_configuration(path, recipe_named(settings.recipe))
-    left = [name for name in journals.names() if name not in configuration.feeds]
-    for facts in facts_of_all(journals, [*configuration.feeds, *left], time.time()):
-        table = configuration.feeds.get(facts["feed"])
-        if table is None:
-            yield {**facts, "kind": "-", "host": None, "claim": None, "state": "not in the file"}
-            continue
-        state = facts["state"] if table.enabled else "not enabled"
-        kind = str(getattr(table, "kind", ""))
-        yield {**facts, "kind": kind, "host": host_of(table), "claim": table.claim, "state": state}
-
-
-def _tables(text: str) -> list[tuple[str, str, str]]:
-    """Return kind, name and text of each table of the example."""
-    found = []
-    for paragraph in re.split(r"\n\n+", text):
-        name = re.search(r"^\[feed\.([a-z0-9-]+)\]$", paragraph, re.MULTILINE)
-        kind = re.search(r'^kind = "([a-z0-9-]+)"', paragraph, re.MULTILINE)
-        if name and kind:
-            found.append((kind[1], name[1], paragraph.strip("\n") + "\n"))
-    return found
-
-
-def _free(name: str, configuration: "Configuration") -> str:
-    """Return the first name after `name` that no feed has."""
-    return next(
-        each for each in (name, *(f"{name}-{number}" for number in range(2, 10_000))) if each not in configuration.feeds
-    )
-
-
-def _answer(feed: "Feed") -> dict[str, Any]:
-    """Return what a feed says when it is asked for its newest images."""
-    try:
-        page = feed.discover("")
-    except EntropyAssetsError as error:
-        return {"feed": feed.name, "images": None, "newest": None, "error": error.code, "words": error.message}
-    dates = [candidate.dated_at for candidate in page.candidates if candidate.dated_at is not None]
-    newest = max(dates, default=None)
-    words = f"answers with {len(page.candidates)} images" + (f", the newest of {newest}" if newest else "")
-    return {"feed": feed.name, "images": len(page.candidates), "newest": newest, "error": None, "words": words}
-
-
-def _utc(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%m-%d %H:%MZ}"
-
-
-def _how_often(facts: dict[str, Any]) -> str:
-    return "never asked since" if facts["since_s"] is None else f"{facts['times']} times since {_utc(facts['since_s'])}"
