@@ -1,5 +1,6 @@
 """Documented answers, replayed: by a reader without a network, and by a server over real TLS where the reader is."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,9 +34,8 @@ def at(text: str) -> Callable[[], datetime]:
 
 def table_of(kind: str, **fields: object) -> FeedTable:
     """Return the table of a feed as its file would give it."""
-    lines = [
-        f"{name} = {str(value).lower() if isinstance(value, bool) else repr(value)}" for name, value in fields.items()
-    ]
+    # strings, numbers and lists of JSON are those of TOML
+    lines = [f"{name} = {json.dumps(value)}" for name, value in fields.items()]
     return parsed("\n".join(["[feed.mine]", f"kind = {kind!r}", *lines]).encode(), STANDARD).feeds["mine"]
 
 

@@ -23,6 +23,8 @@ _TIMES: Final = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", re.ASCII), ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")),
     (re.compile(r"\d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d", re.ASCII), ("%d-%b-%Y %H:%M",)),
 )
+_PLAIN: Final = re.compile(r"(?:\./)?(?P<name>[A-Za-z0-9%._~ -]+)", re.ASCII)
+"""A link that is a name alone, as nearly all are: it needs no look at where it leads."""
 _PIECES: Final = re.compile(r"<(?P<tag>[^<>]{0,4000})>|(?P<text>[^<]+)")
 _FIELDS: Final = re.compile(r"""(?<!\S)(?P<name>[A-Za-z-]{1,20})\s?=\s?(?P<value>"[^"]*"|'[^']*'|[^\s"']+)""")
 _BYTES: Final = re.compile(r"(?<![\d.:-])(\d{1,15})\s*$", re.ASCII)
@@ -77,14 +79,21 @@ def index_entries(data: bytes, url: str) -> tuple[IndexEntry, ...]:
 
 def _name_in(href: str, url: str, base: str) -> str | None:
     """Return the name of the file in the folder itself that a link leads to; None if it leads elsewhere."""
+    if (plain := _PLAIN.fullmatch(href)) is not None:
+        return _file_name(plain["name"])
     try:
         parts = urlsplit(urljoin(url, href))
     except ValueError:
         return None
     place, _, last = f"{parts.scheme}://{parts.netloc}{parts.path}".rpartition("/")
-    name = unquote(last, errors="replace")
     if parts.query or parts.fragment or unquote(place) != unquote(base.removesuffix("/")):
         return None
+    return _file_name(last)
+
+
+def _file_name(last: str) -> str | None:
+    """Return the name in the last part of an address; None if it is none of a file."""
+    name = unquote(last, errors="replace")
     return name if name not in ("", ".", "..") and not re.search(r"[/\\\x00-\x1f\x7f]", name) else None
 
 

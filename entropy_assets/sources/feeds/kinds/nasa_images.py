@@ -5,6 +5,7 @@ after the last one it begins again; what was had is told by its address.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Final
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -95,8 +96,10 @@ class NasaImagesFeed(ServerFeed):
         answer = self.reader.image(original, known=known)
         if answer is None:
             return None
-        fetched = self.image(candidate, answer)
-        return FetchedImage(file_name(original), fetched.data, fetched.origin)
+        # the note tells where the bytes are; the address of the candidate is that of a list
+        return FetchedImage(
+            file_name(original), answer.data, replace(self.image(candidate, answer).origin, url=original)
+        )
 
     def _following(self, links: Sequence[_Link], page: int) -> int:
         """Return the number of the next page; after the last one it is the first. The link itself is never followed.
