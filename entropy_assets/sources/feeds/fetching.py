@@ -9,12 +9,12 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from entropy_assets.sources.feeds.documents.times import http_time, stamp
 from entropy_assets.sources.feeds.interface import Candidate, FeedError, FeedLies, FetchedImage, Reader, WebAnswer
 from entropy_assets.sources.feeds.tables.fields import FeedTable, WebTable
-from entropy_assets.stores.file_names import safe_name
+from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.inboxes.folder import hindrance_of_name
 from entropy_assets.stores.inboxes.origins import Origin
 
 LONGEST_NAME: Final = 200
-"""Longest name of a file that a server gives it, characters; of a longer one the end is kept."""
+"""Longest name of a file, bytes; of a longer one the end is kept."""
 Told = TypeVar("Told")
 Clock = Callable[[], datetime]
 """Tells the present, with its zone."""
@@ -28,7 +28,8 @@ def present() -> datetime:
 def file_name(url: str, at: datetime | None = None) -> str:
     """Return a name for what lies at `url`, with its ending; with a time in it, for places that stay the same."""
     last = unquote(urlsplit(url).path.rpartition("/")[2], errors="replace").replace("/", "_")
-    name = safe_name(last.strip().lstrip("."))[-LONGEST_NAME:] or "image"
+    shown = printable(last.strip().lstrip(".")).encode()[-LONGEST_NAME:]
+    name = shown.decode(errors="ignore") or "image"
     if at is not None:
         suffixes = "".join(PurePosixPath(name).suffixes[-2:])
         name = f"{name.removesuffix(suffixes)}-{at:%Y%m%dT%H%M%SZ}{suffixes}"
@@ -125,23 +126,6 @@ class ServerFeed:
     def lies(self, message: str) -> FeedLies:
         """Return the error of a server whose answer is not what it should be."""
         return FeedLies(message, feed=self.name, host=self.host)
-
-    def on_hosts(self, url: str) -> str:
-        """Return an address of a listing, by https, if it stays where the configuration allows.
-
-        Raises
-        ------
-        FeedLies
-            If it leads elsewhere.
-        """
-        try:
-            address = upgraded(url)
-            host = urlsplit(address).netloc.lower()
-        except ValueError:
-            raise self.lies("its listing holds an address that is none") from None
-        if host not in self._table.allowed_hosts:
-            raise self.lies(f"its listing leads to {host or 'no host'}, which the configuration does not allow")
-        return address
 
 
 def is_missing(error: FeedError) -> bool:

@@ -62,10 +62,17 @@ class DatedPlace:
 
     def begin(self, moment: datetime) -> datetime:
         """Return the beginning of the period that a moment lies in; for an undated place, of all times."""
-        units = ("year", "month", "day", "hour")
-        kept = units.index(self.unit) + 1 if self.unit else 0
-        year, month, day, hour = *(getattr(moment, name) for name in units[:kept]), *(1970, 1, 1, 0)[kept:]
-        return datetime(year, month, day, hour, tzinfo=UTC)
+        hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        match self.unit:
+            case "hour":
+                return hour
+            case "day":
+                return hour.replace(hour=0)
+            case "month":
+                return hour.replace(hour=0, day=1)
+            case "year":
+                return hour.replace(hour=0, day=1, month=1)
+        return datetime(1970, 1, 1, tzinfo=UTC)
 
     def end(self, period: datetime) -> datetime:
         """Return the beginning of the next period; an undated place has none, and never ends."""

@@ -20,7 +20,8 @@ def time_in(text: str, *forms: str) -> datetime | None:
             found = datetime.strptime(text, form)  # noqa: DTZ007 - the zone follows
         except ValueError:
             continue
-        if EARLIEST <= found.year <= LATEST:
+        # `strptime` takes one digit for two: 0833 would be 8:03:03 by a form with seconds
+        if found.strftime(form) == text and EARLIEST <= found.year <= LATEST:
             return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     return None
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from entropy_assets.errors import brought_by
 from entropy_assets.sources.feeds.documents.answers import Answer, read_json
-from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, present
+from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, present, upgraded
 from entropy_assets.sources.feeds.interface import Candidate, Discovery, Reader, WebAnswer
 from entropy_assets.sources.feeds.tables.web import ApodTable
 
@@ -67,7 +67,7 @@ class ApodFeed(ServerFeed):
         return Discovery([self._candidate(picture) for picture in newer if _is_free(picture)], f"{newer[-1].date}")
 
     def _candidate(self, picture: _Picture) -> Candidate:
-        return Candidate(url=self.on_hosts(picture.hdurl or picture.url), dated_at=f"{picture.date}T00:00:00Z")
+        return Candidate(url=upgraded(picture.hdurl or picture.url), dated_at=f"{picture.date}T00:00:00Z")
 
 
 def _pictures(answer: WebAnswer) -> list[_Picture]:

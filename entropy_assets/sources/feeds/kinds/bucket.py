@@ -41,7 +41,8 @@ class BucketFeed(ServerFeed):
         """Return a page of what begins with `prefix`, from behind the key that ends with `after`."""
         query = {"list-type": "2", "prefix": prefix} | ({"start-after": prefix + after} if after else {})
         page = self.asked(_page, self._told.base, query=query)
-        return [self._entry(prefix, each) for each in page.objects], page.is_truncated
+        # consoles make an empty object for a folder, under the very prefix
+        return [self._entry(prefix, each) for each in page.objects if each.key != prefix], page.is_truncated
 
     def _entry(self, prefix: str, told: BucketObject) -> Entry:
         """Return an object as an entry; one that is no image is one too, so that the walk gets past it."""

@@ -40,7 +40,7 @@ MOST_WORDS: Final = 4096
 """What is kept of a program's messages, bytes."""
 LOOK_S: Final = 0.05
 """Between two looks at how much a program has written, seconds."""
-END_S: Final = 2.0
+END_S: Final = 1.0
 """Time for a program to end once it was told to, seconds."""
 FILE: Final = "{file}"
 PROGRAMS: Final = "/usr/local/bin:/usr/bin:/bin"

@@ -5,6 +5,7 @@ after the last one it begins again; what was had is told by its address.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Final
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -95,11 +96,13 @@ class NasaImagesFeed(ServerFeed):
         answer = self.reader.image(original, known=known)
         if answer is None:
             return None
-        fetched = self.image(candidate, answer)
-        return FetchedImage(file_name(original), fetched.data, fetched.origin)
+        # the note tells where the bytes are; the address of the candidate is that of a list
+        return FetchedImage(
+            file_name(original), answer.data, replace(self.image(candidate, answer).origin, url=original)
+        )
 
     def _following(self, links: Sequence[_Link], page: int) -> int:
-        """Return the number of the next page; after the last one it is the first.
+        """Return the number of the next page; after the last one it is the first. The link itself is never followed.
 
         Raises
         ------
@@ -109,7 +112,13 @@ class NasaImagesFeed(ServerFeed):
         following = next((link.href for link in links if link.rel == "next"), None)
         if following is None or page >= MOST_PAGES:
             return 1
-        told = parse_qs(urlsplit(self.on_hosts(following)).query).get("page", [])
+        try:
+            place = urlsplit(following)
+            told = parse_qs(place.query, max_num_fields=100).get("page", [])
+        except ValueError:
+            raise self.lies("the link to the next page of its search is no address") from None
+        if place.netloc.lower() != urlsplit(self._told.base).netloc:
+            raise self.lies(f"the link to the next page of its search leads to another host than {self.host}")
         if told != [f"{page + 1}"]:
             raise self.lies(f"behind page {page} of its search comes page {page + 1}, and it says otherwise")
         return page + 1
@@ -129,13 +138,13 @@ class NasaImagesFeed(ServerFeed):
         Raises
         ------
         FeedLies
-            If there is none, or it is where the configuration does not allow.
+            If there is none.
         """
         originals = [file.href for file in files if "~orig." in file.href.rpartition("/")[2]]
         for ending in ENDINGS:
             for href in originals:
                 if href.lower().endswith(ending):
-                    return self.on_hosts(_quoted(href))
+                    return _quoted(href)
         raise self.lies("there is no original among the files of a find")
 
 

@@ -59,8 +59,8 @@ def with_times(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    if re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", text) is None:
-        raise ValueError("a host like images.example.org, in small letters, without scheme and port")
+    if re.fullmatch(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", text, re.ASCII) is None:
+        raise ValueError("a host like images.example.org, *.example.org or images.example.org:8443, in small letters")
     return text
 
 
@@ -173,7 +173,7 @@ class WebTable(FeedTable):
     @property
     def allowed_hosts(self) -> frozenset[str]:
         """The hosts that may be asked."""
-        return frozenset((*self.hosts, str(urlsplit(self.address).hostname)))
+        return frozenset((*self.hosts, urlsplit(self.address).netloc.lower()))
 
     @property
     def is_in_own_network(self) -> bool:

@@ -19,7 +19,7 @@ DECODERS: Final = frozenset(
 """Programs that give what a video or a picture was decoded to, whatever the sensor gave."""
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".bmp", ".gif")
 """Ends of the names of pictures, which a recipe never takes for raw frames."""
-Argument = Annotated[str, Field(min_length=1, max_length=4000)]
+Argument = Annotated[str, Field(max_length=4000)]
 STREAMS: Final = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "srt://")
 
 
