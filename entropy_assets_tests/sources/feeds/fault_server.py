@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl, urlsplit
 import trustme
 
 LONGEST_HEAD: Final = 1 << 16
+TLS_HELLO: Final = b"\x16"
+"""What no request begins with: somebody speaks TLS to a server of plain http."""
 Answer = bytes | Callable[["Asked"], Iterable[bytes]]
 
 
@@ -110,7 +112,7 @@ def bomb(size: int) -> bytes:
 class FakeClock:
     """A clock that stands until somebody turns it, or sleeps by it. Its parts are what a `Clock` is made of."""
 
-    time: float = 1_796_000_000.0
+    time: float = 1_795_993_600.0
     """Seconds since 1970: 2026-11-29T23:06:40Z."""
     slept: list[float] = field(default_factory=list)
 
@@ -144,6 +146,13 @@ class Certificates:
         """Return how a server shows that it is `names`; `told` goes to ``trustme.CA.issue_cert``."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.authority.issue_cert(*names, **told).configure_cert(context)  # type: ignore[arg-type]
+        return context
+
+    def serving_itself(self) -> ssl.SSLContext:
+        """Return how a server shows that nobody but itself says who it is."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with self.authority.cert_pem.tempfile() as certificate, self.authority.private_key_pem.tempfile() as key:
+            context.load_cert_chain(certificate, key)
         return context
 
 
@@ -214,7 +223,7 @@ class FaultServer:
 
     def _start(self, work: Callable[..., None], *told: object) -> None:
         thread = threading.Thread(target=work, args=told, daemon=True)
-        self._threads.append(thread)
+        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
         thread.start()
 
     def _take(self) -> None:
@@ -229,6 +238,7 @@ class FaultServer:
     def _serve(self, connection: socket.socket) -> None:
         try:
             connection.settimeout(10)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             with self._lock:
@@ -267,6 +277,8 @@ def _request(connection: socket.socket) -> Asked | None:
         if len(data) > LONGEST_HEAD or not (more := connection.recv(1 << 16)):
             return None
         data += more
+        if data.startswith(TLS_HELLO):
+            return None
     head, _, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     pairs = [line.split(":", 1) for line in lines]

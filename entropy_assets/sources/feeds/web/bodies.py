@@ -11,7 +11,7 @@ from typing import Final
 from entropy_assets.sources.feeds.interface import FeedError, FeedLies, FeedUnavailable
 from entropy_assets.sources.feeds.web.faults import Fault, Trouble
 from entropy_assets.sources.feeds.web.headers import ContentRange, Headers
-from entropy_assets.sources.feeds.web.wire import Answer
+from entropy_assets.sources.feeds.web.wire import Incoming
 
 LOOK_BYTES: Final = 64 << 10
 """After so many bytes it is looked at what is coming."""
@@ -20,7 +20,8 @@ PIECE_BYTES: Final = 1 << 20
 MOST_MEMBERS: Final = 64
 """Most gzip members in one answer, one after the other."""
 _GZIP: Final = 16 + zlib.MAX_WBITS
-_WBITS: Final = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}
+_CODINGS: Final = ("gzip", "x-gzip")
+"""How an answer may be packed: as is asked for, and its old name (RFC 9110, 8.4.1.3)."""
 
 
 class Body:
@@ -66,7 +67,7 @@ class Body:
     def _size(self) -> int:
         return self._buffer.tell()
 
-    def take(self, answer: Answer, url: str, *, ranged: bool) -> None:
+    def take(self, answer: Incoming, url: str, *, ranged: bool) -> None:
         """Take what an answer brings.
 
         Parameters
@@ -84,16 +85,11 @@ class Body:
             If it isn't whole and fit. Of one that broke off, what came is kept if it can go on.
         """
         unpacking = _unpacking(answer.headers)
-        try:
-            if answer.status == 206:
-                self._continue(answer.headers, ranged)
-            else:
-                self._begin(answer.headers, url)
-            self._read(answer, unpacking)
-        except Trouble as trouble:
-            if not trouble.again or self._validator is None:
-                self.forget()
-            raise
+        if answer.status == 206:
+            self._continue(answer.headers, ranged)
+        else:
+            self._begin(answer.headers, url)
+        self._read(answer, unpacking)
 
     def _begin(self, headers: Headers, url: str) -> None:
         self.forget()
@@ -121,7 +117,7 @@ class Body:
         if self._total is not None and self._total > self._most:
             raise self._too_large(f"has {self._total} bytes")
 
-    def _read(self, answer: Answer, unpacking: "_Plain | _Zipped") -> None:
+    def _read(self, answer: Incoming, unpacking: "_Plain | _Zipped") -> None:
         came = self._size
         for chunk in answer.body(self._most):
             came += len(chunk)
@@ -159,9 +155,9 @@ def _unpacking(headers: Headers) -> "_Plain | _Zipped":
     codings = headers.codings
     if not codings:
         return _Plain()
-    if len(codings) > 1 or codings[0] not in _WBITS:
+    if len(codings) > 1 or codings[0] not in _CODINGS:
         raise Trouble(FeedLies, Fault.PACKED, f"packs its answer in a way that was not asked for: {codings[:4]}")
-    return _Zipped(_WBITS[codings[0]])
+    return _Zipped()
 
 
 class _Plain:
@@ -175,23 +171,20 @@ class _Plain:
 class _Zipped:
     """Unpacks a piece at a time, so that what unpacks a thousandfold is seen before it takes memory."""
 
-    def __init__(self, wbits: int) -> None:
-        self._wbits = wbits
+    def __init__(self) -> None:
         self._members = 1
-        self._unpacker = zlib.decompressobj(wbits)
+        self._unpacker = zlib.decompressobj(_GZIP)
         self._begun = False
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         self._begun = self._begun or bool(chunk)
-        is_full = False
-        while chunk or is_full:  # a full piece may have more behind it, without more input
+        while chunk:  # a full piece leaves some of it, if only the checksum behind the rest
             if self._unpacker.eof:
                 self._next_member()
             try:
                 piece = self._unpacker.decompress(chunk, PIECE_BYTES)
             except zlib.error as error:
                 raise Trouble(FeedLies, Fault.PACKED, f"packs its answer wrongly: {error}") from None
-            is_full = len(piece) == PIECE_BYTES and not self._unpacker.eof
             chunk = self._unpacker.unused_data if self._unpacker.eof else self._unpacker.unconsumed_tail
             yield piece
 
@@ -202,6 +195,6 @@ class _Zipped:
 
     def _next_member(self) -> None:
         self._members += 1
-        if self._wbits != _GZIP or self._members > MOST_MEMBERS:
-            raise Trouble(FeedLies, Fault.PACKED, "sends more behind the end of what it packed")
-        self._unpacker = zlib.decompressobj(self._wbits)
+        if self._members > MOST_MEMBERS:
+            raise Trouble(FeedLies, Fault.PACKED, f"packs its answer in more than {MOST_MEMBERS} parts")
+        self._unpacker = zlib.decompressobj(_GZIP)

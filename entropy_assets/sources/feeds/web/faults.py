@@ -113,7 +113,7 @@ def refusal(status: int, headers: Headers, words: str, longest_wait_s: float) ->
     """
     said = f"answers {status}" + (f": {words}" if words else "")
     wait = headers.retry_after_s
-    has_none_left = headers.allowance is not None and not headers.allowance.left
+    has_none_left = headers.rate_limit is not None and not headers.rate_limit.left
     if status == 429 or (status == 403 and has_none_left):
         again = wait is not None and wait <= longest_wait_s
         wait = REST_S if wait is None else wait

@@ -49,7 +49,7 @@ NOT_READ: Final[Mapping[bytes, str]] = MappingProxyType(
 GZIP: Final = b"\x1f\x8b\x08"
 PAGES: Final = re.compile(r"text/(html|xml|css|javascript)|application/(.+\+)?(json|xml|xhtml|javascript)|.*\+xml")
 """Types of pages and documents: whatever comes under one of them is no image."""
-_TAGS: Final = re.compile(r"<(script|style)\b.*?(?:</\1|$)|<[^>]{0,1000}>", re.DOTALL | re.IGNORECASE)
+_TAGS: Final = re.compile(r"<(script|style)\b.*?(?:</\1[^>]{0,100}>|$)|<[^>]{0,1000}>", re.DOTALL | re.IGNORECASE)
 _WORDS: Final = 4096
 _CARD: Final = re.compile(rb"NAXIS([12])  = +(\d{1,12})\b")
 _SOF: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

@@ -28,7 +28,7 @@ _DATES: Final = tuple(
     )
 )
 _SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
-_COUNT: Final = re.compile(r"\d{1,12}", re.ASCII)
+_COUNT: Final = re.compile(r"\d{1,18}", re.ASCII)
 _RANGE: Final = re.compile(r"bytes (?P<first>\d{1,18})-(?P<last>\d{1,18})/(?P<total>\d{1,18}|\*)", re.ASCII)
 _TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}", re.ASCII)
 _ETAG: Final = re.compile(r"(?:W/)?\"[\x21\x23-\x7e]*\"", re.ASCII)
@@ -194,16 +194,16 @@ class Headers:
         return retry_after_s(self.one("retry-after"), now=self.now, server_now=self.server_now)
 
     @property
-    def allowance(self) -> "Allowance | None":
+    def rate_limit(self) -> "RateLimit | None":
         """How many requests are left of how many, if that is told."""
         left, limit = (self.one(f"x-ratelimit-{name}") or "" for name in ("remaining", "limit"))
         if not _COUNT.fullmatch(left):
             return None
-        return Allowance(int(left), int(limit) if _COUNT.fullmatch(limit) else None)
+        return RateLimit(int(left), int(limit) if _COUNT.fullmatch(limit) else None)
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateLimit:
     """How many requests a server still lets pass, and of how many.
 
     `X-RateLimit-Reset` isn't read: some mean a time by it, some seconds, and api.nasa.gov sends none.

@@ -1,8 +1,9 @@
 """Keys, and the texts in which they must not be seen."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
-from urllib.parse import quote, quote_plus, unquote
 
 from entropy_assets.sources.feeds.web.urls import WebUrl
 from entropy_assets.stores.file_names import printable
@@ -24,6 +25,8 @@ LONGEST_LINE: Final = 500
 """Longest line of an error, characters."""
 LONGEST_WORDS: Final = 160
 """Most of a server's own words in an error, characters."""
+_OTHERWISE: Final = MappingProxyType({" ": "+", "/": "\\/", "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': '\\"'})
+"""How else a letter is written: in a query, in JSON, on a page."""
 
 
 class Secrets:
@@ -51,20 +54,19 @@ class Secrets:
         # of `Bearer abc123` a server repeats the second word
         parts = {part for value in told.values() for part in (value, *value.split()) if len(part) >= LEAST_IN_DOCUMENT}
         values = parts | {value for value in told.values() if value}
-        forms = {form for value in values for form in (value, quote(value, safe=""), quote_plus(value))}
-        self._forms = sorted(forms, key=len, reverse=True)
+        longest_first = sorted(values, key=len, reverse=True)
+        self._every = _pattern(longest_first)
+        self._long = _pattern([value for value in longest_first if len(value) >= LEAST_IN_DOCUMENT])
 
     def __bool__(self) -> bool:
-        return bool(self._forms)
+        return self._every is not None
 
     def __repr__(self) -> str:
         return f"Secrets({sorted((*self.headers, *self.parameters))})"
 
     def hidden(self, text: str) -> str:
         """Return `text` with stars where a key is."""
-        for form in self._forms:
-            text = text.replace(form, STARS)
-        return text
+        return text if self._every is None else self._every.sub(STARS, text)
 
     def words(self, text: str) -> str:
         """Return a server's own words as they may be shown: printable, few, and without a key."""
@@ -76,10 +78,10 @@ class Secrets:
 
     def hidden_in_document(self, data: bytes) -> bytes:
         """Return a document with stars where a key is; one that is shorter than `LEAST_IN_DOCUMENT` stays."""
-        for form in self._forms:
-            if len(form) >= LEAST_IN_DOCUMENT:
-                data = data.replace(form.encode("utf-8"), STARS.encode("ascii"))
-        return data
+        if self._long is None:
+            return data
+        # as text in which each byte is a letter, whatever the document is written in
+        return self._long.sub(STARS, data.decode("latin-1")).encode("latin-1")
 
     def sent_with(self, url: WebUrl) -> WebUrl:
         """Return the URL with the keys in its query, instead of what it has under their names.
@@ -100,10 +102,27 @@ class Secrets:
             If a key is still in it.
         """
         url = url.without(lambda name, value: value in (self.parameters.get(name), STARS) and name in self.parameters)
-        text = str(url)
-        if any(form in text or form in unquote(text) for form in self._forms if len(form) >= LEAST_IN_DOCUMENT):
+        if self._long is not None and self._long.search(str(url)):
             raise ValueError("it holds a key")
         return url
+
+
+def _pattern(values: Iterable[str]) -> re.Pattern[str] | None:
+    """Return what finds these values however a URL, JSON or a page may write their letters; None if there are none."""
+    found = "|".join("".join(map(_written, value)) for value in values)
+    return re.compile(found, re.ASCII) if found else None
+
+
+def _written(letter: str) -> str:
+    """Return what finds one letter, as it is or as an escape."""
+    number, encoded = ord(letter), letter.encode("utf-8")
+    escaped = "".join(f"%{byte:02x}" for byte in encoded)
+    ways = [re.escape(letter), rf"(?i:{escaped}|\\u{number:04x}|&#0*{number};|&#x0*{number:x};)"]
+    if letter in _OTHERWISE:
+        ways.append(re.escape(_OTHERWISE[letter]))
+    if number > 127:  # as a document has it whose bytes are read one by one
+        ways.append(re.escape(encoded.decode("latin-1")))
+    return f"(?:{'|'.join(ways)})"
 
 
 def _is_token(name: str) -> bool:

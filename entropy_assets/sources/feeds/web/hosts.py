@@ -62,7 +62,8 @@ class HostRules:
     _rules: tuple[_Rule, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        rules = tuple(_Rule.read(text) for text in self.hosts)
+        hosts = tuple(self.hosts)
+        rules = tuple(map(_Rule.read, hosts))
         if not rules:
             raise ValueError("a feed names the hosts that it may ask")
         named = {rule.host for rule in rules if not rule.below}
@@ -71,7 +72,7 @@ class HostRules:
             if strange := sorted(names - named):
                 raise ValueError(f"{strange[0]!r} is in {kind}, and must be among the hosts by that very name")
             object.__setattr__(self, kind, names)
-        object.__setattr__(self, "hosts", tuple(self.hosts))
+        object.__setattr__(self, "hosts", hosts)
         object.__setattr__(self, "_rules", rules)
 
     def allows(self, url: WebUrl) -> bool:

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 from urllib.parse import urlencode
 
@@ -18,7 +19,7 @@ from entropy_assets.sources.feeds.web.limits import DEFAULT_WEB_LIMITS, WebLimit
 from entropy_assets.sources.feeds.web.networks import INTERNET, Network
 from entropy_assets.sources.feeds.web.pacing import HostResting, Pacing
 from entropy_assets.sources.feeds.web.urls import WebUrl
-from entropy_assets.sources.feeds.web.wire import Answer, Question, asked
+from entropy_assets.sources.feeds.web.wire import Incoming, Question, asked
 from entropy_assets.stores.inboxes.origins import Origin
 
 with brought_by("feeds"):
@@ -109,12 +110,18 @@ class HttpReader:
         self._clock = pacing.clock
         self._limits = limits
         self._network = network
-        self._tls = httpx.create_ssl_context(trust_env=False) if tls is None else tls
-        if self._tls.verify_mode != ssl.CERT_REQUIRED or not self._tls.check_hostname:
-            raise ValueError("a feed's servers must show certificates, of their own names")
+        if tls is not None:
+            if tls.verify_mode != ssl.CERT_REQUIRED or not tls.check_hostname:
+                raise ValueError("a feed's servers must show certificates, of their own names")
+            self._tls = tls
 
     def __repr__(self) -> str:
         return f"HttpReader({self.feed!r}, {self.hosts!r})"
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Trust of the usual authorities, which takes a moment to read: whoever asks nothing does without."""
+        return httpx.create_ssl_context(trust_env=False)
 
     def document(
         self,
@@ -261,10 +268,9 @@ class HttpReader:
         """Ask once, and go where it leads."""
         errand.at, form = errand.url, errand.form
         been = {errand.at}
-        for _ in range(self._limits.redirects + 1):
-            told = self._exchanged(errand, form)
-            if not isinstance(told, _Led):
-                return told
+        while isinstance(told := self._exchanged(errand, form), _Led):
+            if len(been) > self._limits.redirects:
+                raise Trouble(FeedLies, Fault.MISLED, f"leads on more than {self._limits.redirects} times")
             if told.to in been:
                 raise Trouble(FeedLies, Fault.MISLED, "leads in a circle")
             if told.keeps_form and form is not None and told.to.origin != errand.at.origin:
@@ -272,7 +278,7 @@ class HttpReader:
             form = form if told.keeps_form else None
             errand.at = told.to
             been.add(told.to)
-        raise Trouble(FeedLies, Fault.MISLED, f"leads on more than {self._limits.redirects} times")
+        return told
 
     # --- one exchange --------------------------------------------------------------------------------------------
 
@@ -285,8 +291,8 @@ class HttpReader:
             with self._pacing.turn(host, least_interval_s=interval, longest_wait_s=longest):
                 question = self._question(errand, form, [*rest, *unless])
                 with asked(question, network=self._network, tls=self._tls, clock=self._clock) as answer:
-                    if (allowance := answer.headers.allowance) is not None:
-                        self._pacing.rest(host, allowance.rest_s)
+                    if (rate_limit := answer.headers.rate_limit) is not None:
+                        self._pacing.rest(host, rate_limit.rest_s)
                     return self._heard(errand, answer, ranged=bool(rest), conditional=bool(unless))
         except HostResting as resting:
             wait = -int(-resting.wait_s // 1)
@@ -316,7 +322,7 @@ class HttpReader:
             read_s=self._limits.read_s,
         )
 
-    def _heard(self, errand: _Errand, answer: Answer, *, ranged: bool, conditional: bool) -> Headers | _Led | None:
+    def _heard(self, errand: _Errand, answer: Incoming, *, ranged: bool, conditional: bool) -> Headers | _Led | None:
         """Return the headers of what an answer brought; where it leads instead; or None if nothing has changed."""
         status, headers = answer.status, answer.headers
         if status in REDIRECTS:
@@ -379,7 +385,7 @@ def _conditions(errand: _Errand) -> list[tuple[str, str]]:
     return conditions(known.etag, known.last_modified)
 
 
-def _words(errand: _Errand, answer: Answer) -> str:
+def _words(errand: _Errand, answer: Incoming) -> str:
     """Return the first of what a server says of its refusal, if that can be read."""
     if answer.headers.codings:
         return ""

@@ -20,6 +20,7 @@ _PARTS: Final = re.compile(
     r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?",
     re.ASCII | re.IGNORECASE,
 )
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.ASCII | re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
@@ -120,7 +121,7 @@ class WebUrl:
         location = location.strip(" ")
         if _CONTROLS.search(location) or len(location) > LONGEST_URL:
             raise ValueError("it leads to what is no URL")
-        return self.read(urljoin(str(self), location))
+        return self.read(location if _SCHEME.match(location) else urljoin(str(self), location))
 
     def secured(self) -> Self:
         """Return the same by https, if it is plain http on the usual port."""

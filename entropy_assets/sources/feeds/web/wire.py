@@ -61,7 +61,7 @@ class Question:
     read_s: float
 
 
-class Answer:
+class Incoming:
     """An answer whose head has come, and whose body is on its way."""
 
     def __init__(self, status: int, headers: Headers, line: "_Line", stream: Iterable[bytes]) -> None:
@@ -87,7 +87,7 @@ class Answer:
 
 
 @contextmanager
-def asked(question: Question, *, network: Network, tls: ssl.SSLContext, clock: Clock) -> Iterator[Answer]:
+def asked(question: Question, *, network: Network, tls: ssl.SSLContext, clock: Clock) -> Iterator[Incoming]:
     """Ask, and give the answer once its head has come; the connection ends with it.
 
     Raises
@@ -109,7 +109,7 @@ def asked(question: Question, *, network: Network, tls: ssl.SSLContext, clock: C
         if not isinstance(response.stream, httpx.SyncByteStream):
             raise TypeError("a transport that doesn't wait gave an answer that must be awaited")
         try:
-            yield Answer(response.status_code, Headers(response.headers.raw, clock.now()), line, response.stream)
+            yield Incoming(response.status_code, Headers(response.headers.raw, clock.now()), line, response.stream)
         finally:
             response.close()
     finally:
