@@ -113,7 +113,6 @@ def served(
     from entropy_assets.sources.feeds.web.limits import Clock, WebLimits  # type: ignore[import-not-found]
     from entropy_assets.sources.feeds.web.networks import Network, connect  # type: ignore[import-not-found]
     from entropy_assets.sources.feeds.web.pacing import Pacing  # type: ignore[import-not-found]
-
     from entropy_assets_tests.sources.feeds.fault_server import (  # type: ignore[import-not-found]
         Asked,
         Certificates,
