@@ -39,9 +39,9 @@ def configuration_of(settings: "Settings") -> "Configuration":
 
 def standing(settings: "Settings") -> Iterator[dict[str, Any]]:
     """Yield where each feed stands, those of the file first, and those that only left a journal after them."""
-    from entropy_assets.provenance.feeds import facts_of_all
     from entropy_assets.recipe import recipe_named
     from entropy_assets.sources.feeds.configuration import NO_FEEDS, place_of, read_configuration
+    from entropy_assets.sources.feeds.facts import facts_of_all
     from entropy_assets.sources.feeds.roster import host_of, journals_of
     from entropy_assets.stores.home import Home
 

@@ -11,9 +11,9 @@ from entropy_assets.defs.feeds import shown
 from entropy_assets.defs.feeds.asking import Feeds, ImageFeeds
 from entropy_assets.defs.feeds.assets import key_of
 from entropy_assets.defs.resources import Stores, typed_failures
-from entropy_assets.provenance.feeds import Worth, worth_of
 from entropy_assets.sources.feeds.roster import terms_of
 from entropy_assets.sources.feeds.rounds import Look, State
+from entropy_assets.stages.reports.worth import Worth, worth_of
 from entropy_assets.stores.batches import BatchStore
 
 INGEST: Final = "ingest_feeds"

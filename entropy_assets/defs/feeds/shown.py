@@ -8,9 +8,9 @@ import dagster as dg
 
 from entropy_assets.defs.metadata import table
 from entropy_assets.defs.plots import ACCENT, BAD, INK, as_markdown, new_figure
-from entropy_assets.provenance.feeds import Worth
 from entropy_assets.sources.feeds.journal import FeedJournal
 from entropy_assets.sources.feeds.rounds import Look, State
+from entropy_assets.stages.reports.worth import Worth
 
 _MIB: Final = 2**20
 _DAYS: Final = 30

@@ -3,9 +3,9 @@
 import dagster as dg
 
 from entropy_assets.defs.feeds import shown
-from entropy_assets.provenance.feeds import Worth
 from entropy_assets.sources.feeds.journal import FeedJournal, Yield, day_of
 from entropy_assets.sources.feeds.rounds import Look, State
+from entropy_assets.stages.reports.worth import Worth
 from entropy_assets_tests.sources.feeds.scripted import NOON_S
 
 

@@ -1,13 +1,11 @@
-"""What is told of the feeds is what their journals and the batches say."""
+"""What is told of the feeds is what their journals say."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from entropy_assets.provenance.feeds import Worth, facts_of, facts_of_all, worth_of
+from entropy_assets.sources.feeds.facts import facts_of, facts_of_all, figures_of_all
 from entropy_assets.sources.feeds.journal import FeedJournal, FeedJournals, FeedTrouble, Yield, day_of
-from entropy_assets.stages.assessments import noise_rows
-from entropy_assets_tests.sources.feeds.scripted import NOON_S, sha256
-from entropy_assets_tests.stages.batches_made import Place, frame
+from entropy_assets_tests.sources.feeds.scripted import NOON_S
 
 
 def test_a_feed_stands_where_its_journal_says() -> None:
@@ -29,13 +27,11 @@ def test_a_damaged_journal_hides_no_other(tmp_path: Path) -> None:
     assert states == ["damaged", "never asked"]
 
 
-def test_images_are_worth_what_they_were_assessed_at(tmp_path: Path) -> None:
-    """A refused one counts with its reason, whether it could be read or not; of an unknown one nothing is told."""
-    place = Place(tmp_path)
-    live, dead, text = frame(1, side=512), frame(1, side=16), b"no image"
-    place.hashed([("a.fits", live), ("b.fits", dead), ("c.fits", text)])
-    images = [sha256(live), sha256(dead), sha256(text), "ab" * 32]
-    worth = worth_of(place.batches(), images)
-    assert (worth.assessed, worth.credited, sum(worth.reasons.values())) == (3, 1, 2)
-    assert worth.credit_bits == sum(row.credit_bits for row in noise_rows(next(iter(place.batches()))))
-    assert worth_of(place.batches(), []) == Worth(0, 0, 0, {})
+def test_figures_are_told_of_every_feed_that_was_asked(tmp_path: Path) -> None:
+    journals = FeedJournals(tmp_path)
+    journals.write(FeedJournal(name="sky", last_new_s=NOON_S - 60, newest=("ab",), total=Yield(images=3, bytes=7)))
+    journals.write(FeedJournal(name="sea", trouble=FeedTrouble("feed-lies", "a page", 3.0)))
+    journals.path("sun").write_bytes(b"{")
+    figures = figures_of_all(journals, NOON_S)
+    assert (figures["sky"]["images"], figures["sky"]["bytes"], figures["sky"]["image_age_s"]) == (3, 7, 60)
+    assert {name: each["in_trouble"] for name, each in figures.items()} == {"sea": 1, "sky": 0, "sun": 1}
