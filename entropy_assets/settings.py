@@ -5,6 +5,7 @@ Nothing here changes a byte. What decides the bytes is the recipe; here stands o
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -31,6 +32,9 @@ class Settings(BaseSettings):
     inbox_url
         Object store into which images are dropped, of the same form: the prefix itself, and one below it for each
         listed source. By default it is the folder ``inbox`` of `home`.
+    sources
+        File that says which feeds are asked for images (`sources.feeds.configuration`); by default ``sources.toml`` in
+        `home`, if it is there.
     recipe
         Recipe of new batches. Batches that exist keep theirs.
     redis_url
@@ -130,6 +134,7 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     store_url: str | None = None
     inbox_url: str | None = None
+    sources: Path | None = None
     recipe: str = STANDARD.name
     redis_url: SecretStr | None = None
     ledger_url: SecretStr | None = None
@@ -179,6 +184,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("sources")
+    @classmethod
+    def _absolute_if_told(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     @field_validator("store_url", "inbox_url")
     @classmethod
@@ -235,6 +245,11 @@ class Settings(BaseSettings):
         """What may be had without a key."""
         chosen = self.anonymous_scopes.split(",")
         return tuple(scope for scope in SCOPES if scope in chosen)
+
+
+def variables(names: Collection[str]) -> dict[str, str]:
+    """Return those variables of the environment that a file of feeds names and that are set. Secret: they hold keys."""
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
 def dagster_home() -> Path | None:

@@ -16,7 +16,7 @@ import dagster as dg
 from entropy_assets.errors import BatchError, EntropyAssetsError, PoolAddressInvalid, PoolUnavailable
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.provenance.standing import what_it_lacks
-from entropy_assets.recipe import DROP, recipe_named
+from entropy_assets.recipe import recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.sources.image_source import ImageSource
@@ -75,9 +75,12 @@ class EntropyStores:
 
     def inbox_of(self, source: str) -> Inbox:
         """Return the inbox of `source`; a listed source gets its subfolder if it has none yet."""
-        if source != DROP and self.layout.inbox_url is None:
-            (self.layout.inbox_folder / source).mkdir(parents=True, exist_ok=True)
-        return self.inboxes()[source]
+        return self.layout.inbox_of(
+            source,
+            recipe_named(self.recipe).sources,
+            settle_seconds=self.settle_seconds,
+            max_file_bytes=self.limits.max_file_bytes,
+        )
 
     def batch(self, key: str) -> Batch:
         """Return the batch `key`; once it is published, what it holds stays as it is."""

@@ -11,6 +11,8 @@ from entropy_assets.provenance.reveal import Reveal, reveal_of, sentence_of
 from entropy_assets.provenance.summary import SIMULATED, BatchSummary, batch_summary
 from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.recipe import recipe_named
+from entropy_assets.sources.feeds.facts import figures_of_all
+from entropy_assets.sources.feeds.journal import FeedJournals
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, hashed_row
 from entropy_assets.stages.state import naming_damage
@@ -137,6 +139,8 @@ class Trail:
         Life of a block in the pool, seconds: a block of which the pool knows nothing counts as unserved for so long.
     clock
         Seconds since 1970.
+    feeds
+        What is remembered of the feeds; None where they are nobody's concern.
     """
 
     def __init__(
@@ -147,6 +151,7 @@ class Trail:
         waiting: Waiting | None = None,
         life_s: float = DEFAULT_TTL_S,
         clock: Callable[[], float] = time.time,
+        feeds: FeedJournals | None = None,
     ) -> None:
         self.ledger = ledger
         self.batches = batches
@@ -155,16 +160,22 @@ class Trail:
         self._clock = clock
         self._ages = Freshness(batches, ledger)
         self._waiting = waiting
+        self._feeds = feeds
 
     @classmethod
     def of(cls, home: Home, waiting: Waiting | None = None, life_s: float = DEFAULT_TTL_S) -> Self:
         """Return the way through the stores of `home`, which only reads them."""
-        return cls(home.ledger(readonly=True), home.batches(), home.images(), waiting, life_s)
+        feeds = FeedJournals(home.feeds_folder)
+        return cls(home.ledger(readonly=True), home.batches(), home.images(), waiting, life_s, feeds=feeds)
 
     def freshness(self) -> SupplyAges:
-        """Return how old the newest image, block and failed health test are, as `Freshness.now`, and what waits."""
+        """Return how old the newest image, block and failed health test are, what waits, and what feeds yield."""
         ages = self._ages.now()
-        return ages if self._waiting is None else {**ages, "doubts": [*ages["doubts"], *self._waiting.doubts()]}
+        if self._waiting is not None:
+            ages["doubts"] = [*ages["doubts"], *self._waiting.doubts()]
+        if self._feeds is not None:
+            ages["feeds"] = figures_of_all(self._feeds, self._clock())
+        return ages
 
     def tell(self, block_id: str, fate: Fate | None) -> Mapping[str, object] | None:
         """Return what everybody may know of a published block; None if no such block was published.

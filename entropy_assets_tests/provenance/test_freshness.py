@@ -61,6 +61,7 @@ def test_an_empty_installation_has_no_ages(supply: Freshness) -> None:
         "rejected_images": {},
         "problem": None,
         "doubts": [],
+        "feeds": {},
     }
 
 

@@ -1,0 +1,87 @@
+"""A prefix of an object store: objects in the order in which they were kept, read and never written."""
+
+import pytest
+
+from entropy_assets.sources.feeds.interface import FeedDenied, FeedError, FeedUnavailable
+from entropy_assets.sources.feeds.kinds.object_store import ObjectStoreFeed
+from entropy_assets.stores.blobs.folder import FolderBlobs
+from entropy_assets.stores.blobs.interface import Listing
+from entropy_assets.stores.blobs.refusals import BlobMissing, StoreDenied, StoreError, StoreUnavailable
+from entropy_assets_tests.sources.feeds.replaying import clock, table_of
+
+URL = "s3://bucket/frames"
+
+
+def feed_of(blobs, **fields) -> ObjectStoreFeed:
+    table = table_of("object-store", **({"url": URL, "claim": "raw-ccd"} | fields))
+    return ObjectStoreFeed("mine", table, blobs, clock)
+
+
+def names(discovery) -> list[str]:
+    return [candidate.url for candidate in discovery.candidates]
+
+
+def test_objects_come_in_the_order_in_which_they_were_kept(tmp_path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    for name in ("c d.fits", "a.fits", "notes.txt", "b.fits"):
+        blobs.create(name, name.encode())
+    feed = feed_of(blobs)
+    found = feed.discover("")
+    assert names(found) == [f"{URL}/c%20d.fits", f"{URL}/a.fits", f"{URL}/b.fits"]
+    fetched = feed.fetch(found.candidates[0])
+    assert fetched is not None
+    assert (fetched.name, fetched.data) == ("c d.fits", b"c d.fits")
+    assert fetched.origin.etag == found.candidates[0].version
+    assert feed.fetch(found.candidates[0], fetched.origin) is None
+    assert names(feed.discover(found.cursor)) == []
+
+
+def test_folders_by_day_are_walked(tmp_path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    blobs.create("2026/11/28/a.fits", b"a")
+    feed = feed_of(blobs, folder="{year}/{month}/{day}/")
+    found = feed.discover("")
+    assert names(found) == [f"{URL}/2026/11/28/a.fits"]
+    blobs.create("2026/11/29/b.fits", b"b")
+    assert names(feed.discover(found.cursor)) == [f"{URL}/2026/11/29/b.fits"]
+
+
+def test_what_is_empty_or_too_long_is_left_out(tmp_path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    blobs.create("a.fits", b"")
+    blobs.create("b.fits", b"12345")
+    blobs.create("c.fits", b"1234")
+    feed = feed_of(blobs, max_file_bytes=4)
+    [candidate] = feed.discover("").candidates
+    assert candidate.url == f"{URL}/c.fits"
+    blobs.replace("c.fits", b"12345")
+    with pytest.raises(FeedError, match="more than 4 bytes"):
+        feed.fetch(candidate)
+    blobs.delete("c.fits")
+    with pytest.raises(FeedError, match="is gone"):
+        feed.fetch(candidate)
+
+
+@pytest.mark.parametrize(
+    "error, kind",
+    [
+        (StoreUnavailable("away", url=URL), FeedUnavailable),
+        (StoreDenied("wrong key", url=URL), FeedDenied),
+        (BlobMissing("nothing", url=URL), FeedError),
+        (StoreError("odd", url=URL), FeedError),
+        (PermissionError(13, "no"), FeedUnavailable),
+    ],
+)
+def test_what_a_store_fails_at_is_what_a_feed_fails_at(tmp_path, error, kind) -> None:
+    class Failing(FolderBlobs):
+        def list(self, folder: str = "") -> Listing:
+            raise error
+
+    with pytest.raises(FeedError) as failed:
+        feed_of(Failing(tmp_path)).discover("")
+    assert type(failed.value) is kind
+    assert failed.value.data == {"feed": "mine", "host": "bucket"}
+
+
+def test_the_same_bucket_is_asked_by_one_feed_after_the_other(tmp_path) -> None:
+    assert feed_of(FolderBlobs(tmp_path)).host == "bucket"
