@@ -4,6 +4,7 @@ It is an archive whose order nobody promises: a new picture may stand on any pag
 after the last one it begins again; what was had is told by its address.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Final
@@ -14,13 +15,15 @@ from entropy_assets.sources.feeds.documents.answers import Answer, read_json
 from entropy_assets.sources.feeds.documents.times import iso_time, stamp
 from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, file_name, present, upgraded
 from entropy_assets.sources.feeds.interface import Candidate, Discovery, FetchedImage, Reader, WebAnswer
-from entropy_assets.sources.feeds.tables.web import NasaImagesTable
+from entropy_assets.sources.feeds.tables.web import NASA_TERMS, NasaImagesTable
 from entropy_assets.stores.inboxes.origins import Origin
 
 with brought_by("settings"):
     from pydantic import Field, TypeAdapter
 
 PAGE_SIZE: Final = 100
+ESA_TERMS: Final = f"ESA's part CC BY 4.0; else {NASA_TERMS}"
+"""Licence of a find whose author names ESA: its credit line is obligatory."""
 MOST_PAGES: Final = 100
 """The server gives no page beyond its ten thousandth find."""
 ENDINGS: Final = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
@@ -130,6 +133,7 @@ class NasaImagesFeed(ServerFeed):
             url=f"{self._told.base}asset/{quote(find.nasa_id, safe='')}",
             dated_at=None if created is None else stamp(created),
             credit=f"NASA: {author}" if author and "NASA" not in author else author or None,
+            licence=ESA_TERMS if re.search(r"\bESA\b", author) else None,
         )
 
     def _original(self, files: Sequence[_Link]) -> str:
