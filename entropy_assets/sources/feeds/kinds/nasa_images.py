@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from urllib.parse import parse_qs, quote, urlsplit
 
 from entropy_assets.errors import brought_by
-from entropy_assets.sources.feeds.documents.answers import Answer, read_json
+from entropy_assets.sources.feeds.documents.answers import AnswerFields, read_json
 from entropy_assets.sources.feeds.documents.times import iso_time, stamp
 from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, file_name, present, upgraded
 from entropy_assets.sources.feeds.interface import Candidate, Discovery, FetchedImage, Reader, WebAnswer
@@ -30,7 +30,7 @@ ENDINGS: Final = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 """Of several originals the one whose ending comes first: what is lossless before what is not."""
 
 
-class _Find(Answer):
+class _Find(AnswerFields):
     nasa_id: Annotated[str, Field(min_length=1, max_length=300)]
     media_type: str = "image"
     center: Annotated[str, Field(max_length=200)] = ""
@@ -39,31 +39,31 @@ class _Find(Answer):
     photographer: str = ""
 
 
-class _Item(Answer):
+class _Item(AnswerFields):
     data: Annotated[tuple[_Find, ...], Field(max_length=100)] = ()
 
 
-class _Link(Answer):
+class _Link(AnswerFields):
     rel: str = ""
     href: str = ""
 
 
-class _Finds(Answer):
+class _Finds(AnswerFields):
     items: Annotated[tuple[_Item, ...], Field(max_length=1000)] = ()
     links: Annotated[tuple[_Link, ...], Field(max_length=100)] = ()
 
 
-class _Search(Answer):
+class _Search(AnswerFields):
     """The answer of ``/search``."""
 
     collection: _Finds
 
 
-class _Files(Answer):
+class _Files(AnswerFields):
     items: Annotated[tuple[_Link, ...], Field(max_length=10_000)] = ()
 
 
-class _Asset(Answer):
+class _Asset(AnswerFields):
     """The answer of ``/asset/{nasa_id}``."""
 
     collection: _Files
