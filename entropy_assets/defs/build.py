@@ -12,6 +12,7 @@ from entropy_assets.defs.jobs import JOBS
 from entropy_assets.defs.reports.assets import REPORTS
 from entropy_assets.defs.reports.jobs import nightly, nightly_reports
 from entropy_assets.defs.resources import NO_PASSAGE, EntropyStores, ImageSources, RedisPool, fixed
+from entropy_assets.defs.retention.jobs import daily_retention, retention
 from entropy_assets.defs.schedules import SCHEDULES
 from entropy_assets.defs.sensors import MAKERS
 from entropy_assets.settings import Settings
@@ -41,8 +42,8 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
     return dg.Definitions(
         assets=[*ASSETS, entropy_pool, *REPORTS],
         asset_checks=CHECKS,
-        jobs=[*JOBS, nightly_reports],
-        schedules=[*SCHEDULES, nightly],
+        jobs=[*JOBS, nightly_reports, retention],
+        schedules=[*SCHEDULES, nightly, daily_retention],
         sensors=[make(settings) for make in MAKERS],
         resources={"io_manager": NO_PASSAGE, **{name: fixed(resource) for name, resource in resources.items()}},
         executor=executor_named(settings.executor),

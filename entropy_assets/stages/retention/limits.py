@@ -78,3 +78,6 @@ class KeepLimits:
     def remove_batches(self) -> bool:
         """Tell whether whole batches, and with them images, may go."""
         return self.batches_days is not None or self.total_bytes is not None
+
+
+KEEP_ALL: Final = KeepLimits()
