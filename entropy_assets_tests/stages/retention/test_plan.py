@@ -4,13 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.errors import LedgerBehind, PoolUnavailable
 from entropy_assets.stages.retention.limits import KeepLimits
-from entropy_assets.stages.retention.looking import NEWEST, NO_POOL, UNFINISHED, UNSERVED, UNSETTLED
+from entropy_assets.stages.retention.looking import NEWEST, UNFINISHED, UNSETTLED
 from entropy_assets.stages.retention.plan import Kind, plan_removal
 from entropy_assets.stores.batches import INTAKE, IntakeFile
 from entropy_assets.stores.inboxes.folder import DropFolder
-from entropy_assets.stores.lanes import Fate
 from entropy_assets_tests.stages.batches_made import Place, alter_json
 from entropy_assets_tests.stages.retention.installations import NOW_S, files_below, planned, publish
 
@@ -117,42 +115,6 @@ def test_files_that_wait_in_an_inbox_keep_their_batch(old: Place, published: dic
     inbox.take(inbox.ready(1e12), published["first"])
     plan = planned(old, {"drop": inbox}, batches_days=1)
     assert plan.staying[published["first"]] == UNSETTLED
-
-
-def test_the_newest_receipt_stays_so_that_a_lost_ledger_is_noticed(old: Place, keys: dict[str, str]) -> None:
-    """However old all are; and where the newest publication has no receipt, the newest that has one too."""
-    for sort, days_ago in (("first", 300), ("again", 200), ("private", 100)):
-        publish(old, keys[sort], days_ago=days_ago)
-    publish(old, keys["late"], days_ago=90, receipt=False)
-    plan = planned(old, batches_days=1, total_bytes=1)
-    assert plan.staying == {keys["late"]: NEWEST, keys["private"]: NEWEST}
-    old.ledger_file.unlink()
-    with pytest.raises(LedgerBehind):
-        planned(old, batches_days=1)
-
-
-@pytest.mark.parametrize("days_ago", [0.001, 0.04, 20])
-def test_blocks_that_may_still_be_served_keep_their_batch(old: Place, keys: dict[str, str], days_ago: float) -> None:
-    """For the life of a block nobody need ask; up to the longest life that a setting allows, the pool is asked."""
-    publish(old, keys["first"], days_ago=days_ago)
-    publish(old, keys["late"], days_ago=0)
-
-    def why(fate_of: object) -> str | None:
-        plan = planned(old, fate_of=fate_of, batches_days=0, least_days=0)  # type: ignore[arg-type]
-        return plan.staying.get(keys["first"])
-
-    def silent(_: str) -> Fate:
-        raise PoolUnavailable("nobody answers")
-
-    is_asked = days_ago > 1
-    for state in ("ready", "open"):
-        assert why(lambda _, state=state: Fate(state=state, left_s=5)) == UNSERVED
-    assert why(silent) == why(None) == (NO_POOL if is_asked else UNSERVED)
-    assert why(lambda _: Fate(state="gone")) == (None if is_asked else UNSERVED)
-
-
-def test_after_the_longest_life_the_pool_need_not_answer(old: Place, published: dict[str, str]) -> None:
-    assert published["first"] in {item.name for item in planned(old, fate_of=None, batches_days=45).of(Kind.BATCH)}
 
 
 def test_a_clock_that_went_back_lets_nothing_go(old: Place, keys: dict[str, str]) -> None:
