@@ -43,7 +43,7 @@ class Going:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RemovalPlan:
     """What goes and what stays.
 
     Attributes
@@ -85,7 +85,7 @@ def plan_removal(
     inboxes: Mapping[str, Inbox],
     fate_of: FateOf | None = None,
     anchors: Iterable[Anchor] = (),
-) -> Plan:
+) -> RemovalPlan:
     """Return what goes of an installation now. Nothing is changed.
 
     Parameters
@@ -107,7 +107,7 @@ def plan_removal(
         If ledger, store or a receipt can't be read.
     """
     if limits.keep_all:
-        return Plan()
+        return RemovalPlan()
     ledger, batches = home.ledger(readonly=True), home.batches()
     refuse_if_behind(ledger, [*anchors, *known_publications(batches).values()])
     names, taken = batches.names(), {key for inbox in inboxes.values() for key in inbox.taken()}
@@ -131,7 +131,7 @@ def plan_removal(
         *_origins(home, limits, choice.needed(), now_s),
         *_settled(inboxes, limits, taken, now_s),
     ]
-    return Plan(
+    return RemovalPlan(
         tuple(going), choice.removals, choice.staying(), frozenset(names), choice.before, choice.before - choice.gone
     )
 

@@ -14,7 +14,7 @@ from typing import Final
 from entropy_assets.errors import BatchError, ImageAltered, ImageMissing
 from entropy_assets.stages.retention.limits import GRACE_S
 from entropy_assets.stages.retention.looking import files_in, is_noise
-from entropy_assets.stages.retention.plan import Going, Kind, Plan
+from entropy_assets.stages.retention.plan import Going, Kind, RemovalPlan
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stores.batches import INTAKE, Batch, BatchStore
 from entropy_assets.stores.blobs.folder import drop_folder
@@ -49,7 +49,7 @@ class Removed:
 
 def remove(
     home: Home,
-    plan: Plan,
+    plan: RemovalPlan,
     *,
     inboxes: Mapping[str, Inbox],
     clock: Callable[[], float] = time.time,
@@ -120,7 +120,7 @@ def _delete_all(batches: BatchStore, names: Iterable[str]) -> None:
         pass
 
 
-def _removed_images(home: Home, plan: Plan, clock: Callable[[], float], progress: Progress) -> Iterator[Going]:
+def _removed_images(home: Home, plan: RemovalPlan, clock: Callable[[], float], progress: Progress) -> Iterator[Going]:
     """Delete the images that the plan names, and yield those that went.
 
     A batch may be made meanwhile of an image that is deleted here. So images are deleted a few at once and held until

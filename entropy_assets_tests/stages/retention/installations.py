@@ -8,7 +8,7 @@ from pathlib import Path
 from entropy_assets.stages import conditioning
 from entropy_assets.stages.retention.limits import KeepLimits
 from entropy_assets.stages.retention.looking import FateOf
-from entropy_assets.stages.retention.plan import Plan, plan_removal
+from entropy_assets.stages.retention.plan import RemovalPlan, plan_removal
 from entropy_assets.stages.retention.removing import Removed, remove
 from entropy_assets.stores.batches import RECEIPT
 from entropy_assets.stores.inboxes.bucket import Inbox
@@ -70,13 +70,13 @@ def gone(_: str) -> Fate:
 
 def planned(
     place: Place, inboxes: Mapping[str, Inbox] | None = None, fate_of: FateOf | None = gone, **limits: int
-) -> Plan:
+) -> RemovalPlan:
     """Return what would go of `place`."""
     keep = KeepLimits(**limits)
     return plan_removal(place, keep, now_s=NOW_S, inboxes=inboxes or {}, fate_of=fate_of)
 
 
-def removed(place: Place, plan: Plan, inboxes: Mapping[str, Inbox] | None = None) -> Removed:
+def removed(place: Place, plan: RemovalPlan, inboxes: Mapping[str, Inbox] | None = None) -> Removed:
     """Carry out a plan."""
     return remove(place, plan, inboxes=inboxes or {}, clock=lambda: NOW_S)
 
