@@ -167,10 +167,12 @@ def _needed_by_new(batches: BatchStore, known: set[str]) -> set[str]:
 
 def _chunks(items: list[Going]) -> Iterator[list[Going]]:
     chunk: list[Going] = []
+    size = 0
     for item in items:
-        if chunk and sum(each.bytes for each in chunk) + item.bytes > HELD_BYTES:
+        if chunk and size + item.bytes > HELD_BYTES:
             yield chunk
-            chunk = []
+            chunk, size = [], 0
         chunk.append(item)
+        size += item.bytes
     if chunk:
         yield chunk

@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.cursors import PARTITION
 from entropy_assets.defs.partitions import IMAGE_BATCHES
 from entropy_assets.defs.retention import history
 from entropy_assets.defs.retention.history import History, forget, old_history
+from entropy_assets.stores.ledger.anchors import Anchor
 
 YEAR_S = 365 * 86_400
 
@@ -70,6 +73,26 @@ def test_runs_and_partition_of_a_removed_batch_go_whatever_their_age(instance: d
     forget(instance, found)
     assert list(instance.get_dynamic_partitions(IMAGE_BATCHES)) == ["kept"]
     assert [run.run_id for run in instance.get_runs()] == [kept]
+
+
+def test_on_a_disk_it_is_the_same_and_what_dagster_knows_of_the_ledger_stays(
+    tmp_path: Path,
+) -> None:
+    """Of an asset on SQLite the newest materialization must be found after older runs went, with their logs."""
+
+    @dg.asset
+    def published_blocks() -> dg.MaterializeResult[None]:
+        return dg.MaterializeResult(metadata={"ledger_head": "ab" * 32})
+
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        first, second = (dg.materialize([published_blocks], instance=instance).run_id for _ in range(2))
+        newest = ran(instance, some)
+        assert list(known_to_dagster(instance)) == [Anchor("ab" * 32, "Dagster")]
+        forget(instance, old(instance))
+        assert {run.run_id for run in instance.get_runs()} == {second, newest}
+        assert list(known_to_dagster(instance)) == [Anchor("ab" * 32, "Dagster")]
+        assert [path.name for path in tmp_path.rglob("*") if first in str(path)] == [f"{first}.db"]
+        assert instance.all_logs(first) == [], "Dagster empties the file of a run and keeps it"
 
 
 def test_a_removed_batch_with_a_run_at_work_waits(instance: dg.DagsterInstance) -> None:

@@ -1,5 +1,6 @@
 """Removal: what was planned goes and nothing else, whoever is killed, and whoever makes a batch meanwhile."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from entropy_assets.provenance.outsider import make_again
 from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.trail import Trail
+from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.intake import finish_intakes, settle_assessed
 from entropy_assets.stages.publication import accept_losses
 from entropy_assets.stages.retention.plan import Kind
@@ -21,7 +24,9 @@ from entropy_assets.stores.blobs.folder import FolderBlobs
 from entropy_assets.stores.inboxes.folder import DropFolder
 from entropy_assets.stores.inboxes.settled import settled_batches
 from entropy_assets.stores.ledger.rows import BURNED
+from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerServer
 from entropy_assets.stores.removals import BatchRemoved, removal_of
+from entropy_assets_tests.postgres_server import PostgresServer
 from entropy_assets_tests.stages.batches_made import LIMITS, TIME_NS, Place, frame, remembers
 from entropy_assets_tests.stages.retention.installations import (
     NOW_S,
@@ -32,6 +37,7 @@ from entropy_assets_tests.stages.retention.installations import (
     publish,
     removed,
 )
+from entropy_assets_tests.stores.ledger.places import as_promoted
 
 
 @pytest.fixture
@@ -152,6 +158,44 @@ def test_in_an_object_store_all_goes_the_same_way(tmp_path: Path, object_store: 
     assert planned(place, inboxes, batches_days=30, inbox_days=30).going == ()
 
 
+def test_with_the_ledger_in_postgresql_it_is_the_same_and_a_promotion_lets_nothing_go(
+    tmp_path: Path, postgres: PostgresServer, postgres_url: str
+) -> None:
+    place = Place(tmp_path, ledger_server=LedgerServer(postgres_url, is_single=True))
+    keys = [place.validated([("a.fits", frame(seed))], time_ns=TIME_NS + seed).key for seed in (1, 2)]
+    blocks = [publish(place, key, days_ago=days_ago) for key, days_ago in zip(keys, (90, 1), strict=True)]
+    plan = planned(place, batches_days=30)
+    removed(place, plan)
+    told = Trail.of(place).find(blocks[0][0])
+    assert told is not None
+    assert "removed" in told
+    assert rewalk(Trail.of(place), blocks[1][0]).data
+    assert place.ledger().verify() == place.ledger().head()
+    as_promoted(place.ledger(), postgres)
+    with pytest.raises(LedgerPromoted):
+        planned(place, batches_days=1)
+
+
+def test_an_image_of_a_removed_batch_gives_nothing_when_it_comes_again(
+    old: Place, keys: dict[str, str], published: dict[str, list[str]]
+) -> None:
+    """The ledger remembers it without the batch."""
+    removed(old, planned(old, batches_days=60))
+    batch = old.validated([("again.fits", frame(1))], time_ns=10**18)
+    [row] = noise_rows(batch)
+    assert (row.accepted, row.reason) == (False, "replayed_file")
+
+
+def test_an_outsider_is_told_that_the_batch_is_gone(
+    old: Place, keys: dict[str, str], published: dict[str, list[str]]
+) -> None:
+    removed(old, planned(old, batches_days=60))
+    told = Trail.of(old).tell(published["first"][0], None)
+    assert told is not None
+    with pytest.raises(BatchRemoved, match="nobody can tell any more where this block comes from: batch"):
+        make_again(json.loads(json.dumps(told)), {})
+
+
 @pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_kill_before_any_change_leaves_nothing_half_told(
     old: Place, keys: dict[str, str], published: dict[str, list[str]], tmp_path: Path, step: int
@@ -263,7 +307,6 @@ def test_a_lost_ledger_burns_what_was_removed_too(
     assert not old.ledger().is_published(keys["rejected"])
 
 
-state = st.sampled_from(["published", "finished", "unfinished"])
 days = st.integers(0, 120)
 
 
