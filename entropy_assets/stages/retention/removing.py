@@ -5,7 +5,7 @@ plan finds what is left, and removes it. Images go when the batches that needed 
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from entropy_assets.stages.retention.plan import Going, Kind, RemovalPlan
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stores.batches import INTAKE, Batch, BatchStore
 from entropy_assets.stores.blobs.folder import drop_folder
-from entropy_assets.stores.blobs.together import together
+from entropy_assets.stores.blobs.together import delete_all, together
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.inboxes.bucket import Inbox
@@ -101,7 +101,7 @@ def _delete_batch(batches: BatchStore, key: str) -> None:
     blobs = batches.blobs
     blobs.delete(f"{key}/{INTAKE.file}")
     folders = blobs.list(key).folders
-    _delete_all(batches, [blob.name for blob in files_in(batches, key)])
+    delete_all(blobs, [blob.name for blob in files_in(batches, key)])
     for folder in folders:
         drop_folder(blobs, f"{key}/{folder}")
     drop_folder(blobs, key)
@@ -112,12 +112,7 @@ def _delete_noise(batches: BatchStore, key: str) -> None:
     first, *others = [blob.name for blob in files_in(batches, key) if is_noise(blob)] or [""]
     if first:
         batches.blobs.delete(first)
-        _delete_all(batches, others)
-
-
-def _delete_all(batches: BatchStore, names: Iterable[str]) -> None:
-    for _ in together(batches.blobs, batches.blobs.delete, names):
-        pass
+        delete_all(batches.blobs, others)
 
 
 def _removed_images(home: Home, plan: RemovalPlan, clock: Callable[[], float], progress: Progress) -> Iterator[Going]:
