@@ -84,9 +84,12 @@ def test_on_a_disk_it_is_the_same_and_what_dagster_knows_of_the_ledger_stays(
     def published_blocks() -> dg.MaterializeResult[None]:
         return dg.MaterializeResult(metadata={"ledger_head": "ab" * 32})
 
+    @dg.asset
+    def other_asset() -> None: ...
+
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         first, second = (dg.materialize([published_blocks], instance=instance).run_id for _ in range(2))
-        newest = ran(instance, some)
+        newest = dg.materialize([other_asset], instance=instance).run_id
         assert list(known_to_dagster(instance)) == [Anchor("ab" * 32, "Dagster")]
         forget(instance, old(instance))
         assert {run.run_id for run in instance.get_runs()} == {second, newest}

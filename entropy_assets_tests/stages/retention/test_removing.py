@@ -1,5 +1,6 @@
 """Removal: what was planned goes and nothing else, whoever is killed, and whoever makes a batch meanwhile."""
 
+import itertools
 import json
 import os
 import shutil
@@ -197,34 +198,61 @@ def test_an_outsider_is_told_that_the_batch_is_gone(
         make_again(json.loads(json.dumps(told)), {})
 
 
-@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_kill_before_any_change_leaves_nothing_half_told(
-    old: Place, keys: dict[str, str], published: dict[str, list[str]], tmp_path: Path, step: int
-) -> None:
-    """At each point every block is told whole, or as removed; nothing stands still; and the next run ends the work."""
-    limits = {"batches_days": 60, "noise_days": 30}
-    whole = copied(old.root, tmp_path / "whole")
+def killed_at_each_change(place: Place, folder: Path, look: Callable[[Place], None], **limits: int) -> int:
+    """Remove from copies of `place`, killed before one change after the other, and return how many changes there are.
+
+    After each kill nothing stands still, `look` is content, and the next run ends the work.
+    """
+    whole = copied(place.root, folder / "whole")
     removed(whole, planned(whole, **limits))
-    changes = 0
-    while True:
-        place = copied(old.root, tmp_path / str(changes))
+    for changes in itertools.count():
+        killed = copied(place.root, folder / str(changes))
+        watching = Unfinished(killed.batches(), killed.ledger(readonly=True))
+        assert list(watching) == []
         with pytest.MonkeyPatch.context() as patch:
             mortal(patch, changes)
             try:
-                removed(place, planned(place, **limits))
+                removed(killed, planned(killed, **limits))
             except Killed:
                 pass
             else:
-                break
-        assert list(Unfinished(place.batches(), place.ledger(readonly=True))) == []
+                return changes
+        assert list(watching) == list(Unfinished(killed.batches(), killed.ledger(readonly=True))) == []
+        look(killed)
+        removed(killed, planned(killed, **limits))
+        assert files_below(killed.root).keys() == files_below(whole.root).keys()
+        shutil.rmtree(killed.root)
+    raise AssertionError("the numbers never end")
+
+
+def test_a_kill_before_any_change_leaves_no_batch_that_stands_still(
+    old: Place, keys: dict[str, str], tmp_path: Path
+) -> None:
+    """Of a rejected batch the ledger knows nothing: half of it must not look as if it had to be run."""
+    for sort in set(SORTS) - {"rejected"}:
+        shutil.rmtree(old.batches().batch(keys[sort]).root)
+    for blob in list(old.images().all()):
+        if blob.size > 100_000:
+            old.images().delete(blob.last)
+    changes = killed_at_each_change(old, tmp_path, lambda _: None, batches_days=60)
+    assert changes >= 10, "a note, an intake, six more files, two folders"
+
+
+@pytest.mark.slow
+def test_a_kill_before_any_change_leaves_nothing_half_told(
+    old: Place, keys: dict[str, str], published: dict[str, list[str]], tmp_path: Path
+) -> None:
+    """At each point every block is told whole, or as removed."""
+
+    def look(place: Place) -> None:
         for sort, ids in published.items():
             told = Trail.of(place).find(ids[0])
             assert told is not None
             assert "manifest" in told or (sort == "first" and "removed" in told), told
-        removed(place, planned(place, **limits))
-        assert files_below(place.root).keys() == files_below(whole.root).keys()
-        shutil.rmtree(place.root)
-        changes += step
+            if sort != "first":
+                rewalk(Trail.of(place), ids[0])
+
+    changes = killed_at_each_change(old, tmp_path, look, batches_days=60, noise_days=30)
     assert changes > 30, "two notes, two intakes, the rest of two batches, noise of two, images"
 
 
