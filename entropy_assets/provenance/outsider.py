@@ -50,6 +50,7 @@ from entropy_assets.stages.extraction import (
 )
 from entropy_assets.stages.manifest import ImageRow, manifest_hash
 from entropy_assets.stages.validation import noise_score
+from entropy_assets.stores.removals import BatchRemoved
 
 SPENT_BEFORE: Final = (RejectionReason.REPLAYED_FILE, RejectionReason.REPLAYED_PIXELS)
 FLOAT_TOLERANCE: Final = 1e-6
@@ -96,11 +97,15 @@ def make_again(
         If files are not there; ``missing`` names them all.
     NotRevealed
         If `told` is the answer of before the block revealed.
+    BatchRemoved
+        If it is that of after its batch was removed.
     InputRefused
         If `told` is no such answer, or the batch was made under wider limits than `limits`.
     """
     if told.get("revealed") is False:
         raise NotRevealed(f"the service does not tell yet where this block was sampled: {told.get('problem')}")
+    if "removed" in told:
+        raise BatchRemoved(f"nobody can tell any more where this block comes from: {told.get('problem')}")
     try:
         return _Outsider(told, images, limits).block_again()
     except EntropyAssetsError:

@@ -20,9 +20,10 @@ from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.images import ImageStore
-from entropy_assets.stores.lanes import DEFAULT_TTL_S, Fate
+from entropy_assets.stores.lanes import DEFAULT_TTL_S, Fate, Lane
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import PublishedBlock
+from entropy_assets.stores.removals import BatchRemoved
 
 
 class PublishedFields(TypedDict):
@@ -119,6 +120,22 @@ class DamagedProvenance(PublishedFields):
     problem: str
 
 
+class RemovedFields(TypedDict):
+    """When a batch was removed (ISO 8601, UTC), why, and what it was of."""
+
+    at: str
+    why: str
+    recipe: str
+    lane: Lane
+
+
+class RemovedProvenance(PublishedFields):
+    """What is left when retention has removed the batch: what the ledger has, and in ``problem`` that in words."""
+
+    removed: RemovedFields
+    problem: str
+
+
 class DamagedBatch(TypedDict):
     """A batch that can't be read."""
 
@@ -208,7 +225,7 @@ class Trail:
             with naming_damage(batch, MANIFEST.file):
                 simulated = any(row.source == SIMULATED for row in Manifest.of(batch).rows)
         except BatchError as error:
-            return {**_of_ledger(published), "problem": error.message}
+            return _without_batch(published, error)
         why = sentence_of(reveal, fate.state if fate else None)
         told: UnrevealedProvenance = {
             **_of_ledger(published),
@@ -219,7 +236,7 @@ class Trail:
         }
         return told
 
-    def find(self, block_id: str) -> BlockProvenance | DamagedProvenance | None:
+    def find(self, block_id: str) -> BlockProvenance | DamagedProvenance | RemovedProvenance | None:
         """Return what is known here of a published block, without its bytes; None if no such block was published.
 
         It is for who may read the batches anyway: it tells where a block was sampled before that reveals.
@@ -230,7 +247,7 @@ class Trail:
         try:
             return self.provenance_of(published)
         except BatchError as error:
-            return {**_of_ledger(published), "problem": error.message}
+            return _without_batch(published, error)
 
     def provenance_of(self, published: PublishedBlock) -> BlockProvenance:
         """Return what `find` tells of a block that the ledger has.
@@ -286,6 +303,17 @@ def _of_ledger(published: PublishedBlock) -> PublishedFields:
         "chain_head": publication.chain_head,
         "ledger_link": publication.ledger_link,
         "published_at_us": publication.published_at_us,
+    }
+
+
+def _without_batch(published: PublishedBlock, error: BatchError) -> DamagedProvenance | RemovedProvenance:
+    removal = error.removal if isinstance(error, BatchRemoved) else None
+    if removal is None:
+        return {**_of_ledger(published), "problem": error.message}
+    return {
+        **_of_ledger(published),
+        "removed": {"at": removal.removed_at, "why": removal.why, "recipe": removal.recipe, "lane": removal.lane},
+        "problem": f"{error.message}; the ledger still binds the SHA-256 of the block and its link",
     }
 
 

@@ -9,6 +9,7 @@ from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stores.batches import MANIFEST, Batch, BatchStore, Intake, IntakeFile, batch_key
+from entropy_assets.stores.blobs.together import together
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.lanes import Lane
 
@@ -65,6 +66,23 @@ def open_batch(
         lane=lane,
     )
     return store.create(intake)
+
+
+def put_lost(batch: Batch, images: ImageStore, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Keep again those images of a batch that were removed while it was made: retention did not know of it yet.
+
+    Retention looks for new batches after it has deleted, and whoever makes a batch for its images after it was made. So
+    one of the two sees the other, whatever their order.
+
+    Parameters
+    ----------
+    contents
+        As `open_batch` takes them; read only if one is lost.
+    """
+    wanted = [file.image_sha256 for file in batch.intake.files]
+    if not all(together(images.blobs, images.__contains__, wanted)):
+        for _, data in contents:
+            images.put(data)
 
 
 def read_images(batch: Batch, images: ImageStore, limits: DecodeLimits, progress: Progress = no_progress) -> Manifest:

@@ -19,6 +19,7 @@ from entropy_assets.stores.ledger.rows import BURNED, NO_LINK, LedgerBlock, Publ
 from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerUnavailable
 from entropy_assets.stores.pool.blocks import PoolBlock, ShardState
 from entropy_assets.stores.pool.shards import AnyPool
+from entropy_assets.stores.removals import removal_of, removed_keys
 
 Remember = Callable[[Batch, str], object]
 """Remembers what an image of a batch shows, by its SHA-256."""
@@ -234,9 +235,27 @@ def accept_losses(
                 burned.append(batch.key)
             elif is_promoted and _may_have_been_published(batch, ledger):
                 _remember(batch, remember)  # the last claim may have come over without the sketch behind it
+        burned += _burn_removed(home, ledger, now_us, every=bool(lost))
         # Last: whoever is interrupted before it is still refused, and does it all again.
         ledger.accept_losses(lost)
     return burned, list(lost)
+
+
+def _burn_removed(home: Home, ledger: Ledger, now_us: int, *, every: bool) -> list[str]:
+    """Burn batches that were published once and then removed: their images are spent, whatever is left of them.
+
+    Unless `every`, only those whose spent images the ledger does not have.
+    """
+    blobs, burned = home.batches().blobs, []
+    for key in sorted(removed_keys(blobs) - ledger.published_keys()):
+        removal = removal_of(blobs, key)
+        if removal is None or removal.ledger_link is None:
+            continue
+        if every or not ledger.images_of(key) >= removal.spent_images.keys():
+            ledger.spend_images(removal.spent_images, key)
+            ledger.append_publication(key, NO_LINK, [], run_id=BURNED, time_us=now_us)
+            burned.append(key)
+    return burned
 
 
 def _is_promoted(ledger: Ledger) -> bool:

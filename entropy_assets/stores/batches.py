@@ -9,6 +9,7 @@
     <key>/blocks.npy and records.json                  blocks and the chain of their records
     <key>/verdicts.json  results of every test on every block, and which blocks are released
     <key>/published.json the receipt of the ledger: which of its rows publishes the batch; written once, before the push
+    .removed/<key>.json  what a batch was that retention removed: `removals`
 
 Trusted for: nothing. Every reader re-computes the hashes of what it reads. Who can change this folder can stop a
 batch, and can put bytes of his own choice into one that was not published yet; he can't change a published one
@@ -44,6 +45,7 @@ from entropy_assets.stores.blobs.refusals import BlobMissing
 from entropy_assets.stores.blobs.together import together
 from entropy_assets.stores.file_names import safe_name, same_but_for_names
 from entropy_assets.stores.lanes import Lane
+from entropy_assets.stores.removals import REMOVED, refuse_removed
 
 _KEY_DIGEST_LEN: Final = 8
 _KEY: Final = re.compile(r"[^./\\][^/\\]{0,254}")
@@ -232,7 +234,7 @@ class Batch:
         Raises
         ------
         BatchError
-            If the file is missing or is not a JSON object.
+            If the file is missing or is not a JSON object; `BatchRemoved` if its batch was removed.
         """
         try:
             value = json.loads(self._read(document) if data is None else data)
@@ -280,6 +282,7 @@ class Batch:
         try:
             return self.blobs.read(self._name(document))
         except BlobMissing:
+            refuse_removed(self.blobs, self.key)
             missing = f"batch {self.key} has no {document.file} yet; materialise {document.made_by} first"
             raise BatchError(missing, batch=self.key, file=document.file) from None
 
@@ -324,12 +327,13 @@ class BatchStore:
         Raises
         ------
         BatchError
-            If there is no such batch, or `key` is no key.
+            If there is no such batch, or `key` is no key; `BatchRemoved` if it was removed.
         """
         if not _KEY.fullmatch(key) or not key.isprintable():
             raise BatchError(f"{key!r} is not the key of a batch", batch=key)
         batch = Batch(self.blobs, key, frozen=frozen)
         if not batch.has(INTAKE):
+            refuse_removed(self.blobs, key)
             raise BatchError(f"there is no batch {key!r}; drop images into the inbox to make one", batch=key)
         return batch
 
@@ -343,8 +347,9 @@ class BatchStore:
         Raises
         ------
         BatchError
-            If the one that is there has other files, another recipe or another mode.
+            If the one that is there has other files, another recipe or another mode, or was removed.
         """
+        refuse_removed(self.blobs, intake.key)
         batch = Batch(self.blobs, intake.key)
         if batch.create_json(INTAKE, dataclasses.asdict(intake)):
             return batch
@@ -366,13 +371,7 @@ class BatchStore:
         return self._batches(sorted((name for name in self.names() if name not in without), key=_moment))
 
     def receipts(self, without: Container[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield key and receipt of each batch that has one, but of those `without`.
-
-        Raises
-        ------
-        BatchError
-            If one can't be read.
-        """
+        """Yield key and receipt of each batch that has one, but of those `without`; BatchError if one can't be read."""
         keys = [key for key in self.names() if key not in without]
         yield from (row for row in together(self.blobs, self._receipt_of, keys) if row is not None)
 
@@ -381,7 +380,7 @@ class BatchStore:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all that may be batches, sorted; one whose intake is not fixed yet among them."""
-        return tuple(name for name in self.blobs.list().folders if name.isprintable())
+        return tuple(name for name in self.blobs.list().folders if name.isprintable() and name != REMOVED)
 
     def _receipt_of(self, key: str) -> tuple[str, dict[str, Any]] | None:
         with suppress(BlobMissing):  # looking before reading would be a second request for almost every batch

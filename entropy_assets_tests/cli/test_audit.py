@@ -9,7 +9,10 @@ from click.testing import Result
 
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.serving.config import ServiceConfig
-from entropy_assets.stores.batches import NOISE, RECORDS, Batch
+from entropy_assets.stages.retention.limits import KeepLimits
+from entropy_assets.stages.retention.plan import plan_removal
+from entropy_assets.stages.retention.removing import remove
+from entropy_assets.stores.batches import NOISE, RECEIPT, RECORDS, Batch
 from entropy_assets.stores.lanes import Fate
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.serving.running import RunningService
@@ -141,3 +144,16 @@ def test_the_audit_by_the_ledger_prints_nothing_that_gives_a_waiting_block_away(
     assert record["nonce"] not in document
     assert json.dumps(record["slices"]) not in document
     assert not any(row["nonce"] in document for row in batch.read_json(NOISE)["rows"] if row["nonce"])
+
+
+def test_of_a_removed_batch_it_says_when_and_why(run: Run, published: tuple[Place, Batch, str]) -> None:
+    place, batch, block_id = published
+    later = place.validated([("c.fits", frame(3))], time_ns=2 * 10**18)
+    place.in_ledger(later)
+    later.create_json(RECEIPT, {"ledger_link": place.ledger().head()})
+    keep = KeepLimits(batches_days=30)
+    remove(place, plan_removal(place, keep, now_s=4e9, inboxes={}), inboxes={})
+    result = run("audit", block_id, "--home", place.root, "--json")
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["error"], answer["batch"]) == (1, "batch-removed", batch.key)
+    assert answer["message"].endswith("by retention: 30 days are kept (ENTROPY_KEEP_BATCHES_DAYS)")

@@ -46,12 +46,14 @@ export async function showBlock(id) {
 function blockParts(id, found) {
   const parts = [make("p", { class: "mono" }, id), ...simulatedParts(found)];
   if (found.revealed === false) parts.push(make("p", { id: "unrevealed" }, `${plain(found.problem)}.`));
+  else if (found.removed) parts.push(make("p", { id: "removed" }, `${plain(found.problem)}.`));
   else if (found.problem)
     parts.push(make("p", { class: "error" }, `Only the ledger knows this block: ${plain(found.problem)}`));
   const behind = (found.images || []).filter((image) => image.in_block);
   if (behind.length) parts.push(make("h3", {}, "The images behind it"), imagesBehind(behind));
   if (found.verdict) parts.push(make("h3", {}, "Verdict"), ...verdictParts(found.verdict));
-  parts.push(make("h3", {}, "Make it again"), ...againParts(id), make("h3", {}, "Record"), recordList(found));
+  if (!found.removed) parts.push(make("h3", {}, "Make it again"), ...againParts(id));
+  parts.push(make("h3", {}, "Record"), recordList(found));
   return parts;
 }
 
