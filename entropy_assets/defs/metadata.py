@@ -22,9 +22,10 @@ from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.publication import PublishedBatch
 from entropy_assets.stages.validation import Validation
-from entropy_assets.stores.batches import Batch, Intake
+from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.intakes import Intake
 from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.ledger.frames import SpentFrames
 from entropy_assets.stores.ledger.record import Ledger

@@ -60,7 +60,8 @@ class ImageOfBatch(TypedDict):
     """A readable image of a batch, where it was sampled, and what its noise was worth.
 
     ``reason`` says why it has no credit, None if it has; ``in_block`` whether its noise is in the block that is asked
-    for; ``memory`` what the frames before it show of its noise (`Recollection`), None where nobody looked.
+    for; ``memory`` what the frames before it show of its noise (`Recollection`), None where nobody looked; ``origin``
+    where a feed fetched it, as the batch has it (`Origin`), None if no feed brought it.
     """
 
     file: str
@@ -75,6 +76,7 @@ class ImageOfBatch(TypedDict):
     reason: str | None
     memory: dict[str, Any] | None
     in_block: bool
+    origin: dict[str, str] | None
 
 
 class BlockProvenance(PublishedFields, RecordFields):
@@ -304,4 +306,5 @@ def _of_image(seen: ImageRow, noise: NoiseRow, record: BlockRecord) -> ImageOfBa
         "reason": noise.reason,
         "memory": noise.assessment.get("memory"),
         "in_block": noise.accepted and noise.image_sha256 in record.image_sha256s,
+        "origin": seen.origin.told() if seen.origin else None,
     }

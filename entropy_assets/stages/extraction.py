@@ -27,9 +27,10 @@ from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import Recipe, recipe_named
 from entropy_assets.stages.assessments import AssessmentRow, NoiseRow, memory_row, noise_inputs, noise_rows
 from entropy_assets.stages.ingest import Progress, no_progress
-from entropy_assets.stages.manifest import ImageRow, Manifest, origin_of
-from entropy_assets.stores.batches import NOISE, Batch, Intake, live_map_of, samples_of
+from entropy_assets.stages.manifest import ImageRow, Manifest, binding_of
+from entropy_assets.stores.batches import NOISE, Batch, live_map_of, samples_of
 from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.intakes import Intake
 from entropy_assets.stores.ledger.frames import SpentFrames
 from entropy_assets.stores.ledger.record import Ledger
 
@@ -71,7 +72,7 @@ def extract_noise(
     """
     manifest = Manifest.of(batch)
     # Before the first image is spent: the images of a batch give blocks for this intake and no other.
-    ledger.bind_batch(batch.key, origin_of(batch))
+    ledger.bind_batch(batch.key, binding_of(batch))
     readable = [row for row in manifest.rows if row.accepted]
     recipe = recipe_named(batch.intake.recipe)
 

@@ -1,15 +1,16 @@
 """Files into a batch: what came, and what each file is."""
 
-import dataclasses
 from collections.abc import Callable, Iterable
 
 from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.recipe import recipe_named
-from entropy_assets.stages.manifest import ImageRow, Manifest
-from entropy_assets.stores.batches import MANIFEST, Batch, BatchStore, Intake, IntakeFile, batch_key
+from entropy_assets.stages.manifest import AsItCame, ImageRow, Manifest
+from entropy_assets.stores.batches import MANIFEST, Batch, BatchStore
 from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.inboxes.origins import OriginStore
+from entropy_assets.stores.intakes import Intake, IntakeFile, batch_key
 from entropy_assets.stores.lanes import Lane
 
 Progress = Callable[[str, int, int], None]
@@ -32,6 +33,7 @@ def open_batch(
     recipe: str,
     limits: DecodeLimits = DEFAULT_LIMITS,
     lane: Lane = "private",
+    origins: OriginStore | None = None,
 ) -> Batch:
     """Keep the images and fix what the batch of them is made of.
 
@@ -45,13 +47,15 @@ def open_batch(
         Time of intake and fresh bytes of the operating system; no bytes for a deterministic batch.
     lane
         Which answers its blocks may serve.
+    origins
+        Where feeds fetched images: what is told there of these is copied into the intake, and so bound with it.
 
     Raises
     ------
     BatchError
         If the batch is there already and is another one.
     """
-    files = tuple(IntakeFile(file=name, image_sha256=images.put(data), file_bytes=len(data)) for name, data in contents)
+    files = tuple(_kept(name, data, images, origins) for name, data in contents)
     listed = [(file.file, file.image_sha256, file.file_bytes) for file in files]
     intake = Intake(
         key=key or batch_key(source, time_ns, listed),
@@ -67,19 +71,31 @@ def open_batch(
     return store.create(intake)
 
 
+def _kept(name: str, data: bytes, images: ImageStore, origins: OriginStore | None) -> IntakeFile:
+    image_sha256 = images.put(data)
+    origin = origins.of(image_sha256) if origins else None
+    return IntakeFile(file=name, image_sha256=image_sha256, file_bytes=len(data), origin=origin)
+
+
 def read_images(batch: Batch, images: ImageStore, limits: DecodeLimits, progress: Progress = no_progress) -> Manifest:
     """Decode every file of the batch and keep one row for each: what it is, or why it can't be read."""
     rows = []
     for done, item in enumerate(batch.intake.files, 1):
         rows.append(image_row(item, images, limits, batch.intake))
         progress("read", done, len(batch.intake.files))
-    batch.write_json(MANIFEST, {"rows": [dataclasses.asdict(row) for row in rows]})
+    batch.write_json(MANIFEST, {"rows": [row.told() for row in rows]})
     return Manifest.of(batch)
 
 
 def image_row(item: IntakeFile, images: ImageStore, limits: DecodeLimits, intake: Intake) -> ImageRow:
     """Return what the file `item` of a batch is by the batch's recipe, or why it can't be read."""
-    as_it_came, source = dataclasses.asdict(item), intake.source
+    source = intake.source
+    as_it_came: AsItCame = {
+        "file": item.file,
+        "image_sha256": item.image_sha256,
+        "file_bytes": item.file_bytes,
+        "origin": item.origin,
+    }
     reading = recipe_named(intake.recipe).reading
     try:
         frame = decode(images.get(item.image_sha256), source=source, limits=limits, reading=reading)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerError
 from entropy_assets.stages.assessments import noise_rows
-from entropy_assets.stages.manifest import Manifest, origin_of
+from entropy_assets.stages.manifest import Manifest, binding_of
 from entropy_assets.stages.state import Stage, known_publications, naming_damage, state_of
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stages.verdicts import verdicts_of
@@ -152,7 +152,7 @@ def _refuse_unspent(batch: Batch, ledger: Ledger, validation: Validation) -> Non
             batch=batch.key, images=unspent[:8],
         )  # fmt: skip
     if images:
-        ledger.bind_batch(batch.key, origin_of(batch))
+        ledger.bind_batch(batch.key, binding_of(batch))
 
 
 def _append(batch: Batch, ledger: Ledger, validation: Validation, run_id: str, now_us: int) -> bool:

@@ -157,6 +157,15 @@ class Ledger:
                     batch=batch_key, bound=row[0], offered=origin_sha256,
                 )  # fmt: skip
 
+    def binding_of(self, batch_key: str) -> str | None:
+        """Return what `batch_key` is bound to, hex; None if it is not, as by a release that bound nothing."""
+        with self.storage.connection() as db:
+            if db is None or "bindings" not in self.storage.chains_of(db):
+                return None
+            query = "SELECT origin_sha256 FROM bindings WHERE batch_key = :key"
+            row = db.execute(query, {"key": batch_key}).fetchone()
+        return None if row is None else str(row[0])
+
     def images_of(self, batch_key: str) -> frozenset[str]:
         """Return the SHA-256 of each image that `batch_key` spent, hex."""
         rows = fetched(self.storage, "SELECT image_sha256 FROM image_claims WHERE batch_key = :key", key=batch_key)
