@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 TELLING_S: Final = 3.0
 _OF_BLOCK: Final = ("slices", "block_nonce")
+LONGEST_LINE: Final = 300
+"""Longest text of others in one line, characters."""
+_TOLD_OF_ORIGIN: Final = {
+    "url": "fetched from",
+    "fetched_at": "fetched at",
+    "dated_at": "dated",
+    "instrument": "instrument",
+    "credit": "credit",
+    "licence": "licence",
+    "etag": "ETag",
+}
 _OF_IMAGE: Final = "sampling_nonce"
 
 
@@ -79,9 +90,19 @@ def audit(
     for image in behind:
         line = f"{image['image_sha256']}  {image['file']}  ({image['source']})"
         click.echo(f"  {printable(line)}")
+        for line in _of_origin(image.get("origin") or {}):
+            click.echo(f"    {line}")
     click.echo("not checked, so take it on trust or leave it:")
     for each in not_checked:
         click.echo(f"  - {printable(each.sentence)}")
+
+
+def _of_origin(origin: Mapping[str, object]) -> Iterator[str]:
+    """Yield what is told of where an image was fetched, in short lines."""
+    for name, title in _TOLD_OF_ORIGIN.items():
+        if name in origin:
+            text = printable(str(origin[name]))
+            yield f"{title}: {text[:LONGEST_LINE]}{'...' if len(text) > LONGEST_LINE else ''}"
 
 
 def _by_ledger(block_id: str, home: Path | None) -> tuple[Mapping[str, Any], "tuple[Unchecked, ...]"]:

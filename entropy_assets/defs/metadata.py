@@ -32,6 +32,8 @@ from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.blocks import ShardState
 
 TABLE_ROWS: Final = 20
+LONGEST_CELL: Final = 200
+"""Longest text of other people's servers in a table, characters."""
 _THUMBNAIL_PIXELS: Final = 96
 _MIB: Final = 2**20
 
@@ -106,6 +108,7 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
                     "lossy": row.lossy,
                     "selection": row.selection,
                     "image_sha256": row.image_sha256,
+                    **_of_origin(row),
                 }
                 for row in rows
             ),
@@ -113,6 +116,15 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
         },
         data_version=dg.DataVersion(manifest.sha256),
     )
+
+
+def _of_origin(row: ImageRow) -> dict[str, str | None]:
+    """Return the columns that an image fetched by a feed has beside the others: where from, and whose it is."""
+    if row.origin is None:
+        return {}
+    texts = {"url": row.origin.url, "fetched": row.origin.fetched_at, "instrument": row.origin.instrument}
+    texts |= {"credit line": row.origin.credit, "licence": row.origin.licence}
+    return {column: text and text[:LONGEST_CELL] for column, text in texts.items()}
 
 
 def _titled(row: ImageRow) -> str:

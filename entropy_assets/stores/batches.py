@@ -6,6 +6,7 @@
     <key>/manifest.json  one row per file: shape, depth, hashes, accepted or the reason
     <key>/noise/<image_sha256>.npy and noise.json      noise arrays and their assessment
     <key>/noise/<image_sha256>.map.npy                 maps of the live areas
+    <key>/thumbnails/<image_sha256>.png                small pictures for people, of the images of a public batch
     <key>/blocks.npy and records.json                  blocks and the chain of their records
     <key>/verdicts.json  results of every test on every block, and which blocks are released
     <key>/published.json the receipt of the ledger: which of its rows publishes the batch; written once, before the push
@@ -59,6 +60,7 @@ VERDICTS: Final = Document("verdicts.json", "validated_blocks")
 RECEIPT: Final = Document("published.json", "published_blocks")
 
 _NOISE_FOLDER: Final = "noise"
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 def samples_of(image_sha256: str) -> Document:
@@ -69,6 +71,11 @@ def samples_of(image_sha256: str) -> Document:
 def live_map_of(image_sha256: str) -> Document:
     """Return the document with the map of an image's live area."""
     return Document(f"{_NOISE_FOLDER}/{image_sha256}.map.npy", NOISE.made_by)
+
+
+def thumbnail_of(image_sha256: str) -> Document:
+    """Return the document with the small picture of an image."""
+    return Document(f"thumbnails/{image_sha256}.png", MANIFEST.made_by)
 
 
 def _moment(key: str) -> tuple[str, str]:
@@ -132,6 +139,26 @@ class Batch:
     def create_json(self, document: Document, value: Mapping[str, Any]) -> bool:
         """Write `value` as `document` unless it is there; return whether this call did."""
         return self.blobs.create(self._name(document), encoded(value))
+
+    def create_picture(self, document: Document, png: bytes) -> bool:
+        """Keep a picture as `document` unless there is one; return whether this call did."""
+        return self.blobs.create(self._name(document), png)
+
+    def read_picture(self, document: Document, most_bytes: int) -> bytes:
+        """Return the PNG in `document`.
+
+        Raises
+        ------
+        BatchError
+            If there is none, or what is there is larger than `most_bytes` or no PNG.
+        """
+        found = self.find(document)
+        if found is not None and found.size > most_bytes:
+            raise self._wrong(document, f"has {found.size} bytes and is no small picture")
+        png = self._read(document)
+        if not png.startswith(_PNG):
+            raise self._wrong(document, "is no picture")
+        return png
 
     def read_json(self, document: Document, data: bytes | None = None) -> dict[str, Any]:
         """Return the object in `document`, or in `data` for who has read it.

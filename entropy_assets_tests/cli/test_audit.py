@@ -1,5 +1,6 @@
 """``entropy-assets audit``: what it prints. All that it checks is in provenance/, the audit of what runs in e2e/."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from click.testing import Result
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.batches import NOISE, RECORDS, Batch
+from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.lanes import Fate
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.serving.running import RunningService
@@ -71,6 +73,34 @@ def test_an_outsider_reads_beside_the_result_what_nobody_could_check(
         name for row in facts["not_checked"] for name in row["fields"]
     }
     assert batch.intake.os_bytes not in document.stdout
+
+
+def test_where_an_image_was_fetched_is_printed_in_short_lines_whatever_its_server_says(
+    run: Run, service_config: ServiceConfig, tmp_path: Path
+) -> None:
+    """By the ledger and by an outsider; it decides nothing, and is named among what is not checked."""
+    place = Place(tmp_path / "home")
+    origin = Origin(
+        feed="sdo",
+        url="javascript:alert(1)//\u202egpj.moc",
+        fetched_at="2026-11-29T08:33:00Z",
+        credit="<script>\x1b[2J" + "x" * 5000,
+    )
+    place.origins().keep(hashlib.sha256(frame(1)).hexdigest(), origin)
+    batch = place.validated([("a.fits", frame(1))])
+    [block_id, *_] = place.in_ledger(batch)
+    with RunningService(service_config, Trail.of(place)) as service:
+        outside = run("audit", block_id, "--images", place.images().root, "--url", str(service.client.base_url))
+    for words in (run("audit", block_id, "--home", place.root), outside):
+        assert words.exit_code == 0, words.output
+        lines = words.stdout.splitlines()
+        assert r"    fetched from: javascript:alert(1)//\u202egpj.moc" in lines
+        assert "    fetched at: 2026-11-29T08:33:00Z" in lines
+        [credit] = [line for line in lines if line.startswith("    credit: ")]
+        assert credit.startswith(r"    credit: <script>\x1b[2Jxx")
+        assert len(credit) < 320
+        assert "Where an image was fetched" in words.stdout
+        assert all(line.isprintable() for line in lines)
 
 
 def test_an_outsider_who_lacks_images_is_told_which(
