@@ -135,7 +135,8 @@ def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> tuple[
     Where the sensor memory has dropped frames that it knew when the batch was made, the batch is believed what it
     knew; the images before which that is so are named beside.
     """
-    mine, recipe = trail.ledger.images_of(batch.key), recipe_named(batch.intake.recipe)
+    recipe = recipe_named(batch.intake.recipe)
+    mine = trail.ledger.spent_by(batch.key, [row.image_sha256 for row in manifest])
 
     def assess(row: ImageRow, among: Collection[int] | None = None) -> AssessedRow:
         data, intake = trail.images.get(row.image_sha256), batch.intake

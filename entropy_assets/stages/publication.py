@@ -144,7 +144,7 @@ def _refuse_unspent(batch: Batch, ledger: Ledger, validation: Validation) -> Non
     published once all the same, and as nothing else afterwards.
     """
     images = {image for record in validation.hashed.records for image in record.image_sha256s}
-    unspent = sorted(images - ledger.images_of(batch.key))
+    unspent = sorted(images - ledger.spent_by(batch.key, images))
     if unspent:
         raise ClaimRefused(
             f"batch {batch.key} did not spend {len(unspent)} of the {len(images)} images behind its blocks, by the"
@@ -248,7 +248,10 @@ def _is_promoted(ledger: Ledger) -> bool:
 
 
 def _lost_its_claims(batch: Batch, ledger: Ledger) -> bool:
-    return _may_have_been_published(batch, ledger) and not ledger.images_of(batch.key) >= _images_of(batch).keys()
+    if not _may_have_been_published(batch, ledger):
+        return False
+    images = _images_of(batch).keys()
+    return ledger.spent_by(batch.key, images) != images
 
 
 def _may_have_been_published(batch: Batch, ledger: Ledger) -> bool:

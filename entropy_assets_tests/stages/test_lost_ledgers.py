@@ -211,7 +211,8 @@ def test_a_damaged_batch_is_burned_without_its_blocks_and_with_its_images(place:
         (batch.root / document).write_text("[")
     put(place.ledger_file, None)
     accept_losses(place, NO_LINK, known_publications(place.batches()).values(), now_us=2, remember=remembers(place))
-    assert place.ledger().images_of(batch.key) == {item.image_sha256 for item in batch.intake.files}
+    images = {item.image_sha256 for item in batch.intake.files}
+    assert place.ledger().spent_by(batch.key, images) == images
     assert place.ledger().publication_of(batch.key).block_count == 0  # type: ignore[union-attr]
 
 

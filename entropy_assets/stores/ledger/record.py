@@ -40,6 +40,7 @@ _PUBLICATIONS: Final = (
     "SELECT seq, batch_key, chain_head, run_id, published_at_us, ledger_link,"
     " (SELECT count(*) FROM blocks WHERE blocks.batch_key = batches.batch_key) FROM batches"
 )
+_SPENT: Final = "image_sha256, pixel_sha256, batch_key, claimed_at_us"
 _ALL: Final = 2**62
 """A limit that none is."""
 
@@ -82,9 +83,18 @@ class Ledger:
         """Where it is, for people: a path, or an address without user and password."""
         return self.storage.name
 
-    def spend_image(self, image_sha256: str, pixel_sha256: str | None, batch_key: str) -> SpentImage | None:
-        """Spend an image for `batch_key`, as `spend_images` does several."""
-        return self.spend_images({image_sha256: pixel_sha256}, batch_key)[image_sha256]
+    def spend_image(
+        self, image_sha256: str, pixel_sha256: str | None, batch_key: str, turned: Sequence[str] = ()
+    ) -> SpentImage | None:
+        """Spend an image for `batch_key`, as `spend_images` does several.
+
+        Parameters
+        ----------
+        turned
+            Further hashes of its pixels, as they would be turned or mirrored: one that was spent counts as these.
+        """
+        with self.storage.transaction() as db:
+            return self._spend(db, image_sha256, pixel_sha256 or None, batch_key, turned)
 
     def spend_images(self, images: Mapping[str, str | None], batch_key: str) -> dict[str, SpentImage | None]:
         """Spend images for `batch_key`, all or none; return None for each that is now this batch's, else its first use.
@@ -106,14 +116,27 @@ class Ledger:
         with self.storage.transaction() as db:
             return {image: self._spend(db, image, pixels or None, batch_key) for image, pixels in images.items()}
 
-    def _spend(self, db: Statements, image_sha256: str, pixel_sha256: str | None, batch_key: str) -> SpentImage | None:
-        rows = db.execute(
-            "SELECT image_sha256, pixel_sha256, batch_key, claimed_at_us FROM image_claims"
+    def _spend(
+        self,
+        db: Statements,
+        image_sha256: str,
+        pixel_sha256: str | None,
+        batch_key: str,
+        turned: Sequence[str] = (),
+    ) -> SpentImage | None:
+        row = db.execute(
+            f"SELECT {_SPENT} FROM image_claims"  # noqa: S608 - names of our own
             " WHERE image_sha256 = :image OR pixel_sha256 = :pixels ORDER BY seq LIMIT 1",
             {"image": image_sha256, "pixels": pixel_sha256},
-        ).fetchall()
-        if rows:
-            earlier = SpentImage(*rows[0])
+        ).fetchone()
+        if row is None and turned:
+            row = db.execute(
+                f"SELECT {_SPENT} FROM {self.storage.each} CROSS JOIN image_claims"  # noqa: S608 - names of our own
+                " WHERE pixel_sha256 = each.value LIMIT 1",
+                {"list": json.dumps(turned)},
+            ).fetchone()
+        if row is not None:
+            earlier = SpentImage(*row)
             same = (earlier.image_sha256, earlier.batch_key) == (image_sha256, batch_key)
             return None if same else earlier
         spent = SpentImage(image_sha256, pixel_sha256, batch_key, self._clock() // 1000)
@@ -166,9 +189,18 @@ class Ledger:
             row = db.execute(query, {"key": batch_key}).fetchone()
         return None if row is None else str(row[0])
 
-    def images_of(self, batch_key: str) -> frozenset[str]:
-        """Return the SHA-256 of each image that `batch_key` spent, hex."""
-        rows = fetched(self.storage, "SELECT image_sha256 FROM image_claims WHERE batch_key = :key", key=batch_key)
+    def spent_by(self, batch_key: str, images: Iterable[str]) -> frozenset[str]:
+        """Return those of some `images`, by the SHA-256 of their files, that `batch_key` spent.
+
+        Each is looked up, so the answer takes no longer in a ledger of millions.
+        """
+        rows = fetched(
+            self.storage,
+            f"SELECT image_sha256 FROM {self.storage.each} CROSS JOIN image_claims"  # noqa: S608 - names of our own
+            " WHERE image_sha256 = each.value AND batch_key = :key",
+            list=json.dumps(sorted(images)),
+            key=batch_key,
+        )
         return frozenset(str(image_sha256) for (image_sha256,) in rows)
 
     def append_publication(
