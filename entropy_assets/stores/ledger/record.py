@@ -88,13 +88,10 @@ class Ledger:
     ) -> SpentImage | None:
         """Spend an image for `batch_key`, as `spend_images` does several.
 
-        Parameters
-        ----------
-        turned
-            Further hashes of its pixels, as they would be turned or mirrored: one that was spent counts as these.
+        An exposure that was spent with one of the hashes in `turned`, of its pixels turned or mirrored, counts as this.
         """
         with self.storage.transaction() as db:
-            return self._spend(db, image_sha256, pixel_sha256 or None, batch_key, turned)
+            return self._spend(db, self._first_use(image_sha256, pixel_sha256, batch_key), turned)
 
     def spend_images(self, images: Mapping[str, str | None], batch_key: str) -> dict[str, SpentImage | None]:
         """Spend images for `batch_key`, all or none; return None for each that is now this batch's, else its first use.
@@ -114,20 +111,16 @@ class Ledger:
             If the ledger can't be written; then none is spent.
         """
         with self.storage.transaction() as db:
-            return {image: self._spend(db, image, pixels or None, batch_key) for image, pixels in images.items()}
+            return {name: self._spend(db, self._first_use(name, images[name], batch_key)) for name in images}
 
-    def _spend(
-        self,
-        db: Statements,
-        image_sha256: str,
-        pixel_sha256: str | None,
-        batch_key: str,
-        turned: Sequence[str] = (),
-    ) -> SpentImage | None:
+    def _first_use(self, image_sha256: str, pixel_sha256: str | None, batch_key: str) -> SpentImage:
+        return SpentImage(image_sha256, pixel_sha256 or None, batch_key, self._clock() // 1000)
+
+    def _spend(self, db: Statements, spent: SpentImage, turned: Sequence[str] = ()) -> SpentImage | None:
         row = db.execute(
             f"SELECT {_SPENT} FROM image_claims"  # noqa: S608 - names of our own
             " WHERE image_sha256 = :image OR pixel_sha256 = :pixels ORDER BY seq LIMIT 1",
-            {"image": image_sha256, "pixels": pixel_sha256},
+            {"image": spent.image_sha256, "pixels": spent.pixel_sha256},
         ).fetchone()
         if row is None and turned:
             row = db.execute(
@@ -137,16 +130,15 @@ class Ledger:
             ).fetchone()
         if row is not None:
             earlier = SpentImage(*row)
-            same = (earlier.image_sha256, earlier.batch_key) == (image_sha256, batch_key)
+            same = (earlier.image_sha256, earlier.batch_key) == (spent.image_sha256, spent.batch_key)
             return None if same else earlier
-        spent = SpentImage(image_sha256, pixel_sha256, batch_key, self._clock() // 1000)
         append_row(
             db,
             "image_claims",
-            lambda previous: spending_link(previous, spent),
-            image_sha256=image_sha256,
-            pixel_sha256=pixel_sha256,
-            batch_key=batch_key,
+            partial(spending_link, spent=spent),
+            image_sha256=spent.image_sha256,
+            pixel_sha256=spent.pixel_sha256,
+            batch_key=spent.batch_key,
             claimed_at_us=spent.spent_at_us,
         )
         return None
