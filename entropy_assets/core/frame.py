@@ -79,16 +79,16 @@ def pixel_digest(pixels: Pixels, usable: npt.NDArray[np.bool_], step: int) -> st
     highest = max((high - low) // step for low, high in ranges)
     width = next(w for w in (1, 2, 4, 8) if highest < 1 << 8 * w)
     channels, ny, nx = planes.shape
-    digest = encoding.pixel_hash(channels, ny, nx, width)
+    digest, rows = encoding.pixel_hash(channels, ny, nx, width), max(1, CHUNK // nx)
     for plane, (offset, _) in zip(planes, ranges, strict=True):
-        for start in range(0, plane.size, CHUNK):
-            part = slice(start, start + CHUNK)
-            codes = plane.ravel()[part] - offset
+        for start in range(0, ny, rows):
+            part = slice(start, start + rows)
+            codes = plane[part] - offset
             if step > 1:
                 codes //= step
             if not everywhere:
-                codes[~usable.ravel()[part]] = 0
-            digest.update(codes.astype(f">u{width}").data)
+                codes[~usable[part]] = 0
+            digest.update(codes.astype(f">u{width}", order="C").data)
     return digest.hexdigest()
 
 

@@ -34,7 +34,7 @@ from entropy_assets.stages.extraction import (
     nonce_of,
 )
 from entropy_assets.stages.ingest import image_row
-from entropy_assets.stages.manifest import ImageRow, Manifest
+from entropy_assets.stages.manifest import ImageRow, Manifest, binding_of
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stages.validation import examine_blocks
 from entropy_assets.stores.batches import BLOCKS, RECORDS, Batch
@@ -100,8 +100,22 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
     verify_blocks(batch, hashed.blocks, records, inputs)
     if not examine_blocks(hashed).verdicts.passed[index]:
         raise ChainBroken("the block fails the tests that it was released by", index=index, field="verdict")
-    not_checked = after_rewalk(recipe_named(batch.intake.recipe).block_nonces, forgotten)
-    return AuditedBlock(provenance, hashed.blocks[index].tobytes(), not_checked)
+    is_bound = _require_bound(trail, batch)
+    not_checked = after_rewalk(
+        recipe_named(batch.intake.recipe).block_nonces,
+        forgotten,
+        of_origins=any(row.origin for row in rows),
+        is_bound=is_bound,
+    )
+    return AuditedBlock(provenance, hashed.blocks[index].tobytes(), tuple(not_checked))
+
+
+def _require_bound(trail: Trail, batch: Batch) -> bool:
+    """Return whether the ledger binds the batch to its intake; raise if to another one, such as with other origins."""
+    bound = trail.ledger.binding_of(batch.key)
+    if bound not in (None, binding_of(batch)):
+        raise ChainBroken("the intake is not the one that the ledger binds the batch to", index=0, field="intake")
+    return bound is not None
 
 
 def _manifest_again(trail: Trail, batch: Batch) -> list[ImageRow]:
@@ -127,7 +141,8 @@ def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> tuple[
     Where the sensor memory has dropped frames that it knew when the batch was made, the batch is believed what it
     knew; the images before which that is so are named beside.
     """
-    mine, recipe = trail.ledger.images_of(batch.key), recipe_named(batch.intake.recipe)
+    recipe = recipe_named(batch.intake.recipe)
+    mine = trail.ledger.spent_by(batch.key, [row.image_sha256 for row in manifest])
 
     def assess(row: ImageRow, among: Collection[int] | None = None) -> AssessedRow:
         data, intake = trail.images.get(row.image_sha256), batch.intake

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Self, TypedDict, cast
+from typing import Any, Final, Self, TypedDict, cast
 
 from entropy_assets.core.conditioning.records import BlockRecord
 from entropy_assets.errors import BatchError
@@ -17,13 +17,16 @@ from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, hashed_row
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
-from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore
+from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, thumbnail_of
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.lanes import DEFAULT_TTL_S, Fate, Lane
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import PublishedBlock
 from entropy_assets.stores.removals import BatchRemoved
+
+MOST_THUMBNAIL_BYTES: Final = 1 << 16
+"""Largest thumbnail that is shown, bytes: 128 x 128 pixels of three colours and what PNG adds."""
 
 
 class PublishedFields(TypedDict):
@@ -63,7 +66,8 @@ class ImageOfBatch(TypedDict):
     """A readable image of a batch, where it was sampled, and what its noise was worth.
 
     ``reason`` says why it has no credit, None if it has; ``in_block`` whether its noise is in the block that is asked
-    for; ``memory`` what the frames before it show of its noise (`Recollection`), None where nobody looked.
+    for; ``memory`` what the frames before it show of its noise (`Recollection`), None where nobody looked; ``origin``
+    where a feed fetched it, as the batch has it (`Origin`), None if no feed brought it.
     """
 
     file: str
@@ -78,6 +82,7 @@ class ImageOfBatch(TypedDict):
     reason: str | None
     memory: dict[str, Any] | None
     in_block: bool
+    origin: dict[str, str] | None
 
 
 class BlockProvenance(PublishedFields, RecordFields):
@@ -236,6 +241,22 @@ class Trail:
         }
         return told
 
+    def thumbnail(self, block_id: str, image_sha256: str, fate: Fate | None) -> bytes | None:
+        """Return a small picture of an image behind a block as PNG, once the block revealed; None if there is none.
+
+        Before that nobody is shown which images are behind which block, and a private block never reveals.
+        """
+        told = self.tell(block_id, fate)
+        if told is None or "images" not in told:
+            return None
+        images = cast(list[ImageOfBatch], told["images"])
+        if not any(image["in_block"] and image["image_sha256"] == image_sha256 for image in images):
+            return None
+        try:
+            return self.batches.batch(str(told["batch"])).read_picture(thumbnail_of(image_sha256), MOST_THUMBNAIL_BYTES)
+        except BatchError:
+            return None
+
     def find(self, block_id: str) -> BlockProvenance | DamagedProvenance | RemovedProvenance | None:
         """Return what is known here of a published block, without its bytes; None if no such block was published.
 
@@ -343,4 +364,5 @@ def _of_image(seen: ImageRow, noise: NoiseRow, record: BlockRecord) -> ImageOfBa
         "reason": noise.reason,
         "memory": noise.assessment.get("memory"),
         "in_block": noise.accepted and noise.image_sha256 in record.image_sha256s,
+        "origin": seen.origin.told() if seen.origin else None,
     }

@@ -13,10 +13,11 @@ from entropy_assets.recipe import DROP
 from entropy_assets.stages.assessments import settle
 from entropy_assets.stages.ingest import open_batch, put_lost
 from entropy_assets.stages.state import Unfinished, naming_damage
-from entropy_assets.stores.batches import NOISE, batch_key
+from entropy_assets.stores.batches import NOISE
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inboxes.bucket import Inbox
 from entropy_assets.stores.inboxes.folder import ReadyFile
+from entropy_assets.stores.intakes import batch_key
 from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.removals import Removal, removal_of
 
@@ -191,6 +192,7 @@ def finish_intakes(
                     recipe=recipe,
                     limits=limits,
                     lane=next_lane(),
+                    origins=home.origins(),
                 )
                 put_lost(batch, home.images(), _contents(inbox, key))
             yield key

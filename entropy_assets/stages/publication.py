@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerError
 from entropy_assets.stages.assessments import noise_rows
-from entropy_assets.stages.manifest import Manifest, origin_of
+from entropy_assets.stages.manifest import Manifest, binding_of
 from entropy_assets.stages.state import Stage, known_publications, naming_damage, state_of
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stages.verdicts import verdicts_of
@@ -145,7 +145,7 @@ def _refuse_unspent(batch: Batch, ledger: Ledger, validation: Validation) -> Non
     published once all the same, and as nothing else afterwards.
     """
     images = {image for record in validation.hashed.records for image in record.image_sha256s}
-    unspent = sorted(images - ledger.images_of(batch.key))
+    unspent = sorted(images - ledger.spent_by(batch.key, images))
     if unspent:
         raise ClaimRefused(
             f"batch {batch.key} did not spend {len(unspent)} of the {len(images)} images behind its blocks, by the"
@@ -153,7 +153,7 @@ def _refuse_unspent(batch: Batch, ledger: Ledger, validation: Validation) -> Non
             batch=batch.key, images=unspent[:8],
         )  # fmt: skip
     if images:
-        ledger.bind_batch(batch.key, origin_of(batch))
+        ledger.bind_batch(batch.key, binding_of(batch))
 
 
 def _append(batch: Batch, ledger: Ledger, validation: Validation, run_id: str, now_us: int) -> bool:
@@ -251,7 +251,7 @@ def _burn_removed(home: Home, ledger: Ledger, now_us: int, *, every: bool) -> li
         removal = removal_of(blobs, key)
         if removal is None or removal.ledger_link is None:
             continue
-        if every or not ledger.images_of(key) >= removal.spent_images.keys():
+        if every or ledger.spent_by(key, removal.spent_images) != removal.spent_images.keys():
             ledger.spend_images(removal.spent_images, key)
             ledger.append_publication(key, NO_LINK, [], run_id=BURNED, time_us=now_us)
             burned.append(key)
@@ -267,7 +267,10 @@ def _is_promoted(ledger: Ledger) -> bool:
 
 
 def _lost_its_claims(batch: Batch, ledger: Ledger) -> bool:
-    return _may_have_been_published(batch, ledger) and not ledger.images_of(batch.key) >= _images_of(batch).keys()
+    if not _may_have_been_published(batch, ledger):
+        return False
+    images = _images_of(batch).keys()
+    return ledger.spent_by(batch.key, images) != images
 
 
 def _may_have_been_published(batch: Batch, ledger: Ledger) -> bool:

@@ -331,7 +331,7 @@ def test_a_lost_ledger_burns_what_was_removed_too(
     publication = old.ledger().publication_of(keys["first"])
     assert publication is not None
     assert publication.run_id == BURNED
-    assert old.ledger().images_of(keys["first"]) == {image.image_sha256}
+    assert old.ledger().spent_by(keys["first"], [image.image_sha256]) == {image.image_sha256}
     assert removal_of(old.batches().blobs, keys["rejected"]) is not None
     assert not old.ledger().is_published(keys["rejected"])
 
