@@ -21,7 +21,7 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from entropy_assets.core.credit.sketches import turned_digests
+from entropy_assets.core.digests import turned_digests
 from entropy_assets.images.decode import decode
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
@@ -156,7 +156,15 @@ def _tiff(pixels: np.ndarray) -> bytes:
 def spend(ledger: Ledger, data: bytes, batch: str) -> bool:
     """Spend a file as the extraction does; return whether it was new."""
     seen = decode(data, source="raw-ccd")
-    return ledger.spend_image(seen.image_sha256, seen.pixel_sha256, batch, turned_digests(seen)) is None
+    return (
+        ledger.spend_image(
+            seen.image_sha256,
+            seen.pixel_sha256,
+            batch,
+            turned_digests(seen.pixels, seen.usable, seen.adc_step, seen.parts),
+        )
+        is None
+    )
 
 
 def measured(place: Place, sizes: Sequence[int], size_on_disk: Callable[[], int]) -> Iterator[str]:

@@ -16,7 +16,8 @@ from entropy_assets.core.credit.fresh import SeenPart, explained, remembered, wo
 from entropy_assets.core.credit.memory import Recollection
 from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, pattern_sketch_of
 from entropy_assets.core.credit.shared_parts import CreditedPart
-from entropy_assets.core.credit.sketches import sketch_of, sketches_of, turned_digests
+from entropy_assets.core.credit.sketches import sketch_of, sketches_of
+from entropy_assets.core.digests import turned_digests
 from entropy_assets.core.extraction.noise import NoiseExtractor, credited_samples, deterministic_nonce, sampling_nonce
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
@@ -85,7 +86,8 @@ def extract_noise(
             batch.write_array(live_map_of(frame.image_sha256), assessed.image.noise.survey.verdict)
         if assessed.image is None or among is not None:
             return assessed
-        return dataclasses.replace(assessed, turned=turned_digests(frame))
+        turned = turned_digests(frame.pixels, frame.usable, frame.adc_step, frame.parts)
+        return dataclasses.replace(assessed, turned=turned)
 
     rows: list[NoiseRow] = []
     spent: dict[int, tuple[Assessment, PatternSketch]] = {}

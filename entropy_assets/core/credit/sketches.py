@@ -15,22 +15,22 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.squarewise.evened import evened
 from entropy_assets.core.credit.squarewise.probes import Probes
+from entropy_assets.core.digests import oriented
 from entropy_assets.core.extraction.phases import laid_out, levelled, squares_as_they_lie
 from entropy_assets.core.extraction.squares import steps_of
 from entropy_assets.core.extraction.survey import Survey
-from entropy_assets.core.frame import Frame, Pixels, pixel_digest
+from entropy_assets.core.frame import Frame
 
 Fold = npt.NDArray[np.int8]
 Wide = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
-Number = TypeVar("Number", bound=np.number[Any] | np.bool_)
 
 SIDE: Final = 128
 """Side of the fold, cells."""
@@ -177,33 +177,6 @@ def folded(fold: npt.NDArray[np.integer], side: int) -> Wide:
     parts = SIDE // side
     again: Wide = fold.astype(np.int64).reshape(parts, side, parts, side).sum(axis=(0, 2))
     return again
-
-
-def oriented(square: npt.NDArray[Number], orientation: int) -> npt.NDArray[Number]:
-    """Return `square` mirrored first if `orientation` is 4 to 7, then turned by that many quarters."""
-    return np.rot90(square[:, ::-1] if orientation >= 4 else square, orientation % 4)
-
-
-def turned_digests(frame: Frame) -> tuple[str, ...]:
-    """Return the pixel hashes that the same exposure has in a file in which it is turned or mirrored, hex: seven.
-
-    Of a file with several images each is turned by itself.
-    """
-    return tuple(_turned_digest(frame, orientation) for orientation in range(1, 8))
-
-
-def _turned_digest(frame: Frame, orientation: int) -> str:
-    parts = frame.split()
-    turned = [(_planes_oriented(part.pixels, orientation), oriented(part.usable, orientation)) for part in parts]
-    pixels, usable = turned[0]  # a view: no copy of a large frame
-    if len(turned) > 1:
-        pixels = cast("Pixels", np.concatenate([planes for planes, _ in turned], axis=1))
-        usable = np.concatenate([mask for _, mask in turned])
-    return pixel_digest(pixels, usable, frame.adc_step)
-
-
-def _planes_oriented(planes: Pixels, orientation: int) -> Pixels:
-    return cast("Pixels", np.moveaxis(oriented(np.moveaxis(planes, 0, -1), orientation), -1, 0))
 
 
 def _laplacian_rows(band: npt.NDArray[np.int32], has_above: bool, size: int, columns: int) -> npt.NDArray[np.int32]:

@@ -1,7 +1,6 @@
 """A sketch holds every live pixel, and comes back from its bytes."""
 
 import numpy as np
-import pytest
 
 from entropy_assets.core.credit.sketches import (
     BYTES_OF_FOLDS,
@@ -10,7 +9,6 @@ from entropy_assets.core.credit.sketches import (
     folded,
     sketch_of,
     sketches_of,
-    turned_digests,
 )
 from entropy_assets.core.extraction.survey import survey_frame, survey_of
 from entropy_assets.core.frame import Frame
@@ -40,31 +38,6 @@ def test_every_live_pixel_is_in_the_sketch() -> None:
         other[y, x] += 60
         changed = sketch(frame(other))
         assert (changed.fold != clean.fold).any() or (changed.pairs != clean.pairs).any()
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("masked", [False, True])
-def test_the_digests_of_a_turned_exposure_are_those_of_the_file_that_holds_it(
-    channels: int, parts: int, masked: bool
-) -> None:
-    """However it is turned or mirrored, also where pixels are missing; of several images each by itself."""
-    rng = np.random.default_rng(3)
-    pixels = 7 * rng.integers(0, 300, (channels, 40 * parts, 30))
-    usable = rng.random((40 * parts, 30)) > 0.1 if masked else np.ones((40 * parts, 30), dtype=np.bool_)
-
-    def turned(mirrored: bool, quarters: int) -> str:
-        def one(square: np.ndarray) -> np.ndarray:
-            return np.rot90(np.fliplr(square) if mirrored else square, quarters)
-
-        planes = [np.concatenate([one(part) for part in np.split(plane, parts)]) for plane in pixels]
-        mask = np.concatenate([one(part) for part in np.split(usable, parts)])
-        return frame(np.stack(planes), mask, parts=parts).pixel_sha256
-
-    ways = [turned(mirrored, quarters) for mirrored in (False, True) for quarters in range(4)]
-    original = frame(pixels, usable, parts=parts)
-    assert len(set(ways)) == 8
-    assert (original.pixel_sha256, *turned_digests(original)) == tuple(ways)
 
 
 def test_a_sketch_comes_back_from_its_bytes() -> None:

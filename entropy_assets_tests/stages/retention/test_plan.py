@@ -7,8 +7,9 @@ import pytest
 from entropy_assets.stages.retention.limits import KeepLimits
 from entropy_assets.stages.retention.looking import NEWEST, UNFINISHED, UNSETTLED
 from entropy_assets.stages.retention.plan import Kind, plan_removal
-from entropy_assets.stores.batches import INTAKE, IntakeFile
+from entropy_assets.stores.batches import INTAKE
 from entropy_assets.stores.inboxes.folder import DropFolder
+from entropy_assets.stores.intakes import IntakeFile
 from entropy_assets_tests.stages.batches_made import Place, alter_json
 from entropy_assets_tests.stages.retention.installations import NOW_S, files_below, planned, publish
 
