@@ -1,6 +1,5 @@
 """Frame: the ADC step and the pixel digest see through the container."""
 
-import time
 from typing import Any
 
 import numpy as np
@@ -193,16 +192,3 @@ def test_frame_is_its_own_and_read_only(codes: Any) -> None:
     for array in (frame.pixels, frame.usable):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
-
-
-def test_large_frame_is_built_in_well_under_a_second() -> None:
-    """4096 x 4096 pixels of 8 bits: step, hashes and copies (0.09 s measured on an idle core)."""
-    pixels = np.random.default_rng(3).integers(0, 256, (4096, 4096), dtype=np.uint8)
-    best = min(_seconds(pixels) for _ in range(3))
-    assert best < 0.6
-
-
-def _seconds(pixels: Any) -> float:
-    begin = time.perf_counter()
-    build(pixels)
-    return time.perf_counter() - begin
