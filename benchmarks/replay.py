@@ -31,8 +31,8 @@ from entropy_assets_tests.postgres_server import PostgresServer, postgres_folder
 from entropy_assets_tests.stages.batches_made import frame, png_of
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-MOST_IN_POSTGRESQL = 100_000
-"""Images in the ledger of PostgreSQL: a server is filled three times slower than a file."""
+MOST_IN_POSTGRESQL = 10_000
+"""Images in the ledger of PostgreSQL: a server is filled ten times slower than a file."""
 IMAGES, BLOCKS = 256, 64
 """Of a batch."""
 LOOKS = 500
