@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entropy_assets.images.limits import DecodeLimits
+from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.recipe import DROP, STANDARD
 from entropy_assets.stages.intake import (
     AT_ONCE,
@@ -21,9 +21,12 @@ from entropy_assets.stages.intake import (
     take_batches,
     urgency_of,
 )
+from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inboxes.folder import DropFolder, ReadyFile
 from entropy_assets.stores.inboxes.origins import Origin
+from entropy_assets.stores.intakes import Intake
+from entropy_assets_tests.stages.batches_made import Place
 
 
 def ready(*sizes: int) -> list[ReadyFile]:
@@ -161,3 +164,23 @@ def test_a_file_from_the_future_does_not_linger(inboxes: dict[str, DropFolder]) 
     path = inboxes[DROP].deposit("a.fits", b"x")
     os.utime(path, (time.time() + 1e8,) * 2)
     assert take(inboxes, linger=Linger(files=64, seconds=60.0)) == {DROP: [1]}
+
+
+def test_who_makes_a_batch_finds_out_that_an_image_of_it_went(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retention saw no batch that needs it, and deletes it in the moment before there is one."""
+    inbox = DropFolder(tmp_path / "inbox", settle_seconds=0)
+    inbox.deposit("a.fits", b"an image")
+    inbox.take(inbox.ready(1e12), "drop-20260101T000000Z-00000000")
+    real = BatchStore.create
+
+    def create(self: BatchStore, intake: Intake) -> Batch:
+        for blob in list(place.images().all()):
+            place.images().delete(blob.last)
+        return real(self, intake)
+
+    monkeypatch.setattr(BatchStore, "create", create)
+    [key] = finish_intakes(place, {DROP: inbox}, recipe="ea-2026-2", limits=DEFAULT_LIMITS, next_lane=lambda: "private")
+    [file] = place.batches().batch(key).intake.files
+    assert place.images().get(file.image_sha256) == b"an image"

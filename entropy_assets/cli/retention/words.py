@@ -15,8 +15,8 @@ KEPT: Final = (
 )
 MOST_NAMED: Final = 3
 """Batches that one reason names; it counts all."""
-_COUNTED: Final = {"image": "images", "origin": "notes of where images came from"}
-"""What has no name that says anything to a person."""
+_IMAGE: Final = "image"
+"""What has no name that says anything to a person, and is counted."""
 
 
 def lines_of(items: "Collection[Going]", staying: Mapping[str, str], *, is_dry: bool, keeps_all: bool) -> Iterator[str]:
@@ -25,11 +25,11 @@ def lines_of(items: "Collection[Going]", staying: Mapping[str, str], *, is_dry: 
         yield KEPT
         return
     for item in items:
-        if item.kind not in _COUNTED:
+        if item.kind != _IMAGE:
             yield printable(f"{item.kind:8}{size_of(item.bytes):>10}  {item.name}: {item.why}")
-    for kind, plural in _COUNTED.items():
-        if some := [item for item in items if item.kind == kind]:
-            yield f"{kind:8}{size_of(sum(item.bytes for item in some)):>10}  {len(some)} {plural}: {some[0].why}"
+    if images := [item for item in items if item.kind == _IMAGE]:
+        size = size_of(sum(item.bytes for item in images))
+        yield f"{_IMAGE:8}{size:>10}  {len(images)} images: {images[0].why}"
     verb = "would be removed" if is_dry else "removed"
     yield f"{size_of(sum(item.bytes for item in items))} {verb}; {len(staying)} batches stay"
     for why, count in Counter(staying.values()).most_common():

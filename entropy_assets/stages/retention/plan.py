@@ -28,7 +28,6 @@ class Kind(StrEnum):
     BATCH = "batch"
     NOISE = "noise"
     IMAGE = "image"
-    ORIGIN = "origin"
     SETTLED = "settled"
 
 
@@ -111,7 +110,8 @@ def plan_removal(
     ledger, batches = home.ledger(readonly=True), home.batches()
     refuse_if_behind(ledger, [*anchors, *known_publications(batches).values()])
     names, taken = batches.names(), {key for inbox in inboxes.values() for key in inbox.taken()}
-    seen = seen_batches(batches, ledger, taken)
+    noted = removed_keys(batches.blobs)
+    seen = [batch for batch in seen_batches(batches, ledger, taken) if batch.key not in noted]
     choice = _Choice(
         limits,
         seen,
@@ -122,13 +122,12 @@ def plan_removal(
     )
     choice.by_age()
     choice.by_size()
-    interrupted = sorted((removed_keys(batches.blobs) & set(names)) - {batch.key for batch in seen})
+    interrupted = sorted(noted.intersection(names))
     images = list(choice.images())
     going = [
         *(Going(Kind.BATCH, key, 0, INTERRUPTED) for key in interrupted),
         *choice.going(),
         *images,
-        *_origins(home, limits, choice.needed(), now_s),
         *_settled(inboxes, limits, taken, now_s),
     ]
     return RemovalPlan(
@@ -190,10 +189,6 @@ class _Choice:
         yield from self._whole.values()
         yield from (item for key, item in self._thinned.items() if key not in self._whole)
 
-    def needed(self) -> frozenset[str]:
-        """Return the images that a batch which stays needs."""
-        return frozenset(+self._needed)
-
     def images(self) -> Iterator[Going]:
         """Yield the images that no batch needs."""
         return (Going(Kind.IMAGE, name, self._images[name].size, UNNEEDED) for name in self._unneeded())
@@ -250,16 +245,6 @@ class _Choice:
         if kept is None or not self._all_known or self._needed[name]:
             return False
         return self._now_s - kept.modified_ns / 1e9 >= GRACE_S
-
-
-def _origins(home: Home, limits: KeepLimits, needed: frozenset[str], now_s: float) -> Iterator[Going]:
-    """Yield the notes of where images came from that no batch needs, and no file that waits either: it is younger."""
-    if not limits.remove_batches:
-        return
-    days = limits.least_days if limits.batches_days is None else limits.batches_days
-    for image, note in home.origins().all():
-        if image not in needed and now_s - note.modified_ns / 1e9 >= days * DAY_S:
-            yield Going(Kind.ORIGIN, image, note.size, UNNEEDED)
 
 
 def _settled(inboxes: Mapping[str, Inbox], limits: KeepLimits, taken: set[str], now_s: float) -> Iterator[Going]:

@@ -67,7 +67,7 @@ def remove(
     StoreError, OSError
         If a store does not do its work; the next plan goes on from there.
     """
-    batches, origins = home.batches(), home.origins()
+    batches = home.batches()
 
     def settled(name: str) -> None:
         source, place, key = name.split("/")
@@ -87,12 +87,6 @@ def remove(
 
     gone = [*each(Kind.BATCH, batch), *each(Kind.NOISE, lambda name: _delete_noise(batches, name))]
     gone += _removed_images(home, plan, clock, progress)
-    needed = {item.name for item in plan.of(Kind.IMAGE)} - {item.name for item in gone if item.kind is Kind.IMAGE}
-    gone += [
-        item
-        for item in each(Kind.ORIGIN, lambda name: None if name in needed else origins.delete(name))
-        if item.name not in needed
-    ]
     gone += each(Kind.SETTLED, settled)
     return Removed(tuple(gone))
 

@@ -26,7 +26,7 @@ from entropy_assets.stores.inboxes.folder import DropFolder
 from entropy_assets.stores.inboxes.settled import settled_batches
 from entropy_assets.stores.ledger.rows import BURNED
 from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerServer
-from entropy_assets.stores.removals import BatchRemoved, removal_of
+from entropy_assets.stores.removals import BatchRemoved, keep_removal, removal_of
 from entropy_assets_tests.postgres_server import PostgresServer
 from entropy_assets_tests.stages.batches_made import LIMITS, TIME_NS, Place, frame, remembers
 from entropy_assets_tests.stages.retention.installations import (
@@ -134,6 +134,18 @@ def mortal(monkeypatch: pytest.MonkeyPatch, changes: int) -> None:
             return real(self, *args, **more)
 
         monkeypatch.setattr(kind, name, change)
+
+
+def test_what_was_noted_is_removed_whatever_the_settings_say_by_then(
+    old: Place, keys: dict[str, str], published: dict[str, list[str]]
+) -> None:
+    """Killed right after the note, and told to keep batches longer from then on."""
+    plan = planned(old, batches_days=60)
+    keep_removal(old.batches().blobs, plan.removals[keys["first"]])
+    later = planned(old, batches_days=400)
+    assert [(item.kind, item.name) for item in later.of(Kind.BATCH)] == [(Kind.BATCH, keys["first"])]
+    removed(old, later)
+    assert keys["first"] not in old.batches().names()
 
 
 def test_in_an_object_store_all_goes_the_same_way(tmp_path: Path, object_store: str) -> None:
@@ -290,32 +302,6 @@ def test_an_image_that_was_put_again_since_the_plan_is_left_alone(
     done = removed(old, plan)
     assert path.exists()
     assert done.freed == plan.freed - path.stat().st_size
-
-
-def test_who_makes_a_batch_finds_out_that_an_image_went(tmp_path: Path) -> None:
-    """Retention saw no batch that needs it, and deletes it just before the intake is made."""
-    place = Place(tmp_path / "home")
-    inbox = DropFolder(tmp_path / "inbox", settle_seconds=0)
-    inbox.deposit("a.fits", frame(1))
-    inbox.take(inbox.ready(1e12), "drop-20260101T000000Z-00000000")
-
-    def lane() -> Any:
-        for blob in list(place.images().all()):
-            place.images().delete(blob.last)
-        return "private"
-
-    # the lane is asked for before the images are put, so they are put again by hand
-    real = type(place.batches()).create
-
-    def create(self: Any, intake: Any) -> Any:
-        lane()
-        return real(self, intake)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(place.batches()), "create", create)
-        [key] = finish_intakes(place, {"drop": inbox}, recipe="ea-2026-2", limits=LIMITS, next_lane=lambda: "private")
-    [file] = place.batches().batch(key).intake.files
-    assert place.images().get(file.image_sha256) == frame(1)
 
 
 def test_a_lost_ledger_burns_what_was_removed_too(
