@@ -133,6 +133,31 @@ def test_an_address_holds_no_secret_and_leads_where_it_says(url, told) -> None:
     assert "hunter2" not in problem
 
 
+@pytest.mark.parametrize(
+    "host", ["https://a.example.org", "A.example.org", "a/b", "", "*", "a.example.org:", "*.*.org"]
+)
+def test_a_host_is_a_name_alone(host) -> None:
+    [problem] = refusals(f"[feed.a]\nkind = 'epic'\nhosts = ['{host}']")
+    assert "hosts: a host like images.example.org" in problem
+
+
+def test_a_host_may_have_a_port_or_stand_for_all_below_it() -> None:
+    text = b"[feed.a]\nkind = 'epic'\nhosts = ['*.nasa.gov', 'mirror.example.org:8443']"
+    told = parsed(text, STANDARD).feeds["a"]
+    assert isinstance(told, WebTable)
+    assert told.allowed_hosts == {"*.nasa.gov", "mirror.example.org:8443", "epic.gsfc.nasa.gov"}
+
+
+def test_in_the_own_network_hosts_are_named_one_by_one() -> None:
+    text = (
+        "[feed.a]\nkind = 'http-directory'\nclaim = 'drop'\nurl = 'http://a:8080/'\nown_network = true\nhosts = ['{}']"
+    )
+    assert parsed(text.format("b").encode(), STANDARD).feeds["a"].is_in_own_network  # type: ignore[attr-defined]
+    for host in ("*.b", "b:80"):
+        [problem] = refusals(text.format(host))
+        assert "own_network needs the names of its hosts, without ports" in problem
+
+
 def test_a_key_in_the_place_of_its_name_is_refused_and_not_repeated() -> None:
     [problem] = refusals("[feed.a]\nkind = 'apod'\nkey_env = 'hunter2hunter2'")
     assert problem.endswith("give the name of a variable of the environment, not the key")

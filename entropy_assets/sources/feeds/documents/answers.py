@@ -11,7 +11,7 @@ LONGEST_FIELD: Final = 4000
 Told = TypeVar("Told")
 
 
-class Answer(BaseModel):
+class AnswerFields(BaseModel):
     """Root of what is read of an answer."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, str_max_length=LONGEST_FIELD)

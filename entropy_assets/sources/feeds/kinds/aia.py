@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from entropy_assets.errors import brought_by
-from entropy_assets.sources.feeds.documents.answers import Answer, read_json
+from entropy_assets.sources.feeds.documents.answers import AnswerFields, read_json
 from entropy_assets.sources.feeds.documents.index_pages import index_entries
 from entropy_assets.sources.feeds.documents.times import stamp, time_in
 from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, is_missing, present
@@ -23,7 +23,7 @@ LAG: Final = timedelta(minutes=15)
 """The least time from a frame to its file: of the hour that began just now there is no folder yet."""
 
 
-class _ImageTimes(Answer):
+class _ImageTimes(AnswerFields):
     """``image_times.json``: the first and the last time of the frames beside it."""
 
     last: str

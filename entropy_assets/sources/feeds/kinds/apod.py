@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Annotated, Final
 
 from entropy_assets.errors import brought_by
-from entropy_assets.sources.feeds.documents.answers import Answer, read_json
+from entropy_assets.sources.feeds.documents.answers import AnswerFields, read_json
 from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, present, upgraded
 from entropy_assets.sources.feeds.interface import Candidate, Discovery, Reader, WebAnswer
 from entropy_assets.sources.feeds.tables.web import ApodTable
@@ -21,7 +21,7 @@ MOST_DAYS: Final = 30
 """Days that a look catches up with."""
 
 
-class _Picture(Answer):
+class _Picture(AnswerFields):
     """One day, as the server tells of it."""
 
     date: date

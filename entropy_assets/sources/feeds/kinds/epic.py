@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Final
 
 from entropy_assets.errors import brought_by
-from entropy_assets.sources.feeds.documents.answers import Answer, read_json
+from entropy_assets.sources.feeds.documents.answers import AnswerFields, read_json
 from entropy_assets.sources.feeds.documents.times import stamp, time_in
 from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, present
 from entropy_assets.sources.feeds.interface import Candidate, Discovery, Reader, WebAnswer
@@ -24,7 +24,7 @@ MOST_DAYS: Final = 10
 _FORM: Final = "%Y-%m-%d %H:%M:%S"
 
 
-class _Picture(Answer):
+class _Picture(AnswerFields):
     """One picture, as ``api/natural`` tells of it."""
 
     image: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,100}$")]

@@ -139,7 +139,7 @@ class FolderFeed:
 
 
 def _read(path: Path, version: str, most: int) -> bytes:
-    """Return a file as a whole if it is, before and after, what was listed.
+    """Return a file as a whole if it still is what was listed once it was read: its time moves with each write.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def _read(path: Path, version: str, most: int) -> bytes:
     """
     descriptor = os.open(path, SAFE_OPEN)
     with os.fdopen(descriptor, "rb") as file:
-        data = file.read(most + 1) if _version(descriptor) == version else b""
+        data = file.read(most + 1)
         if _version(descriptor) != version or len(data) != os.fstat(descriptor).st_size:
             raise ValueError("it changed since it was listed")
     return data

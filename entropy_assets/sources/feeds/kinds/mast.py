@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import unquote, urlencode
 
 from entropy_assets.errors import brought_by
-from entropy_assets.sources.feeds.documents.answers import Answer, read_json
+from entropy_assets.sources.feeds.documents.answers import AnswerFields, read_json
 from entropy_assets.sources.feeds.documents.times import stamp
 from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, file_name, present
 from entropy_assets.sources.feeds.interface import (
@@ -45,7 +45,7 @@ Told = TypeVar("Told")
 Number = Annotated[int, Field(ge=0, le=10**15)]
 
 
-class _Observation(Answer):
+class _Observation(AnswerFields):
     """A row of ``Mast.Caom.Filtered``: its number, its instrument, and when it became public, MJD."""
 
     obsid: Number
@@ -53,7 +53,7 @@ class _Observation(Answer):
     instrument_name: Annotated[str, Field(max_length=100)] | None = None
 
 
-class _Product(Answer):
+class _Product(AnswerFields):
     """A row of ``Mast.Caom.Products``."""
 
     productFilename: Annotated[str, Field(max_length=300)]  # noqa: N815 - the server's names
@@ -62,7 +62,7 @@ class _Product(Answer):
     dataRights: Annotated[str, Field(max_length=40)] = "PUBLIC"  # noqa: N815
 
 
-class _State(Answer):
+class _State(AnswerFields):
     """What every answer tells of how far it is."""
 
     status: Annotated[str, Field(max_length=40)]

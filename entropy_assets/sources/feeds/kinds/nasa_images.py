@@ -4,30 +4,33 @@ It is an archive whose order nobody promises: a new picture may stand on any pag
 after the last one it begins again; what was had is told by its address.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Final
 from urllib.parse import parse_qs, quote, urlsplit
 
 from entropy_assets.errors import brought_by
-from entropy_assets.sources.feeds.documents.answers import Answer, read_json
+from entropy_assets.sources.feeds.documents.answers import AnswerFields, read_json
 from entropy_assets.sources.feeds.documents.times import iso_time, stamp
 from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, file_name, present, upgraded
 from entropy_assets.sources.feeds.interface import Candidate, Discovery, FetchedImage, Reader, WebAnswer
-from entropy_assets.sources.feeds.tables.web import NasaImagesTable
+from entropy_assets.sources.feeds.tables.web import NASA_TERMS, NasaImagesTable
 from entropy_assets.stores.inboxes.origins import Origin
 
 with brought_by("settings"):
     from pydantic import Field, TypeAdapter
 
 PAGE_SIZE: Final = 100
+ESA_TERMS: Final = f"ESA's part CC BY 4.0; else {NASA_TERMS}"
+"""Licence of a find whose author names ESA: its credit line is obligatory."""
 MOST_PAGES: Final = 100
 """The server gives no page beyond its ten thousandth find."""
 ENDINGS: Final = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 """Of several originals the one whose ending comes first: what is lossless before what is not."""
 
 
-class _Find(Answer):
+class _Find(AnswerFields):
     nasa_id: Annotated[str, Field(min_length=1, max_length=300)]
     media_type: str = "image"
     center: Annotated[str, Field(max_length=200)] = ""
@@ -36,31 +39,31 @@ class _Find(Answer):
     photographer: str = ""
 
 
-class _Item(Answer):
+class _Item(AnswerFields):
     data: Annotated[tuple[_Find, ...], Field(max_length=100)] = ()
 
 
-class _Link(Answer):
+class _Link(AnswerFields):
     rel: str = ""
     href: str = ""
 
 
-class _Finds(Answer):
+class _Finds(AnswerFields):
     items: Annotated[tuple[_Item, ...], Field(max_length=1000)] = ()
     links: Annotated[tuple[_Link, ...], Field(max_length=100)] = ()
 
 
-class _Search(Answer):
+class _Search(AnswerFields):
     """The answer of ``/search``."""
 
     collection: _Finds
 
 
-class _Files(Answer):
+class _Files(AnswerFields):
     items: Annotated[tuple[_Link, ...], Field(max_length=10_000)] = ()
 
 
-class _Asset(Answer):
+class _Asset(AnswerFields):
     """The answer of ``/asset/{nasa_id}``."""
 
     collection: _Files
@@ -130,6 +133,7 @@ class NasaImagesFeed(ServerFeed):
             url=f"{self._told.base}asset/{quote(find.nasa_id, safe='')}",
             dated_at=None if created is None else stamp(created),
             credit=f"NASA: {author}" if author and "NASA" not in author else author or None,
+            licence=ESA_TERMS if re.search(r"\bESA\b", author) else None,
         )
 
     def _original(self, files: Sequence[_Link]) -> str:

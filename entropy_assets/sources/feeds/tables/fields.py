@@ -172,8 +172,8 @@ class WebTable(FeedTable):
 
     @property
     def allowed_hosts(self) -> frozenset[str]:
-        """The hosts that may be asked."""
-        return frozenset((*self.hosts, urlsplit(self.address).netloc.lower()))
+        """The hosts that may be asked; that of its address is without its port."""
+        return frozenset((*self.hosts, str(urlsplit(self.address).hostname)))
 
     @property
     def is_in_own_network(self) -> bool:

@@ -232,6 +232,8 @@ class DirectoryTable(WebTable):
     def _closed_to_readers(self) -> Self:
         if self.url.startswith("http://") and not self.own_network:
             raise ValueError("url begins with http://: use https, or set own_network = true for a server of your own")
+        if self.own_network and any(set("*:") & set(host) for host in self.hosts):
+            raise ValueError("own_network needs the names of its hosts, without ports and one by one")
         return self
 
     @property

@@ -3,10 +3,10 @@
 import pytest
 from pydantic import TypeAdapter
 
-from entropy_assets.sources.feeds.documents.answers import Answer, read_json
+from entropy_assets.sources.feeds.documents.answers import AnswerFields, read_json
 
 
-class Told(Answer):
+class Told(AnswerFields):
     name: str
 
 

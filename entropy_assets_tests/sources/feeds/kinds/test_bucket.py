@@ -1,12 +1,15 @@
 """Buckets that everybody may list: GOES-19's CCOR-1 and SUVI by day and hour, page by page, and never in a circle."""
 
+import hashlib
 from html import escape
 
+import httpx
 import pytest
 
 from entropy_assets.sources.feeds.interface import FeedLies
 from entropy_assets.sources.feeds.kinds.bucket import BucketFeed
 from entropy_assets_tests.sources.feeds.replaying import Question, Replay, at, clock, fits, served, table_of
+from entropy_assets_tests.stores.blobs.servers import BUCKET, put_as_it_is
 
 CCOR = "https://noaa-nesdis-swfo-ccor-1-pds.s3.amazonaws.com/"  # documented, DATA.md 2
 SUVI = "https://noaa-goes19.s3.amazonaws.com/"
@@ -117,14 +120,35 @@ def test_what_is_no_listing_of_what_was_asked_is_a_lie(answer, told) -> None:
         BucketFeed("mine", table_of("goes19-ccor1"), Replay({CCOR: answer}), clock).discover("")
 
 
-def test_ten_thousand_keys_are_walked_in_bounded_steps() -> None:
-    keys = [f"all/{n:05}.fits" for n in range(10_000)]
+def test_a_long_listing_is_walked_in_bounded_steps() -> None:
+    keys = [f"all/{n:05}.fits" for n in range(3000)]
     told = {"base": SUVI, "prefix": "all/", "claim": "drop", "max_files": 1000}
     feed = BucketFeed("mine", table_of("public-bucket", **told), Replay({SUVI: Bucket(*keys)}), clock)
     seen, found = [], feed.discover('{"1970-01-01T00:00Z": ""}')
     while not found.is_whole:
         seen, found = seen + names(found), feed.discover(found.cursor)
     assert [*seen, *names(found)] == [SUVI + key for key in keys]
+
+
+def test_the_listing_of_a_real_server_is_walked_page_by_page(object_store, s3_address) -> None:
+    """moto answers ListObjectsV2 five keys at a time, whatever they hold."""
+    prefix = object_store.removeprefix(f"s3://{BUCKET}/") + "/"
+    keys = [f"{n:02} a&b+c.fits" for n in range(12)]
+    for key in (*keys, "notes.txt"):
+        put_as_it_is(s3_address, object_store, f"/{key}", b"frame")
+
+    def listed(asked: Question) -> bytes:
+        return httpx.get(f"{s3_address}/{BUCKET}", params=dict(asked.query), trust_env=False).content
+
+    reader = Replay({SUVI: listed})
+    table = table_of("public-bucket", base=SUVI, prefix=prefix, claim="drop", max_files=100)
+    found = BucketFeed("mine", table, reader, clock).discover("")
+    assert names(found) == [f"{SUVI}{prefix}{n:02}%20a%26b%2Bc.fits" for n in range(12)]
+    assert {candidate.size for candidate in found.candidates} == {5}
+    assert {candidate.version for candidate in found.candidates} == {
+        hashlib.md5(b"frame", usedforsecurity=False).hexdigest()
+    }
+    assert len(reader.asked) == 3
 
 
 def test_over_http() -> None:

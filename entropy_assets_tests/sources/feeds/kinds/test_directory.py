@@ -74,8 +74,8 @@ def test_a_page_that_is_no_index_is_a_lie() -> None:
         feed_of({URL: b"<html>log in</html>"}).discover("")
 
 
-def test_ten_thousand_files_are_taken_in_bounded_steps() -> None:
-    page = nginx(*((f"{n:05}.fits", "29-Nov-2026 08:30") for n in range(10_000)))
+def test_a_long_page_is_taken_in_bounded_steps() -> None:
+    page = nginx(*((f"{n:05}.fits", "29-Nov-2026 08:30") for n in range(3000)))
     feed = feed_of({URL: page}, from_the_oldest=True, max_files=1000)
     found = feed.discover("")
     assert (len(found.candidates), found.is_whole) == (1000, False)
@@ -87,7 +87,7 @@ def test_a_server_of_the_own_network_may_be_plain() -> None:
     page = b'<a href="a.fits">a.fits</a>'
     feed = DirectoryFeed("mine", table, Replay({"http://telescope.local:8080/": page}), at("2026-11-29T08:00:00+00:00"))
     assert feed.discover("").candidates[0].url == "http://telescope.local:8080/a.fits"
-    assert table.allowed_hosts == {"telescope.local:8080"}
+    assert table.allowed_hosts == {"telescope.local"}
 
 
 def test_over_http() -> None:

@@ -104,6 +104,16 @@ def test_what_is_no_image_is_left_out_and_an_author_is_named() -> None:
     assert names(feed_of({f"{API}search": search("a", media_type="video")})[0].discover("")) == []
     credited = feed_of({f"{API}search": search("a", secondary_creator="", photographer="Jane Doe")})[0]
     assert credited.discover("").candidates[0].credit == "NASA: Jane Doe"
+    assert credited.discover("").candidates[0].licence is None
+
+
+def test_what_esa_had_a_part_in_says_so() -> None:
+    """CC BY 4.0, whose credit line is obligatory (DATA.md 0)."""
+    [candidate] = (
+        feed_of({f"{API}search": search("a", secondary_creator="NASA, ESA, A. Nota")})[0].discover("").candidates
+    )
+    assert candidate.credit == "NASA, ESA, A. Nota"
+    assert str(candidate.licence).startswith("ESA's part CC BY 4.0; else NASA")
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from entropy_assets.sources.feeds.interface import FeedDenied, FeedError, FeedUn
 from entropy_assets.sources.feeds.kinds.object_store import ObjectStoreFeed
 from entropy_assets.stores.blobs.folder import FolderBlobs
 from entropy_assets.stores.blobs.interface import Listing
+from entropy_assets.stores.blobs.opening import blobs_at
 from entropy_assets.stores.blobs.refusals import BlobMissing, StoreDenied, StoreError, StoreUnavailable
 from entropy_assets_tests.sources.feeds.replaying import clock, table_of
+from entropy_assets_tests.stores.blobs.servers import put_as_it_is
 
 URL = "s3://bucket/frames"
 
@@ -81,6 +83,28 @@ def test_what_a_store_fails_at_is_what_a_feed_fails_at(tmp_path, error, kind) ->
         feed_of(Failing(tmp_path)).discover("")
     assert type(failed.value) is kind
     assert failed.value.data == {"feed": "mine", "host": "bucket"}
+
+
+def test_a_bucket_of_a_real_server_is_read_and_never_written_to(object_store, s3_address) -> None:
+    """The server gives five objects a page, and a name is as other programs put it."""
+    for n in range(7):
+        put_as_it_is(s3_address, object_store, f"/2026/11/29/{n}.fits", b"frame %d" % n)
+    put_as_it_is(s3_address, object_store, "/2026/11/29/a b&c.fits", b"spaced")
+    table = table_of("object-store", url=object_store, folder="{year}/{month}/{day}", claim="raw-ccd")
+    blobs = blobs_at(object_store, "")
+    feed = ObjectStoreFeed("mine", table, blobs, clock)
+    before = blobs.list("2026/11/29")
+    fetched = [feed.fetch(candidate) for candidate in feed.discover("").candidates]
+    assert {image.data for image in fetched if image} == {*(b"frame %d" % n for n in range(7)), b"spaced"}
+    assert {image.name for image in fetched if image} == {*(f"{n}.fits" for n in range(7)), "a b&c.fits"}
+    assert blobs.list("2026/11/29") == before
+    assert blobs.list("").folders == ("2026",)
+
+
+def test_a_bucket_that_is_not_there_is_denied(object_store) -> None:
+    table = table_of("object-store", url="s3://no-such-bucket-here/frames", claim="raw-ccd")
+    with pytest.raises(FeedDenied):
+        ObjectStoreFeed("mine", table, blobs_at(table.url, ""), clock).discover("")
 
 
 def test_the_same_bucket_is_asked_by_one_feed_after_the_other(tmp_path) -> None:
