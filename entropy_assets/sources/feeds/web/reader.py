@@ -267,7 +267,7 @@ class HttpReader:
     def _attempt(self, errand: _Errand) -> Headers | None:
         """Ask once, and go where it leads."""
         errand.at, form = errand.url, errand.form
-        been = {errand.at}
+        been = [errand.at]
         while isinstance(told := self._exchanged(errand, form), _Led):
             if len(been) > self._limits.redirects:
                 raise Trouble(FeedLies, Fault.MISLED, f"leads on more than {self._limits.redirects} times")
@@ -277,7 +277,7 @@ class HttpReader:
                 raise Trouble(FeedLies, Fault.MISLED, f"leads a form to another host, {told.to.host}")
             form = form if told.keeps_form else None
             errand.at = told.to
-            been.add(told.to)
+            been.append(told.to)
         return told
 
     # --- one exchange --------------------------------------------------------------------------------------------

@@ -343,7 +343,7 @@ def test_a_silence_ends_in_time_too(web: Web) -> None:
     """By the system's clock: what is left of the time for all is the longest wait for the next bytes."""
     web.server.give("/a", silence)
     web.pacing = Pacing()
-    error = failure(web.reader(attempts=1, read_s=30, document_s=0.1).document, "https://feed.test/a")
+    error = failure(web.reader(attempts=1, read_s=30, document_s=0.25).document, "https://feed.test/a")
     assert (type(error), error.data["fault"]) == (FeedUnavailable, Fault.TOO_SLOW)
 
 

@@ -4,17 +4,20 @@ import datetime as dt
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from entropy_assets.sources.feeds.interface import FeedLies, FeedUnavailable
+from entropy_assets.sources.feeds.interface import FeedError, FeedLies, FeedUnavailable
 from entropy_assets.sources.feeds.web.faults import Fault
 from entropy_assets.sources.feeds.web.hosts import HostRules
-from entropy_assets.sources.feeds.web.limits import WebLimits
+from entropy_assets.sources.feeds.web.limits import Clock, WebLimits
 from entropy_assets.sources.feeds.web.networks import Network
 from entropy_assets.sources.feeds.web.pacing import Pacing
 from entropy_assets.sources.feeds.web.reader import HttpReader
-from entropy_assets_tests.sources.feeds.fault_server import Asked, Certificates, FaultServer, answer
+from entropy_assets_tests.sources.feeds.fault_server import Asked, Certificates, FakeClock, FaultServer, answer
 from entropy_assets_tests.sources.feeds.web.conftest import PUBLIC, Web, failure
 
 URL = "https://feed.test/a"
@@ -226,6 +229,63 @@ def test_a_tls_handshake_that_never_ends_does(web: Web) -> None:
         port = silent.getsockname()[1]
         error = failure(_reaching(web, port, connect_s=0.1, attempts=1).document, URL)
     assert (type(error), error.data["fault"]) == (FeedUnavailable, Fault.TOO_SLOW)
+
+
+# --- any bytes -----------------------------------------------------------------------------------------------------
+
+PARTS = (
+    *(
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 302 \r\n",
+        b"HTTP/1.1 206 \r\n",
+        b"HTTP/1.1 304 \r\n",
+        b"HTTP/1.1 100 \r\n\r\n",
+    ),
+    *(b"HTTP/1.0 429 \r\n", b"HTTP/1.1 503 \r\n", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"),
+    *(b"Content-Encoding: gzip\r\n", b"Location: /x\r\n", b"Location: //y\xff\r\n", b"Retry-After: -5\r\n"),
+    *(b"Content-Range: bytes 0-4/5\r\n", b"X-RateLimit-Remaining: 0\r\n", b"Date: x\r\n", b'ETag: "1"\r\n'),
+    *(
+        b"\r\n",
+        b"\r\n",
+        b"\n",
+        b"\0",
+        b": ",
+        b"SIMPLE  =",
+        b"5\r\nhello\r\n",
+        b"0\r\n\r\n",
+        b"hello",
+        b"\x1f\x8b\x08\0",
+    ),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(PARTS), max_size=12).map(b"".join), st.booleans())
+def test_whatever_bytes_a_server_sends_only_our_errors_leave(sent: bytes, is_image: bool) -> None:
+    """By plain http to a host of ones own network, the same bytes each time."""
+    others: list[socket.socket] = []
+
+    def connect(address: str, port: int, timeout_s: float) -> socket.socket:
+        near, far = socket.socketpair()
+        others.append(far)
+        far.sendall(sent)
+        far.shutdown(socket.SHUT_WR)
+        return near
+
+    clock, own = FakeClock(), ["telescope.lan"]
+    reader = HttpReader(
+        "mine",
+        HostRules(own, plain=own, local=own),
+        pacing=Pacing(Clock(clock.monotonic, clock.now, clock.sleep, lambda: 0.5)),
+        network=Network(lambda *_: ["10.0.0.1"], connect),
+        tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+    )
+    with suppress(FeedError):
+        told = (reader.image if is_image else reader.document)("http://telescope.lan/a", secret={"key": "abc"})
+        assert told is not None
+        assert told.url == "http://telescope.lan/a" or b"302" in sent
+    for far in others:
+        far.close()
 
 
 def _reaching(web: Web, port: int, **limits: float) -> HttpReader:
