@@ -119,6 +119,18 @@ class Settings(BaseSettings):
         Streams and downloads that one worker runs side by side.
     api_key
         Key that this installation's commands show to a service from which they draw. Secret.
+    keep_noise_days, keep_batches_days
+        Days after its publication for which the noise arrays, maps and blocks of a batch are kept, which can be made
+        again, and for which the whole batch is, with its images. Without them it is for ever.
+    keep_bytes
+        Bytes that batches and images may take together; above that the oldest go before their time, noise first.
+    keep_least_days
+        Days for which a batch is kept whatever the size.
+    keep_inbox_days
+        Days after which the settled files of a batch go from the inbox: the operator's own originals. By default never.
+    keep_runs_days
+        Days for which Dagster's runs are kept, with their events and logs. Without it it is for ever, but for those of
+        batches that were removed.
     keys
         Where the API keys of the HTTP service are kept: the path of a file, or the address of a Redis or Valkey that
         keeps its data. By default ``keys.json`` in `home`. Secret: an address may hold a password.
@@ -174,6 +186,12 @@ class Settings(BaseSettings):
     max_draw_bytes: Annotated[int, Field(ge=1, le=2**20)] = 65_536
     max_download_bytes: Annotated[int, Field(ge=1, le=2**50)] = 2**30
     max_streams: Annotated[int, Field(ge=0, le=65_536)] = 256
+    keep_noise_days: Annotated[int, Field(ge=1)] | None = None
+    keep_batches_days: Annotated[int, Field(ge=1)] | None = None
+    keep_bytes: Annotated[int, Field(ge=1)] | None = None
+    keep_least_days: Annotated[int, Field(ge=1)] = 7
+    keep_inbox_days: Annotated[int, Field(ge=1)] | None = None
+    keep_runs_days: Annotated[int, Field(ge=1)] | None = None
     api_key: SecretStr | None = None
     keys: SecretStr | None = None
     anonymous_scopes: str = ",".join(SCOPES)

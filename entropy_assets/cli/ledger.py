@@ -46,7 +46,11 @@ def check_ledger(home: Path | None, as_json: bool) -> None:
 
     settings = settings_of(home=home)
     anchors = list(_known(settings))  # before the ledger is looked at
-    kept = Home.of(settings).ledger(readonly=True)
+    place = Home.of(settings)
+    if place.ledger_server is None and not place.ledger_file.exists():
+        elsewhere = "set ENTROPY_HOME or ENTROPY_LEDGER_URL if it is elsewhere"
+        click.echo(f"there is no ledger: no file {place.ledger_file}; {elsewhere}", err=True)
+    kept = place.ledger(readonly=True)
     head, newest, lacks = kept.verify(), kept.newest(), lacking(kept, anchors)
     count = newest.seq if newest else 0
     promoted = None

@@ -15,6 +15,7 @@ from entropy_assets.defs.jobs import JOBS
 from entropy_assets.defs.reports.assets import REPORTS
 from entropy_assets.defs.reports.jobs import nightly, nightly_reports
 from entropy_assets.defs.resources import NO_PASSAGE, EntropyStores, ImageSources, RedisPool, fixed
+from entropy_assets.defs.retention.jobs import daily_retention, retention
 from entropy_assets.defs.schedules import SCHEDULES
 from entropy_assets.defs.sensors import MAKERS, make_replenish_low_pool
 from entropy_assets.settings import Settings
@@ -54,8 +55,8 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
             *REPORTS,
         ],
         asset_checks=CHECKS,
-        jobs=[*JOBS, nightly_reports, *asking],
-        schedules=[*SCHEDULES, nightly, *(ingest_schedule(feeds, job) for job in asking)],
+        jobs=[*JOBS, nightly_reports, retention, *asking],
+        schedules=[*SCHEDULES, nightly, daily_retention, *(ingest_schedule(feeds, job) for job in asking)],
         sensors=[*(make(settings) for make in MAKERS), make_replenish_low_pool(settings, feeds, asking)],
         resources={"io_manager": NO_PASSAGE, **{name: fixed(resource) for name, resource in resources.items()}},
         executor=executor_named(settings.executor),

@@ -49,6 +49,14 @@ def without_ledger(patch: MonkeyPatch) -> None:
     patch.setattr(Ledger, "is_published", lambda *_: False)
 
 
+def without_promotion(patch: MonkeyPatch) -> None:
+    """Write to whatever server took over."""
+    from entropy_assets.stores.ledger.postgres import database
+
+    assert callable(database.refuse_promoted)
+    patch.setattr(database, "refuse_promoted", lambda *_: None)
+
+
 def with_retries(patch: MonkeyPatch) -> None:
     """Leave the client's own retries on, as whoever takes redis-py as it comes would."""
     theirs = redis.Redis().get_retry()
@@ -67,6 +75,7 @@ BREAKS: dict[str, Callable[[MonkeyPatch], None]] = {
     "epoch": without_epoch,
     "tombstones": without_tombstones,
     "ledger": without_ledger,
+    "promotion": without_promotion,
     "retries": with_retries,
     "expiry": without_expiry,
 }

@@ -1,16 +1,19 @@
 """A program that publishes blocks in batches as the pipeline does: into the ledger, then into the pool.
 
-``python -m entropy_assets_tests.chaos.publisher LEDGER URL FIRST BATCHES``. However often it is started, it goes over
-all batches from the first one, as a re-executed run or a backfill would. ``CHAOS_BREAK`` takes a guard out of it.
+``python -m entropy_assets_tests.chaos.publisher LEDGER URL FIRST BATCHES``; the ledger is a file, or the address of a
+PostgreSQL. However often it is started, it goes over all batches from the first one, as a re-executed run or a backfill
+would. ``CHAOS_BREAK`` takes a guard out of it.
 """
 
 import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
+from entropy_assets.stores.ledger.storage import LedgerServer
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.shards import AnyPool, pool_at
 from entropy_assets_tests.pool_blocks import pool_blocks
@@ -33,14 +36,19 @@ def publish(ledger: Ledger, pool: AnyPool, number: int, blocks: list[PoolBlock])
         shard.push(blocks)
 
 
+def ledger_at(place: str, **more: Any) -> Ledger:
+    """Give the ledger in a file or at an address; whether its server has a standby is the test's affair."""
+    return Ledger(LedgerServer(place, is_single=True) if "://" in place else Path(place), **more)
+
+
 def main() -> None:
     """Publish every batch."""
-    path, url, first, batches = sys.argv[1:]
+    place, url, first, batches = sys.argv[1:]
     if guard := os.environ.get("CHAOS_BREAK"):
         from entropy_assets_tests.chaos.broken import BREAKS, MonkeyPatch
 
         BREAKS[guard](MonkeyPatch())
-    ledger, pool = Ledger(Path(path)), pool_at(url)
+    ledger, pool = ledger_at(place), pool_at(url)
     for number in range(int(batches)):
         publish(ledger, pool, number, batch_blocks(int(first), number))
         time.sleep(PAUSE_S)

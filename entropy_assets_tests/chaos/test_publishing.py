@@ -14,7 +14,6 @@ from entropy_assets.defs.build import build_defs
 from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool
 from entropy_assets.settings import Settings
 from entropy_assets.stores.batches import BLOCKS, RECORDS
-from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets_tests.chaos import publisher
 from entropy_assets_tests.chaos.arena import Arena, until
@@ -35,20 +34,20 @@ LONGEST_S = 0.12
 
 
 class Publisher:
-    """The program `publisher` on a ledger of its own, started as often as one likes."""
+    """The program `publisher` on a ledger of its own, a file unless another is given; started as often as one likes."""
 
-    def __init__(self, arena: Arena, batches: int) -> None:
+    def __init__(self, arena: Arena, batches: int, ledger: str = "") -> None:
         self.batches = batches
-        self.ledger_path = arena.folder / "ledger.sqlite"
+        self.ledger = ledger or str(arena.folder / "ledger.sqlite")
         self.first = arena.known.reserve(batches * publisher.BATCH)
         for number in range(batches):
             for block in publisher.batch_blocks(self.first, number):
                 arena.known.add(block)
-        self._arguments = [str(self.ledger_path), arena.url, str(self.first), str(batches)]
+        self._where = [arena.url, str(self.first), str(batches)]
         self._environment = {**os.environ, "CHAOS_BREAK": arena.broken}
 
     def start(self) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "entropy_assets_tests.chaos.publisher", *self._arguments]
+        command = [sys.executable, "-m", "entropy_assets_tests.chaos.publisher", self.ledger, *self._where]
         return subprocess.Popen(command, env=self._environment)
 
     def run(self) -> None:
@@ -58,7 +57,7 @@ class Publisher:
 
     def published(self) -> int:
         """Give how many batches the ledger has."""
-        return len(Ledger(self.ledger_path).publications(10_000)) if self.ledger_path.exists() else 0
+        return len(publisher.ledger_at(self.ledger, readonly=True).publications(10_000))
 
     def killed(self, after_s: float) -> None:
         """Start it and kill it so long after it has entered a new batch in the ledger."""
@@ -72,9 +71,9 @@ class Publisher:
             process.wait()
 
 
-def kill_publisher(arena: Arena) -> Publisher:
+def kill_publisher(arena: Arena, ledger: str = "") -> Publisher:
     """Kill a publisher in the middle of many batches, then let it end."""
-    ours = Publisher(arena, BATCHES)
+    ours = Publisher(arena, BATCHES, ledger)
     for number in range(KILLS):
         ours.killed(number / KILLS * LONGEST_S)
     ours.run()

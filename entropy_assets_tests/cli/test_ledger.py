@@ -38,6 +38,7 @@ def test_a_sound_ledger_is_left_as_it_is(run: Run, place: Place) -> None:
     head = place.ledger().head()
     checked = run("ledger", "check", "--home", place.root)
     assert (checked.exit_code, checked.stdout) == (0, f"1 publications, head {head}\n")
+    assert "there is no ledger" not in checked.stderr
     accepted = run("ledger", "accept", "--head", head, "--home", place.root)
     assert (accepted.exit_code, place.ledger().head()) == (0, head)
     assert "nothing was changed" in accepted.stdout
@@ -47,6 +48,7 @@ def test_a_missing_one_is_seen_and_accepted(run: Run, place: Place) -> None:
     head = lose_ledger(place)
     checked = run("ledger", "check", "--home", place.root, "--json")
     assert checked.exit_code == 1
+    assert f"there is no ledger: no file {place.ledger_file}" in checked.stderr
     [(link, known_to)] = json.loads(checked.stdout)["lacks"].items()
     assert (link, known_to.startswith("batch raw-ccd")) == (head, True)
     assert not place.ledger_file.exists()

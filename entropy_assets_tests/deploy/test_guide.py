@@ -16,6 +16,7 @@ GUIDE = PROJECT / "docs" / "deploy.md"
 LOCKS = PROJECT / "deploy" / "locks"
 BATCH_S, FRAME_S = 7.4, 0.144
 OURS = ("entropy-assets", "dagster", "dagster-daemon")
+AS_ROLE = "deploy/systemd/as-role"
 
 
 def typed() -> list[str]:
@@ -64,6 +65,8 @@ def test_the_commands_that_nobody_runs_are_understood_by_their_programs() -> Non
     assert len(commands) > 15
     for command in commands:
         words = [word for word in command if not re.match(r"^[A-Z_]+=", word)]
+        if words[:2] == ["sh", AS_ROLE]:
+            words = words[3:]
         if words[0] in OURS:
             refuse_unparsed(words)
 
@@ -73,6 +76,25 @@ def test_the_files_that_its_commands_name_exist() -> None:
     named = {word for word in named if "/" in word or word.endswith(".lock")}
     assert len(named) > 5
     assert {word for word in named if not (PROJECT / word).exists()} == set()
+
+
+def test_its_nginx_without_containers_names_nothing_of_theirs() -> None:
+    [line] = [line for line in typed() if "deploy/nginx/nginx.conf" in line]
+    written = line.partition(" > ")[0]
+    done = subprocess.run(shlex.split(written), cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert not re.search(r"/run/secrets|/dev/stderr|/tmp/nginx.pid|\bservice:|\bwebserver:", done.stdout)
+    named = set(re.findall(r"/etc/entropy-assets/(\w+)(?:\.pem)?;|server (127\.0\.0\.1:\d+);", done.stdout))
+    assert named == {
+        *(("tls_certificate", ""), ("tls_key", ""), ("htpasswd", "")),
+        *(("", "127.0.0.1:8000"), ("", "127.0.0.1:3000")),
+    }
+
+
+def test_what_it_installs_by_a_lock_is_not_resolved() -> None:
+    """Debian's pip refuses a lock with an extra in it, unless it is told to resolve nothing; the lock is complete."""
+    installs = [line for line in typed() if "pip install" in line]
+    assert len(installs) >= 4
+    assert [line for line in installs if "--no-deps" not in line] == []
 
 
 def test_every_artefact_of_the_folder_is_in_it() -> None:

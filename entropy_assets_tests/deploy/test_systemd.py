@@ -1,9 +1,11 @@
 """The units of systemd are understood by it, name what exists, and expose little."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -71,3 +73,18 @@ def test_the_code_server_is_for_this_machine_alone() -> None:
     assert command[command.index("--host") + 1] == "127.0.0.1"
     lines = unit.read_text().splitlines()
     assert [line for line in lines if line.startswith("IPAddress")] == ["IPAddressDeny=any", "IPAddressAllow=localhost"]
+
+
+def test_a_command_gets_the_settings_of_a_role_as_the_unit_does() -> None:
+    """An address has what a shell would take for a pattern, and for the end of a command."""
+    script = (PROJECT / "deploy" / "systemd" / "as-role").read_text()
+    lines = "# a comment\n\nDAGSTER_PG_URL=postgresql://u:p@h/d?sslmode=verify-full&sslrootcert=/ca.pem\nLAST=a 'b' $c"
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
+    with tempfile.NamedTemporaryFile("w", suffix=".env") as role:
+        Path(role.name).write_text(lines)
+        Path(role.name).chmod(0o644)
+        command = [*nobody, "sh", "-c", script, "as-role", role.name, "env"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = done.stdout.splitlines()
+    assert {*lines.splitlines()[2:], "ENTROPY_HOME=/var/lib/entropy-assets"} <= set(told)

@@ -7,13 +7,15 @@ operator's own configuration said. It is shown to people, and decides no byte an
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final, Self
 
 from entropy_assets.stores.blobs.folder import FolderBlobs
-from entropy_assets.stores.blobs.interface import Blobs
+from entropy_assets.stores.blobs.interface import Blob, Blobs
 from entropy_assets.stores.blobs.refusals import BlobMissing
+from entropy_assets.stores.blobs.together import together
 from entropy_assets.stores.file_names import printable
 
 LONGEST: Final = 2000
@@ -102,6 +104,15 @@ class OriginStore:
             return Origin.read(json.loads(self.blobs.read(_name(image_sha256))))
         except (BlobMissing, ValueError):
             return None
+
+    def all(self) -> Iterator[tuple[str, Blob]]:
+        """Yield the SHA-256 of each image that has a note, and the note."""
+        for listing in together(self.blobs, self.blobs.list, self.blobs.list().folders):
+            yield from ((blob.last.removesuffix(".json"), blob) for blob in listing.blobs)
+
+    def delete(self, image_sha256: str) -> None:
+        """Keep the note of an image no longer."""
+        self.blobs.delete(_name(image_sha256))
 
 
 def _name(image_sha256: str) -> str:

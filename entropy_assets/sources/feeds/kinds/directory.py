@@ -7,6 +7,7 @@ an older time or name than the last one that was had is passed over; one that ch
 from collections.abc import Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from typing import Final
 from urllib.parse import quote
 
 from entropy_assets.sources.feeds.documents.index_pages import IndexEntry, index_entries
@@ -16,6 +17,11 @@ from entropy_assets.sources.feeds.interface import Candidate, Discovery, FeedErr
 from entropy_assets.sources.feeds.periods import DatedPlace, Entry, Walk
 from entropy_assets.sources.feeds.tables.web import DirectoryTable
 from entropy_assets.stores.inboxes.folder import hindrance_of_name
+
+SETTLE: Final = timedelta(minutes=2)
+"""How long the newest files wait: a page tells minutes, and one that ends in the same minute may sort before them."""
+ZONES: Final = timedelta(minutes=15)
+"""A page tells no zone. By how much zones differ: a time is as old as it looks, but for some of these."""
 
 
 class DirectoryFeed(ServerFeed):
@@ -47,8 +53,15 @@ class DirectoryFeed(ServerFeed):
             if is_missing(error) and url != self._told.url:
                 return (), False
             raise
-        entries = [_entry(each) for each in listed if self._is_wanted(each.name)]
+        entries = [_entry(each) for each in self._settled(listed) if self._is_wanted(each.name)]
         return sorted((entry for entry in entries if entry.order > after), key=lambda entry: entry.order), False
+
+    def _settled(self, listed: Sequence[IndexEntry]) -> Sequence[IndexEntry]:
+        """Return what is listed without the files of the present minute, in which others may follow, or bytes."""
+        newest = max((entry.modified for entry in listed if entry.modified is not None), default=None)
+        if newest is None or (self.clock() + SETTLE / 2 - newest) % ZONES >= SETTLE * 3 / 2:
+            return listed
+        return [entry for entry in listed if entry.modified != newest]
 
     def _is_wanted(self, name: str) -> bool:
         return fnmatchcase(name.lower(), self._told.pattern.lower()) and hindrance_of_name(name) is None

@@ -28,6 +28,8 @@ from entropy_assets.stores.blobs.refusals import BlobMissing, StoreDenied, Store
 from entropy_assets.stores.inboxes.folder import hindrance_of_name
 from entropy_assets.stores.inboxes.origins import Origin
 
+SETTLE: Final = timedelta(seconds=5)
+"""How long an object waits: a store tells seconds, and one that comes in the same second may sort before it."""
 MOST_OBJECTS: Final = 100_000
 """Most objects of one folder: who has more keeps them in folders by day."""
 
@@ -94,7 +96,8 @@ class ObjectStoreFeed:
 
     def _is_wanted(self, blob: Blob) -> bool:
         fits = fnmatchcase(blob.last.lower(), self._table.pattern.lower()) and hindrance_of_name(blob.last) is None
-        return fits and 0 < blob.size <= self._table.max_file_bytes
+        settled = blob.modified_ns <= (self.clock() - SETTLE).timestamp() * 10**9
+        return fits and settled and 0 < blob.size <= self._table.max_file_bytes
 
     def _entry(self, blob: Blob) -> Entry:
         kept = datetime.fromtimestamp(blob.modified_ns // 10**9, UTC)

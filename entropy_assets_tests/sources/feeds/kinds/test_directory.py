@@ -1,5 +1,7 @@
 """A folder that a web server lists: its images in the order of their times, and nothing else that a page shows."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from entropy_assets.sources.feeds.interface import FeedError, FeedLies
@@ -25,12 +27,24 @@ def names(discovery) -> list[str]:
 
 
 def test_files_come_in_the_order_of_their_times() -> None:
-    page = nginx(("a.fits", "29-Nov-2026 08:32"), ("c.fits", "29-Nov-2026 08:30"), ("b.FIT", "29-Nov-2026 08:31"))
+    page = nginx(("a.fits", "29-Nov-2026 08:30"), ("c.fits", "29-Nov-2026 08:28"), ("b.FIT", "29-Nov-2026 08:29"))
     feed = feed_of({URL: page}, from_the_oldest=True)
     found = feed.discover("")
     assert names(found) == ["c.fits", "b.FIT", "a.fits"]
-    assert (found.candidates[0].dated_at, found.candidates[0].size) == ("2026-11-29T08:30:00Z", 4299161)
+    assert (found.candidates[0].dated_at, found.candidates[0].size) == ("2026-11-29T08:28:00Z", 4299161)
     assert names(feed.discover(found.cursor)) == []
+
+
+@pytest.mark.parametrize("zone", [0, 60, -300, 330, 345, 765])
+def test_a_file_of_the_same_minute_that_sorts_before_is_not_lost(zone) -> None:
+    """It is 08:33:05, or what that is in the server's zone: files of 08:33 wait until their minute is long over."""
+    at_0833 = datetime(2026, 11, 29, 8, 33) + timedelta(minutes=zone)  # noqa: DTZ001 - the page tells no zone
+    rows = [("b.fits", f"{at_0833:%d-%b-%Y %H:%M}"), ("0.fits", f"{at_0833 - timedelta(minutes=4):%d-%b-%Y %H:%M}")]
+    first = feed_of({URL: nginx(*rows)}, from_the_oldest=True).discover("")
+    assert names(first) == ["0.fits"]
+    later = feed_of({URL: nginx(*rows, ("a.fits", rows[0][1]))}, from_the_oldest=True)
+    later.clock = at("2026-11-29T08:36:00+00:00")
+    assert names(later.discover(first.cursor)) == ["a.fits", "b.fits"]
 
 
 def test_the_first_look_takes_the_newest_alone() -> None:

@@ -1,5 +1,8 @@
 """A prefix of an object store: objects in the order in which they were kept, read and never written."""
 
+import os
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from entropy_assets.sources.feeds.interface import FeedDenied, FeedError, FeedUnavailable
@@ -16,7 +19,12 @@ URL = "s3://bucket/frames"
 
 def feed_of(blobs, **fields) -> ObjectStoreFeed:
     table = table_of("object-store", **({"url": URL, "claim": "raw-ccd"} | fields))
-    return ObjectStoreFeed("mine", table, blobs, clock)
+    return ObjectStoreFeed("mine", table, blobs, a_minute_later)
+
+
+def a_minute_later() -> datetime:
+    """Tell a time at which all that was kept by now has settled."""
+    return datetime.now(UTC) + timedelta(minutes=1)
 
 
 def names(discovery) -> list[str]:
@@ -40,12 +48,29 @@ def test_objects_come_in_the_order_in_which_they_were_kept(tmp_path) -> None:
 
 def test_folders_by_day_are_walked(tmp_path) -> None:
     blobs = FolderBlobs(tmp_path)
-    blobs.create("2026/11/28/a.fits", b"a")
+    today = a_minute_later()
+    yesterday, today = (f"{day:%Y/%m/%d}" for day in (today - timedelta(days=1), today))
+    blobs.create(f"{yesterday}/a.fits", b"a")
     feed = feed_of(blobs, folder="{year}/{month}/{day}/")
     found = feed.discover("")
-    assert names(found) == [f"{URL}/2026/11/28/a.fits"]
-    blobs.create("2026/11/29/b.fits", b"b")
-    assert names(feed.discover(found.cursor)) == [f"{URL}/2026/11/29/b.fits"]
+    assert names(found) == [f"{URL}/{yesterday}/a.fits"]
+    blobs.create(f"{today}/b.fits", b"b")
+    assert names(feed.discover(found.cursor)) == [f"{URL}/{today}/b.fits"]
+
+
+def test_an_object_of_the_present_second_waits_for_others_of_it(tmp_path) -> None:
+    """S3 tells whole seconds: of two in one second the later one may sort before the other."""
+    blobs = FolderBlobs(tmp_path)
+    blobs.create("b.fits", b"b")
+    os.utime(tmp_path / "b.fits", (1_796_000_000, 1_796_000_000))
+    feed = feed_of(blobs)
+    feed.clock = lambda: datetime.fromtimestamp(1_796_000_003, UTC)
+    first = feed.discover("")
+    assert names(first) == []
+    blobs.create("a.fits", b"a")
+    os.utime(tmp_path / "a.fits", (1_796_000_000, 1_796_000_000))
+    feed.clock = lambda: datetime.fromtimestamp(1_796_000_006, UTC)
+    assert names(feed.discover(first.cursor)) == [f"{URL}/a.fits", f"{URL}/b.fits"]
 
 
 def test_what_is_empty_or_too_long_is_left_out(tmp_path) -> None:
@@ -90,9 +115,9 @@ def test_a_bucket_of_a_real_server_is_read_and_never_written_to(object_store, s3
     for n in range(7):
         put_as_it_is(s3_address, object_store, f"/2026/11/29/{n}.fits", b"frame %d" % n)
     put_as_it_is(s3_address, object_store, "/2026/11/29/a b&c.fits", b"spaced")
-    table = table_of("object-store", url=object_store, folder="{year}/{month}/{day}", claim="raw-ccd")
+    table = table_of("object-store", url=object_store, folder="2026/11/29", claim="raw-ccd")
     blobs = blobs_at(object_store, "")
-    feed = ObjectStoreFeed("mine", table, blobs, clock)
+    feed = ObjectStoreFeed("mine", table, blobs, a_minute_later)
     before = blobs.list("2026/11/29")
     fetched = [feed.fetch(candidate) for candidate in feed.discover("").candidates]
     assert {image.data for image in fetched if image} == {*(b"frame %d" % n for n in range(7)), b"spaced"}
