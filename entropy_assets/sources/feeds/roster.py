@@ -4,27 +4,25 @@ import random
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from entropy_assets.sources.feeds.configuration import Configuration
 from entropy_assets.sources.feeds.depot import Depot
 from entropy_assets.sources.feeds.interface import Feed, Reader
 from entropy_assets.sources.feeds.journal import FeedJournals
-from entropy_assets.sources.feeds.making import Means, feed_of
 from entropy_assets.sources.feeds.rounds import Member, Rounds
 from entropy_assets.sources.feeds.tables.fields import FeedTable, WebTable
 from entropy_assets.sources.feeds.turns import Terms
-from entropy_assets.sources.feeds.web.hosts import HostRules
-from entropy_assets.sources.feeds.web.limits import DEFAULT_WEB_LIMITS
-from entropy_assets.sources.feeds.web.pacing import Pacing
-from entropy_assets.sources.feeds.web.reader import HttpReader
 from entropy_assets.stores.home import Home
 
 LONGEST_IMAGE_S: Final = 300.0
 """Time that one image may take, however steadily it drips, seconds: the other hosts of a run wait behind it."""
 BUDGET_S: Final = 120.0
 """Time after which what failed isn't tried again in the same turn, seconds."""
+if TYPE_CHECKING:
+    from entropy_assets.sources.feeds.web.pacing import Pacing
+
 HERE: Final = "here"
 """What stands for the host of feeds that ask no server: folders and cameras of this machine."""
 
@@ -84,13 +82,26 @@ def opened_feeds(configuration: Configuration, names: Collection[str], keys: Map
     ----------
     keys
         The variables of the environment that the configuration names and that are set. Secret.
+
+    Raises
+    ------
+    ExtraMissing
+        If what asks servers is not installed.
     """
+    # Here, since every run loads the definitions, and few of them ask a server.
+    from entropy_assets.sources.feeds.making import Means, feed_of
+    from entropy_assets.sources.feeds.web.pacing import Pacing
+
     pacing = Pacing()  # one for all, so that two feeds of a host are paced together
     means = Means(lambda name, table: _reader(name, table, pacing), keys)
     return [feed_of(name, table, means) for name, table in configuration.feeds.items() if name in names]
 
 
-def _reader(name: str, table: WebTable, pacing: Pacing) -> Reader:
+def _reader(name: str, table: WebTable, pacing: "Pacing") -> Reader:
+    from entropy_assets.sources.feeds.web.hosts import HostRules
+    from entropy_assets.sources.feeds.web.limits import DEFAULT_WEB_LIMITS
+    from entropy_assets.sources.feeds.web.reader import HttpReader
+
     parts = urlsplit(table.address)
     hosts = table.allowed_hosts | ({f"{parts.hostname}:{parts.port}"} if parts.port else frozenset())
     own = table.allowed_hosts if table.is_in_own_network else frozenset()

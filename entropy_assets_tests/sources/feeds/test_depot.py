@@ -1,11 +1,14 @@
 """Each image goes into an inbox once, under a name that is taken, whatever its server called it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from entropy_assets.sources.feeds.depot import Arrival, name_in_inbox
 from entropy_assets.sources.feeds.interface import FetchedImage
+from entropy_assets.stores.blobs.folder import FolderBlobs
+from entropy_assets.stores.inboxes.bucket import BucketInbox
 from entropy_assets.stores.inboxes.folder import hindrance_of_name
 from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets_tests.sources.feeds.scripted import NOON_S, Site, sha256
@@ -67,3 +70,16 @@ def test_one_that_was_dropped_by_hand_is_known(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.home.images().put(b"frame")
     assert site.rounds.depot.knows(sha256(b"frame"))
+
+
+def test_an_inbox_in_an_object_store_is_served_the_same(tmp_path: Path) -> None:
+    """Put there once, and found again when it is taken: a prefix has the way of a folder."""
+    site, data_sha256 = Site(tmp_path / "home"), sha256(b"frame")
+    inbox = BucketInbox(FolderBlobs(tmp_path / "bucket"))
+    depot = replace(site.rounds.depot, inbox_of=lambda claim: inbox)
+    assert depot.deposit(image(), data_sha256, "drop", was_begun=False, now_s=NOON_S) is Arrival.DEPOSITED
+    for taken in (False, True):
+        if taken:
+            inbox.take(inbox.ready(NOON_S), "batch")
+        depot.deposit(image(), data_sha256, "drop", was_begun=True, now_s=NOON_S)
+        assert len([file for file in (tmp_path / "bucket").iterdir() if file.is_file()]) == 1

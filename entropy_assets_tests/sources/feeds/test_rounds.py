@@ -14,7 +14,16 @@ from entropy_assets.sources.feeds.interface import (
     FeedUnavailable,
 )
 from entropy_assets.sources.feeds.rounds import FIRST_WAIT_S, JITTER, LONGEST_ASKED_S, LONGEST_WAIT_S, PATIENCE, Member
-from entropy_assets_tests.sources.feeds.scripted import NOON_S, TERMS, LatestFeed, ScriptedFeed, Site, frames, hashes
+from entropy_assets_tests.sources.feeds.scripted import (
+    NOON_S,
+    TERMS,
+    LatestFeed,
+    ScriptedFeed,
+    Site,
+    frames,
+    hashes,
+    utc,
+)
 
 HOUR = 3600.0
 TROUBLES = {
@@ -124,6 +133,16 @@ def test_the_same_picture_for_days_is_stale_until_a_new_one_comes(tmp_path: Path
     feed.images = {"latest.jpg": b"another"}
     assert site.ask(feed, terms=terms) == [("well", "1 new images")]
     assert len(site.alarms()) == 2
+
+
+def test_an_empty_listing_is_no_recovery_from_an_old_date(tmp_path: Path) -> None:
+    site, feed, terms = Site(tmp_path), ScriptedFeed(), replace(TERMS, stale_after_s=HOUR)
+    feed.images, feed.dates = frames(1), {"f00000.fits": utc(NOON_S - 2 * HOUR)}
+    assert site.ask(feed, terms=terms)[0][0] == "quarantine"
+    feed.images = {}
+    assert site.ask(feed, terms=terms)[0][0] == "quarantine"
+    feed.images, feed.dates = frames(1), {}
+    assert site.ask(feed, terms=terms) == [("well", "1 new images")]
 
 
 def test_an_archive_is_never_stale(tmp_path: Path) -> None:

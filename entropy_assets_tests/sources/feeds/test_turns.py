@@ -116,6 +116,14 @@ def test_the_same_bytes_under_another_name_are_not_deposited(tmp_path: Path) -> 
     assert site.home.origins().of(hashes([b"frame 1"])[0]).feed == "one"
 
 
+def test_an_image_that_was_dropped_by_hand_is_not_deposited_again(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(1)
+    site.home.images().put(b"frame 0")
+    assert site.ask(feed) == [("well", "1 known already")]
+    assert not site.home.inbox_folder.exists() or site.deposited() == []
+
+
 def test_of_two_that_bring_the_same_bytes_at_once_one_deposits_them(tmp_path: Path) -> None:
     site, one, other = Site(tmp_path), ScriptedFeed("one"), ScriptedFeed("other")
     one.images = other.images = frames(5)
@@ -157,6 +165,16 @@ def test_what_is_missing_keeps_no_new_image_waiting_and_is_passed_over(tmp_path:
     assert feed.asked.count("f00000.fits") == PASSED_OVER_AFTER
     assert site.deposited() == hashes(frames(3, first=1))
     assert (site.journal().total.refused, site.journal().failed, site.journal().trouble) == (1, (), None)
+
+
+def test_what_failed_before_is_tried_last(tmp_path: Path) -> None:
+    """Where a look has room for one image, it is a new one."""
+    site, feed, terms = Site(tmp_path), ScriptedFeed(), replace(TERMS, images_per_turn=1)
+    feed.images = frames(2)
+    feed.errors = {"f00000.fits": FeedError("f00000.fits is missing", feed="sky")}
+    for _ in range(2):
+        site.ask(feed, terms=terms)
+    assert site.deposited() == hashes(frames(1, first=1))
 
 
 def test_an_image_that_never_comes_from_a_server_that_lives_is_passed_over_in_the_end(tmp_path: Path) -> None:
