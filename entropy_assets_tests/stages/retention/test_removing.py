@@ -142,7 +142,7 @@ def test_what_was_noted_is_removed_whatever_the_settings_say_by_then(
     """Killed right after the note, and told to keep batches longer from then on."""
     plan = planned(old, batches_days=60)
     keep_removal(old.batches().blobs, plan.removals[keys["first"]])
-    later = planned(old, batches_days=400)
+    later = planned(old, batches_days=4000)
     assert [(item.kind, item.name) for item in later.of(Kind.BATCH)] == [(Kind.BATCH, keys["first"])]
     removed(old, later)
     assert keys["first"] not in old.batches().names()
