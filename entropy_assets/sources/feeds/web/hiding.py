@@ -108,16 +108,16 @@ class Secrets:
 
 
 def _pattern(values: Iterable[str]) -> re.Pattern[str] | None:
-    """Return what finds these values however a URL, JSON or a page may write their letters; None if there are none."""
+    """Return what finds these values however a URL, JSON or a page writes them, in any case; None if there are none."""
     found = "|".join("".join(map(_written, value)) for value in values)
-    return re.compile(found, re.ASCII) if found else None
+    return re.compile(found, re.ASCII | re.IGNORECASE) if found else None
 
 
 def _written(letter: str) -> str:
     """Return what finds one letter, as it is or as an escape."""
     number, encoded = ord(letter), letter.encode("utf-8")
     escaped = "".join(f"%{byte:02x}" for byte in encoded)
-    ways = [re.escape(letter), rf"(?i:{escaped}|\\u{number:04x}|&#0*{number};|&#x0*{number:x};)"]
+    ways = [re.escape(letter), rf"{escaped}|\\u{number:04x}|&#0*{number};|&#x0*{number:x};"]
     if letter in _OTHERWISE:
         ways.append(re.escape(_OTHERWISE[letter]))
     if number > 127:  # as a document has it whose bytes are read one by one

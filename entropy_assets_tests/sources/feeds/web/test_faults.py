@@ -100,6 +100,12 @@ TABLE: dict[str, Row] = {
     "429 for ever": Row(
         answers=(answer(b"", 429, {"Retry-After": "7"}),), sees=(AWAY, Fault.BUSY), asked=4, waited=21, retry_after_s=7
     ),
+    "429 with a wait beyond the budget": Row(
+        answers=(answer(b"", 429, {"Retry-After": "7"}), GOOD),
+        sees=(AWAY, Fault.BUSY),
+        retry_after_s=7,
+        limits=(("budget_s", 6),),
+    ),
     "403 with no requests left": Row(
         answers=(answer(b"", 403, {"X-RateLimit-Remaining": "0"}),), sees=(AWAY, Fault.BUSY), retry_after_s=60
     ),

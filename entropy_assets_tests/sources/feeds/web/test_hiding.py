@@ -186,6 +186,23 @@ def test_what_a_server_says_of_a_key_is_shown_without_it(web: Web) -> None:
     assert web.server.asked[-1].target == f"/a?page=2&api_key={QUOTED}"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"HTTP/1.1 {KEY} \x1b[2J\r\n\r\n".encode(),
+        answer(b"fine", headers={"Content-Encoding": KEY}),
+        answer(b"fine", 206, headers={"Content-Range": KEY}),
+        redirect(f"https://{'x' * 64}.assets.test/{KEY}"),
+    ],
+)
+def test_what_a_server_sends_in_the_wrong_place_is_shown_without_a_key(web: Web, said: bytes) -> None:
+    """Where an error repeats it: a line that is no HTTP, a packing, a range."""
+    web.server.give("/a", said)
+    error = failure(web.reader().image, URL, secret={"api_key": KEY})
+    assert error.message.isprintable()
+    assert KEY.lower() not in shown_of(error).lower()
+
+
 def test_no_key_is_logged(web: Web, caplog: pytest.LogCaptureFixture) -> None:
     """Not by us, and not by what we stand on, whatever is logged; only the names of hosts are."""
     caplog.set_level(logging.DEBUG)
