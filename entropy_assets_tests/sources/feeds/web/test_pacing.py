@@ -87,7 +87,7 @@ def test_hosts_without_end_take_no_memory_without_end() -> None:
     pacing.rest("resting.test", 1000)
     with pacing.turn("used.test", least_interval_s=1, longest_wait_s=30):
         for number in range(MOST_HOSTS + 100):
-            pacing.rest(f"{number}.test", number % 7)
+            pacing.rest(f"{number}.test", 1 + number % 7)
         assert len(pacing._hosts) <= MOST_HOSTS
     with pytest.raises(HostResting):
         turn(pacing, "resting.test")
