@@ -14,7 +14,6 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,9 @@ from entropy_assets.defs.resources import EntropyStores, RedisPool
 from entropy_assets.recipe import DROP, STANDARD
 from entropy_assets.settings import Settings
 from entropy_assets.stages.state import sound_ledger
-from entropy_assets.stores.batches import INTAKE, MANIFEST, RECEIPT, VERDICTS, Batch, Intake, IntakeFile, encoded
+from entropy_assets.stores.batches import INTAKE, MANIFEST, RECEIPT, VERDICTS, Batch, encoded
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.intakes import Intake, IntakeFile
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.stages.batches_made import frame
@@ -108,7 +108,7 @@ def made_up(home: Home, number: int) -> str:
         max_file_bytes=1 << 28,
         max_pixels=1 << 28,
     )
-    document(batch, INTAKE, asdict(intake))
+    document(batch, INTAKE, intake.told())
     document(batch, MANIFEST, {"rows": []})
     if number % 100 == 99:
         return key

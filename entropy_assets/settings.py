@@ -5,6 +5,7 @@ Nothing here changes a byte. What decides the bytes is the recipe; here stands o
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -31,6 +32,9 @@ class Settings(BaseSettings):
     inbox_url
         Object store into which images are dropped, of the same form: the prefix itself, and one below it for each
         listed source. By default it is the folder ``inbox`` of `home`.
+    sources
+        File that says which feeds are asked for images (`sources.feeds.configuration`); by default ``sources.toml`` in
+        `home`, if it is there.
     recipe
         Recipe of new batches. Batches that exist keep theirs.
     redis_url
@@ -115,6 +119,18 @@ class Settings(BaseSettings):
         Streams and downloads that one worker runs side by side.
     api_key
         Key that this installation's commands show to a service from which they draw. Secret.
+    keep_noise_days, keep_batches_days
+        Days after its publication for which the noise arrays, maps and blocks of a batch are kept, which can be made
+        again, and for which the whole batch is, with its images. Without them it is for ever.
+    keep_bytes
+        Bytes that batches and images may take together; above that the oldest go before their time, noise first.
+    keep_least_days
+        Days for which a batch is kept whatever the size.
+    keep_inbox_days
+        Days after which the settled files of a batch go from the inbox: the operator's own originals. By default never.
+    keep_runs_days
+        Days for which Dagster's runs are kept, with their events and logs. Without it it is for ever, but for those of
+        batches that were removed.
     keys
         Where the API keys of the HTTP service are kept: the path of a file, or the address of a Redis or Valkey that
         keeps its data. By default ``keys.json`` in `home`. Secret: an address may hold a password.
@@ -130,6 +146,7 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     store_url: str | None = None
     inbox_url: str | None = None
+    sources: Path | None = None
     recipe: str = STANDARD.name
     redis_url: SecretStr | None = None
     ledger_url: SecretStr | None = None
@@ -169,6 +186,12 @@ class Settings(BaseSettings):
     max_draw_bytes: Annotated[int, Field(ge=1, le=2**20)] = 65_536
     max_download_bytes: Annotated[int, Field(ge=1, le=2**50)] = 2**30
     max_streams: Annotated[int, Field(ge=0, le=65_536)] = 256
+    keep_noise_days: Annotated[int, Field(ge=1)] | None = None
+    keep_batches_days: Annotated[int, Field(ge=1)] | None = None
+    keep_bytes: Annotated[int, Field(ge=1)] | None = None
+    keep_least_days: Annotated[int, Field(ge=1)] = 7
+    keep_inbox_days: Annotated[int, Field(ge=1)] | None = None
+    keep_runs_days: Annotated[int, Field(ge=1)] | None = None
     api_key: SecretStr | None = None
     keys: SecretStr | None = None
     anonymous_scopes: str = ",".join(SCOPES)
@@ -179,6 +202,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("sources")
+    @classmethod
+    def _absolute_if_told(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     @field_validator("store_url", "inbox_url")
     @classmethod
@@ -235,6 +263,11 @@ class Settings(BaseSettings):
         """What may be had without a key."""
         chosen = self.anonymous_scopes.split(",")
         return tuple(scope for scope in SCOPES if scope in chosen)
+
+
+def variables(names: Collection[str]) -> dict[str, str]:
+    """Return those variables of the environment that a file of feeds names and that are set. Secret: they hold keys."""
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
 def dagster_home() -> Path | None:

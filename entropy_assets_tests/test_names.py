@@ -55,6 +55,10 @@ NO_TESTS_OF_THEIR_OWN = {
     "defs.schedules": "read with all definitions by the tests of `defs.build`",
     "sources.image_source": "a protocol",
     "sources.feeds.interface": "protocols, and classes without behaviour",
+    **dict.fromkeys(
+        (f"sources.feeds.tables.{name}" for name in ("fields", "local", "web")),
+        "what a file may say, held to it in the tests of sources.feeds.configuration",
+    ),
     "cli.commands": "the group that the tests of each command begin with",
     "stores.ledger.postgres.versions.first": "a step, taken by the tests of `stores.ledger.postgres.schema`",
     "stores.ledger.postgres.versions.second": "a step, taken by the tests of `stores.ledger.postgres.schema`",

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,10 +16,24 @@ from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
     from entropy_assets.client.draws import RandomClient
+    from entropy_assets.provenance.refetching import Refetched
     from entropy_assets.provenance.unchecked import Unchecked
+    from entropy_assets.settings import Settings
+    from entropy_assets.sources.feeds.interface import Reader
 
 TELLING_S: Final = 3.0
 _OF_BLOCK: Final = ("slices", "block_nonce")
+LONGEST_LINE: Final = 300
+"""Longest text of others in one line, characters."""
+_TOLD_OF_ORIGIN: Final = {
+    "url": "fetched from",
+    "fetched_at": "fetched at",
+    "dated_at": "dated",
+    "instrument": "instrument",
+    "credit": "credit",
+    "licence": "licence",
+    "etag": "ETag",
+}
 _OF_IMAGE: Final = "sampling_nonce"
 
 
@@ -42,6 +56,9 @@ _OF_IMAGE: Final = "sampling_nonce"
     metavar="SECONDS",
     help="With --images: how long to wait for a block to reveal. One that was drawn does within seconds.",
 )
+@click.option(
+    "--refetch", is_flag=True, help="Fetch each image again from where it came, and say whether it still is the same."
+)
 @of_services
 @json_option
 @typed_errors
@@ -50,6 +67,7 @@ def audit(
     home: Path | None,
     images: Path | None,
     wait_s: float,
+    refetch: bool,
     urls: tuple[str, ...],
     key_file: Path | None,
     allow_insecure: bool,
@@ -61,6 +79,8 @@ def audit(
 
     With --images: with what the service tells of it at /blocks/BLOCK_ID, instead of the ledger. All images of its
     batch must be in that folder. What can't be checked is printed too.
+
+    With --refetch servers are asked, by https and at public addresses alone. What they say decides nothing.
     """
     start = time.perf_counter()
     if images is None:
@@ -70,18 +90,61 @@ def audit(
             provenance = _revealed(client, block_id, wait_s, quiet=as_json)
         start = time.perf_counter()  # what was waited for the block is no work
         not_checked = _by_outsider(provenance, images)
-    if as_json:
-        rows = [each.to_row() for each in not_checked]
-        click.echo(json.dumps({**provenance, "reproduced": True, "not_checked": rows}))
-        return
     behind, spent = [image for image in provenance["images"] if image["in_block"]], time.perf_counter() - start
+    if as_json:
+        document = {**provenance, "reproduced": True, "not_checked": [each.to_row() for each in not_checked]}
+        if refetch:
+            document["refetched"] = [each.to_row() for each in _fetched_again(behind)]
+        click.echo(json.dumps(document))
+        return
     click.echo(f"block {block_id} was made again from {len(behind)} images in {spent:.1f} s")
     for image in behind:
         line = f"{image['image_sha256']}  {image['file']}  ({image['source']})"
         click.echo(f"  {printable(line)}")
+        for line in _of_origin(image.get("origin") or {}):
+            click.echo(f"    {line}")
     click.echo("not checked, so take it on trust or leave it:")
     for each in not_checked:
         click.echo(f"  - {printable(each.sentence)}")
+    if refetch:
+        click.echo("fetched again, which decides nothing:")
+        for found in _fetched_again(behind):
+            line = f"{found.image_sha256}  {found.outcome}{': ' if found.reason else ''}{found.reason}"
+            click.echo(f"  {printable(line)}")
+
+
+def _fetched_again(images: Iterable[Mapping[str, Any]]) -> "Iterator[Refetched]":
+    from entropy_assets.provenance.refetching import fetched_again
+
+    return fetched_again(images, web_reader_of(settings_of()))
+
+
+def web_reader_of(settings: "Settings") -> "Callable[[str], Reader | None]":
+    """Return what gives a reader for a URL: it asks its host alone, by https, at a public address."""
+    from entropy_assets.sources.feeds.web.hosts import HostRules
+    from entropy_assets.sources.feeds.web.limits import WebLimits
+    from entropy_assets.sources.feeds.web.pacing import Pacing
+    from entropy_assets.sources.feeds.web.reader import HttpReader
+    from entropy_assets.sources.feeds.web.urls import WebUrl
+
+    pacing = Pacing()
+    limits = WebLimits(image_bytes=settings.max_file_bytes, image_pixels=settings.max_pixels)
+
+    def reader_of(url: str) -> "Reader | None":
+        try:
+            return HttpReader("audit", HostRules([WebUrl.read(url).authority]), pacing=pacing, limits=limits)
+        except ValueError:
+            return None
+
+    return reader_of
+
+
+def _of_origin(origin: Mapping[str, object]) -> Iterator[str]:
+    """Yield what is told of where an image was fetched, in short lines."""
+    for name, title in _TOLD_OF_ORIGIN.items():
+        if name in origin:
+            text = printable(str(origin[name]))
+            yield f"{title}: {text[:LONGEST_LINE]}{'...' if len(text) > LONGEST_LINE else ''}"
 
 
 def _by_ledger(block_id: str, home: Path | None) -> tuple[Mapping[str, Any], "tuple[Unchecked, ...]"]:

@@ -5,6 +5,8 @@ from typing import Any, Final
 import click
 
 from entropy_assets.cli import assess, audit, draw, keys, ledger, process, serve, up
+from entropy_assets.cli.feeds import sources
+from entropy_assets.cli.retention import command as retention
 from entropy_assets.cli.shell import EXIT_INTERRUPTED
 from entropy_assets.cli.statistics import suite
 
@@ -54,6 +56,7 @@ def completion(ctx: click.Context, shell: str) -> None:
 
 for command in (
     *(up.up, process.process, assess.assess, serve.serve, keys.keys, ledger.ledger, audit.audit),
+    *(sources.sources, retention.retention),
     *(draw.draw, draw.stats, draw.feed, suite.test, completion),
 ):
     main.add_command(command)

@@ -27,7 +27,7 @@ claim        ``entropy-assets/ledger/1``       ``claim``, previous link, image h
                                                can't be read), batch key, time
 publication  ``entropy-assets/ledger/1``       ``publication``, previous link, batch key, chain head, run id, time,
                                                number of blocks, then of each block: id, position, block hash, link
-binding      ``entropy-assets/ledger/1``       ``binding``, previous link, batch key, origin hash, time
+binding      ``entropy-assets/ledger/1``       ``binding``, previous link, batch key, binding hash, time
 loss         ``entropy-assets/ledger/1``       ``loss``, previous link, lost link, who knew of it, time
 ===========  ================================  =================================================================
 
@@ -79,7 +79,7 @@ The *manifest hash* is SHA-256 of canonical JSON (`canonical_json`): a list with
 of image hash, accepted or not, pixel hash or null, source. The 8 digits at the end of a batch key are the first of the
 same of a sorted list: name, image hash and size of each file. A batch from an inbox gets its key before its files are
 read, so there it is name, time of change (ns, in decimal digits) and size. JSON says itself where each value ends, and
-it begins with a bracket, so it is none of the inputs above. The *origin hash* of a batch is the same of a list: its
+it begins with a bracket, so it is none of the inputs above. The *binding hash* of a batch is the same of a list: its
 intake as it is kept, and the manifest hash. Other hashes of JSON, such as Dagster's data versions,
 enter no hash.
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core import encoding
+from entropy_assets.core.digests import CHUNK, Pixels, distinct_channels, pixel_digest, range_of
 from entropy_assets.errors import ImageRejected, RejectionReason
 
 StatementKind: TypeAlias = Literal["simulated", "simulator", "stacked", "resampled", "calibrated", "developed"]
-Pixels: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 RAW_CONTAINERS: Final = ("fits", "tiff", "raw")
 """Containers in which cameras and archives deliver raw frames."""
@@ -23,8 +23,6 @@ NARROWEST_LIMIT: Final = (1 << 12) - 1
 """Largest magnitude kept as int16, ADU: the residual of a five-point Laplacian fits too."""
 COUNTED_SPAN: Final = 1 << 20
 """Widest range of codes that is counted in a table rather than sorted."""
-CHUNK: Final = 1 << 20
-"""Pixels worked on at once, so that temporaries stay in the cache and small."""
 STRAY_SHARE: Final = 1e-3
 """Share of pixels that may lie off the ADC's grid (repaired, interpolated) without hiding its step."""
 GRID_SHARE: Final = 0.5
@@ -53,43 +51,6 @@ def adc_step(pixels: Pixels, usable: npt.NDArray[np.bool_]) -> int:
     everywhere = bool(usable.all())
     steps = [_grid_step(*_codes(plane.ravel() if everywhere else plane[usable])) for plane in pixels]
     return math.gcd(*steps) or 1
-
-
-def pixel_digest(pixels: Pixels, usable: npt.NDArray[np.bool_], step: int) -> str:
-    """Return the hex SHA-256 of what was measured, however it is stored.
-
-    Container, compression, bit depth, offset and step of the codes don't change it; neither does storing a grey
-    exposure as three equal channels, nor the value under the mask.
-
-    Parameters
-    ----------
-    pixels, usable
-        As for `adc_step`.
-    step
-        The ADC step, stored units.
-
-    Notes
-    -----
-    A code is ``(pixel - least usable pixel of the channel) // step``, and 0 where a pixel is masked. The width of the
-    codes is the least of 1, 2, 4 and 8 bytes that holds them all. `encoding` tells how they are laid out.
-    """
-    planes = _distinct_channels(pixels)
-    everywhere = bool(usable.all())
-    ranges = [_range(plane, usable, everywhere) for plane in planes]
-    highest = max((high - low) // step for low, high in ranges)
-    width = next(w for w in (1, 2, 4, 8) if highest < 1 << 8 * w)
-    channels, ny, nx = planes.shape
-    digest = encoding.pixel_hash(channels, ny, nx, width)
-    for plane, (offset, _) in zip(planes, ranges, strict=True):
-        for start in range(0, plane.size, CHUNK):
-            part = slice(start, start + CHUNK)
-            codes = plane.ravel()[part] - offset
-            if step > 1:
-                codes //= step
-            if not everywhere:
-                codes[~usable.ravel()[part]] = 0
-            digest.update(codes.astype(f">u{width}").data)
-    return digest.hexdigest()
 
 
 class Statement(NamedTuple):
@@ -255,7 +216,7 @@ class Frame:
         """
         planes = pixels[np.newaxis] if pixels.ndim == 2 else pixels
         mask = np.ones(planes.shape[1:], dtype=np.bool_) if usable is None else np.array(usable, dtype=np.bool_)
-        narrow = _distinct_channels(_narrowed(planes, mask, copy))
+        narrow = distinct_channels(_narrowed(planes, mask, copy))
         narrow.flags.writeable = mask.flags.writeable = False
         step = adc_step(narrow, mask)
         return cls(
@@ -317,7 +278,7 @@ def _narrowed(planes: npt.NDArray[np.integer], mask: npt.NDArray[np.bool_], copy
     if not mask.any():
         raise ImageRejected(RejectionReason.NOT_FINITE, "no pixel holds a measurement: all are blank or not finite")
     everywhere = bool(mask.all())
-    low, high = _range(planes, mask, everywhere)
+    low, high = range_of(planes, mask, everywhere)
     if max(-low, high) > PIXEL_LIMIT:
         raise ImageRejected(
             RejectionReason.UNSUPPORTED_PIXELS,
@@ -335,22 +296,6 @@ def _narrowed(planes: npt.NDArray[np.integer], mask: npt.NDArray[np.bool_], copy
     if not everywhere:
         narrow[:, ~mask] = low
     return narrow
-
-
-def _distinct_channels(planes: Pixels) -> Pixels:
-    """Return one channel if all are equal: colour files often carry a grey exposure three times."""
-    first = planes[0]
-    if len(planes) > 1 and all(np.array_equal(first, other) for other in planes[1:]):
-        return planes[:1]
-    return planes
-
-
-def _range(planes: npt.NDArray[np.integer], mask: npt.NDArray[np.bool_], everywhere: bool) -> tuple[int, int]:
-    """Return the least and the greatest usable value."""
-    if everywhere:
-        return int(planes.min()), int(planes.max())
-    ends = np.iinfo(planes.dtype)
-    return int(planes.min(where=mask, initial=ends.max)), int(planes.max(where=mask, initial=ends.min))
 
 
 def _codes(values: Pixels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

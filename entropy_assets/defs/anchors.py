@@ -21,6 +21,12 @@ def known_to_dagster(instance: dg.DagsterInstance) -> Iterator[Anchor]:
         yield Anchor(str(head.value), "Dagster")
 
 
+def run_of_anchor(instance: dg.DagsterInstance) -> str | None:
+    """Return the run that recorded what `known_to_dagster` yields; None if it yields nothing."""
+    event = instance.get_latest_materialization_event(_PUBLISHED)
+    return None if event is None else event.run_id
+
+
 def known_in(folder: Path) -> Iterator[Anchor]:
     """Yield the same of the Dagster whose DAGSTER_HOME is `folder`; nothing where there is none."""
     if (folder / "dagster.yaml").is_file():

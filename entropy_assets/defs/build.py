@@ -5,15 +5,19 @@ from typing import Any
 
 import dagster as dg
 
-from entropy_assets.defs.assets import ASSETS, entropy_pool
+from entropy_assets.defs.assets import ASSETS, entropy_pool, raw_images
 from entropy_assets.defs.checks import CHECKS
 from entropy_assets.defs.engines.executors import executor_named
+from entropy_assets.defs.feeds.asking import ImageFeeds
+from entropy_assets.defs.feeds.assets import fed_by, feed_assets
+from entropy_assets.defs.feeds.jobs import ingest_job, ingest_schedule
 from entropy_assets.defs.jobs import JOBS
 from entropy_assets.defs.reports.assets import REPORTS
 from entropy_assets.defs.reports.jobs import nightly, nightly_reports
 from entropy_assets.defs.resources import NO_PASSAGE, EntropyStores, ImageSources, RedisPool, fixed
+from entropy_assets.defs.retention.jobs import daily_retention, retention
 from entropy_assets.defs.schedules import SCHEDULES
-from entropy_assets.defs.sensors import MAKERS
+from entropy_assets.defs.sensors import MAKERS, make_replenish_low_pool
 from entropy_assets.settings import Settings
 
 
@@ -25,8 +29,12 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
     settings
         Places, limits and thresholds.
     resource_overrides
-        Resources that stand in for the ones made from `settings`, by name: ``stores``, ``pool``, ``sources``.
+        Resources that stand in for the ones made from `settings`, by name: ``stores``, ``pool``, ``sources``,
+        ``feeds``.
     """
+    overrides = resource_overrides or {}
+    feeds = overrides.get("feeds") or ImageFeeds.of(settings)
+    asking = [ingest_job(feeds)] if feeds.is_configured else []
     resources: dict[str, object] = {
         "stores": EntropyStores.of(settings),
         "pool": RedisPool(
@@ -36,14 +44,20 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
             allow_unsafe=settings.allow_unsafe_pool,
         ),
         "sources": ImageSources(simulated_camera=settings.simulated_camera, camera_frames=settings.camera_frames),
-        **(resource_overrides or {}),
+        "feeds": feeds,
+        **overrides,
     }
     return dg.Definitions(
-        assets=[*ASSETS, entropy_pool, *REPORTS],
+        assets=[
+            *feed_assets(feeds.configuration),
+            *(fed_by(each, feeds.configuration) if each is raw_images else each for each in ASSETS),
+            entropy_pool,
+            *REPORTS,
+        ],
         asset_checks=CHECKS,
-        jobs=[*JOBS, nightly_reports],
-        schedules=[*SCHEDULES, nightly],
-        sensors=[make(settings) for make in MAKERS],
+        jobs=[*JOBS, nightly_reports, retention, *asking],
+        schedules=[*SCHEDULES, nightly, daily_retention, *(ingest_schedule(feeds, job) for job in asking)],
+        sensors=[*(make(settings) for make in MAKERS), make_replenish_low_pool(settings, feeds, asking)],
         resources={"io_manager": NO_PASSAGE, **{name: fixed(resource) for name, resource in resources.items()}},
         executor=executor_named(settings.executor),
     )

@@ -22,15 +22,18 @@ from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.publication import PublishedBatch
 from entropy_assets.stages.validation import Validation
-from entropy_assets.stores.batches import Batch, Intake
+from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.intakes import Intake
 from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.ledger.frames import SpentFrames
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.blocks import ShardState
 
 TABLE_ROWS: Final = 20
+LONGEST_CELL: Final = 200
+"""Longest text of other people's servers in a table, characters."""
 _THUMBNAIL_PIXELS: Final = 96
 _MIB: Final = 2**20
 
@@ -105,6 +108,7 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
                     "lossy": row.lossy,
                     "selection": row.selection,
                     "image_sha256": row.image_sha256,
+                    **_of_origin(row),
                 }
                 for row in rows
             ),
@@ -112,6 +116,15 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
         },
         data_version=dg.DataVersion(manifest.sha256),
     )
+
+
+def _of_origin(row: ImageRow) -> dict[str, str | None]:
+    """Return the columns that an image fetched by a feed has beside the others: where from, and whose it is."""
+    if row.origin is None:
+        return {}
+    texts = {"url": row.origin.url, "fetched": row.origin.fetched_at, "instrument": row.origin.instrument}
+    texts |= {"credit line": row.origin.credit, "licence": row.origin.licence}
+    return {column: text and text[:LONGEST_CELL] for column, text in texts.items()}
 
 
 def _titled(row: ImageRow) -> str:

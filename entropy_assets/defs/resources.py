@@ -16,11 +16,12 @@ import dagster as dg
 from entropy_assets.errors import BatchError, EntropyAssetsError, PoolAddressInvalid, PoolUnavailable
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.provenance.standing import what_it_lacks
-from entropy_assets.recipe import DROP, recipe_named
+from entropy_assets.recipe import recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.sources.image_source import ImageSource
 from entropy_assets.stages.assessments import settle
+from entropy_assets.stages.retention.limits import KEEP_ALL, KeepLimits
 from entropy_assets.stages.state import Unfinished
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.blobs.refusals import StoreUnavailable
@@ -47,6 +48,10 @@ class EntropyStores:
         A file in the inbox is taken when it has not changed for this long, seconds.
     workers
         Images of a batch that are looked at side by side.
+    keep
+        How long what is kept.
+    keep_runs_days
+        Days for which Dagster's runs are kept; None for ever.
     """
 
     layout: Home
@@ -54,6 +59,8 @@ class EntropyStores:
     limits: DecodeLimits
     settle_seconds: float
     workers: int = 2
+    keep: KeepLimits = KEEP_ALL
+    keep_runs_days: int | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "EntropyStores":
@@ -64,6 +71,8 @@ class EntropyStores:
             limits=DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels),
             settle_seconds=settings.settle_seconds,
             workers=settings.workers,
+            keep=KeepLimits.of(settings),
+            keep_runs_days=settings.keep_runs_days,
         )
 
     def inboxes(self) -> Mapping[str, Inbox]:
@@ -75,9 +84,12 @@ class EntropyStores:
 
     def inbox_of(self, source: str) -> Inbox:
         """Return the inbox of `source`; a listed source gets its subfolder if it has none yet."""
-        if source != DROP and self.layout.inbox_url is None:
-            (self.layout.inbox_folder / source).mkdir(parents=True, exist_ok=True)
-        return self.inboxes()[source]
+        return self.layout.inbox_of(
+            source,
+            recipe_named(self.recipe).sources,
+            settle_seconds=self.settle_seconds,
+            max_file_bytes=self.limits.max_file_bytes,
+        )
 
     def batch(self, key: str) -> Batch:
         """Return the batch `key`; once it is published, what it holds stays as it is."""

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -21,6 +21,8 @@ from entropy_assets.defs.cursors import (
     newest_runs,
     next_filling,
 )
+from entropy_assets.defs.feeds.asking import ImageFeeds
+from entropy_assets.defs.feeds.jobs import INGEST, MOST_WORDS
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
 from entropy_assets.defs.partitions import image_batches
@@ -171,14 +173,22 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
     return publish_validated_blocks
 
 
-def make_replenish_low_pool(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that asks for more images when the pool runs low."""
+def make_replenish_low_pool(
+    settings: Settings, feeds: ImageFeeds, asking: Sequence[dg.JobDefinition]
+) -> dg.SensorDefinition:
+    """Return the sensor that asks for more images when the pool runs low.
+
+    Parameters
+    ----------
+    feeds, asking
+        The feeds, and the job that asks them; none where none is configured.
+    """
     home = Home.of(settings)
     unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
         name="replenish_low_pool",
-        job=replenish_pool,
+        jobs=[replenish_pool, *asking],
         minimum_interval_seconds=settings.replenish_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Low pool -> fetch images. Starts under the low-water mark, stops at the high one, and waits "
@@ -196,12 +206,16 @@ def make_replenish_low_pool(settings: Settings) -> dg.SensorDefinition:
             return _pool_absent(context, cursor)
         filling = next_filling(cursor.filling, stats.bytes, settings.low_water_bytes, settings.high_water_bytes)
         numbers = f"{stats.bytes} bytes ready, marks {settings.low_water_bytes} and {settings.high_water_bytes}"
-        if not filling or on_the_way or not settings.simulated_camera:
+        requests: list[dg.RunRequest] = []
+        why_not = f"{on_the_way} runs, batches or files are on their way" if filling else "enough"
+        if filling and not on_the_way:
+            requests, why_not = _more_images(context.instance, settings, feeds)
+        if not requests:
             # Filling begins with a request. What is on its way may be enough, if not up to the high mark.
             context.update_cursor(ReplenishCursor(filling and cursor.filling).dumps())
-            return dg.SkipReason(f"{numbers}; {_why_not(filling, on_the_way)}")
+            return dg.SkipReason(f"{numbers}; {why_not}")
         return dg.SensorResult(
-            run_requests=[dg.RunRequest(run_key=key_after("replenish", newest_run(context.instance, REPLENISH)))],
+            run_requests=requests,
             asset_events=[dg.AssetObservation(POOL_KEY, metadata=pool_depth(stats.blocks, stats.shards))],
             cursor=ReplenishCursor(filling=True).dumps(),
         )
@@ -209,12 +223,22 @@ def make_replenish_low_pool(settings: Settings) -> dg.SensorDefinition:
     return replenish_low_pool
 
 
-def _why_not(filling: bool, on_the_way: int) -> str:
-    if not filling:
-        return "enough"
-    if on_the_way:
-        return f"{on_the_way} runs, batches or files are on their way"
-    return "low, and no source can be asked: drop images into the inbox"
+def _more_images(
+    instance: dg.DagsterInstance, settings: Settings, feeds: ImageFeeds
+) -> tuple[list[dg.RunRequest], str]:
+    """Return the runs that bring more images, and why nothing is asked if there is none."""
+    requests = []
+    if settings.simulated_camera:
+        key = key_after("replenish", newest_run(instance, REPLENISH))
+        requests.append(dg.RunRequest(run_key=key, job_name=REPLENISH))
+    if feeds.refusal is not None:
+        return requests, f"low, and no feed can be asked: {feeds.refusal.message}"
+    if not feeds.is_configured:
+        return requests, "low, and no source can be asked: drop images into the inbox, or configure a feed"
+    due, others = feeds.due()
+    if due:
+        requests.append(dg.RunRequest(run_key=key_after(INGEST, newest_run(instance, INGEST)), job_name=INGEST))
+    return requests, f"low, and no feed is due: {'; '.join(others)}"[:MOST_WORDS]
 
 
 def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores, unfinished: Unfinished) -> int:
@@ -224,7 +248,7 @@ def _on_the_way(context: dg.SensorEvaluationContext, stores: EntropyStores, unfi
     could be missed by both.
     """
     instance = context.instance
-    found = _unfinished_runs(instance, REPLENISH)
+    found = _unfinished_runs(instance, REPLENISH) + _unfinished_runs(instance, INGEST)
     for inbox in stores.inboxes().values():
         found += len(inbox.ready(time.time() + stores.settle_seconds))
         # One whose run failed must not keep the pool empty.
@@ -292,6 +316,5 @@ def _failure_of(instance: dg.DagsterInstance, run_id: str) -> str:
 MAKERS: Final[tuple[Callable[[Settings], dg.SensorDefinition], ...]] = (
     make_new_images,
     make_publish_validated_blocks,
-    make_replenish_low_pool,
     make_run_failure_alert,
 )

@@ -49,6 +49,8 @@ class SupplyAges(TypedDict):
         A sentence if the ledger can't be read.
     doubts
         What else is wrong with the supply, each as a code and a sentence.
+    feeds
+        What each feed yielded, by name: counts by their names, ages in seconds.
     """
 
     image_age_s: float | None
@@ -57,6 +59,7 @@ class SupplyAges(TypedDict):
     rejected_images: dict[str, int] | None
     problem: str | None
     doubts: list[tuple[str, str]]
+    feeds: dict[str, dict[str, float]]
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ class Freshness:
             "rejected_images": dict(self._rejected) if complete else None,
             "problem": problem,
             "doubts": [*doubts, *self._standing.doubts()],
+            "feeds": {},
         }
 
     def _now_s(self) -> float:

@@ -50,6 +50,8 @@ from entropy_assets.stages.extraction import (
 )
 from entropy_assets.stages.manifest import ImageRow, manifest_hash
 from entropy_assets.stages.validation import noise_score
+from entropy_assets.stores.inboxes.origins import Origin
+from entropy_assets.stores.removals import BatchRemoved
 
 SPENT_BEFORE: Final = (RejectionReason.REPLAYED_FILE, RejectionReason.REPLAYED_PIXELS)
 FLOAT_TOLERANCE: Final = 1e-6
@@ -96,11 +98,15 @@ def make_again(
         If files are not there; ``missing`` names them all.
     NotRevealed
         If `told` is the answer of before the block revealed.
+    BatchRemoved
+        If it is that of after its batch was removed.
     InputRefused
         If `told` is no such answer, or the batch was made under wider limits than `limits`.
     """
     if told.get("revealed") is False:
         raise NotRevealed(f"the service does not tell yet where this block was sampled: {told.get('problem')}")
+    if "removed" in told:
+        raise BatchRemoved(f"nobody can tell any more where this block comes from: {told.get('problem')}")
     try:
         return _Outsider(told, images, limits).block_again()
     except EntropyAssetsError:
@@ -132,6 +138,7 @@ class _Outsider:
         self._require_manifest()
         self._require_files()
         not_there = self._look_at_refused()
+        origins = [Origin.read(image["origin"]) for image in self.told["images"] if image.get("origin")]
         rows, inputs = self._noise_again()
         data, record, chain_head = self._condition_again(inputs)
         self._require_record(record, chain_head)
@@ -145,6 +152,7 @@ class _Outsider:
             unseen=[*dict.fromkeys(name.partition("/")[0] for name, found in self.sketches.items() if not found)],
             refused=[row["image_sha256"] for row in self.refused],
             not_there=not_there,
+            of_origins=bool(origins),
         )
         return OutsidersBlock(data, tuple(open_questions))
 

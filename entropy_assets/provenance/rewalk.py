@@ -4,20 +4,27 @@ What an outsider can do with less is `outsider.make_again`.
 """
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
-from entropy_assets.core.conditioning.hasher import verify_batch
+from entropy_assets.core.conditioning.records import BlockRecord
 from entropy_assets.errors import BlockUnknown, ChainBroken
 from entropy_assets.images.decode import decode
 from entropy_assets.provenance.trail import BlockProvenance, Trail
 from entropy_assets.provenance.unchecked import Unchecked, after_rewalk
 from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.assessments import NoiseRow, noise_rows, recollections_of_row
-from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
+from entropy_assets.stages.conditioning import (
+    HashedBlocks,
+    blocks_again,
+    chain_head,
+    read_blocks,
+    read_records,
+    verify_blocks,
+)
 from entropy_assets.stages.extraction import (
     AssessedRow,
     assess_row,
@@ -27,10 +34,10 @@ from entropy_assets.stages.extraction import (
     nonce_of,
 )
 from entropy_assets.stages.ingest import image_row
-from entropy_assets.stages.manifest import ImageRow, Manifest
+from entropy_assets.stages.manifest import ImageRow, Manifest, binding_of
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stages.validation import examine_blocks
-from entropy_assets.stores.batches import RECORDS, Batch
+from entropy_assets.stores.batches import BLOCKS, RECORDS, Batch
 from entropy_assets.stores.ledger.frames import SpentFrames
 from entropy_assets.stores.ledger.rows import PublishedBlock
 
@@ -71,7 +78,7 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
     LedgerError
         If the ledger does not follow from itself.
     BatchError
-        If a batch's file is missing or damaged.
+        If a batch's file is missing or damaged; `BatchRemoved` if retention removed the batch.
     """
     trail.ledger.verify()
     published = trail.ledger.find_block(block_id)
@@ -79,23 +86,36 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
         raise BlockUnknown(f"the ledger has no block {block_id}; it was never published here", block_id=block_id)
     provenance = trail.provenance_of(published)
     batch, index = trail.batches.batch(published.publication.batch_key), published.block.index
+    kept = None
     with naming_damage(batch, RECORDS.file):
-        hashed = read_blocks(batch)
-    _require_published(hashed, published)
+        if batch.has(BLOCKS):
+            kept = read_blocks(batch).blocks
+        records = read_records(batch)
+    head = chain_head(batch, records)
+    _require_published(records, head, published)
     rows = _manifest_again(trail, batch)
     inputs, forgotten = _noise_again(trail, batch, rows)
-    verify_batch(
-        hashed.records,
-        inputs,
-        manifest_sha256=Manifest.of(batch).sha256,
-        recipe=recipe_named(batch.intake.recipe),
-        seed=batch.intake.seed,
-        blocks=hashed.blocks,
-    )
+    # retention may have removed what can be made again, as it is here
+    hashed = HashedBlocks(blocks_again(batch, inputs) if kept is None else kept, records, head)
+    verify_blocks(batch, hashed.blocks, records, inputs)
     if not examine_blocks(hashed).verdicts.passed[index]:
         raise ChainBroken("the block fails the tests that it was released by", index=index, field="verdict")
-    not_checked = after_rewalk(recipe_named(batch.intake.recipe).block_nonces, forgotten)
-    return AuditedBlock(provenance, hashed.blocks[index].tobytes(), not_checked)
+    is_bound = _require_bound(trail, batch)
+    not_checked = after_rewalk(
+        recipe_named(batch.intake.recipe).block_nonces,
+        forgotten,
+        of_origins=any(row.origin for row in rows),
+        is_bound=is_bound,
+    )
+    return AuditedBlock(provenance, hashed.blocks[index].tobytes(), tuple(not_checked))
+
+
+def _require_bound(trail: Trail, batch: Batch) -> bool:
+    """Return whether the ledger binds the batch to its intake; raise if to another one, such as with other origins."""
+    bound = trail.ledger.binding_of(batch.key)
+    if bound not in (None, binding_of(batch)):
+        raise ChainBroken("the intake is not the one that the ledger binds the batch to", index=0, field="intake")
+    return bound is not None
 
 
 def _manifest_again(trail: Trail, batch: Batch) -> list[ImageRow]:
@@ -121,7 +141,8 @@ def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> tuple[
     Where the sensor memory has dropped frames that it knew when the batch was made, the batch is believed what it
     knew; the images before which that is so are named beside.
     """
-    mine, recipe = trail.ledger.images_of(batch.key), recipe_named(batch.intake.recipe)
+    recipe = recipe_named(batch.intake.recipe)
+    mine = trail.ledger.spent_by(batch.key, [row.image_sha256 for row in manifest])
 
     def assess(row: ImageRow, among: Collection[int] | None = None) -> AssessedRow:
         data, intake = trail.images.get(row.image_sha256), batch.intake
@@ -156,16 +177,16 @@ def _noise_again(trail: Trail, batch: Batch, manifest: list[ImageRow]) -> tuple[
     return credited_inputs(rows, assessed), forgotten
 
 
-def _require_published(hashed: HashedBlocks, published: PublishedBlock) -> None:
+def _require_published(records: Sequence[BlockRecord], head: str, published: PublishedBlock) -> None:
     """Raise unless ledger and records hold the same block in the same chain."""
     block = published.block
-    if block.index >= len(hashed):
+    if block.index >= len(records):
         raise ChainBroken("the batch has fewer blocks than were published", index=block.index, field="index")
     for name in ("block_id", "block_sha256", "link"):
-        if getattr(hashed.records[block.index], name) != getattr(block, name):
+        if getattr(records[block.index], name) != getattr(block, name):
             raise ChainBroken("the record is not the one in the ledger", index=block.index, field=name)
-    if hashed.chain_head != published.publication.chain_head:
-        raise ChainBroken("the chain is not the one in the ledger", index=len(hashed), field="chain_head")
+    if head != published.publication.chain_head:
+        raise ChainBroken("the chain is not the one in the ledger", index=len(records), field="chain_head")
 
 
 def _require_same_noise(again: list[NoiseRow], kept: tuple[NoiseRow, ...]) -> None:

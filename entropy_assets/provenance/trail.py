@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Self, TypedDict, cast
+from typing import Any, Final, Self, TypedDict, cast
 
 from entropy_assets.core.conditioning.records import BlockRecord
 from entropy_assets.errors import BatchError
@@ -11,16 +11,22 @@ from entropy_assets.provenance.reveal import Reveal, reveal_of, sentence_of
 from entropy_assets.provenance.summary import SIMULATED, BatchSummary, batch_summary
 from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.recipe import recipe_named
+from entropy_assets.sources.feeds.facts import figures_of_all
+from entropy_assets.sources.feeds.journal import FeedJournals
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, hashed_row
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
-from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore
+from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, thumbnail_of
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.images import ImageStore
-from entropy_assets.stores.lanes import DEFAULT_TTL_S, Fate
+from entropy_assets.stores.lanes import DEFAULT_TTL_S, Fate, Lane
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import PublishedBlock
+from entropy_assets.stores.removals import BatchRemoved
+
+MOST_THUMBNAIL_BYTES: Final = 1 << 16
+"""Largest thumbnail that is shown, bytes: 128 x 128 pixels of three colours and what PNG adds."""
 
 
 class PublishedFields(TypedDict):
@@ -60,7 +66,8 @@ class ImageOfBatch(TypedDict):
     """A readable image of a batch, where it was sampled, and what its noise was worth.
 
     ``reason`` says why it has no credit, None if it has; ``in_block`` whether its noise is in the block that is asked
-    for; ``memory`` what the frames before it show of its noise (`Recollection`), None where nobody looked.
+    for; ``memory`` what the frames before it show of its noise (`Recollection`), None where nobody looked; ``origin``
+    where a feed fetched it, as the batch has it (`Origin`), None if no feed brought it.
     """
 
     file: str
@@ -75,6 +82,7 @@ class ImageOfBatch(TypedDict):
     reason: str | None
     memory: dict[str, Any] | None
     in_block: bool
+    origin: dict[str, str] | None
 
 
 class BlockProvenance(PublishedFields, RecordFields):
@@ -117,6 +125,22 @@ class DamagedProvenance(PublishedFields):
     problem: str
 
 
+class RemovedFields(TypedDict):
+    """When a batch was removed (ISO 8601, UTC), why, and what it was of."""
+
+    at: str
+    why: str
+    recipe: str
+    lane: Lane
+
+
+class RemovedProvenance(PublishedFields):
+    """What is left when retention has removed the batch: what the ledger has, and in ``problem`` that in words."""
+
+    removed: RemovedFields
+    problem: str
+
+
 class DamagedBatch(TypedDict):
     """A batch that can't be read."""
 
@@ -137,6 +161,8 @@ class Trail:
         Life of a block in the pool, seconds: a block of which the pool knows nothing counts as unserved for so long.
     clock
         Seconds since 1970.
+    feeds
+        What is remembered of the feeds; None where they are nobody's concern.
     """
 
     def __init__(
@@ -147,6 +173,7 @@ class Trail:
         waiting: Waiting | None = None,
         life_s: float = DEFAULT_TTL_S,
         clock: Callable[[], float] = time.time,
+        feeds: FeedJournals | None = None,
     ) -> None:
         self.ledger = ledger
         self.batches = batches
@@ -155,16 +182,22 @@ class Trail:
         self._clock = clock
         self._ages = Freshness(batches, ledger)
         self._waiting = waiting
+        self._feeds = feeds
 
     @classmethod
     def of(cls, home: Home, waiting: Waiting | None = None, life_s: float = DEFAULT_TTL_S) -> Self:
         """Return the way through the stores of `home`, which only reads them."""
-        return cls(home.ledger(readonly=True), home.batches(), home.images(), waiting, life_s)
+        feeds = FeedJournals(home.feeds_folder)
+        return cls(home.ledger(readonly=True), home.batches(), home.images(), waiting, life_s, feeds=feeds)
 
     def freshness(self) -> SupplyAges:
-        """Return how old the newest image, block and failed health test are, as `Freshness.now`, and what waits."""
+        """Return how old the newest image, block and failed health test are, what waits, and what feeds yield."""
         ages = self._ages.now()
-        return ages if self._waiting is None else {**ages, "doubts": [*ages["doubts"], *self._waiting.doubts()]}
+        if self._waiting is not None:
+            ages["doubts"] = [*ages["doubts"], *self._waiting.doubts()]
+        if self._feeds is not None:
+            ages["feeds"] = figures_of_all(self._feeds, self._clock())
+        return ages
 
     def tell(self, block_id: str, fate: Fate | None) -> Mapping[str, object] | None:
         """Return what everybody may know of a published block; None if no such block was published.
@@ -197,7 +230,7 @@ class Trail:
             with naming_damage(batch, MANIFEST.file):
                 simulated = any(row.source == SIMULATED for row in Manifest.of(batch).rows)
         except BatchError as error:
-            return {**_of_ledger(published), "problem": error.message}
+            return _without_batch(published, error)
         why = sentence_of(reveal, fate.state if fate else None)
         told: UnrevealedProvenance = {
             **_of_ledger(published),
@@ -208,7 +241,23 @@ class Trail:
         }
         return told
 
-    def find(self, block_id: str) -> BlockProvenance | DamagedProvenance | None:
+    def thumbnail(self, block_id: str, image_sha256: str, fate: Fate | None) -> bytes | None:
+        """Return a small picture of an image behind a block as PNG, once the block revealed; None if there is none.
+
+        Before that nobody is shown which images are behind which block, and a private block never reveals.
+        """
+        told = self.tell(block_id, fate)
+        if told is None or "images" not in told:
+            return None
+        images = cast(list[ImageOfBatch], told["images"])
+        if not any(image["in_block"] and image["image_sha256"] == image_sha256 for image in images):
+            return None
+        try:
+            return self.batches.batch(str(told["batch"])).read_picture(thumbnail_of(image_sha256), MOST_THUMBNAIL_BYTES)
+        except BatchError:
+            return None
+
+    def find(self, block_id: str) -> BlockProvenance | DamagedProvenance | RemovedProvenance | None:
         """Return what is known here of a published block, without its bytes; None if no such block was published.
 
         It is for who may read the batches anyway: it tells where a block was sampled before that reveals.
@@ -219,7 +268,7 @@ class Trail:
         try:
             return self.provenance_of(published)
         except BatchError as error:
-            return {**_of_ledger(published), "problem": error.message}
+            return _without_batch(published, error)
 
     def provenance_of(self, published: PublishedBlock) -> BlockProvenance:
         """Return what `find` tells of a block that the ledger has.
@@ -278,6 +327,17 @@ def _of_ledger(published: PublishedBlock) -> PublishedFields:
     }
 
 
+def _without_batch(published: PublishedBlock, error: BatchError) -> DamagedProvenance | RemovedProvenance:
+    removal = error.removal if isinstance(error, BatchRemoved) else None
+    if removal is None:
+        return {**_of_ledger(published), "problem": error.message}
+    return {
+        **_of_ledger(published),
+        "removed": {"at": removal.removed_at, "why": removal.why, "recipe": removal.recipe, "lane": removal.lane},
+        "problem": f"{error.message}; the ledger still binds the SHA-256 of the block and its link",
+    }
+
+
 def _of_record(record: BlockRecord) -> RecordFields:
     return {
         "recipe": record.recipe,
@@ -304,4 +364,5 @@ def _of_image(seen: ImageRow, noise: NoiseRow, record: BlockRecord) -> ImageOfBa
         "reason": noise.reason,
         "memory": noise.assessment.get("memory"),
         "in_block": noise.accepted and noise.image_sha256 in record.image_sha256s,
+        "origin": seen.origin.told() if seen.origin else None,
     }

@@ -35,6 +35,7 @@ SOURCE: Final = Unchecked(
     ("declared_source", "source"),
     "Where the images come from is the operator's word; it says how much credit they may have at most.",
 )
+_ORIGIN: Final = "Where an image was fetched, when, and whose it is, is the word of its server and of the operator"
 _ONE_TRY: Final = (
     "That there was only one try is the operator's word. Nonces should come from the system's generator, once; but who"
     " makes a batch can try many of them, and other images in another order, and keep the blocks that please, such as"
@@ -42,19 +43,29 @@ _ONE_TRY: Final = (
 )
 
 
-def after_rewalk(has_block_nonces: bool, forgotten: Sequence[str] = ()) -> tuple[Unchecked, ...]:
-    """Return what stays open when ledger, batch and images agree.
+def after_rewalk(
+    has_block_nonces: bool, forgotten: Sequence[str] = (), *, of_origins: bool = False, is_bound: bool = False
+) -> Iterator[Unchecked]:
+    """Yield what stays open when ledger, batch and images agree.
 
     Parameters
     ----------
     forgotten
         SHA-256 of the images before which the sensor memory has dropped frames that it knew then.
+    of_origins, is_bound
+        Whether it is told where an image was fetched, and whether the ledger binds that.
     """
-    open_questions = (TIME, _nonces(has_block_nonces), SOURCE)
-    if not forgotten:
-        return open_questions
-    sentence = f"What earlier frames showed is the batch's word where the ledger has dropped some: {_named(forgotten)}."
-    return (*open_questions, Unchecked(("memory",), sentence))
+    yield TIME
+    yield _nonces(has_block_nonces)
+    yield SOURCE
+    if of_origins:
+        since = "the ledger binds what was told when its batch was made" if is_bound else "the ledger binds none of it"
+        yield Unchecked(("origin",), f"{_ORIGIN}; {since}.")
+    if forgotten:
+        yield Unchecked(
+            ("memory",),
+            f"What earlier frames showed is the batch's word where the ledger has dropped some: {_named(forgotten)}.",
+        )
 
 
 def after_outsiders_check(
@@ -67,6 +78,7 @@ def after_outsiders_check(
     unseen: Sequence[str],
     refused: Iterable[str],
     not_there: Sequence[str],
+    of_origins: bool,
 ) -> Iterator[Unchecked]:
     """Yield what stays open when what the service tells agrees with the images.
 
@@ -82,6 +94,8 @@ def after_outsiders_check(
         Whether frames of earlier batches count, and SHA-256 of those that are told to show a pattern and are not here.
     refused, not_there
         SHA-256 of the files that the manifest calls unreadable, and of those among them that could not be looked at.
+    of_origins
+        Whether it is told where an image was fetched.
     """
     yield TIME
     if not chain_is_whole:
@@ -117,6 +131,8 @@ def after_outsiders_check(
         )
     of_ledger = ("batch", "run_id", "ledger_link", "published_at_us", *(() if is_last else ("chain_head",)))
     yield Unchecked(of_ledger, "What the ledger says of the publication is the service's word.")
+    if of_origins:
+        yield Unchecked(("origin",), f"{_ORIGIN}. That the ledger binds it is not seen from outside.")
     yield Unchecked(("file",), "Names of files are the service's word: no hash covers them.")
 
 

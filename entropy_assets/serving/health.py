@@ -31,6 +31,8 @@ class Ages(TypedDict):
         A sentence if the ledger can't be read.
     doubts
         What else is wrong with the supply, each as a code and a sentence.
+    feeds
+        What each feed yielded, by name: counts by their names, ages in seconds.
     """
 
     image_age_s: float | None
@@ -39,6 +41,7 @@ class Ages(TypedDict):
     rejected_images: dict[str, int] | None
     problem: str | None
     doubts: list[tuple[str, str]]
+    feeds: dict[str, dict[str, float]]
 
 
 NO_AGES: Final[Ages] = {
@@ -48,6 +51,7 @@ NO_AGES: Final[Ages] = {
     "rejected_images": None,
     "problem": None,
     "doubts": [],
+    "feeds": {},
 }
 _LATE: Final = f"no answer within {WAIT_S:g} s"
 _AGES: Final[tuple[AgeName, ...]] = ("image_age_s", "block_age_s", "health_test_failure_age_s")

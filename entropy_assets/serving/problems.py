@@ -61,6 +61,9 @@ PROBLEMS: Final[dict[str, ProblemType]] = {
         503, "API keys can't be checked", "Ask again after `Retry-After` seconds; the operator has to look."
     ),
     "unknown-block": ProblemType(404, "No such block", "Only published blocks are known, by their id."),
+    "no-thumbnail": ProblemType(
+        404, "No such picture", "An image is shown behind a public block that revealed, if a picture of it was kept."
+    ),
     "pool-exhausted": ProblemType(
         503, "Not enough bytes are ready", "Nothing was given out. Ask again after `Retry-After` seconds."
     ),

@@ -1,10 +1,10 @@
 """What the service knows and does, without HTTP: answers, statistics, health, provenance."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from entropy_assets.errors import LedgerError, PoolError, PoolUnavailable, ProvenanceUnavailable, UnsafePoolServer
 from entropy_assets.serving.access.accounts import Accounts
@@ -26,6 +26,7 @@ from entropy_assets.stores.lanes import LANES, Fate, Lane
 from entropy_assets.stores.pool.blocks import SealedLease
 from entropy_assets.stores.pool.shards import BETWEEN, AnyPool, pool_at
 
+T = TypeVar("T")
 SAFETY_S: Final = 10.0
 """How often the pool's server is asked again whether it keeps or drops data by itself, seconds."""
 _LANE_BYTES: Final = ("leased", "served", "burned", "buffered", "lost")
@@ -50,6 +51,10 @@ class ProvenanceReader(Protocol):
         `fate` is where the pool says that the block is, None if it does not answer. The service passes on whatever
         fields there are.
         """
+        ...
+
+    def thumbnail(self, block_id: str, image_sha256: str, fate: Fate | None) -> bytes | None:
+        """Return a small picture of an image behind a block that revealed, as PNG; None if nobody may see one."""
         ...
 
     def recent(self, limit: int) -> Sequence[Mapping[str, object]]:
@@ -200,19 +205,25 @@ class RandomService:
 
     async def find_block(self, block_id: str) -> Mapping[str, object] | None:
         """Return what everybody may know of a block, None if nobody published it."""
+        return await self._look_up(lambda known: known.tell(block_id, self._fate_of(block_id)))
+
+    async def find_thumbnail(self, block_id: str, image_sha256: str) -> bytes | None:
+        """Return a small picture of an image behind a block as PNG, None if there is none or it did not reveal."""
+        return await self._look_up(lambda known: known.thumbnail(block_id, image_sha256, self._fate_of(block_id)))
+
+    async def _look_up(self, ask: Callable[[ProvenanceReader], T]) -> T:
         if self.provenance is None:
             raise ProvenanceUnavailable("this service was started without a ledger, so it knows no provenance")
         try:
-            return await self._lookups.answer(partial(self._tell, self.provenance, block_id))
+            return await self._lookups.answer(partial(ask, self.provenance))
         except TimeoutError:
             raise LedgerError(f"the ledger and the batches gave no answer in {LOOKUP_S:g} s") from None
 
-    def _tell(self, provenance: ProvenanceReader, block_id: str) -> Mapping[str, object] | None:
+    def _fate_of(self, block_id: str) -> Fate | None:
         try:
-            fate = self.pool.fate_of(block_id)
+            return self.pool.fate_of(block_id)
         except PoolError:  # then nothing reveals
-            fate = None
-        return provenance.tell(block_id, fate)
+            return None
 
 
 def _gate_of(config: ServiceConfig) -> Gate:

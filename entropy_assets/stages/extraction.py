@@ -17,6 +17,7 @@ from entropy_assets.core.credit.memory import Recollection
 from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, pattern_sketch_of
 from entropy_assets.core.credit.shared_parts import CreditedPart
 from entropy_assets.core.credit.sketches import sketch_of, sketches_of
+from entropy_assets.core.digests import turned_digests
 from entropy_assets.core.extraction.noise import NoiseExtractor, credited_samples, deterministic_nonce, sampling_nonce
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
@@ -27,9 +28,10 @@ from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import Recipe, recipe_named
 from entropy_assets.stages.assessments import AssessmentRow, NoiseRow, memory_row, noise_inputs, noise_rows
 from entropy_assets.stages.ingest import Progress, no_progress
-from entropy_assets.stages.manifest import ImageRow, Manifest, origin_of
-from entropy_assets.stores.batches import NOISE, Batch, Intake, live_map_of, samples_of
+from entropy_assets.stages.manifest import ImageRow, Manifest, binding_of
+from entropy_assets.stores.batches import NOISE, Batch, live_map_of, samples_of
 from entropy_assets.stores.images import ImageStore
+from entropy_assets.stores.intakes import Intake
 from entropy_assets.stores.ledger.frames import SpentFrames
 from entropy_assets.stores.ledger.record import Ledger
 
@@ -71,7 +73,7 @@ def extract_noise(
     """
     manifest = Manifest.of(batch)
     # Before the first image is spent: the images of a batch give blocks for this intake and no other.
-    ledger.bind_batch(batch.key, origin_of(batch))
+    ledger.bind_batch(batch.key, binding_of(batch))
     readable = [row for row in manifest.rows if row.accepted]
     recipe = recipe_named(batch.intake.recipe)
 
@@ -82,7 +84,10 @@ def extract_noise(
         assessed = assess_row(row, frame, nonce, recipe, batch.intake.source, _kept_survey(batch, frame, recipe), among)
         if frame.parts > 1 and assessed.image:
             batch.write_array(live_map_of(frame.image_sha256), assessed.image.noise.survey.verdict)
-        return assessed
+        if assessed.image is None or among is not None:
+            return assessed
+        turned = turned_digests(frame.pixels, frame.usable, frame.adc_step, frame.parts)
+        return dataclasses.replace(assessed, turned=turned)
 
     rows: list[NoiseRow] = []
     spent: dict[int, tuple[Assessment, PatternSketch]] = {}
@@ -153,12 +158,16 @@ def _side_by_side(
 
 @dataclass(frozen=True, slots=True)
 class AssessedRow:
-    """The noise of one image before it is spent; without an image it was rejected."""
+    """The noise of one image before it is spent; without an image it was rejected.
+
+    `turned` are the pixel hashes of the same exposure in other orientations, known where it is to be spent.
+    """
 
     row: NoiseRow
     image: AssessedImage | None
     parts: tuple[CreditedPart, ...] = ()
     pattern: PatternSketch | None = None
+    turned: tuple[str, ...] = ()
 
 
 def assess_row(
@@ -324,7 +333,7 @@ def _spend(
     if any(other.image_sha256 == row.image_sha256 for other in before if other.accepted):
         return replayed(row, RejectionReason.REPLAYED_FILE, "the same file is in this batch already")
     pixels = next(seen.pixel_sha256 for seen in manifest.rows if seen.image_sha256 == row.image_sha256)
-    earlier = ledger.spend_image(row.image_sha256, pixels or "", batch.key)
+    earlier = ledger.spend_image(row.image_sha256, pixels, batch.key, assessed.turned)
     if earlier is not None:
         same_file = earlier.image_sha256 == row.image_sha256
         reason = RejectionReason.REPLAYED_FILE if same_file else RejectionReason.REPLAYED_PIXELS

@@ -11,13 +11,15 @@ from entropy_assets.errors import BatchError, FileStillChanging
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import DROP
 from entropy_assets.stages.assessments import settle
-from entropy_assets.stages.ingest import open_batch
+from entropy_assets.stages.ingest import open_batch, put_lost
 from entropy_assets.stages.state import Unfinished, naming_damage
-from entropy_assets.stores.batches import NOISE, batch_key
+from entropy_assets.stores.batches import NOISE
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inboxes.bucket import Inbox
 from entropy_assets.stores.inboxes.folder import ReadyFile
+from entropy_assets.stores.intakes import batch_key
 from entropy_assets.stores.lanes import Lane
+from entropy_assets.stores.removals import Removal, removal_of
 
 SMOOTHING_BYTES: Final = 1 << 20
 """What each lane counts as asked for before anybody asked."""
@@ -163,6 +165,8 @@ def finish_intakes(
 ) -> Iterator[str]:
     """Yield the keys of the batches with files that are not settled, each with its intake fixed.
 
+    The files of one that retention has removed are settled, and nothing is made of them again.
+
     Parameters
     ----------
     recipe, limits
@@ -174,7 +178,10 @@ def finish_intakes(
     for source, inbox in inboxes.items():
         for key in inbox.taken():
             if not batches.has(key):
-                open_batch(
+                if (removal := removal_of(batches.blobs, key)) is not None:
+                    _settle_removed(removal, inbox)
+                    continue
+                batch = open_batch(
                     batches,
                     home.images(),
                     _contents(inbox, key),
@@ -185,8 +192,17 @@ def finish_intakes(
                     recipe=recipe,
                     limits=limits,
                     lane=next_lane(),
+                    origins=home.origins(),
                 )
+                put_lost(batch, home.images(), _contents(inbox, key))
             yield key
+
+
+def _settle_removed(removal: Removal, inbox: Inbox) -> None:
+    """Settle the files of a batch that was removed before the machine that has the inbox came to it."""
+    for file in removal.files:
+        with suppress(FileNotFoundError):
+            inbox.settle(removal.key, file.file, file.accepted, file.reason)
 
 
 def settle_assessed(home: Home, inboxes: Mapping[str, Inbox]) -> None:

@@ -1,14 +1,16 @@
 """The verdicts of all batches in one table: small deviations that no batch shows add up here (SP 800-22 4.2)."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from entropy_assets.core.sp800_22.second_level.tails import ALPHA, LEAST_FOR_UNIFORMITY, binomial_p, uniformity_p
 from entropy_assets.core.validation.block_tests import TESTS
 from entropy_assets.errors import brought_by
 from entropy_assets.stages.state import Stage, stage_of
-from entropy_assets.stages.verdicts import verdicts_of
+from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
 from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.removals import BatchRemoved
 
 with brought_by("dagster"):
     import pandas as pd
@@ -17,10 +19,12 @@ COLUMNS: Final = ["batch", "block_id", "p_star", "score", "quality", "passed", *
 
 
 def verdict_history(batches: Iterable[Batch]) -> pd.DataFrame:
-    """Return one row per tested block of `batches`, with the P-value of each test."""
+    """Return one row per tested block of `batches`, with the P-value of each test; of those that are still there."""
     rows: list[dict[str, Any]] = []
     for batch in batches:
-        verdicts = verdicts_of(batch)["rows"] if stage_of(batch) is Stage.VALIDATED else []
+        verdicts: list[VerdictRow] = []
+        with suppress(BatchRemoved):  # a moment ago
+            verdicts = verdicts_of(batch)["rows"] if stage_of(batch) is Stage.VALIDATED else []
         # A row has the entropy itself, in bits per byte, under the test's own name.
         rows += [{"batch": batch.key, **row, "shannon_entropy": row["shannon_entropy_p"]} for row in verdicts]
     return pd.DataFrame(rows, columns=COLUMNS)

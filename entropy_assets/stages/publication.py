@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerError
 from entropy_assets.stages.assessments import noise_rows
-from entropy_assets.stages.manifest import Manifest, origin_of
+from entropy_assets.stages.manifest import Manifest, binding_of
 from entropy_assets.stages.state import Stage, known_publications, naming_damage, state_of
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stages.verdicts import verdicts_of
@@ -19,6 +19,7 @@ from entropy_assets.stores.ledger.rows import BURNED, NO_LINK, LedgerBlock, Publ
 from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerUnavailable
 from entropy_assets.stores.pool.blocks import PoolBlock, ShardState
 from entropy_assets.stores.pool.shards import AnyPool
+from entropy_assets.stores.removals import removal_of, removed_keys
 
 Remember = Callable[[Batch, str], object]
 """Remembers what an image of a batch shows, by its SHA-256."""
@@ -144,7 +145,7 @@ def _refuse_unspent(batch: Batch, ledger: Ledger, validation: Validation) -> Non
     published once all the same, and as nothing else afterwards.
     """
     images = {image for record in validation.hashed.records for image in record.image_sha256s}
-    unspent = sorted(images - ledger.images_of(batch.key))
+    unspent = sorted(images - ledger.spent_by(batch.key, images))
     if unspent:
         raise ClaimRefused(
             f"batch {batch.key} did not spend {len(unspent)} of the {len(images)} images behind its blocks, by the"
@@ -152,7 +153,7 @@ def _refuse_unspent(batch: Batch, ledger: Ledger, validation: Validation) -> Non
             batch=batch.key, images=unspent[:8],
         )  # fmt: skip
     if images:
-        ledger.bind_batch(batch.key, origin_of(batch))
+        ledger.bind_batch(batch.key, binding_of(batch))
 
 
 def _append(batch: Batch, ledger: Ledger, validation: Validation, run_id: str, now_us: int) -> bool:
@@ -234,9 +235,27 @@ def accept_losses(
                 burned.append(batch.key)
             elif is_promoted and _may_have_been_published(batch, ledger):
                 _remember(batch, remember)  # the last claim may have come over without the sketch behind it
+        burned += _burn_removed(home, ledger, now_us, every=bool(lost))
         # Last: whoever is interrupted before it is still refused, and does it all again.
         ledger.accept_losses(lost)
     return burned, list(lost)
+
+
+def _burn_removed(home: Home, ledger: Ledger, now_us: int, *, every: bool) -> list[str]:
+    """Burn batches that were published once and then removed: their images are spent, whatever is left of them.
+
+    Unless `every`, only those whose spent images the ledger does not have.
+    """
+    blobs, burned = home.batches().blobs, []
+    for key in sorted(removed_keys(blobs) - ledger.published_keys()):
+        removal = removal_of(blobs, key)
+        if removal is None or removal.ledger_link is None:
+            continue
+        if every or ledger.spent_by(key, removal.spent_images) != removal.spent_images.keys():
+            ledger.spend_images(removal.spent_images, key)
+            ledger.append_publication(key, NO_LINK, [], run_id=BURNED, time_us=now_us)
+            burned.append(key)
+    return burned
 
 
 def _is_promoted(ledger: Ledger) -> bool:
@@ -248,7 +267,10 @@ def _is_promoted(ledger: Ledger) -> bool:
 
 
 def _lost_its_claims(batch: Batch, ledger: Ledger) -> bool:
-    return _may_have_been_published(batch, ledger) and not ledger.images_of(batch.key) >= _images_of(batch).keys()
+    if not _may_have_been_published(batch, ledger):
+        return False
+    images = _images_of(batch).keys()
+    return ledger.spent_by(batch.key, images) != images
 
 
 def _may_have_been_published(batch: Batch, ledger: Ledger) -> bool:

@@ -16,6 +16,7 @@ from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import Publication
+from entropy_assets.stores.removals import BatchRemoved
 
 
 class Stage(IntEnum):
@@ -189,12 +190,17 @@ class Unfinished:
         self._finished: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[tuple[Batch, BatchState | BatchError]]:
-        """Yield each batch that is not finished with its state, the oldest first; an error where it can't be read."""
+        """Yield each batch that is not finished with its state, the oldest first; an error where it can't be read.
+
+        One that retention is removing is none, however much of it is still there.
+        """
         for batch in self._batches.oldest_first(without=self._ledger.published_keys()):
             version = _version(batch)
             if self._finished.get(batch.key) == version:
                 continue
             state = _state_or_error(batch, self._ledger)
+            if isinstance(state, BatchRemoved):
+                continue
             if isinstance(state, BatchError):
                 yield batch, state
             elif state.is_finished:

@@ -6,9 +6,11 @@
     <key>/manifest.json  one row per file: shape, depth, hashes, accepted or the reason
     <key>/noise/<image_sha256>.npy and noise.json      noise arrays and their assessment
     <key>/noise/<image_sha256>.map.npy                 maps of the live areas
+    <key>/thumbnails/<image_sha256>.png                small pictures for people, of the images of a public batch
     <key>/blocks.npy and records.json                  blocks and the chain of their records
     <key>/verdicts.json  results of every test on every block, and which blocks are released
     <key>/published.json the receipt of the ledger: which of its rows publishes the batch; written once, before the push
+    .removed/<key>.json  what a batch was that retention removed: `removals`
 
 Trusted for: nothing. Every reader re-computes the hashes of what it reads. Who can change this folder can stop a
 batch, and can put bytes of his own choice into one that was not published yet; he can't change a published one
@@ -19,14 +21,11 @@ begins. Intake and receipt are created once, by whoever is first on all machines
 batch is published.
 """
 
-import dataclasses
 import io
 import json
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -35,17 +34,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from entropy_assets.core.encoding import sha256_of_json
 from entropy_assets.errors import BatchError
-from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stores.blobs.folder import FolderBlobs, lies_in
 from entropy_assets.stores.blobs.interface import Blob, Blobs
 from entropy_assets.stores.blobs.refusals import BlobMissing
 from entropy_assets.stores.blobs.together import together
-from entropy_assets.stores.file_names import safe_name, same_but_for_names
-from entropy_assets.stores.lanes import Lane
+from entropy_assets.stores.file_names import same_but_for_names
+from entropy_assets.stores.intakes import Intake
+from entropy_assets.stores.removals import REMOVED, refuse_removed
 
-_KEY_DIGEST_LEN: Final = 8
 _KEY: Final = re.compile(r"[^./\\][^/\\]{0,254}")
 
 
@@ -65,6 +62,7 @@ VERDICTS: Final = Document("verdicts.json", "validated_blocks")
 RECEIPT: Final = Document("published.json", "published_blocks")
 
 _NOISE_FOLDER: Final = "noise"
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 def samples_of(image_sha256: str) -> Document:
@@ -77,89 +75,9 @@ def live_map_of(image_sha256: str) -> Document:
     return Document(f"{_NOISE_FOLDER}/{image_sha256}.map.npy", NOISE.made_by)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntakeFile:
-    """One file as it came, under a name that is safe text."""
-
-    file: str
-    image_sha256: str
-    file_bytes: int
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "file", safe_name(self.file))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
-    """What a batch is made of. Fixed before anything is computed, so that every re-run gives the same bytes.
-
-    Attributes
-    ----------
-    key
-        Name of the batch, the Dagster partition: ``<source>-<UTC basic time>-<8 hex of the files' hash>``.
-    source
-        Where the files came from, e.g. ``drop`` or ``simulated``.
-    files
-        The files in the order of the batch.
-    time_ns
-        Time of intake, ns since 1970-01-01 UTC; stamps the records and enters the nonces.
-    os_bytes
-        32 bytes of the operating system's generator, hex, drawn after the files were fixed; enters the nonces.
-        Empty in deterministic mode, in which the nonces come from the image hashes alone.
-    recipe
-        Name of the recipe.
-    max_file_bytes, max_pixels
-        Limits of one image, bytes of the file and pixels of one plane: they decide which files are refused.
-    lane
-        Which answers its blocks may serve. A batch of before there were lanes counts as private.
-    """
-
-    key: str
-    source: str
-    files: tuple[IntakeFile, ...]
-    time_ns: int
-    os_bytes: str
-    recipe: str
-    max_file_bytes: int
-    max_pixels: int
-    lane: Lane = "private"
-
-    @property
-    def deterministic(self) -> bool:
-        """Tell whether the same files always give the same blocks."""
-        return not self.os_bytes
-
-    @property
-    def seed(self) -> bytes:
-        """The system's bytes, of which the nonces are made; none for a deterministic batch."""
-        return bytes.fromhex(self.os_bytes)
-
-    @property
-    def limits(self) -> DecodeLimits:
-        """Limits under which the files are decoded."""
-        return DecodeLimits(max_file_bytes=self.max_file_bytes, max_pixels=self.max_pixels)
-
-    @property
-    def timestamp_us(self) -> int:
-        """Time that stamps the records, microseconds since 1970-01-01 UTC."""
-        return self.time_ns // 1000
-
-
-def batch_key(source: str, time_ns: int, files: Iterable[tuple[str, str, int]]) -> str:
-    """Return the key of the batch of `files`: it sorts by time and holds nothing that any program reads as syntax.
-
-    Parameters
-    ----------
-    source
-        Letters, digits and dashes.
-    time_ns
-        Time that the key tells to the second, ns since 1970-01-01 UTC.
-    files
-        Name, SHA-256 and size of each file; of an inbox, whose files are not read yet, the time of change instead.
-    """
-    digest = sha256_of_json(sorted(files))
-    stamp = datetime.fromtimestamp(time_ns // 10**9, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
-    return f"{source}-{stamp}-{digest[:_KEY_DIGEST_LEN]}"
+def thumbnail_of(image_sha256: str) -> Document:
+    """Return the document with the small picture of an image."""
+    return Document(f"thumbnails/{image_sha256}.png", MANIFEST.made_by)
 
 
 def _moment(key: str) -> tuple[str, str]:
@@ -198,9 +116,7 @@ class Batch:
     @cached_property
     def intake(self) -> Intake:
         """What the batch is made of."""
-        row = self.read_json(INTAKE)
-        files = tuple(IntakeFile(**file) for file in row.pop("files"))
-        return Intake(files=files, **row)
+        return Intake.read(self.read_json(INTAKE))
 
     def path(self, document: Document) -> Path:
         """Return where `document` is or would be, if the batches lie in a folder."""
@@ -226,13 +142,33 @@ class Batch:
         """Write `value` as `document` unless it is there; return whether this call did."""
         return self.blobs.create(self._name(document), encoded(value))
 
+    def create_picture(self, document: Document, png: bytes) -> bool:
+        """Keep a picture as `document` unless there is one; return whether this call did."""
+        return self.blobs.create(self._name(document), png)
+
+    def read_picture(self, document: Document, most_bytes: int) -> bytes:
+        """Return the PNG in `document`.
+
+        Raises
+        ------
+        BatchError
+            If there is none, or what is there is larger than `most_bytes` or no PNG.
+        """
+        found = self.find(document)
+        if found is not None and found.size > most_bytes:
+            raise self._wrong(document, f"has {found.size} bytes and is no small picture")
+        png = self._read(document)
+        if not png.startswith(_PNG):
+            raise self._wrong(document, "is no picture")
+        return png
+
     def read_json(self, document: Document, data: bytes | None = None) -> dict[str, Any]:
         """Return the object in `document`, or in `data` for who has read it.
 
         Raises
         ------
         BatchError
-            If the file is missing or is not a JSON object.
+            If the file is missing or is not a JSON object; `BatchRemoved` if its batch was removed.
         """
         try:
             value = json.loads(self._read(document) if data is None else data)
@@ -280,6 +216,7 @@ class Batch:
         try:
             return self.blobs.read(self._name(document))
         except BlobMissing:
+            refuse_removed(self.blobs, self.key)
             missing = f"batch {self.key} has no {document.file} yet; materialise {document.made_by} first"
             raise BatchError(missing, batch=self.key, file=document.file) from None
 
@@ -324,12 +261,13 @@ class BatchStore:
         Raises
         ------
         BatchError
-            If there is no such batch, or `key` is no key.
+            If there is no such batch, or `key` is no key; `BatchRemoved` if it was removed.
         """
         if not _KEY.fullmatch(key) or not key.isprintable():
             raise BatchError(f"{key!r} is not the key of a batch", batch=key)
         batch = Batch(self.blobs, key, frozen=frozen)
         if not batch.has(INTAKE):
+            refuse_removed(self.blobs, key)
             raise BatchError(f"there is no batch {key!r}; drop images into the inbox to make one", batch=key)
         return batch
 
@@ -343,10 +281,11 @@ class BatchStore:
         Raises
         ------
         BatchError
-            If the one that is there has other files, another recipe or another mode.
+            If the one that is there has other files, another recipe or another mode, or was removed.
         """
+        refuse_removed(self.blobs, intake.key)
         batch = Batch(self.blobs, intake.key)
-        if batch.create_json(INTAKE, dataclasses.asdict(intake)):
+        if batch.create_json(INTAKE, intake.told()):
             return batch
         kept = batch.intake
         if (kept.files, kept.recipe, kept.deterministic) != (intake.files, intake.recipe, intake.deterministic):
@@ -366,13 +305,7 @@ class BatchStore:
         return self._batches(sorted((name for name in self.names() if name not in without), key=_moment))
 
     def receipts(self, without: Container[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield key and receipt of each batch that has one, but of those `without`.
-
-        Raises
-        ------
-        BatchError
-            If one can't be read.
-        """
+        """Yield key and receipt of each batch that has one, but of those `without`; BatchError if one can't be read."""
         keys = [key for key in self.names() if key not in without]
         yield from (row for row in together(self.blobs, self._receipt_of, keys) if row is not None)
 
@@ -381,7 +314,7 @@ class BatchStore:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all that may be batches, sorted; one whose intake is not fixed yet among them."""
-        return tuple(name for name in self.blobs.list().folders if name.isprintable())
+        return tuple(name for name in self.blobs.list().folders if name.isprintable() and name != REMOVED)
 
     def _receipt_of(self, key: str) -> tuple[str, dict[str, Any]] | None:
         with suppress(BlobMissing):  # looking before reading would be a second request for almost every batch

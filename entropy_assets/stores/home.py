@@ -109,6 +109,11 @@ class Home:
         return self.root / "origins"
 
     @property
+    def feeds_folder(self) -> Path:
+        """Folder of what is remembered of the feeds: the machine that asks them has it."""
+        return self.root / "feeds"
+
+    @property
     def ledger_file(self) -> Path:
         """File of the ledger."""
         return self.root / "ledger.sqlite"
@@ -132,6 +137,11 @@ class Home:
     def keys_file(self) -> Path:
         """File of the API keys, unless the settings name another place."""
         return self.root / "keys.json"
+
+    @property
+    def sources_file(self) -> Path:
+        """File that says which feeds are asked for images, unless the settings name another one."""
+        return self.root / "sources.toml"
 
     @property
     def logs_folder(self) -> Path:
@@ -197,6 +207,12 @@ class Home:
         if self.inbox_url is not None:
             return prefixes(self.inbox_url, sources, max_file_bytes)
         return inboxes(self.inbox_folder, sources, settle_seconds, max_file_bytes)
+
+    def inbox_of(self, source: str, sources: Collection[str], *, settle_seconds: float, max_file_bytes: int) -> Inbox:
+        """Return the inbox of `source`, as `inboxes` gives it; one of `sources` gets its subfolder if it has none."""
+        if self.inbox_url is None and source in sources:
+            (self.inbox_folder / source).mkdir(parents=True, exist_ok=True)
+        return self.inboxes(sources, settle_seconds=settle_seconds, max_file_bytes=max_file_bytes)[source]
 
     @contextmanager
     def kept_private(self, say: Callable[[str], object]) -> Iterator[None]:

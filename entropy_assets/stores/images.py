@@ -6,12 +6,20 @@ altered one is noticed on the next read.
 
 import hashlib
 import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from entropy_assets.errors import ImageAltered, ImageMissing
 from entropy_assets.stores.blobs.folder import FolderBlobs, lies_in
-from entropy_assets.stores.blobs.interface import Blobs
+from entropy_assets.stores.blobs.interface import Blob, Blobs
 from entropy_assets.stores.blobs.refusals import BlobMissing
+from entropy_assets.stores.blobs.together import together
+
+FRESH_NS: Final = 3600 * 10**9
+"""Age up to which an image that is put again need not be written again, ns."""
+_SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class ImageStore:
@@ -37,19 +45,37 @@ class ImageStore:
 
     def __contains__(self, sha256: str) -> bool:
         """Tell whether a file of that name is there; only `get` tells whether it is intact."""
-        return self.blobs.find(_name(sha256)) is not None
+        return self.find(sha256) is not None
 
     def put(self, data: bytes) -> str:
-        """Keep `data` and return its SHA-256. Repeating it changes nothing, or repairs an altered file.
+        """Keep `data` and return its SHA-256. Repeating it repairs an altered file, and makes an old one young.
 
-        Who else keeps the same image at the same time writes the same bytes, so nobody need be first.
+        Who else keeps the same image at the same time writes the same bytes, so nobody need be first. Retention leaves
+        young images alone: they may be those of a batch that is being made.
         """
         sha256 = hashlib.sha256(data).hexdigest()
         try:
             self.get(sha256)
+            kept = self.find(sha256)
         except (ImageMissing, ImageAltered):
+            kept = None
+        if kept is None or abs(time.time_ns() - kept.modified_ns) > FRESH_NS:
             self.blobs.replace(_name(sha256), data)
         return sha256
+
+    def all(self) -> Iterator[Blob]:
+        """Yield all images; the last part of each name is a SHA-256."""
+        folders = self.blobs.list().folders
+        for listing in together(self.blobs, self.blobs.list, folders):
+            yield from (blob for blob in listing.blobs if _SHA256.fullmatch(blob.last))
+
+    def find(self, sha256: str) -> Blob | None:
+        """Return what is kept of an image without reading it; None if nothing is."""
+        return self.blobs.find(_name(sha256))
+
+    def delete(self, sha256: str) -> None:
+        """Keep the image no longer."""
+        self.blobs.delete(_name(sha256))
 
     def get(self, sha256: str) -> bytes:
         """Return the image.
@@ -80,6 +106,6 @@ def _name(sha256: str) -> str:
     ImageMissing
         If `sha256` is not 64 lower-case hexadecimal digits.
     """
-    if not re.fullmatch(r"[0-9a-f]{64}", sha256, re.ASCII):
+    if not _SHA256.fullmatch(sha256):
         raise ImageMissing(f"{sha256!r} is not a SHA-256 in lower-case hexadecimal digits", image_sha256=sha256)
     return f"{sha256[:2]}/{sha256}"

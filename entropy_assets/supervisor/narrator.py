@@ -9,6 +9,7 @@ from entropy_assets.provenance.standing import LOOK_S, Standing, new_sentences
 from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.recipe import recipe_named
 from entropy_assets.settings import Settings
+from entropy_assets.sources.feeds.rounds import ALERT_JOB
 from entropy_assets.stages.state import Stage, state_of
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import Batch
@@ -53,7 +54,9 @@ class Narrator:
             away.append((error.code, error.message))
         failed = self._alerts.read()
         for alert in failed[self._alerts_told :]:
-            yield f"{datetime.now(UTC):%H:%M:%S} {alert['batch'] or '-'}  failed     {alert['job']}: {alert['error']}"
+            of_feed = alert["job"] == ALERT_JOB  # an alarm that begins or ends, and no run
+            what = f"feed       {alert['error']}" if of_feed else f"failed     {alert['job']}: {alert['error']}"
+            yield f"{datetime.now(UTC):%H:%M:%S} {alert['batch'] or '-'}  {what}"
         self._alerts_told = len(failed)
         doubts = [*away, *self._standing.doubts(), *(self._waiting.doubts() if self._waiting else ())]
         for sentence in new_sentences(self._doubts_told, doubts):

@@ -1,18 +1,28 @@
 """``entropy-assets audit``: what it prints. All that it checks is in provenance/, the audit of what runs in e2e/."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 
+from entropy_assets.cli.audit import web_reader_of
+from entropy_assets.provenance.refetching import fetched_again
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.serving.config import ServiceConfig
-from entropy_assets.stores.batches import NOISE, RECORDS, Batch
+from entropy_assets.settings import Settings
+from entropy_assets.stages.retention.limits import KeepLimits
+from entropy_assets.stages.retention.plan import plan_removal
+from entropy_assets.stages.retention.removing import remove
+from entropy_assets.stores.batches import NOISE, RECEIPT, RECORDS, Batch
+from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.lanes import Fate
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.serving.running import RunningService
+from entropy_assets_tests.sources.feeds.fault_server import FaultServer
 from entropy_assets_tests.stages.batches_made import Place, frame
 
 TITLE = "not checked, so take it on trust or leave it:"
@@ -71,6 +81,77 @@ def test_an_outsider_reads_beside_the_result_what_nobody_could_check(
         name for row in facts["not_checked"] for name in row["fields"]
     }
     assert batch.intake.os_bytes not in document.stdout
+
+
+def test_where_an_image_was_fetched_is_printed_in_short_lines_whatever_its_server_says(
+    run: Run, service_config: ServiceConfig, tmp_path: Path
+) -> None:
+    """By the ledger and by an outsider; it decides nothing, and is named among what is not checked."""
+    place = Place(tmp_path / "home")
+    origin = Origin(
+        feed="sdo",
+        url="javascript:alert(1)//\u202egpj.moc",
+        fetched_at="2026-11-29T08:33:00Z",
+        credit="<script>\x1b[2J" + "x" * 5000,
+    )
+    place.origins().keep(hashlib.sha256(frame(1)).hexdigest(), origin)
+    batch = place.validated([("a.fits", frame(1))])
+    [block_id, *_] = place.in_ledger(batch)
+    with RunningService(service_config, Trail.of(place)) as service:
+        outside = run("audit", block_id, "--images", place.images().root, "--url", str(service.client.base_url))
+    by_ledger = ("audit", block_id, "--home", place.root, "--refetch")
+    refetched = json.loads(run(*by_ledger, "--json").stdout)["refetched"]
+    assert [(row["outcome"], row["url"]) for row in refetched] == [("not asked", origin.url)]
+    for words in (run(*by_ledger), outside):
+        assert words.exit_code == 0, words.output
+        lines = words.stdout.splitlines()
+        assert r"    fetched from: javascript:alert(1)//\u202egpj.moc" in lines
+        assert "    fetched at: 2026-11-29T08:33:00Z" in lines
+        [credit] = [line for line in lines if line.startswith("    credit: ")]
+        assert credit.startswith(r"    credit: <script>\x1b[2Jxx")
+        assert len(credit) < 320
+        assert "Where an image was fetched" in words.stdout
+        assert ("fetched again, which decides nothing:" in lines) is (words is not outside)
+        assert all(line.isprintable() for line in lines)
+
+
+def fetched_from(url: str, image_sha256: str = "ab" * 32) -> dict[str, Any]:
+    """Give what is told of an image that was fetched there."""
+    return {"image_sha256": image_sha256, "origin": {"feed": "a", "url": url, "fetched_at": "2026-11-29T08:33:00Z"}}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "ftp://example.org/a.png",
+        "https://user:secret@example.org/a.png",
+        "camera v4l2 2026-11-29T08:33:00Z",
+        "https://",
+        "https://[::1/a.png",
+        "https://exa\u202emple.org/",
+        "http://example.org:8080/plain.png",
+        "",
+    ],
+)
+def test_an_address_that_is_none_of_a_server_is_not_asked(url: str) -> None:
+    [found] = fetched_again([fetched_from(url)], web_reader_of(Settings()))
+    assert (found.outcome, found.url) == ("not asked", url)
+    assert found.reason
+
+
+def test_an_audit_is_led_to_no_private_address() -> None:
+    """Who tells an outsider of a block could else have him ask the servers of his own network."""
+    with FaultServer() as server:
+        here = [
+            f"{scheme}://{name}:{server.port}/a" for scheme in ("http", "https") for name in ("127.0.0.1", "localhost")
+        ]
+        urls = [*here, "https://10.0.0.1/", "https://[::1]/a.png", "https://169.254.169.254/latest/meta-data"]
+        images = [fetched_from(url, f"{place:064x}") for place, url in enumerate(urls)]
+        outcomes = {found.url: found.outcome for found in fetched_again(images, web_reader_of(Settings()))}
+        assert outcomes == dict.fromkeys(urls, "not asked")
+        assert server.connections == 0
 
 
 def test_an_outsider_who_lacks_images_is_told_which(
@@ -141,3 +222,16 @@ def test_the_audit_by_the_ledger_prints_nothing_that_gives_a_waiting_block_away(
     assert record["nonce"] not in document
     assert json.dumps(record["slices"]) not in document
     assert not any(row["nonce"] in document for row in batch.read_json(NOISE)["rows"] if row["nonce"])
+
+
+def test_of_a_removed_batch_it_says_when_and_why(run: Run, published: tuple[Place, Batch, str]) -> None:
+    place, batch, block_id = published
+    later = place.validated([("c.fits", frame(3))], time_ns=2 * 10**18)
+    place.in_ledger(later)
+    later.create_json(RECEIPT, {"ledger_link": place.ledger().head()})
+    keep = KeepLimits(batches_days=30)
+    remove(place, plan_removal(place, keep, now_s=4e9, inboxes={}), inboxes={})
+    result = run("audit", block_id, "--home", place.root, "--json")
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["error"], answer["batch"]) == (1, "batch-removed", batch.key)
+    assert answer["message"].endswith("by retention: 30 days are kept (ENTROPY_KEEP_BATCHES_DAYS)")

@@ -1,8 +1,5 @@
 """Frame: the ADC step and the pixel digest see through the container."""
 
-import hashlib
-import struct
-import time
 from typing import Any
 
 import numpy as np
@@ -11,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from entropy_assets.core.frame import PIXEL_LIMIT, Frame, adc_step, pixel_digest
+from entropy_assets.core.digests import pixel_digest
+from entropy_assets.core.frame import PIXEL_LIMIT, Frame, adc_step
 from entropy_assets.errors import ImageRejected, RejectionReason
-from entropy_assets_tests.core.second_hashing import PIXEL_CASES, codes_of, kept_vectors
 
 
 def build(pixels: Any, usable: Any = None, **changes: Any) -> Frame:
@@ -113,21 +110,6 @@ def test_true_step_divides_the_found_one(codes: Any, step: int, offset: int) -> 
     assert found % step == 0 or len(np.unique(codes)) == 1
 
 
-def test_digest_is_the_documented_message() -> None:
-    """Domain, shape, width, then the codes: recomputed by hand."""
-    pixels = np.array([[[10, 26], [42, 4096 * 16 + 10]]], dtype=np.int32)
-    message = b"entropy_assets pixel digest 1\0" + struct.pack(">4Q", 1, 2, 2, 2) + struct.pack(">4H", 0, 1, 2, 4096)
-    assert pixel_digest(pixels, everywhere(pixels), 16) == hashlib.sha256(message).hexdigest()
-
-
-@pytest.mark.parametrize("name", PIXEL_CASES)
-def test_digest_gives_the_vectors(name: str) -> None:
-    """Every width of a code, one and several channels, with masked pixels."""
-    planes, usable = codes_of(name)
-    step = PIXEL_CASES[name][3]
-    assert pixel_digest(np.array(planes), np.array(usable), step) == kept_vectors()["pixel_digest"][name]
-
-
 @pytest.mark.parametrize(
     "disguise",
     [
@@ -210,16 +192,3 @@ def test_frame_is_its_own_and_read_only(codes: Any) -> None:
     for array in (frame.pixels, frame.usable):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
-
-
-def test_large_frame_is_built_in_well_under_a_second() -> None:
-    """4096 x 4096 pixels of 8 bits: step, hashes and copies (0.09 s measured on an idle core)."""
-    pixels = np.random.default_rng(3).integers(0, 256, (4096, 4096), dtype=np.uint8)
-    best = min(_seconds(pixels) for _ in range(3))
-    assert best < 0.6
-
-
-def _seconds(pixels: Any) -> float:
-    begin = time.perf_counter()
-    build(pixels)
-    return time.perf_counter() - begin

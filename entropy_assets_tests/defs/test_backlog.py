@@ -7,7 +7,8 @@ import dagster as dg
 import pytest
 
 from entropy_assets.defs.cursors import PUBLISH_AGAIN_S
-from entropy_assets.stores.batches import VERDICTS, Batch, Intake
+from entropy_assets.stores.batches import VERDICTS, Batch
+from entropy_assets.stores.intakes import Intake
 from entropy_assets_tests.defs.conftest import Home
 
 TICK_S = 30.0

@@ -57,9 +57,10 @@ def test_the_definitions_are_what_the_ui_promises(tmp_path: Path) -> None:
         "replenish_pool",
         "daily_audit",
         "nightly_reports",
+        "retention",
     }
     schedules = {schedule.name: schedule for schedule in defs.schedules or []}
-    assert set(schedules) == {"ingest", "daily_audit", "nightly_reports"}
+    assert set(schedules) == {"ingest", "daily_audit", "nightly_reports", "retention"}
     assert schedules["nightly_reports"].default_status is dg.DefaultScheduleStatus.RUNNING
 
 

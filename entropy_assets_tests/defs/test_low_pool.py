@@ -133,3 +133,27 @@ def test_an_absent_pool_is_borne_for_a_while_and_then_the_tick_is_red(home: Home
         assert ReplenishCursor.loads(cursor).pool_absent_ticks == tick
     with pytest.raises(dg.Failure, match="has not answered"):
         home.tick("replenish_low_pool", cursor=cursor)
+
+
+def with_feeds(home: Home, text: str) -> Home:
+    """Give the same installation without the camera, with a file of feeds."""
+    home.settings.home.mkdir(exist_ok=True)
+    (home.settings.home / "sources.toml").write_text(text)
+    settings = home.settings.model_copy(update={"simulated_camera": False})
+    return replace(home, settings=settings, defs=build_defs(settings, {"pool": home.pool}))
+
+
+def test_a_low_pool_has_the_feeds_asked_that_are_due_and_no_others(home: Home) -> None:
+    """A server's cadence is its own limit: an empty pool is no reason to ask it more often."""
+    home = with_feeds(home, '[feed.sky]\nkind = "folder"\npath = "/nowhere"\nclaim = "drop"\ncadence_seconds = 3600\n')
+    [request] = home.tick("replenish_low_pool").run_requests
+    assert request.job_name == "ingest_feeds"
+    assert home.run("ingest_feeds").success
+    skipped = home.tick("replenish_low_pool")
+    assert "low, and no feed is due: sky: the folder /nowhere can't be listed" in skipped.skip_message
+
+
+def test_a_low_pool_tells_of_a_file_of_feeds_that_is_wrong(home: Home) -> None:
+    skipped = with_feeds(home, "[feed.sky]\n").tick("replenish_low_pool")
+    assert "low, and no feed can be asked" in skipped.skip_message
+    assert "line 1: feed sky, kind must be one of" in skipped.skip_message

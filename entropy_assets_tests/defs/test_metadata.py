@@ -1,12 +1,15 @@
 """What an auditor sees at each asset: numbers, a table, a picture, and never a byte of a block."""
 
+import hashlib
+
 import dagster as dg
 import pytest
 
 from entropy_assets.defs import plots
-from entropy_assets.defs.metadata import table
+from entropy_assets.defs.metadata import LONGEST_CELL, table
 from entropy_assets.stages.assessments import credits, noise_rows
 from entropy_assets.stores.batches import BLOCKS
+from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.stages.batches_made import frame, simulated_frame
 
@@ -45,6 +48,23 @@ def test_a_simulated_frame_is_called_so_wherever_images_are_listed(home: Home, m
         assert isinstance(listed, dg.TableMetadataValue)
         sources = {record.data["file"]: record.data["source"] for record in listed.records}
         assert sources == {"a.fits": "drop", "sky.fits": "simulated"}
+
+
+def test_the_table_of_images_says_where_a_feed_fetched_one_and_whose_it_is(home: Home) -> None:
+    """Beside an image that nobody fetched, whose fields stay empty; long words of a server are cut."""
+    origin = Origin(
+        feed="sdo", url="https://example.org/a", fetched_at="2026-11-29T08:33:00Z", credit="<b>" + "x" * 999
+    )
+    home.stores.layout.origins().keep(hashlib.sha256(frame(1)).hexdigest(), origin)
+    key = home.batch_of(("a.fits", frame(1)), ("b.fits", frame(2)))
+    [event] = home.run("process_images", key).get_asset_materialization_events()[:1]
+    listed = event.materialization.metadata["manifest"]
+    assert isinstance(listed, dg.TableMetadataValue)
+    told = [
+        [record.data[column] for column in ("url", "fetched", "credit line", "licence")] for record in listed.records
+    ]
+    cut = f"<b>{'x' * (LONGEST_CELL - 3)}"
+    assert told == [[origin.url, origin.fetched_at, cut, ""], [""] * 4]
 
 
 def test_a_row_that_lacks_a_column_leaves_it_empty() -> None:

@@ -4,6 +4,7 @@ With ``--keep-screenshots`` two pictures of it go to docs/.
 """
 
 import base64
+import hashlib
 import json
 import os
 import time
@@ -20,6 +21,7 @@ from entropy_assets.stages.assessments import noise_inputs
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.batches import BLOCKS, RECEIPT, Batch
+from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.browser import Browser
@@ -32,6 +34,8 @@ pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>.fits"
 TURNED = "gpj.\u202estif.fits"
+ORIGIN = {"feed": "sdo", "fetched_at": "2026-11-29T08:33:00Z"}
+FETCHED = "https://sdo.example/a b/\u202egpj.<b>"
 DESKTOP, PHONE = (1280, 900), (360, 740)
 MARKS = ("good", "bad")
 """What the page calls an image that was accepted, and one that was rejected."""
@@ -114,6 +118,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 def batch(place: Place) -> Batch:
     """Give a batch of a live, a hostile and a dead image, as far as its verdicts."""
     live, hostile = (simulated_frame(seed, 480) for seed in (1, 2))
+    for image, credit in ((live, "NASA/SDO"), (hostile, HOSTILE)):
+        origin = Origin(**ORIGIN, credit=credit, url="javascript:alert(1)" if image is hostile else FETCHED)
+        place.origins().keep(hashlib.sha256(image).hexdigest(), origin)
     images = [("live.fits", live), (HOSTILE, hostile), (TURNED, b"SIMPLE  = no image")]
     return place.validated(images, time_ns=time.time_ns(), source="simulated")
 
@@ -249,7 +256,15 @@ def test_a_hostile_name_stays_text(page: Open) -> None:
     assert "\u202e" not in page.browser.text(), "a name that turns the text around it shows a replacement"
     page.visit(f"#block={block_id}")
     page.browser.wait_for(HOSTILE)
-    assert page.browser.evaluate("document.querySelectorAll('main img, main script').length") == 0
+    assert "Credit: NASA/SDO" in page.browser.text()
+    assert f"Credit: {HOSTILE}" in page.browser.text()
+    assert page.browser.evaluate("document.querySelectorAll('main img[onerror], main script').length") == 0
+    links = "[...document.querySelectorAll('.behind a')].map((link) => [link.href, link.rel])"
+    assert page.browser.evaluate(links) == [["https://sdo.example/a%20b//u202egpj.%3Cb%3E", "noopener noreferrer"]]
+    page.browser.wait_until("document.querySelectorAll('.behind img').length === 2")
+    drawn = "[...document.querySelectorAll('.behind img')].map((image) => [image.src.slice(0, 15), image.naturalWidth])"
+    page.browser.wait_until("[...document.querySelectorAll('.behind img')].every((image) => image.complete)")
+    assert page.browser.evaluate(drawn) == [["data:image/png;", 120]] * 2
     assert "owned" not in str(page.browser.evaluate("document.title"))
     assert page.browser.complaints() == []
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from entropy_assets.sources.feeds.journal import FeedJournal, FeedJournals, Yield
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets_tests.monitoring.conftest import Start, Watched
@@ -41,6 +42,8 @@ def _prepare(running: Watched) -> None:
     block = LedgerBlock("b", 0, "00" * 32, "11" * 32)
     Ledger(running.home / "ledger.sqlite").append_publication("b", "00" * 32, [block], "", time.time_ns() // 1000)
     running.pool.push(blocks_for_both(200))
+    brought = FeedJournal(name="sky", last_new_s=time.time(), newest=("ab" * 32,), total=Yield(images=1))
+    FeedJournals(running.home / "feeds").write(brought)
 
 
 @pytest.mark.e2e

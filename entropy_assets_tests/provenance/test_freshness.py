@@ -12,7 +12,8 @@ import pytest
 from entropy_assets.provenance import freshness
 from entropy_assets.provenance.freshness import Freshness
 from entropy_assets.provenance.trail import Trail
-from entropy_assets.stores.batches import BatchStore, Intake, batch_key
+from entropy_assets.stores.batches import BatchStore
+from entropy_assets.stores.intakes import Intake, batch_key
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets_tests.stages.batches_made import Place, frame
@@ -61,6 +62,7 @@ def test_an_empty_installation_has_no_ages(supply: Freshness) -> None:
         "rejected_images": {},
         "problem": None,
         "doubts": [],
+        "feeds": {},
     }
 
 

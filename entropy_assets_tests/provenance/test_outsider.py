@@ -334,6 +334,21 @@ def test_an_exchanged_image_is_found(story: Story) -> None:
     assert refused(story.told, {**story.images, name: frame(3)}) == "image_sha256"
 
 
+def test_an_origin_is_taken_on_trust_and_that_is_said(story: Story) -> None:
+    """Nobody outside can check it; so it is named wherever one is told, and what is none is refused."""
+    told = copy.deepcopy(story.told)
+    assert not any("origin" in each.fields for each in make_again(told, story.images).not_checked)
+    told["images"][0]["origin"] = {"feed": "a", "url": "https://example.org/a", "fetched_at": "2026-11-29T08:33:00Z"}
+    [said] = [each for each in make_again(told, story.images).not_checked if "origin" in each.fields]
+    assert "not seen from outside" in said.sentence
+    del told["images"][1]["origin"]  # a service of an earlier release tells of none
+    assert make_again(told, story.images).data == make_again(story.told, story.images).data
+    for wrong in ({"feed": "a"}, "https://example.org/a", [1], {**told["images"][0]["origin"], "fetched_at": "now"}):
+        told["images"][0]["origin"] = wrong
+        with pytest.raises(InputRefused, match="give the answer of"):
+            make_again(told, story.images)
+
+
 def test_all_missing_images_are_named_before_any_is_looked_at(story: Story, tmp_path: Path) -> None:
     with pytest.raises(ImageMissing) as caught:
         make_again(story.told, ImageFolder(tmp_path))

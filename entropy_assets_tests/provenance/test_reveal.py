@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entropy_assets.provenance.reveal import MARGIN_S, reveal_of
-from entropy_assets.provenance.trail import Trail
+from entropy_assets.provenance.trail import MOST_THUMBNAIL_BYTES, Trail
+from entropy_assets.stores.batches import thumbnail_of
 from entropy_assets.stores.lanes import Fate, Lane
 from entropy_assets_tests.stages.batches_made import Place, frame, simulated_frame
 
@@ -79,6 +80,33 @@ def test_nothing_that_gives_a_block_away_is_told_before_it_reveals(
     reveals = lane == "public" and fate is not None
     assert later["revealed"] is reveals, "while the pool does not answer, nothing reveals"
     assert set(SECRETS) - {"sampling_nonce"} <= set(later) or not reveals
+
+
+@pytest.mark.parametrize(
+    "lane, state, is_shown", [("public", "ready", 0), ("public", "gone", 1), ("private", "gone", 0)]
+)
+def test_a_picture_of_an_image_is_shown_once_a_public_block_revealed_and_no_sooner(
+    tmp_path: Path, lane: Lane, state: Any, is_shown: int
+) -> None:
+    place = Place(tmp_path)
+    block_id = published(place, lane, "ea-2026-2")
+    [batch] = place.batches()
+    image = batch.intake.files[0].image_sha256
+    trail = Trail(place.ledger(), place.batches(), place.images(), None, LIFE_S, clock=lambda: 60.0)
+    fate = Fate(state=state, left_s=5.0 if state == "ready" else 0.0)
+    png = trail.thumbnail(block_id, image, fate)
+    assert (png is not None) is bool(is_shown)
+    assert trail.thumbnail(block_id, image, None) is None
+    assert trail.thumbnail(block_id, "ab" * 32, fate) is None
+    assert trail.thumbnail("00000000-0000-0000-0000-000000000000", image, fate) is None
+    if png:
+        assert png.startswith(b"\x89PNG")
+        assert len(png) <= MOST_THUMBNAIL_BYTES
+        for damage in (b"<html><script>", png + bytes(MOST_THUMBNAIL_BYTES), b""):
+            batch.path(thumbnail_of(image)).write_bytes(damage)
+            assert trail.thumbnail(block_id, image, fate) is None
+        batch.path(thumbnail_of(image)).unlink()
+        assert trail.thumbnail(block_id, image, fate) is None
 
 
 @pytest.mark.parametrize("lane", ["public", "private"])

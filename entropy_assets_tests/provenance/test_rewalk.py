@@ -25,10 +25,11 @@ from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.validation import Examination, examine_blocks
 from entropy_assets.stores.batches import RECEIPT, Batch
+from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.images.image_files import fits
-from entropy_assets_tests.stages.batches_made import LIMITS, Place, exposure, frame
+from entropy_assets_tests.stages.batches_made import LIMITS, Place, exposure, frame, unbind
 
 
 def test_every_block_that_left_the_pool_is_made_again_from_its_images(
@@ -70,6 +71,25 @@ def test_another_nonce_gives_other_noise_and_is_found(published: tuple[Place, Ba
         rewalk(Trail.of(place), next(iter(blocks)))
 
 
+@pytest.mark.parametrize("document", ["intake.json", "manifest.json", "both"])
+def test_one_letter_of_an_origin_that_was_altered_is_found(place: Place, document: str) -> None:
+    """No byte of a block follows from it, but the ledger binds it: whoever rewrites credit or address is found."""
+    origin = Origin(feed="sdo", url="https://example.org/a", fetched_at="2026-11-29T08:33:00Z", credit="NASA/SDO")
+    place.origins().keep(hashlib.sha256(frame(1)).hexdigest(), origin)
+    batch = place.validated([("a.fits", frame(1))])
+    [block_id, *_] = place.in_ledger(batch)
+    audited = rewalk(Trail.of(place), block_id)
+    assert audited.provenance["images"][0]["origin"] == origin.told()
+    assert [each.fields for each in audited.not_checked].count(("origin",)) == 1
+    for name in ("intake.json", "manifest.json"):
+        if document in (name, "both"):
+            path = batch.root / name
+            path.write_text(path.read_text().replace("NASA/SDO", "NASA/SDX"))
+    with pytest.raises(ChainBroken) as caught:
+        rewalk(Trail.of(place), block_id)
+    assert caught.value.field == ("intake" if document == "both" else "manifest_sha256")
+
+
 def test_other_bytes_of_the_system_are_found(published: tuple[Place, Batch, dict[str, bytes]]) -> None:
     place, batch, blocks = published
     intake = json.loads((batch.root / "intake.json").read_text())
@@ -99,14 +119,6 @@ def shared_pattern() -> list[tuple[str, bytes]]:
     rng = np.random.default_rng(5)
     pattern = rng.normal(0, 12, (320, 320))
     return [(f"{name}.png", exposure(pattern, rng)) for name in "ab"]
-
-
-def unbind(place: Place) -> None:
-    """Leave no trace of the intake and manifest that images were spent for, as a release that bound nothing."""
-    with sqlite3.connect(place.ledger().path) as db:
-        db.execute("DROP TRIGGER bindings_no_delete")
-        db.execute("DELETE FROM bindings")
-    db.close()
 
 
 def publish(

@@ -12,7 +12,7 @@ from entropy_assets.stages.manifest import HashedRow
 from entropy_assets.stages.verdicts import VerdictRow
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, Batch, encoded
 from entropy_assets.stores.file_names import safe_name
-from entropy_assets_tests.stages.batches_made import Place
+from entropy_assets_tests.stages.batches_made import Place, unbind
 
 FIELDS = [
     *("block_id", "block_sha256", "link", "index", "batch", "run_id", "chain_head", "ledger_link", "published_at_us"),
@@ -21,7 +21,7 @@ FIELDS = [
 ]
 OF_IMAGE = [
     *("file", "image_sha256", "pixel_sha256", "source", "sampling_nonce", "noise_sha256", "samples", "min_entropy"),
-    *("credit_bits", "reason", "memory", "in_block"),
+    *("credit_bits", "reason", "memory", "in_block", "origin"),
 ]
 """The fields of ``/blocks/{id}``, in their order on the wire."""
 
@@ -87,6 +87,7 @@ def test_a_batch_that_an_older_version_kept_is_shown_and_audited(
         for row in value["rows" if "rows" in value else "files"]:
             row["file"] = odd[row["file"]]
         batch.path(document).write_bytes(encoded(value))
+    unbind(place)
     trail = Trail.of(place)
     told = {"batches": trail.recent(1), "blocks": [trail.find(block_id) for block_id in blocks]}
     json.dumps(told, ensure_ascii=False).encode("utf-8")

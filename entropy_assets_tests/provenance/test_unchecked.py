@@ -12,12 +12,13 @@ TOLD |= set(Recollection._fields)
 
 def all_of_it(**changes: object) -> list[Unchecked]:
     worst = {"has_memory": True, "has_block_nonces": True, "chain_is_whole": False, "is_last": False}
+    worst["of_origins"] = True
     lists = {"unseen": HASHES, "called_spent": HASHES, "refused": HASHES, "not_there": HASHES}
     return list(after_outsiders_check(**{**worst, **lists, **changes}))  # type: ignore[arg-type]
 
 
 def test_each_sentence_is_whole_and_names_fields_that_are_told() -> None:
-    for each in [*all_of_it(), *after_rewalk(True, HASHES)]:
+    for each in [*all_of_it(), *after_rewalk(True, HASHES, of_origins=True, is_bound=True)]:
         assert set(each.fields) <= TOLD
         assert each.sentence[0].isupper()
         assert each.sentence.endswith(".")
@@ -25,7 +26,7 @@ def test_each_sentence_is_whole_and_names_fields_that_are_told() -> None:
 
 
 def test_time_nonces_and_source_stay_open_for_everybody() -> None:
-    for said in (all_of_it(), after_rewalk(has_block_nonces=True)):
+    for said in (all_of_it(), list(after_rewalk(has_block_nonces=True))):
         fields = {name for each in said for name in each.fields}
         assert {"timestamp_us", "sampling_nonce", "block_nonce", "declared_source"} <= fields
         assert any("only one try" in each.sentence for each in said)
@@ -41,9 +42,11 @@ def test_what_was_checked_is_not_called_open() -> None:
         called_spent=[],
         refused=[],
         not_there=[],
+        of_origins=False,
     )
     fields = {name for each in said for name in each.fields}
-    assert not fields & {"previous_link", "chain_head", "block_nonce", "limits", "manifest", "frames", "known_parts"}
+    checked = {"previous_link", "chain_head", "block_nonce", "limits", "manifest", "frames", "known_parts", "origin"}
+    assert not fields & checked
     assert not any(name in each.sentence for each in said for name in HASHES)
 
 

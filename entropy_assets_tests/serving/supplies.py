@@ -27,6 +27,9 @@ class Supply:
     def tell(self, block_id: str, fate: Fate | None) -> dict[str, Any] | None:
         return None
 
+    def thumbnail(self, block_id: str, image_sha256: str, fate: Fate | None) -> bytes | None:
+        return None
+
     def recent(self, limit: int) -> list[dict[str, Any]]:
         return []
 
@@ -45,3 +48,9 @@ class OneBlock:
         if self.failing:
             raise LedgerError("the ledger can't be used")
         return {"block_id": block_id, "batch": "b", "images": []} if block_id == KNOWN_BLOCK else None
+
+    def thumbnail(self, block_id: str, image_sha256: str, fate: Fate | None) -> bytes | None:
+        """Know of none."""
+        if self.failing:
+            raise LedgerError("the ledger can't be used")
+        return None

@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -74,6 +75,7 @@ class Place(Home):
             recipe=recipe,
             limits=limits,
             lane=lane,
+            origins=self.origins(),
         )
 
     def hashed(self, contents: Sequence[tuple[str, bytes]], **more: Any) -> Batch:
@@ -109,6 +111,14 @@ class Place(Home):
 def remembers(place: Place, epoch: str | None = None) -> Callable[[Batch, str], None]:
     """Give what remembers images again after a loss, as the command does."""
     return partial(extraction.remember_again, images=place.images(), ledger=place.ledger(accepts=epoch))
+
+
+def unbind(place: Place) -> None:
+    """Leave no trace of the intake and manifest that images were spent for, as a release that bound nothing."""
+    with sqlite3.connect(place.ledger().path) as db:
+        db.execute("DROP TRIGGER bindings_no_delete")
+        db.execute("DELETE FROM bindings")
+    db.close()
 
 
 def break_conditioning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Extraction: nothing is credited twice, and memory is that of one large image however many there are."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from entropy_assets.recipe import STANDARD
 from entropy_assets.stages import assessments, conditioning, extraction, ingest
 from entropy_assets.stages.extraction import AssessedRow
 from entropy_assets.stages.manifest import ImageRow
-from entropy_assets_tests.images.image_files import header
+from entropy_assets_tests.images.image_files import fits, header
 from entropy_assets_tests.stages.batches_made import LIMITS, Place, exposure, frame, png_of
 
 MILLION = 1 << 20
@@ -132,6 +133,28 @@ def test_the_same_pixels_in_another_container_are_credited_once(place: Place) ->
     relabelled = image.replace(b"GAIN    =", b"GAJN    =")
     batch = place.hashed([("a.fits", image), ("b.fits", relabelled)])
     assert [row.reason for row in assessments.noise_rows(batch)] == [None, RejectionReason.REPLAYED_PIXELS]
+
+
+@pytest.mark.parametrize("recipe", ["ea-2026-1", "ea-2026-2"])
+def test_an_exposure_that_was_turned_or_mirrored_is_credited_once_over_all_batches(place: Place, recipe: str) -> None:
+    """In another container too. The sensor memory of one recipe forgets, and the other has none; the ledger knows."""
+    pixels = np.random.default_rng(8).normal(1000, 40, (320, 288)).round().astype(np.uint16)
+    first = place.hashed([("a.png", png_of(pixels))], recipe=recipe)
+    assert assessments.noise_rows(first)[0].accepted
+    forget(place)
+    others = (pixels, np.rot90(pixels), np.flipud(pixels), np.rot90(np.fliplr(pixels)))
+    files = [(f"{way}.fits", fits(other)) for way, other in enumerate(others)]
+    second = place.hashed(files, recipe=recipe, time_ns=10**18)
+    assert [row.reason for row in assessments.noise_rows(second)] == [RejectionReason.REPLAYED_PIXELS] * 4
+    assert len(conditioning.read_blocks(second)) == 0
+
+
+def forget(place: Place) -> None:
+    """Leave no sketch, as ten thousand later frames do."""
+    with sqlite3.connect(place.ledger().path) as db:
+        db.execute("DELETE FROM sketches")
+        db.execute("DELETE FROM folds")
+    db.close()
 
 
 def test_the_pattern_that_two_frames_of_one_camera_share_is_credited_once(place: Place) -> None:

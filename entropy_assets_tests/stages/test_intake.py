@@ -2,24 +2,31 @@
 
 import os
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entropy_assets.recipe import DROP
+from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
+from entropy_assets.recipe import DROP, STANDARD
 from entropy_assets.stages.intake import (
     AT_ONCE,
     PER_SOURCE,
     UNDER_WAY_S,
     Linger,
+    finish_intakes,
     first_group,
     take_batches,
     urgency_of,
 )
+from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inboxes.folder import DropFolder, ReadyFile
+from entropy_assets.stores.inboxes.origins import Origin
+from entropy_assets.stores.intakes import Intake
+from entropy_assets_tests.stages.batches_made import Place
 
 
 def ready(*sizes: int) -> list[ReadyFile]:
@@ -126,6 +133,26 @@ def test_frames_that_come_one_by_one_share_a_batch_if_they_may_linger(inboxes: d
     assert take(inboxes, 60.0, max_files=8, linger=linger) == {"raw-ccd": [3], "apod": [1]}
 
 
+def test_a_file_that_a_feed_brought_has_its_origin_in_the_intake_whatever_it_is_called(
+    inboxes: dict[str, DropFolder], tmp_path: Path
+) -> None:
+    """The note is found by the hash of the bytes; what is told of them later changes no batch that is fixed."""
+    home = Home(tmp_path)
+    told = {"feed": "sdo", "url": "https://example.org/a", "fetched_at": "2026-11-29T08:33:00Z"}
+    home.origins().keep(sha256(b"fetched").hexdigest(), Origin(**told))
+    for name, data in (("1-renamed.fits", b"fetched"), ("2-dropped.fits", b"dropped")):
+        inboxes["raw-ccd"].deposit(name, data)
+    take(inboxes)
+    limits = DecodeLimits()
+    keys = list(finish_intakes(home, inboxes, recipe=STANDARD.name, limits=limits, next_lane=lambda: "public"))
+    home.origins().keep(sha256(b"dropped").hexdigest(), Origin(**told))
+    assert keys == list(
+        finish_intakes(home, inboxes, recipe=STANDARD.name, limits=limits, next_lane=lambda: "public")
+    )  # fmt: skip
+    [batch] = home.batches()
+    assert [file.origin for file in batch.intake.files] == [Origin(**told), None]
+
+
 def test_a_full_batch_never_lingers_and_of_a_heap_only_its_end(inboxes: dict[str, DropFolder]) -> None:
     for number in range(5):
         inboxes[DROP].deposit(f"{number}.fits", b"x")
@@ -137,3 +164,23 @@ def test_a_file_from_the_future_does_not_linger(inboxes: dict[str, DropFolder]) 
     path = inboxes[DROP].deposit("a.fits", b"x")
     os.utime(path, (time.time() + 1e8,) * 2)
     assert take(inboxes, linger=Linger(files=64, seconds=60.0)) == {DROP: [1]}
+
+
+def test_who_makes_a_batch_finds_out_that_an_image_of_it_went(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retention saw no batch that needs it, and deletes it in the moment before there is one."""
+    inbox = DropFolder(tmp_path / "inbox", settle_seconds=0)
+    inbox.deposit("a.fits", b"an image")
+    inbox.take(inbox.ready(1e12), "drop-20260101T000000Z-00000000")
+    real = BatchStore.create
+
+    def create(self: BatchStore, intake: Intake) -> Batch:
+        for blob in list(place.images().all()):
+            place.images().delete(blob.last)
+        return real(self, intake)
+
+    monkeypatch.setattr(BatchStore, "create", create)
+    [key] = finish_intakes(place, {DROP: inbox}, recipe="ea-2026-2", limits=DEFAULT_LIMITS, next_lane=lambda: "private")
+    [file] = place.batches().batch(key).intake.files
+    assert place.images().get(file.image_sha256) == b"an image"

@@ -1,13 +1,16 @@
 """The manifest: what the chain starts from, and what it does not cover."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from entropy_assets.stages import conditioning, extraction, ingest
 from entropy_assets.stages.assessments import NoiseRow
-from entropy_assets.stages.manifest import ImageRow, Manifest, hashed_row, manifest_hash
-from entropy_assets.stores.batches import MANIFEST, IntakeFile
+from entropy_assets.stages.manifest import ImageRow, Manifest, binding_of, hashed_row, manifest_hash
+from entropy_assets.stores.batches import INTAKE, MANIFEST
+from entropy_assets.stores.inboxes.origins import Origin
+from entropy_assets.stores.intakes import IntakeFile
 from entropy_assets_tests.stages.batches_made import LIMITS, Place, alter_json, frame
 
 
@@ -35,6 +38,24 @@ def test_no_row_of_a_batch_holds_text_that_is_not_safe(kind: type) -> None:
     texts = [value for name in kind.__dataclass_fields__ if isinstance(value := getattr(row, name), str)]
     assert row.file == r"\xff\n\x1b[2J"
     assert all(text.isprintable() for text in texts)
+
+
+def test_an_origin_is_told_in_its_row_and_reaches_neither_hash_nor_blocks(tmp_path: Path) -> None:
+    """Only the intake has it, and what binds that: an image that no feed brought gives the same blocks."""
+    data = frame(1)
+    origin = Origin(feed="sdo", url="https://example.org/a", fetched_at="2026-11-29T08:33:00Z", credit="NASA/SDO")
+    batches = []
+    for name, note in (("plain", None), ("fetched", origin)):
+        place = Place(tmp_path / name)
+        if note:
+            place.origins().keep(sha256(data).hexdigest(), note)
+        batches.append(place.hashed([("a.fits", data), ("z.jpg", b"junk")], os_bytes=b""))
+    plain, fetched = batches
+    assert [row.origin for row in Manifest.of(fetched).rows] == [origin, None]
+    assert "origin" not in plain.path(MANIFEST).read_text() + plain.path(INTAKE).read_text()
+    assert Manifest.of(plain).sha256 == Manifest.of(fetched).sha256
+    assert conditioning.read_blocks(plain).chain_head == conditioning.read_blocks(fetched).chain_head
+    assert binding_of(plain) != binding_of(fetched)
 
 
 def test_its_hash_covers_four_columns_of_each_row_in_order(tmp_path: Path) -> None:

@@ -14,13 +14,12 @@ from entropy_assets.stores.batches import (
     RECEIPT,
     Batch,
     BatchStore,
-    Intake,
-    batch_key,
     live_map_of,
     samples_of,
 )
 from entropy_assets.stores.blobs.objects import ObjectBlobs
 from entropy_assets.stores.file_names import safe_name
+from entropy_assets.stores.intakes import Intake, batch_key
 from entropy_assets_tests.stores.blobs.servers import FaultyProxy
 
 FILES = {"intake.json", "manifest.json", "noise.json", "blocks.npy", "records.json", "verdicts.json", "published.json"}

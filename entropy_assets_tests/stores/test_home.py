@@ -17,6 +17,7 @@ LAYOUT = {
     "images_folder": "images",
     "batches_folder": "batches",
     "origins_folder": "origins",
+    "feeds_folder": "feeds",
     "ledger_file": "ledger.sqlite",
     "dagster_folder": "dagster",
     "alerts_file": "alerts.jsonl",

@@ -110,6 +110,12 @@ class TestNarrator:
         [line] = narrator.news()
         assert line.endswith("drop-1  failed     process_images: why")
 
+    def test_it_tells_of_a_feed_in_trouble_and_out_of_it(self, settings: Settings, place: Place) -> None:
+        narrator = Narrator(place)
+        place.alerts().append_once(run_id="feed:sky", job="feeds", error="sky is well again", time_s=1.0)
+        [line] = narrator.news()
+        assert line.endswith("-  feed       sky is well again")
+
 
 class TestSettled:
     def test_an_empty_home_is_settled(self, settings: Settings) -> None:

@@ -26,12 +26,12 @@ from entropy_assets.core.credit.sketches import (
     Sketch,
     Wide,
     folded,
-    oriented,
     unit,
     views,
 )
 from entropy_assets.core.credit.squarewise.probes import Twins, copied_share
 from entropy_assets.core.credit.together import fit, telling
+from entropy_assets.core.digests import oriented
 
 PARTS: Final = 10_000
 """Shares of the variance are rounded up to one part in this, so that the last bit of a sum doesn't reach the credit."""

@@ -15,13 +15,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.squarewise.evened import evened
 from entropy_assets.core.credit.squarewise.probes import Probes
+from entropy_assets.core.digests import oriented
 from entropy_assets.core.extraction.phases import laid_out, levelled, squares_as_they_lie
 from entropy_assets.core.extraction.squares import steps_of
 from entropy_assets.core.extraction.survey import Survey
@@ -30,7 +31,6 @@ from entropy_assets.core.frame import Frame
 Fold = npt.NDArray[np.int8]
 Wide = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
-Number = TypeVar("Number", bound=np.number[Any])
 
 SIDE: Final = 128
 """Side of the fold, cells."""
@@ -177,11 +177,6 @@ def folded(fold: npt.NDArray[np.integer], side: int) -> Wide:
     parts = SIDE // side
     again: Wide = fold.astype(np.int64).reshape(parts, side, parts, side).sum(axis=(0, 2))
     return again
-
-
-def oriented(square: npt.NDArray[Number], orientation: int) -> npt.NDArray[Number]:
-    """Return `square` mirrored first if `orientation` is 4 to 7, then turned by that many quarters."""
-    return np.rot90(square[:, ::-1] if orientation >= 4 else square, orientation % 4)
 
 
 def _laplacian_rows(band: npt.NDArray[np.int32], has_above: bool, size: int, columns: int) -> npt.NDArray[np.int32]:

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple, Self, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.digests import CHUNK
 from entropy_assets.core.extraction.compiled import loops_for
-from entropy_assets.core.frame import CHUNK, Frame
+from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import Recipe
 
 Steps: TypeAlias = npt.NDArray[np.signedinteger]

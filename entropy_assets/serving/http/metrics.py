@@ -78,6 +78,18 @@ _AGE_GAUGES: Final[Mapping[AgeName, tuple[str, str]]] = {
         "Time since the intake of the last batch with an image that failed the health tests.",
     ),
 }
+_FEED_COUNTERS: Final = {
+    "images": ("entropy_feed_images", "New images that a feed brought."),
+    "bytes": ("entropy_feed_bytes", "Bytes of them."),
+    "unchanged": ("entropy_feed_unchanged", "Images that a feed was asked for and that were what they were."),
+    "duplicates": ("entropy_feed_duplicates", "Images whose bytes were known already."),
+    "refused": ("entropy_feed_refused", "Images that were too old, or could not be had."),
+    "failures": ("entropy_feed_failures", "Rounds of a feed that ended in trouble."),
+}
+_FEED_GAUGES: Final = {
+    "in_trouble": ("entropy_feed_in_trouble", "1 if the feed is in quarantine."),
+    "image_age_s": ("entropy_feed_image_age_seconds", "Time since the feed brought a new image."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,21 @@ class Exposition(Collector):
         if self.ages["rejected_images"] is not None:
             text = "Images that were not credited, over all batches, by reason."
             yield _labelled("entropy_rejected_images", text, "reason", self.ages["rejected_images"])
+        yield from self._of_feeds()
+
+    def _of_feeds(self) -> Iterator[Metric]:
+        feeds = self.ages["feeds"]
+        for figure, (name, text) in _FEED_COUNTERS.items():
+            counts = {feed: told[figure] for feed, told in feeds.items() if figure in told}
+            if counts:
+                yield _labelled(name, text, "feed", counts)
+        for figure, (name, text) in _FEED_GAUGES.items():
+            family = GaugeMetricFamily(name, text, labels=["feed"])
+            for feed, told in feeds.items():
+                if figure in told:
+                    family.add_metric([feed], told[figure])
+            if family.samples:
+                yield family
 
 
 def add_metrics(app: FastAPI, service: RandomService) -> None:
@@ -218,7 +245,7 @@ def _gauge(name: str, text: str, value: Any) -> Metric:
     return GaugeMetricFamily(name, text, float(value))
 
 
-def _labelled(name: str, text: str, label: str, values: Mapping[Any, int]) -> Metric:
+def _labelled(name: str, text: str, label: str, values: Mapping[Any, float]) -> Metric:
     family = CounterMetricFamily(name, text, labels=[label])
     for value, count in values.items():
         family.add_metric([value], count)

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Path, Query
+from fastapi import FastAPI, Path, Query, Response
 
 from entropy_assets.errors import LedgerError, ProvenanceUnavailable
 from entropy_assets.serving.http.admission import admitted
@@ -22,6 +23,16 @@ USUAL_BATCHES: Final = 10
 MOST_BATCHES: Final = 50
 FRESH_S: Final = 1.0
 """How long an answer of ``/batches`` is given again, seconds: reading them costs files, and every open page asks."""
+BLOCK_ID: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+MOST_THUMBNAILS: Final = 128
+"""Pictures that are kept in memory, of 64 KiB at most each."""
+_OF_PICTURE: Final[Mapping[str, str]] = {
+    "Cache-Control": "private, max-age=86400, immutable",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""Kept by the browser of who may see it; not by a cache that others share, since a key may be asked for."""
 _TO_BLOCK: Final = {
     "operationId": FIND_BLOCK,
     "parameters": {"block_id": "$response.body#/batches/0/block_ids/0"},
@@ -34,6 +45,31 @@ _UNREADABLE: Final = (
     "store-denied",
     "store-unavailable",
 )
+
+
+class Thumbnails:
+    """The small pictures that were asked for last: a block that revealed stays revealed, and its images the same.
+
+    Parameters
+    ----------
+    service
+        Who is asked for one that is not kept.
+    """
+
+    def __init__(self, service: RandomService) -> None:
+        self._service = service
+        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+
+    async def of(self, block_id: str, image_sha256: str) -> bytes | None:
+        """Return a picture as PNG, as `RandomService.find_thumbnail`."""
+        name = block_id, image_sha256
+        png = self._kept.get(name) or await self._service.find_thumbnail(*name)
+        if png:
+            self._kept[name] = png
+            self._kept.move_to_end(name)
+            if len(self._kept) > MOST_THUMBNAILS:
+                self._kept.popitem(last=False)
+        return png
 
 
 class RecentBatches:
@@ -82,6 +118,7 @@ class RecentBatches:
 def add_provenance(app: FastAPI, service: RandomService) -> None:
     """Add ``/blocks/{id}`` and ``/batches``."""
     _add_blocks(app, service)
+    _add_thumbnails(app, Thumbnails(service))
     _add_batches(app, RecentBatches(service.provenance), service.config.dagster_url)
 
 
@@ -100,12 +137,36 @@ def _add_blocks(app: FastAPI, service: RandomService) -> None:
         responses=responses,
         dependencies=[admitted("provenance"), only()],
     )
-    async def block(block_id: Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]) -> Any:
+    async def block(block_id: Annotated[str, Path(pattern=BLOCK_ID)]) -> Any:
         """Return where a published block comes from: batch, images, link, verdict, run. Never its bytes."""
         origin = await service.find_block(block_id)
         if origin is None:
             return problem("unknown-block", f"no block {block_id} was published", block_id=block_id)
         return JsonAnswer(origin, headers=UNSTORED)
+
+
+def _add_thumbnails(app: FastAPI, thumbnails: Thumbnails) -> None:
+    @app.get(
+        "/blocks/{block_id}/thumbnails/{image_sha256}",
+        summary="A small picture of an image behind a block",
+        tags=["provenance"],
+        dependencies=[admitted("provenance"), only()],
+        response_class=Response,
+        responses={
+            200: {"content": {"image/png": {}}},
+            404: problem_schema("no-thumbnail"),
+            422: problem_schema("invalid-request"),
+            503: problem_schema(*_UNREADABLE),
+        },
+    )
+    async def thumbnail(
+        block_id: Annotated[str, Path(pattern=BLOCK_ID)], image_sha256: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
+    ) -> Any:
+        """Return a small picture of an image behind a public block that revealed, for people: PNG, 128 pixels wide."""
+        png = await thumbnails.of(block_id, image_sha256)
+        if png is None:
+            return problem("no-thumbnail", f"no picture of {image_sha256} is shown behind block {block_id}")
+        return Response(png, media_type="image/png", headers=_OF_PICTURE)
 
 
 def _add_batches(app: FastAPI, recent: RecentBatches, dagster_url: str | None) -> None:

@@ -6,7 +6,7 @@ is simply done again, and an image that comes twice is told by its hash.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from entropy_assets.errors import EntropyAssetsError
@@ -97,7 +97,7 @@ class FetchedImage:
     """A file as it came, under a name that keeps its ending, with where it came from."""
 
     name: str
-    data: bytes
+    data: bytes = field(repr=False)
     origin: Origin
 
 
@@ -115,19 +115,24 @@ class WebAnswer:
         Its type without parameters, in small letters; empty if none was told.
     etag, last_modified
         As they came; None if none was told.
+    skew_s
+        How far the server's clock is ahead of ours, seconds, by its ``Date``; None if it told no time. A time that it
+        tells is as wrong as that; none of the two clocks is known to be right.
     """
 
     url: str
-    data: bytes
+    data: bytes = field(repr=False)
     content_type: str = ""
     etag: str | None = None
     last_modified: str | None = None
+    skew_s: int | None = None
 
 
 class Reader(Protocol):
     """What a feed asks servers by: paced, bounded, and never led where the configuration doesn't allow.
 
-    Both methods raise `FeedError` alone. A key goes in ``secret``, whose values are sent and never shown.
+    Both methods raise `FeedError` alone. A key goes in ``secret``, whose values are sent and never shown: in the query,
+    or under a name like ``header:Authorization`` in that header.
     """
 
     def document(

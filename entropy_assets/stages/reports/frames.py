@@ -17,7 +17,7 @@ from entropy_assets.recipe import Recipe, recipe_named
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.state import Stage, naming_damage, stage_of
-from entropy_assets.stores.batches import Batch, BatchStore, live_map_of, samples_of
+from entropy_assets.stores.batches import BLOCKS, Batch, BatchStore, live_map_of, samples_of
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.sketches import SketchShelf
@@ -158,9 +158,10 @@ def spent_lately(
 
 
 def _frames_of(batch: Batch, shelf: SketchShelf) -> Sequence[SpentFrame]:
-    """Return the credited frames of a batch, the last first; none if its noise is not assessed yet, or is damaged."""
-    if stage_of(batch) < Stage.ASSESSED:
-        return []
+    """Return the credited frames of a batch, the last first; none if its noise is not assessed yet, damaged or gone."""
+    stage = stage_of(batch)
+    if stage < Stage.ASSESSED or (stage >= Stage.HASHED and not batch.has(BLOCKS)):
+        return []  # who removes noise removes the blocks first
     try:
         with naming_damage(batch):
             recipe_named(batch.intake.recipe)

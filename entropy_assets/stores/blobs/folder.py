@@ -5,6 +5,7 @@ Every file and name is on the disk before a call returns.
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from entropy_assets.stores.blobs.interface import Blob, Blobs, Listing, is_blob_part, require_blob_name
@@ -114,3 +115,13 @@ def lies_in(blobs: Blobs, name: str = "") -> Path:
     if not isinstance(blobs, FolderBlobs):
         raise StoreError(f"{name or 'the store'} lies in no folder: read it through its store")
     return blobs.path(name) if name else blobs.root
+
+
+def drop_folder(blobs: Blobs, name: str) -> None:
+    """Remove the folder `name` if blobs lie in folders and nothing is in it; an object store has none of its own.
+
+    Only for a folder in which nobody makes anything any more: who is about to would find it gone.
+    """
+    if isinstance(blobs, FolderBlobs):
+        with suppress(OSError):
+            blobs.path(name).rmdir()

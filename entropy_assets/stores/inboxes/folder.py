@@ -149,7 +149,9 @@ class DropFolder:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            return _link(Path(file.name), self.inbox / name)
+            path = _link(Path(file.name), self.inbox / name)
+        sync_folder(self.inbox)
+        return path
 
     def take(self, files: list[ReadyFile], batch_key: str) -> list[ReadyFile]:
         """Move `files` out of the inbox and return everything that the batch holds, in order.

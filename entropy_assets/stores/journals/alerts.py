@@ -1,4 +1,4 @@
-"""Failed runs, one JSON object a line in one file: names and errors, never bytes.
+"""Failed runs and feeds in trouble, one JSON object a line in one file: names and errors, never bytes.
 
 Trusted for nothing: it tells people where to look. Who can write to it can hide a failure or invent one.
 """
@@ -12,14 +12,14 @@ from entropy_assets.stores.journals.lines import append_line, opened
 
 
 class Alert(TypedDict):
-    """One failed run.
+    """One failed run, or what happened to a feed.
 
     Attributes
     ----------
     time
         When it was noted, seconds since 1970.
     run_id, job
-        The run and its job.
+        The run and its job; of a feed what no two alerts share, and ``feeds``.
     batch
         Key of its batch; empty if it had none.
     error
@@ -51,11 +51,23 @@ class AlertLog:
         with opened(self.path) as file:
             append_line(file, alert)
 
+    def append_once(self, *, run_id: str, job: str, error: str, time_s: float) -> bool:
+        """Append an alert unless there is one with its `run_id`; return whether this call did. It has no batch.
+
+        Who is killed may repeat it: of several calls one appends.
+        """
+        with opened(self.path) as file:
+            if any(alert["run_id"] == run_id for alert in self._alerts_in(file.read())):
+                return False
+            append_line(file, Alert(time=time_s, run_id=run_id, job=job, batch="", error=error))
+            return True
+
     def read(self) -> list[Alert]:
         """Return all alerts, the oldest first; in the place of a line that is none stands one that says so."""
-        if not self.path.exists():
-            return []
-        return [self._alert_in(line, number) for number, line in enumerate(self.path.read_bytes().splitlines(), 1)]
+        return self._alerts_in(self.path.read_bytes()) if self.path.exists() else []
+
+    def _alerts_in(self, data: bytes) -> list[Alert]:
+        return [self._alert_in(line, number) for number, line in enumerate(data.splitlines(), 1)]
 
     def _alert_in(self, line: bytes, number: int) -> Alert:
         try:

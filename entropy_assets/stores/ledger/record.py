@@ -40,6 +40,7 @@ _PUBLICATIONS: Final = (
     "SELECT seq, batch_key, chain_head, run_id, published_at_us, ledger_link,"
     " (SELECT count(*) FROM blocks WHERE blocks.batch_key = batches.batch_key) FROM batches"
 )
+_SPENT: Final = "image_sha256, pixel_sha256, batch_key, claimed_at_us"
 _ALL: Final = 2**62
 """A limit that none is."""
 
@@ -82,9 +83,15 @@ class Ledger:
         """Where it is, for people: a path, or an address without user and password."""
         return self.storage.name
 
-    def spend_image(self, image_sha256: str, pixel_sha256: str | None, batch_key: str) -> SpentImage | None:
-        """Spend an image for `batch_key`, as `spend_images` does several."""
-        return self.spend_images({image_sha256: pixel_sha256}, batch_key)[image_sha256]
+    def spend_image(
+        self, image_sha256: str, pixel_sha256: str | None, batch_key: str, turned: Sequence[str] = ()
+    ) -> SpentImage | None:
+        """Spend an image for `batch_key`, as `spend_images` does several.
+
+        An exposure that was spent with one of the hashes in `turned`, of its pixels turned or mirrored, counts as this.
+        """
+        with self.storage.transaction() as db:
+            return self._spend(db, self._first_use(image_sha256, pixel_sha256, batch_key), turned)
 
     def spend_images(self, images: Mapping[str, str | None], batch_key: str) -> dict[str, SpentImage | None]:
         """Spend images for `batch_key`, all or none; return None for each that is now this batch's, else its first use.
@@ -104,26 +111,34 @@ class Ledger:
             If the ledger can't be written; then none is spent.
         """
         with self.storage.transaction() as db:
-            return {image: self._spend(db, image, pixels or None, batch_key) for image, pixels in images.items()}
+            return {name: self._spend(db, self._first_use(name, images[name], batch_key)) for name in images}
 
-    def _spend(self, db: Statements, image_sha256: str, pixel_sha256: str | None, batch_key: str) -> SpentImage | None:
-        rows = db.execute(
-            "SELECT image_sha256, pixel_sha256, batch_key, claimed_at_us FROM image_claims"
+    def _first_use(self, image_sha256: str, pixel_sha256: str | None, batch_key: str) -> SpentImage:
+        return SpentImage(image_sha256, pixel_sha256 or None, batch_key, self._clock() // 1000)
+
+    def _spend(self, db: Statements, spent: SpentImage, turned: Sequence[str] = ()) -> SpentImage | None:
+        row = db.execute(
+            f"SELECT {_SPENT} FROM image_claims"  # noqa: S608 - names of our own
             " WHERE image_sha256 = :image OR pixel_sha256 = :pixels ORDER BY seq LIMIT 1",
-            {"image": image_sha256, "pixels": pixel_sha256},
-        ).fetchall()
-        if rows:
-            earlier = SpentImage(*rows[0])
-            same = (earlier.image_sha256, earlier.batch_key) == (image_sha256, batch_key)
+            {"image": spent.image_sha256, "pixels": spent.pixel_sha256},
+        ).fetchone()
+        if row is None and turned:
+            row = db.execute(
+                f"SELECT {_SPENT} FROM {self.storage.each} CROSS JOIN image_claims"  # noqa: S608 - names of our own
+                " WHERE pixel_sha256 = each.value LIMIT 1",
+                {"list": json.dumps(turned)},
+            ).fetchone()
+        if row is not None:
+            earlier = SpentImage(*row)
+            same = (earlier.image_sha256, earlier.batch_key) == (spent.image_sha256, spent.batch_key)
             return None if same else earlier
-        spent = SpentImage(image_sha256, pixel_sha256, batch_key, self._clock() // 1000)
         append_row(
             db,
             "image_claims",
-            lambda previous: spending_link(previous, spent),
-            image_sha256=image_sha256,
-            pixel_sha256=pixel_sha256,
-            batch_key=batch_key,
+            partial(spending_link, spent=spent),
+            image_sha256=spent.image_sha256,
+            pixel_sha256=spent.pixel_sha256,
+            batch_key=spent.batch_key,
             claimed_at_us=spent.spent_at_us,
         )
         return None
@@ -157,9 +172,27 @@ class Ledger:
                     batch=batch_key, bound=row[0], offered=origin_sha256,
                 )  # fmt: skip
 
-    def images_of(self, batch_key: str) -> frozenset[str]:
-        """Return the SHA-256 of each image that `batch_key` spent, hex."""
-        rows = fetched(self.storage, "SELECT image_sha256 FROM image_claims WHERE batch_key = :key", key=batch_key)
+    def binding_of(self, batch_key: str) -> str | None:
+        """Return what `batch_key` is bound to, hex; None if it is not, as by a release that bound nothing."""
+        with self.storage.connection() as db:
+            if db is None or "bindings" not in self.storage.chains_of(db):
+                return None
+            query = "SELECT origin_sha256 FROM bindings WHERE batch_key = :key"
+            row = db.execute(query, {"key": batch_key}).fetchone()
+        return None if row is None else str(row[0])
+
+    def spent_by(self, batch_key: str, images: Iterable[str]) -> frozenset[str]:
+        """Return those of some `images`, by the SHA-256 of their files, that `batch_key` spent.
+
+        Each is looked up, so the answer takes no longer in a ledger of millions.
+        """
+        rows = fetched(
+            self.storage,
+            f"SELECT image_sha256 FROM {self.storage.each} CROSS JOIN image_claims"  # noqa: S608 - names of our own
+            " WHERE image_sha256 = each.value AND batch_key = :key",
+            list=json.dumps(sorted(images)),
+            key=batch_key,
+        )
         return frozenset(str(image_sha256) for (image_sha256,) in rows)
 
     def append_publication(

@@ -20,7 +20,8 @@ from entropy_assets.core.credit.memory import (
     known_parts,
     recollection_of,
 )
-from entropy_assets.core.credit.sketches import Sketch, index_of, oriented, sketch_of
+from entropy_assets.core.credit.sketches import Sketch, index_of, sketch_of
+from entropy_assets.core.digests import oriented
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import STANDARD

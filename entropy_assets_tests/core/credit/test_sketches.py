@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from entropy_assets.core.credit.sketches import BYTES_OF_FOLDS, SIDE, Sketch, folded, sketch_of, sketches_of
+from entropy_assets.core.credit.sketches import (
+    BYTES_OF_FOLDS,
+    SIDE,
+    Sketch,
+    folded,
+    sketch_of,
+    sketches_of,
+)
 from entropy_assets.core.extraction.survey import survey_frame, survey_of
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import STANDARD

@@ -15,6 +15,7 @@ from entropy_assets_tests.serving.keyed import Start
 from entropy_assets_tests.serving.running import RunningService
 
 Document = dict[str, Any]
+THUMBNAIL = "/blocks/{block_id}/thumbnails/{image_sha256}"
 
 
 @pytest.fixture
@@ -64,6 +65,7 @@ def test_what_may_need_a_key_says_how_it_is_refused(dry: RunningService) -> None
     secured = [each for each in _operations(_described(dry)) if "security" in each[2]]
     assert {path for _, path, _ in secured} == {
         "/random/{n}", "/random", "/download/{n}", "/stats", "/metrics", "/batches", "/blocks/{block_id}",
+        THUMBNAIL,
     }  # fmt: skip
     for method, _, operation in secured:
         if method == "head":
@@ -83,6 +85,7 @@ def test_what_may_need_a_key_says_how_it_is_refused(dry: RunningService) -> None
         ("GET", "/readyz", "/readyz", "not-ready"),
         ("GET", "/batches", "/batches", "provenance-unavailable"),
         ("GET", f"/blocks/{pool_block(0).block_id}", "/blocks/{block_id}", "provenance-unavailable"),
+        ("GET", f"/blocks/{pool_block(0).block_id}/thumbnails/{'ab' * 32}", THUMBNAIL, "provenance-unavailable"),
     ],
 )
 def test_a_service_without_anything_refuses_as_described(
@@ -126,7 +129,7 @@ def test_a_link_leads_from_the_newest_batch_to_a_block(dry: RunningService) -> N
 
 def test_the_description_lists_every_route(dry: RunningService) -> None:
     assert sorted(_described(dry)["paths"]) == [
-        "/batches", "/blocks/{block_id}", "/download/{n}", "/health", "/livez", "/metrics", "/random", "/random/{n}",
-        "/readyz", "/stats",
+        "/batches", "/blocks/{block_id}", THUMBNAIL, "/download/{n}", "/health", "/livez", "/metrics", "/random",
+        "/random/{n}", "/readyz", "/stats",
     ]  # fmt: skip
     assert dry.client.get("/").json()["docs"] == "/docs"

@@ -162,7 +162,8 @@ def test_a_slow_ledger_is_asked_once_and_holds_no_report_up(config: ServiceConfi
 def test_metrics_and_health_tell_the_ages_of_the_supply(config: ServiceConfig, pool: PoolClient) -> None:
     pool.push(blocks_for_both(10))
     ages = {"image_age_s": 12.0, "block_age_s": 7.5, "health_test_failure_age_s": 99.0}
-    with RunningService(config, Supply(**ages, rejected_images={"constant": 2})) as service:
+    feeds = {"sky": {"images": 3.0, "bytes": 7.0, "in_trouble": 1.0, "image_age_s": 60.0}, "sun": {"in_trouble": 0.0}}
+    with RunningService(config, Supply(**ages, rejected_images={"constant": 2}, feeds=feeds)) as service:
         told, report = metrics_of(service), service.client.get("/health").json()
     assert report["freshness"] == ages
     assert (report["status"], report["reasons"]) == ("ok", [])
@@ -171,6 +172,9 @@ def test_metrics_and_health_tell_the_ages_of_the_supply(config: ServiceConfig, p
     assert told["entropy_health_test_failure_age_seconds"] == 99.0
     assert told['entropy_rejected_images_total{reason="constant"}'] == 2
     assert told["entropy_max_age_seconds"] == 3600
+    assert told['entropy_feed_images_total{feed="sky"}'] == 3
+    assert (told['entropy_feed_in_trouble{feed="sky"}'], told['entropy_feed_in_trouble{feed="sun"}']) == (1, 0)
+    assert told['entropy_feed_image_age_seconds{feed="sky"}'] == 60
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from entropy_assets.provenance.trail import Trail
 from entropy_assets.serving import service as service_module
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.http import provenance as provenance_module
-from entropy_assets.serving.http.provenance import RecentBatches
+from entropy_assets.serving.http.provenance import RecentBatches, Thumbnails
+from entropy_assets.serving.service import RandomService
 from entropy_assets.stores.lanes import Fate
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.storage import LedgerServer
@@ -85,6 +86,51 @@ def test_a_ledger_that_hangs_is_a_problem_in_bounded_time(
             assert (answer.status_code, answer.json()["type"]) == (503, "/problems/ledger-error")
             assert int(answer.headers["Retry-After"]) >= 1
     hanging.ends.set()
+
+
+class OnePicture(OneBlock):
+    """A block with a picture of one image, which counts how often it is asked."""
+
+    png = b"\x89PNG and more"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def thumbnail(self, block_id: str, image_sha256: str, fate: Fate | None) -> bytes | None:
+        """Know the image ``ab...`` behind the one block."""
+        self.asked.append(image_sha256[:2])
+        return self.png if (block_id, image_sha256) == (KNOWN_BLOCK, "ab" * 32) else None
+
+
+def test_a_picture_behind_a_block_is_kept_in_memory_and_can_be_nothing_but_a_picture(config: ServiceConfig) -> None:
+    known = OnePicture()
+    with RunningService(config, known) as service:
+        for _ in range(3):
+            answer = service.client.get(f"/blocks/{KNOWN_BLOCK}/thumbnails/{'ab' * 32}")
+            assert (answer.status_code, answer.content) == (200, OnePicture.png)
+            assert answer.headers["Content-Type"] == "image/png"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+            assert "private" in answer.headers["Cache-Control"]
+        for _ in range(2):
+            answer = service.client.get(f"/blocks/{KNOWN_BLOCK}/thumbnails/{'cd' * 32}")
+            assert (answer.status_code, answer.json()["type"]) == (404, "/problems/no-thumbnail")
+        assert service.client.get(f"/blocks/{KNOWN_BLOCK}/thumbnails/x").json()["type"] == "/problems/invalid-request"
+    assert known.asked == ["ab", "cd", "cd"], "what is not there yet is asked for again"
+
+
+async def test_no_more_pictures_are_kept_than_memory_is_meant_for(
+    config: ServiceConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance_module, "MOST_THUMBNAILS", 2)
+    known = OnePicture()
+    monkeypatch.setattr(known, "thumbnail", lambda _block, image, _fate: known.asked.append(image) or b"png")
+    service = RandomService(config, provenance=known)
+    pictures = Thumbnails(service)
+    for image in "abcaacb":
+        assert await pictures.of(KNOWN_BLOCK, image) == b"png"
+    service.pool.close()
+    assert known.asked == list("abcab")
 
 
 def test_without_a_ledger_provenance_says_so(config: ServiceConfig) -> None:

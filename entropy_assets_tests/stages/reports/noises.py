@@ -9,8 +9,9 @@ from entropy_assets.core.extraction.noise import drawn_regions, noise_digest, ro
 from entropy_assets.recipe import STANDARD
 from entropy_assets.stages.assessments import AssessmentRow, NoiseRow
 from entropy_assets.stages.manifest import ImageRow
-from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, Intake, IntakeFile, live_map_of, samples_of
+from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, live_map_of, samples_of
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.intakes import Intake, IntakeFile
 
 SIDE = 128
 PAIRS = (SIDE, SIDE // 2)
@@ -42,7 +43,7 @@ def kept(home: Home, *frames: np.ndarray, credited: float = 2.4, source: str = "
         _noise(batch, name, n, frame, credited, claim)
         for n, (name, frame) in enumerate(zip(names, frames, strict=True))
     ]
-    batch.write_json(MANIFEST, {"rows": [dataclasses.asdict(image) for image in images]})
+    batch.write_json(MANIFEST, {"rows": [image.told() for image in images]})
     batch.write_json(NOISE, {"rows": [dataclasses.asdict(row) for row in rows]})
     return batch
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from entropy_assets.recipe import STANDARD
-from entropy_assets.stores.batches import BLOCKS, Batch, Intake
+from entropy_assets.stores.batches import BLOCKS, Batch
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.intakes import Intake
 from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.ledger.rows import LedgerBlock
 

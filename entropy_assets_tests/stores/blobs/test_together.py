@@ -6,7 +6,7 @@ from pathlib import Path
 from entropy_assets.stores.blobs.folder import FolderBlobs
 from entropy_assets.stores.blobs.interface import Blobs
 from entropy_assets.stores.blobs.objects import ObjectBlobs
-from entropy_assets.stores.blobs.together import AHEAD, AT_ONCE, together
+from entropy_assets.stores.blobs.together import AHEAD, AT_ONCE, delete_all, together
 
 NAMES = [str(number) for number in range(10 * AHEAD)]
 
@@ -28,3 +28,11 @@ def test_who_stops_early_asked_few(tmp_path: Path) -> None:
         asked: list[str] = []
         next(together(blobs, asked.append, NAMES))
         assert 1 <= len(asked) <= most
+
+
+def test_many_names_go_at_once_and_some_may_be_gone(blobs: Blobs) -> None:
+    for name in ("a/1", "a/2", "b/1"):
+        blobs.create(name, b"x")
+    delete_all(blobs, ["a/1", "b/1", "c/1"])
+    delete_all(blobs, [])
+    assert [blob.name for folder in "abc" for blob in blobs.list(folder).blobs] == ["a/2"]

@@ -34,3 +34,14 @@ def test_a_line_that_is_no_alert_is_told_and_hides_no_other(torn: str, tmp_path:
     alerts = log.read()
     assert [alert["error"] for alert in alerts] == ["first", "line 2 of alerts.jsonl is no alert", "last"]
     assert all(isinstance(alert[name], str) for alert in alerts for name in ("run_id", "job", "batch", "error"))
+
+
+def test_what_is_told_once_is_appended_once(tmp_path: Path) -> None:
+    """Of an alarm that is raised again by who was killed after it, the first line stays, with its time."""
+    log = AlertLog(tmp_path / "alerts.jsonl")
+    told = [log.append_once(run_id=run_id, job="feeds", error="e", time_s=7.0) for run_id in ("a", "b", "a")]
+    assert told == [True, True, False]
+    assert [(alert["run_id"], alert["time"], alert["batch"]) for alert in log.read()] == [
+        ("a", 7.0, ""),
+        ("b", 7.0, ""),
+    ]

@@ -51,6 +51,7 @@ def test_verify_sees_every_change(statement: str, ledger: Ledger, places: Places
 
 def test_a_batch_is_bound_once_and_again_only_to_the_same(ledger: Ledger) -> None:
     ledger.bind_batch("a", "origin of a")
+    assert [ledger.binding_of(batch) for batch in ("a", "b", "of nobody")] == ["origin of a", "origin of b", None]
     with pytest.raises(ClaimRefused, match="bound in the ledger"):
         ledger.bind_batch("a", "another origin")
 

@@ -49,7 +49,8 @@ def test_what_is_moved_is_all_there_and_goes_on(file: Path, target: Ledger, tmp_
     }  # fmt: skip
     assert target.publications() == kept.publications()
     assert target.published_blocks("batch-2") == kept.published_blocks("batch-2")
-    assert target.images_of("batch-1") == kept.images_of("batch-1") == {"file-1", "other-1"}
+    asked = ["file-1", "other-1", "file-2", "no file"]
+    assert target.spent_by("batch-1", asked) == kept.spent_by("batch-1", asked) == {"file-1", "other-1"}
     assert target.lacks(["aa" * 32, "bb" * 32]) == ("bb" * 32,)
     assert SketchShelf(target).indexes(0, 99) == SketchShelf(kept).indexes(0, 99)
     assert [SketchShelf(target).place_of(sketch(number)) for number in (2, 9)] == [2, None], "a restored one stays so"

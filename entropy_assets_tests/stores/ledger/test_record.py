@@ -107,6 +107,19 @@ def test_an_image_is_claimed_once_and_again_only_by_its_own_batch(ledger: Ledger
     assert ledger.spend_image("another file", "pixels", "batch-1") == first
 
 
+def test_a_turned_exposure_counts_as_the_one_that_was_spent(ledger: Ledger) -> None:
+    """Whichever comes first; and a batch that is run again is told what it was told then."""
+    first = SpentImage("file", "pixels", "batch-1", TIME_US)
+    for _ in range(2):
+        assert ledger.spend_image("file", "pixels", "batch-1", ["turned", "mirrored"]) is None
+        for batch in ("batch-1", "batch-2"):
+            assert ledger.spend_image("turned file", "turned", batch, ["mirrored", "pixels"]) == first
+    assert ledger.spend_image("another file", "other", "batch-2", ["other turned", "other"]) is None
+    asked = ["file", "turned file", "another file"]
+    assert [ledger.spent_by(batch, asked) for batch in ("batch-1", "batch-2")] == [{"file"}, {"another file"}]
+    assert ledger.spent_by("batch-1", []) == set()
+
+
 @pytest.mark.parametrize("unread", [None, ""])
 def test_files_without_readable_pixels_are_not_taken_for_each_other(unread: str | None, ledger: Ledger) -> None:
     assert ledger.spend_image("file-1", unread, "batch-1") is None

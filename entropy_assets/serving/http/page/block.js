@@ -7,19 +7,22 @@ import {
   make,
   moment,
   NOT_FROM_SPACE,
+  outward,
   plain,
   show,
   simulatedTag,
   tag,
   whole,
 } from "./elements.js";
-import { askForKey, askJson, Refusal } from "./asking.js";
+import { ask, askForKey, askJson, Refusal } from "./asking.js";
 
 /** The id of the block that the address asks for. */
 export const wantedBlock = () => (location.hash.startsWith("#block=") ? location.hash.slice(7) : null);
 
 /** A block that reveals within so many seconds is asked for again by itself. */
 const LONGEST_WAIT_S = 60;
+const MOST_PICTURES = 12;
+const LONGEST_TEXT = 300;
 
 export async function showBlock(id) {
   at("block-body").replaceChildren();
@@ -46,12 +49,14 @@ export async function showBlock(id) {
 function blockParts(id, found) {
   const parts = [make("p", { class: "mono" }, id), ...simulatedParts(found)];
   if (found.revealed === false) parts.push(make("p", { id: "unrevealed" }, `${plain(found.problem)}.`));
+  else if (found.removed) parts.push(make("p", { id: "removed" }, `${plain(found.problem)}.`));
   else if (found.problem)
     parts.push(make("p", { class: "error" }, `Only the ledger knows this block: ${plain(found.problem)}`));
   const behind = (found.images || []).filter((image) => image.in_block);
-  if (behind.length) parts.push(make("h3", {}, "The images behind it"), imagesBehind(behind));
+  if (behind.length) parts.push(make("h3", {}, "The images behind it"), imagesBehind(id, behind));
   if (found.verdict) parts.push(make("h3", {}, "Verdict"), ...verdictParts(found.verdict));
-  parts.push(make("h3", {}, "Make it again"), ...againParts(id), make("h3", {}, "Record"), recordList(found));
+  if (!found.removed) parts.push(make("h3", {}, "Make it again"), ...againParts(id));
+  parts.push(make("h3", {}, "Record"), recordList(found));
   return parts;
 }
 
@@ -78,11 +83,11 @@ function table(head, rows) {
   );
 }
 
-function imagesBehind(images) {
+function imagesBehind(id, images) {
   return make(
     "ul",
     { class: "behind" },
-    ...images.map((image) => {
+    ...images.map((image, place) => {
       const worth = `credit ${whole(image.credit_bits)} bits, min-entropy ${Number(image.min_entropy).toFixed(3)} bits a sample`;
       const name = make(
         "div",
@@ -96,10 +101,47 @@ function imagesBehind(images) {
         {},
         name,
         make("div", {}, `${worth}, from ${plain(image.source)}`),
+        ...originParts(image.origin),
         make("div", { class: "mono muted" }, `SHA-256 ${plain(image.image_sha256)}`),
+        ...(place < MOST_PICTURES ? [thumbnail(id, image)] : []),
       );
     }),
   );
+}
+
+const short = (text) => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);
+
+/** Whose an image is, and where a feed fetched it. */
+function originParts(origin) {
+  if (!origin) return [];
+  const owed = [
+    ["Credit", origin.credit],
+    ["Licence", origin.licence],
+    ["Instrument", origin.instrument],
+  ].filter(([, text]) => text);
+  const parts = owed.map(([name, text]) => make("div", {}, `${name}: ${short(plain(text))}`));
+  const fetched = make("div", {}, "Fetched ", moment(origin.fetched_at), " from ", outward(origin.url));
+  if (origin.dated_at) fetched.append(", dated ", moment(origin.dated_at));
+  return [...parts, fetched];
+}
+
+/** A place for a small picture of an image, filled when it has come: it is asked for with the reader's key. */
+function thumbnail(id, image) {
+  const place = make("div", { class: "thumbnail" });
+  if (!/^[0-9a-f]{64}$/.test(image.image_sha256)) return place;
+  ask(`blocks/${id}/thumbnails/${image.image_sha256}`, "image/png")
+    .then((answer) => answer.blob())
+    .then((png) => {
+      const reader = new FileReader();
+      reader.addEventListener("load", () => {
+        place.append(make("img", { src: reader.result, alt: `A small picture of ${plain(image.file)}` }));
+      });
+      reader.readAsDataURL(png);
+    })
+    .catch((error) => {
+      if (!(error instanceof Refusal)) throw error;
+    });
+  return place;
 }
 
 function verdictParts(verdict) {

@@ -62,6 +62,22 @@ export function moment(text) {
 export const blockLink = (id, text) =>
   BLOCK_ID.test(id) ? make("a", { href: `#block=${id}`, class: "mono" }, text ?? id) : plain(id);
 
+const LONGEST_LINK = 100;
+
+/** A link to another site, if an address leads to one by HTTP and names no user; else its text. */
+export function outward(address) {
+  const text = plain(address);
+  let url;
+  try {
+    url = new URL(text);
+  } catch {
+    return text;
+  }
+  if (!["https:", "http:"].includes(url.protocol) || url.username || url.password) return text;
+  const shown = url.href.length > LONGEST_LINK ? `${url.href.slice(0, LONGEST_LINK)}…` : url.href;
+  return make("a", { href: url.href, rel: "noopener noreferrer", target: "_blank" }, shown);
+}
+
 export async function copyText(text, button) {
   const before = button.textContent;
   await navigator.clipboard.writeText(text);

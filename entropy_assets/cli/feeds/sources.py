@@ -1,0 +1,184 @@
+"""``entropy-assets sources``: which feeds are asked for images, how they do, and one more of them."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from entropy_assets.cli.feeds.told import answer_of, configuration_of, free_name, how_often, standing, tables_of, utc
+from entropy_assets.cli.shell import EXIT_ERROR, json_option, progress_bars, settings_of, typed_errors
+from entropy_assets.errors import require_extra
+from entropy_assets.stores.file_names import printable
+
+_NAME: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+home_option = click.option(
+    "--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the installation."
+)
+
+
+@click.group()
+def sources() -> None:
+    """Say which feeds are asked for images, how they do, ask one of them now, or add one.
+
+    They stand in one file, sources.toml in the installation's folder, or where ENTROPY_SOURCES says.
+    """
+    require_extra("feeds", "httpx", "pydantic", "tenacity")
+
+
+@sources.command("list")
+@home_option
+@json_option
+@typed_errors
+def list_feeds(home: Path | None, as_json: bool) -> None:
+    """Show each feed: how it does, what it brought, why it is in quarantine, and when it is asked again.
+
+    No server is asked.
+    """
+    settings = settings_of(home=home)
+    told = list(standing(settings))
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    for column in ("feed", "kind", "state", "images", "last", "next look"):
+        table.add_column(column, no_wrap=True, overflow="ignore")
+    for facts in told:
+        texts = (facts["feed"], facts["kind"], facts["state"], f"{facts['total']['images']:,}")
+        table.add_row(*texts, utc(facts["last_new_s"]), utc(facts["due_s"]))
+    Console().print(table)
+    for facts in told:
+        if facts["words"]:
+            click.echo(f"{facts['feed']}: {printable(facts['words'])} ({how_often(facts)})")
+    if not told:
+        click.echo("no feed: add one with 'entropy-assets sources add KIND'")
+
+
+@sources.command("check")
+@click.option("--connect", is_flag=True, help="Ask each feed what it has; nothing is put into an inbox.")
+@home_option
+@json_option
+@typed_errors
+def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
+    """Say whether the file of feeds is what it must be, and with --connect whether each feed answers.
+
+    Exit code 1 if not.
+    """
+    from entropy_assets.settings import variables
+    from entropy_assets.sources.feeds.roster import opened_feeds
+
+    settings = settings_of(home=home)
+    configuration = configuration_of(settings)
+    keys = variables(configuration.variables)
+    unset = sorted(set(configuration.variables) - keys.keys())
+    feeds = opened_feeds(configuration, configuration.enabled, keys) if connect else []
+    answers = [answer_of(feed) for feed in feeds]
+    failed = bool(unset) or any(answer["error"] for answer in answers)
+    if as_json:
+        found = {"feeds": list(configuration.feeds), "enabled": list(configuration.enabled)}
+        click.echo(json.dumps({**found, "unset_variables": unset, "answers": answers}))
+    else:
+        click.echo(f"{len(configuration.feeds)} feeds, {len(configuration.enabled)} of them enabled; the file is well")
+        for name in unset:
+            click.echo(f"  set {name} where the pipeline is started; without it its feed is not asked")
+        for answer in answers:
+            click.echo(f"  {answer['feed']}: {printable(answer['words'])}")
+    if failed:
+        sys.exit(EXIT_ERROR)
+
+
+@sources.command("fetch")
+@click.argument("name")
+@home_option
+@json_option
+@typed_errors
+def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
+    """Ask the feed NAME now, due or not, and put what is new into its inbox.
+
+    Exit code 1 if it is in trouble.
+    """
+    from entropy_assets.recipe import recipe_named
+    from entropy_assets.settings import variables
+    from entropy_assets.sources.feeds.roster import members_of, opened_feeds, rounds_of
+    from entropy_assets.sources.feeds.rounds import State
+    from entropy_assets.stores.home import Home
+
+    settings = settings_of(home=home)
+    configuration = configuration_of(settings)
+    if name not in configuration.feeds:
+        known = ", ".join(configuration.feeds) or "none"
+        raise click.UsageError(f"no feed is called {name!r}; there are: {known}")
+    place = Home.of(settings)
+    rounds = rounds_of(
+        place,
+        recipe_named(settings.recipe).sources,
+        settle_seconds=settings.settle_seconds,
+        max_file_bytes=settings.max_file_bytes,
+    )
+    with place.kept_private(lambda line: click.echo(line, err=True)), progress_bars(quiet=as_json) as steps:
+        feeds = opened_feeds(configuration, [name], variables(configuration.feeds[name].variables))
+        [look] = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
+    if as_json:
+        brought = {field: getattr(look.brought, field) for field in look.brought.__dataclass_fields__}
+        click.echo(json.dumps({"feed": name, "state": str(look.state), "words": look.words, **brought}))
+    else:
+        click.echo(f"{name}: {printable(look.words)}")
+    if look.state is State.QUARANTINE:
+        sys.exit(EXIT_ERROR)
+
+
+@sources.command("add")
+@click.argument("kind")
+@click.option(
+    "--name", help="Name of the feed, up to 32 small letters, digits and hyphens; by default that of the example."
+)
+@home_option
+@json_option
+@typed_errors
+def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> None:
+    """Append a table for a feed of KIND to the file of feeds, with what it may say in comments.
+
+    KIND is one of those in the example, or the name of a table of the example. What stands in the file stays as it is.
+    """
+    from entropy_assets.recipe import recipe_named
+    from entropy_assets.settings import variables
+    from entropy_assets.sources.feeds.configuration import KINDS, NO_FEEDS, example, parsed, read_configuration
+    from entropy_assets.stores.home import Home
+
+    settings = settings_of(home=home)
+    place, recipe = Home.of(settings), recipe_named(settings.recipe)
+    path = settings.sources or place.sources_file
+    tables = tables_of(example())
+    found = next((each for each in tables if kind in each[:2]), None)
+    if found is None:
+        examples = ", ".join(table for kind_of, table, _ in tables if kind_of == "command")
+        raise click.UsageError(f"no kind is called {kind!r}; there are: {', '.join(KINDS)}; of command also {examples}")
+    before = read_configuration(path, recipe) if path.exists() else NO_FEEDS
+    chosen = name or free_name(found[1], before)
+    if not _NAME.fullmatch(chosen) or chosen in before.feeds:
+        raise click.UsageError(f"{chosen!r} is taken, or no name: choose another one with --name")
+    text = found[2].replace(f"[feed.{found[1]}]", f"[feed.{chosen}]", 1)
+    with place.kept_private(lambda line: click.echo(line, err=True)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        now = path.read_bytes() if path.exists() else b""
+        added = (b"" if not now or now.endswith(b"\n") else b"\n") + (b"\n" if now else b"") + text.encode()
+        after = parsed(now + added, recipe)  # nothing is written that would not be read
+        with path.open("ab") as file:
+            file.write(added)
+            file.flush()
+            os.fsync(file.fileno())
+    needed = after.feeds[chosen].variables
+    unset = sorted(set(needed) - variables(needed).keys())
+    if as_json:
+        click.echo(json.dumps({"path": str(path), "feed": chosen, "table": text, "unset_variables": unset}))
+        return
+    click.echo(text)
+    click.echo(f"added to {path}; edit it there, then: entropy-assets sources check --connect", err=True)
+    for variable in unset:
+        click.echo(f"set {variable} where the pipeline is started: the file holds no key", err=True)

@@ -1,0 +1,99 @@
+"""What is told of feeds, for people and machines: the file, where each stands, and what one answers."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from entropy_assets.errors import EntropyAssetsError
+
+if TYPE_CHECKING:
+    from entropy_assets.settings import Settings
+    from entropy_assets.sources.feeds.configuration import Configuration
+    from entropy_assets.sources.feeds.interface import Feed
+
+
+def configuration_of(settings: "Settings") -> "Configuration":
+    """Return the feeds of the installation.
+
+    Raises
+    ------
+    SourcesRefused
+        If the file is not what it must be.
+    click.UsageError
+        If there is none.
+    """
+    from entropy_assets.recipe import recipe_named
+    from entropy_assets.sources.feeds.configuration import place_of, read_configuration
+    from entropy_assets.stores.home import Home
+
+    home = Home.of(settings)
+    path = place_of(settings.sources, home)
+    if path is None:
+        raise click.UsageError(f"there is no {home.sources_file}: add a feed with 'entropy-assets sources add KIND'")
+    return read_configuration(path, recipe_named(settings.recipe))
+
+
+def standing(settings: "Settings") -> Iterator[dict[str, Any]]:
+    """Yield where each feed stands, those of the file first, and those that only left a journal after them."""
+    from entropy_assets.recipe import recipe_named
+    from entropy_assets.sources.feeds.configuration import NO_FEEDS, place_of, read_configuration
+    from entropy_assets.sources.feeds.facts import facts_of_all
+    from entropy_assets.sources.feeds.roster import host_of, journals_of
+    from entropy_assets.stores.home import Home
+
+    home = Home.of(settings)
+    path, journals = place_of(settings.sources, home), journals_of(home)
+    configuration = NO_FEEDS if path is None else read_configuration(path, recipe_named(settings.recipe))
+    left = [name for name in journals.names() if name not in configuration.feeds]
+    for facts in facts_of_all(journals, [*configuration.feeds, *left], time.time()):
+        table = configuration.feeds.get(facts["feed"])
+        if table is None:
+            yield {**facts, "kind": "-", "host": None, "claim": None, "state": "not in the file"}
+            continue
+        state = facts["state"] if table.enabled else "not enabled"
+        kind = str(getattr(table, "kind", ""))
+        yield {**facts, "kind": kind, "host": host_of(table), "claim": table.claim, "state": state}
+
+
+def tables_of(text: str) -> list[tuple[str, str, str]]:
+    """Return kind, name and text of each table of the example."""
+    found = []
+    for paragraph in re.split(r"\n\n+", text):
+        name = re.search(r"^\[feed\.([a-z0-9-]+)\]$", paragraph, re.MULTILINE)
+        kind = re.search(r'^kind = "([a-z0-9-]+)"', paragraph, re.MULTILINE)
+        if name and kind:
+            found.append((kind[1], name[1], paragraph.strip("\n") + "\n"))
+    return found
+
+
+def free_name(name: str, configuration: "Configuration") -> str:
+    """Return the first name after `name` that no feed has."""
+    return next(
+        each for each in (name, *(f"{name}-{number}" for number in range(2, 10_000))) if each not in configuration.feeds
+    )
+
+
+def answer_of(feed: "Feed") -> dict[str, Any]:
+    """Return what a feed says when it is asked for its newest images."""
+    try:
+        page = feed.discover("")
+    except EntropyAssetsError as error:
+        return {"feed": feed.name, "images": None, "newest": None, "error": error.code, "words": error.message}
+    dates = [candidate.dated_at for candidate in page.candidates if candidate.dated_at is not None]
+    newest = max(dates, default=None)
+    words = f"answers with {len(page.candidates)} images" + (f", the newest of {newest}" if newest else "")
+    return {"feed": feed.name, "images": len(page.candidates), "newest": newest, "error": None, "words": words}
+
+
+def utc(seconds: float | None) -> str:
+    """Return a time as people read it."""
+    return "-" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%m-%d %H:%MZ}"
+
+
+def how_often(facts: Mapping[str, Any]) -> str:
+    """Return for how many rounds a feed has been in trouble, and since when."""
+    return "never asked since" if facts["since_s"] is None else f"{facts['times']} times since {utc(facts['since_s'])}"

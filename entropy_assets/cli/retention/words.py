@@ -1,0 +1,49 @@
+"""What was removed, or would be, and why the rest stays: in words."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from entropy_assets.stores.file_names import printable
+
+if TYPE_CHECKING:
+    from entropy_assets.stages.retention.plan import Going
+
+KEPT: Final = (
+    "everything is kept: no setting ENTROPY_KEEP_... says for how long. See docs/retention.md, or try"
+    " ENTROPY_KEEP_NOISE_DAYS=30 entropy-assets retention --dry-run"
+)
+MOST_NAMED: Final = 3
+"""Batches that one reason names; it counts all."""
+_IMAGE: Final = "image"
+"""What has no name that says anything to a person, and is counted."""
+
+
+def lines_of(items: "Collection[Going]", staying: Mapping[str, str], *, is_dry: bool, keeps_all: bool) -> Iterator[str]:
+    """Yield the lines that tell a person what goes, how much that is, and why the rest stays."""
+    if keeps_all:
+        yield KEPT
+        return
+    for item in items:
+        if item.kind != _IMAGE:
+            yield printable(f"{item.kind:8}{size_of(item.bytes):>10}  {item.name}: {item.why}")
+    if images := [item for item in items if item.kind == _IMAGE]:
+        size = size_of(sum(item.bytes for item in images))
+        yield f"{_IMAGE:8}{size:>10}  {len(images)} images: {images[0].why}"
+    verb = "would be removed" if is_dry else "removed"
+    yield f"{size_of(sum(item.bytes for item in items))} {verb}; {len(staying)} batches stay"
+    for why, count in Counter(staying.values()).most_common():
+        keys = [key for key, reason in staying.items() if reason == why]
+        more = " ..." if count > MOST_NAMED else ""
+        yield printable(f"  {count} because {why}: {', '.join(keys[:MOST_NAMED])}{more}")
+
+
+def size_of(size: int) -> str:
+    """Return a number of bytes for people."""
+    if size < 1000:
+        return f"{size} B"
+    value, unit = size / 1000, "kB"
+    for larger in ("MB", "GB", "TB"):
+        if value >= 1000:
+            value, unit = value / 1000, larger
+    return f"{value:.1f} {unit}"

@@ -1,0 +1,278 @@
+"""The operator's file of feeds, ``sources.toml``: read, checked against a recipe, and refused with line and advice.
+
+Trusted as the operator is: it says what each feed's images are vouched for as. It never holds a key, only the names of
+variables of the environment, so it can be shown, kept in a repository and sent to others.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args
+
+from entropy_assets.errors import EntropyAssetsError, brought_by
+from entropy_assets.recipe import DROP, Recipe
+from entropy_assets.sources.feeds.tables.fields import FeedName, FeedTable
+from entropy_assets.sources.feeds.tables.local import CommandTable, FolderTable, ObjectStoreTable, SimulatedTable
+from entropy_assets.sources.feeds.tables.web import (
+    ApodTable,
+    DirectoryTable,
+    EpicTable,
+    GoesCcor1Table,
+    GoesSuviTable,
+    JsocAiaTable,
+    MastTable,
+    NasaImagesTable,
+    PublicBucketTable,
+    SdoLatestTable,
+)
+from entropy_assets.stores.home import Home
+
+with brought_by("settings"):
+    from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+SCHEMA_FILE: Final = "sources.schema.json"
+EXAMPLE_FILE: Final = "sources.example.toml"
+SCHEMA_ID: Final = "urn:entropy-assets:sources:1"
+LARGEST_FILE: Final = 2**20
+"""Longest file that is read, bytes."""
+PICTURES: Final = ("apod", "epic", "mars-raw", "nasa-images", "sdo-latest")
+"""Sources of the recipes that stand for decoded pictures."""
+
+AnyTable = Annotated[
+    SdoLatestTable
+    | JsocAiaTable
+    | GoesCcor1Table
+    | GoesSuviTable
+    | PublicBucketTable
+    | EpicTable
+    | NasaImagesTable
+    | ApodTable
+    | MastTable
+    | DirectoryTable
+    | ObjectStoreTable
+    | FolderTable
+    | CommandTable
+    | SimulatedTable,
+    Field(discriminator="kind"),
+]
+
+
+class SourcesRefused(EntropyAssetsError):
+    """A file of feeds that can't be read or used; ``data["problems"]`` has a sentence for each fault, with its line."""
+
+    code = "sources-refused"
+
+
+class _Document(BaseModel):
+    """Feeds of images, a table for each: ``[feed.NAME]``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="sources.toml", hide_input_in_errors=True)
+
+    feed: dict[FeedName, AnyTable] = Field(default_factory=dict, max_length=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The feeds of an installation.
+
+    Attributes
+    ----------
+    feeds
+        The table of each by its name, in the order of the file; those that are not enabled too.
+    """
+
+    feeds: Mapping[str, FeedTable]
+
+    @property
+    def enabled(self) -> dict[str, FeedTable]:
+        """Those that are looked at."""
+        return {name: table for name, table in self.feeds.items() if table.enabled}
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables of the environment that the enabled ones need, sorted."""
+        return tuple(sorted({name for table in self.enabled.values() for name in table.variables}))
+
+    def lane_of(self, claim: str) -> str | None:
+        """Return the lane that the feeds with a claim want; None if they leave it to demand."""
+        return next((table.lane for table in self.enabled.values() if table.claim == claim), None)
+
+
+NO_FEEDS: Final = Configuration({})
+
+
+def place_of(told: Path | None, home: Home) -> Path | None:
+    """Return where the file of feeds is: as somebody told, or in the home if one lies there; None if there is none."""
+    if told is not None:
+        return told
+    return home.sources_file if home.sources_file.is_file() else None
+
+
+def read_configuration(path: Path, recipe: Recipe) -> Configuration:
+    """Return the feeds that the file at `path` names.
+
+    Raises
+    ------
+    SourcesRefused
+        If it can't be read, or is not what it must be.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise SourcesRefused(
+            f"the file of feeds {path} can't be read ({error.strerror}); write one, or unset ENTROPY_SOURCES",
+            path=str(path),
+            problems=[],
+        ) from error
+    try:
+        return parsed(data, recipe)
+    except SourcesRefused as error:
+        raise SourcesRefused(f"{path}: {error.message}", path=str(path), **error.data) from None
+
+
+def parsed(data: bytes, recipe: Recipe) -> Configuration:
+    """Return the feeds that a file with these bytes names.
+
+    Raises
+    ------
+    SourcesRefused
+        If it is not what it must be.
+    """
+    if len(data) > LARGEST_FILE:
+        raise _refused([f"it is longer than {LARGEST_FILE} bytes"])
+    try:
+        text = data.decode("utf-8")
+        told = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise _refused([f"byte {error.start} is no UTF-8; save the file as UTF-8"]) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise _refused([f"it is no TOML: {error}"]) from None
+    places = _Places(text)
+    try:
+        document = _Document.model_validate(told)
+    except ValidationError as error:
+        raise _refused(_told(error, places)) from None
+    if problems := [*_wrong_claims(document.feed, recipe, places), *_wrong_lanes(document.feed, places)]:
+        raise _refused(problems)
+    return Configuration(dict(document.feed))
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of the file, made from the tables; the package ships it."""
+    made = _Document.model_json_schema()
+    made["properties"]["feed"]["additionalProperties"] = False  # else a name that is none would go unchecked
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **made}
+
+
+def schema_text() -> str:
+    """Return the JSON schema that the package ships, for editors that complete and check TOML."""
+    return _shipped(SCHEMA_FILE)
+
+
+def example() -> str:
+    """Return the example that the package ships: a table of each kind, with all that it may say."""
+    return _shipped(EXAMPLE_FILE)
+
+
+def rendered(made: Mapping[str, Any]) -> str:
+    """Return a schema as it lies in the package."""
+    return json.dumps(made, indent=1) + "\n"
+
+
+def _shipped(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _refused(problems: list[str]) -> SourcesRefused:
+    return SourcesRefused("; ".join(problems), problems=problems)
+
+
+class _Places:
+    """Where tables and fields begin in the text of a file: lines from 1, or 0 where that is not seen.
+
+    The parser tells none. A table in a table, or one written inline, has the line of what is found of it.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._lines: dict[tuple[str, ...], int] = {}
+        table: tuple[str, ...] = ()
+        for number, line in enumerate(text.splitlines(), start=1):
+            if (header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$", line)) is not None:
+                table = tuple(part.strip(" \t\"'") for part in header[1].split("."))
+                self._lines.setdefault(table, number)
+            elif (key := re.match(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*=", line)) is not None:
+                self._lines.setdefault((*table, key[1]), number)
+
+    def told(self, feed: str, field: str = "") -> str:
+        """Return the beginning of a sentence on a feed and a field of it."""
+        line = self._lines.get(("feed", feed, field)) or self._lines.get(("feed", feed), 0)
+        where = f"line {line}: " if line else ""
+        return f"{where}feed {feed}{', ' * bool(field)}{field}"
+
+
+def _told(error: ValidationError, places: _Places) -> list[str]:
+    told: dict[tuple[Any, ...], str] = {}  # of several faults of one field the first, from which the others follow
+    for fault in error.errors(include_url=False, include_context=True):
+        told.setdefault(tuple(fault["loc"][:4]), _sentence(fault, places))
+    return list(told.values())
+
+
+def _sentence(fault: Mapping[str, Any], places: _Places) -> str:
+    """Return what is wrong and what to do. What was written is never repeated: it may be a key in the wrong place."""
+    place = [str(part) for part in fault["loc"]]
+    if place[:1] != ["feed"] or len(place) < 2:
+        return f"{'.'.join(place) or 'the file'} is not known here; a feed is a table [feed.NAME]"
+    name, kind, rest = place[1], place[2] if len(place) > 2 else "", place[3:]
+    if kind == "[key]":
+        return f"{places.told(name)} has no usable name; one has up to 32 small letters, digits and hyphens"
+    if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return f"{places.told(name, 'kind')} must be one of {', '.join(KINDS)}"
+    field = ".".join(rest)
+    table = KINDS.get(kind)
+    if fault["type"] == "extra_forbidden" and table is not None:
+        return (
+            f"{places.told(name, field)} is nothing that {kind} takes; it takes {', '.join(sorted(table.model_fields))}"
+        )
+    if fault["type"] == "missing":
+        return f"{places.told(name, field)} is missing; {kind} needs it"
+    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    advice = "; give the name of a variable of the environment, not the key" if field.endswith("_env") else ""
+    return f"{places.told(name, rest[0] if rest else '')}: {message}{advice}"
+
+
+def _wrong_claims(feeds: Mapping[str, FeedTable], recipe: Recipe, places: _Places) -> Iterable[str]:
+    """Yield what is wrong with what the feeds claim: sources that nobody knows, or that can't be where they are."""
+    known = (*recipe.sources, DROP)
+    for name, table in feeds.items():
+        usual = type(table).model_fields["claim"].default
+        if table.claim not in known:
+            yield f"{places.told(name, 'claim')} is no source of {recipe.name}; known are {', '.join(known)}"
+        elif table.claim == "simulated" and not isinstance(table, SimulatedTable):
+            yield f"{places.told(name, 'claim')}: only the kind simulated may claim simulated"
+        elif isinstance(table, CommandTable) and table.frames == "decoded" and table.claim not in (*PICTURES, DROP):
+            yield f"{places.told(name, 'claim')}: decoded frames are pictures; claim {DROP} or {' or '.join(PICTURES)}"
+        elif usual in recipe.sources and table.claim != DROP and recipe.claim_of(table.claim) > recipe.claim_of(usual):
+            yield f"{places.told(name, 'claim')}: its images are worth what {usual} is at most; claim that, or {DROP}"
+
+
+def _wrong_lanes(feeds: Mapping[str, FeedTable], places: _Places) -> Iterable[str]:
+    """Yield what is wrong with the lanes: a batch is of one source and in one lane."""
+    first: dict[str, str] = {}
+    for name, table in feeds.items():
+        other = first.setdefault(table.claim, name)
+        if feeds[other].lane != table.lane:
+            yield (
+                f"{places.told(name, 'lane')} is not that of {other}, and both claim {table.claim}: a batch is of one"
+                " source and in one lane, so give them the same"
+            )
+
+
+KINDS: Final[Mapping[str, type[FeedTable]]] = {
+    get_args(table.model_fields["kind"].annotation)[0]: table for table in get_args(get_args(AnyTable)[0])
+}
+"""The table of each kind."""

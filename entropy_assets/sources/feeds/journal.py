@@ -1,0 +1,350 @@
+"""What is remembered of each feed, one file each: where it stands, what was had, what it yields, and what ails it.
+
+Each file is replaced as a whole and is bounded for ever, whatever a server tells: `MOST_BYTES`. Trusted for pacing and
+for telling people. Who loses it loses no image and has none credited twice: the feed begins anew with its newest
+images, and what is known already is told by its hash.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from entropy_assets.sources.feeds.interface import Candidate, FeedError
+from entropy_assets.stores.durable import write_durably
+from entropy_assets.stores.file_names import printable
+from entropy_assets.stores.inboxes.origins import Origin
+
+MOST_SEEN: Final = 256
+"""URLs of which is remembered what was had there; beyond them a cursor tells what is done."""
+MOST_FAILED: Final = 64
+"""URLs of which is remembered that they could not be had."""
+MOST_OPEN: Final = 8
+"""Images that are remembered as begun to be put into an inbox."""
+MOST_DAYS: Final = 60
+"""Days of which the yield is kept."""
+LONGEST_URL: Final = 1000
+"""Longest URL of an image, characters; also of anything else that is remembered of it."""
+MOST_BYTES: Final = 2 << 20
+"""Largest file of a feed, bytes. What real servers tell makes it some ten thousand."""
+_LONGEST_TAG: Final = 200
+_NAME: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+
+
+class FeedJournalDamaged(FeedError):
+    """What is kept of a feed can't be read; ``data["path"]`` is its file."""
+
+    code = "feed-journal-damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was had at a URL the last time: its version there, its hash, and what the server called it."""
+
+    url: str
+    version: str
+    image_sha256: str
+    fetched_at: str
+    etag: str | None = None
+    last_modified: str | None = None
+
+    @classmethod
+    def of(cls, candidate: Candidate, image_sha256: str, origin: Origin) -> Self:
+        """Return what to remember; a tag that is too long is forgotten, so that the image is asked for in full."""
+        return cls(
+            candidate.url,
+            version_of(candidate),
+            image_sha256,
+            origin.fetched_at,
+            _kept(origin.etag),
+            _kept(origin.last_modified),
+        )
+
+    def origin(self, feed: str) -> Origin:
+        """Return it as a reader wants it, which asks only for what has changed."""
+        return Origin(
+            feed=feed,
+            url=self.url,
+            fetched_at=self.fetched_at,
+            etag=self.etag,
+            last_modified=self.last_modified,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTrouble:
+    """Why a feed is in quarantine.
+
+    Attributes
+    ----------
+    kind
+        Code of the error, like ``feed-unavailable``.
+    words
+        The error in a sentence.
+    since_s
+        When the trouble began, seconds since 1970.
+    times
+        Rounds in a row that ended in it.
+    alarmed
+        Kinds for which an alarm was raised since then.
+    """
+
+    kind: str
+    words: str
+    since_s: float
+    times: int = 1
+    alarmed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """What a feed brought in some time.
+
+    Attributes
+    ----------
+    images, bytes
+        What was put into an inbox.
+    unchanged
+        Images that were asked for and are what they were.
+    duplicates
+        Images whose bytes were known already, from elsewhere or under another name; not put into an inbox.
+    refused
+        Images that are old, or could not be had in several rounds in which others could.
+    failures
+        Rounds that ended in trouble.
+    """
+
+    images: int = 0
+    bytes: int = 0
+    unchanged: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    failures: int = 0
+
+    def __add__(self, other: "Yield") -> "Yield":
+        """Return both together."""
+        mine, its = asdict(self), asdict(other)
+        return Yield(**{name: mine[name] + its[name] for name in mine})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedJournal:
+    """What is remembered of a feed.
+
+    Attributes
+    ----------
+    name
+        The feed.
+    cursor
+        What it is asked with the next time.
+    after
+        `mark_of` the last candidate behind the cursor that is done, as all before it are; empty if none is.
+    seen
+        What was had, the oldest first.
+    failed
+        URLs that could not be had in rounds in which others could, and in how many.
+    begun
+        Hashes of images whose origin is or will be kept, and that may not be in the inbox yet.
+    newest
+        Hashes of the newest images that it brought, the newest last.
+    last_new_s
+        When it last brought one, or when it was first asked, seconds since 1970.
+    due_s
+        When it is to be asked again, seconds since 1970.
+    trouble
+        What ails it; None if nothing does.
+    days
+        What it yielded, by day in UTC like ``2026-11-29``, the oldest first.
+    total
+        What it yielded since it was first asked.
+    """
+
+    name: str
+    cursor: str = ""
+    after: str = ""
+    seen: tuple[Seen, ...] = ()
+    failed: tuple[tuple[str, int], ...] = ()
+    begun: tuple[str, ...] = ()
+    newest: tuple[str, ...] = ()
+    last_new_s: float | None = None
+    due_s: float = 0.0
+    trouble: FeedTrouble | None = None
+    days: tuple[tuple[str, Yield], ...] = ()
+    total: Yield = Yield()
+
+    def seen_at(self, url: str) -> Seen | None:
+        """Return what was had at `url`; None if nothing was, or that is forgotten."""
+        return next((each for each in self.seen if each.url == url), None)
+
+    def failures_of(self, url: str) -> int:
+        """Return in how many rounds `url` could not be had though others could."""
+        return dict(self.failed).get(url, 0)
+
+    def bytes_on(self, day: str) -> int:
+        """Return the bytes that were put into an inbox on that day."""
+        return dict(self.days).get(day, Yield()).bytes
+
+    def with_begun(self, image_sha256: str) -> Self:
+        """Return it with an image that is about to be put into an inbox."""
+        others = tuple(each for each in self.begun if each != image_sha256)
+        return replace(self, begun=(*others, image_sha256)[-MOST_OPEN:])
+
+    def with_seen(self, seen: Seen) -> Self:
+        """Return it with what was had at a URL; of an image that was begun this tells that it is done."""
+        others = tuple(each for each in self.seen if each.url != seen.url)
+        return replace(
+            self,
+            seen=(*others, seen)[-MOST_SEEN:],
+            failed=self.without_failure(seen.url).failed,
+            begun=tuple(each for each in self.begun if each != seen.image_sha256),
+        )
+
+    def with_failure(self, url: str) -> Self:
+        """Return it with one more round in which `url` alone could not be had."""
+        others = tuple(each for each in self.failed if each[0] != url)
+        return replace(self, failed=(*others, (url, self.failures_of(url) + 1))[-MOST_FAILED:])
+
+    def without_failure(self, url: str) -> Self:
+        """Return it without what is remembered of failures at `url`."""
+        return replace(self, failed=tuple(each for each in self.failed if each[0] != url))
+
+    def with_yield(self, day: str, more: Yield) -> Self:
+        """Return it with what was yielded on `day`."""
+        by_day = dict(self.days)
+        by_day[day] = by_day.get(day, Yield()) + more
+        # The newest days are kept by their dates: a clock that was set back makes no day the newest.
+        days = sorted(by_day.items())[-MOST_DAYS:]
+        return replace(self, days=tuple(days), total=self.total + more)
+
+    def encoded(self) -> bytes:
+        """Return it as a file holds it."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False).encode()
+
+    @classmethod
+    def read(cls, data: bytes) -> Self:
+        """Return what a file holds.
+
+        Raises
+        ------
+        ValueError
+            If it is no journal of a feed.
+        """
+        try:
+            told: dict[str, Any] = json.loads(data)
+            trouble = told.pop("trouble")
+            return cls(
+                seen=tuple(Seen(**each) for each in told.pop("seen")),
+                failed=tuple((str(url), int(times)) for url, times in told.pop("failed")),
+                begun=tuple(map(str, told.pop("begun"))),
+                newest=tuple(map(str, told.pop("newest"))),
+                trouble=None if trouble is None else FeedTrouble(**trouble | {"alarmed": tuple(trouble["alarmed"])}),
+                days=tuple((str(day), Yield(**each)) for day, each in told.pop("days")),
+                total=Yield(**told.pop("total")),
+                **told,
+            )
+        except (TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+            raise ValueError(f"no journal of a feed: {error}") from None
+
+
+class FeedJournals:
+    """The journals of all feeds: ``NAME.json``, and ``NAME.lock`` for who asks the feed.
+
+    Parameters
+    ----------
+    folder
+        Where they are; made when first written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, name: str) -> Path:
+        """Return the file of a feed.
+
+        Raises
+        ------
+        ValueError
+            If that is no name of a feed.
+        """
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a feed")
+        return self.folder / f"{name}.json"
+
+    def names(self) -> list[str]:
+        """Return the names of all feeds that were ever asked, sorted, also of those that are configured no more."""
+        return sorted(file.stem for file in self.folder.glob("*.json") if _NAME.fullmatch(file.stem))
+
+    def read(self, name: str) -> FeedJournal:
+        """Return what is remembered of a feed; of one that was never asked nothing.
+
+        Raises
+        ------
+        FeedJournalDamaged
+            If its file is none.
+        """
+        path = self.path(name)
+        try:
+            return FeedJournal.read(path.read_bytes())
+        except FileNotFoundError:
+            return FeedJournal(name=name)
+        except ValueError as error:
+            message = f"{path} can't be read ({error}): remove it, and the feed begins anew; no image is credited twice"
+            raise FeedJournalDamaged(message, feed=name, path=str(path)) from error
+
+    def write(self, journal: FeedJournal) -> FeedJournal:
+        """Keep what is remembered of a feed in the place of what was; return it."""
+        path = self.path(journal.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, journal.encoded())
+        return journal
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[bool]:
+        """Yield whether the feed is this caller's alone to ask meanwhile; false if somebody else asks it just now."""
+        path = self.path(name).with_suffix(".lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(descriptor)
+
+
+def day_of(now_s: float) -> str:
+    """Return the day in UTC: ``2026-11-29``."""
+    return datetime.fromtimestamp(now_s, UTC).date().isoformat()
+
+
+def version_of(candidate: Candidate) -> str:
+    """Return the version of a candidate as it is remembered: its hash, if it is long or not printable."""
+    version = candidate.version
+    if len(version) <= _LONGEST_TAG and version.isprintable():
+        return version
+    return hashlib.sha256(version.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def mark_of(candidate: Candidate) -> str:
+    """Return what stands for a candidate, however long its URL is: a hash of that and of its version."""
+    told = f"{candidate.url}\0{candidate.version}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(told).hexdigest()
+
+
+def short(text: str) -> str:
+    """Return printable text that is no longer than what is remembered of anything."""
+    return printable(text)[:LONGEST_URL]
+
+
+def _kept(tag: str | None) -> str | None:
+    return None if tag is None or len(tag) > _LONGEST_TAG else tag

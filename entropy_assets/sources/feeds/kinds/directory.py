@@ -1,0 +1,77 @@
+"""A folder that a web server lists: any observatory's, or the own one's.
+
+Files come in the order of the times that the page tells, or of their names if it tells none. A file that appears with
+an older time or name than the last one that was had is passed over; one that changes is another version.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Final
+from urllib.parse import quote
+
+from entropy_assets.sources.feeds.documents.index_pages import IndexEntry, index_entries
+from entropy_assets.sources.feeds.documents.times import stamp
+from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, is_missing, present
+from entropy_assets.sources.feeds.interface import Candidate, Discovery, FeedError, Reader, WebAnswer
+from entropy_assets.sources.feeds.periods import DatedPlace, Entry, Walk
+from entropy_assets.sources.feeds.tables.web import DirectoryTable
+from entropy_assets.stores.inboxes.folder import hindrance_of_name
+
+SETTLE: Final = timedelta(minutes=2)
+"""How long the newest files wait: a page tells minutes, and one that ends in the same minute may sort before them."""
+ZONES: Final = timedelta(minutes=15)
+"""A page tells no zone. By how much zones differ: a time is as old as it looks, but for some of these."""
+
+
+class DirectoryFeed(ServerFeed):
+    """See the module."""
+
+    def __init__(self, name: str, table: DirectoryTable, reader: Reader, clock: Clock = present) -> None:
+        super().__init__(name, table, reader, clock)
+        self._told = table
+        self._walk = Walk(
+            DatedPlace(table.url),
+            self._listed,
+            most=table.max_files,
+            horizon=None if table.max_age_seconds is None else timedelta(seconds=table.max_age_seconds),
+            from_the_oldest=table.from_the_oldest,
+        )
+
+    def discover(self, cursor: str) -> Discovery:
+        """As `Feed.discover`."""
+        try:
+            return self._walk.discover(cursor, self.clock())
+        except ValueError as error:
+            raise self.lies(str(error)) from None
+
+    def _listed(self, url: str, after: str) -> tuple[Sequence[Entry], bool]:
+        """Return the files of a folder behind `after`; of a folder by date that is not there yet, none."""
+        try:
+            listed = self.asked(_entries, quote(url, safe="/:%~[]"))
+        except FeedError as error:
+            if is_missing(error) and url != self._told.url:
+                return (), False
+            raise
+        entries = [_entry(each) for each in self._settled(listed) if self._is_wanted(each.name)]
+        return sorted((entry for entry in entries if entry.order > after), key=lambda entry: entry.order), False
+
+    def _settled(self, listed: Sequence[IndexEntry]) -> Sequence[IndexEntry]:
+        """Return what is listed without the files of the present minute, in which others may follow, or bytes."""
+        newest = max((entry.modified for entry in listed if entry.modified is not None), default=None)
+        if newest is None or (self.clock() + SETTLE / 2 - newest) % ZONES >= SETTLE * 3 / 2:
+            return listed
+        return [entry for entry in listed if entry.modified != newest]
+
+    def _is_wanted(self, name: str) -> bool:
+        return fnmatchcase(name.lower(), self._told.pattern.lower()) and hindrance_of_name(name) is None
+
+
+def _entries(answer: WebAnswer) -> tuple[IndexEntry, ...]:
+    return index_entries(answer.data, answer.url)
+
+
+def _entry(told: IndexEntry) -> Entry:
+    dated = None if told.modified is None else stamp(told.modified)
+    candidate = Candidate(url=told.url, version=told.told, dated_at=dated, size=told.size)
+    return Entry(f"{dated or ''} {told.name}", candidate)

@@ -1,0 +1,167 @@
+"""A folder that something else fills, as the software of a telescope does: copied from, and never written to.
+
+Files come in the order in which they last changed, by the time that nobody can set (ctime), so one that is moved there
+with an old date is new all the same. A file that was not left alone for long enough waits. Links are not followed.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from heapq import nlargest, nsmallest
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, unquote
+
+from entropy_assets.sources.feeds.documents.times import stamp
+from entropy_assets.sources.feeds.fetching import Clock, file_name, origin_of, present
+from entropy_assets.sources.feeds.interface import (
+    LONGEST_CURSOR,
+    Candidate,
+    Discovery,
+    FeedError,
+    FeedUnavailable,
+    FetchedImage,
+)
+from entropy_assets.sources.feeds.tables.local import FolderTable
+from entropy_assets.stores.file_names import printable
+from entropy_assets.stores.inboxes.folder import SAFE_OPEN, hindrance_of_name
+from entropy_assets.stores.inboxes.origins import Origin
+
+NS: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Seen:
+    """A file as it was listed, in the order in which files are taken."""
+
+    changed_ns: int
+    name: str
+    size: int
+    modified_ns: int
+
+    @property
+    def version(self) -> str:
+        return f"{self.modified_ns} {self.size}"
+
+
+class FolderFeed:
+    """See the module.
+
+    Parameters
+    ----------
+    name, table
+        The feed.
+    clock
+        Tells the present.
+    """
+
+    def __init__(self, name: str, table: FolderTable, clock: Clock = present) -> None:
+        self.name = name
+        self.clock = clock
+        self._table = table
+
+    @property
+    def host(self) -> str:
+        """What stands for this folder: no other feed waits for it."""
+        return f"folder:{self.name}"
+
+    def discover(self, cursor: str) -> Discovery:
+        """As `Feed.discover`."""
+        since = _read_cursor(cursor)
+        latest_ns = int((self.clock().timestamp() - self._table.settle_seconds) * NS)
+        unseen = (seen for seen in self._files() if (seen.changed_ns, seen.name) > since)
+        settled = (seen for seen in unseen if seen.changed_ns <= latest_ns)
+        most = self._table.max_files
+        onwards = bool(cursor) or self._table.from_the_oldest
+        found = nsmallest(most + 1, settled) if onwards else sorted(nlargest(most, settled))
+        taken = found[:most]
+        last = f"{taken[-1].changed_ns} {taken[-1].name}" if taken else cursor
+        if len(last) > LONGEST_CURSOR:
+            raise self._error("a name in it is too long")
+        return Discovery([self._candidate(seen) for seen in taken], last, is_whole=len(found) <= most)
+
+    def fetch(self, candidate: Candidate, known: Origin | None = None) -> FetchedImage | None:
+        """As `Feed.fetch`; a file that changed since it was listed is left for the next look."""
+        if known is not None and candidate.version and known.etag == candidate.version:
+            return None
+        name = os.fsdecode(unquote(candidate.url.removeprefix(self._place), encoding="utf-8", errors="surrogateescape"))
+        try:
+            data = _read(self._table.path / name, candidate.version, self._table.max_file_bytes)
+        except (OSError, ValueError) as error:
+            raise self._error(f"{printable(name)} can't be taken: {error}") from error
+        origin = origin_of(self.name, self._table, candidate, self.clock(), None)
+        return FetchedImage(file_name(candidate.url), data, origin)
+
+    @property
+    def _place(self) -> str:
+        """What the addresses of its files begin with: the feed's name, for the folder's own is nobody's business."""
+        return f"folder:{self.name}/"
+
+    def _candidate(self, seen: _Seen) -> Candidate:
+        modified = datetime.fromtimestamp(seen.modified_ns // NS, UTC)
+        url = f"{self._place}{quote(os.fsencode(seen.name))}"
+        return Candidate(url=url, version=seen.version, dated_at=stamp(modified), size=seen.size)
+
+    def _files(self) -> Iterator[_Seen]:
+        """Yield the files of the folder, and of those in it as deep as the table says."""
+        try:
+            yield from self._below("", self._table.depth)
+        except OSError as error:
+            raise FeedUnavailable(
+                f"the folder {self._table.path} can't be listed ({error.strerror}); see that it is there, and readable",
+                feed=self.name,
+                host=self.host,
+            ) from error
+
+    def _below(self, folder: str, depth: int) -> Iterator[_Seen]:
+        with os.scandir(self._table.path / folder) as entries:
+            for entry in entries:
+                name = f"{folder}{entry.name}"
+                try:
+                    if depth and not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                        yield from self._below(f"{name}/", depth - 1)
+                        continue
+                    state = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # it went away meanwhile
+                    continue
+                if stat.S_ISREG(state.st_mode) and self._is_wanted(entry.name, state.st_size):
+                    yield _Seen(state.st_ctime_ns, name, state.st_size, state.st_mtime_ns)
+
+    def _is_wanted(self, name: str, size: int) -> bool:
+        fits = fnmatchcase(name.lower(), self._table.pattern.lower()) and hindrance_of_name(name) is None
+        return fits and 0 < size <= self._table.max_file_bytes
+
+    def _error(self, message: str) -> FeedError:
+        return FeedError(message, feed=self.name, host=self.host)
+
+
+def _read(path: Path, version: str, most: int) -> bytes:
+    """Return a file as a whole if it still is what was listed once it was read: its time moves with each write.
+
+    Raises
+    ------
+    ValueError
+        If it is another one, or still changes.
+    OSError
+        If it can't be read, or a link leads there.
+    """
+    descriptor = os.open(path, SAFE_OPEN)
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read(most + 1)
+        if _version(descriptor) != version or len(data) != os.fstat(descriptor).st_size:
+            raise ValueError("it changed since it was listed")
+    return data
+
+
+def _version(descriptor: int) -> str:
+    state = os.fstat(descriptor)
+    return f"{state.st_mtime_ns} {state.st_size}" if stat.S_ISREG(state.st_mode) else ""
+
+
+def _read_cursor(cursor: str) -> tuple[int, str]:
+    """Return the time of change and the name of the last file that was had; of a cursor that is none, before all."""
+    changed, _, name = cursor.partition(" ")
+    return (int(changed), name) if changed.isascii() and changed.isdigit() and len(changed) < 25 else (-1, "")

@@ -1,0 +1,111 @@
+"""The feeds of an installation: on what terms the operator's file has each asked, and the rounds that ask them."""
+
+import random
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from entropy_assets.sources.feeds.configuration import Configuration
+from entropy_assets.sources.feeds.depot import Depot
+from entropy_assets.sources.feeds.interface import Feed, Reader
+from entropy_assets.sources.feeds.journal import FeedJournals
+from entropy_assets.sources.feeds.rounds import Member, Rounds
+from entropy_assets.sources.feeds.tables.fields import FeedTable, WebTable
+from entropy_assets.sources.feeds.turns import Terms
+from entropy_assets.stores.home import Home
+
+LONGEST_IMAGE_S: Final = 300.0
+"""Time that one image may take, however steadily it drips, seconds: the other hosts of a run wait behind it."""
+BUDGET_S: Final = 120.0
+"""Time after which what failed isn't tried again in the same turn, seconds."""
+if TYPE_CHECKING:
+    from entropy_assets.sources.feeds.web.pacing import Pacing
+
+HERE: Final = "here"
+"""What stands for the host of feeds that ask no server: folders and cameras of this machine."""
+
+
+def terms_of(table: FeedTable) -> Terms:
+    """Return on what terms the table of a feed has it asked."""
+    return Terms(
+        claim=table.claim,
+        cadence_s=table.cadence_seconds,
+        stale_after_s=table.max_age_seconds,
+        images_per_turn=table.max_files,
+        bytes_per_day=table.max_bytes_per_day,
+    )
+
+
+def host_of(table: FeedTable) -> str:
+    """Return the host that a feed asks first, as its table tells."""
+    if isinstance(table, WebTable):
+        return str(urlsplit(table.address).hostname)
+    url = getattr(table, "url", None)
+    return str(urlsplit(url).hostname) if isinstance(url, str) else HERE
+
+
+def members_of(configuration: Configuration, feeds: Iterable[Feed]) -> list[Member]:
+    """Return `feeds`, each with its terms."""
+    return [Member(feed, terms_of(configuration.feeds[feed.name])) for feed in feeds]
+
+
+def journals_of(home: Home) -> FeedJournals:
+    """Return what is remembered of the feeds of an installation."""
+    return FeedJournals(home.feeds_folder)
+
+
+def rounds_of(home: Home, sources: Collection[str], *, settle_seconds: float, max_file_bytes: int) -> Rounds:
+    """Return the rounds of an installation.
+
+    Parameters
+    ----------
+    sources
+        Those that its recipe lists.
+    settle_seconds, max_file_bytes
+        As its inboxes have them.
+    """
+    depot = Depot(
+        home.origins(),
+        home.images(),
+        lambda claim: home.inbox_of(claim, sources, settle_seconds=settle_seconds, max_file_bytes=max_file_bytes),
+    )
+    # No secret hangs on the wait of a feed.
+    return Rounds(journals_of(home), depot, home.alerts(), time.time, random.random)
+
+
+def opened_feeds(configuration: Configuration, names: Collection[str], keys: Mapping[str, str]) -> list[Feed]:
+    """Return the feeds of those names, in the order of the file, those that are not enabled too. No server is asked.
+
+    Parameters
+    ----------
+    keys
+        The variables of the environment that the configuration names and that are set. Secret.
+
+    Raises
+    ------
+    ExtraMissing
+        If what asks servers is not installed.
+    """
+    # Here, since every run loads the definitions, and few of them ask a server.
+    from entropy_assets.sources.feeds.making import Means, feed_of
+    from entropy_assets.sources.feeds.web.pacing import Pacing
+
+    pacing = Pacing()  # one for all, so that two feeds of a host are paced together
+    means = Means(lambda name, table: _reader(name, table, pacing), keys)
+    return [feed_of(name, table, means) for name, table in configuration.feeds.items() if name in names]
+
+
+def _reader(name: str, table: WebTable, pacing: "Pacing") -> Reader:
+    from entropy_assets.sources.feeds.web.hosts import HostRules
+    from entropy_assets.sources.feeds.web.limits import DEFAULT_WEB_LIMITS
+    from entropy_assets.sources.feeds.web.reader import HttpReader
+
+    parts = urlsplit(table.address)
+    hosts = table.allowed_hosts | ({f"{parts.hostname}:{parts.port}"} if parts.port else frozenset())
+    own = table.allowed_hosts if table.is_in_own_network else frozenset()
+    limits = replace(DEFAULT_WEB_LIMITS, image_bytes=table.max_file_bytes, image_s=LONGEST_IMAGE_S, budget_s=BUDGET_S)
+    return HttpReader(
+        name, HostRules(sorted(hosts), plain=sorted(own), local=sorted(own)), pacing=pacing, limits=limits
+    )

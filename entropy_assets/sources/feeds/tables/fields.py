@@ -1,0 +1,181 @@
+"""What every table of ``sources.toml`` has, and the types of its fields. The texts go into the JSON schema."""
+
+import re
+import string
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from entropy_assets.errors import brought_by
+from entropy_assets.stores.blobs.address import require_address
+from entropy_assets.stores.blobs.refusals import StoreAddressInvalid
+from entropy_assets.stores.lanes import Lane
+
+with brought_by("settings"):
+    from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MIB: Final = 2**20
+GIB: Final = 2**30
+HOUR_S: Final = 3600
+DAY_S: Final = 24 * HOUR_S
+PLACEHOLDERS: Final = frozenset(("year", "month", "day", "yearday", "hour"))
+"""What may stand in braces in a place that changes with the time, UTC."""
+
+
+def _address(text: str) -> str:
+    """Return an https address without anything secret; it may be shown wherever it goes."""
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError("an address like https://host/folder/ is wanted")
+    return _without_secrets(text)
+
+
+def _any_address(text: str) -> str:
+    if urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname:
+        raise ValueError("an address like https://host/folder/ is wanted")
+    return _without_secrets(text)
+
+
+def _without_secrets(text: str) -> str:
+    parts = urlsplit(text)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("an address holds no user, password, key or query: those would be shown with it")
+    return text if text.endswith("/") else f"{text}/"
+
+
+def with_times(text: str) -> str:
+    """Return a place whose braces are known, and follow each other from the year on."""
+    try:
+        names = [name for _, name, form, conversion in string.Formatter().parse(text) if name is not None]
+        plain = all(not form and not conversion for _, name, form, conversion in string.Formatter().parse(text) if name)
+    except ValueError:
+        names, plain = [""], False
+    if not plain or not PLACEHOLDERS.issuperset(names):
+        raise ValueError(f"only {', '.join(f'{{{name}}}' for name in sorted(PLACEHOLDERS))} may stand in braces")
+    if names and (names[0] != "year" or ("hour" in names and not {"day", "yearday"} & set(names))):
+        raise ValueError("braces begin with {year}, and {hour} needs {day} or {yearday}")
+    if "day" in names and "month" not in names:
+        raise ValueError("{day} needs {month}; the day of the year is {yearday}")
+    return text
+
+
+def _host(text: str) -> str:
+    if re.fullmatch(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", text, re.ASCII) is None:
+        raise ValueError("a host like images.example.org, *.example.org or images.example.org:8443, in small letters")
+    return text
+
+
+def _ending(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_]*(\.[A-Za-z0-9]{1,8}){1,2}", text) is None:
+        raise ValueError("the end of a name like .fits or _raw.fits")
+    return text
+
+
+def _store(text: str) -> str:
+    try:
+        return require_address(text)
+    except StoreAddressInvalid as error:
+        raise ValueError(error.message) from None
+
+
+FeedName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$", description="Name of the feed.")]
+Claim = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9-]{1,32}$",
+        description="Source of the recipe that you vouch these images come from, or drop, for which nobody vouches."
+        " They go into its inbox.",
+    ),
+]
+Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Instrument = Annotated[Line, Field(description="What takes the images; shown with each block.")]
+Credit = Annotated[Line, Field(description="The credit line that must be shown with the images.")]
+Licence = Annotated[Line, Field(description="The terms on which they may be used.")]
+Cadence = Annotated[int, Field(le=30 * DAY_S, strict=True, description="Time from one look to the next, seconds.")]
+Count = Annotated[int, Field(ge=1, strict=True)]
+MaxFiles = Annotated[int, Field(ge=1, le=1000, strict=True, description="Images that one look fetches at most.")]
+MaxFileBytes = Annotated[int, Field(ge=1, le=GIB, strict=True, description="Length of the largest image, bytes.")]
+MaxBytesPerDay = Annotated[
+    int, Field(ge=1, le=2**50, strict=True, description="What is fetched in 24 hours at most, bytes.")
+]
+MaxAge = Annotated[
+    int,
+    Field(
+        ge=1,
+        strict=True,
+        description="Age of an image above which it is left, and of the newest one above which the feed is stale,"
+        " seconds.",
+    ),
+]
+Variable = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Z_][A-Z0-9_]{0,63}$",
+        description="Name of a variable of the environment that holds the key; never the key itself.",
+    ),
+]
+Address = Annotated[
+    str,
+    AfterValidator(_address),
+    Field(max_length=1000, description="Where the server is; another one if you have a mirror of it."),
+]
+OwnAddress = Annotated[str, AfterValidator(_any_address), Field(max_length=1000)]
+DatedPlace = Annotated[str, AfterValidator(with_times), Field(max_length=500)]
+Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(_host)], ...],
+    Field(max_length=32, description="Every host that may be asked, redirects included."),
+]
+Endings = Annotated[
+    tuple[Annotated[str, AfterValidator(_ending)], ...],
+    Field(min_length=1, max_length=16, description="Ends of the names of the files that are taken."),
+]
+Pattern = Annotated[
+    str,
+    Field(min_length=1, max_length=100, pattern=r"^[^/\x00-\x1f\x7f]*$", description="Names of the files."),
+]
+StoreAddress = Annotated[str, AfterValidator(_store), Field(max_length=1000)]
+
+
+class FeedTable(BaseModel):
+    """What the table of every kind may say."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+    enabled: bool = True
+    """Whether it is looked at."""
+    claim: Claim
+    instrument: Instrument | None = None
+    credit: Credit | None = None
+    licence: Licence | None = None
+    lane: Lane | None = None
+    """Lane of the batches of these images; without it, by demand."""
+    cadence_seconds: Annotated[Cadence, Field(ge=1)] = HOUR_S
+    max_files: MaxFiles = 16
+    max_file_bytes: MaxFileBytes = 64 * MIB
+    max_bytes_per_day: MaxBytesPerDay = 2 * GIB
+    max_age_seconds: MaxAge | None = None
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables of the environment that it needs; those that are not set are an error."""
+        return ()
+
+
+class WebTable(FeedTable):
+    """What the table of a feed that asks servers may say besides."""
+
+    hosts: Hosts = ()
+
+    @property
+    def address(self) -> str:
+        """Where it begins to ask."""
+        raise NotImplementedError
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """The hosts that may be asked; that of its address is without its port."""
+        return frozenset((*self.hosts, str(urlsplit(self.address).hostname)))
+
+    @property
+    def is_in_own_network(self) -> bool:
+        """Whether its hosts may have addresses of a private network, and be asked without TLS."""
+        return False

@@ -1,0 +1,123 @@
+"""The tables of feeds that ask no server of images: folders, object stores, cameras."""
+
+from pathlib import Path, PurePath
+from typing import Annotated, Final, Literal, Self
+
+from entropy_assets.errors import brought_by
+from entropy_assets.sources.feeds.tables import fields
+from entropy_assets.sources.feeds.tables.fields import DAY_S, GIB, MIB, FeedTable
+
+with brought_by("settings"):
+    from pydantic import AfterValidator, Field, model_validator
+
+DECODERS: Final = frozenset(
+    (
+        *("avconv", "cvlc", "ffmpeg", "fswebcam", "gst-launch", "gst-launch-1.0", "mencoder", "motion", "mplayer"),
+        *("mpv", "vlc"),
+    )
+)
+"""Programs that give what a video or a picture was decoded to, whatever the sensor gave."""
+PICTURES: Final = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".bmp", ".gif")
+"""Ends of the names of pictures, which a recipe never takes for raw frames."""
+Argument = Annotated[str, Field(max_length=4000)]
+STREAMS: Final = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "srt://")
+
+
+def _absolute(path: Path) -> Path:
+    expanded = path.expanduser()
+    if not expanded.is_absolute():
+        raise ValueError("an absolute path is wanted, like /home/me/frames; ~ is your home")
+    return expanded
+
+
+class FolderTable(FeedTable):
+    """A folder that something else fills, as the software of a telescope does. Its files are copied, never touched."""
+
+    kind: Literal["folder"]
+    path: Annotated[Path, AfterValidator(_absolute)]
+    """The folder."""
+    pattern: fields.Pattern = "*.fit*"
+    depth: Annotated[int, Field(ge=0, le=8, strict=True)] = 0
+    """How many folders deep its files may lie; 0 is the folder alone."""
+    settle_seconds: Annotated[float, Field(ge=0, le=DAY_S)] = 10.0
+    """How long a file must not have changed, seconds."""
+    cadence_seconds: Annotated[fields.Cadence, Field(ge=1)] = 10
+    max_bytes_per_day: fields.MaxBytesPerDay = 100 * GIB
+    from_the_oldest: bool = False
+    """Begin with the oldest file there, not with the newest ones."""
+
+
+class ObjectStoreTable(FeedTable):
+    """A prefix of an object store; its credentials are those of its own tools, by the environment."""
+
+    kind: Literal["object-store"]
+    url: fields.StoreAddress
+    """Its address: s3://bucket/prefix, gs:// or az://."""
+    folder: fields.DatedPlace = ""
+    """Folder below it; {year}, {month}, {day}, {yearday} and {hour} are filled in, UTC."""
+    pattern: fields.Pattern = "*.fit*"
+    cadence_seconds: Annotated[fields.Cadence, Field(ge=10)] = 60
+    from_the_oldest: bool = False
+    """Begin with the oldest object there, not with the newest ones."""
+
+
+class CommandTable(FeedTable):
+    """A camera that a program reads: V4L2, INDI, gphoto2, RTSP. The program is run without a shell, once an image."""
+
+    kind: Literal["command"]
+    command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=200)]
+    """The program and its arguments, a string each. {file} is where it shall write; without it, it writes to its
+    standard output."""
+    frames: Literal["raw", "decoded"]
+    """``raw`` if these are the codes of the sensor; ``decoded`` if a video or a picture was unpacked, whose noise is
+    what a lossy coder left. Then the claim must be that of pictures."""
+    output: Literal["file", "pixels"] = "file"
+    """``file`` if it writes a FITS, TIFF or raw file of a camera; ``pixels`` if bare pixels, row by row."""
+    ending: Annotated[str, Field(pattern=r"^(\.[a-z0-9]{1,8}){1,2}$")] = ".fits"
+    """End of the name of what it writes."""
+    width: Annotated[fields.Count, Field(le=65_535)] | None = None
+    """Of bare pixels: pixels of a row."""
+    height: Annotated[fields.Count, Field(le=65_535)] | None = None
+    """Of bare pixels: rows."""
+    bits: Literal[8, 16] = 16
+    """Of bare pixels: width of one, bits; 16 are little-endian."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """Time after which it is ended, seconds."""
+    variables_env: Annotated[tuple[fields.Variable, ...], Field(max_length=32)] = ()
+    """Names of variables of the environment that it may see. It sees no other, but PATH and HOME."""
+    cadence_seconds: Annotated[fields.Cadence, Field(ge=1)] = 60
+    max_files: Annotated[fields.MaxFiles, Field(le=100)] = 1
+    max_file_bytes: fields.MaxFileBytes = 128 * MIB
+    max_bytes_per_day: fields.MaxBytesPerDay = 100 * GIB
+
+    @model_validator(mode="after")
+    def _says_what_it_is(self) -> Self:
+        is_decoder = PurePath(self.command[0]).name in DECODERS
+        if self.frames == "raw" and (is_decoder or any(part.lower().startswith(STREAMS) for part in self.command)):
+            raise ValueError('this command decodes a stream: say frames = "decoded" and claim what pictures are worth')
+        if any("@" in part.partition("://")[2].partition("/")[0] for part in self.command):
+            raise ValueError("a user and a password in an address are seen by all: let the program read a variable")
+        if self.frames == "decoded" and not (self.bits == 8 if self.output == "pixels" else self.ending in PICTURES):
+            raise ValueError(f"decoded frames are 8-bit pixels, or a file whose ending is one of {', '.join(PICTURES)}")
+        if self.output == "pixels" and (self.width is None or self.height is None):
+            raise ValueError("bare pixels need width and height")
+        return self
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Those that the program may see."""
+        return self.variables_env
+
+
+class SimulatedTable(FeedTable):
+    """The simulated camera: its noise is the operating system's, and nothing of it is from space."""
+
+    kind: Literal["simulated"]
+    claim: Literal["simulated"] = "simulated"
+    instrument: fields.Instrument | None = "simulated camera"
+    cadence_seconds: Annotated[fields.Cadence, Field(ge=1)] = 60
+    max_files: Annotated[fields.MaxFiles, Field(le=64)] = 4
+    width: Annotated[fields.Count, Field(ge=32, le=4096)] = 512
+    """Pixels of a row."""
+    height: Annotated[fields.Count, Field(ge=32, le=4096)] = 512
+    """Rows."""

@@ -1,0 +1,313 @@
+"""The turn of one feed: what is listed is fetched, kept and remembered, image by image, within its terms.
+
+What is written, and in which order: that an image is begun; its origin; its file in the inbox; that it is done. The
+cursor moves when all that was listed is done. Who is killed between two of these writes lists and fetches again, so an
+image that its server still has is not lost; one that is found to be there already is not deposited again.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from entropy_assets.sources.feeds.depot import Arrival, Depot
+from entropy_assets.sources.feeds.interface import (
+    LONGEST_CURSOR,
+    Candidate,
+    Discovery,
+    Feed,
+    FeedDenied,
+    FeedError,
+    FeedLies,
+    FeedStale,
+    FeedUnavailable,
+    FetchedImage,
+)
+from entropy_assets.sources.feeds.journal import (
+    LONGEST_URL,
+    FeedJournal,
+    FeedJournals,
+    Seen,
+    Yield,
+    day_of,
+    mark_of,
+    version_of,
+)
+from entropy_assets.stores.inboxes.origins import Origin
+
+MOST_NEWEST: Final = 32
+"""Hashes of the newest images of a feed that are remembered, to look up what they were worth."""
+MOST_PAGES: Final = 100
+"""Pages of a listing that are asked for in one turn."""
+MOST_CANDIDATES: Final = 100_000
+"""Longest page of a listing, images."""
+MOST_LIES: Final = 3
+"""Images in a row that are not what they say before a turn ends."""
+PASSED_OVER_AFTER: Final = 3
+"""Turns in which an image is not what it says, after which it is passed over."""
+PASSED_OVER_AWAY: Final = 12
+"""The same for an image whose server does not answer for it."""
+CLOCK_SLACK_S: Final = 3600.0
+"""A date that lies further ahead than this says nothing: one of the two clocks is wrong."""
+
+Steps = Callable[[str, int, int], None]
+"""Called with the feed, the candidates done and the candidates in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms a feed is asked.
+
+    Attributes
+    ----------
+    claim
+        Source of the recipe whose inbox its images enter.
+    cadence_s
+        Time from one look to the next, seconds.
+    stale_after_s
+        Age of its newest image beyond which it is stale, seconds; None for an archive, which never is.
+    images_per_turn
+        Most images that are fetched in a turn.
+    bytes_per_day
+        Bytes in a day, UTC, after which nothing more is fetched; the image that reaches it still is.
+    turn_s
+        Time after which a turn begins no other image, seconds.
+    """
+
+    claim: str
+    cadence_s: float
+    stale_after_s: float | None = None
+    images_per_turn: int = 16
+    bytes_per_day: int = 4 << 30
+    turn_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOutcome:
+    """What a turn came to.
+
+    Attributes
+    ----------
+    journal
+        What is remembered of the feed, as far as it is kept already.
+    brought
+        What it yielded.
+    error
+        What ended it, or why not all came; None if nothing is wrong.
+    is_spent
+        Whether the day's bytes are used up.
+    """
+
+    journal: FeedJournal
+    brought: Yield
+    error: FeedError | None
+    is_spent: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether the feed gave any image that is what it says, new or not."""
+        return self.brought.images + self.brought.unchanged + self.brought.duplicates > 0
+
+
+class Turn:
+    """One feed, asked once.
+
+    Parameters
+    ----------
+    feed, terms
+        The feed.
+    journals
+        Where is kept what is remembered.
+    depot
+        Where its images go.
+    now
+        The present, seconds since 1970.
+    steps
+        What is told of the progress.
+    """
+
+    def __init__(
+        self, feed: Feed, terms: Terms, journals: FeedJournals, depot: Depot, now: Callable[[], float], steps: Steps
+    ) -> None:
+        self._feed = feed
+        self._terms = terms
+        self._journals = journals
+        self._depot = depot
+        self._now = now
+        self._steps = steps
+        self._journal = journals.read(feed.name)
+        self._brought = Yield()
+        self._fetched = 0
+        self._error: FeedError | None = None
+        self._began_s = now()
+
+    def taken(self) -> TurnOutcome:
+        """Take the turn and return what it came to. Its yield is counted and kept with each image.
+
+        Raises
+        ------
+        StoreError, OSError
+            If a place of ours can't be written: no fault of the feed's.
+        """
+        if self._journal.last_new_s is None:
+            self._journal = replace(self._journal, last_new_s=self._began_s)
+        is_spent = self._is_spent()
+        if not is_spent:
+            try:
+                self._look()
+            except FeedError as error:
+                self._error = error
+            is_spent = self._is_spent()
+        return TurnOutcome(self._journal, self._brought, self._error, is_spent)
+
+    def _look(self) -> None:
+        cursors = {self._journal.cursor}
+        for _ in range(MOST_PAGES):
+            page = self._checked(self._feed.discover(self._journal.cursor))
+            if not self._is_done(page):
+                return
+            self._journal = self._journals.write(replace(self._journal, cursor=page.cursor, after=""))
+            if page.is_whole or self._is_over():
+                return
+            if page.cursor in cursors:
+                raise FeedLies(f"the listing of {self._feed.name} goes in a circle", feed=self._feed.name)
+            cursors.add(page.cursor)
+
+    def _checked(self, page: Discovery) -> Discovery:
+        """Return a page that can be remembered.
+
+        Raises
+        ------
+        FeedLies
+            If it is endless.
+        FeedStale
+            If its newest image is too old.
+        """
+        name = self._feed.name
+        if len(page.cursor) > LONGEST_CURSOR or len(page.candidates) > MOST_CANDIDATES:
+            raise FeedLies(f"the listing of {name} has no end: {len(page.candidates)} images", feed=name)
+        if page.is_whole and page.candidates and all(map(self._is_old, page.candidates)):
+            raise _stale(self._feed.name, max(str(candidate.dated_at) for candidate in page.candidates))
+        return page
+
+    def _is_done(self, page: Discovery) -> bool:
+        """Go through the candidates of a page; tell whether each of them is done."""
+        rest = _behind(page.candidates, self._journal.after)
+        # What failed before comes last: it keeps no new image waiting.
+        order = sorted(range(len(rest)), key=lambda place: self._journal.failures_of(rest[place].url))
+        done: set[int] = set()
+        lies = front = 0
+        for count, place in enumerate(order):
+            self._steps(self._feed.name, count, len(rest))
+            if self._is_over() or lies == MOST_LIES:
+                break
+            try:
+                self._bring(rest[place])
+                lies = 0
+            except (FeedUnavailable, FeedDenied):
+                if self._is_passed_over(rest[place], PASSED_OVER_AWAY) and place == front:
+                    self._mark(rest[place])
+                raise
+            except FeedError as error:
+                lies += 1
+                self._error = error
+                if not self._is_passed_over(rest[place], PASSED_OVER_AFTER):
+                    continue
+            done.add(place)
+            while front in done:
+                self._mark(rest[front])
+                front += 1
+        self._steps(self._feed.name, len(done), len(rest))
+        return len(done) == len(rest)
+
+    def _bring(self, candidate: Candidate) -> None:
+        """Fetch a candidate, unless what it is now was had already, and put it into the inbox.
+
+        One with a URL that can't be remembered is left.
+        """
+        if len(candidate.url) > LONGEST_URL or not candidate.url.isprintable():
+            self._count(Yield(refused=1))
+            return
+        seen = self._journal.seen_at(candidate.url)
+        if seen is not None and candidate.version and seen.version == version_of(candidate):
+            return
+        if self._is_old(candidate):
+            self._count(Yield(refused=1))
+            return
+        self._fetched += 1
+        image = self._feed.fetch(candidate, None if seen is None else seen.origin(self._feed.name))
+        if image is None:
+            self._count(Yield(unchanged=1))
+            return
+        if not image.data:
+            raise FeedLies(f"{candidate.url} is empty", feed=self._feed.name)
+        if self._is_old(image.origin):
+            raise _stale(self._feed.name, str(image.origin.dated_at))
+        self._keep(candidate, image)
+
+    def _keep(self, candidate: Candidate, image: FetchedImage) -> None:
+        image_sha256 = hashlib.sha256(image.data).hexdigest()
+        seen, was_begun = Seen.of(candidate, image_sha256, image.origin), image_sha256 in self._journal.begun
+        if not was_begun and self._depot.knows(image_sha256):
+            self._journal = self._journal.with_seen(seen)
+            self._count(Yield(duplicates=1))
+            return
+        self._journal = self._journals.write(self._journal.with_begun(image_sha256))
+        arrival = self._depot.deposit(image, image_sha256, self._terms.claim, was_begun=was_begun, now_s=self._now())
+        self._journal = self._journal.with_seen(seen)
+        if arrival is Arrival.DUPLICATE:
+            self._count(Yield(duplicates=1))
+            return
+        newest = (*self._journal.newest, image_sha256)[-MOST_NEWEST:]
+        self._journal = replace(self._journal, newest=newest, last_new_s=self._now())
+        self._count(Yield(images=1, bytes=len(image.data)))
+        self._journals.write(self._journal)
+
+    def _count(self, more: Yield) -> None:
+        self._brought += more
+        self._journal = self._journal.with_yield(day_of(self._now()), more)
+
+    def _mark(self, last: Candidate) -> None:
+        """Remember up to where all is done."""
+        self._journal = replace(self._journal, after=mark_of(last))
+
+    def _is_passed_over(self, candidate: Candidate, most: int) -> bool:
+        """Count a failure of a candidate; tell whether it is given up, so that it keeps no other waiting."""
+        if self._journal.failures_of(candidate.url) + 1 < most:
+            self._journal = self._journal.with_failure(candidate.url)
+            return False
+        self._journal = self._journal.without_failure(candidate.url)
+        self._count(Yield(refused=1))
+        return True
+
+    def _is_over(self) -> bool:
+        return (
+            self._fetched >= self._terms.images_per_turn
+            or abs(self._now() - self._began_s) >= self._terms.turn_s
+            or self._is_spent()
+        )
+
+    def _is_spent(self) -> bool:
+        return self._journal.bytes_on(day_of(self._now())) >= self._terms.bytes_per_day
+
+    def _is_old(self, told: Candidate | Origin) -> bool:
+        age_s = self._age_s(told.dated_at)
+        return self._terms.stale_after_s is not None and age_s is not None and age_s > self._terms.stale_after_s
+
+    def _age_s(self, dated_at: str | None) -> float | None:
+        if dated_at is None:
+            return None
+        age_s = self._now() - datetime.fromisoformat(dated_at).astimezone(UTC).timestamp()
+        return None if age_s < -CLOCK_SLACK_S else age_s
+
+
+def _behind(candidates: Sequence[Candidate], after: str) -> Sequence[Candidate]:
+    """Return the candidates behind the last one that is done; all of them if it is not among them any more."""
+    if not after:
+        return candidates
+    return candidates[max((place for place, each in enumerate(candidates) if mark_of(each) == after), default=-1) + 1 :]
+
+
+def _stale(name: str, dated_at: str) -> FeedStale:
+    return FeedStale(f"the newest image of {name} is of {dated_at}", feed=name, dated_at=dated_at)

@@ -1,0 +1,135 @@
+"""``entropy-assets sources``: what a newcomer types, what is told, and that nothing is lost of the file."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.sources.feeds.configuration import KINDS
+from entropy_assets_tests.cli.conftest import Run
+from entropy_assets_tests.stages.batches_made import frame
+
+TELESCOPE = """# mine
+[feed.telescope]
+kind = "folder"
+path = "{folder}"
+claim = "raw-ccd"
+settle_seconds = 0
+from_the_oldest = true
+"""
+
+
+@pytest.fixture
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an installation with one feed: a folder with two frames."""
+    home, folder = tmp_path / "home", tmp_path / "frames"
+    for place in (home, folder):
+        place.mkdir()
+    for number in (1, 2):
+        (folder / f"frame{number}.fits").write_bytes(frame(number, side=64))
+    (home / "sources.toml").write_text(TELESCOPE.format(folder=folder))
+    return home
+
+
+def told(run: Run, *arguments: object) -> object:
+    return json.loads(run("sources", *arguments, "--json").stdout)
+
+
+def test_a_newcomer_is_told_how_to_begin(run: Run, tmp_path: Path) -> None:
+    done = run("sources", "list", "--home", tmp_path)
+    assert "add one with 'entropy-assets sources add KIND'" in done.stdout
+    for command in (("check",), ("fetch", "sun")):
+        done = run("sources", *command, "--home", tmp_path)
+        assert done.exit_code == 2
+        assert "entropy-assets sources add KIND" in done.stderr
+
+
+def test_a_feed_is_fetched_shown_and_not_fetched_twice(run: Run, installation: Path) -> None:
+    at = ("--home", installation)
+    [before] = told(run, "list", *at)
+    assert (before["state"], before["last_new_s"]) == ("never asked", None)
+    assert "telescope: answers with 2 images" in run("sources", "check", "--connect", *at).stdout
+    assert not (installation / "inbox").exists(), "to ask is not to take"
+    assert run("sources", "fetch", "telescope", *at).stdout == "telescope: 2 new images\n"
+    assert told(run, "fetch", "telescope", *at)["words"] == "nothing new"
+    assert len(list((installation / "inbox" / "raw-ccd").iterdir())) == 2
+    [after] = told(run, "list", *at)
+    assert (after["state"], after["total"]["images"], after["kind"]) == ("well", 2, "folder")
+    shown = run("sources", "list", *at).stdout
+    assert "telescope" in shown
+    assert "well" in shown
+
+
+def test_trouble_is_told_with_what_to_do(run: Run, installation: Path) -> None:
+    (installation.parent / "frames").rename(installation.parent / "away")
+    done = run("sources", "fetch", "telescope", "--home", installation)
+    assert done.exit_code == 1
+    assert "can't be listed (No such file or directory); see that it is there" in done.stdout
+    shown = run("sources", "list", "--home", installation).stdout
+    assert "quarantine" in shown
+    assert "telescope: the folder" in shown
+    done = run("sources", "check", "--connect", "--home", installation)
+    assert done.exit_code == 1
+
+
+def test_a_file_that_is_wrong_is_refused_with_its_line(run: Run, installation: Path) -> None:
+    with (installation / "sources.toml").open("a") as file:
+        file.write("colour = 1\n")
+    for command in ("list", "check", "fetch telescope", "add apod"):
+        done = run("sources", *command.split(), "--home", installation)
+        assert done.exit_code == 1, command
+        assert "line 8: feed telescope, colour" in done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_table_of_each_kind_can_be_added(run: Run, tmp_path: Path, kind: str) -> None:
+    """As it stands in the example: it is read again at once, and twice under another name."""
+    for count in (1, 2):
+        done = run("sources", "add", kind, "--home", tmp_path)
+        assert done.exit_code == 0, done.output
+        assert len(told(run, "check", "--home", tmp_path)["feeds"]) == count
+
+
+def test_what_stands_in_the_file_stays_as_it_is(run: Run, installation: Path) -> None:
+    file = installation / "sources.toml"
+    file.chmod(0o640)
+    before = file.read_text().rstrip("\n")
+    file.write_text(before)
+    added = told(run, "add", "apod", "--name", "daily", "--home", installation)
+    assert file.read_text().startswith(before + "\n\n")
+    assert "[feed.daily]" in added["table"]
+    assert file.stat().st_mode & 0o077 == 0, "the installation is nobody else's, and so is what lies in it"
+    assert run("sources", "add", "apod", "--name", "daily", "--home", installation).exit_code == 2
+    assert run("sources", "add", "zoo", "--home", installation).exit_code == 2
+
+
+def test_a_key_that_is_not_set_is_named_and_never_shown(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NASA_API_KEY", raising=False)
+    done = run("sources", "add", "apod", "--home", tmp_path)
+    assert "set NASA_API_KEY where the pipeline is started" in done.stderr
+    done = run("sources", "check", "--home", tmp_path)
+    assert done.exit_code == 1
+    assert "set NASA_API_KEY" in done.stdout
+    assert "NASA_API_KEY is not set" in run("sources", "fetch", "apod", "--home", tmp_path).stdout
+    monkeypatch.setenv("NASA_API_KEY", "a-secret")
+    done = run("sources", "check", "--home", tmp_path)
+    assert done.exit_code == 0
+    assert "a-secret" not in done.output
+
+
+def test_a_feed_that_left_the_file_is_still_shown(run: Run, installation: Path) -> None:
+    run("sources", "fetch", "telescope", "--home", installation)
+    (installation / "sources.toml").write_text("")
+    [left] = told(run, "list", "--home", installation)
+    assert (left["state"], left["total"]["images"]) == ("not in the file", 2)
+
+
+def test_a_damaged_journal_does_not_hide_the_others(run: Run, installation: Path) -> None:
+    run("sources", "fetch", "telescope", "--home", installation)
+    (installation / "feeds" / "telescope.json").write_bytes(os.urandom(30))
+    [facts] = told(run, "list", "--home", installation)
+    assert facts["state"] == "damaged"
+    assert "remove it" in run("sources", "list", "--home", installation).stdout

@@ -1,0 +1,22 @@
+"""The example holds a table of each kind, and a feed that is added gets a name that no other has."""
+
+from entropy_assets.cli.feeds.told import free_name, how_often, tables_of, utc
+from entropy_assets.recipe import STANDARD
+from entropy_assets.sources.feeds.configuration import KINDS, Configuration, example, parsed
+
+
+def test_each_kind_has_a_table_that_is_read_as_it_stands() -> None:
+    tables = tables_of(example())
+    assert {kind for kind, _, _ in tables} == set(KINDS)
+    for _, name, text in tables:
+        assert list(parsed(text.encode(), STANDARD).feeds) == [name]
+
+
+def test_a_name_that_is_taken_gets_a_number() -> None:
+    taken = Configuration(dict.fromkeys(("sun", "sun-2")))
+    assert (free_name("sun", taken), free_name("sea", taken)) == ("sun-3", "sea")
+
+
+def test_times_are_told_shortly() -> None:
+    assert (utc(None), utc(0.0)) == ("-", "01-01 00:00Z")
+    assert how_often({"since_s": 0.0, "times": 3}) == "3 times since 01-01 00:00Z"

@@ -1,0 +1,41 @@
+"""What a person is told of a removal."""
+
+import pytest
+
+from entropy_assets.cli.retention.words import KEPT, lines_of, size_of
+from entropy_assets.stages.retention.plan import Going, Kind
+
+ITEMS = [
+    Going(Kind.BATCH, "zoo-1", 2_500_000, "30 days are kept"),
+    Going(Kind.IMAGE, "ab", 1_000, "no batch needs it"),
+    Going(Kind.IMAGE, "cd", 500, "no batch needs it"),
+]
+
+
+def test_images_are_counted_and_batches_named() -> None:
+    staying = {f"zoo-{number}": "it is young" for number in range(2, 7)}
+    assert list(lines_of(ITEMS, staying, is_dry=True, keeps_all=False)) == [
+        "batch       2.5 MB  zoo-1: 30 days are kept",
+        "image       1.5 kB  2 images: no batch needs it",
+        "2.5 MB would be removed; 5 batches stay",
+        "  5 because it is young: zoo-2, zoo-3, zoo-4 ...",
+    ]
+
+
+def test_without_a_setting_it_says_how_to_begin() -> None:
+    assert list(lines_of([], {}, is_dry=False, keeps_all=True)) == [KEPT]
+
+
+@pytest.mark.parametrize(
+    "size, text",
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1_500_000, "1.5 MB"),
+        (2 * 10**9, "2.0 GB"),
+        (10**16, "10000.0 TB"),
+    ],
+)
+def test_sizes_are_told_in_thousands(size: int, text: str) -> None:
+    assert size_of(size) == text

@@ -1,0 +1,50 @@
+"""A file of feeds that can't be used is told with its line, again and again in the UI, and takes nothing else down."""
+
+import logging
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from entropy_assets.defs.feeds.asking import ImageFeeds
+from entropy_assets.settings import Settings
+from entropy_assets_tests.defs.feeds.fed import FILE, Fed
+
+BROKEN = FILE + "colour = 1\n"
+WORDS = r"sources\.toml: line \d+: feed asleep, colour"
+
+
+def test_a_broken_file_is_told_and_the_rest_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Runs of batches load the same definitions: a slip of the pen in this file must not stop them."""
+    with dg.DagsterInstance.ephemeral() as instance, caplog.at_level(logging.ERROR):
+        fed = Fed.of(tmp_path / "home", instance, BROKEN)
+        assert "no feed is asked" in caplog.text
+        dg.Definitions.validate_loadable(fed.defs)
+        assert {"process_images", "ingest_feeds"} <= {job.name for job in fed.defs.jobs or []}
+        for _ in range(3):
+            with pytest.raises(dg.Failure, match=WORDS):
+                fed.tick()
+        assert not fed.run(raise_on_error=False).success
+    [alert] = fed.feeds.rounds.alerts.read()
+    assert alert["error"].startswith("no feed is asked: ")
+
+
+def test_the_hosts_are_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "sources.toml").write_text(FILE)
+    feeds = ImageFeeds.of(Settings(home=tmp_path))
+    assert feeds.hosts == {"sdo.gsfc.nasa.gov": ["sun"], "frames.example.org": ["sea", "sky"]}
+    assert feeds.due() == (["sun", "sea", "sky"], [])
+
+
+def test_what_is_shown_of_them_holds_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASA_API_KEY", "a-secret")
+    (tmp_path / "sources.toml").write_text('[feed.apod]\nkind = "apod"\nkey_env = "NASA_API_KEY"\n')
+    feeds = ImageFeeds.of(Settings(home=tmp_path))
+    assert [feed.name for feed in feeds.opened(feeds.configuration, ["apod"])] == ["apod"]
+    assert "a-secret" not in repr(feeds)
+
+
+def test_without_a_file_nothing_is_configured(tmp_path: Path) -> None:
+    feeds = ImageFeeds.of(Settings(home=tmp_path))
+    assert not feeds.is_configured
+    feeds.refuse_if_unusable()

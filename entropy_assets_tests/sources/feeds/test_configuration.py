@@ -1,0 +1,241 @@
+"""The file of feeds says what its operator meant, or it is refused with the line and what to do."""
+
+import tomllib
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+
+from entropy_assets.recipe import DROP, RECIPES, STANDARD
+from entropy_assets.settings import Settings
+from entropy_assets.sources.feeds import configuration
+from entropy_assets.sources.feeds.configuration import KINDS, SourcesRefused, parsed, place_of, read_configuration
+from entropy_assets.sources.feeds.tables.fields import WebTable
+from entropy_assets.stores.home import Home
+
+FOLDER = '[feed.mine]\nkind = "folder"\npath = "/frames"\nclaim = "raw-ccd"\n'
+
+
+def refusals(text: str) -> list[str]:
+    with pytest.raises(SourcesRefused) as refused:
+        parsed(text.encode(), STANDARD)
+    return refused.value.data["problems"]
+
+
+def test_the_example_has_every_kind_and_is_what_it_says() -> None:
+    feeds = parsed(configuration.example().encode(), STANDARD).feeds
+    assert {table.kind for table in feeds.values()} == KINDS.keys()  # type: ignore[attr-defined]
+
+
+def test_what_the_example_shows_as_taken_anyway_is_taken_anyway() -> None:
+    """Every line that begins with a single # is a field of its table, and all of them together are no other file."""
+    text = "\n".join(
+        line[1:] if line.startswith("#") and not line.startswith("# ") and line != "#" else line
+        for line in configuration.example().splitlines()
+    )
+    shown = parsed(text.encode(), STANDARD).feeds
+    plain = parsed(configuration.example().encode(), STANDARD).feeds
+    changed = {name for name in plain if shown[name] != plain[name]}
+    # a lane, a key, a year, named observations, a times file and named hosts are not there by default
+    assert changed == {"ccor1", "earth", "library", "hubble", "sun", "observatory"}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
+def test_the_example_fits_every_recipe(recipe) -> None:
+    feeds = parsed(configuration.example().encode(), recipe).feeds
+    assert {table.claim for table in feeds.values()} <= {*recipe.sources, DROP}
+
+
+def test_the_shipped_schema_is_that_of_the_tables() -> None:
+    """``python -c 'from entropy_assets.sources.feeds.configuration import *; print(rendered(schema()), end="")'``"""
+    assert configuration.schema_text() == configuration.rendered(configuration.schema())
+
+
+def test_the_schema_takes_the_example_and_refuses_what_is_refused() -> None:
+    schema = configuration.schema()
+    jsonschema_rs.meta.validate(schema)
+    validator = jsonschema_rs.validator_for(schema)
+    validator.validate(tomllib.loads(configuration.example()))
+    for wrong in (
+        {"feed": {"UPPER": {"kind": "epic"}}},
+        {"feed": {"a": {"kind": "epic", "colour": 1}}},
+        {"feed": {"a": {"kind": "sdo-latest", "cadence_seconds": 60}}},
+        {"feed": {"a": {"kind": "mars-photos"}}},
+    ):
+        with pytest.raises(jsonschema_rs.ValidationError):
+            validator.validate(wrong)
+
+
+def test_every_field_is_explained_in_the_schema() -> None:
+    tables = [table for table in configuration.schema()["$defs"].values() if "properties" in table]
+    silent = {
+        (table["title"], name)
+        for table in tables
+        for name, field in table["properties"].items()
+        if name not in ("kind", "claim") and not any("description" in part for part in (field, *field.get("anyOf", ())))
+    }
+    assert len(tables) == len(KINDS)
+    assert silent == set()
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("feed = 1", "feed is not known here; a feed is a table [feed.NAME]"),
+        ("[[feed]]\nname = 'a'", "feed is not known here; a feed is a table [feed.NAME]"),
+        ("[feeds.a]\nkind = 'epic'", "feeds is not known here; a feed is a table [feed.NAME]"),
+        ("\n[feed.Sun]\nkind = 'epic'", "line 2: feed Sun has no usable name; one has up to 32 small letters"),
+        ("[feed.a]\n# a note\nkind = 'mars-rover-photos'", "line 3: feed a, kind must be one of sdo-latest, "),
+        ("[feed.a]\nclaim = 'drop'", "line 1: feed a, kind must be one of sdo-latest, "),
+        (FOLDER + "paht = 1", "line 5: feed mine, paht is nothing that folder takes; it takes cadence_seconds, claim"),
+        ("[feed.a]\nkind = 'folder'\nclaim = 'drop'", "line 1: feed a, path is missing; folder needs it"),
+        ("[feed.a]\nkind = 'sdo-latest'\ncadence_seconds = 60", "line 3: feed a, cadence_seconds: should be greater"),
+        (FOLDER + "max_files = '3'", "line 5: feed mine, max_files: should be a valid integer"),
+        (FOLDER + "lane = 'secret'", "line 5: feed mine, lane: should be 'public' or 'private'"),
+        (FOLDER.replace("/frames", "frames"), "line 3: feed mine, path: an absolute path is wanted"),
+        (
+            FOLDER.replace("raw-ccd", "raw"),
+            "line 4: feed mine, claim is no source of ea-2026-2; known are samples, raw",
+        ),
+        (FOLDER.replace("raw-ccd", "simulated"), "line 4: feed mine, claim: only the kind simulated may claim simul"),
+        ("[feed.a]\nkind = 'apod'\nclaim = 'raw-ccd'", "line 3: feed a, claim: its images are worth what apod is at"),
+        ("[feed.a\n", "it is no TOML: Expected ']' at the end of a table declaration (at line 1"),
+        (FOLDER + FOLDER, "it is no TOML: Cannot declare ('feed', 'mine') twice (at line 5"),
+        (
+            FOLDER + FOLDER.replace("mine", "other") + "lane = 'public'\n",
+            "line 9: feed other, lane is not that of mine, and both claim raw-ccd: a batch is of one source and in",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_what_to_do(text, told) -> None:
+    [problem] = refusals(text)
+    assert problem.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "url, told",
+    [
+        ("https://me:hunter2@frames.example.org/", "holds no user, password, key or query"),
+        ("https://frames.example.org/?api_key=hunter2", "holds no user, password, key or query"),
+        ("http://frames.example.org/", "use https, or set own_network = true"),
+        ("ftp://hunter2.example.org/", "an address like https://host/folder/ is wanted"),
+        ("https://frames.example.org/{hunter2}/", "only {day}, {hour}, {month}, {year}, {yearday} may stand in braces"),
+        ("https://frames.example.org/{day}/", "braces begin with {year}"),
+        ("https://frames.example.org/{year.__class__}/", "may stand in braces"),
+        ("https://frames.example.org/{year!r}/", "may stand in braces"),
+        ("https://frames.example.org/{/", "may stand in braces"),
+    ],
+)
+def test_an_address_holds_no_secret_and_leads_where_it_says(url, told) -> None:
+    """What was written is not repeated: who mistook where a key goes finds it in no log."""
+    [problem] = refusals(f"[feed.a]\nkind = 'http-directory'\nclaim = 'drop'\nurl = '{url}'")
+    assert told in problem
+    assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    "host", ["https://a.example.org", "A.example.org", "a/b", "", "*", "a.example.org:", "*.*.org"]
+)
+def test_a_host_is_a_name_alone(host) -> None:
+    [problem] = refusals(f"[feed.a]\nkind = 'epic'\nhosts = ['{host}']")
+    assert "hosts: a host like images.example.org" in problem
+
+
+def test_a_host_may_have_a_port_or_stand_for_all_below_it() -> None:
+    text = b"[feed.a]\nkind = 'epic'\nhosts = ['*.nasa.gov', 'mirror.example.org:8443']"
+    told = parsed(text, STANDARD).feeds["a"]
+    assert isinstance(told, WebTable)
+    assert told.allowed_hosts == {"*.nasa.gov", "mirror.example.org:8443", "epic.gsfc.nasa.gov"}
+
+
+def test_in_the_own_network_hosts_are_named_one_by_one() -> None:
+    text = (
+        "[feed.a]\nkind = 'http-directory'\nclaim = 'drop'\nurl = 'http://a:8080/'\nown_network = true\nhosts = ['{}']"
+    )
+    assert parsed(text.format("b").encode(), STANDARD).feeds["a"].is_in_own_network  # type: ignore[attr-defined]
+    for host in ("*.b", "b:80"):
+        [problem] = refusals(text.format(host))
+        assert "own_network needs the names of its hosts, without ports" in problem
+
+
+def test_a_key_in_the_place_of_its_name_is_refused_and_not_repeated() -> None:
+    [problem] = refusals("[feed.a]\nkind = 'apod'\nkey_env = 'hunter2hunter2'")
+    assert problem.endswith("give the name of a variable of the environment, not the key")
+    assert "hunter2" not in problem
+
+
+COMMAND = "[feed.a]\nkind = 'command'\nclaim = '{claim}'\ncommand = {command}\nframes = '{frames}'\n{rest}\n"
+PIXELS = "output = 'pixels'\nwidth = 640\nheight = 480\n"
+
+
+@pytest.mark.parametrize(
+    "claim, command, frames, rest, told",
+    [
+        ("raw-ccd", ["ffmpeg", "-"], "raw", "", 'say frames = "decoded"'),
+        ("raw-ccd", ["/usr/bin/gst-launch-1.0"], "raw", "", 'say frames = "decoded"'),
+        ("raw-ccd", ["grab", "RTSP://camera/1"], "raw", "", 'say frames = "decoded"'),
+        ("raw-ccd", ["ffmpeg", "-"], "decoded", PIXELS + "bits = 8", "decoded frames are pictures; claim drop or apod"),
+        ("drop", ["ffmpeg", "-"], "decoded", PIXELS, "decoded frames are 8-bit pixels, or a file whose ending is"),
+        ("drop", ["ffmpeg", "-"], "decoded", "", "decoded frames are 8-bit pixels, or a file whose ending is"),
+        ("raw-ccd", ["grab"], "raw", "output = 'pixels'", "bare pixels need width and height"),
+        ("drop", ["grab", "rtsp://me:hunter2@camera/1"], "decoded", PIXELS + "bits = 8", "are seen by all"),
+    ],
+)
+def test_a_decoded_video_is_never_claimed_as_raw_frames(claim, command, frames, rest, told) -> None:
+    [problem] = refusals(COMMAND.format(claim=claim, command=command, frames=frames, rest=rest))
+    assert told in problem
+    assert "hunter2" not in problem
+
+
+def test_what_a_command_decodes_may_be_claimed_as_a_picture() -> None:
+    text = COMMAND.format(claim="drop", command=["ffmpeg", "-"], frames="decoded", rest=PIXELS + "bits = 8")
+    assert parsed(text.encode(), STANDARD).feeds["a"].claim == "drop"
+
+
+def test_several_mistakes_are_told_at_once() -> None:
+    assert len(refusals(FOLDER + "a = 1\nb = 2\nlane = 'x'\n")) == 3
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"#" * (2**20 + 1), b"[" * 100_000, b"a = " + b"[" * 100_000])
+def test_a_file_that_is_no_text_or_endless_is_refused(data) -> None:
+    with pytest.raises(SourcesRefused):
+        parsed(data, STANDARD)
+
+
+def test_every_server_has_its_hosts_and_no_other() -> None:
+    feeds = parsed(configuration.example().encode(), STANDARD).feeds
+    web = {name: table for name, table in feeds.items() if isinstance(table, WebTable)}
+    assert web["sun"].allowed_hosts == {"sdo.gsfc.nasa.gov"}
+    assert web["library"].allowed_hosts == {"images-api.nasa.gov", "images-assets.nasa.gov"}
+    assert web["observatory"].allowed_hosts == {"frames.example.org"}
+    assert not any(table.is_in_own_network for table in web.values())
+
+
+def test_the_variables_are_those_of_the_feeds_that_are_looked_at() -> None:
+    text = "[feed.a]\nkind = 'apod'\nkey_env = 'A_KEY'\n[feed.b]\nkind = 'epic'\nkey_env = 'B_KEY'\nenabled = false\n"
+    feeds = parsed(text.encode(), STANDARD)
+    assert feeds.variables == ("A_KEY",)
+    assert list(feeds.enabled) == ["a"]
+
+
+def test_feeds_of_one_claim_have_one_lane() -> None:
+    feeds = parsed((FOLDER + "lane = 'public'\n[feed.b]\nkind = 'epic'\n").encode(), STANDARD)
+    assert (feeds.lane_of("raw-ccd"), feeds.lane_of("epic"), feeds.lane_of("apod")) == ("public", None, None)
+
+
+def test_the_file_is_where_it_was_told_or_in_the_home(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert place_of(Settings(home=tmp_path).sources, home) is None
+    (tmp_path / "sources.toml").write_text(FOLDER)
+    assert place_of(Settings(home=tmp_path).sources, home) == tmp_path / "sources.toml"
+    told = place_of(Settings(home=tmp_path, sources=tmp_path / "other.toml").sources, home)
+    assert told == tmp_path / "other.toml"
+    with pytest.raises(SourcesRefused, match=r"other.toml can't be read \(No such file or directory\)"):
+        read_configuration(told, STANDARD)
+
+
+def test_a_refused_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sources.toml").write_text("[feed.a]\n")
+    with pytest.raises(SourcesRefused) as refused:
+        read_configuration(tmp_path / "sources.toml", STANDARD)
+    assert refused.value.message.startswith(f"{tmp_path}/sources.toml: line 1: feed a, kind must be one of")

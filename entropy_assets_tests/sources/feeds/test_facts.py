@@ -1,0 +1,37 @@
+"""What is told of the feeds is what their journals say."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from entropy_assets.sources.feeds.facts import facts_of, facts_of_all, figures_of_all
+from entropy_assets.sources.feeds.journal import FeedJournal, FeedJournals, FeedTrouble, Yield, day_of
+from entropy_assets_tests.sources.feeds.scripted import NOON_S
+
+
+def test_a_feed_stands_where_its_journal_says() -> None:
+    nothing = facts_of(FeedJournal(name="sky"), NOON_S)
+    assert (nothing["state"], nothing["due_s"], nothing["newest"]) == ("never asked", None, None)
+    journal = FeedJournal(name="sky", last_new_s=1.0, newest=("ab", "cd"), due_s=5.0)
+    journal = journal.with_yield(day_of(NOON_S - 86_400), Yield(images=2)).with_yield(day_of(NOON_S), Yield(images=1))
+    well = facts_of(journal, NOON_S)
+    assert (well["state"], well["newest"], well["last_new_s"]) == ("well", "cd", 1.0)
+    assert (well["total"]["images"], well["today"]["images"]) == (3, 1)
+    ill = facts_of(replace(journal, trouble=FeedTrouble("feed-lies", "a page", 3.0, 2)), NOON_S)
+    assert (ill["state"], ill["trouble"], ill["words"], ill["times"]) == ("quarantine", "feed-lies", "a page", 2)
+
+
+def test_a_damaged_journal_hides_no_other(tmp_path: Path) -> None:
+    journals = FeedJournals(tmp_path)
+    journals.path("sky").write_bytes(b"{")
+    states = [facts["state"] for facts in facts_of_all(journals, ["sky", "sea"], NOON_S)]
+    assert states == ["damaged", "never asked"]
+
+
+def test_figures_are_told_of_every_feed_that_was_asked(tmp_path: Path) -> None:
+    journals = FeedJournals(tmp_path)
+    journals.write(FeedJournal(name="sky", last_new_s=NOON_S - 60, newest=("ab",), total=Yield(images=3, bytes=7)))
+    journals.write(FeedJournal(name="sea", trouble=FeedTrouble("feed-lies", "a page", 3.0)))
+    journals.path("sun").write_bytes(b"{")
+    figures = figures_of_all(journals, NOON_S)
+    assert (figures["sky"]["images"], figures["sky"]["bytes"], figures["sky"]["image_age_s"]) == (3, 7, 60)
+    assert {name: each["in_trouble"] for name, each in figures.items()} == {"sea": 1, "sky": 0, "sun": 1}

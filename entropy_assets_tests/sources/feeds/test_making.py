@@ -1,0 +1,85 @@
+"""Every table becomes its kind, with its own reader and no more of the environment than it names."""
+
+import pytest
+
+from entropy_assets.recipe import STANDARD
+from entropy_assets.sources.feeds.configuration import KINDS, example, parsed
+from entropy_assets.sources.feeds.interface import FeedDenied, Reader
+from entropy_assets.sources.feeds.kinds.aia import JsocAiaFeed
+from entropy_assets.sources.feeds.kinds.apod import ApodFeed
+from entropy_assets.sources.feeds.kinds.bucket import BucketFeed
+from entropy_assets.sources.feeds.kinds.command import CommandFeed
+from entropy_assets.sources.feeds.kinds.directory import DirectoryFeed
+from entropy_assets.sources.feeds.kinds.epic import EpicFeed
+from entropy_assets.sources.feeds.kinds.folder import FolderFeed
+from entropy_assets.sources.feeds.kinds.mast import MastFeed
+from entropy_assets.sources.feeds.kinds.nasa_images import NasaImagesFeed
+from entropy_assets.sources.feeds.kinds.object_store import ObjectStoreFeed
+from entropy_assets.sources.feeds.kinds.sdo import SdoLatestFeed
+from entropy_assets.sources.feeds.kinds.simulated import SimulatedFeed
+from entropy_assets.sources.feeds.making import FeedWithoutKey, Means, feeds_of
+from entropy_assets.sources.feeds.tables.fields import WebTable
+from entropy_assets_tests.sources.feeds.replaying import Replay, clock
+
+ANSWER = b'{"date": "2026-11-29", "media_type": "image", "url": "https://apod.nasa.gov/a.jpg"}'
+KIND_OF = {
+    "sdo-latest": SdoLatestFeed,
+    "jsoc-aia": JsocAiaFeed,
+    "goes19-ccor1": BucketFeed,
+    "goes19-suvi": BucketFeed,
+    "public-bucket": BucketFeed,
+    "epic": EpicFeed,
+    "nasa-images": NasaImagesFeed,
+    "apod": ApodFeed,
+    "mast": MastFeed,
+    "http-directory": DirectoryFeed,
+    "object-store": ObjectStoreFeed,
+    "folder": FolderFeed,
+    "command": CommandFeed,
+    "simulated": SimulatedFeed,
+}
+
+
+class Readers:
+    def __init__(self) -> None:
+        self.of: dict[str, tuple[WebTable, Replay]] = {}
+
+    def __call__(self, name: str, table: WebTable) -> Reader:
+        self.of[name] = (table, Replay({"https://api.nasa.gov/planetary/apod": ANSWER}))
+        return self.of[name][1]
+
+
+def test_every_kind_is_made_and_has_its_name_and_a_host() -> None:
+    configuration = parsed(example().encode(), STANDARD)
+    readers = Readers()
+    feeds = feeds_of(configuration, Means(readers, {"NASA_API_KEY": "a", "INDI_SERVER": "b"}, clock))
+    assert KIND_OF.keys() == KINDS.keys()
+    for name, table in configuration.feeds.items():
+        assert type(feeds[name]) is KIND_OF[table.kind], name  # type: ignore[attr-defined]
+        assert feeds[name].name == name
+        assert feeds[name].host
+        assert (name in readers.of) == isinstance(table, WebTable)
+
+
+def test_a_feed_that_is_not_enabled_is_not_made() -> None:
+    configuration = parsed(b"[feed.a]\nkind = 'epic'\nenabled = false\n", STANDARD)
+    assert feeds_of(configuration, Means(Readers(), {}, clock)) == {}
+
+
+def test_a_feed_without_its_key_is_denied_and_stops_no_other() -> None:
+    configuration = parsed(b"[feed.a]\nkind = 'apod'\nkey_env = 'A_KEY'\n[feed.b]\nkind = 'apod'\n", STANDARD)
+    for variables in ({}, {"A_KEY": ""}):
+        feeds = feeds_of(configuration, Means(Readers(), variables, clock))
+        assert isinstance(feeds["a"], FeedWithoutKey)
+        with pytest.raises(FeedDenied, match="A_KEY is not set: set it in the environment"):
+            feeds["a"].discover("")
+        assert len(feeds["b"].discover("").candidates) == 1
+
+
+def test_a_key_reaches_the_feed_that_names_it_alone() -> None:
+    configuration = parsed(b"[feed.a]\nkind = 'apod'\nkey_env = 'A_KEY'\n[feed.b]\nkind = 'apod'\n", STANDARD)
+    readers = Readers()
+    for feed in feeds_of(configuration, Means(readers, {"A_KEY": "hunter2"}, clock)).values():
+        feed.discover("")
+    assert readers.of["a"][1].asked[0].secret == {"api_key": "hunter2"}
+    assert readers.of["b"][1].asked[0].secret == {"api_key": "DEMO_KEY"}

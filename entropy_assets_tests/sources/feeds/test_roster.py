@@ -1,0 +1,59 @@
+"""What the operator's file says of a feed is what it is asked by."""
+
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.recipe import STANDARD
+from entropy_assets.sources.feeds.configuration import Configuration, example, parsed
+from entropy_assets.sources.feeds.roster import HERE, host_of, members_of, rounds_of, terms_of
+from entropy_assets.stores.home import Home
+from entropy_assets_tests.sources.feeds.scripted import ScriptedFeed, frames, hashes
+
+FILE = b"""
+[feed.sun]
+kind = "sdo-latest"
+cadence_seconds = 1800
+max_age_seconds = 7200
+max_files = 3
+max_bytes_per_day = 1000000
+
+[feed.telescope]
+kind = "folder"
+path = "/frames"
+claim = "raw-ccd"
+
+[feed.archive]
+kind = "object-store"
+url = "s3://bucket/frames"
+claim = "raw-ccd"
+"""
+
+
+@pytest.fixture
+def configuration() -> Configuration:
+    return parsed(FILE, STANDARD)
+
+
+def test_the_table_says_on_what_terms_a_feed_is_asked(configuration: Configuration) -> None:
+    terms = terms_of(configuration.feeds["sun"])
+    assert (terms.claim, terms.cadence_s, terms.stale_after_s) == ("sdo-latest", 1800, 7200)
+    assert (terms.images_per_turn, terms.bytes_per_day) == (3, 1_000_000)
+    assert terms_of(configuration.feeds["telescope"]).stale_after_s is None
+
+
+def test_each_feed_has_a_host_or_is_here(configuration: Configuration) -> None:
+    hosts = {name: host_of(table) for name, table in configuration.feeds.items()}
+    assert hosts == {"sun": "sdo.gsfc.nasa.gov", "telescope": HERE, "archive": "bucket"}
+    assert all(map(host_of, parsed(example().encode(), STANDARD).feeds.values()))
+
+
+def test_images_go_into_the_inbox_of_what_is_claimed(configuration: Configuration, tmp_path: Path) -> None:
+    """The folder of a source is made when its first image comes."""
+    feed, home = ScriptedFeed("sun"), Home(tmp_path)
+    feed.images = frames(2)
+    rounds = rounds_of(home, STANDARD.sources, settle_seconds=0.0, max_file_bytes=100)
+    [look] = rounds.ask(members_of(configuration, [feed]))
+    assert look.words == "2 new images"
+    assert hashes([file.read_bytes() for file in (home.inbox_folder / "sdo-latest").iterdir()]) == hashes(feed.images)
+    assert rounds.ask(members_of(configuration, [feed]))[0].words == "asked again in 1800 s"

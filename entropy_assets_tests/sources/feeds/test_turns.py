@@ -1,0 +1,277 @@
+"""A turn brings each image that its server has, once, within its terms, wherever it is killed."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.sources.feeds.interface import (
+    Candidate,
+    Discovery,
+    FeedDenied,
+    FeedError,
+    FeedLies,
+    FeedUnavailable,
+)
+from entropy_assets.sources.feeds.rounds import Member
+from entropy_assets.sources.feeds.turns import CLOCK_SLACK_S, MOST_LIES, PASSED_OVER_AFTER, PASSED_OVER_AWAY
+from entropy_assets_tests.sources.feeds.scripted import (
+    NOON_S,
+    TERMS,
+    LatestFeed,
+    ScriptedFeed,
+    Site,
+    frames,
+    hashes,
+    utc,
+)
+
+LIE = FeedLies("a page came for an image", feed="sky")
+AWAY = FeedUnavailable("sky.example does not answer", feed="sky")
+
+
+def test_everything_listed_comes_once_with_its_origin(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed(page=4)
+    feed.images = frames(10)
+    assert site.ask(feed) == [("well", "10 new images")]
+    assert site.deposited() == hashes(feed.images)
+    assert all(site.home.origins().of(each).feed == "sky" for each in hashes(feed.images))
+    feed.images |= frames(2, first=10)
+    assert site.ask(feed) == [("well", "2 new images")]
+    assert site.ask(feed) == [("well", "nothing new")]
+    assert site.deposited() == hashes(feed.images)
+    assert feed.asked == sorted(feed.images)
+
+
+def killed_at(fsync: int, site: Site, feed: ScriptedFeed) -> bool:
+    """Let a child take a turn and die, by SIGKILL, when it puts something on the disk for that time; tell if it did."""
+    child = os.fork()
+    if child == 0:
+        left, real = [fsync], os.fsync
+
+        def fatal(descriptor: int) -> None:
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left[0] -= 1
+            real(descriptor)
+
+        os.fsync = fatal
+        try:
+            site.ask(feed)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def test_who_is_killed_anywhere_loses_no_image_and_has_none_twice(tmp_path: Path) -> None:
+    """A kill at each of the writes of a turn, each between bytes and name too, and then a turn that ends."""
+    step = 0
+    while True:
+        site, feed = Site(tmp_path / str(step)), ScriptedFeed(page=2)
+        feed.images = frames(2) | {"g-again.fits": b"frame 0"}
+        died = killed_at(step, site, feed)
+        site.ask(feed)
+        assert site.deposited() == hashes(frames(2)), step
+        assert site.journal().total.images == 2, step
+        assert site.journal().begun == (), step
+        if not died:
+            break
+        step += 1
+    assert step > 2 * 8
+
+
+def test_a_turn_that_ends_early_goes_on_where_it_ended(tmp_path: Path) -> None:
+    """Ten thousand entries within eight images a turn: each is asked for once, and none is left out."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(10_000)
+    terms = replace(TERMS, images_per_turn=8)
+    for _ in range(5):
+        site.ask(feed, terms=terms)
+    assert feed.asked == sorted(feed.images)[:40]
+    assert len(site.deposited()) == 40
+
+
+def test_bytes_of_a_day_and_time_of_a_turn_are_bounded(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(10)
+    assert site.ask(feed, terms=replace(TERMS, bytes_per_day=14)) == [
+        ("spent", "2 new images; the bytes of this day are used up")
+    ]
+    assert site.journal().due_s == NOON_S + 12 * 3600
+    site.clock.now += 12 * 3600
+    feed.before_fetch = lambda name: setattr(site.clock, "now", site.clock.now + 50.0)
+    assert site.ask(feed) == [("well", "3 new images")]
+
+
+def test_the_same_bytes_under_another_name_are_not_deposited(tmp_path: Path) -> None:
+    site, one, other = Site(tmp_path), ScriptedFeed("one"), ScriptedFeed("other")
+    one.images = frames(3)
+    other.images = {"copy.fits": b"frame 1"}
+    assert site.ask(one) == [("well", "3 new images")]
+    assert site.ask(other) == [("well", "1 known already")]
+    assert site.deposited() == hashes(one.images)
+    assert site.home.origins().of(hashes([b"frame 1"])[0]).feed == "one"
+
+
+def test_an_image_that_was_dropped_by_hand_is_not_deposited_again(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(1)
+    site.home.images().put(b"frame 0")
+    assert site.ask(feed) == [("well", "1 known already")]
+    assert not site.home.inbox_folder.exists() or site.deposited() == []
+
+
+def test_of_two_that_bring_the_same_bytes_at_once_one_deposits_them(tmp_path: Path) -> None:
+    site, one, other = Site(tmp_path), ScriptedFeed("one"), ScriptedFeed("other")
+    one.images = other.images = frames(5)
+    site.ask(one, other)
+    assert site.deposited() == hashes(one.images)
+    totals = [site.journal(name).total for name in ("one", "other")]
+    assert (sum(each.images for each in totals), sum(each.duplicates for each in totals)) == (5, 5)
+
+
+def test_one_url_with_ever_new_bytes(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), LatestFeed()
+    for number in (0, 0, 1):
+        feed.images = {"latest.jpg": b"frame %d" % number}
+        site.ask(feed)
+    total = site.journal().total
+    assert (total.images, total.unchanged) == (2, 1)
+    assert len(site.deposited()) == 2
+
+
+def test_a_version_that_is_known_is_not_asked_for(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), LatestFeed()
+    feed.images, feed.versions = {"latest.jpg": b"frame"}, {"latest.jpg": "1"}
+    site.ask(feed)
+    site.ask(feed)
+    assert feed.asked == ["latest.jpg"]
+    feed.versions["latest.jpg"] = "2"
+    assert site.ask(feed) == [("well", "1 unchanged")]
+
+
+def test_what_is_missing_keeps_no_new_image_waiting_and_is_passed_over(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed(page=2)
+    feed.images = frames(2)
+    feed.errors = {"f00000.fits": FeedError("f00000.fits is missing", feed="sky", fault="missing")}
+    site.ask(feed)
+    assert feed.asked == ["f00000.fits", "f00001.fits"]
+    feed.images |= frames(2, first=2)
+    for _ in range(PASSED_OVER_AFTER):
+        site.ask(feed)
+    assert feed.asked.count("f00000.fits") == PASSED_OVER_AFTER
+    assert site.deposited() == hashes(frames(3, first=1))
+    assert (site.journal().total.refused, site.journal().failed, site.journal().trouble) == (1, (), None)
+
+
+def test_what_failed_before_is_tried_last(tmp_path: Path) -> None:
+    """Where a look has room for one image, it is a new one."""
+    site, feed, terms = Site(tmp_path), ScriptedFeed(), replace(TERMS, images_per_turn=1)
+    feed.images = frames(2)
+    feed.errors = {"f00000.fits": FeedError("f00000.fits is missing", feed="sky")}
+    for _ in range(2):
+        site.ask(feed, terms=terms)
+    assert site.deposited() == hashes(frames(1, first=1))
+
+
+def test_an_image_that_never_comes_from_a_server_that_lives_is_passed_over_in_the_end(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images, feed.errors = frames(1), {"f00000.fits": AWAY}
+    for _ in range(PASSED_OVER_AWAY):
+        assert site.ask(feed)[0][0] == "quarantine"
+    feed.images |= frames(1, first=1)
+    assert site.ask(feed) == [("well", "1 new images")]
+
+
+def test_a_few_lies_in_a_row_end_a_turn(tmp_path: Path) -> None:
+    """A server that gives a page for each of a thousand images is not asked for all of them."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(1000)
+    feed.errors = dict.fromkeys(feed.images, LIE)
+    site.ask(feed)
+    assert len(feed.asked) == MOST_LIES
+
+
+@pytest.mark.parametrize("error", [FeedDenied("the key is wrong", feed="sky"), AWAY])
+def test_who_is_denied_or_left_without_answer_asks_for_no_more(error: FeedError, tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images, feed.errors = frames(5), {"f00002.fits": error}
+    site.ask(feed)
+    assert feed.asked == sorted(feed.images)[:3]
+    feed.errors = {}
+    site.ask(feed)
+    assert site.deposited() == hashes(feed.images)
+
+
+class CircularFeed(ScriptedFeed):
+    def discover(self, cursor: str) -> Discovery:
+        self.listed += 1
+        return Discovery([], str(self.listed % 3), is_whole=False)
+
+
+class EndlessFeed(ScriptedFeed):
+    def discover(self, cursor: str) -> Discovery:
+        self.listed += 1
+        return Discovery([], cursor="x" * self.listed * 100, is_whole=False)
+
+
+@pytest.mark.parametrize("kind, words", [(CircularFeed, "goes in a circle"), (EndlessFeed, "has no end")])
+def test_a_listing_without_an_end_is_left(kind: type[ScriptedFeed], words: str, tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), kind()
+    [(state, told)] = site.ask(feed)
+    assert state == "quarantine"
+    assert words in told
+    assert feed.listed < 100
+
+
+@pytest.mark.parametrize("url", ["https://sky.example/" + "a" * 1000, "https://sky.example/\x1b[2J"])
+def test_an_address_that_is_none_is_left_and_keeps_no_other_waiting(url: str, tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(1)
+    feed.discover = lambda cursor: Discovery([Candidate(url=url), Candidate(url="https://sky.example/f00000.fits")])
+    assert site.ask(feed) == [("well", "1 new images, 1 refused")]
+
+
+def test_old_images_are_no_news(tmp_path: Path) -> None:
+    """A server that is frozen since July gives nothing, also where only the image itself tells its date."""
+    site, listed, told = Site(tmp_path), ScriptedFeed("listed"), LatestFeed("told")
+    terms = replace(TERMS, stale_after_s=7200.0)
+    july = utc(NOON_S - 140 * 86_400)
+    listed.images, listed.dates = frames(2), dict.fromkeys(frames(2), july)
+    told.images = frames(1, first=5)
+    told.fetch = lambda candidate, known=None: replaced_date(told, candidate, july)
+    assert [state for state, _ in site.ask(listed, told, terms=terms)] == ["quarantine", "quarantine"]
+    assert site.journal("listed").trouble.words == f"the newest image of listed is of {july}"
+    assert site.journal("told").trouble.kind == "feed-stale"
+    assert site.deposited() == []
+    listed.images |= frames(1, first=2)
+    listed.dates |= {"f00002.fits": utc(NOON_S - 60)}
+    assert site.ask(listed, terms=terms) == [("well", "1 new images, 2 refused")]
+
+
+def replaced_date(feed: ScriptedFeed, candidate: Candidate, date: str):
+    image = ScriptedFeed.fetch(feed, candidate)
+    return replace(image, origin=replace(image.origin, dated_at=date))
+
+
+def test_a_date_in_the_future_proves_nothing(tmp_path: Path) -> None:
+    """One of two clocks is wrong, and nobody knows which: the image is taken, and its hash tells whether it is new."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images, feed.dates = frames(1), dict.fromkeys(frames(1), utc(NOON_S + 2 * CLOCK_SLACK_S))
+    assert site.ask(feed, terms=replace(TERMS, stale_after_s=60.0)) == [("well", "1 new images")]
+
+
+def test_an_empty_file_is_no_image(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = {"a.fits": b""}
+    assert site.ask(feed)[0][1].startswith("https://sky.example/a.fits is empty")
+
+
+def test_steps_are_told(tmp_path: Path) -> None:
+    site, feed, told = Site(tmp_path), ScriptedFeed(), []
+    feed.images = frames(2)
+    site.rounds.ask([Member(feed, TERMS)], steps=lambda *step: told.append(step))
+    assert told == [("sky", 0, 2), ("sky", 1, 2), ("sky", 2, 2)]

@@ -1,0 +1,72 @@
+"""The notes of what was removed: made once, read back, and damage is told."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from entropy_assets.errors import BatchError
+from entropy_assets.stores.blobs.folder import FolderBlobs
+from entropy_assets.stores.removals import (
+    REMOVED,
+    BatchRemoved,
+    Removal,
+    RemovedFile,
+    keep_removal,
+    refuse_removed,
+    removal_of,
+    removed_keys,
+)
+
+KEY = "zoo-20260101T000000Z-01234567"
+NOTE = Removal(
+    key=KEY,
+    source="zoo",
+    recipe="ea-2026-2",
+    lane="public",
+    time_ns=10**18,
+    manifest_sha256="ab" * 32,
+    ledger_link=None,
+    files=(
+        RemovedFile(file="a", image_sha256="01" * 32, pixel_sha256="02" * 32, accepted=True, reason=None),
+        RemovedFile(file="b", image_sha256="03" * 32, pixel_sha256=None, accepted=False, reason="constant"),
+    ),
+    removed_at_us=1_790_000_000_000_000,
+    why="30 days are kept",
+)
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> FolderBlobs:
+    return FolderBlobs(tmp_path)
+
+
+def test_a_note_is_read_as_it_was_made_and_the_first_stays(blobs: FolderBlobs) -> None:
+    assert (removal_of(blobs, KEY), removed_keys(blobs)) == (None, frozenset())
+    refuse_removed(blobs, KEY)
+    keep_removal(blobs, NOTE)
+    keep_removal(blobs, dataclasses.replace(NOTE, why="another time"))
+    assert removal_of(blobs, KEY) == NOTE
+    assert removed_keys(blobs) == {KEY}
+    assert NOTE.spent_images == {"01" * 32: "02" * 32}
+
+
+def test_a_removed_batch_is_refused_with_the_day_and_the_reason(blobs: FolderBlobs) -> None:
+    keep_removal(blobs, NOTE)
+    with pytest.raises(BatchRemoved) as caught:
+        refuse_removed(blobs, KEY)
+    assert caught.value.message == f"batch {KEY} was removed on 2026-09-21 by retention: 30 days are kept"
+    assert caught.value.removal == NOTE
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"files": 1}', b"[" * 100_000])
+def test_a_damaged_note_is_told_as_one(blobs: FolderBlobs, data: bytes) -> None:
+    blobs.replace(f"{REMOVED}/{KEY}.json", data)
+    with pytest.raises(BatchError, match="note of the removal"):
+        removal_of(blobs, KEY)
+
+
+def test_the_note_of_another_batch_is_none(blobs: FolderBlobs) -> None:
+    blobs.replace(f"{REMOVED}/{KEY}.json", dataclasses.replace(NOTE, key="zoo").encoded())
+    with pytest.raises(BatchError, match="is one of zoo"):
+        removal_of(blobs, KEY)
