@@ -18,6 +18,7 @@ LAYOUT = {
     "batches_folder": "batches",
     "origins_folder": "origins",
     "feeds_folder": "feeds",
+    "sources_file": "sources.toml",
     "ledger_file": "ledger.sqlite",
     "dagster_folder": "dagster",
     "alerts_file": "alerts.jsonl",
