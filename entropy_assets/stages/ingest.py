@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy as np
-from PIL import Image
 
 from entropy_assets.core.frame import Frame
-from entropy_assets.errors import ImageRejected
+from entropy_assets.errors import ImageRejected, brought_by
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.recipe import recipe_named
@@ -19,6 +18,9 @@ from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.inboxes.origins import OriginStore
 from entropy_assets.stores.intakes import Intake, IntakeFile, batch_key
 from entropy_assets.stores.lanes import Lane
+
+with brought_by("images"):
+    from PIL import Image
 
 THUMBNAIL_SIDE: Final = 128
 """Longest side of a thumbnail, pixels."""

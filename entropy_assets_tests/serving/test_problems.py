@@ -7,7 +7,15 @@ import pytest
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving.problems import PROBLEMS, problem_codes, problem_schema
 
-OF_ROUTES = {"invalid-request", "not-acceptable", "body-too-large", "not-json", "unknown-block", "not-ready"}
+OF_ROUTES = {
+    "invalid-request",
+    "not-acceptable",
+    "body-too-large",
+    "not-json",
+    "unknown-block",
+    "no-thumbnail",
+    "not-ready",
+}
 """What a route answers without an error of ours."""
 
 

@@ -40,6 +40,7 @@ def routes_of(service: RunningService) -> list[BaseRoute]:
 
 def asked(service: RunningService, route: APIRoute, method: str, **headers: str) -> httpx.Response:
     path = route.path.replace("{n}", "16").replace("{block_id}", "00000000-0000-8000-8000-000000000000")
+    path = path.replace("{image_sha256}", "0" * 64)
     assert "{" not in path, f"say how {route.path} is asked for"
     return service.client.request(method, path, headers=headers, json={"n": 16} if method == "POST" else None)
 
