@@ -21,7 +21,7 @@ from entropy_assets.defs.cursors import (
     newest_runs,
     next_filling,
 )
-from entropy_assets.defs.feeds.asking import ImageFeeds
+from entropy_assets.defs.feeds.asking import Feeds, ImageFeeds
 from entropy_assets.defs.feeds.jobs import INGEST, MOST_WORDS
 from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
@@ -66,7 +66,9 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Inbox -> batch. Takes every file that has stopped changing, fixes the batch, and runs it.",
     )
-    def new_images(context: dg.SensorEvaluationContext, stores: Stores, pool: Pool) -> dg.SensorResult | dg.SkipReason:
+    def new_images(
+        context: dg.SensorEvaluationContext, stores: Stores, pool: Pool, feeds: Feeds
+    ) -> dg.SensorResult | dg.SkipReason:
         inboxes = stores.inboxes()
         settle_assessed(stores.layout, inboxes)
         most = settings.batch_max_files
@@ -84,7 +86,9 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
                 inboxes,
                 recipe=settings.recipe,
                 limits=stores.limits,
-                next_lane=lambda: _next_lane(unfinished, pool, settings.public_share),
+                next_lane=lambda source: (
+                    feeds.configuration.lane_of(source) or _next_lane(unfinished, pool, settings.public_share)
+                ),
             )
         )
         keys = sorted(taken.union(_lost(context, unfinished, taken)))
@@ -139,7 +143,7 @@ def _next_lane(unfinished: Unfinished, pool: RedisPool, public_share: float | No
         ready = {lane: lanes[lane].bytes for lane in LANES}
         leased = {lane: lanes[lane].leased_bytes for lane in LANES}
     share = demanded_share(leased) if public_share is None else public_share
-    return lane_of_next(supply_of(unfinished, ready), share)
+    return lane_of_next(supply_of(unfinished, ready), leased, share)
 
 
 def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:

@@ -130,20 +130,26 @@ def demanded_share(leased_bytes: Mapping[Lane, int]) -> float:
     return min(1 - LEAST_SHARE, max(LEAST_SHARE, public / (public + private)))
 
 
-def lane_of_next(supply_bytes: Mapping[Lane, int], public_share: float) -> Lane:
+def lane_of_next(supply_bytes: Mapping[Lane, int], leased_bytes: Mapping[Lane, int], public_share: float) -> Lane:
     """Return the lane that lacks more of its share.
 
     Parameters
     ----------
     supply_bytes
         What is ready in each lane or on its way to it.
+    leased_bytes
+        What was leased of each lane so far. It decides where both lack the same: images that come one by one are used
+        up one by one, and a lane that never had any would be asked for nothing for ever.
     public_share
         Part of the supply that the public lane should have, 0 to 1; 0 and 1 leave the other lane nothing.
     """
     if public_share in (0, 1):
         return "public" if public_share else "private"
-    public, private = supply_bytes["public"], supply_bytes["private"]
-    return "public" if public * (1 - public_share) < private * public_share else "private"
+
+    def excess(of: Mapping[Lane, int]) -> float:
+        return of["public"] * (1 - public_share) - of["private"] * public_share
+
+    return "public" if (excess(supply_bytes) or excess(leased_bytes)) < 0 else "private"
 
 
 def supply_of(unfinished: Unfinished, ready_bytes: Mapping[Lane, int]) -> dict[Lane, int]:
@@ -161,7 +167,7 @@ def finish_intakes(
     *,
     recipe: str,
     limits: DecodeLimits,
-    next_lane: Callable[[], Lane],
+    next_lane: Callable[[str], Lane],
 ) -> Iterator[str]:
     """Yield the keys of the batches with files that are not settled, each with its intake fixed.
 
@@ -172,7 +178,7 @@ def finish_intakes(
     recipe, limits
         Those of a batch that is fixed now.
     next_lane
-        Gives the lane of a batch that is fixed now.
+        Gives the lane of a batch of a source that is fixed now.
     """
     batches = home.batches()
     for source, inbox in inboxes.items():
@@ -191,7 +197,7 @@ def finish_intakes(
                     os_bytes=secrets.token_bytes(32),
                     recipe=recipe,
                     limits=limits,
-                    lane=next_lane(),
+                    lane=next_lane(source),
                     origins=home.origins(),
                 )
                 put_lost(batch, home.images(), _contents(inbox, key))

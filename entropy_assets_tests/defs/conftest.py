@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from entropy_assets.defs.build import build_defs
+from entropy_assets.defs.feeds.asking import ImageFeeds
 from entropy_assets.defs.partitions import IMAGE_BATCHES
 from entropy_assets.defs.resources import EntropyStores, ImageSources, RedisPool
 from entropy_assets.recipe import DROP
@@ -38,9 +39,8 @@ class Home:
 
     def tick(self, sensor: str, cursor: str | None = None) -> Any:
         """Evaluate a sensor as the daemon does, register its partitions, and return its result."""
-        context = dg.build_sensor_context(
-            instance=self.instance, cursor=cursor, resources={"stores": self.stores, "pool": self.pool}
-        )
+        resources = {"stores": self.stores, "pool": self.pool, "feeds": ImageFeeds.of(self.settings)}
+        context = dg.build_sensor_context(instance=self.instance, cursor=cursor, resources=resources)
         result = self.sensor(sensor)(context)
         for request in getattr(result, "dynamic_partitions_requests", None) or []:
             self.instance.add_dynamic_partitions(IMAGE_BATCHES, list(request.partition_keys))

@@ -80,6 +80,15 @@ def test_the_lane_that_lacks_more_of_its_share_gets_the_next_batch(home: Home) -
     assert {lane: len(batches) for lane, batches in batches_by_lane(home).items()} == {"public": 3, "private": 3}
 
 
+def test_a_feed_that_wants_a_lane_gets_it(home: Home) -> None:
+    home.stores.layout.root.mkdir(exist_ok=True)
+    home.stores.layout.sources_file.write_text('[feed.mine]\nkind = "folder"\npath = "/frames"\nlane = "public"\n')
+    home = with_share(home, 0.0)
+    home.drop("a.fits", frame(1))
+    home.tick("new_images")
+    assert [len(batches) for batches in batches_by_lane(home).values()] == [1, 0]
+
+
 @pytest.mark.parametrize("share, lane", [(0.0, "private"), (1.0, "public")])
 def test_a_share_of_all_or_nothing_leaves_the_other_lane_nothing(home: Home, share: float, lane: str) -> None:
     home = with_share(home, share)

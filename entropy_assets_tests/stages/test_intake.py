@@ -13,11 +13,14 @@ from entropy_assets.images.limits import DEFAULT_LIMITS, DecodeLimits
 from entropy_assets.recipe import DROP, STANDARD
 from entropy_assets.stages.intake import (
     AT_ONCE,
+    LEAST_SHARE,
     PER_SOURCE,
     UNDER_WAY_S,
     Linger,
+    demanded_share,
     finish_intakes,
     first_group,
+    lane_of_next,
     take_batches,
     urgency_of,
 )
@@ -26,6 +29,7 @@ from entropy_assets.stores.home import Home
 from entropy_assets.stores.inboxes.folder import DropFolder, ReadyFile
 from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.intakes import Intake
+from entropy_assets.stores.lanes import Lane
 from entropy_assets_tests.stages.batches_made import Place
 
 
@@ -144,10 +148,10 @@ def test_a_file_that_a_feed_brought_has_its_origin_in_the_intake_whatever_it_is_
         inboxes["raw-ccd"].deposit(name, data)
     take(inboxes)
     limits = DecodeLimits()
-    keys = list(finish_intakes(home, inboxes, recipe=STANDARD.name, limits=limits, next_lane=lambda: "public"))
+    keys = list(finish_intakes(home, inboxes, recipe=STANDARD.name, limits=limits, next_lane=lambda _source: "public"))
     home.origins().keep(sha256(b"dropped").hexdigest(), Origin(**told))
     assert keys == list(
-        finish_intakes(home, inboxes, recipe=STANDARD.name, limits=limits, next_lane=lambda: "public")
+        finish_intakes(home, inboxes, recipe=STANDARD.name, limits=limits, next_lane=lambda _source: "public")
     )  # fmt: skip
     [batch] = home.batches()
     assert [file.origin for file in batch.intake.files] == [Origin(**told), None]
@@ -181,6 +185,19 @@ def test_who_makes_a_batch_finds_out_that_an_image_of_it_went(
         return real(self, intake)
 
     monkeypatch.setattr(BatchStore, "create", create)
-    [key] = finish_intakes(place, {DROP: inbox}, recipe="ea-2026-2", limits=DEFAULT_LIMITS, next_lane=lambda: "private")
+    [key] = finish_intakes(
+        place, {DROP: inbox}, recipe="ea-2026-2", limits=DEFAULT_LIMITS, next_lane=lambda _source: "private"
+    )
     [file] = place.batches().batch(key).intake.files
     assert place.images().get(file.image_sha256) == b"an image"
+
+
+@pytest.mark.parametrize("share", [None, 0.3])
+def test_both_lanes_get_their_share_of_images_that_come_and_go_one_by_one(share: float | None) -> None:
+    """Whatever is ready is used up before the next one comes, so both look alike each time."""
+    leased: dict[Lane, int] = {"public": 0, "private": 0}
+    for _ in range(200):
+        lane = lane_of_next({"public": 0, "private": 0}, leased, demanded_share(leased) if share is None else share)
+        leased[lane] += 1 << 16
+    assert leased["public"] >= (LEAST_SHARE if share is None else 0.29) * sum(leased.values())
+    assert leased["private"] >= 0.5 * sum(leased.values())

@@ -63,7 +63,7 @@ def test_a_batch_is_made_published_told_and_made_again(tmp_path: Path, object_st
 def intake_of(home: Home, inboxes: dict[str, Inbox]) -> list[str]:
     take_batches(inboxes, max_files=4, max_bytes=1 << 30, now=1e12)
     return list(
-        finish_intakes(home, inboxes, recipe="ea-2026-1", limits=LIMITS, next_lane=lambda: "private")
+        finish_intakes(home, inboxes, recipe="ea-2026-1", limits=LIMITS, next_lane=lambda _source: "private")
     )  # fmt: skip
 
 

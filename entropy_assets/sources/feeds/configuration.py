@@ -30,6 +30,7 @@ from entropy_assets.sources.feeds.tables.web import (
     SdoLatestTable,
 )
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.lanes import Lane
 
 with brought_by("settings"):
     from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -97,8 +98,8 @@ class Configuration:
         """Names of the variables of the environment that the enabled ones need, sorted."""
         return tuple(sorted({name for table in self.enabled.values() for name in table.variables}))
 
-    def lane_of(self, claim: str) -> str | None:
-        """Return the lane that the feeds with a claim want; None if they leave it to demand."""
+    def lane_of(self, claim: str) -> Lane | None:
+        """Return the lane that the feeds with a claim want, for all files under it; None leaves it to demand."""
         return next((table.lane for table in self.enabled.values() if table.claim == claim), None)
 
 

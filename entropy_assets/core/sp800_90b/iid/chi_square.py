@@ -90,7 +90,7 @@ def shares(symbols: Symbols, alphabet: int) -> Floats:
 
 
 def _independence_of_pairs(symbols: Symbols, alphabet: int) -> ChiSquare:
-    """Return the test of 5.2.1. Where pairs share bins, as with few samples of many symbols, it rejects IID ones too."""
+    """Return the test of 5.2.1. Where pairs share bins, as of few samples of many symbols, it rejects IID ones too."""
     pairs = len(symbols) // 2
     share = shares(symbols, alphabet)
     expected = (np.outer(share, share) * pairs).reshape(-1)
