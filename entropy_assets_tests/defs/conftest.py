@@ -37,10 +37,14 @@ class Home:
     def sensor(self, name: str) -> dg.SensorDefinition:
         return next(sensor for sensor in self.defs.sensors or [] if sensor.name == name)
 
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What a sensor asks for."""
+        return {"stores": self.stores, "pool": self.pool, "feeds": ImageFeeds.of(self.settings)}
+
     def tick(self, sensor: str, cursor: str | None = None) -> Any:
         """Evaluate a sensor as the daemon does, register its partitions, and return its result."""
-        resources = {"stores": self.stores, "pool": self.pool, "feeds": ImageFeeds.of(self.settings)}
-        context = dg.build_sensor_context(instance=self.instance, cursor=cursor, resources=resources)
+        context = dg.build_sensor_context(instance=self.instance, cursor=cursor, resources=self.resources)
         result = self.sensor(sensor)(context)
         for request in getattr(result, "dynamic_partitions_requests", None) or []:
             self.instance.add_dynamic_partitions(IMAGE_BATCHES, list(request.partition_keys))

@@ -82,7 +82,9 @@ def test_the_lane_that_lacks_more_of_its_share_gets_the_next_batch(home: Home) -
 
 def test_a_feed_that_wants_a_lane_gets_it(home: Home) -> None:
     home.stores.layout.root.mkdir(exist_ok=True)
-    home.stores.layout.sources_file.write_text('[feed.mine]\nkind = "folder"\npath = "/frames"\nlane = "public"\n')
+    home.stores.layout.sources_file.write_text(
+        '[feed.mine]\nkind = "folder"\npath = "/frames"\nclaim = "drop"\nlane = "public"\n'
+    )
     home = with_share(home, 0.0)
     home.drop("a.fits", frame(1))
     home.tick("new_images")
@@ -111,7 +113,7 @@ def test_a_folder_of_no_listed_source_is_left_alone(home: Home) -> None:
 def test_a_tick_that_was_not_acknowledged_asks_for_the_same_runs_again(home: Home) -> None:
     """A daemon killed after the files moved, before or after the partition was added: no batch is forgotten."""
     home.drop("a.fits", frame(1))
-    context = dg.build_sensor_context(instance=home.instance, resources={"stores": home.stores, "pool": home.pool})
+    context = dg.build_sensor_context(instance=home.instance, resources=home.resources)
     lost = home.sensor("new_images")(context)
     partition_only = home.tick("new_images")
     again = home.tick("new_images")
