@@ -37,13 +37,17 @@ _OPTIONS = [
     "--no-color", "--report=json", "--report-json-path=report.json",
 ]  # fmt: skip
 
-# half of the ids that are looked up are some that the ledger has; the others fit the pattern, or do not
-_KNOWN_IDS = f"""
+# half of what is looked up is something that the ledger has; the rest fits the pattern, or does not
+_KNOWN = """
 [dictionaries.published]
-values = {json.dumps([block.block_id for block in pool_blocks(3)])}
+values = {block_ids}
+
+[dictionaries.spent]
+values = {images}
 
 [parameters]
 "path.block_id" = {{ dictionary = "published", probability = 0.5 }}
+"path.image_sha256" = {{ dictionary = "spent", probability = 0.5 }}
 """
 
 
@@ -51,7 +55,7 @@ values = {json.dumps([block.block_id for block in pool_blocks(3)])}
 def trail(tmp_path: Path) -> Trail:
     """Give the way back of every block of the pool, and of a batch that was really made."""
     place = Place(tmp_path / "home")
-    batch = place.validated([("a.fits", frame(1))])
+    batch = place.validated([("a.fits", frame(1))], lane="public")
     released = set(batch.read_json(VERDICTS)["released"])
     rows = batch.read_json(RECORDS)["rows"]
     made = [
@@ -73,10 +77,16 @@ def config(valkey_url: str, pool_prefix: str, pool: PoolClient) -> ServiceConfig
     return ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, max_request_bytes=LONGEST, streams=limits)
 
 
-def _report(url: str, folder: Path, *options: str) -> tuple[dict[str, Any], str]:
+def _report(url: str, trail: Trail, folder: Path, *options: str) -> tuple[dict[str, Any], str]:
     """Return what a run of schemathesis found, and what it said; whatever it keeps, it keeps in `folder`."""
+    (batch,) = trail.batches
+    made = trail.ledger.published_blocks(batch.key, 2)
+    known = {
+        "block_ids": [block.block_id for block in (*made, *pool_blocks(2))],
+        "images": [file.image_sha256 for file in batch.intake.files],
+    }
     folder.mkdir()
-    (folder / "schemathesis.toml").write_text(_KNOWN_IDS)
+    (folder / "schemathesis.toml").write_text(_KNOWN.format(**{name: json.dumps(ids) for name, ids in known.items()}))
     hooks = {"SCHEMATHESIS_HOOKS": "entropy_assets_tests.serving.http.query_rules", "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", *_OPTIONS, *options],
@@ -108,7 +118,7 @@ def _require_clean(service: RunningService, report: dict[str, Any], told: str) -
 
 def test_an_open_service_does_what_its_description_says(config: ServiceConfig, trail: Trail, tmp_path: Path) -> None:
     with RunningService(config, trail) as service:
-        _require_clean(service, *_report(service.url, tmp_path / "run"))
+        _require_clean(service, *_report(service.url, trail, tmp_path / "run"))
 
 
 def test_a_service_with_keys_does_so_for_who_has_one_and_for_nobody_else(
@@ -118,4 +128,4 @@ def test_a_service_with_keys_does_so_for_who_has_one_and_for_nobody_else(
     key = key_of(store, *SCOPES)
     keyed = replace(config, keys=str(tmp_path / "keys.json"), anonymous_scopes=())
     with RunningService(keyed, trail) as service:
-        _require_clean(service, *_report(service.url, tmp_path / "run", f"--header=X-API-Key: {key}"))
+        _require_clean(service, *_report(service.url, trail, tmp_path / "run", f"--header=X-API-Key: {key}"))
