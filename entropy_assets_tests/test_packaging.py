@@ -37,6 +37,7 @@ SUFFICES = {
     "dagster": ("defs", "definitions", "stages", "sources", "provenance", "stores", "cli"),
     "sp800": ("core",),
     "postgres": ("stores.ledger", "settings"),
+    "feeds": ("sources.feeds.web", "settings"),
     "all": ("",),
 }
 # Within `core`, what another extra is for.
@@ -47,6 +48,8 @@ SERVER = re.compile(r"entropy_assets\.stores\.ledger\.postgres\b")
 BUCKETS = re.compile(r"entropy_assets\.stores\.blobs\.(asking|objects|probe)\b")
 # Within `defs`, the same.
 ENGINES = re.compile(r"entropy_assets\.defs\.engines\.celery_\w+")
+# Within `sources`, the same.
+ASKING = re.compile(r"entropy_assets\.sources\.feeds\.web\.(bodies|reader|wire)\b")
 # Imports every module of the package where the packages named in the first argument are not installed.
 IMPORT_ALL = """
 import importlib, json, sys
@@ -194,6 +197,8 @@ def test_an_extra_brings_what_its_rooms_import(extras):
         kept = {name: why for name, why in kept.items() if not BUCKETS.match(name)}
     if "celery" not in installed_by(extras):
         kept = {name: why for name, why in kept.items() if not ENGINES.match(name)}
+    if "httpx" not in installed_by(extras):
+        kept = {name: why for name, why in kept.items() if not ASKING.match(name)}
     assert kept == {}
     # No library: `entropy_assets.cli.main` says it for all of its modules.
     told = {name: why for name, why in failed.items() if "cli" in extras or not name.startswith("entropy_assets.cli.")}
