@@ -170,6 +170,7 @@ def test_half_written_and_hidden_files_stay_and_the_tick_says_so(home: Home) -> 
     assert (home.stores.layout.inbox_folder / "a.fits.part").exists()
 
 
+@pytest.mark.slow
 def test_every_validated_batch_is_asked_to_be_published_once(home: Home) -> None:
     """An asset sensor would see only the newest of these; the batches say what waits."""
     keys = [home.batch_of((f"{seed}.fits", frame(seed, side=512))) for seed in (1, 2, 3)]
@@ -184,6 +185,7 @@ def test_every_validated_batch_is_asked_to_be_published_once(home: Home) -> None
     assert isinstance(home.tick("publish_validated_blocks"), dg.SkipReason)
 
 
+@pytest.mark.slow
 def test_a_batch_whose_publish_run_failed_is_asked_for_again_until_the_ledger_has_it(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +203,7 @@ def test_a_batch_whose_publish_run_failed_is_asked_for_again_until_the_ledger_ha
     assert isinstance(home.tick("publish_validated_blocks"), dg.SkipReason)
 
 
+@pytest.mark.slow
 def test_a_published_batch_that_is_validated_again_is_not_asked_for(home: Home) -> None:
     key = home.batch_of(("a.fits", frame(1, side=512)))
     for job in ("process_images", "publish_blocks", "process_images"):
@@ -210,6 +213,7 @@ def test_a_published_batch_that_is_validated_again_is_not_asked_for(home: Home) 
     assert events[0].materialization.metadata["pushed"].value == 0.0
 
 
+@pytest.mark.slow
 def test_a_batch_that_can_not_be_read_holds_up_no_other(home: Home) -> None:
     keys = [home.batch_of((f"{seed}.fits", frame(seed, side=512))) for seed in (1, 2)]
     for key in keys:
@@ -219,6 +223,7 @@ def test_a_batch_that_can_not_be_read_holds_up_no_other(home: Home) -> None:
     assert request.partition_key == keys[1]
 
 
+@pytest.mark.slow
 def test_batches_validated_after_a_wipe_of_all_runs_are_published(home: Home) -> None:
     """``dagster run wipe`` numbers events from 1 again, and keeps the cursors of the sensors."""
     first = home.batch_of(("a.fits", frame(1, side=512)))
@@ -262,6 +267,7 @@ def test_a_batch_whose_run_was_wiped_in_the_middle_is_begun_again(home: Home, mo
     assert run_keys(home.tick("new_images")) == []
 
 
+@pytest.mark.slow
 def test_no_run_key_comes_again_when_a_cursor_is_lost(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dagster passes over a run whose key it has seen, and says so nowhere but in the tick."""
     key = home.batch_of(("a.fits", frame(1, side=512)))

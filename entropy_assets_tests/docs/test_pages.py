@@ -129,6 +129,7 @@ def test_its_code_is_run_or_says_that_it_is_not(page: Path) -> None:
     assert {language for language, _ in fences(page)} <= {"sh", "python", "console", "text"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page, code", [pair for pair in blocks("python") if NEEDS_SERVICE not in pair[1]])
 def test_its_python_runs_as_it_stands(page: str, code: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ENTROPY_")}

@@ -92,6 +92,7 @@ def test_the_images_and_what_is_told_give_the_bytes_that_were_served(story: Stor
         assert make_again(told, story.images).data == story.data[told["block_id"]]
 
 
+@pytest.mark.slow
 def test_every_block_of_a_batch_is_made_again(tmp_path: Path) -> None:
     """Copies, images that were used before, frames of one sensor, and what can't be read."""
     place = Place(tmp_path)

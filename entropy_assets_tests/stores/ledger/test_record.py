@@ -204,6 +204,7 @@ def _append(place: Path | LedgerServer, worker: int) -> list[bool]:
     ]
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_agree_on_who_was_first(places: Places) -> None:
     """They also make the tables together."""
     place = places.of()
