@@ -7,6 +7,7 @@ with an old date is new all the same. A file that was not left alone for long en
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -89,7 +90,7 @@ class FolderFeed:
             return None
         name = os.fsdecode(unquote(candidate.url.removeprefix(self._place), encoding="utf-8", errors="surrogateescape"))
         try:
-            data = _read(self._table.path / name, candidate.version, self._table.max_file_bytes)
+            data = _read(self._table.path, name, candidate.version, self._table.max_file_bytes)
         except (OSError, ValueError) as error:
             raise self._error(f"{printable(name)} can't be taken: {error}") from error
         origin = origin_of(self.name, self._table, candidate, self.clock(), None)
@@ -108,7 +109,8 @@ class FolderFeed:
     def _files(self) -> Iterator[_Seen]:
         """Yield the files of the folder, and of those in it as deep as the table says."""
         try:
-            yield from self._below("", self._table.depth)
+            with ExitStack() as stack:
+                yield from self._below(_opened(stack, self._table.path), "", self._table.depth)
         except OSError as error:
             raise FeedUnavailable(
                 f"the folder {self._table.path} can't be listed ({error.strerror}); see that it is there, and readable",
@@ -116,16 +118,18 @@ class FolderFeed:
                 host=self.host,
             ) from error
 
-    def _below(self, folder: str, depth: int) -> Iterator[_Seen]:
-        with os.scandir(self._table.path / folder) as entries:
+    def _below(self, descriptor: int, folder: str, depth: int) -> Iterator[_Seen]:
+        with os.scandir(descriptor) as entries:
             for entry in entries:
                 name = f"{folder}{entry.name}"
                 try:
                     if depth and not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
-                        yield from self._below(f"{name}/", depth - 1)
+                        with ExitStack() as stack:
+                            inner = _opened(stack, entry.name, descriptor)
+                            yield from self._below(inner, f"{name}/", depth - 1)
                         continue
                     state = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # it went away meanwhile
+                except (FileNotFoundError, NotADirectoryError):  # it went away meanwhile, or a link is in its place
                     continue
                 if stat.S_ISREG(state.st_mode) and self._is_wanted(entry.name, state.st_size):
                     yield _Seen(state.st_ctime_ns, name, state.st_size, state.st_mtime_ns)
@@ -138,17 +142,30 @@ class FolderFeed:
         return FeedError(message, feed=self.name, host=self.host)
 
 
-def _read(path: Path, version: str, most: int) -> bytes:
-    """Return a file as a whole if it still is what was listed once it was read: its time moves with each write.
+def _opened(stack: ExitStack, path: Path | str, within: int | None = None) -> int:
+    """Return a descriptor of a folder; `within` another one it is opened only if it is no link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if within is None else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags, dir_fd=within)
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+def _read(top: Path, name: str, version: str, most: int) -> bytes:
+    """Return a file below `top` as a whole if it still is what was listed once it was read: its time moves with each write.
 
     Raises
     ------
     ValueError
         If it is another one, or still changes.
     OSError
-        If it can't be read, or a link leads there.
+        If it can't be read, or a link leads there, be it in the place of a folder.
     """
-    descriptor = os.open(path, SAFE_OPEN)
+    *folders, last = name.split("/")
+    with ExitStack() as stack:
+        folder = _opened(stack, top)
+        for part in folders:
+            folder = _opened(stack, part, folder)
+        descriptor = os.open(last, SAFE_OPEN, dir_fd=folder)
     with os.fdopen(descriptor, "rb") as file:
         data = file.read(most + 1)
         if _version(descriptor) != version or len(data) != os.fstat(descriptor).st_size:

@@ -122,6 +122,20 @@ def test_folders_are_entered_as_deep_as_told_and_no_link_is(tmp_path) -> None:
     assert all(feed.fetch(candidate) for candidate in found.candidates)
 
 
+def test_a_link_that_takes_the_place_of_a_folder_is_not_followed(tmp_path) -> None:
+    """Who may write to the folder could else have a file of another one read that its user can't read himself."""
+    for folder in ("watched/night", "private"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.fits").write_bytes(folder[:7].encode())
+        os.utime(tmp_path / folder / "a.fits", (1e9, 1e9))
+    feed = feed_of(tmp_path / "watched", depth=1)
+    [candidate] = feed.discover("").candidates
+    (tmp_path / "watched/night").rename(tmp_path / "watched/.night")
+    (tmp_path / "watched/night").symlink_to(tmp_path / "private")
+    with pytest.raises(FeedError, match="can't be taken"):
+        feed.fetch(candidate)
+
+
 def test_names_that_are_no_text_are_taken_too(tmp_path) -> None:
     (tmp_path / os.fsdecode(b"\xff\x1b%20.fits")).write_bytes(b"a")
     feed = feed_of(tmp_path)
