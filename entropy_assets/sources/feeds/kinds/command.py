@@ -102,9 +102,7 @@ class CommandFeed:
         with tempfile.TemporaryFile(dir=folder) as output, tempfile.TemporaryFile(dir=folder) as words:
             code = self._ended(command, folder, output, words)
             if code != 0:
-                words.seek(0)
-                told = printable(words.read(MOST_WORDS).decode("utf-8", errors="replace").strip())
-                message = f"{command[0]} failed ({code}): {told}"
+                message = f"{command[0]} failed ({code}): {self._told(words)}"
                 raise FeedUnavailable(self._without_secrets(message), **self._facts)
             if not to_file:
                 output.seek(0)
@@ -180,6 +178,16 @@ class CommandFeed:
 
     def _lies(self, message: str) -> FeedLies:
         return FeedLies(f"{self._table.command[0]}: {message}", **self._facts)
+
+    def _told(self, words: IO[bytes]) -> str:
+        """Return the first of a program's messages. No secret is cut in two, or escaped, before it is looked for."""
+        longest = max((len(value.encode("utf-8", "surrogateescape")) for value in self._variables.values()), default=0)
+        words.seek(0)
+        told = words.read(MOST_WORDS + longest)
+        shown = self._without_secrets(told.decode("utf-8", errors="replace"))
+        if len(told) == MOST_WORDS + longest:
+            shown = shown[: len(shown) - longest]
+        return printable(shown.strip())
 
     def _without_secrets(self, text: str) -> str:
         """Return what a program says without the values of the variables that it was given."""

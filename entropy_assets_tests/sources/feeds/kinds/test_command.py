@@ -10,7 +10,7 @@ import pytest
 
 from entropy_assets.images.decode import decode
 from entropy_assets.sources.feeds.interface import FeedError, FeedLies, FeedUnavailable
-from entropy_assets.sources.feeds.kinds.command import CommandFeed
+from entropy_assets.sources.feeds.kinds.command import MOST_WORDS, CommandFeed
 from entropy_assets_tests.sources.feeds.replaying import clock, fits, table_of
 
 
@@ -84,6 +84,15 @@ def test_a_failing_program_is_told_with_its_words_and_without_a_secret() -> None
         taken(python(script, variables={"CAMERA_PIN": "1234"}, variables_env=["CAMERA_PIN"]))
     assert len(failed.value.message) < 5000
     assert failed.value.data == {"feed": "mine", "host": "camera:mine"}
+
+
+@pytest.mark.parametrize("key", ["abcdefghij" * 4, "abc\u200bdefghij"])
+def test_no_part_of_a_secret_is_told_where_words_end_or_are_escaped(key) -> None:
+    script = f"import os, sys; sys.stderr.write('-' * {MOST_WORDS - 9} + os.environ['KEY'] * 3); sys.exit(1)"
+    feed = feed_of(sys.executable, "-c", script, variables={"KEY": key}, variables_env=["KEY"])
+    with pytest.raises(FeedUnavailable) as caught:
+        taken(feed)
+    assert "abc" not in caught.value.message
 
 
 def test_a_program_that_is_not_there_is_told_with_what_to_do() -> None:
