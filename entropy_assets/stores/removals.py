@@ -9,6 +9,7 @@ that the ledger has is published no second time, whatever the notes say.
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
@@ -16,10 +17,11 @@ from typing import Any, Final, Self
 from entropy_assets.errors import BatchError
 from entropy_assets.stores.blobs.interface import Blobs
 from entropy_assets.stores.blobs.refusals import BlobMissing
-from entropy_assets.stores.lanes import Lane
+from entropy_assets.stores.lanes import LANES, Lane
 
 REMOVED: Final = ".removed"
 """Folder of the notes, beside the batches; no key begins with a dot."""
+_SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,8 @@ class Removal:
         try:
             row = json.loads(data)
             note = cls(**{**row, "files": tuple(RemovedFile(**file) for file in row["files"])})
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            _require_kinds(note)
+        except (ValueError, TypeError, LookupError, RecursionError, OverflowError) as error:
             raise BatchError(f"the note of the removal of batch {key} is damaged: {error}", batch=key) from error
         if note.key != key:
             raise BatchError(f"the note of the removal of batch {key} is one of {note.key}", batch=key)
@@ -150,6 +153,25 @@ def refuse_removed(batches: Blobs, key: str) -> None:
 def removed_keys(batches: Blobs) -> frozenset[str]:
     """Return the keys of all batches that were removed."""
     return frozenset(blob.last.removesuffix(".json") for blob in batches.list(REMOVED).blobs)
+
+
+def _require_kinds(note: Removal) -> None:
+    """Raise ValueError unless all values are what they are said to be: later readers are in the middle of others."""
+    texts = [note.key, note.source, note.recipe, note.why, *(file.file for file in note.files)]
+    texts += [text for text in (note.manifest_sha256, note.ledger_link) if text is not None]
+    texts += [file.reason for file in note.files if file.reason is not None]
+    hashes = [file.image_sha256 for file in note.files]
+    hashes += [file.pixel_sha256 for file in note.files if file.pixel_sha256 is not None]
+    numbers, answers = [note.time_ns, note.removed_at_us], [file.accepted for file in note.files]
+    if (
+        not all(isinstance(text, str) for text in texts)
+        or not all(isinstance(name, str) and _SHA256.fullmatch(name) for name in hashes)
+        or not all(type(number) is int for number in numbers)
+        or not all(isinstance(answer, bool) for answer in answers)
+        or note.lane not in LANES
+    ):
+        raise ValueError("a value in it is of another kind")
+    datetime.fromtimestamp(note.removed_at_us // 10**6, UTC)
 
 
 def _name(key: str) -> str:

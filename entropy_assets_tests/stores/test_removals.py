@@ -1,7 +1,9 @@
 """The notes of what was removed: made once, read back, and damage is told."""
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +66,27 @@ def test_a_damaged_note_is_told_as_one(blobs: FolderBlobs, data: bytes) -> None:
     blobs.replace(f"{REMOVED}/{KEY}.json", data)
     with pytest.raises(BatchError, match="note of the removal"):
         removal_of(blobs, KEY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"removed_at_us": "1"},
+        {"removed_at_us": 10**30},
+        {"why": ["x"]},
+        {"ledger_link": 1},
+        {"lane": "all"},
+        {"files": [{"file": 1, "image_sha256": "01" * 32, "pixel_sha256": None, "accepted": True, "reason": None}]},
+        {"files": [{"file": "a", "image_sha256": ["01"], "pixel_sha256": None, "accepted": True, "reason": None}]},
+        {"files": [{"file": "a", "image_sha256": "01" * 32, "pixel_sha256": 1, "accepted": True, "reason": None}]},
+    ],
+)
+def test_a_note_whose_values_are_of_another_kind_is_told_as_damaged(blobs: FolderBlobs, change: Any) -> None:
+    """Else whoever reads it fails in the middle of other batches."""
+    blobs.replace(f"{REMOVED}/{KEY}.json", json.dumps(dataclasses.asdict(NOTE) | change).encode())
+    with pytest.raises(BatchError, match="note of the removal") as caught:
+        refuse_removed(blobs, KEY)
+    assert not isinstance(caught.value, BatchRemoved)
 
 
 def test_the_note_of_another_batch_is_none(blobs: FolderBlobs) -> None:
