@@ -145,9 +145,10 @@ class CommandFeed:
     def _refuse_longer(self, folder: Path, output: IO[bytes], words: IO[bytes]) -> None:
         """Raise if more was written than an image may have, whatever it was written to."""
         written = sum(os.fstat(file.fileno()).st_size for file in (output, words))
-        for path in folder.iterdir():
-            with suppress(FileNotFoundError):
-                written += path.lstat().st_size
+        for inner, _, names in os.walk(folder):  # follows no link
+            for name in names:
+                with suppress(FileNotFoundError):
+                    written += os.lstat(f"{inner}/{name}").st_size
         if written > self._table.max_file_bytes:
             raise self._lies(f"it wrote more than {self._table.max_file_bytes} bytes")
 

@@ -151,7 +151,7 @@ def _opened(stack: ExitStack, path: Path | str, within: int | None = None) -> in
 
 
 def _read(top: Path, name: str, version: str, most: int) -> bytes:
-    """Return a file below `top` as a whole if it still is what was listed once it was read: its time moves with each write.
+    """Return a file below `top` as a whole if it still is what was listed: its time moves with each write.
 
     Raises
     ------

@@ -138,9 +138,10 @@ def test_a_child_that_a_program_leaves_behind_is_ended_too(tmp_path) -> None:
         "import sys\nwhile True: print('x' * 10**5, file=sys.stderr)",
         "import sys\nfile = open(sys.argv[1], 'w')\nwhile True: file.write('x' * 10**5)",
         "import sys\nfile = open('aside', 'w')\nwhile True: file.write('x' * 10**5)",
+        "import os\nos.mkdir('deep')\nfile = open('deep/aside', 'w')\nwhile True: file.write('x' * 10**5)",
         "import sys; sys.stdout.write('x' * 2_000_000)",
     ],
-    ids=["output", "messages", "its file", "another file", "and ends by itself"],
+    ids=["output", "messages", "its file", "another file", "in a folder", "and ends by itself"],
 )
 def test_a_program_that_writes_without_end_is_ended(script) -> None:
     with pytest.raises(FeedLies, match="wrote more than 1000000 bytes"):
