@@ -184,7 +184,12 @@ def finish_intakes(
     for source, inbox in inboxes.items():
         for key in inbox.taken():
             if not batches.has(key):
-                if (removal := removal_of(batches.blobs, key)) is not None:
+                try:
+                    removal = removal_of(batches.blobs, key)
+                except BatchError:  # the run of this batch tells it, and the others go on
+                    yield key
+                    continue
+                if removal is not None:
                     _settle_removed(removal, inbox)
                     continue
                 batch = open_batch(
@@ -205,9 +210,12 @@ def finish_intakes(
 
 
 def _settle_removed(removal: Removal, inbox: Inbox) -> None:
-    """Settle the files of a batch that was removed before the machine that has the inbox came to it."""
+    """Settle the files of a batch that was removed before the machine that has the inbox came to it.
+
+    A name that leads elsewhere is that of none of them.
+    """
     for file in removal.files:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, ValueError):
             inbox.settle(removal.key, file.file, file.accepted, file.reason)
 
 

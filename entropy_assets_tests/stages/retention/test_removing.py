@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from entropy_assets.errors import BatchError
 from entropy_assets.provenance.outsider import make_again
 from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.trail import Trail
@@ -26,7 +27,7 @@ from entropy_assets.stores.inboxes.folder import DropFolder
 from entropy_assets.stores.inboxes.settled import settled_batches
 from entropy_assets.stores.ledger.rows import BURNED
 from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerServer
-from entropy_assets.stores.removals import BatchRemoved, keep_removal, removal_of
+from entropy_assets.stores.removals import REMOVED, BatchRemoved, keep_removal, removal_of
 from entropy_assets_tests.postgres_server import PostgresServer
 from entropy_assets_tests.stages.batches_made import LIMITS, TIME_NS, Place, frame, remembers
 from entropy_assets_tests.stages.retention.installations import (
@@ -110,6 +111,25 @@ def test_the_files_of_a_removed_batch_are_settled_as_it_said(
         f"rejected/{keys['rejected']}/flat.png",
         f"rejected/{keys['rejected']}/flat.png.reason.json",
     }
+
+
+def test_a_note_that_is_damaged_or_names_a_file_elsewhere_stops_no_other_batch(
+    old: Place, keys: dict[str, str], published: dict[str, list[str]], tmp_path: Path
+) -> None:
+    """Its batch is asked for, and the run of that says what is wrong."""
+    inbox, blobs = DropFolder(tmp_path / "inbox", settle_seconds=0), old.batches().blobs
+    for key, name in ((keys["first"], "a.fits"), (keys["rejected"], "flat.png")):
+        inbox.deposit(name, b"as it came")
+        inbox.take(inbox.ready(1e12), key)
+    removed(old, planned(old, batches_days=60))
+    blobs.replace(f"{REMOVED}/{keys['first']}.json", b"{")
+    rejected = f"{REMOVED}/{keys['rejected']}.json"
+    blobs.replace(rejected, blobs.read(rejected).replace(b'"flat.png"', b'"../flat.png"'))
+    given = finish_intakes(old, {"drop": inbox}, recipe="", limits=LIMITS, next_lane=never)
+    assert list(given) == [keys["first"]]
+    with pytest.raises(BatchError, match="damaged"):
+        old.batches().batch(keys["first"])
+    assert inbox.taken() == sorted([keys["first"], keys["rejected"]])
 
 
 def never(_source: str) -> Any:
