@@ -125,8 +125,7 @@ def test_a_note_that_is_damaged_or_names_a_file_elsewhere_stops_no_other_batch(
     blobs.replace(f"{REMOVED}/{keys['first']}.json", b"{")
     rejected = f"{REMOVED}/{keys['rejected']}.json"
     blobs.replace(rejected, blobs.read(rejected).replace(b'"flat.png"', b'"../flat.png"'))
-    given = finish_intakes(old, {"drop": inbox}, recipe="", limits=LIMITS, next_lane=never)
-    assert list(given) == [keys["first"]]
+    assert [*finish_intakes(old, {"drop": inbox}, recipe="", limits=LIMITS, next_lane=never)] == [keys["first"]]
     with pytest.raises(BatchError, match="damaged"):
         old.batches().batch(keys["first"])
     assert inbox.taken() == sorted([keys["first"], keys["rejected"]])
