@@ -64,9 +64,10 @@ def facts_of_all(journals: FeedJournals, names: Collection[str], now_s: float) -
 def _read(journals: FeedJournals, name: str, now_s: float) -> FeedFacts:
     try:
         return facts_of(journals.read(name), now_s)
-    except FeedJournalDamaged as error:
+    except (FeedJournalDamaged, OSError) as error:
         nothing = facts_of(FeedJournal(name=name), now_s)
-        return {**nothing, "state": "damaged", "trouble": error.code, "words": error.message}
+        words = f"its journal can't be read: {error.strerror}" if isinstance(error, OSError) else error.message
+        return {**nothing, "state": "damaged", "trouble": FeedJournalDamaged.code, "words": words}
 
 
 def figures_of_all(journals: FeedJournals, now_s: float) -> dict[str, dict[str, float]]:

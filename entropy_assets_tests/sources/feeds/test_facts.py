@@ -35,3 +35,9 @@ def test_figures_are_told_of_every_feed_that_was_asked(tmp_path: Path) -> None:
     figures = figures_of_all(journals, NOON_S)
     assert (figures["sky"]["images"], figures["sky"]["bytes"], figures["sky"]["image_age_s"]) == (3, 7, 60)
     assert {name: each["in_trouble"] for name, each in figures.items()} == {"sea": 1, "sky": 0, "sun": 1}
+
+
+def test_a_journal_that_may_not_be_read_is_trouble_of_its_feed_and_stops_no_figures(tmp_path) -> None:
+    """The service asks for them with the age of the supply, and may be another user."""
+    (tmp_path / "mine.json").mkdir()
+    assert figures_of_all(FeedJournals(tmp_path), 0.0)["mine"]["in_trouble"] == 1.0
