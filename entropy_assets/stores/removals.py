@@ -157,12 +157,13 @@ def removed_keys(batches: Blobs) -> frozenset[str]:
 
 def _require_kinds(note: Removal) -> None:
     """Raise ValueError unless all values are what they are said to be: later readers are in the middle of others."""
-    texts = [note.key, note.source, note.recipe, note.why, *(file.file for file in note.files)]
+    texts: list[object] = [note.key, note.source, note.recipe, note.why, *(file.file for file in note.files)]
     texts += [text for text in (note.manifest_sha256, note.ledger_link) if text is not None]
     texts += [file.reason for file in note.files if file.reason is not None]
-    hashes = [file.image_sha256 for file in note.files]
+    hashes: list[object] = [file.image_sha256 for file in note.files]
     hashes += [file.pixel_sha256 for file in note.files if file.pixel_sha256 is not None]
-    numbers, answers = [note.time_ns, note.removed_at_us], [file.accepted for file in note.files]
+    numbers: list[object] = [note.time_ns, note.removed_at_us]
+    answers: list[object] = [file.accepted for file in note.files]
     if (
         not all(isinstance(text, str) for text in texts)
         or not all(isinstance(name, str) and _SHA256.fullmatch(name) for name in hashes)
