@@ -4,7 +4,6 @@ Batches are looked at newest first, each until it is assessed and then never aga
 time. So what is recent is known at once, and the rest of a long history within some calls.
 """
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -14,13 +13,12 @@ from typing import Final, TypedDict
 from entropy_assets.errors import BatchError, LedgerError, RejectionReason
 from entropy_assets.provenance.standing import LOOK_S, Standing
 from entropy_assets.stages.state import naming_damage
-from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, BatchStore
+from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, BatchStore, moment_of
 from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.ledger.record import Ledger
 
 READ_S: Final = 0.05
 """Time for reading batches that one call may spend, seconds; one batch is read in any case."""
-_STAMP: Final = re.compile(r"\d{8}T\d{6}Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,7 @@ class Freshness:
     def _look(self) -> bool:
         """Read the newest batches that were not; return whether none was left for another call."""
         deadline = time.monotonic() + READ_S
-        for key in sorted(self._unread(), key=_stamp, reverse=True):
+        for key in sorted(self._unread(), key=moment_of, reverse=True):
             assessed = _assessed(Batch(self.batches.blobs, key))
             if assessed is not None:
                 self._read.add(key)
@@ -151,11 +149,6 @@ def _assessed(batch: Batch) -> _Assessed | None:
             return _Assessed(int(batch.intake.time_ns), any(row["accepted"] for row in noise), reasons)
     except BatchError:
         return _Assessed(0, False, Counter())
-
-
-def _stamp(key: str) -> str:
-    stamp = _STAMP.search(key)
-    return stamp[0] if stamp else ""
 
 
 def _age_s(now_ns: int, then_ns: int | None) -> float | None:

@@ -80,7 +80,7 @@ def thumbnail_of(image_sha256: str) -> Document:
     return Document(f"thumbnails/{image_sha256}.png", MANIFEST.made_by)
 
 
-def _moment(key: str) -> tuple[str, str]:
+def moment_of(key: str) -> tuple[str, str]:
     """Return what puts keys of several sources into the order of their times."""
     return key.rsplit("-", 2)[-2] if key.count("-") > 1 else "", key
 
@@ -298,11 +298,11 @@ class BatchStore:
 
     def newest(self, limit: int) -> list[Batch]:
         """Return the `limit` newest batches by the time in their keys, newest first; no file of theirs is read."""
-        return list(islice(self._batches(sorted(self.names(), key=_moment, reverse=True)), limit))
+        return list(islice(self._batches(sorted(self.names(), key=moment_of, reverse=True)), limit))
 
     def oldest_first(self, without: Container[str] = ()) -> Iterator[Batch]:
         """Yield all batches by the time in their keys, but those `without`; no file of theirs is read."""
-        return self._batches(sorted((name for name in self.names() if name not in without), key=_moment))
+        return self._batches(sorted((name for name in self.names() if name not in without), key=moment_of))
 
     def receipts(self, without: Container[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield key and receipt of each batch that has one, but of those `without`; BatchError if one can't be read."""

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -125,8 +126,7 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
         feeds = opened_feeds(configuration, [name], variables(configuration.feeds[name].variables))
         [look] = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
     if as_json:
-        brought = {field: getattr(look.brought, field) for field in look.brought.__dataclass_fields__}
-        click.echo(json.dumps({"feed": name, "state": str(look.state), "words": look.words, **brought}))
+        click.echo(json.dumps({"feed": name, "state": look.state, "words": look.words, **asdict(look.brought)}))
     else:
         click.echo(f"{name}: {printable(look.words)}")
     if look.state is State.QUARANTINE:

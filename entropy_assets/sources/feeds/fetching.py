@@ -6,9 +6,11 @@ from pathlib import PurePosixPath
 from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from entropy_assets.sources.feeds.documents.times import http_time, stamp
+from entropy_assets.sources.feeds.documents.times import stamp
 from entropy_assets.sources.feeds.interface import Candidate, FeedError, FeedLies, FetchedImage, Reader, WebAnswer
 from entropy_assets.sources.feeds.tables.fields import FeedTable, WebTable
+from entropy_assets.sources.feeds.web.faults import Fault
+from entropy_assets.sources.feeds.web.headers import told_time
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.inboxes.folder import hindrance_of_name
 from entropy_assets.stores.inboxes.origins import Origin
@@ -47,12 +49,11 @@ def origin_of(name: str, table: FeedTable, candidate: Candidate, now: datetime, 
 
     Its address is that of the listing, where it can be asked for again: what it led to may be of the moment.
     """
-    modified = None if answer is None else http_time(answer.last_modified)
     return Origin(
         feed=name,
         url=candidate.url,
         fetched_at=stamp(now),
-        dated_at=candidate.dated_at or (stamp(modified) if modified else None),
+        dated_at=candidate.dated_at or (None if answer is None else told_time(answer.last_modified)),
         instrument=candidate.instrument or table.instrument,
         credit=candidate.credit or table.credit,
         licence=candidate.licence or table.licence,
@@ -130,4 +131,4 @@ class ServerFeed:
 
 def is_missing(error: FeedError) -> bool:
     """Tell whether a server answered that there is nothing."""
-    return error.data.get("fault") == "missing"
+    return error.data.get("fault") == Fault.MISSING

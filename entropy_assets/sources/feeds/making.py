@@ -1,11 +1,10 @@
-"""The feeds of a configuration: for each table its kind, with what it asks by."""
+"""The feed of a table: its kind, with what it asks by."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from entropy_assets.sources.feeds.configuration import Configuration
 from entropy_assets.sources.feeds.fetching import Clock, present
 from entropy_assets.sources.feeds.interface import Candidate, Feed, FeedDenied, Reader
 from entropy_assets.sources.feeds.kinds.aia import JsocAiaFeed
@@ -95,16 +94,11 @@ class Means:
     system_bytes: Callable[[int], bytes] = os.urandom
 
 
-def feeds_of(configuration: Configuration, means: Means) -> dict[str, Feed]:
-    """Return the feeds of a configuration that are enabled, by name. No server is asked.
+def feed_of(name: str, table: FeedTable, means: Means) -> Feed:
+    """Return the feed of one table. No server is asked.
 
     A feed that lacks a variable of the environment is there, and fails as one that is denied: it stops no other.
     """
-    return {name: feed_of(name, table, means) for name, table in configuration.enabled.items()}
-
-
-def feed_of(name: str, table: FeedTable, means: Means) -> Feed:
-    """Return the feed of one table."""
     if missing := [variable for variable in table.variables if not means.variables.get(variable)]:
         return FeedWithoutKey(name, missing)
     match table:

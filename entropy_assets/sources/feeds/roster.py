@@ -16,13 +16,13 @@ from entropy_assets.sources.feeds.tables.fields import FeedTable, WebTable
 from entropy_assets.sources.feeds.turns import Terms
 from entropy_assets.stores.home import Home
 
+if TYPE_CHECKING:
+    from entropy_assets.sources.feeds.web.pacing import Pacing
+
 LONGEST_IMAGE_S: Final = 300.0
 """Time that one image may take, however steadily it drips, seconds: the other hosts of a run wait behind it."""
 BUDGET_S: Final = 120.0
 """Time after which what failed isn't tried again in the same turn, seconds."""
-if TYPE_CHECKING:
-    from entropy_assets.sources.feeds.web.pacing import Pacing
-
 HERE: Final = "here"
 """What stands for the host of feeds that ask no server: folders and cameras of this machine."""
 

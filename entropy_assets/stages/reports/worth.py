@@ -10,7 +10,7 @@ from entropy_assets.errors import BatchError
 from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stages.state import naming_damage
-from entropy_assets.stores.batches import NOISE, Batch, BatchStore
+from entropy_assets.stores.batches import NOISE, Batch, BatchStore, moment_of
 
 MOST_BATCHES: Final = 200
 """Batches that are read, the newest first."""
@@ -41,8 +41,7 @@ class Worth:
 def worth_of(batches: BatchStore, image_sha256s: Collection[str]) -> Worth:
     """Return what those images were worth, from the newest `MOST_BATCHES` batches. A damaged batch tells nothing."""
     wanted, found = set(image_sha256s), dict[str, _Assessed]()
-    # the end of a key is its time and its hash
-    for key in sorted(batches.names(), key=lambda key: key.split("-")[-2:], reverse=True)[:MOST_BATCHES]:
+    for key in sorted(batches.names(), key=moment_of, reverse=True)[:MOST_BATCHES]:
         if found.keys() == wanted:
             break
         with suppress(BatchError):

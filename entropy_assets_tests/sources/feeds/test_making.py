@@ -3,8 +3,8 @@
 import pytest
 
 from entropy_assets.recipe import STANDARD
-from entropy_assets.sources.feeds.configuration import KINDS, example, parsed
-from entropy_assets.sources.feeds.interface import FeedDenied, Reader
+from entropy_assets.sources.feeds.configuration import KINDS, Configuration, example, parsed
+from entropy_assets.sources.feeds.interface import Feed, FeedDenied, Reader
 from entropy_assets.sources.feeds.kinds.aia import JsocAiaFeed
 from entropy_assets.sources.feeds.kinds.apod import ApodFeed
 from entropy_assets.sources.feeds.kinds.bucket import BucketFeed
@@ -17,7 +17,7 @@ from entropy_assets.sources.feeds.kinds.nasa_images import NasaImagesFeed
 from entropy_assets.sources.feeds.kinds.object_store import ObjectStoreFeed
 from entropy_assets.sources.feeds.kinds.sdo import SdoLatestFeed
 from entropy_assets.sources.feeds.kinds.simulated import SimulatedFeed
-from entropy_assets.sources.feeds.making import FeedWithoutKey, Means, feeds_of
+from entropy_assets.sources.feeds.making import FeedWithoutKey, Means, feed_of
 from entropy_assets.sources.feeds.tables.fields import WebTable
 from entropy_assets_tests.sources.feeds.replaying import Replay, clock
 
@@ -49,6 +49,10 @@ class Readers:
         return self.of[name][1]
 
 
+def feeds_of(configuration: Configuration, means: Means) -> dict[str, Feed]:
+    return {name: feed_of(name, table, means) for name, table in configuration.feeds.items()}
+
+
 def test_every_kind_is_made_and_has_its_name_and_a_host() -> None:
     configuration = parsed(example().encode(), STANDARD)
     readers = Readers()
@@ -59,11 +63,6 @@ def test_every_kind_is_made_and_has_its_name_and_a_host() -> None:
         assert feeds[name].name == name
         assert feeds[name].host
         assert (name in readers.of) == isinstance(table, WebTable)
-
-
-def test_a_feed_that_is_not_enabled_is_not_made() -> None:
-    configuration = parsed(b"[feed.a]\nkind = 'epic'\nenabled = false\n", STANDARD)
-    assert feeds_of(configuration, Means(Readers(), {}, clock)) == {}
 
 
 def test_a_feed_without_its_key_is_denied_and_stops_no_other() -> None:

@@ -1,7 +1,6 @@
 """Times as servers write them, and as this house does: ``2026-11-29T08:33:00Z``."""
 
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 EARLIEST: Final = 1900
@@ -34,11 +33,3 @@ def iso_time(text: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return found if EARLIEST <= found.year <= LATEST else None
-
-
-def http_time(text: str | None) -> datetime | None:
-    """Return the time of a header like Last-Modified (RFC 9110 5.6.7); None if there is none."""
-    try:
-        return None if text is None else iso_time(parsedate_to_datetime(text).isoformat())
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from entropy_assets.sources.feeds.documents.times import http_time, iso_time, stamp, time_in
+from entropy_assets.sources.feeds.documents.times import iso_time, stamp, time_in
 from entropy_assets.stores.inboxes.origins import Origin
 
 THEN = datetime(2026, 11, 29, 8, 33, tzinfo=UTC)
@@ -34,14 +34,3 @@ def test_forms_are_tried_in_turn() -> None:
     assert time_in("20261129_0833", "%Y%m%d_%H%M%S", "%Y%m%d_%H%M") == THEN
     assert time_in("99990101", "%Y%m%d") is None
     assert time_in("2026112", "%Y%m%d") is None
-
-
-@pytest.mark.parametrize("text", ["Sun, 29 Nov 2026 08:33:00 GMT", "Sunday, 29-Nov-26 08:33:00 GMT"])
-def test_headers_have_times_of_their_own(text) -> None:
-    """RFC 9110 5.6.7: IMF-fixdate, and the older form that must be read too."""
-    assert http_time(text) == THEN
-
-
-@pytest.mark.parametrize("text", [None, "", "soon", "Sun, 99 Nov 2026 08:33:00 GMT"])
-def test_a_header_without_a_time_has_none(text) -> None:
-    assert http_time(text) is None
