@@ -2,8 +2,8 @@
 
 The note is kept before the file enters an inbox. Whoever fixes a batch copies it into the intake, which the ledger
 binds; afterwards nothing asks for the note itself. Trusted for nothing: what a note says is what a server and the
-operator's own configuration said. It is shown to people, and decides no byte and no credit; but an image that has a note
-counts as known to every feed, so whoever may write here can keep images out, by their hashes.
+operator's own configuration said. It is shown to people, and decides no byte and no credit; but an image that has a
+note counts as known to every feed, so whoever may write here can keep images out, by their hashes.
 """
 
 import json
