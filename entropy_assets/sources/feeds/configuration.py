@@ -251,7 +251,7 @@ def _sentence(fault: Mapping[str, Any], places: _Places) -> str:
     if fault["type"] == "missing":
         return f"{places.told(name, field)} is missing; {kind} needs it"
     if fault["type"] == "tuple_type":
-        return f"{places.told(name, field)}: should be a valid list, like [\"one\", \"two\"]"
+        return f'{places.told(name, field)}: should be a valid list, like ["one", "two"]'
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     advice = "; give the name of a variable of the environment, not the key" if field.endswith("_env") else ""
     return f"{places.told(name, rest[0] if rest else '')}: {message}{advice}"
