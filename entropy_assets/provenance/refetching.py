@@ -15,6 +15,8 @@ from entropy_assets.sources.feeds.web.faults import Fault
 Outcome = Literal["same", "changed", "gone", "no answer", "not asked"]
 LONGEST_REASON: Final = 300
 """Longest reason, characters: a server words a part of it."""
+NOT_PUBLIC: Final = "only its own host is asked, by https and at a public address"
+"""Reason of an image whose server may not be asked. Nothing that a table of feeds says changes that."""
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     Fault.MISSING: "gone",
     Fault.EMPTY: "changed",
@@ -79,7 +81,8 @@ def _asked(reader: Reader, image_sha256: str, url: str) -> Refetched:
         answer = reader.image(url)
     except FeedError as error:
         outcome = _OUTCOMES.get(str(error.data.get("fault", "")), "no answer")
-        return Refetched(image_sha256, url, outcome, error.message[:LONGEST_REASON])
+        reason = NOT_PUBLIC if outcome == "not asked" else error.message[:LONGEST_REASON]
+        return Refetched(image_sha256, url, outcome, reason)
     found = sha256(b"" if answer is None else answer.data).hexdigest()
     if found == image_sha256:
         return Refetched(image_sha256, url, "same")

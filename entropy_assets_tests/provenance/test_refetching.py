@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from entropy_assets.provenance.refetching import LONGEST_REASON, fetched_again
+from entropy_assets.provenance.refetching import LONGEST_REASON, NOT_PUBLIC, fetched_again
 from entropy_assets.sources.feeds.web.hosts import HostRules
 from entropy_assets.sources.feeds.web.limits import WebLimits
 from entropy_assets.sources.feeds.web.pacing import Pacing
@@ -74,3 +74,11 @@ def test_an_image_that_no_feed_brought_is_named_and_each_is_asked_for_once(serve
     ]
     assert [found.outcome for found in fetched_again(images, lambda _url: reader)] == ["same", "not asked", "not asked"]
     assert len(server.asked) == 1
+
+
+def test_a_server_that_may_not_be_asked_is_nothing_that_a_table_of_feeds_could_mend(server: FaultServer) -> None:
+    rules = HostRules([f"127.0.0.1:{server.port}"])
+    reader = HttpReader("audit", rules, pacing=Pacing(), limits=WebLimits(attempts=1, least_interval_s=0))
+    [found] = fetched_again([told(server.origin + "/same.png")], lambda _url: reader)
+    assert (found.outcome, found.reason) == ("not asked", NOT_PUBLIC)
+    assert server.asked == []

@@ -79,7 +79,7 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
     keys = variables(configuration.variables)
     unset = sorted(set(configuration.variables) - keys.keys())
     feeds = opened_feeds(configuration, configuration.enabled, keys) if connect else []
-    answers = [answer_of(feed) for feed in feeds]
+    answers = [answer_of(feed, configuration.feeds[feed.name]) for feed in feeds]
     failed = bool(unset) or any(answer["error"] for answer in answers)
     if as_json:
         found = {"feeds": list(configuration.feeds), "enabled": list(configuration.enabled)}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from entropy_assets.settings import Settings
     from entropy_assets.sources.feeds.configuration import Configuration
     from entropy_assets.sources.feeds.interface import Feed
+    from entropy_assets.sources.feeds.tables.fields import FeedTable
 
 
 def configuration_of(settings: "Settings") -> "Configuration":
@@ -77,16 +78,19 @@ def free_name(name: str, configuration: "Configuration") -> str:
     )
 
 
-def answer_of(feed: "Feed") -> dict[str, Any]:
-    """Return what a feed says when it is asked for its newest images."""
+def answer_of(feed: "Feed", table: "FeedTable") -> dict[str, Any]:
+    """Return what the feed of a table says when it is asked for its newest images."""
     try:
         page = feed.discover("")
     except EntropyAssetsError as error:
         return {"feed": feed.name, "images": None, "newest": None, "error": error.code, "words": error.message}
     dates = [candidate.dated_at for candidate in page.candidates if candidate.dated_at is not None]
     newest = max(dates, default=None)
-    words = f"answers with {len(page.candidates)} images" + (f", the newest of {newest}" if newest else "")
-    return {"feed": feed.name, "images": len(page.candidates), "newest": newest, "error": None, "words": words}
+    images = len(page.candidates)
+    words = f"answers with {images} image{'s' * (images != 1)}" + (f", the newest of {newest}" if newest else "")
+    if not images and (pattern := getattr(table, "pattern", None)) is not None:
+        words += f"; its pattern is {pattern}"
+    return {"feed": feed.name, "images": images, "newest": newest, "error": None, "words": words}
 
 
 def utc(seconds: float | None) -> str:

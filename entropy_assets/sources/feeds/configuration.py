@@ -147,12 +147,12 @@ def parsed(data: bytes, recipe: Recipe) -> Configuration:
     if len(data) > LARGEST_FILE:
         raise _refused([f"it is longer than {LARGEST_FILE} bytes"])
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # editors on Windows put a byte order mark before it
         told = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise _refused([f"byte {error.start} is no UTF-8; save the file as UTF-8"]) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _refused([f"it is no TOML: {error}"]) from None
+        raise _refused([f"it is no TOML: {error}{_advice(str(error))}"]) from None
     places = _Places(text)
     try:
         document = _Document.model_validate(told)
@@ -187,6 +187,15 @@ def rendered(made: Mapping[str, Any]) -> str:
 
 def _shipped(name: str) -> str:
     return (files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _advice(fault: str) -> str:
+    """Return what to do about a fault that the parser tells in words of its own."""
+    if "hex value" in fault or "Unescaped '\\'" in fault:
+        return "; write \\ as / or put the text in '"
+    if fault.startswith("Invalid value"):
+        return "; text stands in straight quotes, and yes and no are true and false"
+    return ""
 
 
 def _refused(problems: list[str]) -> SourcesRefused:
@@ -241,6 +250,8 @@ def _sentence(fault: Mapping[str, Any], places: _Places) -> str:
         )
     if fault["type"] == "missing":
         return f"{places.told(name, field)} is missing; {kind} needs it"
+    if fault["type"] == "tuple_type":
+        return f'{places.told(name, field)}: should be a valid list, like ["one", "two"]'
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     advice = "; give the name of a variable of the environment, not the key" if field.endswith("_env") else ""
     return f"{places.told(name, rest[0] if rest else '')}: {message}{advice}"

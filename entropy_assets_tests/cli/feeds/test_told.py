@@ -1,8 +1,9 @@
 """The example holds a table of each kind, and a feed that is added gets a name that no other has."""
 
-from entropy_assets.cli.feeds.told import free_name, how_often, tables_of, utc
+from entropy_assets.cli.feeds.told import answer_of, free_name, how_often, tables_of, utc
 from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.feeds.configuration import KINDS, Configuration, example, parsed
+from entropy_assets.sources.feeds.roster import opened_feeds
 
 
 def test_each_kind_has_a_table_that_is_read_as_it_stands() -> None:
@@ -20,3 +21,13 @@ def test_a_name_that_is_taken_gets_a_number() -> None:
 def test_times_are_told_shortly() -> None:
     assert (utc(None), utc(0.0)) == ("-", "01-01 00:00Z")
     assert how_often({"since_s": 0.0, "times": 3}) == "3 times since 01-01 00:00Z"
+
+
+def test_a_folder_of_which_nothing_fits_says_what_it_looks_for(tmp_path) -> None:
+    text = f'[feed.mine]\nkind = "folder"\npath = "{tmp_path}"\nclaim = "drop"\nsettle_seconds = 0\n'
+    configuration = parsed(text.encode(), STANDARD)
+    [feed] = opened_feeds(configuration, ["mine"], {})
+    (tmp_path / "a.tiff").write_bytes(b"a")
+    assert answer_of(feed, configuration.feeds["mine"])["words"] == "answers with 0 images; its pattern is *.fit*"
+    (tmp_path / "a.fits").write_bytes(b"a")
+    assert answer_of(feed, configuration.feeds["mine"])["words"].startswith("answers with 1 image, the newest of 2")

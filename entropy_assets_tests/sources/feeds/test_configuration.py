@@ -100,6 +100,13 @@ def test_every_field_is_explained_in_the_schema() -> None:
         (FOLDER.replace("raw-ccd", "simulated"), "line 4: feed mine, claim: only the kind simulated may claim simul"),
         ("[feed.a]\nkind = 'apod'\nclaim = 'raw-ccd'", "line 3: feed a, claim: its images are worth what apod is at"),
         ("[feed.a\n", "it is no TOML: Expected ']' at the end of a table declaration (at line 1"),
+        (
+            FOLDER.replace("/frames", r"C:\Users\me\new"),
+            "it is no TOML: Invalid hex value (at line 3, column 13); write \\ as / or put the text in '",
+        ),
+        ("[feed.a]\nkind = folder", "it is no TOML: Invalid value (at line 2, column 8); text stands in straight"),
+        (FOLDER + "enabled = True", "it is no TOML: Invalid value (at line 5, column 11); text stands in straight"),
+        ("[feed.a]\nkind = 'epic'\nhosts = 'example.org'", "line 3: feed a, hosts: should be a valid list"),
         (FOLDER + FOLDER, "it is no TOML: Cannot declare ('feed', 'mine') twice (at line 5"),
         (
             FOLDER + FOLDER.replace("mine", "other") + "lane = 'public'\n",
@@ -110,6 +117,12 @@ def test_every_field_is_explained_in_the_schema() -> None:
 def test_a_mistake_is_told_with_its_line_and_what_to_do(text, told) -> None:
     [problem] = refusals(text)
     assert problem.startswith(told)
+
+
+def test_a_file_that_an_editor_began_with_a_byte_order_mark_is_read_the_same() -> None:
+    assert parsed(("\ufeff" + FOLDER).encode(), STANDARD) == parsed(FOLDER.encode(), STANDARD)
+    [problem] = refusals("\ufeff" + FOLDER + "paht = 1")
+    assert problem.startswith("line 5: feed mine, paht")
 
 
 @pytest.mark.parametrize(

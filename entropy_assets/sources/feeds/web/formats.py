@@ -51,6 +51,10 @@ PAGES: Final = re.compile(r"text/(html|xml|css|javascript)|application/(.+\+)?(j
 """Types of pages and documents: whatever comes under one of them is no image."""
 _TAGS: Final = re.compile(r"<(script|style)\b.*?(?:</\1[^>]{0,100}>|$)|<[^>]{0,1000}>", re.DOTALL | re.IGNORECASE)
 _WORDS: Final = 4096
+_UNREAD: Final = frozenset("\0\ufffd")
+_FEW: Final = 8
+NO_WORDS: Final = "bytes that are no words"
+"""What is said instead of bytes of which more than a few, and more than a tenth, are no text."""
 _CARD: Final = re.compile(rb"NAXIS([12])  = +(\d{1,12})\b")
 _SOF: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of JPEG that give the size (ITU-T T.81, B.1.1.3)."""
@@ -92,8 +96,10 @@ def require_image(
 
 
 def without_tags(data: bytes) -> str:
-    """Return the words of the beginning of a page."""
-    return _TAGS.sub(" ", data[:_WORDS].decode("utf-8", "replace"))
+    """Return the words of the beginning of a page, or `NO_WORDS` if it is no text."""
+    words = _TAGS.sub(" ", data[:_WORDS].decode("utf-8", "replace"))
+    unread = sum(letter in _UNREAD for letter in words)
+    return NO_WORDS if unread > max(_FEW, len(words) // 10) else words
 
 
 def _is_read(data: bytes) -> bool:

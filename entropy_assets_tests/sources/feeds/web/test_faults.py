@@ -268,6 +268,11 @@ TABLE: dict[str, Row] = {
         says='instead of an image: {"error": "no such"}',
     ),
     "HDF5": Row(answers=(answer(b"\x89HDF\r\n\x1a\n" + bytes(99)),), sees=(FeedError, Fault.NOT_READ), says="netCDF-4"),
+    "bytes that are no words": Row(
+        answers=(answer(bytes(range(128, 256)) * 9, headers={"Content-Type": "application/octet-stream"}),),
+        sees=(LIES, Fault.NOT_AN_IMAGE),
+        says="sends application/octet-stream instead of an image: bytes that are no words",
+    ),
     "a page of plain text": Row(
         answers=(answer(FITS, headers={"Content-Type": "text/plain"}),),
     ),
