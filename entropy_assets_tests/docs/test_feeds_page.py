@@ -49,7 +49,7 @@ def test_its_commands_make_a_folder_and_a_server_feeds(tmp_path: Path) -> None:
 def test_its_figures_are_those_of_the_code() -> None:
     told = " ".join(text_of(PAGE).split())
     assert (FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_ASKED_S) == (300, 2 * 3600, 86_400)
-    assert "for five minutes, then ten, and so on up to two hours" in told
+    assert "for five minutes, or its cadence if that is shorter, then twice as long, and so on up to two hours" in told
     assert f"never grows beyond {MOST_BYTES >> 20} MiB" in told
     assert Terms(claim="drop", cadence_s=1.0).turn_s == 120
     assert f"{LONGEST_IMAGE_S:.0f} seconds for each image" in told
