@@ -94,6 +94,22 @@ def test_dagster_is_asked_in_the_home_and_where_dagster_home_says(
     assert json.loads(accepted.stdout)["given_up"] == [head]
 
 
+@pytest.mark.parametrize("arguments", [("check",), ("accept", "--head", NO_LINK)])
+def test_a_dagster_that_does_not_answer_is_an_error_in_a_sentence(
+    run: Run, place: Place, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("dagster_postgres.utils.calculate_delay", lambda **_: 0)  # it tries six times
+    head = lose_ledger(place)
+    place.dagster_folder.mkdir()
+    away = "storage: {postgres: {postgres_url: 'postgresql+psycopg2://me@127.0.0.1:1/x'}}"
+    (place.dagster_folder / "dagster.yaml").write_text(away)
+    said = run("ledger", *arguments, "--home", place.root)
+    assert (said.exit_code, said.stdout, head in said.stderr) == (1, "", False)
+    assert f"error: the Dagster in {place.dagster_folder} can't be asked" in said.stderr
+    assert "start its database" in said.stderr
+    assert not place.ledger_file.exists()
+
+
 def test_a_ledger_is_moved_and_a_server_that_took_over_is_accepted_by_its_epoch(
     run: Run, place: Place, postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from entropy_assets.defs.anchors import known_in, known_to_dagster
+from entropy_assets.defs.anchors import DagsterUnreadable, known_in, known_to_dagster
 from entropy_assets.stores.batches import NOISE, RECEIPT
 from entropy_assets.stores.ledger.anchors import Anchor
 from entropy_assets_tests.defs.conftest import Home
@@ -54,6 +54,42 @@ def test_its_folder_can_be_asked_when_nothing_runs(tmp_path: Path) -> None:
             dg.AssetMaterialization("published_blocks", metadata={"ledger_head": "aa" * 32})
         )
     assert list(known_in(folder)) == [Anchor("aa" * 32, "Dagster")]
+
+
+@pytest.mark.parametrize(
+    "configuration, reason",
+    [
+        ("storage: {postgres: {postgres_url: 'postgresql+psycopg2://me:hidden@127.0.0.1:1/x'}}", "Connection refused"),
+        ("storage: {postgres: {postgres_url: {env: A_VARIABLE_THAT_IS_NOT_SET}}}", '"A_VARIABLE_THAT_IS_NOT_SET"'),
+        ("storage: {postgres: ", "found '<stream end>'"),
+        ("storge: {}", '"storge"'),
+        ("no mapping", "to parse to dictionary"),
+    ],
+)
+def test_one_that_can_not_be_asked_is_named_with_the_reason(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    configuration: str,
+    reason: str,
+) -> None:
+    """The publication that it knows of may be the one that the ledger lacks: it is never passed over."""
+    monkeypatch.setattr("dagster_postgres.utils.calculate_delay", lambda **_: 0)  # it tries six times
+    (tmp_path / "dagster.yaml").write_text(configuration)
+    with pytest.raises(DagsterUnreadable, match=f"{tmp_path} can't be asked") as raised:
+        list(known_in(tmp_path))
+    message = raised.value.message
+    assert (reason in message, "hidden" in message, "\n" in message) == (True, False, False)
+    assert not [record for record in caplog.records if "Retrying" in record.message], "the error says it"
+
+
+def test_a_damaged_database_of_dagster_is_named_too(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text("{telemetry: {enabled: false}}")
+    with dg.DagsterInstance.from_config(str(tmp_path)):
+        [database, *_] = tmp_path.rglob("index.db")
+    database.write_bytes(b"no database" * 100)
+    with pytest.raises(DagsterUnreadable, match="is not a database"):
+        list(known_in(tmp_path))
 
 
 def test_the_ledger_is_missing_and_dagster_alone_knows_of_it(home: Home, published: str) -> None:
