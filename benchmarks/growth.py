@@ -20,6 +20,7 @@ from typing import Any
 import dagster as dg
 
 from entropy_assets.defs.build import build_defs
+from entropy_assets.defs.feeds.asking import ImageFeeds
 from entropy_assets.defs.jobs import PROCESS, PUBLISH
 from entropy_assets.defs.partitions import IMAGE_BATCHES
 from entropy_assets.defs.resources import EntropyStores, RedisPool
@@ -96,7 +97,7 @@ def made_up(home: Home, number: int) -> str:
     seconds = 1_700_000_000 + 5 * number
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
     key = f"raw-ccd-{stamp}-{number:08x}"
-    batch = Batch(home.batches_folder / key)
+    batch = Batch(home.batches_folder / key, key)
     files = (IntakeFile(file=f"{number}.fits", image_sha256=f"{number:064x}", file_bytes=525_000),)
     intake = Intake(
         key=key,
@@ -166,7 +167,7 @@ class Installation:
     def ticks(self) -> Iterator[str]:
         """Yield the time of the first and of a later tick of each sensor, in a process that has just begun."""
         sensors = {sensor.name: sensor for sensor in build_defs(self.settings, {"pool": self.pool}).sensors or []}
-        resources = {"stores": self.stores, "pool": self.pool}
+        resources = {"stores": self.stores, "pool": self.pool, "feeds": ImageFeeds.of(self.settings)}
         for name in SENSORS:
             context = dg.build_sensor_context(instance=self.instance, resources=resources)
             times = [seconds_of(lambda name=name, context=context: sensors[name](context)) for _ in range(1 + ROUNDS)]
@@ -198,7 +199,7 @@ def one_batch(place: Installation, frames: int) -> tuple[str, Counter[str], Coun
     defs = build_defs(place.settings.model_copy(update={"settle_seconds": 0.0}), {"pool": place.pool})
     sensor = next(sensor for sensor in defs.sensors or [] if sensor.name == "new_images")
     stores = EntropyStores.of(place.settings.model_copy(update={"settle_seconds": 0.0}))
-    resources = {"stores": stores, "pool": place.pool}
+    resources = {"stores": stores, "pool": place.pool, "feeds": ImageFeeds.of(place.settings)}
     result: Any = sensor(dg.build_sensor_context(instance=place.instance, resources=resources))
     keys = {str(request.partition_key) for request in result.run_requests}
     [key] = [key for key in keys if key.startswith(DROP)]

@@ -22,7 +22,7 @@ INK: Final = "#1b2a41"
 ACCENT: Final = "#2a9d8f"
 BAD: Final = "#c8553d"
 _DPI: Final = 80
-_QUALITY: Final = 20
+_QUALITY: Final = 12
 """Of WebP, for pictures of images: their noise is what can't be compressed, and nothing is read off it here."""
 MAX_PICTURES: Final = 8
 
@@ -50,6 +50,13 @@ def as_markdown(figure: "Figure", alternative: str, **encoding: Any) -> dg.Markd
     picture.save(small, format="webp", method=6, **encoding)
     encoded = base64.b64encode(small.getvalue()).decode("ascii")
     return dg.MetadataValue.md(f"![{alternative}](data:image/webp;base64,{encoded})")
+
+
+def means_of(pixels: NDArray[Any], step: int) -> NDArray[Any]:
+    """Return the means of `step` x `step` pixels each, without what is left over at two edges; the noise goes first."""
+    ny, nx = max(1, pixels.shape[0] // step), max(1, pixels.shape[1] // step)
+    cut = pixels[: ny * step, : nx * step]
+    return cut.reshape(ny, cut.shape[0] // ny, nx, cut.shape[1] // nx).mean(axis=(1, 3))
 
 
 def thumbnails(pictures: Sequence[tuple[str, NDArray[Any] | None]]) -> dg.MarkdownMetadataValue:

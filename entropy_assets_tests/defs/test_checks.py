@@ -28,6 +28,8 @@ def test_blocks_with_a_stuck_bit_fail_every_check_and_stop_the_run(home: Home, m
     assert not result.success
     failed = {name for name, passed in evaluations(result).items() if not passed}
     assert failed >= {"shannon_entropy", "chi_square"}
+    drawn = {each.check_name for each in result.get_asset_check_evaluations() if "p_values" in each.metadata}
+    assert drawn == failed & CHECKS, "no verdicts come after it, which would show them"
     assert not home.stores.batch(key).has(VERDICTS)
 
 
