@@ -28,6 +28,7 @@ from entropy_assets.recipe import DROP, STANDARD
 from entropy_assets.settings import Settings
 from entropy_assets.stages.state import sound_ledger
 from entropy_assets.stores.batches import INTAKE, MANIFEST, RECEIPT, VERDICTS, Batch, encoded
+from entropy_assets.stores.blobs.folder import FolderBlobs
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.intakes import Intake, IntakeFile
 from entropy_assets.stores.ledger.rows import LedgerBlock
@@ -97,7 +98,7 @@ def made_up(home: Home, number: int) -> str:
     seconds = 1_700_000_000 + 5 * number
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
     key = f"raw-ccd-{stamp}-{number:08x}"
-    batch = Batch(home.batches_folder / key, key)
+    batch = Batch(FolderBlobs(home.batches_folder), key)
     files = (IntakeFile(file=f"{number}.fits", image_sha256=f"{number:064x}", file_bytes=525_000),)
     intake = Intake(
         key=key,

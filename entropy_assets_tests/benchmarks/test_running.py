@@ -27,6 +27,16 @@ def test_the_benchmark_of_stores_runs() -> None:
     assert all(rows[what].keys() == {"folder", "objects"} for what in ("batch", "calls"))
 
 
+@pytest.mark.slow
+def test_the_benchmark_of_growth_runs() -> None:
+    command = [sys.executable, "-m", "benchmarks.growth", "10"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    lines = said.stdout.splitlines()
+    assert [line[:5] for line in lines if line.startswith("| 10 |")] == ["| 10 "], said.stderr[-2000:]
+    assert len([line for line in lines if line.startswith("- A batch of")]) == 3
+    assert len([line for line in lines if line.startswith(("| 1 |", "| 100 |"))]) == 5
+
+
 def test_the_benchmark_of_credit_runs() -> None:
     """And says of each scenario what it holds and what each source is credited."""
     command = [sys.executable, "-m", "benchmarks.credit", "--match", "64 x 64 tile, turned", "--json"]

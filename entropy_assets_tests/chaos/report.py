@@ -22,7 +22,7 @@ COLUMNS = (
 )
 HEAD = f"""# What faults cost
 
-Written by `make nightly CHAOS_REPORT=benchmarks/CHAOS.md` (or by `make chaos`, the same with fewer draws):
+Written by `make nightly` (or by `make chaos CHAOS_REPORT=benchmarks/CHAOS.md`, the same with fewer draws):
 {CLIENTS} clients draw from {WORKERS} workers while the fault happens. A duplicate is a byte range of a block that was
 given out before, or an answer whose bytes were, in this phase or an earlier one, in whichever lane; private answers are
 not mixed here, so that one can tell. Lost is what was offered to the pool and reached no client and waits nowhere: when
