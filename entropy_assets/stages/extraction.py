@@ -57,6 +57,9 @@ def extract_noise(
 ) -> tuple[NoiseRow, ...]:
     """Extract and assess the noise of every readable image, and spend each image once.
 
+    Each is claimed in a transaction of its own: rejected ones are not claimed, and only one is held in memory. A run
+    that ends in between leaves the claims to its batch, whose next run finds them its own and goes on.
+
     Parameters
     ----------
     workers
