@@ -97,6 +97,14 @@ def test_what_it_installs_by_a_lock_is_not_resolved() -> None:
     assert [line for line in installs if "--no-deps" not in line] == []
 
 
+@pytest.mark.parametrize("title", ["One machine, in containers", "Kubernetes"])
+def test_a_way_that_nobody_went_says_so(title: str) -> None:
+    """No Docker and no cluster runs where the tests do: their commands are parsed, and no more."""
+    section = text_of(GUIDE).partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    assert "```console" in section
+    assert "**Not tried here**: " in section
+
+
 def test_every_artefact_of_the_folder_is_in_it() -> None:
     text = text_of(GUIDE)
     kept = subprocess.run(["git", "ls-files", "deploy"], cwd=PROJECT, capture_output=True, text=True, check=True)
