@@ -41,7 +41,7 @@ def test_its_commands_make_a_folder_and_a_server_feeds(tmp_path: Path) -> None:
     assert "telescope: answers with 2 images" in telescope
     assert "telescope: 2 new images\ntelescope: nothing new\n" in fetched
     assert "[feed.example]" in added
-    assert "observatory: 1 new images" in observatory
+    assert "observatory: 1 new image" in observatory
     assert len(list((tmp_path / "var" / "inbox" / "raw-ccd").iterdir())) == 3
     assert len(list((tmp_path / "telescope").iterdir())) == 2
 

@@ -6,16 +6,23 @@ import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
 
 import click
 
-from entropy_assets.cli.feeds.told import answer_of, configuration_of, free_name, how_often, standing, tables_of, utc
+from entropy_assets.cli.feeds.told import (
+    answer_of,
+    configuration_of,
+    counted,
+    free_name,
+    how_often,
+    standing,
+    tables_of,
+    utc,
+)
 from entropy_assets.cli.shell import EXIT_ERROR, json_option, progress_bars, settings_of, typed_errors
 from entropy_assets.errors import require_extra
-from entropy_assets.stores.file_names import printable
+from entropy_assets.stores.file_names import SHORT_NAME, printable
 
-_NAME: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 home_option = click.option(
     "--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the installation."
 )
@@ -56,7 +63,7 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
     Console().print(table)
     for facts in told:
         if facts["words"]:
-            click.echo(f"{facts['feed']}: {printable(facts['words'])} ({how_often(facts)})")
+            click.echo(f"{facts['feed']}: {printable(facts['words'])}{how_often(facts)}")
     if not told:
         click.echo("no feed: add one with 'entropy-assets sources add KIND'")
 
@@ -85,11 +92,14 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
         found = {"feeds": list(configuration.feeds), "enabled": list(configuration.enabled)}
         click.echo(json.dumps({**found, "unset_variables": unset, "answers": answers}))
     else:
-        click.echo(f"{len(configuration.feeds)} feeds, {len(configuration.enabled)} of them enabled; the file is well")
+        named = counted(len(configuration.feeds), "feed")
+        click.echo(f"{named}, {len(configuration.enabled)} enabled; the file is well")
         for name in unset:
             click.echo(f"  set {name} where the pipeline is started; without it its feed is not asked")
         for answer in answers:
             click.echo(f"  {answer['feed']}: {printable(answer['words'])}")
+        if configuration.enabled and not connect:
+            click.echo("see what they have: entropy-assets sources check --connect", err=True)
     if failed:
         sys.exit(EXIT_ERROR)
 
@@ -113,7 +123,7 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
     settings = settings_of(home=home)
     configuration = configuration_of(settings)
     if name not in configuration.feeds:
-        known = ", ".join(configuration.feeds) or "none"
+        known = ", ".join(configuration.feeds) or "none; add one with 'entropy-assets sources add KIND'"
         raise click.UsageError(f"no feed is called {name!r}; there are: {known}")
     place = Home.of(settings)
     rounds = rounds_of(
@@ -126,11 +136,23 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
         feeds = opened_feeds(configuration, [name], variables(configuration.feeds[name].variables))
         [look] = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
     if as_json:
-        click.echo(json.dumps({"feed": name, "state": look.state, "words": look.words, **asdict(look.brought)}))
+        told = {"feed": name, "claim": configuration.feeds[name].claim, "state": look.state, "words": look.words}
+        click.echo(json.dumps({**told, **asdict(look.brought)}))
     else:
         click.echo(f"{name}: {printable(look.words)}")
+        if look.brought.images:
+            click.echo(f"in the inbox of {configuration.feeds[name].claim}, until 'entropy-assets up' works", err=True)
     if look.state is State.QUARANTINE:
         sys.exit(EXIT_ERROR)
+
+
+@sources.command("schema")
+@typed_errors
+def print_schema() -> None:
+    """Print the JSON schema of the file of feeds, by which an editor completes and checks it."""
+    from entropy_assets.sources.feeds.configuration import schema_text
+
+    click.echo(schema_text(), nl=False)
 
 
 @sources.command("add")
@@ -161,8 +183,10 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
         raise click.UsageError(f"no kind is called {kind!r}; there are: {', '.join(KINDS)}; of command also {examples}")
     before = read_configuration(path, recipe) if path.exists() else NO_FEEDS
     chosen = name or free_name(found[1], before)
-    if not _NAME.fullmatch(chosen) or chosen in before.feeds:
-        raise click.UsageError(f"{chosen!r} is taken, or no name: choose another one with --name")
+    if not re.fullmatch(SHORT_NAME, chosen, re.ASCII):
+        raise click.UsageError(f"{chosen!r} is no name: use up to 32 small letters, digits and hyphens")
+    if chosen in before.feeds:
+        raise click.UsageError(f"a feed is called {chosen!r} already: choose another name with --name")
     text = found[2].replace(f"[feed.{found[1]}]", f"[feed.{chosen}]", 1)
     with place.kept_private(lambda line: click.echo(line, err=True)):
         path.parent.mkdir(parents=True, exist_ok=True)

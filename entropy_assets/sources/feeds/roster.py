@@ -23,8 +23,6 @@ LONGEST_IMAGE_S: Final = 300.0
 """Time that one image may take, however steadily it drips, seconds: the other hosts of a run wait behind it."""
 BUDGET_S: Final = 120.0
 """Time after which what failed isn't tried again in the same turn, seconds."""
-HERE: Final = "here"
-"""What stands for the host of feeds that ask no server: folders and cameras of this machine."""
 
 
 def terms_of(table: FeedTable) -> Terms:
@@ -36,14 +34,6 @@ def terms_of(table: FeedTable) -> Terms:
         images_per_turn=table.max_files,
         bytes_per_day=table.max_bytes_per_day,
     )
-
-
-def host_of(table: FeedTable) -> str:
-    """Return the host that a feed asks first, as its table tells."""
-    if isinstance(table, WebTable):
-        return str(urlsplit(table.address).hostname)
-    url = getattr(table, "url", None)
-    return str(urlsplit(url).hostname) if isinstance(url, str) else HERE
 
 
 def members_of(configuration: Configuration, feeds: Iterable[Feed]) -> list[Member]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.sources.feeds.configuration import KINDS
+from entropy_assets.sources.feeds.configuration import KINDS, schema
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.stages.batches_made import frame
 
@@ -49,9 +49,12 @@ def test_a_feed_is_fetched_shown_and_not_fetched_twice(run: Run, installation: P
     at = ("--home", installation)
     [before] = told(run, "list", *at)
     assert (before["state"], before["last_new_s"]) == ("never asked", None)
-    assert "telescope: answers with 2 images" in run("sources", "check", "--connect", *at).stdout
+    asked = run("sources", "check", "--connect", *at).stdout
+    assert asked.startswith("1 feed, 1 enabled; the file is well\n  telescope: answers with 2 images")
     assert not (installation / "inbox").exists(), "to ask is not to take"
-    assert run("sources", "fetch", "telescope", *at).stdout == "telescope: 2 new images\n"
+    fetched = run("sources", "fetch", "telescope", *at)
+    assert fetched.stdout == "telescope: 2 new images\n"
+    assert fetched.stderr == "in the inbox of raw-ccd, until 'entropy-assets up' works\n"
     assert told(run, "fetch", "telescope", *at)["words"] == "nothing new"
     assert len(list((installation / "inbox" / "raw-ccd").iterdir())) == 2
     [after] = told(run, "list", *at)
@@ -59,6 +62,21 @@ def test_a_feed_is_fetched_shown_and_not_fetched_twice(run: Run, installation: P
     shown = run("sources", "list", *at).stdout
     assert "telescope" in shown
     assert "well" in shown
+
+
+def test_a_file_that_may_still_be_written_is_told_of(run: Run, installation: Path) -> None:
+    """Else a newcomer who sees it there reads 'nothing new', and thinks that it was looked for in vain."""
+    file = installation / "sources.toml"
+    file.write_text(file.read_text().replace("settle_seconds = 0", "settle_seconds = 3600"))
+    at = ("--home", installation)
+    asked = run("sources", "check", "--connect", *at).stdout
+    assert "answers with 0 images; 2 newer files may still be written: look again in some minutes" in asked
+    words = told(run, "fetch", "telescope", *at)["words"]
+    assert words == "nothing new; 2 files wait for a later look, in case more is written"
+
+
+def test_the_schema_is_printed_for_editors(run: Run) -> None:
+    assert json.loads(run("sources", "schema").stdout) == schema()
 
 
 def test_trouble_is_told_with_what_to_do(run: Run, installation: Path) -> None:

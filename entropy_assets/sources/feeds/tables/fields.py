@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from entropy_assets.errors import brought_by
 from entropy_assets.stores.blobs.address import require_address
 from entropy_assets.stores.blobs.refusals import StoreAddressInvalid
+from entropy_assets.stores.file_names import SHORT_NAME
 from entropy_assets.stores.lanes import Lane
 
 with brought_by("settings"):
@@ -17,6 +18,8 @@ MIB: Final = 2**20
 GIB: Final = 2**30
 HOUR_S: Final = 3600
 DAY_S: Final = 24 * HOUR_S
+HERE: Final = "here"
+"""What stands for the host of feeds that ask no server: folders and cameras of this machine."""
 PLACEHOLDERS: Final = frozenset(("year", "month", "day", "yearday", "hour"))
 """What may stand in braces in a place that changes with the time, UTC."""
 
@@ -77,11 +80,11 @@ def _store(text: str) -> str:
         raise ValueError(error.message) from None
 
 
-FeedName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$", description="Name of the feed.")]
+FeedName = Annotated[str, Field(pattern=f"^{SHORT_NAME}$", description="Name of the feed.")]
 Claim = Annotated[
     str,
     Field(
-        pattern=r"^[a-z0-9-]{1,32}$",
+        pattern=f"^{SHORT_NAME}$",
         description="Source of the recipe that you vouch these images come from, or drop, for which nobody vouches."
         " They go into its inbox.",
     ),
@@ -159,6 +162,11 @@ class FeedTable(BaseModel):
         """Names of the variables of the environment that it needs; those that are not set are an error."""
         return ()
 
+    @property
+    def host(self) -> str:
+        """The host that it asks first, without its port: feeds with the same one are asked one after the other."""
+        return HERE
+
 
 class WebTable(FeedTable):
     """What the table of a feed that asks servers may say besides."""
@@ -171,9 +179,14 @@ class WebTable(FeedTable):
         raise NotImplementedError
 
     @property
+    def host(self) -> str:
+        """The host of its address."""
+        return str(urlsplit(self.address).hostname)
+
+    @property
     def allowed_hosts(self) -> frozenset[str]:
         """The hosts that may be asked; that of its address is without its port."""
-        return frozenset((*self.hosts, str(urlsplit(self.address).hostname)))
+        return frozenset((*self.hosts, self.host))
 
     @property
     def is_in_own_network(self) -> bool:

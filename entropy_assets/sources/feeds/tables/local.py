@@ -2,6 +2,7 @@
 
 from pathlib import Path, PurePath
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from entropy_assets.errors import brought_by
 from entropy_assets.sources.feeds.tables import fields
@@ -59,6 +60,11 @@ class ObjectStoreTable(FeedTable):
     cadence_seconds: Annotated[fields.Cadence, Field(ge=10)] = 60
     from_the_oldest: bool = False
     """Begin with the oldest object there, not with the newest ones."""
+
+    @property
+    def host(self) -> str:
+        """The bucket."""
+        return urlsplit(self.url).netloc
 
 
 class CommandTable(FeedTable):
