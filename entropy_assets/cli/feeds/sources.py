@@ -88,14 +88,17 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
     feeds = opened_feeds(configuration, configuration.enabled, keys) if connect else []
     answers = [answer_of(feed, configuration.feeds[feed.name]) for feed in feeds]
     failed = bool(unset) or any(answer["error"] for answer in answers)
+    caveats = {name: table.caveat for name, table in configuration.enabled.items() if table.caveat}
     if as_json:
         found = {"feeds": list(configuration.feeds), "enabled": list(configuration.enabled)}
-        click.echo(json.dumps({**found, "unset_variables": unset, "answers": answers}))
+        click.echo(json.dumps({**found, "unset_variables": unset, "caveats": caveats, "answers": answers}))
     else:
         named = counted(len(configuration.feeds), "feed")
         click.echo(f"{named}, {len(configuration.enabled)} enabled; the file is well")
         for name in unset:
             click.echo(f"  set {name} where the pipeline is started; without it its feed is not asked")
+        for name, caveat in caveats.items():
+            click.echo(f"  {name}: {caveat}")
         for answer in answers:
             click.echo(f"  {answer['feed']}: {printable(answer['words'])}")
         if configuration.enabled and not connect:
@@ -141,7 +144,8 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
     else:
         click.echo(f"{name}: {printable(look.words)}")
         if look.brought.images:
-            click.echo(f"in the inbox of {configuration.feeds[name].claim}, until 'entropy-assets up' works", err=True)
+            where = f"the inbox of {configuration.feeds[name].claim}"
+            click.echo(f"in {where}; 'entropy-assets up' takes them from there and makes blocks of them", err=True)
     if look.state is State.QUARANTINE:
         sys.exit(EXIT_ERROR)
 
@@ -204,5 +208,7 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
         return
     click.echo(text)
     click.echo(f"added to {path}; edit it there, then: entropy-assets sources check --connect", err=True)
+    if caveat := after.feeds[chosen].caveat:
+        click.echo(f"{chosen}: {caveat}", err=True)
     for variable in unset:
         click.echo(f"set {variable} where the pipeline is started: the file holds no key", err=True)

@@ -17,6 +17,7 @@ from entropy_assets.sources.feeds.turns import Terms
 from entropy_assets.stores.home import Home
 
 if TYPE_CHECKING:
+    from entropy_assets.sources.feeds.web.hosts import HostRules
     from entropy_assets.sources.feeds.web.pacing import Pacing
 
 LONGEST_IMAGE_S: Final = 300.0
@@ -87,15 +88,19 @@ def opened_feeds(configuration: Configuration, names: Collection[str], keys: Map
     return [feed_of(name, table, means) for name, table in configuration.feeds.items() if name in names]
 
 
-def _reader(name: str, table: WebTable, pacing: "Pacing") -> Reader:
+def rules_of(table: WebTable) -> "HostRules":
+    """Return the hosts that a feed may ask and be led to, as its table says."""
     from entropy_assets.sources.feeds.web.hosts import HostRules
-    from entropy_assets.sources.feeds.web.limits import DEFAULT_WEB_LIMITS
-    from entropy_assets.sources.feeds.web.reader import HttpReader
 
     parts = urlsplit(table.address)
     hosts = table.allowed_hosts | ({f"{parts.hostname}:{parts.port}"} if parts.port else frozenset())
-    own = table.allowed_hosts if table.is_in_own_network else frozenset()
+    own = sorted(table.allowed_hosts) if table.is_in_own_network else ()
+    return HostRules(sorted(hosts), plain=own, local=own)
+
+
+def _reader(name: str, table: WebTable, pacing: "Pacing") -> Reader:
+    from entropy_assets.sources.feeds.web.limits import DEFAULT_WEB_LIMITS
+    from entropy_assets.sources.feeds.web.reader import HttpReader
+
     limits = replace(DEFAULT_WEB_LIMITS, image_bytes=table.max_file_bytes, image_s=LONGEST_IMAGE_S, budget_s=BUDGET_S)
-    return HttpReader(
-        name, HostRules(sorted(hosts), plain=sorted(own), local=sorted(own)), pacing=pacing, limits=limits
-    )
+    return HttpReader(name, rules_of(table), pacing=pacing, limits=limits)

@@ -2,7 +2,7 @@
 
 import re
 import string
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
 
 from entropy_assets.errors import brought_by
@@ -20,6 +20,8 @@ HOUR_S: Final = 3600
 DAY_S: Final = 24 * HOUR_S
 HERE: Final = "here"
 """What stands for the host of feeds that ask no server: folders and cameras of this machine."""
+NOT_READ: Final = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf", ".he5")
+"""Ends of the names of netCDF and HDF5."""
 PLACEHOLDERS: Final = frozenset(("year", "month", "day", "yearday", "hour"))
 """What may stand in braces in a place that changes with the time, UTC."""
 
@@ -70,6 +72,16 @@ def _host(text: str) -> str:
 def _ending(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_]*(\.[A-Za-z0-9]{1,8}){1,2}", text) is None:
         raise ValueError("the end of a name like .fits or _raw.fits")
+    return readable(text)
+
+
+def readable(text: str) -> str:
+    """Return the end of a name, unless it is that of a container which no image is read from."""
+    if text.lower().endswith(NOT_READ):
+        raise ValueError(
+            "netCDF and HDF5 are not read: convert them by GDAL's gdal_translate -of FITS into a folder, and make that"
+            " a feed of kind folder"
+        )
     return text
 
 
@@ -134,6 +146,7 @@ Endings = Annotated[
 Pattern = Annotated[
     str,
     Field(min_length=1, max_length=100, pattern=r"^[^/\x00-\x1f\x7f]*$", description="Names of the files."),
+    AfterValidator(readable),
 ]
 StoreAddress = Annotated[str, AfterValidator(_store), Field(max_length=1000)]
 
@@ -142,6 +155,9 @@ class FeedTable(BaseModel):
     """What the table of every kind may say."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+    caveat: ClassVar[str] = ""
+    """What to know before such a feed is asked, for people; empty for most."""
 
     enabled: bool = True
     """Whether it is looked at."""

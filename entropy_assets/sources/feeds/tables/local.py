@@ -79,7 +79,7 @@ class CommandTable(FeedTable):
     what a lossy coder left. Then the claim must be that of pictures."""
     output: Literal["file", "pixels"] = "file"
     """``file`` if it writes a FITS, TIFF or raw file of a camera; ``pixels`` if bare pixels, row by row."""
-    ending: Annotated[str, Field(pattern=r"^(\.[a-z0-9]{1,8}){1,2}$")] = ".fits"
+    ending: Annotated[str, Field(pattern=r"^(\.[a-z0-9]{1,8}){1,2}$"), AfterValidator(fields.readable)] = ".fits"
     """End of the name of what it writes."""
     width: Annotated[fields.Count, Field(le=65_535)] | None = None
     """Of bare pixels: pixels of a row."""
