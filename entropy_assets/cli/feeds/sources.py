@@ -51,6 +51,9 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(told))
         return
+    if not told:
+        click.echo("no feed: add one with 'entropy-assets sources add KIND'")
+        return
     from rich.console import Console
     from rich.table import Table
 
@@ -61,11 +64,11 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
         texts = (facts["feed"], facts["kind"], facts["state"], f"{facts['total']['images']:,}")
         table.add_row(*texts, utc(facts["last_new_s"]), utc(facts["due_s"]))
     Console().print(table)
-    for facts in told:
-        if facts["words"]:
-            click.echo(f"{facts['feed']}: {printable(facts['words'])}{how_often(facts)}")
-    if not told:
-        click.echo("no feed: add one with 'entropy-assets sources add KIND'")
+    troubled = [facts for facts in told if facts["words"] and facts["state"] in ("quarantine", "damaged")]
+    for facts in troubled:
+        click.echo(f"{facts['feed']}: {printable(facts['words'])}{how_often(facts)}")
+    if troubled:
+        click.echo("ask one again now, when that is mended: entropy-assets sources fetch NAME", err=True)
 
 
 @sources.command("check")
@@ -144,8 +147,8 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
     else:
         click.echo(f"{name}: {printable(look.words)}")
         if look.brought.images:
-            where = f"the inbox of {configuration.feeds[name].claim}"
-            click.echo(f"in {where}; 'entropy-assets up' takes them from there and makes blocks of them", err=True)
+            inbox = configuration.feeds[name].claim
+            click.echo(f"what came waits in the inbox of {inbox} for the pipeline: entropy-assets up", err=True)
     if look.state is State.QUARANTINE:
         sys.exit(EXIT_ERROR)
 
@@ -170,7 +173,9 @@ def print_schema() -> None:
 def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> None:
     """Append a table for a feed of KIND to the file of feeds, with what it may say in comments.
 
-    KIND is one of those in the example, or the name of a table of the example. What stands in the file stays as it is.
+    What stands in the file stays as it is. KIND is sdo-latest, jsoc-aia, goes19-ccor1, goes19-suvi, public-bucket,
+    epic, nasa-images, apod, mast, http-directory, object-store, folder, command or simulated; for cameras also allsky,
+    dslr, indi or gate, which are tables of command.
     """
     from entropy_assets.recipe import recipe_named
     from entropy_assets.settings import variables

@@ -50,6 +50,7 @@ ADVICE: Final[Mapping[Fault, str]] = MappingProxyType(
     {
         Fault.HOST_NOT_ALLOWED: "if it belongs there, add it to 'hosts' in the table of this feed",
         Fault.KEY_SHOWN: "ask it by https, and give the key as a secret alone",
+        Fault.UNKNOWN_NAME: "see that it is spelled right, and that this machine has a network",
         Fault.PRIVATE_ADDRESS: "if it stands in your own network, say own_network = true in a table of http-directory",
         Fault.CERTIFICATE: "if this machine's clock is right, wait until the server's owner has a new one",
         Fault.DENIED: "look at the key of this feed, in the environment",
