@@ -276,10 +276,15 @@ def test_an_installation_asks_the_server_of_its_own_network_that_its_table_allow
 
 
 def test_the_feeds_of_the_installation_are_read_for_it_and_not_for_an_outsider(
-    run: Run, published: tuple[Place, Batch, str]
+    run: Run, published: tuple[Place, Batch, str], service_config: ServiceConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, _, block_id = published
+    monkeypatch.setenv("ENTROPY_HOME", str(place.root))
     (place.root / "sources.toml").write_text("[feed.a]\n")
+    with RunningService(service_config, Trail.of(place)) as service:
+        told = ("--images", place.images().root, "--url", str(service.client.base_url), "--refetch")
+        outside = run("audit", block_id, *told)
+    assert outside.exit_code == 0, outside.output
     refused = run("audit", block_id, "--home", place.root, "--refetch")
     assert refused.exit_code == 1
     assert "line 1: feed a, kind must be one of" in refused.stderr
