@@ -8,6 +8,7 @@ from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.trail import BlockProvenance, ImageOfBatch, Trail
 from entropy_assets.serving.health import Ages
 from entropy_assets.settings import Settings
+from entropy_assets.sources.feeds.journal import FeedJournal, FeedJournals, FeedTrouble
 from entropy_assets.stages.manifest import HashedRow
 from entropy_assets.stages.verdicts import VerdictRow
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, Batch, encoded
@@ -103,3 +104,11 @@ def test_what_waits_in_the_inboxes_is_told_with_the_ages(place: Place) -> None:
     assert [code for code, _ in Trail.of(place, waiting_in(Settings(home=place.root))).freshness()["doubts"]] == [
         "inbox-left-alone"
     ]
+
+
+def test_a_feed_that_stays_in_trouble_is_told_with_the_ages(place: Place) -> None:
+    trouble = FeedTrouble("feed-lies", "a page", 1.0, 2, ("feed-lies",))
+    FeedJournals(place.feeds_folder).write(FeedJournal(name="sky", trouble=trouble))
+    ages = Trail.of(place).freshness()
+    assert [code for code, _ in ages["doubts"]] == ["feed-quarantined"]
+    assert ages["feeds"]["sky"]["in_trouble"] == 1

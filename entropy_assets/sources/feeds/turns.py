@@ -25,7 +25,7 @@ from entropy_assets.sources.feeds.interface import (
     FetchedImage,
 )
 from entropy_assets.sources.feeds.journal import (
-    LONGEST_URL,
+    LONGEST_KEPT,
     FeedJournal,
     FeedJournals,
     Seen,
@@ -97,12 +97,15 @@ class TurnOutcome:
         What ended it, or why not all came; None if nothing is wrong.
     is_spent
         Whether the day's bytes are used up.
+    waiting
+        Files that may still be written, and are left for a later look.
     """
 
     journal: FeedJournal
     brought: Yield
     error: FeedError | None
     is_spent: bool = False
+    waiting: int = 0
 
     @property
     def answered(self) -> bool:
@@ -140,6 +143,7 @@ class Turn:
         self._brought = Yield()
         self._fetched = 0
         self._error: FeedError | None = None
+        self._waiting = 0
         self._began_s = now()
 
     def taken(self) -> TurnOutcome:
@@ -159,12 +163,13 @@ class Turn:
             except FeedError as error:
                 self._error = error
             is_spent = self._is_spent()
-        return TurnOutcome(self._journal, self._brought, self._error, is_spent)
+        return TurnOutcome(self._journal, self._brought, self._error, is_spent, self._waiting)
 
     def _look(self) -> None:
         cursors = {self._journal.cursor}
         for _ in range(MOST_PAGES):
             page = self._checked(self._feed.discover(self._journal.cursor))
+            self._waiting = page.waiting
             if not self._is_done(page):
                 return
             self._journal = self._journals.write(replace(self._journal, cursor=page.cursor, after=""))
@@ -226,7 +231,7 @@ class Turn:
 
         One with a URL that can't be remembered is left.
         """
-        if len(candidate.url) > LONGEST_URL or not candidate.url.isprintable():
+        if len(candidate.url) > LONGEST_KEPT or not candidate.url.isprintable():
             self._count(Yield(refused=1))
             return
         seen = self._journal.seen_at(candidate.url)

@@ -134,3 +134,13 @@ def test_a_bucket_that_is_not_there_is_denied(object_store) -> None:
 
 def test_the_same_bucket_is_asked_by_one_feed_after_the_other(tmp_path) -> None:
     assert feed_of(FolderBlobs(tmp_path)).host == "bucket"
+
+
+def test_an_object_of_this_moment_waits(tmp_path) -> None:
+    """A store tells seconds, and another one of the same second may sort before it."""
+    blobs = FolderBlobs(tmp_path)
+    for name in ("a.fits", "notes.txt"):
+        blobs.create(name, b"a")
+    feed = ObjectStoreFeed("mine", table_of("object-store", url=URL, claim="raw-ccd"), blobs, lambda: datetime.now(UTC))
+    found = feed.discover("")
+    assert (names(found), found.waiting) == ([], 1)
