@@ -31,18 +31,15 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Tell ``--dist loadgroup`` which tests of real processes share what they start: one installation, or a file's."""
-    for item in items:
-        marks = {mark.name for mark in item.iter_markers()} & PROCESSES
-        if not marks:
-            continue
-        text = item.path.read_text(encoding="utf-8")
-        if not any(f"mark.{mark}" in text for mark in PROCESSES):
-            raise pytest.UsageError(f"{item.nodeid}: 'make e2e' looks for its mark in its own file")
-        group = "installation" if "installation" in getattr(item, "fixturenames", ()) else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    if not PROCESSES & {mark.name for mark in item.iter_markers()}:
+        return
+    text = item.path.read_text(encoding="utf-8")
+    if not any(f"mark.{name}" in text for name in PROCESSES):
+        raise pytest.UsageError(f"{item.nodeid}: 'make e2e' looks for its mark in its own file")
+    group = "installation" if "installation" in getattr(item, "fixturenames", ()) else item.path.name
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture
