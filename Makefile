@@ -59,7 +59,7 @@ quick: $(DEV) ## the part of it that is about images, blocks and stores, in a mi
 	@$(PYTEST) -n $(JOBS) --dist worksteal $(addprefix entropy_assets_tests/,core images stores) $(PYTEST_ARGS)
 
 e2e: $(DEV) ## real processes, and a browser if there is chromium
-	@$(PYTEST) -m "e2e or browser" -n 2 --dist loadgroup $(PROCESSES) $(PYTEST_ARGS)
+	@$(PYTEST) -m "e2e or browser" -n 2 --dist loadfile $(PROCESSES) $(PYTEST_ARGS)
 
 slow: $(DEV) ## statistics over many blocks, kill -9 at many points
 	@$(PYTEST) -m "slow and not e2e and not browser" -n $(JOBS) --dist worksteal $(PYTEST_ARGS)

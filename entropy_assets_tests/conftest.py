@@ -32,14 +32,11 @@ def pytest_configure() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tell ``--dist loadgroup`` which tests of real processes share what they start: one installation, or a file's."""
-    if not PROCESSES & {mark.name for mark in item.iter_markers()}:
-        return
-    text = item.path.read_text(encoding="utf-8")
-    if not any(f"mark.{name}" in text for name in PROCESSES):
-        raise pytest.UsageError(f"{item.nodeid}: 'make e2e' looks for its mark in its own file")
-    group = "installation" if "installation" in getattr(item, "fixturenames", ()) else item.path.name
-    item.add_marker(pytest.mark.xdist_group(group))
+    """Refuse a test of real processes that ``make e2e`` would not find: it reads the files that name such a mark."""
+    if PROCESSES & {mark.name for mark in item.iter_markers()}:
+        text = item.path.read_text(encoding="utf-8")
+        if not any(f"mark.{name}" in text for name in PROCESSES):
+            raise pytest.UsageError(f"{item.nodeid}: 'make e2e' looks for its mark in its own file")
 
 
 @pytest.fixture
