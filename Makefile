@@ -37,6 +37,11 @@ LOCAL := localhost/entropy-assets
 # The reference images beside the checkout, if they are there.
 REFERENCE := $(wildcard $(addprefix ../shared/data/,sample sample/shared_only bench hostile))
 
+# Where tests of real processes stand: to import all others for them takes as long as some of them.
+PROCESSES = $(shell grep -rlE 'mark\.(e2e|browser)' --include='test_*.py' entropy_assets_tests | sort)
+# Bytecode is kept, whatever the shell says of it: else each of hundreds of processes compiles the project again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test quick e2e slow chaos distributed nightly bench serving growth replay soak calibration image images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear oldest lint format types contracts validate check lock advisories clean
 
@@ -54,7 +59,7 @@ quick: $(DEV) ## the part of it that is about images, blocks and stores, in a mi
 	@$(PYTEST) -n $(JOBS) --dist worksteal $(addprefix entropy_assets_tests/,core images stores) $(PYTEST_ARGS)
 
 e2e: $(DEV) ## real processes, and a browser if there is chromium
-	@$(PYTEST) -m "e2e or browser" $(PYTEST_ARGS)
+	@$(PYTEST) -m "e2e or browser" -n 2 --dist loadfile $(PROCESSES) $(PYTEST_ARGS)
 
 slow: $(DEV) ## statistics over many blocks, kill -9 at many points
 	@$(PYTEST) -m "slow and not e2e and not browser" -n $(JOBS) --dist worksteal $(PYTEST_ARGS)

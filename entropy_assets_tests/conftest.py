@@ -1,5 +1,6 @@
 """Fixtures that several folders share."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,26 @@ from entropy_assets_tests.stores.blobs.servers import BUCKET, CREDENTIALS, moto_
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED_DATA = PROJECT.parent / "shared" / "data"
+PROCESSES = {"e2e", "browser"}
+"""Marks of tests that ``make e2e`` runs."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep-screenshots", action="store_true", help="put the pictures that tests make into docs/")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what tests start, also where the shell that began them in its background has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse a test of real processes that ``make e2e`` would not find: it reads the files that name such a mark."""
+    if PROCESSES & {mark.name for mark in item.iter_markers()}:
+        text = item.path.read_text(encoding="utf-8")
+        if not any(f"mark.{name}" in text for name in PROCESSES):
+            raise pytest.UsageError(f"{item.nodeid}: 'make e2e' looks for its mark in its own file")
 
 
 @pytest.fixture

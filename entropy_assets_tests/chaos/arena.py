@@ -31,12 +31,16 @@ WORKERS = 4
 CLIENTS = 64
 MILLION = 1_000_000
 LEAST_DRAWS = int(os.environ.get("CHAOS_DRAWS", MILLION))
-"""Draws of the whole run at least; with more than a million every phase makes as many times more."""
-SCALE = max(1.0, LEAST_DRAWS / MILLION)
+"""Draws of the whole run at least."""
+SCALE = LEAST_DRAWS / MILLION if LEAST_DRAWS > MILLION else 0.5
+"""Of the draws that a phase names: half of them make a million in all, and with more than a million every phase makes
+as many times more."""
 PROMPT_S = 30.0
 """Longest wait for what should come at once; a busy machine may need a part of it."""
 START_S = 90.0
 DRAWS_S = 120.0
+SLOWEST = 300.0
+"""Draws per second that a busy machine makes at least."""
 
 
 def free_port() -> int:
@@ -347,9 +351,15 @@ class Arena:
         Times `SCALE`, but where a guard is taken out: what must come twice there comes soon.
         """
         scale = 1.0 if self.broken else SCALE
-        draws = self.clients.progress()["draws"] + round(scale * count)
+        more = round(scale * count)
+        draws = self.clients.progress()["draws"] + more
         leased = self.leased_blocks() + blocks
-        until(lambda: self.clients.progress()["draws"] >= draws, f"{count} draws", scale * DRAWS_S, pause=0.05)
+        until(
+            lambda: self.clients.progress()["draws"] >= draws,
+            f"{more} draws",
+            max(DRAWS_S, more / SLOWEST),
+            pause=0.05,
+        )
         until(lambda: self.leased_blocks() >= leased, f"{blocks} leased blocks", DRAWS_S, pause=0.05)
 
     def leased_blocks(self) -> int:

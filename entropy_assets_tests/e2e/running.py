@@ -117,7 +117,7 @@ class Up:
         """Give all processes below this one, with their command lines."""
         return processes_below(self.process.pid)
 
-    def end(self, number: int = signal.SIGINT, seconds: float = 20.0) -> int:
+    def end(self, number: int = signal.SIGINT, seconds: float = 60.0) -> int:
         """Send a signal and give the exit code."""
         self.process.send_signal(number)
         return self.ended(seconds)

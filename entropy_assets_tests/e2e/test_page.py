@@ -202,7 +202,7 @@ def test_a_page_that_nobody_sees_asks_nothing(page: Open) -> None:
     time.sleep(4.5)
     assert page.polls() == hidden
     page.browser.evaluate(hide % "false")
-    eventually("it asks again", lambda: page.polls() > hidden, seconds=5)
+    eventually("it asks again", lambda: page.polls() > hidden)
 
 
 def test_a_failing_pool_is_plain_to_see_and_so_is_its_end(
@@ -301,7 +301,7 @@ def test_the_browser_refuses_what_the_page_does_not_do(page: Open) -> None:
     def refused() -> bool:
         return any(elsewhere in line and "img-src" in line for line in page.browser.complaints())
 
-    assert eventually("a complaint", refused, seconds=10)
+    assert eventually("a complaint", refused)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -33,7 +33,7 @@ class RunningService:
         port = self._server.servers[0].sockets[0].getsockname()[1]
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self.client = httpx.Client(base_url=self.url, timeout=10)
+        self.client = httpx.Client(base_url=self.url, timeout=60)
         return self
 
     def __exit__(

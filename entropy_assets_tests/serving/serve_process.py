@@ -46,7 +46,7 @@ class ServeProcess:
     def __enter__(self) -> Self:
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(self._command, env=self._environment, stderr=log, stdout=log)
-        self.client = httpx.Client(base_url=self.url, timeout=10)
+        self.client = httpx.Client(base_url=self.url, timeout=60)
         deadline = time.monotonic() + 60
         while not self._answers():
             assert self.process.poll() is None, self.log_path.read_text()

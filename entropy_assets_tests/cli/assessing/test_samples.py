@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import select
 import signal
 import struct
 import subprocess
@@ -183,8 +184,9 @@ def test_progress_is_on_a_terminal_alone_and_an_interrupted_assessment_ends_with
         os.close(theirs)
         shown = b""
         while bar not in shown:
+            assert select.select([ours], [], [], 120)[0], shown
             shown += os.read(ours, 4096)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=120)
     os.close(ours)
     assert (process.returncode, out) == (130, "")

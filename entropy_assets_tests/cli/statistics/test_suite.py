@@ -129,7 +129,7 @@ def test_an_interrupted_run_reports_what_was_done(tmp_path: Path) -> None:
         process.stdin.write(GOOD * 4)
         process.stdin.flush()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     told = json.loads(out)
     assert told["interrupted"] is True

@@ -29,7 +29,7 @@ def read(client: ClientConnection, n: int) -> list[bytes]:
     """Return the binary messages that bring `n` bytes."""
     messages: list[bytes] = []
     while sum(map(len, messages)) < n:
-        message = client.recv(timeout=5)
+        message = client.recv(timeout=30)
         assert isinstance(message, bytes)
         messages.append(message)
     assert sum(map(len, messages)) == n
@@ -39,7 +39,7 @@ def read(client: ClientConnection, n: int) -> list[bytes]:
 def read_public(client: ClientConnection, n: int) -> Iterator[tuple[str, int, int, bytes]]:
     """Give the ranges that bring `n` bytes, with their bytes."""
     while n > 0:
-        note = json.loads(client.recv(timeout=5))
+        note = json.loads(client.recv(timeout=30))
         data = b"".join(read(client, note["n"]))
         n -= len(data)
         for name in note["blocks"].split(","):

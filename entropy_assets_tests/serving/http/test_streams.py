@@ -57,7 +57,7 @@ def _closed(client: ClientConnection) -> tuple[int, str]:
     """Read until the service closes and return how it did."""
     with contextlib.suppress(ConnectionClosed):
         while True:
-            client.recv(timeout=5)
+            client.recv(timeout=30)
     return _ending(client)
 
 
@@ -139,7 +139,7 @@ def test_a_pool_that_gives_slowly_is_waited_for(config: ServiceConfig, pool: Poo
         grant(client, 65_536)
         for seed in range(3):
             pool.push(blocks_for_both(1, first=seed))
-            assert len(client.recv(timeout=3)) == 4096
+            assert len(client.recv(timeout=30)) == 4096
 
 
 @pytest.mark.parametrize(
@@ -188,13 +188,13 @@ def test_simulated_bytes_are_labelled_before_they_come(config: ServiceConfig, po
     with RunningService(config) as service:
         with open_stream(service) as client:
             grant(client, 100)
-            assert json.loads(client.recv(timeout=5)) == {"simulated": True}
+            assert json.loads(client.recv(timeout=30)) == {"simulated": True}
             read(client, 100)
             grant(client, 100)
             read(client, 100)
         with open_stream(service, "?class=public") as client:
             grant(client, 100)
-            assert json.loads(client.recv(timeout=5))["simulated"] is True
+            assert json.loads(client.recv(timeout=30))["simulated"] is True
 
 
 def test_the_handshake_is_refused_with_a_problem_document(service: RunningService) -> None:
@@ -236,7 +236,7 @@ def test_what_nobody_foresaw_closes_the_stream_with_the_number_that_is_in_the_lo
     with open_stream(service, "?class=public" if name == "messages" else "") as client:
         grant(client, 8)
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv(timeout=5)
+            client.recv(timeout=30)
     [line] = [line for line in lines() if line["event"] == "unhandled-error"]
     assert (line["error"], line["route"]) == ("ZeroDivisionError", "/stream")
     assert closed.value.rcvd is not None
@@ -266,7 +266,7 @@ def test_a_reason_that_no_encoder_takes_still_closes_the_stream(
     with open_stream(service) as client:
         grant(client, 8)
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv(timeout=5)
+            client.recv(timeout=30)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.reason.startswith(r"pool-unavailable: away: \xff")
 
@@ -369,7 +369,7 @@ def test_streams_take_turns(config: ServiceConfig, pool: PoolClient) -> None:
             total = 0
             try:
                 while True:
-                    total += len(client.recv(timeout=5))
+                    total += len(client.recv(timeout=30))
             except ConnectionClosed:
                 got.append(total)
 

@@ -42,7 +42,7 @@ def _full(config: ServiceConfig, pool: PoolClient) -> Iterator[RunningService]:
 
 def _messages(client: ClientConnection, n: int) -> Iterator[tuple[dict[str, object], list[bytes]]]:
     while n > 0:
-        note = json.loads(client.recv(timeout=5))
+        note = json.loads(client.recv(timeout=30))
         yield note, read(client, note["n"])
         n -= note["n"]
     assert n == 0
@@ -52,7 +52,7 @@ def _binary_until_closed(client: ClientConnection) -> int:
     total = 0
     with contextlib.suppress(ConnectionClosed):
         while True:
-            message = client.recv(timeout=5)
+            message = client.recv(timeout=30)
             total += len(message) if isinstance(message, bytes) else 0
     return total
 
@@ -106,7 +106,7 @@ def test_nothing_is_undelivered_to_a_client_that_reads(config: ServiceConfig, po
                 grant(client, 10**6)
                 total = 0
                 while total < 10**6:
-                    message = client.recv(timeout=5)
+                    message = client.recv(timeout=30)
                     total += len(message) if isinstance(message, bytes) else 0
         assert service.application.service.counts["undelivered_bytes"] == 0
 
@@ -118,7 +118,7 @@ def test_what_is_metered_is_drawn_and_paid_for_piece_by_piece(config: ServiceCon
         open_stream(service, "?class=public") as client,
     ):
         grant(client, MOST_CREDIT)
-        assert json.loads(client.recv(timeout=5))["n"] == 65_536
+        assert json.loads(client.recv(timeout=30))["n"] == 65_536
         total = _binary_until_closed(client)
         assert client.protocol.close_rcvd is not None
         assert client.protocol.close_rcvd.code == 1008

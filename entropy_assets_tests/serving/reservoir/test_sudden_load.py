@@ -55,7 +55,7 @@ async def test_who_waits_is_woken_by_the_next_blocks_and_leaves_no_want_behind()
 
 async def test_nobody_waits_for_a_dry_pool_or_one_that_is_away() -> None:
     supply = Supply(pool_blocks(4))
-    async with running(supply) as reservoir:
+    async with running(supply, ReservoirLimits(wait_s=60)) as reservoir:
         await held(reservoir, 4 * 4096)
         reservoir.take(4 * 4096)
         started = time.monotonic()
@@ -63,10 +63,8 @@ async def test_nobody_waits_for_a_dry_pool_or_one_that_is_away() -> None:
         supply.failing = PoolUnavailable("away")
         while reservoir.problem is None:  # noqa: ASYNC110 - the reservoir tells nobody
             await asyncio.sleep(0.01)
-        before = time.monotonic()
         assert not await reservoir.more(1)
-        assert time.monotonic() - before < 0.01
-        assert before - started < 5
+        assert time.monotonic() - started < 60, "it waited"
 
 
 async def test_the_wait_is_bounded_while_a_lease_hangs() -> None:
@@ -79,11 +77,14 @@ async def test_the_wait_is_bounded_while_a_lease_hangs() -> None:
     async with running(hanging, ReservoirLimits(wait_s=0.2)) as reservoir:
         try:
             first = asyncio.create_task(reservoir.more(1))
+            a_little_longer = asyncio.create_task(asyncio.sleep(0.25))
             await asyncio.sleep(0.1)
-            started = time.monotonic()
-            assert not await reservoir.more(1), "who comes later does not wait longer than the first"
-            assert time.monotonic() - started < 0.15
-            assert not await first
+            second = asyncio.create_task(reservoir.more(1))
+            await a_little_longer
+            for _ in range(10):  # what was due before has its turn, however busy the machine is
+                await asyncio.sleep(0)
+            assert second.done(), "who comes later does not wait longer than the first"
+            assert (first.result(), second.result()) == (False, False)
             assert reservoir._demand.waiting_bytes == 0
         finally:
             goes_on.set()
