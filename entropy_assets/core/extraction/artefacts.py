@@ -234,7 +234,9 @@ def repeated_share(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> npt.
     """
     if (compiled := loops_for(steps)) is not None:
         factors = np.array(ANCHOR_FACTORS, dtype=np.uint8).reshape(2, -1)
-        square, keys = compiled.artefacts.anchored(steps, live, size, factors, 256 // ANCHOR_SPACING, KEY_FACTOR)
+        square, keys = compiled.artefacts.anchored(
+            steps, live, size, factors, 256 // ANCHOR_SPACING, np.uint64(KEY_FACTOR)
+        )
     else:
         square, keys = _anchored(steps, live, size)
     if not _has_twins(keys):

@@ -254,14 +254,16 @@ class NoiseExtractor:
         if size == COMPILED_SIZE and (compiled := loops_for(steps)) is not None:
             compiled.noise.write_views(steps, regions, weights, float(FILTER_SPAN), 1 / FILTER_ONE**2, samples, plane)
             return
-        xp = namespace_of(steps)
 
         def write(part: slice) -> None:
             squares = windows_at(steps, regions[part, 0], regions[part, 1], size, size)
             low = low_bytes(squares)
             views = (low[:, :, 1::2] - low[:, :, ::2], laplacian(low), high_frequencies(squares, weights))
-            rows = xp.concat([xp.reshape(view, (view.shape[0], -1)) for view in views], axis=1)
-            samples[part, plane] = on_host(rows)
+            offset = 0
+            for view in views:
+                width = view.shape[1] * view.shape[2]
+                samples[part, plane, offset : offset + width] = on_host(view).reshape(-1, width)
+                offset += width
 
         in_pieces(write, len(regions), PIXELS_AT_ONCE // size**2, whole=not is_on_host(steps))
 
@@ -346,9 +348,10 @@ def high_frequencies(squares: Steps, weights: npt.NDArray[np.float64]) -> npt.ND
     xp = namespace_of(squares)
     size = squares.shape[-1]
     filtering = beside(weights, squares)
-    offsets = xp.astype(squares - squares[:, :1, :1], xp.float64)
-    relative = xp.permute_dims(xp.clip(offsets, -FILTER_SPAN, FILTER_SPAN), (1, 0, 2))
-    by_row = xp.reshape(relative, (-1, size)) @ filtering
-    low = xp.reshape(filtering @ xp.reshape(by_row, (size, -1)), relative.shape)
-    high = xp.round(relative - low * (1 / FILTER_ONE**2))
-    return low_bytes(xp.astype(xp.permute_dims(high, (1, 0, 2)), xp.int32))
+    offsets = xp.permute_dims(squares - squares[:, :1, :1], (1, 0, 2))
+    by_row = xp.astype(xp.reshape(offsets, (-1, size)), xp.float64)
+    by_row = xp.minimum(xp.maximum(by_row, -FILTER_SPAN), FILTER_SPAN)
+    low = xp.reshape(filtering @ xp.reshape(by_row @ filtering, (size, -1)), by_row.shape)
+    high = low_bytes(xp.astype(xp.round(by_row - low * (1 / FILTER_ONE**2)), xp.int32))
+    views: npt.NDArray[np.uint8] = xp.permute_dims(xp.reshape(high, offsets.shape), (1, 0, 2))
+    return views
