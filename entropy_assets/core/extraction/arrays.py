@@ -79,6 +79,18 @@ class Arrays:
         """Return what computes on a frame that was `placed`, as ``"numpy 2.4.6, cpu"``."""
         return str(HOST if is_on_host(placed.pixels) else self)
 
+    def computed(self, frame: Frame, look: Callable[[Frame], Found]) -> tuple[Found, str]:
+        """Return what `look` finds of `frame`, placed here, and what computed that: memory, if it does not fit here."""
+        with self.apart():
+            placed = self.placed(frame)
+            try:
+                return look(placed), self.by_what(placed)
+            except MemoryError:
+                if is_on_host(placed.pixels):
+                    raise
+        del placed
+        return look(frame), str(HOST)
+
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Let what is asked for inside run beside what other threads ask for: each has a stream of its own."""

@@ -143,6 +143,25 @@ def test_a_frame_that_does_not_fit_is_computed_in_memory_and_it_is_told() -> Non
     assert small.by_what(known) == str(HOST)
 
 
+def test_what_a_frame_needs_beside_itself_may_not_fit_either() -> None:
+    """Then it is begun again in memory; and where memory is too small for it, that is an error."""
+    known = random_frame(1)
+
+    def look(placed: Frame) -> str:
+        if placed is known:
+            return "seen"
+        raise MemoryError
+
+    def never(placed: Frame) -> str:
+        raise MemoryError
+
+    assert STRICT.computed(known, look) == ("seen", str(HOST))
+    assert STRICT.computed(known, lambda placed: "seen") == ("seen", str(STRICT))
+    for arrays in (STRICT, HOST):
+        with pytest.raises(MemoryError):
+            arrays.computed(known, never)
+
+
 @pytest.mark.parametrize("fits", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize("whole", [False, True])
 def test_what_does_not_fit_in_memory_is_done_in_smaller_pieces(fits: int, whole: bool) -> None:
