@@ -3,7 +3,7 @@
     python -m benchmarks.gpu [--sides 512,2048,4096,7818] [--budget 20] [--json]
 
 Frames are 12 bits of white noise in int16, all of it live; 7818 x 7818 are 61 million pixels. Of a batch the frames
-follow one another, on a card with a stream each, on all cores a frame a core. A batch that would take longer than the
+follow one another, a thread each with a stream of its own on a card. A batch that would take longer than the
 budget is cut to as many frames as fit, and the table says to how many. Where no card answers, the tables of the
 processor stand alone, and say so: that they are made at all shows that this program works.
 """
@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -30,6 +30,8 @@ from entropy_assets.recipe import STANDARD
 
 NONCE = bytes(32)
 BATCH = 64
+LARGE = 2048
+"""Side from which on a frame is measured once."""
 COPIED = 1 << 28
 """Bytes of the copy that gives the bandwidth."""
 AIM = """\
@@ -37,14 +39,19 @@ Aims: 1,000 Mpixel/s from the memory of the host at 4096 x 4096, and 50 times a 
 """
 
 
-def seconds(task: Callable[[], object], repeats: int = 3) -> float:
-    """Return the least wall time of several runs; the first is left out, since it loads and compiles."""
+def clock_of(arrays: Arrays) -> Callable[[], float]:
+    """Return the clock of one frame: CPU time in memory, which other work does not lengthen; else that on the wall."""
+    return time.process_time if arrays is HOST else time.perf_counter
+
+
+def seconds(task: Callable[[], object], clock: Callable[[], float], repeats: int = 3) -> float:
+    """Return the least time of several runs; the first is left out, since it loads and compiles."""
     task()
     least = float("inf")
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         task()
-        least = min(least, time.perf_counter() - start)
+        least = min(least, clock() - start)
     return least
 
 
@@ -70,7 +77,8 @@ def noise_of(frame: Frame, arrays: Arrays) -> None:
 
 def stages(frame: Frame, arrays: Arrays) -> dict[str, float]:
     """Return the seconds of each stage of one frame."""
-    extractor = NoiseExtractor(STANDARD)
+    extractor, clock = NoiseExtractor(STANDARD), clock_of(arrays)
+    repeats = 3 if frame.shape[0] <= LARGE else 1
     with arrays.apart():
 
         def move() -> Frame:
@@ -82,15 +90,15 @@ def stages(frame: Frame, arrays: Arrays) -> dict[str, float]:
         placed = move()
         survey = extractor.survey(placed)
         return {
-            "move": seconds(move),
-            "survey": seconds(lambda: extractor.survey(placed)),
-            "views": seconds(lambda: extractor.extract(placed, NONCE, survey)),
-            "all": seconds(lambda: noise_of(frame, arrays)),
+            "move": seconds(move, clock, repeats),
+            "survey": seconds(lambda: extractor.survey(placed), clock, repeats),
+            "views": seconds(lambda: extractor.extract(placed, NONCE, survey), clock, repeats),
+            "all": seconds(lambda: noise_of(frame, arrays), clock, repeats),
         }
 
 
 def batch_seconds(frame: Frame, arrays: Arrays, workers: int, frames: int) -> float:
-    """Return the seconds of a batch of that frame, with so many threads."""
+    """Return the seconds of a batch of that frame by the clock on the wall, with so many threads."""
     start = time.perf_counter()
     with ThreadPoolExecutor(workers) as pool:
         for done in [pool.submit(noise_of, frame, arrays) for _ in range(frames)]:
@@ -98,18 +106,19 @@ def batch_seconds(frame: Frame, arrays: Arrays, workers: int, frames: int) -> fl
     return time.perf_counter() - start
 
 
-def measure(side: int, arrays: Arrays, workers: int, budget: float) -> dict[str, float]:
-    """Return seconds and pixels a second of a single frame, and of a batch."""
+def measure(side: int, arrays: Arrays, workers: Sequence[int], budget: float) -> dict[str, Any]:
+    """Return seconds and pixels a second of a single frame, and of a batch with each number of threads."""
     frame = noise_frame(side)
     single = stages(frame, arrays)
-    frames = max(workers, min(BATCH, int(budget / single["all"])))
-    elapsed = batch_seconds(frame, arrays, workers, frames)
+    frames = max(*workers, min(BATCH, int(budget / single["all"])))
     return {
         **{f"{name}_s": value for name, value in single.items()},
         "single_mpixel_s": side**2 / single["all"] / 1e6,
-        "without_moving_mpixel_s": side**2 / (single["survey"] + single["views"]) / 1e6,
+        "computing_mpixel_s": side**2 / (single["survey"] + single["views"]) / 1e6,
         "batch_frames": frames,
-        "batch_mpixel_s": frames * side**2 / elapsed / 1e6,
+        "batch_mpixel_s": {
+            count: frames * side**2 / batch_seconds(frame, arrays, count, frames) / 1e6 for count in workers
+        },
     }
 
 
@@ -122,7 +131,7 @@ def copy_bandwidth(arrays: Arrays) -> float:
         target[...] = source
         finished(arrays)
 
-    return 2 * COPIED / seconds(copy)
+    return 2 * COPIED / seconds(copy, clock_of(arrays))
 
 
 def card_or_why() -> tuple[Arrays | None, str]:
@@ -137,9 +146,8 @@ def card_or_why() -> tuple[Arrays | None, str]:
 
 def columns(budget: float, sides: list[int]) -> tuple[dict[str, Any], str]:
     """Return what was measured, by what computed it, and what is to be said of the card."""
-    cores = len(os.sched_getaffinity(0))
     found, words = card_or_why()
-    asked = [("one core", HOST, 1), (f"{cores} cores", HOST, cores)] + ([("card", found, 2)] if found else [])
+    asked = [("processor", HOST, (1, len(os.sched_getaffinity(0))))] + ([("card", found, (1, 2))] if found else [])
     measured = {
         name: {
             "copy_gbyte_s": copy_bandwidth(arrays) / 1e9,
@@ -154,29 +162,22 @@ def print_page(measured: dict[str, Any], words: str, sides: list[int]) -> None:
     """Print the page."""
     loops_told = "with its loops compiled by numba" if loops() else "without numba"
     print("# Survey and views on a card\n\nWritten by `make gpu`, or `python -m benchmarks.gpu`.\n")
-    print(f"{words} In memory it is {HOST}, {loops_told}. Times are by the clock of a machine that may do other things")
-    print(f"as well: ratios of one run say more than figures.\n\n{AIM}")
+    print(f"{words} In memory it is {HOST}, {loops_told}.\n\n{AIM}")
     print("Mpixel/s of survey and views together. 'Single' is a frame by itself with its transfers, 'computing' that")
-    print("without the transfer to the card, 'batch' frames that follow one another.\n")
-    titles = (
-        "frame",
-        "computed by",
-        "single",
-        "computing",
-        "batch",
-        "its frames",
-        "move, ms",
-        "survey, ms",
-        "views, ms",
+    print("without the transfer to the card: of the processor these, and the milliseconds, are CPU time, those of one")
+    print(
+        "core. 'Batch' is frames that follow one another, by the clock on the wall, with so many threads: of a machine"
     )
+    print(f"that does other things it says little, and the load of this one was {os.getloadavg()[0]:.0f}.\n")
+    titles = ("frame", "computed by", "single", "computing", "batch", "frames", "move, ms", "survey, ms", "views, ms")
     print(f"| {' | '.join(titles)} |\n|---|---|{(len(titles) - 2) * '---:|'}")
     for side in sides:
         for name, column in measured.items():
             row = column["sides"][side]
-            rates = (row[f"{key}_mpixel_s"] for key in ("single", "without_moving", "batch"))
-            times = (1e3 * row[f"{key}_s"] for key in ("move", "survey", "views"))
-            cells = [*(f"{rate:,.1f}" for rate in rates), str(row["batch_frames"]), *(f"{ms:,.1f}" for ms in times)]
-            print(f"| {side} x {side} | {name} | {' | '.join(cells)} |")
+            batch = "; ".join(f"{rate:,.1f} ({count})" for count, rate in row["batch_mpixel_s"].items())
+            rates = [f"{row[f'{key}_mpixel_s']:,.1f}" for key in ("single", "computing")]
+            times = [f"{1e3 * row[f'{key}_s']:,.1f}" for key in ("move", "survey", "views")]
+            print(f"| {side} x {side} | {name} | {' | '.join([*rates, batch, str(row['batch_frames']), *times])} |")
     print("\nA copy within the same memory, read and written:", end=" ")
     print(", ".join(f"{column['copy_gbyte_s']:.1f} GB/s ({name})" for name, column in measured.items()) + ".")
 
