@@ -1,8 +1,8 @@
 """Speed of survey and views on a card, beside one core and all of them: the tables of ``benchmarks/GPU.md``.
 
-    python -m benchmarks.gpu [--sides 512,2048,4096,7818] [--budget 20] [--json]
+    python -m benchmarks.gpu [--sides 512,2048,4096,7808] [--budget 20] [--json]
 
-Frames are 12 bits of white noise in int16, all of it live; 7818 x 7818 are 61 million pixels. Of a batch the frames
+Frames are 12 bits of white noise in int16, all of it live; 7808 x 7808 are 61 million pixels. Of a batch the frames
 follow one another, a thread each with a stream of its own on a card. A batch that would take longer than the
 budget is cut to as many frames as fit, and the table says to how many. Where no card answers, the tables of the
 processor stand alone, and say so: that they are made at all shows that this program works.
@@ -185,7 +185,7 @@ def print_page(measured: dict[str, Any], words: str, sides: list[int]) -> None:
 def main() -> None:
     """Print the page, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sides", default="512,2048,4096,7818", help="sides of the square frames, pixels")
+    parser.add_argument("--sides", default="512,2048,4096,7808", help="sides of the square frames, pixels")
     parser.add_argument("--budget", type=float, default=20.0, help="seconds of a batch")
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     options = parser.parse_args()
