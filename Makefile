@@ -43,7 +43,7 @@ PROCESSES = $(shell grep -rlE 'mark\.(e2e|browser)' --include='test_*.py' entrop
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos distributed nightly bench serving growth replay soak calibration image images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos distributed nightly bench serving growth replay soak calibration image images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear gpu oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -144,6 +144,12 @@ image: $(DEV) ## the images of deploy/ with buildah, as root, and their tests; B
 	@for one in $(IMAGES); do PYTHON=$(BIN)/python BASE=$(or $(BASE),$(LOCAL)-base) BUILD_BASE=$(or $(BASE),$(LOCAL)-build-base) \
 	  SERVE_BASE=$(or $(SERVE_BASE),$(LOCAL)-serve-base) sh deploy/image.sh $$one || exit 1; done
 	@$(BIN)/python -m pytest -m slow -o faulthandler_timeout=900 entropy_assets_tests/deploy/test_image.py $(PYTEST_ARGS)
+
+# CuPy is in no lock, since few machines have a card: pip install -e '.[gpu]' into .venv. PYTEST_ARGS=-rs tells of what is skipped.
+gpu: $(DEV) ## a card against NumPy, digest by digest, and its speed: writes benchmarks/GPU.md; GPU_FRAMES=random frames
+	@$(BIN)/python -m pytest -m gpu -o faulthandler_timeout=900 entropy_assets_tests/core/extraction/test_on_a_card.py $(or $(PYTEST_ARGS),-q -rs)
+	@$(BIN)/python -m benchmarks.gpu > benchmarks/GPU.md.part
+	@mv benchmarks/GPU.md.part benchmarks/GPU.md
 
 oldest: $(OLDEST)/.made ## the same blocks on the oldest NumPy and SciPy that pyproject.toml allows
 	@$(BIN)/python -m entropy_assets_tests.versions compare $(BIN)/python $(OLDEST)/bin/python

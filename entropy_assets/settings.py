@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from entropy_assets.errors import brought_by
 from entropy_assets.recipe import STANDARD, recipe_named
@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         larger image costs is its file, and, if it is not plain FITS, its unpacked pixels.
     workers
         Images of a batch that are looked at side by side.
+    arrays
+        What surveys and samples images: ``numpy`` on the processor, ``cupy`` on an NVIDIA card, or ``auto``, a card if
+        one answers. The bytes are the same; a card that gives others is refused at the start.
+    arrays_memory_bytes
+        Most memory of the card that is taken; 0 sets no bound.
     settle_seconds
         A file in the inbox is taken when it has not changed for this long, seconds.
     inbox_interval_seconds, publish_interval_seconds, replenish_interval_seconds
@@ -166,6 +171,8 @@ class Settings(BaseSettings):
     max_file_bytes: Annotated[int, Field(ge=1)] = 384 * 2**20
     max_pixels: Annotated[int, Field(ge=1)] = 160 * 2**20
     workers: Annotated[int, Field(ge=1, le=256)] = 2
+    arrays: Literal["auto", "numpy", "cupy"] = "auto"
+    arrays_memory_bytes: Annotated[int, Field(ge=0)] = 0
     settle_seconds: Annotated[float, Field(ge=0)] = 2.0
     inbox_interval_seconds: Annotated[int, Field(ge=1)] = 3
     publish_interval_seconds: Annotated[int, Field(ge=1)] = 3

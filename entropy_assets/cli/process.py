@@ -99,7 +99,8 @@ def _print_report(
     for batch in batches:
         console.print(
             f"batch {batch['key']}: {batch['blocks']} blocks, {batch['passed']} passed, {batch['rejected']} rejected\n"
-            f"chain head {batch['chain_head']}",
+            f"chain head {batch['chain_head']}\n"
+            f"computed by {'; '.join(batch['computed_by'])}",
             markup=False,
             soft_wrap=True,
         )

@@ -247,7 +247,7 @@ class Frame:
         """Return each part as a frame of its own, without a copy; its hashes stay those of the whole."""
         height = self.shape[0] // self.parts
         rows = [slice(place * height, (place + 1) * height) for place in range(self.parts)]
-        return tuple(replace(self, pixels=self.pixels[:, part], usable=self.usable[part], parts=1) for part in rows)
+        return tuple(replace(self, pixels=self.pixels[:, part, :], usable=self.usable[part], parts=1) for part in rows)
 
     @property
     def is_picture(self) -> bool:

@@ -5,6 +5,7 @@ from typing import Final
 
 import dagster as dg
 
+from entropy_assets.core.extraction.agreement import arrays_for
 from entropy_assets.defs import metadata
 from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.partitions import image_batches
@@ -14,6 +15,8 @@ from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.state import sound_ledger
 
 OWNERS: Final = ["team:entropy"]
+GPU: Final = "gpu"
+"""Concurrency pool of the steps that a card computes, where an installation says that one does."""
 POOL_KEY: Final = dg.AssetKey("entropy_pool")
 
 entropy_pool = dg.AssetSpec(
@@ -46,29 +49,40 @@ def raw_images(context: dg.AssetExecutionContext, stores: Stores) -> dg.Material
         return metadata.kept_once(context, metadata.raw_images(batch, manifest, stores.layout.images()))
 
 
-@dg.asset(
-    partitions_def=image_batches,
-    deps=[raw_images],
-    group_name="extraction",
-    kinds={"numpy", "scipy"},
-    owners=OWNERS,
-    code_version="1",
-    retry_policy=RETRIES,
-    description=(
-        "What is left of each image when the picture is taken away, region by region, and how much min-entropy that "
-        "noise is worth (SP 800-90B). This is the step that refuses a dead, denoised, saturated or replayed image."
-    ),
-)
-def noise_arrays(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
-    """Extract and assess the noise of each image, and settle the inbox."""
-    with typed_failures():
-        batch = stores.batch(context.partition_key)
-        ledger = sound_ledger(stores.layout, known_to_dagster(context.instance))
-        rows = extraction.extract_noise(
-            batch, stores.layout.images(), ledger, batch.intake.limits, workers=stores.workers
-        )
-        stores.settle(batch)
-        return metadata.kept_once(context, metadata.noise_arrays(batch, rows, ledger))
+def make_noise_arrays(pool: str | None = None) -> dg.AssetsDefinition:
+    """Return the asset `noise_arrays`; its steps take turns in the concurrency pool called `pool`, if there is one."""
+
+    @dg.asset(
+        partitions_def=image_batches,
+        deps=[raw_images],
+        pool=pool,
+        group_name="extraction",
+        kinds={"numpy", "scipy"},
+        owners=OWNERS,
+        code_version="1",
+        retry_policy=RETRIES,
+        description=(
+            "What is left of each image when the picture is taken away, region by region, and how much min-entropy "
+            "that noise is worth (SP 800-90B). This is the step that refuses a dead, denoised, saturated or replayed "
+            "image."
+        ),
+    )
+    def noise_arrays(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
+        """Extract and assess the noise of each image, and settle the inbox."""
+        with typed_failures():
+            batch = stores.batch(context.partition_key)
+            ledger = sound_ledger(stores.layout, known_to_dagster(context.instance))
+            arrays = arrays_for(stores.arrays, stores.arrays_memory_bytes)
+            rows = extraction.extract_noise(
+                batch, stores.layout.images(), ledger, batch.intake.limits, workers=stores.workers, arrays=arrays
+            )
+            stores.settle(batch)
+            return metadata.kept_once(context, metadata.noise_arrays(batch, rows, ledger))
+
+    return noise_arrays
+
+
+noise_arrays = make_noise_arrays()
 
 
 @dg.asset(

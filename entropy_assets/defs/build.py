@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from entropy_assets.defs.assets import ASSETS, entropy_pool, raw_images
+from entropy_assets.defs.assets import ASSETS, GPU, entropy_pool, make_noise_arrays, noise_arrays, raw_images
 from entropy_assets.defs.checks import CHECKS
 from entropy_assets.defs.engines.executors import executor_named
 from entropy_assets.defs.feeds.asking import ImageFeeds
@@ -50,7 +50,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
     return dg.Definitions(
         assets=[
             *feed_assets(feeds.configuration),
-            *(fed_by(each, feeds.configuration) if each is raw_images else each for each in ASSETS),
+            *(_fitting(each, settings, feeds) for each in ASSETS),
             entropy_pool,
             *REPORTS,
         ],
@@ -61,3 +61,12 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
         resources={"io_manager": NO_PASSAGE, **{name: fixed(resource) for name, resource in resources.items()}},
         executor=executor_named(settings.executor),
     )
+
+
+def _fitting(asset: dg.AssetsDefinition, settings: Settings, feeds: ImageFeeds) -> dg.AssetsDefinition:
+    """Return an asset of a batch as this installation has it: after its feeds, and by turns on its card."""
+    if asset is raw_images:
+        return fed_by(asset, feeds.configuration)
+    if asset is noise_arrays and settings.arrays == "cupy":
+        return make_noise_arrays(GPU)
+    return asset

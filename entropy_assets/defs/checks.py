@@ -18,7 +18,7 @@ from entropy_assets.defs.assets import hashed_blocks, noise_arrays, raw_images
 from entropy_assets.defs.partitions import image_batches
 from entropy_assets.defs.resources import RETRIES, EntropyStores, Stores, typed_failures
 from entropy_assets.errors import EntropyAssetsError, ImageAltered, ImageMissing
-from entropy_assets.stages import assessments, conditioning, extraction, validation
+from entropy_assets.stages import assessments, conditioning, validation
 from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.blobs.refusals import StoreError
@@ -262,7 +262,7 @@ def _live_noise(batch: Batch) -> dg.AssetCheckResult:
 def _health_tests(batch: Batch) -> dg.AssetCheckResult:
     """Fail if credited noise fails its health tests, or is not the noise that was assessed."""
     try:
-        reports = extraction.health_again(batch)
+        reports = assessments.health_again(batch)
     except _UNKNOWN:
         raise
     except EntropyAssetsError as error:

@@ -17,7 +17,7 @@ from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
 from entropy_assets.provenance.summary import SIMULATED
 from entropy_assets.recipe import recipe_named
-from entropy_assets.stages.assessments import NoiseRow, live_maps
+from entropy_assets.stages.assessments import NoiseRow, computed_by, live_maps
 from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.publication import PublishedBatch
@@ -157,6 +157,7 @@ def noise_arrays(batch: Batch, rows: tuple[NoiseRow, ...], ledger: Ledger) -> dg
             "samples": float(sum(row.samples for row in accepted)),
             "lowest_min_entropy": float(min((row.min_entropy for row in accepted), default=0.0)),
             "reasons": _reasons(row.reason for row in rows),
+            "computed_by": "; ".join(f"{what}: {images} images" for what, images in computed_by(batch).items()),
             "assessment": table(
                 {
                     "file": row.file,

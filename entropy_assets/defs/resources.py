@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 import dagster as dg
 
+from entropy_assets.core.extraction.arrays import Choice
 from entropy_assets.errors import BatchError, EntropyAssetsError, PoolAddressInvalid, PoolUnavailable
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.provenance.standing import what_it_lacks
@@ -48,6 +49,8 @@ class EntropyStores:
         A file in the inbox is taken when it has not changed for this long, seconds.
     workers
         Images of a batch that are looked at side by side.
+    arrays, arrays_memory_bytes
+        What surveys and samples them, and how much of a card's memory it takes: as in `Settings`.
     keep
         How long what is kept.
     keep_runs_days
@@ -59,6 +62,8 @@ class EntropyStores:
     limits: DecodeLimits
     settle_seconds: float
     workers: int = 2
+    arrays: Choice = "numpy"
+    arrays_memory_bytes: int = 0
     keep: KeepLimits = KEEP_ALL
     keep_runs_days: int | None = None
 
@@ -71,6 +76,8 @@ class EntropyStores:
             limits=DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels),
             settle_seconds=settings.settle_seconds,
             workers=settings.workers,
+            arrays=settings.arrays,
+            arrays_memory_bytes=settings.arrays_memory_bytes,
             keep=KeepLimits.of(settings),
             keep_runs_days=settings.keep_runs_days,
         )

@@ -48,6 +48,8 @@ BEGIN_AGAIN_S: Final = 60.0
 ALERT_AGE: Final = timedelta(days=1)
 """Runs that failed longer ago are no news, also to a log of alerts that was emptied."""
 PRIORITY: Final = "dagster/priority"
+ARRAYS: Final = "entropy/arrays"
+"""Tag of the runs that need a card: a run launcher or a limit of runs can tell them by it."""
 """Tag by which Dagster's queue lets a run go before others."""
 POOL_GRACE_TICKS: Final = 4
 """Ticks for which an absent pool is only skipped; after that the tick is red."""
@@ -101,12 +103,14 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
             for source, inbox in inboxes.items()
             for key in inbox.taken()
         }
+        on_card = {ARRAYS: settings.arrays} if settings.arrays == "cupy" else {}
         # Every batch with files that are not settled is asked for at each tick: Dagster knows by the run key which of
         # them had their run, and a daemon that was killed between partition and run loses none.
         return dg.SensorResult(
             dynamic_partitions_requests=[image_batches.build_add_request(keys)],
             run_requests=[
-                dg.RunRequest(run_key=key, partition_key=key, tags={PRIORITY: str(urgency.get(key, 0))}) for key in keys
+                dg.RunRequest(run_key=key, partition_key=key, tags={PRIORITY: str(urgency.get(key, 0)), **on_card})
+                for key in keys
             ],
         )
 

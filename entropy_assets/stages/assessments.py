@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
+from entropy_assets.core.credit.assessment import expected_entropy
 from entropy_assets.core.credit.fresh import SeenPart
 from entropy_assets.core.credit.memory import Recollection
-from entropy_assets.core.extraction.noise import noise_digest
+from entropy_assets.core.extraction.noise import credited_samples, noise_digest
+from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
 from entropy_assets.errors import BatchError
+from entropy_assets.recipe import recipe_named
 from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stores.batches import NOISE, Batch, live_map_of, samples_of
 from entropy_assets.stores.file_names import printable, safe_name
@@ -94,6 +97,12 @@ def noise_rows(batch: Batch) -> tuple[NoiseRow, ...]:
     return tuple(NoiseRow(**row) for row in batch.read_json(NOISE)["rows"])
 
 
+def computed_by(batch: Batch) -> dict[str, int]:
+    """Return what computed the noise of the batch, as ``"numpy 2.4.6, cpu"``, and of how many images."""
+    told: dict[str, int] = batch.read_json(NOISE).get("computed_by", {})
+    return told
+
+
 def live_maps(batch: Batch) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Yield the name of each image and the map of its live area: `Verdict` per square."""
     for row in noise_rows(batch):
@@ -151,3 +160,34 @@ def settle(batch: Batch, inbox: Inbox) -> None:
     for outcome in outcomes(batch):
         with suppress(FileNotFoundError):
             inbox.settle(batch.key, outcome.file, outcome.accepted, outcome.reason)
+
+
+def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:
+    """Run the health tests again on the stored noise of every credited image, expecting what they expected before.
+
+    Raises
+    ------
+    BatchError
+        If noise is missing, or is not the noise that was assessed.
+    """
+    recipe = recipe_named(batch.intake.recipe)
+    rows = {row.image_sha256: row for row in noise_rows(batch) if row.accepted}
+    seen = {row.image_sha256: row for row in Manifest.of(batch).rows}
+    reports = []
+    for noise in noise_inputs(batch):
+        row = rows[noise.image_sha256]
+        bits = row.assessment["symbol_bits"]
+        image = seen[noise.image_sha256]
+        channels = image.channels or 1
+        expected = expected_entropy(row.assessment["estimates"], (image.source or "", batch.intake.source), recipe)
+        for channel in range(channels):
+            drawn_across = recipe.draw_size // recipe.region_size
+            samples = credited_samples(noise.samples, channel, channels, recipe.region_size**2 // 2, drawn_across)
+            report = run_health_tests(
+                samples & np.uint8((1 << bits) - 1),
+                expected,
+                alpha_bits=recipe.health_alpha_bits,
+                binary=bits == 1,
+            )
+            reports.append((row.file, report))
+    return reports

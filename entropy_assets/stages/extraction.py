@@ -1,32 +1,30 @@
 """The noise of a batch: extracted, assessed, and spent once."""
 
 import dataclasses
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
 
-import numpy as np
-
 from entropy_assets.core.conditioning.conditioner import NoiseInput
-from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image, expected_entropy
+from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
 from entropy_assets.core.credit.fresh import SeenPart, explained, remembered, worth_keeping
 from entropy_assets.core.credit.memory import Recollection
 from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, pattern_sketch_of
 from entropy_assets.core.credit.shared_parts import CreditedPart
 from entropy_assets.core.credit.sketches import sketch_of, sketches_of
 from entropy_assets.core.digests import turned_digests
-from entropy_assets.core.extraction.noise import NoiseExtractor, credited_samples, deterministic_nonce, sampling_nonce
+from entropy_assets.core.extraction.arrays import HOST, Arrays
+from entropy_assets.core.extraction.noise import NoiseExtractor, deterministic_nonce, sampling_nonce
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
-from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.decode import decode
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import Recipe, recipe_named
-from entropy_assets.stages.assessments import AssessmentRow, NoiseRow, memory_row, noise_inputs, noise_rows
+from entropy_assets.stages.assessments import AssessmentRow, NoiseRow, memory_row
 from entropy_assets.stages.ingest import Progress, no_progress
 from entropy_assets.stages.manifest import ImageRow, Manifest, binding_of
 from entropy_assets.stores.batches import NOISE, Batch, live_map_of, samples_of
@@ -54,6 +52,7 @@ def extract_noise(
     *,
     workers: int = 1,
     progress: Progress = no_progress,
+    arrays: Arrays = HOST,
 ) -> tuple[NoiseRow, ...]:
     """Extract and assess the noise of every readable image, and spend each image once.
 
@@ -66,6 +65,8 @@ def extract_noise(
         Images looked at side by side, as far as their size allows: all that are begun and not yet spent have at most
         `SAMPLES_IN_FLIGHT` together, or there is only one. They are spent in the order of the manifest whatever
         finishes first.
+    arrays
+        What surveys and samples them: decoding one image, copying another and computing on a third run side by side.
 
     Raises
     ------
@@ -84,7 +85,12 @@ def extract_noise(
         # the bytes of the file are dropped once it is decoded
         frame = decode(images.get(row.image_sha256), source=batch.intake.source, limits=limits, reading=recipe.reading)
         nonce = nonce_of(batch.intake, row.image_sha256)
-        assessed = assess_row(row, frame, nonce, recipe, batch.intake.source, _kept_survey(batch, frame, recipe), among)
+
+        def look(placed: Frame) -> AssessedRow:
+            survey = _kept_survey(batch, placed, recipe)
+            return assess_row(row, frame, nonce, recipe, batch.intake.source, survey, among, placed)
+
+        assessed, computed_by[row.image_sha256] = arrays.computed(frame, look)
         if frame.parts > 1 and assessed.image:
             batch.write_array(live_map_of(frame.image_sha256), assessed.image.noise.survey.verdict)
         if assessed.image is None or among is not None:
@@ -93,6 +99,7 @@ def extract_noise(
         return dataclasses.replace(assessed, turned=turned)
 
     rows: list[NoiseRow] = []
+    computed_by: dict[str, str] = {}
     spent: dict[int, tuple[Assessment, PatternSketch]] = {}
     frames = SpentFrames(ledger, recipe.remembered_frames)
     with ThreadPoolExecutor(max_workers=workers) as pool:
@@ -111,7 +118,8 @@ def extract_noise(
             progress("extract", done, len(readable))
             del assessed, image  # its samples would stay in memory while the next image is worked on
     credit_patterns_once(rows, spent, recipe)
-    batch.write_json(NOISE, {"rows": [dataclasses.asdict(row) for row in rows]})
+    computed = dict(sorted(Counter(computed_by.values()).items()))
+    batch.write_json(NOISE, {"rows": [dataclasses.asdict(row) for row in rows], "computed_by": computed})
     return tuple(rows)
 
 
@@ -181,6 +189,7 @@ def assess_row(
     declared_source: str,
     survey: Survey | None = None,
     among: Collection[int] | None = None,
+    placed: Frame | None = None,
 ) -> AssessedRow:
     """Return what the noise of one readable image is worth by itself; nothing is kept or spent.
 
@@ -194,8 +203,10 @@ def assess_row(
         The live-area map of `frame`, if it was made already.
     among
         Parts of the frame that are credited; by default those that are worth most together.
+    placed
+        As of `assess_image`.
     """
-    noise_row, image = _noise_row(row, frame, nonce, recipe, declared_source, survey, among)
+    noise_row, image = _noise_row(row, frame, nonce, recipe, declared_source, survey, among, placed)
     if image is None:
         return AssessedRow(noise_row, None)
     if recipe.remembered_frames:
@@ -287,10 +298,11 @@ def _noise_row(
     declared_source: str,
     survey: Survey | None,
     among: Collection[int] | None,
+    placed: Frame | None,
 ) -> tuple[NoiseRow, AssessedImage | None]:
     identity: dict[str, Any] = {"file": row.file, "image_sha256": row.image_sha256, "nonce": nonce.hex()}
     try:
-        image = assess_image(frame, nonce, recipe, survey, declared_source, among)
+        image = assess_image(frame, nonce, recipe, survey, declared_source, among, placed)
     except ImageRejected as rejection:
         assessment: AssessmentRow = rejection.data.get("assessment", {})
         return (
@@ -347,37 +359,6 @@ def _spend(
 def replayed(row: NoiseRow, reason: RejectionReason, detail: str) -> NoiseRow:
     """Return `row` without credit, since its image was spent before."""
     return dataclasses.replace(row, accepted=False, reason=reason.value, detail=detail, credit_bits=0)
-
-
-def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:
-    """Run the health tests again on the stored noise of every credited image, expecting what they expected before.
-
-    Raises
-    ------
-    BatchError
-        If noise is missing, or is not the noise that was assessed.
-    """
-    recipe = recipe_named(batch.intake.recipe)
-    rows = {row.image_sha256: row for row in noise_rows(batch) if row.accepted}
-    seen = {row.image_sha256: row for row in Manifest.of(batch).rows}
-    reports = []
-    for noise in noise_inputs(batch):
-        row = rows[noise.image_sha256]
-        bits = row.assessment["symbol_bits"]
-        image = seen[noise.image_sha256]
-        channels = image.channels or 1
-        expected = expected_entropy(row.assessment["estimates"], (image.source or "", batch.intake.source), recipe)
-        for channel in range(channels):
-            drawn_across = recipe.draw_size // recipe.region_size
-            samples = credited_samples(noise.samples, channel, channels, recipe.region_size**2 // 2, drawn_across)
-            report = run_health_tests(
-                samples & np.uint8((1 << bits) - 1),
-                expected,
-                alpha_bits=recipe.health_alpha_bits,
-                binary=bits == 1,
-            )
-            reports.append((row.file, report))
-    return reports
 
 
 def credited_inputs(rows: Sequence[NoiseRow], assessed: Sequence[AssessedRow]) -> list[NoiseInput]:

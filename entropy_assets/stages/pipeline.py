@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NotRequired, TypedDict
 
+from entropy_assets.core.extraction.agreement import arrays_for
+from entropy_assets.core.extraction.arrays import Arrays
 from entropy_assets.errors import FileStillChanging, ImageRejected
 from entropy_assets.images.decode import begins_like_an_image
 from entropy_assets.images.limits import DecodeLimits
@@ -74,7 +76,7 @@ class SkippedEntry(TypedDict):
 
 
 class ReportedBatch(TypedDict):
-    """What became of one batch; ``checks`` is `BatchReport.to_row`."""
+    """What became of one batch; ``checks`` is `BatchReport.to_row`, ``computed_by`` that of `assessments`."""
 
     key: str
     blocks: int
@@ -82,6 +84,7 @@ class ReportedBatch(TypedDict):
     rejected: int
     chain_head: str
     recipe: str
+    computed_by: dict[str, int]
     checks: dict[str, Any]
 
 
@@ -144,7 +147,13 @@ def process(
         The operating system's generator; asked once per batch, after its images are fixed.
     origins
         Notes of another installation that say where feeds fetched these images; copied into `home`.
+
+    Raises
+    ------
+    ExtraMissing, StartFailed
+        As `arrays_for`, before anything is read.
     """
+    arrays = arrays_for(settings.arrays, settings.arrays_memory_bytes)
     home.root.mkdir(parents=True, exist_ok=True)
     report = ProcessReport()
     for group in _groups(_contents(paths, settings, report), settings):
@@ -160,7 +169,7 @@ def process(
                 recipe=settings.recipe,
                 limits=DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels),
             )
-        _run(batch, home, settings, report, progress)
+        _run(batch, home, settings, report, progress, arrays)
     return report
 
 
@@ -224,13 +233,16 @@ def _with_notes(
         yield name, data
 
 
-def _run(batch: Batch, home: Home, settings: Settings, report: ProcessReport, progress: Progress) -> None:
+def _run(
+    batch: Batch, home: Home, settings: Settings, report: ProcessReport, progress: Progress, arrays: Arrays
+) -> None:
     limits = batch.intake.limits
     with report.timing("read"):
         ingest.read_images(batch, home.images(), limits, progress)
     with report.timing("extract"):
+        ledger, workers = sound_ledger(home), settings.workers
         extraction.extract_noise(
-            batch, home.images(), sound_ledger(home), limits, workers=settings.workers, progress=progress
+            batch, home.images(), ledger, limits, workers=workers, progress=progress, arrays=arrays
         )
     with report.timing("hash"):
         conditioning.hash_blocks(batch)
@@ -277,5 +289,6 @@ def _reported_batch(batch: Batch, validation: validation.Validation) -> Reported
         "rejected": blocks - released,
         "chain_head": validation.hashed.chain_head,
         "recipe": batch.intake.recipe,
+        "computed_by": assessments.computed_by(batch),
         "checks": validation.examination.report.to_row(),
     }

@@ -44,3 +44,12 @@ def test_the_benchmark_of_credit_runs() -> None:
     rows = json.loads(said.stdout)["scenarios"]
     assert len(rows) == 3
     assert all(row["holds"] > 0 and row["credit"].keys() == {"drop", "raw-ccd"} for row in rows)
+
+
+def test_the_benchmark_of_a_card_runs_without_one() -> None:
+    """And says that there was none, or which."""
+    command = [sys.executable, "-m", "benchmarks.gpu", "--sides", "64", "--budget", "0.1", "--json"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    told = json.loads(said.stdout)
+    assert told["computed_by"].keys() == ({"processor"} if "No card was had" in told["card"] else {"processor", "card"})
+    assert all(column["sides"]["64"]["single_mpixel_s"] > 0 for column in told["computed_by"].values())

@@ -1,6 +1,7 @@
 """``entropy-assets process``: the report, the exit codes, and what of a folder is an image."""
 
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from entropy_assets.core.extraction.arrays import HOST
 from entropy_assets.settings import Settings
 from entropy_assets.stages import pipeline
 from entropy_assets.stores.home import Home
@@ -34,9 +36,30 @@ def test_json_has_the_promised_names(run: Run, images: Path) -> None:
     promised = {"file", "image_sha256", "accepted", "reason", "credit_bits", "samples", "min_entropy"}
     assert all(promised <= set(row) for row in report["images"])
     [batch] = report["batches"]
-    assert {"key", "blocks", "passed", "rejected", "chain_head", "checks"} <= set(batch)
+    assert {"key", "blocks", "passed", "rejected", "chain_head", "checks", "computed_by"} <= set(batch)
     assert set(report["timings"]) >= {"intake", "read", "extract", "hash", "validate"}
     assert all(seconds >= 0 for seconds in report["timings"].values())
+
+
+def test_what_computed_a_batch_is_told(run: Run, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Namespace, version and device, and of how many images; of those that could not be read nothing was computed."""
+    monkeypatch.setenv("ENTROPY_ARRAYS", "numpy")
+    report = processed(run, images)
+    looked_at = [row for row in report["images"] if "live_fraction" in row]
+    assert report["batches"][0]["computed_by"] == {str(HOST): len({row["image_sha256"] for row in looked_at})}
+    assert f"computed by {HOST}\n" in run("process", images).stdout
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed here")
+def test_a_card_that_was_asked_for_and_is_not_there_is_an_error_before_anything_is_kept(
+    run: Run, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else computes in its place; the message says what brings it."""
+    monkeypatch.setenv("ENTROPY_ARRAYS", "cupy")
+    result = run("process", images, "--out", tmp_path / "kept")
+    assert result.exit_code != 0
+    assert "pip install 'entropy-assets[gpu]'" in result.stderr
+    assert not list(tmp_path.glob("kept/*/*"))
 
 
 def test_every_file_is_accepted_or_has_one_reason(run: Run, images: Path) -> None:

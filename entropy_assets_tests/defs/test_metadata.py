@@ -5,6 +5,7 @@ import hashlib
 import dagster as dg
 import pytest
 
+from entropy_assets.core.extraction.arrays import HOST
 from entropy_assets.defs import plots
 from entropy_assets.defs.metadata import LONGEST_CELL, table
 from entropy_assets.stages.assessments import credits, noise_rows
@@ -23,6 +24,7 @@ def test_the_table_of_the_noise_says_who_vouches_and_what_frames_share(home: Hom
     ]
     table = event.materialization.metadata["assessment"]
     assert isinstance(table, dg.TableMetadataValue)
+    assert event.materialization.metadata["computed_by"].value == f"{HOST}: 2 images"
     noise = {row.file: row for row in noise_rows(home.stores.batch(key))}
     for record in table.records:
         row = noise[str(record.data["file"])]

@@ -194,7 +194,7 @@ def test_the_order_of_claims_does_not_depend_on_the_number_of_workers(tmp_path: 
 
 def test_the_health_tests_pass_again_on_stored_noise(place: Place) -> None:
     batch = place.hashed([("a.fits", frame(1)), ("b.fits", frame(2))])
-    reports = extraction.health_again(batch)
+    reports = assessments.health_again(batch)
     assert [name for name, _ in reports] == ["a.fits", "b.fits"]
     assert all(report.passed for _, report in reports)
 

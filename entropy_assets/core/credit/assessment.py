@@ -287,6 +287,7 @@ def assess_image(
     survey: Survey | None = None,
     submitter: str | None = None,
     among: Collection[int] | None = None,
+    placed: Frame | None = None,
 ) -> AssessedImage:
     """Extract the noise of `frame` in the order that `nonce` gives, and assess it.
 
@@ -298,6 +299,8 @@ def assess_image(
         Source that was declared for the file; by default the frame's own.
     among
         Parts of the frame that are credited; by default those that are worth most together.
+    placed
+        The same frame where an accelerator has its pixels (`arrays.Arrays.placed`), to extract from.
 
     Raises
     ------
@@ -311,7 +314,7 @@ def assess_image(
         most = min(claims_of(frame, recipe, submitter).values())
         shared = credited_once(frame, survey or survey_of(frame, recipe), recipe, most, among)
         survey, parts = shared.survey, shared.used
-    noise = NoiseExtractor(recipe).extract(frame, nonce, survey)
+    noise = NoiseExtractor(recipe).extract(placed or frame, nonce, survey)
     assessment = assess(noise, frame, recipe, submitter, {part.place: part.known_share for part in parts})
     if assessment.health_failed:
         raise ImageRejected(

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from entropy_assets.core.extraction.arrays import beside, low_bytes, namespace_of, on_host, windows_at
 from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.extraction.squares import Steps, middles
 
@@ -54,7 +55,7 @@ ANCHOR_SPACING: Final = 64
 """Pixels per window that is compared, on average."""
 ANCHOR_FACTORS: Final = (37, 101, 59, 173, 211, 83, 149, 233)
 """Odd factors that mix the corner of a window into one byte."""
-KEY_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
+KEY_FACTOR: Final = 0x9E3779B97F4A7C15
 """2**64 over the golden ratio, odd: mixes a window into 64 bits."""
 
 
@@ -81,7 +82,7 @@ def repeat_correlation(steps: Steps, *, banded: bool = False, outlier: int = 0) 
 
 def _probes(steps: Steps) -> npt.NDArray[np.int64]:
     """Return the rows that are searched."""
-    return steps[:: max(1, len(steps) // PROBES)].astype(np.int64)
+    return on_host(steps[:: max(1, steps.shape[0] // PROBES), :]).astype(np.int64)
 
 
 def _less_shared(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -233,10 +234,15 @@ def repeated_share(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> npt.
     """
     if (compiled := loops_for(steps)) is not None:
         factors = np.array(ANCHOR_FACTORS, dtype=np.uint8).reshape(2, -1)
-        square, keys = compiled.artefacts.anchored(steps, live, size, factors, 256 // ANCHOR_SPACING, KEY_FACTOR)
+        square, keys = compiled.artefacts.anchored(
+            steps, live, size, factors, 256 // ANCHOR_SPACING, np.uint64(KEY_FACTOR)
+        )
     else:
         square, keys = _anchored(steps, live, size)
-    seen = np.bincount(square, weights=_seen_before(keys), minlength=live.size)
+    if not _has_twins(keys):
+        return np.zeros(live.shape)
+    square = on_host(square)
+    seen = np.bincount(square, weights=_seen_before(on_host(keys)), minlength=live.size)
     return (seen / np.maximum(1, np.bincount(square, minlength=live.size))).reshape(live.shape)
 
 
@@ -244,43 +250,51 @@ def _anchored(
     steps: Steps, live: npt.NDArray[np.bool_], size: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
     """Return the square and the key of each window that is compared, in reading order."""
-    low = steps.astype(np.uint8)
+    xp = namespace_of(steps)
+    low = low_bytes(steps)
     slopes = low[:, 1:] - low[:, :-1]
-    y, x = np.nonzero(_anchors(slopes)[: len(slopes) - WINDOW[0] + 1, : slopes.shape[1] - WINDOW[1] + 1])
-    inside = (y // size < live.shape[0]) & (x // size < live.shape[1])
-    y, x = y[inside], x[inside]
-    square = (y // size) * live.shape[1] + x // size
-    watched = live.ravel()[square]
-    corners = y[watched] * slopes.shape[1] + x[watched]
-    within = np.add.outer(np.arange(WINDOW[0]) * slopes.shape[1], np.arange(WINDOW[1])).ravel()
-    return square[watched], _keys(slopes.ravel()[corners[:, np.newaxis] + within])
+    rows, columns = live.shape
+    most = min(slopes.shape[0] - WINDOW[0] + 1, rows * size), min(slopes.shape[1] - WINDOW[1] + 1, columns * size)
+    y, x = xp.nonzero(_anchors(slopes)[: most[0], : most[1]])
+    square = y // size * columns + x // size
+    watched = xp.take(xp.reshape(beside(live, steps), (-1,)), square)
+    return square[watched], _keys(windows_at(slopes, y[watched], x[watched], *WINDOW))
 
 
 def _anchors(slopes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     """Tell whether the 2x4 differences from each place on hash to a value below 256 / `ANCHOR_SPACING`."""
     height, width = slopes.shape
-    mixed = np.zeros((height - 1, width - 3), dtype=np.uint8)
-    for place, factor in enumerate(ANCHOR_FACTORS):
+    mixed: npt.NDArray[np.uint8] = slopes[: height - 1, : width - 3] * ANCHOR_FACTORS[0]
+    for place, factor in enumerate(ANCHOR_FACTORS[1:], 1):
         row, column = divmod(place, 4)
-        mixed += slopes[row : height - 1 + row, column : width - 3 + column] * np.uint8(factor)
+        mixed += slopes[row : height - 1 + row, column : width - 3 + column] * factor
     return mixed < 256 // ANCHOR_SPACING
 
 
 def _keys(windows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """Return each of ``uint8[n, pixel]`` as one number of 64 bits; windows that differ have the same one by chance."""
-    keys = np.zeros(len(windows), dtype=np.uint64)
-    for column in windows.view("<u8").T:
-        keys = (keys ^ column) * KEY_FACTOR
-        keys ^= keys >> np.uint64(29)
-    return keys
+    """Return each of ``uint8[n, row, column]`` as one number of 64 bits; those that differ are equal by chance only."""
+    xp = namespace_of(windows)
+    factor = xp.asarray(KEY_FACTOR, dtype=xp.uint64)
+    keys = xp.zeros(windows.shape[0], dtype=xp.uint64)
+    for row in range(WINDOW[0]):
+        for column in range(WINDOW[1]):
+            keys ^= xp.astype(windows[:, row, column], xp.uint64) << 8 * column
+        keys = keys * factor
+        keys ^= keys >> 29
+    mixed: npt.NDArray[np.uint64] = keys
+    return mixed
+
+
+def _has_twins(keys: npt.NDArray[np.uint64]) -> bool:
+    """Tell whether any two keys are equal."""
+    xp = namespace_of(keys)
+    ordered = xp.sort(keys)
+    return bool(xp.any(ordered[1:] == ordered[:-1]))
 
 
 def _seen_before(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
     """Tell whether each key equals one that comes before it."""
     seen = np.zeros(len(keys), dtype=np.bool_)
-    ordered = np.sort(keys)
-    if not (ordered[1:] == ordered[:-1]).any():
-        return seen
     order = np.argsort(keys, kind="stable")
     seen[order[1:]] = keys[order[1:]] == keys[order[:-1]]
     return seen

@@ -11,6 +11,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.arrays import (
+    in_pieces,
+    is_on_host,
+    namespace_of,
+    on_host,
+    row_products,
+    upper_middles,
+    windows_at,
+)
 from entropy_assets.core.extraction.squares import (
     RESIDUAL_LIMIT,
     SQUARES_AT_ONCE,
@@ -31,9 +40,9 @@ COPIED_ROW: Final = 0.75
 
 def without_row_offsets(squares: Steps) -> Steps:
     """Return ``[..., side, side]`` less the median of each row, an integer: the upper one of the two middle values."""
-    wide = squares.astype(np.promote_types(squares.dtype, np.int32))
-    middle = wide.shape[-1] // 2
-    level: Steps = wide - np.partition(wide, middle, axis=-1)[..., middle : middle + 1]
+    xp = namespace_of(squares)
+    wide = xp.astype(squares, xp.result_type(squares.dtype, xp.int32))
+    level: Steps = wide - upper_middles(wide)[..., None]
     return level
 
 
@@ -54,15 +63,14 @@ def without_banding(measured: SquareStatistics, steps: Steps, recipe: Recipe) ->
     if not recipe.banding_share or len(suspects) == 0:
         return measured
     size = recipe.survey_size
-    columns = steps.shape[1] // size
-    grid = steps[: len(steps) // size * size, : columns * size].reshape(-1, size, columns, size)
-    found, parts = [], []
-    for start in range(0, len(suspects), SQUARES_AT_ONCE):
-        chosen = suspects[start : start + SQUARES_AT_ONCE]
-        banded, level = _banded(grid[chosen // columns, :, chosen % columns], recipe)
-        found.append(banded)
-        parts.append(level)
-    return _replaced(measured, suspects, np.concatenate(found), SquareStatistics.joined(parts))
+    top, left = (size * place for place in np.divmod(suspects, steps.shape[1] // size))
+
+    def looked_at(part: slice) -> tuple[npt.NDArray[np.bool_], SquareStatistics]:
+        return _banded(windows_at(steps, top[part], left[part], size, size), recipe)
+
+    found = in_pieces(looked_at, len(suspects), SQUARES_AT_ONCE, whole=not is_on_host(steps))
+    banded, level = zip(*found, strict=True)
+    return _replaced(measured, suspects, np.concatenate(banded), SquareStatistics.joined(list(level)))
 
 
 def _replaced(
@@ -85,8 +93,9 @@ def _banded(squares: Steps, recipe: Recipe) -> tuple[npt.NDArray[np.bool_], Squa
     A row that is its neighbour but for an offset is a copy. Fields of interlaced video that were smoothed on their own
     are white from row to row, and not over two rows.
     """
+    xp = namespace_of(squares)
     level = without_row_offsets(squares)
-    measured = measured_squares(level, int(level.min()) - 1, int(level.max()) + 1)
+    measured = measured_squares(level, int(xp.min(level)) - 1, int(xp.max(level)) + 1)
     less = energy_shares(level, squares) < recipe.banding_share
     over_two = np.abs(correlation_over_two_rows(level) - TWO_ROWS) < recipe.correlation_tolerance
     white = ~is_coloured(measured.correlation_x, measured.correlation_y, recipe)
@@ -98,8 +107,10 @@ def _has_copied_row(level: Steps) -> npt.NDArray[np.bool_]:
 
     Slopes along the rows are compared, so that a gradient of the scene counts little.
     """
-    slopes = np.clip(np.diff(level, axis=2), -RESIDUAL_LIMIT, RESIDUAL_LIMIT).astype(np.float64)
-    energy = np.einsum("ijk,ijk->ij", slopes, slopes)
-    products = np.einsum("ijk,ijk->ij", slopes[:, 1:], slopes[:, :-1])
+    xp = namespace_of(level)
+    slopes = xp.clip(level[:, :, 1:] - level[:, :, :-1], -RESIDUAL_LIMIT, RESIDUAL_LIMIT)
+    exact = xp.astype(slopes, xp.float64)
+    energy = on_host(row_products(exact, exact))
+    products = on_host(row_products(exact[:, 1:, :], exact[:, :-1, :]))
     copied: npt.NDArray[np.bool_] = (2 * products > COPIED_ROW * (energy[:, 1:] + energy[:, :-1])).any(axis=1)
     return copied

@@ -10,13 +10,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.arrays import on_host, windows_at
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.extraction.banding import without_banding, without_row_offsets
-from entropy_assets.core.extraction.dither import dithered_share
 from entropy_assets.core.extraction.lattices import EIGHTHS, lattice_rise
-from entropy_assets.core.extraction.linearity import relative_complexity
+from entropy_assets.core.extraction.made.dither import dithered_share
+from entropy_assets.core.extraction.made.linearity import relative_complexity
+from entropy_assets.core.extraction.made.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.phases import parts_of, squares_as_they_lie
-from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.squares import Item, PerSquare, Steps, Verdict, is_coloured, square_statistics
 from entropy_assets.core.extraction.templates import LEAST_ALIKE, repeated_noise, repeated_noise_share
 from entropy_assets.core.frame import Frame
@@ -230,12 +231,11 @@ def mask_made_noise(
 
 
 def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:
-    """Return up to `SQUARES_SEARCHED` of the live squares, evenly spread, as ``[n, size, size]``."""
+    """Return up to `SQUARES_SEARCHED` of the live squares, evenly spread, as ``[n, size, size]`` in memory."""
     y, x = np.nonzero(live)
     chosen = np.unique(np.linspace(0, len(y) - 1, SQUARES_SEARCHED).astype(np.int64))
-    rows, columns = live.shape
-    grid = steps[: rows * size, : columns * size].reshape(rows, size, columns, size)
-    return grid[y[chosen], :, x[chosen]]
+    squares: Steps = on_host(windows_at(steps, size * y[chosen], size * x[chosen], size, size))
+    return squares
 
 
 def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:

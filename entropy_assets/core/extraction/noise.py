@@ -15,6 +15,15 @@ import numpy.typing as npt
 from scipy import fft
 
 from entropy_assets.core import encoding
+from entropy_assets.core.extraction.arrays import (
+    beside,
+    in_pieces,
+    is_on_host,
+    low_bytes,
+    namespace_of,
+    on_host,
+    windows_at,
+)
 from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.extraction.phases import laid_out
 from entropy_assets.core.extraction.squares import Steps, laplacian, steps_of
@@ -158,7 +167,7 @@ def planes_of(channels: int) -> int:
 
 
 class NoiseExtractor:
-    """Turn frames into noise arrays, by one recipe.
+    """Turn frames into noise arrays, by one recipe, and by whatever computes on their pixels (`arrays.Arrays.placed`).
 
     Parameters
     ----------
@@ -206,7 +215,7 @@ class NoiseExtractor:
         survey = survey or self.survey(frame)
         self._require_live(survey)
         regions = drawn_regions(survey.live, survey.square_size, nonce, self.recipe)
-        planes = planes_of(len(frame.pixels))
+        planes = planes_of(frame.channels)
         samples = np.empty((len(regions), planes * row_length(self.recipe.region_size)), dtype=np.uint8)
         rows = samples.reshape(len(regions), planes, -1)
         for plane, steps in enumerate(_planes(frame, survey.square_size)):
@@ -217,7 +226,7 @@ class NoiseExtractor:
             pairs_per_region=self.recipe.region_size**2 // 2,
             drawn_across=self.recipe.draw_size // self.recipe.region_size,
             planes=planes,
-            channels=len(frame.pixels),
+            channels=frame.channels,
             regions=regions,
             nonce=nonce,
             image_sha256=frame.image_sha256,
@@ -245,20 +254,18 @@ class NoiseExtractor:
         if size == COMPILED_SIZE and (compiled := loops_for(steps)) is not None:
             compiled.noise.write_views(steps, regions, weights, float(FILTER_SPAN), 1 / FILTER_ONE**2, samples, plane)
             return
-        rows = samples[:, plane]
-        grid = _as_grid(steps, size)
-        at_once = PIXELS_AT_ONCE // size**2
-        for start in range(0, len(regions), at_once):
-            part = slice(start, start + at_once)
-            y, x = (regions[part] // size).T
-            squares = grid[y, :, x]
-            low = squares.astype(np.uint8)
+
+        def write(part: slice) -> None:
+            squares = windows_at(steps, regions[part, 0], regions[part, 1], size, size)
+            low = low_bytes(squares)
             views = (low[:, :, 1::2] - low[:, :, ::2], laplacian(low), high_frequencies(squares, weights))
             offset = 0
             for view in views:
-                width = view[0].size
-                rows[part, offset : offset + width] = view.reshape(len(view), width)
+                width = view.shape[1] * view.shape[2]
+                samples[part, plane, offset : offset + width] = on_host(view).reshape(-1, width)
                 offset += width
+
+        in_pieces(write, len(regions), PIXELS_AT_ONCE // size**2, whole=not is_on_host(steps))
 
 
 def drawn_regions(live: npt.NDArray[np.bool_], square_size: int, nonce: bytes, recipe: Recipe) -> npt.NDArray[np.int32]:
@@ -297,24 +304,18 @@ def _planes(frame: Frame, size: int) -> Iterator[Steps]:
 
     Of a mosaic, which has one channel, the phases lie side by side, cut to squares of `size`.
     """
-    channels, height, width = frame.pixels.shape
-    if channels == 1:
+    if frame.channels == 1:
         yield laid_out(steps_of(frame, 0), frame.mosaic, size)
         return
-    fits = frame.pixels.dtype != np.int64 and channels <= SUMMED_NARROWLY
-    grey: Steps = np.zeros((height, width), dtype=np.int32 if fits else np.int64)
-    for channel in range(channels):
+    xp = namespace_of(frame.pixels)
+    fits = frame.pixels.dtype != xp.int64 and frame.channels <= SUMMED_NARROWLY
+    grey: Steps = xp.zeros(frame.shape, dtype=xp.int32 if fits else xp.int64)
+    for channel in range(frame.channels):
         steps = steps_of(frame, channel)
         grey += steps
         yield steps
         del steps
     yield grey
-
-
-def _as_grid(steps: Steps, size: int) -> Steps:
-    """Return ``[ny // size, size, nx // size, size]``, a view of the whole squares."""
-    rows, columns = (side // size for side in steps.shape)
-    return steps[: rows * size, : columns * size].reshape(rows, size, columns, size)
 
 
 @cache
@@ -344,9 +345,13 @@ def high_frequencies(squares: Steps, weights: npt.NDArray[np.float64]) -> npt.ND
     weights
         Of `low_pass_weights`.
     """
+    xp = namespace_of(squares)
     size = squares.shape[-1]
-    relative = np.clip(squares - squares[:, :1, :1], -FILTER_SPAN, FILTER_SPAN)
-    by_row = np.ascontiguousarray(relative.swapaxes(0, 1), dtype=np.float64)
-    low = weights @ (by_row.reshape(-1, size) @ weights).reshape(size, -1)
-    high = np.rint(by_row - low.reshape(by_row.shape) * (1 / FILTER_ONE**2))
-    return high.swapaxes(0, 1).astype(np.int32).astype(np.uint8)
+    filtering = beside(weights, squares)
+    offsets = xp.permute_dims(squares - squares[:, :1, :1], (1, 0, 2))
+    by_row = xp.astype(xp.reshape(offsets, (-1, size)), xp.float64)
+    by_row = xp.minimum(xp.maximum(by_row, -FILTER_SPAN), FILTER_SPAN)
+    low = xp.reshape(filtering @ xp.reshape(by_row @ filtering, (size, -1)), by_row.shape)
+    high = low_bytes(xp.astype(xp.round(by_row - low * (1 / FILTER_ONE**2)), xp.int32))
+    views: npt.NDArray[np.uint8] = xp.permute_dims(xp.reshape(high, offsets.shape), (1, 0, 2))
+    return views

@@ -15,6 +15,9 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.digests import CHUNK
+from entropy_assets.core.extraction.arrays import in_pieces, is_on_host, namespace_of
+
 Item = TypeVar("Item", bound=np.generic)
 Integer = TypeVar("Integer", bound=np.signedinteger)
 
@@ -126,17 +129,24 @@ def laid_out(plane: npt.NDArray[Item], period: int, size: int) -> npt.NDArray[It
     if period == 1:
         return plane
     rows, columns = (side // period // size * size for side in plane.shape)
-    laid = np.empty((period * rows, period * columns), dtype=plane.dtype)
-    for phase, part in zip(_phases_of(plane, period), parts_of(laid, period), strict=True):
-        part[...] = phase[:rows, :columns]
+    laid: npt.NDArray[Item] = namespace_of(plane).empty((period * rows, period * columns), dtype=plane.dtype)
+    for phase, (down, across) in zip(_phases_of(plane, period), _places_of(laid, period), strict=True):
+        laid[down, across] = phase[:rows, :columns]
     return laid
 
 
 def parts_of(laid: npt.NDArray[Item], period: int) -> list[npt.NDArray[Item]]:
     """Return a view of each phase of a plane that is laid out."""
+    return [laid[down, across] for down, across in _places_of(laid, period)]
+
+
+def _places_of(laid: npt.NDArray[Item], period: int) -> list[tuple[slice, slice]]:
+    """Return which rows and columns of a plane that is laid out are each phase."""
     rows, columns = (side // period for side in laid.shape)
     return [
-        laid[a * rows : (a + 1) * rows, b * columns : (b + 1) * columns] for a in range(period) for b in range(period)
+        (slice(a * rows, (a + 1) * rows), slice(b * columns, (b + 1) * columns))
+        for a in range(period)
+        for b in range(period)
     ]
 
 
@@ -172,15 +182,22 @@ def levelled(laid: npt.NDArray[Integer], period: int) -> npt.NDArray[Integer]:
     """
     if period == 1:
         return laid
-    plane = np.empty_like(laid)
-    narrow = laid.dtype == np.int16
-    for phase, part in zip(_phases_of(plane, period), parts_of(laid, period), strict=True):
-        rows, columns = (side // LEVELLED for side in part.shape)
-        for row in range(rows):
-            band = part[row * LEVELLED : (row + 1) * LEVELLED].reshape(LEVELLED, columns, LEVELLED)
-            means = band.sum(axis=(0, 2), dtype=np.int64) // LEVELLED**2
-            level = band - means.astype(laid.dtype)[:, np.newaxis]
-            if narrow:
-                np.clip(level, -LEVELLED_LIMIT, LEVELLED_LIMIT, out=level)
-            phase[row * LEVELLED : (row + 1) * LEVELLED] = level.reshape(LEVELLED, -1)
+    xp = namespace_of(laid)
+    plane: npt.NDArray[Integer] = xp.empty_like(laid)
+    for place, part in enumerate(parts_of(laid, period)):
+        a, b = divmod(place, period)
+        width = part.shape[1]
+
+        def write(rows: slice, part: npt.NDArray[Integer] = part, a: int = a, b: int = b) -> None:
+            band = part[rows.start * LEVELLED : rows.stop * LEVELLED, :]
+            cells = xp.reshape(band, (-1, LEVELLED, band.shape[1] // LEVELLED, LEVELLED))
+            means = xp.sum(cells, axis=(1, 3), dtype=xp.int64) // LEVELLED**2
+            level = cells - xp.astype(means, laid.dtype)[:, None, :, None]
+            if laid.dtype == xp.int16:
+                level = xp.clip(level, -LEVELLED_LIMIT, LEVELLED_LIMIT)
+            first, last = rows.start * LEVELLED * period + a, rows.stop * LEVELLED * period
+            plane[first:last:period, b::period] = xp.reshape(level, band.shape)
+
+        rows = part.shape[0] // LEVELLED
+        in_pieces(write, rows, max(1, CHUNK // (LEVELLED * width)), whole=not is_on_host(laid))
     return plane

@@ -11,6 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.digests import CHUNK
+from entropy_assets.core.extraction.arrays import (
+    beside,
+    full_lines,
+    in_pieces,
+    is_on_host,
+    namespace_of,
+    on_host,
+    square_products,
+    upper_middles,
+)
 from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import Recipe
@@ -33,8 +43,6 @@ SQUARES_AT_ONCE: Final = 256
 """Squares worked on at once: half a megabyte of int16, which stays in the cache."""
 COUNTED_BELOW: Final = 1 << 16
 """Magnitudes below this are counted one by one to find their median."""
-EIGHT_FLAGS: Final = np.uint64(0x0101010101010101)
-"""Eight flags that are all set, as one integer."""
 
 
 class Verdict(IntEnum):
@@ -120,16 +128,19 @@ class SquareCounts(NamedTuple):
 
 def steps_of(frame: Frame, channel: int) -> Steps:
     """Return one channel in ADC steps above its lowest usable code, as narrow as its Laplacian allows."""
-    plane = frame.pixels[channel]
-    low, high = int(plane.min()), int(plane.max())
+    plane: Steps = frame.pixels[channel, :, :]
+    xp = namespace_of(plane)
+    low, high = int(xp.min(plane)), int(xp.max(plane))
     span = (high - low) // frame.adc_step
-    steps: Steps = np.empty(plane.shape, dtype=np.int16 if span <= NARROW_SPAN else plane.dtype)
-    band = max(1, CHUNK // plane.shape[1])
-    for top in range(0, len(plane), band):
-        above = plane[top : top + band] - plane.dtype.type(low)
+    steps: Steps = xp.empty(plane.shape, dtype=xp.int16 if span <= NARROW_SPAN else plane.dtype)
+
+    def write(rows: slice) -> None:
+        above = plane[rows, :] - low
         if frame.adc_step > 1:
-            above //= plane.dtype.type(frame.adc_step)
-        steps[top : top + band] = above
+            above //= frame.adc_step
+        steps[rows, :] = xp.astype(above, steps.dtype, copy=False)
+
+    in_pieces(write, plane.shape[0], max(1, CHUNK // plane.shape[1]), whole=not is_on_host(plane))
     return steps
 
 
@@ -140,8 +151,9 @@ def clip_codes(steps: Steps, frame: Frame, channel: int) -> tuple[int, int]:
     the next code inwards: noise thins out towards its extremes, clipped noise does not. A constant frame is at its
     lowest code, unless that is the container's highest.
     """
-    plane = frame.pixels[channel]
-    top, high, low = int(steps.max()), int(plane.max()), int(plane.min())
+    plane = frame.pixels[channel, :, :]
+    xp = namespace_of(plane)
+    top, high, low = int(xp.max(steps)), int(xp.max(plane)), int(xp.min(plane))
     full = {1 << frame.bit_depth, 1 << (frame.bit_depth - 1)}
     at_full = bool({high + 1, high + frame.adc_step} & full)
     at_floor = low in {0, -(1 << (frame.bit_depth - 1))} and not (top == 0 and at_full)
@@ -153,15 +165,20 @@ def clip_codes(steps: Steps, frame: Frame, channel: int) -> tuple[int, int]:
 
 def _piles_up(steps: Steps, code: int, inner: int, at_limit: bool) -> bool:
     """Tell whether pixels are clipped at `code`; `inner` is the next code inwards."""
-    count = np.count_nonzero(steps == code)
-    return bool(count * 10_000 >= steps.size and (at_limit or count > np.count_nonzero(steps == inner)))
+    xp = namespace_of(steps)
+    count = int(xp.count_nonzero(steps == code))
+    if count * 10_000 < steps.shape[0] * steps.shape[1]:
+        return False
+    return at_limit or count > int(xp.count_nonzero(steps == inner))
 
 
 def as_squares(plane: npt.NDArray[Item], size: int) -> npt.NDArray[Item]:
     """Return ``[square, size, size]``, the whole squares of `plane` in row-major order, as a contiguous copy."""
+    xp = namespace_of(plane)
     sy, sx = (side // size for side in plane.shape)
-    tiles = plane[: sy * size, : sx * size].reshape(sy, size, sx, size).swapaxes(1, 2)
-    return np.ascontiguousarray(tiles).reshape(sy * sx, size, size)
+    tiles = xp.permute_dims(xp.reshape(plane[: sy * size, : sx * size], (sy, size, sx, size)), (0, 2, 1, 3))
+    squares: npt.NDArray[Item] = xp.reshape(tiles, (sy * sx, size, size))
+    return squares
 
 
 def square_statistics(steps: Steps, limits: tuple[int, int], size: int) -> SquareStatistics:
@@ -180,10 +197,13 @@ def square_statistics(steps: Steps, limits: tuple[int, int], size: int) -> Squar
         counts = SquareCounts(*compiled.squares.counted(steps, size, *limits))
         if int(counts.largest.max()) <= RESIDUAL_LIMIT:
             return _statistics(counts, compiled.squares.lined(steps, size), size)
-    band = max(1, SQUARES_AT_ONCE // (steps.shape[1] // size)) * size
-    whole = steps.shape[0] // size * size
-    bands = [as_squares(steps[top : min(top + band, whole)], size) for top in range(0, whole, band)]
-    return SquareStatistics.joined([measured_squares(squares, *limits) for squares in bands])
+
+    def measured(rows: slice) -> SquareStatistics:
+        return measured_squares(as_squares(steps[rows.start * size : rows.stop * size, :], size), *limits)
+
+    rows, columns = (side // size for side in steps.shape)
+    bands = in_pieces(measured, rows, max(1, SQUARES_AT_ONCE // columns), whole=not is_on_host(steps))
+    return SquareStatistics.joined(bands)
 
 
 def middles(magnitudes: npt.NDArray[np.integer]) -> tuple[int, int]:
@@ -198,7 +218,7 @@ def middles(magnitudes: npt.NDArray[np.integer]) -> tuple[int, int]:
 
 def laplacian(squares: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
     """Return the five-point Laplacian of ``[n, side, side]`` on the interior, ``[n, side - 2, side - 2]``."""
-    residual: npt.NDArray[Integer] = squares[:, 1:-1, 1:-1] * squares.dtype.type(4)
+    residual: npt.NDArray[Integer] = squares[:, 1:-1, 1:-1] * 4
     residual -= squares[:, :-2, 1:-1]
     residual -= squares[:, 2:, 1:-1]
     residual -= squares[:, 1:-1, :-2]
@@ -208,25 +228,33 @@ def laplacian(squares: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
 
 def measured_squares(squares: Steps, bottom: int, top: int) -> SquareStatistics:
     """Return what `square_statistics` does, of ``[n, side, side]``, codes clipped at `bottom` and `top`."""
+    xp = namespace_of(squares)
     count, side, _ = squares.shape
     residual = laplacian(squares)
-    size = residual[0].size
-    magnitude = np.abs(residual).reshape(count, size)
-    median = np.partition(magnitude, size // 2, axis=1)[:, size // 2]
+    magnitude = xp.reshape(xp.abs(residual), (count, (side - 2) ** 2))
     exact = _narrowed(residual, magnitude)
-    flat = squares.reshape(count, side * side)
+    flat = xp.reshape(squares, (count, side * side))
     counts = SquareCounts(
-        median=median,
-        largest=magnitude.max(axis=1),
-        energy=np.einsum("ijk,ijk->i", exact, exact),
-        along=np.einsum("ijk,ijk->i", exact[:, :, 1:], exact[:, :, :-1]),
-        across=np.einsum("ijk,ijk->i", exact[:, 1:], exact[:, :-1]),
-        busy=np.count_nonzero(magnitude, axis=1),
-        odd=np.count_nonzero(flat & 1, axis=1),
-        bottom=np.count_nonzero(flat == bottom, axis=1),
-        top=np.count_nonzero(flat == top, axis=1),
+        median=upper_middles(magnitude),
+        largest=xp.max(magnitude, axis=1),
+        energy=square_products(exact, exact),
+        along=square_products(exact[:, :, 1:], exact[:, :, :-1]),
+        across=square_products(exact[:, 1:, :], exact[:, :-1, :]),
+        busy=xp.count_nonzero(magnitude, axis=1),
+        odd=xp.count_nonzero(flat & 1, axis=1),
+        bottom=_how_often(flat, bottom),
+        top=_how_often(flat, top),
     )
-    return _statistics(counts, _has_line(squares), side)
+    return _statistics(SquareCounts(*map(on_host, counts)), on_host(_has_line(squares)), side)
+
+
+def _how_often(values: Steps, code: int) -> npt.NDArray[np.signedinteger]:
+    """Return how often each row has a code, which may be one that its type does not hold."""
+    xp = namespace_of(values)
+    held = xp.iinfo(values.dtype)
+    occurs = held.min <= code <= held.max
+    often: npt.NDArray[np.signedinteger] = xp.count_nonzero(values == (code if occurs else 0), axis=1)
+    return often if occurs else often * 0
 
 
 def _statistics(counts: SquareCounts, has_line: npt.NDArray[np.bool_], side: int) -> SquareStatistics:
@@ -248,51 +276,51 @@ def _statistics(counts: SquareCounts, has_line: npt.NDArray[np.bool_], side: int
 
 def correlation_over_two_rows(squares: Steps) -> PerSquare:
     """Return the autocorrelation of the Laplacian residual of ``[n, side, side]`` along columns, at lag 2."""
-    residual = laplacian(squares)
-    exact = _narrowed(residual, np.abs(residual).reshape(len(residual), -1))
-    energy = np.maximum(np.einsum("ijk,ijk->i", exact, exact), 1)
+    exact = _exact_residual(squares)
+    energy = np.maximum(on_host(square_products(exact, exact)), 1)
     rows = exact.shape[1]
-    products: PerSquare = np.einsum("ijk,ijk->i", exact[:, 2:], exact[:, :-2]) * (rows / (rows - 2)) / energy
+    products: PerSquare = on_host(square_products(exact[:, 2:, :], exact[:, :-2, :])) * (rows / (rows - 2)) / energy
     return products
 
 
 def energy_shares(part: Steps, whole: Steps) -> PerSquare:
     """Return the energy of the Laplacian residual of each square of `part`, as a share of the same one of `whole`."""
-    wide = part.dtype
-    residual = np.concatenate([laplacian(part), laplacian(whole.astype(wide))], axis=1)
-    exact = _narrowed(residual, np.abs(residual).reshape(len(residual), -1))
+    xp = namespace_of(part)
+    residual = xp.concat([laplacian(part), laplacian(xp.astype(whole, part.dtype))], axis=1)
+    exact = _narrowed(residual, xp.reshape(xp.abs(residual), (residual.shape[0], -1)))
     half = exact.shape[1] // 2
-    energies = [np.einsum("ijk,ijk->i", rows, rows) for rows in (exact[:, :half], exact[:, half:])]
+    energies = [on_host(square_products(rows, rows)) for rows in (exact[:, :half, :], exact[:, half:, :])]
     shares: PerSquare = energies[0] / np.maximum(energies[1], 1)
     return shares
 
 
+def _exact_residual(squares: Steps) -> PerSquare:
+    """Return the Laplacian residual of squares as `_narrowed` has it."""
+    xp = namespace_of(squares)
+    residual = laplacian(squares)
+    return _narrowed(residual, xp.reshape(xp.abs(residual), (residual.shape[0], -1)))
+
+
 def _narrowed(residual: Steps, magnitude: Steps) -> PerSquare:
     """Return residuals as float64 whose sums of products are exact: of large ones only the upper bits are kept."""
-    widest = int(magnitude.max())
-    if widest <= RESIDUAL_LIMIT:
-        return residual.astype(np.float64)
-    excess = np.maximum(magnitude.max(axis=1).astype(np.float64) / RESIDUAL_LIMIT, 1)
-    shift = np.ceil(np.log2(excess)).astype(residual.dtype)
-    narrow: PerSquare = (residual >> shift[:, np.newaxis, np.newaxis]).astype(np.float64)
-    return narrow
+    xp = namespace_of(residual)
+    if int(xp.max(magnitude)) > RESIDUAL_LIMIT:
+        excess = np.maximum(on_host(xp.max(magnitude, axis=1)).astype(np.float64) / RESIDUAL_LIMIT, 1)
+        shift = xp.astype(beside(np.ceil(np.log2(excess)).astype(np.int64), residual), residual.dtype)
+        residual = residual >> shift[:, None, None]
+    exact: PerSquare = xp.astype(residual, xp.float64)
+    return exact
 
 
 def _has_line(squares: Steps) -> npt.NDArray[np.bool_]:
     """Tell whether each square has a row or column that is constant or a copy of its neighbour: a lost line."""
-    along, across = np.ones(squares.shape, dtype=np.bool_), np.ones(squares.shape, dtype=np.bool_)
-    np.equal(squares[:, :, 1:], squares[:, :, :-1], out=along[:, :, :-1])
-    np.equal(squares[:, 1:], squares[:, :-1], out=across[:, :-1])
-    lines = (_full_lines(along), _full_lines(across[:, :-1]), along[:, :, :-1].all(axis=1), across[:, :-1].all(axis=1))
-    has_line: npt.NDArray[np.bool_] = np.logical_or.reduce([np.asarray(full).any(axis=1) for full in lines])
+    xp = namespace_of(squares)
+    along = xp.ones(squares.shape, dtype=xp.bool)
+    along[:, :, :-1] = squares[:, :, 1:] == squares[:, :, :-1]
+    across = squares[:, 1:, :] == squares[:, :-1, :]
+    has_line: npt.NDArray[np.bool_] = xp.any(full_lines(along), axis=1) | xp.any(full_lines(across), axis=1)
+    has_line |= xp.any(xp.all(along[:, :, :-1], axis=1), axis=1) | xp.any(xp.all(across, axis=1), axis=1)
     return has_line
-
-
-def _full_lines(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return ``flags.all(axis=-1)``, eight flags at a time: the last axis is too short for NumPy to be fast on it."""
-    eights = flags.view(np.uint64)
-    full: npt.NDArray[np.bool_] = np.bitwise_and.reduce(np.moveaxis(eights, -1, 0)) == EIGHT_FLAGS
-    return full
 
 
 def judge(measured: SquareStatistics, missing: npt.NDArray[np.bool_], recipe: Recipe) -> npt.NDArray[np.uint8]:

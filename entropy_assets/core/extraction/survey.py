@@ -162,10 +162,9 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         ``TOO_SMALL`` if not one square fits.
     """
     size, period = recipe.survey_size, frame.mosaic
-    usable = laid_out(frame.usable, period, size)
-    sy, sx = (side // size for side in usable.shape)
+    sy, sx = (side // period // size * period for side in frame.shape)
     if sy == 0 or sx == 0:
-        height, width = frame.pixels.shape[1:]
+        height, width = frame.shape
         raise ImageRejected(
             RejectionReason.TOO_SMALL,
             f"{width}x{height} pixels hold no square of {size}x{size} to judge noise on"
@@ -173,8 +172,8 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
             width=width,
             height=height,
         )
-    missing = _missing(usable, size)
-    channels = [laid_out(steps_of(frame, channel), period, size) for channel in range(len(frame.pixels))]
+    missing = _missing(frame, size)
+    channels = [laid_out(steps_of(frame, channel), period, size) for channel in range(frame.channels)]
     measured = [
         square_statistics(steps, clip_codes(steps, frame, channel), size) for channel, steps in enumerate(channels)
     ]
@@ -281,8 +280,9 @@ def _dominant_reason(verdict: npt.NDArray[np.uint8]) -> RejectionReason:
     return REASONS[Verdict(int(tally.argmax()) + 1)] if tally.any() else RejectionReason.NO_LIVE_AREA
 
 
-def _missing(usable: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
+def _missing(frame: Frame, size: int) -> npt.NDArray[np.bool_]:
     """Tell whether each square holds a pixel without a measurement."""
-    if usable.all():
-        return np.zeros((usable.shape[0] // size) * (usable.shape[1] // size), dtype=np.bool_)
-    return np.asarray(~as_squares(usable, size).all(axis=(1, 2)))
+    if frame.usable.all():
+        rows, columns = (side // frame.mosaic // size * frame.mosaic for side in frame.shape)
+        return np.zeros(rows * columns, dtype=np.bool_)
+    return np.asarray(~as_squares(laid_out(frame.usable, frame.mosaic, size), size).all(axis=(1, 2)))

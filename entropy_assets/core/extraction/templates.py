@@ -13,6 +13,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.arrays import (
+    Places,
+    in_pieces,
+    is_on_host,
+    namespace_of,
+    on_host,
+    windows_at,
+)
 from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.extraction.squares import (
     LAPLACIAN_NORM,
@@ -21,8 +29,6 @@ from entropy_assets.core.extraction.squares import (
     Steps,
     laplacian,
 )
-
-Places = npt.NDArray[np.intp]
 
 MOST_WINDOWS: Final = 512
 """Windows that are compared at most."""
@@ -96,8 +102,8 @@ def repeated_noise(
     per_side = min(MOST_PER_SIDE, max(1, int((MOST_WINDOWS / max(1, len(rows))) ** 0.5)))
     noise = sigma[rows, columns]
     square, y, x = _middles(steps, rows, columns, noise, size, per_side)
-    around = np.lib.stride_tricks.sliding_window_view(steps, (2 * REACH + 1, 2 * REACH + 1))
-    residuals = _without_stripes(_box_residual(around[y - REACH, x - REACH].astype(np.int64)))
+    around = on_host(windows_at(steps, y - REACH, x - REACH, 2 * REACH + 1, 2 * REACH + 1))
+    residuals = _without_stripes(_box_residual(around.astype(np.int64)))
     is_noise = np.abs(residuals).max(axis=(1, 2)) <= OUTLIER * WINDOW**2 * BOX_NORM * noise[square]
     row = rows[square[is_noise]]
     if len(row) < LEAST_ALIKE:
@@ -130,26 +136,28 @@ def _strongest_of(
     steps: Steps, rows: Places, columns: Places, size: int, per_side: int
 ) -> tuple[Places, Places, Places]:
     """Return row, column and residual of the pixel with the largest one in each cell of those squares."""
-    grid = steps[: steps.shape[0] // size * size, : steps.shape[1] // size * size]
-    grid = grid.reshape(-1, size, grid.shape[1] // size, size)
-    batches = [slice(start, start + SQUARES_AT_ONCE) for start in range(0, len(rows), SQUARES_AT_ONCE)]
-    found = [_strongest(grid[rows[batch], :, columns[batch]], per_side) for batch in batches]
+
+    def strongest(part: slice) -> tuple[Places, Places, npt.NDArray[np.integer]]:
+        return _strongest(windows_at(steps, rows[part] * size, columns[part] * size, size, size), per_side)
+
+    found = in_pieces(strongest, len(rows), SQUARES_AT_ONCE, whole=not is_on_host(steps))
     y, x, residual = (np.concatenate(values) for values in zip(*found, strict=True))
     return y, x, residual
 
 
 def _strongest(squares: Steps, per_side: int) -> tuple[Places, Places, npt.NDArray[np.integer]]:
     """Return row, column and residual of the pixel with the largest one in each cell of each of the squares."""
+    xp = namespace_of(squares)
     count, size, _ = squares.shape
-    inside = np.abs(laplacian(squares))[:, REACH - 1 : size - REACH - 1, REACH - 1 : size - REACH - 1]
-    side = inside.shape[1] // per_side
-    whole = inside[:, : per_side * side, : per_side * side]
-    cells = whole.reshape(count, per_side, side, per_side, side).swapaxes(2, 3)
-    flat = cells.reshape(count * per_side**2, side * side)
-    place = flat.argmax(axis=1)
-    cell = np.arange(len(flat)) % per_side**2
+    side = (size - 2 * REACH) // per_side
+    inside = slice(REACH - 1, REACH - 1 + per_side * side)
+    whole = xp.abs(laplacian(squares))[:, inside, inside]
+    cells = xp.permute_dims(xp.reshape(whole, (count, per_side, side, per_side, side)), (0, 1, 3, 2, 4))
+    flat = xp.reshape(cells, (count * per_side**2, side * side))
+    place, largest = on_host(xp.argmax(flat, axis=1)), on_host(xp.max(flat, axis=1))
+    cell = np.arange(len(place)) % per_side**2
     y, x = REACH + cell // per_side * side + place // side, REACH + cell % per_side * side + place % side
-    return y, x, np.take_along_axis(flat, place[:, np.newaxis], axis=1)[:, 0]
+    return y, x, largest
 
 
 def _box_residual(plane: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

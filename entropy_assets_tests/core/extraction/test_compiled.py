@@ -16,13 +16,11 @@ from hypothesis import strategies as st
 from entropy_assets.core.extraction import (
     artefacts,
     compiled,
-    dither,
     lattices,
-    linearity,
-    spectrum,
     squares,
     templates,
 )
+from entropy_assets.core.extraction.made import dither, linearity, spectrum
 from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.core.frame import Frame
@@ -67,7 +65,7 @@ print(json.dumps([loops() is None, survey(pixels).lattice_rise]))
 def by_arrays() -> Iterator[None]:
     """Leave the compiled loops out."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (compiled, dither, lattices, linearity):
+        for module in (compiled, dither, lattices, linearity, spectrum):
             patch.setattr(module, "loops", lambda: None)
         yield
 

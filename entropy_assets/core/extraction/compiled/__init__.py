@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.arrays import is_on_host
 from entropy_assets.errors import ExtraMissing
 
 NARROW: Final = frozenset({np.dtype(np.int16), np.dtype(np.int32)})
@@ -48,5 +49,7 @@ def loops() -> Loops | None:
 
 
 def loops_for(steps: npt.NDArray[np.signedinteger]) -> Loops | None:
-    """Return the compiled loops if there are some for these steps, ``[..., nx]``."""
+    """Return the compiled loops if there are some for these steps, ``[..., nx]``; none for arrays elsewhere."""
+    if not is_on_host(steps):
+        return None
     return loops() if steps.dtype in NARROW and steps.flags.c_contiguous else None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.extraction.dither import dithered_share
+from entropy_assets.core.extraction.made.dither import dithered_share
 from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.core.extraction.squares import Verdict, as_squares
 from entropy_assets.core.extraction.survey import survey_frame

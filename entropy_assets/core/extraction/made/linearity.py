@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.extraction.arrays import on_host, windows_at
 from entropy_assets.core.extraction.compiled import loops, loops_for
 from entropy_assets.core.extraction.squares import Steps
 from entropy_assets.core.sp800_22.berlekamp_massey import linear_complexity
@@ -86,8 +87,9 @@ def _stretches(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Iterator
     longest = sorted(range(len(runs)), key=lambda row: -(runs[row][1] - runs[row][0]))
     for row in longest[:ROWS]:
         start, stop = runs[row]
-        band = steps[row * size : (row + 1) * size]
         whole = stop - start == live.shape[1]
+        lines = min(size, -(-LONGEST // steps.shape[1])) if whole else 1
+        band = on_host(steps[row * size : row * size + lines, :])
         stretch = band.ravel() if whole else band[0, start * size : stop * size]
         yield stretch[:LONGEST].astype(np.int64)
 
@@ -115,8 +117,12 @@ def _window_rank(steps: Steps, live: npt.NDArray[np.bool_], size: int, planes: r
     top, left = y[square] * size + place // across, x[square] * size + place % across
     if (compiled := loops_for(steps)) is not None:
         return float(compiled.linearity.window_rank(steps, top, left, height, width, planes.start, len(planes)) / count)
-    windows = np.lib.stride_tricks.sliding_window_view(steps, (height, width))[top, left]
-    bits = windows[..., np.newaxis] >> np.array(planes, dtype=steps.dtype) & 1
+    windows = on_host(windows_at(steps, top, left, height, width))
+    if (compiled := loops()) is not None:
+        low = (windows.reshape(count * height, width) & 255).astype(np.int16)
+        tops, lefts = height * np.arange(count), np.zeros(count, dtype=np.int64)
+        return float(compiled.linearity.window_rank(low, tops, lefts, height, width, planes.start, len(planes)) / count)
+    bits = windows[..., np.newaxis] >> np.array(planes, dtype=windows.dtype) & 1
     packed = np.packbits(bits.reshape(count, count).astype(np.uint8), axis=1)
     return gf2_rank([int.from_bytes(row.tobytes(), "big") for row in packed]) / count
 

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from entropy_assets.core.extraction.compiled import loops_for
+from entropy_assets.core.extraction.arrays import namespace_of, on_host
+from entropy_assets.core.extraction.compiled import loops, loops_for
 from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, Steps, as_squares
 
 CELL: Final = 16
@@ -52,16 +53,15 @@ def empty_spectrum_share(steps: Steps, sigma: float) -> float:
     """
     limit = max(1, round(RESIDUAL_SIGMAS * LAPLACIAN_NORM * sigma))
     parts = _parts(steps.shape[0]), _parts(steps.shape[1])
-    compiled = loops_for(steps)
-    if compiled is not None:
+    if (compiled := loops_for(steps)) is not None:
         folded = compiled.spectrum.folded(steps, limit, *parts)
     else:
-        folded = _folded(_residual(steps, limit), *parts)
+        folded = on_host(_folded(_residual(steps, limit), *parts))
     waves = fft.rfft2(folded)
     rows, columns = (side // CELL for side in waves.shape)
     if rows * columns < LEAST_CELLS:
         return 0.0
-    if compiled is not None:
+    if (compiled := loops()) is not None:
         cells = compiled.spectrum.power_by_cell(waves, CELL)
     else:
         cells = as_squares(waves.real**2 + waves.imag**2, CELL).reshape(rows * columns, CELL * CELL)
@@ -74,25 +74,29 @@ def _residual(steps: Steps, limit: int) -> Steps:
 
     Steps are as wide as their Laplacian needs (`steps_of`).
     """
-    residual: Steps = steps * steps.dtype.type(4)
-    for axis in (0, 1):
-        moved = np.swapaxes(steps, 0, axis)
-        target = np.swapaxes(residual, 0, axis)
-        target[1:] -= moved[:-1]
-        target[0] -= moved[-1]
-        target[:-1] -= moved[1:]
-        target[-1] -= moved[0]
-    np.clip(residual, -limit, limit, out=residual)
-    return residual
+    xp = namespace_of(steps)
+    residual: Steps = steps * 4
+    residual[1:, :] -= steps[:-1, :]
+    residual[0, :] -= steps[-1, :]
+    residual[:-1, :] -= steps[1:, :]
+    residual[-1, :] -= steps[0, :]
+    residual[:, 1:] -= steps[:, :-1]
+    residual[:, 0] -= steps[:, -1]
+    residual[:, :-1] -= steps[:, 1:]
+    residual[:, -1] -= steps[:, 0]
+    most = min(limit, xp.iinfo(steps.dtype).max)
+    clipped: Steps = xp.clip(residual, -most, most)
+    return clipped
 
 
 def _folded(residual: Steps, down: int, across: int) -> npt.NDArray[np.float32]:
     """Return the sum of the equal parts of `residual`."""
-    height, width = residual.shape
-    parts = residual.reshape(down, height // down, across, width // across)
-    folded = np.zeros((height // down, width // across), dtype=np.float32)
+    xp = namespace_of(residual)
+    height, width = (side // parts for side, parts in zip(residual.shape, (down, across), strict=True))
+    folded: npt.NDArray[np.float32] = xp.zeros((height, width), dtype=xp.float32)
     for row, column in np.ndindex(down, across):
-        folded += parts[row, :, column]
+        part = residual[row * height : (row + 1) * height, column * width : (column + 1) * width]
+        folded = xp.astype(xp.astype(folded, xp.float64) + xp.astype(part, xp.float64), xp.float32)
     return folded
 
 

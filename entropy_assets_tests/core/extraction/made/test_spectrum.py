@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from entropy_assets.core.extraction.made.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.noise import NoiseExtractor
-from entropy_assets.core.extraction.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD, recipe_named

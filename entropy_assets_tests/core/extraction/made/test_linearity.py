@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.extraction.linearity import gf2_rank, relative_complexity
+from entropy_assets.core.extraction.made.linearity import gf2_rank, relative_complexity
 from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.errors import ImageRejected, RejectionReason

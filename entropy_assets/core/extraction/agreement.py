@@ -1,0 +1,128 @@
+"""Agreement: an accelerator is used only if it gives, for known frames, what NumPy gives, digest by digest.
+
+That is checked whenever a process begins to use one. A card that is broken, or whose libraries round in another way,
+shows there, before it has touched an image. Nothing is then computed by something else instead: whoever runs the
+installation is told, and chooses.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core import encoding
+from entropy_assets.core.extraction.arrays import HOST, Arrays, Choice, card
+from entropy_assets.core.extraction.noise import NoiseExtractor
+from entropy_assets.core.extraction.survey import Survey
+from entropy_assets.core.frame import Frame
+from entropy_assets.errors import ExtraMissing, ImageRejected, StartFailed
+from entropy_assets.recipe import STANDARD, Recipe
+
+NONCE: Final = bytes(32)
+BY_HAND: Final = "look after the card and its driver, or set ENTROPY_ARRAYS=numpy"
+
+
+def arrays_for(choice: Choice, memory_bytes: int = 0) -> Arrays:
+    """Return what the frames of this process are computed by.
+
+    Parameters
+    ----------
+    choice
+        ``"numpy"`` for memory, ``"cupy"`` for a card, ``"auto"`` for a card if one answers.
+    memory_bytes
+        Most of the card's memory that is taken; 0 sets no bound.
+
+    Raises
+    ------
+    ExtraMissing
+        If a card was asked for, and CuPy is not installed.
+    StartFailed
+        If a card was asked for and none answers; or if one answers, asked for or found, that does not agree with NumPy.
+    """
+    if choice == "numpy":
+        return HOST
+    try:
+        found = card(memory_bytes)
+    except (ExtraMissing, StartFailed):
+        if choice == "cupy":
+            raise
+        return HOST
+    require_agreement(found)
+    return found
+
+
+def require_agreement(arrays: Arrays) -> None:
+    """Raise unless survey and samples of all `known_frames` are those that NumPy gives.
+
+    Raises
+    ------
+    StartFailed
+        With the names of the frames.
+    """
+    with arrays.apart():
+        differing = [
+            name
+            for name, frame in known_frames()
+            if frame_digest(arrays.placed(frame), STANDARD) != frame_digest(frame, STANDARD)
+        ]
+    if differing:
+        raise StartFailed(
+            f"{arrays} gives other digits than NumPy for known frames ({', '.join(differing)}): {BY_HAND}",
+            arrays=str(arrays),
+            frames=differing,
+        )
+
+
+def frame_digest(frame: Frame, recipe: Recipe, nonce: bytes = NONCE) -> str:
+    """Return the hex SHA-256 of all that survey and views say of a frame, wherever its pixels lie."""
+    extractor = NoiseExtractor(recipe)
+    survey = extractor.survey(frame)
+    digest = encoding.plain_sha256(b"")
+    for field in dataclasses.fields(Survey):
+        value: Any = getattr(survey, field.name)
+        digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+    try:
+        digest.update(extractor.extract(frame, nonce, survey).noise_sha256.encode())
+    except ImageRejected as rejection:
+        digest.update(rejection.message.encode())
+    return digest.hexdigest()
+
+
+def known_frames() -> Iterator[tuple[str, Frame]]:
+    """Yield frames with their names: of each width and kind of pixel, with and without what a survey looks for."""
+    noise = [_noise(n) for n in range(3)]
+    grey = 1000 + noise[0]
+    flat = np.full(grey.shape, 9)
+    scattered = noise[1][:, :1]
+    masked = np.ones(grey.shape, dtype=np.bool_)
+    masked[40:44, 50:60] = False
+    yield "grey", _frame(grey)
+    yield "incomplete squares", _frame(grey[:77, :131])
+    yield "of 32 bits", _frame(30_000 * grey + noise[1])
+    yield "of 64 bits", _frame((grey << 40) + noise[2])
+    yield "colour", _frame(np.stack(noise[:3])[:, :96, :96] + 300)
+    yield "mosaic", _frame(grey + np.tile(np.array([[0, 300], [200, 500]]), (80, 96)), mosaic=2)
+    yield "rows that scatter", _frame(grey + scattered)
+    yield "a tile", _frame(np.tile(grey[:40, :40], (4, 4)))
+    yield "clipped", _frame(np.clip(noise[2], 0, 12))
+    yield "a constant", _frame(flat)
+    yield "masked", _frame(grey, masked)
+
+
+def _noise(stream: int) -> npt.NDArray[np.int64]:
+    """Return ``int64[160, 192]`` of about Gaussian noise, 7 steps: sums of the bytes of a counter that is mixed.
+
+    The mixing is that of SplitMix64 (Steele, Lea, Flood 2014, figure 17).
+    """
+    mixed = (np.arange(160 * 192, dtype=np.uint64) + np.uint64(stream << 32)) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    summed = mixed.view(np.uint8).reshape(-1, 8).sum(axis=1, dtype=np.int64)
+    return np.asarray((summed - 1020) // 30).reshape(160, 192)
+
+
+def _frame(pixels: npt.NDArray[np.integer], usable: npt.NDArray[np.bool_] | None = None, mosaic: int = 1) -> Frame:
+    facts: dict[str, Any] = {"bit_depth": 16, "container": "fits", "lossy": False, "source": "raw-ccd"}
+    return Frame.build(pixels, usable, data=pixels.tobytes(), mosaic=mosaic, **facts)

@@ -1,0 +1,269 @@
+"""Where the arrays of a frame lie: in memory, or on an accelerator whose namespace has the functions of the standard.
+
+Every function of this room that meets each pixel of a frame takes the namespace from its argument, so there is one of
+each, written in the words of the array API standard (2024.12). Here stand the few that the standard has no word for,
+one for NumPy and one in its words, both with the same digits; and what opens a namespace.
+
+Pixels are whole numbers, and so are all sums of them; what is divided, transformed by Fourier or compared to a limit
+after that is a number a square, or a sample of bounded size, and is computed in memory by NumPy and SciPy. So no digit
+depends on an accelerator's libraries.
+
+Annotations name NumPy's types. An array of another namespace passes for its twin.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+import array_api_compat
+import array_api_compat.numpy
+import numpy as np
+import numpy.typing as npt
+
+from entropy_assets.core.frame import Frame
+from entropy_assets.errors import StartFailed, brought_by
+
+Choice: TypeAlias = Literal["auto", "numpy", "cupy"]
+Namespace: TypeAlias = Any
+Found = TypeVar("Found")
+Item = TypeVar("Item", bound=np.generic)
+Places = npt.NDArray[np.intp]
+Whole = npt.NDArray[np.signedinteger]
+Reals = npt.NDArray[np.float64]
+
+EIGHT_FLAGS: Final = np.uint64(0x0101010101010101)
+"""Eight flags that are all set, as one integer."""
+ONE_CARD: Final = "one process works on one card, the first that CUDA_VISIBLE_DEVICES names"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrays:
+    """What the arrays of a frame are computed by.
+
+    Attributes
+    ----------
+    name
+        ``"numpy"`` or ``"cupy"``.
+    namespace
+        The module whose functions have the names of the array API standard.
+    version
+        Of that package.
+    device
+        What it computes on, as its driver calls it; ``"cpu"`` in memory.
+    """
+
+    name: str
+    namespace: Namespace
+    version: str
+    device: str
+
+    def __str__(self) -> str:
+        """Return namespace, version and device, as ``"numpy 2.4.6, cpu"``."""
+        return f"{self.name} {self.version}, {self.device}"
+
+    def placed(self, frame: Frame) -> Frame:
+        """Return `frame` with its pixels where these arrays lie, moved once; its mask and its facts stay in memory.
+
+        A frame that does not fit there stays as it is, and is computed in memory: `by_what` tells. CuPy copies by way
+        of pinned memory of its own, on the stream of whoever asks, without waiting for the card.
+        """
+        if self.name == HOST.name:
+            return frame
+        try:
+            return replace(frame, pixels=self.namespace.asarray(frame.pixels))
+        except MemoryError:
+            return frame
+
+    def by_what(self, placed: Frame) -> str:
+        """Return what computes on a frame that was `placed`, as ``"numpy 2.4.6, cpu"``."""
+        return str(HOST if is_on_host(placed.pixels) else self)
+
+    def computed(self, frame: Frame, look: Callable[[Frame], Found]) -> tuple[Found, str]:
+        """Return what `look` finds of `frame`, placed here, and what computed that: memory, if it does not fit here."""
+        with self.apart():
+            placed = self.placed(frame)
+            try:
+                return look(placed), self.by_what(placed)
+            except MemoryError:
+                if is_on_host(placed.pixels):
+                    raise
+        del placed
+        return look(frame), str(HOST)
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Let what is asked for inside run beside what other threads ask for: each has a stream of its own."""
+        if self.name != "cupy":
+            yield
+            return
+        with self.namespace.cuda.Stream(non_blocking=True):
+            yield
+
+
+HOST: Final = Arrays("numpy", array_api_compat.numpy, np.__version__, "cpu")
+"""Arrays in memory."""
+
+
+def card(memory_bytes: int = 0) -> Arrays:
+    """Return the arrays of the card that this process works on.
+
+    Parameters
+    ----------
+    memory_bytes
+        Most of the card's memory that is taken; 0 sets no bound. What does not fit is worked on in smaller pieces.
+
+    Raises
+    ------
+    ExtraMissing
+        If CuPy is not installed.
+    StartFailed
+        If no card answers.
+    """
+    with brought_by("gpu"):
+        import cupy
+    try:
+        found = cupy.cuda.runtime.getDeviceCount()
+        called = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode() if found else ""
+        if found:
+            cupy.get_default_memory_pool().set_limit(size=memory_bytes)
+            cupy.asarray([0]).sum().get()
+    except (cupy.cuda.runtime.CUDARuntimeError, ImportError, OSError) as error:
+        raise StartFailed(
+            f"no card answers ({error}): look at nvidia-smi and at the driver's version, or set ENTROPY_ARRAYS=numpy",
+            arrays="cupy",
+        ) from error
+    if not found:
+        raise StartFailed(
+            f"CuPy finds no card; {ONE_CARD}: make it see one, or set ENTROPY_ARRAYS=numpy", arrays="cupy"
+        )
+    return Arrays("cupy", cupy, cupy.__version__, called)
+
+
+def is_on_host(values: Any) -> bool:
+    """Tell whether an array lies in memory."""
+    return isinstance(values, np.ndarray)
+
+
+def namespace_of(values: Any) -> Namespace:
+    """Return the functions of the array API standard for an array."""
+    return array_api_compat.array_namespace(values)
+
+
+def on_host(values: Any) -> npt.NDArray[Any]:
+    """Return an array in memory; one that lies there is returned itself."""
+    if isinstance(values, np.ndarray):
+        return values
+    if array_api_compat.is_cupy_array(values):
+        return np.asarray(values.get())
+    return np.from_dlpack(values)
+
+
+def beside(values: npt.NDArray[Any], other: Any) -> Any:
+    """Return an array of memory as one of the namespace of `other`, where that lies."""
+    return values if is_on_host(other) else namespace_of(other).asarray(values)
+
+
+def in_pieces(work: Callable[[slice], Found], count: int, at_once: int, whole: bool = False) -> list[Found]:
+    """Return what `work` gives of each piece of ``range(count)``; where one does not fit in memory, of halves of it.
+
+    Parameters
+    ----------
+    at_once
+        Length of a piece: what the caches of a processor hold.
+    whole
+        Begin with everything in one piece, as a card wants it.
+
+    Raises
+    ------
+    MemoryError
+        If not even a piece of one fits.
+    """
+    found, start, length = [], 0, max(1, count if whole else at_once)
+    while start < count:
+        piece = slice(start, min(start + length, count))
+        try:
+            found.append(work(piece))
+        except MemoryError:
+            if length == 1:
+                raise
+            length = (length + 1) // 2
+        else:
+            start = piece.stop
+    return found
+
+
+def low_bytes(values: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Return whole numbers modulo 256; the standard leaves open what a cast makes of those that don't fit."""
+    if is_on_host(values):
+        return values.astype(np.uint8)
+    xp = namespace_of(values)
+    low: npt.NDArray[np.uint8] = xp.astype(values & 255, xp.uint8)
+    return low
+
+
+def upper_middles(values: npt.NDArray[Item]) -> npt.NDArray[Item]:
+    """Return the upper median along the last axis of whole numbers: the least that more than half don't exceed."""
+    half = values.shape[-1] // 2
+    if is_on_host(values):
+        return np.asarray(np.partition(values, half, axis=-1)[..., half])
+    # Halving the range and counting reads all values some 15 times, and sorts none.
+    xp = namespace_of(values)
+    least, most = xp.min(values, axis=-1), xp.max(values, axis=-1)
+    while bool(xp.any(least < most)):
+        bound = least + (most - least) // 2
+        within = xp.count_nonzero(values <= bound[..., xp.newaxis], axis=-1)
+        reached = within > half
+        least, most = xp.where(reached, least, bound + 1), xp.where(reached, bound, most)
+    found: npt.NDArray[Item] = least
+    return found
+
+
+def row_products(left: Reals, right: Reals) -> Reals:
+    """Return the sum of products along the last axis, exact where all of them add up below 2**53."""
+    if is_on_host(left):
+        return np.asarray(np.einsum("...k,...k->...", left, right))
+    summed: Reals = namespace_of(left).sum(left * right, axis=-1)
+    return summed
+
+
+def square_products(left: Reals, right: Reals) -> Reals:
+    """Return the same along the last two axes."""
+    if is_on_host(left):
+        return np.asarray(np.einsum("...jk,...jk->...", left, right))
+    summed: Reals = namespace_of(left).sum(left * right, axis=(-2, -1))
+    return summed
+
+
+def full_lines(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Tell whether all flags of the last axis are set, whose length is a multiple of 8.
+
+    Of NumPy's, eight at a time: the axis is too short for it to be fast otherwise.
+    """
+    if not is_on_host(flags):
+        full: npt.NDArray[np.bool_] = namespace_of(flags).all(flags, axis=-1)
+        return full
+    eights = flags.view(np.uint64)
+    return np.asarray(np.bitwise_and.reduce(np.moveaxis(eights, -1, 0)) == EIGHT_FLAGS)
+
+
+def windows_at(plane: npt.NDArray[Item], top: Whole, left: Whole, height: int, width: int) -> npt.NDArray[Item]:
+    """Return ``[n, height, width]``, what of `plane` lies from each of those places on.
+
+    Parameters
+    ----------
+    plane
+        ``[ny, nx]``.
+    top, left
+        ``int64[n]``, in memory or beside the plane; every window lies in it.
+    """
+    if is_on_host(plane):
+        # sliding_window_view makes the same view in several times the time, which shows where regions are small.
+        shape = (plane.shape[0] - height + 1, plane.shape[1] - width + 1, height, width)
+        views = np.lib.stride_tricks.as_strided(plane, shape, 2 * plane.strides, writeable=False)
+        return np.asarray(views[top, left])
+    xp = namespace_of(plane)
+    rows = xp.asarray(top)[:, xp.newaxis, xp.newaxis] + xp.arange(height)[:, xp.newaxis]
+    columns = xp.asarray(left)[:, xp.newaxis, xp.newaxis] + xp.arange(width)
+    found: npt.NDArray[Item] = plane[rows, columns]
+    return found

@@ -1,0 +1,84 @@
+"""A card gives what NumPy gives, digest by digest, for every frame at hand: `make gpu`.
+
+Without a card every test here is skipped, and says why. ``GPU_ARRAYS=array-api-strict`` runs them by the array API
+standard alone, in memory: that tries the tests, and the frames, not the card.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import array_api_strict
+import pytest
+
+from entropy_assets.core.extraction.agreement import frame_digest, require_agreement
+from entropy_assets.core.extraction.arrays import Arrays, card
+from entropy_assets.core.frame import Frame
+from entropy_assets.errors import ExtraMissing, ImageRejected, StartFailed
+from entropy_assets.images.decode import decode
+from entropy_assets.recipe import RECIPES, STANDARD
+from entropy_assets_tests.conftest import PROJECT, SHARED_DATA
+from entropy_assets_tests.core.random_frames import random_frame
+from entropy_assets_tests.scenarios.catalogue import CATALOGUE, scenario_named
+
+pytestmark = pytest.mark.gpu
+FOLDERS = (PROJECT / "entropy_assets" / "samples", SHARED_DATA / "sample", SHARED_DATA / "bench")
+FILES = [path for folder in FOLDERS for path in sorted(folder.rglob("*")) if path.suffix.lower() not in (".csv", ".md")]
+RANDOM_FRAMES = int(os.environ.get("GPU_FRAMES", "10000"))
+AT_ONCE = 500
+"""Random frames of one test."""
+
+
+@pytest.fixture(scope="module")
+def arrays() -> Arrays:
+    """Give the arrays of the card, or skip."""
+    if os.environ.get("GPU_ARRAYS") == "array-api-strict":
+        return Arrays("array-api-strict", array_api_strict, array_api_strict.__version__, "cpu")
+    try:
+        return card()
+    except (ExtraMissing, StartFailed) as error:
+        pytest.skip(f"needs an NVIDIA card: {error.message}")
+
+
+def differing(arrays: Arrays, frames: Iterator[tuple[str, Frame]], *recipes: str) -> list[tuple[str, str]]:
+    """Return the frames, each with a recipe, whose digests differ."""
+    with arrays.apart():
+        return [
+            (name, recipe)
+            for name, known, placed in ((name, known, arrays.placed(known)) for name, known in frames)
+            for recipe in recipes
+            if frame_digest(placed, RECIPES[recipe]) != frame_digest(known, RECIPES[recipe])
+        ]
+
+
+def test_the_start_up_check_passes(arrays: Arrays) -> None:
+    require_agreement(arrays)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.is_file()], ids=lambda path: path.name)
+def test_every_image_has_the_same_digest_by_every_recipe(arrays: Arrays, path: Path) -> None:
+    """The bundled ones, and those beside the checkout where it has them."""
+    try:
+        known = decode(path.read_bytes(), source="drop", reading=STANDARD.reading)
+    except ImageRejected as rejection:
+        pytest.skip(f"no frame: {rejection.reason}")
+    assert differing(arrays, iter([(path.name, known)]), *RECIPES) == []
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_frame_of_known_entropy_has_the_same_digest(arrays: Arrays, name: str) -> None:
+    def frames() -> Iterator[tuple[str, Frame]]:
+        for place, exposure in enumerate(scenario_named(name).exposures):
+            try:
+                yield f"{name}, {place}", decode(exposure.data, source="raw-ccd", reading=STANDARD.reading)
+            except ImageRejected:
+                continue
+
+    assert differing(arrays, frames(), STANDARD.name) == []
+
+
+@pytest.mark.parametrize("first", range(0, RANDOM_FRAMES, AT_ONCE))
+def test_random_frames_have_the_same_digest(arrays: Arrays, first: int) -> None:
+    """Of all shapes and types; ``GPU_FRAMES`` says how many in all."""
+    seeds = range(first, min(first + AT_ONCE, RANDOM_FRAMES))
+    assert differing(arrays, ((str(seed), random_frame(seed)) for seed in seeds), STANDARD.name) == []
