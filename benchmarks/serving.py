@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,14 +122,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+def start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a server on its core."""
     return subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *arguments])  # noqa: S607 - found on PATH by design
 
 
 def wait_for(port: int) -> None:
-    """Wait until something listens on `port`."""
-    for _ in range(300):
+    """Wait until something listens on `port`; under valgrind that takes minutes on a busy machine."""
+    for _ in range(6000):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
             return
         time.sleep(0.05)
@@ -137,18 +137,19 @@ def wait_for(port: int) -> None:
 
 
 @contextlib.contextmanager
-def nginx() -> Iterator[Variant]:
-    """Serve a static file of 1 KiB with one nginx worker."""
+def nginx(under: Sequence[str] = ()) -> Iterator[Variant]:
+    """Serve a static file of 1 KiB with one nginx worker; with `under`, by a command that runs it as one process."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
         folder.chmod(0o755)
         (folder / "kib").write_bytes(os.urandom(SIZE))
         (folder / "conf").write_text(
-            f"daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/err;"
+            f"daemon off; master_process {'off' if under else 'on'}; worker_processes 1;"
+            f"pid {folder}/pid; error_log {folder}/err;"
             "events { worker_connections 512; } http { access_log off; sendfile on; keepalive_requests 100000000;"
             f"server {{ listen 127.0.0.1:{port}; root {folder}; }} }}"
         )
-        process = start(["nginx", "-c", str(folder / "conf"), "-p", str(folder), "-e", str(folder / "err")])
+        process = start([*under, "nginx", "-c", str(folder / "conf"), "-p", str(folder), "-e", str(folder / "err")])
         wait_for(port)
         try:
             yield Variant("nginx", f"http://127.0.0.1:{port}/kib", process)
@@ -168,11 +169,14 @@ def pool_server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def variant(name: str, path: str, pool_url: str, *, block_len: int = 4096, key: bool = False) -> Iterator[Variant]:
-    """Run one variant of `benchmarks.serving_app`."""
+def variant(
+    name: str, path: str, pool_url: str, *, block_len: int = 4096, key: bool = False, under: Sequence[str] = ()
+) -> Iterator[Variant]:
+    """Run one variant of `benchmarks.serving_app`; with `under`, by a command that runs it."""
     port, prefix = free_port(), name.replace(" ", "-")
     with tempfile.TemporaryDirectory() as folder:
-        process = start([sys.executable, "-m", "benchmarks.serving_app", name, str(port), pool_url, prefix, folder])
+        app = [sys.executable, "-m", "benchmarks.serving_app", name, str(port), pool_url, prefix, folder]
+        process = start([*under, *app])
         pool = None if name == "bare" else PoolClient.from_url(pool_url, prefix=prefix, ttl_s=3600)
         try:
             wait_for(port)

@@ -1,0 +1,40 @@
+"""The page ``benchmarks/SERVING.md``: sections that are written anew one by one, and rows of the machines so far."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+PAGE: Final = Path(__file__).with_name("SERVING.md")
+MACHINES: Final = "Machines"
+
+
+def processor() -> str:
+    """Return the name of this machine's processor, and how many cores there are."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    name = fields.get("model name", "an unknown processor")
+    if name == "AMD EPYC":  # some virtual machines don't tell which
+        name += f" (family {fields['cpu family']}, model {fields['model']})"
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def put_section(title: str, text: str) -> None:
+    """Write the section of this title anew; a new one comes last."""
+    head, *sections = PAGE.read_text().split("\n## ")
+    titles = [section.partition("\n")[0] for section in sections]
+    section = f"{title}\n\n{text.strip()}\n"
+    if title in titles:
+        sections[titles.index(title)] = section
+    else:
+        sections.append(section)
+    PAGE.write_text("\n## ".join([head, *sections]))
+
+
+def add_machine(row: str) -> None:
+    """Add a row to the table of machines, in place of an earlier one of the same machine and day."""
+    _, _, sections = PAGE.read_text().partition(f"\n## {MACHINES}\n\n")
+    text = sections.partition("\n## ")[0].strip()
+    name = row.split(" | ")[0]
+    kept = [line for line in text.splitlines() if not line.startswith(f"{name} | ")]
+    last = max(at for at, line in enumerate(kept) if line.startswith("|"))
+    put_section(MACHINES, "\n".join([*kept[: last + 1], row, *kept[last + 1 :]]))
