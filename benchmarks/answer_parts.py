@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httptools
 import uvicorn
@@ -21,10 +21,10 @@ from uvicorn.server import ServerState
 from entropy_assets.core.conditioning.records import block_id_of
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Headers, Limits
-from entropy_assets.serving.access.gate import Gate
+from entropy_assets.serving.access.gate import Gate, caller_in
 from entropy_assets.serving.access.hosts import Hosts
 from entropy_assets.serving.access.keys import KeyRing
-from entropy_assets.serving.answers.hot_path import HotPath
+from entropy_assets.serving.answers.hot_path import Asked, HotPath, Plan, Taken
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.config import ConnectionLimits
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
@@ -42,10 +42,14 @@ ADDRESS: Final = "127.0.0.1"
 TARGET: Final = b"/random/%d" % SIZE
 HUGE: Final = 10**9
 NO_LEASE: Final = SealedLease((), 0.0, 0.0, PoolDepth(0, 0))
+NOTHING_ASKED: Final = Asked(cast(Plan, None), None)
 NAMES: Final = (
     "nothing",
     "parser",
     "protocol",
+    "request known by its bytes",
+    "request known by its digest",
+    "digest of a key",
     "key",
     "key and limits",
     "cut and count",
@@ -55,6 +59,7 @@ NAMES: Final = (
     "from memory, full",
     "lane, plain",
     "lane, full",
+    "lane, full, each request read",
 )
 
 
@@ -109,15 +114,29 @@ class Application:
         raise AssertionError("an answer was not in memory")
 
 
-class Constant:
+class Forgetful(HotPath):
+    """A memory that knows no request by its bytes, as if each were written in another way."""
+
+    def known(self, request: bytes) -> Asked | None:
+        """Tell of none."""
+        return None
+
+    def remember(self, request: bytes, headers: Headers, asked: Asked) -> None:
+        """Remember none."""
+
+
+class Constant(Forgetful):
     """A memory that holds one answer."""
 
-    def __init__(self, answer: object) -> None:
-        self._answer = answer
+    constant: Taken | None = None
 
-    def answer(self, target: bytes, headers: Headers, address: str) -> object:
+    def asked(self, target: bytes, headers: Headers) -> Asked:
+        """Need not look."""
+        return NOTHING_ASKED
+
+    def take(self, asked: Asked, address: str) -> Taken | None:
         """Give it."""
-        return self._answer
+        return self.constant
 
 
 class Parts:
@@ -166,27 +185,43 @@ class Parts:
     def part(self, name: str) -> Callable[[], object]:
         """Return one part as something to be called."""
         headers, data = _as_read(self._full), os.urandom(SIZE)
+        bare_headers = _as_read(self._plain)
         plain = HotPath(self.reservoirs, Gate(), 2 * SIZE, Hosts())
         full = HotPath(self.reservoirs, self._limited, 2 * SIZE, Hosts())
-        public = TARGET + b"?class=public"
-        parser, request = httptools.HttpRequestParser(Deaf()), _request(TARGET, self._full)
+        public, caller = TARGET + b"?class=public", caller_in(headers)
+        whole, request = _request(public, self._plain), _request(TARGET, self._full)
+        plain.remember(whole, bare_headers, _asked(plain, public, bare_headers))
+        full.remember(request, headers, _asked(full, TARGET, headers))
+        parser = httptools.HttpRequestParser(Deaf())
         self.fill(10 * SIZE)
-        constant = Constant(full.answer(TARGET, headers, ADDRESS))
+        anew = (self.reservoirs, self._limited, 2 * SIZE, Hosts())
+        constant = Constant(*anew)
+        constant.constant = full.take(_asked(full, TARGET, headers), ADDRESS)
         parts: dict[str, Callable[[], object]] = {
             "nothing": lambda: None,
             "parser": lambda: parser.feed_data(request),
             "protocol": _connection(constant, request),
-            "key": lambda: self._keyed.admit_at_once(headers, ADDRESS, "draw", SIZE),
-            "key and limits": lambda: self._limited.admit_at_once(headers, ADDRESS, "draw", SIZE),
+            "request known by its digest": lambda: full.known(request),
+            "request known by its bytes": lambda: plain.known(whole),
+            "digest of a key": lambda: caller_in(headers),
+            "key": lambda: self._keyed.admit_at_once(caller, ADDRESS, "draw", SIZE),
+            "key and limits": lambda: self._limited.admit_at_once(caller, ADDRESS, "draw", SIZE),
             "cut and count": lambda: self.reservoirs.private.take_piece(SIZE),
             "system's bytes": lambda: os.urandom(SIZE),
             "mixing": lambda: mixed(data),
-            "from memory, plain": lambda: plain.answer(public, _as_read(self._plain), ADDRESS),
+            "from memory, plain": lambda: plain.answer(public, bare_headers, ADDRESS),
             "from memory, full": lambda: full.answer(TARGET, headers, ADDRESS),
-            "lane, plain": _connection(plain, _request(public, self._plain)),
+            "lane, full, each request read": _connection(Forgetful(*anew), request),
+            "lane, plain": _connection(plain, whole),
             "lane, full": _connection(full, request),
         }
         return parts[name]
+
+
+def _asked(hot_path: HotPath, target: bytes, headers: Headers) -> Asked:
+    asked = hot_path.asked(target, headers)
+    assert asked is not None
+    return asked
 
 
 def _as_read(headers: Headers) -> Headers:

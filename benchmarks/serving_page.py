@@ -34,7 +34,7 @@ def add_machine(row: str) -> None:
     """Add a row to the table of machines, in place of an earlier one of the same machine and day."""
     _, _, sections = PAGE.read_text().partition(f"\n## {MACHINES}\n\n")
     text = sections.partition("\n## ")[0].strip()
-    name = row.split(" | ")[0]
+    name = row.split(" | ", maxsplit=1)[0]
     kept = [line for line in text.splitlines() if not line.startswith(f"{name} | ")]
     last = max(at for at, line in enumerate(kept) if line.startswith("|"))
     put_section(MACHINES, "\n".join([*kept[: last + 1], row, *kept[last + 1 :]]))

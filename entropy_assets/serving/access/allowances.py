@@ -21,6 +21,11 @@ Headers = list[tuple[bytes, bytes]]
 """Of a request or an answer, as ASGI has them: names in lower case, and values."""
 
 
+def lines_of(headers: Headers) -> bytes:
+    """Return `headers` as they are sent."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one subject may have, in units a second; None is no limit.
@@ -100,13 +105,14 @@ class Admission:
     ----------
     subject
         Who has it: ``key:<id>``, ``address:<address>`` or ``anonymous``.
-    headers
-        ``RateLimit`` and ``RateLimit-Policy``, if there are limits.
+    headers, lines
+        ``RateLimit`` and ``RateLimit-Policy``, if there are limits: as ASGI wants them, and as they are sent.
     """
 
     subject: str
     headers: Headers
     account: "Account | None" = None
+    lines: bytes = b""
 
 
 class Account:
@@ -167,7 +173,8 @@ class Account:
     def show(self) -> None:
         """Make the headers anew."""
         fields = ", ".join(each.show() for each in self.allowances).encode()
-        self.admission = Admission(self.subject, [(b"ratelimit-policy", self._policy), (b"ratelimit", fields)], self)
+        headers = [(b"ratelimit-policy", self._policy), (b"ratelimit", fields)]
+        self.admission = Admission(self.subject, headers, self, lines_of(headers))
 
     def _attend(self, allowance: Allowance) -> None:
         if allowance.held < allowance.full_grant // 2:

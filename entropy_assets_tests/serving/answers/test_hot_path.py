@@ -10,7 +10,7 @@ from entropy_assets.serving.access.allowances import Headers
 from entropy_assets.serving.access.gate import Gate
 from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.answers.formats import known_queries
-from entropy_assets.serving.answers.hot_path import HotPath, lines_of
+from entropy_assets.serving.answers.hot_path import HotPath
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.stores.api_keys import FileKeys
 from entropy_assets.stores.lanes import LANES
@@ -38,9 +38,7 @@ def reservoirs() -> Reservoirs:
 def head_of(hot_path: HotPath, target: bytes, headers: Headers, address: str = ADDRESS) -> dict[bytes, bytes]:
     answer = hot_path.answer(target, headers, address)
     assert answer is not None
-    fixed, lines, more, _ = answer
-    assert lines == lines_of(fixed), "what is sent is what ASGI is told"
-    return dict(fixed + more)
+    return dict(answer.headers)
 
 
 def test_bytes_come_in_order_under_the_names_of_their_blocks(reservoirs: Reservoirs) -> None:
@@ -51,12 +49,12 @@ def test_bytes_come_in_order_under_the_names_of_their_blocks(reservoirs: Reservo
     for n in (100, 1, 3995, 5000):
         answer = hot_path.answer(b"/random/%d?class=public" % n, [], ADDRESS)
         assert answer is not None
-        assert answer[3] == pool_bytes[done : done + n]
+        assert answer.body == pool_bytes[done : done + n]
         done += n
     answer = hot_path.answer(b"/random/10?class=public", [], ADDRESS)
     assert answer is not None
     start = done % 4096
-    assert (b"x-entropy-blocks", f"{blocks[2].block_id}:{start}-{start + 10}".encode()) in answer[2]
+    assert (b"x-entropy-blocks", f"{blocks[2].block_id}:{start}-{start + 10}".encode()) in answer.headers
 
 
 @pytest.mark.parametrize("query", sorted(known_queries()))
@@ -66,7 +64,7 @@ def test_every_usual_spelling_has_the_head_and_the_length_of_its_kind(query: byt
     target = b"/random/48" + (b"?" + query if query else b"")
     answer = hot_path.answer(target, [(b"accept", b"*/*")], ADDRESS)
     assert answer is not None
-    head, body = dict(answer[0] + answer[2]), answer[3]
+    head, body = dict(answer.headers), answer.body
     assert head[b"content-length"] == b"%d" % len(body)
     assert head[b"x-entropy-class"] == (b"public" if kind.public else b"private")
     assert (b"x-entropy-blocks" in head) == kind.public
