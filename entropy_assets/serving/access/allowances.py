@@ -165,6 +165,13 @@ class Account:
                 self._attend(first)
         return self.admission
 
+    def undo(self, requests: int, n_bytes: int) -> None:
+        """Take back what `take_at_once` spent a moment ago, with no await between."""
+        if self._requests is not None:
+            self._requests.held += requests
+        if self._bytes is not None:
+            self._bytes.held += n_bytes
+
     def short_of(self, requests: int, n_bytes: int) -> list[tuple[Allowance, int]]:
         """Return the allowances with too few units at hand, and how many each needs."""
         wanted = ((self._requests, requests), (self._bytes, n_bytes))

@@ -127,7 +127,7 @@ class Gate:
             Bytes to be drawn.
         """
         visitor = self._addresses.get(address) if caller is None else self._visitors.get(caller)
-        if visitor is None or scope not in visitor.scopes or not self._is_good(visitor):
+        if visitor is None or scope not in visitor.scopes or (visitor.trusted and not self._is_in_force(visitor)):
             return None
         if visitor.unlimited is not None:
             return visitor.unlimited
@@ -139,12 +139,12 @@ class Gate:
         if self.admits_everybody:
             return True
         visitor = self._addresses.get(address) if caller is None else self._visitors.get(caller)
-        return visitor is not None and scope in visitor.scopes and self._is_good(visitor)
+        if visitor is None or scope not in visitor.scopes:
+            return False
+        return not visitor.trusted or self._is_in_force(visitor)
 
-    def _is_good(self, visitor: _Visitor) -> bool:
-        """Tell whether its key is still in force as far as memory knows; whoever has none needs none."""
-        if not visitor.trusted:
-            return True
+    def _is_in_force(self, visitor: _Visitor) -> bool:
+        """Tell whether its key is still in force as far as memory knows."""
         ring, until_s = self._ring, visitor.until_s
         return (until_s == math.inf or until_s > time.time()) and ring is not None and not ring.is_stale
 

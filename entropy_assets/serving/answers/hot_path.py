@@ -132,7 +132,7 @@ class HotPath:
         plan = self._plans.get(target) or self._new_plan(target)
         if plan is None or not self._are_usual(headers, plan.kind.format):
             return None
-        return _new(Asked, (plan, caller_in(headers)))
+        return _new(Asked, (plan, None if self._gate.admits_everybody else caller_in(headers)))
 
     def take(self, asked: Asked, address: str) -> Taken | None:
         """Return the answer to what was asked from `address`; None, with nothing consumed or counted, as `answer`."""
@@ -140,9 +140,6 @@ class HotPath:
         n, kind, reservoir, is_raw, headers, lines = plan
         admission = None
         if not self._gate.admits_everybody:
-            # first whether there is anything to be had: what the gate has taken it does not give back
-            if not reservoir.holds(n):
-                return None
             admission = self._gate.admit_at_once(caller, address, "draw", n)
             if admission is None:
                 return None
@@ -151,6 +148,8 @@ class HotPath:
             return _new(Taken, (headers, lines, admission, piece, data if kind.public else mixed(data)))
         draw = reservoir.take(n)
         if draw is None:
+            if admission is not None and admission.account is not None:
+                admission.account.undo(1, n)
             return None
         headers, body = encode(draw, kind, kind.format or "raw")
         return Taken(headers, lines_of(headers), admission, None, body)
@@ -207,7 +206,8 @@ class HotPath:
         kept = self._requests if has_no_secrets else self._digests
         if len(kept) >= _MOST_REQUESTS:  # somebody writes each one in another way
             kept.clear()
-        kept[request if has_no_secrets else blake2b(request).digest()] = asked
+        # the gate may have been open to everybody when it was asked, and closed since
+        kept[request if has_no_secrets else blake2b(request).digest()] = Asked(asked.plan, caller_in(headers))
 
     # --- plans ---------------------------------------------------------------------------------------------------
 

@@ -56,29 +56,28 @@ class FastLane(Bounded):
             and not self.flow.write_paused
             and not self.transport.is_closing()
         ):
-            asked = self._hot_path.known(data)
-            if asked is not None and self._answer_again(asked):
+            try:  # the parser, which is not asked here, would hand what is raised to `_feed`
+                asked = self._hot_path.known(data)
+                if asked is not None and (taken := self._hot_path.take(asked, self._address)) is not None:
+                    self._reading, self._phase = False, ""
+                    self._write(taken)
+                    return
+            except BaseException as error:
+                self._fail(error)
+                if not isinstance(error, Exception):
+                    raise
                 return
             self._begins, self._asked = 0, None
             super().data_received(data)
-            if self._asked is not None and self._begins == 1 and self._between:
-                self._hot_path.remember(data, self.headers, self._asked)
+            if self._begins == 1 and self._between:
+                self._remember(data)
             return
         super().data_received(data)
 
-    def _answer_again(self, asked: Asked) -> bool:
-        """Answer a request that needs not be read; return whether that could be done, from memory."""
-        try:
-            taken = self._hot_path.take(asked, self._address)
-            if taken is None:
-                return False
-            self._reading, self._phase = False, ""
-            self._write(taken)
-        except BaseException as error:  # the parser, which is not asked here, would hand it to `_feed`
-            self._fail(error)
-            if not isinstance(error, Exception):
-                raise
-        return True
+    def _remember(self, data: bytes) -> None:
+        """Remember what `data` asks for, if it was answered from memory: one whole request it was, and nothing else."""
+        if self._asked is not None:
+            self._hot_path.remember(data, self.headers, self._asked)
 
     def _feed(self, data: bytes) -> None:
         try:
