@@ -89,7 +89,7 @@ class Nowhere(asyncio.Transport):
         """Drop it."""
 
     def is_closing(self) -> bool:
-        """It never does."""
+        """Tell that it never does."""
         return False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

@@ -1,11 +1,10 @@
-"""The page ``benchmarks/SERVING.md``: sections that are written anew one by one, and rows of the machines so far."""
+"""The page ``benchmarks/SERVING.md``: sections that are written anew one by one, and tables that get a row a machine."""
 
 import os
 from pathlib import Path
 from typing import Final
 
 PAGE: Final = Path(__file__).with_name("SERVING.md")
-MACHINES: Final = "Machines"
 
 
 def processor() -> str:
@@ -30,11 +29,11 @@ def put_section(title: str, text: str) -> None:
     PAGE.write_text("\n## ".join([head, *sections]))
 
 
-def add_machine(row: str) -> None:
-    """Add a row to the table of machines, in place of an earlier one of the same machine and day."""
-    _, _, sections = PAGE.read_text().partition(f"\n## {MACHINES}\n\n")
-    text = sections.partition("\n## ")[0].strip()
-    name = row.split(" | ", maxsplit=1)[0]
-    kept = [line for line in text.splitlines() if not line.startswith(f"{name} | ")]
+def add_row(title: str, row: str) -> None:
+    """Add a row to the table of a section, in place of one that begins with the same cell."""
+    _, _, rest = PAGE.read_text().partition(f"\n## {title}\n\n")
+    text = rest.partition("\n## ")[0].strip()
+    cell = row.split(" | ")[0]
+    kept = [line for line in text.splitlines() if not line.startswith(f"{cell} | ")]
     last = max(at for at, line in enumerate(kept) if line.startswith("|"))
-    put_section(MACHINES, "\n".join([*kept[: last + 1], row, *kept[last + 1 :]]))
+    put_section(title, "\n".join([*kept[: last + 1], row, *kept[last + 1 :]]))
