@@ -1,4 +1,4 @@
-"""The page ``benchmarks/SERVING.md``: sections that are written anew one by one, and tables that get a row a machine."""
+"""The page ``benchmarks/SERVING.md``: sections that are written anew, and tables that get a row for each machine."""
 
 import os
 from pathlib import Path
@@ -33,7 +33,7 @@ def add_row(title: str, row: str) -> None:
     """Add a row to the table of a section, in place of one that begins with the same cell."""
     _, _, rest = PAGE.read_text().partition(f"\n## {title}\n\n")
     text = rest.partition("\n## ")[0].strip()
-    cell = row.split(" | ")[0]
+    cell = row.split(" | ", maxsplit=1)[0]
     kept = [line for line in text.splitlines() if not line.startswith(f"{cell} | ")]
     last = max(at for at, line in enumerate(kept) if line.startswith("|"))
     put_section(title, "\n".join([*kept[: last + 1], row, *kept[last + 1 :]]))
