@@ -128,7 +128,7 @@ def by_library(dump: str) -> Counter[str]:
 
 
 class Client:
-    """Asks one server for the same thing again and again, over one connection.
+    """Asks one server for the same thing again and again, over one connection each time that it is told to.
 
     Parameters
     ----------
@@ -141,22 +141,20 @@ class Client:
         host, _, port = address.partition(":")
         lines = "".join(f"{line}\r\n" for line in variant.headers)
         self._request = f"GET /{path} HTTP/1.1\r\nHost: {address}\r\n{lines}\r\n".encode()
-        self._socket = socket.create_connection((host, int(port)), timeout=300)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._address = host, int(port)
 
     def ask(self, times: int) -> None:
         """Ask, and read the answer, so many times."""
-        for _ in range(times):
-            self._socket.sendall(self._request)
-            answer = self._socket.recv(65_536)
-            head, _, body = answer.partition(b"\r\n\r\n")
-            while len(body) < serving.SIZE:
-                body += self._socket.recv(65_536)
-            assert head.startswith(b"HTTP/1.1 200"), answer[:200]
-
-    def close(self) -> None:
-        """Leave."""
-        self._socket.close()
+        with socket.create_connection(self._address, timeout=300) as link:
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(times):
+                link.sendall(self._request)
+                answer = b""
+                while len(answer.partition(b"\r\n\r\n")[2]) < serving.SIZE:
+                    more = link.recv(65_536)
+                    assert more, answer[:200]
+                    answer += more
+                assert answer.startswith(b"HTTP/1.1 200"), answer[:200]
 
 
 def count_whole(each: serving.Variant, callgrind: Callgrind, answers: int) -> Count:
@@ -172,7 +170,6 @@ def count_whole(each: serving.Variant, callgrind: Callgrind, answers: int) -> Co
         callgrind.zero(each.process.pid)
         client.ask(answers)
         counts.append(callgrind.read(each.process.pid))
-    client.close()
     return _count(counts, answers)
 
 
