@@ -132,6 +132,17 @@ def test_what_looks_like_a_known_request_is_none_inside_a_body(service: RunningS
     assert (unread, _served(service)) == ([], 16)
 
 
+def test_what_looks_like_a_known_request_is_none_inside_a_head(service: RunningService, unread: list[bytes]) -> None:
+    with Link(service) as link:
+        link.send(FAST)
+        link.answer()
+        link.send(SLOW[:-2] + b"X: ")
+        time.sleep(0.05)
+        link.send(FAST)  # a value, and a second Host
+        assert link.answer()[0] == 400
+    assert (unread, _served(service)) == ([], 16)
+
+
 def test_a_known_request_behind_a_slow_one_waits_for_its_turn(service: RunningService) -> None:
     usual = FAST.replace(b"class=public", b"class=%70ublic")
     with Link(service) as link:
