@@ -174,10 +174,20 @@ def pool_server() -> Iterator[str]:
 def variant(
     name: str, path: str, pool_url: str, *, block_len: int = 4096, key: bool = False, under: Sequence[str] = ()
 ) -> Iterator[Variant]:
-    """Run one variant of `benchmarks.serving_app`; with `under`, by a command that runs it."""
+    """Run one variant of `benchmarks.serving_app`; with `under`, by a command that runs it, and with much held."""
     port, prefix = free_port(), name.replace(" ", "-")
     with tempfile.TemporaryDirectory() as folder:
-        app = [sys.executable, "-m", "benchmarks.serving_app", name, str(port), pool_url, prefix, folder]
+        app = [
+            sys.executable,
+            "-m",
+            "benchmarks.serving_app",
+            name,
+            str(port),
+            pool_url,
+            prefix,
+            folder,
+            *["held"] * bool(under),
+        ]
         process = start([*under, *app])
         pool = None if name == "bare" else PoolClient.from_url(pool_url, prefix=prefix, ttl_s=3600)
         try:
@@ -355,16 +365,8 @@ def machine_row(results: dict[str, Any]) -> str:
     """Return what the table of machines says of this one."""
     cpu = {name: row["cpu_us"] for name, row in results["variants"].items()}
     ratios = {(row["variant"], row["yardstick"]): row for row in results["ratios"]}
-    shown = [
-        f"{ratios[pair]['requests']:.2f}; {ratios[pair]['cpu']:.2f}" if pair in ratios else ""
-        for pair in (
-            ("plain lane", "bare"),
-            ("full lane", "bare"),
-            ("plain", "bare"),
-            ("full", "bare"),
-            ("plain lane", "nginx"),
-        )
-    ]
+    pairs = [(name, "bare") for name in ("plain lane", "full lane", "plain", "full")] + [("plain lane", "nginx")]
+    shown = [f"{row['requests']:.2f}; {row['cpu']:.2f}" if (row := ratios.get(pair)) else "" for pair in pairs]
     costs = ", ".join(f"{cpu[name]:.1f}" for name in ("bare", "plain lane", "full lane", "plain", "full"))
     day = time.strftime("%Y-%m-%d", time.gmtime())
     return f"| {processor()}, load {os.getloadavg()[2]:.0f}, {day} | {' | '.join(shown)} | {costs} |"
