@@ -24,7 +24,7 @@ from entropy_assets.serving.access.allowances import Headers, Limits
 from entropy_assets.serving.access.gate import Gate, caller_in
 from entropy_assets.serving.access.hosts import Hosts
 from entropy_assets.serving.access.keys import KeyRing
-from entropy_assets.serving.answers.hot_path import Asked, HotPath, Plan, Taken
+from entropy_assets.serving.answers.hot_path import HotRequest, HotPath, Plan, Taken
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.config import ConnectionLimits
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
@@ -42,7 +42,7 @@ ADDRESS: Final = "127.0.0.1"
 TARGET: Final = b"/random/%d" % SIZE
 HUGE: Final = 10**9
 NO_LEASE: Final = SealedLease((), 0.0, 0.0, PoolDepth(0, 0))
-NOTHING_ASKED: Final = Asked(cast(Plan, None), None)
+NOTHING_ASKED: Final = HotRequest(cast(Plan, None), None)
 NAMES: Final = (
     "nothing",
     "parser",
@@ -117,11 +117,11 @@ class Application:
 class Forgetful(HotPath):
     """A memory that knows no request by its bytes, as if each were written in another way."""
 
-    def known(self, request: bytes) -> Asked | None:
+    def known(self, request: bytes) -> HotRequest | None:
         """Tell of none."""
         return None
 
-    def remember(self, request: bytes, headers: Headers, asked: Asked) -> None:
+    def remember(self, request: bytes, headers: Headers, asked: HotRequest) -> None:
         """Remember none."""
 
 
@@ -130,11 +130,11 @@ class Constant(Forgetful):
 
     constant: Taken | None = None
 
-    def asked(self, target: bytes, headers: Headers) -> Asked:
+    def asked(self, target: bytes, headers: Headers) -> HotRequest:
         """Need not look."""
         return NOTHING_ASKED
 
-    def take(self, asked: Asked, address: str) -> Taken | None:
+    def take(self, asked: HotRequest, address: str) -> Taken | None:
         """Give it."""
         return self.constant
 
@@ -218,7 +218,7 @@ class Parts:
         return parts[name]
 
 
-def _asked(hot_path: HotPath, target: bytes, headers: Headers) -> Asked:
+def _asked(hot_path: HotPath, target: bytes, headers: Headers) -> HotRequest:
     asked = hot_path.asked(target, headers)
     assert asked is not None
     return asked

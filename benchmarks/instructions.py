@@ -36,11 +36,11 @@ from benchmarks.serving_page import add_row, processor, put_section
 
 WARM_UP: Final = 300
 LIBRARIES: Final = {
-    "libpython": "Python",
-    "python3": "Python",
     "uvloop": "uvloop",
     "httptools": "httptools",
     "numpy": "NumPy",
+    "libpython": "Python",
+    "python3": "Python",
     "libcrypto": "OpenSSL",
     "libc.so": "libc",
     "libc-": "libc",

@@ -53,7 +53,7 @@ class Plan(NamedTuple):
     lines: bytes
 
 
-class Asked(NamedTuple):
+class HotRequest(NamedTuple):
     """All of a request that decides about its answer, but for the client's address: a plan, and `gate.caller_in`."""
 
     plan: Plan
@@ -108,8 +108,8 @@ class HotPath:
         self._queries = known_queries()
         self._longest = longest
         self._plans: dict[bytes, Plan] = {}
-        self._requests: dict[bytes, Asked] = {}
-        self._digests: dict[bytes, Asked] = {}
+        self._requests: dict[bytes, HotRequest] = {}
+        self._digests: dict[bytes, HotRequest] = {}
 
     def answer(self, target: bytes, headers: Headers, address: str) -> Answer | None:
         """Return the answer; None, with nothing consumed or counted, if it can't be given at once.
@@ -127,14 +127,14 @@ class HotPath:
         taken = None if asked is None else self.take(asked, address)
         return None if taken is None else Answer(taken.headers + _headers_beside(taken), taken.body)
 
-    def asked(self, target: bytes, headers: Headers) -> Asked | None:
+    def asked(self, target: bytes, headers: Headers) -> HotRequest | None:
         """Return what a GET asks for; None if it is not written the usual way, and so not for memory."""
         plan = self._plans.get(target) or self._new_plan(target)
         if plan is None or not self._are_usual(headers, plan.kind.format):
             return None
-        return _new(Asked, (plan, None if self._gate.admits_everybody else caller_in(headers)))
+        return _new(HotRequest, (plan, None if self._gate.admits_everybody else caller_in(headers)))
 
-    def take(self, asked: Asked, address: str) -> Taken | None:
+    def take(self, asked: HotRequest, address: str) -> Taken | None:
         """Return the answer to what was asked from `address`; None, with nothing consumed or counted, as `answer`."""
         plan, caller = asked
         n, kind, reservoir, is_raw, headers, lines = plan
@@ -185,7 +185,7 @@ class HotPath:
 
     # --- requests that come again, byte for byte -----------------------------------------------------------------
 
-    def known(self, request: bytes) -> Asked | None:
+    def known(self, request: bytes) -> HotRequest | None:
         """Return what these bytes ask for where a parser awaits a request, None if that was not remembered.
 
         What stands in a request is decided by its bytes alone, so what was read out of them once is in them again.
@@ -195,7 +195,7 @@ class HotPath:
             asked = self._digests.get(blake2b(request).digest())
         return asked
 
-    def remember(self, request: bytes, headers: Headers, asked: Asked) -> None:
+    def remember(self, request: bytes, headers: Headers, asked: HotRequest) -> None:
         """Remember what `request` asks for: one whole request, with these headers, and nothing else.
 
         By its digest if it has headers that may be secret: no key lies in memory for longer than its request.
@@ -207,7 +207,7 @@ class HotPath:
         if len(kept) >= _MOST_REQUESTS:  # somebody writes each one in another way
             kept.clear()
         # the gate may have been open to everybody when it was asked, and closed since
-        kept[request if has_no_secrets else blake2b(request).digest()] = Asked(asked.plan, caller_in(headers))
+        kept[request if has_no_secrets else blake2b(request).digest()] = HotRequest(asked.plan, caller_in(headers))
 
     # --- plans ---------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from entropy_assets.serving.access.allowances import lines_of
-from entropy_assets.serving.answers.hot_path import Asked, HotPath, Taken, lines_beside
+from entropy_assets.serving.answers.hot_path import HotRequest, HotPath, Taken, lines_beside
 from entropy_assets.serving.http.problem_answers import failure, log_unforeseen
 from entropy_assets.serving.server.bounds import Bounded
 
@@ -36,7 +36,7 @@ class FastLane(Bounded):
         self._undecided = False
         self._between = True  # two requests: the parser awaits the first byte of one
         self._begins = 0
-        self._asked: Asked | None = None
+        self._asked: HotRequest | None = None
         self._common_head = b""
         self._common_of: object = None
 

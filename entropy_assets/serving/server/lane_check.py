@@ -7,10 +7,10 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from entropy_assets.serving.access.allowances import Headers
-from entropy_assets.serving.answers.hot_path import Asked, Plan, Taken
+from entropy_assets.serving.answers.hot_path import HotRequest, Plan, Taken
 from entropy_assets.serving.server.fast_lane import FastLane
 
-_ASKED: Final = Asked(cast(Plan, None), None)  # what is asked for is looked at by its memory alone
+_ASKED: Final = HotRequest(cast(Plan, None), None)  # what is asked for is looked at by its memory alone
 
 
 def why_no_fast_lane() -> str | None:
@@ -67,18 +67,18 @@ class _OneAnswer:
 
     def __init__(self) -> None:
         self.hot_path = self
-        self.requests: dict[bytes, Asked] = {}
+        self.requests: dict[bytes, HotRequest] = {}
 
-    def asked(self, target: bytes, headers: Headers) -> Asked | None:
+    def asked(self, target: bytes, headers: Headers) -> HotRequest | None:
         return _ASKED if target == b"/random/4" else None
 
-    def take(self, asked: Asked, address: str) -> Taken | None:
+    def take(self, asked: HotRequest, address: str) -> Taken | None:
         return Taken([], b"content-length: 4\r\n", None, None, b"lane")
 
-    def known(self, request: bytes) -> Asked | None:
+    def known(self, request: bytes) -> HotRequest | None:
         return self.requests.get(request)
 
-    def remember(self, request: bytes, headers: Headers, asked: Asked) -> None:
+    def remember(self, request: bytes, headers: Headers, asked: HotRequest) -> None:
         self.requests[request] = asked
 
     async def __call__(self, scope: object, receive: object, send: object) -> None: ...

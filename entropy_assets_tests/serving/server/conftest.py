@@ -2,7 +2,7 @@
 
 import pytest
 
-from entropy_assets.serving.answers.hot_path import Asked, HotPath
+from entropy_assets.serving.answers.hot_path import HotRequest, HotPath
 from entropy_assets.serving.server.fast_lane import FastLane
 
 
@@ -26,7 +26,7 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     seen: list[bytes] = []
     known = HotPath.known
 
-    def noting(self: HotPath, request: bytes) -> Asked | None:
+    def noting(self: HotPath, request: bytes) -> HotRequest | None:
         asked = known(self, request)
         if asked is not None:
             seen.append(request)
