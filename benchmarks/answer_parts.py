@@ -24,7 +24,7 @@ from entropy_assets.serving.access.allowances import Headers, Limits
 from entropy_assets.serving.access.gate import Gate, caller_in
 from entropy_assets.serving.access.hosts import Hosts
 from entropy_assets.serving.access.keys import KeyRing
-from entropy_assets.serving.answers.hot_path import HotRequest, HotPath, Plan, Taken
+from entropy_assets.serving.answers.hot_path import HotPath, HotRequest, Plan, Taken
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.config import ConnectionLimits
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs

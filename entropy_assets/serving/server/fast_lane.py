@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from entropy_assets.serving.access.allowances import lines_of
-from entropy_assets.serving.answers.hot_path import HotRequest, HotPath, Taken, lines_beside
+from entropy_assets.serving.answers.hot_path import HotPath, HotRequest, Taken, lines_beside
 from entropy_assets.serving.http.problem_answers import failure, log_unforeseen
 from entropy_assets.serving.server.bounds import Bounded
 

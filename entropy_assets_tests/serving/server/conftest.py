@@ -2,7 +2,7 @@
 
 import pytest
 
-from entropy_assets.serving.answers.hot_path import HotRequest, HotPath
+from entropy_assets.serving.answers.hot_path import HotPath, HotRequest
 from entropy_assets.serving.server.fast_lane import FastLane
 
 
