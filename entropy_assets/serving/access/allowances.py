@@ -21,6 +21,11 @@ Headers = list[tuple[bytes, bytes]]
 """Of a request or an answer, as ASGI has them: names in lower case, and values."""
 
 
+def lines_of(headers: Headers) -> bytes:
+    """Return `headers` as they are sent."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one subject may have, in units a second; None is no limit.
@@ -100,13 +105,14 @@ class Admission:
     ----------
     subject
         Who has it: ``key:<id>``, ``address:<address>`` or ``anonymous``.
-    headers
-        ``RateLimit`` and ``RateLimit-Policy``, if there are limits.
+    headers, lines
+        ``RateLimit`` and ``RateLimit-Policy``, if there are limits: as ASGI wants them, and as they are sent.
     """
 
     subject: str
     headers: Headers
     account: "Account | None" = None
+    lines: bytes = b""
 
 
 class Account:
@@ -159,6 +165,13 @@ class Account:
                 self._attend(first)
         return self.admission
 
+    def undo(self, requests: int, n_bytes: int) -> None:
+        """Take back what `take_at_once` spent a moment ago, with no await between."""
+        if self._requests is not None:
+            self._requests.held += requests
+        if self._bytes is not None:
+            self._bytes.held += n_bytes
+
     def short_of(self, requests: int, n_bytes: int) -> list[tuple[Allowance, int]]:
         """Return the allowances with too few units at hand, and how many each needs."""
         wanted = ((self._requests, requests), (self._bytes, n_bytes))
@@ -167,7 +180,8 @@ class Account:
     def show(self) -> None:
         """Make the headers anew."""
         fields = ", ".join(each.show() for each in self.allowances).encode()
-        self.admission = Admission(self.subject, [(b"ratelimit-policy", self._policy), (b"ratelimit", fields)], self)
+        headers = [(b"ratelimit-policy", self._policy), (b"ratelimit", fields)]
+        self.admission = Admission(self.subject, headers, self, lines_of(headers))
 
     def _attend(self, allowance: Allowance) -> None:
         if allowance.held < allowance.full_grant // 2:

@@ -82,7 +82,7 @@ class KeyRing:
     @property
     def is_stale(self) -> bool:
         """Tell whether the records are too old to be believed."""
-        return self.age_s > MOST_AGE_S
+        return self._clock() - self._read_at > MOST_AGE_S
 
     def __len__(self) -> int:
         return len(self._records)

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+_BYTE: Final = np.dtype(np.uint8)
 FEW_BYTES: Final = 512
 """Below it integers are faster than arrays."""
 
@@ -18,4 +19,4 @@ def mixed(data: bytes) -> bytes:
     fresh = os.urandom(len(data))
     if len(data) < FEW_BYTES:
         return (int.from_bytes(data, "little") ^ int.from_bytes(fresh, "little")).to_bytes(len(data), "little")
-    return (np.frombuffer(data, np.uint8) ^ np.frombuffer(fresh, np.uint8)).tobytes()
+    return np.bitwise_xor(np.frombuffer(data, _BYTE), np.frombuffer(fresh, _BYTE)).tobytes()

@@ -87,9 +87,8 @@ class MemoryFirst:
                 await failure(unforeseen.number)(scope, receive, send)
                 return
             if answer is not None:
-                fixed, _, more, body = answer
-                await send({"type": "http.response.start", "status": 200, "headers": fixed + more})
-                await send({"type": "http.response.body", "body": body})
+                await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
+                await send({"type": "http.response.body", "body": answer.body})
                 return
         await self.app(scope, receive, send)
 

@@ -26,7 +26,7 @@ from entropy_assets.errors import EntropyAssetsError, PoolError
 from entropy_assets.serving.access.meter import Meter, subject_of
 from entropy_assets.serving.answers.formats import CLASSES
 from entropy_assets.serving.answers.mixing import mixed
-from entropy_assets.serving.answers.pieces import TURN, Pieces, Seats, first_of
+from entropy_assets.serving.answers.pieces import PARTS, TURN, Pieces, Seats, first_of
 from entropy_assets.serving.http.orders import require_known
 from entropy_assets.serving.http.problem_answers import Unforeseen, failure, problem, problem_of
 from entropy_assets.serving.problems import PROBLEMS
@@ -91,6 +91,7 @@ class Stream:
         self._sent = 0
         self._turns = 0
         self._simulated = False
+        self._takes_parts = PARTS in scope.get("extensions", ())
 
     async def run(self) -> None:
         """Send and listen until the client leaves or the service has a reason to end."""
@@ -146,9 +147,11 @@ class Stream:
                 }
             )
             for parts in drawn.parts:
-                data = b"".join(parts)
-                await self._send({"type": "websocket.send", "bytes": data})
-                self._sent += len(data)
+                if self._takes_parts:
+                    await self._send({"type": PARTS, "parts": parts})
+                else:
+                    await self._send({"type": "websocket.send", "bytes": b"".join(parts)})
+                self._sent += sum(map(len, parts))
                 self._turns += 1
                 if self._turns % TURN == 0:
                     await asyncio.sleep(0)  # sending waits for nobody while the buffer has room

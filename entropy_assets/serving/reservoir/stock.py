@@ -80,17 +80,19 @@ class Messages(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What `Stock.piece` cuts: the bytes, their name ``<id>:<start>-<end>``, and what a `Draw` says of them."""
+    """What `Stock.piece` cuts: the bytes, which of which block these are, and what a `Draw` says of them."""
 
     data: bytes
-    label: bytes
+    block_id: str
+    start: int
+    end: int
     simulated: bool
     reveals_at: str
 
 
 @dataclass(slots=True)
 class HeldBlock:
-    """A block that is given out from `position` on, until `expires_at`; `label` is its id in bytes.
+    """A block that is given out from `position` on, until `expires_at`.
 
     Once a public one was begun, `reveals_at` says when it will have revealed.
     """
@@ -99,7 +101,6 @@ class HeldBlock:
     data: bytes
     expires_at: float
     simulated: bool
-    label: bytes
     position: int = 0
     reveals_at: str = ""
 
@@ -207,8 +208,7 @@ class Stock:
         n_bytes = 0
         for leased in blocks:
             block, expires_at = leased.block, since + leased.expires_in_s
-            label = block.block_id.encode()
-            self._blocks.append(HeldBlock(block.block_id, block.data, expires_at, block.simulated, label))
+            self._blocks.append(HeldBlock(block.block_id, block.data, expires_at, block.simulated))
             self.soonest = min(self.soonest, expires_at)
             n_bytes += len(block.data)
         self.held_bytes += n_bytes
@@ -267,7 +267,7 @@ class Stock:
                 reveals_at = head.reveals_at
         if end == size:
             blocks.popleft()
-        return _new(Piece, (data[start:end], b"%b:%d-%d" % (head.label, start, end), head.simulated, reveals_at))
+        return _new(Piece, (data[start:end], head.block_id, start, end, head.simulated, reveals_at))
 
     def draw(self, n: int, now: float) -> Draw | None:
         """Return the next `n` bytes, None if fewer are held."""

@@ -18,9 +18,13 @@ from typing import Any, Final
 import httptools
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.http11 import Request
+from websockets.protocol import State
 
+from entropy_assets.serving.answers.pieces import PARTS
 from entropy_assets.serving.config import ConnectionLimits
 
 _DROP_UNSENT: Final = struct.pack("ii", 1, 0)
@@ -31,8 +35,32 @@ MOST_UNREAD_BYTES: Final = 2**18
 leaves two messages at most."""
 
 
+_BINARY: Final = 0x82
+"""The first byte of a binary message in one frame (RFC 6455, section 5.2)."""
+
+
 class BoundedStream(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, with bounds on what a client makes it write, and on when it may begin to speak."""
+    """uvicorn's WebSocket, with bounds on what a client makes it write, and on when it may begin to speak.
+
+    It also sends a message whose parts lie in several places, without joining them (`answers.pieces.PARTS`).
+    """
+
+    def handle_connect(self, event: Request) -> None:
+        """Begin a handshake, and tell the application what more it may send."""
+        super().handle_connect(event)
+        if self.handshake_initiated and not self.handshake_complete:
+            self.scope.setdefault("extensions", {})[PARTS] = {}
+
+    async def send(self, message: Any) -> None:
+        """Send what the application sends."""
+        if message["type"] != PARTS:
+            await super().send(message)
+            return
+        await self.writable.wait()
+        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+            raise ClientDisconnected
+        parts = message["parts"]
+        self.transport.writelines([_head_of(sum(map(len, parts))), *parts])
 
     def data_received(self, data: bytes) -> None:
         """Read what came; cut off who speaks before the handshake is answered, or reads no answers to its pings."""
@@ -42,6 +70,15 @@ class BoundedStream(WebSocketsSansIOProtocol):
         super().data_received(data)
         if self.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
             self.transport.abort()
+
+
+def _head_of(n_bytes: int) -> bytes:
+    """Return what stands before the bytes of a binary message."""
+    if n_bytes < 126:
+        return struct.pack("!BB", _BINARY, n_bytes)
+    if n_bytes < 2**16:
+        return struct.pack("!BBH", _BINARY, 126, n_bytes)
+    return struct.pack("!BBQ", _BINARY, 127, n_bytes)
 
 
 class Bounded(HttpToolsProtocol):

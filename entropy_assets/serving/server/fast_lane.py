@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import httptools
 from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from entropy_assets.serving.answers.hot_path import HotAnswer, HotPath, lines_of
+from entropy_assets.serving.access.allowances import lines_of
+from entropy_assets.serving.answers.hot_path import HotPath, HotRequest, Taken, lines_beside
 from entropy_assets.serving.http.problem_answers import failure, log_unforeseen
 from entropy_assets.serving.server.bounds import Bounded
 
@@ -32,6 +34,9 @@ class FastLane(Bounded):
         self._hot_path: HotPath = getattr(self.app, "hot_path")  # noqa: B009 - mypy takes it for a function
         self._address = ""
         self._undecided = False
+        self._between = True  # two requests: the parser awaits the first byte of one
+        self._begins = 0
+        self._asked: HotRequest | None = None
         self._common_head = b""
         self._common_of: object = None
 
@@ -39,6 +44,40 @@ class FastLane(Bounded):
         """Take a new connection."""
         super().connection_made(transport)
         self._address = self.client[0] if self.client else ""
+
+    def data_received(self, data: bytes) -> None:
+        """Answer at once what came before, byte for byte, and read all else."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if (
+            self._between
+            and (cycle is None or cycle.response_complete)
+            and not self.pipeline
+            and self._last_act is None
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+        ):
+            try:  # the parser, which is not asked here, would hand what is raised to `_feed`
+                asked = self._hot_path.known(data)
+                if asked is not None and (taken := self._hot_path.take(asked, self._address)) is not None:
+                    self._reading, self._phase = False, ""
+                    self._write(taken)
+                    return
+            except BaseException as error:
+                self._fail(error)
+                if not isinstance(error, Exception):
+                    raise
+                return
+            self._begins, self._asked = 0, None
+            super().data_received(data)
+            if self._begins == 1 and self._between:
+                self._remember(data)
+            return
+        super().data_received(data)
+
+    def _remember(self, data: bytes) -> None:
+        """Remember what `data` asks for, if it was answered from memory: one whole request it was, and nothing else."""
+        if self._asked is not None:
+            self._hot_path.remember(data, self.headers, self._asked)
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -61,6 +100,8 @@ class FastLane(Bounded):
     def on_message_begin(self) -> None:
         """Begin a request; what uvicorn prepares for one is made when it turns out to need it."""
         self._begin()
+        self._between = False
+        self._begins += 1
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -96,13 +137,16 @@ class FastLane(Bounded):
     def on_message_complete(self) -> None:
         """Answer the request if it may take the lane and its answer is in memory."""
         if self._undecided:
-            answer = self._hot_path.answer(self.url, self.headers, self._address)
-            if answer is not None:
+            asked = self._hot_path.asked(self.url, self.headers)
+            taken = None if asked is None else self._hot_path.take(asked, self._address)
+            if taken is not None:
                 self._undecided = self._reading = False
-                self._write(answer)
+                self._between, self._asked = True, asked
+                self._write(taken)
                 return
             self._leave()
         super().on_message_complete()
+        self._between = not self._reading
 
     def _leave(self) -> None:
         self._undecided = False
@@ -125,11 +169,10 @@ class FastLane(Bounded):
 
     # --- the lane --------------------------------------------------------------------------------------------
 
-    def _write(self, answer: HotAnswer) -> None:
+    def _write(self, taken: Taken) -> None:
         defaults = self.server_state.default_headers
         if defaults is not self._common_of:  # uvicorn makes a new list each second, with the date
             self._common_of = defaults
             self._common_head = b"HTTP/1.1 200 OK\r\n" + lines_of(defaults)
-        _, lines, more, body = answer
-        self.transport.write(b"".join((self._common_head, lines, lines_of(more), b"\r\n", body)))
+        self.transport.write(b"".join((self._common_head, taken[1], lines_beside(taken), taken[4])))
         self.server_state.total_requests += 1

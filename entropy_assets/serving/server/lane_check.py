@@ -1,20 +1,24 @@
 """Whether the fast lane fits the uvicorn that is installed: tried, not read off a version number."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final, cast
 
 import uvicorn
 from uvicorn.server import ServerState
 
-from entropy_assets.serving.answers.hot_path import HotAnswer
+from entropy_assets.serving.access.allowances import Headers
+from entropy_assets.serving.answers.hot_path import HotRequest, Plan, Taken
 from entropy_assets.serving.server.fast_lane import FastLane
+
+_ASKED: Final = HotRequest(cast(Plan, None), None)  # what is asked for is looked at by its memory alone
 
 
 def why_no_fast_lane() -> str | None:
     """Return why the fast lane does not fit the uvicorn that is installed, None if it does.
 
-    It is tried on a connection that leads nowhere: two requests in one packet must get two answers from memory, a HEAD
-    must be left to uvicorn, and so must the whole body of a POST that offers another protocol.
+    It is tried on a connection that leads nowhere: two requests in one packet must get two answers from memory, and so
+    must one that comes again, once it was read; a HEAD must be left to uvicorn, and so must the whole body of a POST
+    that offers another protocol.
     """
     loop = asyncio.new_event_loop()
     state = ServerState()
@@ -31,12 +35,14 @@ def why_no_fast_lane() -> str | None:
 
 def _try_lane(loop: asyncio.AbstractEventLoop, state: ServerState) -> str | None:
     lane, transport = _connected(loop, state)
-    lane.data_received(b"GET /random/4 HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+    request = b"GET /random/4 HTTP/1.1\r\nHost: a\r\n\r\n"
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlane"
-    if transport.written != [answer] * 2:
+    for packet in (request * 2, request, request):
+        lane.data_received(packet)
+    if transport.written != [answer] * 4 or [*lane.app.requests] != [request]:
         return "an answer from memory does not come out as it should"
-    lane.data_received(b"HEAD /random/4 HTTP/1.1\r\nHost: a\r\n\r\n")
-    if len(state.tasks) != 1 or transport.written != [answer] * 2:
+    lane.data_received(request.replace(b"GET", b"HEAD"))
+    if len(state.tasks) != 1 or transport.written != [answer] * 4:
         return "a HEAD is not left to uvicorn"
     lane.connection_lost(None)
     lane, _ = _connected(loop, state)
@@ -61,9 +67,19 @@ class _OneAnswer:
 
     def __init__(self) -> None:
         self.hot_path = self
+        self.requests: dict[bytes, HotRequest] = {}
 
-    def answer(self, target: bytes, headers: object, address: str) -> HotAnswer | None:
-        return ([], b"content-length: 4\r\n", [], b"lane") if target == b"/random/4" else None
+    def asked(self, target: bytes, headers: Headers) -> HotRequest | None:
+        return _ASKED if target == b"/random/4" else None
+
+    def take(self, asked: HotRequest, address: str) -> Taken | None:
+        return Taken([], b"content-length: 4\r\n", None, None, b"lane")
+
+    def known(self, request: bytes) -> HotRequest | None:
+        return self.requests.get(request)
+
+    def remember(self, request: bytes, headers: Headers, asked: HotRequest) -> None:
+        self.requests[request] = asked
 
     async def __call__(self, scope: object, receive: object, send: object) -> None: ...
 

@@ -6,13 +6,15 @@ import json
 import pytest
 
 from entropy_assets.scopes import Scope
-from entropy_assets.serving.access.allowances import Headers
+from entropy_assets.serving.access.accounts import Accounts
+from entropy_assets.serving.access.allowances import Headers, Limits
 from entropy_assets.serving.access.gate import Gate
 from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.answers.formats import known_queries
-from entropy_assets.serving.answers.hot_path import HotPath, lines_of
+from entropy_assets.serving.answers.hot_path import HotPath, lines_beside
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.stores.api_keys import FileKeys
+from entropy_assets.stores.buckets import SharedBuckets
 from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolDepth, SealedLease
@@ -38,9 +40,24 @@ def reservoirs() -> Reservoirs:
 def head_of(hot_path: HotPath, target: bytes, headers: Headers, address: str = ADDRESS) -> dict[bytes, bytes]:
     answer = hot_path.answer(target, headers, address)
     assert answer is not None
-    fixed, lines, more, _ = answer
-    assert lines == lines_of(fixed), "what is sent is what ASGI is told"
-    return dict(fixed + more)
+    return dict(answer.headers)
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+@pytest.mark.parametrize("query", [b"", b"?class=public", b"?format=json"])
+def test_what_is_sent_is_what_asgi_is_told(query: bytes, simulated: bool, reservoirs: Reservoirs) -> None:
+    for each in reservoirs:
+        for block in each._stock._blocks:
+            block.simulated = simulated
+    hot_path = HotPath(reservoirs, Gate(), LONGEST)
+    head, *more = (head_of(hot_path, b"/random/48" + query, []) for _ in range(2))
+    asked = hot_path.asked(b"/random/48" + query, [])
+    taken = None if asked is None else hot_path.take(asked, ADDRESS)
+    assert taken is not None
+    sent = dict(line.split(b": ", 1) for line in (taken.lines + lines_beside(taken)).split(b"\r\n")[:-2])
+    assert [*sent] == [*head]
+    assert (b"x-entropy-simulated" in sent) == simulated
+    assert {name for name in sent if sent[name] != more[0][name]} <= {b"x-entropy-blocks", b"content-length"}
 
 
 def test_bytes_come_in_order_under_the_names_of_their_blocks(reservoirs: Reservoirs) -> None:
@@ -51,12 +68,12 @@ def test_bytes_come_in_order_under_the_names_of_their_blocks(reservoirs: Reservo
     for n in (100, 1, 3995, 5000):
         answer = hot_path.answer(b"/random/%d?class=public" % n, [], ADDRESS)
         assert answer is not None
-        assert answer[3] == pool_bytes[done : done + n]
+        assert answer.body == pool_bytes[done : done + n]
         done += n
     answer = hot_path.answer(b"/random/10?class=public", [], ADDRESS)
     assert answer is not None
     start = done % 4096
-    assert (b"x-entropy-blocks", f"{blocks[2].block_id}:{start}-{start + 10}".encode()) in answer[2]
+    assert (b"x-entropy-blocks", f"{blocks[2].block_id}:{start}-{start + 10}".encode()) in answer.headers
 
 
 @pytest.mark.parametrize("query", sorted(known_queries()))
@@ -66,7 +83,7 @@ def test_every_usual_spelling_has_the_head_and_the_length_of_its_kind(query: byt
     target = b"/random/48" + (b"?" + query if query else b"")
     answer = hot_path.answer(target, [(b"accept", b"*/*")], ADDRESS)
     assert answer is not None
-    head, body = dict(answer[0] + answer[2]), answer[3]
+    head, body = dict(answer.headers), answer.body
     assert head[b"content-length"] == b"%d" % len(body)
     assert head[b"x-entropy-class"] == (b"public" if kind.public else b"private")
     assert (b"x-entropy-blocks" in head) == kind.public
@@ -134,3 +151,61 @@ def test_more_than_is_held_is_left(reservoirs: Reservoirs) -> None:
         assert hot_path.answer(b"/random/5000", [], ADDRESS) is not None
     assert hot_path.answer(b"/random/5000", [], ADDRESS) is None
     assert reservoirs.private.buffered_bytes == BLOCKS * 4096 - 15_000
+
+
+def test_a_request_that_is_known_by_its_bytes_leaves_no_key_in_memory(reservoirs: Reservoirs, store: FileKeys) -> None:
+    hot_path, key = HotPath(reservoirs, Gate(), LONGEST), key_of(store)
+    for name in (b"x-api-key", b"authorization", b"cookie"):
+        headers, request = [(name, key.encode())], name + b": " + key.encode()
+        asked = hot_path.asked(b"/random/5", headers)
+        assert asked is not None
+        hot_path.remember(request, headers, asked)
+        known = hot_path.known(request)
+        assert known is not None
+        assert known.plan == asked.plan
+        assert hot_path.known(request + b" ") is None
+        assert key.encode() not in b"".join([*hot_path._requests, *hot_path._digests, known.caller or b""])
+
+
+async def test_a_known_request_needs_leave_each_time(reservoirs: Reservoirs, store: FileKeys) -> None:
+    """It was remembered while everybody was let in; since then a key was made, and later revoked."""
+    ring = KeyRing(store)
+    gate = Gate(ring)
+    hot_path = HotPath(reservoirs, gate, LONGEST)
+    key = key_of(store)
+    by_request = {b"with": [(b"x-api-key", key.encode())], b"without": []}
+    for request, headers in by_request.items():
+        asked = hot_path.asked(b"/random/5", headers)
+        assert asked is not None
+        assert hot_path.take(asked, ADDRESS) is not None
+        hot_path.remember(request, headers, asked)
+    ring.load()
+    gate.anonymous = frozenset()  # type: ignore[misc]
+    gate._on_change()
+
+    def answered() -> list[bytes]:
+        known = {request: hot_path.known(request) for request in by_request}
+        return [request for request, asked in known.items() if asked and hot_path.take(asked, ADDRESS)]
+
+    assert answered() == [], "nobody is known yet"
+    await gate.admit(by_request[b"with"], ADDRESS, "draw", 5)
+    assert answered() == [b"with"]
+    gate._on_change()  # as when a key is revoked
+    assert answered() == []
+
+
+async def test_what_could_not_be_given_is_not_charged(
+    reservoirs: Reservoirs, valkey_url: str, pool_prefix: str
+) -> None:
+    accounts = Accounts(SharedBuckets.from_url(valkey_url, prefix=pool_prefix))
+    gate = Gate(limits=Limits(1000, 10**6, LONGEST), accounts=accounts)
+    hot_path = HotPath(reservoirs, gate, LONGEST)
+    await gate.admit([], ADDRESS, "draw", 1)
+    account = accounts.known(f"address:{ADDRESS}")
+    assert account is not None
+    answers = 0
+    while (held := [each.held for each in account.allowances]) and hot_path.answer(b"/random/5000", [], ADDRESS):
+        answers += 1
+    assert answers == BLOCKS * 4096 // 5000
+    assert [each.held for each in account.allowances] == held
+    await gate.stop()

@@ -113,7 +113,7 @@ def test_the_pool_hears_of_each_block_once_it_can_not_be_drawn_and_never_before(
             reservoir.idle()
         drawn: list[str] = []
         if step == "piece" and (piece := reservoir.take_piece(n)):
-            drawn = [piece.label.decode()]
+            drawn = [f"{piece.block_id}:{piece.start}-{piece.end}"]
         if step == "draw" and (draw := reservoir.take(n)):
             drawn = [f"{cut.block_id}:" for cut in draw.cuts]
         if step == "messages" and (messages := reservoir.take_messages(n, 40)):

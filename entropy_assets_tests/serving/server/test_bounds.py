@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from entropy_assets.serving.answers.hot_path import HotAnswer
+from entropy_assets.serving.answers.hot_path import Taken
 from entropy_assets.serving.config import ConnectionLimits, ServiceConfig, StreamLimits
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.server.bounds import Bounded
@@ -295,8 +295,15 @@ class OneAnswer:
     def __init__(self) -> None:
         self.hot_path = self
 
-    def answer(self, target: bytes, headers: object, address: str) -> HotAnswer | None:
-        return ([], b"content-length: 4\r\n", [], b"lane")
+    def known(self, request: bytes) -> None: ...
+
+    def remember(self, *_: object) -> None: ...
+
+    def asked(self, target: bytes, headers: object) -> bytes:
+        return target
+
+    def take(self, asked: object, address: str) -> Taken:
+        return Taken([], b"content-length: 4\r\n", None, None, b"lane")
 
     async def __call__(self, scope: object, receive: object, send: object) -> None: ...
 

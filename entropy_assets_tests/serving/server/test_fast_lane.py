@@ -80,6 +80,82 @@ def test_answers_come_in_the_order_of_the_requests(service: RunningService, lane
     assert lane_answers == [1]
 
 
+def test_a_request_that_comes_again_is_not_read_again(
+    service: RunningService, lane_answers: list[int], unread: list[bytes]
+) -> None:
+    """On whichever connection; the answer is a new one, with the same headers but for what was cut."""
+    answers = []
+    for _ in range(2):
+        with Link(service) as link:
+            for _ in range(3):
+                link.send(FAST)
+                answers.append(link.answer())
+    assert (len(lane_answers), unread) == (6, [FAST] * 5)
+    assert len({headers.pop("x-entropy-blocks") for _, headers, _ in answers}) == 6
+    for name in ("date", "x-entropy-reveals-at"):
+        assert all(headers.pop(name) for _, headers, _ in answers)
+    assert all(answer[:2] == answers[0][:2] for answer in answers)
+    assert _served(service) == 6 * 16
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        [FAST[:20], FAST[20:]],
+        [FAST + FAST],
+        [FAST + FAST[:20], FAST[20:]],
+        [SLOW + FAST],
+        [b"HEAD" + FAST[3:]],
+        [FAST.replace(b"\r\n\r\n", b"\r\nX: " + b"a" * 1024 + b"\r\n\r\n")],
+    ],
+)
+def test_only_a_packet_that_is_one_request_is_remembered(
+    packets: list[bytes], service: RunningService, unread: list[bytes]
+) -> None:
+    for _ in range(2):
+        with Link(service) as link:
+            for packet in packets:
+                link.send(packet)
+                time.sleep(0.05)
+            link.answer(body=False)
+    assert unread == []
+
+
+def test_what_looks_like_a_known_request_is_none_inside_a_body(service: RunningService, unread: list[bytes]) -> None:
+    with Link(service) as link:
+        link.send(FAST)
+        link.answer()
+        link.send(b"POST /random HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(FAST))
+        time.sleep(0.05)
+        link.send(FAST)
+        assert link.answer()[0] == 415
+    assert (unread, _served(service)) == ([], 16)
+
+
+def test_what_looks_like_a_known_request_is_none_inside_a_head(service: RunningService, unread: list[bytes]) -> None:
+    with Link(service) as link:
+        link.send(FAST)
+        link.answer()
+        link.send(SLOW[:-2] + b"X: ")
+        time.sleep(0.05)
+        link.send(FAST)  # a value, and a second Host
+        assert link.answer()[0] == 400
+    assert (unread, _served(service)) == ([], 16)
+
+
+def test_a_known_request_behind_a_slow_one_waits_for_its_turn(service: RunningService) -> None:
+    usual = FAST.replace(b"class=public", b"class=%70ublic")
+    with Link(service) as link:
+        link.send(FAST)
+        link.answer()
+        for _ in range(20):
+            link.send(SLOW)
+            link.send(FAST)
+            link.send(usual)
+        kinds = [link.answer()[1]["content-type"] for _ in range(60)]
+    assert kinds == ["application/json", "application/octet-stream", "application/octet-stream"] * 20
+
+
 def test_a_hundred_requests_in_one_packet_get_a_hundred_different_ranges(
     service: RunningService, lane_answers: list[int]
 ) -> None:
