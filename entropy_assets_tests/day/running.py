@@ -1,9 +1,7 @@
 """An installation that lives through a day by the day's clock: every part of it is the shipped one, pool's server too."""
 
-import os
 import random
 import resource
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,8 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
-
-import pytest
 
 from entropy_assets.defs.cursors import next_filling
 from entropy_assets.defs.feeds.asking import ImageFeeds
@@ -44,7 +40,7 @@ TICK_S: Final = 60
 """From one tick of all sensors and schedules to the next."""
 LIFE_S: Final = 3600
 """Life of a block, as the settings have it."""
-LOW_BYTES, HIGH_BYTES = 16 * 1024, 32 * 1024
+LOW_BYTES, HIGH_BYTES = 32 * 1024, 64 * 1024
 """The marks of the pool."""
 DEMAND: Final[dict[Lane, int]] = {"private": 16 * 1024, "public": 8 * 1024}
 """What consumers draw in an hour, bytes."""
@@ -54,9 +50,7 @@ FAKETIME: Final = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), Non
 @contextmanager
 def clocked_server(folder: Path, clock: DayClock) -> Iterator[tuple[str, "ServerClock"]]:
     """Give the address of a pool's server that goes by a clock of its own, and that clock."""
-    if FAKETIME is None:
-        assert "CI" not in os.environ, "install libfaketime"
-        pytest.skip("needs libfaketime")
+    assert FAKETIME is not None, "install libfaketime"
     server_clock = ServerClock(folder / "offset", clock)
     server_clock.set()
     variables = (

@@ -8,12 +8,13 @@ coronagraph  a bucket by day, a frame each half hour
 sun          one URL, a JPEG each quarter of an hour; the same one from hour 18 to hour 22
 camera       a command, a frame each half hour; the same one from hour 6 to hour 8
 
-Every fifth minute a server has a moment of 503. All but the telescope are down for hours 8 to 11, all but the
+Every seventh answer of a server is a 503. All but the telescope are down for hours 8 to 11, all but the
 coronagraph for hours 13 to 15, and all for hours 15 to 16.5.
 """
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,7 +54,7 @@ HOSTS: Final = {
 SOURCES: Final = """
 [feed.telescope]
 kind = "folder"
-path = "{root}/telescope"
+path = "{root}/shown-telescope"
 claim = "raw-ccd"
 settle_seconds = 0
 from_the_oldest = true
@@ -83,7 +84,7 @@ max_age_seconds = 7200
 
 [feed.camera]
 kind = "command"
-command = ["/bin/cat", "{root}/camera.fits"]
+command = ["/bin/cat", "{root}/shown-camera/camera.fits"]
 frames = "raw"
 claim = "raw-ccd"
 cadence_seconds = 1800
@@ -117,18 +118,28 @@ class DayClock:
 
 @dataclass(slots=True)
 class Place:
-    """What one of the six has: files by name, the oldest first, and the time of each; and all that it ever had."""
+    """What one of the six has: files in a folder, by name the time at which each came; and all that it ever had."""
 
-    files: dict[str, bytes] = field(default_factory=dict)
+    folder: Path
     times: dict[str, float] = field(default_factory=dict)
     made: dict[str, float] = field(default_factory=dict)
     """Hashes of all files, with the time at which each came."""
 
     def add(self, name: str, data: bytes, now: float, *, alone: bool = False) -> None:
         if alone:
-            self.files.clear()
-        self.files[name], self.times[name] = data, now
-        self.made[sha256(data)] = now
+            self.times.clear()
+        self.times[name], self.made[sha256(data)] = now, now
+        path = self.folder / name
+        path.write_bytes(data)
+        os.utime(path, (now, now))
+
+    def read(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
+    def rows(self) -> list[tuple[str, datetime, int]]:
+        """Return name, time and length of each file, in the order in which they came."""
+        stats = {name: (self.folder / name).stat().st_size for name in self.times}
+        return [(name, datetime.fromtimestamp(self.times[name], UTC), size) for name, size in stats.items()]
 
 
 class World:
@@ -144,9 +155,10 @@ class World:
 
     def __init__(self, root: Path, clock: DayClock) -> None:
         self.root, self.clock, self.begins = root, clock, clock.now
-        self.places = {name: Place() for name in NAMES}
-        self._folder, self._away = root / "telescope", root / "unmounted"
-        self._folder.mkdir(parents=True)
+        self.places = {name: Place(root / name) for name in NAMES}
+        for place in self.places.values():
+            place.folder.mkdir(parents=True)
+        self._asked: Counter[str] = Counter()
         self._certificates = Certificates()
         self.server = FaultServer(self._certificates.serving(*HOSTS), else_answer=self._answer)
         self._pacing = Pacing(WebClock(lambda: clock.web() - 1e9, clock.web, clock.sleep, lambda: 0.5))
@@ -173,11 +185,11 @@ class World:
 
     def turn(self) -> None:
         """Let everything be as it is at this moment; every image comes at its time, whoever is up."""
-        elapsed, now = self.elapsed_s, self.clock.now
+        elapsed = self.elapsed_s
         number = elapsed // 1800
         if elapsed % 1800 == 0:
             data = frame(number, SIDE)
-            self._to_telescope(f"t{number:03}.fits", data, now)
+            self._add("telescope", f"t{number:03}.fits", data)
             self._add("mirror", f"m{number:03}.fits", boxed(data) if number % 8 == 7 else data)
             blank = fits(np.full((BLANK_SIDE, BLANK_SIDE), 1000 + number, np.int16))
             self._add("observatory", f"o{number:03}.fits", blank if number % 6 == 5 else frame(1000 + number, SIDE))
@@ -193,24 +205,14 @@ class World:
     def _add(self, name: str, file: str, data: bytes, *, alone: bool = False) -> None:
         self.places[name].add(file, data, self.clock.now, alone=alone)
 
-    def _to_telescope(self, file: str, data: bytes, now: float) -> None:
-        self._add("telescope", file, data)
-        path = (self._folder if self._folder.exists() else self._away) / file
-        path.write_bytes(data)
-        os.utime(path, (now, now))
-
     def _show(self) -> None:
-        """Let the folder and the camera's file be there, or not."""
-        is_there, is_up = self._folder.exists(), self.is_up("telescope")
-        if is_there and not is_up:
-            self._folder.rename(self._away)
-        elif is_up and not is_there:
-            self._away.rename(self._folder)
-        shown = self.root / "camera.fits"
-        if self.is_up("camera"):
-            shown.write_bytes(self.places["camera"].files["camera.fits"])
-        else:
-            shown.unlink(missing_ok=True)
+        """Let the telescope's folder and the camera's file be readable, or not there."""
+        for name in ("telescope", "camera"):
+            shown, place = self.root / f"shown-{name}", self.places[name]
+            if self.is_up(name) and not shown.is_symlink():
+                shown.symlink_to(place.folder)
+            elif not self.is_up(name):
+                shown.unlink(missing_ok=True)
 
     def _reader(self, name: str, table: WebTable) -> Reader:
         network = Network(lambda host, _: ["8.8.8.8"], lambda _, __, s: connect("127.0.0.1", self.server.port, s))
@@ -234,15 +236,16 @@ class World:
             return answer(b"slow down", 429, {"Retry-After": "3000"})
         if name == "observatory" and 17 <= self.hour < 18.5 and asked.path.endswith(".fits"):
             return answer(b"<html>maintenance</html>", headers={"Content-Type": "text/html"})
-        return answer(b"a moment", 503) if int(self.elapsed_s / 60) % 5 == 4 else None
+        self._asked[name] += 1
+        return answer(b"a moment", 503) if self._asked[name] % 7 == 0 else None
 
     def _given(self, name: str, asked: Asked) -> bytes:
         place = self.places[name]
         last = asked.path.rpartition("/")[2]
         if name == "sun":
             last = "sun.jpg"
-        if last in place.files:
-            data = place.files[last]
+        if last in place.times:
+            data = place.read(last)
             return answer(data, headers={"ETag": f'"{sha256(data)[:16]}"', "Content-Type": "application/octet-stream"})
         if name == "observatory":
             return answer(_index(place), headers={"Content-Type": "text/html"})
@@ -272,27 +275,19 @@ def jpeg(seed: int) -> bytes:
 
 def _index(place: Place) -> bytes:
     rows = [
-        f'<a href="{name}">{name}</a>              {datetime.fromtimestamp(place.times[name], UTC):%d-%b-%Y %H:%M}'
-        f"             {len(data)}"
-        for name, data in place.files.items()
+        f'<a href="{name}">{name}</a>              {came:%d-%b-%Y %H:%M}             {size}'
+        for name, came, size in place.rows()
     ]
     return "\n".join(["<h1>Index</h1><hr><pre>", '<a href="../">../</a>', *rows, "</pre>"]).encode()
 
 
 def _bucket(place: Place, asked: Asked) -> bytes:
     prefix, after = asked.query["prefix"], asked.query.get("start-after", "")
-    day = prefix[-11:]
-    keys = {
-        f"{prefix}{name}": name
-        for name in place.files
-        if f"{datetime.fromtimestamp(place.times[name], UTC):%Y/%m/%d/}" == day
-    }
     rows = "".join(
-        f"<Contents><Key>{escape(key)}</Key>"
-        f"<LastModified>{datetime.fromtimestamp(place.times[name], UTC):%Y-%m-%dT%H:%M:%S}.000Z</LastModified>"
-        f"<ETag>&quot;{sha256(place.files[name])[:16]}&quot;</ETag><Size>{len(place.files[name])}</Size></Contents>"
-        for key, name in sorted(keys.items())
-        if key > after
+        f"<Contents><Key>{escape(prefix + name)}</Key><LastModified>{came:%Y-%m-%dT%H:%M:%S}.000Z</LastModified>"
+        f"<ETag>&quot;{name}&quot;</ETag><Size>{size}</Size></Contents>"
+        for name, came, size in place.rows()
+        if f"{came:%Y/%m/%d/}" == prefix[-11:] and prefix + name > after
     )
     return (
         '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'

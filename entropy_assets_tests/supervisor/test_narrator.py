@@ -110,6 +110,17 @@ class TestNarrator:
         [line] = narrator.news()
         assert line.endswith("drop-1  failed     process_images: why")
 
+    def test_it_misses_none_when_the_alerts_before_are_put_aside(self, place: Place) -> None:
+        alerts = place.alerts()
+        for number in range(3):
+            alerts.append(run_id=f"old {number}", job="j", batch="b", error="why")
+        narrator = Narrator(place)
+        alerts.path.rename(alerts.older)
+        alerts.append(run_id="new", job="j", batch="b", error="at last")
+        assert [line.rpartition(": ")[2] for line in narrator.news()] == ["at last"]
+        alerts.older.unlink()
+        assert list(narrator.news()) == []
+
     def test_it_tells_of_a_feed_in_trouble_and_out_of_it(self, settings: Settings, place: Place) -> None:
         narrator = Narrator(place)
         place.alerts().append_once(run_id="feed:sky", job="feeds", error="sky is well again", time_s=1.0)
