@@ -40,7 +40,7 @@ from entropy_assets_tests.sources.feeds.fault_server import Asked, Certificates,
 from entropy_assets_tests.stages.batches_made import frame
 
 HOUR: Final = 3600
-SIDE, SUN_SIDE, BLANK_SIDE = 512, 768, 256
+SIDE, SUN_SIDE, BLANK_SIDE = 512, 576, 256
 """Pixels of a row of a frame, of a picture of the sun, and of a blank frame."""
 NAMES: Final = ("telescope", "observatory", "mirror", "coronagraph", "sun", "camera")
 ONE_PLACE: Final = ("sun", "camera")

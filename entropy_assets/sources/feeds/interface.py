@@ -135,6 +135,10 @@ class Reader(Protocol):
     or under a name like ``header:Authorization`` in that header.
     """
 
+    @property
+    def read_bytes(self) -> int:
+        """What it has read in all, bytes: of whole answers, of those that broke off, and of refusals."""
+
     def document(
         self,
         url: str,
@@ -164,6 +168,10 @@ class Feed(Protocol):
     @property
     def host(self) -> str:
         """The host that it asks, or what stands for it: feeds with the same one are asked one after the other."""
+
+    @property
+    def read_bytes(self) -> int:
+        """What it has read since it was made, bytes: listings of servers and images, whether they were of any use."""
 
     def discover(self, cursor: str) -> Discovery:
         """Return what there is beyond `cursor`; the empty one is the beginning, which is the newest images alone."""

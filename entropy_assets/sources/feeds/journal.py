@@ -111,6 +111,8 @@ class Yield:
     ----------
     images, bytes
         What was put into an inbox.
+    read_bytes
+        What was read for it: the images that were put into an inbox and all others, and what servers list.
     unchanged
         Images that were asked for and are what they were.
     duplicates
@@ -123,6 +125,7 @@ class Yield:
 
     images: int = 0
     bytes: int = 0
+    read_bytes: int = 0
     unchanged: int = 0
     duplicates: int = 0
     refused: int = 0
@@ -187,9 +190,9 @@ class FeedJournal:
         """Return in how many rounds `url` could not be had though others could."""
         return dict(self.failed).get(url, 0)
 
-    def bytes_on(self, day: str) -> int:
-        """Return the bytes that were put into an inbox on that day."""
-        return dict(self.days).get(day, Yield()).bytes
+    def read_on(self, day: str) -> int:
+        """Return the bytes that were read on that day."""
+        return dict(self.days).get(day, Yield()).read_bytes
 
     def with_begun(self, image_sha256: str) -> Self:
         """Return it with an image that is about to be put into an inbox."""

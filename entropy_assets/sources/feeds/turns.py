@@ -70,7 +70,9 @@ class Terms:
     images_per_turn
         Most images that are fetched in a turn.
     bytes_per_day
-        Bytes in a day, UTC, after which nothing more is fetched; the image that reaches it still is.
+        Bytes read in a day, UTC, after which nothing more is fetched; the image that reaches it still is.
+    most_waiting, most_waiting_bytes
+        Files that wait in the inbox of the claim, and their bytes, from which on nothing more is fetched.
     turn_s
         Time after which a turn begins no other image, seconds.
     """
@@ -80,6 +82,8 @@ class Terms:
     stale_after_s: float | None = None
     images_per_turn: int = 16
     bytes_per_day: int = 4 << 30
+    most_waiting: int = 1024
+    most_waiting_bytes: int = 8 << 30
     turn_s: float = 120.0
 
 
@@ -97,12 +101,15 @@ class TurnOutcome:
         What ended it, or why not all came; None if nothing is wrong.
     is_spent
         Whether the day's bytes are used up.
+    heap
+        Files that wait in its inbox, if they are too many to fetch more; else 0.
     """
 
     journal: FeedJournal
     brought: Yield
     error: FeedError | None
     is_spent: bool = False
+    heap: int = 0
 
     @property
     def answered(self) -> bool:
@@ -141,6 +148,8 @@ class Turn:
         self._fetched = 0
         self._error: FeedError | None = None
         self._began_s = now()
+        self._read_before = feed.read_bytes
+        self._waiting, self._waiting_bytes = 0, 0
 
     def taken(self) -> TurnOutcome:
         """Take the turn and return what it came to. Its yield is counted and kept with each image.
@@ -153,13 +162,16 @@ class Turn:
         if self._journal.last_new_s is None:
             self._journal = replace(self._journal, last_new_s=self._began_s)
         is_spent = self._is_spent()
-        if not is_spent:
+        self._waiting, self._waiting_bytes = self._depot.waiting(self._terms.claim)
+        if not (is_spent or self._is_heap()):
             try:
                 self._look()
             except FeedError as error:
                 self._error = error
+            self._count_read()
             is_spent = self._is_spent()
-        return TurnOutcome(self._journal, self._brought, self._error, is_spent)
+        heap = self._waiting + self._brought.images if self._is_heap() else 0
+        return TurnOutcome(self._journal, self._brought, self._error, is_spent, heap)
 
     def _look(self) -> None:
         cursors = {self._journal.cursor}
@@ -268,6 +280,12 @@ class Turn:
         self._brought += more
         self._journal = self._journal.with_yield(day_of(self._now()), more)
 
+    def _count_read(self) -> None:
+        """Count what was read since it was counted last, whatever came of it."""
+        read, self._read_before = self._feed.read_bytes - self._read_before, self._feed.read_bytes
+        if read:
+            self._count(Yield(read_bytes=read))
+
     def _mark(self, last: Candidate) -> None:
         """Remember up to where all is done."""
         self._journal = replace(self._journal, after=mark_of(last))
@@ -286,10 +304,17 @@ class Turn:
             self._fetched >= self._terms.images_per_turn
             or abs(self._now() - self._began_s) >= self._terms.turn_s
             or self._is_spent()
+            or self._is_heap()
         )
 
     def _is_spent(self) -> bool:
-        return self._journal.bytes_on(day_of(self._now())) >= self._terms.bytes_per_day
+        self._count_read()
+        return self._journal.read_on(day_of(self._now())) >= self._terms.bytes_per_day
+
+    def _is_heap(self) -> bool:
+        """Tell whether so much waits in the inbox that whoever takes it in does not keep up, or is away."""
+        files, size = self._waiting + self._brought.images, self._waiting_bytes + self._brought.bytes
+        return files >= self._terms.most_waiting or size >= self._terms.most_waiting_bytes
 
     def _is_old(self, told: Candidate | Origin) -> bool:
         age_s = self._age_s(told.dated_at)

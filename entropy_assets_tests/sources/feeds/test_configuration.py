@@ -91,6 +91,10 @@ def test_every_field_is_explained_in_the_schema() -> None:
         ("[feed.a]\nkind = 'folder'\nclaim = 'drop'", "line 1: feed a, path is missing; folder needs it"),
         ("[feed.a]\nkind = 'sdo-latest'\ncadence_seconds = 60", "line 3: feed a, cadence_seconds: should be greater"),
         (FOLDER + "max_files = '3'", "line 5: feed mine, max_files: should be a valid integer"),
+        (FOLDER + "enabled = 'yes'", "line 5: feed mine, enabled: should be a valid boolean"),
+        (FOLDER + "enabled = 0", "line 5: feed mine, enabled: should be a valid boolean"),
+        (FOLDER + "from_the_oldest = 'on'", "line 5: feed mine, from_the_oldest: should be a valid boolean"),
+        (FOLDER + "settle_seconds = '3'", "line 5: feed mine, settle_seconds: should be a valid number"),
         (FOLDER + "lane = 'secret'", "line 5: feed mine, lane: should be 'public' or 'private'"),
         (FOLDER.replace("/frames", "frames"), "line 3: feed mine, path: an absolute path is wanted"),
         (

@@ -106,6 +106,61 @@ def test_bytes_of_a_day_and_time_of_a_turn_are_bounded(tmp_path: Path) -> None:
     assert site.ask(feed) == [("well", "3 new images")]
 
 
+def test_all_that_is_read_counts_for_the_day(tmp_path: Path) -> None:
+    """Duplicates cost a server as much as new images do: else one that has nothing new is read without a bound."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = dict.fromkeys(frames(10), b"7 bytes")
+    assert site.ask(feed, terms=replace(TERMS, bytes_per_day=21)) == [
+        ("spent", "1 new images, 2 known already; the bytes of this day are used up")
+    ]
+    total = site.journal().total
+    assert (total.bytes, total.read_bytes, len(feed.asked)) == (7, 21, 3)
+
+
+def test_what_was_read_before_a_feed_failed_counts_too(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(1)
+
+    def read_in_vain(name: str) -> None:
+        feed.read_bytes += 1000
+        raise FeedLies("a page came for an image", feed="sky")
+
+    feed.before_fetch = read_in_vain
+    assert site.ask(feed)[0][0] == "quarantine"
+    assert site.journal().total.read_bytes == 1000
+    assert site.ask(feed, terms=replace(TERMS, bytes_per_day=1000))[0][0] != "well"
+    assert len(feed.asked) == 1
+
+
+@pytest.mark.parametrize("bound", [{"most_waiting": 4}, {"most_waiting_bytes": 4 * 7}])
+def test_nothing_is_fetched_while_a_heap_waits_in_the_inbox(bound: dict[str, int], tmp_path: Path) -> None:
+    """The pipeline stands still; what it has not taken in, or not settled, waits, and no server is asked for more."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(10)
+    terms = replace(TERMS, **bound)
+    heap = "4 files wait in its inbox: nothing more is fetched until batches take them in"
+    assert site.ask(feed, terms=terms) == [("inbox full", f"4 new images; {heap}")]
+    listed = feed.listed
+    assert site.ask(feed, terms=terms) == [("inbox full", f"nothing new; {heap}")]
+    site.inbox.take(site.inbox.ready(2 * NOON_S), "batch")
+    assert site.ask(feed, terms=terms) == [("inbox full", f"nothing new; {heap}")], "taken, and nothing made of it yet"
+    assert feed.listed == listed
+    for file in site.inbox.files_of("batch"):
+        site.inbox.settle("batch", file.name, accepted=True)
+    assert site.ask(feed, terms=terms) == [("inbox full", f"4 new images; {heap}")]
+    assert feed.asked == sorted(feed.images)[:8]
+
+
+def test_a_full_inbox_makes_no_feed_stale(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(2)
+    terms = replace(TERMS, most_waiting=2, stale_after_s=3600.0)
+    site.ask(feed, terms=terms)
+    site.clock.now += 10 * 3600
+    assert site.ask(feed, terms=terms)[0][0] == "inbox full"
+    assert site.alarms() == []
+
+
 def test_the_same_bytes_under_another_name_are_not_deposited(tmp_path: Path) -> None:
     site, one, other = Site(tmp_path), ScriptedFeed("one"), ScriptedFeed("other")
     one.images = frames(3)

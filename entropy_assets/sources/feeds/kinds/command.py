@@ -65,6 +65,7 @@ class CommandFeed:
     ) -> None:
         self.name = name
         self.clock = clock
+        self.read_bytes = 0
         self._table = table
         self._variables = dict(variables or {})
 
@@ -85,6 +86,7 @@ class CommandFeed:
         taken = self.clock()
         with tempfile.TemporaryDirectory(prefix="entropy-assets-camera-") as folder:
             data = self._run(Path(folder))
+        self.read_bytes += len(data)
         if not data:
             raise self._lies("it wrote nothing")
         if self._table.output == "pixels":

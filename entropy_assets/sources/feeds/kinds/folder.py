@@ -62,6 +62,7 @@ class FolderFeed:
     def __init__(self, name: str, table: FolderTable, clock: Clock = present) -> None:
         self.name = name
         self.clock = clock
+        self.read_bytes = 0
         self._table = table
 
     @property
@@ -93,6 +94,7 @@ class FolderFeed:
             data = _read(self._table.path, name, candidate.version, self._table.max_file_bytes)
         except (OSError, ValueError) as error:
             raise self._error(f"{printable(name)} can't be taken: {error}") from error
+        self.read_bytes += len(data)
         origin = origin_of(self.name, self._table, candidate, self.clock(), None)
         return FetchedImage(file_name(candidate.url), data, origin)
 

@@ -50,6 +50,7 @@ class ObjectStoreFeed:
     def __init__(self, name: str, table: ObjectStoreTable, blobs: Blobs, clock: Clock = present) -> None:
         self.name = name
         self.clock = clock
+        self.read_bytes = 0
         self._table = table
         self._blobs = blobs
         self._walk = Walk(
@@ -84,6 +85,7 @@ class ObjectStoreFeed:
                 what = "is gone" if found is None else f"has more than {self._table.max_file_bytes} bytes"
                 raise FeedError(f"an object {what}", feed=self.name, host=self.host)
             data = self._blobs.read(name)
+            self.read_bytes += len(data)
         now = self.clock()
         return FetchedImage(file_name(candidate.url), data, origin_of(self.name, self._table, candidate, now, None))
 

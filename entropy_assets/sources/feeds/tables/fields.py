@@ -92,10 +92,18 @@ Credit = Annotated[Line, Field(description="The credit line that must be shown w
 Licence = Annotated[Line, Field(description="The terms on which they may be used.")]
 Cadence = Annotated[int, Field(le=30 * DAY_S, strict=True, description="Time from one look to the next, seconds.")]
 Count = Annotated[int, Field(ge=1, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 MaxFiles = Annotated[int, Field(ge=1, le=1000, strict=True, description="Images that one look fetches at most.")]
 MaxFileBytes = Annotated[int, Field(ge=1, le=GIB, strict=True, description="Length of the largest image, bytes.")]
 MaxBytesPerDay = Annotated[
-    int, Field(ge=1, le=2**50, strict=True, description="What is fetched in 24 hours at most, bytes.")
+    int,
+    Field(
+        ge=1,
+        le=2**50,
+        strict=True,
+        description="Bytes that are read in a day, UTC, after which nothing more is asked for until midnight: of images,"
+        " new or not, and of listings. The answer that reaches it is still taken.",
+    ),
 ]
 MaxAge = Annotated[
     int,
@@ -140,7 +148,7 @@ class FeedTable(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
-    enabled: bool = True
+    enabled: Flag = True
     """Whether it is looked at."""
     claim: Claim
     instrument: Instrument | None = None

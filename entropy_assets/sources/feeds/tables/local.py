@@ -39,11 +39,11 @@ class FolderTable(FeedTable):
     pattern: fields.Pattern = "*.fit*"
     depth: Annotated[int, Field(ge=0, le=8, strict=True)] = 0
     """How many folders deep its files may lie; 0 is the folder alone."""
-    settle_seconds: Annotated[float, Field(ge=0, le=DAY_S)] = 10.0
+    settle_seconds: Annotated[float, Field(ge=0, le=DAY_S, strict=True)] = 10.0
     """How long a file must not have changed, seconds."""
     cadence_seconds: Annotated[fields.Cadence, Field(ge=1)] = 10
     max_bytes_per_day: fields.MaxBytesPerDay = 100 * GIB
-    from_the_oldest: bool = False
+    from_the_oldest: fields.Flag = False
     """Begin with the oldest file there, not with the newest ones."""
 
 
@@ -57,7 +57,7 @@ class ObjectStoreTable(FeedTable):
     """Folder below it; {year}, {month}, {day}, {yearday} and {hour} are filled in, UTC."""
     pattern: fields.Pattern = "*.fit*"
     cadence_seconds: Annotated[fields.Cadence, Field(ge=10)] = 60
-    from_the_oldest: bool = False
+    from_the_oldest: fields.Flag = False
     """Begin with the oldest object there, not with the newest ones."""
 
 
@@ -81,7 +81,7 @@ class CommandTable(FeedTable):
     """Of bare pixels: rows."""
     bits: Literal[8, 16] = 16
     """Of bare pixels: width of one, bits; 16 are little-endian."""
-    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600, strict=True)] = 60.0
     """Time after which it is ended, seconds."""
     variables_env: Annotated[tuple[fields.Variable, ...], Field(max_length=32)] = ()
     """Names of variables of the environment that it may see. It sees no other, but PATH and HOME."""

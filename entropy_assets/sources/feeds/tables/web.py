@@ -223,9 +223,9 @@ class DirectoryTable(WebTable):
     """Address of the folder; {year}, {month}, {day}, {yearday} and {hour} are filled in, UTC."""
     pattern: fields.Pattern = "*.fit*"
     cadence_seconds: Annotated[fields.Cadence, Field(ge=10)] = 300
-    from_the_oldest: bool = False
+    from_the_oldest: fields.Flag = False
     """Begin with the oldest file there, not with the newest ones."""
-    own_network: bool = False
+    own_network: fields.Flag = False
     """Whether it is a server of your own network: it may have a private address and speak plain HTTP."""
 
     @model_validator(mode="after")

@@ -108,6 +108,7 @@ class HttpReader:
         self.hosts = hosts
         self._pacing = pacing
         self._clock = pacing.clock
+        self.read_bytes = 0
         self._limits = limits
         self._network = network
         if tls is not None:
@@ -254,6 +255,8 @@ class HttpReader:
             return attempts(self._attempt, errand)
         except Trouble as error:
             trouble = error
+        finally:
+            self.read_bytes += errand.body.came
         raise self._error(errand.at, errand.secrets, trouble)  # outside of the handler: it holds no question
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
@@ -391,6 +394,7 @@ def _words(errand: _Errand, answer: Incoming) -> str:
         return ""
     try:
         first = next(iter(answer.body(ERROR_BYTES)), b"")
+        errand.body.came += len(first)
     except Trouble:
         return ""
     return errand.secrets.words(without_tags(first[:ERROR_BYTES]))
