@@ -4,7 +4,7 @@ import random
 import resource
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from entropy_assets.defs.cursors import next_filling
 from entropy_assets.defs.feeds.asking import ImageFeeds
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD
-from entropy_assets.sources.feeds.configuration import parsed
+from entropy_assets.sources.feeds.configuration import Configuration, parsed
 from entropy_assets.sources.feeds.depot import Depot
 from entropy_assets.sources.feeds.roster import journals_of
 from entropy_assets.sources.feeds.rounds import Rounds
@@ -31,6 +31,7 @@ from entropy_assets.stages.intake import (
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.state import Unfinished, sound_ledger
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.inboxes.bucket import Inbox
 from entropy_assets.stores.lanes import LANES, Lane
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_binary
@@ -95,8 +96,9 @@ class Tally:
     hours: list[dict[str, int]] = field(default_factory=list)
     """What there was at each full hour."""
 
-    def lowest(self, *, alive: bool, since: float = 0.0) -> int:
-        return min((level for hour, level, lived in self.levels if lived is alive and hour >= since), default=-1)
+    def lowest(self, *, alive: bool) -> int:
+        """Return the fewest bytes that were ready while any feed lived, or while none did."""
+        return min(level for _, level, lived in self.levels if lived is alive)
 
 
 class Installation:
@@ -104,12 +106,19 @@ class Installation:
 
     `tick` is what the schedule of the feeds, the sensors and the runs of the jobs do in turn, by the functions that
     they call.
+
+    Parameters
+    ----------
+    root
+        An empty folder for everything.
+    names
+        The feeds that it has.
     """
 
-    def __init__(self, root: Path, begins_s: float) -> None:
-        self._root = root
-        self.clock = DayClock(begins_s)
-        self.world = World(root / "world", self.clock)
+    def __init__(self, root: Path, names: Sequence[str] = NAMES) -> None:
+        self._root, self._names = root, names
+        self.clock = DayClock(next_midnight())
+        self.world = World(root / "world", self.clock, names)
         self.home = Home(root / "home")
         self.tally = Tally()
         self._stack = ExitStack()
@@ -119,8 +128,10 @@ class Installation:
         depot = Depot(self.home.origins(), self.home.images(), self._inbox_of)
         chance = random.Random(13).random
         rounds = Rounds(journals_of(self.home), depot, self.home.alerts(), self.clock, chance)
-        members = {feed.name: feed for feed in self.world.feeds(configuration.feeds)}
-        self.feeds = ImageFeeds(configuration, rounds, lambda _, names: [members[name] for name in names])
+        tables = {name: configuration.feeds[name] for name in names}
+        members = {feed.name: feed for feed in self.world.feeds(tables)}
+        chosen = Configuration(tables)
+        self.feeds = ImageFeeds(chosen, rounds, lambda _, due: [members[name] for name in due])
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.world.server)
@@ -144,6 +155,10 @@ class Installation:
                 self.tally.hours.append(self.holdings())
             self.clock.now += TICK_S
 
+    def skip_to(self, hour: float) -> None:
+        """Let the time pass to an hour of the day, in which nobody does anything."""
+        self.clock.now = self.world.begins + hour * HOUR
+
     def tick(self) -> None:
         self._ask()
         self._make()
@@ -155,7 +170,7 @@ class Installation:
     def is_any_alive(self) -> bool:
         """Tell whether a feed is up and out of quarantine."""
         read = self.feeds.rounds.journals.read
-        return any(self.world.is_up(name) and read(name).trouble is None for name in NAMES)
+        return any(self.world.is_up(name) and read(name).trouble is None for name in self._names)
 
     def holdings(self) -> dict[str, int]:
         """Return what there is of everything that could grow."""
@@ -248,10 +263,10 @@ class Installation:
         supply = supply_of(self._unfinished, {lane: lanes[lane].bytes for lane in LANES})
         return lane_of_next(supply, leased, demanded_share(leased))
 
-    def _inboxes(self):
+    def _inboxes(self) -> Mapping[str, Inbox]:
         return self.home.inboxes(dict(STANDARD.claims), settle_seconds=0.0, max_file_bytes=64 << 20)
 
-    def _inbox_of(self, claim: str):
+    def _inbox_of(self, claim: str) -> Inbox:
         return self.home.inbox_of(claim, dict(STANDARD.claims), settle_seconds=0.0, max_file_bytes=64 << 20)
 
 

@@ -15,7 +15,7 @@ coronagraph for hours 13 to 15, and all for hours 15 to 16.5.
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
@@ -151,11 +151,13 @@ class World:
         Where the telescope's folder and the camera's file are.
     clock
         The clock; the day begins at `begins`.
+    names
+        Those of the six that there are.
     """
 
-    def __init__(self, root: Path, clock: DayClock) -> None:
+    def __init__(self, root: Path, clock: DayClock, names: Sequence[str]) -> None:
         self.root, self.clock, self.begins = root, clock, clock.now
-        self.places = {name: Place(root / name) for name in NAMES}
+        self.places = {name: Place(root / name) for name in names}
         for place in self.places.values():
             place.folder.mkdir(parents=True)
         self._asked: Counter[str] = Counter()
@@ -188,26 +190,26 @@ class World:
         elapsed = self.elapsed_s
         number = elapsed // 1800
         if elapsed % 1800 == 0:
-            data = frame(number, SIDE)
-            self._add("telescope", f"t{number:03}.fits", data)
-            self._add("mirror", f"m{number:03}.fits", boxed(data) if number % 8 == 7 else data)
-            blank = fits(np.full((BLANK_SIDE, BLANK_SIDE), 1000 + number, np.int16))
-            self._add("observatory", f"o{number:03}.fits", blank if number % 6 == 5 else frame(1000 + number, SIDE))
-            self._add("coronagraph", f"c_s{self.clock.utc():%Y%m%dT%H%M%S}Z.fits", frame(2000 + number, SIDE))
+            self._add("telescope", f"t{number:03}.fits", lambda: frame(number, SIDE))
+            self._add("mirror", f"m{number:03}.fits", lambda: copy(number))
+            self._add("observatory", f"o{number:03}.fits", lambda: exposure(number))
+            name = f"c_s{self.clock.utc():%Y%m%dT%H%M%S}Z.fits"
+            self._add("coronagraph", name, lambda: frame(2000 + number, SIDE))
             if not 6 <= self.hour < 8:
-                self._add("camera", "camera.fits", frame(3000 + number, SIDE), alone=True)
+                self._add("camera", "camera.fits", lambda: frame(3000 + number, SIDE))
         if elapsed % 900 == 0 and not 18 <= self.hour < 22:
-            self._add("sun", "sun.jpg", jpeg(elapsed // 900), alone=True)
+            self._add("sun", "sun.jpg", lambda: jpeg(elapsed // 900))
         self._show()
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _add(self, name: str, file: str, data: bytes, *, alone: bool = False) -> None:
-        self.places[name].add(file, data, self.clock.now, alone=alone)
+    def _add(self, name: str, file: str, make: Callable[[], bytes]) -> None:
+        if name in self.places:
+            self.places[name].add(file, make(), self.clock.now, alone=name in ONE_PLACE)
 
     def _show(self) -> None:
         """Let the telescope's folder and the camera's file be readable, or not there."""
-        for name in ("telescope", "camera"):
+        for name in {"telescope", "camera"} & self.places.keys():
             shown, place = self.root / f"shown-{name}", self.places[name]
             if self.is_up(name) and not shown.is_symlink():
                 shown.symlink_to(place.folder)
@@ -260,6 +262,19 @@ def boxed(data: bytes) -> bytes:
     """Return a FITS file with the same pixels and other bytes."""
     assert data.count(b"'SIMULATED'") == 1
     return data.replace(b"'SIMULATED'", b"'RE-PACKED'")
+
+
+def copy(number: int) -> bytes:
+    """Return a frame of the telescope, each eighth of them in another container."""
+    data = frame(number, SIDE)
+    return boxed(data) if number % 8 == 7 else data
+
+
+def exposure(number: int) -> bytes:
+    """Return a frame of the observatory, each sixth of which its shutter kept dark and its software made flat."""
+    if number % 6 == 5:
+        return fits(np.full((BLANK_SIDE, BLANK_SIDE), 1000 + number, np.int16))
+    return frame(1000 + number, SIDE)
 
 
 def jpeg(seed: int) -> bytes:

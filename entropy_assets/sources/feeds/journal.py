@@ -131,6 +131,11 @@ class Yield:
     refused: int = 0
     failures: int = 0
 
+    @property
+    def answered(self) -> bool:
+        """Whether any image was what it says, new or not."""
+        return self.images + self.unchanged + self.duplicates > 0
+
     def __add__(self, other: "Yield") -> "Yield":
         """Return both together."""
         mine, its = asdict(self), asdict(other)
@@ -152,7 +157,7 @@ class FeedJournal:
     seen
         What was had, the oldest first.
     failed
-        URLs that could not be had in rounds in which others could, and in how many.
+        URLs that could not be had though they are listed, and in how many rounds.
     begun
         Hashes of images whose origin is or will be kept, and that may not be in the inbox yet.
     newest

@@ -114,7 +114,7 @@ class TurnOutcome:
     @property
     def answered(self) -> bool:
         """Whether the feed gave any image that is what it says, new or not."""
-        return self.brought.images + self.brought.unchanged + self.brought.duplicates > 0
+        return self.brought.answered
 
 
 class Turn:
@@ -291,9 +291,15 @@ class Turn:
         self._journal = replace(self._journal, after=mark_of(last))
 
     def _is_passed_over(self, candidate: Candidate, most: int) -> bool:
-        """Count a failure of a candidate; tell whether it is given up, so that it keeps no other waiting."""
-        if self._journal.failures_of(candidate.url) + 1 < most:
+        """Count a failure of a candidate; tell whether it is given up, so that it keeps no other waiting.
+
+        None is given up while nothing else comes either: what ails the whole server says nothing of its images. What
+        failed before comes last, so by then all others were asked for.
+        """
+        is_last_try = self._journal.failures_of(candidate.url) + 1 >= most
+        if not is_last_try:
             self._journal = self._journal.with_failure(candidate.url)
+        if not (is_last_try and self._brought.answered):
             return False
         self._journal = self._journal.without_failure(candidate.url)
         self._count(Yield(refused=1))

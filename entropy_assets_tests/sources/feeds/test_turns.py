@@ -238,7 +238,21 @@ def test_an_image_that_never_comes_from_a_server_that_lives_is_passed_over_in_th
     for _ in range(PASSED_OVER_AWAY):
         assert site.ask(feed)[0][0] == "quarantine"
     feed.images |= frames(1, first=1)
-    assert site.ask(feed) == [("well", "1 new images")]
+    assert site.ask(feed) == [("well", "1 new images, 1 refused; sky.example does not answer")]
+    assert site.ask(feed) == [("well", "nothing new")]
+
+
+@pytest.mark.parametrize("error", [LIE, AWAY, FeedError("there is nothing", feed="sky")])
+def test_what_ails_the_whole_server_costs_no_image(error: FeedError, tmp_path: Path) -> None:
+    """A day of pages for images: none is given up, since nothing tells it from the others."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(3)
+    feed.errors = dict.fromkeys(feed.images, error)
+    for _ in range(2 * PASSED_OVER_AWAY):
+        assert site.ask(feed)[0][0] == "quarantine"
+    feed.errors = {}
+    assert site.ask(feed) == [("well", "3 new images")]
+    assert site.journal().total.refused == 0
 
 
 def test_a_few_lies_in_a_row_end_a_turn(tmp_path: Path) -> None:
