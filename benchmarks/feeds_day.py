@@ -25,9 +25,9 @@ hour; a block lives for {LIFE_S} s; the marks of the pool are {LOW_BYTES >> 10} 
 
 All six but the telescope are down for hours 8 to 11, all but the coronagraph for hours 13 to 15, and all for hours 15
 to 16.5. The observatory answers 429 for hours 4 to 5.5 and sends pages for images for hours 17 to 18.5, the camera has
-one frame for hours 6 to 8, the sun one picture for hours 18 to 22, each seventh answer of a server is a 503. Every sixth
-frame of the observatory is blank; the mirror has the telescope's frames under other names, and each eighth of them in
-another container.
+one frame for hours 6 to 8, the sun one picture for hours 18 to 22, each seventh answer of a server is a 503. Every
+sixth frame of the observatory is blank; the mirror has the telescope's frames under other names, and each eighth of
+them in another container.
 """
 WORDS = """
 - *images* is what there was at the feed's place over the day. *known* came before, under whatever name; *left* was too
@@ -46,8 +46,8 @@ def of_feeds(day: Installation) -> Iterator[str]:
         total, made = day.feeds.rounds.journals.read(name).total, day.world.places[name].made
         lost = sum(sha256 not in images for sha256 in made)
         yield (
-            f"| {name} | {len(made)} | {total.failures} | {total.images} | {total.duplicates} | {total.refused} | {lost}"
-            f" | {total.bytes / 2**20:.1f} | {total.read_bytes / 2**20:.1f} |"
+            f"| {name} | {len(made)} | {total.failures} | {total.images} | {total.duplicates} | {total.refused}"
+            f" | {lost} | {total.bytes / 2**20:.1f} | {total.read_bytes / 2**20:.1f} |"
         )
 
 

@@ -1,4 +1,4 @@
-"""An installation that lives through a day by the day's clock: every part of it is the shipped one, pool's server too."""
+"""An installation that lives through a day by the day's clock: each part is the shipped one, the pool's server too."""
 
 import random
 import resource

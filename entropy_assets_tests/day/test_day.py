@@ -1,4 +1,4 @@
-"""Twenty-four hours of six feeds, from their servers to the consumers of the pool: all adds up, and nothing runs dry."""
+"""Twenty-four hours of six feeds, from their servers to the pool's consumers: all adds up, and nothing runs dry."""
 
 import os
 from collections import Counter

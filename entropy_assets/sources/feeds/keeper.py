@@ -77,11 +77,11 @@ def end_all(ancestor: int) -> None:
 def descendants(ancestor: int) -> list[int]:
     """Return the processes below one, by ``/proc``; none where there is no such folder."""
     children: dict[int, list[int]] = {}
-    for process in filter(str.isdigit, os.listdir("/proc") if Path("/proc").is_dir() else []):
+    for process in Path("/proc").glob("[0-9]*"):
         # whoever ended meanwhile has no parent; a name in parentheses may hold anything
         with suppress(OSError, LookupError, ValueError):
-            told = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
-            children.setdefault(int(told[1]), []).append(int(process))
+            told = (process / "stat").read_bytes().rpartition(b")")[2].split()
+            children.setdefault(int(told[1]), []).append(int(process.name))
     found = [ancestor]
     for parent in found:
         found += children.get(parent, ())

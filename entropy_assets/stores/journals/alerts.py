@@ -1,13 +1,12 @@
 """Failed runs and feeds in trouble, one JSON object a line: names and errors, never bytes.
 
-The file never grows beyond `MOST_BYTES` and one line. A full one is put aside as ``alerts.jsonl.1``, in the place of the
-one before it, so the newest `MOST_BYTES` are always there, and twice as much at most.
+The file never grows beyond `MOST_BYTES` and one line. A full one is put aside as ``alerts.jsonl.1``, in the place of
+the one before it, so the newest `MOST_BYTES` are always there, and twice as much at most.
 
 Trusted for nothing: it tells people where to look. Who can write to it can hide a failure or invent one.
 """
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import BinaryIO, Final, TypedDict
@@ -82,7 +81,7 @@ class AlertLog:
     def _append(self, file: BinaryIO, alert: Alert) -> None:
         append_line(file, {**alert, "error": alert["error"][:LONGEST_ERROR]})
         if file.tell() >= MOST_BYTES:
-            os.replace(self.path, self.older)
+            self.path.replace(self.older)
 
     def _older(self) -> list[Alert]:
         return _alerts_in(self.older.read_bytes(), self.older.name) if self.older.exists() else []

@@ -103,7 +103,9 @@ def test_two_long_versions_are_told_apart() -> None:
 
 def test_yields_add_up_by_day_and_for_good() -> None:
     journal = FeedJournal(name="sky").with_yield("2026-11-28", Yield(images=1, bytes=10))
-    journal = journal.with_yield("2026-11-29", Yield(images=2, bytes=5, read_bytes=7)).with_yield("2026-11-28", Yield(failures=1))
+    journal = journal.with_yield("2026-11-29", Yield(images=2, bytes=5, read_bytes=7)).with_yield(
+        "2026-11-28", Yield(failures=1)
+    )
     assert journal.days == (
         ("2026-11-28", Yield(images=1, bytes=10, failures=1)),
         ("2026-11-29", Yield(images=2, bytes=5, read_bytes=7)),

@@ -239,7 +239,7 @@ def test_an_image_that_never_comes_from_a_server_that_lives_is_passed_over_in_th
         assert site.ask(feed)[0][0] == "quarantine"
     feed.images |= frames(1, first=1)
     assert site.ask(feed) == [("well", "1 new images, 1 refused; sky.example does not answer")]
-    assert site.ask(feed) == [("well", "nothing new")]
+    assert site.ask(feed) == [("well", "1 unchanged")]
 
 
 @pytest.mark.parametrize("error", [LIE, AWAY, FeedError("there is nothing", feed="sky")])

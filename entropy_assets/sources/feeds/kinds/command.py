@@ -1,8 +1,8 @@
 """A camera that a program reads: V4L2, INDI, gphoto2, RTSP. The program is run once for an image, without a shell.
 
 It sees no variable of the environment but those that its table names, gets no input, is ended with all that it started
-after its time (`keeper`), and what it writes is bounded. What it writes is a file of its own, or bare pixels, which become a FITS
-file here. A decoded video, as that of RTSP, must be declared as decoded: its noise is a coder's, and `configuration`
+after its time (`keeper`), and what it writes is bounded: a file of its own, or bare pixels, which become a FITS file
+here. A decoded video, as that of RTSP, must be declared as decoded: its noise is a coder's, and `configuration`
 lets it be claimed as nothing more than a picture.
 """
 

@@ -101,8 +101,8 @@ MaxBytesPerDay = Annotated[
         ge=1,
         le=2**50,
         strict=True,
-        description="Bytes that are read in a day, UTC, after which nothing more is asked for until midnight: of images,"
-        " new or not, and of listings. The answer that reaches it is still taken.",
+        description="Bytes that are read in a day, UTC, after which nothing more is asked for until midnight: of"
+        " images, new or not, and of listings. The answer that reaches it is still taken.",
     ),
 ]
 MaxAge = Annotated[

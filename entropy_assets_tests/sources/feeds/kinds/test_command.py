@@ -137,7 +137,8 @@ HIDING = (
     "if os.fork() == 0:\n"
     "    os.setsid()\n"
     "    if os.fork() == 0:\n"
-    "        os.environ.clear(); open(sys.argv[1], 'w').write(str(os.getpid())); os.execv('/bin/sleep', ['sleep', '60'])\n"
+    "        open(sys.argv[1], 'w').write(str(os.getpid()))\n"
+    "        os.execve('/bin/sleep', ['sleep', '60'], {})\n"
     "    os._exit(0)\n"
     "while not (os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1])): time.sleep(0.01)\n"
 )
@@ -147,9 +148,7 @@ HIDING = (
 @pytest.mark.skipif(sys.platform != "linux", reason="a subreaper is Linux's; docs/feeds.md says so")
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_grandchild_in_a_session_of_its_own_is_ended_too(ends: bool, tmp_path: Path) -> None:
-    feed = python(
-        HIDING + ("print('frame')" if ends else "time.sleep(60)"), str(tmp_path / "pid"), timeout_seconds=3.0
-    )
+    feed = python(HIDING + ("print('frame')" if ends else "time.sleep(60)"), str(tmp_path / "pid"), timeout_seconds=3.0)
     if ends:
         assert taken(feed).data == b"frame\n"
     else:

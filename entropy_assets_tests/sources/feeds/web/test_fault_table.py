@@ -181,7 +181,7 @@ TABLE: dict[str, Row] = {
         fault=images_alone(redirect("https://inside.assets.test/f0.fits")),
         sees=("quarantine", "leads to 10.0.0.7, which is no address of the internet"),
     ),
-    "DNS that changes": Row(fault=turned, sees=("quarantine", "leads to 10.0.0.7, which is no address of the internet")),
+    "DNS that changes": Row(fault=turned, sees=("quarantine", "leads to 10.0.0.7, which is no address")),
     "TLS error": Row(sees=("quarantine", "certificate")),
     "HTML page instead of an image": Row(
         fault=images_alone(PAGE), sees=("quarantine", "sends text/html instead of an image: Down for maintenance")
