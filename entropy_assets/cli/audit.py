@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from entropy_assets.provenance.refetching import Refetched
     from entropy_assets.provenance.unchecked import Unchecked
     from entropy_assets.settings import Settings
+    from entropy_assets.sources.feeds.configuration import Configuration
     from entropy_assets.sources.feeds.interface import Reader
 
 TELLING_S: Final = 3.0
@@ -80,8 +81,11 @@ def audit(
     With --images: with what the service tells of it at /blocks/BLOCK_ID, instead of the ledger. All images of its
     batch must be in that folder. What can't be checked is printed too.
 
-    With --refetch servers are asked, by https and at public addresses alone. What they say decides nothing.
+    With --refetch servers are asked, by https and at public addresses alone; by the ledger also those that the table of
+    a feed allows in this installation. What they say decides nothing.
     """
+    # Not for an outsider: whoever tells him of a block could have him ask the servers of his own network.
+    feeds = _feeds_of(home) if refetch and images is None else None
     start = time.perf_counter()
     if images is None:
         provenance, not_checked = _by_ledger(block_id, home)
@@ -94,7 +98,7 @@ def audit(
     if as_json:
         document = {**provenance, "reproduced": True, "not_checked": [each.to_row() for each in not_checked]}
         if refetch:
-            document["refetched"] = [each.to_row() for each in _fetched_again(behind)]
+            document["refetched"] = [each.to_row() for each in _fetched_again(behind, feeds)]
         click.echo(json.dumps(document))
         return
     click.echo(f"block {block_id} was made again from {len(behind)} images in {spent:.1f} s")
@@ -108,19 +112,38 @@ def audit(
         click.echo(f"  - {printable(each.sentence)}")
     if refetch:
         click.echo("fetched again, which decides nothing:")
-        for found in _fetched_again(behind):
+        for found in _fetched_again(behind, feeds):
             line = f"{found.image_sha256}  {found.outcome}{': ' if found.reason else ''}{found.reason}"
             click.echo(f"  {printable(line)}")
 
 
-def _fetched_again(images: Iterable[Mapping[str, Any]]) -> "Iterator[Refetched]":
+def _fetched_again(images: Iterable[Mapping[str, Any]], feeds: "Configuration | None") -> "Iterator[Refetched]":
     from entropy_assets.provenance.refetching import fetched_again
 
-    return fetched_again(images, web_reader_of(settings_of()))
+    return fetched_again(images, web_reader_of(settings_of(), feeds))
 
 
-def web_reader_of(settings: "Settings") -> "Callable[[str], Reader | None]":
-    """Return what gives a reader for a URL: it asks its host alone, by https, at a public address."""
+def _feeds_of(home: Path | None) -> "Configuration | None":
+    """Return the feeds of an installation; None if it has no file of them."""
+    from entropy_assets.recipe import recipe_named
+    from entropy_assets.sources.feeds.configuration import place_of, read_configuration
+    from entropy_assets.stores.home import Home
+
+    settings = settings_of(home=home)
+    path = place_of(settings.sources, Home.of(settings))
+    return None if path is None else read_configuration(path, recipe_named(settings.recipe))
+
+
+def web_reader_of(
+    settings: "Settings", feeds: "Configuration | None" = None
+) -> "Callable[[Mapping[str, Any]], Reader | None]":
+    """Return what gives a reader for an origin.
+
+    It asks the hosts that the table of the origin's feed allows, if `feeds` has it and the URL is at one of them; else
+    the host of the URL alone, by https, at a public address.
+    """
+    from entropy_assets.sources.feeds.roster import rules_of
+    from entropy_assets.sources.feeds.tables.fields import WebTable
     from entropy_assets.sources.feeds.web.hosts import HostRules
     from entropy_assets.sources.feeds.web.limits import WebLimits
     from entropy_assets.sources.feeds.web.pacing import Pacing
@@ -130,11 +153,15 @@ def web_reader_of(settings: "Settings") -> "Callable[[str], Reader | None]":
     pacing = Pacing()
     limits = WebLimits(image_bytes=settings.max_file_bytes, image_pixels=settings.max_pixels)
 
-    def reader_of(url: str) -> "Reader | None":
+    def reader_of(origin: Mapping[str, Any]) -> "Reader | None":
+        table = None if feeds is None else feeds.feeds.get(str(origin.get("feed")))
         try:
-            return HttpReader("audit", HostRules([WebUrl.read(url).authority]), pacing=pacing, limits=limits)
+            url = WebUrl.read(str(origin["url"]))
+            told = rules_of(table) if isinstance(table, WebTable) else None
+            rules = told if told is not None and told.allows(url) else HostRules([url.authority])
         except ValueError:
             return None
+        return HttpReader("audit", rules, pacing=pacing, limits=limits)
 
     return reader_of
 

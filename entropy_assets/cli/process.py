@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministic: bool, as_json: bool) -> None:
     """Run the pipeline here and now over image files and folders, without daemon or pool.
 
+    What the installation knows of where a feed fetched an image goes with it.
+
     Exit code 3 says that no block was made.
     """
     from entropy_assets.stages import pipeline
@@ -55,6 +57,7 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
             deterministic=deterministic,
             os_bytes=os.urandom,
             progress=report_progress,
+            origins=Home.of(settings).origins(),
         )
     if as_json:
         click.echo(

@@ -103,11 +103,8 @@ def _refuse_disagreement(stuck: Mapping[str, str], *, pushed: int, published: in
 
 def _published_since(ledger: Ledger, since_s: float) -> int:
     """Return the blocks that the ledger took since the pool's epoch began; a push follows its append."""
-    blocks = after = 0
-    while page := ledger.publications(limit=1000, after=after):
-        after = page[-1].seq
-        blocks += sum(item.block_count for item in page if item.published_at_us >= (since_s - EPOCH_SLACK_S) * 1e6)
-    return blocks
+    since_us = (since_s - EPOCH_SLACK_S) * 1e6
+    return sum(each.block_count for each in ledger.every_publication() if each.published_at_us >= since_us)
 
 
 @dg.op

@@ -15,8 +15,11 @@ from entropy_assets.sources.feeds.web.faults import Fault
 Outcome = Literal["same", "changed", "gone", "no answer", "not asked"]
 LONGEST_REASON: Final = 300
 """Longest reason, characters: a server words a part of it."""
-NOT_PUBLIC: Final = "only its own host is asked, by https and at a public address"
-"""Reason of an image whose server may not be asked. Nothing that a table of feeds says changes that."""
+NOT_PUBLIC: Final = (
+    "only its own host is asked, by https and at a public address, or what the table of its feed allows in sources.toml"
+    " of this installation"
+)
+"""Reason of an image whose server may not be asked."""
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     Fault.MISSING: "gone",
     Fault.EMPTY: "changed",
@@ -54,7 +57,7 @@ class Refetched:
 
 
 def fetched_again(
-    images: Iterable[Mapping[str, Any]], reader_of: Callable[[str], Reader | None]
+    images: Iterable[Mapping[str, Any]], reader_of: Callable[[Mapping[str, Any]], Reader | None]
 ) -> Iterator[Refetched]:
     """Yield what became of each image, each asked for once.
 
@@ -63,14 +66,14 @@ def fetched_again(
     images
         As ``/blocks/{id}`` tells of them; of their fields ``image_sha256`` and ``origin`` are read.
     reader_of
-        Gives what asks the server of a URL; None if that is no address of one.
+        Gives what asks the server of an origin; None if its URL is no address of one.
     """
     for name, origin in {image["image_sha256"]: image.get("origin") for image in images}.items():
         if not origin:
             yield Refetched(name, "", "not asked", "no feed brought it")
             continue
         url = str(origin["url"])
-        if (reader := reader_of(url)) is None:
+        if (reader := reader_of(origin)) is None:
             yield Refetched(name, url, "not asked", "its address leads to no server")
         else:
             yield _asked(reader, name, url)

@@ -21,7 +21,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ImageSummary(TypedDict):
-    """What became of one file; ``accepted`` is None until that is known."""
+    """What became of one file; ``accepted`` is None until that is known.
+
+    ``credit_line`` and ``licence`` must be shown with an image that a feed brought. Where it was fetched is told with a
+    block that revealed alone.
+    """
 
     file: str
     image_sha256: str
@@ -31,6 +35,8 @@ class ImageSummary(TypedDict):
     detail: str | None
     credit_bits: int
     min_entropy: float
+    credit_line: str | None
+    licence: str | None
 
 
 class BlockCounts(TypedDict):
@@ -115,6 +121,8 @@ def _images(batch: Batch) -> Iterator[ImageSummary]:
             "detail": last.detail if last else None,
             "credit_bits": assessed.credit_bits if assessed else 0,
             "min_entropy": assessed.min_entropy if assessed else 0.0,
+            "credit_line": file.origin.credit if file.origin else None,
+            "licence": file.origin.licence if file.origin else None,
         }
 
 

@@ -11,7 +11,7 @@ from entropy_assets.provenance.reveal import Reveal, reveal_of, sentence_of
 from entropy_assets.provenance.summary import SIMULATED, BatchSummary, batch_summary
 from entropy_assets.provenance.waiting import Waiting
 from entropy_assets.recipe import recipe_named
-from entropy_assets.sources.feeds.facts import figures_of_all
+from entropy_assets.sources.feeds.facts import doubts_of, facts_of_asked, figures_of
 from entropy_assets.sources.feeds.journal import FeedJournals
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, hashed_row
@@ -196,7 +196,9 @@ class Trail:
         if self._waiting is not None:
             ages["doubts"] = [*ages["doubts"], *self._waiting.doubts()]
         if self._feeds is not None:
-            ages["feeds"] = figures_of_all(self._feeds, self._clock())
+            told = facts_of_asked(self._feeds, now := self._clock())
+            ages["feeds"] = figures_of(told, now)
+            ages["doubts"] = [*ages["doubts"], *doubts_of(told, now)]
         return ages
 
     def tell(self, block_id: str, fate: Fate | None) -> Mapping[str, object] | None:

@@ -1,5 +1,6 @@
 """The whole pipeline in one process, without daemon, Redis or HTTP: what ``entropy-assets process`` runs."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inboxes.folder import DropFolder
+from entropy_assets.stores.inboxes.origins import OriginStore
 
 NOT_AN_IMAGE: Final = "not_an_image"
 IMAGE_SUFFIXES: Final = frozenset(
@@ -126,6 +128,7 @@ def process(
     deterministic: bool,
     os_bytes: Callable[[int], bytes],
     progress: Progress = ingest.no_progress,
+    origins: OriginStore | None = None,
 ) -> ProcessReport:
     """Run every file among and directly inside `paths` through the pipeline, in batches, and say what came of each.
 
@@ -139,6 +142,8 @@ def process(
         Take the nonces from the images and the time as 1970, so that the same images give the same blocks.
     os_bytes
         The operating system's generator; asked once per batch, after its images are fixed.
+    origins
+        Notes of another installation that say where feeds fetched these images; copied into `home`.
     """
     home.root.mkdir(parents=True, exist_ok=True)
     report = ProcessReport()
@@ -147,7 +152,8 @@ def process(
             batch = ingest.open_batch(
                 home.batches(),
                 home.images(),
-                _handed_over(group),
+                _with_notes(_handed_over(group), home.origins(), origins),
+                origins=home.origins(),
                 source=source,
                 time_ns=0 if deterministic else time.time_ns(),
                 os_bytes=b"" if deterministic else os_bytes(32),
@@ -205,6 +211,17 @@ def _handed_over(group: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     group.reverse()
     while group:
         yield group.pop()
+
+
+def _with_notes(
+    contents: Iterable[tuple[str, bytes]], own: OriginStore, others: OriginStore | None
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the files, after the note of each that `others` have is among our `own`."""
+    for name, data in contents:
+        image_sha256 = hashlib.sha256(data).hexdigest()
+        if others is not None and (origin := others.of(image_sha256)) is not None:
+            own.keep(image_sha256, origin)
+        yield name, data
 
 
 def _run(batch: Batch, home: Home, settings: Settings, report: ProcessReport, progress: Progress) -> None:

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 NAME_LIMIT: Final = 255
 """Longest file name, bytes: NAME_MAX of the usual Linux file systems."""
+SHORT_NAME: Final = "[a-z0-9-]{1,32}"
+"""What the names of sources and feeds match (ASCII): they stand in names of files, batches and assets."""
 _MARK_DIGITS: Final = 16
 """Hex digits of the hash that stands for what was cut off a name."""
 

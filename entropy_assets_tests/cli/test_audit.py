@@ -12,8 +12,10 @@ from click.testing import Result
 from entropy_assets.cli.audit import web_reader_of
 from entropy_assets.provenance.refetching import fetched_again
 from entropy_assets.provenance.trail import Trail
+from entropy_assets.recipe import STANDARD
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.settings import Settings
+from entropy_assets.sources.feeds.configuration import Configuration, parsed
 from entropy_assets.stages.retention.limits import KeepLimits
 from entropy_assets.stages.retention.plan import plan_removal
 from entropy_assets.stages.retention.removing import remove
@@ -22,8 +24,8 @@ from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.lanes import Fate
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.serving.running import RunningService
-from entropy_assets_tests.sources.feeds.fault_server import FaultServer
-from entropy_assets_tests.stages.batches_made import Place, frame
+from entropy_assets_tests.sources.feeds.fault_server import FaultServer, answer
+from entropy_assets_tests.stages.batches_made import Place, flat_png, frame
 
 TITLE = "not checked, so take it on trust or leave it:"
 
@@ -235,3 +237,50 @@ def test_of_a_removed_batch_it_says_when_and_why(run: Run, published: tuple[Plac
     answer = json.loads(result.stdout)
     assert (result.exit_code, answer["error"], answer["batch"]) == (1, "batch-removed", batch.key)
     assert answer["message"].endswith("by retention: 30 days are kept (ENTROPY_KEEP_BATCHES_DAYS)")
+
+
+OWN = """[feed.a]
+kind = "http-directory"
+url = "http://127.0.0.1:{port}/"
+own_network = {own}
+claim = "drop"
+"""
+
+
+def own_feeds(port: int, own: str) -> Configuration:
+    text = OWN.format(port=port, own=own)
+    return parsed((text if own == "true" else text.replace("http://", "https://")).encode(), STANDARD)
+
+
+def test_an_installation_asks_the_server_of_its_own_network_that_its_table_allows() -> None:
+    """And no other: neither another port, nor for an image of another feed, nor where the table doesn't say so."""
+    image = flat_png()
+    with FaultServer() as server:
+        server.give("/a.png", answer(image, headers={"Content-Type": "image/png"}))
+        name = hashlib.sha256(image).hexdigest()
+        told = fetched_from(f"{server.origin}/a.png", name)
+
+        def outcome(image: dict[str, Any], feeds: Configuration | None) -> str:
+            [found] = fetched_again([image], web_reader_of(Settings(), feeds))
+            return found.outcome
+
+        own = own_feeds(server.port, "true")
+        assert outcome(told, own) == "same"
+        asked = len(server.asked)
+        of_another = {**told, "origin": {**told["origin"], "feed": "b"}}
+        elsewhere = fetched_from(f"http://127.0.0.1:{server.port + 1}/a.png", name)
+        assert [outcome(each, own) for each in (of_another, elsewhere)] == ["not asked"] * 2
+        assert outcome(told, own_feeds(server.port, "false")) == "not asked"
+        assert outcome(told, None) == "not asked"
+        assert len(server.asked) == asked == 1
+
+
+def test_the_feeds_of_the_installation_are_read_for_it_and_not_for_an_outsider(
+    run: Run, published: tuple[Place, Batch, str]
+) -> None:
+    place, _, block_id = published
+    (place.root / "sources.toml").write_text("[feed.a]\n")
+    refused = run("audit", block_id, "--home", place.root, "--refetch")
+    assert refused.exit_code == 1
+    assert "line 1: feed a, kind must be one of" in refused.stderr
+    assert run("audit", block_id, "--home", place.root).exit_code == 0

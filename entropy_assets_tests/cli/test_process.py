@@ -1,5 +1,6 @@
 """``entropy-assets process``: the report, the exit codes, and what of a folder is an image."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from click.testing import Result
 from entropy_assets.settings import Settings
 from entropy_assets.stages import pipeline
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.e2e.running import clean_environment
 from entropy_assets_tests.file_modes import open_to_others
@@ -66,6 +68,23 @@ def test_out_keeps_images_batches_and_ledger_and_knows_the_image_the_next_time(
     again = run("process", images / "copy.fits", "--out", out, "--json")
     assert again.exit_code == 3
     assert json.loads(again.stdout)["images"][0]["reason"] == "replayed_file"
+
+
+def test_where_a_feed_fetched_an_image_goes_with_it(
+    run: Run, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note is in the installation, and the batch is kept elsewhere: credit and licence are owed there too."""
+    image_sha256 = hashlib.sha256((images / "live.fits").read_bytes()).hexdigest()
+    note = Origin(feed="sky", url="https://a.example/live.fits", fetched_at="2026-11-29T08:33:00Z", credit="NASA/SDO")
+    monkeypatch.setenv("ENTROPY_HOME", str(tmp_path / "home"))
+    Home(tmp_path / "home").origins().keep(image_sha256, note)
+    report = processed(run, images, "--out", tmp_path / "kept", "--deterministic")
+    batch = Home(tmp_path / "kept").batches().batch(report["batches"][0]["key"])
+    assert {file.file: file.origin for file in batch.intake.files} == {"live.fits": note, "text.fits": None}
+    assert Home(tmp_path / "kept").origins().of(image_sha256) == note
+    monkeypatch.setenv("ENTROPY_HOME", str(tmp_path / "empty"))
+    without = processed(run, images, "--deterministic")
+    assert without["batches"][0]["chain_head"] == report["batches"][0]["chain_head"], "a note decides no byte"
 
 
 def test_no_block_is_exit_code_3_and_still_a_report(run: Run, images: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.sources.feeds.interface import FeedDenied, FeedLies, FeedStale, FeedUnavailable
+from entropy_assets.sources.feeds.facts import LEFT_AFTER_S
+from entropy_assets.sources.feeds.interface import FeedDenied, FeedError, FeedLies, FeedStale, FeedUnavailable
 from entropy_assets.sources.feeds.journal import MOST_BYTES, FeedJournalDamaged
 from entropy_assets.sources.feeds.roster import LONGEST_IMAGE_S
 from entropy_assets.sources.feeds.rounds import FIRST_WAIT_S, LONGEST_ASKED_S, LONGEST_WAIT_S, PATIENCE
@@ -41,7 +42,7 @@ def test_its_commands_make_a_folder_and_a_server_feeds(tmp_path: Path) -> None:
     assert "telescope: answers with 2 images" in telescope
     assert "telescope: 2 new images\ntelescope: nothing new\n" in fetched
     assert "[feed.example]" in added
-    assert "observatory: 1 new images" in observatory
+    assert "observatory: 1 new image" in observatory
     assert len(list((tmp_path / "var" / "inbox" / "raw-ccd").iterdir())) == 3
     assert len(list((tmp_path / "telescope").iterdir())) == 2
 
@@ -54,9 +55,11 @@ def test_its_figures_are_those_of_the_code() -> None:
     assert Terms(claim="drop", cadence_s=1.0).turn_s == 120
     assert f"{LONGEST_IMAGE_S:.0f} seconds for each image" in told
     assert (PATIENCE[FeedUnavailable.code], PATIENCE[FeedLies.code], PASSED_OVER_AFTER) == (3, 2, 3)
+    assert PATIENCE[FeedError.code] == 5
+    assert LEFT_AFTER_S == 2 * 86_400
 
 
 def test_its_table_has_each_trouble() -> None:
     seen = " ".join(row[1] for row in table_rows(PAGE, "trouble"))
-    for error in (FeedUnavailable, FeedDenied, FeedStale, FeedLies, FeedJournalDamaged):
+    for error in (FeedError, FeedUnavailable, FeedDenied, FeedStale, FeedLies, FeedJournalDamaged):
         assert f"`{error.code}`" in seen

@@ -269,6 +269,28 @@ def test_a_hostile_name_stays_text(page: Open) -> None:
     assert page.browser.complaints() == []
 
 
+SHOWN = "[...document.querySelectorAll('#batches .thumbnail img')]"
+
+
+def test_the_overview_shows_whose_images_are_and_their_pictures_once_a_block_reveals(page: Open) -> None:
+    page.browser.wait_for(HOSTILE, "Credit: NASA/SDO", f"Credit: {HOSTILE}")
+    assert page.browser.evaluate(f"{SHOWN}.length") == 0, "no block that is behind them was used up"
+    page.draw(48, "public", "hex")
+    page.browser.wait_until(f"{SHOWN}.length === 2 && {SHOWN}.every((image) => image.complete)")
+    drawn = f"{SHOWN}.map((image) => [image.src.slice(0, 15), image.naturalWidth, image.alt.slice(0, 18)])"
+    assert page.browser.evaluate(drawn) == [["data:image/png;", 120, "A small picture of"]] * 2
+    page.browser.evaluate("document.querySelector('#used-blocks a').click()")
+    page.browser.wait_until("document.querySelectorAll('.behind img').length === 2")
+    page.browser.click("← back to the overview")
+    asked = [address for address in page.browser.asked_for() if "/thumbnails/" in address]
+    assert len(asked) == len(set(asked)) == 2, "each is had once"
+    for size in (DESKTOP, PHONE):
+        page.browser.resize(*size, mobile=size == PHONE)
+        assert page.browser.evaluate("document.documentElement.scrollWidth") <= size[0]
+        assert page.browser.evaluate(CONTRAST) == []
+    assert page.browser.complaints() == []
+
+
 def test_the_browser_refuses_what_the_page_does_not_do(page: Open) -> None:
     """The second wall behind the first: HTML from text, a picture from elsewhere."""
     made = "(() => {try {document.body.innerHTML = '<b>x</b>'; return 'made'} catch (error) {return error.name}})()"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from entropy_assets.sources.feeds.journal import FeedJournal, FeedJournals, FeedTrouble
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets_tests.monitoring.conftest import PoolServer, Start, Watched
 from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
@@ -167,6 +168,18 @@ def test_a_ledger_that_can_not_be_read_is_told_and_bytes_are_served_on(watched: 
     assert running.service.client.get("/random/8").is_success
     ledger.write_bytes(kept)
     running.prometheus.clears("EntropyLedgerUnreadable")
+
+
+def test_a_feed_that_stays_in_trouble_is_told_until_it_is_well(watched: Start) -> None:
+    running = watched()
+    journals = FeedJournals(running.home / "feeds")
+    trouble = FeedTrouble("feed-unavailable", "answers 503", time.time(), 3, ("feed-unavailable",))
+    journals.write(FeedJournal(name="sky", trouble=trouble, due_s=time.time() + 60))
+    running.prometheus.fires("EntropyFeedQuarantined")
+    reasons = {each["code"] for each in running.service.client.get("/health").json()["reasons"]}
+    assert "feed-quarantined" in reasons
+    journals.write(FeedJournal(name="sky", due_s=time.time() + 60))
+    running.prometheus.clears("EntropyFeedQuarantined")
 
 
 def test_keys_that_can_not_be_read_page_until_they_can(watched: Start) -> None:

@@ -1,5 +1,6 @@
 """What became of a batch, for people: at every stage, damaged ones too, and never a byte of a block."""
 
+import hashlib
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from entropy_assets.provenance.trail import Trail
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.batches import VERDICTS
+from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import (
     LIMITS,
@@ -27,6 +29,7 @@ FIELDS = [
     *("passed", "rejected", "block_ids", "failed_tests", "published_at", "published_blocks"),
 ]
 OF_IMAGE = ["file", "image_sha256", "simulated", "accepted", "reason", "detail", "credit_bits", "min_entropy"]
+OF_IMAGE += ["credit_line", "licence"]
 """The fields of ``/batches``, in their order on the wire."""
 
 
@@ -47,6 +50,15 @@ def test_a_published_batch_shows_its_images_with_verdicts_and_its_blocks(place: 
     ]
     assert [row["credit_bits"] > 0 for row in summary["images"]] == [True, False, False]
     assert summary["simulated"], "the frames come from the simulated camera"
+
+
+def test_whose_an_image_is_stands_beside_it_and_not_where_it_was_fetched(place: Place) -> None:
+    note = Origin(feed="sky", url="https://a.example/secret", fetched_at="2026-11-29T08:33:00Z", credit="NASA/SDO")
+    place.origins().keep(hashlib.sha256(frame(1)).hexdigest(), note)
+    place.validated([("a.fits", frame(1)), ("b.fits", frame(2))])
+    [summary] = Trail.of(place).recent(1)
+    assert [row["credit_line"] for row in summary["images"]] == ["NASA/SDO", None]
+    assert "a.example" not in json.dumps(summary)
 
 
 def test_no_byte_of_a_block_is_in_it(place: Place, pool: PoolClient) -> None:

@@ -79,6 +79,7 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     },
     "batches stand still for more than five minutes": {"ages": {"doubts": [("batches-stuck", "batch x stands")]}},
     "nobody will take something in the inbox": {"ages": {"doubts": [("inbox-left-alone", "x will not be taken")]}},
+    "a feed of images stays in trouble": {"ages": {"doubts": [("feed-quarantined", "a feed is in quarantine: x")]}},
     "the pool is under its low water mark": {"blocks": 10},
     "no public block is ready, private ones are": {"lanes": ("private",)},
     "one of several pools is down or unfit, another one is well": {"beside": "\nunix:///nonexistent.sock"},

@@ -6,16 +6,23 @@ import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
 
 import click
 
-from entropy_assets.cli.feeds.told import answer_of, configuration_of, free_name, how_often, standing, tables_of, utc
+from entropy_assets.cli.feeds.told import (
+    answer_of,
+    configuration_of,
+    counted,
+    free_name,
+    how_often,
+    standing,
+    tables_of,
+    utc,
+)
 from entropy_assets.cli.shell import EXIT_ERROR, json_option, progress_bars, settings_of, typed_errors
 from entropy_assets.errors import require_extra
-from entropy_assets.stores.file_names import printable
+from entropy_assets.stores.file_names import SHORT_NAME, printable
 
-_NAME: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 home_option = click.option(
     "--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the installation."
 )
@@ -44,6 +51,9 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(told))
         return
+    if not told:
+        click.echo("no feed: add one with 'entropy-assets sources add KIND'")
+        return
     from rich.console import Console
     from rich.table import Table
 
@@ -54,11 +64,11 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
         texts = (facts["feed"], facts["kind"], facts["state"], f"{facts['total']['images']:,}")
         table.add_row(*texts, utc(facts["last_new_s"]), utc(facts["due_s"]))
     Console().print(table)
-    for facts in told:
-        if facts["words"]:
-            click.echo(f"{facts['feed']}: {printable(facts['words'])} ({how_often(facts)})")
-    if not told:
-        click.echo("no feed: add one with 'entropy-assets sources add KIND'")
+    troubled = [facts for facts in told if facts["words"] and facts["state"] in ("quarantine", "damaged")]
+    for facts in troubled:
+        click.echo(f"{facts['feed']}: {printable(facts['words'])}{how_often(facts)}")
+    if troubled:
+        click.echo("ask one again now, when that is mended: entropy-assets sources fetch NAME", err=True)
 
 
 @sources.command("check")
@@ -81,15 +91,21 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
     feeds = opened_feeds(configuration, configuration.enabled, keys) if connect else []
     answers = [answer_of(feed, configuration.feeds[feed.name]) for feed in feeds]
     failed = bool(unset) or any(answer["error"] for answer in answers)
+    caveats = {name: table.caveat for name, table in configuration.enabled.items() if table.caveat}
     if as_json:
         found = {"feeds": list(configuration.feeds), "enabled": list(configuration.enabled)}
-        click.echo(json.dumps({**found, "unset_variables": unset, "answers": answers}))
+        click.echo(json.dumps({**found, "unset_variables": unset, "caveats": caveats, "answers": answers}))
     else:
-        click.echo(f"{len(configuration.feeds)} feeds, {len(configuration.enabled)} of them enabled; the file is well")
+        named = counted(len(configuration.feeds), "feed")
+        click.echo(f"{named}, {len(configuration.enabled)} enabled; the file is well")
         for name in unset:
             click.echo(f"  set {name} where the pipeline is started; without it its feed is not asked")
+        for name, caveat in caveats.items():
+            click.echo(f"  {name}: {caveat}")
         for answer in answers:
             click.echo(f"  {answer['feed']}: {printable(answer['words'])}")
+        if configuration.enabled and not connect:
+            click.echo("see what they have: entropy-assets sources check --connect", err=True)
     if failed:
         sys.exit(EXIT_ERROR)
 
@@ -113,7 +129,7 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
     settings = settings_of(home=home)
     configuration = configuration_of(settings)
     if name not in configuration.feeds:
-        known = ", ".join(configuration.feeds) or "none"
+        known = ", ".join(configuration.feeds) or "none; add one with 'entropy-assets sources add KIND'"
         raise click.UsageError(f"no feed is called {name!r}; there are: {known}")
     place = Home.of(settings)
     rounds = rounds_of(
@@ -126,11 +142,24 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
         feeds = opened_feeds(configuration, [name], variables(configuration.feeds[name].variables))
         [look] = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
     if as_json:
-        click.echo(json.dumps({"feed": name, "state": look.state, "words": look.words, **asdict(look.brought)}))
+        told = {"feed": name, "claim": configuration.feeds[name].claim, "state": look.state, "words": look.words}
+        click.echo(json.dumps({**told, **asdict(look.brought)}))
     else:
         click.echo(f"{name}: {printable(look.words)}")
+        if look.brought.images:
+            inbox = configuration.feeds[name].claim
+            click.echo(f"what came waits in the inbox of {inbox} for the pipeline: entropy-assets up", err=True)
     if look.state is State.QUARANTINE:
         sys.exit(EXIT_ERROR)
+
+
+@sources.command("schema")
+@typed_errors
+def print_schema() -> None:
+    """Print the JSON schema of the file of feeds, by which an editor completes and checks it."""
+    from entropy_assets.sources.feeds.configuration import schema_text
+
+    click.echo(schema_text(), nl=False)
 
 
 @sources.command("add")
@@ -144,7 +173,9 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
 def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> None:
     """Append a table for a feed of KIND to the file of feeds, with what it may say in comments.
 
-    KIND is one of those in the example, or the name of a table of the example. What stands in the file stays as it is.
+    What stands in the file stays as it is. KIND is sdo-latest, jsoc-aia, goes19-ccor1, goes19-suvi, public-bucket,
+    epic, nasa-images, apod, mast, http-directory, object-store, folder, command or simulated; for cameras also allsky,
+    dslr, indi or gate, which are tables of command.
     """
     from entropy_assets.recipe import recipe_named
     from entropy_assets.settings import variables
@@ -161,8 +192,10 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
         raise click.UsageError(f"no kind is called {kind!r}; there are: {', '.join(KINDS)}; of command also {examples}")
     before = read_configuration(path, recipe) if path.exists() else NO_FEEDS
     chosen = name or free_name(found[1], before)
-    if not _NAME.fullmatch(chosen) or chosen in before.feeds:
-        raise click.UsageError(f"{chosen!r} is taken, or no name: choose another one with --name")
+    if not re.fullmatch(SHORT_NAME, chosen, re.ASCII):
+        raise click.UsageError(f"{chosen!r} is no name: use up to 32 small letters, digits and hyphens")
+    if chosen in before.feeds:
+        raise click.UsageError(f"a feed is called {chosen!r} already: choose another name with --name")
     text = found[2].replace(f"[feed.{found[1]}]", f"[feed.{chosen}]", 1)
     with place.kept_private(lambda line: click.echo(line, err=True)):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,5 +213,7 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
         return
     click.echo(text)
     click.echo(f"added to {path}; edit it there, then: entropy-assets sources check --connect", err=True)
+    if caveat := after.feeds[chosen].caveat:
+        click.echo(f"{chosen}: {caveat}", err=True)
     for variable in unset:
         click.echo(f"set {variable} where the pipeline is started: the file holds no key", err=True)

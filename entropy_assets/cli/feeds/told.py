@@ -43,7 +43,7 @@ def standing(settings: "Settings") -> Iterator[dict[str, Any]]:
     from entropy_assets.recipe import recipe_named
     from entropy_assets.sources.feeds.configuration import NO_FEEDS, place_of, read_configuration
     from entropy_assets.sources.feeds.facts import facts_of_all
-    from entropy_assets.sources.feeds.roster import host_of, journals_of
+    from entropy_assets.sources.feeds.roster import journals_of
     from entropy_assets.stores.home import Home
 
     home = Home.of(settings)
@@ -57,7 +57,7 @@ def standing(settings: "Settings") -> Iterator[dict[str, Any]]:
             continue
         state = facts["state"] if table.enabled else "not enabled"
         kind = str(getattr(table, "kind", ""))
-        yield {**facts, "kind": kind, "host": host_of(table), "claim": table.claim, "state": state}
+        yield {**facts, "kind": kind, "host": table.host, "claim": table.claim, "state": state}
 
 
 def tables_of(text: str) -> list[tuple[str, str, str]]:
@@ -83,14 +83,18 @@ def answer_of(feed: "Feed", table: "FeedTable") -> dict[str, Any]:
     try:
         page = feed.discover("")
     except EntropyAssetsError as error:
-        return {"feed": feed.name, "images": None, "newest": None, "error": error.code, "words": error.message}
+        nothing = {"images": None, "newest": None, "waiting": None}
+        return {"feed": feed.name, **nothing, "error": error.code, "words": error.message}
     dates = [candidate.dated_at for candidate in page.candidates if candidate.dated_at is not None]
     newest = max(dates, default=None)
     images = len(page.candidates)
-    words = f"answers with {images} image{'s' * (images != 1)}" + (f", the newest of {newest}" if newest else "")
-    if not images and (pattern := getattr(table, "pattern", None)) is not None:
+    words = f"answers with {counted(images, 'image')}" + (f", the newest of {newest}" if newest else "")
+    if page.waiting:
+        words += f"; {counted(page.waiting, 'newer file')} may still be written: look again in some minutes"
+    elif not images and (pattern := getattr(table, "pattern", None)) is not None:
         words += f"; its pattern is {pattern}"
-    return {"feed": feed.name, "images": images, "newest": newest, "error": None, "words": words}
+    found = {"images": images, "newest": newest, "waiting": page.waiting}
+    return {"feed": feed.name, **found, "error": None, "words": words}
 
 
 def utc(seconds: float | None) -> str:
@@ -99,5 +103,12 @@ def utc(seconds: float | None) -> str:
 
 
 def how_often(facts: Mapping[str, Any]) -> str:
-    """Return for how many rounds a feed has been in trouble, and since when."""
-    return "never asked since" if facts["since_s"] is None else f"{facts['times']} times since {utc(facts['since_s'])}"
+    """Return for how many looks a feed has been in trouble, and since when, in brackets; nothing if nobody knows."""
+    if facts["since_s"] is None:
+        return ""
+    return f" ({counted(facts['times'], 'look')} in vain since {utc(facts['since_s'])})"
+
+
+def counted(count: int, name: str) -> str:
+    """Return how many of something there are."""
+    return f"{count:,} {name}{'s' * (count != 1)}"

@@ -17,7 +17,7 @@ from entropy_assets.sources.feeds.configuration import (
 )
 from entropy_assets.sources.feeds.interface import Feed
 from entropy_assets.sources.feeds.journal import FeedJournalDamaged
-from entropy_assets.sources.feeds.roster import host_of, members_of, opened_feeds, rounds_of, terms_of
+from entropy_assets.sources.feeds.roster import members_of, opened_feeds, rounds_of, terms_of
 from entropy_assets.sources.feeds.rounds import ALERT_JOB, Look, Rounds
 from entropy_assets.stores.home import Home
 
@@ -77,7 +77,7 @@ class ImageFeeds:
         """The names of the feeds that are looked at, by the host that they ask first."""
         found: dict[str, list[str]] = {}
         for name, table in self.configuration.enabled.items():
-            found.setdefault(host_of(table), []).append(name)
+            found.setdefault(table.host, []).append(name)
         return found
 
     def due(self) -> tuple[list[str], list[str]]:

@@ -6,7 +6,6 @@ import dagster as dg
 
 from entropy_assets.defs.assets import OWNERS
 from entropy_assets.sources.feeds.configuration import Configuration
-from entropy_assets.sources.feeds.roster import host_of
 from entropy_assets.sources.feeds.tables.fields import FeedTable
 
 GROUP = "feeds"
@@ -34,7 +33,7 @@ def _asset(name: str, table: FeedTable) -> dg.AssetSpec:
     kind = str(getattr(table, "kind", ""))
     about = {
         "kind": kind,
-        "host": host_of(table),
+        "host": table.host,
         "claim": table.claim,
         "cadence_seconds": float(table.cadence_seconds),
         **({"credit": table.credit} if table.credit else {}),
@@ -49,7 +48,7 @@ def _asset(name: str, table: FeedTable) -> dg.AssetSpec:
         metadata=about,
         freshness_policy=_freshness(table),
         description=(
-            f"{table.instrument or 'Images'} from {host_of(table)}, vouched for as '{table.claim}'. Outside of "
+            f"{table.instrument or 'Images'} from {table.host}, vouched for as '{table.claim}'. Outside of "
             "Dagster: each look at it is an observation, and each that brought new images a materialization too, by "
             "which its freshness is judged. Read docs/feeds.md when it is in trouble."
         ),

@@ -171,7 +171,7 @@ def schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """Return the JSON schema that the package ships, for editors that complete and check TOML."""
+    """Return the JSON schema that the package ships; `schema` makes it."""
     return _shipped(SCHEMA_FILE)
 
 

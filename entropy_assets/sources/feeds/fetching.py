@@ -89,7 +89,7 @@ class ServerFeed:
     @property
     def host(self) -> str:
         """The host of its listing."""
-        return str(urlsplit(self._table.address).hostname)
+        return self._table.host
 
     @property
     def read_bytes(self) -> int:

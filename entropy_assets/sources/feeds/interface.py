@@ -85,11 +85,14 @@ class Discovery:
         What to hand in the next time, once these are done; `LONGEST_CURSOR` characters at most.
     is_whole
         Whether nothing is left to be listed now. If not, it is asked again in the same round, within its limits.
+    waiting
+        New files that are left for a later look: they may still be written.
     """
 
     candidates: Sequence[Candidate]
     cursor: str = ""
     is_whole: bool = True
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 
 from entropy_assets.sources.feeds.interface import Candidate, FeedError
 from entropy_assets.stores.durable import write_durably
-from entropy_assets.stores.file_names import printable
+from entropy_assets.stores.file_names import SHORT_NAME, printable
 from entropy_assets.stores.inboxes.origins import Origin
 
 MOST_SEEN: Final = 256
@@ -30,12 +30,12 @@ MOST_OPEN: Final = 8
 """Images that are remembered as begun to be put into an inbox."""
 MOST_DAYS: Final = 60
 """Days of which the yield is kept."""
-LONGEST_URL: Final = 1000
-"""Longest URL of an image, characters; also of anything else that is remembered of it."""
+LONGEST_KEPT: Final = 1000
+"""Longest text that is remembered of an image, its URL among it, characters."""
 MOST_BYTES: Final = 2 << 20
 """Largest file of a feed, bytes. What real servers tell makes it some ten thousand."""
 _LONGEST_TAG: Final = 200
-_NAME: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+_NAME: Final = re.compile(SHORT_NAME, re.ASCII)
 
 
 class FeedJournalDamaged(FeedError):
@@ -351,7 +351,7 @@ def mark_of(candidate: Candidate) -> str:
 
 def short(text: str) -> str:
     """Return printable text that is no longer than what is remembered of anything."""
-    return printable(text)[:LONGEST_URL]
+    return printable(text)[:LONGEST_KEPT]
 
 
 def _kept(tag: str | None) -> str | None:

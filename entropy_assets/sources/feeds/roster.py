@@ -17,14 +17,13 @@ from entropy_assets.sources.feeds.turns import Terms
 from entropy_assets.stores.home import Home
 
 if TYPE_CHECKING:
+    from entropy_assets.sources.feeds.web.hosts import HostRules
     from entropy_assets.sources.feeds.web.pacing import Pacing
 
 LONGEST_IMAGE_S: Final = 300.0
 """Time that one image may take, however steadily it drips, seconds: the other hosts of a run wait behind it."""
 BUDGET_S: Final = 120.0
 """Time after which what failed isn't tried again in the same turn, seconds."""
-HERE: Final = "here"
-"""What stands for the host of feeds that ask no server: folders and cameras of this machine."""
 
 
 def terms_of(table: FeedTable) -> Terms:
@@ -36,14 +35,6 @@ def terms_of(table: FeedTable) -> Terms:
         images_per_turn=table.max_files,
         bytes_per_day=table.max_bytes_per_day,
     )
-
-
-def host_of(table: FeedTable) -> str:
-    """Return the host that a feed asks first, as its table tells."""
-    if isinstance(table, WebTable):
-        return str(urlsplit(table.address).hostname)
-    url = getattr(table, "url", None)
-    return str(urlsplit(url).hostname) if isinstance(url, str) else HERE
 
 
 def members_of(configuration: Configuration, feeds: Iterable[Feed]) -> list[Member]:
@@ -97,15 +88,19 @@ def opened_feeds(configuration: Configuration, names: Collection[str], keys: Map
     return [feed_of(name, table, means) for name, table in configuration.feeds.items() if name in names]
 
 
-def _reader(name: str, table: WebTable, pacing: "Pacing") -> Reader:
+def rules_of(table: WebTable) -> "HostRules":
+    """Return the hosts that a feed may ask and be led to, as its table says."""
     from entropy_assets.sources.feeds.web.hosts import HostRules
-    from entropy_assets.sources.feeds.web.limits import DEFAULT_WEB_LIMITS
-    from entropy_assets.sources.feeds.web.reader import HttpReader
 
     parts = urlsplit(table.address)
     hosts = table.allowed_hosts | ({f"{parts.hostname}:{parts.port}"} if parts.port else frozenset())
-    own = table.allowed_hosts if table.is_in_own_network else frozenset()
+    own = sorted(table.allowed_hosts) if table.is_in_own_network else ()
+    return HostRules(sorted(hosts), plain=own, local=own)
+
+
+def _reader(name: str, table: WebTable, pacing: "Pacing") -> Reader:
+    from entropy_assets.sources.feeds.web.limits import DEFAULT_WEB_LIMITS
+    from entropy_assets.sources.feeds.web.reader import HttpReader
+
     limits = replace(DEFAULT_WEB_LIMITS, image_bytes=table.max_file_bytes, image_s=LONGEST_IMAGE_S, budget_s=BUDGET_S)
-    return HttpReader(
-        name, HostRules(sorted(hosts), plain=sorted(own), local=sorted(own)), pacing=pacing, limits=limits
-    )
+    return HttpReader(name, rules_of(table), pacing=pacing, limits=limits)

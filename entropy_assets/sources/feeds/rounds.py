@@ -275,12 +275,15 @@ def _told(outcome: TurnOutcome) -> str:
     """Return what a turn brought, in words."""
     brought = outcome.brought
     counts = {
-        "new images": brought.images,
+        f"new image{'s' * (brought.images != 1)}": brought.images,
         "unchanged": brought.unchanged,
         "known already": brought.duplicates,
         "refused": brought.refused,
     }
     told = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing new"
+    if outcome.waiting:
+        wait = "1 file waits" if outcome.waiting == 1 else f"{outcome.waiting} files wait"
+        told += f"; {wait} for a later look, in case more is written"
     spent = "; the bytes of this day are used up" if outcome.is_spent else ""
     if outcome.heap:
         spent += f"; {outcome.heap} files wait in its inbox: nothing more is fetched until batches take them in"

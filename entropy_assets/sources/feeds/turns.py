@@ -25,7 +25,7 @@ from entropy_assets.sources.feeds.interface import (
     FetchedImage,
 )
 from entropy_assets.sources.feeds.journal import (
-    LONGEST_URL,
+    LONGEST_KEPT,
     FeedJournal,
     FeedJournals,
     Seen,
@@ -103,6 +103,8 @@ class TurnOutcome:
         Whether the day's bytes are used up.
     heap
         Files that wait in its inbox, if they are too many to fetch more; else 0.
+    waiting
+        Files that may still be written, and are left for a later look.
     """
 
     journal: FeedJournal
@@ -110,6 +112,7 @@ class TurnOutcome:
     error: FeedError | None
     is_spent: bool = False
     heap: int = 0
+    waiting: int = 0
 
     @property
     def answered(self) -> bool:
@@ -147,9 +150,10 @@ class Turn:
         self._brought = Yield()
         self._fetched = 0
         self._error: FeedError | None = None
+        self._waiting = 0
         self._began_s = now()
         self._read_before = feed.read_bytes
-        self._waiting, self._waiting_bytes = 0, 0
+        self._inbox_files, self._inbox_bytes = 0, 0
 
     def taken(self) -> TurnOutcome:
         """Take the turn and return what it came to. Its yield is counted and kept with each image.
@@ -162,7 +166,7 @@ class Turn:
         if self._journal.last_new_s is None:
             self._journal = replace(self._journal, last_new_s=self._began_s)
         is_spent = self._is_spent()
-        self._waiting, self._waiting_bytes = self._depot.waiting(self._terms.claim)
+        self._inbox_files, self._inbox_bytes = self._depot.waiting(self._terms.claim)
         if not (is_spent or self._is_heap()):
             try:
                 self._look()
@@ -170,13 +174,14 @@ class Turn:
                 self._error = error
             self._count_read()
             is_spent = self._is_spent()
-        heap = self._waiting + self._brought.images if self._is_heap() else 0
-        return TurnOutcome(self._journal, self._brought, self._error, is_spent, heap)
+        heap = self._inbox_files + self._brought.images if self._is_heap() else 0
+        return TurnOutcome(self._journal, self._brought, self._error, is_spent, heap, self._waiting)
 
     def _look(self) -> None:
         cursors = {self._journal.cursor}
         for _ in range(MOST_PAGES):
             page = self._checked(self._feed.discover(self._journal.cursor))
+            self._waiting = page.waiting
             if not self._is_done(page):
                 return
             self._journal = self._journals.write(replace(self._journal, cursor=page.cursor, after=""))
@@ -238,7 +243,7 @@ class Turn:
 
         One with a URL that can't be remembered is left.
         """
-        if len(candidate.url) > LONGEST_URL or not candidate.url.isprintable():
+        if len(candidate.url) > LONGEST_KEPT or not candidate.url.isprintable():
             self._count(Yield(refused=1))
             return
         seen = self._journal.seen_at(candidate.url)
@@ -319,7 +324,7 @@ class Turn:
 
     def _is_heap(self) -> bool:
         """Tell whether so much waits in the inbox that whoever takes it in does not keep up, or is away."""
-        files, size = self._waiting + self._brought.images, self._waiting_bytes + self._brought.bytes
+        files, size = self._inbox_files + self._brought.images, self._inbox_bytes + self._brought.bytes
         return files >= self._terms.most_waiting or size >= self._terms.most_waiting_bytes
 
     def _is_old(self, told: Candidate | Origin) -> bool:

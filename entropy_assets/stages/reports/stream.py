@@ -19,7 +19,6 @@ from entropy_assets.stores.ledger.rows import Publication
 SEQUENCE_BITS: Final = 1_000_000
 """Length of a sequence, bits: what SP 800-22 2.9, 2.10, 2.14 and 2.15 need at least."""
 SEQUENCE_BYTES: Final = SEQUENCE_BITS // 8
-_PAGE: Final = 1000
 
 
 class Place(NamedTuple):
@@ -116,14 +115,12 @@ def stream_after(place: Place | None, batches: BatchStore, ledger: Ledger) -> St
         before, start = publication.seq - 1, place.offset
     parts: list[StreamPart] = []
     missing: list[str] = []
-    while page := ledger.publications(limit=_PAGE, after=before):
-        before = page[-1].seq
-        for publication in page:
-            begin = start if place is not None and publication.batch_key == place.batch else 0
-            try:
-                parts += _part_of(publication, batches, begin)
-            except (BatchError, RecipeUnknown):
-                missing.append(publication.batch_key)
+    for publication in ledger.every_publication(before):
+        begin = start if place is not None and publication.batch_key == place.batch else 0
+        try:
+            parts += _part_of(publication, batches, begin)
+        except (BatchError, RecipeUnknown):
+            missing.append(publication.batch_key)
     return StreamAhead(tuple(parts), tuple(missing))
 
 

@@ -19,7 +19,6 @@ from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import Publication
 from entropy_assets.stores.removals import BatchRemoved, Removal, RemovedFile
 
-PAGE: Final = 1000
 FateOf = Callable[[str], Fate]
 """Tells by a block's id where the pool has it; `PoolError` if no pool answers."""
 NEWEST: Final = "its receipt tells that the ledger is whole: that of the newest publication always stays"
@@ -83,7 +82,7 @@ def seen_batches(batches: BatchStore, ledger: Ledger, taken: Collection[str]) ->
     LedgerError, StoreError
         If ledger or store does not answer.
     """
-    published = {publication.batch_key: publication for publication in _publications(ledger)}
+    published = {publication.batch_key: publication for publication in ledger.every_publication()}
     look = partial(_seen, batches, ledger, published, taken)
     keys = [batch.key for batch in batches.oldest_first()]
     found = [batch for batch in together(batches.blobs, look, keys) if batch is not None]
@@ -101,13 +100,6 @@ def files_in(batches: BatchStore, key: str) -> list[Blob]:
 def is_noise(blob: Blob) -> bool:
     """Tell whether a file of a batch is noise, a map or blocks: all arrays, and nothing else."""
     return blob.last.endswith(".npy")
-
-
-def _publications(ledger: Ledger) -> Iterator[Publication]:
-    after = 0
-    while page := ledger.publications(limit=PAGE, after=after):
-        yield from page
-        after = page[-1].seq
 
 
 def _seen(

@@ -14,7 +14,7 @@ nearly all. Whoever reads the database, a standby or a dump reads that.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -40,6 +40,7 @@ _PUBLICATIONS: Final = (
     "SELECT seq, batch_key, chain_head, run_id, published_at_us, ledger_link,"
     " (SELECT count(*) FROM blocks WHERE blocks.batch_key = batches.batch_key) FROM batches"
 )
+_BLOCK: Final = "block_id, position, block_sha256, link"
 _SPENT: Final = "image_sha256, pixel_sha256, batch_key, claimed_at_us"
 _ALL: Final = 2**62
 """A limit that none is."""
@@ -210,14 +211,12 @@ class Ledger:
             ledger can't be written.
         """
         with self.storage.transaction() as db:
-            recorded = db.execute(
-                "SELECT chain_head FROM batches WHERE batch_key = :key", {"key": batch_key}
-            ).fetchone()
-            if recorded is not None:
-                if recorded[0] != chain_head:
+            row = db.execute("SELECT chain_head FROM batches WHERE batch_key = :key", {"key": batch_key}).fetchone()
+            if row is not None:
+                if row[0] != chain_head:
                     raise LedgerError(
                         f"batch {batch_key} is in the ledger with another chain head",
-                        batch_key=batch_key, recorded=recorded[0], offered=chain_head,
+                        batch_key=batch_key, recorded=row[0], offered=chain_head,
                     )  # fmt: skip
                 return False
             _refuse_if_published(self.storage, db, blocks)
@@ -271,10 +270,16 @@ class Ledger:
         )
         return PublishedBlock(LedgerBlock(*rows[0][:4]), Publication(*rows[0][4:])) if rows else None
 
-    def publications(self, limit: int = 100, after: int = 0) -> list[Publication]:
+    def publications(self, limit: int = 1000, after: int = 0) -> list[Publication]:
         """Return up to `limit` publications whose ``seq`` is greater than `after`, oldest first."""
         query = f"{_PUBLICATIONS} WHERE seq > :after ORDER BY seq LIMIT :most"
         return [Publication(*row) for row in fetched(self.storage, query, after=after, most=limit)]
+
+    def every_publication(self, after: int = 0) -> Iterator[Publication]:
+        """Yield each publication whose ``seq`` is greater than `after`, oldest first, read page by page."""
+        while page := self.publications(after=after):
+            yield from page
+            after = page[-1].seq
 
     def newest(self) -> Publication | None:
         """Return the newest publication, None if there is none."""
@@ -289,13 +294,8 @@ class Ledger:
 
     def published_blocks(self, batch_key: str, limit: int | None = None) -> list[LedgerBlock]:
         """Return the published blocks of `batch_key` in order, the first `limit`; none if it was not published."""
-        found = fetched(
-            self.storage,
-            "SELECT block_id, position, block_sha256, link FROM blocks WHERE batch_key = :key"
-            " ORDER BY position LIMIT :most",
-            key=batch_key,
-            most=_ALL if limit is None else limit,
-        )
+        query = f"SELECT {_BLOCK} FROM blocks WHERE batch_key = :key ORDER BY position LIMIT :most"  # noqa: S608
+        found = fetched(self.storage, query, key=batch_key, most=_ALL if limit is None else limit)
         return [LedgerBlock(*row) for row in found]
 
     def head(self) -> str:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from entropy_assets.sources.feeds.configuration import KINDS
+from entropy_assets.cli.feeds.told import tables_of
+from entropy_assets.sources.feeds.configuration import KINDS, example, schema
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.stages.batches_made import frame
 
@@ -49,9 +51,12 @@ def test_a_feed_is_fetched_shown_and_not_fetched_twice(run: Run, installation: P
     at = ("--home", installation)
     [before] = told(run, "list", *at)
     assert (before["state"], before["last_new_s"]) == ("never asked", None)
-    assert "telescope: answers with 2 images" in run("sources", "check", "--connect", *at).stdout
+    asked = run("sources", "check", "--connect", *at).stdout
+    assert asked.startswith("1 feed, 1 enabled; the file is well\n  telescope: answers with 2 images")
     assert not (installation / "inbox").exists(), "to ask is not to take"
-    assert run("sources", "fetch", "telescope", *at).stdout == "telescope: 2 new images\n"
+    fetched = run("sources", "fetch", "telescope", *at)
+    assert fetched.stdout == "telescope: 2 new images\n"
+    assert "waits in the inbox of raw-ccd for the pipeline: entropy-assets up" in fetched.stderr
     assert told(run, "fetch", "telescope", *at)["words"] == "nothing new"
     assert len(list((installation / "inbox" / "raw-ccd").iterdir())) == 2
     [after] = told(run, "list", *at)
@@ -59,6 +64,21 @@ def test_a_feed_is_fetched_shown_and_not_fetched_twice(run: Run, installation: P
     shown = run("sources", "list", *at).stdout
     assert "telescope" in shown
     assert "well" in shown
+
+
+def test_a_file_that_may_still_be_written_is_told_of(run: Run, installation: Path) -> None:
+    """Else a newcomer who sees it there reads 'nothing new', and thinks that it was looked for in vain."""
+    file = installation / "sources.toml"
+    file.write_text(file.read_text().replace("settle_seconds = 0", "settle_seconds = 3600"))
+    at = ("--home", installation)
+    asked = run("sources", "check", "--connect", *at).stdout
+    assert "answers with 0 images; 2 newer files may still be written: look again in some minutes" in asked
+    words = told(run, "fetch", "telescope", *at)["words"]
+    assert words == "nothing new; 2 files wait for a later look, in case more is written"
+
+
+def test_the_schema_is_printed_for_editors(run: Run) -> None:
+    assert json.loads(run("sources", "schema").stdout) == schema()
 
 
 def test_trouble_is_told_with_what_to_do(run: Run, installation: Path) -> None:
@@ -69,6 +89,11 @@ def test_trouble_is_told_with_what_to_do(run: Run, installation: Path) -> None:
     shown = run("sources", "list", "--home", installation).stdout
     assert "quarantine" in shown
     assert "telescope: the folder" in shown
+    assert "(1 look in vain since " in shown
+    file = installation / "sources.toml"
+    file.write_text(file.read_text() + "enabled = false\n")
+    assert "the folder" not in run("sources", "list", "--home", installation).stdout, "nobody asks it now"
+    file.write_text(file.read_text().replace("enabled = false\n", ""))
     done = run("sources", "check", "--connect", "--home", installation)
     assert done.exit_code == 1
 
@@ -89,6 +114,12 @@ def test_a_table_of_each_kind_can_be_added(run: Run, tmp_path: Path, kind: str) 
         done = run("sources", "add", kind, "--home", tmp_path)
         assert done.exit_code == 0, done.output
         assert len(told(run, "check", "--home", tmp_path)["feeds"]) == count
+
+
+def test_every_kind_is_named_where_a_newcomer_looks(run: Run) -> None:
+    told = re.sub(r"-\s+", "-", run("sources", "add", "--help").stdout)
+    named = {name for kind, name, _ in tables_of(example()) if kind == "command"}
+    assert {name for name in (*KINDS, *named) if name not in re.findall(r"[a-z0-9-]+", told)} == set()
 
 
 def test_what_stands_in_the_file_stays_as_it_is(run: Run, installation: Path) -> None:

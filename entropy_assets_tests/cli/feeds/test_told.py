@@ -20,7 +20,9 @@ def test_a_name_that_is_taken_gets_a_number() -> None:
 
 def test_times_are_told_shortly() -> None:
     assert (utc(None), utc(0.0)) == ("-", "01-01 00:00Z")
-    assert how_often({"since_s": 0.0, "times": 3}) == "3 times since 01-01 00:00Z"
+    assert how_often({"since_s": 0.0, "times": 3}) == " (3 looks in vain since 01-01 00:00Z)"
+    assert how_often({"since_s": 0.0, "times": 1}) == " (1 look in vain since 01-01 00:00Z)"
+    assert how_often({"since_s": None, "times": 0}) == ""
 
 
 def test_a_folder_of_which_nothing_fits_says_what_it_looks_for(tmp_path) -> None:

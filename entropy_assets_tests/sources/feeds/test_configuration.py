@@ -256,3 +256,23 @@ def test_a_refused_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourcesRefused) as refused:
         read_configuration(tmp_path / "sources.toml", STANDARD)
     assert refused.value.message.startswith(f"{tmp_path}/sources.toml: line 1: feed a, kind must be one of")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        'kind = "goes19-suvi"\nendings = [".fits", ".nc"]',
+        'kind = "http-directory"\nurl = "https://a.example/"\nclaim = "drop"\npattern = "*.NC"',
+        'kind = "folder"\npath = "/frames"\nclaim = "drop"\npattern = "*.h5"',
+        'kind = "object-store"\nurl = "s3://a/b"\nclaim = "drop"\npattern = "a*.nc4"',
+        'kind = "command"\ncommand = ["grab"]\nframes = "raw"\nclaim = "drop"\nending = ".nc"',
+    ],
+)
+def test_a_container_that_is_not_read_is_refused_with_its_converter_before_anything_is_fetched(told: str) -> None:
+    with pytest.raises(SourcesRefused, match=r"netCDF and HDF5 are not read: convert them by GDAL's gdal_translate"):
+        parsed(f"[feed.mine]\n{told}\n".encode(), STANDARD)
+
+
+def test_a_feed_whose_frames_may_earn_nothing_says_so() -> None:
+    assert [kind for kind, table in configuration.KINDS.items() if table.caveat] == ["goes19-suvi"]
+    assert set(configuration.KINDS["goes19-suvi"].model_fields["endings"].default) == {".fits", ".fits.gz"}

@@ -7,7 +7,7 @@ import pytest
 
 from entropy_assets.sources.feeds.interface import LONGEST_CURSOR, Candidate
 from entropy_assets.sources.feeds.journal import (
-    LONGEST_URL,
+    LONGEST_KEPT,
     MOST_BYTES,
     MOST_DAYS,
     MOST_SEEN,
@@ -32,7 +32,7 @@ def full_journal() -> FeedJournal:
     """Return one into which a hostile server put as much as it can, and some more."""
     journal = FeedJournal(name="sky", cursor=WIDE * LONGEST_CURSOR, after="a" * 64)
     for number in range(MOST_SEEN + 20):
-        url = f"{number:06}{WIDE * (LONGEST_URL - 6)}"
+        url = f"{number:06}{WIDE * (LONGEST_KEPT - 6)}"
         origin = Origin(
             feed="sky", url=url, fetched_at="2026-11-29T12:00:00Z", etag=WIDE * 1900, last_modified=WIDE * 200
         )

@@ -6,7 +6,8 @@ import pytest
 
 from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.feeds.configuration import Configuration, example, parsed
-from entropy_assets.sources.feeds.roster import HERE, host_of, members_of, rounds_of, terms_of
+from entropy_assets.sources.feeds.roster import members_of, rounds_of, terms_of
+from entropy_assets.sources.feeds.tables.fields import HERE
 from entropy_assets.stores.home import Home
 from entropy_assets_tests.sources.feeds.scripted import ScriptedFeed, frames, hashes
 
@@ -43,9 +44,9 @@ def test_the_table_says_on_what_terms_a_feed_is_asked(configuration: Configurati
 
 
 def test_each_feed_has_a_host_or_is_here(configuration: Configuration) -> None:
-    hosts = {name: host_of(table) for name, table in configuration.feeds.items()}
+    hosts = {name: table.host for name, table in configuration.feeds.items()}
     assert hosts == {"sun": "sdo.gsfc.nasa.gov", "telescope": HERE, "archive": "bucket"}
-    assert all(map(host_of, parsed(example().encode(), STANDARD).feeds.values()))
+    assert all(table.host for table in parsed(example().encode(), STANDARD).feeds.values())
 
 
 def test_images_go_into_the_inbox_of_what_is_claimed(configuration: Configuration, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_feed_in_trouble_stops_no_other_is_told_of_once_and_comes_back(error: 
     assert site.alarms() == [f"sky is in quarantine: {error.message}"]
     assert len(site.deposited()) == 20
     sick.error, sick.images = None, frames(1)
-    assert site.ask(sick) == [("well", "1 new images")]
+    assert site.ask(sick) == [("well", "1 new image")]
     assert site.ask(sick) == [("well", "nothing new")]
     assert site.alarms()[1:] == ["sky is well again after 10.0 h"]
     assert site.journal().total.failures == 10
@@ -131,7 +131,7 @@ def test_the_same_picture_for_days_is_stale_until_a_new_one_comes(tmp_path: Path
     feed.images = {}
     assert site.ask(feed, terms=terms)[0][0] == "quarantine"
     feed.images = {"latest.jpg": b"another"}
-    assert site.ask(feed, terms=terms) == [("well", "1 new images")]
+    assert site.ask(feed, terms=terms) == [("well", "1 new image")]
     assert len(site.alarms()) == 2
 
 
@@ -142,7 +142,7 @@ def test_an_empty_listing_is_no_recovery_from_an_old_date(tmp_path: Path) -> Non
     feed.images = {}
     assert site.ask(feed, terms=terms)[0][0] == "quarantine"
     feed.images, feed.dates = frames(1), {}
-    assert site.ask(feed, terms=terms) == [("well", "1 new images")]
+    assert site.ask(feed, terms=terms) == [("well", "1 new image")]
 
 
 def test_an_archive_is_never_stale(tmp_path: Path) -> None:

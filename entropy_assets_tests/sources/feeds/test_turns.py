@@ -238,7 +238,7 @@ def test_an_image_that_never_comes_from_a_server_that_lives_is_passed_over_in_th
     for _ in range(PASSED_OVER_AWAY):
         assert site.ask(feed)[0][0] == "quarantine"
     feed.images |= frames(1, first=1)
-    assert site.ask(feed) == [("well", "1 new images, 1 refused; sky.example does not answer")]
+    assert site.ask(feed) == [("well", "1 new image, 1 refused; sky.example does not answer")]
     assert site.ask(feed) == [("well", "1 unchanged")]
 
 
@@ -301,7 +301,7 @@ def test_an_address_that_is_none_is_left_and_keeps_no_other_waiting(url: str, tm
     site, feed = Site(tmp_path), ScriptedFeed()
     feed.images = frames(1)
     feed.discover = lambda cursor: Discovery([Candidate(url=url), Candidate(url="https://sky.example/f00000.fits")])
-    assert site.ask(feed) == [("well", "1 new images, 1 refused")]
+    assert site.ask(feed) == [("well", "1 new image, 1 refused")]
 
 
 def test_old_images_are_no_news(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_old_images_are_no_news(tmp_path: Path) -> None:
     assert site.deposited() == []
     listed.images |= frames(1, first=2)
     listed.dates |= {"f00002.fits": utc(NOON_S - 60)}
-    assert site.ask(listed, terms=terms) == [("well", "1 new images, 2 refused")]
+    assert site.ask(listed, terms=terms) == [("well", "1 new image, 2 refused")]
 
 
 def replaced_date(feed: ScriptedFeed, candidate: Candidate, date: str):
@@ -330,7 +330,7 @@ def test_a_date_in_the_future_proves_nothing(tmp_path: Path) -> None:
     """One of two clocks is wrong, and nobody knows which: the image is taken, and its hash tells whether it is new."""
     site, feed = Site(tmp_path), ScriptedFeed()
     feed.images, feed.dates = frames(1), dict.fromkeys(frames(1), utc(NOON_S + 2 * CLOCK_SLACK_S))
-    assert site.ask(feed, terms=replace(TERMS, stale_after_s=60.0)) == [("well", "1 new images")]
+    assert site.ask(feed, terms=replace(TERMS, stale_after_s=60.0)) == [("well", "1 new image")]
 
 
 def test_an_empty_file_is_no_image(tmp_path: Path) -> None:

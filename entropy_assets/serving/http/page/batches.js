@@ -15,14 +15,17 @@ import {
   words,
 } from "./elements.js";
 import { ask, askForKey, Refusal, session } from "./asking.js";
+import { fillBatches, forgetBlocks, pictureOf, short } from "./pictures.js";
 
 export const BATCHES_MS = 10000;
 
 let listed = "";
+let shown = [];
 
 /** Show the list anew when it comes next. */
 export function forget() {
   listed = "";
+  forgetBlocks();
 }
 
 const BATCH_STATES = {
@@ -48,9 +51,16 @@ export async function load() {
     // else what a reader has opened would close
     listed = text;
     const { batches: found, dagster_url: dagster } = JSON.parse(text);
+    shown = found;
     at("batches").replaceChildren(...found.map((batch) => batchCard(batch, reachable(dagster))));
     show("batches-note", "No images have come yet: drop some into the inbox.");
     at("batches-note").hidden = found.length > 0;
+  }
+  try {
+    await fillBatches(shown);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return error.retryAfter * 1000; // the list stands without pictures
   }
   return 0;
 }
@@ -137,7 +147,18 @@ function imageRow(image) {
     ...(image.simulated ? [simulatedTag()] : []),
   );
   told.append(make("div", { class: "what" }, what), make("div", { class: "what" }, image.detail));
+  if (image.credit_line || image.licence) told.append(make("div", { class: "what" }, owed(image)));
+  if (image.accepted) told.append(pictureOf(image));
   return make("li", {}, make("span", { class: `mark-${kind}`, "aria-hidden": "true" }, sign), told);
+}
+
+/** What must be shown with an image of a feed: whose it is, and on what terms. */
+function owed(image) {
+  const lines = [
+    ["Credit", image.credit_line],
+    ["Licence", image.licence],
+  ].filter(([, text]) => text);
+  return lines.map(([name, text]) => `${name}: ${short(plain(text))}`).join(". ");
 }
 
 function blockLinks(batch) {

@@ -14,7 +14,8 @@ import {
   tag,
   whole,
 } from "./elements.js";
-import { ask, askForKey, askJson, Refusal } from "./asking.js";
+import { askForKey, askJson, Refusal } from "./asking.js";
+import { fetchPicture, pictureOf, short } from "./pictures.js";
 
 /** The id of the block that the address asks for. */
 export const wantedBlock = () => (location.hash.startsWith("#block=") ? location.hash.slice(7) : null);
@@ -22,7 +23,6 @@ export const wantedBlock = () => (location.hash.startsWith("#block=") ? location
 /** A block that reveals within so many seconds is asked for again by itself. */
 const LONGEST_WAIT_S = 60;
 const MOST_PICTURES = 12;
-const LONGEST_TEXT = 300;
 
 export async function showBlock(id) {
   at("block-body").replaceChildren();
@@ -42,9 +42,12 @@ export async function showBlock(id) {
   if (wantedBlock() !== id) return; // the reader went on meanwhile
   show("block-status", "");
   at("block-body").replaceChildren(...blockParts(id, found));
+  for (const image of behind(found).slice(0, MOST_PICTURES)) fetchPicture(id, image);
   if (found.revealed === false && found.reveals_in_s !== null && found.reveals_in_s < LONGEST_WAIT_S)
     setTimeout(() => wantedBlock() === id && showBlock(id), 1000 * found.reveals_in_s + 200);
 }
+
+const behind = (found) => (found.images || []).filter((image) => image.in_block);
 
 function blockParts(id, found) {
   const parts = [make("p", { class: "mono" }, id), ...simulatedParts(found)];
@@ -52,8 +55,8 @@ function blockParts(id, found) {
   else if (found.removed) parts.push(make("p", { id: "removed" }, `${plain(found.problem)}.`));
   else if (found.problem)
     parts.push(make("p", { class: "error" }, `Only the ledger knows this block: ${plain(found.problem)}`));
-  const behind = (found.images || []).filter((image) => image.in_block);
-  if (behind.length) parts.push(make("h3", {}, "The images behind it"), imagesBehind(id, behind));
+  const images = behind(found);
+  if (images.length) parts.push(make("h3", {}, "The images behind it"), imagesBehind(images));
   if (found.verdict) parts.push(make("h3", {}, "Verdict"), ...verdictParts(found.verdict));
   if (!found.removed) parts.push(make("h3", {}, "Make it again"), ...againParts(id));
   parts.push(make("h3", {}, "Record"), recordList(found));
@@ -62,8 +65,7 @@ function blockParts(id, found) {
 
 /** What a block that a simulated camera is behind says of itself, before and after it reveals. */
 function simulatedParts(found) {
-  const images = (found.images || []).filter((image) => image.in_block);
-  if (!found.simulated && !images.some((image) => image.source === "simulated")) return [];
+  if (!found.simulated && !behind(found).some((image) => image.source === "simulated")) return [];
   const told = ` A simulated camera is behind this block: ${NOT_FROM_SPACE}`;
   return [make("p", { id: "simulated-block" }, simulatedTag(), told)];
 }
@@ -83,7 +85,7 @@ function table(head, rows) {
   );
 }
 
-function imagesBehind(id, images) {
+function imagesBehind(images) {
   return make(
     "ul",
     { class: "behind" },
@@ -103,13 +105,11 @@ function imagesBehind(id, images) {
         make("div", {}, `${worth}, from ${plain(image.source)}`),
         ...originParts(image.origin),
         make("div", { class: "mono muted" }, `SHA-256 ${plain(image.image_sha256)}`),
-        ...(place < MOST_PICTURES ? [thumbnail(id, image)] : []),
+        ...(place < MOST_PICTURES ? [pictureOf(image)] : []),
       );
     }),
   );
 }
-
-const short = (text) => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);
 
 /** Whose an image is, and where a feed fetched it. */
 function originParts(origin) {
@@ -123,25 +123,6 @@ function originParts(origin) {
   const fetched = make("div", {}, "Fetched ", moment(origin.fetched_at), " from ", outward(origin.url));
   if (origin.dated_at) fetched.append(", dated ", moment(origin.dated_at));
   return [...parts, fetched];
-}
-
-/** A place for a small picture of an image, filled when it has come: it is asked for with the reader's key. */
-function thumbnail(id, image) {
-  const place = make("div", { class: "thumbnail" });
-  if (!/^[0-9a-f]{64}$/.test(image.image_sha256)) return place;
-  ask(`blocks/${id}/thumbnails/${image.image_sha256}`, "image/png")
-    .then((answer) => answer.blob())
-    .then((png) => {
-      const reader = new FileReader();
-      reader.addEventListener("load", () => {
-        place.append(make("img", { src: reader.result, alt: `A small picture of ${plain(image.file)}` }));
-      });
-      reader.readAsDataURL(png);
-    })
-    .catch((error) => {
-      if (!(error instanceof Refusal)) throw error;
-    });
-  return place;
 }
 
 function verdictParts(verdict) {

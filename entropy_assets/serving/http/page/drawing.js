@@ -2,6 +2,7 @@
 
 import { at, blockLink, make, named, NOT_FROM_SPACE, show, simulatedTag, tag, whole } from "./elements.js";
 import { ask, askForKey, Refusal, session } from "./asking.js";
+import { drewFrom } from "./pictures.js";
 
 let drawn = null;
 
@@ -62,6 +63,7 @@ function showUsed(header) {
     .split(",")
     .map((part) => /^([0-9a-f-]{36}):(\d+)-(\d+)$/.exec(part))
     .filter(Boolean);
+  drewFrom(parts.map(([, id]) => id));
   at("used").hidden = !parts.length;
   at("used-blocks").replaceChildren(
     ...parts.map(([, id, start, end]) =>

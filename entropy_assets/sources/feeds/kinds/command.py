@@ -75,7 +75,7 @@ class CommandFeed:
     @property
     def host(self) -> str:
         """What stands for this camera: no other feed waits for it."""
-        return f"camera:{self.name}"
+        return f"{self._table.host}:{self.name}"
 
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`: an image can always be had; as many as a look may fetch."""

@@ -5,6 +5,7 @@ an older time or name than the last one that was had is passed over; one that ch
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Final
@@ -30,6 +31,7 @@ class DirectoryFeed(ServerFeed):
     def __init__(self, name: str, table: DirectoryTable, reader: Reader, clock: Clock = present) -> None:
         super().__init__(name, table, reader, clock)
         self._told = table
+        self._waiting = 0
         self._walk = Walk(
             DatedPlace(table.url),
             self._listed,
@@ -41,7 +43,8 @@ class DirectoryFeed(ServerFeed):
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`."""
         try:
-            return self._walk.discover(cursor, self.clock())
+            self._waiting = 0
+            return replace(self._walk.discover(cursor, self.clock()), waiting=self._waiting)
         except ValueError as error:
             raise self.lies(str(error)) from None
 
@@ -53,15 +56,17 @@ class DirectoryFeed(ServerFeed):
             if is_missing(error) and url != self._told.url:
                 return (), False
             raise
-        entries = [_entry(each) for each in self._settled(listed) if self._is_wanted(each.name)]
-        return sorted((entry for entry in entries if entry.order > after), key=lambda entry: entry.order), False
+        new = [each for each in listed if self._is_wanted(each.name) and _entry(each).order > after]
+        settled = self._settled(new, listed)
+        self._waiting += len(new) - len(settled)
+        return sorted(map(_entry, settled), key=lambda entry: entry.order), False
 
-    def _settled(self, listed: Sequence[IndexEntry]) -> Sequence[IndexEntry]:
-        """Return what is listed without the files of the present minute, in which others may follow, or bytes."""
+    def _settled(self, new: Sequence[IndexEntry], listed: Sequence[IndexEntry]) -> Sequence[IndexEntry]:
+        """Return the new files without those of the present minute, in which others may follow, or bytes."""
         newest = max((entry.modified for entry in listed if entry.modified is not None), default=None)
         if newest is None or (self.clock() + SETTLE / 2 - newest) % ZONES >= SETTLE * 3 / 2:
-            return listed
-        return [entry for entry in listed if entry.modified != newest]
+            return new
+        return [entry for entry in new if entry.modified != newest]
 
     def _is_wanted(self, name: str) -> bool:
         return fnmatchcase(name.lower(), self._told.pattern.lower()) and hindrance_of_name(name) is None

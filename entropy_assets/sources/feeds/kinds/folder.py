@@ -68,14 +68,13 @@ class FolderFeed:
     @property
     def host(self) -> str:
         """What stands for this folder: no other feed waits for it."""
-        return f"folder:{self.name}"
+        return f"{self._table.host}:{self.name}"
 
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`."""
         since = _read_cursor(cursor)
-        latest_ns = int((self.clock().timestamp() - self._table.settle_seconds) * NS)
-        unseen = (seen for seen in self._files() if (seen.changed_ns, seen.name) > since)
-        settled = (seen for seen in unseen if seen.changed_ns <= latest_ns)
+        waiting: list[_Seen] = []
+        settled = self._settled(since, waiting)
         most = self._table.max_files
         onwards = bool(cursor) or self._table.from_the_oldest
         found = nsmallest(most + 1, settled) if onwards else sorted(nlargest(most, settled))
@@ -83,7 +82,8 @@ class FolderFeed:
         last = f"{taken[-1].changed_ns} {taken[-1].name}" if taken else cursor
         if len(last) > LONGEST_CURSOR:
             raise self._error("a name in it is too long")
-        return Discovery([self._candidate(seen) for seen in taken], last, is_whole=len(found) <= most)
+        candidates = [self._candidate(seen) for seen in taken]
+        return Discovery(candidates, last, is_whole=len(found) <= most, waiting=len(waiting))
 
     def fetch(self, candidate: Candidate, known: Origin | None = None) -> FetchedImage | None:
         """As `Feed.fetch`; a file that changed since it was listed is left for the next look."""
@@ -107,6 +107,15 @@ class FolderFeed:
         modified = datetime.fromtimestamp(seen.modified_ns // NS, UTC)
         url = f"{self._place}{quote(os.fsencode(seen.name))}"
         return Candidate(url=url, version=seen.version, dated_at=stamp(modified), size=seen.size)
+
+    def _settled(self, since: tuple[int, str], waiting: list[_Seen]) -> Iterator[_Seen]:
+        """Yield the files behind `since` that were left alone for long enough; the others go into `waiting`."""
+        latest_ns = int((self.clock().timestamp() - self._table.settle_seconds) * NS)
+        for seen in self._files():
+            if seen.changed_ns > latest_ns:
+                waiting.append(seen)
+            elif (seen.changed_ns, seen.name) > since:
+                yield seen
 
     def _files(self) -> Iterator[_Seen]:
         """Yield the files of the folder, and of those in it as deep as the table says."""

@@ -5,10 +5,11 @@ Its credentials are those of the store's own tools, by the environment, and need
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from entropy_assets.sources.feeds.documents.times import stamp
 from entropy_assets.sources.feeds.fetching import Clock, file_name, origin_of, present
@@ -53,6 +54,7 @@ class ObjectStoreFeed:
         self.read_bytes = 0
         self._table = table
         self._blobs = blobs
+        self._waiting = 0
         self._walk = Walk(
             DatedPlace(table.folder.strip("/")),
             self._listed,
@@ -64,13 +66,14 @@ class ObjectStoreFeed:
     @property
     def host(self) -> str:
         """The bucket."""
-        return urlsplit(self._table.url).netloc
+        return self._table.host
 
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`: objects come in the order in which they were kept."""
         try:
+            self._waiting = 0
             with self._feed_errors():
-                return self._walk.discover(cursor, self.clock())
+                return replace(self._walk.discover(cursor, self.clock()), waiting=self._waiting)
         except ValueError as error:
             raise FeedLies(str(error), feed=self.name, host=self.host) from None
 
@@ -93,13 +96,15 @@ class ObjectStoreFeed:
         blobs = self._blobs.list(folder).blobs
         if len(blobs) > MOST_OBJECTS:
             raise ValueError(f"its folder has more than {MOST_OBJECTS} objects; use folders by day")
-        entries = (self._entry(blob) for blob in blobs if self._is_wanted(blob))
+        settled_ns = (self.clock() - SETTLE).timestamp() * 10**9
+        wanted = [blob for blob in blobs if self._is_wanted(blob)]
+        self._waiting += sum(blob.modified_ns > settled_ns for blob in wanted)
+        entries = (self._entry(blob) for blob in wanted if blob.modified_ns <= settled_ns)
         return sorted((entry for entry in entries if entry.order > after), key=lambda entry: entry.order), False
 
     def _is_wanted(self, blob: Blob) -> bool:
         fits = fnmatchcase(blob.last.lower(), self._table.pattern.lower()) and hindrance_of_name(blob.last) is None
-        settled = blob.modified_ns <= (self.clock() - SETTLE).timestamp() * 10**9
-        return fits and settled and 0 < blob.size <= self._table.max_file_bytes
+        return fits and 0 < blob.size <= self._table.max_file_bytes
 
     def _entry(self, blob: Blob) -> Entry:
         kept = datetime.fromtimestamp(blob.modified_ns // 10**9, UTC)

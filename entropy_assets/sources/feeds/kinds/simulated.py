@@ -36,7 +36,7 @@ class SimulatedFeed:
     @property
     def host(self) -> str:
         """What stands for this camera: no other feed waits for it."""
-        return f"camera:{self.name}"
+        return f"{self._table.host}:{self.name}"
 
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`: a frame can always be had."""

@@ -2,12 +2,13 @@
 
 import re
 import string
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
 
 from entropy_assets.errors import brought_by
 from entropy_assets.stores.blobs.address import require_address
 from entropy_assets.stores.blobs.refusals import StoreAddressInvalid
+from entropy_assets.stores.file_names import SHORT_NAME
 from entropy_assets.stores.lanes import Lane
 
 with brought_by("settings"):
@@ -17,6 +18,10 @@ MIB: Final = 2**20
 GIB: Final = 2**30
 HOUR_S: Final = 3600
 DAY_S: Final = 24 * HOUR_S
+HERE: Final = "here"
+"""What stands for the host of feeds that ask no server: folders and cameras of this machine."""
+NOT_READ: Final = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf", ".he5")
+"""Ends of the names of netCDF and HDF5."""
 PLACEHOLDERS: Final = frozenset(("year", "month", "day", "yearday", "hour"))
 """What may stand in braces in a place that changes with the time, UTC."""
 
@@ -67,6 +72,16 @@ def _host(text: str) -> str:
 def _ending(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_]*(\.[A-Za-z0-9]{1,8}){1,2}", text) is None:
         raise ValueError("the end of a name like .fits or _raw.fits")
+    return readable(text)
+
+
+def readable(text: str) -> str:
+    """Return the end of a name, unless it is that of a container which no image is read from."""
+    if text.lower().endswith(NOT_READ):
+        raise ValueError(
+            "netCDF and HDF5 are not read: convert them by GDAL's gdal_translate -of FITS into a folder, and make that"
+            " a feed of kind folder"
+        )
     return text
 
 
@@ -77,11 +92,11 @@ def _store(text: str) -> str:
         raise ValueError(error.message) from None
 
 
-FeedName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$", description="Name of the feed.")]
+FeedName = Annotated[str, Field(pattern=f"^{SHORT_NAME}$", description="Name of the feed.")]
 Claim = Annotated[
     str,
     Field(
-        pattern=r"^[a-z0-9-]{1,32}$",
+        pattern=f"^{SHORT_NAME}$",
         description="Source of the recipe that you vouch these images come from, or drop, for which nobody vouches."
         " They go into its inbox.",
     ),
@@ -139,6 +154,7 @@ Endings = Annotated[
 Pattern = Annotated[
     str,
     Field(min_length=1, max_length=100, pattern=r"^[^/\x00-\x1f\x7f]*$", description="Names of the files."),
+    AfterValidator(readable),
 ]
 StoreAddress = Annotated[str, AfterValidator(_store), Field(max_length=1000)]
 
@@ -147,6 +163,9 @@ class FeedTable(BaseModel):
     """What the table of every kind may say."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+    caveat: ClassVar[str] = ""
+    """What to know before such a feed is asked, for people; empty for most."""
 
     enabled: Flag = True
     """Whether it is looked at."""
@@ -167,6 +186,11 @@ class FeedTable(BaseModel):
         """Names of the variables of the environment that it needs; those that are not set are an error."""
         return ()
 
+    @property
+    def host(self) -> str:
+        """The host that it asks first, without its port: feeds with the same one are asked one after the other."""
+        return HERE
+
 
 class WebTable(FeedTable):
     """What the table of a feed that asks servers may say besides."""
@@ -179,9 +203,14 @@ class WebTable(FeedTable):
         raise NotImplementedError
 
     @property
+    def host(self) -> str:
+        """The host of its address."""
+        return str(urlsplit(self.address).hostname)
+
+    @property
     def allowed_hosts(self) -> frozenset[str]:
         """The hosts that may be asked; that of its address is without its port."""
-        return frozenset((*self.hosts, str(urlsplit(self.address).hostname)))
+        return frozenset((*self.hosts, self.host))
 
     @property
     def is_in_own_network(self) -> bool:

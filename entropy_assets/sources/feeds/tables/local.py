@@ -2,6 +2,7 @@
 
 from pathlib import Path, PurePath
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from entropy_assets.errors import brought_by
 from entropy_assets.sources.feeds.tables import fields
@@ -60,6 +61,11 @@ class ObjectStoreTable(FeedTable):
     from_the_oldest: fields.Flag = False
     """Begin with the oldest object there, not with the newest ones."""
 
+    @property
+    def host(self) -> str:
+        """The bucket."""
+        return urlsplit(self.url).netloc
+
 
 class CommandTable(FeedTable):
     """A camera that a program reads: V4L2, INDI, gphoto2, RTSP. The program is run without a shell, once an image."""
@@ -73,7 +79,7 @@ class CommandTable(FeedTable):
     what a lossy coder left. Then the claim must be that of pictures."""
     output: Literal["file", "pixels"] = "file"
     """``file`` if it writes a FITS, TIFF or raw file of a camera; ``pixels`` if bare pixels, row by row."""
-    ending: Annotated[str, Field(pattern=r"^(\.[a-z0-9]{1,8}){1,2}$")] = ".fits"
+    ending: Annotated[str, Field(pattern=r"^(\.[a-z0-9]{1,8}){1,2}$"), AfterValidator(fields.readable)] = ".fits"
     """End of the name of what it writes."""
     width: Annotated[fields.Count, Field(le=65_535)] | None = None
     """Of bare pixels: pixels of a row."""

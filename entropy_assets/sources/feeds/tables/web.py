@@ -4,7 +4,7 @@ Credit and licence lines are what their owners ask for. NASA's material is free 
 nothing is said that sounds like its approval.
 """
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from entropy_assets.errors import brought_by
 from entropy_assets.sources.feeds.tables import fields
@@ -117,8 +117,14 @@ class GoesCcor1Table(BucketTable):
 class GoesSuviTable(BucketTable):
     """Level 1b of the ultraviolet imager SUVI on GOES-19: resampled, lossless, each 4 minutes.
 
-    No recipe lists it, so nobody vouches for it and its images go where dropped ones do.
+    The bucket has each frame as netCDF and as FITS, and FITS is taken. No recipe lists it, so nobody vouches for it and
+    its images go where dropped ones do.
     """
+
+    caveat: ClassVar[str] = (
+        "its frames are calibrated, and those that are no integers of a converter are refused (unsupported_pixels);"
+        " goes19-ccor1 has raw counts"
+    )
 
     kind: Literal["goes19-suvi"]
     base: Address = "https://noaa-goes19.s3.amazonaws.com/"

@@ -48,12 +48,14 @@ class Fault(StrEnum):
 
 ADVICE: Final[Mapping[Fault, str]] = MappingProxyType(
     {
-        Fault.HOST_NOT_ALLOWED: "if it belongs there, add it to the hosts of this feed",
+        Fault.HOST_NOT_ALLOWED: "if it belongs there, add it to 'hosts' in the table of this feed",
         Fault.KEY_SHOWN: "ask it by https, and give the key as a secret alone",
-        Fault.PRIVATE_ADDRESS: "if it stands in your own network, add it to the local hosts of this feed",
+        Fault.UNKNOWN_NAME: "see that it is spelled right, and that this machine has a network",
+        Fault.PRIVATE_ADDRESS: "if it stands in your own network, say own_network = true in a table of http-directory",
         Fault.CERTIFICATE: "if this machine's clock is right, wait until the server's owner has a new one",
         Fault.DENIED: "look at the key of this feed, in the environment",
-        Fault.TOO_LARGE: "raise the limits of this feed if this machine can afford that",
+        Fault.MISSING: "look at that address in a browser, and correct the table of this feed if it moved",
+        Fault.TOO_LARGE: "raise max_file_bytes of this feed if this machine can afford that",
     }
 )
 """What an operator can do, where that is known."""

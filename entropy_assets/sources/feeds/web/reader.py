@@ -358,7 +358,8 @@ class HttpReader:
     def _error(self, at: WebUrl | None, secrets: Secrets, trouble: Trouble) -> FeedError:
         """Return a trouble as feeds are told it: with nothing in it that no one may see."""
         advice = f"; {ADVICE[trouble.fault]}" if trouble.fault in ADVICE else ""
-        who = self.feed if at is None else at.host
+        # what is not there is only found with its whole address
+        who = self.feed if at is None else str(at) if trouble.fault is Fault.MISSING else at.host
         data = {key: secrets.shown(value) if isinstance(value, str) else value for key, value in trouble.data.items()}
         if at is not None:
             data |= {"host": at.host, "url": str(at)}

@@ -84,7 +84,7 @@ def test_a_failing_program_is_told_with_its_words_and_without_a_secret() -> None
     with pytest.raises(FeedUnavailable, match=r"failed \(1\): no camera \\x1b\[31m at \*\*\*x") as failed:
         taken(python(script, variables={"CAMERA_PIN": "1234"}, variables_env=["CAMERA_PIN"]))
     assert len(failed.value.message) < 5000
-    assert failed.value.data == {"feed": "mine", "host": "camera:mine"}
+    assert failed.value.data == {"feed": "mine", "host": "here:mine"}
 
 
 @pytest.mark.parametrize("key", ["abcdefghij" * 4, "abc\u200bdefghij"])

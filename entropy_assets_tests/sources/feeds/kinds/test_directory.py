@@ -41,7 +41,7 @@ def test_a_file_of_the_same_minute_that_sorts_before_is_not_lost(zone) -> None:
     at_0833 = datetime(2026, 11, 29, 8, 33) + timedelta(minutes=zone)  # noqa: DTZ001 - the page tells no zone
     rows = [("b.fits", f"{at_0833:%d-%b-%Y %H:%M}"), ("0.fits", f"{at_0833 - timedelta(minutes=4):%d-%b-%Y %H:%M}")]
     first = feed_of({URL: nginx(*rows)}, from_the_oldest=True).discover("")
-    assert names(first) == ["0.fits"]
+    assert (names(first), first.waiting) == (["0.fits"], 1)
     later = feed_of({URL: nginx(*rows, ("a.fits", rows[0][1]))}, from_the_oldest=True)
     later.clock = at("2026-11-29T08:36:00+00:00")
     assert names(later.discover(first.cursor)) == ["a.fits", "b.fits"]

@@ -56,7 +56,8 @@ def test_a_file_is_copied_and_stays_as_it_was(tmp_path) -> None:
 
 def test_a_file_that_was_not_left_alone_waits(tmp_path) -> None:
     (tmp_path / "a.fits").write_bytes(b"a")
-    assert names(feed_of(tmp_path, later=0.0, settle_seconds=3600.0).discover("")) == []
+    found = feed_of(tmp_path, later=0.0, settle_seconds=3600.0).discover("")
+    assert (names(found), found.waiting) == ([], 1)
     assert names(feed_of(tmp_path, later=3601.0, settle_seconds=3600.0).discover("")) == ["folder:mine/a.fits"]
 
 

@@ -279,7 +279,7 @@ TABLE: dict[str, Row] = {
     # --- refused
     "401": Row(answers=(answer(b"API_KEY_MISSING", 401),), sees=(DENIED, Fault.DENIED), says="look at the key"),
     "403": Row(answers=(answer(b"API_KEY_INVALID", 403),), sees=(DENIED, Fault.DENIED), says="API_KEY_INVALID"),
-    "404": Row(answers=(answer(b"", 404),), sees=(FeedError, Fault.MISSING)),
+    "404": Row(answers=(answer(b"", 404),), sees=(FeedError, Fault.MISSING), says="https://feed.test/a answers 404"),
     "410": Row(answers=(answer(b"", 410),), sees=(FeedError, Fault.MISSING)),
     "400": Row(answers=(answer(b'{"reason": "bad page"}', 400),), sees=(FeedError, Fault.REFUSED), says="bad page"),
     # --- led astray

@@ -49,7 +49,7 @@ def test_no_connection_is_made_to_what_is_no_address_of_the_internet(web: Web, a
     web.names["feed.test"] = [[address]]
     kind, fault, message = seen(web)
     assert (kind, fault) == (FeedLies, Fault.PRIVATE_ADDRESS)
-    assert "local hosts of this feed" in message
+    assert "own_network = true" in message
     assert web.connected == []
 
 
