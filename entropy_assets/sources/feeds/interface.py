@@ -12,8 +12,8 @@ from typing import Final, Protocol
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.stores.inboxes.origins import Origin
 
-LONGEST_CURSOR: Final = 4096
-"""Longest cursor, characters: it marks a place in a listing and never holds the listing."""
+LONGEST_CURSOR: Final = 2**19
+"""Longest cursor, bytes: it marks a place in a listing, with a few characters for each entry that is done there."""
 
 
 class FeedError(EntropyAssetsError):
@@ -82,7 +82,7 @@ class Discovery:
     candidates
         The oldest first, so that a round that ends early leaves the newer ones.
     cursor
-        What to hand in the next time, once these are done; `LONGEST_CURSOR` characters at most.
+        What to hand in the next time, once these are done; `LONGEST_CURSOR` bytes at most.
     is_whole
         Whether nothing is left to be listed now. If not, it is asked again in the same round, within its limits.
     waiting

@@ -32,9 +32,12 @@ MOST_DAYS: Final = 60
 """Days of which the yield is kept."""
 LONGEST_KEPT: Final = 1000
 """Longest text that is remembered of an image, its URL among it, characters."""
-MOST_BYTES: Final = 2 << 20
-"""Largest file of a feed, bytes. What real servers tell makes it some ten thousand."""
+MOST_DONE: Final = 20_000
+"""Images of a page that are remembered as done while others of it are not."""
+MOST_BYTES: Final = 3 << 20
+"""Largest file of a feed, bytes. What real servers tell makes it some ten thousand, and 8 for each file listed."""
 _LONGEST_TAG: Final = 200
+_MARK_DIGITS: Final = 12
 _NAME: Final = re.compile(SHORT_NAME, re.ASCII)
 
 
@@ -152,8 +155,8 @@ class FeedJournal:
         The feed.
     cursor
         What it is asked with the next time.
-    after
-        `mark_of` the last candidate behind the cursor that is done, as all before it are; empty if none is.
+    done
+        `mark_of` each candidate behind the cursor that is done, in no order of a listing: what comes late is not done.
     seen
         What was had, the oldest first.
     failed
@@ -176,7 +179,7 @@ class FeedJournal:
 
     name: str
     cursor: str = ""
-    after: str = ""
+    done: tuple[str, ...] = ()
     seen: tuple[Seen, ...] = ()
     failed: tuple[tuple[str, int], ...] = ()
     begun: tuple[str, ...] = ()
@@ -251,6 +254,7 @@ class FeedJournal:
                 seen=tuple(Seen(**each) for each in told.pop("seen")),
                 failed=tuple((str(url), int(times)) for url, times in told.pop("failed")),
                 begun=tuple(map(str, told.pop("begun"))),
+                done=tuple(map(str, told.pop("done"))),
                 newest=tuple(map(str, told.pop("newest"))),
                 trouble=None if trouble is None else FeedTrouble(**trouble | {"alarmed": tuple(trouble["alarmed"])}),
                 days=tuple((str(day), Yield(**each)) for day, each in told.pop("days")),
@@ -344,9 +348,9 @@ def version_of(candidate: Candidate) -> str:
 
 
 def mark_of(candidate: Candidate) -> str:
-    """Return what stands for a candidate, however long its URL is: a hash of that and of its version."""
+    """Return what stands for a candidate, however long its URL is: a short hash of that and of its version."""
     told = f"{candidate.url}\0{candidate.version}".encode("utf-8", "surrogatepass")
-    return hashlib.sha256(told).hexdigest()
+    return hashlib.sha256(told).hexdigest()[:_MARK_DIGITS]
 
 
 def short(text: str) -> str:

@@ -10,6 +10,7 @@ from entropy_assets.sources.feeds.journal import (
     LONGEST_KEPT,
     MOST_BYTES,
     MOST_DAYS,
+    MOST_DONE,
     MOST_SEEN,
     FeedJournal,
     FeedJournalDamaged,
@@ -30,7 +31,8 @@ WIDE = "\U00020000"
 
 def full_journal() -> FeedJournal:
     """Return one into which a hostile server put as much as it can, and some more."""
-    journal = FeedJournal(name="sky", cursor=WIDE * LONGEST_CURSOR, after="a" * 64)
+    done = tuple(f"{number:012x}" for number in range(MOST_DONE))
+    journal = FeedJournal(name="sky", cursor="a" * LONGEST_CURSOR, done=done)
     for number in range(MOST_SEEN + 20):
         url = f"{number:06}{WIDE * (LONGEST_KEPT - 6)}"
         origin = Origin(

@@ -5,7 +5,6 @@ Its credentials are those of the store's own tools, by the environment, and need
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
@@ -30,7 +29,7 @@ from entropy_assets.stores.inboxes.folder import hindrance_of_name
 from entropy_assets.stores.inboxes.origins import Origin
 
 SETTLE: Final = timedelta(seconds=5)
-"""How long an object waits: a store tells seconds, and one that comes in the same second may sort before it."""
+"""How long an object waits: until its second is over, so that objects come in the order of their times."""
 MOST_OBJECTS: Final = 100_000
 """Most objects of one folder: who has more keeps them in folders by day."""
 
@@ -54,7 +53,6 @@ class ObjectStoreFeed:
         self.read_bytes = 0
         self._table = table
         self._blobs = blobs
-        self._waiting = 0
         self._walk = Walk(
             DatedPlace(table.folder.strip("/")),
             self._listed,
@@ -71,9 +69,8 @@ class ObjectStoreFeed:
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`: objects come in the order in which they were kept."""
         try:
-            self._waiting = 0
             with self._feed_errors():
-                return replace(self._walk.discover(cursor, self.clock()), waiting=self._waiting)
+                return self._walk.discover(cursor, self.clock())
         except ValueError as error:
             raise FeedLies(str(error), feed=self.name, host=self.host) from None
 
@@ -97,20 +94,18 @@ class ObjectStoreFeed:
         if len(blobs) > MOST_OBJECTS:
             raise ValueError(f"its folder has more than {MOST_OBJECTS} objects; use folders by day")
         settled_ns = (self.clock() - SETTLE).timestamp() * 10**9
-        wanted = [blob for blob in blobs if self._is_wanted(blob)]
-        self._waiting += sum(blob.modified_ns > settled_ns for blob in wanted)
-        entries = (self._entry(blob) for blob in wanted if blob.modified_ns <= settled_ns)
+        entries = (self._entry(blob, waits=blob.modified_ns > settled_ns) for blob in blobs if self._is_wanted(blob))
         return sorted((entry for entry in entries if entry.order > after), key=lambda entry: entry.order), False
 
     def _is_wanted(self, blob: Blob) -> bool:
         fits = fnmatchcase(blob.last.lower(), self._table.pattern.lower()) and hindrance_of_name(blob.last) is None
         return fits and 0 < blob.size <= self._table.max_file_bytes
 
-    def _entry(self, blob: Blob) -> Entry:
+    def _entry(self, blob: Blob, *, waits: bool) -> Entry:
         kept = datetime.fromtimestamp(blob.modified_ns // 10**9, UTC)
         url = f"{self._table.url}/{quote(blob.name)}"
         candidate = Candidate(url=url, version=blob.version, dated_at=stamp(kept), size=blob.size)
-        return Entry(f"{blob.modified_ns:020d} {blob.last}", candidate)
+        return Entry(f"{blob.modified_ns:020d} {blob.last}", candidate, waits=waits)
 
     @contextmanager
     def _feed_errors(self) -> Iterator[None]:
