@@ -4,7 +4,7 @@ A walk goes from period to period, the oldest first, and in each it takes the en
 stays open for some time after its end, since what is taken in its last minutes arrives later.
 
 No order of names or dates tells what is new: ``bias_1.fits`` may come after ``light_1.fits``, a copy keeps its old
-date, and many a page tells none. So a cursor has the marks of what is done in each period that is open. It stays bounded
+date, and many a page tells none. So a cursor has the marks of what is done in each period that is open. It is bounded
 all the same: of a place with more than `REMEMBERED` entries, and of a listing in many pages, only the last ones are
 known so, and of all others the place in their order up to which all is done.
 """

@@ -2,6 +2,7 @@
 
 import re
 import string
+from pathlib import Path
 from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -61,6 +62,14 @@ def with_times(text: str) -> str:
     if "day" in names and "month" not in names:
         raise ValueError("{day} needs {month}; the day of the year is {yearday}")
     return text
+
+
+def absolute(path: Path) -> Path:
+    """Return a path that means the same wherever a process was started."""
+    expanded = path.expanduser()
+    if not expanded.is_absolute():
+        raise ValueError("an absolute path is wanted, like /home/me/frames; ~ is your home")
+    return expanded
 
 
 def _host(text: str) -> str:
@@ -216,3 +225,8 @@ class WebTable(FeedTable):
     def is_in_own_network(self) -> bool:
         """Whether its hosts may have addresses of a private network, and be asked without TLS."""
         return False
+
+    @property
+    def trusted_file(self) -> Path | None:
+        """File of the certificates by which its servers are checked; None for the usual authorities."""
+        return None

@@ -24,18 +24,11 @@ Argument = Annotated[str, Field(max_length=4000)]
 STREAMS: Final = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "srt://")
 
 
-def _absolute(path: Path) -> Path:
-    expanded = path.expanduser()
-    if not expanded.is_absolute():
-        raise ValueError("an absolute path is wanted, like /home/me/frames; ~ is your home")
-    return expanded
-
-
 class FolderTable(FeedTable):
     """A folder that something else fills, as the software of a telescope does. Its files are copied, never touched."""
 
     kind: Literal["folder"]
-    path: Annotated[Path, AfterValidator(_absolute)]
+    path: Annotated[Path, AfterValidator(fields.absolute)]
     """The folder."""
     pattern: fields.Pattern = "*.fit*"
     depth: Annotated[int, Field(ge=0, le=8, strict=True)] = 0

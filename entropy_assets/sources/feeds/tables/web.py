@@ -4,6 +4,7 @@ Credit and licence lines are what their owners ask for. NASA's material is free 
 nothing is said that sounds like its approval.
 """
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from entropy_assets.errors import brought_by
@@ -233,11 +234,16 @@ class DirectoryTable(WebTable):
     """Begin with the oldest file there, not with the newest ones."""
     own_network: fields.Flag = False
     """Whether it is a server of your own network: it may have a private address and speak plain HTTP."""
+    ca_file: Annotated[Path, AfterValidator(fields.absolute)] | None = None
+    """File of the certificates, in PEM, by which its https is checked instead of the usual authorities: of who signed
+    that of a server of your own, or its own."""
 
     @model_validator(mode="after")
     def _closed_to_readers(self) -> Self:
         if self.url.startswith("http://") and not self.own_network:
             raise ValueError("url begins with http://: use https, or set own_network = true for a server of your own")
+        if self.ca_file is not None and self.url.startswith("http://"):
+            raise ValueError("url begins with http://, and ca_file is for https")
         if self.own_network and any(set("*:") & set(host) for host in self.hosts):
             raise ValueError("own_network needs the names of its hosts, without ports and one by one")
         return self
@@ -251,3 +257,8 @@ class DirectoryTable(WebTable):
     def is_in_own_network(self) -> bool:
         """Whether its hosts may have private addresses."""
         return self.own_network
+
+    @property
+    def trusted_file(self) -> Path | None:
+        """The file of certificates, as told."""
+        return self.ca_file
