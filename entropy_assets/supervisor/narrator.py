@@ -96,7 +96,8 @@ class Narrator:
         if not made:
             recipe = recipe_named(batch.intake.recipe)
             needed = recipe.block_len // recipe.digest_len * recipe.slice_credit_bits
-            yield f"validated  no block: too little credit for one, which takes {needed:,} bits; drop more at once"
+            why = f"too little credit for one, which takes {needed:,} bits"
+            yield f"validated  no block: {why}; drop more at once, or let files wait for others: ENTROPY_LINGER_SECONDS"
             return
         yield f"validated  {released} of {made} blocks released"
         if state.publication is not None:

@@ -69,7 +69,8 @@ class TestNarrator:
         place.validated([("text.fits", b"no image")])
         line = list(narrator.news())[-1]
         assert line.endswith(
-            "validated  no block: too little credit for one, which takes 40,960 bits; drop more at once"
+            "validated  no block: too little credit for one, which takes 40,960 bits; drop more at once, or let files"
+            " wait for others: ENTROPY_LINGER_SECONDS"
         )
 
     def test_it_tells_what_nobody_will_take_from_the_inbox_and_once(self, settings: Settings, place: Place) -> None:

@@ -71,6 +71,19 @@ def tables_of(text: str) -> list[tuple[str, str, str]]:
     return found
 
 
+def template(found: tuple[str, str, str], name: str) -> str:
+    """Return the table that `tables_of` found, under another name, with all other keys of its kind in comments."""
+    from entropy_assets.sources.feeds.configuration import KINDS
+    from entropy_assets.sources.feeds.tables.keys import commented
+
+    kind, example_name, text = found
+    # what the example explains in a line of its own comment stays; what it shows as taken anyway is told by the model
+    lines = [line for line in text.splitlines() if not re.match(r"#[a-z_]+ =", line)]
+    said = [match[1] for line in lines if (match := re.match(r"([a-z_]+) =", line))]
+    table = "\n".join(lines).replace(f"[feed.{example_name}]", f"[feed.{name}]", 1)
+    return f"{table}\n{commented(KINDS[kind], said)}"
+
+
 def free_name(name: str, configuration: "Configuration") -> str:
     """Return the first name after `name` that no feed has."""
     return next(

@@ -162,7 +162,12 @@ Endings = Annotated[
 ]
 Pattern = Annotated[
     str,
-    Field(min_length=1, max_length=100, pattern=r"^[^/\x00-\x1f\x7f]*$", description="Names of the files."),
+    Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^/\x00-\x1f\x7f]*$",
+        description="Names of the files that are taken, in letters of any size: * is any text. Others are left.",
+    ),
     AfterValidator(readable),
 ]
 StoreAddress = Annotated[str, AfterValidator(_store), Field(max_length=1000)]
@@ -177,13 +182,15 @@ class FeedTable(BaseModel):
     """What to know before such a feed is asked, for people; empty for most."""
 
     enabled: Flag = True
-    """Whether it is looked at."""
+    """Whether it is looked at; `sources fetch` asks it all the same."""
     claim: Claim
     instrument: Instrument | None = None
     credit: Credit | None = None
     licence: Licence | None = None
     lane: Lane | None = None
-    """Lane of the batches of these images; without it, by demand."""
+    """Lane of all files under this claim. Blocks of the public one tell how they were made once they were given out, so
+    that everybody can make them again from the images; those of the private one never do. Without it by demand: in the
+    one that lacks blocks just then."""
     cadence_seconds: Annotated[Cadence, Field(ge=1)] = HOUR_S
     max_files: MaxFiles = 16
     max_file_bytes: MaxFileBytes = 64 * MIB

@@ -227,7 +227,8 @@ class DirectoryTable(WebTable):
 
     kind: Literal["http-directory"]
     url: Annotated[fields.OwnAddress, AfterValidator(fields.with_times)]
-    """Address of the folder; {year}, {month}, {day}, {yearday} and {hour} are filled in, UTC."""
+    """Address of the folder; {year}, {month}, {day}, {yearday} and {hour} are filled in, UTC. Folders in it are not
+    entered: make each a feed."""
     pattern: fields.Pattern = "*.fit*"
     cadence_seconds: Annotated[fields.Cadence, Field(ge=10)] = 300
     from_the_oldest: fields.Flag = False

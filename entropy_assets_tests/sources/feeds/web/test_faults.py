@@ -277,7 +277,7 @@ TABLE: dict[str, Row] = {
         answers=(answer(FITS, headers={"Content-Type": "text/plain"}),),
     ),
     # --- refused
-    "401": Row(answers=(answer(b"API_KEY_MISSING", 401),), sees=(DENIED, Fault.DENIED), says="look at the key"),
+    "401": Row(answers=(answer(b"API_KEY_MISSING", 401),), sees=(DENIED, Fault.DENIED), says="this feed sends no key"),
     "403": Row(answers=(answer(b"API_KEY_INVALID", 403),), sees=(DENIED, Fault.DENIED), says="API_KEY_INVALID"),
     "404": Row(answers=(answer(b"", 404),), sees=(FeedError, Fault.MISSING), says="https://feed.test/a answers 404"),
     "410": Row(answers=(answer(b"", 410),), sees=(FeedError, Fault.MISSING)),
