@@ -87,12 +87,15 @@ class Discovery:
         Whether nothing is left to be listed now. If not, it is asked again in the same round, within its limits.
     waiting
         New files that are left for a later look: they may still be written.
+    left_out
+        Files that are listed and do not fit the pattern, known or not.
     """
 
     candidates: Sequence[Candidate]
     cursor: str = ""
     is_whole: bool = True
     waiting: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

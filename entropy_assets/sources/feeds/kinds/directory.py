@@ -5,6 +5,7 @@ older time or name than others is new all the same; one whose time or length cha
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
@@ -30,6 +31,7 @@ class DirectoryFeed(ServerFeed):
     def __init__(self, name: str, table: DirectoryTable, reader: Reader, clock: Clock = present) -> None:
         super().__init__(name, table, reader, clock)
         self._told = table
+        self._left_out = 0
         self._walk = Walk(
             DatedPlace(table.url),
             self._listed,
@@ -41,7 +43,8 @@ class DirectoryFeed(ServerFeed):
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`."""
         try:
-            return self._walk.discover(cursor, self.clock())
+            self._left_out = 0
+            return replace(self._walk.discover(cursor, self.clock()), left_out=self._left_out)
         except ValueError as error:
             raise self.lies(str(error)) from None
 
@@ -56,6 +59,7 @@ class DirectoryFeed(ServerFeed):
         newest = self._unsettled(listed)
         wanted = [_entry(each, waits=newest is not None and each.modified == newest) for each in listed]
         entries = [entry for each, entry in zip(listed, wanted, strict=True) if self._is_wanted(each.name)]
+        self._left_out += len(listed) - len(entries)
         return sorted((entry for entry in entries if entry.order > after), key=lambda entry: entry.order), False
 
     def _unsettled(self, listed: Sequence[IndexEntry]) -> datetime | None:

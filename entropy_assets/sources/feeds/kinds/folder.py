@@ -73,6 +73,7 @@ class FolderFeed:
         self.clock = clock
         self.read_bytes = 0
         self._table = table
+        self._left_out = 0
 
     @property
     def host(self) -> str:
@@ -81,6 +82,7 @@ class FolderFeed:
 
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`."""
+        self._left_out = 0
         known = _read_cursor(cursor)
         before, most = known or Known(), self._table.max_files
         marks = frozenset(before.marks)
@@ -94,7 +96,8 @@ class FolderFeed:
         passed = sorted((seen.order, mark) for seen, mark in listed if mark in marks or seen.name in done)
         candidates = [self._candidate(seen) for seen in taken]
         is_whole = not onwards or len(taken) == len(new)
-        return Discovery(candidates, _cursor(before.passing(passed)), is_whole=is_whole, waiting=len(waiting))
+        reached = _cursor(before.passing(passed))
+        return Discovery(candidates, reached, is_whole, waiting=len(waiting), left_out=self._left_out)
 
     def fetch(self, candidate: Candidate, known: Origin | None = None) -> FetchedImage | None:
         """As `Feed.fetch`; a file that changed since it was listed is left for the next look."""
@@ -144,8 +147,12 @@ class FolderFeed:
                     state = entry.stat(follow_symlinks=False)
                 except (FileNotFoundError, NotADirectoryError):  # it went away meanwhile, or a link is in its place
                     continue
-                if stat.S_ISREG(state.st_mode) and self._is_wanted(entry.name, state.st_size):
+                if not stat.S_ISREG(state.st_mode):
+                    continue
+                if self._is_wanted(entry.name, state.st_size):
                     yield _Seen(state.st_ctime_ns, name, state.st_size, state.st_mtime_ns)
+                else:
+                    self._left_out += 1
 
     def _is_wanted(self, name: str, size: int) -> bool:
         fits = fnmatchcase(name.lower(), self._table.pattern.lower()) and hindrance_of_name(name) is None

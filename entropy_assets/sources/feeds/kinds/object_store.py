@@ -5,6 +5,7 @@ Its credentials are those of the store's own tools, by the environment, and need
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
@@ -53,6 +54,7 @@ class ObjectStoreFeed:
         self.read_bytes = 0
         self._table = table
         self._blobs = blobs
+        self._left_out = 0
         self._walk = Walk(
             DatedPlace(table.folder.strip("/")),
             self._listed,
@@ -70,7 +72,8 @@ class ObjectStoreFeed:
         """As `Feed.discover`: objects come in the order in which they were kept."""
         try:
             with self._feed_errors():
-                return self._walk.discover(cursor, self.clock())
+                self._left_out = 0
+                return replace(self._walk.discover(cursor, self.clock()), left_out=self._left_out)
         except ValueError as error:
             raise FeedLies(str(error), feed=self.name, host=self.host) from None
 
@@ -94,7 +97,9 @@ class ObjectStoreFeed:
         if len(blobs) > MOST_OBJECTS:
             raise ValueError(f"its folder has more than {MOST_OBJECTS} objects; use folders by day")
         settled_ns = (self.clock() - SETTLE).timestamp() * 10**9
-        entries = (self._entry(blob, waits=blob.modified_ns > settled_ns) for blob in blobs if self._is_wanted(blob))
+        wanted = [blob for blob in blobs if self._is_wanted(blob)]
+        self._left_out += len(blobs) - len(wanted)
+        entries = (self._entry(blob, waits=blob.modified_ns > settled_ns) for blob in wanted)
         return sorted((entry for entry in entries if entry.order > after), key=lambda entry: entry.order), False
 
     def _is_wanted(self, blob: Blob) -> bool:

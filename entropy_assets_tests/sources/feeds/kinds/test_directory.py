@@ -105,7 +105,8 @@ def test_a_page_that_lacks_files_for_a_while_makes_none_of_them_new() -> None:
 
 def test_only_images_by_the_pattern_and_whole_files_are_taken() -> None:
     page = nginx(*((name, "29-Nov-2026 08:30") for name in ("a.fits", "a.fits.part", "a.jpg", ".b.fits", "c.fits.tmp")))
-    assert names(feed_of({URL: page}).discover("")) == ["a.fits"]
+    found = feed_of({URL: page}).discover("")
+    assert (names(found), found.left_out) == (["a.fits"], 4)
     assert names(feed_of({URL: page}, pattern="*.jpg").discover("")) == ["a.jpg"]
 
 
