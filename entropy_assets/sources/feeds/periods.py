@@ -118,6 +118,14 @@ class Known:
         return type(self)(floor, tuple(marks[-REMEMBERED - REMEMBERED // 4 :]))
 
 
+def read_known(cursor: str) -> Known | None:
+    """Return what a cursor has that is of one place; None of one that is none, and of the empty one."""
+    try:
+        return Known.read(json.loads(cursor))
+    except ValueError:
+        return None
+
+
 def mark_of(told: str) -> str:
     """Return a short mark that stands for a text, whatever characters it has."""
     digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=_MARK_BYTES).digest()

@@ -26,7 +26,7 @@ from entropy_assets.sources.feeds.interface import (
     FeedUnavailable,
     FetchedImage,
 )
-from entropy_assets.sources.feeds.periods import Known, mark_of
+from entropy_assets.sources.feeds.periods import Known, mark_of, read_known
 from entropy_assets.sources.feeds.tables.local import FolderTable
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.inboxes.folder import SAFE_OPEN, hindrance_of_name
@@ -83,7 +83,7 @@ class FolderFeed:
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`."""
         self._left_out = 0
-        known = _read_cursor(cursor)
+        known = read_known(cursor)
         before, most = known or Known(), self._table.max_files
         marks = frozenset(before.marks)
         latest_ns = int((self.clock().timestamp() - self._table.settle_seconds) * NS)
@@ -196,14 +196,6 @@ def _read(top: Path, name: str, version: str, most: int) -> bytes:
 def _version(descriptor: int) -> str:
     state = os.fstat(descriptor)
     return f"{state.st_mtime_ns} {state.st_size}" if stat.S_ISREG(state.st_mode) else ""
-
-
-def _read_cursor(cursor: str) -> Known | None:
-    """Return what is done; None of a cursor that is none, and of the empty one."""
-    try:
-        return Known.read(json.loads(cursor))
-    except ValueError:
-        return None
 
 
 def _cursor(known: Known) -> str:

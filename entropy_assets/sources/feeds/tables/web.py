@@ -217,7 +217,7 @@ class MastTable(ServerTable):
     """The telescope."""
     endings: fields.Endings = ("_raw.fits", "_uncal.fits")
     lookback_days: Annotated[int, Field(ge=1, le=365, strict=True)] = 3
-    """How far before the first look frames may have been released, days."""
+    """How long ago frames may have been released that a look takes, days: what appears there later is not seen."""
     observations: Annotated[tuple[Annotated[str, Field(pattern=r"^[0-9]{1,20}$")], ...], Field(max_length=1000)] = ()
     """Numbers (obsid) of the observations to take; without them all that are newly released."""
 
