@@ -280,6 +280,11 @@ TABLE: dict[str, Row] = {
     "401": Row(answers=(answer(b"API_KEY_MISSING", 401),), sees=(DENIED, Fault.DENIED), says="this feed sends no key"),
     "403": Row(answers=(answer(b"API_KEY_INVALID", 403),), sees=(DENIED, Fault.DENIED), says="API_KEY_INVALID"),
     "404": Row(answers=(answer(b"", 404),), sees=(FeedError, Fault.MISSING), says="https://feed.test/a answers 404"),
+    "404 with a page": Row(
+        answers=(answer(b"<!DOCTYPE HTML><p>Error code: 404</p>", 404),),
+        sees=(FeedError, Fault.MISSING),
+        says="answers 404; look at that address in a browser",
+    ),
     "410": Row(answers=(answer(b"", 410),), sees=(FeedError, Fault.MISSING)),
     "400": Row(answers=(answer(b'{"reason": "bad page"}', 400),), sees=(FeedError, Fault.REFUSED), says="bad page"),
     # --- led astray
