@@ -43,7 +43,7 @@ PROCESSES = $(shell grep -rlE 'mark\.(e2e|browser)' --include='test_*.py' entrop
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick e2e slow chaos distributed nightly bench serving instructions flame growth replay soak calibration image images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear gpu oldest lint format types contracts validate check lock advisories clean
+.PHONY: help run test quick e2e slow chaos distributed nightly bench serving instructions flame growth feedsday replay soak calibration image images credit nist rawnoise sp800 sp800peers sp800calibration sp800iid streamyear gpu oldest lint format types contracts validate check lock advisories clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -91,6 +91,10 @@ flame: $(DEV) ## where an answer's time goes, as a picture: writes docs/speed.sv
 growth: $(DEV) ## what grows with the batches, up to 10,000: writes benchmarks/GROWTH.md in some minutes
 	@$(BIN)/python -W ignore -m benchmarks.growth > benchmarks/GROWTH.md.part
 	@mv benchmarks/GROWTH.md.part benchmarks/GROWTH.md
+
+feedsday: $(DEV) ## a day of six feeds with faults, from their servers to the pool's consumers: writes benchmarks/FEEDS_DAY.md
+	@$(BIN)/python -W ignore -m benchmarks.feeds_day > benchmarks/FEEDS_DAY.md.part
+	@mv benchmarks/FEEDS_DAY.md.part benchmarks/FEEDS_DAY.md
 
 replay: $(DEV) ## is an exposure that was spent refused among a million, and at what cost: writes benchmarks/REPLAY.md
 	@$(BIN)/python -W ignore -m benchmarks.replay > benchmarks/REPLAY.md.part

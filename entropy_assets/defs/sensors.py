@@ -239,6 +239,7 @@ def _more_images(
     if settings.simulated_camera:
         key = key_after("replenish", newest_run(instance, REPLENISH))
         requests.append(dg.RunRequest(run_key=key, job_name=REPLENISH))
+    feeds = feeds.read_again()
     if feeds.refusal is not None:
         return requests, f"low, and no feed can be asked: {feeds.refusal.message}"
     if not feeds.is_configured:

@@ -76,6 +76,7 @@ def take_batches(
     now: float,
     are_first: bool = False,
     linger: Linger = AT_ONCE,
+    time_ns: Callable[[], int] = time.time_ns,
 ) -> None:
     """Move the ready files of each source's inbox into groups, each under the key of its batch to be.
 
@@ -91,6 +92,8 @@ def take_batches(
         The present, seconds since 1970-01-01 UTC.
     linger
         For how long a group that is not full is left in the inbox.
+    time_ns
+        Gives the time in the key of each batch, nanoseconds since 1970.
     """
     waiting = {source: inbox.ready(now) for source, inbox in inboxes.items()}
     for source in sorted(waiting, key=lambda source: (source == DROP, len(waiting[source]), source)):
@@ -101,7 +104,7 @@ def take_batches(
                 break
             under_way += 1
             listed = [(file.name, str(file.mtime_ns), file.size) for file in group]
-            inbox.take(group, batch_key(source, time.time_ns(), listed))
+            inbox.take(group, batch_key(source, time_ns(), listed))
 
 
 def urgency_of(source: str, files: int, max_files: int) -> int:
@@ -168,6 +171,7 @@ def finish_intakes(
     recipe: str,
     limits: DecodeLimits,
     next_lane: Callable[[str], Lane],
+    time_ns: Callable[[], int] = time.time_ns,
 ) -> Iterator[str]:
     """Yield the keys of the batches with files that are not settled, each with its intake fixed.
 
@@ -179,6 +183,8 @@ def finish_intakes(
         Those of a batch that is fixed now.
     next_lane
         Gives the lane of a batch of a source that is fixed now.
+    time_ns
+        Gives the time of intake of each batch, nanoseconds since 1970.
     """
     batches = home.batches()
     for source, inbox in inboxes.items():
@@ -198,7 +204,7 @@ def finish_intakes(
                     _contents(inbox, key),
                     key=key,
                     source=source,
-                    time_ns=time.time_ns(),
+                    time_ns=time_ns(),
                     os_bytes=secrets.token_bytes(32),
                     recipe=recipe,
                     limits=limits,

@@ -241,7 +241,9 @@ class Home:
         narrowed = sum(map(close_to_others, wide))
         sentences = []
         if narrowed:
-            sentences.append(f"{narrowed} files and folders could be read by others; now they are this user's alone")
+            one = "1 file or folder could be read by others; now it is this user's alone"
+            many = f"{narrowed} files and folders could be read by others; now they are this user's alone"
+            sentences.append(one if narrowed == 1 else many)
         if len(wide) > narrowed:
             left = len(wide) - narrowed
             sentences.append(f"{left} still can be: they belong to somebody else, or lie on a medium without modes")

@@ -1,7 +1,7 @@
 """What ``entropy-assets up`` tells: a line per batch and stage, a line per failed run, and when nothing is left."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from entropy_assets.errors import LedgerError, PoolError
@@ -15,6 +15,7 @@ from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.journals.alerts import Alert
 from entropy_assets.stores.ledger.rows import BURNED
 from entropy_assets.stores.pool.shards import pool_at
 
@@ -36,7 +37,7 @@ class Narrator:
         self._ledger = home.ledger(readonly=True)
         self._lines_told: dict[str, int] = {}
         self._finished: set[str] = set()
-        self._alerts_told = 0
+        self._last_alert: Alert | None = None
         self._standing = Standing(self._batches, self._ledger, every_s=LOOK_S)
         self._waiting = waiting
         self._doubts_told: set[str] = set()
@@ -52,12 +53,12 @@ class Narrator:
             yield from self._of_batches()
         except (StoreError, LedgerError) as error:
             away.append((error.code, error.message))
-        failed = self._alerts.read()
-        for alert in failed[self._alerts_told :]:
+        alerts = self._alerts.read()
+        for alert in _behind(alerts, self._last_alert):
             of_feed = alert["job"] == ALERT_JOB  # an alarm that begins or ends, and no run
             what = f"feed       {alert['error']}" if of_feed else f"failed     {alert['job']}: {alert['error']}"
             yield f"{datetime.now(UTC):%H:%M:%S} {alert['batch'] or '-'}  {what}"
-        self._alerts_told = len(failed)
+        self._last_alert = alerts[-1] if alerts else None
         doubts = [*away, *self._standing.doubts(), *(self._waiting.doubts() if self._waiting else ())]
         for sentence in new_sentences(self._doubts_told, doubts):
             yield f"{datetime.now(UTC):%H:%M:%S} {sentence}"
@@ -95,7 +96,8 @@ class Narrator:
         if not made:
             recipe = recipe_named(batch.intake.recipe)
             needed = recipe.block_len // recipe.digest_len * recipe.slice_credit_bits
-            yield f"validated  no block: too little credit for one, which takes {needed:,} bits; drop more at once"
+            why = f"too little credit for one, which takes {needed:,} bits"
+            yield f"validated  no block: {why}; drop more at once, or let files wait for others: ENTROPY_LINGER_SECONDS"
             return
         yield f"validated  {released} of {made} blocks released"
         if state.publication is not None:
@@ -115,6 +117,11 @@ def settled(settings: Settings, redis_url: str) -> bool:
         return _is_settled(settings, redis_url)
     except (StoreError, LedgerError):
         return False
+
+
+def _behind(alerts: Sequence[Alert], last: Alert | None) -> Sequence[Alert]:
+    """Return the alerts behind the last one that was told; all of them if it is not among them any more."""
+    return alerts[max((place for place, alert in enumerate(alerts) if alert == last), default=-1) + 1 :]
 
 
 def _is_settled(settings: Settings, redis_url: str) -> bool:

@@ -10,8 +10,10 @@ import pytest
 from entropy_assets.sources.feeds.facts import LEFT_AFTER_S
 from entropy_assets.sources.feeds.interface import FeedDenied, FeedError, FeedLies, FeedStale, FeedUnavailable
 from entropy_assets.sources.feeds.journal import MOST_BYTES, FeedJournalDamaged
+from entropy_assets.sources.feeds.periods import LATE, LATE_AT_MOST, PAGES_AGAIN, REMEMBERED
 from entropy_assets.sources.feeds.roster import LONGEST_IMAGE_S
 from entropy_assets.sources.feeds.rounds import FIRST_WAIT_S, LONGEST_ASKED_S, LONGEST_WAIT_S, PATIENCE
+from entropy_assets.sources.feeds.tables.keys import common_keys
 from entropy_assets.sources.feeds.turns import PASSED_OVER_AFTER, Terms
 from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.docs.pages import blocks, table_rows, text_of
@@ -47,6 +49,11 @@ def test_its_commands_make_a_folder_and_a_server_feeds(tmp_path: Path) -> None:
     assert len(list((tmp_path / "telescope").iterdir())) == 2
 
 
+def test_its_keys_are_those_of_the_tables() -> None:
+    """``python -c 'from entropy_assets.sources.feeds.tables.keys import *; print(common_keys(), end="")'``"""
+    assert f"common_keys -->\n{common_keys()}<!-- end -->" in PAGE.read_text()
+
+
 def test_its_figures_are_those_of_the_code() -> None:
     told = " ".join(text_of(PAGE).split())
     assert (FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_ASKED_S) == (300, 2 * 3600, 86_400)
@@ -57,6 +64,8 @@ def test_its_figures_are_those_of_the_code() -> None:
     assert (PATIENCE[FeedUnavailable.code], PATIENCE[FeedLies.code], PASSED_OVER_AFTER) == (3, 2, 3)
     assert PATIENCE[FeedError.code] == 5
     assert LEFT_AFTER_S == 2 * 86_400
+    assert f"the last {REMEMBERED:,} files of a folder" in told
+    assert (LATE["hour"].total_seconds(), LATE_AT_MOST.days, PAGES_AGAIN) == (3600, 1, 2)
 
 
 def test_its_table_has_each_trouble() -> None:

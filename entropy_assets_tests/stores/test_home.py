@@ -91,6 +91,8 @@ def test_an_open_installation_is_narrowed_and_told_of_once(tmp_path: Path) -> No
     assert said == "10 files and folders could be read by others; now they are this user's alone"
     assert (home.batches_folder / "b" / "intake.json").read_bytes() == b"bytes"
     assert home.narrow() == ""
+    (home.batches_folder / "b" / "intake.json").chmod(0o644)
+    assert home.narrow() == "1 file or folder could be read by others; now it is this user's alone"
 
 
 def test_narrowing_follows_no_link_and_leaves_a_file_that_has_another_name_elsewhere(tmp_path: Path) -> None:

@@ -69,7 +69,8 @@ class TestNarrator:
         place.validated([("text.fits", b"no image")])
         line = list(narrator.news())[-1]
         assert line.endswith(
-            "validated  no block: too little credit for one, which takes 40,960 bits; drop more at once"
+            "validated  no block: too little credit for one, which takes 40,960 bits; drop more at once, or let files"
+            " wait for others: ENTROPY_LINGER_SECONDS"
         )
 
     def test_it_tells_what_nobody_will_take_from_the_inbox_and_once(self, settings: Settings, place: Place) -> None:
@@ -109,6 +110,17 @@ class TestNarrator:
         alert(settings, "drop-1")
         [line] = narrator.news()
         assert line.endswith("drop-1  failed     process_images: why")
+
+    def test_it_misses_none_when_the_alerts_before_are_put_aside(self, place: Place) -> None:
+        alerts = place.alerts()
+        for number in range(3):
+            alerts.append(run_id=f"old {number}", job="j", batch="b", error="why")
+        narrator = Narrator(place)
+        alerts.path.rename(alerts.older)
+        alerts.append(run_id="new", job="j", batch="b", error="at last")
+        assert [line.rpartition(": ")[2] for line in narrator.news()] == ["at last"]
+        alerts.older.unlink()
+        assert list(narrator.news()) == []
 
     def test_it_tells_of_a_feed_in_trouble_and_out_of_it(self, settings: Settings, place: Place) -> None:
         narrator = Narrator(place)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,11 +18,15 @@ from entropy_assets.cli.feeds.told import (
     how_often,
     standing,
     tables_of,
+    template,
     utc,
 )
 from entropy_assets.cli.shell import EXIT_ERROR, json_option, progress_bars, settings_of, typed_errors
 from entropy_assets.errors import require_extra
 from entropy_assets.stores.file_names import SHORT_NAME, printable
+
+NARROWEST = 120
+"""Columns of the table of feeds, also where a terminal has fewer."""
 
 home_option = click.option(
     "--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the installation."
@@ -44,8 +49,13 @@ def sources() -> None:
 def list_feeds(home: Path | None, as_json: bool) -> None:
     """Show each feed: how it does, what it brought, why it is in quarantine, and when it is asked again.
 
-    No server is asked.
+    No server is asked. With --json it is a list, with an object for each feed.
     """
+    from entropy_assets.sources.feeds.roster import journals_of
+    from entropy_assets.stores.home import Home
+
+    if home is not None and not home.is_dir():
+        raise click.UsageError(f"there is no folder {home}")
     settings = settings_of(home=home)
     told = list(standing(settings))
     if as_json:
@@ -63,10 +73,19 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
     for facts in told:
         texts = (facts["feed"], facts["kind"], facts["state"], f"{facts['total']['images']:,}")
         table.add_row(*texts, utc(facts["last_new_s"]), utc(facts["due_s"]))
-    Console().print(table)
+    # a narrow terminal wraps a line; a figure that is cut would be another one
+    Console(width=max(Console().width, NARROWEST)).print(table)
     troubled = [facts for facts in told if facts["words"] and facts["state"] in ("quarantine", "damaged")]
     for facts in troubled:
         click.echo(f"{facts['feed']}: {printable(facts['words'])}{how_often(facts)}")
+    click.echo(
+        "images are those that arrived; what they were credited is shown by the feed's asset in Dagster", err=True
+    )
+    if any(facts["state"] == "not in the file" for facts in told):
+        left = journals_of(Home.of(settings)).folder
+        click.echo(
+            f"what is remembered of a feed that left the file lies in {left}, as NAME.json: remove that", err=True
+        )
     if troubled:
         click.echo("ask one again now, when that is mended: entropy-assets sources fetch NAME", err=True)
 
@@ -138,6 +157,8 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
         settle_seconds=settings.settle_seconds,
         max_file_bytes=settings.max_file_bytes,
     )
+    if not configuration.feeds[name].enabled:
+        click.echo(f"{name} is not enabled in the file: it is asked this once", err=True)
     with place.kept_private(lambda line: click.echo(line, err=True)), progress_bars(quiet=as_json) as steps:
         feeds = opened_feeds(configuration, [name], variables(configuration.feeds[name].variables))
         [look] = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
@@ -171,7 +192,7 @@ def print_schema() -> None:
 @json_option
 @typed_errors
 def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> None:
-    """Append a table for a feed of KIND to the file of feeds, with what it may say in comments.
+    """Append a table for a feed of KIND to the file of feeds, with all that it may say in comments.
 
     What stands in the file stays as it is. KIND is sdo-latest, jsoc-aia, goes19-ccor1, goes19-suvi, public-bucket,
     epic, nasa-images, apod, mast, http-directory, object-store, folder, command or simulated; for cameras also allsky,
@@ -193,10 +214,10 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
     before = read_configuration(path, recipe) if path.exists() else NO_FEEDS
     chosen = name or free_name(found[1], before)
     if not re.fullmatch(SHORT_NAME, chosen, re.ASCII):
-        raise click.UsageError(f"{chosen!r} is no name: use up to 32 small letters, digits and hyphens")
+        raise click.UsageError(f"{chosen!r} is no name of a feed: use up to 32 small letters, digits and hyphens")
     if chosen in before.feeds:
         raise click.UsageError(f"a feed is called {chosen!r} already: choose another name with --name")
-    text = found[2].replace(f"[feed.{found[1]}]", f"[feed.{chosen}]", 1)
+    text = template(found, chosen)
     with place.kept_private(lambda line: click.echo(line, err=True)):
         path.parent.mkdir(parents=True, exist_ok=True)
         now = path.read_bytes() if path.exists() else b""
@@ -212,7 +233,14 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
         click.echo(json.dumps({"path": str(path), "feed": chosen, "table": text, "unset_variables": unset}))
         return
     click.echo(text)
-    click.echo(f"added to {path}; edit it there, then: entropy-assets sources check --connect", err=True)
+    where = "" if home is None else f" --home {shlex.quote(str(home))}"
+    click.echo(f"added to {path}; edit it there, then: entropy-assets sources check --connect{where}", err=True)
+    if now:
+        click.echo(
+            "a pipeline that runs asks it at its next look; start it again, and its asset is shown too", err=True
+        )
+    else:
+        click.echo("a pipeline that runs does not know this file yet: start it again, entropy-assets up", err=True)
     if caveat := after.feeds[chosen].caveat:
         click.echo(f"{chosen}: {caveat}", err=True)
     for variable in unset:

@@ -71,6 +71,19 @@ def tables_of(text: str) -> list[tuple[str, str, str]]:
     return found
 
 
+def template(found: tuple[str, str, str], name: str) -> str:
+    """Return the table that `tables_of` found, under another name, with all other keys of its kind in comments."""
+    from entropy_assets.sources.feeds.configuration import KINDS
+    from entropy_assets.sources.feeds.tables.keys import commented
+
+    kind, example_name, text = found
+    # what the example explains in a line of its own comment stays; what it shows as taken anyway is told by the model
+    lines = [line for line in text.splitlines() if not re.match(r"#[a-z_]+ =", line)]
+    said = [match[1] for line in lines if (match := re.match(r"([a-z_]+) =", line))]
+    table = "\n".join(lines).replace(f"[feed.{example_name}]", f"[feed.{name}]", 1)
+    return f"{table}\n{commented(KINDS[kind], said)}"
+
+
 def free_name(name: str, configuration: "Configuration") -> str:
     """Return the first name after `name` that no feed has."""
     return next(
@@ -83,7 +96,7 @@ def answer_of(feed: "Feed", table: "FeedTable") -> dict[str, Any]:
     try:
         page = feed.discover("")
     except EntropyAssetsError as error:
-        nothing = {"images": None, "newest": None, "waiting": None}
+        nothing = {"images": None, "newest": None, "waiting": None, "left_out": None}
         return {"feed": feed.name, **nothing, "error": error.code, "words": error.message}
     dates = [candidate.dated_at for candidate in page.candidates if candidate.dated_at is not None]
     newest = max(dates, default=None)
@@ -91,9 +104,13 @@ def answer_of(feed: "Feed", table: "FeedTable") -> dict[str, Any]:
     words = f"answers with {counted(images, 'image')}" + (f", the newest of {newest}" if newest else "")
     if page.waiting:
         words += f"; {counted(page.waiting, 'newer file')} may still be written: look again in some minutes"
-    elif not images and (pattern := getattr(table, "pattern", None)) is not None:
+    if page.left_out:
+        words += (
+            f"; {counted(page.left_out, 'other file')} left out, by pattern ({getattr(table, 'pattern', '')}) or size"
+        )
+    elif not images and not page.waiting and (pattern := getattr(table, "pattern", None)) is not None:
         words += f"; its pattern is {pattern}"
-    found = {"images": images, "newest": newest, "waiting": page.waiting}
+    found = {"images": images, "newest": newest, "waiting": page.waiting, "left_out": page.left_out}
     return {"feed": feed.name, **found, "error": None, "words": words}
 
 

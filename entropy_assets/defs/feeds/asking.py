@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import dagster as dg
 
@@ -20,6 +21,10 @@ from entropy_assets.sources.feeds.journal import FeedJournalDamaged
 from entropy_assets.sources.feeds.roster import members_of, opened_feeds, rounds_of, terms_of
 from entropy_assets.sources.feeds.rounds import ALERT_JOB, Look, Rounds
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.journals.alerts import Alert
+
+WELL_AGAIN: Final = "the file of feeds is well again"
+_OF_FILE: Final = "feeds:"
 
 
 def _opened(configuration: Configuration, names: Collection[str]) -> Sequence[Feed]:
@@ -40,12 +45,15 @@ class ImageFeeds:
         Gives the feeds of those names, with their keys.
     refusal
         Why the file can't be used; None if it can.
+    settings
+        By which the file is read again; None if it is not.
     """
 
     configuration: Configuration
     rounds: Rounds
     opened: Callable[[Configuration, Collection[str]], Sequence[Feed]] = field(repr=False, default=_opened)
     refusal: SourcesRefused | None = None
+    settings: Settings | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "ImageFeeds":
@@ -60,12 +68,16 @@ class ImageFeeds:
         )
         path = place_of(settings.sources, home)
         if path is None:
-            return cls(NO_FEEDS, rounds)
+            return cls(NO_FEEDS, rounds, settings=settings)
         try:
-            return cls(read_configuration(path, recipe), rounds)
+            return cls(read_configuration(path, recipe), rounds, settings=settings)
         except SourcesRefused as error:
             logging.getLogger(__name__).error("no feed is asked: %s", error.message)  # noqa: TRY400 - a sentence, no trace
-            return cls(NO_FEEDS, rounds, refusal=error)
+            return cls(NO_FEEDS, rounds, refusal=error, settings=settings)
+
+    def read_again(self) -> "ImageFeeds":
+        """Return them as the file is now. A process that asks no feed itself may have read it a month ago."""
+        return self if self.settings is None else replace(ImageFeeds.of(self.settings), opened=self.opened)
 
     @property
     def is_configured(self) -> bool:
@@ -100,21 +112,29 @@ class ImageFeeds:
         return self.rounds.ask(members_of(self.configuration, self.opened(self.configuration, names)))
 
     def refuse_if_unusable(self) -> None:
-        """Raise, and tell of it once for each fault, if the file can't be used.
+        """Raise, and tell of it once, if the file can't be used; tell once that it can be used again.
 
         Raises
         ------
         SourcesRefused
             The file is not what it must be.
         """
+        last = next((each for each in reversed(self.rounds.alerts.read()) if each["run_id"].startswith(_OF_FILE)), None)
+        was_well = last is None or last["error"] == WELL_AGAIN
         if self.refusal is not None:
-            self.rounds.alerts.append_once(
-                run_id=f"feeds:{self.refusal.message}",
-                job=ALERT_JOB,
-                error=f"no feed is asked: {self.refusal.message}",
-                time_s=self.rounds.now(),
-            )
+            words = f"no feed is asked: {self.refusal.message}"
+            if was_well or last is None or last["error"] != words:
+                self._alarm(last, words)
             raise self.refusal
+        if not was_well:
+            self._alarm(last, WELL_AGAIN)
+
+    def _alarm(self, last: Alert | None, words: str) -> None:
+        """Tell of the file what was not told since the `last` alert of it, also if two processes notice at once."""
+        since = 0.0 if last is None else last["time"]
+        self.rounds.alerts.append_once(
+            run_id=f"{_OF_FILE}{since:.3f}:{words}", job=ALERT_JOB, error=words, time_s=self.rounds.now()
+        )
 
 
 Feeds = dg.ResourceParam[ImageFeeds]

@@ -102,6 +102,7 @@ def request_of(instance: dg.DagsterInstance, feeds: ImageFeeds) -> dg.RunRequest
     dg.Failure
         If the file of feeds can't be used.
     """
+    feeds = feeds.read_again()
     with typed_failures():
         feeds.refuse_if_unusable()
     under_way = instance.get_runs_count(dg.RunsFilter(job_name=INGEST, statuses=UNFINISHED))

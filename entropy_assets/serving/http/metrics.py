@@ -81,6 +81,7 @@ _AGE_GAUGES: Final[Mapping[AgeName, tuple[str, str]]] = {
 _FEED_COUNTERS: Final = {
     "images": ("entropy_feed_images", "New images that a feed brought."),
     "bytes": ("entropy_feed_bytes", "Bytes of them."),
+    "read_bytes": ("entropy_feed_read_bytes", "Bytes that were read for a feed, of use or not."),
     "unchanged": ("entropy_feed_unchanged", "Images that a feed was asked for and that were what they were."),
     "duplicates": ("entropy_feed_duplicates", "Images whose bytes were known already."),
     "refused": ("entropy_feed_refused", "Images that were too old, or could not be had."),

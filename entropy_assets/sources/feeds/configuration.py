@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Final, get_args
 from entropy_assets.errors import EntropyAssetsError, brought_by
 from entropy_assets.recipe import DROP, Recipe
 from entropy_assets.sources.feeds.tables.fields import FeedName, FeedTable
+from entropy_assets.sources.feeds.tables.keys import keys_of
 from entropy_assets.sources.feeds.tables.local import CommandTable, FolderTable, ObjectStoreTable, SimulatedTable
 from entropy_assets.sources.feeds.tables.web import (
     ApodTable,
@@ -195,6 +197,8 @@ def _advice(fault: str) -> str:
         return "; write \\ as / or put the text in '"
     if fault.startswith("Invalid value"):
         return "; text stands in straight quotes, and yes and no are true and false"
+    if "end of a table declaration" in fault:
+        return "; a feed is a table [feed.NAME], whose name has up to 32 small letters, digits, hyphens, and no space"
     return ""
 
 
@@ -229,7 +233,7 @@ def _told(error: ValidationError, places: _Places) -> list[str]:
     told: dict[tuple[Any, ...], str] = {}  # of several faults of one field the first, from which the others follow
     for fault in error.errors(include_url=False, include_context=True):
         told.setdefault(tuple(fault["loc"][:4]), _sentence(fault, places))
-    return list(told.values())
+    return sorted(told.values(), key=_line_in)
 
 
 def _sentence(fault: Mapping[str, Any], places: _Places) -> str:
@@ -240,21 +244,41 @@ def _sentence(fault: Mapping[str, Any], places: _Places) -> str:
     name, kind, rest = place[1], place[2] if len(place) > 2 else "", place[3:]
     if kind == "[key]":
         return f"{places.told(name)} has no usable name; one has up to 32 small letters, digits and hyphens"
-    if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return f"{places.told(name, 'kind')} must be one of {', '.join(KINDS)}"
+    if fault["type"] == "union_tag_not_found":
+        return f"{places.told(name, 'kind')} is missing: it must be one of {', '.join(KINDS)}"
+    if fault["type"] == "union_tag_invalid":
+        meant = _meant(str(fault.get("ctx", {}).get("tag", "")), KINDS)
+        return f"{places.told(name, 'kind')} must be one of {', '.join(KINDS)}{meant}"
     field = ".".join(rest)
     table = KINDS.get(kind)
     if fault["type"] == "extra_forbidden" and table is not None:
-        return (
-            f"{places.told(name, field)} is nothing that {kind} takes; it takes {', '.join(sorted(table.model_fields))}"
-        )
+        takes = sorted(table.model_fields)
+        which = f"{', '.join(takes)}{_meant(field, takes)}"
+        return f"{places.told(name, field)} is nothing that {kind} takes; it takes {which}"
     if fault["type"] == "missing":
         return f"{places.told(name, field)} is missing; {kind} needs it"
     if fault["type"] == "tuple_type":
         return f'{places.told(name, field)}: should be a valid list, like ["one", "two"]'
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    word = message.partition(" ")[0]
+    if not rest and table is not None and word in table.model_fields:  # fields that don't fit each other: the first
+        return f"{places.told(name, word)}{message.removeprefix(word)}"
     advice = "; give the name of a variable of the environment, not the key" if field.endswith("_env") else ""
+    if table is not None and fault["type"].startswith(("int_", "float_", "greater_", "less_")):
+        advice = "".join(f". {key.meaning} {key.bounds}".rstrip() for key in keys_of(table) if key.name == field)
     return f"{places.told(name, rest[0] if rest else '')}: {message}{advice}"
+
+
+def _meant(written: str, known: Iterable[str]) -> str:
+    """Return which of the `known` words was meant, perhaps, as the end of a sentence. What was written is not told."""
+    near = get_close_matches(written, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _line_in(problem: str) -> int:
+    """Return the line that a problem is told of; 0 if none is."""
+    found = re.match(r"line (\d+):", problem)
+    return int(found[1]) if found is not None else 0
 
 
 def _wrong_claims(feeds: Mapping[str, FeedTable], recipe: Recipe, places: _Places) -> Iterable[str]:

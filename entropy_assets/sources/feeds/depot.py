@@ -1,5 +1,6 @@
 """From a fetched image to a file in an inbox: once for each hash, with a note of where it came from before it."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,13 @@ class Depot:
     def knows(self, image_sha256: str) -> bool:
         """Tell whether an image of that hash came before, by any feed or other way."""
         return self.origins.of(image_sha256) is not None or image_sha256 in self.images
+
+    def waiting(self, claim: str) -> tuple[int, int]:
+        """Return how many files wait in the inbox of `claim`, or in batches that are not settled, and their bytes."""
+        inbox = self.inbox_of(claim)
+        # By a clock that lies behind all others: one that was put there a moment ago waits as well.
+        files = [*inbox.ready(math.inf), *(file for key in inbox.taken() for file in inbox.files_of(key))]
+        return len(files), sum(file.size for file in files)
 
     def deposit(self, image: FetchedImage, image_sha256: str, claim: str, *, was_begun: bool, now_s: float) -> Arrival:
         """Keep the image's origin, put it into the inbox of `claim`, and return what became of it.

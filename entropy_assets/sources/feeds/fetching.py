@@ -91,6 +91,11 @@ class ServerFeed:
         """The host of its listing."""
         return self._table.host
 
+    @property
+    def read_bytes(self) -> int:
+        """What its server was made to send."""
+        return self.reader.read_bytes
+
     def fetch(self, candidate: Candidate, known: Origin | None = None) -> FetchedImage | None:
         """As `Feed.fetch`."""
         answer = self.reader.image(candidate.url, known=known)

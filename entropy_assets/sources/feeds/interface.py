@@ -12,8 +12,8 @@ from typing import Final, Protocol
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.stores.inboxes.origins import Origin
 
-LONGEST_CURSOR: Final = 4096
-"""Longest cursor, characters: it marks a place in a listing and never holds the listing."""
+LONGEST_CURSOR: Final = 2**19
+"""Longest cursor, bytes: it marks a place in a listing, with a few characters for each entry that is done there."""
 
 
 class FeedError(EntropyAssetsError):
@@ -82,17 +82,20 @@ class Discovery:
     candidates
         The oldest first, so that a round that ends early leaves the newer ones.
     cursor
-        What to hand in the next time, once these are done; `LONGEST_CURSOR` characters at most.
+        What to hand in the next time, once these are done; `LONGEST_CURSOR` bytes at most.
     is_whole
         Whether nothing is left to be listed now. If not, it is asked again in the same round, within its limits.
     waiting
         New files that are left for a later look: they may still be written.
+    left_out
+        Files that are listed and do not fit the pattern, known or not.
     """
 
     candidates: Sequence[Candidate]
     cursor: str = ""
     is_whole: bool = True
     waiting: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,10 @@ class Reader(Protocol):
     or under a name like ``header:Authorization`` in that header.
     """
 
+    @property
+    def read_bytes(self) -> int:
+        """What it has read in all, bytes: of whole answers, of those that broke off, and of refusals."""
+
     def document(
         self,
         url: str,
@@ -167,6 +174,10 @@ class Feed(Protocol):
     @property
     def host(self) -> str:
         """The host that it asks, or what stands for it: feeds with the same one are asked one after the other."""
+
+    @property
+    def read_bytes(self) -> int:
+        """What it has read since it was made, bytes: listings of servers and images, whether they were of any use."""
 
     def discover(self, cursor: str) -> Discovery:
         """Return what there is beyond `cursor`; the empty one is the beginning, which is the newest images alone."""

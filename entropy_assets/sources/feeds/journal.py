@@ -32,9 +32,12 @@ MOST_DAYS: Final = 60
 """Days of which the yield is kept."""
 LONGEST_KEPT: Final = 1000
 """Longest text that is remembered of an image, its URL among it, characters."""
-MOST_BYTES: Final = 2 << 20
-"""Largest file of a feed, bytes. What real servers tell makes it some ten thousand."""
+MOST_DONE: Final = 20_000
+"""Images of a page that are remembered as done while others of it are not."""
+MOST_BYTES: Final = 3 << 20
+"""Largest file of a feed, bytes. What real servers tell makes it some ten thousand, and 8 for each file listed."""
 _LONGEST_TAG: Final = 200
+_MARK_DIGITS: Final = 12
 _NAME: Final = re.compile(SHORT_NAME, re.ASCII)
 
 
@@ -111,6 +114,8 @@ class Yield:
     ----------
     images, bytes
         What was put into an inbox.
+    read_bytes
+        What was read for it: the images that were put into an inbox and all others, and what servers list.
     unchanged
         Images that were asked for and are what they were.
     duplicates
@@ -123,10 +128,16 @@ class Yield:
 
     images: int = 0
     bytes: int = 0
+    read_bytes: int = 0
     unchanged: int = 0
     duplicates: int = 0
     refused: int = 0
     failures: int = 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether any image was what it says, new or not."""
+        return self.images + self.unchanged + self.duplicates > 0
 
     def __add__(self, other: "Yield") -> "Yield":
         """Return both together."""
@@ -144,12 +155,12 @@ class FeedJournal:
         The feed.
     cursor
         What it is asked with the next time.
-    after
-        `mark_of` the last candidate behind the cursor that is done, as all before it are; empty if none is.
+    done
+        `mark_of` each candidate behind the cursor that is done, in no order of a listing: what comes late is not done.
     seen
         What was had, the oldest first.
     failed
-        URLs that could not be had in rounds in which others could, and in how many.
+        URLs that could not be had though they are listed, and in how many rounds.
     begun
         Hashes of images whose origin is or will be kept, and that may not be in the inbox yet.
     newest
@@ -168,7 +179,7 @@ class FeedJournal:
 
     name: str
     cursor: str = ""
-    after: str = ""
+    done: tuple[str, ...] = ()
     seen: tuple[Seen, ...] = ()
     failed: tuple[tuple[str, int], ...] = ()
     begun: tuple[str, ...] = ()
@@ -187,9 +198,9 @@ class FeedJournal:
         """Return in how many rounds `url` could not be had though others could."""
         return dict(self.failed).get(url, 0)
 
-    def bytes_on(self, day: str) -> int:
-        """Return the bytes that were put into an inbox on that day."""
-        return dict(self.days).get(day, Yield()).bytes
+    def read_on(self, day: str) -> int:
+        """Return the bytes that were read on that day."""
+        return dict(self.days).get(day, Yield()).read_bytes
 
     def with_begun(self, image_sha256: str) -> Self:
         """Return it with an image that is about to be put into an inbox."""
@@ -243,6 +254,7 @@ class FeedJournal:
                 seen=tuple(Seen(**each) for each in told.pop("seen")),
                 failed=tuple((str(url), int(times)) for url, times in told.pop("failed")),
                 begun=tuple(map(str, told.pop("begun"))),
+                done=tuple(map(str, told.pop("done"))),
                 newest=tuple(map(str, told.pop("newest"))),
                 trouble=None if trouble is None else FeedTrouble(**trouble | {"alarmed": tuple(trouble["alarmed"])}),
                 days=tuple((str(day), Yield(**each)) for day, each in told.pop("days")),
@@ -336,9 +348,9 @@ def version_of(candidate: Candidate) -> str:
 
 
 def mark_of(candidate: Candidate) -> str:
-    """Return what stands for a candidate, however long its URL is: a hash of that and of its version."""
+    """Return what stands for a candidate, however long its URL is: a short hash of that and of its version."""
     told = f"{candidate.url}\0{candidate.version}".encode("utf-8", "surrogatepass")
-    return hashlib.sha256(told).hexdigest()
+    return hashlib.sha256(told).hexdigest()[:_MARK_DIGITS]
 
 
 def short(text: str) -> str:

@@ -51,6 +51,7 @@ class FeedWithoutKey:
 
     def __init__(self, name: str, missing: Sequence[str]) -> None:
         self.name = name
+        self.read_bytes = 0
         self._missing = missing
 
     @property

@@ -1,23 +1,32 @@
 """Places that change with the time, as folders by day or hour do, and the way through what is listed in them.
 
-A walk goes from period to period, the oldest first, and in each from the last entry that it had on. A period stays open
-for an hour after its end, since what is taken in its last minutes arrives later. Its cursor is bounded however long
-the listings are: it has the last entry of each period that is open, and no more.
+A walk goes from period to period, the oldest first, and in each it takes the entries that it does not know. A period
+stays open for some time after its end, since what is taken in its last minutes arrives later.
+
+No order of names or dates tells what is new: ``bias_1.fits`` may come after ``light_1.fits``, a copy keeps its old
+date, and many a page tells none. So a cursor has the marks of what is done in each period that is open. It is bounded
+all the same: of a place with more than `REMEMBERED` entries, and of a listing in many pages, only the last ones are
+known so, and of all others the place in their order up to which all is done.
 """
 
+import hashlib
 import json
-from collections import deque
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Final, Self
 
 from entropy_assets.sources.feeds.documents.times import iso_time
 from entropy_assets.sources.feeds.interface import LONGEST_CURSOR, Candidate, Discovery
 
-LATE: Final = timedelta(hours=1)
-"""How long after its end a period may still get entries."""
+LATE: Final = {"hour": timedelta(hours=1)}
+"""How long after its end a period may still get entries, by its unit."""
+LATE_AT_MOST: Final = timedelta(days=1)
+"""The same for a day and all that is longer: the night of a telescope ends in the morning."""
+REMEMBERED: Final = 20_000
+"""Entries of a place that are known by their marks, those that come last in its order."""
 HORIZON: Final = timedelta(days=7)
 """How far back a walk goes that was away, unless the age of its images is limited."""
 LONGEST_HORIZON: Final = timedelta(days=31)
@@ -25,21 +34,106 @@ LOOKS_BACK: Final = 4
 """Periods in which the newest images are looked for at first."""
 MOST_PAGES: Final = 10
 """Pages that one call asks for."""
+PAGES_AGAIN: Final = 2
+"""Pages of a long listing that each look asks for again, the last ones."""
+_MARK_BYTES: Final = 6
+"""Of 20,000 marks one is that of another entry in ten billion cases, and 8 characters hold it."""
+_MARK_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of a listing: entries of a place come in the order of ``order``, and later ones sort behind.
+    """An entry of a listing.
 
-    Without a candidate it is no image, and only marks how far the listing was read.
+    Attributes
+    ----------
+    order
+        By what the entries of a place are ordered.
+    candidate
+        What is there; None if it is no image, and only marks how far the listing was read.
+    told
+        What is another one when the entry is, beyond ``order``.
+    waits
+        Whether it is left for a later look if it is new.
     """
 
     order: str
     candidate: Candidate | None
+    told: str = ""
+    waits: bool = False
+
+    @property
+    def mark(self) -> str:
+        """What it is known by."""
+        return mark_of(f"{self.order}\0{self.told}")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is done in a place.
+
+    Attributes
+    ----------
+    floor
+        All entries up to this one in their order are done, or passed over.
+    marks
+        Marks of those behind it that are done, those that were listed last at the end. What is listed no more is known
+        for some time: a disk that is away for an hour has nothing new when it is back.
+    """
+
+    floor: str = ""
+    marks: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, told: object) -> Self | None:
+        """Return what stands in a cursor; None if nothing does."""
+        match told:
+            case str(floor):
+                return cls(floor)
+            case [str(floor), str(marks)]:
+                places = range(0, len(marks), _MARK_LENGTH)
+                return cls(floor, tuple(marks[place : place + _MARK_LENGTH] for place in places))
+        return None
+
+    def encoded(self) -> list[str]:
+        """Return it as a cursor has it."""
+        return [self.floor, "".join(self.marks)]
+
+    def passing(self, passed: Sequence[tuple[str, str]], floor: str = "") -> Self:
+        """Return it after a look.
+
+        Parameters
+        ----------
+        passed
+            Order and mark of all entries that were listed and are done, in their order.
+        floor
+            Up to where no mark is kept.
+        """
+        if len(passed) > REMEMBERED:
+            floor = max(floor, passed[-REMEMBERED - 1][0])
+        floor = max(floor, self.floor)
+        listed = {mark for _, mark in passed}
+        marks = [mark for mark in self.marks if mark not in listed]
+        marks += [mark for order, mark in passed if order > floor]
+        return type(self)(floor, tuple(marks[-REMEMBERED - REMEMBERED // 4 :]))
+
+
+def read_known(cursor: str) -> Known | None:
+    """Return what a cursor has that is of one place; None of one that is none, and of the empty one."""
+    try:
+        return Known.read(json.loads(cursor))
+    except ValueError:
+        return None
+
+
+def mark_of(told: str) -> str:
+    """Return a short mark that stands for a text, whatever characters it has."""
+    digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=_MARK_BYTES).digest()
+    return urlsafe_b64encode(digest).decode()
 
 
 Listing = Callable[[str, str], tuple[Sequence[Entry], bool]]
-"""Takes a place and the order after which to go on; returns what is there, in order, and whether more follows."""
+"""Takes a place and the order behind which to list; returns what is there, in its order, and whether more follows."""
 
 
 class DatedPlace:
@@ -84,6 +178,10 @@ class DatedPlace:
             case "month" | "year":
                 return self.begin(period + timedelta(days=32 if self.unit == "month" else 370))
         return datetime.max.replace(tzinfo=UTC)
+
+    def is_closed(self, period: datetime, now: datetime) -> bool:
+        """Tell whether a period gets no entry any more."""
+        return self.end(period) + LATE.get(self.unit, LATE_AT_MOST) <= now
 
     def periods(self, first: datetime, last: datetime) -> Iterator[datetime]:
         """Yield the beginnings of the periods from one to another."""
@@ -133,62 +231,44 @@ class Walk:
         ValueError
             If a listing does not go on, or its names are too long to be remembered.
         """
-        marks = _marks(cursor)
+        known = _read(cursor)
         present = self._place.begin(now)
-        if not marks and not self._from_the_oldest:
+        if not known and not self._from_the_oldest:
             return self._newest(present)
-        marks = marks or {present: ""}
-        first = max(min(marks), self._place.begin(now - self._horizon)) if self._place.unit else present
-        return self._onwards({period: mark for period, mark in marks.items() if period >= first}, first, present, now)
+        known = known or {present: Known()}
+        first = max(min(known), self._place.begin(now - self._horizon)) if self._place.unit else present
+        return self._onwards({period: each for period, each in known.items() if period >= first}, first, present, now)
 
     def _newest(self, present: datetime) -> Discovery:
-        period = present
+        period, waiting = present, 0
         for _ in range(LOOKS_BACK):
-            newest: deque[Candidate] = deque(maxlen=self._most)
-            mark = ""
-            for page in self._pages(period):
-                newest.extend(entry.candidate for entry in page if entry.candidate is not None)
-                mark = page[-1].order if page else mark
+            way = _Way(self, period, Known(), MOST_PAGES)
+            newest = way.new()[-self._most :]
+            waiting += way.waiting
             if newest or not self._place.unit:
-                return Discovery(list(newest), _cursor({period: mark}))
+                return Discovery(newest, _cursor({period: way.known()}), waiting=waiting)
             period = self._place.begin(period - timedelta(seconds=1))
-        return Discovery([], _cursor({present: ""}))
+        return Discovery([], _cursor({present: Known()}), waiting=waiting)
 
-    def _pages(self, period: datetime) -> Iterator[Sequence[Entry]]:
-        mark = ""
-        for _ in range(MOST_PAGES):
-            page, more = self._page(period, mark)
-            yield page
-            if not more:
-                return
-            mark = page[-1].order
-
-    def _onwards(self, marks: dict[datetime, str], first: datetime, present: datetime, now: datetime) -> Discovery:
+    def _onwards(self, known: dict[datetime, Known], first: datetime, present: datetime, now: datetime) -> Discovery:
         """Return the next entries, from the oldest period that is open."""
         found: list[Candidate] = []
-        asked = 0
+        pages, waiting = MOST_PAGES, 0
         for period in self._place.periods(first, present):
-            more = True
-            while more:
-                marks.setdefault(period, "")
-                if asked == MOST_PAGES or len(found) >= self._most:
-                    return Discovery(found, _cursor(marks), is_whole=False)
-                page, more = self._page(period, marks[period])
-                asked += 1
-                for entry in page:
-                    if len(found) == self._most:
-                        more = True
-                        break
-                    marks[period] = entry.order
-                    found += [] if entry.candidate is None else [entry.candidate]
-            if period != present and self._place.end(period) + LATE <= now:
-                del marks[period]
-        return Discovery(found, _cursor(marks))
+            way = _Way(self, period, known.get(period, Known()), pages)
+            found += way.new(self._most - len(found))
+            known[period] = way.known()
+            pages, waiting = way.pages, waiting + way.waiting
+            if not way.is_whole:
+                return Discovery(found, _cursor(known), is_whole=False, waiting=waiting)
+            if period != present and self._place.is_closed(period, now):
+                del known[period]
+        return Discovery(found, _cursor(known), waiting=waiting)
 
-    def _page(self, period: datetime, mark: str) -> tuple[Sequence[Entry], bool]:
-        """Return a page that goes on from `mark`; a server that leads in a circle is found out."""
-        page, more = self._listing(self._place.at(period), mark)
-        orders = [mark, *(entry.order for entry in page)]
+    def page(self, period: datetime, after: str) -> tuple[Sequence[Entry], bool]:
+        """Return a page of what lies behind `after`; a server that leads in a circle is found out."""
+        page, more = self._listing(self._place.at(period), after)
+        orders = [after, *(entry.order for entry in page)]
         if any(later <= earlier for earlier, later in pairwise(orders)):
             raise ValueError("its listing does not go on from where it was: it leads in a circle, or is out of order")
         if more and not page:
@@ -196,20 +276,73 @@ class Walk:
         return page, more
 
 
-def _marks(cursor: str) -> dict[datetime, str]:
-    """Return the last entries in a cursor; of one that is none, nothing: the walk begins anew."""
+class _Way:
+    """The way through one period, as far as it is gone.
+
+    Parameters
+    ----------
+    walk, period
+        Where.
+    before
+        What is done there.
+    pages
+        How many may be asked for; what is left of them when it ends.
+    """
+
+    def __init__(self, walk: Walk, period: datetime, before: Known, pages: int) -> None:
+        self.pages = pages
+        self.waiting = 0
+        self.is_whole = False
+        self._walk = walk
+        self._period = period
+        self._before = before
+        self._passed: list[tuple[str, str]] = []
+        self._starts = [before.floor]
+
+    def new(self, most: int | None = None) -> list[Candidate]:
+        """Return what is not known, in its order, and `most` at most: the rest is left for the next time."""
+        found: list[Candidate] = []
+        marks = frozenset(self._before.marks)
+        more = True
+        while more and self.pages:
+            page, more = self._walk.page(self._period, self._starts[-1])
+            self.pages -= 1
+            for entry in page:
+                mark = entry.mark
+                is_new = mark not in marks
+                if is_new and entry.waits:
+                    self.waiting += 1
+                    continue
+                if is_new and len(found) == most:
+                    return found
+                if is_new and entry.candidate is not None:
+                    found.append(entry.candidate)
+                self._passed.append((entry.order, mark))
+            if more:
+                self._starts.append(page[-1].order)
+        self.is_whole = not more
+        return found
+
+    def known(self) -> Known:
+        """Return what is done there now."""
+        floor = self._starts[-PAGES_AGAIN] if len(self._starts) > PAGES_AGAIN else ""
+        return self._before.passing(self._passed, floor)
+
+
+def _read(cursor: str) -> dict[datetime, Known]:
+    """Return what is done in each period, by a cursor; of one that is none, nothing: the walk begins anew."""
     try:
         told = json.loads(cursor) if cursor else {}
     except ValueError:
         return {}
     if not isinstance(told, dict):
         return {}
-    marks = {iso_time(period): mark for period, mark in told.items()}
-    return {period: mark for period, mark in marks.items() if period is not None and isinstance(mark, str)}
+    known = {iso_time(period): Known.read(each) for period, each in told.items()}
+    return {period: each for period, each in known.items() if period is not None and each is not None}
 
 
-def _cursor(marks: dict[datetime, str]) -> str:
-    cursor = json.dumps({f"{period:%Y-%m-%dT%H:%MZ}": mark for period, mark in sorted(marks.items())})
+def _cursor(known: dict[datetime, Known]) -> str:
+    cursor = json.dumps({f"{period:%Y-%m-%dT%H:%MZ}": each.encoded() for period, each in sorted(known.items())})
     if len(cursor) > LONGEST_CURSOR:
-        raise ValueError("its names are too long to be remembered")
+        raise ValueError("its names are too long, or too many, to be remembered; use folders by day")
     return cursor

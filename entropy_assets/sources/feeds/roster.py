@@ -103,4 +103,4 @@ def _reader(name: str, table: WebTable, pacing: "Pacing") -> Reader:
     from entropy_assets.sources.feeds.web.reader import HttpReader
 
     limits = replace(DEFAULT_WEB_LIMITS, image_bytes=table.max_file_bytes, image_s=LONGEST_IMAGE_S, budget_s=BUDGET_S)
-    return HttpReader(name, rules_of(table), pacing=pacing, limits=limits)
+    return HttpReader(name, rules_of(table), pacing=pacing, limits=limits, tls=table.trusted_file)

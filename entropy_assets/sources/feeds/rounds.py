@@ -58,6 +58,7 @@ class State(StrEnum):
     NOT_DUE = "not due"
     BUSY = "busy"
     SPENT = "spent"
+    HEAP = "inbox full"
     QUARANTINE = "quarantine"
 
 
@@ -207,7 +208,7 @@ class Rounds:
         if outcome.error is not None:
             due_s = max(due_s, now + self._asked_for(outcome.error))
         journal = self.journals.write(replace(journal, trouble=None, due_s=due_s))
-        state = State.SPENT if outcome.is_spent else State.WELL
+        state = State.SPENT if outcome.is_spent else State.HEAP if outcome.heap else State.WELL
         return Look(journal.name, state, _told(outcome), outcome.brought, journal)
 
     def _trouble_of(self, outcome: TurnOutcome, terms: Terms, now: float) -> FeedError | None:
@@ -219,7 +220,8 @@ class Rounds:
         was_stale = journal.trouble is not None and journal.trouble.kind == FeedStale.code
         is_stale = terms.stale_after_s is not None and silent_s > terms.stale_after_s
         # What is stale stays so until it brings something new: that it is silent now proves nothing.
-        if not outcome.is_spent and not outcome.brought.images and (is_stale or was_stale):
+        is_held_back = outcome.is_spent or outcome.heap
+        if not is_held_back and not outcome.brought.images and (is_stale or was_stale):
             message = f"{journal.name} has brought nothing new for {silent_s / 3600:.1f} h"
             return FeedStale(message, feed=journal.name)
         return None
@@ -283,4 +285,6 @@ def _told(outcome: TurnOutcome) -> str:
         wait = "1 file waits" if outcome.waiting == 1 else f"{outcome.waiting} files wait"
         told += f"; {wait} for a later look, in case more is written"
     spent = "; the bytes of this day are used up" if outcome.is_spent else ""
+    if outcome.heap:
+        spent += f"; {outcome.heap} files wait in its inbox: nothing more is fetched until batches take them in"
     return f"{told}{spent}" if outcome.error is None else f"{told}{spent}; {short(outcome.error.message)}"

@@ -6,7 +6,7 @@ image that its server still has is not lost; one that is found to be there alrea
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -26,6 +26,7 @@ from entropy_assets.sources.feeds.interface import (
 )
 from entropy_assets.sources.feeds.journal import (
     LONGEST_KEPT,
+    MOST_DONE,
     FeedJournal,
     FeedJournals,
     Seen,
@@ -40,7 +41,7 @@ MOST_NEWEST: Final = 32
 """Hashes of the newest images of a feed that are remembered, to look up what they were worth."""
 MOST_PAGES: Final = 100
 """Pages of a listing that are asked for in one turn."""
-MOST_CANDIDATES: Final = 100_000
+MOST_CANDIDATES: Final = MOST_DONE
 """Longest page of a listing, images."""
 MOST_LIES: Final = 3
 """Images in a row that are not what they say before a turn ends."""
@@ -70,7 +71,9 @@ class Terms:
     images_per_turn
         Most images that are fetched in a turn.
     bytes_per_day
-        Bytes in a day, UTC, after which nothing more is fetched; the image that reaches it still is.
+        Bytes read in a day, UTC, after which nothing more is fetched; the image that reaches it still is.
+    most_waiting, most_waiting_bytes
+        Files that wait in the inbox of the claim, and their bytes, from which on nothing more is fetched.
     turn_s
         Time after which a turn begins no other image, seconds.
     """
@@ -80,6 +83,8 @@ class Terms:
     stale_after_s: float | None = None
     images_per_turn: int = 16
     bytes_per_day: int = 4 << 30
+    most_waiting: int = 1024
+    most_waiting_bytes: int = 8 << 30
     turn_s: float = 120.0
 
 
@@ -97,6 +102,8 @@ class TurnOutcome:
         What ended it, or why not all came; None if nothing is wrong.
     is_spent
         Whether the day's bytes are used up.
+    heap
+        Files that wait in its inbox, if they are too many to fetch more; else 0.
     waiting
         Files that may still be written, and are left for a later look.
     """
@@ -105,12 +112,13 @@ class TurnOutcome:
     brought: Yield
     error: FeedError | None
     is_spent: bool = False
+    heap: int = 0
     waiting: int = 0
 
     @property
     def answered(self) -> bool:
         """Whether the feed gave any image that is what it says, new or not."""
-        return self.brought.images + self.brought.unchanged + self.brought.duplicates > 0
+        return self.brought.answered
 
 
 class Turn:
@@ -145,6 +153,8 @@ class Turn:
         self._error: FeedError | None = None
         self._waiting = 0
         self._began_s = now()
+        self._read_before = feed.read_bytes
+        self._inbox_files, self._inbox_bytes = 0, 0
 
     def taken(self) -> TurnOutcome:
         """Take the turn and return what it came to. Its yield is counted and kept with each image.
@@ -157,27 +167,30 @@ class Turn:
         if self._journal.last_new_s is None:
             self._journal = replace(self._journal, last_new_s=self._began_s)
         is_spent = self._is_spent()
-        if not is_spent:
+        self._inbox_files, self._inbox_bytes = self._depot.waiting(self._terms.claim)
+        if not (is_spent or self._is_heap()):
             try:
                 self._look()
             except FeedError as error:
                 self._error = error
+            self._count_read()
             is_spent = self._is_spent()
-        return TurnOutcome(self._journal, self._brought, self._error, is_spent, self._waiting)
+        heap = self._inbox_files + self._brought.images if self._is_heap() else 0
+        return TurnOutcome(self._journal, self._brought, self._error, is_spent, heap, self._waiting)
 
     def _look(self) -> None:
-        cursors = {self._journal.cursor}
+        cursors = {_digest(self._journal.cursor)}
         for _ in range(MOST_PAGES):
             page = self._checked(self._feed.discover(self._journal.cursor))
             self._waiting = page.waiting
             if not self._is_done(page):
                 return
-            self._journal = self._journals.write(replace(self._journal, cursor=page.cursor, after=""))
+            self._journal = self._journals.write(replace(self._journal, cursor=page.cursor, done=()))
             if page.is_whole or self._is_over():
                 return
-            if page.cursor in cursors:
+            if _digest(page.cursor) in cursors:
                 raise FeedLies(f"the listing of {self._feed.name} goes in a circle", feed=self._feed.name)
-            cursors.add(page.cursor)
+            cursors.add(_digest(page.cursor))
 
     def _checked(self, page: Discovery) -> Discovery:
         """Return a page that can be remembered.
@@ -190,7 +203,7 @@ class Turn:
             If its newest image is too old.
         """
         name = self._feed.name
-        if len(page.cursor) > LONGEST_CURSOR or len(page.candidates) > MOST_CANDIDATES:
+        if len(page.cursor.encode()) > LONGEST_CURSOR or len(page.candidates) > MOST_CANDIDATES:
             raise FeedLies(f"the listing of {name} has no end: {len(page.candidates)} images", feed=name)
         if page.is_whole and page.candidates and all(map(self._is_old, page.candidates)):
             raise _stale(self._feed.name, max(str(candidate.dated_at) for candidate in page.candidates))
@@ -198,11 +211,11 @@ class Turn:
 
     def _is_done(self, page: Discovery) -> bool:
         """Go through the candidates of a page; tell whether each of them is done."""
-        rest = _behind(page.candidates, self._journal.after)
+        before = frozenset(self._journal.done)
+        rest = [each for each in page.candidates if mark_of(each) not in before]
         # What failed before comes last: it keeps no new image waiting.
         order = sorted(range(len(rest)), key=lambda place: self._journal.failures_of(rest[place].url))
-        done: set[int] = set()
-        lies = front = 0
+        done = lies = 0
         for count, place in enumerate(order):
             self._steps(self._feed.name, count, len(rest))
             if self._is_over() or lies == MOST_LIES:
@@ -211,7 +224,7 @@ class Turn:
                 self._bring(rest[place])
                 lies = 0
             except (FeedUnavailable, FeedDenied):
-                if self._is_passed_over(rest[place], PASSED_OVER_AWAY) and place == front:
+                if self._is_passed_over(rest[place], PASSED_OVER_AWAY):
                     self._mark(rest[place])
                 raise
             except FeedError as error:
@@ -219,12 +232,10 @@ class Turn:
                 self._error = error
                 if not self._is_passed_over(rest[place], PASSED_OVER_AFTER):
                     continue
-            done.add(place)
-            while front in done:
-                self._mark(rest[front])
-                front += 1
-        self._steps(self._feed.name, len(done), len(rest))
-        return len(done) == len(rest)
+            done += 1
+            self._mark(rest[place])
+        self._steps(self._feed.name, done, len(rest))
+        return done == len(rest)
 
     def _bring(self, candidate: Candidate) -> None:
         """Fetch a candidate, unless what it is now was had already, and put it into the inbox.
@@ -273,17 +284,42 @@ class Turn:
         self._brought += more
         self._journal = self._journal.with_yield(day_of(self._now()), more)
 
-    def _mark(self, last: Candidate) -> None:
-        """Remember up to where all is done."""
-        self._journal = replace(self._journal, after=mark_of(last))
+    def _count_read(self) -> None:
+        """Count what was read since it was counted last, whatever came of it."""
+        read, self._read_before = self._feed.read_bytes - self._read_before, self._feed.read_bytes
+        if read:
+            self._count(Yield(read_bytes=read))
+
+    def _mark(self, candidate: Candidate) -> None:
+        """Remember that one is done, while others of its page are not."""
+        self._journal = replace(self._journal, done=(*self._journal.done, mark_of(candidate))[-MOST_DONE:])
 
     def _is_passed_over(self, candidate: Candidate, most: int) -> bool:
-        """Count a failure of a candidate; tell whether it is given up, so that it keeps no other waiting."""
-        if self._journal.failures_of(candidate.url) + 1 < most:
+        """Count a failure of a candidate; tell whether it is given up, so that it keeps no other waiting.
+
+        None is given up while nothing else comes either: what ails the whole server says nothing of its images. What
+        failed before comes last, so by then all others were asked for; if there was none, what was had last is.
+        """
+        is_last_try = self._journal.failures_of(candidate.url) + 1 >= most
+        if not is_last_try:
             self._journal = self._journal.with_failure(candidate.url)
+        if not (is_last_try and (self._brought.answered or self._still_gives())):
             return False
         self._journal = self._journal.without_failure(candidate.url)
         self._count(Yield(refused=1))
+        return True
+
+    def _still_gives(self) -> bool:
+        """Tell whether what was had last can be had again: else a page that nothing is added to is never done."""
+        if not self._journal.seen:
+            return False
+        last = self._journal.seen[-1]
+        try:
+            # In full, for a place that only says that it is the same may not be able to give it.
+            self._feed.fetch(Candidate(url=last.url, version=last.version))
+        except FeedError:
+            return False
+        self._count(Yield(unchanged=1))
         return True
 
     def _is_over(self) -> bool:
@@ -291,10 +327,17 @@ class Turn:
             self._fetched >= self._terms.images_per_turn
             or abs(self._now() - self._began_s) >= self._terms.turn_s
             or self._is_spent()
+            or self._is_heap()
         )
 
     def _is_spent(self) -> bool:
-        return self._journal.bytes_on(day_of(self._now())) >= self._terms.bytes_per_day
+        self._count_read()
+        return self._journal.read_on(day_of(self._now())) >= self._terms.bytes_per_day
+
+    def _is_heap(self) -> bool:
+        """Tell whether so much waits in the inbox that whoever takes it in does not keep up, or is away."""
+        files, size = self._inbox_files + self._brought.images, self._inbox_bytes + self._brought.bytes
+        return files >= self._terms.most_waiting or size >= self._terms.most_waiting_bytes
 
     def _is_old(self, told: Candidate | Origin) -> bool:
         age_s = self._age_s(told.dated_at)
@@ -307,11 +350,8 @@ class Turn:
         return None if age_s < -CLOCK_SLACK_S else age_s
 
 
-def _behind(candidates: Sequence[Candidate], after: str) -> Sequence[Candidate]:
-    """Return the candidates behind the last one that is done; all of them if it is not among them any more."""
-    if not after:
-        return candidates
-    return candidates[max((place for place, each in enumerate(candidates) if mark_of(each) == after), default=-1) + 1 :]
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _stale(name: str, dated_at: str) -> FeedStale:

@@ -6,17 +6,28 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Yield the file at `path` for reading and appending, made with its folder; nobody else has it so meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # let go when it is closed
-        file.seek(0)
-        yield cast(BinaryIO, file)
+    while True:
+        with path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # let go when it is closed
+            if not _has_name(file, path):  # whoever had it meanwhile put it aside
+                continue
+            file.seek(0)
+            yield cast(BinaryIO, file)
+            return
+
+
+def _has_name(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def append_line(file: BinaryIO, row: Mapping[str, Any]) -> None:

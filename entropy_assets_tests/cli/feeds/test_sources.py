@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.cli.feeds.told import tables_of
-from entropy_assets.sources.feeds.configuration import KINDS, example, schema
+from entropy_assets.recipe import STANDARD
+from entropy_assets.sources.feeds.configuration import KINDS, example, parsed, schema
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.stages.batches_made import frame
 
@@ -116,6 +117,17 @@ def test_a_table_of_each_kind_can_be_added(run: Run, tmp_path: Path, kind: str) 
         assert len(told(run, "check", "--home", tmp_path)["feeds"]) == count
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_added_table_has_every_key_of_its_kind_with_its_default(run: Run, tmp_path: Path, kind: str) -> None:
+    """With all lines of comment taken in, it is the table that it is without them."""
+    text = told(run, "add", kind, "--home", tmp_path)["table"]
+    keys = {match[1] for line in text.splitlines() if (match := re.match(r"#?([a-z_]+) =", line))}
+    assert keys == set(KINDS[kind].model_fields)
+    taken_in = "\n".join(line[1:] if re.match(r"#[a-z_]+ = .", line) else line for line in text.splitlines())
+    [plain], [full] = (parsed(each.encode(), STANDARD).feeds.values() for each in (text, taken_in))
+    assert plain == full
+
+
 def test_every_kind_is_named_where_a_newcomer_looks(run: Run) -> None:
     told = re.sub(r"-\s+", "-", run("sources", "add", "--help").stdout)
     named = {name for kind, name, _ in tables_of(example()) if kind == "command"}
@@ -151,9 +163,27 @@ def test_a_key_that_is_not_set_is_named_and_never_shown(
     assert "a-secret" not in done.output
 
 
+def test_what_is_to_be_done_next_is_said_where_it_is_asked(run: Run, tmp_path: Path) -> None:
+    home = tmp_path / "my home"
+    first = run("sources", "add", "simulated", "--home", home).stderr
+    assert f"check --connect --home '{home}'" in first
+    assert "does not know this file yet: start it again" in first
+    assert "asks it at its next look" in run("sources", "add", "simulated", "--home", home).stderr
+    assert run("sources", "list", "--home", tmp_path / "nowhere").exit_code == 2
+    shown = run("sources", "fetch", "camera", "--home", home)
+    assert "not enabled" not in shown.stderr
+    file = home / "sources.toml"
+    file.write_text(file.read_text().replace('kind = "simulated"', 'kind = "simulated"\nenabled = false', 1))
+    assert (
+        "is not enabled in the file: it is asked this once" in run("sources", "fetch", "camera", "--home", home).stderr
+    )
+    assert re.search(r" \d\d-\d\d \d\d:\d\dZ\s+\d\d-\d\d \d\d:\d\dZ", run("sources", "list", "--home", home).stdout)
+
+
 def test_a_feed_that_left_the_file_is_still_shown(run: Run, installation: Path) -> None:
     run("sources", "fetch", "telescope", "--home", installation)
     (installation / "sources.toml").write_text("")
+    assert f"lies in {installation / 'feeds'}" in run("sources", "list", "--home", installation).stderr
     [left] = told(run, "list", "--home", installation)
     assert (left["state"], left["total"]["images"]) == ("not in the file", 2)
 

@@ -29,7 +29,9 @@ def test_a_folder_of_which_nothing_fits_says_what_it_looks_for(tmp_path) -> None
     text = f'[feed.mine]\nkind = "folder"\npath = "{tmp_path}"\nclaim = "drop"\nsettle_seconds = 0\n'
     configuration = parsed(text.encode(), STANDARD)
     [feed] = opened_feeds(configuration, ["mine"], {})
-    (tmp_path / "a.tiff").write_bytes(b"a")
     assert answer_of(feed, configuration.feeds["mine"])["words"] == "answers with 0 images; its pattern is *.fit*"
+    (tmp_path / "a.tiff").write_bytes(b"a")
+    words = "answers with 0 images; 1 other file left out, by pattern (*.fit*) or size"
+    assert answer_of(feed, configuration.feeds["mine"])["words"] == words
     (tmp_path / "a.fits").write_bytes(b"a")
     assert answer_of(feed, configuration.feeds["mine"])["words"].startswith("answers with 1 image, the newest of 2")

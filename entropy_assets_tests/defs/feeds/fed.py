@@ -57,6 +57,7 @@ class Fed:
             configured.rounds,
             lambda configuration, names: [scripted[name] for name in names],
             configured.refusal,
+            settings,
         )
         return cls(settings, feeds, scripted, build_defs(settings, {"feeds": feeds}), instance)
 

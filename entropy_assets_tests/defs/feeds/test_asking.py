@@ -29,6 +29,29 @@ def test_a_broken_file_is_told_and_the_rest_goes_on(tmp_path: Path, caplog: pyte
     assert alert["error"].startswith("no feed is asked: ")
 
 
+def test_a_file_that_breaks_and_is_mended_while_its_definitions_stay_is_told_once_each_time(tmp_path: Path) -> None:
+    """A tick sees the file as it is now, and no run is started that could only fail."""
+    home = tmp_path / "home"
+    with dg.DagsterInstance.ephemeral() as instance:
+        fed = Fed.of(home, instance)
+        for text in (FILE, BROKEN, BROKEN, FILE, FILE, BROKEN):
+            (home / "sources.toml").write_text(text)
+            if text == FILE:
+                assert isinstance(fed.tick(), dg.RunRequest)
+            else:
+                with pytest.raises(dg.Failure, match=WORDS):
+                    fed.tick()
+    told = [alert["error"].partition(":")[0] for alert in fed.feeds.rounds.alerts.read()]
+    assert told == ["no feed is asked", "the file of feeds is well again", "no feed is asked"]
+
+
+def test_a_table_that_is_added_while_the_definitions_stay_is_due(tmp_path: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        fed = Fed.of(tmp_path / "home", instance, "")
+        (tmp_path / "home" / "sources.toml").write_text(FILE)
+        assert isinstance(fed.tick(), dg.RunRequest)
+
+
 def test_the_hosts_are_those_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "sources.toml").write_text(FILE)
     feeds = ImageFeeds.of(Settings(home=tmp_path))

@@ -56,6 +56,7 @@ class Replay:
 
     answers: Mapping[str, Said]
     asked: list[Question] = field(default_factory=list)
+    read_bytes: int = 0
 
     def document(
         self,

@@ -42,6 +42,7 @@ class ScriptedFeed:
         self.error: FeedError | None = None
         self.errors: dict[str, FeedError] = {}
         self.asked: list[str] = []
+        self.read_bytes = 0
         self.listed = 0
         self.before_fetch: Callable[[str], object] = lambda name: None
 
@@ -60,6 +61,7 @@ class ScriptedFeed:
         if name in self.errors:
             raise self.errors[name]
         data = self.images[name]
+        self.read_bytes += len(data)
         if known is not None and known.etag == sha256(data):
             return None
         origin = Origin(

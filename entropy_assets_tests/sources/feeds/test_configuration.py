@@ -86,11 +86,15 @@ def test_every_field_is_explained_in_the_schema() -> None:
         ("[feeds.a]\nkind = 'epic'", "feeds is not known here; a feed is a table [feed.NAME]"),
         ("\n[feed.Sun]\nkind = 'epic'", "line 2: feed Sun has no usable name; one has up to 32 small letters"),
         ("[feed.a]\n# a note\nkind = 'mars-rover-photos'", "line 3: feed a, kind must be one of sdo-latest, "),
-        ("[feed.a]\nclaim = 'drop'", "line 1: feed a, kind must be one of sdo-latest, "),
+        ("[feed.a]\nclaim = 'drop'", "line 1: feed a, kind is missing: it must be one of sdo-latest, "),
         (FOLDER + "paht = 1", "line 5: feed mine, paht is nothing that folder takes; it takes cadence_seconds, claim"),
         ("[feed.a]\nkind = 'folder'\nclaim = 'drop'", "line 1: feed a, path is missing; folder needs it"),
         ("[feed.a]\nkind = 'sdo-latest'\ncadence_seconds = 60", "line 3: feed a, cadence_seconds: should be greater"),
         (FOLDER + "max_files = '3'", "line 5: feed mine, max_files: should be a valid integer"),
+        (FOLDER + "enabled = 'yes'", "line 5: feed mine, enabled: should be a valid boolean"),
+        (FOLDER + "enabled = 0", "line 5: feed mine, enabled: should be a valid boolean"),
+        (FOLDER + "from_the_oldest = 'on'", "line 5: feed mine, from_the_oldest: should be a valid boolean"),
+        (FOLDER + "settle_seconds = '3'", "line 5: feed mine, settle_seconds: should be a valid number"),
         (FOLDER + "lane = 'secret'", "line 5: feed mine, lane: should be 'public' or 'private'"),
         (FOLDER.replace("/frames", "frames"), "line 3: feed mine, path: an absolute path is wanted"),
         (
@@ -205,8 +209,39 @@ def test_what_a_command_decodes_may_be_claimed_as_a_picture() -> None:
     assert parsed(text.encode(), STANDARD).feeds["a"].claim == "drop"
 
 
-def test_several_mistakes_are_told_at_once() -> None:
-    assert len(refusals(FOLDER + "a = 1\nb = 2\nlane = 'x'\n")) == 3
+def test_several_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:
+    told = refusals(FOLDER + "a = 1\nmax_files = 0\nb = 2\nlane = 'x'\n")
+    assert [line.partition(":")[0] for line in told] == ["line 5", "line 6", "line 7", "line 8"]
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("[feed.a]\nkind = 'foldr'", "; did you mean folder?"),
+        (FOLDER.replace("path", "pth"), "; did you mean path?"),
+        (
+            FOLDER + "cadence_seconds = '5m'",
+            "valid integer. Time from one look to the next, seconds. 1 at least, 2_592",
+        ),
+        (FOLDER + "cadence_seconds = 0.5", "valid integer. Time from one look to the next, seconds. 1 at least, 2_592"),
+        (
+            FOLDER + "max_files = 0",
+            "greater than or equal to 1. Images that one look fetches at most. 1 at least, 1000",
+        ),
+        ("[feed.my scope]\nkind = 'folder'", "small letters, digits, hyphens, and no space"),
+        (
+            "[feed.a]\nkind = 'http-directory'\nurl = 'http://a.example/'\nclaim = 'drop'",
+            "line 3: feed a, url begins with http://: use https",
+        ),
+        (
+            "[feed.a]\nkind = 'http-directory'\nurl = 'http://a/'\nclaim = 'drop'\nown_network = true\nca_file = '/a'",
+            "line 3: feed a, url begins with http://, and ca_file is for https",
+        ),
+    ],
+)
+def test_what_was_meant_is_told(text, told) -> None:
+    problems = refusals(text)
+    assert any(told in problem for problem in problems), problems
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"#" * (2**20 + 1), b"[" * 100_000, b"a = " + b"[" * 100_000])
@@ -251,7 +286,7 @@ def test_a_refused_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "sources.toml").write_text("[feed.a]\n")
     with pytest.raises(SourcesRefused) as refused:
         read_configuration(tmp_path / "sources.toml", STANDARD)
-    assert refused.value.message.startswith(f"{tmp_path}/sources.toml: line 1: feed a, kind must be one of")
+    assert refused.value.message.startswith(f"{tmp_path}/sources.toml: line 1: feed a, kind is missing: it must be")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from entropy_assets.sources.feeds.journal import (
     LONGEST_KEPT,
     MOST_BYTES,
     MOST_DAYS,
+    MOST_DONE,
     MOST_SEEN,
     FeedJournal,
     FeedJournalDamaged,
@@ -30,7 +31,8 @@ WIDE = "\U00020000"
 
 def full_journal() -> FeedJournal:
     """Return one into which a hostile server put as much as it can, and some more."""
-    journal = FeedJournal(name="sky", cursor=WIDE * LONGEST_CURSOR, after="a" * 64)
+    done = tuple(f"{number:012x}" for number in range(MOST_DONE))
+    journal = FeedJournal(name="sky", cursor="a" * LONGEST_CURSOR, done=done)
     for number in range(MOST_SEEN + 20):
         url = f"{number:06}{WIDE * (LONGEST_KEPT - 6)}"
         origin = Origin(
@@ -103,9 +105,11 @@ def test_two_long_versions_are_told_apart() -> None:
 
 def test_yields_add_up_by_day_and_for_good() -> None:
     journal = FeedJournal(name="sky").with_yield("2026-11-28", Yield(images=1, bytes=10))
-    journal = journal.with_yield("2026-11-29", Yield(images=2, bytes=5)).with_yield("2026-11-28", Yield(failures=1))
+    journal = journal.with_yield("2026-11-29", Yield(images=2, bytes=5, read_bytes=7)).with_yield(
+        "2026-11-28", Yield(failures=1)
+    )
     assert journal.days == (
         ("2026-11-28", Yield(images=1, bytes=10, failures=1)),
-        ("2026-11-29", Yield(images=2, bytes=5)),
+        ("2026-11-29", Yield(images=2, bytes=5, read_bytes=7)),
     )
-    assert (journal.total.images, journal.bytes_on("2026-11-29"), journal.bytes_on("2026-11-30")) == (3, 5, 0)
+    assert (journal.total.images, journal.read_on("2026-11-29"), journal.read_on("2026-11-30")) == (3, 7, 0)

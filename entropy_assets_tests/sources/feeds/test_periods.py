@@ -120,6 +120,43 @@ def test_each_call_asks_for_a_bounded_number_of_pages() -> None:
     assert calls < 10
 
 
+def test_a_name_that_sorts_before_what_was_had_is_found_all_the_same() -> None:
+    shelf = Shelf({"plain": ["light-1", "light-2"]})
+    walk = Walk(DatedPlace("plain"), shelf.listing, most=4)
+    first = walk.discover("", NOW)
+    shelf.names["plain"] += ["bias-1", "light-15"]
+    second = walk.discover(first.cursor, NOW)
+    assert urls(second) == ["plainbias-1", "plainlight-15"]
+    assert walk.discover(second.cursor, NOW).candidates == []
+
+
+def test_of_a_listing_in_pages_the_last_page_is_looked_at_again_and_no_more() -> None:
+    shelf = Shelf({"plain": [f"{n:05}" for n in range(500)]})
+    walk = Walk(DatedPlace("plain"), shelf.listing, most=7, from_the_oldest=True)
+    cursor, seen, most_asked = "", [], 0
+    for look in range(80):
+        before = len(shelf.asked)
+        found = walk.discover(cursor, NOW)
+        cursor, seen = found.cursor, seen + urls(found)
+        most_asked = max(most_asked, len(shelf.asked) - before)
+        if look == 40:
+            shelf.names["plain"] += [f"{seen[-1].removeprefix('plain')}-late", f"{shelf.asked[-1][1]}-early"]
+    assert len(seen) == len(set(seen)) == 502
+    assert len(cursor) < 400
+    assert most_asked <= 4
+
+
+def test_a_folder_by_day_is_looked_at_for_a_day_after_it_ended() -> None:
+    """A telescope's night ends in the morning, and its frames may lie in the folder of the evening."""
+    shelf = Shelf({"2026/11/28/": ["a"], "2026/11/29/": ["b"]})
+    walk = Walk(DatedPlace("{year}/{month}/{day}/"), shelf.listing, most=4)
+    cursor = walk.discover(json.dumps({"2026-11-28T00:00Z": "a"}), NOW).cursor
+    shelf.names["2026/11/28/"] = ["0", "a"]
+    assert urls(walk.discover(cursor, NOW)) == []  # before the floor that an old cursor told
+    shelf.names["2026/11/28/"].append("z")
+    assert urls(walk.discover(cursor, NOW)) == ["2026/11/28/z"]
+
+
 def test_what_arrives_late_in_the_last_period_is_found_for_an_hour() -> None:
     shelf = Shelf({"2026/333/07/": ["a"], "2026/333/08/": ["a"]})
     walk = Walk(DatedPlace("{year}/{yearday}/{hour}/"), shelf.listing, most=100)
@@ -166,6 +203,7 @@ def test_a_cursor_that_is_none_begins_anew(cursor) -> None:
 
 
 def test_a_name_too_long_to_be_remembered_is_refused() -> None:
-    walk = Walk(DatedPlace("plain"), Shelf({"plain": ["a" * LONGEST_CURSOR]}).listing, most=1)
-    with pytest.raises(ValueError, match="too long to be remembered"):
+    shelf = Shelf({"plain": [f"{n}" + "a" * LONGEST_CURSOR for n in range(3)]}, page=1)
+    walk = Walk(DatedPlace("plain"), shelf.listing, most=1)
+    with pytest.raises(ValueError, match="too long, or too many, to be remembered"):
         walk.discover("", NOW)

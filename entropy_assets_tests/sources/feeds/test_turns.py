@@ -45,6 +45,27 @@ def test_everything_listed_comes_once_with_its_origin(tmp_path: Path) -> None:
     assert feed.asked == sorted(feed.images)
 
 
+def test_what_is_listed_before_others_that_are_done_is_not_passed_over(tmp_path: Path) -> None:
+    """A page that is half done is listed again, and meanwhile a name that sorts before the others was added to it."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(4, first=10)
+    site.ask(feed, terms=replace(TERMS, images_per_turn=2))
+    feed.images = frames(1) | feed.images
+    for _ in range(4):
+        site.ask(feed, terms=replace(TERMS, images_per_turn=2))
+    assert site.deposited() == hashes(feed.images)
+    assert sorted(feed.asked) == sorted(feed.images)
+
+
+def test_what_is_done_behind_an_image_that_fails_is_not_asked_for_again(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(4)
+    feed.errors = {"f00000.fits": LIE}
+    site.ask(feed)
+    site.ask(feed)
+    assert sorted(feed.asked) == ["f00000.fits", *sorted(feed.images)]
+
+
 def killed_at(fsync: int, site: Site, feed: ScriptedFeed) -> bool:
     """Let a child take a turn and die, by SIGKILL, when it puts something on the disk for that time; tell if it did."""
     child = os.fork()
@@ -104,6 +125,61 @@ def test_bytes_of_a_day_and_time_of_a_turn_are_bounded(tmp_path: Path) -> None:
     site.clock.now += 12 * 3600
     feed.before_fetch = lambda name: setattr(site.clock, "now", site.clock.now + 50.0)
     assert site.ask(feed) == [("well", "3 new images")]
+
+
+def test_all_that_is_read_counts_for_the_day(tmp_path: Path) -> None:
+    """Duplicates cost a server as much as new images do: else one that has nothing new is read without a bound."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = dict.fromkeys(frames(10), b"7 bytes")
+    assert site.ask(feed, terms=replace(TERMS, bytes_per_day=21)) == [
+        ("spent", "1 new image, 2 known already; the bytes of this day are used up")
+    ]
+    total = site.journal().total
+    assert (total.bytes, total.read_bytes, len(feed.asked)) == (7, 21, 3)
+
+
+def test_what_was_read_before_a_feed_failed_counts_too(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(1)
+
+    def read_in_vain(name: str) -> None:
+        feed.read_bytes += 1000
+        raise FeedLies("a page came for an image", feed="sky")
+
+    feed.before_fetch = read_in_vain
+    assert site.ask(feed)[0][0] == "quarantine"
+    assert site.journal().total.read_bytes == 1000
+    assert site.ask(feed, terms=replace(TERMS, bytes_per_day=1000))[0][0] != "well"
+    assert len(feed.asked) == 1
+
+
+@pytest.mark.parametrize("bound", [{"most_waiting": 4}, {"most_waiting_bytes": 4 * 7}])
+def test_nothing_is_fetched_while_a_heap_waits_in_the_inbox(bound: dict[str, int], tmp_path: Path) -> None:
+    """The pipeline stands still; what it has not taken in, or not settled, waits, and no server is asked for more."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(10)
+    terms = replace(TERMS, **bound)
+    heap = "4 files wait in its inbox: nothing more is fetched until batches take them in"
+    assert site.ask(feed, terms=terms) == [("inbox full", f"4 new images; {heap}")]
+    listed = feed.listed
+    assert site.ask(feed, terms=terms) == [("inbox full", f"nothing new; {heap}")]
+    site.inbox.take(site.inbox.ready(2 * NOON_S), "batch")
+    assert site.ask(feed, terms=terms) == [("inbox full", f"nothing new; {heap}")], "taken, and nothing made of it yet"
+    assert feed.listed == listed
+    for file in site.inbox.files_of("batch"):
+        site.inbox.settle("batch", file.name, accepted=True)
+    assert site.ask(feed, terms=terms) == [("inbox full", f"4 new images; {heap}")]
+    assert feed.asked == sorted(feed.images)[:8]
+
+
+def test_a_full_inbox_makes_no_feed_stale(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(2)
+    terms = replace(TERMS, most_waiting=2, stale_after_s=3600.0)
+    site.ask(feed, terms=terms)
+    site.clock.now += 10 * 3600
+    assert site.ask(feed, terms=terms)[0][0] == "inbox full"
+    assert site.alarms() == []
 
 
 def test_the_same_bytes_under_another_name_are_not_deposited(tmp_path: Path) -> None:
@@ -167,6 +243,17 @@ def test_what_is_missing_keeps_no_new_image_waiting_and_is_passed_over(tmp_path:
     assert (site.journal().total.refused, site.journal().failed, site.journal().trouble) == (1, (), None)
 
 
+def test_a_page_that_nothing_is_added_to_does_not_wait_for_a_missing_image_for_ever(tmp_path: Path) -> None:
+    """All others of the page were had, and their versions tell that they are the same: none of them is asked again."""
+    site, feed = Site(tmp_path), ScriptedFeed(page=3)
+    feed.images, feed.versions = frames(5), dict.fromkeys(frames(5), "1")
+    feed.errors = {"f00001.fits": FeedError("f00001.fits is missing", feed="sky", fault="missing")}
+    for _ in range(PASSED_OVER_AFTER):
+        site.ask(feed)
+    assert site.deposited() == hashes({name: data for name, data in frames(5).items() if name not in feed.errors})
+    assert site.journal().total.refused == 1
+
+
 def test_what_failed_before_is_tried_last(tmp_path: Path) -> None:
     """Where a look has room for one image, it is a new one."""
     site, feed, terms = Site(tmp_path), ScriptedFeed(), replace(TERMS, images_per_turn=1)
@@ -183,7 +270,25 @@ def test_an_image_that_never_comes_from_a_server_that_lives_is_passed_over_in_th
     for _ in range(PASSED_OVER_AWAY):
         assert site.ask(feed)[0][0] == "quarantine"
     feed.images |= frames(1, first=1)
-    assert site.ask(feed) == [("well", "1 new image")]
+    assert site.ask(feed) == [("well", "1 new image, 1 refused; sky.example does not answer")]
+    assert site.ask(feed) == [("well", "nothing new")]
+
+
+@pytest.mark.parametrize("error", [LIE, AWAY, FeedError("there is nothing", feed="sky")])
+def test_what_ails_the_whole_server_costs_no_image(error: FeedError, tmp_path: Path) -> None:
+    """A day of pages for images: none is given up, since nothing tells it from the others."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images = frames(3)
+    feed.errors = dict.fromkeys(feed.images, error)
+    for _ in range(2 * PASSED_OVER_AWAY):
+        assert site.ask(feed)[0][0] == "quarantine"
+    feed.errors = {}
+    assert site.ask(feed) == [("well", "3 new images")]
+    feed.images |= frames(2, first=3)
+    feed.errors = dict.fromkeys(feed.images, error)
+    for _ in range(2 * PASSED_OVER_AWAY):
+        assert site.ask(feed)[0][0] == "quarantine"
+    assert site.journal().total.refused == 0
 
 
 def test_a_few_lies_in_a_row_end_a_turn(tmp_path: Path) -> None:
@@ -215,7 +320,7 @@ class CircularFeed(ScriptedFeed):
 class EndlessFeed(ScriptedFeed):
     def discover(self, cursor: str) -> Discovery:
         self.listed += 1
-        return Discovery([], cursor="x" * self.listed * 100, is_whole=False)
+        return Discovery([], cursor="x" * self.listed * 10_000, is_whole=False)
 
 
 @pytest.mark.parametrize("kind, words", [(CircularFeed, "goes in a circle"), (EndlessFeed, "has no end")])

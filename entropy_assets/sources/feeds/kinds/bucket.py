@@ -1,7 +1,8 @@
 """Buckets on S3 that everybody may list: GOES-19's coronagraph CCOR-1 and imager SUVI, and any other.
 
-The next page is asked for by the last key that was had, never by a token of the server's: a key shows whether the
-listing goes on, and stays good for months, while a token may lead in a circle.
+The next page is asked for by the last key of the one before, never by a token of the server's: a key shows whether the
+listing goes on, and stays good for months, while a token may lead in a circle. Of a prefix with thousands of keys only
+the last pages are listed at each look, so a key that appears there and sorts before them is not seen.
 """
 
 import re
@@ -60,6 +61,7 @@ class BucketFeed(ServerFeed):
                 dated_at=None if taken is None else stamp(taken),
                 size=told.size,
             ),
+            told=told.etag,
         )
 
 

@@ -1,14 +1,16 @@
 """A camera that a program reads: V4L2, INDI, gphoto2, RTSP. The program is run once for an image, without a shell.
 
-It sees no variable of the environment but those that its table names, gets no input, is ended with all its children
-after its time, and what it writes is bounded. What it writes is a file of its own, or bare pixels, which become a FITS
-file here. A decoded video, as that of RTSP, must be declared as decoded: its noise is a coder's, and `configuration`
+It sees no variable of the environment but those that its table names, gets no input, is ended with all that it started
+after its time (`keeper`), and what it writes is bounded: a file of its own, or bare pixels, which become a FITS file
+here. A decoded video, as that of RTSP, must be declared as decoded: its noise is a coder's, and `configuration`
 lets it be claimed as nothing more than a picture.
 """
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -20,6 +22,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from entropy_assets.sources.feeds import keeper
 from entropy_assets.sources.feeds.documents.times import stamp
 from entropy_assets.sources.feeds.fetching import Clock, origin_of, present
 from entropy_assets.sources.feeds.interface import (
@@ -40,8 +43,8 @@ MOST_WORDS: Final = 4096
 """What is kept of a program's messages, bytes."""
 LOOK_S: Final = 0.05
 """Between two looks at how much a program has written, seconds."""
-END_S: Final = 1.0
-"""Time for a program to end once it was told to, seconds."""
+END_S: Final = keeper.LONGEST_END_S + 1.0
+"""Time for a program's keeper to end it and itself once it was told to, seconds."""
 FILE: Final = "{file}"
 PROGRAMS: Final = "/usr/local/bin:/usr/bin:/bin"
 """Where a program is looked for whose path is not told."""
@@ -65,6 +68,7 @@ class CommandFeed:
     ) -> None:
         self.name = name
         self.clock = clock
+        self.read_bytes = 0
         self._table = table
         self._variables = dict(variables or {})
 
@@ -85,6 +89,7 @@ class CommandFeed:
         taken = self.clock()
         with tempfile.TemporaryDirectory(prefix="entropy-assets-camera-") as folder:
             data = self._run(Path(folder))
+        self.read_bytes += len(data)
         if not data:
             raise self._lies("it wrote nothing")
         if self._table.output == "pixels":
@@ -114,11 +119,14 @@ class CommandFeed:
     def _ended(self, command: list[str], folder: Path, output: IO[bytes], words: IO[bytes]) -> int:
         """Start the program and return its exit code once it ended by itself, within its time and length.
 
-        None of its children outlives it.
+        Nothing that it started outlives it; see `keeper` for where that holds.
         """
+        if shutil.which(command[0], path=PROGRAMS) is None:
+            why = "it is not there, or no program"
+            raise FeedError(f"{command[0]} can't be started: {why}; give its whole path, or install it", **self._facts)
         try:
             child = subprocess.Popen(  # noqa: S603 - the operator's own command, and no shell
-                command,
+                [sys.executable, "-I", "-S", keeper.__file__, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=words,
@@ -127,8 +135,7 @@ class CommandFeed:
                 start_new_session=True,
             )
         except OSError as error:
-            message = f"{command[0]} can't be started ({error.strerror}); give its whole path, or install it"
-            raise FeedError(message, **self._facts) from error
+            raise FeedError(f"{command[0]} can't be started: {error.strerror}", **self._facts) from error
         ends = time.monotonic() + self._table.timeout_seconds
         try:
             while True:
@@ -198,12 +205,13 @@ class CommandFeed:
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """End a program and all that it started, in its own group of processes."""
-    for signal_sent in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal_sent)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(END_S)
+    """Have the keeper of a program end all that it started, and end what is left of its group of processes."""
+    child.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(END_S)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def _header(cards: Mapping[str, str]) -> bytes:

@@ -1,12 +1,12 @@
 """A folder that a web server lists: any observatory's, or the own one's.
 
-Files come in the order of the times that the page tells, or of their names if it tells none. A file that appears with
-an older time or name than the last one that was had is passed over; one that changes is another version.
+Files come in the order of the times that the page tells, or of their names if it tells none. One that appears with an
+older time or name than others is new all the same; one whose time or length changes is another version.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from entropy_assets.sources.feeds.tables.web import DirectoryTable
 from entropy_assets.stores.inboxes.folder import hindrance_of_name
 
 SETTLE: Final = timedelta(minutes=2)
-"""How long the newest files wait: a page tells minutes, and one that ends in the same minute may sort before them."""
+"""How long the newest files wait: a page tells minutes, and within one a file may still be written."""
 ZONES: Final = timedelta(minutes=15)
 """A page tells no zone. By how much zones differ: a time is as old as it looks, but for some of these."""
 
@@ -31,7 +31,7 @@ class DirectoryFeed(ServerFeed):
     def __init__(self, name: str, table: DirectoryTable, reader: Reader, clock: Clock = present) -> None:
         super().__init__(name, table, reader, clock)
         self._told = table
-        self._waiting = 0
+        self._left_out = 0
         self._walk = Walk(
             DatedPlace(table.url),
             self._listed,
@@ -43,8 +43,8 @@ class DirectoryFeed(ServerFeed):
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`."""
         try:
-            self._waiting = 0
-            return replace(self._walk.discover(cursor, self.clock()), waiting=self._waiting)
+            self._left_out = 0
+            return replace(self._walk.discover(cursor, self.clock()), left_out=self._left_out)
         except ValueError as error:
             raise self.lies(str(error)) from None
 
@@ -56,17 +56,18 @@ class DirectoryFeed(ServerFeed):
             if is_missing(error) and url != self._told.url:
                 return (), False
             raise
-        new = [each for each in listed if self._is_wanted(each.name) and _entry(each).order > after]
-        settled = self._settled(new, listed)
-        self._waiting += len(new) - len(settled)
-        return sorted(map(_entry, settled), key=lambda entry: entry.order), False
+        newest = self._unsettled(listed)
+        wanted = [_entry(each, waits=newest is not None and each.modified == newest) for each in listed]
+        entries = [entry for each, entry in zip(listed, wanted, strict=True) if self._is_wanted(each.name)]
+        self._left_out += len(listed) - len(entries)
+        return sorted((entry for entry in entries if entry.order > after), key=lambda entry: entry.order), False
 
-    def _settled(self, new: Sequence[IndexEntry], listed: Sequence[IndexEntry]) -> Sequence[IndexEntry]:
-        """Return the new files without those of the present minute, in which others may follow, or bytes."""
+    def _unsettled(self, listed: Sequence[IndexEntry]) -> datetime | None:
+        """Return the time of the newest files, if that is the present minute: more bytes of them may follow."""
         newest = max((entry.modified for entry in listed if entry.modified is not None), default=None)
         if newest is None or (self.clock() + SETTLE / 2 - newest) % ZONES >= SETTLE * 3 / 2:
-            return new
-        return [entry for entry in new if entry.modified != newest]
+            return None
+        return newest
 
     def _is_wanted(self, name: str) -> bool:
         return fnmatchcase(name.lower(), self._told.pattern.lower()) and hindrance_of_name(name) is None
@@ -76,7 +77,8 @@ def _entries(answer: WebAnswer) -> tuple[IndexEntry, ...]:
     return index_entries(answer.data, answer.url)
 
 
-def _entry(told: IndexEntry) -> Entry:
+def _entry(told: IndexEntry, *, waits: bool) -> Entry:
+    # what else the page tells of it, as how often it was fetched, does not make it another one
     dated = None if told.modified is None else stamp(told.modified)
     candidate = Candidate(url=told.url, version=told.told, dated_at=dated, size=told.size)
-    return Entry(f"{dated or ''} {told.name}", candidate)
+    return Entry(f"{dated or ''} {told.name}", candidate, told=f"{told.size}", waits=waits)

@@ -1,9 +1,10 @@
 """A folder that something else fills, as the software of a telescope does: copied from, and never written to.
 
-Files come in the order in which they last changed, by the time that nobody can set (ctime), so one that is moved there
-with an old date is new all the same. A file that was not left alone for long enough waits. Links are not followed.
+Files come in the order in which they last changed, by the time that nobody can set (ctime). What is new is told by
+name, length and date, whatever that is. A file that was not left alone for long enough waits. Links are not followed.
 """
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -19,13 +20,13 @@ from urllib.parse import quote, unquote
 from entropy_assets.sources.feeds.documents.times import stamp
 from entropy_assets.sources.feeds.fetching import Clock, file_name, origin_of, present
 from entropy_assets.sources.feeds.interface import (
-    LONGEST_CURSOR,
     Candidate,
     Discovery,
     FeedError,
     FeedUnavailable,
     FetchedImage,
 )
+from entropy_assets.sources.feeds.periods import Known, mark_of, read_known
 from entropy_assets.sources.feeds.tables.local import FolderTable
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.inboxes.folder import SAFE_OPEN, hindrance_of_name
@@ -47,6 +48,14 @@ class _Seen:
     def version(self) -> str:
         return f"{self.modified_ns} {self.size}"
 
+    @property
+    def order(self) -> str:
+        return f"{self.changed_ns:020d} {self.name}"
+
+    @property
+    def told(self) -> str:
+        return f"{self.name}\0{self.version}"
+
 
 class FolderFeed:
     """See the module.
@@ -62,7 +71,9 @@ class FolderFeed:
     def __init__(self, name: str, table: FolderTable, clock: Clock = present) -> None:
         self.name = name
         self.clock = clock
+        self.read_bytes = 0
         self._table = table
+        self._left_out = 0
 
     @property
     def host(self) -> str:
@@ -71,18 +82,22 @@ class FolderFeed:
 
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`."""
-        since = _read_cursor(cursor)
-        waiting: list[_Seen] = []
-        settled = self._settled(since, waiting)
-        most = self._table.max_files
-        onwards = bool(cursor) or self._table.from_the_oldest
-        found = nsmallest(most + 1, settled) if onwards else sorted(nlargest(most, settled))
-        taken = found[:most]
-        last = f"{taken[-1].changed_ns} {taken[-1].name}" if taken else cursor
-        if len(last) > LONGEST_CURSOR:
-            raise self._error("a name in it is too long")
+        self._left_out = 0
+        known = read_known(cursor)
+        before, most = known or Known(), self._table.max_files
+        marks = frozenset(before.marks)
+        latest_ns = int((self.clock().timestamp() - self._table.settle_seconds) * NS)
+        listed = [(seen, mark_of(seen.told)) for seen in self._files() if seen.order > before.floor]
+        waiting = [seen for seen, mark in listed if mark not in marks and seen.changed_ns > latest_ns]
+        new = [seen for seen, mark in listed if mark not in marks and seen.changed_ns <= latest_ns]
+        onwards = known is not None or self._table.from_the_oldest
+        taken = nsmallest(most, new) if onwards else sorted(nlargest(most, new))
+        done = {seen.name for seen in (taken if onwards else new)}
+        passed = sorted((seen.order, mark) for seen, mark in listed if mark in marks or seen.name in done)
         candidates = [self._candidate(seen) for seen in taken]
-        return Discovery(candidates, last, is_whole=len(found) <= most, waiting=len(waiting))
+        is_whole = not onwards or len(taken) == len(new)
+        reached = _cursor(before.passing(passed))
+        return Discovery(candidates, reached, is_whole, waiting=len(waiting), left_out=self._left_out)
 
     def fetch(self, candidate: Candidate, known: Origin | None = None) -> FetchedImage | None:
         """As `Feed.fetch`; a file that changed since it was listed is left for the next look."""
@@ -93,6 +108,7 @@ class FolderFeed:
             data = _read(self._table.path, name, candidate.version, self._table.max_file_bytes)
         except (OSError, ValueError) as error:
             raise self._error(f"{printable(name)} can't be taken: {error}") from error
+        self.read_bytes += len(data)
         origin = origin_of(self.name, self._table, candidate, self.clock(), None)
         return FetchedImage(file_name(candidate.url), data, origin)
 
@@ -105,15 +121,6 @@ class FolderFeed:
         modified = datetime.fromtimestamp(seen.modified_ns // NS, UTC)
         url = f"{self._place}{quote(os.fsencode(seen.name))}"
         return Candidate(url=url, version=seen.version, dated_at=stamp(modified), size=seen.size)
-
-    def _settled(self, since: tuple[int, str], waiting: list[_Seen]) -> Iterator[_Seen]:
-        """Yield the files behind `since` that were left alone for long enough; the others go into `waiting`."""
-        latest_ns = int((self.clock().timestamp() - self._table.settle_seconds) * NS)
-        for seen in self._files():
-            if seen.changed_ns > latest_ns:
-                waiting.append(seen)
-            elif (seen.changed_ns, seen.name) > since:
-                yield seen
 
     def _files(self) -> Iterator[_Seen]:
         """Yield the files of the folder, and of those in it as deep as the table says."""
@@ -140,8 +147,12 @@ class FolderFeed:
                     state = entry.stat(follow_symlinks=False)
                 except (FileNotFoundError, NotADirectoryError):  # it went away meanwhile, or a link is in its place
                     continue
-                if stat.S_ISREG(state.st_mode) and self._is_wanted(entry.name, state.st_size):
+                if not stat.S_ISREG(state.st_mode):
+                    continue
+                if self._is_wanted(entry.name, state.st_size):
                     yield _Seen(state.st_ctime_ns, name, state.st_size, state.st_mtime_ns)
+                else:
+                    self._left_out += 1
 
     def _is_wanted(self, name: str, size: int) -> bool:
         fits = fnmatchcase(name.lower(), self._table.pattern.lower()) and hindrance_of_name(name) is None
@@ -187,7 +198,5 @@ def _version(descriptor: int) -> str:
     return f"{state.st_mtime_ns} {state.st_size}" if stat.S_ISREG(state.st_mode) else ""
 
 
-def _read_cursor(cursor: str) -> tuple[int, str]:
-    """Return the time of change and the name of the last file that was had; of a cursor that is none, before all."""
-    changed, _, name = cursor.partition(" ")
-    return (int(changed), name) if changed.isascii() and changed.isdigit() and len(changed) < 25 else (-1, "")
+def _cursor(known: Known) -> str:
+    return json.dumps(known.encoded())

@@ -1,10 +1,10 @@
 """Raw frames of the space telescopes from MAST: observations that were released lately, and their raw files.
 
-An answer may be that the server still works on it; the same question is asked again then, after a pause.
+An answer may be that the server still works on it; the same question is asked again then, after a pause. Observations
+appear there hours after the time at which they count as released, so all of the last days are listed at each look.
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from entropy_assets.sources.feeds.interface import (
     Reader,
     WebAnswer,
 )
+from entropy_assets.sources.feeds.periods import Known, mark_of, read_known
 from entropy_assets.sources.feeds.tables.web import MastTable
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.inboxes.origins import Origin
@@ -51,6 +52,14 @@ class _Observation(AnswerFields):
     obsid: Number
     t_obs_release: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
     instrument_name: Annotated[str, Field(max_length=100)] | None = None
+
+    @property
+    def order(self) -> str:
+        return f"{self.t_obs_release:020.9f} {self.obsid:016}"
+
+    @property
+    def mark(self) -> str:
+        return mark_of(f"{self.obsid}")
 
 
 class _Product(AnswerFields):
@@ -105,11 +114,14 @@ class MastFeed(ServerFeed):
         self._pause = pause
 
     def discover(self, cursor: str) -> Discovery:
-        """As `Feed.discover`; the cursor has when the last observation became public, and its number."""
-        since = _read_cursor(cursor)
-        waiting = [each for each in self._observations(since) if (each.t_obs_release, each.obsid) > since]
-        if not cursor and not self._told.observations:
-            waiting = waiting[-1:]  # the newest alone: an observation has many files
+        """As `Feed.discover`; the cursor has marks of the observations that are done."""
+        known = read_known(cursor)
+        before = known or Known()
+        listed = [each for each in self._observations() if each.order > before.floor]
+        waiting = [each for each in listed if each.mark not in before.marks]
+        passed = [each for each in listed if each.mark in before.marks]
+        if known is None and not self._told.observations:
+            waiting, passed = waiting[-1:], waiting[:-1]  # the newest alone: an observation has many files
         candidates: list[Candidate] = []
         done = 0
         for observation in waiting[:LOOKS]:
@@ -117,9 +129,9 @@ class MastFeed(ServerFeed):
                 break
             candidates += self._raw_files(observation)
             done += 1
-        reached = waiting[done - 1] if done else None
-        moved = since if reached is None else (reached.t_obs_release, reached.obsid)
-        return Discovery(candidates, json.dumps(moved) if reached else cursor, is_whole=done == len(waiting))
+        passed = sorted([*passed, *waiting[:done]], key=lambda each: each.order)
+        reached = before.passing([(each.order, each.mark) for each in passed])
+        return Discovery(candidates, json.dumps(reached.encoded()), is_whole=done == len(waiting))
 
     def fetch(self, candidate: Candidate, known: Origin | None = None) -> FetchedImage | None:
         """As `Feed.fetch`; the file is named by the URI in its address."""
@@ -129,8 +141,8 @@ class MastFeed(ServerFeed):
         uri = unquote(candidate.url.partition("?uri=")[2])
         return FetchedImage(file_name(uri), answer.data, self.image(candidate, answer).origin)
 
-    def _observations(self, since: tuple[float, int]) -> Sequence[_Observation]:
-        """Return observations in the order in which they became public; of newer ones than fit, the first."""
+    def _observations(self) -> Sequence[_Observation]:
+        """Return the observations of the last days in the order in which they became public."""
         if self._told.observations:
             return [
                 _Observation(obsid=int(each), t_obs_release=0.0) for each in sorted(self._told.observations, key=int)
@@ -141,7 +153,7 @@ class MastFeed(ServerFeed):
             "obs_collection": [self._told.collection],
             "dataRights": ["PUBLIC"],
             "dataproduct_type": ["image"],
-            "t_obs_release": [{"min": max(since[0], lookback), "max": _mjd(now)}],
+            "t_obs_release": [{"min": lookback, "max": _mjd(now)}],
         }
         told = self._invoked(
             "Mast.Caom.Filtered",
@@ -206,16 +218,6 @@ def _state_and(read: Callable[[WebAnswer], Told], answer: WebAnswer) -> tuple[st
     """Return how far a server is with its answer, and what `read` makes of it once it is complete."""
     status = read_json(_STATE, answer.data).status
     return status, read(answer) if status == "COMPLETE" else None
-
-
-def _read_cursor(cursor: str) -> tuple[float, int]:
-    """Return when the last observation became public, and its number; of a cursor that is none, before all of them."""
-    try:
-        released, obsid = json.loads(cursor or "[0, -1]")
-        since = float(released), int(obsid)
-    except (ValueError, TypeError, OverflowError):
-        return 0.0, -1
-    return since if math.isfinite(since[0]) else (0.0, -1)
 
 
 def _mjd(moment: datetime) -> float:

@@ -30,7 +30,7 @@ from entropy_assets.stores.inboxes.folder import hindrance_of_name
 from entropy_assets.stores.inboxes.origins import Origin
 
 SETTLE: Final = timedelta(seconds=5)
-"""How long an object waits: a store tells seconds, and one that comes in the same second may sort before it."""
+"""How long an object waits: until its second is over, so that objects come in the order of their times."""
 MOST_OBJECTS: Final = 100_000
 """Most objects of one folder: who has more keeps them in folders by day."""
 
@@ -51,9 +51,10 @@ class ObjectStoreFeed:
     def __init__(self, name: str, table: ObjectStoreTable, blobs: Blobs, clock: Clock = present) -> None:
         self.name = name
         self.clock = clock
+        self.read_bytes = 0
         self._table = table
         self._blobs = blobs
-        self._waiting = 0
+        self._left_out = 0
         self._walk = Walk(
             DatedPlace(table.folder.strip("/")),
             self._listed,
@@ -70,9 +71,9 @@ class ObjectStoreFeed:
     def discover(self, cursor: str) -> Discovery:
         """As `Feed.discover`: objects come in the order in which they were kept."""
         try:
-            self._waiting = 0
             with self._feed_errors():
-                return replace(self._walk.discover(cursor, self.clock()), waiting=self._waiting)
+                self._left_out = 0
+                return replace(self._walk.discover(cursor, self.clock()), left_out=self._left_out)
         except ValueError as error:
             raise FeedLies(str(error), feed=self.name, host=self.host) from None
 
@@ -87,6 +88,7 @@ class ObjectStoreFeed:
                 what = "is gone" if found is None else f"has more than {self._table.max_file_bytes} bytes"
                 raise FeedError(f"an object {what}", feed=self.name, host=self.host)
             data = self._blobs.read(name)
+            self.read_bytes += len(data)
         now = self.clock()
         return FetchedImage(file_name(candidate.url), data, origin_of(self.name, self._table, candidate, now, None))
 
@@ -96,19 +98,19 @@ class ObjectStoreFeed:
             raise ValueError(f"its folder has more than {MOST_OBJECTS} objects; use folders by day")
         settled_ns = (self.clock() - SETTLE).timestamp() * 10**9
         wanted = [blob for blob in blobs if self._is_wanted(blob)]
-        self._waiting += sum(blob.modified_ns > settled_ns for blob in wanted)
-        entries = (self._entry(blob) for blob in wanted if blob.modified_ns <= settled_ns)
+        self._left_out += len(blobs) - len(wanted)
+        entries = (self._entry(blob, waits=blob.modified_ns > settled_ns) for blob in wanted)
         return sorted((entry for entry in entries if entry.order > after), key=lambda entry: entry.order), False
 
     def _is_wanted(self, blob: Blob) -> bool:
         fits = fnmatchcase(blob.last.lower(), self._table.pattern.lower()) and hindrance_of_name(blob.last) is None
         return fits and 0 < blob.size <= self._table.max_file_bytes
 
-    def _entry(self, blob: Blob) -> Entry:
+    def _entry(self, blob: Blob, *, waits: bool) -> Entry:
         kept = datetime.fromtimestamp(blob.modified_ns // 10**9, UTC)
         url = f"{self._table.url}/{quote(blob.name)}"
         candidate = Candidate(url=url, version=blob.version, dated_at=stamp(kept), size=blob.size)
-        return Entry(f"{blob.modified_ns:020d} {blob.last}", candidate)
+        return Entry(f"{blob.modified_ns:020d} {blob.last}", candidate, waits=waits)
 
     @contextmanager
     def _feed_errors(self) -> Iterator[None]:

@@ -29,6 +29,7 @@ class SimulatedFeed:
     ) -> None:
         self.name = name
         self.clock = clock
+        self.read_bytes = 0
         self._table = table
         self._camera = SimulatedCamera(system_bytes, (table.height, table.width), clock=clock)
 
@@ -47,5 +48,6 @@ class SimulatedFeed:
         """As `Feed.fetch`: take a frame."""
         now = self.clock()
         [(name, data)] = self._camera.collect()
+        self.read_bytes += len(data)
         dated = Candidate(url=candidate.url, dated_at=stamp(now))
         return FetchedImage(name, data, origin_of(self.name, self._table, dated, now, None))

@@ -2,6 +2,7 @@
 
 import re
 import string
+from pathlib import Path
 from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -63,6 +64,14 @@ def with_times(text: str) -> str:
     return text
 
 
+def absolute(path: Path) -> Path:
+    """Return a path that means the same wherever a process was started."""
+    expanded = path.expanduser()
+    if not expanded.is_absolute():
+        raise ValueError("an absolute path is wanted, like /home/me/frames; ~ is your home")
+    return expanded
+
+
 def _host(text: str) -> str:
     if re.fullmatch(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", text, re.ASCII) is None:
         raise ValueError("a host like images.example.org, *.example.org or images.example.org:8443, in small letters")
@@ -107,10 +116,18 @@ Credit = Annotated[Line, Field(description="The credit line that must be shown w
 Licence = Annotated[Line, Field(description="The terms on which they may be used.")]
 Cadence = Annotated[int, Field(le=30 * DAY_S, strict=True, description="Time from one look to the next, seconds.")]
 Count = Annotated[int, Field(ge=1, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 MaxFiles = Annotated[int, Field(ge=1, le=1000, strict=True, description="Images that one look fetches at most.")]
 MaxFileBytes = Annotated[int, Field(ge=1, le=GIB, strict=True, description="Length of the largest image, bytes.")]
 MaxBytesPerDay = Annotated[
-    int, Field(ge=1, le=2**50, strict=True, description="What is fetched in 24 hours at most, bytes.")
+    int,
+    Field(
+        ge=1,
+        le=2**50,
+        strict=True,
+        description="Bytes that are read in a day, UTC, after which nothing more is asked for until midnight: of"
+        " images, new or not, and of listings. The answer that reaches it is still taken.",
+    ),
 ]
 MaxAge = Annotated[
     int,
@@ -145,7 +162,12 @@ Endings = Annotated[
 ]
 Pattern = Annotated[
     str,
-    Field(min_length=1, max_length=100, pattern=r"^[^/\x00-\x1f\x7f]*$", description="Names of the files."),
+    Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^/\x00-\x1f\x7f]*$",
+        description="Names of the files that are taken, in letters of any size: * is any text. Others are left.",
+    ),
     AfterValidator(readable),
 ]
 StoreAddress = Annotated[str, AfterValidator(_store), Field(max_length=1000)]
@@ -159,14 +181,16 @@ class FeedTable(BaseModel):
     caveat: ClassVar[str] = ""
     """What to know before such a feed is asked, for people; empty for most."""
 
-    enabled: bool = True
-    """Whether it is looked at."""
+    enabled: Flag = True
+    """Whether it is looked at; `sources fetch` asks it all the same."""
     claim: Claim
     instrument: Instrument | None = None
     credit: Credit | None = None
     licence: Licence | None = None
     lane: Lane | None = None
-    """Lane of the batches of these images; without it, by demand."""
+    """Lane of all files under this claim. Blocks of the public one tell how they were made once they were given out, so
+    that everybody can make them again from the images; those of the private one never do. Without it by demand: in the
+    one that lacks blocks just then."""
     cadence_seconds: Annotated[Cadence, Field(ge=1)] = HOUR_S
     max_files: MaxFiles = 16
     max_file_bytes: MaxFileBytes = 64 * MIB
@@ -208,3 +232,8 @@ class WebTable(FeedTable):
     def is_in_own_network(self) -> bool:
         """Whether its hosts may have addresses of a private network, and be asked without TLS."""
         return False
+
+    @property
+    def trusted_file(self) -> Path | None:
+        """File of the certificates by which its servers are checked; None for the usual authorities."""
+        return None

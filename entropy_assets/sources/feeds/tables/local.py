@@ -24,27 +24,20 @@ Argument = Annotated[str, Field(max_length=4000)]
 STREAMS: Final = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "srt://")
 
 
-def _absolute(path: Path) -> Path:
-    expanded = path.expanduser()
-    if not expanded.is_absolute():
-        raise ValueError("an absolute path is wanted, like /home/me/frames; ~ is your home")
-    return expanded
-
-
 class FolderTable(FeedTable):
     """A folder that something else fills, as the software of a telescope does. Its files are copied, never touched."""
 
     kind: Literal["folder"]
-    path: Annotated[Path, AfterValidator(_absolute)]
+    path: Annotated[Path, AfterValidator(fields.absolute)]
     """The folder."""
     pattern: fields.Pattern = "*.fit*"
     depth: Annotated[int, Field(ge=0, le=8, strict=True)] = 0
     """How many folders deep its files may lie; 0 is the folder alone."""
-    settle_seconds: Annotated[float, Field(ge=0, le=DAY_S)] = 10.0
+    settle_seconds: Annotated[float, Field(ge=0, le=DAY_S, strict=True)] = 10.0
     """How long a file must not have changed, seconds."""
     cadence_seconds: Annotated[fields.Cadence, Field(ge=1)] = 10
     max_bytes_per_day: fields.MaxBytesPerDay = 100 * GIB
-    from_the_oldest: bool = False
+    from_the_oldest: fields.Flag = False
     """Begin with the oldest file there, not with the newest ones."""
 
 
@@ -58,7 +51,7 @@ class ObjectStoreTable(FeedTable):
     """Folder below it; {year}, {month}, {day}, {yearday} and {hour} are filled in, UTC."""
     pattern: fields.Pattern = "*.fit*"
     cadence_seconds: Annotated[fields.Cadence, Field(ge=10)] = 60
-    from_the_oldest: bool = False
+    from_the_oldest: fields.Flag = False
     """Begin with the oldest object there, not with the newest ones."""
 
     @property
@@ -87,7 +80,7 @@ class CommandTable(FeedTable):
     """Of bare pixels: rows."""
     bits: Literal[8, 16] = 16
     """Of bare pixels: width of one, bits; 16 are little-endian."""
-    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600, strict=True)] = 60.0
     """Time after which it is ended, seconds."""
     variables_env: Annotated[tuple[fields.Variable, ...], Field(max_length=32)] = ()
     """Names of variables of the environment that it may see. It sees no other, but PATH and HOME."""

@@ -4,6 +4,7 @@ Credit and licence lines are what their owners ask for. NASA's material is free 
 nothing is said that sounds like its approval.
 """
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from entropy_assets.errors import brought_by
@@ -216,7 +217,7 @@ class MastTable(ServerTable):
     """The telescope."""
     endings: fields.Endings = ("_raw.fits", "_uncal.fits")
     lookback_days: Annotated[int, Field(ge=1, le=365, strict=True)] = 3
-    """How far before the first look frames may have been released, days."""
+    """How long ago frames may have been released that a look takes, days: what appears there later is not seen."""
     observations: Annotated[tuple[Annotated[str, Field(pattern=r"^[0-9]{1,20}$")], ...], Field(max_length=1000)] = ()
     """Numbers (obsid) of the observations to take; without them all that are newly released."""
 
@@ -226,18 +227,24 @@ class DirectoryTable(WebTable):
 
     kind: Literal["http-directory"]
     url: Annotated[fields.OwnAddress, AfterValidator(fields.with_times)]
-    """Address of the folder; {year}, {month}, {day}, {yearday} and {hour} are filled in, UTC."""
+    """Address of the folder; {year}, {month}, {day}, {yearday} and {hour} are filled in, UTC. Folders in it are not
+    entered: make each a feed."""
     pattern: fields.Pattern = "*.fit*"
     cadence_seconds: Annotated[fields.Cadence, Field(ge=10)] = 300
-    from_the_oldest: bool = False
+    from_the_oldest: fields.Flag = False
     """Begin with the oldest file there, not with the newest ones."""
-    own_network: bool = False
+    own_network: fields.Flag = False
     """Whether it is a server of your own network: it may have a private address and speak plain HTTP."""
+    ca_file: Annotated[Path, AfterValidator(fields.absolute)] | None = None
+    """File of the certificates, in PEM, by which its https is checked instead of the usual authorities: of who signed
+    that of a server of your own, or its own."""
 
     @model_validator(mode="after")
     def _closed_to_readers(self) -> Self:
         if self.url.startswith("http://") and not self.own_network:
             raise ValueError("url begins with http://: use https, or set own_network = true for a server of your own")
+        if self.ca_file is not None and self.url.startswith("http://"):
+            raise ValueError("url begins with http://, and ca_file is for https")
         if self.own_network and any(set("*:") & set(host) for host in self.hosts):
             raise ValueError("own_network needs the names of its hosts, without ports and one by one")
         return self
@@ -251,3 +258,8 @@ class DirectoryTable(WebTable):
     def is_in_own_network(self) -> bool:
         """Whether its hosts may have private addresses."""
         return self.own_network
+
+    @property
+    def trusted_file(self) -> Path | None:
+        """The file of certificates, as told."""
+        return self.ca_file

@@ -36,12 +36,18 @@ class Body:
         not be.
     resumes
         Whether what broke off may go on at its end.
+
+    Attributes
+    ----------
+    came
+        What was received, bytes as they came, in all attempts and of use or not.
     """
 
     def __init__(self, most: int, look: Callable[[bytes, Headers], None], *, resumes: bool) -> None:
         self._most = most
         self._look = look
         self._resumes = resumes
+        self.came = 0
         self.forget()
 
     def forget(self) -> None:
@@ -121,6 +127,7 @@ class Body:
         came = self._size
         for chunk in answer.body(self._most):
             came += len(chunk)
+            self.came += len(chunk)
             if came > self._most:
                 raise self._too_large("goes on and on")
             for piece in unpacking.pieces(chunk):

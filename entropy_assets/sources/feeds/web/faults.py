@@ -25,6 +25,7 @@ class Fault(StrEnum):
     PRIVATE_ADDRESS = "private_address"
     UNREACHABLE = "unreachable"
     CERTIFICATE = "certificate"
+    CA_FILE = "ca_file"
     # no answer
     TOO_SLOW = "too_slow"
     BROKEN_OFF = "broken_off"
@@ -51,14 +52,24 @@ ADVICE: Final[Mapping[Fault, str]] = MappingProxyType(
         Fault.HOST_NOT_ALLOWED: "if it belongs there, add it to 'hosts' in the table of this feed",
         Fault.KEY_SHOWN: "ask it by https, and give the key as a secret alone",
         Fault.UNKNOWN_NAME: "see that it is spelled right, and that this machine has a network",
-        Fault.PRIVATE_ADDRESS: "if it stands in your own network, say own_network = true in a table of http-directory",
-        Fault.CERTIFICATE: "if this machine's clock is right, wait until the server's owner has a new one",
+        Fault.UNREACHABLE: "see that the server runs, and that the port is right; it is asked again by itself",
+        Fault.CERTIFICATE: "if this machine's clock is right, wait until the server's owner has a new one; for a server"
+        " of your own, name the file of who signed it: ca_file, in a table of kind http-directory",
+        Fault.CA_FILE: "ca_file names a file with certificates in PEM that this user can read",
+        Fault.BUSY: "it is asked again by itself; if that is often so, raise cadence_seconds",
         Fault.DENIED: "look at the key of this feed, in the environment",
         Fault.MISSING: "look at that address in a browser, and correct the table of this feed if it moved",
         Fault.TOO_LARGE: "raise max_file_bytes of this feed if this machine can afford that",
     }
 )
 """What an operator can do, where that is known."""
+
+
+def advice_on(fault: Fault, *, has_key: bool) -> str:
+    """Return what an operator can do, as the end of a sentence; nothing where that isn't known."""
+    if fault is Fault.DENIED and not has_key:
+        return "; this feed sends no key: see in a browser whether the server lets in who has none"
+    return f"; {ADVICE[fault]}" if fault in ADVICE else ""
 
 
 class Trouble(Exception):

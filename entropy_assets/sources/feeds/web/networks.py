@@ -84,8 +84,17 @@ def fit_addresses(told: Sequence[str], local: bool) -> Sequence[str]:
     for text in told:
         address = ipaddress.ip_address(text)
         if not is_public(address) and not (local and is_local(address)):
-            raise ValueError(f"it leads to {address}, which is no address of the internet")
+            raise ValueError(f"it leads to {address}, {_unfitness(address)}")
     return told
+
+
+def _unfitness(address: Address) -> str:
+    if is_local(address):
+        return (
+            "which is no address of the internet; if it is a server of your own network, say own_network = true in its"
+            " table, of kind http-directory"
+        )
+    return "which is no address of the internet, nor of a private network: none of its range is ever asked"
 
 
 def look_up(host: str, port: int) -> Sequence[str]:

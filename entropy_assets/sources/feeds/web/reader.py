@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from entropy_assets.errors import brought_by
 from entropy_assets.sources.feeds.interface import FeedDenied, FeedError, FeedLies, FeedUnavailable, WebAnswer
 from entropy_assets.sources.feeds.web.bodies import Body
-from entropy_assets.sources.feeds.web.faults import ADVICE, Fault, Trouble, refusal
+from entropy_assets.sources.feeds.web.faults import Fault, Trouble, advice_on, refusal
 from entropy_assets.sources.feeds.web.formats import require_image, without_tags
 from entropy_assets.sources.feeds.web.headers import Headers, conditions
 from entropy_assets.sources.feeds.web.hiding import Secrets
@@ -19,11 +19,10 @@ from entropy_assets.sources.feeds.web.limits import DEFAULT_WEB_LIMITS, WebLimit
 from entropy_assets.sources.feeds.web.networks import INTERNET, Network
 from entropy_assets.sources.feeds.web.pacing import HostResting, Pacing
 from entropy_assets.sources.feeds.web.urls import WebUrl
-from entropy_assets.sources.feeds.web.wire import Incoming, Question, asked
+from entropy_assets.sources.feeds.web.wire import Incoming, Question, Trusted, asked, require_checks, trust_in
 from entropy_assets.stores.inboxes.origins import Origin
 
 with brought_by("feeds"):
-    import httpx
     import tenacity
 
 USER_AGENT: Final = "entropy-assets-feeds"
@@ -78,7 +77,7 @@ class HttpReader:
     network
         How names are looked up, and connections made.
     tls
-        How certificates are checked; None for the usual authorities. One that does not check is refused.
+        How certificates are checked: by the ones in a file, or None for the usual authorities. It is never not done.
 
     Notes
     -----
@@ -102,26 +101,24 @@ class HttpReader:
         pacing: Pacing,
         limits: WebLimits = DEFAULT_WEB_LIMITS,
         network: Network = INTERNET,
-        tls: ssl.SSLContext | None = None,
+        tls: Trusted = None,
     ) -> None:
         self.feed = feed
         self.hosts = hosts
         self._pacing = pacing
         self._clock = pacing.clock
+        self.read_bytes = 0
         self._limits = limits
         self._network = network
-        if tls is not None:
-            if tls.verify_mode != ssl.CERT_REQUIRED or not tls.check_hostname:
-                raise ValueError("a feed's servers must show certificates, of their own names")
-            self._tls = tls
+        self._trusted = require_checks(tls)
 
     def __repr__(self) -> str:
         return f"HttpReader({self.feed!r}, {self.hosts!r})"
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        """Trust of the usual authorities, which takes a moment to read: whoever asks nothing does without."""
-        return httpx.create_ssl_context(trust_env=False)
+        """Trust, which takes a moment to read: whoever asks nothing does without."""
+        return trust_in(self._trusted)
 
     def document(
         self,
@@ -254,6 +251,8 @@ class HttpReader:
             return attempts(self._attempt, errand)
         except Trouble as error:
             trouble = error
+        finally:
+            self.read_bytes += errand.body.came
         raise self._error(errand.at, errand.secrets, trouble)  # outside of the handler: it holds no question
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
@@ -296,7 +295,7 @@ class HttpReader:
                     return self._heard(errand, answer, ranged=bool(rest), conditional=bool(unless))
         except HostResting as resting:
             wait = -int(-resting.wait_s // 1)
-            why = "asked to be left alone, or has few requests left for us"
+            why = "isn't asked now: it wants to be left alone, or has few requests left for us"
         raise Trouble(FeedUnavailable, Fault.RESTING, why, retry_after_s=wait)
 
     def _question(self, errand: _Errand, form: bytes | None, more: list[tuple[str, str]]) -> Question:
@@ -354,9 +353,9 @@ class HttpReader:
 
     def _error(self, at: WebUrl | None, secrets: Secrets, trouble: Trouble) -> FeedError:
         """Return a trouble as feeds are told it: with nothing in it that no one may see."""
-        advice = f"; {ADVICE[trouble.fault]}" if trouble.fault in ADVICE else ""
+        advice = advice_on(trouble.fault, has_key=at is None or bool(secrets))
         # what is not there is only found with its whole address
-        who = self.feed if at is None else str(at) if trouble.fault is Fault.MISSING else at.host
+        who = self.feed if at is None else str(at) if trouble.fault is Fault.MISSING else at.authority
         data = {key: secrets.shown(value) if isinstance(value, str) else value for key, value in trouble.data.items()}
         if at is not None:
             data |= {"host": at.host, "url": str(at)}
@@ -387,11 +386,14 @@ def _conditions(errand: _Errand) -> list[tuple[str, str]]:
 
 
 def _words(errand: _Errand, answer: Incoming) -> str:
-    """Return the first of what a server says of its refusal, if that can be read."""
+    """Return the first of what a server says of its refusal, if that can be read; its page for 404 says no more."""
     if answer.headers.codings:
         return ""
     try:
         first = next(iter(answer.body(ERROR_BYTES)), b"")
+        errand.body.came += len(first)
     except Trouble:
+        return ""
+    if answer.status in (404, 410) and first.lstrip().startswith(b"<"):
         return ""
     return errand.secrets.words(without_tags(first[:ERROR_BYTES]))

@@ -9,10 +9,11 @@ import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from entropy_assets.errors import brought_by
-from entropy_assets.sources.feeds.interface import FeedLies, FeedUnavailable
+from entropy_assets.sources.feeds.interface import FeedDenied, FeedLies, FeedUnavailable
 from entropy_assets.sources.feeds.web.faults import Fault, Trouble
 from entropy_assets.sources.feeds.web.headers import Headers
 from entropy_assets.sources.feeds.web.limits import Clock
@@ -30,6 +31,10 @@ FRAMING_BYTES: Final = 1 << 20
 _HEAD: Final = re.compile(rb"(?:HTTP/1\.[01] 1\d\d.*?\n\r?\n)*HTTP/1.*?\n\r?\n", re.DOTALL)
 """All that comes before a body: the announcements (1xx), and the head."""
 _LINE_END: Final = 2
+
+
+Trusted = ssl.SSLContext | Path | None
+"""How certificates are checked, the file of those that are trusted, or None for the usual authorities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +272,44 @@ class _Stream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._connection if info == "socket" else None
+
+
+def require_checks(trusted: Trusted) -> Trusted:
+    """Return how certificates are to be checked, if that checks them.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    if isinstance(trusted, ssl.SSLContext) and not (
+        trusted.verify_mode == ssl.CERT_REQUIRED and trusted.check_hostname
+    ):
+        raise ValueError("a feed's servers must show certificates, of their own names")
+    return trusted
+
+
+def trust_in(file: Trusted) -> ssl.SSLContext:
+    """Return how certificates are checked: by those in a file and no others, or by the usual authorities.
+
+    Raises
+    ------
+    Trouble
+        If the file can't be used.
+    """
+    if isinstance(file, ssl.SSLContext):
+        return file
+    if file is None:
+        return httpx.create_ssl_context(trust_env=False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # whoever names the certificate of his server itself has no authority that signed it
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(file)
+    except OSError as error:  # ssl.SSLError is one, of what is no PEM
+        why = f"isn't asked, since {file} can't be used: {_reason(error)}"
+        raise Trouble(FeedDenied, Fault.CA_FILE, why) from None
+    return context
 
 
 def _reason(error: OSError) -> str:

@@ -61,6 +61,18 @@ def test_the_newest_of_a_day_come_first_and_then_each_new_one() -> None:
     assert names(feed.discover(first.cursor)) == [CCOR + ccor(8, 0), CCOR + ccor(8, 15)]
 
 
+def test_a_key_that_sorts_before_those_that_were_had_is_taken() -> None:
+    table = table_of("public-bucket", base="https://frames.example.org/", prefix="raw/", claim="raw-ccd")
+    bucket = Bucket("raw/light_1.fits", "raw/light_2.fits")
+    feed = BucketFeed("mine", table, Replay({table.base: bucket}), clock)
+    first = feed.discover("")
+    assert len(first.candidates) == 2
+    bucket.keys += ["raw/bias_1.fits"]
+    second = feed.discover(first.cursor)
+    assert names(second) == [f"{table.base}raw/bias_1.fits"]
+    assert names(feed.discover(second.cursor)) == []
+
+
 def test_suvi_is_listed_by_hour_and_the_day_of_the_year() -> None:
     key = "SUVI-L1b-Fe195/2026/333/08/OR_SUVI-L1b-Fe195_G19_s20263330820105_e20263330820115_c20263330820321.fits.gz"
     feed = BucketFeed(

@@ -1,6 +1,7 @@
 """A camera by command: no shell, no environment, a bounded time and length, and bare pixels become FITS."""
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_no_part_of_a_secret_is_told_where_words_end_or_are_escaped(key) -> None
 
 
 def test_a_program_that_is_not_there_is_told_with_what_to_do() -> None:
-    with pytest.raises(FeedError, match=r"can't be started \(No such file or directory\); give its whole path"):
+    with pytest.raises(FeedError, match=r"can't be started: it is not there, or no program; give its whole path"):
         taken(feed_of("no-such-program-here"))
 
 
@@ -128,6 +129,47 @@ def test_a_child_that_a_program_leaves_behind_is_ended_too(tmp_path) -> None:
         "open(sys.argv[1], 'w').write(str(child.pid)); print('frame')"
     )
     assert taken(python(script, str(tmp_path / "pid"))).data == b"frame\n"
+    assert _is_gone(int((tmp_path / "pid").read_text()))
+
+
+HIDING = (
+    "import os, sys, time\n"
+    "if os.fork() == 0:\n"
+    "    os.setsid()\n"
+    "    if os.fork() == 0:\n"
+    "        open(sys.argv[1], 'w').write(str(os.getpid()))\n"
+    "        os.execve('/bin/sleep', ['sleep', '60'], {})\n"
+    "    os._exit(0)\n"
+    "while not (os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1])): time.sleep(0.01)\n"
+)
+"""Leaves a grandchild behind in a session of its own, with another name, no parent and no environment."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a subreaper is Linux's; docs/feeds.md says so")
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_grandchild_in_a_session_of_its_own_is_ended_too(ends: bool, tmp_path: Path) -> None:
+    feed = python(HIDING + ("print('frame')" if ends else "time.sleep(60)"), str(tmp_path / "pid"), timeout_seconds=3.0)
+    if ends:
+        assert taken(feed).data == b"frame\n"
+    else:
+        with pytest.raises(FeedUnavailable, match="was ended"):
+            taken(feed)
+    assert _is_gone(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a subreaper is Linux's; docs/feeds.md says so")
+def test_it_ends_with_the_process_that_asked_for_it(tmp_path: Path) -> None:
+    """Whoever runs the feed is killed by what nobody can catch: the camera is not left open by a program of nobody."""
+    asking = (
+        "import sys; from entropy_assets_tests.sources.feeds.kinds.test_command import HIDING, python, taken\n"
+        "taken(python(HIDING + 'time.sleep(60)', sys.argv[1], timeout_seconds=60.0))"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", asking, str(tmp_path / "pid")])
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        time.sleep(0.05)
+        assert owner.poll() is None
+    owner.kill()
+    owner.wait()
     assert _is_gone(int((tmp_path / "pid").read_text()))
 
 

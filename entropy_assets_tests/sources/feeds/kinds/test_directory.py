@@ -36,7 +36,7 @@ def test_files_come_in_the_order_of_their_times() -> None:
 
 
 @pytest.mark.parametrize("zone", [0, 60, -300, 330, 345, 765])
-def test_a_file_of_the_same_minute_that_sorts_before_is_not_lost(zone) -> None:
+def test_a_file_of_the_same_minute_waits_until_that_is_over(zone) -> None:
     """It is 08:33:05, or what that is in the server's zone: files of 08:33 wait until their minute is long over."""
     at_0833 = datetime(2026, 11, 29, 8, 33) + timedelta(minutes=zone)  # noqa: DTZ001 - the page tells no zone
     rows = [("b.fits", f"{at_0833:%d-%b-%Y %H:%M}"), ("0.fits", f"{at_0833 - timedelta(minutes=4):%d-%b-%Y %H:%M}")]
@@ -59,9 +59,54 @@ def test_without_times_files_come_in_the_order_of_their_names() -> None:
     assert found.candidates[0].dated_at is None
 
 
+LATE_FILES = {
+    "no dates": (
+        [b'<a href="mer.fits">mer.fits</a>'],
+        [b'<a href="aaa.fits">aaa.fits</a>', b'<a href="bias.fits">bias.fits</a>', b'<a href="z.fits">z.fits</a>'],
+    ),
+    "an old date": (
+        [b'<a href="m.fits">m.fits</a> 29-Nov-2026 08:00 77'],
+        [b'<a href="a.fits">a.fits</a> 01-Feb-2024 08:00 77', b'<a href="b.fits">b.fits</a> 29-Nov-2026 07:59 77'],
+    ),
+    "the same date": (
+        [b'<a href="m.fits">m.fits</a> 29-Nov-2026 08:00 77'],
+        [b'<a href="a.fits">a.fits</a> 29-Nov-2026 08:00 77'],
+    ),
+    "a date for some": (
+        [b'<a href="m.fits">m.fits</a> 29-Nov-2026 08:00 77'],
+        [b'<a href="z.fits">z.fits</a>'],
+    ),
+    "another length at the same date": (
+        [b'<a href="m.fits">m.fits</a> 29-Nov-2026 08:00 77'],
+        [b'<a href="m.fits">m.fits</a> 29-Nov-2026 08:00 99'],
+    ),
+}
+
+
+@pytest.mark.parametrize("from_the_oldest", [False, True])
+@pytest.mark.parametrize("before, more", LATE_FILES.values(), ids=LATE_FILES)
+def test_a_file_that_appears_before_others_is_taken_all_the_same(before, more, from_the_oldest) -> None:
+    """Of a telescope, ``bias_1.fits`` comes after ``light_1.fits``; a copy keeps its date; and most pages tell none."""
+    first = feed_of({URL: b"\n".join(before)}, from_the_oldest=from_the_oldest).discover("")
+    assert len(first.candidates) == 1
+    named = {row.split(b'"')[1]: row for row in [*before, *more]}
+    feed = feed_of({URL: b"\n".join(named.values())}, from_the_oldest=from_the_oldest)
+    second = feed.discover(first.cursor)
+    assert sorted(each.url for each in second.candidates) == sorted({URL + row.split(b'"')[1].decode() for row in more})
+    assert names(feed.discover(second.cursor)) == []
+
+
+def test_a_page_that_lacks_files_for_a_while_makes_none_of_them_new() -> None:
+    rows = [(f"{n}.fits", f"29-Nov-2026 07:{n}") for n in range(10, 40)]
+    first = feed_of({URL: nginx(*rows)}, max_files=3).discover("")
+    gone = feed_of({URL: nginx(rows[0])}).discover(first.cursor)
+    assert names(feed_of({URL: nginx(*rows)}).discover(gone.cursor)) == []
+
+
 def test_only_images_by_the_pattern_and_whole_files_are_taken() -> None:
     page = nginx(*((name, "29-Nov-2026 08:30") for name in ("a.fits", "a.fits.part", "a.jpg", ".b.fits", "c.fits.tmp")))
-    assert names(feed_of({URL: page}).discover("")) == ["a.fits"]
+    found = feed_of({URL: page}).discover("")
+    assert (names(found), found.left_out) == (["a.fits"], 4)
     assert names(feed_of({URL: page}, pattern="*.jpg").discover("")) == ["a.jpg"]
 
 

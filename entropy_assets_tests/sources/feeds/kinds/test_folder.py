@@ -35,6 +35,54 @@ def test_files_come_in_the_order_in_which_they_came_there_whatever_their_dates(t
     assert names(feed.discover(second.cursor)) == []
 
 
+def test_a_folder_that_is_moved_there_with_what_is_in_it_is_taken(tmp_path) -> None:
+    """The files in it don't change by that, so their times lie before those of others that were had meanwhile."""
+    (tmp_path / "elsewhere" / "night").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "night" / "a.fits").write_bytes(b"a")
+    (tmp_path / "watched").mkdir()
+    (tmp_path / "watched" / "b.fits").write_bytes(b"b")
+    feed = feed_of(tmp_path / "watched", depth=1)
+    first = feed.discover("")
+    assert names(first) == ["folder:mine/b.fits"]
+    (tmp_path / "elsewhere" / "night").rename(tmp_path / "watched" / "night")
+    second = feed.discover(first.cursor)
+    assert names(second) == ["folder:mine/night/a.fits"]
+    assert names(feed.discover(second.cursor)) == []
+
+
+def test_of_a_folder_that_was_empty_all_that_comes_is_taken(tmp_path) -> None:
+    feed = feed_of(tmp_path, max_files=2)
+    first = feed.discover("")
+    for n in range(5):
+        (tmp_path / f"{n}.fits").write_bytes(b"a")
+    second = feed.discover(first.cursor)
+    assert names(second) == ["folder:mine/0.fits", "folder:mine/1.fits"]
+    assert not second.is_whole
+
+
+def test_a_folder_whose_disk_was_away_has_nothing_new(tmp_path) -> None:
+    (tmp_path / "disk").mkdir()
+    for n in range(5):
+        (tmp_path / "disk" / f"{n}.fits").write_bytes(b"a")
+    feed = feed_of(tmp_path, max_files=2, depth=1)
+    first = feed.discover("")
+    (tmp_path / "disk").rename(tmp_path / ".away")
+    away = feed.discover(first.cursor)
+    (tmp_path / ".away").rename(tmp_path / "disk")
+    assert (names(away), names(feed.discover(away.cursor))) == ([], [])
+
+
+def test_of_a_large_folder_the_newest_files_are_known_by_name(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("entropy_assets.sources.feeds.periods.REMEMBERED", 3)
+    feed, cursor = feed_of(tmp_path, from_the_oldest=True), ""
+    for n in range(9):
+        (tmp_path / f"{n}.fits").write_bytes(b"a")
+        found = feed.discover(cursor)
+        assert names(found) == [f"folder:mine/{n}.fits"]
+        cursor = found.cursor
+    assert len(cursor) < 100
+
+
 def test_a_file_is_copied_and_stays_as_it_was(tmp_path) -> None:
     path = tmp_path / "a.fits"
     path.write_bytes(b"abc")

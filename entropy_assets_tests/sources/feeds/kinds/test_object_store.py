@@ -46,6 +46,18 @@ def test_objects_come_in_the_order_in_which_they_were_kept(tmp_path) -> None:
     assert names(feed.discover(found.cursor)) == []
 
 
+def test_an_object_that_appears_with_an_older_time_is_taken_all_the_same(tmp_path) -> None:
+    """The time of an object that came to S3 in parts is that of its first part, and others came meanwhile."""
+    blobs = FolderBlobs(tmp_path)
+    blobs.create("a.fits", b"a")
+    feed = feed_of(blobs)
+    first = feed.discover("")
+    assert names(first) == [f"{URL}/a.fits"]
+    blobs.create("large.fits", b"large")
+    os.utime(tmp_path / "large.fits", (1e9, 1e9))
+    assert names(feed.discover(first.cursor)) == [f"{URL}/large.fits"]
+
+
 def test_folders_by_day_are_walked(tmp_path) -> None:
     blobs = FolderBlobs(tmp_path)
     today = a_minute_later()

@@ -44,6 +44,23 @@ def test_what_broke_off_goes_on_where_it_ended(web: Web, headers: dict[str, str]
     ]
 
 
+def test_all_that_came_is_counted(web: Web) -> None:
+    """Of the part that broke off, of the rest, of a page that is no image, and of what a refusal says."""
+    reader = web.reader()
+    web.server.give("/a", cut(STRONG), ranged(FITS, STRONG))
+    reader.image(URL)
+    assert reader.read_bytes == len(FITS)
+    web.server.give("/a", answer(b"<html>" + bytes(1000)))
+    failure(lambda: reader.image(URL))
+    assert reader.read_bytes == len(FITS) + 1006
+    web.server.give("/a", answer(b"no", 404))
+    failure(lambda: reader.image(URL))
+    packed = bomb(100_000)
+    web.server.give("/a", answer(packed, headers={"Content-Encoding": "gzip"}))
+    reader.document(URL)
+    assert reader.read_bytes == len(FITS) + 1008 + len(packed), "as it came, and not as it was unpacked"
+
+
 @pytest.mark.parametrize(
     "headers",
     [{}, WEAK, JUST_NOW, {"Last-Modified": DATED["Last-Modified"]}, STRONG | {"Accept-Ranges": "none"}, {"ETag": "1"}],

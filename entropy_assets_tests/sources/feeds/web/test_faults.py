@@ -12,7 +12,7 @@ from itertools import chain
 import pytest
 
 from entropy_assets.sources.feeds.interface import FeedDenied, FeedError, FeedLies, FeedUnavailable
-from entropy_assets.sources.feeds.web.faults import ADVICE, Fault, refusal
+from entropy_assets.sources.feeds.web.faults import ADVICE, Fault, advice_on, refusal
 from entropy_assets.sources.feeds.web.headers import Headers
 from entropy_assets.sources.feeds.web.pacing import Pacing
 from entropy_assets_tests.sources.feeds.fault_server import Answer, Asked, FakeClock, answer, bomb, chunked, redirect
@@ -277,9 +277,14 @@ TABLE: dict[str, Row] = {
         answers=(answer(FITS, headers={"Content-Type": "text/plain"}),),
     ),
     # --- refused
-    "401": Row(answers=(answer(b"API_KEY_MISSING", 401),), sees=(DENIED, Fault.DENIED), says="look at the key"),
+    "401": Row(answers=(answer(b"API_KEY_MISSING", 401),), sees=(DENIED, Fault.DENIED), says="this feed sends no key"),
     "403": Row(answers=(answer(b"API_KEY_INVALID", 403),), sees=(DENIED, Fault.DENIED), says="API_KEY_INVALID"),
     "404": Row(answers=(answer(b"", 404),), sees=(FeedError, Fault.MISSING), says="https://feed.test/a answers 404"),
+    "404 with a page": Row(
+        answers=(answer(b"<!DOCTYPE HTML><p>Error code: 404</p>", 404),),
+        sees=(FeedError, Fault.MISSING),
+        says="answers 404; look at that address in a browser",
+    ),
     "410": Row(answers=(answer(b"", 410),), sees=(FeedError, Fault.MISSING)),
     "400": Row(answers=(answer(b'{"reason": "bad page"}', 400),), sees=(FeedError, Fault.REFUSED), says="bad page"),
     # --- led astray
@@ -329,7 +334,7 @@ def test_each_misbehaviour_is_seen_for_what_it_is_and_leaves_nothing(web: Web, n
             "https://feed.test/a",
         )
         assert error.data.get("retry_after_s") == row.retry_after_s
-        assert ADVICE.get(fault, "") in error.message
+        assert advice_on(fault, has_key=False) in error.message
     assert len(web.server.asked) == row.asked
     assert sum(web.clock.slept) == row.waited
 

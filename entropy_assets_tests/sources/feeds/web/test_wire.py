@@ -5,12 +5,13 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.sources.feeds.interface import FeedError, FeedLies, FeedUnavailable
+from entropy_assets.sources.feeds.interface import FeedDenied, FeedError, FeedLies, FeedUnavailable
 from entropy_assets.sources.feeds.web.faults import Fault
 from entropy_assets.sources.feeds.web.hosts import HostRules
 from entropy_assets.sources.feeds.web.limits import Clock, WebLimits
@@ -49,7 +50,9 @@ def test_no_connection_is_made_to_what_is_no_address_of_the_internet(web: Web, a
     web.names["feed.test"] = [[address]]
     kind, fault, message = seen(web)
     assert (kind, fault) == (FeedLies, Fault.PRIVATE_ADDRESS)
-    assert "own_network = true" in message
+    can_be_own = address not in ("0.0.0.1", "169.254.169.254", "::ffff:10.0.0.1", "192.0.2.2")
+    assert ("own_network = true" in message) is can_be_own
+    assert ("none of its range is ever asked" in message) is not can_be_own
     assert web.connected == []
 
 
@@ -192,6 +195,36 @@ def test_without_further_words_the_usual_authorities_are_trusted_alone(web: Web)
     kind, fault, message = seen(web)
     assert (kind, fault) == (FeedLies, Fault.CERTIFICATE)
     assert "unable to get local issuer" in message or "self-signed" in message
+    assert web.server.asked == []
+
+
+def test_a_server_of_ones_own_is_checked_by_the_file_that_its_table_names(
+    web: Web, certificates: Certificates, tmp_path: Path
+) -> None:
+    """By the authority that signed its certificate, or by that certificate itself, and by no other."""
+    web.server.give("/a", answer(b"fine"))
+    authority, other, own = tmp_path / "ca.pem", tmp_path / "other.pem", tmp_path / "own.pem"
+    authority.write_bytes(certificates.authority.cert_pem.bytes())
+    other.write_bytes(Certificates().authority.cert_pem.bytes())
+    own.write_text(ssl.get_server_certificate(("127.0.0.1", web.server.port)))
+    for file in (authority, own):
+        web.trust = file  # type: ignore[assignment]
+        assert web.reader().document("https://feed.test/a").data == b"fine", file
+    web.trust = other  # type: ignore[assignment]
+    _, fault, message = seen(web)
+    assert fault == Fault.CERTIFICATE
+    assert "ca_file" in message
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_a_file_of_certificates_that_is_none_stops_its_feed_and_no_other(web: Web, tmp_path: Path, content) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    web.trust = file  # type: ignore[assignment]
+    kind, fault, message = seen(web)
+    assert (kind, fault) == (FeedDenied, Fault.CA_FILE)
+    assert str(file) in message
     assert web.server.asked == []
 
 
