@@ -161,6 +161,18 @@ def test_a_full_inbox_makes_no_feed_stale(tmp_path: Path) -> None:
     assert site.alarms() == []
 
 
+def test_a_feed_in_trouble_is_not_well_since_its_inbox_is_full(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images, feed.error = frames(2), FeedDenied("the key is wrong", feed="sky")
+    site.ask(feed)
+    site.inbox.deposit("by-hand.fits", b"somebody else's")
+    assert site.ask(feed, terms=replace(TERMS, most_waiting=1))[0][0] == "inbox full"
+    assert len(site.alarms()) == 1, "nobody knows that it is well"
+    feed.error = None
+    assert site.ask(feed) == [("well", "2 new images")]
+    assert len(site.alarms()) == 2
+
+
 def test_the_same_bytes_under_another_name_are_not_deposited(tmp_path: Path) -> None:
     site, one, other = Site(tmp_path), ScriptedFeed("one"), ScriptedFeed("other")
     one.images = frames(3)
