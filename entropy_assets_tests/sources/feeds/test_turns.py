@@ -16,7 +16,13 @@ from entropy_assets.sources.feeds.interface import (
     FeedUnavailable,
 )
 from entropy_assets.sources.feeds.rounds import Member
-from entropy_assets.sources.feeds.turns import CLOCK_SLACK_S, MOST_LIES, PASSED_OVER_AFTER, PASSED_OVER_AWAY
+from entropy_assets.sources.feeds.turns import (
+    CLOCK_SLACK_S,
+    MOST_LIES,
+    PASSED_OVER_AFTER,
+    PASSED_OVER_ALONE,
+    PASSED_OVER_AWAY,
+)
 from entropy_assets_tests.sources.feeds.scripted import (
     NOON_S,
     TERMS,
@@ -260,11 +266,20 @@ def test_what_ails_the_whole_server_costs_no_image(error: FeedError, tmp_path: P
     site, feed = Site(tmp_path), ScriptedFeed()
     feed.images = frames(3)
     feed.errors = dict.fromkeys(feed.images, error)
-    for _ in range(2 * PASSED_OVER_AWAY):
+    for _ in range(PASSED_OVER_ALONE - 1):
         assert site.ask(feed)[0][0] == "quarantine"
     feed.errors = {}
     assert site.ask(feed) == [("well", "3 new images")]
     assert site.journal().total.refused == 0
+
+
+def test_a_page_of_images_that_are_gone_hides_what_is_behind_it_for_a_time_alone(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed(page=2)
+    feed.images = frames(4)
+    feed.errors = dict.fromkeys(frames(2), FeedError("there is nothing", feed="sky"))
+    for _ in range(PASSED_OVER_ALONE - 1):
+        assert site.ask(feed)[0][0] == "quarantine"
+    assert site.ask(feed)[0][1].startswith("2 new images, 2 refused")
 
 
 def test_a_few_lies_in_a_row_end_a_turn(tmp_path: Path) -> None:
