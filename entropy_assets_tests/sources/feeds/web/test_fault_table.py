@@ -71,7 +71,7 @@ class Observatory:
 
     def date(self) -> None:
         """Date all images to the last hours: a minute that is no present one in any zone."""
-        self.dated = datetime.fromtimestamp(self.web.clock.now(), UTC) - timedelta(minutes=70)
+        self.dated = datetime.fromtimestamp(self.web.clock.now(), UTC) - timedelta(minutes=64)
 
     def _answer(self, asked: Asked) -> Iterator[bytes]:
         self.asked += 1
