@@ -88,17 +88,18 @@ def of_hours(day: Installation) -> Iterator[str]:
             )
 
 
+def written(day: Installation) -> str:
+    """Return the page of a day that has passed, but for its cost."""
+    hours = ["## What is there, hour by hour\n", *of_hours(day)]
+    return "\n".join([INTRODUCTION, *of_feeds(day), WORDS, *of_blocks(day), "", *hours])
+
+
 def main() -> None:
     """Let the day pass and print what came of it."""
     began = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     with tempfile.TemporaryDirectory() as folder, Installation(Path(folder)) as day:
         day.live(24)
-        print(INTRODUCTION)
-        print("\n".join(of_feeds(day)))
-        print(WORDS)
-        print("\n".join(of_blocks(day)))
-        print("\n## What is there, hour by hour\n")
-        print("\n".join(of_hours(day)))
+        print(written(day))
         hours = day.world.elapsed_s // HOUR
     spent = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - began
     print(f"\n{hours} hours took {spent:.0f} s of CPU.")
