@@ -21,7 +21,8 @@ Written by `make feedsday`. Twenty-four hours pass on a clock that jumps by {TIC
 it too, so blocks expire. The feeds are the shipped ones over real TLS, folders and programs; intake, credit, blocks,
 ledger and publication are what the runs of Dagster call; nothing is made up but the servers and the noise of the
 frames. Consumers draw {DEMAND["private"] >> 10} KiB of private and {DEMAND["public"] >> 10} KiB of public blocks an
-hour; a block lives for {LIFE_S} s; the marks of the pool are {LOW_BYTES >> 10} and {HIGH_BYTES >> 10} KiB.
+hour; a block lives for {LIFE_S} s; the marks of the pool are {LOW_BYTES >> 10} and {HIGH_BYTES >> 10} KiB. A feed
+*lives* if it has something to give and is out of quarantine.
 
 All six but the telescope are down for hours 8 to 11, all but the coronagraph for hours 13 to 15, and all for hours 15
 to 16.5. The observatory answers 429 for hours 4 to 5.5 and sends pages for images for hours 17 to 18.5, the camera has
@@ -87,17 +88,18 @@ def of_hours(day: Installation) -> Iterator[str]:
             )
 
 
+def written(day: Installation) -> str:
+    """Return the page of a day that has passed, but for its cost."""
+    hours = ["## What is there, hour by hour\n", *of_hours(day)]
+    return "\n".join([INTRODUCTION, *of_feeds(day), WORDS, *of_blocks(day), "", *hours])
+
+
 def main() -> None:
     """Let the day pass and print what came of it."""
     began = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     with tempfile.TemporaryDirectory() as folder, Installation(Path(folder)) as day:
         day.live(24)
-        print(INTRODUCTION)
-        print("\n".join(of_feeds(day)))
-        print(WORDS)
-        print("\n".join(of_blocks(day)))
-        print("\n## What is there, hour by hour\n")
-        print("\n".join(of_hours(day)))
+        print(written(day))
         hours = day.world.elapsed_s // HOUR
     spent = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - began
     print(f"\n{hours} hours took {spent:.0f} s of CPU.")

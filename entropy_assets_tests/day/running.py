@@ -37,8 +37,8 @@ from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_binary
 from entropy_assets_tests.day.world import HOUR, NAMES, SOURCES, DayClock, World
 
-TICK_S: Final = 60
-"""From one tick of all sensors and schedules to the next."""
+TICK_S: Final = 90
+"""From one tick of all sensors and schedules to the next, seconds: images come at multiples of it."""
 LIFE_S: Final = 3600
 """Life of a block, as the settings have it."""
 LOW_BYTES, HIGH_BYTES = 32 * 1024, 64 * 1024

@@ -59,7 +59,7 @@ claim = "raw-ccd"
 settle_seconds = 0
 from_the_oldest = true
 cadence_seconds = 1800
-max_age_seconds = 7200
+max_age_seconds = 28800
 
 [feed.observatory]
 kind = "http-directory"

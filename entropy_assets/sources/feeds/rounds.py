@@ -199,7 +199,9 @@ class Rounds:
 
     def _well(self, outcome: TurnOutcome, terms: Terms, now: float) -> Look:
         journal, ended = outcome.journal, outcome.journal.trouble
-        if ended is not None and ended.alarmed:
+        # A feed that was not asked, since its day or its inbox is full, is as it was.
+        was_asked = outcome.answered or not (outcome.is_spent or outcome.heap)
+        if ended is not None and ended.alarmed and was_asked:
             hours = max(0.0, now - ended.since_s) / 3600
             self._alarm(_key(journal, ended, "over"), f"{journal.name} is well again after {hours:.1f} h")
         due_s = _next_look(journal.due_s, now, terms.cadence_s)
@@ -207,7 +209,7 @@ class Rounds:
             due_s = max(due_s, now + 86_400 - now % 86_400)
         if outcome.error is not None:
             due_s = max(due_s, now + self._asked_for(outcome.error))
-        journal = self.journals.write(replace(journal, trouble=None, due_s=due_s))
+        journal = self.journals.write(replace(journal, trouble=None if was_asked else ended, due_s=due_s))
         state = State.SPENT if outcome.is_spent else State.HEAP if outcome.heap else State.WELL
         return Look(journal.name, state, _told(outcome), outcome.brought, journal)
 

@@ -46,9 +46,12 @@ MOST_CANDIDATES: Final = MOST_DONE
 MOST_LIES: Final = 3
 """Images in a row that are not what they say before a turn ends."""
 PASSED_OVER_AFTER: Final = 3
-"""Turns in which an image is not what it says, after which it is passed over."""
+"""Turns in which an image is not what it says, after which it is passed over if others come."""
 PASSED_OVER_AWAY: Final = 12
 """The same for an image whose server does not answer for it."""
+PASSED_OVER_ALONE: Final = 24
+"""The same for an image in turns that bring nothing at all: two days in quarantine. A page of such images would else
+hide for ever what is listed behind it."""
 CLOCK_SLACK_S: Final = 3600.0
 """A date that lies further ahead than this says nothing: one of the two clocks is wrong."""
 
@@ -185,6 +188,7 @@ class Turn:
             self._waiting = page.waiting
             if not self._is_done(page):
                 return
+            self._count_read()
             self._journal = self._journals.write(replace(self._journal, cursor=page.cursor, done=()))
             if page.is_whole or self._is_over():
                 return
@@ -218,6 +222,7 @@ class Turn:
         done = lies = 0
         for count, place in enumerate(order):
             self._steps(self._feed.name, count, len(rest))
+            self._count_read()
             if self._is_over() or lies == MOST_LIES:
                 break
             try:
@@ -297,13 +302,14 @@ class Turn:
     def _is_passed_over(self, candidate: Candidate, most: int) -> bool:
         """Count a failure of a candidate; tell whether it is given up, so that it keeps no other waiting.
 
-        None is given up while nothing else comes either: what ails the whole server says nothing of its images. What
-        failed before comes last, so by then all others were asked for; if there was none, what was had last is.
+        While nothing else comes either it is not given up for long: what ails the whole server says nothing of its
+        images. What failed before comes last, so by then all others were asked for; if there was none, what was had
+        last is.
         """
-        is_last_try = self._journal.failures_of(candidate.url) + 1 >= most
-        if not is_last_try:
+        times = self._journal.failures_of(candidate.url) + 1
+        is_alone = times < PASSED_OVER_ALONE and not self._brought.answered
+        if times < most or (is_alone and not self._still_gives()):
             self._journal = self._journal.with_failure(candidate.url)
-        if not (is_last_try and (self._brought.answered or self._still_gives())):
             return False
         self._journal = self._journal.without_failure(candidate.url)
         self._count(Yield(refused=1))
@@ -331,7 +337,6 @@ class Turn:
         )
 
     def _is_spent(self) -> bool:
-        self._count_read()
         return self._journal.read_on(day_of(self._now())) >= self._terms.bytes_per_day
 
     def _is_heap(self) -> bool:

@@ -16,7 +16,13 @@ from entropy_assets.sources.feeds.interface import (
     FeedUnavailable,
 )
 from entropy_assets.sources.feeds.rounds import Member
-from entropy_assets.sources.feeds.turns import CLOCK_SLACK_S, MOST_LIES, PASSED_OVER_AFTER, PASSED_OVER_AWAY
+from entropy_assets.sources.feeds.turns import (
+    CLOCK_SLACK_S,
+    MOST_LIES,
+    PASSED_OVER_AFTER,
+    PASSED_OVER_ALONE,
+    PASSED_OVER_AWAY,
+)
 from entropy_assets_tests.sources.feeds.scripted import (
     NOON_S,
     TERMS,
@@ -182,6 +188,18 @@ def test_a_full_inbox_makes_no_feed_stale(tmp_path: Path) -> None:
     assert site.alarms() == []
 
 
+def test_a_feed_in_trouble_is_not_well_since_its_inbox_is_full(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed()
+    feed.images, feed.error = frames(2), FeedDenied("the key is wrong", feed="sky")
+    site.ask(feed)
+    site.inbox.deposit("by-hand.fits", b"somebody else's")
+    assert site.ask(feed, terms=replace(TERMS, most_waiting=1))[0][0] == "inbox full"
+    assert len(site.alarms()) == 1, "nobody knows that it is well"
+    feed.error = None
+    assert site.ask(feed) == [("well", "2 new images")]
+    assert len(site.alarms()) == 2
+
+
 def test_the_same_bytes_under_another_name_are_not_deposited(tmp_path: Path) -> None:
     site, one, other = Site(tmp_path), ScriptedFeed("one"), ScriptedFeed("other")
     one.images = frames(3)
@@ -280,7 +298,7 @@ def test_what_ails_the_whole_server_costs_no_image(error: FeedError, tmp_path: P
     site, feed = Site(tmp_path), ScriptedFeed()
     feed.images = frames(3)
     feed.errors = dict.fromkeys(feed.images, error)
-    for _ in range(2 * PASSED_OVER_AWAY):
+    for _ in range(PASSED_OVER_ALONE - 1):
         assert site.ask(feed)[0][0] == "quarantine"
     feed.errors = {}
     assert site.ask(feed) == [("well", "3 new images")]
@@ -289,6 +307,15 @@ def test_what_ails_the_whole_server_costs_no_image(error: FeedError, tmp_path: P
     for _ in range(2 * PASSED_OVER_AWAY):
         assert site.ask(feed)[0][0] == "quarantine"
     assert site.journal().total.refused == 0
+
+
+def test_a_page_of_images_that_are_gone_hides_what_is_behind_it_for_a_time_alone(tmp_path: Path) -> None:
+    site, feed = Site(tmp_path), ScriptedFeed(page=2)
+    feed.images = frames(4)
+    feed.errors = dict.fromkeys(frames(2), FeedError("there is nothing", feed="sky"))
+    for _ in range(PASSED_OVER_ALONE - 1):
+        assert site.ask(feed)[0][0] == "quarantine"
+    assert site.ask(feed)[0][1].startswith("2 new images, 2 refused")
 
 
 def test_a_few_lies_in_a_row_end_a_turn(tmp_path: Path) -> None:
