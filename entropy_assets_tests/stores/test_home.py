@@ -91,7 +91,7 @@ def test_an_open_installation_is_narrowed_and_told_of_once(tmp_path: Path) -> No
     assert said == "10 files and folders could be read by others; now they are this user's alone"
     assert (home.batches_folder / "b" / "intake.json").read_bytes() == b"bytes"
     assert home.narrow() == ""
-    (home.batches_folder / "b" / "intake.json").chmod(0o644)
+    home.batches_folder.chmod(0o755)
     assert home.narrow() == "1 file or folder could be read by others; now it is this user's alone"
 
 
