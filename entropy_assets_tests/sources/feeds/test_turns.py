@@ -304,7 +304,7 @@ def test_what_ails_the_whole_server_costs_no_image(error: FeedError, tmp_path: P
     assert site.ask(feed) == [("well", "3 new images")]
     feed.images |= frames(2, first=3)
     feed.errors = dict.fromkeys(feed.images, error)
-    for _ in range(2 * PASSED_OVER_AWAY):
+    for _ in range(PASSED_OVER_ALONE - 1):
         assert site.ask(feed)[0][0] == "quarantine"
     assert site.journal().total.refused == 0
 
