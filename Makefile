@@ -58,8 +58,9 @@ test: $(DEV) ## the test suite, on every core (all but the suites below)
 quick: $(DEV) ## the part of it that is about images, blocks and stores, in a minute
 	@$(PYTEST) -n $(JOBS) --dist worksteal $(addprefix entropy_assets_tests/,core images stores) $(PYTEST_ARGS)
 
+# In the order of names: those that leave refused batches behind come after those that look at the pages.
 e2e: $(DEV) ## real processes, and a browser if there is chromium
-	@$(PYTEST) -m "e2e or browser" -n 2 --dist loadfile $(PROCESSES) $(PYTEST_ARGS)
+	@$(PYTEST) -m "e2e or browser" -n 2 --dist loadfile --no-loadscope-reorder $(PROCESSES) $(PYTEST_ARGS)
 
 slow: $(DEV) ## statistics over many blocks, kill -9 at many points
 	@$(PYTEST) -m "slow and not e2e and not browser" -n $(JOBS) --dist worksteal $(PYTEST_ARGS)

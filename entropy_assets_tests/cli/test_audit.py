@@ -287,5 +287,5 @@ def test_the_feeds_of_the_installation_are_read_for_it_and_not_for_an_outsider(
     assert outside.exit_code == 0, outside.output
     refused = run("audit", block_id, "--home", place.root, "--refetch")
     assert refused.exit_code == 1
-    assert "line 1: feed a, kind must be one of" in refused.stderr
+    assert "line 1: feed a, kind is missing: it must be one of" in refused.stderr
     assert run("audit", block_id, "--home", place.root).exit_code == 0

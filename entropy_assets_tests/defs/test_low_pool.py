@@ -156,4 +156,4 @@ def test_a_low_pool_has_the_feeds_asked_that_are_due_and_no_others(home: Home) -
 def test_a_low_pool_tells_of_a_file_of_feeds_that_is_wrong(home: Home) -> None:
     skipped = with_feeds(home, "[feed.sky]\n").tick("replenish_low_pool")
     assert "low, and no feed can be asked" in skipped.skip_message
-    assert "line 1: feed sky, kind must be one of" in skipped.skip_message
+    assert "line 1: feed sky, kind is missing: it must be one of" in skipped.skip_message

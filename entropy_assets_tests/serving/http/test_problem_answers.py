@@ -135,7 +135,7 @@ def test_what_nobody_foresaw_is_a_500_whose_number_leads_to_its_cause(
     lines: Callable[[], list[dict[str, Any]]],
 ) -> None:
     """Also where the lane answers, and where FastAPI has not begun; the connection is closed or good for more."""
-    for where, name in ((HotPath, "answer"), (OneBlock, "tell"), (OneBlock, "recent")):
+    for where, name in ((HotPath, "take"), (OneBlock, "tell"), (OneBlock, "recent")):
         monkeypatch.setattr(where, name, _broken, raising=False)
     answers = [service.client.get(path) for _ in range(2)]
     monkeypatch.undo()
