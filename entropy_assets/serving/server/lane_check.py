@@ -10,7 +10,7 @@ from entropy_assets.serving.access.allowances import Headers
 from entropy_assets.serving.answers.hot_path import HotRequest, Plan, Taken
 from entropy_assets.serving.server.fast_lane import FastLane
 
-_ASKED: Final = HotRequest(cast(Plan, None), None)  # what is asked for is looked at by its memory alone
+_ASKED: Final[HotRequest] = (cast(Plan, None), None)  # what is asked for is looked at by its memory alone
 
 
 def why_no_fast_lane() -> str | None:
@@ -73,7 +73,7 @@ class _OneAnswer:
         return _ASKED if target == b"/random/4" else None
 
     def take(self, asked: HotRequest, address: str) -> Taken | None:
-        return Taken([], b"content-length: 4\r\n", None, None, b"lane")
+        return [], b"content-length: 4\r\n", None, None, b"lane"
 
     def known(self, request: bytes) -> HotRequest | None:
         return self.requests.get(request)

@@ -40,7 +40,7 @@ def reservoirs() -> Reservoirs:
 def head_of(hot_path: HotPath, target: bytes, headers: Headers, address: str = ADDRESS) -> dict[bytes, bytes]:
     answer = hot_path.answer(target, headers, address)
     assert answer is not None
-    return dict(answer.headers)
+    return dict(answer[0])
 
 
 @pytest.mark.parametrize("simulated", [False, True])
@@ -54,7 +54,7 @@ def test_what_is_sent_is_what_asgi_is_told(query: bytes, simulated: bool, reserv
     asked = hot_path.asked(b"/random/48" + query, [])
     taken = None if asked is None else hot_path.take(asked, ADDRESS)
     assert taken is not None
-    sent = dict(line.split(b": ", 1) for line in (taken.lines + lines_beside(taken)).split(b"\r\n")[:-2])
+    sent = dict(line.split(b": ", 1) for line in (taken[1] + lines_beside(taken)).split(b"\r\n")[:-2])
     assert [*sent] == [*head]
     assert (b"x-entropy-simulated" in sent) == simulated
     assert {name for name in sent if sent[name] != more[0][name]} <= {b"x-entropy-blocks", b"content-length"}
@@ -68,12 +68,12 @@ def test_bytes_come_in_order_under_the_names_of_their_blocks(reservoirs: Reservo
     for n in (100, 1, 3995, 5000):
         answer = hot_path.answer(b"/random/%d?class=public" % n, [], ADDRESS)
         assert answer is not None
-        assert answer.body == pool_bytes[done : done + n]
+        assert answer[1] == pool_bytes[done : done + n]
         done += n
     answer = hot_path.answer(b"/random/10?class=public", [], ADDRESS)
     assert answer is not None
     start = done % 4096
-    assert (b"x-entropy-blocks", f"{blocks[2].block_id}:{start}-{start + 10}".encode()) in answer.headers
+    assert (b"x-entropy-blocks", f"{blocks[2].block_id}:{start}-{start + 10}".encode()) in answer[0]
 
 
 @pytest.mark.parametrize("query", sorted(known_queries()))
@@ -83,7 +83,7 @@ def test_every_usual_spelling_has_the_head_and_the_length_of_its_kind(query: byt
     target = b"/random/48" + (b"?" + query if query else b"")
     answer = hot_path.answer(target, [(b"accept", b"*/*")], ADDRESS)
     assert answer is not None
-    head, body = dict(answer.headers), answer.body
+    head, body = dict(answer[0]), answer[1]
     assert head[b"content-length"] == b"%d" % len(body)
     assert head[b"x-entropy-class"] == (b"public" if kind.public else b"private")
     assert (b"x-entropy-blocks" in head) == kind.public
@@ -162,9 +162,9 @@ def test_a_request_that_is_known_by_its_bytes_leaves_no_key_in_memory(reservoirs
         hot_path.remember(request, headers, asked)
         known = hot_path.known(request)
         assert known is not None
-        assert known.plan == asked.plan
+        assert known[0] == asked[0]
         assert hot_path.known(request + b" ") is None
-        assert key.encode() not in b"".join([*hot_path._requests, *hot_path._digests, known.caller or b""])
+        assert key.encode() not in b"".join([*hot_path._requests, *hot_path._digests, known[1] or b""])
 
 
 async def test_a_known_request_needs_leave_each_time(reservoirs: Reservoirs, store: FileKeys) -> None:
