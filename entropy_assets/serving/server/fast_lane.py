@@ -69,15 +69,11 @@ class FastLane(Bounded):
                 return
             self._begins, self._asked = 0, None
             super().data_received(data)
-            if self._begins == 1 and self._between:
-                self._remember(data)
+            # one request began in it, and was answered from memory: it was whole, and nothing came behind it
+            if self._begins == 1 and self._asked is not None:
+                self._hot_path.remember(data, self.headers, self._asked)
             return
         super().data_received(data)
-
-    def _remember(self, data: bytes) -> None:
-        """Remember what `data` asks for, if it was answered from memory: one whole request it was, and nothing else."""
-        if self._asked is not None:
-            self._hot_path.remember(data, self.headers, self._asked)
 
     def _feed(self, data: bytes) -> None:
         try:
