@@ -1,20 +1,25 @@
 """What memory answers: the usual spellings, with the bytes that are next; all else is left, with nothing consumed."""
 
+import asyncio
 import base64
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from entropy_assets.scopes import Scope
+from entropy_assets.serving.access import gate as gates
+from entropy_assets.serving.access import keys
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Headers, Limits
 from entropy_assets.serving.access.gate import Gate
+from entropy_assets.serving.access.hosts import Hosts
 from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.answers.formats import known_queries
 from entropy_assets.serving.answers.hot_path import HotPath, lines_beside
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.stores.api_keys import FileKeys
-from entropy_assets.stores.buckets import SharedBuckets
+from entropy_assets.stores.buckets import LocalBuckets, SharedBuckets
 from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolDepth, SealedLease
@@ -192,6 +197,66 @@ async def test_a_known_request_needs_leave_each_time(reservoirs: Reservoirs, sto
     assert answered() == [b"with"]
     gate._on_change()  # as when a key is revoked
     assert answered() == []
+
+
+@pytest.mark.parametrize("why", ["revoked", "expired", "store not read", "other scope", "limit", "other address"])
+async def test_leave_that_is_lost_is_lost_for_a_known_request(
+    why: str, reservoirs: Reservoirs, store: FileKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, as for one that is read: what is remembered is what was asked, never that it was allowed."""
+    monkeypatch.setattr(keys, "LOOK_S", 0.01)
+    now, wall, without = 0.0, 0.0, why == "other address"
+    monkeypatch.setattr(gates, "time", SimpleNamespace(time=lambda: wall))
+    key = key_of(store, "stats", "draw", expires_in_s=3600)
+    ring = KeyRing(store, clock=lambda: now)
+    ring.load()
+    limits = Limits(20 if why == "limit" else None, None, LONGEST)
+    gate = Gate(ring, ("draw",) if without else (), limits, Accounts(LocalBuckets()))
+    hot_path = HotPath(reservoirs, gate, LONGEST)
+    headers = [] if without else [(b"x-api-key", key.encode())]
+    await gate.admit(headers, ADDRESS, "draw", 5)
+    asked = hot_path.asked(b"/random/5", headers)
+    assert asked is not None
+    hot_path.remember(b"a request", headers, asked)
+
+    def is_answered(address: str = ADDRESS) -> bool:
+        known = hot_path.known(b"a request")
+        assert known is not None
+        return hot_path.take(known, address) is not None
+
+    assert is_answered()
+    if why == "limit":
+        while is_answered():  # nobody brings more units meanwhile
+            assert reservoirs.private.buffered_bytes > BLOCKS * 2048
+    held = reservoirs.private.buffered_bytes
+    if why == "revoked":
+        gate.start()
+        store.revoke(key.split("_")[1], 1)
+        async with asyncio.timeout(5):
+            while gate._visitors:  # noqa: ASYNC110 - a gate has no event for it
+                await asyncio.sleep(0.01)
+    elif why == "expired":
+        record = ring.find(key)
+        assert record is not None
+        assert record.expires_us is not None
+        wall = record.expires_us / 1e6
+    elif why == "store not read":
+        now = keys.MOST_AGE_S + 1
+    elif why == "other scope":
+        other = [(b"x-api-key", key_of(store, "stats").encode())]
+        ring.load()
+        await gate.admit(other, ADDRESS, "stats", 0)
+        hot_path.remember(b"a request", other, asked)
+    assert not is_answered("192.0.2.2" if without else ADDRESS)
+    assert reservoirs.private.buffered_bytes == held
+    await gate.stop()
+
+
+@pytest.mark.parametrize("hosts", [[], [b"attacker.example"], [b"localhost", b"localhost"], [b"localhost, a"], [b""]])
+def test_a_request_that_does_not_name_the_service_once_is_left(hosts: list[bytes], reservoirs: Reservoirs) -> None:
+    hot_path = HotPath(reservoirs, Gate(), LONGEST, Hosts())
+    assert hot_path.asked(b"/random/5", [(b"host", b"localhost")]) is not None
+    assert hot_path.asked(b"/random/5", [(b"host", host) for host in hosts]) is None
 
 
 async def test_what_could_not_be_given_is_not_charged(
