@@ -67,7 +67,7 @@ class FastLane(Bounded):
                 if not isinstance(error, Exception):
                     raise
                 return
-            self._begins, self._asked = 0, None
+            self._begins = 0
             super().data_received(data)
             # one request began in it, and was answered from memory: it was whole, and nothing came behind it
             if self._begins == 1 and self._asked is not None:
@@ -97,7 +97,7 @@ class FastLane(Bounded):
         """Begin a request; what uvicorn prepares for one is made when it turns out to need it."""
         self._begin()
         self._between = False
-        self._begins += 1
+        self._begins, self._asked = self._begins + 1, None
         self.url = b""
         self.headers = []
         self.expect_100_continue = False

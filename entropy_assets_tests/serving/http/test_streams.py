@@ -95,7 +95,8 @@ def test_public_messages_name_the_ranges_that_they_carry(
 ) -> None:
     """Whether the server takes a message in parts, or as all ASGI servers do."""
     if not takes_parts:
-        monkeypatch.setattr(BoundedStream, "handle_connect", WebSocketsSansIOProtocol.handle_connect)
+        for name in ("handle_connect", "send"):
+            monkeypatch.setattr(BoundedStream, name, getattr(WebSocketsSansIOProtocol, name))
     data = {block.block_id: block.data for block in pool_blocks(BLOCKS)}
     with open_stream(service, "?class=public") as client:
         grant(client, 200_000)

@@ -72,9 +72,9 @@ async def test_a_client_gets_each_message_whole_and_between_its_texts() -> None:
             await client.recv()
 
 
-@pytest.mark.parametrize("who", ["the service", "the client"])
+@pytest.mark.parametrize("who", ["the service", "the client", "nobody"])
 async def test_nothing_is_sent_after_the_end(who: str) -> None:
-    """As of every other message: the application hears that nobody is there."""
+    """As of every other message: the application hears that nobody is there, said goodbye or not."""
     raised: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
     async def talk(scope: Any, receive: Any, send: Any) -> None:
@@ -93,6 +93,8 @@ async def test_nothing_is_sent_after_the_end(who: str) -> None:
     async with served(talk) as url, connect(url) as client:
         if who == "the client":
             await client.close()
+        elif who == "nobody":
+            client.transport.abort()
         else:
             with pytest.raises(ConnectionClosedOK):
                 await client.recv()
