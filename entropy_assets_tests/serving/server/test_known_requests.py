@@ -94,6 +94,15 @@ async def test_only_one_whole_request_that_memory_answered_is_remembered(packets
     await bench.end()
 
 
+async def test_each_request_that_comes_alone_is_remembered() -> None:
+    bench = Bench()
+    other = KNOWN.replace(b"Host: a", b"Host: b")
+    bench.lane.data_received(KNOWN + other)
+    bench.lane.data_received(other)
+    assert [*bench.memory.requests] == [KNOWN, other]
+    await bench.end()
+
+
 async def test_a_known_request_that_memory_can_not_answer_now_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     monkeypatch.setattr(bench.memory, "take", lambda *_: None)
