@@ -42,7 +42,7 @@ ADDRESS: Final = "127.0.0.1"
 TARGET: Final = b"/random/%d" % SIZE
 HUGE: Final = 10**9
 NO_LEASE: Final = SealedLease((), 0.0, 0.0, PoolDepth(0, 0))
-NOTHING_ASKED: Final = HotRequest(cast(Plan, None), None)
+NOTHING_ASKED: Final[HotRequest] = (cast(Plan, None), None)
 NAMES: Final = (
     "nothing",
     "parser",

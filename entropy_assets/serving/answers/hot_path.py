@@ -12,7 +12,7 @@ from entropy_assets.serving.access.allowances import Admission, Headers, lines_o
 from entropy_assets.serving.access.gate import Gate, caller_in
 from entropy_assets.serving.access.hosts import Hosts
 from entropy_assets.serving.access.origins import OWN_SITES, SITE_HEADER
-from entropy_assets.serving.answers.formats import Answer, AnswerKind, Format, encode, headers_of, known_queries
+from entropy_assets.serving.answers.formats import AnswerKind, Format, encode, headers_of, known_queries
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.serving.reservoir.stock import NOTHING, Piece
@@ -53,37 +53,11 @@ class Plan(NamedTuple):
     lines: bytes
 
 
-class HotRequest(NamedTuple):
-    """All of a request that decides about its answer, but for the client's address: a plan, and `gate.caller_in`."""
-
-    plan: Plan
-    caller: bytes | None
-
-
-class Taken(NamedTuple):
-    """An answer before it is written.
-
-    Attributes
-    ----------
-    headers, lines
-        What its plan knew of its head, as ASGI wants it and as it is sent.
-    admission
-        Leave to have it; None if none is needed.
-    piece
-        What was cut for it; None if `headers` say it all.
-    body
-        Its body.
-    """
-
-    headers: Headers
-    lines: bytes
-    admission: Admission | None
-    piece: Piece | None
-    body: bytes
-
-
-_new: Final = tuple.__new__
-"""As in `reservoir.stock`."""
+HotRequest = tuple[Plan, bytes | None]
+"""All of a request that decides about its answer, but for the client's address: a plan, and `gate.caller_in`."""
+Taken = tuple[Headers, bytes, Admission | None, Piece | None, bytes]
+"""An answer before it is written: what its plan knew of its head, as ASGI wants it and as it is sent; leave to have it,
+None if none is needed; what was cut for it, None if that head says it all; and its body."""
 
 
 class HotPath:
@@ -111,8 +85,8 @@ class HotPath:
         self._requests: dict[bytes, HotRequest] = {}
         self._digests: dict[bytes, HotRequest] = {}
 
-    def answer(self, target: bytes, headers: Headers, address: str) -> Answer | None:
-        """Return the answer; None, with nothing consumed or counted, if it can't be given at once.
+    def answer(self, target: bytes, headers: Headers, address: str) -> tuple[Headers, bytes] | None:
+        """Return headers and body of the answer; None, with nothing consumed or counted, if it can't be given at once.
 
         Parameters
         ----------
@@ -123,16 +97,18 @@ class HotPath:
         address
             The client's network address; empty if unknown.
         """
-        asked = self.asked(target, headers)
-        taken = None if asked is None else self.take(asked, address)
-        return None if taken is None else Answer(taken.headers + _headers_beside(taken), taken.body)
+        plan = self._plans.get(target) or self._new_plan(target)
+        if plan is None or not self._are_usual(headers, plan.kind.format):
+            return None
+        taken = self.take((plan, None if self._gate.admits_everybody else caller_in(headers)), address)
+        return None if taken is None else (_headers_of(taken), taken[4])
 
     def asked(self, target: bytes, headers: Headers) -> HotRequest | None:
         """Return what a GET asks for; None if it is not written the usual way, and so not for memory."""
         plan = self._plans.get(target) or self._new_plan(target)
         if plan is None or not self._are_usual(headers, plan.kind.format):
             return None
-        return _new(HotRequest, (plan, None if self._gate.admits_everybody else caller_in(headers)))
+        return plan, None if self._gate.admits_everybody else caller_in(headers)
 
     def take(self, asked: HotRequest, address: str) -> Taken | None:
         """Return the answer to what was asked from `address`; None, with nothing consumed or counted, as `answer`."""
@@ -145,14 +121,14 @@ class HotPath:
                 return None
         if is_raw and (piece := reservoir.take_piece(n)) is not None:
             data = piece[0]
-            return _new(Taken, (headers, lines, admission, piece, data if kind.public else mixed(data)))
+            return headers, lines, admission, piece, data if kind.public else mixed(data)
         draw = reservoir.take(n)
         if draw is None:
             if admission is not None and admission.account is not None:
                 admission.account.undo(1, n)
             return None
         headers, body = encode(draw, kind, kind.format or "raw")
-        return Taken(headers, lines_of(headers), admission, None, body)
+        return headers, lines_of(headers), admission, None, body
 
     def _are_usual(self, headers: Headers, asked: Format | None) -> bool:
         """Tell whether `headers` name this service, once, and nothing in them decides about the answer."""
@@ -207,7 +183,7 @@ class HotPath:
         if len(kept) >= _MOST_REQUESTS:  # somebody writes each one in another way
             kept.clear()
         # the gate may have been open to everybody when it was asked, and closed since
-        kept[request if has_no_secrets else blake2b(request).digest()] = HotRequest(asked.plan, caller_in(headers))
+        kept[request if has_no_secrets else blake2b(request).digest()] = asked[0], caller_in(headers)
 
     # --- plans ---------------------------------------------------------------------------------------------------
 
@@ -234,16 +210,17 @@ class HotPath:
         return Plan(n, kind, reservoir, kind.format in (None, "raw"), headers, lines_of(headers))
 
 
-def _headers_beside(taken: Taken) -> Headers:
-    """Return the headers that the plan of an answer did not know."""
-    headers = [] if taken.admission is None else [*taken.admission.headers]
-    if taken.piece is not None:
-        _, block_id, start, end, simulated, reveals_at = taken.piece
+def _headers_of(taken: Taken) -> Headers:
+    """Return all headers of an answer, in a list of its own."""
+    headers, _, admission, piece, _ = taken
+    headers = [*headers] if admission is None else headers + admission.headers
+    if piece is not None:
+        _, block_id, start, end, simulated, reveals_at = piece
         if simulated:
             headers.append(_SIMULATED)
         if reveals_at:  # a private one never does, and names no block
-            headers.append((b"x-entropy-blocks", f"{block_id}:{start}-{end}".encode()))
-            headers.append((b"x-entropy-reveals-at", reveals_at.encode()))
+            origin = (b"x-entropy-blocks", f"{block_id}:{start}-{end}".encode())
+            headers += (origin, (b"x-entropy-reveals-at", reveals_at.encode()))
     return headers
 
 
@@ -255,7 +232,7 @@ def lines_beside(taken: Taken) -> bytes:
         return lines
     _, block_id, start, end, simulated, reveals_at = piece
     if simulated:
-        return lines_of(_headers_beside(taken)) + b"\r\n"
+        return lines_of(_headers_of(taken)[len(taken[0]) :]) + b"\r\n"
     if reveals_at:
         origin = f"x-entropy-blocks: {block_id}:{start}-{end}\r\nx-entropy-reveals-at: {reveals_at}\r\n\r\n".encode()
         return origin if admission is None else admission.lines + origin

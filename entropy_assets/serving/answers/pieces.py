@@ -19,7 +19,7 @@ from entropy_assets.serving.reservoir.stock import Draw, Messages
 
 PARTS: Final = "entropy_assets.parts"
 """The ASGI extension by which a server sends a binary message as its parts lie, ``{"type": PARTS, "parts": [...]}``:
-to join them would take a third of the time of a stream."""
+joining copies each message once, and the WebSocket library once more. `docs/speed.md` says what that takes."""
 PIECE_BYTES: Final = 65_536
 MOST_AT_ONCE_BYTES: Final = 2**20
 """Most that is drawn at once; so much is lost when its client leaves."""

@@ -87,8 +87,8 @@ class MemoryFirst:
                 await failure(unforeseen.number)(scope, receive, send)
                 return
             if answer is not None:
-                await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
-                await send({"type": "http.response.body", "body": answer.body})
+                await send({"type": "http.response.start", "status": 200, "headers": answer[0]})
+                await send({"type": "http.response.body", "body": answer[1]})
                 return
         await self.app(scope, receive, send)
 

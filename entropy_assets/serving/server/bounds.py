@@ -57,7 +57,7 @@ class BoundedStream(WebSocketsSansIOProtocol):
             await super().send(message)
             return
         await self.writable.wait()
-        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+        if self.disconnected or self.conn.state is not State.OPEN:  # a lost connection may be one in good order
             raise ClientDisconnected
         parts = message["parts"]
         self.transport.writelines([_head_of(sum(map(len, parts))), *parts])

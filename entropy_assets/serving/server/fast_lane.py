@@ -67,17 +67,13 @@ class FastLane(Bounded):
                 if not isinstance(error, Exception):
                     raise
                 return
-            self._begins, self._asked = 0, None
+            self._begins = 0
             super().data_received(data)
-            if self._begins == 1 and self._between:
-                self._remember(data)
+            # one request began in it, and was answered from memory: it was whole, and nothing came behind it
+            if self._begins == 1 and self._asked is not None:
+                self._hot_path.remember(data, self.headers, self._asked)
             return
         super().data_received(data)
-
-    def _remember(self, data: bytes) -> None:
-        """Remember what `data` asks for, if it was answered from memory: one whole request it was, and nothing else."""
-        if self._asked is not None:
-            self._hot_path.remember(data, self.headers, self._asked)
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -101,7 +97,7 @@ class FastLane(Bounded):
         """Begin a request; what uvicorn prepares for one is made when it turns out to need it."""
         self._begin()
         self._between = False
-        self._begins += 1
+        self._begins, self._asked = self._begins + 1, None
         self.url = b""
         self.headers = []
         self.expect_100_continue = False

@@ -10,15 +10,16 @@ from entropy_assets.serving.access.allowances import Headers
 from entropy_assets.serving.answers.hot_path import HotRequest, Plan, Taken
 from entropy_assets.serving.server.fast_lane import FastLane
 
-_ASKED: Final = HotRequest(cast(Plan, None), None)  # what is asked for is looked at by its memory alone
+_ASKED: Final[HotRequest] = (cast(Plan, None), None)  # what is asked for is looked at by its memory alone
 
 
 def why_no_fast_lane() -> str | None:
     """Return why the fast lane does not fit the uvicorn that is installed, None if it does.
 
-    It is tried on a connection that leads nowhere: two requests in one packet must get two answers from memory, and so
-    must one that comes again, once it was read; a HEAD must be left to uvicorn, and so must the whole body of a POST
-    that offers another protocol.
+    It is tried on a connection that leads nowhere: two requests in one packet must get two answers from memory, one
+    that comes in two parts must get one, and so must one that comes again, once it was read as one packet, and nothing
+    else may be remembered; a HEAD must be left to uvicorn, and so must the whole body of a POST that offers another
+    protocol.
     """
     loop = asyncio.new_event_loop()
     state = ServerState()
@@ -37,12 +38,12 @@ def _try_lane(loop: asyncio.AbstractEventLoop, state: ServerState) -> str | None
     lane, transport = _connected(loop, state)
     request = b"GET /random/4 HTTP/1.1\r\nHost: a\r\n\r\n"
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlane"
-    for packet in (request * 2, request, request):
+    for packet in (request * 2, request + request[:9], request[9:], request, request):
         lane.data_received(packet)
-    if transport.written != [answer] * 4 or [*lane.app.requests] != [request]:
+    if transport.written != [answer] * 6 or [*lane.app.requests] != [request]:
         return "an answer from memory does not come out as it should"
     lane.data_received(request.replace(b"GET", b"HEAD"))
-    if len(state.tasks) != 1 or transport.written != [answer] * 4:
+    if len(state.tasks) != 1 or transport.written != [answer] * 6:
         return "a HEAD is not left to uvicorn"
     lane.connection_lost(None)
     lane, _ = _connected(loop, state)
@@ -73,7 +74,7 @@ class _OneAnswer:
         return _ASKED if target == b"/random/4" else None
 
     def take(self, asked: HotRequest, address: str) -> Taken | None:
-        return Taken([], b"content-length: 4\r\n", None, None, b"lane")
+        return [], b"content-length: 4\r\n", None, None, b"lane"
 
     def known(self, request: bytes) -> HotRequest | None:
         return self.requests.get(request)

@@ -1,20 +1,25 @@
 """What memory answers: the usual spellings, with the bytes that are next; all else is left, with nothing consumed."""
 
+import asyncio
 import base64
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from entropy_assets.scopes import Scope
+from entropy_assets.serving.access import gate as gates
+from entropy_assets.serving.access import keys
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Headers, Limits
 from entropy_assets.serving.access.gate import Gate
+from entropy_assets.serving.access.hosts import Hosts
 from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.answers.formats import known_queries
 from entropy_assets.serving.answers.hot_path import HotPath, lines_beside
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.stores.api_keys import FileKeys
-from entropy_assets.stores.buckets import SharedBuckets
+from entropy_assets.stores.buckets import LocalBuckets, SharedBuckets
 from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolDepth, SealedLease
@@ -40,7 +45,7 @@ def reservoirs() -> Reservoirs:
 def head_of(hot_path: HotPath, target: bytes, headers: Headers, address: str = ADDRESS) -> dict[bytes, bytes]:
     answer = hot_path.answer(target, headers, address)
     assert answer is not None
-    return dict(answer.headers)
+    return dict(answer[0])
 
 
 @pytest.mark.parametrize("simulated", [False, True])
@@ -54,7 +59,7 @@ def test_what_is_sent_is_what_asgi_is_told(query: bytes, simulated: bool, reserv
     asked = hot_path.asked(b"/random/48" + query, [])
     taken = None if asked is None else hot_path.take(asked, ADDRESS)
     assert taken is not None
-    sent = dict(line.split(b": ", 1) for line in (taken.lines + lines_beside(taken)).split(b"\r\n")[:-2])
+    sent = dict(line.split(b": ", 1) for line in (taken[1] + lines_beside(taken)).split(b"\r\n")[:-2])
     assert [*sent] == [*head]
     assert (b"x-entropy-simulated" in sent) == simulated
     assert {name for name in sent if sent[name] != more[0][name]} <= {b"x-entropy-blocks", b"content-length"}
@@ -68,12 +73,12 @@ def test_bytes_come_in_order_under_the_names_of_their_blocks(reservoirs: Reservo
     for n in (100, 1, 3995, 5000):
         answer = hot_path.answer(b"/random/%d?class=public" % n, [], ADDRESS)
         assert answer is not None
-        assert answer.body == pool_bytes[done : done + n]
+        assert answer[1] == pool_bytes[done : done + n]
         done += n
     answer = hot_path.answer(b"/random/10?class=public", [], ADDRESS)
     assert answer is not None
     start = done % 4096
-    assert (b"x-entropy-blocks", f"{blocks[2].block_id}:{start}-{start + 10}".encode()) in answer.headers
+    assert (b"x-entropy-blocks", f"{blocks[2].block_id}:{start}-{start + 10}".encode()) in answer[0]
 
 
 @pytest.mark.parametrize("query", sorted(known_queries()))
@@ -83,7 +88,7 @@ def test_every_usual_spelling_has_the_head_and_the_length_of_its_kind(query: byt
     target = b"/random/48" + (b"?" + query if query else b"")
     answer = hot_path.answer(target, [(b"accept", b"*/*")], ADDRESS)
     assert answer is not None
-    head, body = dict(answer.headers), answer.body
+    head, body = dict(answer[0]), answer[1]
     assert head[b"content-length"] == b"%d" % len(body)
     assert head[b"x-entropy-class"] == (b"public" if kind.public else b"private")
     assert (b"x-entropy-blocks" in head) == kind.public
@@ -162,9 +167,9 @@ def test_a_request_that_is_known_by_its_bytes_leaves_no_key_in_memory(reservoirs
         hot_path.remember(request, headers, asked)
         known = hot_path.known(request)
         assert known is not None
-        assert known.plan == asked.plan
+        assert known[0] == asked[0]
         assert hot_path.known(request + b" ") is None
-        assert key.encode() not in b"".join([*hot_path._requests, *hot_path._digests, known.caller or b""])
+        assert key.encode() not in b"".join([*hot_path._requests, *hot_path._digests, known[1] or b""])
 
 
 async def test_a_known_request_needs_leave_each_time(reservoirs: Reservoirs, store: FileKeys) -> None:
@@ -192,6 +197,66 @@ async def test_a_known_request_needs_leave_each_time(reservoirs: Reservoirs, sto
     assert answered() == [b"with"]
     gate._on_change()  # as when a key is revoked
     assert answered() == []
+
+
+@pytest.mark.parametrize("why", ["revoked", "expired", "store not read", "other scope", "limit", "other address"])
+async def test_leave_that_is_lost_is_lost_for_a_known_request(
+    why: str, reservoirs: Reservoirs, store: FileKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, as for one that is read: what is remembered is what was asked, never that it was allowed."""
+    monkeypatch.setattr(keys, "LOOK_S", 0.01)
+    now, wall, without = 0.0, 0.0, why == "other address"
+    monkeypatch.setattr(gates, "time", SimpleNamespace(time=lambda: wall))
+    key = key_of(store, "stats", "draw", expires_in_s=3600)
+    ring = KeyRing(store, clock=lambda: now)
+    ring.load()
+    limits = Limits(20 if why == "limit" else None, None, LONGEST)
+    gate = Gate(ring, ("draw",) if without else (), limits, Accounts(LocalBuckets()))
+    hot_path = HotPath(reservoirs, gate, LONGEST)
+    headers = [] if without else [(b"x-api-key", key.encode())]
+    await gate.admit(headers, ADDRESS, "draw", 5)
+    asked = hot_path.asked(b"/random/5", headers)
+    assert asked is not None
+    hot_path.remember(b"a request", headers, asked)
+
+    def is_answered(address: str = ADDRESS) -> bool:
+        known = hot_path.known(b"a request")
+        assert known is not None
+        return hot_path.take(known, address) is not None
+
+    assert is_answered()
+    if why == "limit":
+        while is_answered():  # nobody brings more units meanwhile
+            assert reservoirs.private.buffered_bytes > BLOCKS * 2048
+    held = reservoirs.private.buffered_bytes
+    if why == "revoked":
+        gate.start()
+        store.revoke(key.split("_")[1], 1)
+        async with asyncio.timeout(5):
+            while gate._visitors:  # noqa: ASYNC110 - a gate has no event for it
+                await asyncio.sleep(0.01)
+    elif why == "expired":
+        record = ring.find(key)
+        assert record is not None
+        assert record.expires_us is not None
+        wall = record.expires_us / 1e6
+    elif why == "store not read":
+        now = keys.MOST_AGE_S + 1
+    elif why == "other scope":
+        other = [(b"x-api-key", key_of(store, "stats").encode())]
+        ring.load()
+        await gate.admit(other, ADDRESS, "stats", 0)
+        hot_path.remember(b"a request", other, asked)
+    assert not is_answered("192.0.2.2" if without else ADDRESS)
+    assert reservoirs.private.buffered_bytes == held
+    await gate.stop()
+
+
+@pytest.mark.parametrize("hosts", [[], [b"attacker.example"], [b"localhost", b"localhost"], [b"localhost, a"], [b""]])
+def test_a_request_that_does_not_name_the_service_once_is_left(hosts: list[bytes], reservoirs: Reservoirs) -> None:
+    hot_path = HotPath(reservoirs, Gate(), LONGEST, Hosts())
+    assert hot_path.asked(b"/random/5", [(b"host", b"localhost")]) is not None
+    assert hot_path.asked(b"/random/5", [(b"host", host) for host in hosts]) is None
 
 
 async def test_what_could_not_be_given_is_not_charged(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
@@ -21,6 +22,7 @@ from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.serving.http.streams import MOST_CREDIT
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.reservoir.filler import IDLE_S
+from entropy_assets.serving.server.bounds import BoundedStream
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.serving.http.streaming import (
@@ -87,7 +89,14 @@ def test_credits_add_up(service: RunningService) -> None:
         read(client, 10_000)
 
 
-def test_public_messages_name_the_ranges_that_they_carry(service: RunningService) -> None:
+@pytest.mark.parametrize("takes_parts", [True, False])
+def test_public_messages_name_the_ranges_that_they_carry(
+    takes_parts: bool, service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the server takes a message in parts, or as all ASGI servers do."""
+    if not takes_parts:
+        for name in ("handle_connect", "send"):
+            monkeypatch.setattr(BoundedStream, name, getattr(WebSocketsSansIOProtocol, name))
     data = {block.block_id: block.data for block in pool_blocks(BLOCKS)}
     with open_stream(service, "?class=public") as client:
         grant(client, 200_000)

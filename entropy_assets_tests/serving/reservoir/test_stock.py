@@ -34,7 +34,7 @@ def _cut(stock: Stock, way: str, n: int) -> tuple[bytes, str] | None:
     """Return bytes and the names of their blocks."""
     if way == "piece":
         piece = stock.piece(n, 0.0)
-        return piece and (piece.data, f"{piece.block_id}:{piece.start}-{piece.end}")
+        return piece and (piece[0], "{}:{}-{}".format(*piece[1:4]))
     if way == "draw":
         draw = stock.draw(n, 0.0)
         return draw and (draw.data, block_cuts(draw))

@@ -303,7 +303,7 @@ class OneAnswer:
         return target
 
     def take(self, asked: object, address: str) -> Taken:
-        return Taken([], b"content-length: 4\r\n", None, None, b"lane")
+        return [], b"content-length: 4\r\n", None, None, b"lane"
 
     async def __call__(self, scope: object, receive: object, send: object) -> None: ...
 
