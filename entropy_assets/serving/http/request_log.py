@@ -19,7 +19,8 @@ def add_error_log(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JsonAnswer:
-        return failure(log_unforeseen(request.scope, error))
+        # Starlette raises it again behind the answer, and uvicorn closes the connection: the answer says so.
+        return failure(log_unforeseen(request.scope, error), close=True)
 
 
 class RequestLog:
