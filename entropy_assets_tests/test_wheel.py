@@ -135,10 +135,11 @@ def test_the_wheel_carries_the_package_and_its_data_but_no_tests(wheel: Path) ->
 
 @pytest.mark.slow
 class TestBase:
-    def test_it_brings_three_packages_and_what_they_need(self, base: Path, tmp_path: Path) -> None:
+    def test_it_brings_four_packages_and_what_they_need(self, base: Path, tmp_path: Path) -> None:
         """Whoever only draws bytes installs no web framework, no Redis client and no Dagster."""
         found = distributions(base, tmp_path)
-        assert found - {"typing-extensions"} == {"entropy-assets", "numpy", "scipy", "blake3"}  # of BLAKE3, on 3.11
+        own = {"entropy-assets", "numpy", "scipy", "array-api-compat", "blake3"}
+        assert found - {"typing-extensions"} == own  # of BLAKE3, on 3.11
         assert found == {"entropy-assets", *installed_by("")}
 
     def test_it_hashes_estimates_and_draws_and_the_other_rooms_name_their_extra(
