@@ -31,7 +31,7 @@ def pool(pool_url: str) -> Iterator[PoolClient]:
 
 
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory, pool_url: str) -> Iterator[Installation]:
+def started(tmp_path_factory: pytest.TempPathFactory, pool_url: str) -> Iterator[Installation]:
     """Run everything that ``entropy-assets up`` runs."""
     home = tmp_path_factory.mktemp("installation")
     with Installation.running(home, ENTROPY_REDIS_URL=pool_url, ENTROPY_PUBLIC_SHARE="0.7") as running:
@@ -44,19 +44,25 @@ def more_images() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def batch(installation: Installation, samples: Path) -> Batch:
+def batch(started: Installation, samples: Path) -> Batch:
     """Drop all bundled images and `more_images`, and wait until their batch is published, in the public lane.
 
     Before it a frame is dropped, whose batch goes into the private lane.
     """
-    private = installation.drop({"private.fits": frame(900, 768)})
-    eventually("publication of a private batch", lambda: installation.published(private))
+    private = started.drop({"private.fits": frame(900, 768)})
+    eventually("publication of a private batch", lambda: started.published(private))
     images = {path.name: path.read_bytes() for path in sorted(samples.iterdir()) if path.suffix != ".csv"}
-    batch = installation.drop({**images, **more_images()})
-    eventually("publication of the samples", lambda: installation.published(batch))
+    batch = started.drop({**images, **more_images()})
+    eventually("publication of the samples", lambda: started.published(batch))
     assert [each.intake.lane for each in (private, batch)] == ["private", "public"]
-    eventually("the end of all runs", installation.idle)
+    eventually("the end of all runs", started.idle)
     return batch
+
+
+@pytest.fixture(scope="session")
+def installation(started: Installation, batch: Batch) -> Installation:
+    """Give what runs, with `batch` as its first: which lane a batch goes into hangs on those before it."""
+    return started
 
 
 @pytest.fixture
