@@ -157,11 +157,12 @@ def web_reader_of(
         table = None if feeds is None else feeds.feeds.get(str(origin.get("feed")))
         try:
             url = WebUrl.read(str(origin["url"]))
-            told = rules_of(table) if isinstance(table, WebTable) else None
-            rules = told if told is not None and told.allows(url) else HostRules([url.authority])
+            rules, trusted = HostRules([url.authority]), None
+            if isinstance(table, WebTable) and (told := rules_of(table)).allows(url):
+                rules, trusted = told, table.trusted_file
         except ValueError:
             return None
-        return HttpReader("audit", rules, pacing=pacing, limits=limits)
+        return HttpReader("audit", rules, pacing=pacing, limits=limits, tls=trusted)
 
     return reader_of
 

@@ -17,6 +17,8 @@ SIMULATED: Final = "simulated"
 MOST_IMAGES: Final = 64
 MOST_BLOCKS: Final = 8
 """Images and published blocks of a batch that its summary names; it counts all."""
+LONGEST_LINE: Final = 300
+"""Longest line on whose an image is, characters: a server may choose it, and everybody may ask for 50 batches."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -121,9 +123,13 @@ def _images(batch: Batch) -> Iterator[ImageSummary]:
             "detail": last.detail if last else None,
             "credit_bits": assessed.credit_bits if assessed else 0,
             "min_entropy": assessed.min_entropy if assessed else 0.0,
-            "credit_line": file.origin.credit if file.origin else None,
-            "licence": file.origin.licence if file.origin else None,
+            "credit_line": _line(file.origin.credit) if file.origin else None,
+            "licence": _line(file.origin.licence) if file.origin else None,
         }
+
+
+def _line(text: str | None) -> str | None:
+    return text if text is None or len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 1]}…"
 
 
 def _shown(state: BatchState, images: list[ImageSummary]) -> ShownState:

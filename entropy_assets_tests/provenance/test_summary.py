@@ -61,6 +61,16 @@ def test_whose_an_image_is_stands_beside_it_and_not_where_it_was_fetched(place: 
     assert "a.example" not in json.dumps(summary)
 
 
+def test_a_server_does_not_choose_how_long_the_list_is(place: Place) -> None:
+    note = Origin(
+        feed="sky", url="https://a.example/", fetched_at="2026-11-29T08:33:00Z", credit="c" * 301, licence="l" * 300
+    )
+    place.origins().keep(hashlib.sha256(frame(1)).hexdigest(), note)
+    place.open([("a.fits", frame(1))])
+    [summary] = Trail.of(place).recent(1)
+    assert [(row["credit_line"], row["licence"]) for row in summary["images"]] == [("c" * 299 + "…", "l" * 300)]
+
+
 def test_no_byte_of_a_block_is_in_it(place: Place, pool: PoolClient) -> None:
     batch = place.validated([("a.fits", frame(1))])
     publish_batch(batch, place.ledger(), pool, run_id="", now_us=5)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Final
 
 import dagster as dg
@@ -21,7 +22,7 @@ from entropy_assets.sources.feeds.journal import FeedJournalDamaged
 from entropy_assets.sources.feeds.roster import members_of, opened_feeds, rounds_of, terms_of
 from entropy_assets.sources.feeds.rounds import ALERT_JOB, Look, Rounds
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.journals.alerts import Alert
+from entropy_assets.stores.journals.alerts import LONGEST_ERROR, Alert
 
 WELL_AGAIN: Final = "the file of feeds is well again"
 _OF_FILE: Final = "feeds:"
@@ -122,7 +123,7 @@ class ImageFeeds:
         last = next((each for each in reversed(self.rounds.alerts.read()) if each["run_id"].startswith(_OF_FILE)), None)
         was_well = last is None or last["error"] == WELL_AGAIN
         if self.refusal is not None:
-            words = f"no feed is asked: {self.refusal.message}"
+            words = f"no feed is asked: {self.refusal.message}"[:LONGEST_ERROR]  # as the log of alerts has it
             if was_well or last is None or last["error"] != words:
                 self._alarm(last, words)
             raise self.refusal
@@ -132,8 +133,9 @@ class ImageFeeds:
     def _alarm(self, last: Alert | None, words: str) -> None:
         """Tell of the file what was not told since the `last` alert of it, also if two processes notice at once."""
         since = 0.0 if last is None else last["time"]
+        mark = sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
         self.rounds.alerts.append_once(
-            run_id=f"{_OF_FILE}{since:.3f}:{words}", job=ALERT_JOB, error=words, time_s=self.rounds.now()
+            run_id=f"{_OF_FILE}{since:.3f}:{mark}", job=ALERT_JOB, error=words, time_s=self.rounds.now()
         )
 
 

@@ -4,8 +4,11 @@ Trusted as the operator is: it says what each feed's images are vouched for as. 
 variables of the environment, so it can be shown, kept in a repository and sent to others.
 """
 
+import errno
 import json
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -42,6 +45,10 @@ EXAMPLE_FILE: Final = "sources.example.toml"
 SCHEMA_ID: Final = "urn:entropy-assets:sources:1"
 LARGEST_FILE: Final = 2**20
 """Longest file that is read, bytes."""
+MOST_TOLD: Final = 20
+"""Faults of a file that are told."""
+LONGEST_TOLD: Final = 1000
+"""Longest sentence on one of them, characters; what is longer is cut off."""
 PICTURES: Final = ("apod", "epic", "mars-raw", "nasa-images", "sdo-latest")
 """Sources of the recipes that stand for decoded pictures."""
 
@@ -124,7 +131,7 @@ def read_configuration(path: Path, recipe: Recipe) -> Configuration:
         If it can't be read, or is not what it must be.
     """
     try:
-        with path.open("rb") as file:
+        with os.fdopen(_opened(path), "rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise SourcesRefused(
@@ -136,6 +143,15 @@ def read_configuration(path: Path, recipe: Recipe) -> Configuration:
         return parsed(data, recipe)
     except SourcesRefused as error:
         raise SourcesRefused(f"{path}: {error.message}", path=str(path), **error.data) from None
+
+
+def _opened(path: Path) -> int:
+    """Open a regular file: a pipe would keep each tick of a daemon waiting for who writes to it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return descriptor
 
 
 def parsed(data: bytes, recipe: Recipe) -> Configuration:
@@ -203,6 +219,10 @@ def _advice(fault: str) -> str:
 
 
 def _refused(problems: list[str]) -> SourcesRefused:
+    more = len(problems) - MOST_TOLD
+    problems = [each[:LONGEST_TOLD] for each in problems[:MOST_TOLD]]  # each tick tells it again, and Dagster keeps it
+    if more > 0:
+        problems.append(f"and {more} more")
     return SourcesRefused("; ".join(problems), problems=problems)
 
 

@@ -37,7 +37,7 @@ MOST_DONE: Final = 20_000
 MOST_BYTES: Final = 3 << 20
 """Largest file of a feed, bytes. What real servers tell makes it some ten thousand, and 8 for each file listed."""
 _LONGEST_TAG: Final = 200
-_MARK_DIGITS: Final = 12
+_MARK_DIGITS: Final = 20
 _NAME: Final = re.compile(SHORT_NAME, re.ASCII)
 
 

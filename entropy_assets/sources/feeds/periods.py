@@ -11,10 +11,12 @@ known so, and of all others the place in their order up to which all is done.
 
 import hashlib
 import json
+import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Final, Self
 
@@ -39,6 +41,7 @@ PAGES_AGAIN: Final = 2
 _MARK_BYTES: Final = 6
 """Of 20,000 marks one is that of another entry in ten billion cases, and 8 characters hold it."""
 _MARK_LENGTH: Final = 8
+_LONGEST_SALT: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,6 @@ class Entry:
     told: str = ""
     waits: bool = False
 
-    @property
-    def mark(self) -> str:
-        """What it is known by."""
-        return mark_of(f"{self.order}\0{self.told}")
-
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -79,10 +77,13 @@ class Known:
     marks
         Marks of those behind it that are done, those that were listed last at the end. What is listed no more is known
         for some time: a disk that is away for an hour has nothing new when it is back.
+    salt
+        Drawn for this place and told to nobody: who fills a listing can't make an entry with the mark of another one.
     """
 
     floor: str = ""
     marks: tuple[str, ...] = ()
+    salt: str = field(default_factory=partial(secrets.token_urlsafe, 9))
 
     @classmethod
     def read(cls, told: object) -> Self | None:
@@ -90,14 +91,19 @@ class Known:
         match told:
             case str(floor):
                 return cls(floor)
-            case [str(floor), str(marks)]:
+            case [str(floor), str(marks), str(salt)] if len(salt) <= _LONGEST_SALT and salt.isascii():
                 places = range(0, len(marks), _MARK_LENGTH)
-                return cls(floor, tuple(marks[place : place + _MARK_LENGTH] for place in places))
+                return cls(floor, tuple(marks[place : place + _MARK_LENGTH] for place in places), salt)
         return None
 
     def encoded(self) -> list[str]:
         """Return it as a cursor has it."""
-        return [self.floor, "".join(self.marks)]
+        return [self.floor, "".join(self.marks), self.salt]
+
+    def mark(self, told: str) -> str:
+        """Return a short mark that stands here for a text, whatever characters it has."""
+        text, key = told.encode("utf-8", "surrogatepass"), self.salt.encode()
+        return urlsafe_b64encode(hashlib.blake2b(text, digest_size=_MARK_BYTES, key=key).digest()).decode()
 
     def passing(self, passed: Sequence[tuple[str, str]], floor: str = "") -> Self:
         """Return it after a look.
@@ -115,7 +121,7 @@ class Known:
         listed = {mark for _, mark in passed}
         marks = [mark for mark in self.marks if mark not in listed]
         marks += [mark for order, mark in passed if order > floor]
-        return type(self)(floor, tuple(marks[-REMEMBERED - REMEMBERED // 4 :]))
+        return type(self)(floor, tuple(marks[-REMEMBERED - REMEMBERED // 4 :]), self.salt)
 
 
 def read_known(cursor: str) -> Known | None:
@@ -124,12 +130,6 @@ def read_known(cursor: str) -> Known | None:
         return Known.read(json.loads(cursor))
     except ValueError:
         return None
-
-
-def mark_of(told: str) -> str:
-    """Return a short mark that stands for a text, whatever characters it has."""
-    digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=_MARK_BYTES).digest()
-    return urlsafe_b64encode(digest).decode()
 
 
 Listing = Callable[[str, str], tuple[Sequence[Entry], bool]]
@@ -308,7 +308,7 @@ class _Way:
             page, more = self._walk.page(self._period, self._starts[-1])
             self.pages -= 1
             for entry in page:
-                mark = entry.mark
+                mark = self._before.mark(f"{entry.order}\0{entry.told}")
                 is_new = mark not in marks
                 if is_new and entry.waits:
                     self.waiting += 1

@@ -18,6 +18,7 @@ import os
 import re
 import stat
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -182,10 +183,11 @@ class DropFolder:
 
     def files_of(self, batch_key: str) -> list[ReadyFile]:
         """Return the files of a batch that are not settled yet, oldest first."""
-        folder = self._batch(TAKEN, batch_key)
-        if not folder.is_dir():
-            return []
-        files = [_listed(path, path.lstat()) for path in folder.iterdir()]
+        files: list[ReadyFile] = []
+        with suppress(FileNotFoundError, NotADirectoryError):  # the folder goes with its last file
+            for path in self._batch(TAKEN, batch_key).iterdir():
+                with suppress(FileNotFoundError):  # somebody settles the batch meanwhile
+                    files.append(_listed(path, path.lstat()))
         return sorted(files, key=lambda file: (file.mtime_ns, os.fsencode(file.name)))
 
     def read(self, file: ReadyFile) -> bytes:
@@ -236,8 +238,7 @@ class DropFolder:
         """
         require_plain(name)
         folder = self._batch(PROCESSED if accepted else REJECTED, batch_key)
-        source = _found(self._batch(TAKEN, batch_key), name)
-        if source is not None:
+        if (source := _found(self._batch(TAKEN, batch_key), name)) is not None:
             folder.mkdir(parents=True, exist_ok=True)
             if not accepted:
                 _write_reason(folder, name, reason)

@@ -1,5 +1,6 @@
 """The file of feeds says what its operator meant, or it is refused with the line and what to do."""
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -280,6 +281,18 @@ def test_the_file_is_where_it_was_told_or_in_the_home(tmp_path: Path) -> None:
     assert told == tmp_path / "other.toml"
     with pytest.raises(SourcesRefused, match=r"other.toml can't be read \(No such file or directory\)"):
         read_configuration(told, STANDARD)
+
+
+def test_a_pipe_in_its_place_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "sources.toml")
+    with pytest.raises(SourcesRefused, match=r"sources.toml can't be read \(it is no regular file\)"):
+        read_configuration(tmp_path / "sources.toml", STANDARD)
+
+
+def test_of_many_mistakes_some_are_told_since_each_tick_tells_them() -> None:
+    told = refusals(FOLDER + "".join(f"{'c' * 9000}{n} = 1\n" for n in range(50)))
+    assert (len(told), told[-1]) == (21, "and 30 more")
+    assert sum(map(len, told)) < 21_000
 
 
 def test_a_refused_file_is_named(tmp_path: Path) -> None:

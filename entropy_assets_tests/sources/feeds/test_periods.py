@@ -207,3 +207,18 @@ def test_a_name_too_long_to_be_remembered_is_refused() -> None:
     walk = Walk(DatedPlace("plain"), shelf.listing, most=1)
     with pytest.raises(ValueError, match="too long, or too many, to be remembered"):
         walk.discover("", NOW)
+
+
+def test_nobody_who_fills_a_listing_can_tell_the_mark_of_an_entry() -> None:
+    """Of 48 bits a twin is found: who knew the marks could list one for each image that is to come, and hide them."""
+    shelf = Shelf({"plain": [f"{n}" for n in range(9)]})
+    marks = []
+    for _ in range(2):
+        walk = Walk(DatedPlace("plain"), shelf.listing, most=9)
+        cursor = walk.discover("", NOW).cursor
+        again = walk.discover(cursor, NOW)
+        assert (urls(again), again.cursor) == ([], cursor)
+        [(_, told, _)] = json.loads(cursor).values()
+        marks.append({told[place : place + 8] for place in range(0, len(told), 8)})
+    assert len(marks[0]) == len(marks[1]) == 9
+    assert marks[0].isdisjoint(marks[1])

@@ -389,3 +389,11 @@ def test_a_look_costs_each_of_thousands_of_files_the_same_few_calls(inbox: DropF
     assert len(inbox.ready(later())) == 2000
     assert costs[1] < 2.1 * costs[0]
     assert costs[1] < 100 * 2000
+
+
+def test_a_batch_is_listed_while_somebody_settles_it(inbox: DropFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = inbox.inbox / ".taken" / "b"
+    batch.mkdir(parents=True)
+    (batch / "still.fits").touch()
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([folder / "gone.fits", folder / "still.fits"]))
+    assert [file.name for file in inbox.files_of("b")] == ["still.fits"]

@@ -26,7 +26,7 @@ from entropy_assets.sources.feeds.interface import (
     FeedUnavailable,
     FetchedImage,
 )
-from entropy_assets.sources.feeds.periods import Known, mark_of, read_known
+from entropy_assets.sources.feeds.periods import Known, read_known
 from entropy_assets.sources.feeds.tables.local import FolderTable
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.inboxes.folder import SAFE_OPEN, hindrance_of_name
@@ -87,7 +87,7 @@ class FolderFeed:
         before, most = known or Known(), self._table.max_files
         marks = frozenset(before.marks)
         latest_ns = int((self.clock().timestamp() - self._table.settle_seconds) * NS)
-        listed = [(seen, mark_of(seen.told)) for seen in self._files() if seen.order > before.floor]
+        listed = [(seen, before.mark(seen.told)) for seen in self._files() if seen.order > before.floor]
         waiting = [seen for seen, mark in listed if mark not in marks and seen.changed_ns > latest_ns]
         new = [seen for seen, mark in listed if mark not in marks and seen.changed_ns <= latest_ns]
         onwards = known is not None or self._table.from_the_oldest

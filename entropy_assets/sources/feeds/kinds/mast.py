@@ -23,7 +23,7 @@ from entropy_assets.sources.feeds.interface import (
     Reader,
     WebAnswer,
 )
-from entropy_assets.sources.feeds.periods import Known, mark_of, read_known
+from entropy_assets.sources.feeds.periods import Known, read_known
 from entropy_assets.sources.feeds.tables.web import MastTable
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.inboxes.origins import Origin
@@ -56,10 +56,6 @@ class _Observation(AnswerFields):
     @property
     def order(self) -> str:
         return f"{self.t_obs_release:020.9f} {self.obsid:016}"
-
-    @property
-    def mark(self) -> str:
-        return mark_of(f"{self.obsid}")
 
 
 class _Product(AnswerFields):
@@ -118,8 +114,9 @@ class MastFeed(ServerFeed):
         known = read_known(cursor)
         before = known or Known()
         listed = [each for each in self._observations() if each.order > before.floor]
-        waiting = [each for each in listed if each.mark not in before.marks]
-        passed = [each for each in listed if each.mark in before.marks]
+        marked = [(each, before.mark(f"{each.obsid}")) for each in listed]
+        waiting = [each for each, mark in marked if mark not in before.marks]
+        passed = [each for each, mark in marked if mark in before.marks]
         if known is None and not self._told.observations:
             waiting, passed = waiting[-1:], waiting[:-1]  # the newest alone: an observation has many files
         candidates: list[Candidate] = []
@@ -130,7 +127,7 @@ class MastFeed(ServerFeed):
             candidates += self._raw_files(observation)
             done += 1
         passed = sorted([*passed, *waiting[:done]], key=lambda each: each.order)
-        reached = before.passing([(each.order, each.mark) for each in passed])
+        reached = before.passing([(each.order, before.mark(f"{each.obsid}")) for each in passed])
         return Discovery(candidates, json.dumps(reached.encoded()), is_whole=done == len(waiting))
 
     def fetch(self, candidate: Candidate, known: Origin | None = None) -> FetchedImage | None:

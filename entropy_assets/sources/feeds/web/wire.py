@@ -301,6 +301,8 @@ def trust_in(file: Trusted) -> ssl.SSLContext:
         return file
     if file is None:
         return httpx.create_ssl_context(trust_env=False)
+    if file.exists() and not file.is_file():  # whoever opens a pipe waits for its writer, beyond any limit of time
+        raise Trouble(FeedDenied, Fault.CA_FILE, f"isn't asked, since {file} can't be used: it is no regular file")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # whoever names the certificate of his server itself has no authority that signed it
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

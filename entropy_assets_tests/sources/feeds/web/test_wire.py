@@ -1,6 +1,7 @@
 """What lies below HTTP: names that change their meaning, certificates of others, and ends that somebody else made."""
 
 import datetime as dt
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -226,6 +227,14 @@ def test_a_file_of_certificates_that_is_none_stops_its_feed_and_no_other(web: We
     assert (kind, fault) == (FeedDenied, Fault.CA_FILE)
     assert str(file) in message
     assert web.server.asked == []
+
+
+def test_a_pipe_in_the_place_of_a_file_of_certificates_keeps_nobody_waiting(web: Web, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ca.pem")
+    web.trust = tmp_path / "ca.pem"  # type: ignore[assignment]
+    kind, fault, message = seen(web)
+    assert (kind, fault) == (FeedDenied, Fault.CA_FILE)
+    assert "it is no regular file" in message
 
 
 def test_a_reader_that_would_not_look_at_certificates_is_not_made(web: Web) -> None:
