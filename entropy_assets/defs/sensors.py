@@ -48,9 +48,9 @@ BEGIN_AGAIN_S: Final = 60.0
 ALERT_AGE: Final = timedelta(days=1)
 """Runs that failed longer ago are no news, also to a log of alerts that was emptied."""
 PRIORITY: Final = "dagster/priority"
+"""Tag by which Dagster's queue lets a run go before others."""
 ARRAYS: Final = "entropy/arrays"
 """Tag of the runs that need a card: a run launcher or a limit of runs can tell them by it."""
-"""Tag by which Dagster's queue lets a run go before others."""
 POOL_GRACE_TICKS: Final = 4
 """Ticks for which an absent pool is only skipped; after that the tick is red."""
 
