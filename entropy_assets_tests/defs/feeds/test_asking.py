@@ -8,6 +8,7 @@ import pytest
 
 from entropy_assets.defs.feeds.asking import ImageFeeds
 from entropy_assets.settings import Settings
+from entropy_assets.stores.journals.alerts import LONGEST_ERROR
 from entropy_assets_tests.defs.feeds.fed import FILE, Fed
 
 BROKEN = FILE + "colour = 1\n"
@@ -43,6 +44,17 @@ def test_a_file_that_breaks_and_is_mended_while_its_definitions_stay_is_told_onc
                     fed.tick()
     told = [alert["error"].partition(":")[0] for alert in fed.feeds.rounds.alerts.read()]
     assert told == ["no feed is asked", "the file of feeds is well again", "no feed is asked"]
+
+
+def test_a_file_with_more_faults_than_an_alert_holds_is_told_once(tmp_path: Path) -> None:
+    faults = "".join(f'[feed.sky-{number}]\nkind = "sdo-latest"\ncolour = 1\n' for number in range(40))
+    with dg.DagsterInstance.ephemeral() as instance:
+        fed = Fed.of(tmp_path / "home", instance, faults)
+        for _ in range(3):
+            with pytest.raises(dg.Failure):
+                fed.tick()
+    [alert] = fed.feeds.rounds.alerts.read()
+    assert len(alert["error"]) == LONGEST_ERROR, "else this test says nothing"
 
 
 def test_a_table_that_is_added_while_the_definitions_stay_is_due(tmp_path: Path) -> None:
