@@ -5,6 +5,8 @@ It keeps nothing itself: what it has seen stands in the cursor that it hands bac
 is simply done again, and an image that comes twice is told by its hash.
 """
 
+import hashlib
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -14,6 +16,9 @@ from entropy_assets.stores.inboxes.origins import Origin
 
 LONGEST_CURSOR: Final = 2**19
 """Longest cursor, bytes: it marks a place in a listing, with a few characters for each entry that is done there."""
+MARK_LENGTH: Final = 8
+"""Characters of a mark. Of 20,000 marks one is that of another entry in ten billion cases."""
+_MARK_BYTES: Final = MARK_LENGTH * 6 // 8
 
 
 class FeedError(EntropyAssetsError):
@@ -71,6 +76,11 @@ class Candidate:
     instrument: str | None = None
     credit: str | None = None
     licence: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """What stands for it where it is done, however long its URL is."""
+        return mark_of(self.url, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +194,9 @@ class Feed(Protocol):
 
     def fetch(self, candidate: Candidate, known: Origin | None = None) -> FetchedImage | None:
         """Return the image; None if it still is what was had from its URL the last time, which ``known`` tells of."""
+
+
+def mark_of(*told: str) -> str:
+    """Return a short mark that stands for some texts, whatever characters they have."""
+    digest = hashlib.blake2b("\0".join(told).encode("utf-8", "surrogatepass"), digest_size=_MARK_BYTES).digest()
+    return urlsafe_b64encode(digest).decode()

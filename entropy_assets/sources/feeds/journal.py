@@ -37,7 +37,6 @@ MOST_DONE: Final = 20_000
 MOST_BYTES: Final = 3 << 20
 """Largest file of a feed, bytes. What real servers tell makes it some ten thousand, and 8 for each file listed."""
 _LONGEST_TAG: Final = 200
-_MARK_DIGITS: Final = 12
 _NAME: Final = re.compile(SHORT_NAME, re.ASCII)
 
 
@@ -156,7 +155,7 @@ class FeedJournal:
     cursor
         What it is asked with the next time.
     done
-        `mark_of` each candidate behind the cursor that is done, in no order of a listing: what comes late is not done.
+        Marks of the candidates behind the cursor that are done, in no order of a listing: what comes late is not done.
     seen
         What was had, the oldest first.
     failed
@@ -345,12 +344,6 @@ def version_of(candidate: Candidate) -> str:
     if len(version) <= _LONGEST_TAG and version.isprintable():
         return version
     return hashlib.sha256(version.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def mark_of(candidate: Candidate) -> str:
-    """Return what stands for a candidate, however long its URL is: a short hash of that and of its version."""
-    told = f"{candidate.url}\0{candidate.version}".encode("utf-8", "surrogatepass")
-    return hashlib.sha256(told).hexdigest()[:_MARK_DIGITS]
 
 
 def short(text: str) -> str:

@@ -9,9 +9,7 @@ all the same: of a place with more than `REMEMBERED` entries, and of a listing i
 known so, and of all others the place in their order up to which all is done.
 """
 
-import hashlib
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +17,7 @@ from itertools import pairwise
 from typing import Final, Self
 
 from entropy_assets.sources.feeds.documents.times import iso_time
-from entropy_assets.sources.feeds.interface import LONGEST_CURSOR, Candidate, Discovery
+from entropy_assets.sources.feeds.interface import LONGEST_CURSOR, MARK_LENGTH, Candidate, Discovery, mark_of
 
 LATE: Final = {"hour": timedelta(hours=1)}
 """How long after its end a period may still get entries, by its unit."""
@@ -36,9 +34,6 @@ MOST_PAGES: Final = 10
 """Pages that one call asks for."""
 PAGES_AGAIN: Final = 2
 """Pages of a long listing that each look asks for again, the last ones."""
-_MARK_BYTES: Final = 6
-"""Of 20,000 marks one is that of another entry in ten billion cases, and 8 characters hold it."""
-_MARK_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +60,7 @@ class Entry:
     @property
     def mark(self) -> str:
         """What it is known by."""
-        return mark_of(f"{self.order}\0{self.told}")
+        return mark_of(self.order, self.told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +86,8 @@ class Known:
             case str(floor):
                 return cls(floor)
             case [str(floor), str(marks)]:
-                places = range(0, len(marks), _MARK_LENGTH)
-                return cls(floor, tuple(marks[place : place + _MARK_LENGTH] for place in places))
+                places = range(0, len(marks), MARK_LENGTH)
+                return cls(floor, tuple(marks[place : place + MARK_LENGTH] for place in places))
         return None
 
     def encoded(self) -> list[str]:
@@ -124,12 +119,6 @@ def read_known(cursor: str) -> Known | None:
         return Known.read(json.loads(cursor))
     except ValueError:
         return None
-
-
-def mark_of(told: str) -> str:
-    """Return a short mark that stands for a text, whatever characters it has."""
-    digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=_MARK_BYTES).digest()
-    return urlsafe_b64encode(digest).decode()
 
 
 Listing = Callable[[str, str], tuple[Sequence[Entry], bool]]

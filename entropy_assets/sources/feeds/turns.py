@@ -32,7 +32,6 @@ from entropy_assets.sources.feeds.journal import (
     Seen,
     Yield,
     day_of,
-    mark_of,
     version_of,
 )
 from entropy_assets.stores.inboxes.origins import Origin
@@ -216,7 +215,7 @@ class Turn:
     def _is_done(self, page: Discovery) -> bool:
         """Go through the candidates of a page; tell whether each of them is done."""
         before = frozenset(self._journal.done)
-        rest = [each for each in page.candidates if mark_of(each) not in before]
+        rest = [each for each in page.candidates if each.mark not in before]
         # What failed before comes last: it keeps no new image waiting.
         order = sorted(range(len(rest)), key=lambda place: self._journal.failures_of(rest[place].url))
         done = lies = 0
@@ -297,7 +296,7 @@ class Turn:
 
     def _mark(self, candidate: Candidate) -> None:
         """Remember that one is done, while others of its page are not."""
-        self._journal = replace(self._journal, done=(*self._journal.done, mark_of(candidate))[-MOST_DONE:])
+        self._journal = replace(self._journal, done=(*self._journal.done, candidate.mark)[-MOST_DONE:])
 
     def _is_passed_over(self, candidate: Candidate, most: int) -> bool:
         """Count a failure of a candidate; tell whether it is given up, so that it keeps no other waiting.

@@ -25,8 +25,9 @@ from entropy_assets.sources.feeds.interface import (
     FeedError,
     FeedUnavailable,
     FetchedImage,
+    mark_of,
 )
-from entropy_assets.sources.feeds.periods import Known, mark_of, read_known
+from entropy_assets.sources.feeds.periods import Known, read_known
 from entropy_assets.sources.feeds.tables.local import FolderTable
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.inboxes.folder import SAFE_OPEN, hindrance_of_name
@@ -53,8 +54,8 @@ class _Seen:
         return f"{self.changed_ns:020d} {self.name}"
 
     @property
-    def told(self) -> str:
-        return f"{self.name}\0{self.version}"
+    def mark(self) -> str:
+        return mark_of(self.name, self.version)
 
 
 class FolderFeed:
@@ -87,7 +88,7 @@ class FolderFeed:
         before, most = known or Known(), self._table.max_files
         marks = frozenset(before.marks)
         latest_ns = int((self.clock().timestamp() - self._table.settle_seconds) * NS)
-        listed = [(seen, mark_of(seen.told)) for seen in self._files() if seen.order > before.floor]
+        listed = [(seen, seen.mark) for seen in self._files() if seen.order > before.floor]
         waiting = [seen for seen, mark in listed if mark not in marks and seen.changed_ns > latest_ns]
         new = [seen for seen, mark in listed if mark not in marks and seen.changed_ns <= latest_ns]
         onwards = known is not None or self._table.from_the_oldest

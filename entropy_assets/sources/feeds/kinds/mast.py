@@ -22,8 +22,9 @@ from entropy_assets.sources.feeds.interface import (
     FetchedImage,
     Reader,
     WebAnswer,
+    mark_of,
 )
-from entropy_assets.sources.feeds.periods import Known, mark_of, read_known
+from entropy_assets.sources.feeds.periods import Known, read_known
 from entropy_assets.sources.feeds.tables.web import MastTable
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.inboxes.origins import Origin
