@@ -129,8 +129,8 @@ def web_reader_of(
 ) -> "Callable[[Mapping[str, Any]], Reader | None]":
     """Return what gives a reader for an origin.
 
-    It asks the hosts that the table of the origin's feed allows, if `feeds` has it and the URL is at one of them; else
-    the host of the URL alone, by https, at a public address.
+    It asks the hosts that the table of the origin's feed allows, and checks them as the table says, if `feeds` has it
+    and the URL is at one of them; else the host of the URL alone, by https, at a public address.
     """
     from entropy_assets.sources.feeds.roster import rules_of
     from entropy_assets.sources.feeds.tables.fields import WebTable
@@ -147,11 +147,13 @@ def web_reader_of(
         table = None if feeds is None else feeds.feeds.get(str(origin.get("feed")))
         try:
             url = WebUrl.read(str(origin["url"]))
-            told = rules_of(table) if isinstance(table, WebTable) else None
-            rules = told if told is not None and told.allows(url) else HostRules([url.authority])
+            if isinstance(table, WebTable) and (told := rules_of(table)).allows(url):
+                rules, trusted = told, table.trusted_file
+            else:
+                rules, trusted = HostRules([url.authority]), None
         except ValueError:
             return None
-        return HttpReader("audit", rules, pacing=pacing, limits=limits)
+        return HttpReader("audit", rules, pacing=pacing, limits=limits, tls=trusted)
 
     return reader_of
 

@@ -24,7 +24,7 @@ from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.lanes import Fate
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.serving.running import RunningService
-from entropy_assets_tests.sources.feeds.fault_server import FaultServer, answer
+from entropy_assets_tests.sources.feeds.fault_server import Certificates, FaultServer, answer
 from entropy_assets_tests.stages.batches_made import Place, flat_png, frame
 
 TITLE = "not checked, so take it on trust or leave it:"
@@ -273,6 +273,19 @@ def test_an_installation_asks_the_server_of_its_own_network_that_its_table_allow
         assert outcome(told, own_feeds(server.port, "false")) == "not asked"
         assert outcome(told, None) == "not asked"
         assert len(server.asked) == asked == 1
+
+
+def test_a_server_of_ones_own_is_checked_by_the_file_that_its_table_names(tmp_path: Path) -> None:
+    image, certificates = flat_png(), Certificates()
+    file = tmp_path / "ca.pem"
+    file.write_bytes(certificates.authority.cert_pem.bytes())
+    with FaultServer(certificates.serving("127.0.0.1")) as server:
+        server.give("/a.png", answer(image, headers={"Content-Type": "image/png"}))
+        table = OWN.format(port=server.port, own="true").replace("http://", "https://")
+        told = fetched_from(f"https://127.0.0.1:{server.port}/a.png", hashlib.sha256(image).hexdigest())
+        for text, outcome in ((f'{table}ca_file = "{file}"\n', "same"), (table, "no answer")):
+            reader_of = web_reader_of(Settings(), parsed(text.encode(), STANDARD))
+            assert [found.outcome for found in fetched_again([told], reader_of)] == [outcome]
 
 
 def test_the_feeds_of_the_installation_are_read_for_it_and_not_for_an_outsider(
