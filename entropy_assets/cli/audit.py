@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from entropy_assets.cli.asking import answering_client, of_services
+from entropy_assets.cli.feeds.told import feeds_of
 from entropy_assets.cli.shell import json_option, settings_of, typed_errors
 from entropy_assets.errors import NotRevealed
 from entropy_assets.stores.file_names import printable
@@ -85,7 +86,7 @@ def audit(
     a feed allows in this installation. What they say decides nothing.
     """
     # Not for an outsider: whoever tells him of a block could have him ask the servers of his own network.
-    feeds = _feeds_of(home) if refetch and images is None else None
+    feeds = feeds_of(settings_of(home=home)) if refetch and images is None else None
     start = time.perf_counter()
     if images is None:
         provenance, not_checked = _by_ledger(block_id, home)
@@ -123,24 +124,13 @@ def _fetched_again(images: Iterable[Mapping[str, Any]], feeds: "Configuration | 
     return fetched_again(images, web_reader_of(settings_of(), feeds))
 
 
-def _feeds_of(home: Path | None) -> "Configuration | None":
-    """Return the feeds of an installation; None if it has no file of them."""
-    from entropy_assets.recipe import recipe_named
-    from entropy_assets.sources.feeds.configuration import place_of, read_configuration
-    from entropy_assets.stores.home import Home
-
-    settings = settings_of(home=home)
-    path = place_of(settings.sources, Home.of(settings))
-    return None if path is None else read_configuration(path, recipe_named(settings.recipe))
-
-
 def web_reader_of(
     settings: "Settings", feeds: "Configuration | None" = None
 ) -> "Callable[[Mapping[str, Any]], Reader | None]":
     """Return what gives a reader for an origin.
 
-    It asks the hosts that the table of the origin's feed allows, if `feeds` has it and the URL is at one of them; else
-    the host of the URL alone, by https, at a public address.
+    It asks the hosts that the table of the origin's feed allows, and checks them as the table says, if `feeds` has it
+    and the URL is at one of them; else the host of the URL alone, by https, at a public address.
     """
     from entropy_assets.sources.feeds.roster import rules_of
     from entropy_assets.sources.feeds.tables.fields import WebTable

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -31,26 +31,25 @@ from entropy_assets.errors import BatchError, PoolError
 from entropy_assets.settings import Settings
 from entropy_assets.stages.intake import (
     Linger,
-    demanded_share,
     finish_intakes,
-    lane_of_next,
+    lane_by_demand,
     settle_assessed,
-    supply_of,
     take_batches,
     urgency_of,
 )
 from entropy_assets.stages.state import LedgerWatch, Stage, Unfinished
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.lanes import LANES, Lane
+from entropy_assets.stores.lanes import Lane
+from entropy_assets.stores.pool.blocks import LaneStats
 
 BEGIN_AGAIN_S: Final = 60.0
 """Seconds for which nothing has changed in a batch without a run before it is begun again."""
 ALERT_AGE: Final = timedelta(days=1)
 """Runs that failed longer ago are no news, also to a log of alerts that was emptied."""
 PRIORITY: Final = "dagster/priority"
+"""Tag by which Dagster's queue lets a run go before others."""
 ARRAYS: Final = "entropy/arrays"
 """Tag of the runs that need a card: a run launcher or a limit of runs can tell them by it."""
-"""Tag by which Dagster's queue lets a run go before others."""
 POOL_GRACE_TICKS: Final = 4
 """Ticks for which an absent pool is only skipped; after that the tick is red."""
 
@@ -139,15 +138,11 @@ def _lost(context: dg.SensorEvaluationContext, unfinished: Unfinished, taken: Co
 
 
 def _next_lane(unfinished: Unfinished, pool: RedisPool, public_share: float | None) -> Lane:
-    """Return the lane of the next batch; of a pool that does not answer, as if it were empty and asked for nothing."""
-    ready: dict[Lane, int] = dict.fromkeys(LANES, 0)
-    leased = ready
+    """Return the lane of the next batch, also if the pool does not answer."""
+    lanes: Mapping[Lane, LaneStats] = {}
     with contextlib.suppress(PoolError), pool.connect() as client:
         lanes = client.stats().lanes
-        ready = {lane: lanes[lane].bytes for lane in LANES}
-        leased = {lane: lanes[lane].leased_bytes for lane in LANES}
-    share = demanded_share(leased) if public_share is None else public_share
-    return lane_of_next(supply_of(unfinished, ready), leased, share)
+    return lane_by_demand(unfinished, lanes, public_share)
 
 
 def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:

@@ -18,7 +18,8 @@ from entropy_assets.stores.home import Home
 from entropy_assets.stores.inboxes.bucket import Inbox
 from entropy_assets.stores.inboxes.folder import ReadyFile
 from entropy_assets.stores.intakes import batch_key
-from entropy_assets.stores.lanes import Lane
+from entropy_assets.stores.lanes import LANES, Lane
+from entropy_assets.stores.pool.blocks import LaneStats
 from entropy_assets.stores.removals import Removal, removal_of
 
 SMOOTHING_BYTES: Final = 1 << 20
@@ -162,6 +163,24 @@ def supply_of(unfinished: Unfinished, ready_bytes: Mapping[Lane, int]) -> dict[L
         if not isinstance(state, BatchError):
             supply[batch.intake.lane] += USUAL_BATCH_BYTES
     return supply
+
+
+def lane_by_demand(unfinished: Unfinished, lanes: Mapping[Lane, LaneStats], public_share: float | None) -> Lane:
+    """Return the lane of the next batch.
+
+    Parameters
+    ----------
+    unfinished
+        The batches that may still bring blocks.
+    lanes
+        What the pool tells of each lane; empty for one that does not answer, as if it were empty and asked for nothing.
+    public_share
+        As of `lane_of_next`; None for `demanded_share`.
+    """
+    ready = {lane: lanes[lane].bytes if lanes else 0 for lane in LANES}
+    leased = {lane: lanes[lane].leased_bytes if lanes else 0 for lane in LANES}
+    share = demanded_share(leased) if public_share is None else public_share
+    return lane_of_next(supply_of(unfinished, ready), leased, share)
 
 
 def finish_intakes(

@@ -20,14 +20,7 @@ from entropy_assets.sources.feeds.depot import Depot
 from entropy_assets.sources.feeds.roster import journals_of
 from entropy_assets.sources.feeds.rounds import Rounds
 from entropy_assets.stages import assessments, conditioning, extraction, ingest, validation
-from entropy_assets.stages.intake import (
-    demanded_share,
-    finish_intakes,
-    lane_of_next,
-    settle_assessed,
-    supply_of,
-    take_batches,
-)
+from entropy_assets.stages.intake import finish_intakes, lane_by_demand, settle_assessed, take_batches
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.state import Unfinished, sound_ledger
 from entropy_assets.stores.home import Home
@@ -258,10 +251,7 @@ class Installation:
                 self.tally.unmet_while_alive += lacking * self.is_any_alive()
 
     def _next_lane(self) -> Lane:
-        lanes = self.pool.stats().lanes
-        leased = {lane: lanes[lane].leased_bytes for lane in LANES}
-        supply = supply_of(self._unfinished, {lane: lanes[lane].bytes for lane in LANES})
-        return lane_of_next(supply, leased, demanded_share(leased))
+        return lane_by_demand(self._unfinished, self.pool.stats().lanes, None)
 
     def _inboxes(self) -> Mapping[str, Inbox]:
         return self.home.inboxes(dict(STANDARD.claims), settle_seconds=0.0, max_file_bytes=64 << 20)

@@ -12,10 +12,10 @@ import click
 
 from entropy_assets.cli.feeds.told import (
     answer_of,
-    configuration_of,
     counted,
     free_name,
     how_often,
+    required_feeds,
     standing,
     tables_of,
     template,
@@ -104,7 +104,7 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
     from entropy_assets.sources.feeds.roster import opened_feeds
 
     settings = settings_of(home=home)
-    configuration = configuration_of(settings)
+    configuration = required_feeds(settings)
     keys = variables(configuration.variables)
     unset = sorted(set(configuration.variables) - keys.keys())
     feeds = opened_feeds(configuration, configuration.enabled, keys) if connect else []
@@ -146,7 +146,7 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
     from entropy_assets.stores.home import Home
 
     settings = settings_of(home=home)
-    configuration = configuration_of(settings)
+    configuration = required_feeds(settings)
     if name not in configuration.feeds:
         known = ", ".join(configuration.feeds) or "none; add one with 'entropy-assets sources add KIND'"
         raise click.UsageError(f"no feed is called {name!r}; there are: {known}")

@@ -17,8 +17,23 @@ if TYPE_CHECKING:
     from entropy_assets.sources.feeds.tables.fields import FeedTable
 
 
-def configuration_of(settings: "Settings") -> "Configuration":
-    """Return the feeds of the installation.
+def feeds_of(settings: "Settings") -> "Configuration":
+    """Return the feeds of the installation; `NO_FEEDS` if it has no file of them.
+
+    Raises
+    ------
+    SourcesRefused
+        If the file is not what it must be.
+    """
+    from entropy_assets.recipe import recipe_named
+    from entropy_assets.sources.feeds.configuration import configuration_of
+    from entropy_assets.stores.home import Home
+
+    return configuration_of(settings.sources, Home.of(settings), recipe_named(settings.recipe))
+
+
+def required_feeds(settings: "Settings") -> "Configuration":
+    """Return the same.
 
     Raises
     ------
@@ -27,28 +42,23 @@ def configuration_of(settings: "Settings") -> "Configuration":
     click.UsageError
         If there is none.
     """
-    from entropy_assets.recipe import recipe_named
-    from entropy_assets.sources.feeds.configuration import place_of, read_configuration
+    from entropy_assets.sources.feeds.configuration import NO_FEEDS
     from entropy_assets.stores.home import Home
 
-    home = Home.of(settings)
-    path = place_of(settings.sources, home)
-    if path is None:
-        raise click.UsageError(f"there is no {home.sources_file}: add a feed with 'entropy-assets sources add KIND'")
-    return read_configuration(path, recipe_named(settings.recipe))
+    configuration = feeds_of(settings)
+    if configuration is NO_FEEDS:
+        file = Home.of(settings).sources_file
+        raise click.UsageError(f"there is no {file}: add a feed with 'entropy-assets sources add KIND'")
+    return configuration
 
 
 def standing(settings: "Settings") -> Iterator[dict[str, Any]]:
     """Yield where each feed stands, those of the file first, and those that only left a journal after them."""
-    from entropy_assets.recipe import recipe_named
-    from entropy_assets.sources.feeds.configuration import NO_FEEDS, place_of, read_configuration
     from entropy_assets.sources.feeds.facts import facts_of_all
     from entropy_assets.sources.feeds.roster import journals_of
     from entropy_assets.stores.home import Home
 
-    home = Home.of(settings)
-    path, journals = place_of(settings.sources, home), journals_of(home)
-    configuration = NO_FEEDS if path is None else read_configuration(path, recipe_named(settings.recipe))
+    configuration, journals = feeds_of(settings), journals_of(Home.of(settings))
     left = [name for name in journals.names() if name not in configuration.feeds]
     for facts in facts_of_all(journals, [*configuration.feeds, *left], time.time()):
         table = configuration.feeds.get(facts["feed"])

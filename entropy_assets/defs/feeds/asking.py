@@ -3,26 +3,19 @@
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import Final
 
 import dagster as dg
 
 from entropy_assets.recipe import recipe_named
 from entropy_assets.settings import Settings, variables
-from entropy_assets.sources.feeds.configuration import (
-    NO_FEEDS,
-    Configuration,
-    SourcesRefused,
-    place_of,
-    read_configuration,
-)
+from entropy_assets.sources.feeds.configuration import NO_FEEDS, Configuration, SourcesRefused, configuration_of
 from entropy_assets.sources.feeds.interface import Feed
 from entropy_assets.sources.feeds.journal import FeedJournalDamaged
 from entropy_assets.sources.feeds.roster import members_of, opened_feeds, rounds_of, terms_of
 from entropy_assets.sources.feeds.rounds import ALERT_JOB, Look, Rounds
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.journals.alerts import LONGEST_ERROR, Alert
+from entropy_assets.stores.journals.alerts import LONGEST_ERROR
 
 WELL_AGAIN: Final = "the file of feeds is well again"
 _OF_FILE: Final = "feeds:"
@@ -67,11 +60,8 @@ class ImageFeeds:
         rounds = rounds_of(
             home, recipe.sources, settle_seconds=settings.settle_seconds, max_file_bytes=settings.max_file_bytes
         )
-        path = place_of(settings.sources, home)
-        if path is None:
-            return cls(NO_FEEDS, rounds, settings=settings)
         try:
-            return cls(read_configuration(path, recipe), rounds, settings=settings)
+            return cls(configuration_of(settings.sources, home, recipe), rounds, settings=settings)
         except SourcesRefused as error:
             logging.getLogger(__name__).error("no feed is asked: %s", error.message)  # noqa: TRY400 - a sentence, no trace
             return cls(NO_FEEDS, rounds, refusal=error, settings=settings)
@@ -121,21 +111,17 @@ class ImageFeeds:
             The file is not what it must be.
         """
         last = next((each for each in reversed(self.rounds.alerts.read()) if each["run_id"].startswith(_OF_FILE)), None)
-        was_well = last is None or last["error"] == WELL_AGAIN
+        # as the log keeps it: what is longer would be told anew at each tick
+        words = WELL_AGAIN if self.refusal is None else f"no feed is asked: {self.refusal.message}"[:LONGEST_ERROR]
+        if words != (WELL_AGAIN if last is None else last["error"]):
+            self._alarm(0.0 if last is None else last["time"], words)
         if self.refusal is not None:
-            words = f"no feed is asked: {self.refusal.message}"[:LONGEST_ERROR]  # as the log of alerts has it
-            if was_well or last is None or last["error"] != words:
-                self._alarm(last, words)
             raise self.refusal
-        if not was_well:
-            self._alarm(last, WELL_AGAIN)
 
-    def _alarm(self, last: Alert | None, words: str) -> None:
-        """Tell of the file what was not told since the `last` alert of it, also if two processes notice at once."""
-        since = 0.0 if last is None else last["time"]
-        mark = sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
+    def _alarm(self, since: float, words: str) -> None:
+        """Tell of the file what was not told since its last alert, also if two processes notice at once."""
         self.rounds.alerts.append_once(
-            run_id=f"{_OF_FILE}{since:.3f}:{mark}", job=ALERT_JOB, error=words, time_s=self.rounds.now()
+            run_id=f"{_OF_FILE}{since:.3f}", job=ALERT_JOB, error=words, time_s=self.rounds.now()
         )
 
 

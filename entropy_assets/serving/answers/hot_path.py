@@ -97,10 +97,8 @@ class HotPath:
         address
             The client's network address; empty if unknown.
         """
-        plan = self._plans.get(target) or self._new_plan(target)
-        if plan is None or not self._are_usual(headers, plan.kind.format):
-            return None
-        taken = self.take((plan, None if self._gate.admits_everybody else caller_in(headers)), address)
+        asked = self.asked(target, headers)
+        taken = None if asked is None else self.take(asked, address)
         return None if taken is None else (_headers_of(taken), taken[4])
 
     def asked(self, target: bytes, headers: Headers) -> HotRequest | None:

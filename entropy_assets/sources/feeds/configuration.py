@@ -122,6 +122,12 @@ def place_of(told: Path | None, home: Home) -> Path | None:
     return home.sources_file if home.sources_file.is_file() else None
 
 
+def configuration_of(told: Path | None, home: Home, recipe: Recipe) -> Configuration:
+    """Return the feeds of an installation, as `read_configuration` does; `NO_FEEDS` if it has no file of them."""
+    path = place_of(told, home)
+    return NO_FEEDS if path is None else read_configuration(path, recipe)
+
+
 def read_configuration(path: Path, recipe: Recipe) -> Configuration:
     """Return the feeds that the file at `path` names.
 

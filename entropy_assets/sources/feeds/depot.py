@@ -48,7 +48,7 @@ class Depot:
         """Tell whether an image of that hash came before, by any feed or other way."""
         return self.origins.of(image_sha256) is not None or image_sha256 in self.images
 
-    def waiting(self, claim: str) -> tuple[int, int]:
+    def backlog(self, claim: str) -> tuple[int, int]:
         """Return how many files wait in the inbox of `claim`, or in batches that are not settled, and their bytes."""
         inbox = self.inbox_of(claim)
         # By a clock that lies behind all others: one that was put there a moment ago waits as well.

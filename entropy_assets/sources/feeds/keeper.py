@@ -44,11 +44,11 @@ def keep(command: Sequence[str]) -> int:
         system.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         system.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     signal.signal(signal.SIGTERM, _tell)
-    program = os.fork()
-    if program == 0:
-        _become(command)
     code = SIGNALLED + signal.SIGTERM
     try:
+        program = os.fork()
+        if program == 0:
+            _become(command)
         code = _code_of(program)
     except Told:
         pass

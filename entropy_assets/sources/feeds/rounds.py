@@ -58,7 +58,7 @@ class State(StrEnum):
     NOT_DUE = "not due"
     BUSY = "busy"
     SPENT = "spent"
-    HEAP = "inbox full"
+    FULL = "inbox full"
     QUARANTINE = "quarantine"
 
 
@@ -200,7 +200,7 @@ class Rounds:
     def _well(self, outcome: TurnOutcome, terms: Terms, now: float) -> Look:
         journal, ended = outcome.journal, outcome.journal.trouble
         # A feed that was not asked, since its day or its inbox is full, is as it was.
-        was_asked = outcome.answered or not (outcome.is_spent or outcome.heap)
+        was_asked = outcome.answered or not (outcome.is_spent or outcome.backlog)
         if ended is not None and ended.alarmed and was_asked:
             hours = max(0.0, now - ended.since_s) / 3600
             self._alarm(_key(journal, ended, "over"), f"{journal.name} is well again after {hours:.1f} h")
@@ -210,7 +210,7 @@ class Rounds:
         if outcome.error is not None:
             due_s = max(due_s, now + self._asked_for(outcome.error))
         journal = self.journals.write(replace(journal, trouble=None if was_asked else ended, due_s=due_s))
-        state = State.SPENT if outcome.is_spent else State.HEAP if outcome.heap else State.WELL
+        state = State.SPENT if outcome.is_spent else State.FULL if outcome.backlog else State.WELL
         return Look(journal.name, state, _told(outcome), outcome.brought, journal)
 
     def _trouble_of(self, outcome: TurnOutcome, terms: Terms, now: float) -> FeedError | None:
@@ -222,7 +222,7 @@ class Rounds:
         was_stale = journal.trouble is not None and journal.trouble.kind == FeedStale.code
         is_stale = terms.stale_after_s is not None and silent_s > terms.stale_after_s
         # What is stale stays so until it brings something new: that it is silent now proves nothing.
-        is_held_back = outcome.is_spent or outcome.heap
+        is_held_back = outcome.is_spent or outcome.backlog
         if not is_held_back and not outcome.brought.images and (is_stale or was_stale):
             message = f"{journal.name} has brought nothing new for {silent_s / 3600:.1f} h"
             return FeedStale(message, feed=journal.name)
@@ -286,7 +286,8 @@ def _told(outcome: TurnOutcome) -> str:
     if outcome.waiting:
         wait = "1 file waits" if outcome.waiting == 1 else f"{outcome.waiting} files wait"
         told += f"; {wait} for a later look, in case more is written"
-    spent = "; the bytes of this day are used up" if outcome.is_spent else ""
-    if outcome.heap:
-        spent += f"; {outcome.heap} files wait in its inbox: nothing more is fetched until batches take them in"
-    return f"{told}{spent}" if outcome.error is None else f"{told}{spent}; {short(outcome.error.message)}"
+    if outcome.is_spent:
+        told += "; the bytes of this day are used up"
+    if outcome.backlog:
+        told += f"; {outcome.backlog} files wait in its inbox: nothing more is fetched until batches take them in"
+    return told if outcome.error is None else f"{told}; {short(outcome.error.message)}"

@@ -105,7 +105,7 @@ class TurnOutcome:
         What ended it, or why not all came; None if nothing is wrong.
     is_spent
         Whether the day's bytes are used up.
-    heap
+    backlog
         Files that wait in its inbox, if they are too many to fetch more; else 0.
     waiting
         Files that may still be written, and are left for a later look.
@@ -115,7 +115,7 @@ class TurnOutcome:
     brought: Yield
     error: FeedError | None
     is_spent: bool = False
-    heap: int = 0
+    backlog: int = 0
     waiting: int = 0
 
     @property
@@ -170,16 +170,16 @@ class Turn:
         if self._journal.last_new_s is None:
             self._journal = replace(self._journal, last_new_s=self._began_s)
         is_spent = self._is_spent()
-        self._inbox_files, self._inbox_bytes = self._depot.waiting(self._terms.claim)
-        if not (is_spent or self._is_heap()):
+        self._inbox_files, self._inbox_bytes = self._depot.backlog(self._terms.claim)
+        if not (is_spent or self._is_full()):
             try:
                 self._look()
             except FeedError as error:
                 self._error = error
             self._count_read()
             is_spent = self._is_spent()
-        heap = self._inbox_files + self._brought.images if self._is_heap() else 0
-        return TurnOutcome(self._journal, self._brought, self._error, is_spent, heap, self._waiting)
+        backlog = self._inbox_files + self._brought.images if self._is_full() else 0
+        return TurnOutcome(self._journal, self._brought, self._error, is_spent, backlog, self._waiting)
 
     def _look(self) -> None:
         cursors = {_digest(self._journal.cursor)}
@@ -333,13 +333,13 @@ class Turn:
             self._fetched >= self._terms.images_per_turn
             or abs(self._now() - self._began_s) >= self._terms.turn_s
             or self._is_spent()
-            or self._is_heap()
+            or self._is_full()
         )
 
     def _is_spent(self) -> bool:
         return self._journal.read_on(day_of(self._now())) >= self._terms.bytes_per_day
 
-    def _is_heap(self) -> bool:
+    def _is_full(self) -> bool:
         """Tell whether so much waits in the inbox that whoever takes it in does not keep up, or is away."""
         files, size = self._inbox_files + self._brought.images, self._inbox_bytes + self._brought.bytes
         return files >= self._terms.most_waiting or size >= self._terms.most_waiting_bytes

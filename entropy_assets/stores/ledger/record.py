@@ -294,7 +294,8 @@ class Ledger:
 
     def published_blocks(self, batch_key: str, limit: int | None = None) -> list[LedgerBlock]:
         """Return the published blocks of `batch_key` in order, the first `limit`; none if it was not published."""
-        query = f"SELECT {_BLOCK} FROM blocks WHERE batch_key = :key ORDER BY position LIMIT :most"  # noqa: S608
+        which = "WHERE batch_key = :key ORDER BY position LIMIT :most"
+        query = f"SELECT {_BLOCK} FROM blocks {which}"  # noqa: S608 - names of our own
         found = fetched(self.storage, query, key=batch_key, most=_ALL if limit is None else limit)
         return [LedgerBlock(*row) for row in found]
 

@@ -8,7 +8,6 @@ import pytest
 
 from entropy_assets.defs.feeds.asking import ImageFeeds
 from entropy_assets.settings import Settings
-from entropy_assets.sources.feeds.configuration import SourcesRefused
 from entropy_assets.stores.journals.alerts import LONGEST_ERROR
 from entropy_assets_tests.defs.feeds.fed import FILE, Fed
 
@@ -47,16 +46,15 @@ def test_a_file_that_breaks_and_is_mended_while_its_definitions_stay_is_told_onc
     assert told == ["no feed is asked", "the file of feeds is well again", "no feed is asked"]
 
 
-def test_a_file_with_more_mistakes_than_an_alert_tells_is_told_once_too(tmp_path: Path) -> None:
-    """Else each tick adds one, until the log of alerts holds nothing else."""
-    (tmp_path / "sources.toml").write_text(FILE + "".join(f"colour{n} = 1\n" for n in range(99)))
-    feeds = ImageFeeds.of(Settings(home=tmp_path))
-    for _ in range(3):
-        with pytest.raises(SourcesRefused):
-            feeds.refuse_if_unusable()
-    [alert] = feeds.rounds.alerts.read()
-    assert len(alert["error"]) == LONGEST_ERROR
-    assert feeds.rounds.alerts.path.stat().st_size < 2 * LONGEST_ERROR
+def test_a_file_with_more_faults_than_an_alert_holds_is_told_once(tmp_path: Path) -> None:
+    faults = "".join(f'[feed.sky-{number}]\nkind = "sdo-latest"\ncolour = 1\n' for number in range(40))
+    with dg.DagsterInstance.ephemeral() as instance:
+        fed = Fed.of(tmp_path / "home", instance, faults)
+        for _ in range(3):
+            with pytest.raises(dg.Failure):
+                fed.tick()
+    [alert] = fed.feeds.rounds.alerts.read()
+    assert len(alert["error"]) == LONGEST_ERROR, "else this test says nothing"
 
 
 def test_a_table_that_is_added_while_the_definitions_stay_is_due(tmp_path: Path) -> None:

@@ -41,3 +41,28 @@ def test_descendants_are_children_and_theirs() -> None:
         os.kill(below[0], signal.SIGKILL)
         shell.wait()
     assert keeper.descendants(shell.pid) == []
+
+
+TOLD_AT_ONCE = """\
+import os, signal, sys
+sys.path.insert(0, sys.argv.pop(1))
+import keeper
+fork = os.fork
+def forked():
+    program = fork()
+    if program:
+        print(program, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+    return program
+os.fork = forked
+sys.exit(keeper.keep(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc elsewhere")
+def test_who_is_told_to_end_as_the_program_begins_leaves_nothing() -> None:
+    command = [sys.executable, "-I", "-c", TOLD_AT_ONCE, str(Path(keeper.__file__).parent), "/bin/sleep", "20"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == keeper.SIGNALLED + signal.SIGTERM, done.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), signal.SIGKILL)
