@@ -12,12 +12,16 @@ import tempfile
 from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import httptools
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from benchmarks.serving_app import bare
 from entropy_assets.core.conditioning.records import block_id_of
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Headers, Limits
@@ -27,9 +31,11 @@ from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.answers.hot_path import HotPath, HotRequest, Plan, Taken
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.config import ConnectionLimits
+from entropy_assets.serving.http.app import MemoryFirst
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.serving.server.workers import tune_process
+from entropy_assets.serving.service import RandomService
 from entropy_assets.stores.api_keys import FileKeys, create
 from entropy_assets.stores.buckets import LocalBuckets
 from entropy_assets.stores.lanes import LANES
@@ -57,6 +63,9 @@ NAMES: Final = (
     "mixing",
     "from memory, plain",
     "from memory, full",
+    "through ASGI, bare",
+    "through ASGI, plain",
+    "through ASGI, full",
     "lane, plain",
     "lane, full",
     "lane, full, each request read",
@@ -97,7 +106,15 @@ class Nowhere(asyncio.Transport):
         return (ADDRESS, 1) if name == "peername" else default
 
 
-class Application:
+class Unreached:
+    """An application that is not reached: what is asked for is in memory."""
+
+    async def __call__(self, scope: object, receive: object, send: object) -> None:
+        """Fail."""
+        raise AssertionError("an answer was not in memory")
+
+
+class Application(Unreached):
     """What a lane asks for its memory.
 
     Parameters
@@ -108,10 +125,6 @@ class Application:
 
     def __init__(self, hot_path: Any) -> None:
         self.hot_path = hot_path
-
-    async def __call__(self, scope: object, receive: object, send: object) -> None:
-        """Is not reached: what is asked for is in memory."""
-        raise AssertionError("an answer was not in memory")
 
 
 class Forgetful(HotPath):
@@ -211,11 +224,59 @@ class Parts:
             "mixing": lambda: mixed(data),
             "from memory, plain": lambda: plain.answer(public, bare_headers, ADDRESS),
             "from memory, full": lambda: full.answer(TARGET, headers, ADDRESS),
+            "through ASGI, bare": self._through_asgi(bare, TARGET, bare_headers),
+            "through ASGI, plain": self._through_asgi(self._application(Gate()), public, bare_headers),
+            "through ASGI, full": self._through_asgi(self._application(self._limited), TARGET, headers),
             "lane, full, each request read": _connection(Forgetful(*anew), request),
             "lane, plain": _connection(plain, whole),
             "lane, full": _connection(full, request),
         }
         return parts[name]
+
+    def _application(self, gate: Gate) -> MemoryFirst:
+        config = SimpleNamespace(max_request_bytes=2 * SIZE)
+        service = SimpleNamespace(reservoirs=self.reservoirs, gate=gate, config=config, hosts=Hosts())
+        return MemoryFirst(Unreached(), cast(RandomService, service))
+
+    def _through_asgi(self, application: Any, target: bytes, headers: Headers) -> Callable[[], object]:
+        """Return what lets an application answer through uvicorn's own messages, without the turn of the loop."""
+        path, _, query = target.partition(b"?")
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "raw_path": path,
+            "query_string": query,
+            "headers": headers,
+            "client": (ADDRESS, 1),
+        }
+        link, date = Nowhere(), [(b"date", b"Sun, 29 Nov 2026 12:00:00 GMT")]
+        flow, never = FlowControl(link), cast(Any, None)
+
+        def answer() -> None:
+            cycle = RequestResponseCycle(
+                cast(Any, scope),
+                link,
+                flow,
+                never,
+                never,
+                access_log=False,
+                default_headers=date,
+                message_event=asyncio.Event(),
+                expect_100_continue=False,
+                keep_alive=True,
+                on_response=_nothing,
+            )
+            try:
+                cycle.run_asgi(application).send(None)
+            except StopIteration:
+                return
+            raise AssertionError("an answer had to be waited for")
+
+        return answer
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _asked(hot_path: HotPath, target: bytes, headers: Headers) -> HotRequest:
