@@ -70,7 +70,7 @@ chaos: $(DEV) ## faults on the whole service under load, every duplicate counted
 	@CHAOS_REPORT=$(CHAOS_REPORT) $(BIN)/python -m pytest -m chaos entropy_assets_tests/chaos $(PYTEST_ARGS)
 
 distributed: $(DEV) ## machines of their own, PostgreSQL, an object store and Celery, each part killed once; as root
-	@$(PYTEST) -m distributed entropy_assets_tests/distributed $(PYTEST_ARGS)
+	@$(PYTEST) -m distributed -o faulthandler_timeout=1800 entropy_assets_tests/distributed $(PYTEST_ARGS)
 
 # A part of the suite, chosen by PYTEST_ARGS, is not the table of all faults.
 nightly: $(DEV) ## chaos with ten million draws: writes benchmarks/CHAOS.md in a quarter of an hour, if all passed
