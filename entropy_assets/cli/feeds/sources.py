@@ -76,7 +76,8 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
     # a narrow terminal wraps a line; a figure that is cut would be another one
     Console(width=max(Console().width, NARROWEST)).print(table)
     troubled = [facts for facts in told if facts["words"] and facts["state"] in ("quarantine", "damaged")]
-    for facts in troubled:
+    held_back = [facts for facts in told if facts["state"] == "inbox full"]
+    for facts in (*troubled, *held_back):
         click.echo(f"{facts['feed']}: {printable(facts['words'])}{how_often(facts)}")
     click.echo(
         "images are those that arrived; what they were credited is shown by the feed's asset in Dagster", err=True

@@ -188,6 +188,28 @@ def test_a_feed_that_left_the_file_is_still_shown(run: Run, installation: Path) 
     assert (left["state"], left["total"]["images"]) == ("not in the file", 2)
 
 
+def test_a_feed_whose_inbox_is_full_is_shown_as_held_back_until_it_has_room(run: Run, installation: Path) -> None:
+    inbox, at = installation / "inbox" / "raw-ccd", ("--home", installation)
+    inbox.mkdir(parents=True)
+    for number in range(1024):
+        (inbox / f"mine-{number}.fits").touch()
+    assert run("sources", "fetch", "telescope", *at).exit_code == 0, "it is no trouble of the feed"
+    words = "1024 files wait in its inbox: nothing more is fetched until batches take them in"
+    [facts] = told(run, "list", *at)
+    assert (facts["state"], facts["words"], facts["trouble"]) == ("inbox full", words, None)
+    assert f"telescope: {words}\n" in run("sources", "list", *at).stdout
+    (inbox / "mine-0.fits").unlink()
+    run("sources", "fetch", "telescope", *at)
+    run("sources", "fetch", "telescope", *at)
+    [facts] = told(run, "list", *at)
+    assert (facts["state"], facts["total"]["images"]) == ("inbox full", 1)
+    for file in inbox.iterdir():
+        file.unlink()
+    run("sources", "fetch", "telescope", *at)
+    [facts] = told(run, "list", *at)
+    assert (facts["state"], facts["words"]) == ("well", None)
+
+
 def test_a_damaged_journal_does_not_hide_the_others(run: Run, installation: Path) -> None:
     run("sources", "fetch", "telescope", "--home", installation)
     (installation / "feeds" / "telescope.json").write_bytes(os.urandom(30))
