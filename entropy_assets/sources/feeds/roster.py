@@ -89,7 +89,7 @@ def opened_feeds(configuration: Configuration, names: Collection[str], keys: Map
     from entropy_assets.sources.feeds.web.pacing import Pacing
 
     pacing = Pacing()  # one for all, so that two feeds of a host are paced together
-    means = Means(lambda name, table: _reader(name, table, pacing), keys)
+    means = Means(lambda name, table: _reader(name, table, pacing), keys, doubt=configuration.doubt)
     return [feed_of(name, table, means) for name, table in configuration.feeds.items() if name in names]
 
 

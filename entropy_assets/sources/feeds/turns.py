@@ -353,7 +353,8 @@ class Turn:
         ):
             is_full = (files + new.images) * parts >= terms.most_waiting
             if is_full or (size + new.bytes) * parts >= terms.most_waiting_bytes:
-                return f"{files + new.images} files{whose} wait in its inbox: nothing more is fetched until batches take them in"
+                waits = f"{files + new.images} files{whose} wait in its inbox"
+                return f"{waits}: nothing more is fetched until batches take them in"
         return ""
 
     def _is_old(self, told: Candidate | Origin) -> bool:

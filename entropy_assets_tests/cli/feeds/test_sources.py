@@ -180,6 +180,24 @@ def test_what_is_to_be_done_next_is_said_where_it_is_asked(run: Run, tmp_path: P
     assert re.search(r" \d\d-\d\d \d\d:\d\dZ\s+\d\d-\d\d \d\d:\d\dZ", run("sources", "list", "--home", home).stdout)
 
 
+def test_a_file_that_others_could_have_written_starts_no_program_and_is_not_silently_closed(
+    run: Run, tmp_path: Path
+) -> None:
+    """What this command closes to others anyway would else hide that they could have put a program there."""
+    at = ("--home", tmp_path)
+    run("sources", "add", "allsky", "--name", "eye", *at)
+    file = tmp_path / "sources.toml"
+    assert run("sources", "check", *at).exit_code == 0
+    file.chmod(0o622)
+    for _ in range(2):
+        done = run("sources", "fetch", "eye", *at)
+        assert done.exit_code == 1
+        assert f"others could have chosen: {file}: others may write to it: chmod go-w it" in done.stdout
+    done = run("sources", "check", *at)
+    assert (done.exit_code, "chmod go-w" in done.stdout) == (1, True)
+    assert "chmod go-w" in told(run, "check", *at)["doubt"]
+
+
 def test_a_feed_that_left_the_file_is_still_shown(run: Run, installation: Path) -> None:
     run("sources", "fetch", "telescope", "--home", installation)
     (installation / "sources.toml").write_text("")
