@@ -136,14 +136,15 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
 
 
 @sources.command("fetch")
-@click.argument("name")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @home_option
 @json_option
 @typed_errors
-def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
-    """Ask the feed NAME now, due or not, and put what is new into its inbox.
+def fetch_feeds(names: tuple[str, ...], home: Path | None, as_json: bool) -> None:
+    """Ask each feed NAME now, due or not, and put what is new into its inbox.
 
-    Exit code 1 if it is in trouble.
+    With --json an object for each, a line each. Exit code 1 if one of them is in trouble; the others are asked all the
+    same.
     """
     from entropy_assets.recipe import recipe_named
     from entropy_assets.settings import variables
@@ -153,9 +154,10 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
 
     settings = settings_of(home=home)
     configuration = required_feeds(settings)
-    if name not in configuration.feeds:
+    if unknown := [name for name in names if name not in configuration.feeds]:
         known = ", ".join(configuration.feeds) or "none; add one with 'entropy-assets sources add KIND'"
-        raise click.UsageError(f"no feed is called {name!r}; there are: {known}")
+        raise click.UsageError(f"no feed is called {unknown[0]!r}; there are: {known}")
+    tables = {name: table for name, table in configuration.feeds.items() if name in names}
     place = Home.of(settings)
     rounds = rounds_of(
         place,
@@ -163,20 +165,24 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
         settle_seconds=settings.settle_seconds,
         max_file_bytes=settings.max_file_bytes,
     )
-    if not configuration.feeds[name].enabled:
-        click.echo(f"{name} is not enabled in the file: it is asked this once", err=True)
+    for name, table in tables.items():
+        if not table.enabled:
+            click.echo(f"{name} is not enabled in the file: it is asked this once", err=True)
+    needed = {variable for table in tables.values() for variable in table.variables}
     with place.kept_private(lambda line: click.echo(line, err=True)), progress_bars(quiet=as_json) as steps:
-        feeds = opened_feeds(configuration, [name], variables(configuration.feeds[name].variables))
-        [look] = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
-    if as_json:
-        told = {"feed": name, "claim": configuration.feeds[name].claim, "state": look.state, "words": look.words}
-        click.echo(json.dumps({**told, **asdict(look.brought)}))
-    else:
-        click.echo(f"{name}: {printable(look.words)}")
-        if look.brought.images:
-            inbox = configuration.feeds[name].claim
-            click.echo(f"what came waits in the inbox of {inbox} for the pipeline: entropy-assets up", err=True)
-    if look.state is State.QUARANTINE:
+        feeds = opened_feeds(configuration, tables, variables(sorted(needed)))
+        looks = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
+    for look in looks:
+        if as_json:
+            told = {"feed": look.feed, "claim": tables[look.feed].claim, "state": look.state, "words": look.words}
+            click.echo(json.dumps({**told, **asdict(look.brought)}))
+        else:
+            click.echo(f"{look.feed}: {printable(look.words)}")
+    brought = [tables[look.feed].claim for look in looks if look.brought.images]
+    if brought and not as_json:
+        inboxes = f"inbox of {' and of '.join(dict.fromkeys(brought))}"
+        click.echo(f"what came waits in the {inboxes} for the pipeline: entropy-assets up", err=True)
+    if any(look.state is State.QUARANTINE for look in looks):
         sys.exit(EXIT_ERROR)
 
 

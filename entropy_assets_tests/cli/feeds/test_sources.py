@@ -67,6 +67,24 @@ def test_a_feed_is_fetched_shown_and_not_fetched_twice(run: Run, installation: P
     assert "well" in shown
 
 
+def test_several_feeds_are_asked_by_one_command_and_one_in_trouble_stops_no_other(run: Run, installation: Path) -> None:
+    """In the order of the file, each once; with --json a line for each."""
+    file = installation / "sources.toml"
+    gone = TELESCOPE.format(folder=installation / "gone").replace("telescope", "gone")
+    file.write_text(f"{gone}\n{file.read_text()}\n[feed.camera]\nkind = 'simulated'\nmax_files = 1\n")
+    done = run("sources", "fetch", "camera", "telescope", "gone", "camera", "--home", installation)
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["gone", "telescope", "camera"]
+    assert lines[1:] == ["telescope: 2 new images", "camera: 1 new image"]
+    assert "waits in the inbox of raw-ccd and of simulated for the pipeline" in done.stderr
+    done = run("sources", "fetch", "telescope", "camera", "--home", installation, "--json")
+    assert [json.loads(line)["feed"] for line in done.stdout.splitlines()] == ["telescope", "camera"]
+    done = run("sources", "fetch", "telescope", "nobody", "--home", installation)
+    assert (done.exit_code, "no feed is called 'nobody'" in done.stderr) == (2, True)
+    assert run("sources", "fetch", "--home", installation).exit_code == 2
+
+
 def test_a_file_that_may_still_be_written_is_told_of(run: Run, installation: Path) -> None:
     """Else a newcomer who sees it there reads 'nothing new', and thinks that it was looked for in vain."""
     file = installation / "sources.toml"
