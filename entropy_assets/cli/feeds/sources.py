@@ -247,12 +247,7 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
     click.echo(text)
     where = "" if home is None else f" --home {shlex.quote(str(home))}"
     click.echo(f"added to {path}; edit it there, then: entropy-assets sources check --connect{where}", err=True)
-    if now:
-        click.echo(
-            "a pipeline that runs asks it at its next look; start it again, and its asset is shown too", err=True
-        )
-    else:
-        click.echo("a pipeline that runs does not know this file yet: start it again, entropy-assets up", err=True)
+    click.echo("a pipeline that runs asks it at its next look; start it again, and its asset is shown too", err=True)
     if caveat := after.feeds[chosen].caveat:
         click.echo(f"{chosen}: {caveat}", err=True)
     for variable in unset:

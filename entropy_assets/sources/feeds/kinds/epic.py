@@ -6,7 +6,7 @@ picture: a day is published a day late or two, and looked at until the second da
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from entropy_assets.errors import brought_by
@@ -24,8 +24,6 @@ KEYED_BASE: Final = "https://api.nasa.gov/EPIC/"
 """Where the listing is asked with a key."""
 CATCHES_UP: Final = timedelta(days=10)
 """How far before the newest pictures who was away begins."""
-FIRST: Final = datetime(2015, 2, 11, tzinfo=UTC)
-"""When the satellite was launched."""
 AHEAD: Final = timedelta(days=1)
 """A picture that is dated later than this from now says nothing: taken for the newest, it would end the walk."""
 _FORM: Final = "%Y-%m-%d %H:%M:%S"
@@ -96,6 +94,6 @@ class EpicFeed(ServerFeed):
 def _pictures(answer: WebAnswer) -> list[tuple[datetime, _Picture]]:
     pictures = [(time_in(picture.date, _FORM), picture) for picture in read_json(_LISTING, answer.data)]
     dated = [(taken, picture) for taken, picture in pictures if taken is not None]
-    if len(dated) < len(pictures) or any(taken < FIRST for taken, _ in dated):
+    if len(dated) < len(pictures):
         raise ValueError("a date in it is none")
     return sorted(dated, key=lambda pair: (pair[0], pair[1].image))
