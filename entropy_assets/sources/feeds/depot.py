@@ -73,6 +73,10 @@ class Depot:
         own = [file.size for file in files if file.name.startswith(f"{feed}{_OF}")]
         return Backlog(len(files), sum(file.size for file in files), len(own), sum(own))
 
+    def most_bytes(self, claim: str) -> int:
+        """Return how long a file may be that the inbox of `claim` takes in; a longer one would lie there for ever."""
+        return self.inbox_of(claim).max_file_bytes
+
     def deposit(self, image: FetchedImage, image_sha256: str, claim: str, *, was_begun: bool, now_s: float) -> Arrival:
         """Keep the image's origin, put it into the inbox of `claim`, and return what became of it.
 

@@ -265,6 +265,9 @@ class Turn:
             return
         if not image.data:
             raise FeedLies(f"{candidate.url} is empty", feed=self._feed.name)
+        if len(image.data) > (most := self._depot.most_bytes(self._terms.claim)):
+            message = f"an inbox takes files of {most} bytes at most, and {candidate.url} has {len(image.data)}"
+            raise FeedError(f"{message}: raise ENTROPY_MAX_FILE_BYTES, or lower max_file_bytes", feed=self._feed.name)
         if self._is_old(image.origin):
             raise _stale(self._feed.name, str(image.origin.dated_at))
         self._keep(candidate, image)

@@ -320,6 +320,18 @@ def test_a_date_in_the_future_proves_nothing(tmp_path: Path) -> None:
     assert site.ask(feed, terms=replace(TERMS, stale_after_s=60.0)) == [("well", "1 new image")]
 
 
+def test_an_image_that_no_inbox_would_take_in_is_not_put_there(tmp_path: Path) -> None:
+    """It would lie there for ever, and be counted by no bound of what waits."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    site.inbox.max_file_bytes = 7
+    feed.images = frames(1) | {"large.fits": b"8 bytes."}
+    [(_, words)] = site.ask(feed)
+    assert words.startswith("1 new image; an inbox takes files of 7 bytes at most, and https://sky.example/large.fits")
+    assert site.deposited() == hashes(frames(1))
+    assert site.home.origins().of(hashes([b"8 bytes."])[0]) is None
+    assert [site.ask(feed)[0][0] for _ in range(3)][-1] == "well", "it is passed over like any that can't be had"
+
+
 def test_an_empty_file_is_no_image(tmp_path: Path) -> None:
     site, feed = Site(tmp_path), ScriptedFeed()
     feed.images = {"a.fits": b""}
