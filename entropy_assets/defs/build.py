@@ -34,7 +34,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
     """
     overrides = resource_overrides or {}
     feeds = overrides.get("feeds") or ImageFeeds.of(settings)
-    asking = [ingest_job(feeds)] if feeds.is_configured else []
+    asking = ingest_job(feeds)
     resources: dict[str, object] = {
         "stores": EntropyStores.of(settings),
         "pool": RedisPool(
@@ -55,8 +55,8 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
             *REPORTS,
         ],
         asset_checks=CHECKS,
-        jobs=[*JOBS, nightly_reports, retention, *asking],
-        schedules=[*SCHEDULES, nightly, daily_retention, *(ingest_schedule(feeds, job) for job in asking)],
+        jobs=[*JOBS, nightly_reports, retention, asking],
+        schedules=[*SCHEDULES, nightly, daily_retention, ingest_schedule(feeds, asking)],
         sensors=[*(make(settings) for make in MAKERS), make_replenish_low_pool(settings, feeds, asking)],
         resources={"io_manager": NO_PASSAGE, **{name: fixed(resource) for name, resource in resources.items()}},
         executor=executor_named(settings.executor),

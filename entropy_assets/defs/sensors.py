@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -87,9 +87,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
                 inboxes,
                 recipe=settings.recipe,
                 limits=stores.limits,
-                next_lane=lambda source: (
-                    feeds.configuration.lane_of(source) or _next_lane(unfinished, pool, settings.public_share)
-                ),
+                next_lane=lambda source: feeds.lane_of(source) or _next_lane(unfinished, pool, settings.public_share),
             )
         )
         keys = sorted(taken.union(_lost(context, unfinished, taken)))
@@ -176,22 +174,20 @@ def make_publish_validated_blocks(settings: Settings) -> dg.SensorDefinition:
     return publish_validated_blocks
 
 
-def make_replenish_low_pool(
-    settings: Settings, feeds: ImageFeeds, asking: Sequence[dg.JobDefinition]
-) -> dg.SensorDefinition:
+def make_replenish_low_pool(settings: Settings, feeds: ImageFeeds, asking: dg.JobDefinition) -> dg.SensorDefinition:
     """Return the sensor that asks for more images when the pool runs low.
 
     Parameters
     ----------
     feeds, asking
-        The feeds, and the job that asks them; none where none is configured.
+        The feeds, and the job that asks them.
     """
     home = Home.of(settings)
     unfinished = Unfinished(home.batches(), home.ledger(readonly=True))
 
     @dg.sensor(
         name="replenish_low_pool",
-        jobs=[replenish_pool, *asking],
+        jobs=[replenish_pool, asking],
         minimum_interval_seconds=settings.replenish_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Low pool -> fetch images. Starts under the low-water mark, stops at the high one, and waits "

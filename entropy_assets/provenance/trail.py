@@ -246,7 +246,7 @@ class Trail:
     def thumbnail(self, block_id: str, image_sha256: str, fate: Fate | None) -> bytes | None:
         """Return a small picture of an image behind a block as PNG, once the block revealed; None if there is none.
 
-        Before that nobody is shown which images are behind which block, and a private block never reveals.
+        Before that no picture of it is shown, and a private block never reveals.
         """
         told = self.tell(block_id, fate)
         if told is None or "images" not in told:

@@ -84,6 +84,15 @@ def is_open_to_others(path: Path) -> bool:
     return bool(mode & PRIVATE_UMASK) and (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
+def is_written_by_others(path: Path) -> bool:
+    """Tell whether others may write to what is there; what is gone or a link nobody writes to."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    return bool(mode & _WRITABLE_BY_OTHERS) and not stat.S_ISLNK(mode)
+
+
 def has_other_names(path: Path) -> bool:
     """Tell whether a regular file can be reached by another name too: who closes it here closes it there."""
     try:
@@ -189,4 +198,4 @@ def _require_ours(state: os.stat_result, here: Path) -> None:
         raise PermissionError(errno.EPERM, "belongs to somebody else: chown it", str(here))
     is_link, is_shared = stat.S_ISLNK(state.st_mode), stat.S_ISDIR(state.st_mode) and state.st_mode & stat.S_ISVTX
     if state.st_mode & _WRITABLE_BY_OTHERS and not is_link and not is_shared:
-        raise PermissionError(errno.EPERM, "others may write to it, and so let anybody in: chmod go-w it", str(here))
+        raise PermissionError(errno.EPERM, "others may write to it: chmod go-w it", str(here))

@@ -15,7 +15,13 @@ from typing import Final, Protocol, Self
 
 from entropy_assets.stores.batches import BatchStore
 from entropy_assets.stores.blobs.opening import blobs_at, refuse_unsafe
-from entropy_assets.stores.durable import close_to_others, has_other_names, is_open_to_others, private_files
+from entropy_assets.stores.durable import (
+    close_to_others,
+    has_other_names,
+    is_open_to_others,
+    is_written_by_others,
+    private_files,
+)
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.inboxes.bucket import Inbox, prefixes
 from entropy_assets.stores.inboxes.folder import inboxes
@@ -227,7 +233,8 @@ class Home:
 
         An earlier version made them readable by all. What is closed is not looked through: nobody comes in. Never
         touched are links, what lies in the folder besides the installation (with such things in it the folder itself
-        stays as it is), and a file in the inbox that has another name elsewhere, since that is somebody's archive.
+        stays as it is), and a file in the inbox that has another name elsewhere, since that is somebody's archive. A
+        file of feeds to which others may write stays so: it may start programs, and who reads it must see that.
         """
         try:
             inside = list(self.root.iterdir())
@@ -237,7 +244,7 @@ class Home:
         found = [path for top in ours if is_open_to_others(top) for path in (*_below(top), top)]
         if len(ours) == len(inside):
             found.append(self.root.resolve())
-        wide = [path for path in found if is_open_to_others(path) and not self._is_shared(path)]
+        wide = [path for path in found if is_open_to_others(path) and not self._is_left(path)]
         narrowed = sum(map(close_to_others, wide))
         sentences = []
         if narrowed:
@@ -254,8 +261,9 @@ class Home:
         names = "|".join(re.escape(place.name.lstrip(".")) for place in places)
         return re.fullmatch(_COMPANION.format(names=names), path.name, re.DOTALL) is not None
 
-    def _is_shared(self, path: Path) -> bool:
-        return path.is_relative_to(self.inbox_folder) and has_other_names(path)
+    def _is_left(self, path: Path) -> bool:
+        is_of_an_archive = path.is_relative_to(self.inbox_folder) and has_other_names(path)
+        return is_of_an_archive or (path == self.sources_file and is_written_by_others(path))
 
 
 def _below(top: Path) -> Iterator[Path]:

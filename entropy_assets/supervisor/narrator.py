@@ -1,13 +1,15 @@
 """What ``entropy-assets up`` tells: a line per batch and stage, a line per failed run, and when nothing is left."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from entropy_assets.errors import LedgerError, PoolError
 from entropy_assets.provenance.standing import LOOK_S, Standing, new_sentences
 from entropy_assets.provenance.waiting import Waiting
-from entropy_assets.recipe import recipe_named
+from entropy_assets.recipe import Recipe, recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.sources.feeds.rounds import ALERT_JOB
 from entropy_assets.stages.state import Stage, state_of
@@ -18,6 +20,9 @@ from entropy_assets.stores.home import Home
 from entropy_assets.stores.journals.alerts import Alert
 from entropy_assets.stores.ledger.rows import BURNED
 from entropy_assets.stores.pool.shards import pool_at
+
+if TYPE_CHECKING:
+    from entropy_assets.stages.assessments import Outcome
 
 
 class Narrator:
@@ -87,22 +92,31 @@ class Narrator:
         yield f"read       {sum(row.accepted for row in rows)} of {len(rows)} images"
         if state.stage < Stage.ASSESSED:
             return
-        rejected = ", ".join(f"{row.file}: {row.reason}" for row in outcomes(batch) if not row.accepted)
+        results = list(outcomes(batch))
+        rejected = ", ".join(f"{row.file}: {row.reason}" for row in results if not row.accepted)
         credit = sum(row.credit_bits for row in noise_rows(batch))
         yield f"extracted  {credit:,} bits of credit" + (f"; rejected {rejected}" if rejected else "")
         if state.stage < Stage.VALIDATED:
             return
         released, made = len(state.released), len(verdicts_of(batch)["rows"])
         if not made:
-            recipe = recipe_named(batch.intake.recipe)
-            needed = recipe.block_len // recipe.digest_len * recipe.slice_credit_bits
-            why = f"too little credit for one, which takes {needed:,} bits"
-            yield f"validated  no block: {why}; drop more at once, or let files wait for others: ENTROPY_LINGER_SECONDS"
+            yield f"validated  no block: {_why_none(results, recipe_named(batch.intake.recipe))}"
             return
         yield f"validated  {released} of {made} blocks released"
         if state.publication is not None:
             word = "burned   " if state.publication.run_id == BURNED else "published"
             yield f"{word}  {released * recipe_named(batch.intake.recipe).block_len / 1024:.0f} KiB"
+
+
+def _why_none(results: Sequence["Outcome"], recipe: Recipe) -> str:
+    """Return why a batch made no block, and what to do: more files help only where some had credit."""
+    if not any(result.accepted for result in results):
+        refused = Counter(result.reason for result in results)
+        told = ", ".join(f"{reason} {count}" if count > 1 else f"{reason}" for reason, count in sorted(refused.items()))
+        return f"no image was accepted ({told}); docs/reasons.md says what to do"
+    needed = recipe.block_len // recipe.digest_len * recipe.slice_credit_bits
+    why = f"too little credit for one, which takes {needed:,} bits"
+    return f"{why}; drop more at once, or let files wait for others: ENTROPY_LINGER_SECONDS"
 
 
 def settled(settings: Settings, redis_url: str) -> bool:

@@ -58,9 +58,10 @@ def test_the_definitions_are_what_the_ui_promises(tmp_path: Path) -> None:
         "daily_audit",
         "nightly_reports",
         "retention",
+        "ingest_feeds",
     }
     schedules = {schedule.name: schedule for schedule in defs.schedules or []}
-    assert set(schedules) == {"ingest", "daily_audit", "nightly_reports", "retention"}
+    assert set(schedules) == {"ingest", "daily_audit", "nightly_reports", "retention", "ingest_feeds"}
     assert schedules["nightly_reports"].default_status is dg.DefaultScheduleStatus.RUNNING
 
 

@@ -71,10 +71,11 @@ def test_what_feeds_have_becomes_blocks_that_tell_where_they_came_from(tmp_path:
     telescope, home = tmp_path / "telescope", tmp_path / "home"
     telescope.mkdir()
     home.mkdir()
-    (home / "sources.toml").write_text(TABLES.format(folder=telescope, url=url))
     (telescope / "dome.fits").write_bytes(frame(1, side=512))
     (served / "sky 1.fits").write_bytes(frame(2, side=512))
     with Installation.running(home) as installation:
+        # a pipeline that ran before there was any feed finds the file
+        (home / "sources.toml").write_text(TABLES.format(folder=telescope, url=url))
 
         def published() -> bool:
             batches = installation.get("/batches").json()["batches"]

@@ -291,6 +291,24 @@ def test_the_overview_shows_whose_images_are_and_their_pictures_once_a_block_rev
     assert page.browser.complaints() == []
 
 
+def test_another_key_leaves_no_picture_of_the_reader_before(page: Open) -> None:
+    """Neither in the list, nor behind a block that was looked at, nor in the page's memory."""
+    page.browser.wait_for(HOSTILE)
+    page.draw(48, "public", "hex")
+    page.browser.wait_until(f"{SHOWN}.length === 2")
+    page.browser.evaluate("document.querySelector('#used-blocks a').click()")
+    page.browser.wait_until("document.querySelectorAll('.behind img').length === 2")
+    page.browser.click("← back to the overview")
+    left = "document.querySelectorAll('main img, .batch, .behind').length"
+    assert page.browser.evaluate(left) > 4
+    page.browser.evaluate("document.getElementById('key-text').value = 'mine'")
+    at_once = f"(document.getElementById('key-form').requestSubmit(), {left})"
+    assert page.browser.evaluate(at_once) == 0, "before any answer to the new key"
+    page.browser.wait_until(f"{SHOWN}.length === 2")
+    asked = [address for address in page.browser.asked_for() if "/thumbnails/" in address]
+    assert len(asked) == 4, "each is asked for again"
+
+
 def test_the_browser_refuses_what_the_page_does_not_do(page: Open) -> None:
     """The second wall behind the first: HTML from text, a picture from elsewhere."""
     made = "(() => {try {document.body.innerHTML = '<b>x</b>'; return 'made'} catch (error) {return error.name}})()"

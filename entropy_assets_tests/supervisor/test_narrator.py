@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from entropy_assets.cli.shell import waiting_in
 from entropy_assets.settings import Settings
+from entropy_assets.stages.assessments import outcomes
 from entropy_assets.stores.batches import RECORDS, VERDICTS
 from entropy_assets.stores.blobs import asking
 from entropy_assets.stores.home import Home
@@ -19,7 +20,7 @@ from entropy_assets.stores.ledger.storage import LedgerServer
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.supervisor.narrator import Narrator, settled
 from entropy_assets_tests.pool_blocks import pool_blocks
-from entropy_assets_tests.stages.batches_made import Place, frame
+from entropy_assets_tests.stages.batches_made import TIME_NS, Place, frame
 from entropy_assets_tests.stores.blobs.servers import FaultyProxy
 
 
@@ -66,11 +67,25 @@ class TestNarrator:
 
     def test_a_batch_with_too_little_credit_for_a_block_says_so_and_what_to_do(self, place: Place) -> None:
         narrator = Narrator(place)
-        place.validated([("text.fits", b"no image")])
+        batch = place.validated([("text.fits", b"no image"), ("small.fits", frame(1, side=160))])
+        assert [row.accepted for row in outcomes(batch)] == [False, True]
         line = list(narrator.news())[-1]
         assert line.endswith(
             "validated  no block: too little credit for one, which takes 40,960 bits; drop more at once, or let files"
             " wait for others: ENTROPY_LINGER_SECONDS"
+        )
+
+    def test_a_batch_of_which_no_image_is_left_says_so_and_not_that_more_should_come(self, place: Place) -> None:
+        """More of the same would be refused for the same reasons."""
+        place.validated([("a.fits", frame(1))])
+        narrator = Narrator(place)
+        place.validated(
+            [("again.fits", frame(1)), ("text.fits", b"no image"), ("more.fits", b"text")], time_ns=TIME_NS + 1
+        )
+        line = list(narrator.news())[-1]
+        assert line.endswith(
+            "validated  no block: no image was accepted (replayed_file, unknown_format 2); docs/reasons.md says what to"
+            " do"
         )
 
     def test_it_tells_what_nobody_will_take_from_the_inbox_and_once(self, settings: Settings, place: Place) -> None:

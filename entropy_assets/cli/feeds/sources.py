@@ -76,7 +76,8 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
     # a narrow terminal wraps a line; a figure that is cut would be another one
     Console(width=max(Console().width, NARROWEST)).print(table)
     troubled = [facts for facts in told if facts["words"] and facts["state"] in ("quarantine", "damaged")]
-    for facts in troubled:
+    held_back = [facts for facts in told if facts["state"] == "inbox full"]
+    for facts in (*troubled, *held_back):
         click.echo(f"{facts['feed']}: {printable(facts['words'])}{how_often(facts)}")
     click.echo(
         "images are those that arrived; what they were credited is shown by the feed's asset in Dagster", err=True
@@ -109,16 +110,21 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
     unset = sorted(set(configuration.variables) - keys.keys())
     feeds = opened_feeds(configuration, configuration.enabled, keys) if connect else []
     answers = [answer_of(feed, configuration.feeds[feed.name]) for feed in feeds]
-    failed = bool(unset) or any(answer["error"] for answer in answers)
+    doubt = configuration.doubt if any(table.starts_programs for table in configuration.enabled.values()) else ""
+    failed = bool(unset or doubt) or any(answer["error"] for answer in answers)
     caveats = {name: table.caveat for name, table in configuration.enabled.items() if table.caveat}
     if as_json:
         found = {"feeds": list(configuration.feeds), "enabled": list(configuration.enabled)}
-        click.echo(json.dumps({**found, "unset_variables": unset, "caveats": caveats, "answers": answers}))
+        click.echo(
+            json.dumps({**found, "unset_variables": unset, "doubt": doubt, "caveats": caveats, "answers": answers})
+        )
     else:
         named = counted(len(configuration.feeds), "feed")
         click.echo(f"{named}, {len(configuration.enabled)} enabled; the file is well")
         for name in unset:
             click.echo(f"  set {name} where the pipeline is started; without it its feed is not asked")
+        if doubt:
+            click.echo(f"  no program is started that others could have chosen: {printable(doubt)}")
         for name, caveat in caveats.items():
             click.echo(f"  {name}: {caveat}")
         for answer in answers:
@@ -130,14 +136,15 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
 
 
 @sources.command("fetch")
-@click.argument("name")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @home_option
 @json_option
 @typed_errors
-def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
-    """Ask the feed NAME now, due or not, and put what is new into its inbox.
+def fetch_feeds(names: tuple[str, ...], home: Path | None, as_json: bool) -> None:
+    """Ask each feed NAME now, due or not, and put what is new into its inbox.
 
-    Exit code 1 if it is in trouble.
+    With --json an object for each, a line each. Exit code 1 if one of them is in trouble; the others are asked all the
+    same.
     """
     from entropy_assets.recipe import recipe_named
     from entropy_assets.settings import variables
@@ -147,9 +154,10 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
 
     settings = settings_of(home=home)
     configuration = required_feeds(settings)
-    if name not in configuration.feeds:
+    if unknown := [name for name in names if name not in configuration.feeds]:
         known = ", ".join(configuration.feeds) or "none; add one with 'entropy-assets sources add KIND'"
-        raise click.UsageError(f"no feed is called {name!r}; there are: {known}")
+        raise click.UsageError(f"no feed is called {unknown[0]!r}; there are: {known}")
+    tables = {name: table for name, table in configuration.feeds.items() if name in names}
     place = Home.of(settings)
     rounds = rounds_of(
         place,
@@ -157,20 +165,24 @@ def fetch_feed(name: str, home: Path | None, as_json: bool) -> None:
         settle_seconds=settings.settle_seconds,
         max_file_bytes=settings.max_file_bytes,
     )
-    if not configuration.feeds[name].enabled:
-        click.echo(f"{name} is not enabled in the file: it is asked this once", err=True)
+    for name, table in tables.items():
+        if not table.enabled:
+            click.echo(f"{name} is not enabled in the file: it is asked this once", err=True)
+    needed = {variable for table in tables.values() for variable in table.variables}
     with place.kept_private(lambda line: click.echo(line, err=True)), progress_bars(quiet=as_json) as steps:
-        feeds = opened_feeds(configuration, [name], variables(configuration.feeds[name].variables))
-        [look] = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
-    if as_json:
-        told = {"feed": name, "claim": configuration.feeds[name].claim, "state": look.state, "words": look.words}
-        click.echo(json.dumps({**told, **asdict(look.brought)}))
-    else:
-        click.echo(f"{name}: {printable(look.words)}")
-        if look.brought.images:
-            inbox = configuration.feeds[name].claim
-            click.echo(f"what came waits in the inbox of {inbox} for the pipeline: entropy-assets up", err=True)
-    if look.state is State.QUARANTINE:
+        feeds = opened_feeds(configuration, tables, variables(sorted(needed)))
+        looks = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
+    for look in looks:
+        if as_json:
+            told = {"feed": look.feed, "claim": tables[look.feed].claim, "state": look.state, "words": look.words}
+            click.echo(json.dumps({**told, **asdict(look.brought)}))
+        else:
+            click.echo(f"{look.feed}: {printable(look.words)}")
+    brought = [tables[look.feed].claim for look in looks if look.brought.images]
+    if brought and not as_json:
+        inboxes = f"inbox of {' and of '.join(dict.fromkeys(brought))}"
+        click.echo(f"what came waits in the {inboxes} for the pipeline: entropy-assets up", err=True)
+    if any(look.state is State.QUARANTINE for look in looks):
         sys.exit(EXIT_ERROR)
 
 
@@ -235,12 +247,7 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
     click.echo(text)
     where = "" if home is None else f" --home {shlex.quote(str(home))}"
     click.echo(f"added to {path}; edit it there, then: entropy-assets sources check --connect{where}", err=True)
-    if now:
-        click.echo(
-            "a pipeline that runs asks it at its next look; start it again, and its asset is shown too", err=True
-        )
-    else:
-        click.echo("a pipeline that runs does not know this file yet: start it again, entropy-assets up", err=True)
+    click.echo("a pipeline that runs asks it at its next look; start it again, and its asset is shown too", err=True)
     if caveat := after.feeds[chosen].caveat:
         click.echo(f"{chosen}: {caveat}", err=True)
     for variable in unset:

@@ -16,6 +16,7 @@ from entropy_assets.sources.feeds.roster import members_of, opened_feeds, rounds
 from entropy_assets.sources.feeds.rounds import ALERT_JOB, Look, Rounds
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.journals.alerts import LONGEST_ERROR
+from entropy_assets.stores.lanes import Lane
 
 WELL_AGAIN: Final = "the file of feeds is well again"
 _OF_FILE: Final = "feeds:"
@@ -69,6 +70,17 @@ class ImageFeeds:
     def read_again(self) -> "ImageFeeds":
         """Return them as the file is now. A process that asks no feed itself may have read it a month ago."""
         return self if self.settings is None else replace(ImageFeeds.of(self.settings), opened=self.opened)
+
+    def lane_of(self, claim: str) -> Lane | None:
+        """Return the lane that the file, as it is now, wants for a claim; None leaves it to demand.
+
+        While it can't be used, the one that it wanted when it was read; if it never could be, the private one, which
+        reveals nothing.
+        """
+        now = self.read_again()
+        if now.refusal is None:
+            return now.configuration.lane_of(claim)
+        return self.configuration.lane_of(claim) if self.refusal is None else "private"
 
     @property
     def is_configured(self) -> bool:

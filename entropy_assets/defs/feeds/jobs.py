@@ -17,6 +17,8 @@ from entropy_assets.stages.reports.worth import Worth, worth_of
 from entropy_assets.stores.batches import BatchStore
 
 INGEST: Final = "ingest_feeds"
+IDLE_S: Final = 3000.0
+"""Cadence that the schedule follows while there is no file of feeds, seconds: the first one is seen in five minutes."""
 NOT_ASKED: Final = (State.NOT_DUE, State.BUSY)
 MOST_WORDS: Final = 1000
 """Characters of the reasons that a tick tells."""
@@ -41,7 +43,7 @@ def ingest_job(feeds: ImageFeeds) -> dg.JobDefinition:
 
 @dg.op
 def say_why_not(feeds: Feeds) -> None:
-    """Fail with what is wrong with the file of feeds."""
+    """Fail with what is wrong with the file of feeds; where there is none, do nothing."""
     with typed_failures():
         feeds.refuse_if_unusable()
 
@@ -77,13 +79,17 @@ def _tell(context: dg.OpExecutionContext, look: Look, worth: Worth) -> None:
 
 
 def ingest_schedule(feeds: ImageFeeds, job: dg.JobDefinition) -> dg.ScheduleDefinition:
-    """Return the schedule that follows the most frequent feed, and starts a run if any is due."""
+    """Return the schedule that follows the most frequent feed, and starts a run if any is due.
+
+    It is there without any feed too, and its ticks then cost a look for the file and leave no event: so the first file
+    is found by a pipeline that runs. The run reads the file anew, and has the steps that it asks for.
+    """
     cadences = [terms_of(table).cadence_s for table in feeds.configuration.enabled.values()]
 
     @dg.schedule(
         name=INGEST,
         job=job,
-        cron_schedule=cron_of(min(cadences, default=60.0)),
+        cron_schedule=cron_of(min(cadences, default=60.0 if feeds.is_configured else IDLE_S)),
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Asks the feeds that are due. A tick without a run says of each feed when it is asked again, and "
         "why it is in quarantine.",
@@ -111,7 +117,7 @@ def request_of(instance: dg.DagsterInstance, feeds: ImageFeeds) -> dg.RunRequest
     due, others = feeds.due()
     if due:
         return dg.RunRequest(job_name=INGEST)
-    return dg.SkipReason("; ".join(others)[:MOST_WORDS] or "no feed is enabled")
+    return dg.SkipReason("; ".join(others)[:MOST_WORDS] or "no feed is enabled: entropy-assets sources add KIND")
 
 
 def cron_of(cadence_s: float) -> str:

@@ -11,7 +11,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -34,6 +34,7 @@ from entropy_assets.sources.feeds.tables.web import (
     PublicBucketTable,
     SdoLatestTable,
 )
+from entropy_assets.stores.durable import open_trusted
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.lanes import Lane
 
@@ -93,9 +94,13 @@ class Configuration:
     ----------
     feeds
         The table of each by its name, in the order of the file; those that are not enabled too.
+    doubt
+        Who else could have written the file, in a sentence that says what to do: no program is started for it. Empty if
+        nobody but this user and root could.
     """
 
     feeds: Mapping[str, FeedTable]
+    doubt: str = ""
 
     @property
     def enabled(self) -> dict[str, FeedTable]:
@@ -129,7 +134,7 @@ def configuration_of(told: Path | None, home: Home, recipe: Recipe) -> Configura
 
 
 def read_configuration(path: Path, recipe: Recipe) -> Configuration:
-    """Return the feeds that the file at `path` names.
+    """Return the feeds that the file at `path` names, and whether it may start programs.
 
     Raises
     ------
@@ -137,7 +142,8 @@ def read_configuration(path: Path, recipe: Recipe) -> Configuration:
         If it can't be read, or is not what it must be.
     """
     try:
-        with os.fdopen(_opened(path), "rb") as file:
+        descriptor, doubt = _opened(path)
+        with os.fdopen(descriptor, "rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise SourcesRefused(
@@ -146,18 +152,22 @@ def read_configuration(path: Path, recipe: Recipe) -> Configuration:
             problems=[],
         ) from error
     try:
-        return parsed(data, recipe)
+        return replace(parsed(data, recipe), doubt=doubt)
     except SourcesRefused as error:
         raise SourcesRefused(f"{path}: {error.message}", path=str(path), **error.data) from None
 
 
-def _opened(path: Path) -> int:
-    """Open a regular file: a pipe would keep each tick of a daemon waiting for who writes to it."""
+def _opened(path: Path) -> tuple[int, str]:
+    """Open a regular file, and tell who else could have written it: a pipe would keep each tick of a daemon waiting."""
+    try:
+        return open_trusted(path), ""
+    except OSError as error:
+        doubt = f"{error.filename}: {error.strerror}"
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no regular file")
-    return descriptor
+    return descriptor, doubt
 
 
 def parsed(data: bytes, recipe: Recipe) -> Configuration:

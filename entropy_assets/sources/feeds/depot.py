@@ -19,11 +19,25 @@ _ENDING: Final = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{0,7}){1,2}$", re.ASCII)
 _HASH_DIGITS: Final = 16
 
 
+_OF: Final = "_"
+"""Between a feed's name, which has none, and the rest of the name of its file: no other feed's begins with both."""
+
+
 class Arrival(Enum):
     """What became of an image that was fetched."""
 
     DEPOSITED = auto()
     DUPLICATE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in an inbox, or in batches that are not settled: files and bytes in all, and those of one feed."""
+
+    files: int = 0
+    bytes: int = 0
+    own_files: int = 0
+    own_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +62,20 @@ class Depot:
         """Tell whether an image of that hash came before, by any feed or other way."""
         return self.origins.of(image_sha256) is not None or image_sha256 in self.images
 
-    def backlog(self, claim: str) -> tuple[int, int]:
-        """Return how many files wait in the inbox of `claim`, or in batches that are not settled, and their bytes."""
+    def backlog(self, claim: str, feed: str) -> Backlog:
+        """Return what waits in the inbox of `claim`, or in batches that are not settled, and what of it is of `feed`.
+
+        Whose a file is stands in its name, so who may write into the inbox can fill the share of a feed.
+        """
         inbox = self.inbox_of(claim)
         # By a clock that lies behind all others: one that was put there a moment ago waits as well.
         files = [*inbox.ready(math.inf), *(file for key in inbox.taken() for file in inbox.files_of(key))]
-        return len(files), sum(file.size for file in files)
+        own = [file.size for file in files if file.name.startswith(f"{feed}{_OF}")]
+        return Backlog(len(files), sum(file.size for file in files), len(own), sum(own))
+
+    def most_bytes(self, claim: str) -> int:
+        """Return how long a file may be that the inbox of `claim` takes in; a longer one would lie there for ever."""
+        return self.inbox_of(claim).max_file_bytes
 
     def deposit(self, image: FetchedImage, image_sha256: str, claim: str, *, was_begun: bool, now_s: float) -> Arrival:
         """Keep the image's origin, put it into the inbox of `claim`, and return what became of it.
@@ -88,5 +110,5 @@ def name_in_inbox(image: FetchedImage, image_sha256: str) -> str:
     name = _UNSAFE.sub("_", image.name)
     ending = found[0] if (found := _ENDING.search(name)) else ""
     stem = name.removesuffix(ending)[:_LONGEST_STEM]
-    named = f"{image.origin.feed}-{stem}-{image_sha256[:_HASH_DIGITS]}"
+    named = f"{image.origin.feed}{_OF}{stem}-{image_sha256[:_HASH_DIGITS]}"
     return named if hindrance_of_name(named + ending) else named + ending

@@ -21,9 +21,10 @@ class FeedFacts(TypedDict):
     Attributes
     ----------
     state
-        ``well``, ``quarantine``, ``never asked`` or ``damaged``.
+        ``well``, ``inbox full``, ``quarantine``, ``never asked`` or ``damaged``, as its last look left it.
     trouble, words, since_s, times
-        What ails it, in a code and a sentence, since when, and in how many rounds; None if nothing does.
+        What ails it, in a code and a sentence, since when, and in how many rounds; None if nothing does. Of a full
+        inbox the sentence alone: that is no fault of the feed.
     alarmed
         Whether an alarm was raised: what often passes by itself raises none at once.
     due_s
@@ -51,12 +52,12 @@ class FeedFacts(TypedDict):
 def facts_of(journal: FeedJournal, now_s: float) -> FeedFacts:
     """Return where a feed stands."""
     trouble, newest = journal.trouble, journal.newest[-1] if journal.newest else None
-    asked = "never asked" if journal.last_new_s is None else "well"
+    state = "never asked" if journal.last_new_s is None else "inbox full" if journal.backlog else "well"
     return {
         "feed": journal.name,
-        "state": asked if trouble is None else "quarantine",
+        "state": state if trouble is None else "quarantine",
         "trouble": None if trouble is None else trouble.kind,
-        "words": None if trouble is None else trouble.words,
+        "words": (journal.backlog or None) if trouble is None else trouble.words,
         "since_s": None if trouble is None else trouble.since_s,
         "times": 0 if trouble is None else trouble.times,
         "alarmed": trouble is not None and bool(trouble.alarmed),

@@ -7,7 +7,15 @@ from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from entropy_assets.sources.feeds.documents.times import stamp
-from entropy_assets.sources.feeds.interface import Candidate, FeedError, FeedLies, FetchedImage, Reader, WebAnswer
+from entropy_assets.sources.feeds.interface import (
+    Candidate,
+    FeedError,
+    FeedLies,
+    FeedUnavailable,
+    FetchedImage,
+    Reader,
+    WebAnswer,
+)
 from entropy_assets.sources.feeds.tables.fields import FeedTable, WebTable
 from entropy_assets.sources.feeds.web.faults import Fault
 from entropy_assets.sources.feeds.web.headers import told_time
@@ -17,6 +25,10 @@ from entropy_assets.stores.inboxes.origins import Origin
 
 LONGEST_NAME: Final = 200
 """Longest name of a file, bytes; of a longer one the end is kept."""
+LONGEST_LISTINGS_S: Final = 300.0
+"""Time that the documents of a look may take in all, seconds: each has its own bound, and a look may ask for many."""
+LOOK_ENDS_S: Final = 600.0
+"""Time without a document after which the next one is that of another look, seconds: longer than an image takes."""
 Told = TypeVar("Told")
 Clock = Callable[[], datetime]
 """Tells the present, with its zone."""
@@ -85,6 +97,8 @@ class ServerFeed:
         self.reader = reader
         self.clock = clock
         self._table = table
+        self._spent_s = 0.0
+        self._last = clock()
 
     @property
     def host(self) -> str:
@@ -121,13 +135,30 @@ class ServerFeed:
         Raises
         ------
         FeedError
-            If there is no answer, or `read` raises ValueError: the document is not what it should be.
+            If there is no answer, or `read` raises ValueError: the document is not what it should be. If the documents
+            of this look took so long that the other feeds of a run would wait behind them.
         """
-        answer = self.reader.document(url, query=query, secret=secret, form=form)
+        self._refuse_if_slow()
+        try:
+            answer = self.reader.document(url, query=query, secret=secret, form=form)
+        finally:
+            began, self._last = self._last, self.clock()
+            self._spent_s += max(0.0, (self._last - began).total_seconds())
         try:
             return read(answer)
         except ValueError as error:
             raise self.lies(f"what {self.host} sent as a listing is none: {error}") from None
+
+    def _refuse_if_slow(self) -> None:
+        now = self.clock()
+        if (now - self._last).total_seconds() > LOOK_ENDS_S:
+            self._spent_s = 0.0
+        self._last = now
+        if self._spent_s > LONGEST_LISTINGS_S:
+            message = (
+                f"{self.host} took {self._spent_s:.0f} s for its listings, and others wait; it is asked again later"
+            )
+            raise FeedUnavailable(message, feed=self.name, host=self.host)
 
     def lies(self, message: str) -> FeedLies:
         """Return the error of a server whose answer is not what it should be."""

@@ -171,6 +171,8 @@ class FeedJournal:
         When it is to be asked again, seconds since 1970.
     trouble
         What ails it; None if nothing does.
+    backlog
+        What waited in its inbox at its last look, in a sentence, if that was too much to fetch more; else empty.
     days
         What it yielded, by day in UTC like ``2026-11-29``, the oldest first.
     total
@@ -187,6 +189,7 @@ class FeedJournal:
     last_new_s: float | None = None
     due_s: float = 0.0
     trouble: FeedTrouble | None = None
+    backlog: str = ""
     days: tuple[tuple[str, Yield], ...] = ()
     total: Yield = Yield()
 

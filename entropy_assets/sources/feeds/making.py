@@ -1,7 +1,7 @@
 """The feed of a table: its kind, with what it asks by."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -38,21 +38,21 @@ ReaderOf = Callable[[str, WebTable], Reader]
 """Gives the reader of a feed by its name and table: its hosts, and the length of its largest image."""
 
 
-class FeedWithoutKey:
-    """A feed that lacks variables of the environment: it is there, and fails as one that is denied.
+class DeniedFeed:
+    """A feed that is not asked as things are: it is there, fails as one that is denied, and stops no other.
 
     Parameters
     ----------
     name
         Its name.
-    missing
-        Names of the variables that are not set.
+    why
+        Why not, in a sentence that says what to do.
     """
 
-    def __init__(self, name: str, missing: Sequence[str]) -> None:
+    def __init__(self, name: str, why: str) -> None:
         self.name = name
         self.read_bytes = 0
-        self._missing = missing
+        self._why = why
 
     @property
     def host(self) -> str:
@@ -61,12 +61,7 @@ class FeedWithoutKey:
 
     def discover(self, cursor: str) -> NoReturn:
         """Raise `FeedDenied`, which says what to do."""
-        raise FeedDenied(
-            f"{', '.join(self._missing)} is not set: set it in the environment of every process that asks feeds, or"
-            f" take its name out of the table of {self.name}",
-            feed=self.name,
-            host=self.host,
-        )
+        raise FeedDenied(self._why, feed=self.name, host=self.host)
 
     def fetch(self, candidate: Candidate, known: Origin | None = None) -> NoReturn:
         """As `discover`."""
@@ -87,21 +82,27 @@ class Means:
         Tells the present.
     system_bytes
         Gives fresh bytes of the operating system, for the simulated camera.
+    doubt
+        Why no program is started, as of `Configuration`.
     """
 
     reader_of: ReaderOf
     variables: Mapping[str, str]
     clock: Clock = present
     system_bytes: Callable[[int], bytes] = os.urandom
+    doubt: str = ""
 
 
 def feed_of(name: str, table: FeedTable, means: Means) -> Feed:
     """Return the feed of one table. No server is asked.
 
-    A feed that lacks a variable of the environment is there, and fails as one that is denied: it stops no other.
+    One that lacks a variable of the environment, or would start a program that others could have chosen, is denied.
     """
     if missing := [variable for variable in table.variables if not means.variables.get(variable)]:
-        return FeedWithoutKey(name, missing)
+        why = f"set it where feeds are asked, or take its name out of the table of {name}"
+        return DeniedFeed(name, f"{', '.join(missing)} is not set: {why}")
+    if means.doubt and table.starts_programs:
+        return DeniedFeed(name, f"no program is started that others could have chosen: {means.doubt}")
     match table:
         case WebTable():
             return _server_feed(name, table, means)

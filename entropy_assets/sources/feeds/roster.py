@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -26,20 +27,24 @@ BUDGET_S: Final = 120.0
 """Time after which what failed isn't tried again in the same turn, seconds."""
 
 
-def terms_of(table: FeedTable) -> Terms:
-    """Return on what terms the table of a feed has it asked."""
+def terms_of(table: FeedTable, sharing: int = 1) -> Terms:
+    """Return on what terms the table of a feed has it asked, `sharing` its claim with so many, itself among them."""
     return Terms(
         claim=table.claim,
         cadence_s=table.cadence_seconds,
         stale_after_s=table.max_age_seconds,
         images_per_turn=table.max_files,
         bytes_per_day=table.max_bytes_per_day,
+        sharing=sharing,
     )
 
 
 def members_of(configuration: Configuration, feeds: Iterable[Feed]) -> list[Member]:
     """Return `feeds`, each with its terms."""
-    return [Member(feed, terms_of(configuration.feeds[feed.name])) for feed in feeds]
+    tables = [(feed, configuration.feeds[feed.name]) for feed in feeds]
+    sharing = Counter(table.claim for table in configuration.enabled.values())
+    # one that is not enabled and asked all the same is one more
+    return [Member(feed, terms_of(table, sharing[table.claim] + (not table.enabled))) for feed, table in tables]
 
 
 def journals_of(home: Home) -> FeedJournals:
@@ -84,7 +89,7 @@ def opened_feeds(configuration: Configuration, names: Collection[str], keys: Map
     from entropy_assets.sources.feeds.web.pacing import Pacing
 
     pacing = Pacing()  # one for all, so that two feeds of a host are paced together
-    means = Means(lambda name, table: _reader(name, table, pacing), keys)
+    means = Means(lambda name, table: _reader(name, table, pacing), keys, doubt=configuration.doubt)
     return [feed_of(name, table, means) for name, table in configuration.feeds.items() if name in names]
 
 

@@ -186,9 +186,9 @@ class Rounds:
             return self._well(outcome, terms, now)
         trouble = _grown(journal.trouble, error, now)
         wait = self._varied(_quarantine_s(trouble, terms.cadence_s))
-        journal = replace(journal, trouble=trouble, due_s=now + max(wait, self._asked_for(error))).with_yield(
-            day_of(now), Yield(failures=1)
-        )
+        due_s = now + max(wait, self._asked_for(error))
+        journal = replace(journal, trouble=trouble, due_s=due_s, backlog=outcome.backlog)
+        journal = journal.with_yield(day_of(now), Yield(failures=1))
         self.journals.write(journal)
         if trouble.kind not in trouble.alarmed and trouble.times >= PATIENCE.get(trouble.kind, 1):
             # First the alarm, then that it was raised: who is killed between them repeats it, and it isn't told twice.
@@ -209,7 +209,8 @@ class Rounds:
             due_s = max(due_s, now + 86_400 - now % 86_400)
         if outcome.error is not None:
             due_s = max(due_s, now + self._asked_for(outcome.error))
-        journal = self.journals.write(replace(journal, trouble=None if was_asked else ended, due_s=due_s))
+        trouble = None if was_asked else ended
+        journal = self.journals.write(replace(journal, trouble=trouble, due_s=due_s, backlog=outcome.backlog))
         state = State.SPENT if outcome.is_spent else State.FULL if outcome.backlog else State.WELL
         return Look(journal.name, state, _told(outcome), outcome.brought, journal)
 
@@ -222,7 +223,7 @@ class Rounds:
         was_stale = journal.trouble is not None and journal.trouble.kind == FeedStale.code
         is_stale = terms.stale_after_s is not None and silent_s > terms.stale_after_s
         # What is stale stays so until it brings something new: that it is silent now proves nothing.
-        is_held_back = outcome.is_spent or outcome.backlog
+        is_held_back = outcome.is_spent or bool(outcome.backlog)
         if not is_held_back and not outcome.brought.images and (is_stale or was_stale):
             message = f"{journal.name} has brought nothing new for {silent_s / 3600:.1f} h"
             return FeedStale(message, feed=journal.name)
@@ -289,5 +290,5 @@ def _told(outcome: TurnOutcome) -> str:
     if outcome.is_spent:
         told += "; the bytes of this day are used up"
     if outcome.backlog:
-        told += f"; {outcome.backlog} files wait in its inbox: nothing more is fetched until batches take them in"
+        told += f"; {outcome.backlog}"
     return told if outcome.error is None else f"{told}; {short(outcome.error.message)}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from entropy_assets.sources.feeds.depot import Arrival, Depot
+from entropy_assets.sources.feeds.depot import Arrival, Backlog, Depot
 from entropy_assets.sources.feeds.interface import (
     LONGEST_CURSOR,
     Candidate,
@@ -77,6 +77,8 @@ class Terms:
         Bytes read in a day, UTC, after which nothing more is fetched; the image that reaches it still is.
     most_waiting, most_waiting_bytes
         Files that wait in the inbox of the claim, and their bytes, from which on nothing more is fetched.
+    sharing
+        Feeds of that claim. Each has an equal part of what may wait: one that fills its own starves no other.
     turn_s
         Time after which a turn begins no other image, seconds.
     """
@@ -88,6 +90,7 @@ class Terms:
     bytes_per_day: int = 4 << 30
     most_waiting: int = 1024
     most_waiting_bytes: int = 8 << 30
+    sharing: int = 1
     turn_s: float = 120.0
 
 
@@ -106,7 +109,7 @@ class TurnOutcome:
     is_spent
         Whether the day's bytes are used up.
     backlog
-        Files that wait in its inbox, if they are too many to fetch more; else 0.
+        What waits in its inbox, in a sentence, if it is too much to fetch more; else empty.
     waiting
         Files that may still be written, and are left for a later look.
     """
@@ -115,7 +118,7 @@ class TurnOutcome:
     brought: Yield
     error: FeedError | None
     is_spent: bool = False
-    backlog: int = 0
+    backlog: str = ""
     waiting: int = 0
 
     @property
@@ -157,7 +160,7 @@ class Turn:
         self._waiting = 0
         self._began_s = now()
         self._read_before = feed.read_bytes
-        self._inbox_files, self._inbox_bytes = 0, 0
+        self._found = Backlog()
 
     def taken(self) -> TurnOutcome:
         """Take the turn and return what it came to. Its yield is counted and kept with each image.
@@ -170,16 +173,15 @@ class Turn:
         if self._journal.last_new_s is None:
             self._journal = replace(self._journal, last_new_s=self._began_s)
         is_spent = self._is_spent()
-        self._inbox_files, self._inbox_bytes = self._depot.backlog(self._terms.claim)
-        if not (is_spent or self._is_full()):
+        self._found = self._depot.backlog(self._terms.claim, self._feed.name)
+        if not (is_spent or self._heap()):
             try:
                 self._look()
             except FeedError as error:
                 self._error = error
             self._count_read()
             is_spent = self._is_spent()
-        backlog = self._inbox_files + self._brought.images if self._is_full() else 0
-        return TurnOutcome(self._journal, self._brought, self._error, is_spent, backlog, self._waiting)
+        return TurnOutcome(self._journal, self._brought, self._error, is_spent, self._heap(), self._waiting)
 
     def _look(self) -> None:
         cursors = {_digest(self._journal.cursor)}
@@ -263,6 +265,9 @@ class Turn:
             return
         if not image.data:
             raise FeedLies(f"{candidate.url} is empty", feed=self._feed.name)
+        if len(image.data) > (most := self._depot.most_bytes(self._terms.claim)):
+            message = f"an inbox takes files of {most} bytes at most, and {candidate.url} has {len(image.data)}"
+            raise FeedError(f"{message}: raise ENTROPY_MAX_FILE_BYTES, or lower max_file_bytes", feed=self._feed.name)
         if self._is_old(image.origin):
             raise _stale(self._feed.name, str(image.origin.dated_at))
         self._keep(candidate, image)
@@ -333,16 +338,27 @@ class Turn:
             self._fetched >= self._terms.images_per_turn
             or abs(self._now() - self._began_s) >= self._terms.turn_s
             or self._is_spent()
-            or self._is_full()
+            or bool(self._heap())
         )
 
     def _is_spent(self) -> bool:
         return self._journal.read_on(day_of(self._now())) >= self._terms.bytes_per_day
 
-    def _is_full(self) -> bool:
-        """Tell whether so much waits in the inbox that whoever takes it in does not keep up, or is away."""
-        files, size = self._inbox_files + self._brought.images, self._inbox_bytes + self._brought.bytes
-        return files >= self._terms.most_waiting or size >= self._terms.most_waiting_bytes
+    def _heap(self) -> str:
+        """Return what waits in the inbox, in a sentence, if whoever takes it in does not keep up, or is away.
+
+        That is too much in all, or of this feed alone, which has its part of it.
+        """
+        found, new, terms = self._found, self._brought, self._terms
+        for files, size, parts, whose in (
+            (found.files, found.bytes, 1, ""),
+            (found.own_files, found.own_bytes, terms.sharing, " of its own"),
+        ):
+            is_full = (files + new.images) * parts >= terms.most_waiting
+            if is_full or (size + new.bytes) * parts >= terms.most_waiting_bytes:
+                waits = f"{files + new.images} files{whose} wait in its inbox"
+                return f"{waits}: nothing more is fetched until batches take them in"
+        return ""
 
     def _is_old(self, told: Candidate | Origin) -> bool:
         age_s = self._age_s(told.dated_at)

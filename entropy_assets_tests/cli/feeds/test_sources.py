@@ -67,6 +67,24 @@ def test_a_feed_is_fetched_shown_and_not_fetched_twice(run: Run, installation: P
     assert "well" in shown
 
 
+def test_several_feeds_are_asked_by_one_command_and_one_in_trouble_stops_no_other(run: Run, installation: Path) -> None:
+    """In the order of the file, each once; with --json a line for each."""
+    file = installation / "sources.toml"
+    gone = TELESCOPE.format(folder=installation / "gone").replace("telescope", "gone")
+    file.write_text(f"{gone}\n{file.read_text()}\n[feed.camera]\nkind = 'simulated'\nmax_files = 1\n")
+    done = run("sources", "fetch", "camera", "telescope", "gone", "camera", "--home", installation)
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["gone", "telescope", "camera"]
+    assert lines[1:] == ["telescope: 2 new images", "camera: 1 new image"]
+    assert "waits in the inbox of raw-ccd and of simulated for the pipeline" in done.stderr
+    done = run("sources", "fetch", "telescope", "camera", "--home", installation, "--json")
+    assert [json.loads(line)["feed"] for line in done.stdout.splitlines()] == ["telescope", "camera"]
+    done = run("sources", "fetch", "telescope", "nobody", "--home", installation)
+    assert (done.exit_code, "no feed is called 'nobody'" in done.stderr) == (2, True)
+    assert run("sources", "fetch", "--home", installation).exit_code == 2
+
+
 def test_a_file_that_may_still_be_written_is_told_of(run: Run, installation: Path) -> None:
     """Else a newcomer who sees it there reads 'nothing new', and thinks that it was looked for in vain."""
     file = installation / "sources.toml"
@@ -167,8 +185,8 @@ def test_what_is_to_be_done_next_is_said_where_it_is_asked(run: Run, tmp_path: P
     home = tmp_path / "my home"
     first = run("sources", "add", "simulated", "--home", home).stderr
     assert f"check --connect --home '{home}'" in first
-    assert "does not know this file yet: start it again" in first
-    assert "asks it at its next look" in run("sources", "add", "simulated", "--home", home).stderr
+    assert "asks it at its next look" in first
+    run("sources", "add", "simulated", "--home", home)
     assert run("sources", "list", "--home", tmp_path / "nowhere").exit_code == 2
     shown = run("sources", "fetch", "camera", "--home", home)
     assert "not enabled" not in shown.stderr
@@ -180,12 +198,52 @@ def test_what_is_to_be_done_next_is_said_where_it_is_asked(run: Run, tmp_path: P
     assert re.search(r" \d\d-\d\d \d\d:\d\dZ\s+\d\d-\d\d \d\d:\d\dZ", run("sources", "list", "--home", home).stdout)
 
 
+def test_a_file_that_others_could_have_written_starts_no_program_and_is_not_silently_closed(
+    run: Run, tmp_path: Path
+) -> None:
+    """What this command closes to others anyway would else hide that they could have put a program there."""
+    at = ("--home", tmp_path)
+    run("sources", "add", "allsky", "--name", "eye", *at)
+    file = tmp_path / "sources.toml"
+    assert run("sources", "check", *at).exit_code == 0
+    file.chmod(0o622)
+    for _ in range(2):
+        done = run("sources", "fetch", "eye", *at)
+        assert done.exit_code == 1
+        assert f"others could have chosen: {file}: others may write to it: chmod go-w it" in done.stdout
+    done = run("sources", "check", *at)
+    assert (done.exit_code, "chmod go-w" in done.stdout) == (1, True)
+    assert "chmod go-w" in told(run, "check", *at)["doubt"]
+
+
 def test_a_feed_that_left_the_file_is_still_shown(run: Run, installation: Path) -> None:
     run("sources", "fetch", "telescope", "--home", installation)
     (installation / "sources.toml").write_text("")
     assert f"lies in {installation / 'feeds'}" in run("sources", "list", "--home", installation).stderr
     [left] = told(run, "list", "--home", installation)
     assert (left["state"], left["total"]["images"]) == ("not in the file", 2)
+
+
+def test_a_feed_whose_inbox_is_full_is_shown_as_held_back_until_it_has_room(run: Run, installation: Path) -> None:
+    inbox, at = installation / "inbox" / "raw-ccd", ("--home", installation)
+    inbox.mkdir(parents=True)
+    for number in range(1024):
+        (inbox / f"mine-{number}.fits").touch()
+    assert run("sources", "fetch", "telescope", *at).exit_code == 0, "it is no trouble of the feed"
+    words = "1024 files wait in its inbox: nothing more is fetched until batches take them in"
+    [facts] = told(run, "list", *at)
+    assert (facts["state"], facts["words"], facts["trouble"]) == ("inbox full", words, None)
+    assert f"telescope: {words}\n" in run("sources", "list", *at).stdout
+    (inbox / "mine-0.fits").unlink()
+    run("sources", "fetch", "telescope", *at)
+    run("sources", "fetch", "telescope", *at)
+    [facts] = told(run, "list", *at)
+    assert (facts["state"], facts["total"]["images"]) == ("inbox full", 1)
+    for file in inbox.iterdir():
+        file.unlink()
+    run("sources", "fetch", "telescope", *at)
+    [facts] = told(run, "list", *at)
+    assert (facts["state"], facts["words"]) == ("well", None)
 
 
 def test_a_damaged_journal_does_not_hide_the_others(run: Run, installation: Path) -> None:

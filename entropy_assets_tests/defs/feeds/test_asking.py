@@ -30,6 +30,23 @@ def test_a_broken_file_is_told_and_the_rest_goes_on(tmp_path: Path, caplog: pyte
     assert alert["error"].startswith("no feed is asked: ")
 
 
+def test_the_lane_of_a_claim_is_that_of_the_file_as_it_is_now(tmp_path: Path) -> None:
+    """The first file, or another one, counts for the next batch: an image that was meant for the private lane would be
+    shown to everybody. While the file can't be used, the lane is that of before, and without one the private lane."""
+    file, settings = tmp_path / "sources.toml", Settings(home=tmp_path)
+    feeds = ImageFeeds.of(settings)
+    assert feeds.lane_of("raw-ccd") is None
+    table = '[feed.a]\nkind = "folder"\npath = "/frames"\nclaim = "raw-ccd"\nlane = "{}"\n'
+    file.write_text(table.format("private"))
+    assert feeds.lane_of("raw-ccd") == "private"
+    feeds = ImageFeeds.of(settings)
+    file.write_text(table.format("public"))
+    assert (feeds.lane_of("raw-ccd"), feeds.lane_of("drop")) == ("public", None)
+    file.write_text("[feed.a]\n")
+    assert (feeds.lane_of("raw-ccd"), feeds.lane_of("drop")) == ("private", None)
+    assert ImageFeeds.of(settings).lane_of("drop") == "private"
+
+
 def test_a_file_that_breaks_and_is_mended_while_its_definitions_stay_is_told_once_each_time(tmp_path: Path) -> None:
     """A tick sees the file as it is now, and no run is started that could only fail."""
     home = tmp_path / "home"

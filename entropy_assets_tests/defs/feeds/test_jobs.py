@@ -5,7 +5,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from entropy_assets.defs.feeds.jobs import cron_of
+from entropy_assets.defs.build import build_defs
+from entropy_assets.defs.feeds.asking import ImageFeeds
+from entropy_assets.defs.feeds.jobs import cron_of, request_of
+from entropy_assets.settings import Settings
 from entropy_assets.sources.feeds.interface import FeedLies
 from entropy_assets_tests.defs.feeds.fed import Fed
 from entropy_assets_tests.sources.feeds.scripted import frames
@@ -53,6 +56,25 @@ def test_a_tick_asks_for_a_run_when_a_feed_is_due_and_says_else_why_not(fed: Fed
 def test_the_schedule_runs_from_the_start_as_often_as_the_most_frequent_feed(fed: Fed) -> None:
     schedule = next(each for each in fed.defs.schedules or [] if each.name == "ingest_feeds")
     assert (schedule.cron_schedule, schedule.default_status) == ("*/1 * * * *", dg.DefaultScheduleStatus.RUNNING)
+
+
+def test_without_a_file_of_feeds_the_schedule_idles_and_finds_the_first_one(tmp_path: Path) -> None:
+    """Nobody has to start the pipeline again. The run loads the definitions anew, and so has the steps of the file."""
+    settings = Settings(home=tmp_path)
+    before = build_defs(settings)
+    schedule = next(each for each in before.schedules or [] if each.name == "ingest_feeds")
+    assert (schedule.cron_schedule, schedule.default_status) == ("*/5 * * * *", dg.DefaultScheduleStatus.RUNNING)
+    with dg.DagsterInstance.ephemeral() as instance:
+        feeds = ImageFeeds.of(settings)
+        assert request_of(instance, feeds) == dg.SkipReason("no feed is enabled: entropy-assets sources add KIND")
+        assert before.resolve_job_def("ingest_feeds").execute_in_process(instance=instance).success
+        assert list(tmp_path.iterdir()) == [], "who has no feeds finds no trace of them"
+        assert instance.all_asset_keys() == []
+        (tmp_path / "sources.toml").write_text('[feed.eye]\nkind = "simulated"\nmax_files = 1\n')
+        request = request_of(instance, feeds)
+        assert isinstance(request, dg.RunRequest)
+        assert build_defs(settings).resolve_job_def(request.job_name).execute_in_process(instance=instance).success
+        assert len(list((tmp_path / "inbox" / "simulated").iterdir())) == 1
 
 
 def test_a_tick_waits_for_the_run_under_way(fed: Fed) -> None:

@@ -35,8 +35,8 @@ def test_whatever_its_name_its_file_is_taken_and_stays_in_the_inbox(name: str) -
 
 def test_the_name_tells_feed_and_image_and_keeps_the_ending() -> None:
     digits = "0123456789abcdef"
-    assert name_in_inbox(image("latest_0171.jpg"), digits * 4) == f"sky-latest_0171-{digits}.jpg"
-    assert name_in_inbox(image("a.2026.fits.fz"), digits * 4) == f"sky-a.2026-{digits}.fits.fz"
+    assert name_in_inbox(image("latest_0171.jpg"), digits * 4) == f"sky_latest_0171-{digits}.jpg"
+    assert name_in_inbox(image("a.2026.fits.fz"), digits * 4) == f"sky_a.2026-{digits}.fits.fz"
 
 
 def test_who_comes_second_with_the_same_bytes_deposits_nothing(tmp_path: Path) -> None:
@@ -61,9 +61,9 @@ def test_one_that_was_begun_is_found_wherever_it_went(where: str, tmp_path: Path
         if where == "images":
             site.home.images().put(b"frame")
             site.inbox.settle("batch", file.name, accepted=True)
-    before = len(list(tmp_path.rglob("sky-*")))
+    before = len(list(tmp_path.rglob("sky_*")))
     depot.deposit(image(), data_sha256, "drop", was_begun=True, now_s=2 * NOON_S)
-    assert len(list(tmp_path.rglob("sky-*"))) == before == 1
+    assert len(list(tmp_path.rglob("sky_*"))) == before == 1
 
 
 def test_one_that_was_dropped_by_hand_is_known(tmp_path: Path) -> None:

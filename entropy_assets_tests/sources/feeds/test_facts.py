@@ -23,6 +23,8 @@ def test_a_feed_stands_where_its_journal_says() -> None:
     well = facts_of(journal, NOON_S)
     assert (well["state"], well["newest"], well["last_new_s"]) == ("well", "cd", 1.0)
     assert (well["total"]["images"], well["today"]["images"]) == (3, 1)
+    held = facts_of(replace(journal, backlog="4 files wait"), NOON_S)
+    assert (held["state"], held["trouble"], held["words"]) == ("inbox full", None, "4 files wait")
     ill = facts_of(replace(journal, trouble=FeedTrouble("feed-lies", "a page", 3.0, 2)), NOON_S)
     assert (ill["state"], ill["trouble"], ill["words"], ill["times"]) == ("quarantine", "feed-lies", "a page", 2)
 

@@ -1,14 +1,14 @@
 """What feeds of servers share: names that are files, notes that hold no more than they may, errors that say who."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from entropy_assets.sources.feeds.fetching import ServerFeed, file_name, origin_of, upgraded
-from entropy_assets.sources.feeds.interface import Candidate, FeedLies, WebAnswer
+from entropy_assets.sources.feeds.interface import Candidate, FeedLies, FeedUnavailable, WebAnswer
 from entropy_assets.stores.inboxes.folder import hindrance_of_name
 from entropy_assets.stores.inboxes.origins import Origin
-from entropy_assets_tests.sources.feeds.replaying import NOW, Replay, clock, table_of
+from entropy_assets_tests.sources.feeds.replaying import NOW, Question, Replay, clock, table_of
 
 URL = "https://frames.example.org/raw/a.fits"
 
@@ -91,6 +91,32 @@ def test_a_wrong_document_is_told_with_feed_and_host() -> None:
         feed.asked(read, URL)
     assert lie.value.data == {"feed": "mine", "host": "frames.example.org"}
     assert lie.value.message == "what frames.example.org sent as a listing is none: it is none"
+
+
+def test_a_server_that_drips_each_of_its_listings_does_not_keep_the_others_waiting_for_hours() -> None:
+    """Each document is within its time, and a look at ten days, or at ten observations, asks for dozens."""
+    times = [NOW]
+
+    def drip(_: Question) -> bytes:
+        times[0] += timedelta(seconds=59)
+        return b"abc"
+
+    table = table_of("http-directory", url="https://frames.example.org/raw/", claim="drop")
+    feed = ServerFeed("mine", table, Replay({URL: drip}), lambda: times[0])
+
+    def documents() -> int:
+        for count in range(100):
+            try:
+                feed.asked(lambda answer: answer, URL)
+            except FeedUnavailable as error:
+                assert "took 354 s for its listings, and others wait" in error.message  # noqa: PT017 - how far it came
+                return count
+            times[0] += timedelta(seconds=200)  # an image, which has a bound of its own
+        return 100
+
+    assert documents() == 6
+    times[0] += timedelta(hours=1)
+    assert documents() == 6, "another look has its own time"
 
 
 def test_the_clock_of_a_feed_has_its_zone() -> None:

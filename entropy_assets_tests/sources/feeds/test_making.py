@@ -1,10 +1,13 @@
 """Every table becomes its kind, with its own reader and no more of the environment than it names."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from entropy_assets.recipe import STANDARD
-from entropy_assets.sources.feeds.configuration import KINDS, Configuration, example, parsed
-from entropy_assets.sources.feeds.interface import Feed, FeedDenied, Reader
+from entropy_assets.sources.feeds.configuration import KINDS, Configuration, example, parsed, read_configuration
+from entropy_assets.sources.feeds.interface import Candidate, Feed, FeedDenied, FeedLies, Reader
 from entropy_assets.sources.feeds.kinds.aia import JsocAiaFeed
 from entropy_assets.sources.feeds.kinds.apod import ApodFeed
 from entropy_assets.sources.feeds.kinds.bucket import BucketFeed
@@ -17,7 +20,8 @@ from entropy_assets.sources.feeds.kinds.nasa_images import NasaImagesFeed
 from entropy_assets.sources.feeds.kinds.object_store import ObjectStoreFeed
 from entropy_assets.sources.feeds.kinds.sdo import SdoLatestFeed
 from entropy_assets.sources.feeds.kinds.simulated import SimulatedFeed
-from entropy_assets.sources.feeds.making import FeedWithoutKey, Means, feed_of
+from entropy_assets.sources.feeds.making import DeniedFeed, Means, feed_of
+from entropy_assets.sources.feeds.roster import opened_feeds
 from entropy_assets.sources.feeds.tables.fields import WebTable
 from entropy_assets_tests.sources.feeds.replaying import Replay, clock
 
@@ -69,10 +73,42 @@ def test_a_feed_without_its_key_is_denied_and_stops_no_other() -> None:
     configuration = parsed(b"[feed.a]\nkind = 'apod'\nkey_env = 'A_KEY'\n[feed.b]\nkind = 'apod'\n", STANDARD)
     for variables in ({}, {"A_KEY": ""}):
         feeds = feeds_of(configuration, Means(Readers(), variables, clock))
-        assert isinstance(feeds["a"], FeedWithoutKey)
-        with pytest.raises(FeedDenied, match="A_KEY is not set: set it in the environment"):
+        assert isinstance(feeds["a"], DeniedFeed)
+        with pytest.raises(FeedDenied, match="A_KEY is not set: set it where feeds are asked"):
             feeds["a"].discover("")
         assert len(feeds["b"].discover("").candidates) == 1
+
+
+@pytest.mark.parametrize("others", ["write to the file", "exchange it in its folder", "own it"])
+def test_no_program_is_started_for_a_file_that_others_could_have_written(others: str, tmp_path: Path) -> None:
+    """Whoever can write the file could start any program as this user. Feeds that start none go on."""
+    file, proof = tmp_path / "etc" / "sources.toml", tmp_path / "proof"
+    file.parent.mkdir()
+    command = f'["/usr/bin/touch", "{proof}"]'
+    file.write_text(
+        f"[feed.a]\nkind = 'command'\ncommand = {command}\nframes = 'raw'\nclaim = 'drop'\n"
+        "[feed.b]\nkind = 'simulated'\n"
+    )
+    if others == "own it":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give files away")
+        os.chown(file, 12345, -1)
+    else:
+        place = file if others == "write to the file" else file.parent
+        place.chmod(place.stat().st_mode | 0o002)
+    feeds = {feed.name: feed for feed in opened_feeds(read_configuration(file, STANDARD), ["a", "b"], {})}
+    for ask in (feeds["a"].discover, lambda _: feeds["a"].fetch(Candidate(url="camera:a/touch/1"))):
+        with pytest.raises(FeedDenied, match=r"others could have chosen: /.*: ch(mod go-w|own) it$"):
+            ask("")
+    assert not proof.exists()
+    assert len(feeds["b"].discover("").candidates) == 4
+    os.chown(file, os.geteuid(), -1)
+    for place in (file, file.parent):
+        place.chmod(place.stat().st_mode & ~0o022)
+    [feed] = opened_feeds(read_configuration(file, STANDARD), ["a"], {})
+    with pytest.raises(FeedLies, match="it wrote nothing"):
+        feed.fetch(feed.discover("").candidates[0])
+    assert proof.exists()
 
 
 def test_a_key_reaches_the_feed_that_names_it_alone() -> None:

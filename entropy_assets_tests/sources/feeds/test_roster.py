@@ -43,6 +43,15 @@ def test_the_table_says_on_what_terms_a_feed_is_asked(configuration: Configurati
     assert terms_of(configuration.feeds["telescope"]).stale_after_s is None
 
 
+def test_feeds_of_one_claim_share_what_may_wait_in_its_inbox(configuration: Configuration) -> None:
+    feeds = [ScriptedFeed(name) for name in configuration.feeds]
+    sharing = {member.feed.name: member.terms.sharing for member in members_of(configuration, feeds)}
+    assert sharing == {"sun": 1, "telescope": 2, "archive": 2}
+    aside = parsed(FILE + b"enabled = false\n", STANDARD)
+    sharing = {member.feed.name: member.terms.sharing for member in members_of(aside, feeds)}
+    assert sharing == {"sun": 1, "telescope": 1, "archive": 2}, "who is asked all the same is one more"
+
+
 def test_each_feed_has_a_host_or_is_here(configuration: Configuration) -> None:
     hosts = {name: table.host for name, table in configuration.feeds.items()}
     assert hosts == {"sun": "sdo.gsfc.nasa.gov", "telescope": HERE, "archive": "bucket"}

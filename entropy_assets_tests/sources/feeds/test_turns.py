@@ -171,6 +171,28 @@ def test_nothing_is_fetched_while_a_heap_waits_in_the_inbox(bound: dict[str, int
     assert feed.asked == sorted(feed.images)[:8]
 
 
+@pytest.mark.parametrize("bound", [{"most_waiting": 4}, {"most_waiting_bytes": 4 * 7}])
+def test_who_fills_an_inbox_has_his_part_of_it_and_the_others_theirs(bound: dict[str, int], tmp_path: Path) -> None:
+    """Its server chooses the names of its images, and it must not be able to fill the part of another feed by them."""
+    site, greedy, modest = Site(tmp_path), ScriptedFeed("sky"), ScriptedFeed("sky-2")
+    greedy.images = {f"2-{name}": data for name, data in frames(9).items()}
+    modest.images = {name: b"modest" + data[-1:] for name, data in frames(9).items()}
+    terms = replace(TERMS, **bound, sharing=2)
+    heap = "2 files of its own wait in its inbox: nothing more is fetched until batches take them in"
+    assert site.ask(greedy, terms=terms) == [("inbox full", f"2 new images; {heap}")]
+    assert site.ask(greedy, terms=terms) == [("inbox full", f"nothing new; {heap}")]
+    [(state, words)] = site.ask(modest, terms=terms)
+    assert (state, words.partition(";")[0]) == ("inbox full", "2 new images")
+    site.inbox.take(site.inbox.ready(2 * NOON_S), "batch")
+    for file in site.inbox.files_of("batch"):
+        if file.name.startswith("sky-2_"):
+            site.inbox.settle("batch", file.name, accepted=True)
+    assert [words.partition(";")[0] for _, words in site.ask(greedy, modest, terms=terms)] == [
+        "nothing new",
+        "2 new images",
+    ]
+
+
 def test_a_full_inbox_makes_no_feed_stale(tmp_path: Path) -> None:
     site, feed = Site(tmp_path), ScriptedFeed()
     feed.images = frames(2)
@@ -296,6 +318,18 @@ def test_a_date_in_the_future_proves_nothing(tmp_path: Path) -> None:
     site, feed = Site(tmp_path), ScriptedFeed()
     feed.images, feed.dates = frames(1), dict.fromkeys(frames(1), utc(NOON_S + 2 * CLOCK_SLACK_S))
     assert site.ask(feed, terms=replace(TERMS, stale_after_s=60.0)) == [("well", "1 new image")]
+
+
+def test_an_image_that_no_inbox_would_take_in_is_not_put_there(tmp_path: Path) -> None:
+    """It would lie there for ever, and be counted by no bound of what waits."""
+    site, feed = Site(tmp_path), ScriptedFeed()
+    site.inbox.max_file_bytes = 7
+    feed.images = frames(1) | {"large.fits": b"8 bytes."}
+    [(_, words)] = site.ask(feed)
+    assert words.startswith("1 new image; an inbox takes files of 7 bytes at most, and https://sky.example/large.fits")
+    assert site.deposited() == hashes(frames(1))
+    assert site.home.origins().of(hashes([b"8 bytes."])[0]) is None
+    assert [site.ask(feed)[0][0] for _ in range(3)][-1] == "well", "it is passed over like any that can't be had"
 
 
 def test_an_empty_file_is_no_image(tmp_path: Path) -> None:

@@ -15,17 +15,19 @@ import {
   words,
 } from "./elements.js";
 import { ask, askForKey, Refusal, session } from "./asking.js";
-import { fillBatches, forgetBlocks, pictureOf, short } from "./pictures.js";
+import { fillBatches, forgetPictures, pictureOf, short } from "./pictures.js";
 
 export const BATCHES_MS = 10000;
 
 let listed = "";
 let shown = [];
 
-/** Show the list anew when it comes next. */
+/** Drop the list and its pictures: it comes anew with what the reader's key may see. */
 export function forget() {
   listed = "";
-  forgetBlocks();
+  shown = [];
+  at("batches").replaceChildren();
+  forgetPictures();
 }
 
 const BATCH_STATES = {
@@ -37,6 +39,7 @@ const BATCH_STATES = {
 
 export async function load() {
   if (session.locked.has("batches")) return 0;
+  const key = session.key;
   let text = "";
   try {
     text = await (await ask("batches?limit=10")).text();
@@ -47,6 +50,7 @@ export async function load() {
     at("batches-note").hidden = false;
     return error.retryAfter * 1000;
   }
+  if (session.key !== key) return 0;
   if (text !== listed) {
     // else what a reader has opened would close
     listed = text;

@@ -35,6 +35,7 @@ function useKey(event) {
   at("key-text").value = "";
   session.locked.clear();
   forget();
+  at("block-body").replaceChildren();
   show(
     "key-note",
     session.key ? "The key goes with every request of this page. An empty one forgets it." : "No key is sent.",

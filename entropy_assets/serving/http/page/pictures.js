@@ -1,8 +1,9 @@
-// Small pictures of images, and whose they are. A picture is had behind a block that revealed, and only there: earlier
-// nobody is shown which images are behind which block, and the images of a private one are never shown.
+// Small pictures of images, and whose they are. A picture is had behind a block that revealed, and only there: those of
+// a private batch are never shown. Names and hashes of images stand in the list of batches before that, beside the blocks
+// of each: who has the images does not know where they were sampled.
 
 import { make, plain } from "./elements.js";
-import { ask, askJson, Refusal } from "./asking.js";
+import { ask, askJson, Refusal, session } from "./asking.js";
 
 const HASH = /^[0-9a-f]{64}$/;
 const LONGEST_TEXT = 300;
@@ -23,9 +24,10 @@ export function drewFrom(ids) {
   drawn = [...new Set([...ids, ...drawn])].slice(0, MOST_BLOCKS);
 }
 
-/** Ask for every block again: the reader has another key. */
-export function forgetBlocks() {
+/** Drop every picture, and ask for every block again: the reader has another key, and may be another reader. */
+export function forgetPictures() {
   due.clear();
+  known.clear();
 }
 
 export const short = (text) => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);
@@ -48,13 +50,16 @@ export async function fetchPicture(id, image) {
   const name = image.image_sha256;
   if (!HASH.test(name)) return;
   if (!known.has(name)) {
+    const key = session.key;
+    let source = null;
     try {
-      known.set(name, await addressOf(await (await ask(`blocks/${id}/thumbnails/${name}`, "image/png")).blob()));
+      source = await addressOf(await (await ask(`blocks/${id}/thumbnails/${name}`, "image/png")).blob());
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       if (error.status !== 404) return; // it may come another time
-      known.set(name, null);
     }
+    if (session.key !== key) return; // it was for who had that key
+    known.set(name, source);
   }
   for (const place of document.querySelectorAll(`[data-image="${name}"]`)) put(place, image);
 }

@@ -8,6 +8,10 @@ with brought_by("settings"):
     from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 LONGEST_FIELD: Final = 4000
+MOST_NESTED: Final = 200_000
+"""Objects and lists of one answer: each takes some 700 bytes of memory for 2 of the answer, before any is judged."""
+MOST_VALUES: Final = 1_000_000
+"""Values of one answer."""
 Told = TypeVar("Told")
 
 
@@ -25,6 +29,8 @@ def read_json(form: "TypeAdapter[Told]", data: bytes) -> Told:
     ValueError
         If it is no JSON, or not of this form. What stands in it is not repeated.
     """
+    if data.count(b"{") + data.count(b"[") > MOST_NESTED or data.count(b",") > MOST_VALUES:
+        raise ValueError("it has more values than any listing needs")
     try:
         return form.validate_json(data)
     except ValidationError as error:

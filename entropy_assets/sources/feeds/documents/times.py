@@ -12,6 +12,18 @@ def stamp(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def stamp_of(seconds: float) -> str | None:
+    """Return a time in seconds since 1970 as this house writes it; None if no calendar has it, or no image is of it.
+
+    A file can be given any time, by whoever owns it.
+    """
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return stamp(moment) if EARLIEST <= moment.year <= LATEST else None
+
+
 def time_in(text: str, *forms: str) -> datetime | None:
     """Return the time that `text` tells in one of `forms` of ``strptime``, else None. Without a zone it is UTC."""
     for form in forms:

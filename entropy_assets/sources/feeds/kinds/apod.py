@@ -3,6 +3,7 @@
 The server stands still for days at a time and then tells the same picture again; that brings no candidate.
 """
 
+import json
 from datetime import date, timedelta
 from typing import Annotated, Final
 
@@ -10,6 +11,7 @@ from entropy_assets.errors import brought_by
 from entropy_assets.sources.feeds.documents.answers import AnswerFields, read_json
 from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, present, upgraded
 from entropy_assets.sources.feeds.interface import Candidate, Discovery, Reader, WebAnswer
+from entropy_assets.sources.feeds.periods import Known, read_known
 from entropy_assets.sources.feeds.tables.web import ApodTable
 
 with brought_by("settings"):
@@ -19,12 +21,18 @@ DEMO_KEY: Final = "DEMO_KEY"
 """NASA's key for everybody, which is no secret: 30 requests an hour and 50 a day for one address."""
 MOST_DAYS: Final = 30
 """Days that a look catches up with."""
+FIRST: Final = date(1995, 6, 16)
+"""The day of the first picture."""
+LATE: Final = timedelta(days=7)
+"""How long before the newest picture one may still appear."""
+AHEAD: Final = timedelta(days=1)
+"""A picture that is dated later than this from now says nothing: taken for the newest, it would be the last one."""
 
 
 class _Picture(AnswerFields):
     """One day, as the server tells of it."""
 
-    date: date
+    date: Annotated[date, Field(ge=FIRST)]
     media_type: Annotated[str, Field(max_length=40)]
     url: str = ""
     hdurl: str = ""
@@ -53,18 +61,22 @@ class ApodFeed(ServerFeed):
         self._secret = {"api_key": key or DEMO_KEY}
 
     def discover(self, cursor: str) -> Discovery:
-        """As `Feed.discover`; the cursor is the day of the last picture that was told, taken or not."""
-        since = _day(cursor)
+        """As `Feed.discover`; the cursor has marks of the days that were told, taken or not."""
+        known, today = read_known(cursor), self.clock().date()
         query = None
-        if since is not None:
+        if known is not None:
             # the day of the server is not ours, and one that has not come is an error there: ask from one that has
-            earliest = (self.clock() - timedelta(days=MOST_DAYS)).date()
-            query = {"start_date": f"{max(since, earliest)}"}
-        pictures = self.asked(_pictures, self._told.base.rstrip("/"), query=query, secret=self._secret)
-        newer = [picture for picture in pictures if since is None or picture.date > since]
-        if not newer:
+            query = {"start_date": max(known.floor, f"{today - timedelta(days=MOST_DAYS)}")}
+        told = self.asked(_pictures, self._told.base.rstrip("/"), query=query, secret=self._secret)
+        pictures = {f"{picture.date}": picture for picture in told if picture.date <= today + AHEAD}
+        if not pictures:
             return Discovery([], cursor)
-        return Discovery([self._candidate(picture) for picture in newer if _is_free(picture)], f"{newer[-1].date}")
+        newest = max(pictures)
+        before = Known(f"{date.fromisoformat(newest) - timedelta(days=1)}") if known is None else known
+        marked = [(day, before.mark(day)) for day in pictures if day > before.floor]
+        new = [pictures[day] for day, mark in marked if mark not in before.marks]
+        reached = before.passing(marked, f"{date.fromisoformat(newest) - LATE}")
+        return Discovery([self._candidate(each) for each in new if _is_free(each)], json.dumps(reached.encoded()))
 
     def _candidate(self, picture: _Picture) -> Candidate:
         return Candidate(url=upgraded(picture.hdurl or picture.url), dated_at=f"{picture.date}T00:00:00Z")
@@ -78,10 +90,3 @@ def _pictures(answer: WebAnswer) -> list[_Picture]:
 def _is_free(picture: _Picture) -> bool:
     """Tell whether it is a picture in the public domain; a video, or somebody's own, is none."""
     return picture.media_type == "image" and not picture.copyright.strip() and bool(picture.hdurl or picture.url)
-
-
-def _day(cursor: str) -> date | None:
-    try:
-        return date.fromisoformat(cursor)
-    except ValueError:
-        return None

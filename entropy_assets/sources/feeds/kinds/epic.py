@@ -1,10 +1,12 @@
 """Pictures of the whole Earth by EPIC on the satellite DSCOVR: a listing of the newest day, and one of each before.
 
 The satellite was silent for months at a time, and the newest day stays listed then. So the date of a picture counts,
-and what is too old is told as stale by whoever asks.
+and what is too old is told as stale by whoever asks. The present of the walk through its days is that of the newest
+picture: a day is published a day late or two, and looked at until the second day after it has pictures.
 """
 
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from entropy_assets.errors import brought_by
@@ -12,6 +14,7 @@ from entropy_assets.sources.feeds.documents.answers import AnswerFields, read_js
 from entropy_assets.sources.feeds.documents.times import stamp, time_in
 from entropy_assets.sources.feeds.fetching import Clock, ServerFeed, present
 from entropy_assets.sources.feeds.interface import Candidate, Discovery, Reader, WebAnswer
+from entropy_assets.sources.feeds.periods import DatedPlace, Entry, Walk
 from entropy_assets.sources.feeds.tables.web import EpicTable
 
 with brought_by("settings"):
@@ -19,8 +22,10 @@ with brought_by("settings"):
 
 KEYED_BASE: Final = "https://api.nasa.gov/EPIC/"
 """Where the listing is asked with a key."""
-MOST_DAYS: Final = 10
-"""Days that one look catches up with; further back it begins with the newest ones again."""
+CATCHES_UP: Final = timedelta(days=10)
+"""How far before the newest pictures who was away begins."""
+AHEAD: Final = timedelta(days=1)
+"""A picture that is dated later than this from now says nothing: taken for the newest, it would end the walk."""
 _FORM: Final = "%Y-%m-%d %H:%M:%S"
 
 
@@ -55,30 +60,30 @@ class EpicFeed(ServerFeed):
         self._secret = None if key is None else {"api_key": key}
 
     def discover(self, cursor: str) -> Discovery:
-        """As `Feed.discover`; the cursor is the time of the last picture that was had."""
-        since = time_in(cursor, _FORM)
-        newest = self._listed("")
-        if since is None or not newest or newest[-1][0] <= since:
-            # what is listed is no newer, or it is the first look
-            newer = newest[-self._told.max_files :] if since is None else []
-            return Discovery([picture for _, picture in newer], _cursor(newer, cursor))
-        first, last = since.date(), newest[-1][0].date()
-        if newest[0][0] <= since or (last - first).days > MOST_DAYS:
-            return self._after(since, newest, is_whole=True)
-        for day in _days(first, last):
-            pictures = newest if day == last else self._listed(f"/date/{day}")
-            if pictures and pictures[-1][0] > since:
-                return self._after(since, pictures, is_whole=day == last)
-        return Discovery([], cursor)
+        """As `Feed.discover`; the cursor has marks of the pictures that are done in each day that is open."""
+        latest = self.clock() + AHEAD
+        newest = [pair for pair in self._pictures("") if pair[0] <= latest]
+        if not newest:
+            return Discovery([], cursor)
+        present = newest[-1][0]
 
-    def _after(self, since: datetime, pictures: list[tuple[datetime, Candidate]], *, is_whole: bool) -> Discovery:
-        newer = [(taken, picture) for taken, picture in pictures if taken > since]
-        return Discovery([picture for _, picture in newer], _cursor(newer, ""), is_whole=is_whole)
+        def listed(day: str, after: str) -> tuple[Sequence[Entry], bool]:
+            pictures = newest if day == f"{present:%Y-%m-%d}" else self._pictures(f"/date/{day}")
+            entries = {entry.order: entry for entry in (self._entry(*pair) for pair in pictures) if entry.order > after}
+            return list(entries.values()), False
 
-    def _listed(self, day: str) -> list[tuple[datetime, Candidate]]:
+        walk = Walk(DatedPlace("{year}-{month}-{day}"), listed, most=self._told.max_files, horizon=CATCHES_UP)
+        try:
+            return walk.discover(cursor, present)
+        except ValueError as error:
+            raise self.lies(str(error)) from None
+
+    def _pictures(self, day: str) -> Sequence[tuple[datetime, _Picture]]:
         """Return the pictures of a day, the newest if none is named, in the order of their times."""
-        pictures = self.asked(_pictures, f"{self._listing}{day}", secret=self._secret)
-        return [(taken, self._candidate(picture, taken)) for taken, picture in pictures]
+        return self.asked(_pictures, f"{self._listing}{day}", secret=self._secret)
+
+    def _entry(self, taken: datetime, picture: _Picture) -> Entry:
+        return Entry(f"{taken:{_FORM}} {picture.image}", self._candidate(picture, taken))
 
     def _candidate(self, picture: _Picture, taken: datetime) -> Candidate:
         place = f"archive/{self._told.collection}/{taken:%Y/%m/%d}/{self._told.form}"
@@ -92,11 +97,3 @@ def _pictures(answer: WebAnswer) -> list[tuple[datetime, _Picture]]:
     if len(dated) < len(pictures):
         raise ValueError("a date in it is none")
     return sorted(dated, key=lambda pair: (pair[0], pair[1].image))
-
-
-def _cursor(pictures: list[tuple[datetime, Candidate]], before: str) -> str:
-    return pictures[-1][0].strftime(_FORM) if pictures else before
-
-
-def _days(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=day) for day in range((last - first).days + 1)]

@@ -10,14 +10,13 @@ import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from heapq import nlargest, nsmallest
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
 
-from entropy_assets.sources.feeds.documents.times import stamp
+from entropy_assets.sources.feeds.documents.times import stamp_of
 from entropy_assets.sources.feeds.fetching import Clock, file_name, origin_of, present
 from entropy_assets.sources.feeds.interface import (
     Candidate,
@@ -33,6 +32,8 @@ from entropy_assets.stores.inboxes.folder import SAFE_OPEN, hindrance_of_name
 from entropy_assets.stores.inboxes.origins import Origin
 
 NS: Final = 10**9
+MOST_FILES: Final = 500_000
+"""Most files of one folder: each costs some 700 bytes of memory while it is listed."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -118,15 +119,17 @@ class FolderFeed:
         return f"folder:{self.name}/"
 
     def _candidate(self, seen: _Seen) -> Candidate:
-        modified = datetime.fromtimestamp(seen.modified_ns // NS, UTC)
         url = f"{self._place}{quote(os.fsencode(seen.name))}"
-        return Candidate(url=url, version=seen.version, dated_at=stamp(modified), size=seen.size)
+        return Candidate(url=url, version=seen.version, dated_at=stamp_of(seen.modified_ns // NS), size=seen.size)
 
     def _files(self) -> Iterator[_Seen]:
         """Yield the files of the folder, and of those in it as deep as the table says."""
         try:
             with ExitStack() as stack:
-                yield from self._below(_opened(stack, self._table.path), "", self._table.depth)
+                for count, seen in enumerate(self._below(_opened(stack, self._table.path), "", self._table.depth)):
+                    if count == MOST_FILES:
+                        raise self._error(f"{self._table.path} has more than {MOST_FILES:,} files: make feeds of parts")
+                    yield seen
         except OSError as error:
             raise FeedUnavailable(
                 f"the folder {self._table.path} can't be listed ({error.strerror}); see that it is there, and readable",
@@ -146,6 +149,9 @@ class FolderFeed:
                         continue
                     state = entry.stat(follow_symlinks=False)
                 except (FileNotFoundError, NotADirectoryError):  # it went away meanwhile, or a link is in its place
+                    continue
+                except PermissionError:  # a folder of somebody else's hides none of the others
+                    self._left_out += 1
                     continue
                 if not stat.S_ISREG(state.st_mode):
                     continue

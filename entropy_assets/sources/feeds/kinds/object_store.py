@@ -6,12 +6,12 @@ Its credentials are those of the store's own tools, by the environment, and need
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 from urllib.parse import quote, unquote
 
-from entropy_assets.sources.feeds.documents.times import stamp
+from entropy_assets.sources.feeds.documents.times import stamp_of
 from entropy_assets.sources.feeds.fetching import Clock, file_name, origin_of, present
 from entropy_assets.sources.feeds.interface import (
     Candidate,
@@ -107,9 +107,9 @@ class ObjectStoreFeed:
         return fits and 0 < blob.size <= self._table.max_file_bytes
 
     def _entry(self, blob: Blob, *, waits: bool) -> Entry:
-        kept = datetime.fromtimestamp(blob.modified_ns // 10**9, UTC)
+        kept = stamp_of(blob.modified_ns // 10**9)
         url = f"{self._table.url}/{quote(blob.name)}"
-        candidate = Candidate(url=url, version=blob.version, dated_at=stamp(kept), size=blob.size)
+        candidate = Candidate(url=url, version=blob.version, dated_at=kept, size=blob.size)
         return Entry(f"{blob.modified_ns:020d} {blob.last}", candidate, waits=waits)
 
     @contextmanager

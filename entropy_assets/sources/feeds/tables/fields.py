@@ -203,6 +203,11 @@ class FeedTable(BaseModel):
         return ()
 
     @property
+    def starts_programs(self) -> bool:
+        """Whether it has a program started: whoever can write its file could start any."""
+        return False
+
+    @property
     def host(self) -> str:
         """The host that it asks first, without its port: feeds with the same one are asked one after the other."""
         return HERE

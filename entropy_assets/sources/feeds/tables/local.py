@@ -103,6 +103,11 @@ class CommandTable(FeedTable):
         return self
 
     @property
+    def starts_programs(self) -> bool:
+        """Its own, for each image."""
+        return True
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """Those that the program may see."""
         return self.variables_env

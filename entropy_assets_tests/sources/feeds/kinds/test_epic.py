@@ -47,32 +47,75 @@ def test_the_first_look_gives_the_newest_pictures_in_the_order_of_their_times() 
     found = feed_of({f"{HOST}api/natural": TODAY}, max_files=2).discover("")
     assert names(found) == ["2026/11/28/png/epic_1b_20261128120000.png", "2026/11/28/png/epic_1b_20261128221000.png"]
     assert found.candidates[0].dated_at == "2026-11-28T12:00:00Z"
-    assert found.cursor == "2026-11-28 22:10:00"
+    again = feed_of({f"{HOST}api/natural": TODAY}, max_files=2).discover(found.cursor)
+    assert names(again) == [], "the oldest was left, and stays so"
 
 
 def test_a_day_that_stays_the_newest_brings_nothing() -> None:
     """The satellite was off for months (DATA.md 2), and the listing stayed as it was."""
     feed = feed_of({f"{HOST}api/natural": TODAY})
-    found = feed.discover("2026-11-28 22:10:00")
-    assert (names(found), found.cursor, found.is_whole) == ([], "2026-11-28 22:10:00", True)
+    first = feed.discover("")
+    found = feed.discover(first.cursor)
+    assert (names(found), found.cursor, found.is_whole) == ([], first.cursor, True)
+    assert feed.reader.urls == [f"{HOST}api/natural"] * 2
+
+
+def looked(listed: dict[str, tuple[str, ...]], cursor: str = "", **fields) -> tuple[list[str], str, list[str]]:
+    """Look once at a server that has those times by day; the newest day is the last one that has any.
+
+    Gives the times of what is new, the cursor, and the days that were asked for.
+    """
+    newest = told(*listed[max(day for day, times in listed.items() if times)])
+    days = {f"{HOST}api/natural/date/{day}": told(*times) for day, times in listed.items()}
+    feed, found = feed_of({f"{HOST}api/natural": newest} | days, **fields), []
+    for _ in range(9):
+        page = feed.discover(cursor)
+        cursor, found = page.cursor, found + [each.dated_at for each in page.candidates]
+        if page.is_whole:
+            break
+    return found, cursor, [url[-10:] for url in feed.reader.urls if "/date/" in url]
 
 
 def test_the_days_since_are_asked_one_by_one() -> None:
-    answers = {
-        f"{HOST}api/natural": TODAY,
-        f"{HOST}api/natural/date/2026-11-26": told("2026-11-26 10:00:00", "2026-11-26 11:00:00"),
-        f"{HOST}api/natural/date/2026-11-27": b"[]",
-    }
-    feed = feed_of(answers)
-    first = feed.discover("2026-11-26 10:00:00")
-    assert (names(first), first.is_whole) == (["2026/11/26/png/epic_1b_20261126110000.png"], False)
-    second = feed.discover(first.cursor)
-    assert (len(names(second)), second.cursor, second.is_whole) == (3, "2026-11-28 22:10:00", True)
+    before = {"2026-11-25": ("2026-11-25 10:00:00",)}
+    _, cursor, _ = looked(before)
+    more = {"2026-11-26": ("2026-11-26 10:00:00", "2026-11-26 11:00:00"), "2026-11-27": ()}
+    last = {"2026-11-28": ("2026-11-28 09:00:00",)}
+    found, cursor, days = looked(before | more | last, cursor, max_files=2)
+    assert found == ["2026-11-26T10:00:00Z", "2026-11-26T11:00:00Z", "2026-11-28T09:00:00Z"]
+    assert set(days) == {"2026-11-25", "2026-11-26", "2026-11-27"}
+    assert looked(before | more | last, cursor)[2] == ["2026-11-27"], "the day before may still get some"
 
 
-def test_who_was_away_for_long_begins_with_the_newest_day() -> None:
-    feed = feed_of({f"{HOST}api/natural": TODAY})
-    assert len(names(feed.discover("2025-07-01 00:00:00"))) == 3
+def test_a_picture_that_appears_late_is_taken_all_the_same() -> None:
+    """Of the same day behind others, and of the day before; what was left at the first look is not."""
+    day, following = ["2026-11-27 10:00:00", "2026-11-27 12:00:00"], ["2026-11-28 10:00:00"]
+    _, cursor, _ = looked({"2026-11-26": (), "2026-11-27": tuple(day)})
+    day.insert(1, "2026-11-27 11:00:00")
+    before = {"2026-11-26": ("2026-11-26 10:00:00",)}
+    found, cursor, _ = looked(before | {"2026-11-27": tuple(day)}, cursor)
+    assert found == ["2026-11-27T11:00:00Z"]
+    found, cursor, _ = looked(before | {"2026-11-27": tuple(day), "2026-11-28": tuple(following)}, cursor)
+    assert found == ["2026-11-28T10:00:00Z"]
+    day.insert(0, "2026-11-27 09:00:00")
+    found, cursor, _ = looked(before | {"2026-11-27": tuple(day), "2026-11-28": tuple(following)}, cursor)
+    assert found == ["2026-11-27T09:00:00Z"]
+    assert looked(before | {"2026-11-27": tuple(day), "2026-11-28": tuple(following)}, cursor)[0] == []
+
+
+def test_who_was_away_for_long_catches_up_with_ten_days() -> None:
+    _, cursor, _ = looked({"2025-07-01": ("2025-07-01 10:00:00",)})
+    listed = {f"2026-11-{day:02}": (f"2026-11-{day:02} 10:00:00",) for day in range(1, 29)}
+    found, _, days = looked(listed, cursor)
+    assert found == [f"2026-11-{day:02}T10:00:00Z" for day in range(18, 29)]
+    assert days[0] == "2026-11-18"
+
+
+def test_a_picture_of_a_day_to_come_does_not_end_the_walk() -> None:
+    """Taken for the newest one, nothing would come after it for as long as that lies ahead."""
+    answers = {f"{HOST}api/natural": told("2026-11-28 10:00:00", "2062-11-28 10:00:00")}
+    assert names(feed_of(answers).discover("")) == ["2026/11/28/png/epic_1b_20261128100000.png"]
+    assert feed_of({f"{HOST}api/natural": told("2062-11-28 10:00:00")}).discover("").cursor == ""
 
 
 def test_with_a_key_the_listing_is_asked_with_it_and_the_picture_without() -> None:
@@ -96,8 +139,9 @@ def test_with_a_key_the_listing_is_asked_with_it_and_the_picture_without() -> No
     ],
 )
 def test_what_is_no_listing_is_a_lie(answer) -> None:
-    with pytest.raises(FeedLies):
-        feed_of({f"{HOST}api/natural": answer}).discover("")
+    for cursor in ("", feed_of({f"{HOST}api/natural": TODAY}).discover("").cursor):
+        with pytest.raises(FeedLies):
+            feed_of({f"{HOST}api/natural": answer}).discover(cursor)
 
 
 def test_no_pictures_at_all_are_no_error() -> None:

@@ -2,12 +2,18 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from entropy_assets.sources.feeds.interface import LONGEST_CURSOR, FeedError, FeedUnavailable
+from entropy_assets.sources.feeds.kinds import folder as folder_room
 from entropy_assets.sources.feeds.kinds.folder import FolderFeed
 from entropy_assets_tests.sources.feeds.replaying import table_of
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - a filesystem that keeps every time, as disks do not
+"""Where files can be given impossible times."""
 
 
 def feed_of(path, later: float = 60.0, **fields) -> FolderFeed:
@@ -33,6 +39,50 @@ def test_files_come_in_the_order_in_which_they_came_there_whatever_their_dates(t
     assert names(second) == ["folder:mine/old.fits"]
     assert second.candidates[0].dated_at == "2001-09-09T01:46:40Z"
     assert names(feed.discover(second.cursor)) == []
+
+
+@pytest.mark.parametrize("when", [10**12, 253_402_300_800, -62_135_596_800, -62_000_000_000])
+def test_a_file_that_was_given_an_impossible_time_is_taken_like_any_other(when: int) -> None:
+    """Whoever owns a file gives it any time, and no calendar has them all: one such file must not end the feed."""
+    if not MEMORY.is_dir():
+        pytest.skip("no filesystem here is known to keep such times")
+    with TemporaryDirectory(dir=MEMORY) as folder:
+        file = Path(folder) / "a.fits"
+        file.write_bytes(b"a")
+        os.utime(file, (when, when))
+        assert file.stat().st_mtime == when
+        feed = feed_of(folder)
+        [candidate] = feed.discover("").candidates
+        fetched = feed.fetch(candidate)
+    assert (candidate.dated_at, fetched.origin.dated_at, fetched.data) == (None, None, b"a")
+
+
+def test_a_folder_of_somebody_elses_hides_no_other_file(tmp_path) -> None:
+    """Like the lost+found of a disk, or one that somebody made there to be in the way."""
+    user = 12345 if os.geteuid() == 0 else os.geteuid()
+    with TemporaryDirectory() as folder:
+        os.chown(folder, user, -1)
+        (Path(folder) / "lost+found").mkdir(mode=0)
+        (Path(folder) / "night").mkdir()
+        for place in (".", "night"):
+            (Path(folder) / place / "a.fits").write_bytes(b"a")
+        os.seteuid(user)
+        try:
+            found = feed_of(folder, depth=1).discover("")
+        finally:
+            os.seteuid(os.getuid())
+    assert (names(found), found.left_out) == (["folder:mine/a.fits", "folder:mine/night/a.fits"], 1)
+
+
+def test_a_folder_without_an_end_is_refused(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file that is listed takes memory, and whoever fills the folder may fill it with millions."""
+    for number in range(4):
+        (tmp_path / f"{number}.fits").write_bytes(b"a")
+    monkeypatch.setattr(folder_room, "MOST_FILES", 4)
+    assert len(names(feed_of(tmp_path).discover(""))) == 4
+    (tmp_path / "one.fits").write_bytes(b"a")
+    with pytest.raises(FeedError, match="has more than 4 files: make feeds of parts"):
+        feed_of(tmp_path).discover("")
 
 
 def test_a_folder_that_is_moved_there_with_what_is_in_it_is_taken(tmp_path) -> None:
