@@ -97,9 +97,9 @@ def table(rows: Iterable[Mapping[str, Cell]]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn("nothing", "string")]))
 
 
-def rounded(value: float | np.floating[Any]) -> float:
+def rounded(value: float | np.floating[Any], digits: int = SHOWN_DIGITS) -> float:
     """Return a number with as many digits as are shown of it."""
-    return float(f"{value:.{SHOWN_DIGITS}g}")
+    return float(f"{value:.{digits}g}")
 
 
 def _reasons(reasons: Iterable[str | None]) -> dict[str, dg.JsonMetadataValue]:
@@ -296,7 +296,7 @@ def validated_blocks(batch: Batch, validation: Validation) -> dg.MaterializeResu
                     {
                         "block_id": records[position].block_id,
                         "released": position in released,
-                        "p*": float(verdicts.p_star[position]),
+                        "p*": rounded(verdicts.p_star[position], 2),
                         "score": float(verdicts.score[position]),
                         "quality": validation.quality[position],
                     }

@@ -7,7 +7,7 @@ Those of reports and feeds are plots (WebP), for which alone matplotlib is loade
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -37,7 +37,7 @@ _LETTER: Final = 5
 """Width of a letter of a title, pixels."""
 LONGEST_SIDE: Final = 96
 """Of the picture of an image, pixels."""
-_SIDES: Final = {1: LONGEST_SIDE, 2: 72}
+_SIDES: Final = {1: LONGEST_SIDE, 2: 72, 3: 56, 4: 56}
 """Of an image among so many, pixels."""
 _SIDE: Final = 40
 """The same among more."""
@@ -46,8 +46,10 @@ _SQUARES: Final = 48
 _BARS: Final = 20
 _BAR: Final = 12
 """Height of a bar with what parts it from the next, pixels."""
-_POINTS: Final = 11
-"""P-values that stand for those of a test: of more blocks, so many of the sorted ones, evenly spread."""
+_DOTS: Final = 8
+"""The most P-values of a test that are drawn one by one."""
+_POINTS: Final = 16
+"""P-values that a curve goes through: of more blocks, so many of the sorted ones, evenly spread."""
 _COLOURS: Final = (
     *(ACCENT, "#d9d9d9", "#8c2d04", "#5b6b8a", "#b5a642", "#7b4173"),
     *("#e0a458", "#00a6d6", "#ad494a", "#637939", "#d6a5c9", "#969696"),
@@ -216,26 +218,39 @@ def credit_by_image(credits: Mapping[str, int]) -> dg.MarkdownMetadataValue:
 
 
 def p_values(by_test: Mapping[str, NDArray[np.float64]], reject_below: float) -> dg.MarkdownMetadataValue:
-    """Show the P-values of each test, sorted, against the straight line that good blocks follow."""
+    """Show the P-values of each test, sorted, against the straight line that good blocks follow.
+
+    Those of few blocks are dots, those of many a curve; what is under `reject_below` is a cross.
+    """
     lines, good, bad, texts = "", "", "", ""
     for place, (test, values) in enumerate(by_test.items()):
-        x = 110 * place + 2
-        ordered = np.sort(values)
-        lines += f"M{x} 14v90h90M{x} 104l90-90"
-        across, down = x, 104
-        good += f"M{across} {down}"
-        for number in np.unique(np.linspace(0, len(ordered) - 1, min(len(ordered), _POINTS)).round().astype(int)):
-            to = x + round(90 * (number + 0.5) / len(ordered)), 104 - round(90 * float(ordered[number]))
-            if ordered[number] < reject_below:
-                bad += f"M{to[0] - 3} {to[1] - 3}l6 6m0-6l-6 6"
+        left = 110 * place + 2
+        lines += f"M{left} 14v90h90M{left} 104l90-90"
+        texts += _text(left, 9, test.replace("_", " "))
+        before = None
+        for across, up, is_rejected in _points(values, reject_below):
+            x, y = left + across, 104 - up
+            if is_rejected:
+                bad += f"M{x - 3} {y - 3}l6 6m0-6l-6 6"
+            elif before is None or len(values) <= _DOTS:
+                good += f"M{x} {y}v0"
+                before = x, y
             else:
-                good += f"m{to[0] - across}{to[1] - down:+}v0"
-                across, down = to
-        texts += _text(x, 9, test.replace("_", " "))
+                good += f"l{x - before[0]}" + f"{y - before[1]:+}".replace("+", " ")
+                before = x, y
     parts = (
         _path(lines, INK, 1, " fill='none'")
-        + _path(good.replace("+", " "), ACCENT, 4, " stroke-linecap='round'")
+        + _path(good, ACCENT, 3, " fill='none' stroke-linecap='round'")
         + _path(bad, BAD, 1)
         + _text(2, 115, "P-values, over those expected")
     )
     return drawing(118, parts + texts, "P-values against those of good blocks")
+
+
+def _points(values: NDArray[np.float64], reject_below: float) -> Iterator[tuple[int, int, bool]]:
+    """Yield the place and the height of sorted P-values, in 90ths, and whether each is rejected."""
+    ordered = np.sort(values)
+    count = len(ordered)
+    for number in np.unique(np.linspace(0, count - 1, min(count, _POINTS)).round().astype(int)):
+        value = float(ordered[number])
+        yield round(90 * (int(number) + 0.5) / count), round(90 * value), value < reject_below

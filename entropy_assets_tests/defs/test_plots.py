@@ -1,5 +1,6 @@
 """The pictures of a batch, as a browser reads them; docs/ shows two of them (`e2e.test_browser`)."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.defs import plots
 from entropy_assets.images.decode import decode
 from entropy_assets.recipe import STANDARD
-from entropy_assets_tests.defs.drawings import drawn, pixels_of, root_of
+from entropy_assets_tests.defs.drawings import SVG, drawn, pixels_of, root_of
 
 SHOWN = {
     "a night sky": "startracker_imx265_alt40_azi45.tif",
@@ -68,15 +69,37 @@ def test_nothing_is_drawn_of_nothing() -> None:
     assert drawn(plots.p_values({"runs": np.zeros(0)}, 1e-6)) == ["P-values, over those expected", "runs"]
 
 
-@pytest.mark.parametrize("count", [1, 3, 117])
-def test_p_values_under_the_limit_are_crosses_and_the_others_points(count: int) -> None:
-    values = np.linspace(0.01, 1, count)
-    values[0] = 1e-9
-    root = root_of(plots.p_values({"runs": values, "chi_square": values[::-1]}, 1e-6))
+def walked(steps: str) -> list[tuple[int, int]]:
+    """Give the points that a path comes to."""
+    points: list[tuple[int, int]] = []
+    for kind, x, y in re.findall(r"([Ml])(-?\d+)\s?(-?\d+)", steps):
+        from_x, from_y = (0, 0) if kind == "M" else points[-1]
+        points.append((from_x + int(x), from_y + int(y)))
+    return points
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 117])
+def test_p_values_are_dots_or_a_curve_through_the_smallest_and_the_largest(count: int) -> None:
+    values = np.linspace(0.05, 0.9, count)
+    root = root_of(plots.p_values({"runs": values[::-1], "chi_square": values}, 1e-6))
     assert root is not None
-    steps = {path.attrib["stroke"]: path.attrib["d"] for path in root.iter() if path.tag.endswith("path")}
-    assert steps[plots.BAD].count("l6 6") == 2
-    assert steps[plots.ACCENT].count("v0") == 2 * (min(count, 11) - 1)
+    steps = {path.attrib["stroke"]: path.attrib["d"] for path in root.iter(f"{SVG}path")}
+    points = walked(steps[plots.ACCENT])
+    whole = [(2 + round(90 * (n + 0.5) / count), 104 - round(90 * value)) for n, value in enumerate(values)]
+    here = points[: len(points) // 2]
+    assert (here[0], here[-1]) == (whole[0], whole[-1])
+    assert set(here) <= set(whole)
+    assert points[len(here) :] == [(x + 110, y) for x, y in here]
+    assert (steps[plots.ACCENT].count("M") == 2) == (count in (1, 9, 117))
+    assert plots.BAD not in steps
+
+
+def test_a_p_value_under_the_limit_is_a_cross() -> None:
+    root = root_of(plots.p_values({"runs": np.array([0.5, 1e-7, 0.9])}, 1e-6))
+    assert root is not None
+    steps = {path.attrib["stroke"]: path.attrib["d"] for path in root.iter(f"{SVG}path")}
+    assert walked(steps[plots.BAD])[0] == (2 + 15 - 3, 104 - 3)
+    assert walked(steps[plots.ACCENT]) == [(2 + 45, 104 - 45), (2 + 75, 104 - 81)]
 
 
 def test_an_unreadable_image_is_a_grey_field() -> None:
