@@ -270,10 +270,10 @@ def left_by(place: Installation, frames: int, side: int = SIDE) -> tuple[Left, s
     left = Left(frames, counts.total() + LAUNCH_EVENTS, sizes.total() + LAUNCH_BYTES, images, kept)
     return left, (
         f"- A batch of {frames:,} frames of {side} x {side} pixels leaves {counts.total()} events of {sizes.total():,}"
-        f" bytes of JSON, of which {sizes['STEP_OUTPUT']:,} are outputs of steps, {sizes['ASSET_MATERIALIZATION']:,} those of"
-        f" assets and {sizes['ASSET_CHECK_EVALUATION']:,} those of checks. What both show is {shown:,}; the other"
-        f" {sizes.total() - shown:,} would be there if nothing were shown. A daemon and a launcher add eight events."
-        f" Its images are {images:,} bytes, and what was made of them {kept:,}."
+        f" bytes of JSON, of which {sizes['STEP_OUTPUT']:,} are outputs of steps, {sizes['ASSET_MATERIALIZATION']:,}"
+        f" those of assets and {sizes['ASSET_CHECK_EVALUATION']:,} those of checks. What both show is {shown:,}; the"
+        f" other {sizes.total() - shown:,} would be there if nothing were shown. A daemon and a launcher add eight"
+        f" events. Its images are {images:,} bytes, and what was made of them {kept:,}."
     )
 
 
