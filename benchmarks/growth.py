@@ -40,6 +40,9 @@ SIZES = (10, 100, 1000, 10_000)
 ROUNDS = 5
 BLOCKS = 16
 FRAMES = (1, 4, 16)
+SIDE = 512
+MANY, SMALL_SIDE = 1000, 128
+"""As many as a batch may hold; smaller ones, since those of `SIDE` would take minutes."""
 YEAR_S = 365 * 86_400
 BATCH_CPU_S, FRAME_CPU_S = 7.4, 0.144
 """CPU seconds of a batch with its two runs, and of a frame of 512 x 512 pixels more, with the daemon on two cores."""
@@ -58,7 +61,7 @@ time.
 YEAR = """
 ## A year
 
-The arithmetic of a camera of 512 x 512 pixels whose frames are credited as those of the last line above. CPU is
+The arithmetic of a camera of 512 x 512 pixels whose frames are credited as those of the last of these above. CPU is
 {batch} s a batch and {frame} s a frame. Dagster counts with at most 100,000 partitions, and lists of them take .2 s
 there: the column says after how many days that is reached, and old ones have to be deleted. The ledger grows with the
 blocks and not with the batches: the table above has it for batches of {blocks} blocks.
@@ -202,13 +205,14 @@ def bytes_shown(event: str) -> int:
     return len(json.dumps(data.get("metadata_entries") or data.get("metadata") or []))
 
 
-def one_batch(place: Installation, frames: int) -> tuple[str, Counter[str], Counter[str], int]:
+def one_batch(place: Installation, frames: int, side: int = SIDE) -> tuple[str, Counter[str], Counter[str], int]:
     """Run a batch of real frames through; return its key, number and bytes of its events by kind, and bytes shown."""
     for number in range(frames):
-        place.stores.inbox_of(DROP).deposit(f"{number}.fits", frame(900 + number, 512))
-    defs = build_defs(place.settings.model_copy(update={"settle_seconds": 0.0}), {"pool": place.pool})
+        place.stores.inbox_of(DROP).deposit(f"{number}.fits", frame(MANY * frames + number, side))
+    settings = place.settings.model_copy(update={"settle_seconds": 0.0, "batch_max_files": MANY})
+    defs = build_defs(settings, {"pool": place.pool})
     sensor = next(sensor for sensor in defs.sensors or [] if sensor.name == "new_images")
-    stores = EntropyStores.of(place.settings.model_copy(update={"settle_seconds": 0.0}))
+    stores = EntropyStores.of(settings)
     resources = {"stores": stores, "pool": place.pool, "feeds": ImageFeeds.of(place.settings)}
     result: Any = sensor(dg.build_sensor_context(instance=place.instance, resources=resources))
     keys = {str(request.partition_key) for request in result.run_requests}
@@ -258,18 +262,18 @@ class Left:
         return f"| {' | '.join(cells)} |"
 
 
-def left_by(place: Installation, frames: int) -> tuple[Left, str]:
+def left_by(place: Installation, frames: int, side: int = SIDE) -> tuple[Left, str]:
     """Run a batch of `frames` frames; return what it leaves behind, also in a sentence."""
-    key, counts, sizes, shown = one_batch(place, frames)
+    key, counts, sizes, shown = one_batch(place, frames, side)
     images = sum(file.file_bytes for file in place.home.batches().batch(key).intake.files)
     kept = sum(file.stat().st_size for file in (place.home.batches_folder / key).rglob("*") if file.is_file())
     left = Left(frames, counts.total() + LAUNCH_EVENTS, sizes.total() + LAUNCH_BYTES, images, kept)
     return left, (
-        f"- A batch of {frames} frames of 512 x 512 pixels leaves {counts.total()} events of {sizes.total():,} bytes of"
-        f" JSON, of which {sizes['STEP_OUTPUT']:,} are outputs of steps, {sizes['ASSET_MATERIALIZATION']:,} those of"
-        f" assets and {sizes['ASSET_CHECK_EVALUATION']:,} those of checks. What both show is {shown:,}; the other"
-        f" {sizes.total() - shown:,} would be there if nothing were shown. A daemon and a launcher add eight events."
-        f" Its images are {images:,} bytes, and what was made of them {kept:,}."
+        f"- A batch of {frames:,} frames of {side} x {side} pixels leaves {counts.total()} events of {sizes.total():,}"
+        f" bytes of JSON, of which {sizes['STEP_OUTPUT']:,} are outputs of steps, {sizes['ASSET_MATERIALIZATION']:,}"
+        f" those of assets and {sizes['ASSET_CHECK_EVALUATION']:,} those of checks. What both show is {shown:,}; the"
+        f" other {sizes.total() - shown:,} would be there if nothing were shown. A daemon and a launcher add eight"
+        f" events. Its images are {images:,} bytes, and what was made of them {kept:,}."
     )
 
 
@@ -288,7 +292,7 @@ def main() -> None:
             print(place.row(), flush=True)
         print()
         found = [left_by(place, frames) for frames in FRAMES]
-        print(*(sentence for _, sentence in found), sep="\n")
+        print(*(sentence for _, sentence in found), left_by(place, MANY, SMALL_SIDE)[1], sep="\n")
         print(YEAR.format(batch=BATCH_CPU_S, frame=FRAME_CPU_S, blocks=BLOCKS))
         print(f"| {' | '.join(YEAR_COLUMNS)} |")
         print(f"|{'---:|' * len(YEAR_COLUMNS)}")

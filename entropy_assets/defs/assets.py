@@ -13,11 +13,18 @@ from entropy_assets.defs.resources import RETRIES, Pool, Stores, typed_failures
 from entropy_assets.stages import assessments, conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stages.state import sound_ledger
+from entropy_assets.stores.batches import BLOCKS, INTAKE, MANIFEST, NOISE, RECEIPT, RECORDS, VERDICTS, Document
 
 OWNERS: Final = ["team:entropy"]
 GPU: Final = "gpu"
 """Concurrency pool of the steps that a card computes, where an installation says that one does."""
 POOL_KEY: Final = dg.AssetKey("entropy_pool")
+
+
+def _in_full(*documents: Document) -> dict[str, str]:
+    """Return what an asset shows of itself, not with each batch: where all is of which a batch shows a part."""
+    return {"in_full": ", ".join(f"batches/<partition>/{document.file}" for document in documents)}
+
 
 entropy_pool = dg.AssetSpec(
     POOL_KEY,
@@ -35,6 +42,7 @@ entropy_pool = dg.AssetSpec(
     kinds={"pillow", "astropy"},
     owners=OWNERS,
     code_version="1",
+    metadata=_in_full(INTAKE, MANIFEST),
     retry_policy=RETRIES,
     description=(
         "The files of a batch as they came, decoded to the sensor's own integers. One row per file: its shape, depth, "
@@ -60,6 +68,7 @@ def make_noise_arrays(pool: str | None = None) -> dg.AssetsDefinition:
         kinds={"numpy", "scipy"},
         owners=OWNERS,
         code_version="1",
+        metadata=_in_full(NOISE),
         retry_policy=RETRIES,
         description=(
             "What is left of each image when the picture is taken away, region by region, and how much min-entropy "
@@ -92,6 +101,7 @@ noise_arrays = make_noise_arrays()
     kinds={"blake3", "numpy"},
     owners=OWNERS,
     code_version="1",
+    metadata=_in_full(RECORDS, BLOCKS),
     retry_policy=RETRIES,
     description=(
         "Blocks of 4096 bytes: 128 SHA-256 digests, each over its own slice of noise that carries at least 320 bits "
@@ -114,6 +124,7 @@ def hashed_blocks(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mater
     kinds={"numpy"},
     owners=OWNERS,
     code_version="1",
+    metadata=_in_full(VERDICTS),
     retry_policy=RETRIES,
     description=(
         "The verdict on every block. The chain is walked again and all tests are run again on what is stored, so a "
@@ -135,6 +146,7 @@ def validated_blocks(context: dg.AssetExecutionContext, stores: Stores) -> dg.Ma
     kinds={"redis", "sqlite"},
     owners=OWNERS,
     code_version="1",
+    metadata=_in_full(RECEIPT),
     retry_policy=RETRIES,
     description=(
         "The batch in the ledger and its blocks in the pool, in this order: a batch that the ledger knows is never "

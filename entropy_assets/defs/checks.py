@@ -1,7 +1,8 @@
 """Asset checks. Those on the blocks gate the run; `validated_blocks` and `published_blocks` verify again by themselves.
 
 Every check carries the partition: an un-partitioned check on a partitioned asset lets the pass of one batch hide the
-failure of another. Those on one asset share a step, since a step is five events of each batch, for ever.
+failure of another. A check is 4 kB of events of each batch, and a step of its own 2 kB more: what can be told as one
+answer is one check, and the tests of the blocks share a step.
 
 While a store or the ledger's server is away nobody knows what a check would say: its step fails and is tried again.
 """
@@ -13,7 +14,7 @@ import dagster as dg
 
 from entropy_assets.core.validation.block_tests import TESTS
 from entropy_assets.core.validation.second_level import FAMILY_ALPHA, BatchReport, SecondLevelResult
-from entropy_assets.defs import plots
+from entropy_assets.defs import metadata, plots
 from entropy_assets.defs.assets import hashed_blocks, noise_arrays, raw_images
 from entropy_assets.defs.partitions import image_batches
 from entropy_assets.defs.resources import RETRIES, EntropyStores, Stores, typed_failures
@@ -70,7 +71,8 @@ def block_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> Itera
     selected = _selected(context)
     with typed_failures():
         try:
-            examination = validation.examine_blocks(conditioning.read_blocks(stores.batch(context.partition_key)))
+            hashed = conditioning.read_blocks(stores.batch(context.partition_key))
+            examination = validation.examine_blocks(hashed)
         except _UNKNOWN:
             raise
         except EntropyAssetsError as error:
@@ -78,7 +80,7 @@ def block_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> Itera
             yield from (_refused(name, error) for name in selected)
             return
     for name in selected:
-        yield _rejections(examination.report) if name == REJECTION_RATE else _result(examination, name)
+        yield _rejections(examination.report) if name == REJECTION_RATE else _result(examination, hashed, name)
 
 
 def _refused(name: str, error: EntropyAssetsError) -> dg.AssetCheckResult:
@@ -92,11 +94,12 @@ def _refused(name: str, error: EntropyAssetsError) -> dg.AssetCheckResult:
     )
 
 
-def _result(examination: validation.Examination, name: str) -> dg.AssetCheckResult:
+def _result(examination: validation.Examination, hashed: conditioning.HashedBlocks, name: str) -> dg.AssetCheckResult:
     test = examination.report.tests[name]
     empty = test.blocks == 0
     shown: dict[str, dg.MetadataValue[Any] | float] = {**_numbers(test)}
     if not test.passed:  # else `validated_blocks` shows it: a run that this check stops has none
+        shown["lowest"] = metadata.lowest(hashed.records, examination.verdicts.p_values[name])
         shown["p_values"] = plots.p_values({name: examination.verdicts.p_values[name]}, 1e-6)
     return dg.AssetCheckResult(
         check_name=name,
@@ -117,18 +120,14 @@ def _summary(test: SecondLevelResult) -> str:
 
 def _numbers(test: SecondLevelResult) -> dict[str, float]:
     numbers = {
-        "blocks": test.blocks,
         "smallest_p": test.smallest_p,
-        "median_p": test.median_p,
         "proportion_passing_at_0.01": test.proportion,
-        "proportion_low": test.band[0],
-        "proportion_high": test.band[1],
         "proportion_p": test.proportion_p,
         "uniformity_p": test.uniformity_p,
         "extreme_p": test.extreme_p,
         "corrected_p": test.corrected_p,
     }
-    return {name: float(value) for name, value in numbers.items() if value is not None}
+    return {name: metadata.rounded(value) for name, value in numbers.items() if value is not None}
 
 
 def _rejections(report: BatchReport) -> dg.AssetCheckResult:
@@ -142,139 +141,84 @@ def _rejections(report: BatchReport) -> dg.AssetCheckResult:
             f"{report.low_p_star} with p* below 0.01 (P-value {report.low_p_star_p:.3g})"
         ),
         metadata={
-            "blocks": float(report.blocks),
             "rejected": float(report.rejected),
-            "rejection_p": report.rejection_p,
+            "rejection_p": metadata.rounded(report.rejection_p),
             "low_p_star": float(report.low_p_star),
-            "low_p_star_p": report.low_p_star_p,
+            "low_p_star_p": metadata.rounded(report.low_p_star_p),
         },
     )
 
 
-FILES_READABLE: Final = "files_readable"
-IMAGES_UNALTERED: Final = "images_unaltered"
+FILES_USABLE: Final = "files_usable"
+HEALTH_TESTS: Final = "health_tests"
 
 
-@dg.multi_asset_check(
-    name="image_checks",
-    specs=[
-        _spec(
-            FILES_READABLE,
-            raw_images,
-            "Every file of the batch could be read. A warning: the readable ones go on.",
-            blocking=False,
-        ),
-        _spec(
-            IMAGES_UNALTERED,
-            raw_images,
-            "The images that are kept still have the hashes under which they came.",
-            blocking=True,
-        ),
-    ],
-    can_subset=True,
+@dg.asset_check(
+    name=FILES_USABLE,
+    asset=raw_images,
+    blocking=True,
+    partitions_def=image_batches,
     retry_policy=RETRIES,
+    description=(
+        "The images that are kept still have the hashes under which they came. It warns of files that can't be read: "
+        "the others go on."
+    ),
 )
-def image_checks(context: dg.AssetCheckExecutionContext, stores: Stores) -> Iterator[dg.AssetCheckResult]:
-    """Look at the files of the batch as they are kept."""
-    checks = {FILES_READABLE: _files_readable, IMAGES_UNALTERED: _images_unaltered}
+def files_usable(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
+    """Fail if an image of the store is missing or altered, and warn if a file could not be read."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
-        results = [checks[name](batch, stores) for name in _selected(context)]
-    yield from results
-
-
-def _files_readable(batch: Batch, _: EntropyStores) -> dg.AssetCheckResult:
-    """Warn if a file could not be read."""
-    rows = Manifest.of(batch).rows
-    bad = [row for row in rows if not row.accepted]
+        altered = list(_altered(batch, stores))
+        rows = Manifest.of(batch).rows
+    readable = sum(row.accepted for row in rows)
+    told = f"{readable} of {len(rows)} files are readable images"
     return dg.AssetCheckResult(
-        check_name=FILES_READABLE,
-        asset_key=raw_images.key,
-        passed=not bad,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(rows) - len(bad)} of {len(rows)} files are readable images",
+        passed=not altered and readable == len(rows),
+        severity=dg.AssetCheckSeverity.ERROR if altered else dg.AssetCheckSeverity.WARN,
+        description="; ".join(altered[:3]) or f"{told}; all have their hashes",
+        metadata={"altered": float(len(altered))},
     )
 
 
-def _images_unaltered(batch: Batch, stores: EntropyStores) -> dg.AssetCheckResult:
-    """Fail if an image of the store is missing or altered."""
-    problems = []
+def _altered(batch: Batch, stores: EntropyStores) -> Iterator[str]:
+    """Yield what is wrong with each image that is missing or altered."""
     for item in batch.intake.files:
         try:
             stores.layout.images().get(item.image_sha256)
         except (ImageMissing, ImageAltered) as error:
-            problems.append(error.message)
-    return dg.AssetCheckResult(
-        check_name=IMAGES_UNALTERED,
-        asset_key=raw_images.key,
-        passed=not problems,
-        description="; ".join(problems[:3]) or f"{len(batch.intake.files)} images have their hashes",
-        metadata={"altered": float(len(problems))},
-    )
+            yield error.message
 
 
-LIVE_NOISE: Final = "live_noise"
-HEALTH_TESTS: Final = "health_tests"
-
-
-@dg.multi_asset_check(
-    name="noise_checks",
-    specs=[
-        _spec(
-            LIVE_NOISE,
-            noise_arrays,
-            "Some image of the batch has live noise. A warning: a batch of dead images makes no block.",
-            blocking=False,
-        ),
-        _spec(
-            HEALTH_TESTS,
-            noise_arrays,
-            "Repetition count and adaptive proportion tests (SP 800-90B 4.4) on the raw noise of every credited image, "
-            "run again on what is stored.",
-            blocking=True,
-        ),
-    ],
-    can_subset=True,
+@dg.asset_check(
+    name=HEALTH_TESTS,
+    asset=noise_arrays,
+    blocking=True,
+    partitions_def=image_batches,
     retry_policy=RETRIES,
+    description=(
+        "Repetition count and adaptive proportion tests (SP 800-90B 4.4) on the raw noise of every credited image, run "
+        "again on what is stored. It warns where there is none: a batch of dead images makes no block."
+    ),
 )
-def noise_checks(context: dg.AssetCheckExecutionContext, stores: Stores) -> Iterator[dg.AssetCheckResult]:
-    """Look at the noise of the batch as it is stored."""
-    checks = {LIVE_NOISE: _live_noise, HEALTH_TESTS: _health_tests}
+def health_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
+    """Fail if credited noise fails its tests, or is not the noise that was assessed; warn if there is none."""
     with typed_failures():
         batch = stores.batch(context.partition_key)
-        results = [checks[name](batch) for name in _selected(context)]
-    yield from results
-
-
-def _live_noise(batch: Batch) -> dg.AssetCheckResult:
-    """Warn if no image of the batch is worth anything."""
-    rows = assessments.noise_rows(batch)
-    accepted = sum(row.accepted for row in rows)
+        try:
+            reports = assessments.health_again(batch)
+        except _UNKNOWN:
+            raise
+        except EntropyAssetsError as error:
+            return dg.AssetCheckResult(passed=False, description=error.message, metadata={"error": error.code})
+        rows = assessments.noise_rows(batch)
+    failed = [name for name, report in reports if not report.passed]
+    told = f"{sum(row.accepted for row in rows)} of {len(rows)} readable images carry noise that is credited"
     return dg.AssetCheckResult(
-        check_name=LIVE_NOISE,
-        asset_key=noise_arrays.key,
-        passed=accepted > 0,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{accepted} of {len(rows)} readable images carry noise that is credited",
+        passed=bool(reports) and not failed,
+        severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
+        description=f"failed on {', '.join(failed)}" if failed else f"{told}; {len(reports)} sample sequences pass",
+        metadata={"sequences": float(len(reports)), "failed": float(len(failed))},
     )
 
 
-def _health_tests(batch: Batch) -> dg.AssetCheckResult:
-    """Fail if credited noise fails its health tests, or is not the noise that was assessed."""
-    try:
-        reports = assessments.health_again(batch)
-    except _UNKNOWN:
-        raise
-    except EntropyAssetsError as error:
-        passed, description = False, error.message
-        shown: dict[str, str | float] = {"error": error.code}
-    else:
-        failed = [name for name, report in reports if not report.passed]
-        passed, shown = not failed, {"sequences": float(len(reports)), "failed": float(len(failed))}
-        description = f"failed on {', '.join(failed)}" if failed else f"passed on {len(reports)} sample sequences"
-    return dg.AssetCheckResult(
-        check_name=HEALTH_TESTS, asset_key=noise_arrays.key, passed=passed, description=description, metadata=shown
-    )
-
-
-CHECKS: Final = (block_tests, image_checks, noise_checks)
+CHECKS: Final = (block_tests, files_usable, health_tests)

@@ -1,15 +1,21 @@
 """What an auditor sees at each asset: numbers that chart over batches, a short table, one picture.
 
-Never a block's bytes. Numbers are floats, since Dagster's UI does not plot integers beyond 32 bits.
+Never a block's bytes. Numbers are floats, since Dagster's UI does not plot integers beyond 32 bits. Events stay for as
+long as their run, so each thing is shown once, and as much of a list as the eye takes in; all of it is in the documents
+of the batch (`stores.batches`).
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeAlias
 
 import dagster as dg
 import numpy as np
+from numpy.typing import NDArray
 
+from entropy_assets.core.conditioning.records import BlockRecord
+from entropy_assets.core.credit.photon_transfer import LIMITS
 from entropy_assets.core.encoding import sha256_of_json
 from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.defs import plots
@@ -17,12 +23,12 @@ from entropy_assets.errors import ImageRejected
 from entropy_assets.images.decode import decode
 from entropy_assets.provenance.summary import SIMULATED
 from entropy_assets.recipe import recipe_named
-from entropy_assets.stages.assessments import NoiseRow, computed_by, live_maps
+from entropy_assets.stages.assessments import NoiseRow, computed_by, live_maps, recollections_of_row
 from entropy_assets.stages.conditioning import HashedBlocks
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.publication import PublishedBatch
 from entropy_assets.stages.validation import Validation
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import MANIFEST, NOISE, RECORDS, VERDICTS, Batch, Document
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.intakes import Intake
@@ -33,12 +39,51 @@ from entropy_assets.stores.pool.blocks import ShardState
 
 TABLE_ROWS: Final = 20
 LONGEST_CELL: Final = 200
-"""Longest text of other people's servers in a table, characters."""
-_THUMBNAIL_PIXELS: Final = 96
+"""Longest text of a table, characters: words of other people's servers are among them."""
+SHOWN_DIGITS: Final = 4
+"""Of numbers that are no counts; the documents of the batch have them all."""
+_SHORT_HASH: Final = 16
+"""Hex digits of a hash that a table shows: enough to find it by."""
+_SIGNS: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|~&"})
+"""What Markdown would read in a text, each behind a backslash."""
 _MIB: Final = 2**20
 
+Cell: TypeAlias = str | float | bool | None
 
-def table(rows: Iterable[Mapping[str, str | float | bool | None]]) -> dg.TableMetadataValue:
+
+def listed(rows: Iterable[Mapping[str, Cell]], document: Document) -> dg.MarkdownMetadataValue:
+    """Return the first rows as Markdown: what all rows have alike in a line, the rest as a table.
+
+    A column of `table` costs 190 bytes of each event, whatever is in it.
+
+    Parameters
+    ----------
+    rows
+        Those that matter most come first. A value that is missing is left empty, a column without any is left out.
+    document
+        Where all of them are.
+    """
+    cells = [{column: _cell(value) for column, value in row.items()} for row in rows]
+    columns = dict.fromkeys(column for row in cells for column, text in row.items() if text)
+    alike = [column for column in columns if len({row.get(column, "") for row in cells}) == 1]
+    parts = ["; ".join(f"{column}: {cells[0][column]}" for column in alike)]
+    if apart := [column for column in columns if column not in alike]:
+        lines = [apart, ["-"] * len(apart), *([row.get(column, "") for column in apart] for row in cells[:TABLE_ROWS])]
+        parts.append("\n".join("|".join(line) + "|" for line in lines))
+    if apart and len(cells) > TABLE_ROWS:
+        parts.append(f"{len(cells) - TABLE_ROWS} more in {document.file}")
+    return dg.MetadataValue.md("\n\n".join(filter(None, parts)) or "none")
+
+
+def _cell(value: Cell) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
+    if isinstance(value, str):
+        return " ".join(value[:LONGEST_CELL].split()).translate(_SIGNS)
+    return f"{value:.0f}" if value == int(value) else f"{value:.{SHOWN_DIGITS}g}"
+
+
+def table(rows: Iterable[Mapping[str, Cell]]) -> dg.TableMetadataValue:
     """Return the first rows as a table; a missing value is left empty, and a column without any value is left out.
 
     A column costs 200 bytes of each event that shows it, whatever is in it.
@@ -52,8 +97,15 @@ def table(rows: Iterable[Mapping[str, str | float | bool | None]]) -> dg.TableMe
     return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn("nothing", "string")]))
 
 
-def _reasons(reasons: Iterable[str | None]) -> dg.JsonMetadataValue:
-    return dg.MetadataValue.json(dict(Counter(str(reason) for reason in reasons if reason)))
+def rounded(value: float | np.floating[Any], digits: int = SHOWN_DIGITS) -> float:
+    """Return a number with as many digits as are shown of it."""
+    return float(f"{value:.{digits}g}")
+
+
+def _reasons(reasons: Iterable[str | None]) -> dict[str, dg.JsonMetadataValue]:
+    """Return how often there is each reason, if there is any."""
+    counts = Counter(reason for reason in reasons if reason)
+    return {"reasons": dg.MetadataValue.json(dict(counts))} if counts else {}
 
 
 def pool_depth(blocks: int, shards: Sequence[ShardState] = ()) -> dict[str, Any]:
@@ -90,30 +142,29 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
     return dg.MaterializeResult(
         metadata={
             "images": float(len(rows)),
-            "readable": float(sum(row.accepted for row in rows)),
             "rejected": float(sum(not row.accepted for row in rows)),
             "simulated": float(sum(row.source == SIMULATED for row in rows)),
-            "megabytes": sum(row.file_bytes for row in rows) / _MIB,
-            "megapixels": sum((row.width or 0) * (row.height or 0) for row in rows) / 1e6,
-            "reasons": _reasons(row.reason for row in rows),
-            "source": batch.intake.source,
-            "recipe": batch.intake.recipe,
-            "manifest": table(
-                {
-                    "file": row.file,
-                    "readable": row.accepted,
-                    "reason": row.reason,
-                    "detail": row.detail,
-                    "source": row.source,
-                    "shape": f"{row.channels} x {row.height} x {row.width}" if row.width else None,
-                    "bits": row.bit_depth,
-                    "ADC step": row.adc_step,
-                    "lossy": row.lossy,
-                    "selection": row.selection,
-                    "image_sha256": row.image_sha256,
-                    **_of_origin(row),
-                }
-                for row in rows
+            "megabytes": rounded(sum(row.file_bytes for row in rows) / _MIB),
+            **_reasons(row.reason for row in rows),
+            "manifest": listed(
+                (
+                    {
+                        "file": row.file,
+                        "readable": row.accepted,
+                        "reason": row.reason,
+                        "detail": row.detail,
+                        "source": row.source,
+                        "shape": f"{row.channels} x {row.height} x {row.width}" if row.width else None,
+                        "bits": row.bit_depth,
+                        "ADC step": row.adc_step,
+                        "lossy": row.lossy,
+                        "selection": row.selection,
+                        "image_sha256": row.image_sha256[:_SHORT_HASH],
+                        **_of_origin(row),
+                    }
+                    for row in sorted(rows, key=lambda row: row.accepted)
+                ),
+                MANIFEST,
             ),
             "pictures": plots.thumbnails(pictures),
         },
@@ -126,13 +177,12 @@ def _of_origin(row: ImageRow) -> dict[str, str | None]:
     if row.origin is None:
         return {}
     texts = {"url": row.origin.url, "fetched": row.origin.fetched_at, "instrument": row.origin.instrument}
-    texts |= {"credit line": row.origin.credit, "licence": row.origin.licence}
-    return {column: text and text[:LONGEST_CELL] for column, text in texts.items()}
+    return texts | {"credit line": row.origin.credit, "licence": row.origin.licence}
 
 
 def _titled(row: ImageRow) -> str:
     """Return what stands over the picture of an image: a mock sky can look like a real one."""
-    return f"{SIMULATED}:\n{row.file[:24]}" if row.source == SIMULATED else row.file[:24]
+    return f"{SIMULATED}: {row.file}" if row.source == SIMULATED else row.file
 
 
 def _thumbnail(image_sha256: str, images: ImageStore, intake: Intake) -> Any:
@@ -140,7 +190,7 @@ def _thumbnail(image_sha256: str, images: ImageStore, intake: Intake) -> Any:
         frame = decode(images.get(image_sha256), limits=intake.limits, reading=recipe_named(intake.recipe).reading)
     except ImageRejected:
         return None
-    step = -(-max(frame.pixels.shape) // _THUMBNAIL_PIXELS)
+    step = -(-max(frame.pixels.shape) // plots.LONGEST_SIDE)
     return plots.means_of(frame.pixels[0], step)
 
 
@@ -150,39 +200,48 @@ def noise_arrays(batch: Batch, rows: tuple[NoiseRow, ...], ledger: Ledger) -> dg
     sources = {row.image_sha256: row.source for row in Manifest.of(batch).rows}
     return dg.MaterializeResult(
         metadata={
-            "images": float(len(rows)),
             "accepted": float(len(accepted)),
             "rejected": float(len(rows) - len(accepted)),
             "credit_kilobits": sum(row.credit_bits for row in accepted) / 1000,
             "samples": float(sum(row.samples for row in accepted)),
-            "lowest_min_entropy": float(min((row.min_entropy for row in accepted), default=0.0)),
-            "reasons": _reasons(row.reason for row in rows),
+            "lowest_min_entropy": rounded(min((row.min_entropy for row in accepted), default=0.0)),
+            **_reasons(row.reason for row in rows),
             "computed_by": "; ".join(f"{what}: {images} images" for what, images in computed_by(batch).items()),
-            "assessment": table(
-                {
-                    "file": row.file,
-                    "accepted": row.accepted,
-                    "reason": row.reason,
-                    "detail": row.detail,
-                    "live": f"{row.live_fraction:.0%}",
-                    "samples": float(row.samples),
-                    "bits per sample": round(row.min_entropy, 4),
-                    "limited by": row.assessment.get("limited_by"),
-                    "source": sources.get(row.image_sha256),
-                    "claim, bits per sample": row.assessment.get("caps", {}).get("claim"),
-                    "shared with others": row.assessment.get("repeats"),
-                    "credit, bits": float(row.credit_bits),
-                }
-                for row in rows
+            "assessment": listed(
+                (
+                    {
+                        "file": row.file,
+                        "accepted": row.accepted,
+                        "reason": row.reason,
+                        "detail": row.detail,
+                        "live": f"{row.live_fraction:.0%}",
+                        "samples": row.samples,
+                        "bits per sample": row.min_entropy,
+                        "limited by": row.assessment.get("limited_by"),
+                        "source": sources.get(row.image_sha256),
+                        "claim, bits per sample": row.assessment.get("caps", {}).get("claim"),
+                        "shared with others": _shared(row),
+                        "credit, bits": row.credit_bits,
+                    }
+                    for row in sorted(rows, key=lambda row: row.accepted)
+                ),
+                NOISE,
             ),
-            "sensors": table(_sensor_rows(accepted, ledger)),
+            "sensors": listed(_sensor_rows(accepted, ledger), NOISE),
             "live_area": plots.live_areas(
-                [(name[:24], area) for name, area in live_maps(batch)],
+                list(islice(live_maps(batch), plots.MAX_PICTURES)),
                 [verdict.name.lower().replace("_", " ") for verdict in Verdict],
             ),
         },
         data_version=dg.DataVersion(sha256_of_json([row.noise_sha256 for row in accepted])),
     )
+
+
+def _shared(row: NoiseRow) -> str | None:
+    """Return what an image shares with those before it, in words; the sensors tell how many of its own these are."""
+    before = recollections_of_row(row.assessment["memory"]) if "memory" in row.assessment else []
+    found_nothing = before and all(each.frames and each.of is None for each in before)
+    return "nothing" if found_nothing and row.assessment["limited_by"] not in LIMITS else row.assessment.get("repeats")
 
 
 def _sensor_rows(accepted: Iterable[NoiseRow], ledger: Ledger) -> Iterator[dict[str, str | float | None]]:
@@ -202,32 +261,24 @@ def _sensor_rows(accepted: Iterable[NoiseRow], ledger: Ledger) -> Iterator[dict[
 
 def hashed_blocks(batch: Batch, hashed: HashedBlocks, credits: Mapping[str, int]) -> dg.MaterializeResult[Any]:
     """Show how credit became blocks."""
-    credit = sum(credits.values())
     spent = sum(record.credit_bits for record in hashed.records)
     return dg.MaterializeResult(
         metadata={
             "blocks": float(len(hashed)),
-            "dagster/partition_row_count": len(hashed),
-            "kilobytes": hashed.blocks.size / 1024,
-            "credit_kilobits": credit / 1000,
             "credit_spent_kilobits": spent / 1000,
-            "bits_out_per_credit_bit": hashed.blocks.size * 8 / spent if spent else 0.0,
+            "bits_out_per_credit_bit": rounded(hashed.blocks.size * 8 / spent if spent else 0.0),
             "chain_head": hashed.chain_head,
             "recipe": batch.intake.recipe,
-            "records": table(
-                {
-                    "block_id": record.block_id,
-                    "block_sha256": record.block_sha256,
-                    "link": record.link,
-                    "images": float(len(record.image_sha256s)),
-                    "credit, bits": float(record.credit_bits),
-                }
-                for record in hashed.records
-            ),
             "credit_by_image": plots.credit_by_image(credits),
         },
         data_version=dg.DataVersion(hashed.chain_head),
     )
+
+
+def lowest(records: Sequence[BlockRecord], p_values: NDArray[np.float64]) -> dg.MarkdownMetadataValue:
+    """Show the blocks of the lowest P-values of one test."""
+    order = np.argsort(p_values, kind="stable")
+    return listed(({"block_id": records[n].block_id, "P-value": float(p_values[n])} for n in order), RECORDS)
 
 
 def validated_blocks(batch: Batch, validation: Validation) -> dg.MaterializeResult[Any]:
@@ -236,20 +287,22 @@ def validated_blocks(batch: Batch, validation: Validation) -> dg.MaterializeResu
     released = set(validation.released)
     return dg.MaterializeResult(
         metadata={
-            "blocks": float(len(records)),
             "released": float(len(released)),
             "rejected": float(len(records) - len(released)),
-            "lowest_p_star": float(np.min(verdicts.p_star, initial=1.0)),
-            "mean_quality": float(np.mean(validation.quality)) if records else 0.0,
-            "verdicts": table(
-                {
-                    "block_id": record.block_id,
-                    "released": position in released,
-                    "p*": float(verdicts.p_star[position]),
-                    "score": float(verdicts.score[position]),
-                    "quality": validation.quality[position],
-                }
-                for position, record in enumerate(records)
+            "lowest_p_star": rounded(np.min(verdicts.p_star, initial=1.0)),
+            "mean_quality": rounded(np.mean(validation.quality)) if records else 0.0,
+            "verdicts": listed(
+                (
+                    {
+                        "block_id": records[position].block_id,
+                        "released": position in released,
+                        "p*": rounded(verdicts.p_star[position], 2),
+                        "score": float(verdicts.score[position]),
+                        "quality": validation.quality[position],
+                    }
+                    for position in sorted(range(len(records)), key=lambda position: verdicts.p_star[position])
+                ),
+                VERDICTS,
             ),
             "p_values": plots.p_values(verdicts.p_values, 1e-6),
         },
@@ -267,9 +320,6 @@ def published_blocks(batch: Batch, publication: PublishedBatch, ledger_head: str
             "depth_before": float(publication.depth_before),
             "depth_after": float(publication.depth_after),
             "ledger_head": ledger_head,
-            "depth": plots.depth_change(
-                publication.depth_before, publication.depth_after, publication.pushed, publication.refused
-            ),
         },
         data_version=dg.DataVersion(ledger_head),
     )

@@ -33,7 +33,7 @@ def test_the_benchmark_of_growth_runs() -> None:
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     lines = said.stdout.splitlines()
     assert [line[:5] for line in lines if line.startswith("| 10 |")] == ["| 10 "], said.stderr[-2000:]
-    assert len([line for line in lines if line.startswith("- A batch of")]) == 3
+    assert len([line for line in lines if line.startswith("- A batch of")]) == 4
     assert len([line for line in lines if line.startswith(("| 1 |", "| 100 |"))]) == 5
 
 

@@ -38,9 +38,7 @@ def test_the_definitions_are_what_the_ui_promises(tmp_path: Path) -> None:
     specs = {check.name: check for check in graph.asset_check_keys}
     assert set(specs) == CHECKS | REPORT_CHECKS | {
         "rejection_rate",
-        "files_readable",
-        "images_unaltered",
-        "live_noise",
+        "files_usable",
         "health_tests",
     }
     for name in REPORT_CHECKS:
