@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from entropy_assets.core.arrays import HOST, Arrays, card
 from entropy_assets.core.extraction.agreement import require_agreement
-from entropy_assets.core.extraction.arrays import HOST, Arrays, card
 from entropy_assets.core.extraction.compiled import loops
 from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.core.frame import Frame

@@ -5,7 +5,7 @@ import hashlib
 import dagster as dg
 import pytest
 
-from entropy_assets.core.extraction.arrays import HOST
+from entropy_assets.core.arrays import HOST
 from entropy_assets.defs import plots
 from entropy_assets.defs.metadata import LONGEST_CELL, table
 from entropy_assets.stages.assessments import credits, noise_rows

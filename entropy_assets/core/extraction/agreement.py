@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core import encoding
-from entropy_assets.core.extraction.arrays import HOST, Arrays, Choice, card
+from entropy_assets.core.arrays import HOST, Arrays, Choice, card
 from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame

@@ -8,8 +8,8 @@ import array_api_strict
 import numpy as np
 import pytest
 
+from entropy_assets.core.arrays import HOST, Arrays
 from entropy_assets.core.extraction.agreement import arrays_for, frame_digest, known_frames, require_agreement
-from entropy_assets.core.extraction.arrays import HOST, Arrays
 from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.errors import ExtraMissing, StartFailed

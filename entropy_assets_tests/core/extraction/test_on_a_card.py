@@ -11,8 +11,8 @@ from pathlib import Path
 import array_api_strict
 import pytest
 
+from entropy_assets.core.arrays import Arrays, card
 from entropy_assets.core.extraction.agreement import frame_digest, require_agreement
-from entropy_assets.core.extraction.arrays import Arrays, card
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ExtraMissing, ImageRejected, StartFailed
 from entropy_assets.images.decode import decode

@@ -16,8 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.extraction.agreement import frame_digest
-from entropy_assets.core.extraction.arrays import (
+from entropy_assets.core.arrays import (
     HOST,
     Arrays,
     beside,
@@ -32,6 +31,7 @@ from entropy_assets.core.extraction.arrays import (
     upper_middles,
     windows_at,
 )
+from entropy_assets.core.extraction.agreement import frame_digest
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ExtraMissing, StartFailed
 from entropy_assets.images.decode import decode
