@@ -1,4 +1,4 @@
-"""Agreement: an accelerator is used only if it gives, for known frames, what NumPy gives, digest by digest.
+"""Agreement: an accelerator is used only if it gives, for known frames, what is found in memory, digest by digest.
 
 That is checked whenever a process begins to use one. A card that is broken, or whose libraries round in another way,
 shows there, before it has touched an image. Nothing is then computed by something else instead: whoever runs the
@@ -13,14 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core import encoding
-from entropy_assets.core.arrays import HOST, Arrays, Choice, card
-from entropy_assets.core.extraction.noise import NoiseExtractor
+from entropy_assets.core.arrays import HOST, Arrays, Choice, beside, card
+from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
+from entropy_assets.core.sp800_90b.alphabets import bitstring
+from entropy_assets.core.sp800_90b.estimators import Estimate
+from entropy_assets.core.sp800_90b.non_iid import counted
 from entropy_assets.errors import ExtraMissing, ImageRejected, StartFailed
 from entropy_assets.recipe import STANDARD, Recipe
 
 NONCE: Final = bytes(32)
+COUNTED: Final = 1 << 14
+"""Samples of a frame that are counted."""
+REPEATED: Final = 1 << 10
+"""How many of them come again at the end of a second sequence, which so has tuples that are longer than a window."""
 BY_HAND: Final = "look after the card and its driver, or set ENTROPY_ARRAYS=numpy"
 
 
@@ -54,7 +61,7 @@ def arrays_for(choice: Choice, memory_bytes: int = 0) -> Arrays:
 
 
 def require_agreement(arrays: Arrays) -> None:
-    """Raise unless survey and samples of all `known_frames` are those that NumPy gives.
+    """Raise unless survey, samples and counts of all `known_frames` are those that memory gives.
 
     Raises
     ------
@@ -76,7 +83,7 @@ def require_agreement(arrays: Arrays) -> None:
 
 
 def frame_digest(frame: Frame, recipe: Recipe, nonce: bytes = NONCE) -> str:
-    """Return the hex SHA-256 of all that survey and views say of a frame, wherever its pixels lie."""
+    """Return the hex SHA-256 of all that survey, views and counts say of a frame, wherever its pixels lie."""
     extractor = NoiseExtractor(recipe)
     survey = extractor.survey(frame)
     digest = encoding.plain_sha256(b"")
@@ -84,10 +91,26 @@ def frame_digest(frame: Frame, recipe: Recipe, nonce: bytes = NONCE) -> str:
         value: Any = getattr(survey, field.name)
         digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
     try:
-        digest.update(extractor.extract(frame, nonce, survey).noise_sha256.encode())
+        noise = extractor.extract(frame, nonce, survey)
     except ImageRejected as rejection:
         digest.update(rejection.message.encode())
+    else:
+        digest.update(noise.noise_sha256.encode())
+        for estimates in _estimates(noise, frame):
+            digest.update(repr(estimates).encode())
     return digest.hexdigest()
+
+
+def _estimates(noise: NoiseArray, frame: Frame) -> Iterator[dict[str, Estimate | None]]:
+    """Yield what the estimators that count say of samples and of their bits, counted where the pixels of `frame` lie.
+
+    Windows of 3 bits a symbol leave some bits of a word free, those of 8 leave none.
+    """
+    samples = noise.credited()[:COUNTED]
+    for bits, sequence in ((8, samples), (3, np.concatenate((samples, samples[:REPEATED])))):
+        symbols = beside(sequence & np.uint8((1 << bits) - 1), frame.pixels)
+        yield counted(symbols, 1 << bits)
+        yield counted(bitstring(symbols, bits), 2, are_bits=True)
 
 
 def known_frames() -> Iterator[tuple[str, Frame]]:
