@@ -1,18 +1,19 @@
 """Counts behind the estimates of SP 800-90B 6.3.1 to 6.3.4, of symbols that lie in memory or where a card computes."""
 
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.arrays import namespace_of, occurrences, on_host
+from entropy_assets.core.arrays import beside, namespace_of, occurrences, on_host
 
 Symbols = npt.NDArray[np.uint8]
 
 WORD: Final = 6
 """b, bits in a word of the compression estimate; the standard calls it a block (6.3.4 step 1)."""
-PIECE: Final = 96
-"""Bits of a piece that the walk of the collision estimate is followed through at once."""
+OCTETS: Final = 12
+"""Octets of bits in a piece through which the searches of the collision estimate are followed at once."""
 SAMPLES_AT_ONCE: Final = 1 << 20
 """Samples that are worked on at once, so that nothing takes more than some bytes for each of them."""
 
@@ -48,39 +49,59 @@ def ones_and_pairs(bits: Symbols) -> tuple[int, int]:
 def collisions(bits: Symbols) -> tuple[int, int]:
     """Return how many searches end after 2 bits and after 3 (6.3.2 step 2); one that reaches beyond the end does not.
 
-    Where a search begins depends on all before it. The bits are cut into pieces of equal length, and the searches of
-    each are followed from each of the three places where the first of them can begin, at once; then the one that was
-    taken is looked up piece by piece.
+    Where a search begins depends on all before it. The bits are cut into pieces, and the searches of each are followed
+    from each of the three bits where the first of them can begin, at once; then the way that was taken is looked up
+    piece by piece. What is left at the end is followed bit by bit.
     """
-    xp = namespace_of(bits)
-    places = bits.shape[0] - 1
-    pieces = -(-places // PIECE)
-    beyond = pieces * PIECE - places
-    differ = bits[:-1] != bits[1:]
-    is_two = _by_piece(xp, ~differ, beyond)
-    is_three = _by_piece(xp, differ[:-1], beyond + 1)
-    steps = xp.where(is_two, xp.asarray(2, dtype=xp.int8), xp.asarray(3, dtype=xp.int8))
-    left = xp.broadcast_to(xp.arange(3, dtype=xp.int8), (pieces, 3))  # places before the next search begins
-    twos, threes = xp.zeros((pieces, 3), dtype=xp.int8), xp.zeros((pieces, 3), dtype=xp.int8)
-    for place in range(PIECE):
-        begins = left == 0
-        twos += xp.astype(begins & is_two[place, :, xp.newaxis], xp.int8)
-        threes += xp.astype(begins & is_three[place, :, xp.newaxis], xp.int8)
-        left = xp.where(begins, steps[place, :, xp.newaxis], left) - 1
-    entry, taken = 0, np.empty(pieces, dtype=np.int64)
-    for piece, leaves in enumerate(on_host(left).tolist()):
-        taken[piece] = entry
-        entry = leaves[entry]
-    by_piece = np.arange(pieces)
-    many, more = (int(on_host(counts)[by_piece, taken].sum()) for counts in (twos, threes))
+    pieces = max(0, bits.shape[0] // 8 - 1) // OCTETS
+    many = place = 0
+    for twos, begun in _followed(bits, pieces) if pieces else ():
+        many += twos[place]
+        place = begun[place]
+    more = (pieces * OCTETS * 8 + place - 2 * many) // 3
+    rest = on_host(bits[pieces * OCTETS * 8 :]).tolist()
+    while place + 1 < len(rest):
+        is_two = rest[place] == rest[place + 1]
+        many += is_two
+        more += not is_two and place + 2 < len(rest)
+        place += 3 - is_two
     return many, more
 
 
-def _by_piece(xp: Any, flags: npt.NDArray[np.bool_], beyond: int) -> npt.NDArray[np.bool_]:
-    """Return ``bool[PIECE, pieces]``: the flags, with so many more at the end that are not set."""
-    whole = xp.concat((flags, xp.zeros(beyond, dtype=xp.bool)))
-    turned: npt.NDArray[np.bool_] = xp.permute_dims(xp.reshape(whole, (-1, PIECE)), (1, 0))
-    return turned
+def _followed(bits: Symbols, pieces: int) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield of each piece, by the bit at which its first search begins, what becomes of its searches, eight bits a step.
+
+    That is how many end after 2 bits, and which bit of the next piece begins the next one.
+    """
+    xp = namespace_of(bits)
+    eights = xp.reshape(bits[: 8 * (pieces * OCTETS + 1)], (-1, 8))
+    octets = xp.astype(eights[:, 0], xp.int32)
+    for place in range(1, 8):
+        octets = octets << 1 | eights[:, place]
+    tens = xp.reshape(octets[:-1] << 2 | octets[1:] >> 6, (pieces, OCTETS))
+    ends = beside(_searches(), bits)
+    begun = xp.repeat(xp.arange(3, dtype=xp.int32), pieces)
+    twos = xp.zeros(3 * pieces, dtype=xp.int32)
+    for place in range(OCTETS):
+        told = xp.take(ends, begun << 10 | xp.tile(tens[:, place], (3,)))
+        twos, begun = twos + (told >> 2), told & 3
+    by_piece = (on_host(xp.reshape(found, (3, pieces))).T.tolist() for found in (twos, begun))
+    return zip(*by_piece, strict=True)
+
+
+def _searches() -> npt.NDArray[np.int32]:
+    """Return what becomes of searches by which of eight bits is the first to begin one, and by these and the next two.
+
+    Each number tells 4 times how many end after 2 bits, and which of the eight bits that follow begins the next one.
+    """
+    cells = np.arange(3 << 10, dtype=np.int32)
+    place, twos = cells >> 10, np.zeros_like(cells)
+    for _ in range(8 // 2):
+        both = cells >> np.maximum(8 - place, 0) & 3
+        goes_on, is_two = place < 8, (both == 0) | (both == 3)
+        twos += goes_on & is_two
+        place += goes_on * (3 - is_two)
+    return twos << 2 | place - 8
 
 
 def distances(bits: Symbols, count: int, skipped: int) -> npt.NDArray[np.int64]:

@@ -185,7 +185,8 @@ def _shared(windows: Windows) -> npt.NDArray[np.uint8]:
         first = on_host(xp.searchsorted(part, beside(own, part)))
         places = (first + np.arange(upto) - np.searchsorted(own, own)).tolist()
         for place, symbols in zip(places, own_lengths.tolist(), strict=True):
-            alike[place : place + 2] = xp.minimum(alike[place : place + 2], symbols)
+            near = slice(place, min(place + 2, alike.shape[0]))  # itself and the one after it
+            alike[near] = xp.minimum(alike[near], symbols)
         is_last = bool(places) and places[-1] == part.shape[0] - 1
         before, length = part[-1:], int(own_lengths[-1]) if is_last else windows.widest
         found.append(alike)
