@@ -1,6 +1,5 @@
 """Counts behind the estimates of SP 800-90B 6.3.1 to 6.3.4, of symbols that lie in memory or where a card computes."""
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -54,10 +53,12 @@ def collisions(bits: Symbols) -> tuple[int, int]:
     piece by piece. What is left at the end is followed bit by bit.
     """
     pieces = max(0, bits.shape[0] // 8 - 1) // OCTETS
+    twos, begun = _followed(bits, pieces) if pieces else ([], [])
     many = place = 0
-    for twos, begun in _followed(bits, pieces) if pieces else ():
-        many += twos[place]
-        place = begun[place]
+    for piece in range(pieces):
+        way = place * pieces + piece
+        many += twos[way]
+        place = begun[way]
     more = (pieces * OCTETS * 8 + place - 2 * many) // 3
     rest = on_host(bits[pieces * OCTETS * 8 :]).tolist()
     while place + 1 < len(rest):
@@ -68,10 +69,11 @@ def collisions(bits: Symbols) -> tuple[int, int]:
     return many, more
 
 
-def _followed(bits: Symbols, pieces: int) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield of each piece, by the bit at which its first search begins, what becomes of its searches, eight bits a step.
+def _followed(bits: Symbols, pieces: int) -> tuple[list[int], list[int]]:
+    """Return what becomes of the searches of pieces, which are followed eight bits a step.
 
-    That is how many end after 2 bits, and which bit of the next piece begins the next one.
+    That is how many end after 2 bits, and which bit of the next piece begins the next one: of all pieces where the
+    first bit begins the first search, then where the second does, then the third.
     """
     xp = namespace_of(bits)
     eights = xp.reshape(bits[: 8 * (pieces * OCTETS + 1)], (-1, 8))
@@ -85,8 +87,7 @@ def _followed(bits: Symbols, pieces: int) -> Iterator[tuple[list[int], list[int]
     for place in range(OCTETS):
         told = xp.take(ends, begun << 10 | xp.tile(tens[:, place], (3,)))
         twos, begun = twos + (told >> 2), told & 3
-    by_piece = (on_host(xp.reshape(found, (3, pieces))).T.tolist() for found in (twos, begun))
-    return zip(*by_piece, strict=True)
+    return on_host(twos).tolist(), on_host(begun).tolist()
 
 
 def _searches() -> npt.NDArray[np.int32]:
