@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import array_api_strict
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entropy_assets.core.arrays import WORD_BITS
-from entropy_assets.core.sp800_90b import contexts, estimators, kernels, predictors, scoreboard, tuples, windows
+from entropy_assets.core.sp800_90b import (
+    contexts,
+    estimators,
+    kernels,
+    non_iid,
+    predictors,
+    scoreboard,
+    tuples,
+    windows,
+)
 from entropy_assets.core.sp800_90b.arrays import sorting
 from entropy_assets.core.sp800_90b.arrays.sorting import Windows
 from entropy_assets_tests.core.sp800_90b.conftest import by_arrays
@@ -94,6 +104,21 @@ def test_the_same_digits_come_out(name: str) -> None:
         compiled = ESTIMATES[name](*drawn)
         with by_arrays():
             assert ESTIMATES[name](*drawn) == compiled
+
+    agree()
+
+
+@pytest.mark.parametrize("are_bits", [False, True])
+def test_the_same_digits_come_out_wherever_symbols_are_counted(are_bits: bool) -> None:
+    """With repeats that are longer than a window, and up to a longest tuple."""
+
+    @given(sequences(alphabets=(2,) if are_bits else ALPHABETS), st.sampled_from([None, 70]))
+    @settings(max_examples=25, deadline=None)
+    def agree(drawn: tuple[Symbols, int], longest: int | None) -> None:
+        symbols, alphabet = np.tile(drawn[0], 40 if are_bits else 1), drawn[1]
+        expected = non_iid.counted(symbols, alphabet, longest, are_bits=are_bits)
+        elsewhere = array_api_strict.asarray(symbols)
+        assert non_iid.counted(elsewhere, alphabet, longest, are_bits=are_bits) == expected
 
     agree()
 

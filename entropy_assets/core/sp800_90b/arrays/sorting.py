@@ -95,7 +95,9 @@ class Windows:
         counts = np.stack([occurrences(lead, 1 << digits) for lead in leads]).sum(axis=0)
         for first, last in ranges(counts):
             led = [_led(part, digits, first, last) for _, part in self.parts()]
-            yield xp.sort(xp.concat((*led, _led(more, digits, first, last))), stable=False)
+            part = xp.concat((*led, _led(more, digits, first, last)))
+            if part.shape[0]:
+                yield xp.sort(part, stable=False)
 
 
 def _led(words: Words, digits: int, first: int, last: int) -> Words:
@@ -175,8 +177,6 @@ def _shared(windows: Windows) -> npt.NDArray[np.uint8]:
     ends, lengths = windows.ends()
     before, length, found = xp.zeros(1, dtype=xp.uint64), 0, []
     for part in windows.ascending(ends):
-        if not part.shape[0]:
-            continue
         alike = leading_zeros(part ^ xp.concat((before, part[:-1]))) // windows.bits
         alike = xp.minimum(alike, windows.widest)
         alike[:1] = xp.minimum(alike[:1], length)
