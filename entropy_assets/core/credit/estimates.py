@@ -47,7 +47,7 @@ def estimate(symbols: Samples, bits_per_symbol: int, recipe: Recipe, near: Any =
     if near is not None:
         assessed = beside(assessed, near)
     bits = bitstring(assessed, bits_per_symbol)
-    first_bits = on_host(bits[: recipe.bit_prediction_samples * bits_per_symbol])
+    first_bits = on_host(bits[: min(bits.shape[0], recipe.bit_prediction_samples * bits_per_symbol)])
     of_symbols = counted(assessed, alphabet, LONGEST_TUPLE) | {
         "multi_mcw": predictors.multi_mcw(first, alphabet) if bits_per_symbol <= recipe.widest_mcw else None,
         "lag": predictors.lag(first, alphabet),
