@@ -18,8 +18,8 @@ from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.sp800_90b.alphabets import bitstring
-from entropy_assets.core.sp800_90b.estimators import Estimate
 from entropy_assets.core.sp800_90b.non_iid import counted
+from entropy_assets.core.sp800_90b.tuples import repeated_tuples
 from entropy_assets.errors import ExtraMissing, ImageRejected, StartFailed
 from entropy_assets.recipe import STANDARD, Recipe
 
@@ -27,7 +27,9 @@ NONCE: Final = bytes(32)
 COUNTED: Final = 1 << 14
 """Samples of a frame that are counted."""
 REPEATED: Final = 1 << 10
-"""How many of them come again at the end of a second sequence, which so has tuples that are longer than a window."""
+"""How many of them come again after these, so that there are tuples longer than a window."""
+SYMBOL_BITS: Final = 5
+"""Low bits of each: windows of such symbols leave some bits of a word free, and those of their bits leave none."""
 BY_HAND: Final = "look after the card and its driver, or set ENTROPY_ARRAYS=numpy"
 
 
@@ -96,21 +98,22 @@ def frame_digest(frame: Frame, recipe: Recipe, nonce: bytes = NONCE) -> str:
         digest.update(rejection.message.encode())
     else:
         digest.update(noise.noise_sha256.encode())
-        for estimates in _estimates(noise, frame):
-            digest.update(repr(estimates).encode())
+        for counts in _counts(noise, frame):
+            digest.update(repr(counts).encode())
     return digest.hexdigest()
 
 
-def _estimates(noise: NoiseArray, frame: Frame) -> Iterator[dict[str, Estimate | None]]:
-    """Yield what the estimators that count say of samples and of their bits, counted where the pixels of `frame` lie.
+def _counts(noise: NoiseArray, frame: Frame) -> Iterator[object]:
+    """Yield what is counted of samples and of their bits, where the pixels of `frame` lie, and what is estimated by it.
 
-    Windows of 3 bits a symbol leave some bits of a word free, those of 8 leave none.
+    An estimate is of the tuples that say most: it alone would not show an error in the others.
     """
     samples = noise.credited()[:COUNTED]
-    for bits, sequence in ((8, samples), (3, np.concatenate((samples, samples[:REPEATED])))):
-        symbols = beside(sequence & np.uint8((1 << bits) - 1), frame.pixels)
-        yield counted(symbols, 1 << bits)
-        yield counted(bitstring(symbols, bits), 2, are_bits=True)
+    low = np.concatenate((samples, samples[:REPEATED])) & np.uint8((1 << SYMBOL_BITS) - 1)
+    symbols = beside(low, frame.pixels)
+    bits = bitstring(symbols, SYMBOL_BITS)
+    yield counted(symbols, 1 << SYMBOL_BITS), list(repeated_tuples(symbols, 1 << SYMBOL_BITS))
+    yield counted(bits, 2, are_bits=True), list(repeated_tuples(bits, 2))
 
 
 def known_frames() -> Iterator[tuple[str, Frame]]:

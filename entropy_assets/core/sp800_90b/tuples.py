@@ -45,9 +45,9 @@ def tuples_and_repeats(
     """
     n = symbols.shape[0]
     p_tuple, p_repeat, t, v = 0.0, 0.0, 0, 0
-    for width, most, pairs in _repeated_tuples(symbols, alphabet, n if longest is None else longest):
+    for width, most, pairs in repeated_tuples(symbols, alphabet, longest):
         windows = n - width + 1
-        if most >= LEAST_TUPLE_COUNT:
+        if most:
             t = width
             p_tuple = max(p_tuple, (most / windows) ** (1 / width))
         else:
@@ -59,7 +59,7 @@ def tuples_and_repeats(
 
 def longest_repeat(symbols: Symbols, alphabet: int) -> int:
     """Return W of 5.2.5: how long the longest substring is that occurs twice; occurrences may overlap."""
-    return max((width for width, _, _ in _repeated_tuples(symbols, alphabet, len(symbols))), default=0)
+    return max((width for width, _, _ in repeated_tuples(symbols, alphabet)), default=0)
 
 
 def _of_bound(p: float, n: int, values: dict[str, float]) -> Estimate | None:
@@ -69,8 +69,13 @@ def _of_bound(p: float, n: int, values: dict[str, float]) -> Estimate | None:
     return Estimate(bits_of(p_u), values | {"p_u": p_u})
 
 
-def _repeated_tuples(symbols: Symbols, alphabet: int, longest: int) -> Iterator[tuple[int, int, int]]:
-    """Yield for each width up to the longest repeat the occurrences of its most frequent tuple, and pairs of equals."""
+def repeated_tuples(symbols: Symbols, alphabet: int, longest: int | None = None) -> Iterator[tuple[int, int, int]]:
+    """Yield each width up to the longest repeat, with how often its tuples occur.
+
+    That is the occurrences of the most frequent one, 0 where they are too few to be estimated from, and the pairs of
+    equals. Parameters are those of `tuples_and_repeats`.
+    """
+    longest = symbols.shape[0] if longest is None else longest
     bits = max(1, (alphabet - 1).bit_length())
     widest = min(WORD_BITS // bits, symbols.shape[0])
     windows = Windows(symbols, bits, widest)
@@ -78,10 +83,15 @@ def _repeated_tuples(symbols: Symbols, alphabet: int, longest: int) -> Iterator[
     most, pairs = _compiled_runs(windows, loops) if loops else runs(windows)
     for width in range(1, widest + 1):
         if pairs[width]:
-            yield width, int(most[width]) + 1, int(pairs[width])
+            yield _of_width(width, most, pairs)
     if pairs[widest]:
         starts, groups = repeated(windows, _ascending(windows, loops) if loops else windows.ascending())
         yield from _longer_tuples(_Octets(windows), starts, groups, longest)
+
+
+def _of_width(width: int, most: Indices, pairs: Indices) -> tuple[int, int, int]:
+    occurrences = int(most[width]) + 1
+    return width, occurrences if occurrences >= LEAST_TUPLE_COUNT else 0, int(pairs[width])
 
 
 def _compiled_runs(windows: Windows, loops: Kernels) -> tuple[Indices, Indices]:
@@ -141,7 +151,7 @@ def _longer_tuples(windows: _Octets, starts: Indices, groups: Indices, longest: 
     most, pairs = (loops.counts.runs_of_any_width if loops else _runs_of_any_width)(shared)
     most, pairs = np.maximum.accumulate(most[::-1])[::-1], np.cumsum(pairs[::-1])[::-1]
     for width in range(windows.widest + 1, min(len(most), longest + 1)):
-        yield width, int(most[width]) + 1, int(pairs[width])
+        yield _of_width(width, most, pairs)
 
 
 def _in_order(windows: _Octets, starts: Indices, groups: Indices) -> Indices:

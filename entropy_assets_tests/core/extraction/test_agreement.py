@@ -1,5 +1,6 @@
 """An accelerator computes for an installation only if it agrees with NumPy, and nothing takes its place unasked."""
 
+import dataclasses
 import importlib.util
 import types
 from typing import Any
@@ -35,6 +36,23 @@ def test_a_card_that_errs_in_one_pixel_is_found_out() -> None:
         require_agreement(broken)
     assert "grey" in told.value.data["frames"]
     assert "ENTROPY_ARRAYS=numpy" in told.value.message
+
+
+def test_a_card_that_errs_in_what_only_counts_need_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its order of 10,000 words has two neighbours the wrong way round; survey and views sort nothing there."""
+    sort = array_api_strict.sort
+
+    def nearly(words: Any, **named: Any) -> Any:
+        ordered = sort(words, **named)
+        if words.dtype != array_api_strict.uint64 or words.shape[0] < 10_000:
+            return ordered
+        return array_api_strict.concat((ordered[:5000], ordered[5001:5002], ordered[5000:5001], ordered[5002:]))
+
+    frame = dict(known_frames())["grey"]
+    placed = dataclasses.replace(frame, pixels=array_api_strict.asarray(frame.pixels))
+    assert frame_digest(placed, STANDARD) == frame_digest(frame, STANDARD)
+    monkeypatch.setattr(array_api_strict, "sort", nearly)
+    assert frame_digest(placed, STANDARD) != frame_digest(frame, STANDARD)
 
 
 def test_the_known_frames_show_what_can_differ() -> None:

@@ -119,6 +119,8 @@ def test_the_same_digits_come_out_wherever_symbols_are_counted(are_bits: bool) -
         expected = non_iid.counted(symbols, alphabet, longest, are_bits=are_bits)
         elsewhere = array_api_strict.asarray(symbols)
         assert non_iid.counted(elsewhere, alphabet, longest, are_bits=are_bits) == expected
+        by_loops = list(tuples.repeated_tuples(symbols, alphabet, longest))
+        assert list(tuples.repeated_tuples(elsewhere, alphabet, longest)) == by_loops
 
     agree()
 
