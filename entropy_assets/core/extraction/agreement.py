@@ -18,15 +18,15 @@ from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
 from entropy_assets.core.sp800_90b.alphabets import bitstring
-from entropy_assets.core.sp800_90b.non_iid import counted
+from entropy_assets.core.sp800_90b.estimators import collision, compression, markov, most_common_value
 from entropy_assets.core.sp800_90b.tuples import repeated_tuples
 from entropy_assets.errors import ExtraMissing, ImageRejected, StartFailed
 from entropy_assets.recipe import STANDARD, Recipe
 
 NONCE: Final = bytes(32)
-COUNTED: Final = 1 << 14
+COUNTED: Final = 1 << 13
 """Samples of a frame that are counted."""
-REPEATED: Final = 1 << 10
+REPEATED: Final = 1 << 9
 """How many of them come again after these, so that there are tuples longer than a window."""
 SYMBOL_BITS: Final = 5
 """Low bits of each: windows of such symbols leave some bits of a word free, and those of their bits leave none."""
@@ -104,16 +104,18 @@ def frame_digest(frame: Frame, recipe: Recipe, nonce: bytes = NONCE) -> str:
 
 
 def _counts(noise: NoiseArray, frame: Frame) -> Iterator[object]:
-    """Yield what is counted of samples and of their bits, where the pixels of `frame` lie, and what is estimated by it.
+    """Yield what is counted of samples and of their bits, where the pixels of `frame` lie.
 
-    An estimate is of the tuples that say most: it alone would not show an error in the others.
+    Of tuples that is of every width: the estimates are of those that say most, and would not show an error in others.
     """
     samples = noise.credited()[:COUNTED]
     low = np.concatenate((samples, samples[:REPEATED])) & np.uint8((1 << SYMBOL_BITS) - 1)
     symbols = beside(low, frame.pixels)
     bits = bitstring(symbols, SYMBOL_BITS)
-    yield counted(symbols, 1 << SYMBOL_BITS), list(repeated_tuples(symbols, 1 << SYMBOL_BITS))
-    yield counted(bits, 2, are_bits=True), list(repeated_tuples(bits, 2))
+    for sequence, alphabet in ((symbols, 1 << SYMBOL_BITS), (bits, 2)):
+        yield list(repeated_tuples(sequence, alphabet))
+        yield most_common_value(sequence)
+    yield from (estimator(bits) for estimator in (collision, markov, compression))
 
 
 def known_frames() -> Iterator[tuple[str, Frame]]:

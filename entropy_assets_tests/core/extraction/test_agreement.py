@@ -39,14 +39,14 @@ def test_a_card_that_errs_in_one_pixel_is_found_out() -> None:
 
 
 def test_a_card_that_errs_in_what_only_counts_need_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its order of 10,000 words has two neighbours the wrong way round; survey and views sort nothing there."""
+    """It puts one word of 8,000 last that belongs into the middle; survey and views sort nothing there."""
     sort = array_api_strict.sort
 
     def nearly(words: Any, **named: Any) -> Any:
         ordered = sort(words, **named)
-        if words.dtype != array_api_strict.uint64 or words.shape[0] < 10_000:
+        if words.dtype != array_api_strict.uint64 or words.shape[0] < 8_000:
             return ordered
-        return array_api_strict.concat((ordered[:5000], ordered[5001:5002], ordered[5000:5001], ordered[5002:]))
+        return array_api_strict.concat((ordered[:4000], ordered[4001:], ordered[4000:4001]))
 
     frame = dict(known_frames())["grey"]
     placed = dataclasses.replace(frame, pixels=array_api_strict.asarray(frame.pixels))
