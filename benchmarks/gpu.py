@@ -1,4 +1,4 @@
-"""Speed of survey and views on a card, beside one core and all of them: the tables of ``benchmarks/GPU.md``.
+"""Speed of survey, views and counts on a card, beside one core and all of them: the tables of ``benchmarks/GPU.md``.
 
     python -m benchmarks.gpu [--sides 512,2048,4096,7808] [--budget 20] [--json]
 
@@ -20,15 +20,20 @@ from typing import Any
 
 import numpy as np
 
+from entropy_assets.core.arrays import HOST, Arrays, beside, card
+from entropy_assets.core.credit.estimates import LONGEST_TUPLE
 from entropy_assets.core.extraction.agreement import require_agreement
-from entropy_assets.core.extraction.arrays import HOST, Arrays, card
 from entropy_assets.core.extraction.compiled import loops
 from entropy_assets.core.extraction.noise import NoiseExtractor
 from entropy_assets.core.frame import Frame
+from entropy_assets.core.sp800_90b.alphabets import bitstring
+from entropy_assets.core.sp800_90b.non_iid import counted
 from entropy_assets.errors import ExtraMissing, StartFailed
 from entropy_assets.recipe import STANDARD
 
 NONCE = bytes(32)
+SYMBOL_BITS = 5
+"""Low bits of a sample that are counted: those that an assessment takes of such noise."""
 BATCH = 64
 LARGE = 2048
 """Side from which on a frame is measured once."""
@@ -89,10 +94,19 @@ def stages(frame: Frame, arrays: Arrays) -> dict[str, float]:
 
         placed = move()
         survey = extractor.survey(placed)
+        samples = extractor.extract(placed, NONCE, survey).credited()[: STANDARD.assessment_samples]
+        low = samples & np.uint8((1 << SYMBOL_BITS) - 1)
+
+        def count() -> None:
+            symbols = beside(low, placed.pixels)
+            counted(symbols, 1 << SYMBOL_BITS, LONGEST_TUPLE)
+            counted(bitstring(symbols, SYMBOL_BITS), 2, LONGEST_TUPLE, are_bits=True)
+
         return {
             "move": seconds(move, clock, repeats),
             "survey": seconds(lambda: extractor.survey(placed), clock, repeats),
             "views": seconds(lambda: extractor.extract(placed, NONCE, survey), clock, repeats),
+            "counts": seconds(count, clock, repeats),
             "all": seconds(lambda: noise_of(frame, arrays), clock, repeats),
         }
 
@@ -161,22 +175,34 @@ def columns(budget: float, sides: list[int]) -> tuple[dict[str, Any], str]:
 def print_page(measured: dict[str, Any], words: str, sides: list[int]) -> None:
     """Print the page."""
     loops_told = "with its loops compiled by numba" if loops() else "without numba"
-    print("# Survey and views on a card\n\nWritten by `make gpu`, or `python -m benchmarks.gpu`.\n")
+    print("# Survey, views and counts on a card\n\nWritten by `make gpu`, or `python -m benchmarks.gpu`.\n")
     print(f"{words} In memory it is {HOST}, {loops_told}.\n\n{AIM}")
     print("Mpixel/s of survey and views together. 'Single' is a frame by itself with its transfers, 'computing' that")
     print("without the transfer to the card: of the processor these, and the milliseconds, are CPU time, those of one")
     print(
         "core. 'Batch' is frames that follow one another, by the clock on the wall, with so many threads: of a machine"
     )
-    print(f"that does other things it says little, and the load of this one was {os.getloadavg()[0]:.0f}.\n")
-    titles = ("frame", "computed by", "single", "computing", "batch", "frames", "move, ms", "survey, ms", "views, ms")
+    print(f"that does other things it says little, and the load of this one was {os.getloadavg()[0]:.0f}. 'Counts' are")
+    print("those of one channel's assessed samples in one order, as symbols and as bits.\n")
+    titles = (
+        "frame",
+        "computed by",
+        "single",
+        "computing",
+        "batch",
+        "frames",
+        "move, ms",
+        "survey, ms",
+        "views, ms",
+        "counts, ms",
+    )
     print(f"| {' | '.join(titles)} |\n|---|---|{(len(titles) - 2) * '---:|'}")
     for side in sides:
         for name, column in measured.items():
             row = column["sides"][side]
             batch = "; ".join(f"{rate:,.1f} ({count})" for count, rate in row["batch_mpixel_s"].items())
             rates = [f"{row[f'{key}_mpixel_s']:,.1f}" for key in ("single", "computing")]
-            times = [f"{1e3 * row[f'{key}_s']:,.1f}" for key in ("move", "survey", "views")]
+            times = [f"{1e3 * row[f'{key}_s']:,.1f}" for key in ("move", "survey", "views", "counts")]
             print(f"| {side} x {side} | {name} | {' | '.join([*rates, batch, str(row['batch_frames']), *times])} |")
     print("\nA copy within the same memory, read and written:", end=" ")
     print(", ".join(f"{column['copy_gbyte_s']:.1f} GB/s ({name})" for name, column in measured.items()) + ".")

@@ -78,8 +78,9 @@ class Settings(BaseSettings):
     workers
         Images of a batch that are looked at side by side.
     arrays
-        What surveys and samples images: ``numpy`` on the processor, ``cupy`` on an NVIDIA card, or ``auto``, a card if
-        one answers. The bytes are the same; a card that gives others is refused at the start.
+        What surveys and samples images and counts their samples: ``numpy`` on the processor, ``cupy`` on an NVIDIA
+        card, or ``auto``, a card if one answers. The bytes are the same; a card that gives others is refused at the
+        start.
     arrays_memory_bytes
         Most memory of the card that is taken; 0 sets no bound.
     settle_seconds

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 
 import dagster as dg
 
-from entropy_assets.core.extraction.arrays import Choice
+from entropy_assets.core.arrays import Choice
 from entropy_assets.errors import BatchError, EntropyAssetsError, PoolAddressInvalid, PoolUnavailable
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.provenance.standing import what_it_lacks

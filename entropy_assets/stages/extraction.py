@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
 
+from entropy_assets.core.arrays import HOST, Arrays
 from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
 from entropy_assets.core.credit.fresh import SeenPart, explained, remembered, worth_keeping
@@ -16,7 +17,6 @@ from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, d
 from entropy_assets.core.credit.shared_parts import CreditedPart
 from entropy_assets.core.credit.sketches import sketch_of, sketches_of
 from entropy_assets.core.digests import turned_digests
-from entropy_assets.core.extraction.arrays import HOST, Arrays
 from entropy_assets.core.extraction.noise import NoiseExtractor, deterministic_nonce, sampling_nonce
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame

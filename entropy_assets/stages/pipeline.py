@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NotRequired, TypedDict
 
+from entropy_assets.core.arrays import Arrays
 from entropy_assets.core.extraction.agreement import arrays_for
-from entropy_assets.core.extraction.arrays import Arrays
 from entropy_assets.errors import FileStillChanging, ImageRejected
 from entropy_assets.images.decode import begins_like_an_image
 from entropy_assets.images.limits import DecodeLimits

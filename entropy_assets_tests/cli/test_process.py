@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from entropy_assets.core.extraction.arrays import HOST
+from entropy_assets.core.arrays import HOST
 from entropy_assets.settings import Settings
 from entropy_assets.stages import pipeline
 from entropy_assets.stores.home import Home

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from entropy_assets.core.extraction.arrays import HOST
+from entropy_assets.core.arrays import HOST
 from entropy_assets.defs import plots
 from entropy_assets.defs.metadata import LONGEST_CELL, TABLE_ROWS, Cell, listed, table
 from entropy_assets.stages.assessments import credits, noise_rows

@@ -118,6 +118,7 @@ def assess(
     recipe: Recipe,
     submitter: str | None = None,
     known_shares: Mapping[int, float] = MappingProxyType({}),
+    placed: Frame | None = None,
 ) -> Assessment:
     """Return what `noise` is worth. Poor noise is no error: its credit is 0, and ``limited_by`` says why.
 
@@ -131,11 +132,14 @@ def assess(
         it is simulated, and everybody can write a header: what it says can lower the claim and not raise it.
     known_shares
         Share of the variance of each part that those before it show; none of those that are not named.
+    placed
+        As of `assess_image`: where it lies, the samples are counted.
     """
+    near = (placed or frame).pixels
     k = symbol_bits(least_sigma(noise.survey, frame.parts), recipe)
     sequences, parts = _sequences(noise, frame, k)
-    per_sequence = [least_estimates([sequence], k, recipe) for sequence in sequences]
-    in_raster_order = raster_estimates(noise, k, recipe)
+    per_sequence = [least_estimates([sequence], k, recipe, near) for sequence in sequences]
+    in_raster_order = raster_estimates(noise, k, recipe, near)
     estimates = least_of(per_sequence) | in_raster_order
     sources = (frame.source, submitter or frame.source)
     expected = expected_entropy(estimates, sources, recipe)
@@ -300,7 +304,8 @@ def assess_image(
     among
         Parts of the frame that are credited; by default those that are worth most together.
     placed
-        The same frame where an accelerator has its pixels (`arrays.Arrays.placed`), to extract from.
+        The same frame where an accelerator has its pixels (`arrays.Arrays.placed`): what it is extracted by, and what
+        counts its samples.
 
     Raises
     ------
@@ -315,7 +320,8 @@ def assess_image(
         shared = credited_once(frame, survey or survey_of(frame, recipe), recipe, most, among)
         survey, parts = shared.survey, shared.used
     noise = NoiseExtractor(recipe).extract(placed or frame, nonce, survey)
-    assessment = assess(noise, frame, recipe, submitter, {part.place: part.known_share for part in parts})
+    known_shares = {part.place: part.known_share for part in parts}
+    assessment = assess(noise, frame, recipe, submitter, known_shares, placed)
     if assessment.health_failed:
         raise ImageRejected(
             RejectionReason.HEALTH_TEST_FAILED,

@@ -6,15 +6,16 @@ from one region to the next is found there alone. Both are looked at, since eith
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.arrays import beside, on_host
 from entropy_assets.core.extraction.noise import NoiseArray
-from entropy_assets.core.sp800_90b import estimators, predictors
+from entropy_assets.core.sp800_90b import predictors
 from entropy_assets.core.sp800_90b.alphabets import bitstring
-from entropy_assets.core.sp800_90b.tuples import tuples_and_repeats
+from entropy_assets.core.sp800_90b.non_iid import SECTIONS, counted
 from entropy_assets.recipe import Recipe
 
 Samples = npt.NDArray[np.uint8]
@@ -25,7 +26,7 @@ RASTER = "raster_"
 """What names of estimates begin with that are of the samples in raster order."""
 
 
-def estimate(symbols: Samples, bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
+def estimate(symbols: Samples, bits_per_symbol: int, recipe: Recipe, near: Any = None) -> dict[str, float]:
     """Return the estimates of SP 800-90B 6.3 by name, bits per symbol.
 
     All ten on the symbols and on the bitstring (``bits_*``, times the bits of a symbol), as far as they apply and the
@@ -37,44 +38,42 @@ def estimate(symbols: Samples, bits_per_symbol: int, recipe: Recipe) -> dict[str
         ``uint8[n]``, each below ``2**bits_per_symbol``; the recipe says how many of them each estimator sees.
     bits_per_symbol
         Bits of a symbol. The bitstring takes them from the highest to the lowest.
+    near
+        An array that lies where the symbols are counted; by default that is memory, where all else is computed.
     """
     alphabet = 1 << bits_per_symbol
     symbols = np.ascontiguousarray(symbols[: max(recipe.assessment_samples, recipe.prediction_samples)])
     assessed, first = symbols[: recipe.assessment_samples], symbols[: recipe.prediction_samples]
+    if near is not None:
+        assessed = beside(assessed, near)
     bits = bitstring(assessed, bits_per_symbol)
-    first_bits = bits[: recipe.bit_prediction_samples * bits_per_symbol]
-    t_tuple, repeated = tuples_and_repeats(assessed, alphabet, LONGEST_TUPLE)
-    bits_t_tuple, bits_repeated = tuples_and_repeats(bits, 2, LONGEST_TUPLE)
-    of_symbols = {
-        "most_common_value": estimators.most_common_value(assessed),
-        "t_tuple": t_tuple,
-        "repeated_substring": repeated,
+    first_bits = on_host(bits[: min(bits.shape[0], recipe.bit_prediction_samples * bits_per_symbol)])
+    of_symbols = counted(assessed, alphabet, LONGEST_TUPLE) | {
         "multi_mcw": predictors.multi_mcw(first, alphabet) if bits_per_symbol <= recipe.widest_mcw else None,
         "lag": predictors.lag(first, alphabet),
         "multi_mmc": predictors.multi_mmc(first, alphabet),
         "lz78y": predictors.lz78y(first, alphabet),
     }
-    of_bits = {
-        "bits_most_common_value": estimators.most_common_value(bits),
-        "bits_collision": estimators.collision(bits),
-        "bits_markov": estimators.markov(bits),
-        "bits_compression": estimators.compression(bits),
-        "bits_t_tuple": bits_t_tuple,
-        "bits_repeated_substring": bits_repeated,
-        "bits_multi_mcw": predictors.multi_mcw(first_bits, 2),
-        "bits_lag": predictors.lag(first_bits, 2),
-        "bits_multi_mmc": predictors.multi_mmc(first_bits, 2),
-        "bits_lz78y": predictors.lz78y(first_bits, 2),
+    of_bits = counted(bits, 2, LONGEST_TUPLE, are_bits=True) | {
+        "multi_mcw": predictors.multi_mcw(first_bits, 2),
+        "lag": predictors.lag(first_bits, 2),
+        "multi_mmc": predictors.multi_mmc(first_bits, 2),
+        "lz78y": predictors.lz78y(first_bits, 2),
     }
-    estimates = {name: found.min_entropy for name, found in of_symbols.items() if found is not None}
-    return estimates | {
-        name: found.min_entropy * bits_per_symbol for name, found in of_bits.items() if found is not None
+    # Of estimates that are equal the first one is said to have decided: the order is the standard's.
+    return {
+        f"{prefix}{name}": of_one.min_entropy * bits
+        for prefix, bits, found in (("", 1, of_symbols), ("bits_", bits_per_symbol, of_bits))
+        for name in SECTIONS
+        if (of_one := found.get(name)) is not None
     }
 
 
-def least_estimates(sequences: Sequence[Samples], bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
+def least_estimates(
+    sequences: Sequence[Samples], bits_per_symbol: int, recipe: Recipe, near: Any = None
+) -> dict[str, float]:
     """Return each estimate by name, bits per symbol: the least of any sequence."""
-    return least_of([estimate(sequence, bits_per_symbol, recipe) for sequence in sequences])
+    return least_of([estimate(sequence, bits_per_symbol, recipe, near) for sequence in sequences])
 
 
 def least_of(per_sequence: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -82,13 +81,13 @@ def least_of(per_sequence: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: min(of_one.get(name, math.inf) for of_one in per_sequence) for name in per_sequence[0]}
 
 
-def raster_estimates(noise: NoiseArray, bits_per_symbol: int, recipe: Recipe) -> dict[str, float]:
+def raster_estimates(noise: NoiseArray, bits_per_symbol: int, recipe: Recipe, near: Any = None) -> dict[str, float]:
     """Return the estimates of the low bits of the samples in raster order, by name; none if the recipe wants none."""
     if not recipe.raster_samples:
         return {}
     low = np.uint8((1 << bits_per_symbol) - 1)
     sequences = [raster_samples(noise, channel, recipe.raster_samples) & low for channel in range(noise.channels)]
-    return {RASTER + name: h for name, h in least_estimates(sequences, bits_per_symbol, recipe).items()}
+    return {RASTER + name: h for name, h in least_estimates(sequences, bits_per_symbol, recipe, near).items()}
 
 
 def raster_samples(noise: NoiseArray, channel: int, count: int) -> Samples:

@@ -1,4 +1,4 @@
-"""Agreement: an accelerator is used only if it gives, for known frames, what NumPy gives, digest by digest.
+"""Agreement: an accelerator is used only if it gives, for known frames, what is found in memory, digest by digest.
 
 That is checked whenever a process begins to use one. A card that is broken, or whose libraries round in another way,
 shows there, before it has touched an image. Nothing is then computed by something else instead: whoever runs the
@@ -13,14 +13,23 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core import encoding
-from entropy_assets.core.extraction.arrays import HOST, Arrays, Choice, card
-from entropy_assets.core.extraction.noise import NoiseExtractor
+from entropy_assets.core.arrays import HOST, Arrays, Choice, beside, card
+from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
+from entropy_assets.core.sp800_90b.alphabets import bitstring
+from entropy_assets.core.sp800_90b.estimators import collision, compression, markov, most_common_value
+from entropy_assets.core.sp800_90b.tuples import repeated_tuples
 from entropy_assets.errors import ExtraMissing, ImageRejected, StartFailed
 from entropy_assets.recipe import STANDARD, Recipe
 
 NONCE: Final = bytes(32)
+COUNTED: Final = 1 << 13
+"""Samples of a frame that are counted."""
+REPEATED: Final = 1 << 9
+"""How many of them come again after these, so that there are tuples longer than a window."""
+SYMBOL_BITS: Final = 5
+"""Low bits of each: windows of such symbols leave some bits of a word free, and those of their bits leave none."""
 BY_HAND: Final = "look after the card and its driver, or set ENTROPY_ARRAYS=numpy"
 
 
@@ -54,7 +63,7 @@ def arrays_for(choice: Choice, memory_bytes: int = 0) -> Arrays:
 
 
 def require_agreement(arrays: Arrays) -> None:
-    """Raise unless survey and samples of all `known_frames` are those that NumPy gives.
+    """Raise unless survey, samples and counts of all `known_frames` are those that memory gives.
 
     Raises
     ------
@@ -76,7 +85,7 @@ def require_agreement(arrays: Arrays) -> None:
 
 
 def frame_digest(frame: Frame, recipe: Recipe, nonce: bytes = NONCE) -> str:
-    """Return the hex SHA-256 of all that survey and views say of a frame, wherever its pixels lie."""
+    """Return the hex SHA-256 of all that survey, views and counts say of a frame, wherever its pixels lie."""
     extractor = NoiseExtractor(recipe)
     survey = extractor.survey(frame)
     digest = encoding.plain_sha256(b"")
@@ -84,10 +93,29 @@ def frame_digest(frame: Frame, recipe: Recipe, nonce: bytes = NONCE) -> str:
         value: Any = getattr(survey, field.name)
         digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
     try:
-        digest.update(extractor.extract(frame, nonce, survey).noise_sha256.encode())
+        noise = extractor.extract(frame, nonce, survey)
     except ImageRejected as rejection:
         digest.update(rejection.message.encode())
+    else:
+        digest.update(noise.noise_sha256.encode())
+        for counts in _counts(noise, frame):
+            digest.update(repr(counts).encode())
     return digest.hexdigest()
+
+
+def _counts(noise: NoiseArray, frame: Frame) -> Iterator[object]:
+    """Yield what is counted of samples and of their bits, where the pixels of `frame` lie.
+
+    Of tuples that is of every width: the estimates are of those that say most, and would not show an error in others.
+    """
+    samples = noise.credited()[:COUNTED]
+    low = np.concatenate((samples, samples[:REPEATED])) & np.uint8((1 << SYMBOL_BITS) - 1)
+    symbols = beside(low, frame.pixels)
+    bits = bitstring(symbols, SYMBOL_BITS)
+    for sequence, alphabet in ((symbols, 1 << SYMBOL_BITS), (bits, 2)):
+        yield list(repeated_tuples(sequence, alphabet))
+        yield most_common_value(sequence)
+    yield from (estimator(bits) for estimator in (collision, markov, compression))
 
 
 def known_frames() -> Iterator[tuple[str, Frame]]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from entropy_assets.core.extraction.arrays import beside, low_bytes, namespace_of, on_host, windows_at
+from entropy_assets.core.arrays import beside, low_bytes, namespace_of, on_host, windows_at
 from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.extraction.squares import Steps, middles
 

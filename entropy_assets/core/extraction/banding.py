@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.extraction.arrays import (
+from entropy_assets.core.arrays import (
     in_pieces,
     is_on_host,
     namespace_of,

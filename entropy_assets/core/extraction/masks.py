@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.extraction.arrays import on_host, windows_at
+from entropy_assets.core.arrays import on_host, windows_at
 from entropy_assets.core.extraction.artefacts import blocking, comb_share, repeat_correlation, repeated_share
 from entropy_assets.core.extraction.banding import without_banding, without_row_offsets
 from entropy_assets.core.extraction.lattices import EIGHTHS, lattice_rise

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import fft
 
 from entropy_assets.core import encoding
-from entropy_assets.core.extraction.arrays import (
+from entropy_assets.core.arrays import (
     beside,
     in_pieces,
     is_on_host,

@@ -15,8 +15,8 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.arrays import in_pieces, is_on_host, namespace_of
 from entropy_assets.core.digests import CHUNK
-from entropy_assets.core.extraction.arrays import in_pieces, is_on_host, namespace_of
 
 Item = TypeVar("Item", bound=np.generic)
 Integer = TypeVar("Integer", bound=np.signedinteger)

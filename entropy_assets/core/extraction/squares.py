@@ -10,8 +10,7 @@ from typing import Final, NamedTuple, Self, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.digests import CHUNK
-from entropy_assets.core.extraction.arrays import (
+from entropy_assets.core.arrays import (
     beside,
     full_lines,
     in_pieces,
@@ -21,6 +20,7 @@ from entropy_assets.core.extraction.arrays import (
     square_products,
     upper_middles,
 )
+from entropy_assets.core.digests import CHUNK
 from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import Recipe

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.extraction.arrays import (
+from entropy_assets.core.arrays import (
     Places,
     in_pieces,
     is_on_host,

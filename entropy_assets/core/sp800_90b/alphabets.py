@@ -6,15 +6,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.sp800_90b.kernels import kernels
+from entropy_assets.core.sp800_90b.kernels import counts_for
 from entropy_assets.errors import InputRefused
 
 Symbols = npt.NDArray[np.uint8]
 
 WIDEST: Final = 8
 """Bits of the widest symbol that the estimators take; wider ones are reduced (6.4)."""
-SAMPLES_AT_ONCE: Final = 1 << 20
-"""Samples that are worked on at once, so that nothing takes more than some bytes for each of them."""
 
 
 def checked(symbols: npt.NDArray[Any], bits_per_symbol: int) -> Symbols:
@@ -36,17 +34,11 @@ def checked(symbols: npt.NDArray[Any], bits_per_symbol: int) -> Symbols:
 
 
 def bitstring(symbols: Symbols, bits_per_symbol: int) -> Symbols:
-    """Return the bits of the symbols, ``uint8[n * bits]``, of each the highest first (3.1.3)."""
+    """Return the bits of the symbols, ``uint8[n * bits]``, of each the highest first (3.1.3), where these lie."""
     if bits_per_symbol == 1:
         return symbols
-    if compiled := kernels():
-        found: Symbols = compiled.counts.bitstring(symbols, bits_per_symbol)
-        return found
-    bits = np.empty((len(symbols), bits_per_symbol), dtype=np.uint8)
-    for start in range(0, len(symbols), SAMPLES_AT_ONCE):
-        part = symbols[start : start + SAMPLES_AT_ONCE, np.newaxis]
-        bits[start : start + SAMPLES_AT_ONCE] = np.unpackbits(part, axis=1)[:, WIDEST - bits_per_symbol :]
-    return bits.reshape(-1)
+    found: Symbols = counts_for(symbols).bitstring(symbols, bits_per_symbol)
+    return found
 
 
 def numbered(symbols: Symbols) -> tuple[Symbols, int]:

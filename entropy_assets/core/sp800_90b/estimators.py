@@ -1,7 +1,8 @@
-"""The min-entropy estimators of NIST SP 800-90B 6.3 (non-IID track), in section order, vectorised.
+"""Min-entropy estimators of NIST SP 800-90B 6.3 (non-IID track) that count, in section order.
 
-Each function takes a sequence of symbols and returns an `Estimate`, or None where the sequence is too short for the
-estimator. Names of variables are those of the standard; numbers agree with NIST's own tool to 1e-10.
+Each function takes a sequence of symbols, which are counted where they lie, and returns an `Estimate`, or None where
+the sequence is too short for the estimator. Names of variables are those of the standard; numbers agree with NIST's
+own tool to 1e-10.
 """
 
 import math
@@ -12,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from entropy_assets.core.sp800_90b.kernels import kernels
+from entropy_assets.core.sp800_90b.arrays.counts import WORD, most_frequent, ones_and_pairs
+from entropy_assets.core.sp800_90b.kernels import counts_for
 
 Symbols = npt.NDArray[np.uint8]
 
@@ -20,16 +22,12 @@ Z: Final = float(ndtri(0.995))
 """Quantile of the normal distribution for a one-sided 99.5 % bound, 2.5758 (6.3)."""
 MARKOV_LENGTH: Final = 128
 """Length of the sequence whose likeliest course is looked for, bits (6.3.3)."""
-WORD: Final = 6
-"""b, bits in a word of the compression estimate; the standard calls it a block (6.3.4 step 1)."""
 DICTIONARY: Final = 1000
 """d, words that fill the dictionary of the compression estimate (6.3.4 step 2)."""
 SPREAD: Final = 0.5907
 """c, correction of the spread of the compression statistic (6.3.4 step 5)."""
 NEGLIGIBLE: Final = math.log(1e-22)
 """Terms of a geometric series below this, as a logarithm, are left out."""
-PIECE: Final = 96
-"""Bits of a piece that the walk of the collision estimate is followed through at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +58,23 @@ def upper_bound(p: float, n: int) -> float:
 
 def most_common_value(symbols: Symbols) -> Estimate | None:
     """Return the estimate of 6.3.1, from the most frequent symbol."""
-    if len(symbols) < 2:
+    n = symbols.shape[0]
+    if n < 2:
         return None
-    ones = int(np.count_nonzero(symbols)) if symbols.max() < 2 else None
-    mode = int(np.bincount(symbols).max()) if ones is None else max(ones, len(symbols) - ones)
-    p_u = upper_bound(mode / len(symbols), len(symbols))
-    return Estimate(bits_of(p_u), {"mode_count": mode, "p_hat": mode / len(symbols), "p_u": p_u})
+    mode = most_frequent(symbols)
+    p_u = upper_bound(mode / n, n)
+    return Estimate(bits_of(p_u), {"mode_count": mode, "p_hat": mode / n, "p_u": p_u})
 
 
 def collision(bits: Symbols) -> Estimate | None:
     """Return the estimate of 6.3.2, from the distance between equal bits; bits only.
 
-    A collision takes 2 bits (equal neighbours) or 3, so where each search starts depends on all before it. The chain of
-    starts is found by `_visited`. The equation of step 7 has a closed form for bits, as in NIST's tool.
+    A collision takes 2 bits (equal neighbours) or 3. The equation of step 7 has a closed form for bits, as in NIST's
+    tool.
     """
-    if len(bits) < 4:
+    if bits.shape[0] < 4:
         return None
-    compiled = kernels()
-    twos, threes = compiled.counts.collisions(bits) if compiled else _collisions(bits)
+    twos, threes = counts_for(bits).collisions(bits)
     v = twos + threes
     if v < 2:
         return None
@@ -89,49 +86,15 @@ def collision(bits: Symbols) -> Estimate | None:
     return Estimate(bits_of(p), values | {"x_bar_bound": bound, "p": p})
 
 
-def _collisions(bits: Symbols) -> tuple[int, int]:
-    """Return how many searches end after 2 bits and after 3; one that reaches beyond the end does not count."""
-    steps = 2 + (bits[:-1] != bits[1:]).astype(np.uint8)
-    visited = np.flatnonzero(_visited(steps))
-    threes = int(np.count_nonzero(steps[visited] == 3))
-    overruns = int(visited[-1]) + int(steps[visited[-1]]) > len(bits)
-    return len(visited) - threes, threes - overruns
-
-
-def _visited(steps: Symbols) -> npt.NDArray[np.bool_]:
-    """Tell which positions a walk visits that starts at 0 and goes on by ``steps[i]`` (2 or 3) from position i.
-
-    The positions are cut into pieces of equal length, and the walk through each is followed from each of the three
-    ways to enter it at once; then the way that was taken is looked up piece by piece.
-    """
-    length = PIECE
-    pieces = -(-len(steps) // length)
-    padded = np.full(pieces * length + 3, 3, dtype=np.uint8)
-    padded[: len(steps)] = steps
-    table = padded[: pieces * length].reshape(pieces, length)
-    countdown = np.tile(np.arange(3, dtype=np.int8), (pieces, 1))
-    seen = np.zeros((length, pieces, 3), dtype=np.bool_)
-    for column in range(length):
-        arrived = countdown == 0
-        seen[column] = arrived
-        countdown = np.where(arrived, table[:, column : column + 1].astype(np.int8), countdown) - np.int8(1)
-    entry, taken = 0, np.empty(pieces, dtype=np.int64)
-    for piece, leaves in enumerate(countdown.tolist()):
-        taken[piece] = entry
-        entry = leaves[entry]
-    walk = seen[:, np.arange(pieces), taken].T.reshape(-1)
-    return walk[: len(steps)]
-
-
 def markov(bits: Symbols) -> Estimate | None:
     """Return the estimate of 6.3.3, from the likeliest course of a first-order chain over 128 bits; bits only."""
-    if len(bits) < 2:
+    n = bits.shape[0]
+    if n < 2:
         return None
-    ones = int(np.count_nonzero(bits))
-    both = int(np.count_nonzero(bits[:-1] & bits[1:]))
+    ones, both = ones_and_pairs(bits)
     up, down = ones - int(bits[0]) - both, ones - int(bits[-1]) - both
-    codes = ((len(bits) - 1 - both - up - down, up), (down, both))
-    start_1 = ones / len(bits)
+    codes = ((n - 1 - both - up - down, up), (down, both))
+    start_1 = ones / n
     start = (1 - start_1, start_1)
     move = [[count / max(1, sum(counts)) for count in counts] for counts in codes]
     half = MARKOV_LENGTH // 2
@@ -155,12 +118,11 @@ def _surprise(p: float) -> float:
 
 def compression(bits: Symbols) -> Estimate | None:
     """Return the estimate of 6.3.4, from the distance between equal words of 6 bits; bits only."""
-    count = len(bits) // WORD
+    count = bits.shape[0] // WORD
     v = count - DICTIONARY
     if v < 2:
         return None
-    compiled = kernels()
-    seen = compiled.counts.distances(bits, count, DICTIONARY) if compiled else _distances(bits, count)
+    seen = counts_for(bits).distances(bits, count, DICTIONARY)
     logs = np.log2(np.arange(1, len(seen)))
     mean = float((seen[1:] * logs).sum()) / v
     spread = SPREAD * math.sqrt(max(0.0, float((seen[1:] * logs * logs).sum()) / (v - 1) - mean * mean))
@@ -168,19 +130,6 @@ def compression(bits: Symbols) -> Estimate | None:
     p = _most_likely_word(bound, count)
     values = {"x_bar": mean, "sigma_hat": spread, "x_bar_bound": bound, "p": p}
     return Estimate(bits_of(p) / WORD, values)
-
-
-def _distances(bits: Symbols, count: int) -> npt.NDArray[np.int64]:
-    """Return how often each distance occurs after the dictionary, ``int64[largest + 1]`` (6.3.4 step 3).
-
-    The distance is how far back the same word stands, and the 1-based position of the word if nowhere.
-    """
-    words = np.packbits(bits[: count * WORD].reshape(count, WORD), axis=1).reshape(-1)
-    order = np.argsort(words, kind="stable")
-    distances = np.arange(1, count + 1)
-    again = words[order[1:]] == words[order[:-1]]
-    distances[order[1:][again]] = (order[1:] - order[:-1])[again]
-    return np.bincount(distances[DICTIONARY:])
 
 
 def _most_likely_word(bound: float, count: int) -> float:

@@ -1,9 +1,14 @@
-"""Which way the counts are taken: by compiled loops where numba is installed, else by arrays; both give the same."""
+"""Which way the counts are taken: of arrays in memory by compiled loops where numba is installed, else by arrays.
+
+Both give the same.
+"""
 
 from functools import cache
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from entropy_assets.core.arrays import is_on_host
+from entropy_assets.core.sp800_90b.arrays import counts as counts_by_arrays
 from entropy_assets.errors import ExtraMissing
 
 
@@ -39,3 +44,14 @@ def kernels() -> Kernels | None:
     except ExtraMissing:
         return None
     return Kernels(bit_contexts, board, contexts, counts, shuffles, sorting, symbol_contexts, walks, windows)
+
+
+def kernels_for(values: Any) -> Kernels | None:
+    """Return the compiled loops for an array in memory; none for one elsewhere."""
+    return kernels() if is_on_host(values) else None
+
+
+def counts_for(values: Any) -> ModuleType:
+    """Return what takes the counts of an array: `arrays.counts`, or its twin with the same functions."""
+    loops = kernels_for(values)
+    return loops.counts if loops else counts_by_arrays

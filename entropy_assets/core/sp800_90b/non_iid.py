@@ -162,19 +162,44 @@ def estimates(symbols: Symbols, alphabet: int, told: Callable[[int], None] | Non
     return {name: estimate for name in SECTIONS if (estimate := found.get(name)) is not None}
 
 
+def counted(
+    symbols: Symbols, alphabet: int, longest: int | None = None, *, are_bits: bool = False
+) -> dict[str, Estimate | None]:
+    """Return what the estimators say that count (6.3.1 to 6.3.6), by name; None where there are too few samples.
+
+    Parameters
+    ----------
+    symbols
+        ``uint8[n]``, wherever they lie: there they are counted. What follows from the counts is computed in memory.
+    alphabet, longest
+        As of `tuples_and_repeats`.
+    are_bits
+        Whether to ask those too that are for bits alone.
+    """
+    made = _counted(symbols, alphabet, longest, are_bits)
+    return {name: estimate for some in made for name, estimate in some.items()}
+
+
+def _counted(
+    symbols: Symbols, alphabet: int, longest: int | None, are_bits: bool
+) -> Iterator[dict[str, Estimate | None]]:
+    """Yield each of them when it is made."""
+    yield {"most_common_value": estimators.most_common_value(symbols)}
+    t_tuple, repeated = tuples_and_repeats(symbols, alphabet, longest)
+    yield {"t_tuple": t_tuple, "repeated_substring": repeated}
+    if are_bits:
+        yield {"collision": estimators.collision(symbols)}
+        yield {"markov": estimators.markov(symbols)}
+        yield {"compression": estimators.compression(symbols)}
+
+
 def _one_by_one(symbols: Symbols, alphabet: int) -> Iterator[dict[str, Estimate | None]]:
     """Yield each estimate when it is made; None where there are too few samples for it."""
-    yield {"most_common_value": estimators.most_common_value(symbols)}
-    t_tuple, repeated = tuples_and_repeats(symbols, alphabet)
-    yield {"t_tuple": t_tuple, "repeated_substring": repeated}
+    yield from _counted(symbols, alphabet, None, are_bits=alphabet == 2)
     yield {"multi_mcw": predictors.multi_mcw(symbols, alphabet)}
     yield {"lag": predictors.lag(symbols, alphabet)}
     yield {"multi_mmc": predictors.multi_mmc(symbols, alphabet)}
     yield {"lz78y": predictors.lz78y(symbols, alphabet)}
-    if alphabet == 2:
-        yield {"collision": estimators.collision(symbols)}
-        yield {"markov": estimators.markov(symbols)}
-        yield {"compression": estimators.compression(symbols)}
 
 
 def _count(alphabet: int) -> int:

@@ -1,33 +1,26 @@
 """How often tuples occur: the t-tuple and the longest-repeated-substring estimate of SP 800-90B 6.3.5 and 6.3.6.
 
-Every position has the 64 bits from it on as one number. In sorted order, neighbours tell by their first differing bit
-how many symbols they share, and a run of neighbours that share a tuple counts it, for every width of up to 64 bits at
-once. The few positions that share all of it are put in order by what follows, for twice as many symbols each time.
+Windows of up to 64 bits are counted wherever the symbols lie. The few positions that share all of a window are put in
+order by what follows, in memory, for twice as many symbols each time.
 """
 
-import math
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.arrays import WORD_BITS, on_host
 from entropy_assets.core.sp800_90b.alphabets import bitstring
+from entropy_assets.core.sp800_90b.arrays.sorting import Windows, ranges, repeated, runs
 from entropy_assets.core.sp800_90b.estimators import Estimate, Symbols, bits_of, upper_bound
-from entropy_assets.core.sp800_90b.kernels import Kernels, kernels
+from entropy_assets.core.sp800_90b.kernels import Kernels, kernels, kernels_for
 
 Indices = npt.NDArray[np.int64]
-Windows = npt.NDArray[np.uint64]
+Words = npt.NDArray[np.uint64]
 
 LEAST_TUPLE_COUNT: Final = 35
 """Occurrences that a tuple must reach to be estimated from (6.3.5 step 1)."""
-WINDOW_BITS: Final = 64
-"""Bits of a window."""
-SORTED_AT_ONCE: Final = 1 << 23
-"""Windows that are sorted at once; more are parted by their first bits beforehand, so that memory stays bounded."""
-LEADING_BITS: Final = 10
-"""Bits that windows are parted by first."""
 OUTER_BITS: Final = 9
 """Bits that compiled loops part windows by first, if a symbol has no more."""
 INNER_BITS: Final = 11
@@ -44,17 +37,17 @@ def tuples_and_repeats(
     Parameters
     ----------
     symbols
-        The sequence.
+        ``uint8[n]``, wherever they lie.
     alphabet
         Number of symbols that could occur.
     longest
         Symbols of the longest tuples that are looked at; by default all are.
     """
-    n = len(symbols)
+    n = symbols.shape[0]
     p_tuple, p_repeat, t, v = 0.0, 0.0, 0, 0
-    for width, most, pairs in _repeated_tuples(symbols, alphabet, n if longest is None else longest):
+    for width, most, pairs in repeated_tuples(symbols, alphabet, longest):
         windows = n - width + 1
-        if most >= LEAST_TUPLE_COUNT:
+        if most:
             t = width
             p_tuple = max(p_tuple, (most / windows) ** (1 / width))
         else:
@@ -66,7 +59,7 @@ def tuples_and_repeats(
 
 def longest_repeat(symbols: Symbols, alphabet: int) -> int:
     """Return W of 5.2.5: how long the longest substring is that occurs twice; occurrences may overlap."""
-    return max((width for width, _, _ in _repeated_tuples(symbols, alphabet, len(symbols))), default=0)
+    return max((width for width, _, _ in repeated_tuples(symbols, alphabet)), default=0)
 
 
 def _of_bound(p: float, n: int, values: dict[str, float]) -> Estimate | None:
@@ -76,56 +69,68 @@ def _of_bound(p: float, n: int, values: dict[str, float]) -> Estimate | None:
     return Estimate(bits_of(p_u), values | {"p_u": p_u})
 
 
-def _repeated_tuples(symbols: Symbols, alphabet: int, longest: int) -> Iterator[tuple[int, int, int]]:
-    """Yield for each width up to the longest repeat the occurrences of its most frequent tuple, and pairs of equals."""
+def repeated_tuples(symbols: Symbols, alphabet: int, longest: int | None = None) -> Iterator[tuple[int, int, int]]:
+    """Yield each width up to the longest repeat, with how often its tuples occur.
+
+    That is the occurrences of the most frequent one, 0 where they are too few to be estimated from, and the pairs of
+    equals. Parameters are those of `tuples_and_repeats`.
+    """
+    longest = symbols.shape[0] if longest is None else longest
     bits = max(1, (alphabet - 1).bit_length())
-    widest = min(WINDOW_BITS // bits, len(symbols))
-    windows = _Windows(symbols, bits, widest)
-    loops = kernels()
-    most, pairs = _compiled_runs(windows, loops) if loops else _runs(windows)
+    widest = min(WORD_BITS // bits, symbols.shape[0])
+    windows = Windows(symbols, bits, widest)
+    loops = kernels_for(symbols)
+    most, pairs = _compiled_runs(windows, loops) if loops else runs(windows)
     for width in range(1, widest + 1):
         if pairs[width]:
-            yield width, int(most[width]) + 1, int(pairs[width])
+            yield _of_width(width, most, pairs)
     if pairs[widest]:
-        yield from _longer_tuples(windows, *windows.alike(), longest)
+        starts, groups = repeated(windows, _ascending(windows, loops) if loops else windows.ascending())
+        yield from _longer_tuples(_Octets(windows), starts, groups, longest)
 
 
-class _Windows:
-    """The whole windows of a sequence: `count` positions, `widest` symbols of `bits` bits each, left-aligned."""
+def _of_width(width: int, most: Indices, pairs: Indices) -> tuple[int, int, int]:
+    occurrences = int(most[width]) + 1
+    return width, occurrences if occurrences >= LEAST_TUPLE_COUNT else 0, int(pairs[width])
 
-    def __init__(self, symbols: Symbols, bits: int, widest: int) -> None:
-        self.symbols, self.bits, self.widest, self.count = symbols, bits, widest, len(symbols) - widest + 1
 
-    @property
-    def _mask(self) -> np.uint64:
-        """The bits of a window that its symbols take."""
-        return np.uint64(((1 << self.widest * self.bits) - 1) << (WINDOW_BITS - self.widest * self.bits))
+def _compiled_runs(windows: Windows, loops: Kernels) -> tuple[Indices, Indices]:
+    """Return of each width from 0 on the longest run of equal tuples less one, and the pairs of equal tuples.
 
-    @cached_property
-    def _octets(self) -> Symbols:
+    Runs too short for a tuple to be estimated from may have any length below that.
+    """
+    (ends, lengths), bits, widest = windows.ends(), windows.bits, windows.widest
+    alike = np.minimum(np.arange(WORD_BITS + 1) // bits, widest)
+    outer = min(max(1, OUTER_BITS // bits), widest)
+    further = min(INNER_BITS, windows.count.bit_length() - CELL_BITS - outer * bits)
+    inner = min(max(0, further) // bits, widest - outer)
+    most, pairs = np.zeros((2, widest + 1), dtype=np.int64)
+    counts = loops.sorting.leading(windows.symbols, bits, widest, outer * bits)
+    for first, last in ranges(counts):
+        loops.sorting.repeats(
+            windows.symbols, bits, outer, inner, widest, counts, first, last, ends, lengths, alike, most, pairs
+        )
+    loops.sorting.fold(counts, np.empty_like(counts), ends, lengths, bits, 0, outer, most, pairs)
+    return np.maximum.accumulate(most[::-1])[::-1], np.cumsum(pairs[::-1])[::-1]
+
+
+def _ascending(windows: Windows, loops: Kernels) -> Iterator[Words]:
+    """Yield all whole windows in ascending order, part by part."""
+    symbols, bits, widest, digits = windows.symbols, windows.bits, windows.widest, windows.leading_bits
+    counts = loops.sorting.leading(symbols, bits, widest, digits)
+    for first, last in ranges(counts):
+        yield loops.sorting.ascending(symbols, bits, widest, digits, counts, first, last)
+
+
+class _Octets:
+    """The bits of a sequence in memory, from which windows at any places are read."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.symbols, self.bits, self.widest = on_host(windows.symbols), windows.bits, windows.widest
         octets = np.packbits(bitstring(self.symbols, self.bits))
-        return np.concatenate((octets, np.zeros(2 * WINDOW_BITS, dtype=np.uint8)))
+        self._octets = np.concatenate((octets, np.zeros(2 * WORD_BITS, dtype=np.uint8)))
 
-    def between(self, start: int, stop: int) -> Windows:
-        """Return the windows at ``start .. stop``; what reaches beyond the end has zeros there.
-
-        Positions that many apart have windows a whole number of bytes apart, so slices are all that is needed.
-        """
-        apart = 8 // math.gcd(8, self.bits)
-        stride = apart * self.bits // 8
-        found = np.empty(stop - start, dtype=np.uint64)
-        for phase in range(min(apart, stop - start)):
-            octet, offset = divmod((start + phase) * self.bits, 8)
-            count = len(range(phase, stop - start, apart))
-            whole = np.ndarray((count,), ">u8", self._octets, octet, strides=(stride,)).astype(np.uint64)
-            if offset:
-                whole <<= np.uint64(offset)
-                whole |= self._octets[octet + 8 :: stride][:count] >> np.uint8(8 - offset)
-            found[phase::apart] = whole
-        found &= self._mask
-        return found
-
-    def at(self, places: Indices) -> tuple[Windows, Indices]:
+    def at(self, places: Indices) -> tuple[Words, Indices]:
         """Return the windows at any places, with zeros beyond the end, and how many symbols each has before it."""
         lengths = np.clip(len(self.symbols) - places, 0, self.widest)
         octet, offset = np.divmod(np.minimum(places, len(self.symbols)) * self.bits, 8)
@@ -134,133 +139,11 @@ class _Windows:
             found = (found << np.uint64(8)) | self._octets[octet + further]
         offset = offset.astype(np.uint64)
         found = (found << offset) | (self._octets[octet + 8].astype(np.uint64) >> (np.uint64(8) - offset))
-        return found & self._mask, lengths
-
-    def ends(self) -> tuple[Windows, Indices]:
-        """Return what begins too late for a whole window, ascending, among equals the shorter first, and their lengths.
-
-        In sorted order they come before a whole window that is equal, as ends do in a dictionary: so what has the same
-        symbols in front still stands together.
-        """
-        value, values = 0, []
-        for symbol in self.symbols[: self.count - 1 : -1].tolist():
-            value = (value >> self.bits) | (symbol << (WINDOW_BITS - self.bits))
-            values.append(value)
-        ends, lengths = np.array(values, dtype=np.uint64), np.arange(1, len(values) + 1)
-        order = np.lexsort((lengths, ends))
-        return ends[order], lengths[order]
-
-    def ascending(self) -> Iterator[Windows]:
-        """Yield all whole windows in ascending order, part by part."""
-        compiled, digits = kernels(), min(LEADING_BITS, self.widest * self.bits)
-        if compiled:
-            counts = compiled.sorting.leading(self.symbols, self.bits, self.widest, digits)
-        else:
-            counts = sum(np.bincount(part, minlength=1 << digits) for part in self._leading(digits))
-        for first, last in _ranges(counts):
-            if compiled:
-                yield compiled.sorting.ascending(self.symbols, self.bits, self.widest, digits, counts, first, last)
-            else:
-                yield self._sorted(digits, first, last)
-
-    def _sorted(self, digits: int, first: int, last: int) -> Windows:
-        led = [
-            part[np.flatnonzero((digit >= first) & (digit < last))]
-            for digit, (_, part) in zip(self._leading(digits), self._parts(), strict=True)
-        ]
-        ordered = np.concatenate(led)
-        ordered.sort()
-        return ordered
-
-    def _leading(self, digits: int) -> Iterator[npt.NDArray[np.uint16]]:
-        for _, part in self._parts():
-            yield (part >> np.uint64(WINDOW_BITS - digits)).astype(np.uint16)
-
-    def alike(self) -> tuple[Indices, Indices]:
-        """Return the positions whose whole window occurs elsewhere too, ascending, and which they have in common."""
-        starts, groups = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-        repeated = np.concatenate([np.unique(part[1:][part[1:] == part[:-1]]) for part in self.ascending()])
-        for start, part in self._parts():
-            group = np.minimum(np.searchsorted(repeated, part), len(repeated) - 1)
-            kept = np.flatnonzero(repeated[group] == part)
-            starts.append(start + kept)
-            groups.append(group[kept])
-        return np.concatenate(starts), np.concatenate(groups)
-
-    def _parts(self) -> Iterator[tuple[int, Windows]]:
-        for start in range(0, self.count, SORTED_AT_ONCE):
-            yield start, self.between(start, min(self.count, start + SORTED_AT_ONCE))
+        unused = np.uint64(WORD_BITS - self.widest * self.bits)
+        return found >> unused << unused, lengths
 
 
-def _compiled_runs(windows: _Windows, loops: Kernels) -> tuple[Indices, Indices]:
-    """Return of each width from 0 on the longest run of equal tuples less one, and the pairs of equal tuples.
-
-    Runs too short for a tuple to be estimated from may have any length below that.
-    """
-    (ends, lengths), bits, widest = windows.ends(), windows.bits, windows.widest
-    alike = np.minimum(np.arange(WINDOW_BITS + 1) // bits, widest)
-    outer = min(max(1, OUTER_BITS // bits), widest)
-    further = min(INNER_BITS, windows.count.bit_length() - CELL_BITS - outer * bits)
-    inner = min(max(0, further) // bits, widest - outer)
-    most, pairs = np.zeros((2, widest + 1), dtype=np.int64)
-    counts = loops.sorting.leading(windows.symbols, bits, widest, outer * bits)
-    for first, last in _ranges(counts):
-        loops.sorting.repeats(
-            windows.symbols, bits, outer, inner, widest, counts, first, last, ends, lengths, alike, most, pairs
-        )
-    loops.sorting.fold(counts, np.empty_like(counts), ends, lengths, bits, 0, outer, most, pairs)
-    return np.maximum.accumulate(most[::-1])[::-1], np.cumsum(pairs[::-1])[::-1]
-
-
-def _ranges(counts: Indices) -> Iterator[tuple[int, int]]:
-    """Yield first and one past the last of numbers that windows begin with, of which so many are sorted at once."""
-    upto, first = np.cumsum(counts), 0
-    while first < len(upto):
-        done = int(upto[first - 1]) if first else 0
-        last = max(first + 1, int(np.searchsorted(upto, done + SORTED_AT_ONCE, side="right")))
-        yield first, last
-        first = last
-
-
-def _runs(windows: _Windows) -> tuple[Indices, Indices]:
-    """Return the same by arrays."""
-    (ends, lengths), widest = windows.ends(), windows.widest
-    n = windows.count + len(ends)
-    shared = np.zeros(n, dtype=np.uint8)
-    place, left, before, length = 0, windows.count, np.zeros(1, dtype=np.uint64), np.zeros(1, dtype=np.int64)
-    for part in windows.ascending():
-        left -= len(part)
-        upto = np.searchsorted(ends, part[-1:], side="right")[0] if left and len(part) else len(ends) * (not left)
-        places = np.searchsorted(part, ends[:upto])
-        ordered = np.concatenate((before, np.insert(part, places, ends[:upto])))
-        symbols = np.concatenate((length, np.insert(np.full(len(part), widest), places, lengths[:upto])))
-        stop = place + len(ordered) - 1
-        shared[place:stop] = np.minimum(_shared_symbols(ordered, windows.bits), np.minimum(symbols[1:], symbols[:-1]))
-        ends, lengths, place, before, length = ends[upto:], lengths[upto:], stop, ordered[-1:], symbols[-1:]
-    most, pairs = np.zeros(widest + 1, dtype=np.int64), np.zeros(widest + 1, dtype=np.int64)
-    sharing: Indices | None = None  # places that share enough, once they are the fewer ones
-    for width in range(1, widest + 1):
-        if sharing is None:
-            below = np.flatnonzero(shared < width)
-            runs = np.diff(np.append(below, n)) - 1
-            sharing = np.flatnonzero(shared >= width) if 2 * len(below) > n else None
-        else:
-            sharing = sharing[np.flatnonzero(shared[sharing] >= width)]
-            runs = np.diff(np.flatnonzero(np.diff(sharing, prepend=-1, append=n + 1) != 1))
-        most[width], pairs[width] = runs.max(initial=0), (runs * (runs + 1) // 2).sum()
-    return most, pairs
-
-
-def _shared_symbols(ordered: Windows, bits: int) -> npt.NDArray[np.uint8]:
-    """Return ``uint8[n - 1]``: how many symbols each window but the first shares with the one before it."""
-    differ = ordered[1:] ^ ordered[:-1]
-    differ &= ~(differ >> np.uint64(1))  # keeps the first 1, and can't be rounded up to the next power of two
-    leading_zeros = (WINDOW_BITS - np.frexp(differ.astype(np.float64))[1]).astype(np.uint8)
-    whole: npt.NDArray[np.uint8] = leading_zeros // np.uint8(bits)
-    return whole
-
-
-def _longer_tuples(windows: _Windows, starts: Indices, groups: Indices, longest: int) -> Iterator[tuple[int, int, int]]:
+def _longer_tuples(windows: _Octets, starts: Indices, groups: Indices, longest: int) -> Iterator[tuple[int, int, int]]:
     """Yield the same for the widths beyond a window, up to `longest`, from the positions whose window is repeated."""
     ordered = starts[_in_order(windows, starts, groups)]
     loops = kernels()
@@ -268,10 +151,10 @@ def _longer_tuples(windows: _Windows, starts: Indices, groups: Indices, longest:
     most, pairs = (loops.counts.runs_of_any_width if loops else _runs_of_any_width)(shared)
     most, pairs = np.maximum.accumulate(most[::-1])[::-1], np.cumsum(pairs[::-1])[::-1]
     for width in range(windows.widest + 1, min(len(most), longest + 1)):
-        yield width, int(most[width]) + 1, int(pairs[width])
+        yield _of_width(width, most, pairs)
 
 
-def _in_order(windows: _Windows, starts: Indices, groups: Indices) -> Indices:
+def _in_order(windows: _Octets, starts: Indices, groups: Indices) -> Indices:
     """Return the order of what begins at `starts`, ascending as far as any two are alike.
 
     What is in order by so many symbols is in order by twice as many once the order of what follows them is known. What
@@ -320,7 +203,7 @@ def _begun(ordered: Indices) -> Indices:
 
 
 def _ranks_of(
-    windows: _Windows, places: Indices, rows: Indices, ranks: Indices, repeated: Windows, firsts: Indices
+    windows: _Octets, places: Indices, rows: Indices, ranks: Indices, repeated: Words, firsts: Indices
 ) -> Indices:
     """Return numbers that stand to each other as what begins at any `places` does, as far as that is known.
 

@@ -3,17 +3,23 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
+import array_api_strict
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from entropy_assets.core.credit.assessment import assess, eight_bit_estimates
+from entropy_assets.core.arrays import HOST, Arrays, is_on_host
+from entropy_assets.core.credit import estimates
+from entropy_assets.core.credit.assessment import assess, assess_image, eight_bit_estimates
 from entropy_assets.core.credit.estimates import RASTER, estimate, in_raster_order, raster_samples
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
+from entropy_assets.core.sp800_90b.non_iid import counted
 from entropy_assets.recipe import RECIPES, STANDARD, STRICT, Recipe
 from entropy_assets_tests.core.frames import frame, white
 
+ELSEWHERE = Arrays("array-api-strict", array_api_strict, array_api_strict.__version__, "cpu")
 TEN = (
     "most_common_value", "collision", "markov", "compression", "t_tuple", "repeated_substring", "multi_mcw", "lag",
     "multi_mmc", "lz78y",
@@ -64,6 +70,39 @@ def test_earlier_recipes_estimate_what_they_did(name: str, bits: int) -> None:
     """The same names, and the same numbers to many more digits than rounding leaves before they decide bytes."""
     symbols = sums_of_hashes(40_000) & np.uint8((1 << bits) - 1)
     assert estimate(symbols, bits, RECIPES[name]) == pytest.approx(BEFORE[bits], abs=1e-12, rel=0)
+
+
+@pytest.mark.parametrize("channels, sigma", [(1, 6.0), (3, 0.75)])
+def test_samples_are_counted_where_the_pixels_lie(channels: int, sigma: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In either order, with symbols of several bits and of one; the assessment is the same, name by name."""
+    image = frame(white((channels, 96, 96), sigma=sigma), source="raw-ccd")
+    expected = assess_image(image, bytes(32), STANDARD).assessment
+    seen: list[bool] = []
+
+    def watched(symbols: Any, *more: Any, **named: Any) -> dict[str, Any]:
+        seen.append(is_on_host(symbols))
+        return counted(symbols, *more, **named)
+
+    monkeypatch.setattr(estimates, "counted", watched)
+    found, told = ELSEWHERE.computed(image, lambda placed: assess_image(image, bytes(32), STANDARD, placed=placed))
+    assert (found.assessment, told) == (expected, str(ELSEWHERE))
+    assert list(found.assessment.estimates) == list(expected.estimates)
+    assert seen == [False] * 4 * channels
+
+
+def test_counts_that_do_not_fit_are_made_in_memory_and_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As all else of that frame is then."""
+
+    def full(symbols: Any, *more: Any, **named: Any) -> dict[str, Any]:
+        if is_on_host(symbols):
+            return counted(symbols, *more, **named)
+        raise MemoryError
+
+    image = frame(white((96, 96)), source="raw-ccd")
+    expected = assess_image(image, bytes(32), STANDARD).assessment
+    monkeypatch.setattr(estimates, "counted", full)
+    found, told = ELSEWHERE.computed(image, lambda placed: assess_image(image, bytes(32), STANDARD, placed=placed))
+    assert (found.assessment, told) == (expected, str(HOST))
 
 
 def test_each_estimator_sees_the_first_samples_that_the_recipe_says() -> None:

@@ -1,5 +1,6 @@
 """An accelerator computes for an installation only if it agrees with NumPy, and nothing takes its place unasked."""
 
+import dataclasses
 import importlib.util
 import types
 from typing import Any
@@ -8,8 +9,8 @@ import array_api_strict
 import numpy as np
 import pytest
 
+from entropy_assets.core.arrays import HOST, Arrays
 from entropy_assets.core.extraction.agreement import arrays_for, frame_digest, known_frames, require_agreement
-from entropy_assets.core.extraction.arrays import HOST, Arrays
 from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.errors import ExtraMissing, StartFailed
@@ -35,6 +36,23 @@ def test_a_card_that_errs_in_one_pixel_is_found_out() -> None:
         require_agreement(broken)
     assert "grey" in told.value.data["frames"]
     assert "ENTROPY_ARRAYS=numpy" in told.value.message
+
+
+def test_a_card_that_errs_in_what_only_counts_need_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It puts one word of 8,000 last that belongs into the middle; survey and views sort nothing there."""
+    sort = array_api_strict.sort
+
+    def nearly(words: Any, **named: Any) -> Any:
+        ordered = sort(words, **named)
+        if words.dtype != array_api_strict.uint64 or words.shape[0] < 8_000:
+            return ordered
+        return array_api_strict.concat((ordered[:4000], ordered[4001:], ordered[4000:4001]))
+
+    frame = dict(known_frames())["grey"]
+    placed = dataclasses.replace(frame, pixels=array_api_strict.asarray(frame.pixels))
+    assert frame_digest(placed, STANDARD) == frame_digest(frame, STANDARD)
+    monkeypatch.setattr(array_api_strict, "sort", nearly)
+    assert frame_digest(placed, STANDARD) != frame_digest(frame, STANDARD)
 
 
 def test_the_known_frames_show_what_can_differ() -> None:

@@ -11,14 +11,18 @@ from pathlib import Path
 import array_api_strict
 import pytest
 
+from entropy_assets.core.arrays import Arrays, card
+from entropy_assets.core.credit.assessment import assess_image
 from entropy_assets.core.extraction.agreement import frame_digest, require_agreement
-from entropy_assets.core.extraction.arrays import Arrays, card
 from entropy_assets.core.frame import Frame
+from entropy_assets.core.sp800_90b.alphabets import bitstring
+from entropy_assets.core.sp800_90b.non_iid import counted
 from entropy_assets.errors import ExtraMissing, ImageRejected, StartFailed
 from entropy_assets.images.decode import decode
 from entropy_assets.recipe import RECIPES, STANDARD
 from entropy_assets_tests.conftest import PROJECT, SHARED_DATA
 from entropy_assets_tests.core.random_frames import random_frame
+from entropy_assets_tests.core.sp800_90b.references import BITS_PER_SYMBOL, symbols_of
 from entropy_assets_tests.scenarios.catalogue import CATALOGUE, scenario_named
 
 pytestmark = pytest.mark.gpu
@@ -63,6 +67,34 @@ def test_every_image_has_the_same_digest_by_every_recipe(arrays: Arrays, path: P
     except ImageRejected as rejection:
         pytest.skip(f"no frame: {rejection.reason}")
     assert differing(arrays, iter([(path.name, known)]), *RECIPES) == []
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.is_file()], ids=lambda path: path.name)
+def test_every_image_is_credited_alike(arrays: Arrays, path: Path) -> None:
+    """All of its samples are counted, by the estimators that count; the assessment is the same, or the refusal."""
+    try:
+        known = decode(path.read_bytes(), source="raw-ccd", reading=STANDARD.reading)
+    except ImageRejected as rejection:
+        pytest.skip(f"no frame: {rejection.reason}")
+
+    def assessed(placed: Frame) -> object:
+        try:
+            return assess_image(known, bytes(32), STANDARD, placed=placed).assessment
+        except ImageRejected as rejection:
+            return rejection.message, rejection.data
+
+    found, told = arrays.computed(known, assessed)
+    assert (found, told) == (assessed(known), str(arrays))
+
+
+@pytest.mark.parametrize("name", BITS_PER_SYMBOL)
+def test_every_file_that_nists_tool_was_run_on_is_counted_alike(arrays: Arrays, shared_data: Path, name: str) -> None:
+    """Up to a million symbols, and eight million bits."""
+    symbols, bits = symbols_of(shared_data, name), BITS_PER_SYMBOL[name]
+    for sequence, alphabet in ((symbols, 1 << bits), (bitstring(symbols, bits), 2)):
+        with arrays.apart():
+            found = counted(arrays.namespace.asarray(sequence), alphabet, are_bits=alphabet == 2)
+        assert found == counted(sequence, alphabet, are_bits=alphabet == 2)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from entropy_assets.core.sp800_90b import contexts, estimators, kernels, predictors, scoreboard, tuples
+from entropy_assets.core.sp800_90b import contexts, kernels, predictors, scoreboard, tuples
 from entropy_assets.core.sp800_90b.iid import shuffles, statistics
 
 
@@ -13,7 +13,7 @@ from entropy_assets.core.sp800_90b.iid import shuffles, statistics
 def by_arrays() -> Iterator[None]:
     """Leave the compiled loops out."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (contexts, estimators, predictors, scoreboard, shuffles, statistics, tuples):
+        for module in (contexts, kernels, predictors, scoreboard, shuffles, statistics, tuples):
             patch.setattr(module, "kernels", lambda: None)
         yield
 

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from entropy_assets.core.sp800_90b import alphabets
 from entropy_assets.core.sp800_90b.alphabets import bitstring, measured_ranking, numbered, reduced
+from entropy_assets.core.sp800_90b.arrays import counts
 from entropy_assets.errors import InputRefused
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("at_once", [3, 1 << 20])
 def test_bits_go_from_the_highest_to_the_lowest(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """3.1.3, across portions too."""
-    monkeypatch.setattr(alphabets, "SAMPLES_AT_ONCE", at_once)
+    monkeypatch.setattr(counts, "SAMPLES_AT_ONCE", at_once)
     bits = bitstring(np.array([6, 1, 0, 7, 2], dtype=np.uint8), 3)
     assert "".join(map(str, bits.tolist())) == "110001000111010"
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from entropy_assets.core.sp800_90b import estimators, predictors, tuples
 from entropy_assets.core.sp800_90b.estimators import Estimate
-from entropy_assets.core.sp800_90b.kernels import kernels
+from entropy_assets.core.sp800_90b.kernels import counts_for
 from entropy_assets_tests.core.sp800_90b import by_the_book
 from entropy_assets_tests.core.sp800_90b.sequences import sequences
 
@@ -66,14 +66,11 @@ def test_compression_by_the_book() -> None:
     )
 
 
-def test_distances_of_the_compression_estimate(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distances_of_the_compression_estimate() -> None:
     """6.3.4 step 3: a word's distance is to the same word before, or its own place from 1 if there is none."""
     words = np.array([5, 5, 1, 5, 1, 2], dtype=np.uint8)
     bits = np.unpackbits(words[:, np.newaxis], axis=1)[:, 2:].reshape(-1)
-    monkeypatch.setattr(estimators, "DICTIONARY", 1)
-    loops = kernels() if way == "compiled" else None
-    seen = loops.counts.distances(bits, 6, 1) if loops else estimators._distances(bits, 6)
-    assert seen.tolist() == [0, 1, 2, 1, 0, 0, 1]
+    assert counts_for(bits).distances(bits, 6, 1).tolist() == [0, 1, 2, 1, 0, 0, 1]
 
 
 def test_expected_log_is_the_double_sum() -> None:

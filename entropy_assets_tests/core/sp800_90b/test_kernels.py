@@ -5,13 +5,26 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import array_api_strict
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.sp800_90b import contexts, estimators, kernels, predictors, scoreboard, tuples, windows
+from entropy_assets.core.arrays import WORD_BITS
+from entropy_assets.core.sp800_90b import (
+    contexts,
+    estimators,
+    kernels,
+    non_iid,
+    predictors,
+    scoreboard,
+    tuples,
+    windows,
+)
+from entropy_assets.core.sp800_90b.arrays import sorting
+from entropy_assets.core.sp800_90b.arrays.sorting import Windows
 from entropy_assets_tests.core.sp800_90b.conftest import by_arrays
 from entropy_assets_tests.core.sp800_90b.sequences import sequences
 
@@ -95,6 +108,23 @@ def test_the_same_digits_come_out(name: str) -> None:
     agree()
 
 
+@pytest.mark.parametrize("are_bits", [False, True])
+def test_the_same_digits_come_out_wherever_symbols_are_counted(are_bits: bool) -> None:
+    """With repeats that are longer than a window, and up to a longest tuple."""
+
+    @given(sequences(alphabets=(2,) if are_bits else ALPHABETS), st.sampled_from([None, 70]))
+    @settings(max_examples=25, deadline=None)
+    def agree(drawn: tuple[Symbols, int], longest: int | None) -> None:
+        symbols, alphabet = np.tile(drawn[0], 40 if are_bits else 1), drawn[1]
+        expected = non_iid.counted(symbols, alphabet, longest, are_bits=are_bits)
+        elsewhere = array_api_strict.asarray(symbols)
+        assert non_iid.counted(elsewhere, alphabet, longest, are_bits=are_bits) == expected
+        by_loops = list(tuples.repeated_tuples(symbols, alphabet, longest))
+        assert list(tuples.repeated_tuples(elsewhere, alphabet, longest)) == by_loops
+
+    agree()
+
+
 @pytest.mark.parametrize("alphabet", [2, 37, 256])
 def test_the_same_with_tables_that_are_hashed(alphabet: int) -> None:
     """Long enough that contexts have no table of their own, and with a rule, so that long ones are repeated."""
@@ -121,11 +151,11 @@ def test_tuples_that_are_few_and_many_are_counted_alike(bits: int) -> None:
     rng = np.random.default_rng(bits)
     even, uneven = rng.integers(0, 1 << bits, 4000), np.minimum(rng.geometric(0.6, 4000) - 1, (1 << bits) - 1)
     for symbols in (np.concatenate((even, uneven)), np.concatenate((uneven, even)), even[:300], uneven[:70]):
-        windows = tuples._Windows(symbols.astype(np.uint8), bits, tuples.WINDOW_BITS // bits)
+        windows = Windows(symbols.astype(np.uint8), bits, WORD_BITS // bits)
         loops = kernels.kernels()
         assert loops is not None
         most, pairs = tuples._compiled_runs(windows, loops)
-        most_by_arrays, pairs_by_arrays = tuples._runs(windows)
+        most_by_arrays, pairs_by_arrays = sorting.runs(windows)
         assert np.array_equal(pairs[1:], pairs_by_arrays[1:])
         least = tuples.LEAST_TUPLE_COUNT - 1
         assert np.array_equal(most[1:] * (most[1:] >= least), most_by_arrays[1:] * (most_by_arrays[1:] >= least))
@@ -136,9 +166,9 @@ def test_long_repeats_are_put_in_order(share: float) -> None:
     """By all that follows, as the end of the sequence cuts it off: bits of which so many are 1, with a copy."""
     bits = (np.random.default_rng(1).random(3000) < share).astype(np.uint8)
     bits[2000:2600] = bits[300:900]
-    windows = tuples._Windows(bits, 1, tuples.WINDOW_BITS)
-    starts, groups = windows.alike()
-    ordered = starts[tuples._in_order(windows, starts, groups)].tolist()
+    windows = Windows(bits, 1, WORD_BITS)
+    starts, groups = sorting.repeated(windows, windows.ascending())
+    ordered = starts[tuples._in_order(tuples._Octets(windows), starts, groups)].tolist()
     data = bits.tobytes()
     assert ordered == sorted(starts.tolist(), key=lambda start: data[start:])
 

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import array_api_strict
 import numpy as np
 import pytest
 
+from entropy_assets.core.sp800_90b.alphabets import bitstring, numbered
 from entropy_assets.core.sp800_90b.estimators import Estimate
-from entropy_assets.core.sp800_90b.non_iid import SECTIONS, assess_non_iid
+from entropy_assets.core.sp800_90b.non_iid import SECTIONS, assess_non_iid, counted
 from entropy_assets.errors import InputRefused
 from entropy_assets_tests.core.sp800_90b.references import BITS_PER_SYMBOL, LONG, SHORT, known, symbols_of
 
@@ -89,6 +91,21 @@ def test_every_value_of_the_tool_on_short_files(shared_data: Path, name: str) ->
 def test_every_value_of_the_tool_on_a_million_samples(shared_data: Path, name: str) -> None:
     """The same where the dictionaries of MultiMMC and LZ78Y are full, and of eight million bits."""
     hold_to_the_tool(shared_data, name)
+
+
+@pytest.mark.parametrize("name", [*SHORT, *(pytest.param(name, marks=pytest.mark.slow) for name in LONG)])
+def test_counts_by_the_standard_alone_give_every_value_of_the_tool(shared_data: Path, name: str) -> None:
+    """6.3.1 to 6.3.6, of symbols and of bits that lie where a card would have them: the floats too, to the last bit."""
+    told, bits = known(shared_data)["non_iid"][name]["results"], BITS_PER_SYMBOL[name]
+    literal, alphabet = numbered(symbols_of(shared_data, name))
+    sides = [("Literal", literal, alphabet)]
+    if "Bitstring" in told:
+        sides.append(("Bitstring", bitstring(symbols_of(shared_data, name), bits), 2))
+    for side, symbols, kinds in sides:
+        found = counted(array_api_strict.asarray(symbols), kinds, are_bits=kinds == 2)
+        assert found == counted(symbols, kinds, are_bits=kinds == 2)
+        made = {name: estimate for name, estimate in found.items() if estimate is not None}
+        agree(made, {title: told[side][title] for title in told[side] if NAMES[title] in found})
 
 
 def test_the_least_decides_and_is_named() -> None:

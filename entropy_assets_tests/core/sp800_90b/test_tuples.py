@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.sp800_90b import tuples
+from entropy_assets.core.sp800_90b.arrays import sorting
 from entropy_assets.core.sp800_90b.tuples import longest_repeat, tuples_and_repeats
 from entropy_assets_tests.core.sp800_90b import by_the_book
 from entropy_assets_tests.core.sp800_90b.sequences import sequences
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("way")
 def test_tuples_by_the_book(drawn: tuple[np.ndarray, int], at_once: int) -> None:
     """6.3.5 and 6.3.6: runs of sorted windows, the cut ones and longer ones count every tuple."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tuples, "SORTED_AT_ONCE", at_once)
+        patch.setattr(sorting, "SORTED_AT_ONCE", at_once)
         found = tuples_and_repeats(*drawn)
     for ours, book in zip(found, by_the_book.tuples(drawn[0].tolist()), strict=True):
         assert (ours is None) == (book is None)

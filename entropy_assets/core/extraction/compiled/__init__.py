@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.extraction.arrays import is_on_host
+from entropy_assets.core.arrays import is_on_host
 from entropy_assets.errors import ExtraMissing
 
 NARROW: Final = frozenset({np.dtype(np.int16), np.dtype(np.int32)})

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.extraction.arrays import on_host, windows_at
+from entropy_assets.core.arrays import on_host, windows_at
 from entropy_assets.core.extraction.compiled import loops, loops_for
 from entropy_assets.core.extraction.squares import Steps
 from entropy_assets.core.sp800_22.berlekamp_massey import linear_complexity

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from entropy_assets.core.extraction.arrays import namespace_of, on_host
+from entropy_assets.core.arrays import namespace_of, on_host
 from entropy_assets.core.extraction.compiled import loops, loops_for
 from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, Steps, as_squares
 

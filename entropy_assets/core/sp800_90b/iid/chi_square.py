@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaincc
 
-from entropy_assets.core.sp800_90b.alphabets import SAMPLES_AT_ONCE, Symbols
+from entropy_assets.core.sp800_90b.alphabets import Symbols
+from entropy_assets.core.sp800_90b.arrays.counts import SAMPLES_AT_ONCE
 
 LEAST_EXPECTED: Final = 5.0
 """Occurrences that a bin must expect (5.2.1 step 4)."""

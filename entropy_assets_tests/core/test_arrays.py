@@ -16,22 +16,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropy_assets.core.extraction.agreement import frame_digest
-from entropy_assets.core.extraction.arrays import (
+from entropy_assets.core.arrays import (
     HOST,
     Arrays,
     beside,
     card,
     full_lines,
     in_pieces,
+    leading_zeros,
     low_bytes,
     namespace_of,
+    occurrences,
     on_host,
     row_products,
     square_products,
     upper_middles,
     windows_at,
 )
+from entropy_assets.core.extraction.agreement import frame_digest
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ExtraMissing, StartFailed
 from entropy_assets.images.decode import decode
@@ -107,6 +109,24 @@ def test_a_word_that_the_standard_lacks_means_the_same(word: str, dtype: str, mo
     assert not isinstance(found, np.ndarray)
     assert on_host(found).dtype == expected.dtype
     assert np.array_equal(on_host(found), expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64"])
+@pytest.mark.parametrize("kinds", [1, 3, 256])
+def test_numbers_are_counted_alike(dtype: str, kinds: int) -> None:
+    """The counts are in memory, wherever the numbers are, and of those that don't occur they are 0."""
+    values = np.random.default_rng(kinds).integers(0, 1 + kinds // 2, 999).astype(dtype)
+    for found in (occurrences(values, kinds), occurrences(array_api_strict.asarray(values), kinds)):
+        assert (found.dtype, found.tolist()) == (np.int64, [int((values == kind).sum()) for kind in range(kinds)])
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 63).map(lambda bit: 1 << bit), min_size=1))
+@settings(max_examples=60, deadline=None)
+def test_zeros_before_the_first_one_are_counted_alike(words: list[int]) -> None:
+    """Of words just below a power of two as well, which a float would round up to it."""
+    values = np.array([near for word in words for near in (word, word - (word > 0))], dtype=np.uint64)
+    for found in (leading_zeros(values), on_host(leading_zeros(array_api_strict.asarray(values)))):
+        assert (found.dtype, found.tolist()) == (np.uint8, [64 - int(word).bit_length() for word in values])
 
 
 def test_places_may_lie_on_either_side() -> None:

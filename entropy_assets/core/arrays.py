@@ -1,12 +1,12 @@
 """Where the arrays of a frame lie: in memory, or on an accelerator whose namespace has the functions of the standard.
 
-Every function of this room that meets each pixel of a frame takes the namespace from its argument, so there is one of
-each, written in the words of the array API standard (2024.12). Here stand the few that the standard has no word for,
-one for NumPy and one in its words, both with the same digits; and what opens a namespace.
+Every function of the core that meets each pixel of a frame, or counts its samples, takes the namespace from its
+argument, so there is one of each, written in the words of the array API standard (2024.12). Here stand the few that the
+standard has no word for, one for NumPy and one in its words, both with the same digits; and what opens a namespace.
 
-Pixels are whole numbers, and so are all sums of them; what is divided, transformed by Fourier or compared to a limit
-after that is a number a square, or a sample of bounded size, and is computed in memory by NumPy and SciPy. So no digit
-depends on an accelerator's libraries.
+Pixels and samples are whole numbers, and so are all sums and counts of them; what is divided, transformed by Fourier or
+compared to a limit after that is a number a square, a count, or a sample of bounded size, and is computed in memory by
+NumPy and SciPy. So no digit depends on an accelerator's libraries.
 
 Annotations name NumPy's types. An array of another namespace passes for its twin.
 """
@@ -32,6 +32,8 @@ Places = npt.NDArray[np.intp]
 Whole = npt.NDArray[np.signedinteger]
 Reals = npt.NDArray[np.float64]
 
+WORD_BITS: Final = 64
+"""Bits of the words whose leading zeros are told."""
 EIGHT_FLAGS: Final = np.uint64(0x0101010101010101)
 """Eight flags that are all set, as one integer."""
 ONE_CARD: Final = "one process works on one card, the first that CUDA_VISIBLE_DEVICES names"
@@ -217,6 +219,31 @@ def upper_middles(values: npt.NDArray[Item]) -> npt.NDArray[Item]:
         least, most = xp.where(reached, least, bound + 1), xp.where(reached, bound, most)
     found: npt.NDArray[Item] = least
     return found
+
+
+def occurrences(values: npt.NDArray[np.integer], kinds: int) -> npt.NDArray[np.int64]:
+    """Return ``int64[kinds]``, in memory: how often each number from 0 on is among `values`, all below `kinds`."""
+    if is_on_host(values):
+        return np.bincount(values, minlength=kinds)
+    xp = namespace_of(values)
+    ordered = xp.sort(xp.astype(values, xp.int64), stable=False)
+    upto = on_host(xp.searchsorted(ordered, xp.arange(kinds + 1, dtype=xp.int64)))
+    return np.diff(upto).astype(np.int64, copy=False)
+
+
+def leading_zeros(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+    """Return how many bits of each word before its first 1 are 0; of no bits at all, 64."""
+    if is_on_host(words):
+        first = words & ~(words >> np.uint64(1))  # with the first 1, and can't be rounded up to the next power of two
+        return (WORD_BITS - np.frexp(first.astype(np.float64))[1]).astype(np.uint8)
+    xp = namespace_of(words)
+    found = xp.zeros(words.shape, dtype=xp.uint8)
+    for half in (32, 16, 8, 4, 2, 1):
+        is_empty = words >> (WORD_BITS - half) == 0
+        found += xp.astype(is_empty, xp.uint8) * half
+        words = xp.where(is_empty, words << half, words)
+    zeros: npt.NDArray[np.uint8] = found + xp.astype(words == 0, xp.uint8)
+    return zeros
 
 
 def row_products(left: Reals, right: Reals) -> Reals:
