@@ -62,8 +62,8 @@ YEAR = """
 ## A year
 
 The arithmetic of a camera of 512 x 512 pixels whose frames are credited as those of the last of these above. CPU is
-{batch} s a batch and {frame} s a frame; measured with pictures by matplotlib, without which a batch takes some 1.5 s less.
-Dagster counts with at most 100,000 partitions, and lists of them take .2 s
+{batch} s a batch and {frame} s a frame; measured with pictures by matplotlib, and a batch takes some 1.5 s less
+without. Dagster counts with at most 100,000 partitions, and lists of them take .2 s
 there: the column says after how many days that is reached, and old ones have to be deleted. The ledger grows with the
 blocks and not with the batches: the table above has it for batches of {blocks} blocks.
 

@@ -11,7 +11,7 @@ from entropy_assets.defs.engines.executors import executor_named
 from entropy_assets.defs.feeds.asking import ImageFeeds
 from entropy_assets.defs.feeds.assets import fed_by, feed_assets
 from entropy_assets.defs.feeds.jobs import ingest_job, ingest_schedule
-from entropy_assets.defs.jobs import JOBS
+from entropy_assets.defs.jobs import JOBS, process_images
 from entropy_assets.defs.reports.assets import REPORTS
 from entropy_assets.defs.reports.jobs import nightly, nightly_reports
 from entropy_assets.defs.resources import NO_PASSAGE, EntropyStores, ImageSources, RedisPool, fixed
@@ -55,7 +55,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
             *REPORTS,
         ],
         asset_checks=CHECKS,
-        jobs=[*JOBS, nightly_reports, retention, asking],
+        jobs=[process_images(settings.arrays), *JOBS, nightly_reports, retention, asking],
         schedules=[*SCHEDULES, nightly, daily_retention, ingest_schedule(feeds, asking)],
         sensors=[*(make(settings) for make in MAKERS), make_replenish_low_pool(settings, feeds, asking)],
         resources={"io_manager": NO_PASSAGE, **{name: fixed(resource) for name, resource in resources.items()}},

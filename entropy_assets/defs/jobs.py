@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
@@ -24,15 +24,27 @@ STUCK_AFTER_S: Final = 3600.0
 """Age at which a batch that is not finished counts as stuck."""
 EPOCH_SLACK_S: Final = 60.0
 """An epoch begins with its first push, which comes this long after its append at most."""
+ARRAYS: Final = "entropy/arrays"
+"""Tag of the runs that need a card: a run launcher or a limit of runs can tell them by it."""
 LONG_RUN_ALPHA: Final = 1e-6
 """Level of the daily look at all P-values: an honest stream fails it once in millions of days."""
 
-process_images = dg.define_asset_job(
-    PROCESS,
-    selection=dg.AssetSelection.assets(*ASSETS[:-1]),
-    description="One batch from its images to its verdicts.",
-    tags={"entropy/stage": "process"},
-)
+
+def process_images(arrays: str) -> Any:  # its type has no public name
+    """Return the job that makes the blocks of a batch.
+
+    Parameters
+    ----------
+    arrays
+        As `Settings.arrays`: its runs need a card, and say so, if that is ``"cupy"``.
+    """
+    return dg.define_asset_job(
+        PROCESS,
+        selection=dg.AssetSelection.assets(*ASSETS[:-1]),
+        description="One batch from its images to its verdicts.",
+        tags={"entropy/stage": "process", **({ARRAYS: arrays} if arrays == "cupy" else {})},
+    )
+
 
 publish_blocks = dg.define_asset_job(
     PUBLISH,
@@ -148,4 +160,4 @@ def daily_audit() -> None:
     look_at_all_p_values()
 
 
-JOBS: Final = (process_images, publish_blocks, replenish_pool, daily_audit)
+JOBS: Final = (publish_blocks, replenish_pool, daily_audit)

@@ -23,7 +23,7 @@ from entropy_assets.defs.cursors import (
 )
 from entropy_assets.defs.feeds.asking import Feeds, ImageFeeds
 from entropy_assets.defs.feeds.jobs import INGEST, MOST_WORDS
-from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, process_images, publish_blocks, replenish_pool
+from entropy_assets.defs.jobs import PROCESS, PUBLISH, REPLENISH, publish_blocks, replenish_pool
 from entropy_assets.defs.metadata import pool_depth
 from entropy_assets.defs.partitions import image_batches
 from entropy_assets.defs.resources import EntropyStores, Pool, RedisPool, Stores, typed_failures
@@ -48,8 +48,6 @@ ALERT_AGE: Final = timedelta(days=1)
 """Runs that failed longer ago are no news, also to a log of alerts that was emptied."""
 PRIORITY: Final = "dagster/priority"
 """Tag by which Dagster's queue lets a run go before others."""
-ARRAYS: Final = "entropy/arrays"
-"""Tag of the runs that need a card: a run launcher or a limit of runs can tell them by it."""
 POOL_GRACE_TICKS: Final = 4
 """Ticks for which an absent pool is only skipped; after that the tick is red."""
 
@@ -62,7 +60,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="new_images",
-        job=process_images,
+        job_name=PROCESS,
         minimum_interval_seconds=settings.inbox_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Inbox -> batch. Takes every file that has stopped changing, fixes the batch, and runs it.",
@@ -100,14 +98,12 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
             for source, inbox in inboxes.items()
             for key in inbox.taken()
         }
-        on_card = {ARRAYS: settings.arrays} if settings.arrays == "cupy" else {}
         # Every batch with files that are not settled is asked for at each tick: Dagster knows by the run key which of
         # them had their run, and a daemon that was killed between partition and run loses none.
         return dg.SensorResult(
             dynamic_partitions_requests=[image_batches.build_add_request(keys)],
             run_requests=[
-                dg.RunRequest(run_key=key, partition_key=key, tags={PRIORITY: str(urgency.get(key, 0)), **on_card})
-                for key in keys
+                dg.RunRequest(run_key=key, partition_key=key, tags={PRIORITY: str(urgency.get(key, 0))}) for key in keys
             ],
         )
 

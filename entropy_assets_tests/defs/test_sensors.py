@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from dataclasses import replace
 
 import dagster as dg
 import pytest
@@ -12,7 +11,7 @@ from entropy_assets.defs import sensors
 from entropy_assets.defs.assets import GPU
 from entropy_assets.defs.build import build_defs
 from entropy_assets.defs.cursors import PUBLISH_AGAIN_S
-from entropy_assets.defs.sensors import ARRAYS
+from entropy_assets.defs.jobs import ARRAYS, PROCESS
 from entropy_assets.stores.batches import VERDICTS
 from entropy_assets_tests.defs.conftest import Home, with_share
 from entropy_assets_tests.stages.batches_made import frame
@@ -59,13 +58,11 @@ def test_a_run_of_a_listed_source_goes_before_one_of_the_plain_inbox(home: Home)
 
 def test_runs_that_need_a_card_say_so(home: Home) -> None:
     """By a tag, for launchers and limits, and by a pool for their steps; where none is asked for, neither is there."""
-    home.drop("sky.fits", frame(2))
     settings = home.settings.model_copy(update={"arrays": "cupy"})
-    on_card = replace(home, settings=settings, defs=build_defs(settings, {"pool": home.pool}))
-    for installation, tags, pool in ((on_card, {ARRAYS: "cupy"}, GPU), (home, {}, None)):
-        [request] = installation.tick("new_images").run_requests
-        assert {key: value for key, value in request.tags.items() if key == ARRAYS} == tags
-        assert installation.defs.resolve_assets_def("noise_arrays").op.pool == pool
+    on_card = build_defs(settings, {"pool": home.pool})
+    for defs, arrays, pool in ((on_card, "cupy", GPU), (home.defs, None, None)):
+        assert defs.resolve_job_def(PROCESS).tags.get(ARRAYS) == arrays
+        assert defs.resolve_assets_def("noise_arrays").op.pool == pool
 
 
 def batches_by_lane(home: Home) -> dict[str, list[list[str]]]:
