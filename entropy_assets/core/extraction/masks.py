@@ -249,6 +249,8 @@ def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:
 def _eighths_of_luma(channels: list[Steps]) -> npt.NDArray[np.int64]:
     """Return the same plane in whole eighths of a step."""
     if len(channels) < len(LUMA):
-        return channels[0].astype(np.int64) * EIGHTHS
+        eighths = channels[0].astype(np.int64)
+        eighths *= EIGHTHS
+        return eighths
     weighted = [weight * steps.astype(np.int64) for weight, steps in zip(THOUSANDTHS, channels, strict=False)]
     return (EIGHTHS * (weighted[0] + weighted[1] + weighted[2]) + 500) // 1000
