@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import fft
 
 from entropy_assets.core.extraction.compiled import loops
-from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, MAD_TO_SIGMA, Item, laplacian
+from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, MAD_TO_SIGMA, Item, Steps, laplacian
 
 Reals = npt.NDArray[np.float64]
 
@@ -49,6 +49,8 @@ WEIGHT_BITS: Final = 10
 SPAN_BITS: Final = 26
 """Bits that a pixel may have over the corner of its square, so that all sums stay below 2**53; wider ones lose their
 lowest bits, which are nothing beside such noise."""
+NARROW: Final = 1 << 27
+"""Pixels below this have a Laplacian that fits int32."""
 BINS: Final = 1024
 """Bins of the histogram of coefficients; what lies beyond goes round."""
 FINEST_BITS: Final = 2 * WEIGHT_BITS
@@ -66,7 +68,7 @@ HIGHEST: Final = 0.75
 """Highest frequency that is looked at, per step: the rounding of pixels blurs steps below 4/3."""
 
 
-def lattice_rise(squares: npt.NDArray[np.integer]) -> float:
+def lattice_rise(squares: Steps) -> float:
     """Return how far the characteristic function of transform coefficients rises, in standard errors.
 
     Parameters
@@ -82,7 +84,9 @@ def lattice_rise(squares: npt.NDArray[np.integer]) -> float:
     """
     if len(squares) < LEAST_SQUARES:
         return 0.0
-    calm = _without_spikes(np.asarray(_spread(squares, ALIGNED_SQUARES), dtype=np.int64))
+    chosen = _spread(squares, ALIGNED_SQUARES)
+    narrow = max(int(chosen.max()), -int(chosen.min())) < NARROW
+    calm = _without_spikes(chosen.astype(np.int32 if narrow else np.int64, copy=False))
     calm -= calm[:, :1, :1].copy()
     excess = max(0, max(int(calm.max()), -int(calm.min())).bit_length() - SPAN_BITS)
     if excess:
@@ -100,13 +104,13 @@ def _spread(squares: npt.NDArray[Item], count: int) -> npt.NDArray[Item]:
     return squares[np.unique(np.linspace(0, len(squares) - 1, count).astype(np.int64))]
 
 
-def _without_spikes(squares: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _without_spikes(squares: Steps) -> Steps:
     """Return the squares with each pixel brought within `SPIKE` sigma of its four neighbours.
 
     Hot pixels of one brightness give each coefficient a few values of its own, which look like steps.
     """
     if (compiled := loops()) is not None:
-        calm: npt.NDArray[np.int64] = compiled.lattices.without_spikes(squares, SPIKE * MAD_TO_SIGMA / LAPLACIAN_NORM)
+        calm: Steps = compiled.lattices.without_spikes(squares, SPIKE * MAD_TO_SIGMA / LAPLACIAN_NORM)
         return calm
     residuals = np.abs(laplacian(squares)[:, ::3, ::3]).reshape(len(squares), -1)
     middle = np.partition(residuals, residuals.shape[1] // 2, axis=1)[:, residuals.shape[1] // 2]
@@ -159,7 +163,7 @@ def _wavelet(size: int) -> _Transform:
     return _Transform(np.tile(taps, (WAVELET_PLACES, 1)), starts)
 
 
-def _largest_rise(squares: npt.NDArray[np.int64], transforms: list[_Transform]) -> float:
+def _largest_rise(squares: Steps, transforms: list[_Transform]) -> float:
     """Return the largest rise of the coefficients of ``[n, size, size]`` by any of the transforms, standard errors."""
     compiled, count = loops(), len(squares)
     planes = squares.astype(np.float64) if compiled is None else compiled.lattices.side_by_side(squares)
@@ -192,7 +196,8 @@ def _coefficients(squares: Reals, down: _Transform, across: _Transform) -> Reals
     grids, places, orders = down.starts.shape
     values = down.matrices(size).reshape(-1, size) @ squares @ across.matrices(size)[0].T
     by_order = values.reshape(count, grids, places, orders, places, orders).transpose(1, 3, 5, 2, 4, 0)
-    return by_order.reshape(grids, orders * orders, -1)
+    found: Reals = by_order.reshape(grids, orders * orders, -1)
+    return found
 
 
 def _histograms(values: Reals, squares: int) -> tuple[npt.NDArray[np.int64], int]:

@@ -12,7 +12,7 @@ LANES: Final = 32
 
 @kernel
 def without_spikes(squares: Any, factor: float) -> Any:
-    """Return ``int64[n, size, size]`` with each pixel brought within some distance of its four neighbours.
+    """Return ``[n, size, size]`` with each pixel brought within some distance of its four neighbours.
 
     The distance is `factor` times the upper median of every third residual in either axis, rounded up. Beyond the
     border the square is mirrored.
