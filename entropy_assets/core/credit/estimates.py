@@ -108,7 +108,7 @@ def in_raster_order(pairs: Samples, regions: npt.NDArray[np.int32], count: int) 
     pairs
         ``uint8[region, pairs_per_region]``, of each region row by row.
     regions
-        ``int32[region, 2]``, top and left pixel of each, in draw order.
+        ``int32[region, 2]``, top and left pixel of each, in draw order; those that share rows of pixels share all.
     """
     size = math.isqrt(2 * pairs.shape[1])
     top, left = regions.astype(np.int64).T
@@ -117,7 +117,7 @@ def in_raster_order(pairs: Samples, regions: npt.NDArray[np.int32], count: int) 
     order = np.argsort(below * across + left)
     needed = min(len(order), -(-count // pairs.shape[1]))
     taken = order[: np.searchsorted(below[order], below[order[needed - 1]], side="right")]
-    rows = pairs[taken].reshape(-1, size // 2)
-    first = below[taken] * (size * across) + left[taken]
-    in_order = np.argsort(np.add.outer(first, np.arange(size) * across).reshape(-1))
-    return rows[in_order].reshape(-1)[:count]
+    rows, bands = pairs[taken].reshape(-1, size, size // 2), below[taken]
+    ends = np.append(np.flatnonzero(bands[1:] != bands[:-1]) + 1, len(taken)).tolist()
+    beside = [rows[start:stop].swapaxes(0, 1).reshape(-1) for start, stop in zip([0, *ends], ends, strict=False)]
+    return np.concatenate(beside)[:count]

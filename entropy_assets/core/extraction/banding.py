@@ -65,9 +65,17 @@ def without_banding(measured: SquareStatistics, steps: Steps, recipe: Recipe) ->
     size = recipe.survey_size
     top, left = (size * place for place in np.divmod(suspects, steps.shape[1] // size))
 
+    def quieter(part: slice) -> npt.NDArray[np.bool_]:
+        squares = windows_at(steps, top[part], left[part], size, size)
+        return energy_shares(without_row_offsets(squares), squares) < recipe.banding_share
+
     def looked_at(part: slice) -> tuple[npt.NDArray[np.bool_], SquareStatistics]:
         return _banded(windows_at(steps, top[part], left[part], size, size), recipe)
 
+    kept = np.concatenate(in_pieces(quieter, len(suspects), SQUARES_AT_ONCE, whole=not is_on_host(steps)))
+    if not kept.any():  # by far the most common case: chance colours a square now and then
+        return measured
+    suspects, top, left = suspects[kept], top[kept], left[kept]
     found = in_pieces(looked_at, len(suspects), SQUARES_AT_ONCE, whole=not is_on_host(steps))
     banded, level = zip(*found, strict=True)
     return _replaced(measured, suspects, np.concatenate(banded), SquareStatistics.joined(list(level)))
@@ -88,7 +96,7 @@ def _replaced(
 
 
 def _banded(squares: Steps, recipe: Recipe) -> tuple[npt.NDArray[np.bool_], SquareStatistics]:
-    """Tell which coloured squares are white without the offsets of their rows; and what is measured without them.
+    """Tell which squares are white without the offsets of their rows; and what is measured without them.
 
     A row that is its neighbour but for an offset is a copy. Fields of interlaced video that were smoothed on their own
     are white from row to row, and not over two rows.
@@ -96,10 +104,9 @@ def _banded(squares: Steps, recipe: Recipe) -> tuple[npt.NDArray[np.bool_], Squa
     xp = namespace_of(squares)
     level = without_row_offsets(squares)
     measured = measured_squares(level, int(xp.min(level)) - 1, int(xp.max(level)) + 1)
-    less = energy_shares(level, squares) < recipe.banding_share
     over_two = np.abs(correlation_over_two_rows(level) - TWO_ROWS) < recipe.correlation_tolerance
     white = ~is_coloured(measured.correlation_x, measured.correlation_y, recipe)
-    return less & over_two & white & ~_has_copied_row(level), measured
+    return over_two & white & ~_has_copied_row(level), measured
 
 
 def _has_copied_row(level: Steps) -> npt.NDArray[np.bool_]:

@@ -246,9 +246,11 @@ def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:
     return np.asarray(sum(weighted[1:], weighted[0]))
 
 
-def _eighths_of_luma(channels: list[Steps]) -> npt.NDArray[np.int64]:
+def _eighths_of_luma(channels: list[Steps]) -> Steps:
     """Return the same plane in whole eighths of a step."""
     if len(channels) < len(LUMA):
-        return channels[0].astype(np.int64) * EIGHTHS
+        eighths: Steps = channels[0].astype(np.int32 if channels[0].dtype == np.int16 else np.int64)
+        eighths *= EIGHTHS
+        return eighths
     weighted = [weight * steps.astype(np.int64) for weight, steps in zip(THOUSANDTHS, channels, strict=False)]
     return (EIGHTHS * (weighted[0] + weighted[1] + weighted[2]) + 500) // 1000

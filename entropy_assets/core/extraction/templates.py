@@ -8,6 +8,7 @@ is on top. All of them are held against each other: copies correlate, and the no
 Every live square is looked at. Of a large frame only the strongest windows are compared: those of a copy are as strong.
 """
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from entropy_assets.core.arrays import (
     on_host,
     windows_at,
 )
-from entropy_assets.core.extraction.compiled import loops_for
+from entropy_assets.core.extraction.compiled import loops, loops_for
 from entropy_assets.core.extraction.squares import (
     LAPLACIAN_NORM,
     SQUARES_AT_ONCE,
@@ -102,8 +103,7 @@ def repeated_noise(
     per_side = min(MOST_PER_SIDE, max(1, int((MOST_WINDOWS / max(1, len(rows))) ** 0.5)))
     noise = sigma[rows, columns]
     square, y, x = _middles(steps, rows, columns, noise, size, per_side)
-    around = on_host(windows_at(steps, y - REACH, x - REACH, 2 * REACH + 1, 2 * REACH + 1))
-    residuals = _without_stripes(_box_residual(around.astype(np.int64)))
+    residuals = _residuals(steps, y - REACH, x - REACH)
     is_noise = np.abs(residuals).max(axis=(1, 2)) <= OUTLIER * WINDOW**2 * BOX_NORM * noise[square]
     row = rows[square[is_noise]]
     if len(row) < LEAST_ALIKE:
@@ -160,6 +160,15 @@ def _strongest(squares: Steps, per_side: int) -> tuple[Places, Places, npt.NDArr
     return y, x, largest
 
 
+def _residuals(steps: Steps, tops: Places, lefts: Places) -> npt.NDArray[np.int64]:
+    """Return the residuals of the windows that begin there, without stripes, ``int64[n, WINDOW, WINDOW]``."""
+    if (compiled := loops_for(steps)) is not None:
+        found: npt.NDArray[np.int64] = compiled.squares.unstriped(steps, tops, lefts, WINDOW)
+        return found
+    around = on_host(windows_at(steps, tops, lefts, 2 * REACH + 1, 2 * REACH + 1))
+    return _without_stripes(_box_residual(around.astype(np.int64)))
+
+
 def _box_residual(plane: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return nine times each pixel less the sum of the nine around it: whiter than the Laplacian of white noise."""
     rows = plane[:, :, :-2] + plane[:, :, 1:-1] + plane[:, :, 2:]
@@ -179,18 +188,27 @@ def _described(windows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
 
     The middle becomes positive, its largest neighbour comes on top, and the larger one beside that to the left.
     """
-    middle = WINDOW // 2
-    upright = windows * np.sign(windows[:, middle, middle])[:, np.newaxis, np.newaxis]
-    ways = np.stack([np.rot90(turned, n) for turned in _both(np.arange(WINDOW**2)) for n in range(4)]).reshape(8, -1)
-    flat = upright.reshape(len(windows), WINDOW**2)
-    top, left, right = (ways[:, middle * WINDOW + middle - step] for step in (WINDOW, 1, -1))
-    tops = flat[:, top]
-    fits = (tops == tops.max(axis=1, keepdims=True)) & (flat[:, left] >= flat[:, right])
-    turned = np.take_along_axis(flat, ways[fits.argmax(axis=1)], axis=1)
-    far = np.abs(np.indices((WINDOW, WINDOW)) - middle).max(axis=0).ravel() > HELD_BACK
-    compared = turned[:, far]
+    ways, beside, far = _ways()
+    flat = windows.reshape(len(windows), WINDOW**2)
+    if (compiled := loops()) is not None:
+        found: npt.NDArray[np.float32] = compiled.squares.described(flat, ways, beside, far, LEVELS)
+        return found
+    upright = flat * np.sign(flat[:, WINDOW**2 // 2 : WINDOW**2 // 2 + 1])
+    top, left, right = ways.T[beside]
+    tops = upright[:, top]
+    fits = (tops == tops.max(axis=1, keepdims=True)) & (upright[:, left] >= upright[:, right])
+    compared = np.take_along_axis(upright, ways[fits.argmax(axis=1)], axis=1)[:, far]
     largest = np.maximum(1, np.abs(compared).max(axis=1, keepdims=True))
     return np.asarray(compared * LEVELS // largest, dtype=np.float32)
+
+
+@cache
+def _ways() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the eight ways to turn a window, which places are above and beside its middle, and which are compared."""
+    middle = WINDOW // 2
+    ways = np.stack([np.rot90(turned, n) for turned in _both(np.arange(WINDOW**2)) for n in range(4)]).reshape(8, -1)
+    far = np.abs(np.indices((WINDOW, WINDOW)) - middle).max(axis=0).ravel() > HELD_BACK
+    return ways, middle * WINDOW + middle - np.array([WINDOW, 1, -1]), np.flatnonzero(far)
 
 
 def _both(places: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -65,7 +65,7 @@ print(json.dumps([loops() is None, survey(pixels).lattice_rise]))
 def by_arrays() -> Iterator[None]:
     """Leave the compiled loops out."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (compiled, dither, lattices, linearity, spectrum):
+        for module in (compiled, dither, lattices, linearity, spectrum, templates):
             patch.setattr(module, "loops", lambda: None)
         yield
 
@@ -101,6 +101,14 @@ def strongest_in(steps: Steps) -> tuple[npt.NDArray[np.intp], ...]:
     )
 
 
+def windows_in(steps: Steps) -> tuple[npt.NDArray[np.generic], ...]:
+    """Return the residuals of windows at the strongest pixels and elsewhere, and how they are described."""
+    _, y, x = strongest_in(steps)[:3]
+    tops, lefts = (np.concatenate((places - templates.REACH, places % 20)) for places in (y, x))
+    residuals = templates._residuals(steps, tops, lefts)
+    return residuals, templates._described(residuals)
+
+
 TWINS: dict[str, Callable[[Steps], object]] = {
     "statistics of squares": statistics_of,
     "copies": lambda steps: artefacts.repeated_share(steps, live_in(steps), 32),
@@ -110,6 +118,7 @@ TWINS: dict[str, Callable[[Steps], object]] = {
     "empty frequencies": lambda steps: spectrum.empty_spectrum_share(np.tile(steps, (9, 5)), 5.0),
     "linear bits": lambda steps: linearity.relative_complexity(steps, live_in(steps), 32, float(steps.std())),
     "strongest pixels": strongest_in,
+    "windows of noise": windows_in,
 }
 
 

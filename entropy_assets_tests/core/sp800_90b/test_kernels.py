@@ -184,6 +184,20 @@ def test_hits_and_the_longest_run_are_those_of_the_flags(length: int, share: flo
         assert predictors.hits_and_longest(flags) == compiled
 
 
+@pytest.mark.parametrize("few", [1, 46_000, 46_400, 70_000])
+def test_pairs_are_counted_whether_or_not_squares_fit_32_bits(few: int) -> None:
+    """Of tuples of two bits that occur so often, and so of those of one bit."""
+    pytest.importorskip("numba")
+    loops = kernels.kernels()
+    assert loops is not None
+    counts, none = np.array([few, 3, 0, 200]), np.empty(0, dtype=np.uint64)
+    most, pairs = np.zeros((2, 3), dtype=np.int64)
+    loops.sorting.fold(counts.copy(), np.empty_like(counts), none, none.astype(np.int64), 1, 0, 2, most, pairs)
+    of_one = np.array([few + 3, 200])
+    assert most.tolist() == [0, of_one.max() - 1, counts.max() - 1]
+    assert np.cumsum(pairs[::-1]).tolist() == [*((c * (c - 1) // 2).sum() for c in (counts, of_one)), 0]
+
+
 def test_nothing_is_loaded_before_somebody_estimates() -> None:
     """The service never does, and imports take no longer where numba is installed."""
     assert told_by(LOADED) == []

@@ -1,10 +1,23 @@
 """Linear complexity and rank over GF(2), 64 bits at a time."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 
 from entropy_assets.core.compiling import kernel
+
+
+def _count_ones(_context: Any, _word: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+_ones: Final[Any] = intrinsic(_count_ones)
+"""Returns how many bits of a word are 1."""
 
 
 @kernel
@@ -84,15 +97,20 @@ def window_rank(steps: Any, tops: Any, lefts: Any, height: int, width: int, firs
     pivots, taken = np.zeros((bits, words), dtype=np.uint64), np.zeros(bits, dtype=np.bool_)
     row = np.empty(words, dtype=np.uint64)
     rank = 0
+    mask, shift = np.uint64((1 << planes) - 1), np.uint64(first)
     for window in range(len(tops)):
-        for word in range(words):
-            row[word] = np.uint64(0)
-        place = 0
+        row[:] = 0
+        word, own, place = 0, np.uint64(0), 0
         for y in range(tops[window], tops[window] + height):
             for x in range(lefts[window], lefts[window] + width):
-                for plane in range(first, first + planes):
-                    row[place >> 6] |= np.uint64((steps[y, x] >> plane) & 1) << np.uint64(place & 63)
-                    place += 1
+                pixel = (np.uint64(steps[y, x]) >> shift) & mask
+                own |= pixel << np.uint64(place)
+                place += planes
+                if place >= 64:
+                    place -= 64
+                    row[word], word, own = own, word + 1, pixel >> np.uint64(planes - place)
+        if place:
+            row[word] = own
         rank += _is_independent(row, pivots, taken)
     return rank
 
@@ -100,15 +118,14 @@ def window_rank(steps: Any, tops: Any, lefts: Any, height: int, width: int, firs
 @kernel
 def _is_independent(row: Any, pivots: Any, taken: Any) -> int:
     """Return 1 if no sum of earlier rows is `row`, and keep what is left of it by its first bit; else 0."""
-    words = len(row)
-    for bit in range(len(taken)):
-        if not (row[bit >> 6] >> np.uint64(bit & 63)) & np.uint64(1):
-            continue
-        if not taken[bit]:
-            taken[bit] = True
-            for word in range(words):
-                pivots[bit, word] = row[word]
-            return 1
-        for word in range(bit >> 6, words):
-            row[word] ^= pivots[bit, word]
+    for first in range(len(row)):
+        while row[first]:
+            lowest = row[first] & (~row[first] + np.uint64(1))
+            bit = 64 * first + np.int64(_ones(lowest - np.uint64(1)))
+            if not taken[bit]:
+                taken[bit] = True
+                pivots[bit] = row
+                return 1
+            for word in range(first, len(row)):
+                row[word] ^= pivots[bit, word]
     return 0

@@ -183,3 +183,75 @@ def strongest(steps: Any, tops: Any, lefts: Any, size: int, reach: int, parts: i
             where += 1
         found[0, part], found[1, part], found[2, part] = top + where // side, left + where % side, most
     return found
+
+
+@kernel
+def unstriped(steps: Any, tops: Any, lefts: Any, side: int) -> Any:
+    """Return what `templates._without_stripes` leaves of the residuals of windows, ``int64[n, side, side]``.
+
+    Parameters
+    ----------
+    steps
+        ``[ny, nx]``, ADC steps.
+    tops, lefts
+        ``int64[n]``, where each window begins, with the pixel around it that its filter takes in.
+    """
+    found = np.empty((len(tops), side, side), dtype=np.int64)
+    pixels, threes = np.empty((side + 2, side + 2), dtype=np.int64), np.empty((side + 2, side), dtype=np.int64)
+    residual, columns = np.empty((side, side), dtype=np.int64), np.empty(side, dtype=np.int64)
+    for window in range(len(tops)):
+        for y in range(side + 2):
+            for x in range(side + 2):
+                pixels[y, x] = steps[tops[window] + y, lefts[window] + x]
+            for x in range(side):
+                threes[y, x] = pixels[y, x] + pixels[y, x + 1] + pixels[y, x + 2]
+        columns[:] = 0
+        for y in range(side):
+            for x in range(side):
+                residual[y, x] = 9 * pixels[y + 1, x + 1] - threes[y, x] - threes[y + 1, x] - threes[y + 2, x]
+                columns[x] += residual[y, x]
+        whole = columns.sum()
+        for y in range(side):
+            row = residual[y].sum()
+            for x in range(side):
+                found[window, y, x] = side * side * residual[y, x] - side * (row + columns[x]) + whole
+    return found
+
+
+@kernel
+def described(windows: Any, ways: Any, beside: Any, far: Any, levels: int) -> Any:
+    """Return what `templates._described` does, ``float32[n, value]``.
+
+    Parameters
+    ----------
+    windows
+        ``int64[n, place]``.
+    ways
+        ``int64[way, place]``: which place comes to each place.
+    beside
+        ``int64[3]``: the places above, to the left and to the right of the middle.
+    far
+        ``int64[value]``, the places that are compared.
+    levels
+        Largest magnitude.
+    """
+    found = np.empty((len(windows), len(far)), dtype=np.float32)
+    own = np.empty(windows.shape[1], dtype=np.int64)
+    for window in range(len(windows)):
+        sign = np.sign(windows[window, windows.shape[1] // 2])
+        for place in range(len(own)):
+            own[place] = sign * windows[window, place]
+        most = own[ways[0, beside[0]]]
+        for way in range(len(ways)):
+            most = max(most, own[ways[way, beside[0]]])
+        chosen: Any = -1
+        for way in range(len(ways)):
+            top, left, right = own[ways[way, beside[0]]], own[ways[way, beside[1]]], own[ways[way, beside[2]]]
+            if chosen < 0 and top == most and left >= right:
+                chosen = way
+        turned, largest = ways[max(chosen, 0)], np.int64(1)
+        for place in far:
+            largest = max(largest, abs(own[turned[place]]))
+        for value in range(len(far)):
+            found[window, value] = own[turned[far[value]]] * levels // largest
+    return found

@@ -49,14 +49,15 @@ def multi_mmc_bit_hits(bits: Any, depths: int, entries: int) -> Any:
     entries
         Pairs of context and bit that one depth may hold.
     """
-    n, apart = len(bits), (depths - SHORT) // 4
-    words = (n + 63) // 64
+    n, words = len(bits), (len(bits) + 63) // 64
     hits = np.zeros((words, depths), dtype=np.uint64)
     cells = np.zeros(2 << depths, dtype=np.int32)
     free = 0  # depths that always have room for all of their pairs
     while free < depths and (n <= entries or 4 << free <= entries):
         free += 1
-    pairs = np.zeros(depths, dtype=np.int64)
+    pairs, unseen = np.zeros(depths, dtype=np.int64), np.zeros(depths, dtype=np.int64)
+    for row in range(depths):
+        unseen[row] = 2 << row
     guesses, known = np.zeros((2, depths), dtype=np.uint64)
     within = np.empty(1 << SHORT, dtype=np.uint64)
     before, past = np.uint64(0), np.uint64(0)
@@ -68,12 +69,12 @@ def multi_mmc_bit_hits(bits: Any, depths: int, entries: int) -> Any:
         done = min(SHORT, free)
         _of_short(word, before, start, stop, done, within, cells, guesses, known)
         if place and stop == start + 64 and free >= depths - 1 and (free == depths or pairs[-1] + 64 <= entries):
-            for row in range(SHORT, SHORT + apart):
-                pairs[row + 3 * apart] += _of_four(bits, start, row, apart, past, cells, guesses, known)
+            _of_long(bits, start, free, past, cells, guesses, known, pairs, unseen)
             done = depths
         for row in range(done, depths):
             room = 64 if row < free else entries - pairs[row]
             pairs[row] += _of_one(bits, row, start, stop, past, cells, room, guesses, known)
+            unseen[row] -= stop - max(start, row + 1) - np.int64(_ones(known[row]))
         told = ~np.uint64(0)
         for row in range(depths):
             told &= known[row]
@@ -133,7 +134,29 @@ def _of_short(
 
 
 @kernel
-def _of_four(bits: Any, start: int, row: int, apart: int, past: Any, cells: Any, guesses: Any, known: Any) -> Any:
+def _of_long(
+    bits: Any, start: int, free: int, past: Any, cells: Any, guesses: Any, known: Any, pairs: Any, unseen: Any
+) -> None:
+    """Enter the same of all depths above `SHORT`, of a whole word; of the greatest one `pairs` grows.
+
+    Parameters
+    ----------
+    free
+        Depths that always have room.
+    unseen
+        ``int64[depths]``: how many contexts of each depth were not seen.
+    """
+    for row in range(SHORT, len(known), 4):
+        if row + 3 < free and not unseen[row : row + 4].any():
+            _of_four_seen(bits, start, row, past, cells, guesses, known)
+            continue
+        pairs[row + 3] += _of_four(bits, start, row, past, cells, guesses, known)
+        for each in range(row, row + 4):
+            unseen[each] -= 64 - np.int64(_ones(known[each]))
+
+
+@kernel
+def _of_four(bits: Any, start: int, row: int, past: Any, cells: Any, guesses: Any, known: Any) -> Any:
     """Enter the same of four depths that have room for all pairs, of a whole word; return the greatest one's new pairs.
 
     Four go together, since each would wait for what it wrote for the bit before.
@@ -142,14 +165,14 @@ def _of_four(bits: Any, start: int, row: int, apart: int, past: Any, cells: Any,
     ----------
     start
         The first bit of the word.
-    row, apart
-        The least depth less one, and how far they are apart.
+    row
+        The least depth less one.
     past
         The bits before, the last one lowest.
     """
     one, sign = np.uint64(1), np.uint32(31)
     top_a = one << np.uint64(row + 1)
-    top_b, top_c, top_d = top_a << np.uint64(apart), top_a << np.uint64(2 * apart), top_a << np.uint64(3 * apart)
+    top_b, top_c, top_d = top_a << np.uint64(1), top_a << np.uint64(2), top_a << np.uint64(3)
     guess_a, guess_b, guess_c, guess_d = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
     known_a, known_b, known_c, known_d = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
     old = np.uint64(0)
@@ -178,11 +201,41 @@ def _of_four(bits: Any, start: int, row: int, apart: int, past: Any, cells: Any,
         known_b = known_b + known_b + (np.uint64(cell_b) & one)
         known_c = known_c + known_c + (np.uint64(cell_c) & one)
         known_d = known_d + known_d + (np.uint64(cell_d) & one)
-    guesses[row], guesses[row + apart] = ~_turned(guess_a), ~_turned(guess_b)
-    guesses[row + 2 * apart], guesses[row + 3 * apart] = ~_turned(guess_c), ~_turned(guess_d)
-    known[row], known[row + apart] = _turned(known_a), _turned(known_b)
-    known[row + 2 * apart], known[row + 3 * apart] = _turned(known_c), _turned(known_d)
+    guesses[row], guesses[row + 1] = ~_turned(guess_a), ~_turned(guess_b)
+    guesses[row + 2], guesses[row + 3] = ~_turned(guess_c), ~_turned(guess_d)
+    known[row], known[row + 1] = _turned(known_a), _turned(known_b)
+    known[row + 2], known[row + 3] = _turned(known_c), _turned(known_d)
     return 64 - np.int64(old)
+
+
+@kernel
+def _of_four_seen(bits: Any, start: int, row: int, past: Any, cells: Any, guesses: Any, known: Any) -> None:
+    """Do the same of four depths that always have room, once each of their contexts was seen."""
+    top, sign = 2 << row, np.uint32(31)
+    of_a, of_b = cells[top : 2 * top], cells[2 * top : 4 * top]
+    of_c, of_d = cells[4 * top : 8 * top], cells[8 * top : 16 * top]
+    mask_a, mask_b, mask_c, mask_d = (
+        np.uint64(top - 1),
+        np.uint64(2 * top - 1),
+        np.uint64(4 * top - 1),
+        np.uint64(8 * top - 1),
+    )
+    guess_a, guess_b, guess_c, guess_d = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
+    for i in range(start, start + 64):
+        own = np.uint64(bits[i])
+        step = np.uint32(own * np.uint64(2 * STEP) - np.uint64(STEP))
+        a, b, c, d = past & mask_a, past & mask_b, past & mask_c, past & mask_d
+        past = past + past + own
+        cell_a, cell_b, cell_c, cell_d = np.uint32(of_a[a]), np.uint32(of_b[b]), np.uint32(of_c[c]), np.uint32(of_d[d])
+        of_a[a], of_b[b] = np.int32(cell_a + step), np.int32(cell_b + step)
+        of_c[c], of_d[d] = np.int32(cell_c + step), np.int32(cell_d + step)
+        guess_a = guess_a + guess_a + np.uint64(cell_a >> sign)
+        guess_b = guess_b + guess_b + np.uint64(cell_b >> sign)
+        guess_c = guess_c + guess_c + np.uint64(cell_c >> sign)
+        guess_d = guess_d + guess_d + np.uint64(cell_d >> sign)
+    guesses[row], guesses[row + 1] = ~_turned(guess_a), ~_turned(guess_b)
+    guesses[row + 2], guesses[row + 3] = ~_turned(guess_c), ~_turned(guess_d)
+    known[row : row + 4] = ~np.uint64(0)
 
 
 @kernel

@@ -90,15 +90,19 @@ def _lead_through(hits: Any, scores: Any, leader: int, contenders: Any, current:
                 place = found
             contenders[found], current[found], held[found] = row, scores[row], hits[row]
             found += 1
-    word, one = np.uint64(0), np.uint64(1)
-    for bit in range(64):
-        word |= (held[place] & one) << np.uint64(bit)
+    word, left, most = np.uint64(0), np.uint64(0), current[place]
+    for other in range(found):
+        left |= held[other]
+    while left:  # where none of them was right, nothing changes
+        lowest = left & (~left + np.uint64(1))
+        left ^= lowest
+        word |= held[place] & lowest
         for other in range(found):
-            right = held[other] & one
-            held[other] >>= one
-            current[other] += np.int64(right)
-            if right and current[other] >= current[place]:
-                place = other
+            right = held[other] & lowest != 0
+            own = current[other] + np.int64(right)
+            current[other] = own
+            leads = right & (own >= most)
+            place, most = other if leads else place, own if leads else most
     return word, contenders[place]
 
 

@@ -15,8 +15,11 @@ FEW: Final = 24
 """Windows that are sorted by insertion."""
 WIDEST_DIGIT: Final = 11
 """Bits that windows are parted by at once, at most: so many places to write to are near at hand."""
-
-
+APART: Final = 80
+"""Numbers between two tables. Where one lies a multiple of 4096 bytes behind the other, processors hold back what is
+read of it until what was just written to the same place of the other is known to be elsewhere."""
+NARROW_SUM: Final = 46340
+"""Largest whole number whose square fits int32."""
 MOST_IN_CELL: Final = 34
 """Windows that are compared pair by pair: no tuple of theirs occurs often enough to be estimated from."""
 
@@ -57,23 +60,8 @@ def ascending(symbols: Any, bits: int, widest: int, digits: int, counts: Any, fi
     digits, counts
         As `leading` has them.
     """
-    places = np.empty(last - first, dtype=np.int64)
-    total = 0
-    for digit in range(first, last):
-        places[digit - first] = total
-        total += counts[digit]
-    spare, words = np.empty(total, dtype=np.uint64), np.empty(total, dtype=np.uint64)
-    width, own = np.uint64(bits), np.uint64(0)
-    left, down = np.uint64(64 - widest * bits), np.uint64(64 - digits)
-    for i in range(widest - 1):
-        own = (own << width) | np.uint64(symbols[i])
-    for i in range(widest - 1, len(symbols)):
-        own = (own << width) | np.uint64(symbols[i])
-        aligned = own << left
-        bucket = np.int64(aligned >> down) - first
-        if bucket >= 0 and bucket < last - first:
-            spare[places[bucket]] = aligned
-            places[bucket] += 1
+    spare = _led(symbols, bits, widest, digits, counts, first, last)
+    words = np.empty(len(spare), dtype=np.uint64)
     stack = np.empty((counts[first:last].max() // FEW + 1, 4), dtype=np.int64)
     inner = np.empty(1 << WIDEST_DIGIT, dtype=np.int64)
     start: Any = 0
@@ -85,6 +73,27 @@ def ascending(symbols: Any, bits: int, widest: int, digits: int, counts: Any, fi
             _sorted_into(words, spare, start, stop, 64 - digits, stack, inner)
         start = stop
     return words
+
+
+@kernel
+def _led(symbols: Any, bits: int, widest: int, digits: int, counts: Any, first: int, last: int) -> Any:
+    """Return the same windows parted by what they begin with, in order; of those that begin alike, as they come."""
+    places, total = np.empty(last - first, dtype=np.int64), 0
+    for digit in range(first, last):
+        places[digit - first] = total
+        total += counts[digit]
+    led, width, own = np.empty(total, dtype=np.uint64), np.uint64(bits), np.uint64(0)
+    left, down = np.uint64(64 - widest * bits), np.uint64(64 - digits)
+    for i in range(widest - 1):
+        own = (own << width) | np.uint64(symbols[i])
+    for i in range(widest - 1, len(symbols)):
+        own = (own << width) | np.uint64(symbols[i])
+        aligned = own << left
+        bucket = np.int64(aligned >> down) - first
+        if bucket >= 0 and bucket < last - first:
+            led[places[bucket]] = aligned
+            places[bucket] += 1
+    return led
 
 
 @kernel
@@ -122,26 +131,12 @@ def repeats(
     most, pairs
         ``int64[1 + widest]``, as `fold` has them.
     """
-    places = np.empty(last - first, dtype=np.int64)
-    total = 0
-    for digit in range(first, last):
-        places[digit - first] = total
-        total += counts[digit]
-    spare, width, own = np.empty(total, dtype=np.uint64), np.uint64(bits), np.uint64(0)
-    left, down = np.uint64(64 - widest * bits), np.uint64(64 - outer * bits)
-    for i in range(widest - 1):
-        own = (own << width) | np.uint64(symbols[i])
-    for i in range(widest - 1, len(symbols)):
-        own = (own << width) | np.uint64(symbols[i])
-        aligned = own << left
-        bucket = np.int64(aligned >> down) - first
-        if bucket >= 0 and bucket < last - first:
-            spare[places[bucket]] = aligned
-            places[bucket] += 1
+    spare, down = _led(symbols, bits, widest, outer * bits, counts, first, last), np.uint64(64 - outer * bits)
     largest = counts[first:last].max()
     words, stack = np.empty(largest, dtype=np.uint64), np.empty((largest // FEW + 1, 4), dtype=np.int64)
     spare_digits, open_ = np.empty(1 << WIDEST_DIGIT, dtype=np.int64), np.empty((2, widest + 1), dtype=np.int64)
-    cells, beyond = np.empty((2, 1 << inner * bits), dtype=np.int32)
+    room = np.empty((2, (1 << inner * bits) + APART), dtype=np.int32)
+    cells, beyond = room[0, : 1 << inner * bits], room[1, : 1 << inner * bits]
     shared = np.zeros((3, 65), dtype=np.int64)
     start, late = 0, 0
     for digit in range(first, last):
@@ -180,15 +175,12 @@ def _compare(windows: Any, bits: int, wide: int, cells: Any, beyond: Any, parted
     """Count pairs of windows by the bits that they share; some of those with less than `wide` symbols are missing.
 
     Most windows have at most two others after them in their cell: two are compared without asking whose they are.
+    The windows are left in `parted`, cell by cell, and in `beyond` where each cell ends there.
 
     Parameters
     ----------
-    cells
-        ``int32[c]``, as `_counted` leaves them.
-    beyond
-        ``int32[c]``: where each cell ends in `parted` is left here.
-    parted
-        ``uint64[n]``: the windows are left here, cell by cell.
+    cells, beyond
+        ``int32[c]``; the former as `_counted` leaves them.
     shared
         ``int64[3, 65]``, pairs by bits; what is counted is their sum.
     """
@@ -261,18 +253,35 @@ def fold(
         for end in range(len(ends)):
             if lengths[end] == width or (width == wide and lengths[end] > wide):
                 cells[(ends[end] >> down) & mask] += 1
-        largest, equal = cells[0], np.int64(0)
-        for cell in range(size):
-            largest = max(largest, cells[cell])
-            equal += np.int64(cells[cell]) * (np.int64(cells[cell]) - 1)
+        largest, equal = _equals(cells, size)
         for _ in range(bits):
             size >>= 1
-            for cell in range(size):
-                spare[cell] = cells[2 * cell] + cells[2 * cell + 1]
+            _halved(cells, spare, size)
             cells, spare = spare, cells
-        most[width] = max(most[width], np.int64(largest) - 1)
+        most[width] = max(most[width], largest - 1)
         pairs[width] += equal >> 1
         pairs[width - 1] -= equal >> 1
+
+
+@kernel
+def _equals(cells: Any, size: int) -> Any:
+    """Return the largest of the first `size` counts, and twice the pairs that they make."""
+    largest, total, narrow, squares = cells[0], np.int64(0), np.int32(0), np.int64(0)
+    for cell in range(size):
+        largest, total = max(largest, cells[cell]), total + np.int64(cells[cell])
+        narrow = np.int32(narrow + np.int32(cells[cell]) * np.int32(cells[cell]))
+    if total <= NARROW_SUM:
+        return np.int64(largest), np.int64(narrow) - total
+    for cell in range(size):
+        squares += np.int64(cells[cell]) * np.int64(cells[cell])
+    return np.int64(largest), squares - total
+
+
+@kernel
+def _halved(cells: Any, halves: Any, size: int) -> None:
+    """Fill in the sums of the first `size` pairs of counts."""
+    for cell in range(size):
+        halves[cell] = cells[2 * cell] + cells[2 * cell + 1]
 
 
 @kernel
@@ -325,12 +334,8 @@ def _runs(ordered: Any, ends: Any, lengths: Any, narrow: int, alike: Any, open_:
 def _sorted_into(words: Any, spare: Any, start: int, stop: int, below: int, stack: Any, inner: Any) -> None:
     """Sort ``spare[start:stop]``, alike but for their lowest `below` bits, into the same places of `words`.
 
-    Parameters
-    ----------
-    stack
-        ``int64[rows, 4]`` to work in, a row for each `FEW` windows: start, stop, bits that differ, whether in `words`.
-    inner
-        ``int64[2**WIDEST_DIGIT]`` to work in.
+    Both others are to work in: ``int64[rows, 4]``, a row for each `FEW` windows with start, stop, bits that differ and
+    whether they are in `words`, and ``int64[2**WIDEST_DIGIT]``.
     """
     held = 1
     stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = start, stop, below, 0
@@ -349,12 +354,8 @@ def _sorted_into(words: Any, spare: Any, start: int, stop: int, below: int, stac
                 if inner[digit] - place <= FEW or not rest:
                     _insert(goal, words, place, inner[digit])
                 else:
-                    stack[held, 0], stack[held, 1], stack[held, 2], stack[held, 3] = (
-                        place,
-                        inner[digit],
-                        rest,
-                        1 - there,
-                    )
+                    row = stack[held]
+                    row[0], row[1], row[2], row[3] = place, inner[digit], rest, 1 - there
                     held += 1
                 place = inner[digit]
         elif rest:

@@ -14,6 +14,8 @@ from entropy_assets.core.compiling import kernel
 
 MOST_CELLS: Final = 1 << 16
 """Pairs of context and symbol up to which a depth of MultiMMC has a table: it stays near at hand."""
+APART: Final = 80
+"""Numbers by which two tables are moved, since they would lie a multiple of 4096 bytes apart: see `sorting.APART`."""
 
 
 def _count_ones(_context: Any, _word: Any) -> Any:
@@ -48,9 +50,9 @@ def multi_mmc_hits(symbols: Any, alphabet: int, depths: int, entries: int) -> An
         _guess_by_table(symbols, alphabet, depth, contexts, shorter, predicted, hits[depth - 1])
         shorter, predicted = predicted, shorter
         depth, contexts = depth + 1, contexts * alphabet
-    times, further = np.empty((2, n), dtype=np.int32)
-    owns, further_owns = np.empty((2, n), dtype=np.uint8)
-    bounds, further_bounds = np.empty((2, n // 2 + 1, 2), dtype=np.int32)
+    times, further = np.empty(n, dtype=np.int32), np.empty(n + APART, dtype=np.int32)[APART:]
+    owns, further_owns = np.empty(n, dtype=np.uint8), np.empty(n + 4 * APART, dtype=np.uint8)[4 * APART :]
+    bounds, further_bounds = np.empty((n // 2 + 1, 2), dtype=np.int32), np.empty((n // 2 + APART, 2), dtype=np.int32)
     counts, places = np.zeros(alphabet, dtype=np.int32), np.zeros(alphabet, dtype=np.int32)
     parts = np.empty(n // 2 + 1, dtype=np.bool_)
     groups = _grouped(symbols, alphabet, depth, contexts, times, owns, bounds)
