@@ -11,6 +11,8 @@ from entropy_assets.stores.ledger.anchors import Anchor
 from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.stages.batches_made import frame
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def published(home: Home) -> str:

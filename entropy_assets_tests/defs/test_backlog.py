@@ -11,6 +11,8 @@ from entropy_assets.stores.batches import VERDICTS, Batch
 from entropy_assets.stores.intakes import Intake
 from entropy_assets_tests.defs.conftest import Home
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 TICK_S = 30.0
 
 

@@ -9,6 +9,8 @@ from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stages.batches_made import frame
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_the_daily_audit_names_a_batch_that_is_stuck(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     key = home.batch_of(("a.fits", frame(1, side=512)))

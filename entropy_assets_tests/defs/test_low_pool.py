@@ -18,6 +18,8 @@ from entropy_assets_tests.defs.conftest import Home
 from entropy_assets_tests.defs.test_sensors import fail_to_publish, run_keys
 from entropy_assets_tests.stages.batches_made import frame
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def with_marks(home: Home, *, low: int, high: int) -> Home:
     settings = home.settings.model_copy(update={"low_water_bytes": low, "high_water_bytes": high})

@@ -17,6 +17,8 @@ from entropy_assets.stores.ledger.storage import LedgerServer
 from entropy_assets_tests.defs.conftest import Home, evaluations
 from entropy_assets_tests.stages.batches_made import Place, frame
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 CHECKS = ("image_checks", "noise_checks", "block_tests")
 STEPS = ("raw_images", "noise_arrays", "hashed_blocks", "validated_blocks", "published_blocks", *CHECKS)
 

@@ -17,6 +17,8 @@ from entropy_assets.stores.batches import VERDICTS
 from entropy_assets_tests.defs.conftest import Home, with_share
 from entropy_assets_tests.stages.batches_made import frame
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def run_keys(result: object) -> list[str]:
     return [str(request.run_key) for request in getattr(result, "run_requests", None) or []]
