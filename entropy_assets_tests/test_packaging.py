@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from entropy_assets_tests.untraced import untraced
+
 PROJECT = Path(__file__).resolve().parent.parent
 PYPROJECT = PROJECT / "pyproject.toml"
 # Declared without being imported: what for.
@@ -182,6 +184,7 @@ def refusals(extras: str) -> dict[str, tuple[str, dict, str]]:
         # -W ignore: what other people's packages warn of while loading is not the question here.
         [sys.executable, "-W", "ignore", "-c", IMPORT_ALL, json.dumps(absent), json.dumps(modules_of_the_package())],
         cwd=PROJECT,
+        env=untraced(),
         capture_output=True,
         text=True,
         timeout=120,
