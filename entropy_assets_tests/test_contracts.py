@@ -1,7 +1,6 @@
 """The house's walls: who may import whom, seen from the source and from a fresh interpreter."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from entropy_assets_tests.untraced import untraced
 
 PROJECT = Path(__file__).resolve().parent.parent
 DAGSTER_FREE = ("core", "images", "stores", "provenance", "serving", "client")
@@ -42,7 +43,9 @@ HEAVY = {"PIL", "astropy", "click", "dagster", "fastapi", "matplotlib", "numpy",
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=PROJECT, env=untraced(), capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def modules_under(*rooms: str) -> list[str]:
@@ -145,7 +148,7 @@ def test_each_import_contract_can_fail(contract, tmp_path):
     done = subprocess.run(
         [str(program), "--no-cache", "--config", str(PROJECT / "pyproject.toml")],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "500"},
+        env={**untraced(), "PYTHONPATH": str(tmp_path), "COLUMNS": "500"},
         capture_output=True,
         text=True,
         timeout=120,

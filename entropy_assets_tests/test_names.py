@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,10 @@ def defined_in(tree: ast.Module) -> set[str]:
     return names
 
 
-DEFINED = {module: defined_in(ast.parse(file.read_text())) for module, file in MODULES.items()}
+@cache
+def defined_by(module: str) -> set[str]:
+    """Return what a module of the package defines."""
+    return defined_in(ast.parse(MODULES[module].read_text()))
 
 
 def detours(tree: ast.AST) -> list[str]:
@@ -108,7 +112,7 @@ def detours(tree: ast.AST) -> list[str]:
         for node in imports
         for alias in node.names
         if node.module not in DOORS
-        and alias.name not in DEFINED[str(node.module)]
+        and alias.name not in defined_by(str(node.module))
         and f"{node.module}.{alias.name}" not in MODULES
     ]
 

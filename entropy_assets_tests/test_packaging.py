@@ -6,12 +6,15 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from entropy_assets_tests.untraced import untraced
 
 PROJECT = Path(__file__).resolve().parent.parent
 PYPROJECT = PROJECT / "pyproject.toml"
@@ -84,6 +87,13 @@ def name_in(requirement: str) -> str:
     return normalised(found[0])
 
 
+@cache
+def owners_of_packages() -> Mapping[str, list[str]]:
+    """Return the distributions that bring each importable package: one look through all that is installed."""
+    return packages_distributions()
+
+
+@cache
 def declared() -> dict[str, dict]:
     return tomllib.loads(PYPROJECT.read_text())
 
@@ -167,15 +177,14 @@ def refusals(extras: str) -> dict[str, tuple[str, dict, str]]:
     """Import every module where no more than `extras` is installed; return class, facts and message of each failure."""
     present = installed_by(extras)
     absent = [
-        name
-        for name, owners in packages_distributions().items()
-        if not {normalised(owner) for owner in owners} & present
+        name for name, owners in owners_of_packages().items() if not {normalised(owner) for owner in owners} & present
     ]
     absent.remove("entropy_assets")
     done = subprocess.run(
         # -W ignore: what other people's packages warn of while loading is not the question here.
         [sys.executable, "-W", "ignore", "-c", IMPORT_ALL, json.dumps(absent), json.dumps(modules_of_the_package())],
         cwd=PROJECT,
+        env=untraced(),
         capture_output=True,
         text=True,
         timeout=120,
@@ -209,7 +218,7 @@ def test_an_extra_brings_what_its_rooms_import(extras):
     assert {kind for kind, _, _ in told.values()} <= {"ExtraMissing"}, told
     for facts, message in {message: (facts, message) for _, facts, message in told.values()}.values():
         assert f"pip install 'entropy-assets[{facts['extra']}]'" in message
-        owners = packages_distributions()
+        owners = owners_of_packages()
         brought = installed_by(facts["extra"])
         assert [name for name in facts["packages"] if not {normalised(one) for one in owners[name]} & brought] == []
 
@@ -238,7 +247,7 @@ def test_every_direct_dependency_gives_its_reason():
 
 def test_every_import_is_declared():
     """Nothing rests on a package that is there only because another one wants it."""
-    distributions = {"cupy": ["cupy-cuda12x"], **packages_distributions()}  # it is on no machine without a card
+    distributions = {"cupy": ["cupy-cuda12x"], **owners_of_packages()}  # it is on no machine without a card
     declared_names = {*runtime(), *deployed(), *on_a_card()}
     undeclared = {
         name
@@ -250,7 +259,7 @@ def test_every_import_is_declared():
 
 def test_every_declared_dependency_is_used():
     """A dependency that nothing imports goes, or says here what it is for."""
-    distributions = packages_distributions()
+    distributions = owners_of_packages()
     used = {normalised(owner) for name in imported_packages() for owner in distributions.get(name, [])}
     assert set(runtime()) - used - set(NOT_IMPORTED) == set()
 

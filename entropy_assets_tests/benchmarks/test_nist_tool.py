@@ -58,7 +58,7 @@ def test_the_recording_is_of_these_symbols(bits: int) -> None:
 def test_each_figure_is_read_under_the_name_of_the_estimator_that_gives_it_here(bits: int) -> None:
     """The estimators here give the tool's figures to the last digits, so a name that is mistaken shows."""
     said = parsed(recorded(bits))
-    of_symbols, of_bits = symbols(bits), np.unpackbits(symbols(bits)[:, np.newaxis], axis=1)[:, 8 - bits :].reshape(-1)
+    of_symbols, of_bits = symbols(bits), np.unpackbits(symbols(bits)[:, np.newaxis], axis=1)[:, 8 - bits :].ravel()
     assert (said.samples, said.bits_per_symbol) == (7000, bits)
     assert said.least == pytest.approx(min(said.estimates.values()), abs=1e-12)
     pair = tuples_and_repeats(of_symbols, 1 << bits)

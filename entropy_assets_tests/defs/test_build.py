@@ -1,6 +1,5 @@
 """The definitions as a whole: what people and programs rely on by name."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from entropy_assets.defs.build import build_defs
 from entropy_assets.settings import Settings
 from entropy_assets_tests.defs.conftest import CHECKS
 from entropy_assets_tests.file_modes import open_to_others
+from entropy_assets_tests.untraced import untraced
 
 REPORT_CHECKS = {"credit_is_covered", "restarts", "newest_sequences", "long_run"}
 """The checks of the nightly reports: of no batch, and a run that fails one is an alarm."""
@@ -127,7 +127,7 @@ def test_whoever_loads_the_definitions_what_is_made_then_is_its_users_alone(tmp_
     for folder in (home / "batches", home):
         folder.chmod(0o755)
     code = f"import entropy_assets.definitions, pathlib; pathlib.Path({str(home)!r}, 'ledger.sqlite').touch()"
-    environment = {**os.environ, "ENTROPY_HOME": str(home)}
+    environment = {**untraced(), "ENTROPY_HOME": str(home)}
     loaded = subprocess.run(
         [sys.executable, "-c", code], env=environment, umask=0o022, stderr=subprocess.PIPE, text=True, check=True
     )
@@ -138,7 +138,7 @@ def test_whoever_loads_the_definitions_what_is_made_then_is_its_users_alone(tmp_
 def test_a_ledgers_server_that_is_away_is_told_and_the_definitions_load(tmp_path: Path) -> None:
     """Every process of a run loads them: none could wait for the server otherwise."""
     url = f"postgresql+psycopg://u:secret@/db?host={tmp_path}"
-    environment = {**os.environ, "ENTROPY_HOME": str(tmp_path), "ENTROPY_LEDGER_URL": url}
+    environment = {**untraced(), "ENTROPY_HOME": str(tmp_path), "ENTROPY_LEDGER_URL": url}
     command = [sys.executable, "-c", "import entropy_assets.definitions"]
     loaded = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
     assert (loaded.returncode, "can't be used: No such file" in loaded.stderr) == (0, True), loaded.stderr

@@ -53,7 +53,7 @@ def test_its_sizes_follow_from_what_a_batch_and_a_frame_cost() -> None:
 
 def test_the_draws_of_a_worker_are_those_that_were_measured() -> None:
     measured = (PROJECT / "benchmarks" / "SERVING.md").read_text()
-    found = re.search(r"^\| full \| ([\d,]+) \|", measured, re.MULTILINE)
+    found = re.search(r"^\| full lane \| ([\d,]+) \|", measured, re.MULTILINE)
     assert found
     thousands = int(found[1].replace(",", "")) // 1000
     assert f"some {thousands},000 draws of 1 KiB" in text_of(GUIDE)

@@ -71,22 +71,27 @@ SEEDS = {
 }
 
 
+@pytest.mark.parametrize("examples", [40, pytest.param(400, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("seed", SEEDS)
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
-@given(draw=st.data())
-def test_damaged_file_is_a_frame_or_one_reason(seed: str, draw: st.DataObject) -> None:
+def test_damaged_file_is_a_frame_or_one_reason(seed: str, examples: int) -> None:
     """Cut anywhere, with bytes changed anywhere: nothing but a frame or an `ImageRejected` comes out."""
-    data = bytearray(SEEDS[seed])
-    for _ in range(draw.draw(st.integers(1, 6))):
-        near = st.integers(0, min(len(data), 400) - 1) | st.integers(0, len(data) - 1)
-        data[draw.draw(near)] = draw.draw(st.integers(0, 255) | st.sampled_from(b" 0129-TF'"))
-    if draw.draw(st.booleans()):
-        del data[draw.draw(st.integers(0, len(data))) :]
-    limits = DecodeLimits(max_pixels=1 << 20, max_samples=1 << 20)
-    try:
-        assert isinstance(decode(bytes(data), limits=limits), Frame)
-    except ImageRejected as rejection:
-        assert isinstance(rejection.reason, RejectionReason)  # noqa: PT017 - either outcome is right
+
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(draw=st.data())
+    def damaged(draw: st.DataObject) -> None:
+        data = bytearray(SEEDS[seed])
+        for _ in range(draw.draw(st.integers(1, 6))):
+            near = st.integers(0, min(len(data), 400) - 1) | st.integers(0, len(data) - 1)
+            data[draw.draw(near)] = draw.draw(st.integers(0, 255) | st.sampled_from(b" 0129-TF'"))
+        if draw.draw(st.booleans()):
+            del data[draw.draw(st.integers(0, len(data))) :]
+        limits = DecodeLimits(max_pixels=1 << 20, max_samples=1 << 20)
+        try:
+            assert isinstance(decode(bytes(data), limits=limits), Frame)
+        except ImageRejected as rejection:
+            assert isinstance(rejection.reason, RejectionReason)  # noqa: PT017 - either outcome is right
+
+    damaged()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor import children
 from entropy_assets.supervisor.children import Child, free_port
 from entropy_assets_tests.e2e.running import eventually
+from entropy_assets_tests.untraced import untraced
 
 
 @pytest.fixture
@@ -134,12 +135,12 @@ class TestChildren:
 
     def test_they_do_not_repeat_the_warnings_that_are_known(self, settings: Settings) -> None:
         """Loading the definitions warns of the preview feature that the version is pinned for, and of nothing else."""
-        environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:1")
+        environment = untraced(children.child_environment(settings, "unix:///pool", "http://127.0.0.1:1"))
         load = [sys.executable, "-c", "import entropy_assets.definitions"]
         loud = subprocess.run(
             load, env={**environment, "PYTHONWARNINGS": ""}, capture_output=True, text=True, timeout=120, check=True
         )
-        quiet = subprocess.run(load, env=dict(environment), capture_output=True, text=True, timeout=120, check=True)
+        quiet = subprocess.run(load, env=environment, capture_output=True, text=True, timeout=120, check=True)
         assert "partitions_def on an AssetCheckSpec" in loud.stderr
         assert quiet.stderr == ""
 

@@ -34,6 +34,7 @@ class Webserver:
 
     port: int
     folder: Path
+    instance: DagsterInstance
 
     @property
     def host(self) -> str:
@@ -62,8 +63,7 @@ class Webserver:
 
     def limits(self) -> set[str]:
         """Give the keys that a mutation has set."""
-        with DagsterInstance.from_config(str(self.folder)) as instance:
-            return {limit.name for limit in instance.event_log_storage.get_pool_limits()}
+        return {limit.name for limit in self.instance.event_log_storage.get_pool_limits()}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,8 @@ def webserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webserver]:
             assert process.exit_code is None, (folder / "log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        yield Webserver(port, folder)
+        with DagsterInstance.from_config(str(folder)) as instance:
+            yield Webserver(port, folder, instance)
     finally:
         process.stop(5)
 
@@ -194,8 +195,7 @@ def test_no_form_can_report_something_about_an_asset(webserver: Webserver, kind:
     path = f"/report_asset_{kind}/raw_images?partition=x&passed=true&check_name=runs"
     for headers in ((), (("Content-Type", "text/plain"),), (JSON, ("Origin", "https://evil.example"))):
         assert webserver.ask("POST", path, *headers).status in (403, 415)
-    with DagsterInstance.from_config(str(webserver.folder)) as instance:
-        assert not instance.all_asset_keys()
+    assert not webserver.instance.all_asset_keys()
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])

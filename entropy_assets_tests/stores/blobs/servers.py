@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import os
 import socket
 import subprocess
 import sys
@@ -11,6 +10,8 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
+
+from entropy_assets_tests.untraced import untraced
 
 START_S = 60.0
 BUCKET = "blobs-of-the-tests"
@@ -28,7 +29,7 @@ def moto_server() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "entropy_assets_tests.stores.blobs.serial_moto", str(port)]
-    environment = {**os.environ, **CREDENTIALS, "MOTO_S3_DEFAULT_MAX_KEYS": "5"}
+    environment = {**untraced(), **CREDENTIALS, "MOTO_S3_DEFAULT_MAX_KEYS": "5"}
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as server:
         try:
             make_bucket(f"http://127.0.0.1:{port}")
