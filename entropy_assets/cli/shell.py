@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import wraps
 from threading import Thread
@@ -23,6 +23,7 @@ EXIT_ERROR: Final = 1
 EXIT_NO_BLOCK: Final = 3
 EXIT_TOO_FEW: Final = 4
 EXIT_INTERRUPTED: Final = 130
+_HEARD_S: Final = 1.0
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -144,6 +145,8 @@ def interruptibly(work: Callable[[], R]) -> R:
             ended.set_exception(error)
 
     Thread(target=run, daemon=True).start()
+    while not wait([ended], timeout=_HEARD_S).done:  # a signal that comes just as a wait begins is heard when it ends
+        pass
     return ended.result()
 
 
