@@ -3,10 +3,13 @@
 from typing import Any, Final
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
 from entropy_assets.core.compiling import kernel
+from entropy_assets.errors import brought_by
+
+with brought_by("sp800"):
+    from numba import types
+    from numba.extending import intrinsic
 
 
 def _count_ones(_context: Any, _word: Any) -> Any:
