@@ -25,6 +25,7 @@ from entropy_assets.defs.feeds.asking import ImageFeeds
 from entropy_assets.defs.jobs import PROCESS, PUBLISH
 from entropy_assets.defs.partitions import IMAGE_BATCHES
 from entropy_assets.defs.resources import EntropyStores, RedisPool
+from entropy_assets.defs.sensors import MOST_TOLD
 from entropy_assets.recipe import DROP, STANDARD
 from entropy_assets.settings import Settings
 from entropy_assets.stages.state import sound_ledger
@@ -54,8 +55,8 @@ INTRODUCTION = f"""# How it grows
 Written by `make growth`. The batches are made up: of a hundred one was rejected, one failed in the middle, and the
 others are published, of {BLOCKS} blocks each. A cell gives the first tick of a process that has just begun, and the
 best of {ROUNDS} later ones, in CPU seconds of the process, which other work on the machine does not lengthen. The first
-tick of `run_failure_alert` writes the alerts of all runs that failed, which here are all of today. Every tick asks the
-batches and the ledger, and believes no cursor; what it remembers of finished batches and of receipts it can lose at any
+tick of `run_failure_alert` writes the alerts of {MOST_TOLD} of the runs that failed, which here are all of today, and so
+do later ones until all are told. Every tick asks the batches and the ledger, and believes no cursor; what it remembers of finished batches and of receipts it can lose at any
 time.
 """
 YEAR = """
