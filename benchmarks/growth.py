@@ -56,8 +56,8 @@ Written by `make growth`. The batches are made up: of a hundred one was rejected
 others are published, of {BLOCKS} blocks each. A cell gives the first tick of a process that has just begun, and the
 best of {ROUNDS} later ones, in CPU seconds of the process, which other work on the machine does not lengthen. The first
 tick of `run_failure_alert` writes the alerts of {MOST_TOLD} of the runs that failed, which here are all of today, and
-later ones of the rest. Every tick asks the batches and the ledger, and believes no cursor; what it remembers of finished
-batches and of receipts it can lose at any time.
+later ones of the rest. Every tick asks the batches and the ledger, and believes no cursor; what it remembers of
+finished batches and of receipts it can lose at any time.
 """
 YEAR = """
 ## A year
