@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from entropy_assets_tests.day.running import DEMAND, HIGH_BYTES, LIFE_S, LOW_BYTES, TICK_S, Installation
+from entropy_assets_tests.day.running import DEMAND, HIGH_BYTES, LIFE_S, LOW_BYTES, TICK_S, TO_FILL_S, Installation
 from entropy_assets_tests.day.world import HOUR, NAMES
 
 INTRODUCTION = f"""# A day of six feeds
@@ -22,7 +22,9 @@ it too, so blocks expire. The feeds are the shipped ones over real TLS, folders 
 ledger and publication are what the runs of Dagster call; nothing is made up but the servers and the noise of the
 frames. Consumers draw {DEMAND["private"] >> 10} KiB of private and {DEMAND["public"] >> 10} KiB of public blocks an
 hour; a block lives for {LIFE_S} s; the marks of the pool are {LOW_BYTES >> 10} and {HIGH_BYTES >> 10} KiB. A feed
-*lives* if it has something to give and is out of quarantine.
+*lives* if it has frames to give and is out of quarantine; a picture of the sun is worth one block and feeds nobody.
+Whoever is back first brings one frame to an empty pool, so the lowest level is that after the first {TO_FILL_S // 60}
+minutes, its cadence.
 
 All six but the telescope are down for hours 8 to 11, all but the coronagraph for hours 13 to 15, and all for hours 15
 to 16.5. The observatory answers 429 for hours 4 to 5.5 and sends pages for images for hours 17 to 18.5, the camera has

@@ -38,6 +38,8 @@ LOW_BYTES, HIGH_BYTES = 32 * 1024, 64 * 1024
 """The marks of the pool."""
 DEMAND: Final[dict[Lane, int]] = {"private": 16 * 1024, "public": 8 * 1024}
 """What consumers draw in an hour, bytes."""
+TO_FILL_S: Final = 1800
+"""What the first feed that is back has to fill a pool that ran dry, seconds: the cadence of all that have frames."""
 FAKETIME: Final = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
@@ -90,8 +92,16 @@ class Tally:
     """What there was at each full hour."""
 
     def lowest(self, *, alive: bool) -> int:
-        """Return the fewest bytes that were ready while any feed lived, or while none did."""
-        return min(level for _, level, lived in self.levels if lived is alive)
+        """Return the fewest bytes that were ready while none lived, or while any had lived for its cadence.
+
+        Whichever is back first brings one frame to an empty pool: no more is to be had before its next.
+        """
+        levels, since = [], None
+        for hour, level, lived in self.levels:
+            since = (hour if since is None else since) if lived else None
+            counts = not lived if not alive else since is not None and (hour - since) * HOUR >= TO_FILL_S
+            levels += [level] if counts else []
+        return min(levels)
 
 
 class Installation:
@@ -161,9 +171,10 @@ class Installation:
         self.tally.levels.append((self.world.hour, self.pool.stats().bytes, alive))
 
     def is_any_alive(self) -> bool:
-        """Tell whether a feed is up and out of quarantine."""
+        """Tell whether a feed that has frames is up and out of quarantine: a picture of the sun is worth one block."""
         read = self.feeds.rounds.journals.read
-        return any(self.world.is_up(name) and read(name).trouble is None for name in self._names)
+        framed = (name for name in self._names if name != "sun")
+        return any(self.world.is_up(name) and read(name).trouble is None for name in framed)
 
     def holdings(self) -> dict[str, int]:
         """Return what there is of everything that could grow."""

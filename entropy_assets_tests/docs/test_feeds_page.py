@@ -12,7 +12,7 @@ from entropy_assets.sources.feeds.interface import FeedDenied, FeedError, FeedLi
 from entropy_assets.sources.feeds.journal import MOST_BYTES, FeedJournalDamaged
 from entropy_assets.sources.feeds.periods import LATE, LATE_AT_MOST, PAGES_AGAIN, REMEMBERED
 from entropy_assets.sources.feeds.roster import LONGEST_IMAGE_S
-from entropy_assets.sources.feeds.rounds import FIRST_WAIT_S, LONGEST_ASKED_S, LONGEST_WAIT_S, PATIENCE
+from entropy_assets.sources.feeds.rounds import FIRST_WAIT_S, LONGEST_ASKED_S, LONGEST_AWAY_S, LONGEST_WAIT_S, PATIENCE
 from entropy_assets.sources.feeds.tables.keys import common_keys
 from entropy_assets.sources.feeds.turns import PASSED_OVER_AFTER, Terms
 from entropy_assets_tests.conftest import PROJECT
@@ -57,6 +57,8 @@ def test_its_keys_are_those_of_the_tables() -> None:
 def test_its_figures_are_those_of_the_code() -> None:
     told = " ".join(text_of(PAGE).split())
     assert (FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_ASKED_S) == (300, 2 * 3600, 86_400)
+    assert LONGEST_AWAY_S == 900
+    assert "two hours (a quarter of an hour, or its cadence if that is longer, while it doesn't answer at all)" in told
     assert "for five minutes, or its cadence if that is shorter, then twice as long, and so on up to two hours" in told
     assert f"never grows beyond {MOST_BYTES >> 20} MiB" in told
     assert Terms(claim="drop", cadence_s=1.0).turn_s == 120

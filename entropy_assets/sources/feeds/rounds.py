@@ -39,6 +39,8 @@ FIRST_WAIT_S: Final = 300.0
 """Wait after the first round that ended in trouble, seconds; a feed that is asked more often waits its cadence."""
 LONGEST_WAIT_S: Final = 7200.0
 """Longest wait in quarantine, seconds, unless the server asks for more."""
+LONGEST_AWAY_S: Final = 900.0
+"""Longest wait of a feed that doesn't answer, seconds, if its cadence isn't longer."""
 STALE_CADENCES: Final = 4
 """Longest wait of a feed that is stale, in its cadences."""
 LONGEST_ASKED_S: Final = 86_400.0
@@ -252,9 +254,12 @@ def _next_look(due_s: float, now: float, cadence_s: float) -> float:
 def _quarantine_s(trouble: FeedTrouble, cadence_s: float) -> float:
     """Return how long a feed stays in quarantine, seconds: longer each time, up to a bound.
 
-    A stale feed answers well, and what it has when it moves again may soon be gone, so its bound is lower.
+    A stale feed answers well, and what it has when it moves again may soon be gone, so its bound is lower. One that
+    doesn't answer is often well in a moment, with all others, when a network is back: to be asked no more often than
+    on a good day does it no harm, and a pool that ran dry waits for it.
     """
-    longest = min(LONGEST_WAIT_S, STALE_CADENCES * cadence_s) if trouble.kind == FeedStale.code else LONGEST_WAIT_S
+    bounds = {FeedStale.code: STALE_CADENCES * cadence_s, FeedUnavailable.code: max(LONGEST_AWAY_S, cadence_s)}
+    longest = min(LONGEST_WAIT_S, bounds.get(trouble.kind, LONGEST_WAIT_S))
     return min(longest, min(FIRST_WAIT_S, cadence_s) * 2.0 ** min(trouble.times - 1, 20))
 
 

@@ -13,7 +13,15 @@ from entropy_assets.sources.feeds.interface import (
     FeedStale,
     FeedUnavailable,
 )
-from entropy_assets.sources.feeds.rounds import FIRST_WAIT_S, JITTER, LONGEST_ASKED_S, LONGEST_WAIT_S, PATIENCE, Member
+from entropy_assets.sources.feeds.rounds import (
+    FIRST_WAIT_S,
+    JITTER,
+    LONGEST_ASKED_S,
+    LONGEST_AWAY_S,
+    LONGEST_WAIT_S,
+    PATIENCE,
+    Member,
+)
 from entropy_assets_tests.sources.feeds.scripted import (
     NOON_S,
     TERMS,
@@ -75,17 +83,31 @@ def test_each_kind_of_trouble_is_told_of_once_until_all_are_over(tmp_path: Path)
     assert len(site.alarms()) == 2
 
 
+@pytest.mark.parametrize(
+    "trouble, cadence_s, longest_s",
+    [
+        ("denied", 600.0, LONGEST_WAIT_S),
+        ("lying", 600.0, LONGEST_WAIT_S),
+        ("down", 600.0, LONGEST_AWAY_S),
+        ("down", 1800.0, 1800.0),
+        ("down", 86_400.0, LONGEST_WAIT_S),
+    ],
+)
 @pytest.mark.parametrize("chance", [0.0, 1.0])
-def test_the_wait_grows_to_a_bound_and_chance_varies_it(chance: float, tmp_path: Path) -> None:
+def test_the_wait_grows_to_a_bound_and_chance_varies_it(
+    trouble: str, cadence_s: float, longest_s: float, chance: float, tmp_path: Path
+) -> None:
+    """Who only doesn't answer is asked as on a good day: when a network is back, a dry pool waits for nobody."""
     site, feed = Site(tmp_path, chance=lambda: chance), ScriptedFeed()
-    feed.error = TROUBLES["down"]
+    feed.error = TROUBLES[trouble]
     waits = []
     for _ in range(30):
-        site.ask(feed)
+        site.ask(feed, terms=replace(TERMS, cadence_s=cadence_s))
         waits.append(site.journal().due_s - site.clock.now)
     varied = 1 + JITTER * (2 * chance - 1)
-    assert waits[:3] == pytest.approx([FIRST_WAIT_S * varied, 2 * FIRST_WAIT_S * varied, 4 * FIRST_WAIT_S * varied])
-    assert waits[-1] == pytest.approx(LONGEST_WAIT_S * varied)
+    grown = [min(longest_s, FIRST_WAIT_S * factor) * varied for factor in (1, 2, 4)]
+    assert waits[:3] == pytest.approx(grown)
+    assert waits[-1] == pytest.approx(longest_s * varied)
 
 
 def test_it_is_asked_again_when_its_wait_is_over_and_not_before(tmp_path: Path) -> None:
