@@ -48,6 +48,10 @@ rgw data = {folder}/rgw
 """
 
 
+class DoesNotStartError(Exception):
+    """The Ceph of this machine does not come up: that says nothing of who would be its client."""
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -56,7 +60,13 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def ceph_gateway(folder: Path) -> Iterator[str]:
-    """Run it, make user and bucket, and give the address of the gateway."""
+    """Run it, make user and bucket, and give the address of the gateway.
+
+    Raises
+    ------
+    DoesNotStartError
+        If its own programs have not brought it up after `START_S` seconds each, with the end of their logs.
+    """
     fsid, monitor, gateway = str(uuid4()), free_port(), free_port()
     for name in ("mon", "osd", "rgw"):
         (folder / name).mkdir()
@@ -65,7 +75,13 @@ def ceph_gateway(folder: Path) -> Iterator[str]:
     environment = {**os.environ, "CEPH_CONF": str(configuration)}
 
     def run(*command: str) -> None:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=START_S, check=False)
+        try:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=START_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            logs = "; ".join(f"{log.name}: {last_line(log)}" for log in sorted(folder.glob("*.log")))
+            raise DoesNotStartError(f"{command[0]} has not ended after {START_S:.0f} s. {logs}") from None
         assert done.returncode == 0, done.stderr
 
     with contextlib.ExitStack() as stack:
@@ -89,6 +105,11 @@ def ceph_gateway(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{gateway}"
 
 
+def last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return lines[-1] if lines else "empty"
+
+
 def _flags(key: str, secret: str) -> tuple[str, str]:
     return f"--access-key={key}", f"--secret-key={secret}"
 
@@ -102,7 +123,8 @@ def _await(port: int) -> None:
             connection.request("GET", "/")
             assert connection.getresponse().status == 200
         except OSError:
-            assert time.monotonic() < until, "the gateway does not answer"
+            if time.monotonic() > until:
+                raise DoesNotStartError("the gateway does not answer") from None
             time.sleep(0.1)
         else:
             return

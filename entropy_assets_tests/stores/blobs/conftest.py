@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ import pytest
 
 from entropy_assets.stores.blobs.interface import Blobs
 from entropy_assets.stores.blobs.opening import blobs_at
-from entropy_assets_tests.stores.blobs.ceph import PROGRAMS, ceph_gateway
+from entropy_assets_tests.stores.blobs.ceph import PROGRAMS, DoesNotStartError, ceph_gateway
 from entropy_assets_tests.stores.blobs.servers import BUCKET, CREDENTIALS
 
 
@@ -18,8 +19,11 @@ def ceph_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a Ceph of one of each for the whole session and give the address of its gateway, or skip."""
     if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
         pytest.skip(f"needs a Ceph with its gateway; not installed: {', '.join(missing)}")
-    with ceph_gateway(tmp_path_factory.mktemp("ceph")) as address:
-        yield address
+    with ExitStack() as stack:
+        try:
+            yield stack.enter_context(ceph_gateway(tmp_path_factory.mktemp("ceph")))
+        except DoesNotStartError as error:
+            pytest.skip(f"needs a Ceph, and the one that is installed does not start: {error}")
 
 
 @pytest.fixture(params=["folder", "moto", pytest.param("ceph", marks=pytest.mark.slow)])
