@@ -292,11 +292,20 @@ def require_checks(trusted: Trusted) -> Trusted:
 def trust_in(file: Trusted) -> ssl.SSLContext:
     """Return how certificates are checked: by those in a file and no others, or by the usual authorities.
 
+    What it returns, a given context too, takes no end of a connection for the end of an answer without TLS's own word
+    for it. Python did by itself with OpenSSL 3, before 3.11.4.
+
     Raises
     ------
     Trouble
         If the file can't be used.
     """
+    context = _trusting(file)
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    return context
+
+
+def _trusting(file: Trusted) -> ssl.SSLContext:
     if isinstance(file, ssl.SSLContext):
         return file
     if file is None:
