@@ -1,8 +1,8 @@
 # `make run` and `make test` need nothing but Python 3.11 or newer and make. Everything else goes into .venv, from the lock.
 
 PYTHON ?= python3
-# One more than there are cores: many tests wait for a limit to pass.
-JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# More than there are cores: many tests wait for a server, or for a limit to pass.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 3)))
 PYTEST_ARGS ?=
 # NIST's own program, which is no part of this project; docs/credit.md says how it is built.
 TOOL ?= ea_non_iid

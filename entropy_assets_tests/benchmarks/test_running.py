@@ -39,6 +39,7 @@ def test_the_benchmark_of_growth_runs() -> None:
     assert len([line for line in lines if line.startswith(("| 1 |", "| 100 |"))]) == 5
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_credit_runs() -> None:
     """And says of each scenario what it holds and what each source is credited."""
     command = [sys.executable, "-m", "benchmarks.credit", "--match", "64 x 64 tile, turned", "--json"]
@@ -48,6 +49,7 @@ def test_the_benchmark_of_credit_runs() -> None:
     assert all(row["holds"] > 0 and row["credit"].keys() == {"drop", "raw-ccd"} for row in rows)
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_a_card_runs_without_one() -> None:
     """And says that there was none, or which."""
     command = [sys.executable, "-m", "benchmarks.gpu", "--sides", "64", "--budget", "0.1", "--json"]

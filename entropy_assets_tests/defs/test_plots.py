@@ -50,6 +50,7 @@ def test_a_map_has_a_colour_of_its_own_for_each_verdict() -> None:
     assert drawn(shown)[-1].split("\u25a0")[1:] == [f" {name} " for name in NAMES]
 
 
+@pytest.mark.slow
 def test_pictures_of_a_thousand_images_and_blocks_are_as_small_as_those_of_twenty() -> None:
     """Of noise, which is what compresses worst."""
     noise = np.random.default_rng(7)

@@ -41,6 +41,7 @@ def lanes(tmp_path_factory: pytest.TempPathFactory) -> list[ProcessReport]:
     ]
 
 
+@pytest.mark.slow
 def test_real_images_alone_fill_the_pool_of_both_lanes(lanes: list[ProcessReport]) -> None:
     made = [report.passed_blocks * STANDARD.block_len for report in lanes]
     assert len(made) == 2

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from entropy_assets.cli.statistics.outcome import SuiteOutcome, suite_outcome
 from entropy_assets.cli.statistics.suite_page import page_of
 from entropy_assets.core.sp800_22.findings import Compat
@@ -17,6 +19,7 @@ def outcome_of(sequences: list[bytes], compat: Compat = "strict", name: str = "b
     return suite_outcome(tally, None, name=name, layout="packed", sha256="ab" * 32, bytes_read=len(GOOD))
 
 
+@pytest.mark.slow
 def test_every_p_value_has_its_row():
     """188 of them, the plots of one sequence or of many, and the report of the program; twice the same."""
     one, many = outcome_of([GOOD[:5000]]), outcome_of([GOOD[:1250], GOOD[1250:2500]], "sts")

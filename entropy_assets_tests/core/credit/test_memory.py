@@ -148,6 +148,7 @@ def test_what_counts_as_known_is_above_what_was_measured(rho: float, error: floa
 # The memory
 
 
+@pytest.mark.slow
 def test_an_earlier_frame_is_found_among_many_of_other_sensors_however_it_lies() -> None:
     """The index alone finds it: none of them counts as the same sensor, and it is not among the newest."""
     earlier = [sketch(frame(white((96 + 32 * (n % 5), 160), sigma=9, seed=300 + n))) for n in range(120)]

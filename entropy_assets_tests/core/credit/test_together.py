@@ -93,6 +93,7 @@ def test_of_fresh_noise_on_a_sum_nothing_is_left_while_most_is_known() -> None:
     assert left[1] == pytest.approx(5.83 / 6.12, abs=0.08)
 
 
+@pytest.mark.slow
 def test_frames_that_are_no_longer_among_the_newest_are_found_by_the_index() -> None:
     frames = series(36)
     assert share_of_credit(frames, sum(frames[:16]) / 4) == 0

@@ -37,7 +37,6 @@ QUICK = (
     "column banding of 20, sigma 3",
     "dark clipped at 0, level 4, sigma 4",
     "Bayer mosaic RGGB, nothing in the header",
-    "X-Trans mosaic, called a Bayer one",
     "enlarged twice, bilinear, called a mosaic",
     "known pattern 2 x, sigma 0.5",
     "known pattern 4 x, sigma 0.3",

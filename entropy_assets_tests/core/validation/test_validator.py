@@ -140,6 +140,7 @@ def test_an_error_inside_a_suite_is_not_swallowed(block):
 
 
 @pytest.mark.parametrize("m, n", [(4096, 4096), (1, 1 << 24), (60_000, 256)])
+@pytest.mark.slow
 def test_memory_stays_under_64_mb_above_the_input(m, n):
     """Many blocks, one huge block, many short ones: working memory is bounded."""
     blocks = good(np.random.Generator(np.random.PCG64(11)), m, n)

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pytest
 
 from entropy_assets.defs.reports.shown import source_checks
 from entropy_assets.stages.reports.sources import Bounds, report_on_sources
@@ -60,6 +61,7 @@ def test_a_new_installation_says_that_there_is_nothing_yet(home: Home) -> None:
     assert "none" in str(shown(result, "stream_report")["night"].value)
 
 
+@pytest.mark.slow
 def test_a_broken_stream_turns_the_run_red_and_stays_red_when_it_is_run_again(home: Home) -> None:
     """What is red becomes an alert by the sensor for failed runs; the other report is made all the same."""
     rng = np.random.default_rng(1)
@@ -75,6 +77,7 @@ def test_a_broken_stream_turns_the_run_red_and_stays_red_when_it_is_run_again(ho
     assert {alert["job"] for alert in alerts} == {"nightly_reports"}
 
 
+@pytest.mark.slow
 def test_a_source_that_is_worth_less_than_its_credit_turns_the_run_red(home: Home) -> None:
     kept(home.stores.layout, *(frame & 1 for frame in white(2, 3)))
     result = home.run("nightly_reports", fails=True)

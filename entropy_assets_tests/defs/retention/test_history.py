@@ -75,6 +75,7 @@ def test_runs_and_partition_of_a_removed_batch_go_whatever_their_age(instance: d
     assert [run.run_id for run in instance.get_runs()] == [kept]
 
 
+@pytest.mark.slow
 def test_on_a_disk_it_is_the_same_and_what_dagster_knows_of_the_ledger_stays(
     tmp_path: Path,
 ) -> None:

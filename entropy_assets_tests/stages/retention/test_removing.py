@@ -191,6 +191,7 @@ def test_in_an_object_store_all_goes_the_same_way(tmp_path: Path, object_store: 
     assert planned(place, inboxes, batches_days=30, inbox_days=30).going == ()
 
 
+@pytest.mark.slow
 def test_with_the_ledger_in_postgresql_it_is_the_same_and_a_promotion_lets_nothing_go(
     tmp_path: Path, postgres: PostgresServer, postgres_url: str
 ) -> None:
