@@ -110,7 +110,7 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
     unset = sorted(set(configuration.variables) - keys.keys())
     feeds = opened_feeds(configuration, configuration.enabled, keys) if connect else []
     answers = [answer_of(feed, configuration.feeds[feed.name]) for feed in feeds]
-    doubt = configuration.doubt if any(table.starts_programs for table in configuration.enabled.values()) else ""
+    doubt = configuration.doubt if any(table.needs_own_file for table in configuration.enabled.values()) else ""
     failed = bool(unset or doubt) or any(answer["error"] for answer in answers)
     caveats = {name: table.caveat for name, table in configuration.enabled.items() if table.caveat}
     if as_json:
@@ -124,7 +124,7 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
         for name in unset:
             click.echo(f"  set {name} where the pipeline is started; without it its feed is not asked")
         if doubt:
-            click.echo(f"  no program is started that others could have chosen: {printable(doubt)}")
+            click.echo(f"  no program is started and no key is sent as others could have chosen: {printable(doubt)}")
         for name, caveat in caveats.items():
             click.echo(f"  {name}: {caveat}")
         for answer in answers:

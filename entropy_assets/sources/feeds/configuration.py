@@ -95,8 +95,8 @@ class Configuration:
     feeds
         The table of each by its name, in the order of the file; those that are not enabled too.
     doubt
-        Who else could have written the file, in a sentence that says what to do: no program is started for it. Empty if
-        nobody but this user and root could.
+        Who else could have written the file, in a sentence that says what to do: no program is started and no key sent
+        for it. Empty if nobody but this user and root could.
     """
 
     feeds: Mapping[str, FeedTable]

@@ -83,7 +83,7 @@ class Means:
     system_bytes
         Gives fresh bytes of the operating system, for the simulated camera.
     doubt
-        Why no program is started, as of `Configuration`.
+        Why no program is started and no key sent, as of `Configuration`.
     """
 
     reader_of: ReaderOf
@@ -96,13 +96,15 @@ class Means:
 def feed_of(name: str, table: FeedTable, means: Means) -> Feed:
     """Return the feed of one table. No server is asked.
 
-    One that lacks a variable of the environment, or would start a program that others could have chosen, is denied.
+    One that lacks a variable of the environment is denied, and one that would start a program, or send a key to a
+    server, that others could have chosen.
     """
     if missing := [variable for variable in table.variables if not means.variables.get(variable)]:
         why = f"set it where feeds are asked, or take its name out of the table of {name}"
         return DeniedFeed(name, f"{', '.join(missing)} is not set: {why}")
-    if means.doubt and table.starts_programs:
-        return DeniedFeed(name, f"no program is started that others could have chosen: {means.doubt}")
+    if means.doubt and table.needs_own_file:
+        why = f"no program is started and no key is sent as others could have chosen: {means.doubt}"
+        return DeniedFeed(name, why)
     match table:
         case WebTable():
             return _server_feed(name, table, means)

@@ -98,7 +98,7 @@ def test_no_program_is_started_for_a_file_that_others_could_have_written(others:
         place.chmod(place.stat().st_mode | 0o002)
     feeds = {feed.name: feed for feed in opened_feeds(read_configuration(file, STANDARD), ["a", "b"], {})}
     for ask in (feeds["a"].discover, lambda _: feeds["a"].fetch(Candidate(url="camera:a/touch/1"))):
-        with pytest.raises(FeedDenied, match=r"others could have chosen: /.*: ch(mod go-w|own) it$"):
+        with pytest.raises(FeedDenied, match=r"no program .* others could have chosen: /.*: ch(mod go-w|own) it$"):
             ask("")
     assert not proof.exists()
     assert len(feeds["b"].discover("").candidates) == 4
@@ -109,6 +109,25 @@ def test_no_program_is_started_for_a_file_that_others_could_have_written(others:
     with pytest.raises(FeedLies, match="it wrote nothing"):
         feed.fetch(feed.discover("").candidates[0])
     assert proof.exists()
+
+
+def test_no_key_is_sent_for_a_file_that_others_could_have_written(tmp_path: Path) -> None:
+    """Whoever can write the file could name any variable, and a server of their own."""
+    file = tmp_path / "sources.toml"
+    file.write_text("[feed.a]\nkind = 'apod'\nkey_env = 'A_KEY'\n")
+    for mode in (0o622, 0o600):
+        file.chmod(mode)
+        configuration, readers = read_configuration(file, STANDARD), Readers()
+        [feed] = feeds_of(
+            configuration, Means(readers, {"A_KEY": "hunter2"}, clock, doubt=configuration.doubt)
+        ).values()
+        if mode == 0o600:
+            feed.discover("")
+            assert readers.of["a"][1].asked[0].secret == {"api_key": "hunter2"}
+        else:
+            with pytest.raises(FeedDenied, match=r"no key is sent as others could have chosen: .*chmod go-w it$"):
+                feed.discover("")
+            assert "a" not in readers.of
 
 
 def test_a_key_reaches_the_feed_that_names_it_alone() -> None:

@@ -203,9 +203,9 @@ class FeedTable(BaseModel):
         return ()
 
     @property
-    def starts_programs(self) -> bool:
-        """Whether it has a program started: whoever can write its file could start any."""
-        return False
+    def needs_own_file(self) -> bool:
+        """Whether who can write its file could start any program, or have any variable's value sent to a server."""
+        return bool(self.variables)
 
     @property
     def host(self) -> str:

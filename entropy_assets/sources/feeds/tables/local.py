@@ -103,8 +103,8 @@ class CommandTable(FeedTable):
         return self
 
     @property
-    def starts_programs(self) -> bool:
-        """Its own, for each image."""
+    def needs_own_file(self) -> bool:
+        """It has a program started for each image."""
         return True
 
     @property
