@@ -18,6 +18,7 @@ from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, hashed
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, thumbnail_of
+from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.lanes import DEFAULT_TTL_S, Fate, Lane
@@ -187,7 +188,7 @@ class Trail:
     @classmethod
     def of(cls, home: Home, waiting: Waiting | None = None, life_s: float = DEFAULT_TTL_S) -> Self:
         """Return the way through the stores of `home`, which only reads them."""
-        feeds = FeedJournals(home.feeds_folder)
+        feeds = FeedJournals(home.feeds())
         return cls(home.ledger(readonly=True), home.batches(), home.images(), waiting, life_s, feeds=feeds)
 
     def freshness(self) -> SupplyAges:
@@ -196,7 +197,11 @@ class Trail:
         if self._waiting is not None:
             ages["doubts"] = [*ages["doubts"], *self._waiting.doubts()]
         if self._feeds is not None:
-            told = facts_of_asked(self._feeds, now := self._clock())
+            now = self._clock()
+            try:
+                told = facts_of_asked(self._feeds, now)
+            except StoreError:  # the ages tell of it: batches lie there too
+                told = []
             ages["feeds"] = figures_of(told, now)
             ages["doubts"] = [*ages["doubts"], *doubts_of(told, now)]
         return ages

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol, Self
 
 from entropy_assets.stores.batches import BatchStore
+from entropy_assets.stores.blobs.interface import Blobs
 from entropy_assets.stores.blobs.opening import blobs_at, refuse_unsafe
 from entropy_assets.stores.durable import (
     close_to_others,
@@ -116,7 +117,7 @@ class Home:
 
     @property
     def feeds_folder(self) -> Path:
-        """Folder of what is remembered of the feeds: the machine that asks them has it."""
+        """Folder of what is remembered of the feeds."""
         return self.root / "feeds"
 
     @property
@@ -182,6 +183,10 @@ class Home:
     def origins(self) -> OriginStore:
         """Return where images were fetched."""
         return OriginStore(blobs_at(self.store_url or self.root, self.origins_folder.name))
+
+    def feeds(self) -> Blobs:
+        """Return where is kept what is remembered of the feeds: beside the images, so that all machines have it."""
+        return blobs_at(self.store_url or self.root, self.feeds_folder.name)
 
     def batches(self) -> BatchStore:
         """Return the batches."""

@@ -11,7 +11,10 @@ from entropy_assets.settings import Settings
 from entropy_assets.sources.feeds.journal import FeedJournal, FeedJournals, FeedTrouble
 from entropy_assets.stages.manifest import HashedRow
 from entropy_assets.stages.verdicts import VerdictRow
-from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, Batch, encoded
+from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, Batch, BatchStore, encoded
+from entropy_assets.stores.blobs.folder import FolderBlobs
+from entropy_assets.stores.blobs.interface import Listing
+from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.file_names import safe_name
 from entropy_assets_tests.stages.batches_made import Place, unbind
 
@@ -112,3 +115,19 @@ def test_a_feed_that_stays_in_trouble_is_told_with_the_ages(place: Place) -> Non
     ages = Trail.of(place).freshness()
     assert [code for code, _ in ages["doubts"]] == ["feed-quarantined"]
     assert ages["feeds"]["sky"]["in_trouble"] == 1
+
+
+def test_a_store_that_is_away_leaves_the_feeds_out_and_is_told_once(place: Place) -> None:
+    class Away(FolderBlobs):
+        def list(self, folder: str = "") -> Listing:
+            raise StoreError("the object store does not answer")
+
+    trail = Trail(
+        place.ledger(readonly=True),
+        BatchStore(Away(place.root)),
+        place.images(),
+        feeds=FeedJournals(Away(place.feeds_folder)),
+    )
+    ages = trail.freshness()
+    assert [code for code, _ in ages["doubts"]] == ["store-error"]
+    assert ages["feeds"] == {}

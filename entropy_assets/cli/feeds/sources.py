@@ -83,10 +83,9 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
         "images are those that arrived; what they were credited is shown by the feed's asset in Dagster", err=True
     )
     if any(facts["state"] == "not in the file" for facts in told):
-        left = journals_of(Home.of(settings)).folder
-        click.echo(
-            f"what is remembered of a feed that left the file lies in {left}, as NAME.json: remove that", err=True
-        )
+        left = next(facts["feed"] for facts in told if facts["state"] == "not in the file")
+        place = journals_of(Home.of(settings)).place(left)
+        click.echo(f"what is remembered of {left}, which left the file, is {place}: remove that", err=True)
     if troubled:
         click.echo("ask one again now, when that is mended: entropy-assets sources fetch NAME", err=True)
 

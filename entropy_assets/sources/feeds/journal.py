@@ -1,8 +1,9 @@
 """What is remembered of each feed, one file each: where it stands, what was had, what it yields, and what ails it.
 
-Each file is replaced as a whole and is bounded for ever, whatever a server tells: `MOST_BYTES`. Trusted for pacing and
-for telling people. Who loses it loses no image and has none credited twice: the feed begins anew with its newest
-images, and what is known already is told by its hash.
+Each file is replaced as a whole and is bounded for ever, whatever a server tells: `MOST_BYTES`. They lie where images
+do, so that every machine knows what another one had. Trusted for pacing and for telling people. Who loses it loses no
+image and has none credited twice: the feed begins anew with its newest images, and what is known already is told by
+its hash.
 """
 
 import fcntl
@@ -10,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +20,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from entropy_assets.sources.feeds.interface import Candidate, FeedError
-from entropy_assets.stores.durable import write_durably
+from entropy_assets.stores.blobs.folder import FolderBlobs
+from entropy_assets.stores.blobs.interface import Blobs
+from entropy_assets.stores.blobs.leases import leased
+from entropy_assets.stores.blobs.refusals import BlobMissing
 from entropy_assets.stores.file_names import SHORT_NAME, printable
 from entropy_assets.stores.inboxes.origins import Origin
 
@@ -36,6 +41,8 @@ MOST_DONE: Final = 20_000
 """Images of a page that are remembered as done while others of it are not."""
 MOST_BYTES: Final = 3 << 20
 """Largest file of a feed, bytes. What real servers tell makes it some ten thousand, and 8 for each file listed."""
+LEASE_S: Final = 1800.0
+"""After how long a feed that a killed worker asked can be asked by another machine: no turn takes as long, seconds."""
 _LONGEST_TAG: Final = 200
 _MARK_DIGITS: Final = 20
 _NAME: Final = re.compile(SHORT_NAME, re.ASCII)
@@ -269,32 +276,37 @@ class FeedJournal:
 
 
 class FeedJournals:
-    """The journals of all feeds: ``NAME.json``, and ``NAME.lock`` for who asks the feed.
+    """The journals of all feeds: ``NAME.json``, and a lock for who asks the feed.
 
     Parameters
     ----------
-    folder
-        Where they are; made when first written to.
+    place
+        Where they are: a local folder, made when first written to, or the blobs of any store.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, place: Path | Blobs) -> None:
+        self.blobs = FolderBlobs(place) if isinstance(place, Path) else place
 
-    def path(self, name: str) -> Path:
-        """Return the file of a feed.
+    def place(self, name: str) -> str:
+        """Return where the journal of a feed is, for people.
 
         Raises
         ------
         ValueError
             If that is no name of a feed.
         """
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a feed")
-        return self.folder / f"{name}.json"
+        blob = _blob_of(name)
+        return str(self.blobs.path(blob)) if isinstance(self.blobs, FolderBlobs) else f"feeds/{blob} of the store"
+
+    def version(self, name: str) -> str:
+        """Return what changes when the journal of a feed does; empty if there is none."""
+        blob = self.blobs.find(_blob_of(name))
+        return "" if blob is None else blob.version
 
     def names(self) -> list[str]:
         """Return the names of all feeds that were ever asked, sorted, also of those that are configured no more."""
-        return sorted(file.stem for file in self.folder.glob("*.json") if _NAME.fullmatch(file.stem))
+        stems = (blob.name.removesuffix(".json") for blob in self.blobs.list().blobs if blob.name.endswith(".json"))
+        return sorted(filter(_NAME.fullmatch, stems))
 
     def read(self, name: str) -> FeedJournal:
         """Return what is remembered of a feed; of one that was never asked nothing.
@@ -304,26 +316,32 @@ class FeedJournals:
         FeedJournalDamaged
             If its file is none.
         """
-        path = self.path(name)
+        blob = _blob_of(name)
         try:
-            return FeedJournal.read(path.read_bytes())
-        except FileNotFoundError:
+            return FeedJournal.read(self.blobs.read(blob))
+        except BlobMissing:
             return FeedJournal(name=name)
         except ValueError as error:
+            path = self.place(name)
             message = f"{path} can't be read ({error}): remove it, and the feed begins anew; no image is credited twice"
-            raise FeedJournalDamaged(message, feed=name, path=str(path)) from error
+            raise FeedJournalDamaged(message, feed=name, path=path) from error
 
     def write(self, journal: FeedJournal) -> FeedJournal:
         """Keep what is remembered of a feed in the place of what was; return it."""
-        path = self.path(journal.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, journal.encoded())
+        self.blobs.replace(_blob_of(journal.name), journal.encoded())
         return journal
 
     @contextmanager
     def held(self, name: str) -> Iterator[bool]:
-        """Yield whether the feed is this caller's alone to ask meanwhile; false if somebody else asks it just now."""
-        path = self.path(name).with_suffix(".lock")
+        """Yield whether the feed is this caller's alone to ask meanwhile; false if somebody else asks it just now.
+
+        In a folder that ends with its process; in a store it ends after `LEASE_S`, if who asked it was killed.
+        """
+        if not isinstance(self.blobs, FolderBlobs):
+            with leased(self.blobs, f"asking/{_blob_of(name).removesuffix('.json')}", LEASE_S, time.time) as is_free:
+                yield is_free
+            return
+        path = self.blobs.path(_blob_of(name)).with_suffix(".lock")
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -335,6 +353,12 @@ class FeedJournals:
                 yield True
         finally:
             os.close(descriptor)
+
+
+def _blob_of(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a feed")
+    return f"{name}.json"
 
 
 def day_of(now_s: float) -> str:

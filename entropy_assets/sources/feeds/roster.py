@@ -49,7 +49,7 @@ def members_of(configuration: Configuration, feeds: Iterable[Feed]) -> list[Memb
 
 def journals_of(home: Home) -> FeedJournals:
     """Return what is remembered of the feeds of an installation."""
-    return FeedJournals(home.feeds_folder)
+    return FeedJournals(home.feeds())
 
 
 def rounds_of(home: Home, sources: Collection[str], *, settle_seconds: float, max_file_bytes: int) -> Rounds:

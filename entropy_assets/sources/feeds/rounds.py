@@ -160,7 +160,7 @@ class Rounds:
             try:
                 journal = self.journals.read(name)
             except FeedJournalDamaged as error:
-                self._alarm(f"{name}:{error.code}:{self.journals.path(name).stat().st_mtime_ns}", error.message)
+                self._alarm(f"{name}:{error.code}:{self.journals.version(name)}", error.message)
                 return Look(name, State.QUARANTINE, error.message, Yield(), None)
             if not (at_once or self.is_due(journal, member.terms)):
                 return Look(name, _standing(journal), self.why_not(journal), Yield(), journal)

@@ -219,7 +219,8 @@ def test_a_file_that_others_could_have_written_starts_no_program_and_is_not_sile
 def test_a_feed_that_left_the_file_is_still_shown(run: Run, installation: Path) -> None:
     run("sources", "fetch", "telescope", "--home", installation)
     (installation / "sources.toml").write_text("")
-    assert f"lies in {installation / 'feeds'}" in run("sources", "list", "--home", installation).stderr
+    journal = installation / "feeds" / "telescope.json"
+    assert f"is {journal}: remove" in run("sources", "list", "--home", installation).stderr
     [left] = told(run, "list", "--home", installation)
     assert (left["state"], left["total"]["images"]) == ("not in the file", 2)
 

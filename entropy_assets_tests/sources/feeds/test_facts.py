@@ -31,7 +31,7 @@ def test_a_feed_stands_where_its_journal_says() -> None:
 
 def test_a_damaged_journal_hides_no_other(tmp_path: Path) -> None:
     journals = FeedJournals(tmp_path)
-    journals.path("sky").write_bytes(b"{")
+    journals.blobs.path("sky.json").write_bytes(b"{")
     states = [facts["state"] for facts in facts_of_all(journals, ["sky", "sea"], NOON_S)]
     assert states == ["damaged", "never asked"]
 
@@ -40,7 +40,7 @@ def test_figures_are_told_of_every_feed_that_was_asked(tmp_path: Path) -> None:
     journals = FeedJournals(tmp_path)
     journals.write(FeedJournal(name="sky", last_new_s=NOON_S - 60, newest=("ab",), total=Yield(images=3, bytes=7)))
     journals.write(FeedJournal(name="sea", trouble=FeedTrouble("feed-lies", "a page", 3.0)))
-    journals.path("sun").write_bytes(b"{")
+    journals.blobs.path("sun.json").write_bytes(b"{")
     figures = figures_of(facts_of_asked(journals, NOON_S), NOON_S)
     assert (figures["sky"]["images"], figures["sky"]["bytes"], figures["sky"]["image_age_s"]) == (3, 7, 60)
     assert {name: each["in_trouble"] for name, each in figures.items()} == {"sea": 1, "sky": 0, "sun": 1}
@@ -49,7 +49,8 @@ def test_figures_are_told_of_every_feed_that_was_asked(tmp_path: Path) -> None:
 def test_a_journal_that_may_not_be_read_is_trouble_of_its_feed_and_stops_no_figures(tmp_path) -> None:
     """The service asks for them with the age of the supply, and may be another user."""
     (tmp_path / "mine.json").mkdir()
-    assert figures_of(facts_of_asked(FeedJournals(tmp_path), 0.0), 0.0)["mine"]["in_trouble"] == 1.0
+    told = facts_of_all(FeedJournals(tmp_path), ["mine"], 0.0)
+    assert figures_of(told, 0.0)["mine"]["in_trouble"] == 1.0
 
 
 def _ill(
@@ -85,7 +86,7 @@ def test_a_feed_that_nobody_asks_any_more_is_in_no_trouble(tmp_path: Path) -> No
 def test_of_many_feeds_three_are_named_and_all_are_counted(tmp_path: Path) -> None:
     journals = FeedJournals(tmp_path)
     for number in range(5):
-        journals.path(f"sky-{number}").write_bytes(b"{")
+        journals.blobs.path(f"sky-{number}.json").write_bytes(b"{")
     [(_, sentence)] = doubts_of(facts_of_asked(journals, NOON_S), NOON_S)
     assert sentence.startswith("5 feeds are in quarantine: sky-0 (feed-journal-damaged), sky-1 (")
     assert "sky-2 (feed-journal-damaged) and 2 more;" in sentence

@@ -50,7 +50,7 @@ def test_a_journal_is_bounded_for_ever(tmp_path: Path) -> None:
     """The bound that its page states holds for the worst that a server can tell, and so it does after years."""
     journals, full = FeedJournals(tmp_path / "feeds"), full_journal()
     journals.write(full)
-    assert journals.path("sky").stat().st_size <= MOST_BYTES
+    assert journals.blobs.path("sky.json").stat().st_size <= MOST_BYTES
     assert len(full.seen) == MOST_SEEN
     assert len(full.days) == MOST_DAYS
     assert full.total.images == MOST_SEEN + 20
@@ -67,7 +67,7 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"trouble": 1}', b"[" * 9999])
 def test_one_that_is_damaged_is_named_with_what_to_do(data: bytes, tmp_path: Path) -> None:
     journals = FeedJournals(tmp_path)
-    journals.path("sky").write_bytes(data)
+    journals.blobs.path("sky.json").write_bytes(data)
     with pytest.raises(FeedJournalDamaged, match=r"sky\.json can't be read .*remove it"):
         journals.read("sky")
 
@@ -75,7 +75,7 @@ def test_one_that_is_damaged_is_named_with_what_to_do(data: bytes, tmp_path: Pat
 @pytest.mark.parametrize("name", ["", "..", "a/b", "A", "a" * 33, "a.b", "a\n"])
 def test_a_name_leads_nowhere_else(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no name of a feed"):
-        FeedJournals(tmp_path).path(name)
+        FeedJournals(tmp_path).place(name)
 
 
 def test_one_asks_a_feed_at_a_time(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_a_feed_that_somebody_asks_is_left_to_him(tmp_path: Path) -> None:
 def test_a_damaged_journal_is_told_of_once_and_stops_no_other(tmp_path: Path) -> None:
     site, feed, other = Site(tmp_path), ScriptedFeed(), ScriptedFeed("other")
     site.ask(feed)
-    site.journals.path("sky").write_bytes(b"{")
+    site.journals.blobs.path("sky.json").write_bytes(b"{")
     for _ in range(3):
         assert [state for state, _ in site.ask(feed, other)] == ["quarantine", "well"]
     [alarm] = site.alarms()
