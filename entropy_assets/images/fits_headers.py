@@ -32,6 +32,8 @@ KEPT_SECTIONS: Final = ("TRIMSEC", "DATASEC")
 """What part of the image was exposed: the first of these that is one decides."""
 INSTRUMENT_CHARS: Final = 40
 """Longest name of a camera that tells sensors apart."""
+LONGEST_HISTORY: Final = 100_000
+"""Of what a header says at length no more is looked at, characters."""
 MAX_AXES: Final = 16
 MAX_HDUS: Final = 256
 SAMPLE_TYPES: Final = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -104,14 +106,21 @@ def walk(data: bytes) -> Iterator[Hdu]:
 
 
 def _read_header(data: bytes, offset: int) -> tuple[Header, Mapping[str, str], int]:
-    """Return the cards from `offset` up to END, the first of each keyword, comments, and where the data unit starts."""
+    """Return the cards from `offset` up to END, the first of each keyword, comments, and where the data unit starts.
+
+    A keyword of several words (ESO's HIERARCH) can't be taken for one of the standard. HISTORY is its lines.
+    """
     header: dict[str, Value] = {}
     comments: dict[str, str] = {}
     for position in range(offset, len(data) - CARD + 1, CARD):
         card = data[position : position + CARD].decode("ascii", errors="replace")
         if card.rstrip() == "END":
             return header, comments, offset + -(-(position + CARD - offset) // FITS_BLOCK) * FITS_BLOCK
-        if card[8:10] == "= ":
+        if card.startswith("HISTORY "):
+            header["HISTORY"] = f"{header.get('HISTORY', '')}{card[8:].strip()}\n"[:LONGEST_HISTORY]
+        elif card.startswith("HIERARCH ") and len((name := card[9:].partition("=")[0]).split()) > 1:
+            header.setdefault(" ".join(name.split()), _card_value(card.partition("=")[2]))
+        elif card[8:10] == "= ":
             keyword = card[:8].rstrip()
             if keyword in UNIT_IN_COMMENT and keyword not in header:
                 comments[keyword] = card[10:].partition("/")[2].strip()

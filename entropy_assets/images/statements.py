@@ -31,16 +31,39 @@ class Card(NamedTuple):
 
 
 MORE_THAN_ONE: Final = r"0*([2-9]|1\d|[2-9]\d|\d{3,})(\.0*)?"
-MASTER: Final = "(?i).*(master|stack|coadd|super ?(bias|dark|flat)).*"
+MASTER: Final = (
+    "(?i).*(master|stack|coadd|super ?(bias|dark|flat)|(mean|median|averaged?|combined) *(bias|dark|flat|light|frame))"
+    ".*|(?i:integration)"
+)
+EDITORS: Final = (
+    "photoshop|lightroom|gimp|affinity|capture one|darktable|rawtherapee|dxo|luminar|snapseed|paint\\.net|acorn"
+    "|pixelmator|topaz|corel|paint shop|picasa|pixinsight|registax|autostakkert|deepskystacker|astrosurface"
+    "|siril|astap|astro ?pixel ?processor|graxpert|sequator|startools|camera raw|imagemagick|graphicsmagick"
+    "|irfanview|acdsee|krita|on1 photo|skylum|lavc\\d|ffmpeg"
+)
+"""Programs that change pixels and leave their name in a file's Software tag (TIFF 6.0 section 8; PNG 11.3.3.2), or in a
+card of a FITS header."""
 CARDS: Final = (
     Card("simulated", "SIMULATE", "True", "this project's simulated camera"),
-    Card("simulator", "INSTRUME|CAMERA|CAMNAME|CAMMODEL|DETECTOR", "(?i).*simulator.*", "INDI, ASCOM, N.I.N.A."),
+    Card("simulator", "INSTRUME|CAMERA|CAMNAME|CAMMODEL|DETECTOR", "(?i).*(simulator|simulation|simulated camera).*",
+         "INDI, ASCOM, N.I.N.A."),
+    Card("simulator", "SIMULATE", "(?i)1|y|yes|true", "whoever writes T otherwise"),
     Card("stacked", "NCOMBINE", MORE_THAN_ONE, "IRAF imcombine, STScI pipelines, Astropy ccdproc"),
     Card("stacked", r"IMCMB\d+", ".+", "IRAF imcombine: the name of each frame that went in"),
     Card("stacked", "STACKCNT", MORE_THAN_ONE, "Siril, ASIAIR, Seestar"),
     Card("stacked", "SNAPSHOT", MORE_THAN_ONE, "MaxIm DL, CCDSoft: SBFITSEXT 1.0, images combined"),
     Card("stacked", r"(LIGH|LUM|DARK|FLAT|BIAS)_CNT", MORE_THAN_ONE, "ASTAP: frames in a stack or master"),
     Card("stacked", "IMAGETYP|IMTYPE|FRAME|FRAMETYP|OBSTYPE", MASTER, "PixInsight, Siril, MaxIm DL, survey pipelines"),
+    Card("stacked", "NSTACK|NSTACKED|STACKED|COMBINED", f"(?i)true|y|yes|{MORE_THAN_ONE}", "live stackers"),
+    Card("stacked", "PROCTYPE", "(?i)stacked|mastercal", "NOIRLab community pipelines"),
+    Card("stacked", "ESO PRO CATG", "(?i).*(master|stack|coadd|combined|mean|median).*", "ESO pipelines: the product"),
+    Card("stacked", "ESO PRO DATANCOM", MORE_THAN_ONE, "ESO pipelines: frames combined"),
+    Card("stacked", "ESO DET NDIT", MORE_THAN_ONE, "ESO: exposures of which the detector's computer kept the mean"),
+    Card("stacked", "HISTORY", r"(?i).*(imageintegration|integration with pixinsight|\bstacking\b|\bstacked\b"
+         r"|(mean|median|average) combin|imcombine).*", "PixInsight, Siril, ASTAP, IRAF"),
+    Card("resampled", "PROCTYPE", "(?i)resampled", "NOIRLab community pipelines"),
+    Card("resampled", "RESAMPLE|DRIZZLE", "(?i)true|y|yes|lanczos.*|bilinear|bicubic", "TERAPIX SWarp, stackers"),
+    Card("resampled", "PIXFRAC", r"[01](\.\d*)?", "drizzle: the size of a drop"),
     Card("resampled", "NDRIZIM", r"0*[1-9]\d*(\.0*)?", "STScI AstroDrizzle"),
     Card("resampled", "DRIZCORR", "(?i)complete", "STScI pipelines"),
     Card("resampled", r"D\d{3}DATA", ".+", "STScI AstroDrizzle"),
@@ -49,16 +72,16 @@ CARDS: Final = (
     Card("calibrated", "CALSTAT", "(?i).*[bdf].*", "MaxIm DL: SBFITSEXT 1.0, bias, dark and flat applied"),
     Card("calibrated", "CCDPROC|ZEROCOR|DARKCOR|FLATCOR|FRINGCOR|ILLUMCOR", ".{5,}", "IRAF ccdproc: when, with what"),
     Card("calibrated", "(BIAS|DARK|FLAT|SHAD)CORR", "(?i)complete", "STScI pipelines"),
+    Card("calibrated", "S_(FLAT|DARK|SUPERB|RAMP|JUMP|LINEAR|PHOTOM)", "(?i)complete", "STScI: calibration of JWST"),
+    Card("calibrated", "PROCTYPE", "(?i)instcal|skysub", "NOIRLab community pipelines"),
+    Card("calibrated", "RLEVEL", r"0*[1-9]\d*(\.0*)?", "Las Cumbres Observatory: reduction level; raw is 0"),
+    Card("calibrated", "ESO PRO TYPE", "(?i)reduced", "ESO pipelines"),
+    Card("calibrated", "BUNIT", r"(?i)(electrons?|e-)(\W.*)?", "pipelines: codes come in ADU"),
+    Card("developed", "SWCREATE|SWMODIFY|PROGRAM|CREATOR|SOFTWARE", f"(?i).*({EDITORS}).*", "editors and stackers"),
 )  # fmt: skip
 """Each with who writes it. A raw frame has none of them, or has them with another value (``NCOMBINE = 1``)."""
 SPEAKING: Final = re.compile("|".join(f"(?:{card.keyword})" for card in CARDS))
 """Keywords of which the values are looked at."""
-EDITORS: Final = (
-    "photoshop|lightroom|gimp|affinity|capture one|darktable|rawtherapee|dxo|luminar|snapseed|paint\\.net|acorn"
-    "|pixelmator|topaz|corel|paint shop|picasa|pixinsight|registax|autostakkert|deepskystacker|astrosurface"
-)
-"""Programs that change pixels and leave their name in a file's Software tag (TIFF 6.0 section 8; PNG 11.3.3.2)."""
-
 GAIN_CARDS: Final = MappingProxyType(
     {
         "EGAIN": "SBFITSEXT 1.0: electrons per ADU, by definition; MaxIm DL, N.I.N.A., Sequence Generator Pro, ASIAIR",
@@ -101,10 +124,16 @@ def statements_of_cards(header: Mapping[str, Any]) -> Iterator[Statement]:
     for keyword, value in header.items():
         if not SPEAKING.fullmatch(keyword):
             continue
-        for card in CARDS:
-            if re.fullmatch(card.keyword, keyword) and re.fullmatch(card.value, str(value).strip(), re.DOTALL):
-                yield Statement(card.kind, _told(keyword, value))
+        for line in str(value).split("\n") if keyword == "HISTORY" else (value,):
+            if (card := _card_of(keyword, line)) is not None:
+                yield Statement(card.kind, _told(keyword, line))
                 break
+
+
+def _card_of(keyword: str, value: object) -> Card | None:
+    text = str(value).strip()
+    speaking = (card for card in CARDS if re.fullmatch(card.keyword, keyword))
+    return next((card for card in speaking if re.fullmatch(card.value, text, re.DOTALL)), None)
 
 
 def camera_noise_of_cards(header: Mapping[str, Any], comments: Mapping[str, str]) -> CameraNoise | None:

@@ -1,5 +1,6 @@
 """The servers that machines share: PostgreSQL with a standby, an object store, two Valkeys."""
 
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import pytest
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.distributed.site import Servers, Site, wait_for_standby
 from entropy_assets_tests.postgres_server import PostgresServer, postgres_folder
+from entropy_assets_tests.stores.blobs.ceph import PROGRAMS, ceph_gateway
 from entropy_assets_tests.stores.blobs.servers import CREDENTIALS, moto_server
 
 
@@ -41,10 +43,27 @@ def databases() -> Iterator[tuple[PostgresServer, PostgresServer, PostgresServer
                 server.stop()
 
 
+@contextmanager
+def object_store(folder: Path) -> Iterator[str]:
+    """Run the store that people run, a Ceph with its gateway, or one that is quickly there where it isn't installed."""
+    if all(map(shutil.which, PROGRAMS)):
+        folder.mkdir()
+        with ceph_gateway(folder) as address:
+            yield address
+    else:
+        with moto_server() as address:
+            yield address
+
+
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Run all of it, with every machine that the pipeline needs."""
-    with moto_server() as store, databases() as three, EmbeddedServer() as pool, EmbeddedServer() as broker:
+    with (
+        object_store(tmp_path / "ceph") as store,
+        databases() as three,
+        EmbeddedServer() as pool,
+        EmbeddedServer() as broker,
+    ):
         site = Site(
             tmp_path,
             Servers(*three, store, pool.url, broker.url.replace("unix://", "redis+socket://")),
