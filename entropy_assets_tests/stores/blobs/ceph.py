@@ -73,6 +73,7 @@ def ceph_gateway(folder: Path) -> Iterator[str]:
     configuration = folder / "ceph.conf"
     configuration.write_text(CONFIGURATION.format(fsid=fsid, monitor=monitor, gateway=gateway, folder=folder))
     environment = {**os.environ, "CEPH_CONF": str(configuration)}
+    servers: list[Any] = []
 
     def run(*command: str) -> None:
         try:
@@ -81,7 +82,11 @@ def ceph_gateway(folder: Path) -> Iterator[str]:
             )
         except subprocess.TimeoutExpired:
             logs = "; ".join(f"{log.name}: {last_line(log)}" for log in sorted(folder.glob("*.log")))
-            raise DoesNotStartError(f"{command[0]} has not ended after {START_S:.0f} s. {logs}") from None
+            ended = [
+                f"{server.args[0]} ended with {server.returncode}" for server in servers if server.poll() is not None
+            ]
+            told = ", ".join(["", *ended])
+            raise DoesNotStartError(f"{command[0]} has not ended after {START_S:.0f} s{told}. {logs}") from None
         assert done.returncode == 0, done.stderr
 
     with contextlib.ExitStack() as stack:
@@ -90,6 +95,7 @@ def ceph_gateway(folder: Path) -> Iterator[str]:
             quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             server = stack.enter_context(subprocess.Popen([*command, "-f"], env=environment, **quiet))
             stack.callback(server.kill)
+            servers.append(server)
 
         run("monmaptool", "--create", "--fsid", fsid, "--addv", "a", f"v1:127.0.0.1:{monitor}", str(folder / "map"))
         run("ceph-mon", "-i", "a", "--mkfs", "--monmap", str(folder / "map"))
