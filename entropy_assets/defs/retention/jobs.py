@@ -43,6 +43,8 @@ def remove_what_is_old(context: dg.OpExecutionContext, config: Looking, stores: 
     forgotten = Forgotten(len(history.runs), len(history.partitions))
     if not config.dry_run:
         forgotten = forget(context.instance, history, for_s=FORGET_S)
+    if forgotten.left:
+        context.log.info("%d runs and partitions are left for the next run", forgotten.left)
     verb = "would_go" if config.dry_run else "removed"
     listed = [item for item in done.items if item.kind is not Kind.IMAGE][:TABLE_ROWS]
     why = Counter(plan.staying.values()).most_common(TABLE_ROWS)
