@@ -176,7 +176,7 @@ def test_a_partition_stays_whose_batch_got_a_run_since_the_look(instance: dg.Dag
 def test_runs_of_no_batch_go_after_a_week_and_failed_ones_after_a_quarter(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without any setting: a feed may be asked every minute, and each look of Dagster's on SQLite is 127 kB."""
+    """Without any setting: a feed may be asked every minute, and each run on SQLite is a file of 139 kB."""
     monkeypatch.setattr(history, "KEYS_AT_ONCE", 2)
     well, ended = were(instance, [INGEST] * 5), were(instance, [INGEST], status=dg.DagsterRunStatus.CANCELED)
     failed = were(instance, [INGEST], status=dg.DagsterRunStatus.FAILURE)
