@@ -33,7 +33,7 @@ OF_NO_BATCH: Final = (INGEST, REPLENISH, AUDIT, RETENTION)
 of a report is its materializations, one a night."""
 FORGET_S: Final = 300.0
 """For how long one run of the job deletes, seconds. It holds one of two places for runs (`dagster.yaml`), for which new
-images wait, and gets through several days of looks at a feed that is asked every minute: a run on SQLite takes 40 ms."""
+images wait. A run on SQLite takes 40 ms, so it gets through five days of looks at a feed that is asked every minute."""
 OF_REMOVED: Final = "its batch was removed"
 ENDED: Final = tuple(status for status in dg.DagsterRunStatus if status not in UNFINISHED)
 _FAILED: Final = dg.DagsterRunStatus.FAILURE

@@ -199,7 +199,9 @@ def test_the_run_stays_by_which_dagster_judges_how_fresh_a_feed_is(instance: dg.
     def ingest() -> None:
         ask()
 
-    _, newest = ran(instance, ingest), ran(instance, ingest)
+    _, newest = ran(instance, ingest), ran(instance, ingest, "gone")
     were(instance, [INGEST] * 2)
     assert newest not in old(instance).runs
     assert len(old(instance).runs) == 2
+    instance.add_dynamic_partitions(IMAGE_BATCHES, ["gone"])
+    assert old(instance, days=None, removed=["gone"]).partitions == {}, "a partition stays as long as a run of it"
