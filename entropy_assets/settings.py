@@ -136,7 +136,10 @@ class Settings(BaseSettings):
         Days after which the settled files of a batch go from the inbox: the operator's own originals. By default never.
     keep_runs_days
         Days for which Dagster's runs are kept, with their events and logs. Without it it is for ever, but for those of
-        batches that were removed.
+        batches that were removed, and of none.
+    keep_batchless_runs_days
+        Days for which those are kept that belong to no batch: looks for images, audits. One that failed is kept as
+        `keep_runs_days` says, or 90 days.
     keys
         Where the API keys of the HTTP service are kept: the path of a file, or the address of a Redis or Valkey that
         keeps its data. By default ``keys.json`` in `home`. Secret: an address may hold a password.
@@ -200,6 +203,7 @@ class Settings(BaseSettings):
     keep_least_days: Annotated[int, Field(ge=1)] = 7
     keep_inbox_days: Annotated[int, Field(ge=1)] | None = None
     keep_runs_days: Annotated[int, Field(ge=1)] | None = None
+    keep_batchless_runs_days: Annotated[int, Field(ge=1)] = 7
     api_key: SecretStr | None = None
     keys: SecretStr | None = None
     anonymous_scopes: str = ",".join(SCOPES)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from entropy_assets.cli.shell import EXIT_ERROR, json_option, settings_of, typed_errors
+from entropy_assets.cli.shell import EXIT_ERROR, json_option, known_dagsters, settings_of, typed_errors
 
 if TYPE_CHECKING:
     from entropy_assets.settings import Settings
@@ -150,19 +150,9 @@ def _known(settings: "Settings") -> Iterator["Anchor"]:
 
 
 def _known_to_dagster(of_the_home: Path) -> Iterator["Anchor"]:
-    """Yield what the Dagster in the home, which is that of ``up``, and that of DAGSTER_HOME know; say if there is none.
+    """Yield what each Dagster knows. What the one of an installation that left ``up`` knows stays true."""
+    if found := known_dagsters(of_the_home):
+        from entropy_assets.defs.anchors import known_in
 
-    Both where there are both: an installation that left ``up`` has the old one still, and what it knows stays true.
-    """
-    from entropy_assets.settings import dagster_home
-
-    places = dict.fromkeys(place for place in (of_the_home, dagster_home()) if place is not None)
-    found = [place for place in places if (place / "dagster.yaml").is_file()]
-    if not found:
-        looked = " and ".join(map(str, places))
-        click.echo(f"no Dagster was asked: no dagster.yaml in {looked}; set DAGSTER_HOME if it is elsewhere", err=True)
-        return
-    from entropy_assets.defs.anchors import known_in
-
-    for place in found:
-        yield from known_in(place)
+        for place in found:
+            yield from known_in(place)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -103,6 +104,21 @@ def recipe_for(source: str, settings: "Settings") -> Recipe:
         listed = ", ".join(recipe.sources)
         raise click.UsageError(f"no source is called {source!r}; recipe {recipe.name} lists {listed}")
     return recipe
+
+
+def known_dagsters(of_the_home: Path) -> list[Path]:
+    """Return where there is a Dagster: in the home, which is that of ``up``, and in DAGSTER_HOME. Say if there is none.
+
+    Both where there are both: an installation that left ``up`` has the old one still.
+    """
+    from entropy_assets.settings import dagster_home
+
+    places = dict.fromkeys(place for place in (of_the_home, dagster_home()) if place is not None)
+    found = [place for place in places if (place / "dagster.yaml").is_file()]
+    if not found:
+        looked = " and ".join(map(str, places))
+        click.echo(f"no Dagster was asked: no dagster.yaml in {looked}; set DAGSTER_HOME if it is elsewhere", err=True)
+    return found
 
 
 @contextmanager

@@ -40,12 +40,6 @@ def known_to_dagster(instance: dg.DagsterInstance) -> Iterator[Anchor]:
         yield Anchor(str(head.value), "Dagster")
 
 
-def run_of_anchor(instance: dg.DagsterInstance) -> str | None:
-    """Return the run that recorded what `known_to_dagster` yields; None if it yields nothing."""
-    event = instance.get_latest_materialization_event(_PUBLISHED)
-    return None if event is None else event.run_id
-
-
 def known_in(folder: Path) -> Iterator[Anchor]:
     """Yield the same of the Dagster whose DAGSTER_HOME is `folder`; nothing where there is none.
 
@@ -55,9 +49,22 @@ def known_in(folder: Path) -> Iterator[Anchor]:
         If there is one and it can't be asked.
     """
     if (folder / "dagster.yaml").is_file():
-        with _failures(folder), dg.DagsterInstance.from_config(str(folder)) as instance:
+        with dagster_in(folder) as instance:
             known = list(known_to_dagster(instance))
         yield from known
+
+
+@contextmanager
+def dagster_in(folder: Path) -> Iterator[dg.DagsterInstance]:
+    """Give the Dagster whose DAGSTER_HOME is `folder`. What it raises, and any OSError, is told as its own failure.
+
+    Raises
+    ------
+    DagsterUnreadable
+        If it can't be asked.
+    """
+    with _failures(folder), dg.DagsterInstance.from_config(str(folder)) as instance:
+        yield instance
 
 
 @contextmanager
@@ -69,7 +76,7 @@ def _failures(folder: Path) -> Iterator[None]:
         yield
     except _raised_by_dagster() as error:
         raise DagsterUnreadable(
-            f"the Dagster in {folder} can't be asked what it knows of the ledger: {_reason(error)}; start its database,"
+            f"the Dagster in {folder} can't be asked: {_reason(error)}; start its database,"
             " or mend dagster.yaml or what it names, and give the command again",
             path=str(folder),
         ) from error

@@ -22,7 +22,7 @@ from entropy_assets.settings import Settings
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.sources.image_source import ImageSource
 from entropy_assets.stages.assessments import settle
-from entropy_assets.stages.retention.limits import KEEP_ALL, KeepLimits
+from entropy_assets.stages.retention.limits import KEEP_ALL, KeepLimits, RunLimits
 from entropy_assets.stages.state import Unfinished
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.blobs.refusals import StoreUnavailable
@@ -53,8 +53,8 @@ class EntropyStores:
         What surveys and samples them, and how much of a card's memory it takes: as in `Settings`.
     keep
         How long what is kept.
-    keep_runs_days
-        Days for which Dagster's runs are kept; None for ever.
+    keep_runs
+        How long Dagster's runs are kept.
     """
 
     layout: Home
@@ -65,7 +65,7 @@ class EntropyStores:
     arrays: Choice = "numpy"
     arrays_memory_bytes: int = 0
     keep: KeepLimits = KEEP_ALL
-    keep_runs_days: int | None = None
+    keep_runs: RunLimits = field(default_factory=RunLimits)
 
     @classmethod
     def of(cls, settings: Settings) -> "EntropyStores":
@@ -79,7 +79,7 @@ class EntropyStores:
             arrays=settings.arrays,
             arrays_memory_bytes=settings.arrays_memory_bytes,
             keep=KeepLimits.of(settings),
-            keep_runs_days=settings.keep_runs_days,
+            keep_runs=RunLimits.of(settings),
         )
 
     def inboxes(self) -> Mapping[str, Inbox]:

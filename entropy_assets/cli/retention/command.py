@@ -2,19 +2,24 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from entropy_assets.cli.retention.words import lines_of
-from entropy_assets.cli.shell import json_option, progress_bars, settings_of, typed_errors
+from entropy_assets.cli.retention.words import lines_of, lines_of_history
+from entropy_assets.cli.shell import json_option, known_dagsters, progress_bars, settings_of, typed_errors
 
 if TYPE_CHECKING:
+    from entropy_assets.defs.retention.history import History
     from entropy_assets.settings import Settings
     from entropy_assets.stages.retention.looking import FateOf
+    from entropy_assets.stages.retention.plan import RemovalPlan
+    from entropy_assets.stores.home import Home
+    from entropy_assets.stores.inboxes.bucket import Inbox
+    from entropy_assets.stores.ledger.anchors import Anchor
 
 
 @click.command()
@@ -27,9 +32,9 @@ if TYPE_CHECKING:
 def retention(dry_run: bool, home: Path | None, as_json: bool) -> None:
     """Remove images, noise and batches that nobody needs any more, as the settings ENTROPY_KEEP_... say.
 
-    Without such a setting nothing goes. Never removed: the ledger, batches on which something is left to do, and those
-    whose blocks may still be served. A block whose batch was removed says so. Runs and events that Dagster keeps are
-    removed by its own job of the same name.
+    Without such a setting none goes. Never removed: the ledger, batches on which something is left to do, and those
+    whose blocks may still be served. A block whose batch was removed says so. Of the Dagster in the home, and of that
+    of DAGSTER_HOME, old runs go with their events, and the partitions of removed batches.
     """
     from entropy_assets.recipe import recipe_named
     from entropy_assets.stages.retention.limits import KeepLimits
@@ -47,18 +52,73 @@ def retention(dry_run: bool, home: Path | None, as_json: bool) -> None:
     with ExitStack() as stack:
         stack.enter_context(place.kept_private(lambda line: click.echo(line, err=True)))
         fate_of = stack.enter_context(_asked(settings))
-        plan = plan_removal(place, limits, now_s=time.time(), inboxes=inboxes, fate_of=fate_of)
+        now_s, dagsters = time.time(), known_dagsters(place.dagster_folder)
+        anchors = [anchor for folder in dagsters for anchor in _known_in(folder)]
+        plan = plan_removal(place, limits, now_s=now_s, inboxes=inboxes, fate_of=fate_of, anchors=anchors)
+        histories = _histories(dagsters, settings, place, plan, inboxes, now_s)
         items = plan.going
         if not dry_run:
             move = stack.enter_context(progress_bars(quiet=as_json))
             items = remove(place, plan, inboxes=inboxes, progress=move).items
+            for folder, history in histories.items():
+                _forget(folder, history, move)
     if as_json:
         rows = [{"kind": item.kind, "name": item.name, "bytes": item.bytes, "why": item.why} for item in items]
-        facts = {"bytes_before": plan.bytes_before, "bytes_after": plan.bytes_after}
+        facts = {"bytes_before": plan.bytes_before, "bytes_after": plan.bytes_after, "dagster": _rows(histories)}
         click.echo(json.dumps({"dry_run": dry_run, "removed": rows, "stays": dict(plan.staying), **facts}))
         return
     for line in lines_of(items, plan.staying, is_dry=dry_run, keeps_all=limits.keep_all):
         click.echo(line)
+    for folder, history in histories.items():
+        for line in lines_of_history(folder, history.runs, history.partitions, is_dry=dry_run):
+            click.echo(line)
+
+
+def _known_in(folder: Path) -> "Iterator[Anchor]":
+    from entropy_assets.defs.anchors import known_in
+
+    return known_in(folder)
+
+
+def _histories(
+    folders: list[Path],
+    settings: "Settings",
+    place: "Home",
+    plan: "RemovalPlan",
+    inboxes: "Mapping[str, Inbox]",
+    now_s: float,
+) -> "dict[Path, History]":
+    """Return what goes of the memory of each Dagster. Where there is none it is not loaded either."""
+    if not folders:
+        return {}
+    from entropy_assets.defs.anchors import dagster_in
+    from entropy_assets.defs.retention.history import KnownBatches, old_history
+    from entropy_assets.stages.retention.limits import RunLimits
+
+    known, histories = KnownBatches.of(place, plan, inboxes), {}
+    for folder in folders:
+        with dagster_in(folder) as instance:
+            histories[folder] = old_history(instance, known, RunLimits.of(settings), now_s=now_s)
+    return histories
+
+
+def _forget(folder: Path, history: "History", progress: Callable[[str, int, int], object]) -> None:
+    from entropy_assets.defs.anchors import dagster_in
+    from entropy_assets.defs.retention.history import forget
+
+    with dagster_in(folder) as instance:
+        forget(instance, history, progress=progress)
+
+
+def _rows(histories: "Mapping[Path, History]") -> list[dict[str, object]]:
+    return [
+        {
+            "folder": str(folder),
+            "runs": [{"run_id": run_id, "why": why} for run_id, why in history.runs.items()],
+            "partitions": list(history.partitions),
+        }
+        for folder, history in histories.items()
+    ]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from entropy_assets.stores.file_names import printable
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from entropy_assets.stages.retention.plan import Going
 
 KEPT: Final = (
-    "everything is kept: no setting ENTROPY_KEEP_... says for how long. See docs/retention.md, or try"
+    "every image and batch is kept: no setting ENTROPY_KEEP_... says for how long. See docs/retention.md, or try"
     " ENTROPY_KEEP_NOISE_DAYS=30 entropy-assets retention --dry-run"
 )
 MOST_NAMED: Final = 3
@@ -36,6 +37,24 @@ def lines_of(items: "Collection[Going]", staying: Mapping[str, str], *, is_dry: 
         keys = [key for key, reason in staying.items() if reason == why]
         more = " ..." if count > MOST_NAMED else ""
         yield printable(f"  {count} because {why}: {', '.join(keys[:MOST_NAMED])}{more}")
+
+
+def lines_of_history(
+    folder: Path, runs: Mapping[str, str], partitions: Collection[str], *, is_dry: bool
+) -> Iterator[str]:
+    """Yield the lines that tell what the Dagster in `folder` forgets.
+
+    Parameters
+    ----------
+    runs
+        Why each run goes, by its id.
+    """
+    for why, count in Counter(runs.values()).most_common():
+        yield f"{'run':8}{count:>10}  {why}"
+    if partitions:
+        yield f"{'partition':9}{len(partitions):>9}  its batch was removed"
+    verb = "would be removed" if is_dry else "removed"
+    yield printable(f"{len(runs)} runs {verb} of the Dagster in {folder}")
 
 
 def size_of(size: int) -> str:

@@ -1,4 +1,4 @@
-"""How long what is kept, as the operator says. Without a word of his everything is kept for ever."""
+"""How long what is kept, as the operator says. Without a word of his all that batches need is kept for ever."""
 
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
@@ -10,6 +10,10 @@ LONGEST_LIFE_S: Final = 30 * DAY_S
 """Longest life of a block that the settings allow: an older one can't be served, whatever its life was. Seconds."""
 SLACK_S: Final = 3600.0
 """By how much the clocks of publisher, pool, service and retention may differ together, seconds."""
+
+
+FAILED_DAYS: Final = 90
+"""Days for which a failed run of no batch is kept if nobody says: a quarter, as are the ticks that failed."""
 
 
 class _Kept(Protocol):
@@ -78,6 +82,36 @@ class KeepLimits:
     def remove_batches(self) -> bool:
         """Tell whether whole batches, and with them images, may go."""
         return self.batches_days is not None or self.total_bytes is not None
+
+
+class _KeptRuns(Protocol):
+    """The settings that say which runs are kept."""
+
+    @property
+    def keep_runs_days(self) -> int | None: ...
+    @property
+    def keep_batchless_runs_days(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """How long Dagster's runs are kept, from their ends on.
+
+    Attributes
+    ----------
+    days
+        Days for any run; None for ever.
+    batchless_days
+        Days for a run of no batch that did not fail: there may be one a minute.
+    """
+
+    days: int | None = None
+    batchless_days: int = 7
+
+    @classmethod
+    def of(cls, kept: _KeptRuns) -> Self:
+        """Return the limits that the settings describe."""
+        return cls(days=kept.keep_runs_days, batchless_days=kept.keep_batchless_runs_days)
 
 
 KEEP_ALL: Final = KeepLimits()

@@ -2,11 +2,14 @@
 
 import json
 import time
+import uuid
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from entropy_assets.cli.retention.words import KEPT
+from entropy_assets.defs.partitions import IMAGE_BATCHES
 from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.cli.conftest import Run
@@ -40,6 +43,42 @@ def test_a_dry_run_says_what_the_run_does(run: Run, place: Place, monkeypatch: p
     again = run("retention", "--home", place.root)
     assert again.exit_code == 0
     assert again.stdout.startswith("0 B removed; 1 batches stay\n  1 because its receipt tells")
+
+
+@pytest.mark.slow
+def test_what_dagster_forgets_is_told_and_done(run: Run, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs and partition of a batch that goes, in the Dagster that DAGSTER_HOME names."""
+    folder = place.root.parent / "elsewhere"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text("{telemetry: {enabled: false}}")
+    monkeypatch.setenv("DAGSTER_HOME", str(folder))
+    monkeypatch.setenv("ENTROPY_KEEP_BATCHES_DAYS", "35")
+    keys = [batch.key for batch in place.batches()]
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        instance.add_dynamic_partitions(IMAGE_BATCHES, keys)
+        runs = [
+            instance.add_run(dg.DagsterRun("some", str(uuid.uuid4()), tags={"dagster/partition": key})).run_id
+            for key in keys
+        ]
+        for run_id in runs:
+            instance.report_run_canceled(instance.get_run_by_id(run_id))
+    said = json.loads(run("retention", "--dry-run", "--home", place.root, "--json").stdout)
+    gone = {"run_id": runs[0], "why": "its batch was removed"}
+    assert said["dagster"] == [{"folder": str(folder), "runs": [gone], "partitions": [keys[0]]}]
+    words = run("retention", "--dry-run", "--home", place.root).stdout.splitlines()
+    assert words[-3:] == [
+        "run              1  its batch was removed",
+        "partition        1  its batch was removed",
+        f"1 runs would be removed of the Dagster in {folder}",
+    ]
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        assert instance.get_runs_count() == 2
+    did = json.loads(run("retention", "--home", place.root, "--json").stdout)
+    assert did == {**said, "dry_run": False}
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        assert [run.run_id for run in instance.get_runs()] == [runs[1]]
+        assert list(instance.get_dynamic_partitions(IMAGE_BATCHES)) == [keys[1]]
+    assert not list(folder.rglob(f"{runs[0]}*"))
 
 
 def test_without_a_setting_nothing_goes(run: Run, place: Place) -> None:

@@ -1,8 +1,10 @@
 """What a person is told of a removal."""
 
+from pathlib import Path
+
 import pytest
 
-from entropy_assets.cli.retention.words import KEPT, lines_of, size_of
+from entropy_assets.cli.retention.words import KEPT, lines_of, lines_of_history, size_of
 from entropy_assets.stages.retention.plan import Going, Kind
 
 ITEMS = [
@@ -24,6 +26,17 @@ def test_images_are_counted_and_batches_named() -> None:
 
 def test_without_a_setting_it_says_how_to_begin() -> None:
     assert list(lines_of([], {}, is_dry=False, keeps_all=True)) == [KEPT]
+
+
+def test_runs_are_counted_by_why_they_go() -> None:
+    runs = {"a": "its batch was removed", "b": "7 days are kept", "c": "7 days are kept"}
+    assert list(lines_of_history(Path("/d"), runs, ["zoo-1"], is_dry=True)) == [
+        "run              2  7 days are kept",
+        "run              1  its batch was removed",
+        "partition        1  its batch was removed",
+        "3 runs would be removed of the Dagster in /d",
+    ]
+    assert list(lines_of_history(Path("/d"), {}, [], is_dry=False)) == ["0 runs removed of the Dagster in /d"]
 
 
 @pytest.mark.parametrize(
