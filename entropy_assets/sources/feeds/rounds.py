@@ -175,6 +175,30 @@ class Rounds:
         longest = max(LONGEST_WAIT_S, LONGEST_ASKED_S, terms.cadence_s) * (1 + JITTER)
         return not 0 < journal.due_s - self.now() <= longest
 
+    def has_nothing(self, member: Member) -> bool:
+        """Look whether a feed that asks no server has nothing new; if so, that was its turn, for less than a run.
+
+        One that is in trouble, or that somebody has to be told of, has its turn in a round.
+        """
+        feed, terms = member.feed, member.terms
+        with self.journals.held(feed.name) as is_free:
+            if not is_free:
+                return True  # it has its turn just now
+            journal, now = self.journals.read(feed.name), self.now()
+            if journal.trouble is not None or journal.backlog or journal.last_new_s is None:
+                return False
+            if terms.stale_after_s is not None and now - journal.last_new_s > terms.stale_after_s:
+                return False
+            try:
+                page = feed.discover(journal.cursor)
+            except FeedError:
+                return False
+            if page.candidates or not page.is_whole:
+                return False
+            due_s = _next_look(journal.due_s, now, terms.cadence_s)
+            self.journals.write(replace(journal, cursor=page.cursor, done=(), due_s=due_s))
+            return True
+
     def why_not(self, journal: FeedJournal) -> str:
         """Return why a feed isn't asked now, in a sentence."""
         wait = f"asked again in {max(0.0, journal.due_s - self.now()):.0f} s"

@@ -1,6 +1,8 @@
 """A file of feeds that can't be used is told with its line, again and again in the UI, and takes nothing else down."""
 
 import logging
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -10,6 +12,7 @@ from entropy_assets.defs.feeds.asking import ImageFeeds
 from entropy_assets.settings import Settings
 from entropy_assets.stores.journals.alerts import LONGEST_ERROR
 from entropy_assets_tests.defs.feeds.fed import FILE, Fed
+from entropy_assets_tests.sources.feeds.scripted import Clock
 
 BROKEN = FILE + "colour = 1\n"
 WORDS = r"sources\.toml: line \d+: feed asleep, colour"
@@ -100,3 +103,34 @@ def test_without_a_file_nothing_is_configured(tmp_path: Path) -> None:
     feeds = ImageFeeds.of(Settings(home=tmp_path))
     assert not feeds.is_configured
     feeds.refuse_if_unusable()
+
+
+def test_a_folder_that_has_nothing_new_costs_no_run(tmp_path: Path) -> None:
+    """It is looked into each minute: a run for each look filled Dagster's disk with 200 MB a day."""
+    folder, home = tmp_path / "telescope", tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    (home / "sources.toml").write_text(
+        f'[feed.telescope]\nkind = "folder"\npath = "{folder}"\nclaim = "raw-ccd"\nsettle_seconds = 0\n'
+        "from_the_oldest = true\ncadence_seconds = 60\n"
+    )
+    feeds = ImageFeeds.of(Settings(home=home, settle_seconds=0.0))
+    clock = Clock(time.time())
+    feeds = replace(feeds, rounds=replace(feeds.rounds, now=clock))
+    assert feeds.due() == (["telescope"], []), "who was never asked has a turn of its own"
+    feeds.ask(["telescope"])
+    for _ in range(3):
+        assert feeds.due()[1][0].startswith("telescope: asked again in ")
+        clock.now += 61
+        assert feeds.due() == ([], ["telescope: nothing new"])
+    clock.now += 61
+    (folder / "frame.fits").write_bytes(b"SIMPLE  =")
+    assert feeds.due() == (["telescope"], [])
+    assert feeds.due() == (["telescope"], []), "a look takes nothing from the run"
+    [look] = feeds.ask(["telescope"])
+    assert look.brought.images == 1
+    clock.now += 61
+    assert feeds.due() == ([], ["telescope: nothing new"])
+    clock.now += 61
+    folder.rename(tmp_path / "away")
+    assert feeds.due() == (["telescope"], []), "its run says what is wrong"
