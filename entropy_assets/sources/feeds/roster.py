@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from entropy_assets.sources.feeds.configuration import Configuration
 from entropy_assets.sources.feeds.depot import Depot
@@ -15,10 +14,10 @@ from entropy_assets.sources.feeds.journal import FeedJournals
 from entropy_assets.sources.feeds.rounds import Member, Rounds
 from entropy_assets.sources.feeds.tables.fields import FeedTable, WebTable
 from entropy_assets.sources.feeds.turns import Terms
+from entropy_assets.sources.feeds.web.hosts import rules_of
 from entropy_assets.stores.home import Home
 
 if TYPE_CHECKING:
-    from entropy_assets.sources.feeds.web.hosts import HostRules
     from entropy_assets.sources.feeds.web.pacing import Pacing
 
 LONGEST_IMAGE_S: Final = 300.0
@@ -91,16 +90,6 @@ def opened_feeds(configuration: Configuration, names: Collection[str], keys: Map
     pacing = Pacing()  # one for all, so that two feeds of a host are paced together
     means = Means(lambda name, table: _reader(name, table, pacing), keys, doubt=configuration.doubt)
     return [feed_of(name, table, means) for name, table in configuration.feeds.items() if name in names]
-
-
-def rules_of(table: WebTable) -> "HostRules":
-    """Return the hosts that a feed may ask and be led to, as its table says."""
-    from entropy_assets.sources.feeds.web.hosts import HostRules
-
-    parts = urlsplit(table.address)
-    hosts = table.allowed_hosts | ({f"{parts.hostname}:{parts.port}"} if parts.port else frozenset())
-    own = sorted(table.allowed_hosts) if table.is_in_own_network else ()
-    return HostRules(sorted(hosts), plain=own, local=own)
 
 
 def _reader(name: str, table: WebTable, pacing: "Pacing") -> Reader:

@@ -20,7 +20,7 @@ DECODERS: Final = frozenset(
 """Programs that give what a video or a picture was decoded to, whatever the sensor gave."""
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".bmp", ".gif")
 """Ends of the names of pictures, which a recipe never takes for raw frames."""
-Argument = Annotated[str, Field(max_length=4000)]
+Argument = Annotated[str, Field(max_length=4000, pattern=r"^[^\x00]*$")]
 STREAMS: Final = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "srt://")
 
 
@@ -47,7 +47,7 @@ class ObjectStoreTable(FeedTable):
     kind: Literal["object-store"]
     url: fields.StoreAddress
     """Its address: s3://bucket/prefix, gs:// or az://."""
-    folder: fields.DatedPlace = ""
+    folder: Annotated[fields.DatedPlace, AfterValidator(fields.below_a_store)] = ""
     """Folder below it; {year}, {month}, {day}, {yearday} and {hour} are filled in, UTC."""
     pattern: fields.Pattern = "*.fit*"
     cadence_seconds: Annotated[fields.Cadence, Field(ge=10)] = 60
