@@ -12,6 +12,8 @@ from entropy_assets.defs.feeds.assets import feed_assets
 from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.feeds.configuration import KINDS, Configuration, SourcesRefused, parsed
 from entropy_assets.sources.feeds.roster import opened_feeds, terms_of
+from entropy_assets.sources.feeds.web.hosts import rules_of
+from entropy_assets.sources.feeds.web.urls import WebUrl
 
 NEEDED = {
     "public-bucket": 'base = "https://a.example.org/"\nclaim = "drop"\nprefix = "x/"\n',
@@ -23,13 +25,14 @@ NEEDED = {
 }
 """What a table of each kind needs, beyond the kind."""
 HUGE = "1" + "0" * 5000
-PLACES = [(kind, key) for kind, table in KINDS.items() for key in (*table.model_fields, "strange") if key != "kind"]
+PLACES = [(kind, key) for kind, table in KINDS.items() for key in (*table.model_fields, "strange")]
 
 
 def text_of(kind: str, key: str, value: str) -> str:
     """Return the file of one feed that says `value` at `key`, and else what its kind needs."""
-    needed = [line for line in NEEDED.get(kind, "").splitlines() if not line.startswith(f"{key} =")]
-    return "\n".join(["[feed.mine]", f'kind = "{kind}"', *needed, f"{key} = {value}"]) + "\n"
+    needed = [f'kind = "{kind}"', *NEEDED.get(kind, "").splitlines()]
+    kept = [line for line in needed if not line.startswith(f"{key} =")]
+    return "\n".join(["[feed.mine]", *kept, f"{key} = {value}"]) + "\n"
 
 
 def used(text: str) -> Configuration | None:
@@ -120,3 +123,47 @@ def test_a_home_of_nobody_is_told_with_its_key() -> None:
 
 def test_a_number_without_end_is_told_with_what_to_do() -> None:
     assert refused(text_of("folder", "max_age_seconds", HUGE)).endswith("; write a shorter number")
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("hosts", '["*.com"]'),
+        ("hosts", '["a..b"]'),
+        ("hosts", '["h:99999"]'),
+        ("hosts", '["h:0"]'),
+        ("hosts", '["1.2.3.999"]'),
+        ("hosts", '["127.1"]'),
+        ("hosts", '["[1::2::3]"]'),
+        ("url", '"https://a.example.org:99999/"'),
+        ("url", '"https://a.example.org:0/"'),
+        ("url", '"https://a.example.org:abc/"'),
+        ("url", '"https://sternw\u00e4rte.example.org/"'),
+        ("url", '"https://exa mple.org/"'),
+        ("url", '"https://-a.example.org/"'),
+        ("url", '"https://{year}.example.org/"'),
+        ("url", '"https://a.example.org\\\\raw/"'),
+        ("url", '"https://a.example.org/\\u0000/"'),
+    ],
+)
+def test_a_host_or_port_that_none_can_have_is_refused_and_not_repeated(key: str, value: str) -> None:
+    told = refused(text_of("http-directory", key, value))
+    line = 5 if key == "hosts" else 4
+    assert told.startswith(f"line {line}: feed mine, {key} has a host, port or letter that can't be asked: write a name")
+    assert not any(word in told for word in ("exa mple", "999", "abc", "a..b", "::2::", "sternw"))
+
+
+@pytest.mark.parametrize("value", ['"../other"', '"a//b"', '"a/./b"', '"a\\u0000b"', f'"{"ab/" * 500}"'])
+def test_a_folder_of_an_object_store_that_none_can_be_is_refused(value: str) -> None:
+    assert "feed mine, folder" in refused(text_of("object-store", "folder", value))
+
+
+@pytest.mark.parametrize("own, hosts", [(True, "[]"), (True, '["[::1]"]'), (False, '["[2001:db8::1]:8443"]')])
+def test_an_address_of_version_6_is_a_host_in_brackets(own: bool, hosts: str) -> None:
+    scheme = "http" if own else "https"
+    text = text_of("http-directory", "url", f'"{scheme}://[0:0::1]:8799/raw/"')
+    read = used(f"{text}own_network = {str(own).lower()}\nhosts = {hosts}\n")
+    assert read is not None
+    rules = rules_of(read.feeds["mine"])  # type: ignore[arg-type]
+    assert rules.allows(WebUrl.read(f"{scheme}://[::1]:8799/raw/"))
+    assert rules.is_local("::1") == own

@@ -93,12 +93,40 @@ def test_what_is_empty_or_too_long_is_left_out(tmp_path) -> None:
     feed = feed_of(blobs, max_file_bytes=4)
     [candidate] = feed.discover("").candidates
     assert candidate.url == f"{URL}/c.fits"
-    blobs.replace("c.fits", b"12345")
-    with pytest.raises(FeedError, match="more than 4 bytes"):
-        feed.fetch(candidate)
+
+
+@pytest.mark.parametrize("later", [b"12345" * 10_000, b"12", b"abcd", None], ids=["longer", "shorter", "another", "gone"])
+def test_what_was_replaced_since_it_was_listed_is_not_read_and_comes_the_next_time(tmp_path, later) -> None:
+    blobs = FolderBlobs(tmp_path)
+    blobs.create("c.fits", b"1234")
+    feed = feed_of(blobs, max_file_bytes=4)
+    found = feed.discover("")
+    [candidate] = found.candidates
     blobs.delete("c.fits")
-    with pytest.raises(FeedError, match="is gone"):
+    if later is not None:
+        blobs.create("c.fits", later)
+    with pytest.raises(FeedError, match="is gone, or was replaced since it was listed") as failed:
         feed.fetch(candidate)
+    assert (type(failed.value), feed.read_bytes) == (FeedError, 0)
+    again = feed.discover(found.cursor).candidates
+    assert [feed.fetch(each).data for each in again] == ([later] if later in (b"12", b"abcd") else [])  # type: ignore[union-attr]
+
+
+def test_an_object_of_a_real_server_that_was_replaced_is_not_read(object_store) -> None:
+    blobs = blobs_at(object_store, "")
+    blobs.create("a.fits", b"1234")
+    table = table_of("object-store", url=object_store, claim="raw-ccd", max_file_bytes=4)
+    feed = ObjectStoreFeed("mine", table, blobs, a_minute_later)
+    [candidate] = feed.discover("").candidates
+    for later in (b"12345" * 10_000, b"abcd"):
+        blobs.replace("a.fits", later)
+        with pytest.raises(FeedError, match="was replaced since it was listed"):
+            feed.fetch(candidate)
+    assert feed.read_bytes == 0
+    blobs.replace("a.fits", b"1234")
+    fetched = feed.fetch(candidate)
+    assert fetched is not None
+    assert fetched.data == b"1234"
 
 
 @pytest.mark.parametrize(
