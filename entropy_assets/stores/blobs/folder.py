@@ -54,7 +54,7 @@ class FolderBlobs:
                     return None
                 data = file.read(size)
                 return data if _blob(name, os.fstat(file.fileno())) == before else None
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def list(self, folder: str = "") -> Listing:

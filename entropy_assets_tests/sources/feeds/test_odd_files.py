@@ -149,7 +149,9 @@ def test_a_number_without_end_is_told_with_what_to_do() -> None:
 def test_a_host_or_port_that_none_can_have_is_refused_and_not_repeated(key: str, value: str) -> None:
     told = refused(text_of("http-directory", key, value))
     line = 5 if key == "hosts" else 4
-    assert told.startswith(f"line {line}: feed mine, {key} has a host, port or letter that can't be asked: write a name")
+    assert told.startswith(
+        f"line {line}: feed mine, {key} has a host, port or letter that can't be asked: write a name"
+    )
     assert not any(word in told for word in ("exa mple", "999", "abc", "a..b", "::2::", "sternw"))
 
 

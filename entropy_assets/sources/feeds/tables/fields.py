@@ -254,7 +254,7 @@ class WebTable(FeedTable):
 
     @property
     def allowed_hosts(self) -> frozenset[str]:
-        """The hosts that may be asked; that of its address is without its port. Addresses of version 6 have brackets."""
+        """The hosts that may be asked; that of its address is without its port. An IPv6 address has brackets."""
         return frozenset((*self.hosts, f"[{self.host}]" if ":" in self.host else self.host))
 
     @property

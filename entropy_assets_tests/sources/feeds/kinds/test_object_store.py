@@ -95,7 +95,9 @@ def test_what_is_empty_or_too_long_is_left_out(tmp_path) -> None:
     assert candidate.url == f"{URL}/c.fits"
 
 
-@pytest.mark.parametrize("later", [b"12345" * 10_000, b"12", b"abcd", None], ids=["longer", "shorter", "another", "gone"])
+@pytest.mark.parametrize(
+    "later", [b"12345" * 10_000, b"12", b"abcd", None], ids=["longer", "shorter", "another", "gone"]
+)
 def test_what_was_replaced_since_it_was_listed_is_not_read_and_comes_the_next_time(tmp_path, later) -> None:
     blobs = FolderBlobs(tmp_path)
     blobs.create("c.fits", b"1234")
