@@ -186,16 +186,17 @@ def parsed(data: bytes, recipe: Recipe) -> Configuration:
         raise _refused([f"it is longer than {LARGEST_FILE} bytes"])
     try:
         text = data.decode("utf-8-sig")  # editors on Windows put a byte order mark before it
-        told = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise _refused([f"byte {error.start} is no UTF-8; save the file as UTF-8"]) from None
+    places = _Places(text)
+    try:
+        told = tomllib.loads(text)
     except RecursionError:
         raise _refused(["it is no TOML that is read here: lists or tables lie too deep in each other"]) from None
     except tomllib.TOMLDecodeError as error:
         raise _refused([f"it is no TOML: {error}{_advice(str(error))}"]) from None
     except ValueError:  # of Python's own: a whole number with more digits than it reads
-        raise _refused([f"{_Places(text).of_endless_number()} has too many digits; write a shorter number"]) from None
-    places = _Places(text)
+        raise _refused([f"{places.of_endless_number()} has too many digits; write a shorter number"]) from None
     try:
         document = _Document.model_validate(told)
     except ValidationError as error:

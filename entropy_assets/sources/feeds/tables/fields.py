@@ -43,10 +43,9 @@ def _any_address(text: str) -> str:
 def _without_secrets(text: str, schemes: Collection[str]) -> str:
     try:
         parts = urlsplit(text)
-        is_one = parts.scheme in schemes and bool(parts.hostname)
     except ValueError:  # its words repeat the address
-        is_one = False
-    if not is_one:
+        parts = urlsplit("")
+    if parts.scheme not in schemes or not parts.hostname:
         raise ValueError("an address like https://host/folder/ is wanted")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("an address holds no user, password, key or query: those would be shown with it")
