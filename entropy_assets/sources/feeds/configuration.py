@@ -52,8 +52,8 @@ MOST_TOLD: Final = 20
 """Faults of a file that are told."""
 LONGEST_TOLD: Final = 1000
 """Longest sentence on one of them, characters; what is longer is cut off."""
-MOST_DIGITS: Final = 4300
-"""Digits of the longest whole number that Python reads unless it is told otherwise."""
+ENDLESS: Final = r"[0-9_]{4301}|0x[0-9A-Fa-f_]{3500}"
+"""Digits of a whole number that Python doesn't read or write, unless it is told otherwise."""
 PICTURES: Final = ("apod", "epic", "mars-raw", "nasa-images", "sdo-latest")
 """Sources of the recipes that stand for decoded pictures."""
 
@@ -191,6 +191,7 @@ def parsed(data: bytes, recipe: Recipe) -> Configuration:
     places = _Places(text)
     try:
         told = tomllib.loads(text)
+        repr(told)  # fails for what is too deep to be told, and for a number in hex that is too long to be
     except RecursionError:
         raise _refused(["it is no TOML that is read here: lists or tables lie too deep in each other"]) from None
     except tomllib.TOMLDecodeError as error:
@@ -279,7 +280,7 @@ class _Places:
     def of_endless_number(self) -> str:
         """Return the beginning of a sentence on the first number that is longer than Python reads."""
         lines = enumerate(self._text.splitlines(), start=1)
-        number = next((number for number, line in lines if re.search(rf"[0-9_]{{{MOST_DIGITS + 1}}}", line)), 0)
+        number = next((number for number, line in lines if re.search(ENDLESS, line)), 0)
         before = [place for place, line in self._lines.items() if line <= number and place[:1] == ("feed",)]
         match before[-1:]:
             case [(_, feed, field, *_)] if self._lines["feed", feed, field] == number:

@@ -82,13 +82,14 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(place=st.sampled_from(PLACES), value=values)
 @example(("folder", "max_age_seconds"), str(10**19))
 @example(("folder", "path"), '"~nobody-of-that-name/x"')
 @example(("folder", "path"), '"/a\\u0000b"')
 @example(("folder", "settle_seconds"), "0x" + "f" * 8000)
 @example(("folder", "strange"), HUGE)
+@example(("folder", "kind"), "0x" + "f" * 8000)
 @example(("http-directory", "hosts"), '["*.com"]')
 @example(("http-directory", "url"), '"https://a.example.org:abc/"')
 def test_any_value_at_any_key_is_used_or_refused(place: tuple[str, str], value: str) -> None:
@@ -121,7 +122,12 @@ def test_a_home_of_nobody_is_told_with_its_key() -> None:
 
 
 def test_a_number_without_end_is_told_with_what_to_do() -> None:
-    assert refused(text_of("folder", "max_age_seconds", HUGE)).endswith("; write a shorter number")
+    for number in (HUGE, "0x" + "f" * 8000):
+        told = refused(text_of("folder", "max_age_seconds", number))
+        assert told == "line 5: feed mine, max_age_seconds has too many digits; write a shorter number"
+        told = refused(f"# a note\n[feed.mine]\nhosts = [\n1,\n{number}]\n")
+        assert told == "line 5: feed mine: a number has too many digits; write a shorter number"
+        assert refused(f"a = {number}\n") == "line 1: a number has too many digits; write a shorter number"
 
 
 @pytest.mark.parametrize(
