@@ -70,13 +70,17 @@ def rounds_of(home: Home, sources: Collection[str], *, settle_seconds: float, ma
     return Rounds(journals_of(home), depot, home.alerts(), time.time, random.random)
 
 
-def opened_feeds(configuration: Configuration, names: Collection[str], keys: Mapping[str, str]) -> list[Feed]:
+def opened_feeds(
+    configuration: Configuration, names: Collection[str], keys: Mapping[str, str], home: Home | None = None
+) -> list[Feed]:
     """Return the feeds of those names, in the order of the file, those that are not enabled too. No server is asked.
 
     Parameters
     ----------
     keys
         The variables of the environment that the configuration names and that are set. Secret.
+    home
+        Where it is kept until when hosts want to be left alone; None if that is only known to these feeds.
 
     Raises
     ------
@@ -85,9 +89,10 @@ def opened_feeds(configuration: Configuration, names: Collection[str], keys: Map
     """
     # Here, since every run loads the definitions, and few of them ask a server.
     from entropy_assets.sources.feeds.making import Means, feed_of
-    from entropy_assets.sources.feeds.web.pacing import Pacing
+    from entropy_assets.sources.feeds.web.pacing import KeptRests, Pacing
 
-    pacing = Pacing()  # one for all, so that two feeds of a host are paced together
+    # one for all, so that two feeds of a host are paced together
+    pacing = Pacing(kept=None if home is None else KeptRests(home.feeds_folder / "hosts"))
     means = Means(lambda name, table: _reader(name, table, pacing), keys, doubt=configuration.doubt)
     return [feed_of(name, table, means) for name, table in configuration.feeds.items() if name in names]
 
