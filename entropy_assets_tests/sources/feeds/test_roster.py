@@ -92,7 +92,7 @@ class Busy(BaseHTTPRequestHandler):
 def test_a_host_that_wants_to_be_left_alone_is_left_alone_by_all_its_feeds(tmp_path: Path) -> None:
     """Each opening stands for another process: a step of a run, or a command."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         text = "".join(
             f"[feed.{name}]\nkind = 'http-directory'\nurl = 'http://127.0.0.1:{server.server_port}/{name}/'\n"
             "own_network = true\nclaim = 'raw-ccd'\n"

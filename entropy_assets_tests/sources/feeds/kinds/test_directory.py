@@ -183,7 +183,7 @@ def test_a_server_of_the_own_network_may_have_an_address_of_version_6(tmp_path) 
     except OSError as error:
         pytest.skip(f"needs IPv6 on this machine: {error}")
     with server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://[::1]:{server.server_address[1]}/"
         text = f"[feed.mine]\nkind = 'http-directory'\nurl = '{url}'\nown_network = true\nclaim = 'raw-ccd'\n"
         [feed] = opened_feeds(parsed(text.encode(), STANDARD), ["mine"], {})
