@@ -15,6 +15,8 @@ from entropy_assets.sources.feeds.rounds import Member, Rounds
 from entropy_assets.sources.feeds.tables.fields import FeedTable, WebTable
 from entropy_assets.sources.feeds.turns import Terms
 from entropy_assets.sources.feeds.web.hosts import rules_of
+from entropy_assets.stores.blobs.interface import Blobs
+from entropy_assets.stores.blobs.opening import blobs_at
 from entropy_assets.stores.home import Home
 
 if TYPE_CHECKING:
@@ -92,9 +94,14 @@ def opened_feeds(
     from entropy_assets.sources.feeds.web.pacing import KeptRests, Pacing
 
     # one for all, so that two feeds of a host are paced together
-    pacing = Pacing(kept=None if home is None else KeptRests(home.feeds_folder / "hosts"))
+    pacing = Pacing(kept=None if home is None else KeptRests(_rests_of(home)))
     means = Means(lambda name, table: _reader(name, table, pacing), keys, doubt=configuration.doubt)
     return [feed_of(name, table, means) for name, table in configuration.feeds.items() if name in names]
+
+
+def _rests_of(home: Home) -> Blobs:
+    """Return where is kept how long hosts want to be left alone: where all machines have it."""
+    return blobs_at(home.store_url or home.root, f"{home.feeds_folder.name}/hosts")
 
 
 def _reader(name: str, table: WebTable, pacing: "Pacing") -> Reader:

@@ -1,6 +1,6 @@
 """When a host may be asked again: one question at a time, with rests between, and never before it said.
 
-Kept in memory and shared by all readers of a process; what a host asked for is kept in a file too, for all others.
+Kept in memory and shared by all readers of a process; what a host asked for is kept, for all others.
 """
 
 import json
@@ -8,11 +8,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from entropy_assets.sources.feeds.web.limits import SYSTEM_CLOCK, Clock
-from entropy_assets.stores.durable import write_durably
+from entropy_assets.stores.blobs.interface import Blobs
+from entropy_assets.stores.blobs.refusals import StoreError
 
 MOST_HOSTS: Final = 1024
 """Most hosts that are remembered: a feed may ask all names below one, and a server make them up."""
@@ -22,7 +22,6 @@ LEAST_KEPT_S: Final = 1.0
 """Rests up to this are over before another process asks, seconds."""
 LONGEST_KEPT_S: Final = 86_400.0
 """Longest rest that is kept, seconds; one that is longer was written by another clock, and is none."""
-MOST_FILE_BYTES: Final = 1000
 
 
 class HostResting(Exception):
@@ -35,50 +34,51 @@ class HostResting(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeptRests:
-    """Until when hosts want to be left alone, a small file for each, whoever asked it. Trusted for pacing alone.
+    """Until when hosts want to be left alone, a small blob for each, whoever asked it. Trusted for pacing alone.
 
-    Who loses a file, or can't write it, asks that host once more and is told again. Those that are over are removed.
+    What is lost, or can't be read or written, costs that host one more question, and then it is told again.
 
     Attributes
     ----------
-    folder
-        Where they are, on this machine; made when first written to.
+    blobs
+        Where they are.
     """
 
-    folder: Path
+    blobs: Blobs
 
     def left_s(self, host: str, now: float) -> float:
         """Return how long a host still wants to be left alone, seconds; 0 if it does not."""
-        return self._left_s(self._path(host), now, host)
-
-    def keep(self, host: str, seconds: float, now: float) -> None:
-        """Keep that a host wants to be left alone from `now` on, seconds since 1970, or longer if that is kept."""
-        seconds = min(seconds, LONGEST_KEPT_S)
-        if seconds <= max(LEAST_KEPT_S, self.left_s(host, now)):
-            return
-        with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            kept = list(self.folder.glob("*.json"))
-            over = [path for path in kept if not self._left_s(path, now)]
-            for path in over:
-                path.unlink(missing_ok=True)
-            if len(kept) - len(over) < MOST_HOSTS:
-                write_durably(self._path(host), json.dumps({"host": host, "until_s": now + seconds}).encode())
-
-    def _path(self, host: str) -> Path:
-        return self.folder / f"{host.replace(':', '_')[:200]}.json"
-
-    def _left_s(self, path: Path, now: float, host: str = "") -> float:
         try:
-            with path.open("rb") as file:
-                told = json.loads(file.read(MOST_FILE_BYTES))
-        except (OSError, ValueError, RecursionError):
+            told = json.loads(self.blobs.read(_blob_of(host)))
+        except (OSError, StoreError, ValueError, RecursionError):
             return 0.0
         match told:
-            case {"host": str(name), "until_s": int() | float() as until} if name == host or not host:
+            case {"host": str(name), "until_s": int() | float() as until} if name == host:
                 left = until - now
                 return left if 0 < left <= LONGEST_KEPT_S else 0.0
         return 0.0
+
+    def keep(self, host: str, seconds: float, now: float) -> None:
+        """Keep that a host wants to be left alone from `now` on, seconds since 1970, or longer if that is kept.
+
+        Those of others that are surely over are removed.
+        """
+        seconds = min(seconds, LONGEST_KEPT_S)
+        if seconds <= LEAST_KEPT_S or seconds <= self.left_s(host, now):
+            return
+        with suppress(OSError, StoreError):
+            kept = self.blobs.list().blobs
+            over = [blob.name for blob in kept if blob.modified_ns < (now - LONGEST_KEPT_S) * 1e9]
+            for name in over:
+                self.blobs.delete(name)
+            if len(kept) - len(over) < MOST_HOSTS:
+                told = json.dumps({"host": host, "until_s": now + seconds})
+                self.blobs.replace(_blob_of(host), told.encode("ascii"))
+
+
+def _blob_of(host: str) -> str:
+    """Return the name for a host; two long ones may have the same, so what is kept tells the whole one."""
+    return f"{host.replace(':', '_')[:200]}.json"
 
 
 @dataclass(slots=True)
