@@ -132,9 +132,8 @@ def web_reader_of(
     It asks the hosts that the table of the origin's feed allows, and checks them as the table says, if `feeds` has it
     and the URL is at one of them; else the host of the URL alone, by https, at a public address.
     """
-    from entropy_assets.sources.feeds.roster import rules_of
     from entropy_assets.sources.feeds.tables.fields import WebTable
-    from entropy_assets.sources.feeds.web.hosts import HostRules
+    from entropy_assets.sources.feeds.web.hosts import HostRules, rules_of
     from entropy_assets.sources.feeds.web.limits import WebLimits
     from entropy_assets.sources.feeds.web.pacing import Pacing
     from entropy_assets.sources.feeds.web.reader import HttpReader

@@ -102,12 +102,13 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
     """
     from entropy_assets.settings import variables
     from entropy_assets.sources.feeds.roster import opened_feeds
+    from entropy_assets.stores.home import Home
 
     settings = settings_of(home=home)
     configuration = required_feeds(settings)
     keys = variables(configuration.variables)
     unset = sorted(set(configuration.variables) - keys.keys())
-    feeds = opened_feeds(configuration, configuration.enabled, keys) if connect else []
+    feeds = opened_feeds(configuration, configuration.enabled, keys, Home.of(settings)) if connect else []
     answers = [answer_of(feed, configuration.feeds[feed.name]) for feed in feeds]
     doubt = configuration.doubt if any(table.needs_own_file for table in configuration.enabled.values()) else ""
     failed = bool(unset or doubt) or any(answer["error"] for answer in answers)
@@ -169,7 +170,7 @@ def fetch_feeds(names: tuple[str, ...], home: Path | None, as_json: bool) -> Non
             click.echo(f"{name} is not enabled in the file: it is asked this once", err=True)
     needed = {variable for table in tables.values() for variable in table.variables}
     with place.kept_private(lambda line: click.echo(line, err=True)), progress_bars(quiet=as_json) as steps:
-        feeds = opened_feeds(configuration, tables, variables(sorted(needed)))
+        feeds = opened_feeds(configuration, tables, variables(sorted(needed)), place)
         looks = rounds.ask(members_of(configuration, feeds), at_once=True, steps=steps)
     for look in looks:
         if as_json:

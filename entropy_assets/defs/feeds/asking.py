@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import dagster as dg
@@ -23,8 +24,8 @@ WELL_AGAIN: Final = "the file of feeds is well again"
 _OF_FILE: Final = "feeds:"
 
 
-def _opened(configuration: Configuration, names: Collection[str]) -> Sequence[Feed]:
-    return opened_feeds(configuration, names, variables(configuration.variables))
+def _opened(configuration: Configuration, names: Collection[str], home: Home | None = None) -> Sequence[Feed]:
+    return opened_feeds(configuration, names, variables(configuration.variables), home)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,12 @@ class ImageFeeds:
         rounds = rounds_of(
             home, recipe.sources, settle_seconds=settings.settle_seconds, max_file_bytes=settings.max_file_bytes
         )
+        opened = partial(_opened, home=home)
         try:
-            return cls(configuration_of(settings.sources, home, recipe), rounds, settings=settings)
+            return cls(configuration_of(settings.sources, home, recipe), rounds, opened, settings=settings)
         except SourcesRefused as error:
             logging.getLogger(__name__).error("no feed is asked: %s", error.message)  # noqa: TRY400 - a sentence, no trace
-            return cls(NO_FEEDS, rounds, refusal=error, settings=settings)
+            return cls(NO_FEEDS, rounds, opened, refusal=error, settings=settings)
 
     def read_again(self) -> "ImageFeeds":
         """Return them as the file is now. A process that asks no feed itself may have read it a month ago."""

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, get_args
 
 from entropy_assets.errors import EntropyAssetsError, brought_by
 from entropy_assets.recipe import DROP, Recipe
-from entropy_assets.sources.feeds.tables.fields import FeedName, FeedTable
+from entropy_assets.sources.feeds.tables.fields import FeedName, FeedTable, WebTable
 from entropy_assets.sources.feeds.tables.keys import keys_of
 from entropy_assets.sources.feeds.tables.local import CommandTable, FolderTable, ObjectStoreTable, SimulatedTable
 from entropy_assets.sources.feeds.tables.web import (
@@ -34,6 +34,8 @@ from entropy_assets.sources.feeds.tables.web import (
     PublicBucketTable,
     SdoLatestTable,
 )
+from entropy_assets.sources.feeds.web.hosts import rules_of
+from entropy_assets.sources.feeds.web.urls import WebUrl
 from entropy_assets.stores.durable import open_trusted
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.lanes import Lane
@@ -50,6 +52,8 @@ MOST_TOLD: Final = 20
 """Faults of a file that are told."""
 LONGEST_TOLD: Final = 1000
 """Longest sentence on one of them, characters; what is longer is cut off."""
+ENDLESS: Final = r"[0-9_]{4301}|0x[0-9A-Fa-f_]{3500}"
+"""Digits of a whole number that Python doesn't read or write, unless it is told otherwise."""
 PICTURES: Final = ("apod", "epic", "mars-raw", "nasa-images", "sdo-latest")
 """Sources of the recipes that stand for decoded pictures."""
 
@@ -182,17 +186,24 @@ def parsed(data: bytes, recipe: Recipe) -> Configuration:
         raise _refused([f"it is longer than {LARGEST_FILE} bytes"])
     try:
         text = data.decode("utf-8-sig")  # editors on Windows put a byte order mark before it
-        told = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise _refused([f"byte {error.start} is no UTF-8; save the file as UTF-8"]) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _refused([f"it is no TOML: {error}{_advice(str(error))}"]) from None
     places = _Places(text)
+    try:
+        told = tomllib.loads(text)
+        repr(told)  # fails for what is too deep to be told, and for a number in hex that is too long to be
+    except RecursionError:
+        raise _refused(["it is no TOML that is read here: lists or tables lie too deep in each other"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise _refused([f"it is no TOML: {error}{_advice(str(error))}"]) from None
+    except ValueError:  # of Python's own: a whole number with more digits than it reads
+        raise _refused([f"{places.of_endless_number()} has too many digits; write a shorter number"]) from None
     try:
         document = _Document.model_validate(told)
     except ValidationError as error:
         raise _refused(_told(error, places)) from None
-    if problems := [*_wrong_claims(document.feed, recipe, places), *_wrong_lanes(document.feed, places)]:
+    feeds = document.feed
+    if problems := [*_wrong_claims(feeds, recipe, places), *_wrong_hosts(feeds, places), *_wrong_lanes(feeds, places)]:
         raise _refused(problems)
     return Configuration(dict(document.feed))
 
@@ -249,9 +260,11 @@ class _Places:
     """
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._lines: dict[tuple[str, ...], int] = {}
         table: tuple[str, ...] = ()
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, whole in enumerate(text.splitlines(), start=1):
+            line = whole[:LONGEST_TOLD]  # more of it would be looked at for minutes
             if (header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$", line)) is not None:
                 table = tuple(part.strip(" \t\"'") for part in header[1].split("."))
                 self._lines.setdefault(table, number)
@@ -263,6 +276,18 @@ class _Places:
         line = self._lines.get(("feed", feed, field)) or self._lines.get(("feed", feed), 0)
         where = f"line {line}: " if line else ""
         return f"{where}feed {feed}{', ' * bool(field)}{field}"
+
+    def of_endless_number(self) -> str:
+        """Return the beginning of a sentence on the first number that is longer than Python reads."""
+        lines = enumerate(self._text.splitlines(), start=1)
+        number = next((number for number, line in lines if re.search(ENDLESS, line)), 0)
+        before = [place for place, line in self._lines.items() if line <= number and place[:1] == ("feed",)]
+        match before[-1:]:
+            case [(_, feed, field, *_)] if self._lines["feed", feed, field] == number:
+                return self.told(feed, field)
+            case [(_, feed, *_)]:
+                return f"line {number}: feed {feed}: a number"
+        return f"line {number}: a number"
 
 
 def _told(error: ValidationError, places: _Places) -> list[str]:
@@ -330,6 +355,27 @@ def _wrong_claims(feeds: Mapping[str, FeedTable], recipe: Recipe, places: _Place
             yield f"{places.told(name, 'claim')}: decoded frames are pictures; claim {DROP} or {' or '.join(PICTURES)}"
         elif usual in recipe.sources and table.claim != DROP and recipe.claim_of(table.claim) > recipe.claim_of(usual):
             yield f"{places.told(name, 'claim')}: its images are worth what {usual} is at most; claim that, or {DROP}"
+
+
+def _wrong_hosts(feeds: Mapping[str, FeedTable], places: _Places) -> Iterable[str]:
+    """Yield what is wrong with the addresses and hosts: it would end each look in which a feed of the file is opened.
+
+    Their words repeat what was written, so they are not told.
+    """
+    for name, table in feeds.items():
+        if not isinstance(table, WebTable):
+            continue
+        field = "url" if isinstance(table, DirectoryTable) else "base"
+        try:
+            WebUrl.read(table.address)
+            field = "hosts" if table.hosts else field
+            rules_of(table)
+        except ValueError:
+            yield (
+                f"{places.told(name, field)} has a host, port or letter that can't be asked: write a name as DNS has it"
+                " (xn-- for letters beyond ASCII), or a whole address like 192.0.2.1 or [2001:db8::1], a port from 1 to"
+                " 65535, and * only before a domain of somebody, like *.example.org"
+            )
 
 
 def _wrong_lanes(feeds: Mapping[str, FeedTable], places: _Places) -> Iterable[str]:

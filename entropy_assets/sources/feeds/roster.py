@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from entropy_assets.sources.feeds.configuration import Configuration
 from entropy_assets.sources.feeds.depot import Depot
@@ -15,10 +14,12 @@ from entropy_assets.sources.feeds.journal import FeedJournals
 from entropy_assets.sources.feeds.rounds import Member, Rounds
 from entropy_assets.sources.feeds.tables.fields import FeedTable, WebTable
 from entropy_assets.sources.feeds.turns import Terms
+from entropy_assets.sources.feeds.web.hosts import rules_of
+from entropy_assets.stores.blobs.interface import Blobs
+from entropy_assets.stores.blobs.opening import blobs_at
 from entropy_assets.stores.home import Home
 
 if TYPE_CHECKING:
-    from entropy_assets.sources.feeds.web.hosts import HostRules
     from entropy_assets.sources.feeds.web.pacing import Pacing
 
 LONGEST_IMAGE_S: Final = 300.0
@@ -71,13 +72,17 @@ def rounds_of(home: Home, sources: Collection[str], *, settle_seconds: float, ma
     return Rounds(journals_of(home), depot, home.alerts(), time.time, random.random)
 
 
-def opened_feeds(configuration: Configuration, names: Collection[str], keys: Mapping[str, str]) -> list[Feed]:
+def opened_feeds(
+    configuration: Configuration, names: Collection[str], keys: Mapping[str, str], home: Home | None = None
+) -> list[Feed]:
     """Return the feeds of those names, in the order of the file, those that are not enabled too. No server is asked.
 
     Parameters
     ----------
     keys
         The variables of the environment that the configuration names and that are set. Secret.
+    home
+        Where it is kept until when hosts want to be left alone; None if that is only known to these feeds.
 
     Raises
     ------
@@ -86,21 +91,17 @@ def opened_feeds(configuration: Configuration, names: Collection[str], keys: Map
     """
     # Here, since every run loads the definitions, and few of them ask a server.
     from entropy_assets.sources.feeds.making import Means, feed_of
-    from entropy_assets.sources.feeds.web.pacing import Pacing
+    from entropy_assets.sources.feeds.web.pacing import KeptRests, Pacing
 
-    pacing = Pacing()  # one for all, so that two feeds of a host are paced together
+    # one for all, so that two feeds of a host are paced together
+    pacing = Pacing(kept=None if home is None else KeptRests(_rests_of(home)))
     means = Means(lambda name, table: _reader(name, table, pacing), keys, doubt=configuration.doubt)
     return [feed_of(name, table, means) for name, table in configuration.feeds.items() if name in names]
 
 
-def rules_of(table: WebTable) -> "HostRules":
-    """Return the hosts that a feed may ask and be led to, as its table says."""
-    from entropy_assets.sources.feeds.web.hosts import HostRules
-
-    parts = urlsplit(table.address)
-    hosts = table.allowed_hosts | ({f"{parts.hostname}:{parts.port}"} if parts.port else frozenset())
-    own = sorted(table.allowed_hosts) if table.is_in_own_network else ()
-    return HostRules(sorted(hosts), plain=own, local=own)
+def _rests_of(home: Home) -> Blobs:
+    """Return where is kept how long hosts want to be left alone: where all machines have it."""
+    return blobs_at(home.store_url or home.root, f"{home.feeds_folder.name}/hosts")
 
 
 def _reader(name: str, table: WebTable, pacing: "Pacing") -> Reader:

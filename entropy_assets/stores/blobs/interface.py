@@ -89,6 +89,12 @@ class Blobs(Protocol):
             If nothing is.
         """
 
+    def read_listed(self, name: str, version: str, size: int) -> bytes | None:
+        """Return what is under `name` if it still has the version and length that were told of it.
+
+        None if it has not, or nothing is there. Never more than `size` bytes are read.
+        """
+
     def list(self, folder: str = "") -> Listing:
         """Return what lies in `folder`; the empty name is the top. A folder that is not there is empty."""
 

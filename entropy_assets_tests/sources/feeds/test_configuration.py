@@ -192,6 +192,15 @@ PIXELS = "output = 'pixels'\nwidth = 640\nheight = 480\n"
         ("raw-ccd", ["ffmpeg", "-"], "raw", "", 'say frames = "decoded"'),
         ("raw-ccd", ["/usr/bin/gst-launch-1.0"], "raw", "", 'say frames = "decoded"'),
         ("raw-ccd", ["grab", "RTSP://camera/1"], "raw", "", 'say frames = "decoded"'),
+        ("raw-ccd", ["env", "ffmpeg", "-i", "/dev/video0"], "raw", "", 'say frames = "decoded"'),
+        ("raw-ccd", ["nice", "-n", "9", "/opt/FFmpeg-6.1", "-"], "raw", "", 'say frames = "decoded"'),
+        ("raw-ccd", ["sh", "-c", "exec ffmpeg -i /dev/video0 {file}"], "raw", "", 'say frames = "decoded"'),
+        ("raw-ccd", ["sh", "-c", "A=1;mpv|cat"], "raw", "", 'say frames = "decoded"'),
+        ("raw-ccd", ["bash", "-c", "grab 'rtsp://camera/1' > {file}"], "raw", "", 'say frames = "decoded"'),
+        ("raw-ccd", ["grab", "--url=rtsp://camera/1"], "raw", "", 'say frames = "decoded"'),
+        ("raw-ccd", ["grab", "--with=gst-launch-1.0"], "raw", "", 'say frames = "decoded"'),
+        ("raw-ccd", ["motion"], "raw", "", "line 4: feed a, command decodes"),
+        ("drop", ["sh", "-c", "grab http://a/ --to=x://me:hunter2@camera/1"], "decoded", PIXELS, "are seen by all"),
         ("raw-ccd", ["ffmpeg", "-"], "decoded", PIXELS + "bits = 8", "decoded frames are pictures; claim drop or apod"),
         ("drop", ["ffmpeg", "-"], "decoded", PIXELS, "decoded frames are 8-bit pixels, or a file whose ending is"),
         ("drop", ["ffmpeg", "-"], "decoded", "", "decoded frames are 8-bit pixels, or a file whose ending is"),
@@ -203,6 +212,19 @@ def test_a_decoded_video_is_never_claimed_as_raw_frames(claim, command, frames, 
     [problem] = refusals(COMMAND.format(claim=claim, command=command, frames=frames, rest=rest))
     assert told in problem
     assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["indi_getprop", "ffmpegless", "{file}"],
+        ["gphoto2", "--set-config", "detect=motion", "--filename", "{file}"],
+        ["sh", "-c", "rtsp-free --out {file} # no motion here"],
+    ],
+)
+def test_a_camera_whose_words_only_look_like_a_decoder_is_taken(command) -> None:
+    text = COMMAND.format(claim="raw-ccd", command=command, frames="raw", rest="")
+    assert parsed(text.encode(), STANDARD).feeds["a"].claim == "raw-ccd"
 
 
 def test_what_a_command_decodes_may_be_claimed_as_a_picture() -> None:

@@ -1,12 +1,16 @@
 """What the operator's file says of a feed is what it is asked by."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.feeds.configuration import Configuration, example, parsed
-from entropy_assets.sources.feeds.roster import members_of, rounds_of, terms_of
+from entropy_assets.sources.feeds.interface import FeedUnavailable
+from entropy_assets.sources.feeds.roster import members_of, opened_feeds, rounds_of, terms_of
 from entropy_assets.sources.feeds.tables.fields import HERE
 from entropy_assets.stores.home import Home
 from entropy_assets_tests.sources.feeds.scripted import ScriptedFeed, frames, hashes
@@ -67,3 +71,38 @@ def test_images_go_into_the_inbox_of_what_is_claimed(configuration: Configuratio
     assert look.words == "2 new images"
     assert hashes([file.read_bytes() for file in (home.inbox_folder / "sdo-latest").iterdir()]) == hashes(feed.images)
     assert rounds.ask(members_of(configuration, [feed]))[0].words == "asked again in 1800 s"
+
+
+class Busy(BaseHTTPRequestHandler):
+    """A server that wants to be left alone for an hour, whatever it is asked for."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(429)
+        self.send_header("Retry-After", "3600")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_host_that_wants_to_be_left_alone_is_left_alone_by_all_its_feeds(tmp_path: Path) -> None:
+    """Each opening stands for another process: a step of a run, or a command."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        text = "".join(
+            f"[feed.{name}]\nkind = 'http-directory'\nurl = 'http://127.0.0.1:{server.server_port}/{name}/'\n"
+            "own_network = true\nclaim = 'raw-ccd'\n"
+            for name in "ab"
+        )
+        read = parsed(text.encode(), STANDARD)
+        for name in "aab":
+            [feed] = opened_feeds(read, [name], {}, Home(tmp_path))
+            with pytest.raises(FeedUnavailable) as failed:
+                feed.discover("")
+            assert 0 < failed.value.data["retry_after_s"] <= 3600
+        server.shutdown()
+    assert Busy.asked == ["/a/"]

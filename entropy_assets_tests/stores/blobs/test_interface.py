@@ -41,6 +41,18 @@ def test_a_replaced_blob_is_another_one(blobs: Blobs) -> None:
     assert blobs.read("one") == b"other"
 
 
+def test_what_was_listed_is_read_only_as_it_was_listed(blobs: Blobs) -> None:
+    blobs.replace("a/one", b"first")
+    [listed] = blobs.list("a").blobs
+    assert blobs.read_listed("a/one", listed.version, listed.size) == b"first"
+    blobs.replace("a/one", b"other")
+    assert blobs.read_listed("a/one", listed.version, listed.size) is None
+    [other] = blobs.list("a").blobs
+    assert blobs.read_listed("a/one", other.version, listed.size - 1) is None
+    blobs.delete("a/one")
+    assert blobs.read_listed("a/one", other.version, other.size) is None
+
+
 def test_what_is_not_there_is_missing(blobs: Blobs) -> None:
     with pytest.raises(BlobMissing):
         blobs.read("a/none")

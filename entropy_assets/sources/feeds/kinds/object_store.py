@@ -26,6 +26,7 @@ from entropy_assets.sources.feeds.periods import DatedPlace, Entry, Walk
 from entropy_assets.sources.feeds.tables.local import ObjectStoreTable
 from entropy_assets.stores.blobs.interface import Blob, Blobs
 from entropy_assets.stores.blobs.refusals import BlobMissing, StoreDenied, StoreError, StoreUnavailable
+from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.inboxes.folder import hindrance_of_name
 from entropy_assets.stores.inboxes.origins import Origin
 
@@ -83,11 +84,12 @@ class ObjectStoreFeed:
         if known is not None and candidate.version and known.etag == candidate.version:
             return None
         with self._feed_errors():
-            found = self._blobs.find(name)
-            if found is None or found.size > self._table.max_file_bytes:
-                what = "is gone" if found is None else f"has more than {self._table.max_file_bytes} bytes"
-                raise FeedError(f"an object {what}", feed=self.name, host=self.host)
-            data = self._blobs.read(name)
+            size = candidate.size or 0
+            is_listed = 0 < size <= self._table.max_file_bytes
+            data = self._blobs.read_listed(name, candidate.version, size) if is_listed else None
+            if data is None:
+                message = f"an object ({printable(name)}) is gone, or was replaced since it was listed"
+                raise FeedError(message, feed=self.name, host=self.host)
             self.read_bytes += len(data)
         now = self.clock()
         return FetchedImage(file_name(candidate.url), data, origin_of(self.name, self._table, candidate, now, None))

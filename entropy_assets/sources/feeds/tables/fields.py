@@ -2,12 +2,14 @@
 
 import re
 import string
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
 
 from entropy_assets.errors import brought_by
 from entropy_assets.stores.blobs.address import require_address
+from entropy_assets.stores.blobs.interface import require_blob_name
 from entropy_assets.stores.blobs.refusals import StoreAddressInvalid
 from entropy_assets.stores.file_names import SHORT_NAME
 from entropy_assets.stores.lanes import Lane
@@ -19,6 +21,8 @@ MIB: Final = 2**20
 GIB: Final = 2**30
 HOUR_S: Final = 3600
 DAY_S: Final = 24 * HOUR_S
+LONGEST_AGE_S: Final = 3650 * DAY_S
+"""Greatest age of images that may be told, seconds: it is taken from the present, and Dagster counts with 32 bits."""
 HERE: Final = "here"
 """What stands for the host of feeds that ask no server: folders and cameras of this machine."""
 NOT_READ: Final = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf", ".he5")
@@ -29,20 +33,20 @@ PLACEHOLDERS: Final = frozenset(("year", "month", "day", "yearday", "hour"))
 
 def _address(text: str) -> str:
     """Return an https address without anything secret; it may be shown wherever it goes."""
-    parts = urlsplit(text)
-    if parts.scheme != "https" or not parts.hostname:
-        raise ValueError("an address like https://host/folder/ is wanted")
-    return _without_secrets(text)
+    return _without_secrets(text, ("https",))
 
 
 def _any_address(text: str) -> str:
-    if urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname:
+    return _without_secrets(text, ("http", "https"))
+
+
+def _without_secrets(text: str, schemes: Collection[str]) -> str:
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # its words repeat the address
+        parts = urlsplit("")
+    if parts.scheme not in schemes or not parts.hostname:
         raise ValueError("an address like https://host/folder/ is wanted")
-    return _without_secrets(text)
-
-
-def _without_secrets(text: str) -> str:
-    parts = urlsplit(text)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("an address holds no user, password, key or query: those would be shown with it")
     return text if text.endswith("/") else f"{text}/"
@@ -66,14 +70,20 @@ def with_times(text: str) -> str:
 
 def absolute(path: Path) -> Path:
     """Return a path that means the same wherever a process was started."""
-    expanded = path.expanduser()
+    if "\0" in str(path):
+        raise ValueError("a path holds no zero byte")
+    try:
+        expanded = path.expanduser()
+    except RuntimeError:  # nobody is called so, or it isn't known where the home of this user is
+        expanded = Path()
     if not expanded.is_absolute():
         raise ValueError("an absolute path is wanted, like /home/me/frames; ~ is your home")
     return expanded
 
 
 def _host(text: str) -> str:
-    if re.fullmatch(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", text, re.ASCII) is None:
+    name = r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]"
+    if re.fullmatch(rf"({name})(:\d{{1,5}})?", text, re.ASCII) is None:
         raise ValueError("a host like images.example.org, *.example.org or images.example.org:8443, in small letters")
     return text
 
@@ -94,7 +104,19 @@ def readable(text: str) -> str:
     return text
 
 
+def below_a_store(text: str) -> str:
+    """Return the folder of an object store, unless no object can be in it."""
+    try:
+        if folder := text.strip("/"):
+            require_blob_name(folder)
+    except ValueError:
+        raise ValueError("a folder like frames/{year}/{month} is wanted, with no part that is empty, . or ..") from None
+    return text
+
+
 def _store(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("an address has no control characters")
     try:
         return require_address(text)
     except StoreAddressInvalid as error:
@@ -133,6 +155,7 @@ MaxAge = Annotated[
     int,
     Field(
         ge=1,
+        le=LONGEST_AGE_S,
         strict=True,
         description="Age of an image above which it is left, and of the newest one above which the feed is stale,"
         " seconds.",
@@ -230,8 +253,8 @@ class WebTable(FeedTable):
 
     @property
     def allowed_hosts(self) -> frozenset[str]:
-        """The hosts that may be asked; that of its address is without its port."""
-        return frozenset((*self.hosts, self.host))
+        """The hosts that may be asked; that of its address is without its port. An IPv6 address has brackets."""
+        return frozenset((*self.hosts, f"[{self.host}]" if ":" in self.host else self.host))
 
     @property
     def is_in_own_network(self) -> bool:

@@ -1,5 +1,6 @@
 """The tables of feeds that ask no server of images: folders, object stores, cameras."""
 
+import re
 from pathlib import Path, PurePath
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -20,8 +21,30 @@ DECODERS: Final = frozenset(
 """Programs that give what a video or a picture was decoded to, whatever the sensor gave."""
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".bmp", ".gif")
 """Ends of the names of pictures, which a recipe never takes for raw frames."""
-Argument = Annotated[str, Field(max_length=4000)]
-STREAMS: Final = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "srt://")
+Argument = Annotated[str, Field(max_length=4000, pattern=r"^[^\x00]*$")]
+STREAMS: Final = (
+    *("rtsp://", "rtsps://", "rtmp://", "rtmps://", "rtp://", "http://", "https://", "udp://", "srt://", "mms://"),
+)
+"""What the address of a stream begins with."""
+WORDS: Final = frozenset(("motion",))
+"""Decoders whose names are words of English."""
+
+
+def _decodes(part: str) -> bool:
+    """Tell whether a part of a command names a decoder or a stream, as far as its words tell: against mistakes only.
+
+    A part may be a line for a shell. What is also a word of English counts only where a command begins.
+    """
+    words = part.lower()
+    begins = (re.split(r"[\s=]", line.strip(), maxsplit=1)[0] for line in re.split(r"[;|&()`\n]", words))
+    others = (word for word in re.split(r"[\s;|&()`<>=,:'\"$]+", words) if _program(word) not in WORDS)
+    return any(scheme in words for scheme in STREAMS) or any(_program(word) in DECODERS for word in (*begins, *others))
+
+
+def _program(word: str) -> str:
+    """Return the name of a program without its folders, and without a version behind it."""
+    name = PurePath(word.strip("'\"")).name
+    return name if name in DECODERS else re.sub(r"([-_.]?[0-9][0-9._-]*)?(\.exe)?$", "", name)
 
 
 class FolderTable(FeedTable):
@@ -47,7 +70,7 @@ class ObjectStoreTable(FeedTable):
     kind: Literal["object-store"]
     url: fields.StoreAddress
     """Its address: s3://bucket/prefix, gs:// or az://."""
-    folder: fields.DatedPlace = ""
+    folder: Annotated[fields.DatedPlace, AfterValidator(fields.below_a_store)] = ""
     """Folder below it; {year}, {month}, {day}, {yearday} and {hour} are filled in, UTC."""
     pattern: fields.Pattern = "*.fit*"
     cadence_seconds: Annotated[fields.Cadence, Field(ge=10)] = 60
@@ -91,11 +114,10 @@ class CommandTable(FeedTable):
 
     @model_validator(mode="after")
     def _says_what_it_is(self) -> Self:
-        is_decoder = PurePath(self.command[0]).name in DECODERS
-        if self.frames == "raw" and (is_decoder or any(part.lower().startswith(STREAMS) for part in self.command)):
-            raise ValueError('this command decodes a stream: say frames = "decoded" and claim what pictures are worth')
-        if any("@" in part.partition("://")[2].partition("/")[0] for part in self.command):
-            raise ValueError("a user and a password in an address are seen by all: let the program read a variable")
+        if self.frames == "raw" and any(map(_decodes, self.command)):
+            raise ValueError('command decodes a stream: say frames = "decoded" and claim what pictures are worth')
+        if any(re.search(r"://[^/\s'\"]*@", part) for part in self.command):
+            raise ValueError("command shows a user and a password, which are seen by all: let it read a variable")
         if self.frames == "decoded" and not (self.bits == 8 if self.output == "pixels" else self.ending in PICTURES):
             raise ValueError(f"decoded frames are 8-bit pixels, or a file whose ending is one of {', '.join(PICTURES)}")
         if self.output == "pixels" and (self.width is None or self.height is None):

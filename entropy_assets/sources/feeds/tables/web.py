@@ -4,6 +4,7 @@ Credit and licence lines are what their owners ask for. NASA's material is free 
 nothing is said that sounds like its approval.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
 
@@ -45,13 +46,16 @@ class SdoLatestTable(ServerTable):
     licence: fields.Licence | None = NASA_TERMS
     cadence_seconds: Annotated[fields.Cadence, Field(ge=900)] = 900
     max_age_seconds: fields.MaxAge | None = 6 * HOUR_S
-    channels: Annotated[tuple[Channel, ...], Field(min_length=1)] = ("0171",)
+    channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=15)] = ("0171",)
     """Wavelengths of AIA in units of .1 nm, and pictures of HMI."""
     size: Literal[512, 1024, 2048, 4096] = 4096
     """Width and height, pixels."""
-    times: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]*\{channel\}[A-Za-z0-9_./-]*$|^[A-Za-z0-9_./-]+$")] | None = (
-        None
-    )
+    times: (
+        Annotated[
+            str, Field(max_length=500, pattern=r"^[A-Za-z0-9_./-]*\{channel\}[A-Za-z0-9_./-]*$|^[A-Za-z0-9_./-]+$")
+        ]
+        | None
+    ) = None
     """Path of the server's times file below `base`, with {channel} where the channel goes. With it the pictures come
     from the archive of dated ones, as the server advises."""
 
@@ -67,7 +71,7 @@ class JsocAiaTable(ServerTable):
     licence: fields.Licence | None = NASA_TERMS
     cadence_seconds: Annotated[fields.Cadence, Field(ge=180)] = 900
     max_age_seconds: fields.MaxAge | None = 6 * HOUR_S
-    wavelengths: Annotated[tuple[Wavelength, ...], Field(min_length=1)] = ("0193",)
+    wavelengths: Annotated[tuple[Wavelength, ...], Field(min_length=1, max_length=10)] = ("0193",)
     """Wavelengths in units of .1 nm."""
     folder: Literal["nrt", "mostrecent"] = "nrt"
     """``nrt`` has each frame of the last days, ``mostrecent`` the newest of each wavelength."""
@@ -245,7 +249,7 @@ class DirectoryTable(WebTable):
             raise ValueError("url begins with http://: use https, or set own_network = true for a server of your own")
         if self.ca_file is not None and self.url.startswith("http://"):
             raise ValueError("url begins with http://, and ca_file is for https")
-        if self.own_network and any(set("*:") & set(host) for host in self.hosts):
+        if self.own_network and any(set("*:") & set(re.sub(r"^\[.*\]$", "", host)) for host in self.hosts):
             raise ValueError("own_network needs the names of its hosts, without ports and one by one")
         return self
 

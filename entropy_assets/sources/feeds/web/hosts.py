@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from entropy_assets.sources.feeds.tables.fields import WebTable
 from entropy_assets.sources.feeds.web.urls import WebUrl, require_host
 
 _PORT: Final = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
@@ -86,3 +87,17 @@ class HostRules:
     def is_local(self, host: str) -> bool:
         """Tell whether this host may be in a private network, or this machine."""
         return host in self.local
+
+
+def rules_of(table: WebTable) -> HostRules:
+    """Return the hosts that a feed may ask and be led to, as its table says.
+
+    Raises
+    ------
+    ValueError
+        If its address is none that may be asked for, or one of its hosts is none.
+    """
+    url = WebUrl.read(table.address)
+    hosts = table.allowed_hosts | (frozenset() if url.has_usual_port else {url.authority})
+    own = sorted(table.allowed_hosts) if table.is_in_own_network else ()
+    return HostRules(sorted(hosts), plain=own, local=own)

@@ -1,11 +1,18 @@
 """A folder that a web server lists: its images in the order of their times, and nothing else that a page shows."""
 
+import socket
+import threading
 from datetime import datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from entropy_assets.recipe import STANDARD
+from entropy_assets.sources.feeds.configuration import parsed
 from entropy_assets.sources.feeds.interface import FeedError, FeedLies
 from entropy_assets.sources.feeds.kinds.directory import DirectoryFeed
+from entropy_assets.sources.feeds.roster import opened_feeds
 from entropy_assets_tests.sources.feeds.replaying import Replay, at, clock, fits, served, table_of
 
 URL = "https://frames.example.org/raw/"
@@ -158,3 +165,27 @@ def test_over_http() -> None:
     assert fetched is not None
     assert (fetched.name, fetched.data) == ("a b.fits", fits())
     assert targets == ["/raw/", "/raw/a%20b.fits"]
+
+
+class OverIPv6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_server_of_the_own_network_may_have_an_address_of_version_6(tmp_path) -> None:
+    (tmp_path / "a.fits").write_bytes(fits())
+    try:
+        server = OverIPv6(("::1", 0), partial(Quiet, directory=tmp_path))
+    except OSError as error:
+        pytest.skip(f"needs IPv6 on this machine: {error}")
+    with server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://[::1]:{server.server_address[1]}/"
+        text = f"[feed.mine]\nkind = 'http-directory'\nurl = '{url}'\nown_network = true\nclaim = 'raw-ccd'\n"
+        [feed] = opened_feeds(parsed(text.encode(), STANDARD), ["mine"], {})
+        assert [each.url for each in feed.discover("").candidates] == [f"{url}a.fits"]
+        server.shutdown()

@@ -5,12 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.feeds.interface import FeedDenied, FeedError, FeedUnavailable
 from entropy_assets.sources.feeds.kinds.object_store import ObjectStoreFeed
+from entropy_assets.sources.feeds.roster import rounds_of
+from entropy_assets.sources.feeds.rounds import Member
+from entropy_assets.sources.feeds.turns import Terms
 from entropy_assets.stores.blobs.folder import FolderBlobs
 from entropy_assets.stores.blobs.interface import Listing
 from entropy_assets.stores.blobs.opening import blobs_at
 from entropy_assets.stores.blobs.refusals import BlobMissing, StoreDenied, StoreError, StoreUnavailable
+from entropy_assets.stores.home import Home
 from entropy_assets_tests.sources.feeds.replaying import clock, table_of
 from entropy_assets_tests.stores.blobs.servers import put_as_it_is
 
@@ -93,12 +98,62 @@ def test_what_is_empty_or_too_long_is_left_out(tmp_path) -> None:
     feed = feed_of(blobs, max_file_bytes=4)
     [candidate] = feed.discover("").candidates
     assert candidate.url == f"{URL}/c.fits"
-    blobs.replace("c.fits", b"12345")
-    with pytest.raises(FeedError, match="more than 4 bytes"):
-        feed.fetch(candidate)
+
+
+@pytest.mark.parametrize(
+    "later", [b"12345" * 10_000, b"12", b"abcd", None], ids=["longer", "shorter", "another", "gone"]
+)
+def test_what_was_replaced_since_it_was_listed_is_not_read_and_comes_the_next_time(tmp_path, later) -> None:
+    blobs = FolderBlobs(tmp_path)
+    blobs.create("c.fits", b"1234")
+    feed = feed_of(blobs, max_file_bytes=4)
+    found = feed.discover("")
+    [candidate] = found.candidates
     blobs.delete("c.fits")
-    with pytest.raises(FeedError, match="is gone"):
+    if later is not None:
+        blobs.create("c.fits", later)
+    with pytest.raises(FeedError, match="is gone, or was replaced since it was listed") as failed:
         feed.fetch(candidate)
+    assert (type(failed.value), feed.read_bytes) == (FeedError, 0)
+    again = feed.discover(found.cursor).candidates
+    assert [feed.fetch(each).data for each in again] == ([later] if later in (b"12", b"abcd") else [])  # type: ignore[union-attr]
+
+
+def test_what_was_replaced_is_asked_for_in_the_next_round_and_is_in_no_trouble_then(tmp_path) -> None:
+    class Replaced(FolderBlobs):
+        def read_listed(self, name: str, version: str, size: int) -> bytes | None:
+            if name == "a.fits" and not self.list("old").blobs:
+                self.create("old/a.fits", self.read(name))
+                self.replace(name, b"another")
+            return super().read_listed(name, version, size)
+
+    blobs = Replaced(tmp_path / "bucket")
+    for name in ("a.fits", "b.fits"):
+        blobs.create(name, name.encode())
+    home, feed = Home(tmp_path / "home"), feed_of(blobs, from_the_oldest=True)
+    rounds = rounds_of(home, STANDARD.sources, settle_seconds=0.0, max_file_bytes=2**20)
+    member = Member(feed, Terms(claim="raw-ccd", cadence_s=60))
+    words = [rounds.look_at(member, at_once=True).words for _ in range(3)]
+    assert words[0].startswith("1 new image; an object (a.fits) is gone, or was replaced since it was listed")
+    assert words[1:] == ["1 new image", "nothing new"]
+    assert {file.read_bytes() for file in (home.inbox_folder / "raw-ccd").iterdir()} == {b"another", b"b.fits"}
+
+
+def test_an_object_of_a_real_server_that_was_replaced_is_not_read(object_store) -> None:
+    blobs = blobs_at(object_store, "")
+    blobs.create("a.fits", b"1234")
+    table = table_of("object-store", url=object_store, claim="raw-ccd", max_file_bytes=4)
+    feed = ObjectStoreFeed("mine", table, blobs, a_minute_later)
+    [candidate] = feed.discover("").candidates
+    for later in (b"12345" * 10_000, b"abcd"):
+        blobs.replace("a.fits", later)
+        with pytest.raises(FeedError, match="was replaced since it was listed"):
+            feed.fetch(candidate)
+    assert feed.read_bytes == 0
+    blobs.replace("a.fits", b"1234")
+    fetched = feed.fetch(candidate)
+    assert fetched is not None
+    assert fetched.data == b"1234"
 
 
 @pytest.mark.parametrize(

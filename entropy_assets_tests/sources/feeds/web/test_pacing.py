@@ -1,11 +1,15 @@
 """A host is asked by one at a time, with rests, and not before it said; the others are not held up by it."""
 
+import os
 import threading
+from pathlib import Path
 
 import pytest
 
+from entropy_assets.sources.feeds.web import pacing as pacing_room
 from entropy_assets.sources.feeds.web.limits import Clock
-from entropy_assets.sources.feeds.web.pacing import MOST_HOSTS, HostResting, Pacing
+from entropy_assets.sources.feeds.web.pacing import LONGEST_KEPT_S, MOST_HOSTS, HostResting, KeptRests, Pacing
+from entropy_assets.stores.blobs.folder import FolderBlobs
 from entropy_assets_tests.sources.feeds.fault_server import FakeClock
 
 
@@ -93,3 +97,70 @@ def test_hosts_without_end_take_no_memory_without_end() -> None:
         turn(pacing, "resting.test")
     with pytest.raises(HostResting):
         turn(pacing, "used.test", longest_wait_s=0.5)
+
+
+def kept(clock: FakeClock, folder: Path) -> Pacing:
+    """Return what another process would have, whose monotonic clock began at another time."""
+    return Pacing(
+        Clock(lambda: clock.monotonic() + 1e6, clock.now, clock.sleep, lambda: 0.5), KeptRests(FolderBlobs(folder))
+    )
+
+
+def test_what_a_host_asked_one_process_for_holds_for_all(tmp_path: Path) -> None:
+    clock = FakeClock()
+    for name in ("feed.test", "2001:db8::1"):
+        kept(clock, tmp_path / "hosts").rest(name, 3600)
+        kept(clock, tmp_path / "hosts").rest(name, 60)
+        kept(clock, tmp_path / "hosts").rest(name, 0)
+        with pytest.raises(HostResting) as caught:
+            turn(kept(clock, tmp_path / "hosts"), name)
+        assert caught.value.wait_s == 3600
+    turn(kept(clock, tmp_path / "hosts"), "other.test")
+    assert clock.slept == []
+    clock.turn(3590)
+    turn(kept(clock, tmp_path / "hosts"))
+    assert clock.slept == [10]
+    turn(kept(clock, tmp_path / "hosts"))
+    assert clock.slept == [10], "it is over"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"[1]",
+        b'{"host": "feed.test"}',
+        b'{"host": "feed.test", "until_s": 1e300}',
+        b'{"host": "feed.test", "until_s": NaN}',
+        b'{"host": "other.test", "until_s": %d}',
+        b'{"host": "feed.test", "until_s": ' + b"1" * 5000,
+    ],
+)
+def test_what_is_kept_of_a_host_and_can_not_be_is_nothing(tmp_path: Path, data: bytes) -> None:
+    clock = FakeClock()
+    kept(clock, tmp_path).rest("feed.test", 3600)
+    [file] = tmp_path.iterdir()
+    file.write_bytes(data.replace(b"%d", b"%d" % (clock.now() + 3600)))
+    turn(kept(clock, tmp_path))
+    assert clock.slept == []
+
+
+def test_hosts_without_end_take_no_files_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing_room, "MOST_HOSTS", 8)
+    clock = FakeClock()
+    for number in range(20):
+        kept(clock, tmp_path).rest(f"{number}{'.long' * 40}.test", 3600)
+    assert len(list(tmp_path.iterdir())) <= 8
+    for file in tmp_path.iterdir():
+        os.utime(file, (clock.now() - LONGEST_KEPT_S - 1,) * 2)
+    kept(clock, tmp_path).rest("feed.test", 3600)
+    assert [file.name for file in tmp_path.iterdir()] == ["feed.test.json"]
+
+
+def test_a_place_that_can_not_be_written_to_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_bytes(b"")
+    pacing = kept(FakeClock(), tmp_path / "hosts")
+    pacing.rest("feed.test", 3600)
+    with pytest.raises(HostResting):
+        turn(pacing)
