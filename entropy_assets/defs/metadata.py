@@ -38,6 +38,8 @@ from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.blocks import ShardState
 
 TABLE_ROWS: Final = 20
+LISTED_ROWS: Final = plots.MAX_PICTURES
+"""Rows of what each batch leaves, those that matter most first: as many as it shows pictures."""
 LONGEST_CELL: Final = 200
 """Longest text of a table, characters: words of other people's servers are among them."""
 SHOWN_DIGITS: Final = 4
@@ -68,10 +70,10 @@ def listed(rows: Iterable[Mapping[str, Cell]], document: Document) -> dg.Markdow
     alike = [column for column in columns if len({row.get(column, "") for row in cells}) == 1]
     parts = ["; ".join(f"{column}: {cells[0][column]}" for column in alike)]
     if apart := [column for column in columns if column not in alike]:
-        lines = [apart, ["-"] * len(apart), *([row.get(column, "") for column in apart] for row in cells[:TABLE_ROWS])]
+        lines = [apart, ["-"] * len(apart), *([row.get(column, "") for column in apart] for row in cells[:LISTED_ROWS])]
         parts.append("\n".join("|".join(line) + "|" for line in lines))
-    if apart and len(cells) > TABLE_ROWS:
-        parts.append(f"{len(cells) - TABLE_ROWS} more in {document.file}")
+    if apart and len(cells) > LISTED_ROWS:
+        parts.append(f"{len(cells) - LISTED_ROWS} more in {document.file}")
     return dg.MetadataValue.md("\n\n".join(filter(None, parts)) or "none")
 
 
@@ -311,14 +313,13 @@ def validated_blocks(batch: Batch, validation: Validation) -> dg.MaterializeResu
 
 
 def published_blocks(batch: Batch, publication: PublishedBatch, ledger_head: str) -> dg.MaterializeResult[Any]:
-    """Show what entered the pool, and the ledger's head after it."""
+    """Show what entered the pool, and the ledger's head after it; the pool's depth after it is observed of the pool."""
     return dg.MaterializeResult(
         metadata={
             "newly_published": publication.newly_published,
             "pushed": float(publication.pushed),
             "refused_by_pool": float(publication.refused),
             "depth_before": float(publication.depth_before),
-            "depth_after": float(publication.depth_after),
             "ledger_head": ledger_head,
         },
         data_version=dg.DataVersion(ledger_head),

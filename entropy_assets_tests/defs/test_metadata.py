@@ -9,7 +9,7 @@ import pytest
 
 from entropy_assets.core.arrays import HOST
 from entropy_assets.defs import plots
-from entropy_assets.defs.metadata import LONGEST_CELL, TABLE_ROWS, Cell, listed, table
+from entropy_assets.defs.metadata import LISTED_ROWS, LONGEST_CELL, Cell, listed, table
 from entropy_assets.stages.assessments import credits, noise_rows
 from entropy_assets.stores.batches import BLOCKS, MANIFEST
 from entropy_assets.stores.inboxes.origins import Origin
@@ -104,7 +104,7 @@ def test_a_long_list_names_the_document_that_has_all_of_it_and_calls_alike_what_
     rows = [{"file": f"{place}.fits", "bits": 8 if place == 999 else 16, "source": "drop"} for place in range(1000)]
     text = str(listed(rows, MANIFEST).value)
     assert text.startswith("source: drop\n\nfile|bits|\n")
-    assert text.endswith(f"\n{TABLE_ROWS - 1}.fits|16|\n\n{1000 - TABLE_ROWS} more in manifest.json")
+    assert text.endswith(f"\n{LISTED_ROWS - 1}.fits|16|\n\n{1000 - LISTED_ROWS} more in manifest.json")
     assert len(text) < 400
 
 
