@@ -197,7 +197,10 @@ class Trail:
             ages["doubts"] = [*ages["doubts"], *self._waiting.doubts()]
         if self._feeds is not None:
             told = facts_of_asked(self._feeds, now := self._clock())
-            ages["feeds"] = figures_of(told, now)
+            figures, credited = figures_of(told, now), ages["feeds"]
+            ages["feeds"] = {
+                feed: figures.get(feed, {}) | credited.get(feed, {}) for feed in sorted({*figures, *credited})
+            }
             ages["doubts"] = [*ages["doubts"], *doubts_of(told, now)]
         return ages
 
