@@ -40,7 +40,7 @@ class Worth:
 
 def worth_of(batches: BatchStore, image_sha256s: Collection[str]) -> Worth:
     """Return what those images were worth, from the newest `MOST_BATCHES` batches. A damaged batch tells nothing."""
-    wanted, found = set(image_sha256s), dict[str, AssessedImage]()
+    wanted, found = set(image_sha256s), dict[str, ImageWorth]()
     for key in sorted(batches.names(), key=moment_of, reverse=True)[:MOST_BATCHES]:
         if found.keys() == wanted:
             break
@@ -54,20 +54,20 @@ def worth_of(batches: BatchStore, image_sha256s: Collection[str]) -> Worth:
 
 
 @dataclass(frozen=True, slots=True)
-class AssessedImage:
+class ImageWorth:
     """What became of an image: its credit in bits, and why it has none; None if it was accepted."""
 
     credit_bits: int
     reason: str | None
 
 
-def assessed_images(batch: Batch) -> dict[str, AssessedImage]:
+def assessed_images(batch: Batch) -> dict[str, ImageWorth]:
     """Return what became of each image of a batch; of one that is not assessed yet nothing."""
     if not batch.has(NOISE):
         return {}
     with naming_damage(batch):
         unreadable = [row for row in Manifest.of(batch).rows if not row.accepted]
-        rows = {row.image_sha256: AssessedImage(0, str(row.reason)) for row in unreadable}
+        rows = {row.image_sha256: ImageWorth(0, str(row.reason)) for row in unreadable}
         for noise in noise_rows(batch):
-            rows[noise.image_sha256] = AssessedImage(noise.credit_bits, None if noise.accepted else str(noise.reason))
+            rows[noise.image_sha256] = ImageWorth(noise.credit_bits, None if noise.accepted else str(noise.reason))
         return rows
