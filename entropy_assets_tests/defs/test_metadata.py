@@ -99,6 +99,15 @@ def test_what_all_rows_have_alike_is_said_once_and_the_rest_in_a_table() -> None
     assert str(listed([{"a": None}], MANIFEST).value) == str(listed([], MANIFEST).value) == "none"
 
 
+def test_addresses_that_begin_alike_say_it_once() -> None:
+    folder = "https://example.org/synoptic/2026/"
+    rows: list[dict[str, Cell]] = [{"file": name, "url": name and folder + name} for name in ("a1", "a2", "")]
+    text = str(listed(rows, MANIFEST).value)
+    assert text == f"url begins with: {folder}\n\nfile|url|\n-|-|\na1|a1|\na2|a2|\n||"
+    assert folder + "a1|" in str(listed([*rows, {"file": "b", "url": "https://example.com/b"}], MANIFEST).value)
+    assert folder + "a1|" in str(listed([rows[0], rows[2]], MANIFEST).value)
+
+
 def test_a_long_list_names_the_document_that_has_all_of_it_and_calls_alike_what_is_in_all() -> None:
     """Also in those rows that are not shown."""
     rows = [{"file": f"{place}.fits", "bits": 8 if place == 999 else 16, "source": "drop"} for place in range(1000)]
