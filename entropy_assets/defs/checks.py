@@ -98,7 +98,11 @@ def _refused(name: str, error: EntropyAssetsError) -> dg.AssetCheckResult:
 def _result(examination: validation.Examination, hashed: conditioning.HashedBlocks, name: str) -> dg.AssetCheckResult:
     test = examination.report.tests[name]
     empty = test.blocks == 0
-    shown: dict[str, dg.MetadataValue[Any]] = {"of_the_batch": metadata.listed([_numbers(test)], VERDICTS)}
+    charted = {"smallest_p": test.smallest_p, "corrected_p": test.corrected_p}
+    shown: dict[str, dg.MetadataValue[Any] | float] = {
+        **{label: metadata.rounded(value) for label, value in charted.items() if value is not None},
+        "of_the_batch": metadata.listed([_numbers(test)], VERDICTS),
+    }
     if not test.passed:  # else `validated_blocks` shows it: a run that this check stops has none
         shown["lowest"] = metadata.lowest(hashed.records, examination.verdicts.p_values[name])
         shown["p_values"] = plots.p_values({name: examination.verdicts.p_values[name]}, 1e-6)
@@ -120,17 +124,15 @@ def _summary(test: SecondLevelResult) -> str:
 
 
 def _numbers(test: SecondLevelResult) -> dict[str, str | float | None]:
-    """Return the numbers of a test over the batch; the UI charts none of a check, so they share an entry.
+    """Return the numbers of a test over the batch that share an entry: the UI charts those alone that have their own.
 
     The note is here, since an event holds the description three times.
     """
     return {
-        "smallest_p": test.smallest_p,
         "proportion_passing_at_0.01": test.proportion,
         "proportion_p": test.proportion_p,
         "uniformity_p": test.uniformity_p,
         "extreme_p": test.extreme_p,
-        "corrected_p": test.corrected_p,
         "note": test.note,
     }
 
