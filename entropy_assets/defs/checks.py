@@ -2,7 +2,8 @@
 
 Every check carries the partition: an un-partitioned check on a partitioned asset lets the pass of one batch hide the
 failure of another. A check is 4 kB of events of each batch, and a step of its own 2 kB more: what can be told as one
-answer is one check, and the tests of the blocks share a step.
+answer is one check, and the tests of the blocks share a step. A step's name is in each of its events nine times:
+that of a single check is the check's, without the asset's that Dagster would set before it.
 
 While a store or the ledger's server is away nobody knows what a check would say: its step fails and is tried again.
 """
@@ -21,7 +22,7 @@ from entropy_assets.defs.resources import RETRIES, EntropyStores, Stores, typed_
 from entropy_assets.errors import EntropyAssetsError, ImageAltered, ImageMissing
 from entropy_assets.stages import assessments, conditioning, validation
 from entropy_assets.stages.manifest import Manifest
-from entropy_assets.stores.batches import Batch
+from entropy_assets.stores.batches import VERDICTS, Batch
 from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.ledger.storage import LedgerUnavailable
 
@@ -97,7 +98,11 @@ def _refused(name: str, error: EntropyAssetsError) -> dg.AssetCheckResult:
 def _result(examination: validation.Examination, hashed: conditioning.HashedBlocks, name: str) -> dg.AssetCheckResult:
     test = examination.report.tests[name]
     empty = test.blocks == 0
-    shown: dict[str, dg.MetadataValue[Any] | float] = {**_numbers(test)}
+    charted = {"smallest_p": test.smallest_p, "corrected_p": test.corrected_p}
+    shown: dict[str, dg.MetadataValue[Any] | float] = {
+        **{label: metadata.rounded(value) for label, value in charted.items() if value is not None},
+        "of_the_batch": metadata.listed([_numbers(test)], VERDICTS),
+    }
     if not test.passed:  # else `validated_blocks` shows it: a run that this check stops has none
         shown["lowest"] = metadata.lowest(hashed.records, examination.verdicts.p_values[name])
         shown["p_values"] = plots.p_values({name: examination.verdicts.p_values[name]}, 1e-6)
@@ -115,22 +120,25 @@ def _result(examination: validation.Examination, hashed: conditioning.HashedBloc
 def _summary(test: SecondLevelResult) -> str:
     if test.smallest_p is None:
         return test.note
-    return "; ".join(filter(None, (f"{test.blocks} blocks, smallest P-value {test.smallest_p:.3g}", test.note)))
+    return f"{test.blocks} blocks, smallest P-value {test.smallest_p:.3g}"
 
 
-def _numbers(test: SecondLevelResult) -> dict[str, float]:
-    numbers = {
-        "smallest_p": test.smallest_p,
+def _numbers(test: SecondLevelResult) -> dict[str, str | float | None]:
+    """Return the numbers of a test over the batch that share an entry: the UI charts those alone that have their own.
+
+    The note is here, since an event holds the description three times.
+    """
+    return {
         "proportion_passing_at_0.01": test.proportion,
         "proportion_p": test.proportion_p,
         "uniformity_p": test.uniformity_p,
         "extreme_p": test.extreme_p,
-        "corrected_p": test.corrected_p,
+        "note": test.note,
     }
-    return {name: metadata.rounded(value) for name, value in numbers.items() if value is not None}
 
 
 def _rejections(report: BatchReport) -> dg.AssetCheckResult:
+    """Tell all in the description, which an event holds three times: metadata would be a fourth."""
     return dg.AssetCheckResult(
         check_name=REJECTION_RATE,
         asset_key=hashed_blocks.key,
@@ -140,12 +148,6 @@ def _rejections(report: BatchReport) -> dg.AssetCheckResult:
             f"{report.rejected} of {report.blocks} blocks rejected (P-value {report.rejection_p:.3g}), "
             f"{report.low_p_star} with p* below 0.01 (P-value {report.low_p_star_p:.3g})"
         ),
-        metadata={
-            "rejected": float(report.rejected),
-            "rejection_p": metadata.rounded(report.rejection_p),
-            "low_p_star": float(report.low_p_star),
-            "low_p_star_p": metadata.rounded(report.low_p_star_p),
-        },
     )
 
 
@@ -153,16 +155,18 @@ FILES_USABLE: Final = "files_usable"
 HEALTH_TESTS: Final = "health_tests"
 
 
-@dg.asset_check(
+@dg.multi_asset_check(
     name=FILES_USABLE,
-    asset=raw_images,
-    blocking=True,
-    partitions_def=image_batches,
+    specs=[
+        _spec(
+            FILES_USABLE,
+            raw_images,
+            "The images that are kept still have the hashes under which they came. It warns of files that can't be "
+            "read: the others go on.",
+            blocking=True,
+        )
+    ],
     retry_policy=RETRIES,
-    description=(
-        "The images that are kept still have the hashes under which they came. It warns of files that can't be read: "
-        "the others go on."
-    ),
 )
 def files_usable(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
     """Fail if an image of the store is missing or altered, and warn if a file could not be read."""
@@ -176,7 +180,7 @@ def files_usable(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.A
         passed=not altered and readable == len(rows),
         severity=dg.AssetCheckSeverity.ERROR if altered else dg.AssetCheckSeverity.WARN,
         description="; ".join(altered[:3]) or f"{told}; all have their hashes",
-        metadata={"altered": float(len(altered))},
+        metadata={"altered": float(len(altered))} if altered else {},
     )
 
 
@@ -189,16 +193,18 @@ def _altered(batch: Batch, stores: EntropyStores) -> Iterator[str]:
             yield error.message
 
 
-@dg.asset_check(
+@dg.multi_asset_check(
     name=HEALTH_TESTS,
-    asset=noise_arrays,
-    blocking=True,
-    partitions_def=image_batches,
+    specs=[
+        _spec(
+            HEALTH_TESTS,
+            noise_arrays,
+            "Repetition count and adaptive proportion tests (SP 800-90B 4.4) on the raw noise of every credited image, "
+            "run again on what is stored. It warns where there is none: a batch of dead images makes no block.",
+            blocking=True,
+        )
+    ],
     retry_policy=RETRIES,
-    description=(
-        "Repetition count and adaptive proportion tests (SP 800-90B 4.4) on the raw noise of every credited image, run "
-        "again on what is stored. It warns where there is none: a batch of dead images makes no block."
-    ),
 )
 def health_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
     """Fail if credited noise fails its tests, or is not the noise that was assessed; warn if there is none."""
@@ -212,12 +218,12 @@ def health_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.A
             return dg.AssetCheckResult(passed=False, description=error.message, metadata={"error": error.code})
         rows = assessments.noise_rows(batch)
     failed = [name for name, report in reports if not report.passed]
-    told = f"{sum(row.accepted for row in rows)} of {len(rows)} readable images carry noise that is credited"
+    told = f"{sum(row.accepted for row in rows)} of {len(rows)} readable images are credited"
     return dg.AssetCheckResult(
         passed=bool(reports) and not failed,
         severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
-        description=f"failed on {', '.join(failed)}" if failed else f"{told}; {len(reports)} sample sequences pass",
-        metadata={"sequences": float(len(reports)), "failed": float(len(failed))},
+        description=f"failed on {', '.join(failed)}" if failed else f"{told}; {len(reports)} sequences pass",
+        metadata={"sequences": float(len(reports)), "failed": float(len(failed))} if failed else {},
     )
 
 

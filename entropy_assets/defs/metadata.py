@@ -7,7 +7,7 @@ of the batch (`stores.batches`).
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Final, TypeAlias
 
 import dagster as dg
@@ -38,10 +38,14 @@ from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.blocks import ShardState
 
 TABLE_ROWS: Final = 20
+LISTED_ROWS: Final = plots.MAX_PICTURES
+"""Rows of what each batch leaves, those that matter most first: as many as it shows pictures."""
 LONGEST_CELL: Final = 200
 """Longest text of a table, characters: words of other people's servers are among them."""
 SHOWN_DIGITS: Final = 4
 """Of numbers that are no counts; the documents of the batch have them all."""
+_LONG_START: Final = 20
+"""What cells begin alike with is said once if it is a path of so many characters."""
 _SHORT_HASH: Final = 16
 """Hex digits of a hash that a table shows: enough to find it by."""
 _SIGNS: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|~&"})
@@ -66,13 +70,27 @@ def listed(rows: Iterable[Mapping[str, Cell]], document: Document) -> dg.Markdow
     cells = [{column: _cell(value) for column, value in row.items()} for row in rows]
     columns = dict.fromkeys(column for row in cells for column, text in row.items() if text)
     alike = [column for column in columns if len({row.get(column, "") for row in cells}) == 1]
-    parts = ["; ".join(f"{column}: {cells[0][column]}" for column in alike)]
-    if apart := [column for column in columns if column not in alike]:
-        lines = [apart, ["-"] * len(apart), *([row.get(column, "") for column in apart] for row in cells[:TABLE_ROWS])]
+    apart = [column for column in columns if column not in alike]
+    starts = {column: _start([text for row in cells if (text := row.get(column))]) for column in apart}
+    said = [f"{column}: {cells[0][column]}" for column in alike]
+    parts = ["; ".join([*said, *(f"{column} begins with: {start}" for column, start in starts.items() if start)])]
+    if apart:
+        shown = ([row.get(column, "").removeprefix(starts[column]) for column in apart] for row in cells[:LISTED_ROWS])
+        lines = [apart, ["-"] * len(apart), *shown]
         parts.append("\n".join("|".join(line) + "|" for line in lines))
-    if apart and len(cells) > TABLE_ROWS:
-        parts.append(f"{len(cells) - TABLE_ROWS} more in {document.file}")
+    if apart and len(cells) > LISTED_ROWS:
+        parts.append(f"{len(cells) - LISTED_ROWS} more in {document.file}")
     return dg.MetadataValue.md("\n\n".join(filter(None, parts)) or "none")
+
+
+def _start(texts: Sequence[str]) -> str:
+    """Return the path that several addresses begin with, if it is long enough to be said once."""
+    if len(texts) < 2:
+        return ""
+    first, last = min(texts), max(texts)  # what these two begin with, all between them do
+    alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    start, slash, _ = first[:alike].rpartition("/")
+    return start + slash if len(start) >= _LONG_START else ""
 
 
 def _cell(value: Cell) -> str:
@@ -311,14 +329,13 @@ def validated_blocks(batch: Batch, validation: Validation) -> dg.MaterializeResu
 
 
 def published_blocks(batch: Batch, publication: PublishedBatch, ledger_head: str) -> dg.MaterializeResult[Any]:
-    """Show what entered the pool, and the ledger's head after it."""
+    """Show what entered the pool, and the ledger's head after it; the pool's depth after it is observed of the pool."""
     return dg.MaterializeResult(
         metadata={
             "newly_published": publication.newly_published,
             "pushed": float(publication.pushed),
             "refused_by_pool": float(publication.refused),
             "depth_before": float(publication.depth_before),
-            "depth_after": float(publication.depth_after),
             "ledger_head": ledger_head,
         },
         data_version=dg.DataVersion(ledger_head),

@@ -37,13 +37,12 @@ _LETTER: Final = 5
 """Width of a letter of a title, pixels."""
 LONGEST_SIDE: Final = 96
 """Of the picture of an image, pixels."""
-_SIDES: Final = {1: LONGEST_SIDE, 2: 72, 3: 56, 4: 56}
-"""Of an image among so many, pixels."""
-_SIDE: Final = 40
+_SIDES: Final = {1: LONGEST_SIDE, 2: 72, 3: 48, 4: 48}
+"""Of an image among so many, pixels: with the room for its title a whole number of the squares that WebP codes."""
+_SIDE: Final = 32
 """The same among more."""
 _SQUARES: Final = 48
 """The most squares along a side of a map."""
-_BARS: Final = 20
 _BAR: Final = 12
 """Height of a bar with what parts it from the next, pixels."""
 _DOTS: Final = 8
@@ -206,8 +205,8 @@ def live_areas(maps: Sequence[tuple[str, NDArray[np.uint8]]], names: Sequence[st
 
 
 def credit_by_image(credits: Mapping[str, int]) -> dg.MarkdownMetadataValue:
-    """Show how many bits of credit each image puts into the blocks: the first twenty of them."""
-    shown = dict(islice(credits.items(), _BARS))
+    """Show how many bits of credit each image puts into the blocks: the first of them."""
+    shown = dict(islice(credits.items(), MAX_PICTURES))
     most = max(shown.values(), default=0) or 1
     bars = "".join(f"M260 {_BAR * place + 6}h{180 * bits // most}" for place, bits in enumerate(shown.values()))
     texts = "".join(

@@ -6,9 +6,9 @@ time. So what is recent is known at once, and the rest of a long history within 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
 from entropy_assets.errors import BatchError, LedgerError, RejectionReason
 from entropy_assets.provenance.standing import LOOK_S, Standing
@@ -19,15 +19,23 @@ from entropy_assets.stores.ledger.record import Ledger
 
 READ_S: Final = 0.05
 """Time for reading batches that one call may spend, seconds; one batch is read in any case."""
+UNKNOWN: Final = "unknown"
+"""What is told of a reason that is none of `RejectionReason`: so there are not more of them, whatever a file says."""
+_REASONS: Final = frozenset(map(str, RejectionReason))
 
 
 @dataclass(frozen=True, slots=True)
 class _Assessed:
-    """What one batch says: when it was taken in, ns since 1970, whether it gave anything, and why what was not."""
+    """What one batch says: when it was taken in, ns since 1970, whether it gave anything, and why what was not.
+
+    `credit_bits` is by feed, `refusals` by feed and reason; images that no feed brought are in neither.
+    """
 
     time_ns: int
     accepted: bool
     reasons: Counter[str]
+    credit_bits: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 class SupplyAges(TypedDict):
@@ -49,6 +57,8 @@ class SupplyAges(TypedDict):
         What else is wrong with the supply, each as a code and a sentence.
     feeds
         What each feed yielded, by name: counts by their names, ages in seconds.
+    rejected_of_feeds
+        How many images of each feed were not credited, by reason; empty while not all batches are counted.
     """
 
     image_age_s: float | None
@@ -58,6 +68,7 @@ class SupplyAges(TypedDict):
     problem: str | None
     doubts: list[tuple[str, str]]
     feeds: dict[str, dict[str, float]]
+    rejected_of_feeds: dict[str, dict[str, int]]
 
 
 @dataclass(slots=True)
@@ -77,6 +88,8 @@ class Freshness:
     clock: Callable[[], int] = time.time_ns
     _read: set[str] = field(default_factory=set)
     _rejected: Counter[str] = field(default_factory=Counter)
+    _credit_bits: Counter[str] = field(default_factory=Counter)
+    _refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     _image_ns: int | None = None
     _failure_ns: int | None = None
     _standing: Standing = field(init=False)
@@ -96,8 +109,15 @@ class Freshness:
             "rejected_images": dict(self._rejected) if complete else None,
             "problem": problem,
             "doubts": [*doubts, *self._standing.doubts()],
-            "feeds": {},
+            "feeds": {feed: {"credit_bits": float(bits)} for feed, bits in self._credit_bits.items() if complete},
+            "rejected_of_feeds": self._refused() if complete else {},
         }
+
+    def _refused(self) -> dict[str, dict[str, int]]:
+        told: dict[str, dict[str, int]] = {}
+        for (feed, reason), images in self._refusals.items():
+            told.setdefault(feed, {})[reason] = images
+        return told
 
     def _now_s(self) -> float:
         return self.clock() / 1e9
@@ -131,6 +151,8 @@ class Freshness:
 
     def _remember(self, assessed: _Assessed) -> None:
         self._rejected.update(assessed.reasons)
+        self._credit_bits.update(assessed.credit_bits)
+        self._refusals.update(assessed.refusals)
         if assessed.accepted:
             self._image_ns = max(self._image_ns or 0, assessed.time_ns)
         if assessed.reasons[RejectionReason.HEALTH_TEST_FAILED.value]:
@@ -145,10 +167,31 @@ def _assessed(batch: Batch) -> _Assessed | None:
         with naming_damage(batch):
             noise = batch.read_json(NOISE)["rows"]
             seen = batch.read_json(MANIFEST)["rows"]
-            reasons = Counter(str(row["reason"]) for row in (*seen, *noise) if not row["accepted"])
-            return _Assessed(int(batch.intake.time_ns), any(row["accepted"] for row in noise), reasons)
+            refused = [row for row in (*seen, *noise) if not row["accepted"]]
+            reasons = Counter(str(row["reason"]) for row in refused)
+            feeds = {row["image_sha256"]: str(row["origin"]["feed"]) for row in seen if "origin" in row}
+            return _Assessed(
+                int(batch.intake.time_ns),
+                any(row["accepted"] for row in noise),
+                reasons,
+                _credits(feeds, noise),
+                Counter(
+                    (feeds[row["image_sha256"]], row["reason"] if row["reason"] in _REASONS else UNKNOWN)
+                    for row in refused
+                    if row.get("image_sha256") in feeds
+                ),
+            )
     except BatchError:
         return _Assessed(0, False, Counter())
+
+
+def _credits(feeds: Mapping[str, str], noise: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """Return the bits that the images of each feed were credited; zero for a feed whose images gave none."""
+    bits = Counter(dict.fromkeys(feeds.values(), 0))
+    for row in noise:
+        if row.get("image_sha256") in feeds:
+            bits[feeds[row["image_sha256"]]] += int(row["credit_bits"])
+    return bits
 
 
 def _age_s(now_ns: int, then_ns: int | None) -> float | None:

@@ -202,7 +202,10 @@ class Trail:
                 told = facts_of_asked(self._feeds, now)
             except StoreError:  # the ages tell of it: batches lie there too
                 told = []
-            ages["feeds"] = figures_of(told, now)
+            figures, credited = figures_of(told, now), ages["feeds"]
+            ages["feeds"] = {
+                feed: figures.get(feed, {}) | credited.get(feed, {}) for feed in sorted({*figures, *credited})
+            }
             ages["doubts"] = [*ages["doubts"], *doubts_of(told, now)]
         return ages
 

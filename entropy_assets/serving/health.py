@@ -33,6 +33,8 @@ class Ages(TypedDict):
         What else is wrong with the supply, each as a code and a sentence.
     feeds
         What each feed yielded, by name: counts by their names, ages in seconds.
+    rejected_of_feeds
+        How many images of each feed were not credited, by reason; empty while not all batches are counted.
     """
 
     image_age_s: float | None
@@ -42,6 +44,7 @@ class Ages(TypedDict):
     problem: str | None
     doubts: list[tuple[str, str]]
     feeds: dict[str, dict[str, float]]
+    rejected_of_feeds: dict[str, dict[str, int]]
 
 
 NO_AGES: Final[Ages] = {
@@ -52,6 +55,7 @@ NO_AGES: Final[Ages] = {
     "problem": None,
     "doubts": [],
     "feeds": {},
+    "rejected_of_feeds": {},
 }
 _LATE: Final = f"no answer within {WAIT_S:g} s"
 _AGES: Final[tuple[AgeName, ...]] = ("image_age_s", "block_age_s", "health_test_failure_age_s")

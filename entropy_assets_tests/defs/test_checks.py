@@ -65,7 +65,7 @@ def test_an_image_that_was_altered_stops_the_run_and_an_unreadable_file_beside_i
             path.chmod(0o600)
             path.write_bytes(path.read_bytes() + b"x")
     job = home.defs.resolve_job_def("process_images")
-    steps = ["raw_images_files_usable", "noise_arrays"]
+    steps = ["files_usable", "noise_arrays"]
     result = job.execute_in_process(instance=home.instance, partition_key=key, op_selection=steps, raise_on_error=False)
     [error] = result.get_asset_check_evaluations()
     assert (error.passed, error.severity, error.metadata["altered"].value) == (False, dg.AssetCheckSeverity.ERROR, 2.0)
@@ -80,9 +80,7 @@ def test_a_batch_without_blocks_warns_and_stops_nothing(home: Home) -> None:
     for name in (*CHECKS, "files_usable", "health_tests"):
         assert (by_name[name].passed, by_name[name].severity) == (False, dg.AssetCheckSeverity.WARN)
     assert by_name["files_usable"].description == "0 of 1 files are readable images; all have their hashes"
-    assert by_name["health_tests"].description == (
-        "0 of 0 readable images carry noise that is credited; 0 sample sequences pass"
-    )
+    assert by_name["health_tests"].description == ("0 of 0 readable images are credited; 0 sequences pass")
 
 
 def test_an_alarm_over_a_batch_warns_and_stops_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

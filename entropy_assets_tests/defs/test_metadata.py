@@ -9,7 +9,7 @@ import pytest
 
 from entropy_assets.core.arrays import HOST
 from entropy_assets.defs import plots
-from entropy_assets.defs.metadata import LONGEST_CELL, TABLE_ROWS, Cell, listed, table
+from entropy_assets.defs.metadata import LISTED_ROWS, LONGEST_CELL, Cell, listed, table
 from entropy_assets.stages.assessments import credits, noise_rows
 from entropy_assets.stores.batches import BLOCKS, MANIFEST
 from entropy_assets.stores.inboxes.origins import Origin
@@ -99,12 +99,21 @@ def test_what_all_rows_have_alike_is_said_once_and_the_rest_in_a_table() -> None
     assert str(listed([{"a": None}], MANIFEST).value) == str(listed([], MANIFEST).value) == "none"
 
 
+def test_addresses_that_begin_alike_say_it_once() -> None:
+    folder = "https://example.org/synoptic/2026/"
+    rows: list[dict[str, Cell]] = [{"file": name, "url": name and folder + name} for name in ("a1", "a2", "")]
+    text = str(listed(rows, MANIFEST).value)
+    assert text == f"url begins with: {folder}\n\nfile|url|\n-|-|\na1|a1|\na2|a2|\n||"
+    assert folder + "a1|" in str(listed([*rows, {"file": "b", "url": "https://example.com/b"}], MANIFEST).value)
+    assert folder + "a1|" in str(listed([rows[0], rows[2]], MANIFEST).value)
+
+
 def test_a_long_list_names_the_document_that_has_all_of_it_and_calls_alike_what_is_in_all() -> None:
     """Also in those rows that are not shown."""
     rows = [{"file": f"{place}.fits", "bits": 8 if place == 999 else 16, "source": "drop"} for place in range(1000)]
     text = str(listed(rows, MANIFEST).value)
     assert text.startswith("source: drop\n\nfile|bits|\n")
-    assert text.endswith(f"\n{TABLE_ROWS - 1}.fits|16|\n\n{1000 - TABLE_ROWS} more in manifest.json")
+    assert text.endswith(f"\n{LISTED_ROWS - 1}.fits|16|\n\n{1000 - LISTED_ROWS} more in manifest.json")
     assert len(text) < 400
 
 

@@ -17,7 +17,7 @@ from entropy_assets.stores.ledger.storage import LedgerServer
 from entropy_assets_tests.defs.conftest import Home, evaluations
 from entropy_assets_tests.stages.batches_made import Place, frame
 
-CHECKS = ("raw_images_files_usable", "noise_arrays_health_tests", "block_tests")
+CHECKS = ("files_usable", "health_tests", "block_tests")
 STEPS = ("raw_images", "noise_arrays", "hashed_blocks", "validated_blocks", "published_blocks", *CHECKS)
 
 
@@ -74,14 +74,14 @@ def test_a_store_that_is_away_alters_no_image_and_what_comes_after_the_check_wai
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     layout = replace(home.stores.layout, store_url=object_store)
     away = ImagesElsewhere(layout, home.stores.recipe, home.stores.limits, settle_seconds=0.0)
-    result = run(home, key, away, ["raw_images_files_usable", "noise_arrays"])
-    assert steps_of(result, dg.DagsterEventType.STEP_UP_FOR_RETRY) == ["raw_images_files_usable"]
-    assert steps_of(result, dg.DagsterEventType.STEP_START) == ["raw_images_files_usable"]
+    result = run(home, key, away, ["files_usable", "noise_arrays"])
+    assert steps_of(result, dg.DagsterEventType.STEP_UP_FOR_RETRY) == ["files_usable"]
+    assert steps_of(result, dg.DagsterEventType.STEP_START) == ["files_usable"]
     assert (result.success, evaluations(result)) == (False, {})
 
 
 def test_an_image_that_is_gone_fails_its_check_at_once(home: Home, key: str) -> None:
     shutil.rmtree(home.stores.layout.images_folder)
-    result = run(home, key, home.stores, ["raw_images_files_usable"])
+    result = run(home, key, home.stores, ["files_usable"])
     assert evaluations(result) == {"files_usable": False}
     assert steps_of(result, dg.DagsterEventType.STEP_UP_FOR_RETRY) == []

@@ -12,7 +12,14 @@ from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets_tests.monitoring.conftest import Start, Watched
 from entropy_assets_tests.monitoring.prometheus_process import MONITORING
 from entropy_assets_tests.pool_blocks import blocks_for_both
-from entropy_assets_tests.provenance.test_freshness import ACCEPTED, CONSTANT, FAILED, assessed, taken_in
+from entropy_assets_tests.provenance.test_freshness import (
+    ACCEPTED,
+    CONSTANT,
+    FAILED,
+    assessed,
+    assessed_of_feeds,
+    taken_in,
+)
 
 DASHBOARD: dict[str, Any] = json.loads((MONITORING / "entropy_assets.json").read_text())
 QUERIES = [
@@ -39,6 +46,7 @@ def _prepare(running: Watched) -> None:
     root = running.home / "batches"
     for number, age_s in enumerate((60, 30)):
         assessed(taken_in(root, age_s, number, now_ns=time.time_ns()), ACCEPTED, FAILED, CONSTANT)
+    assessed_of_feeds(taken_in(root, 20, 2, now_ns=time.time_ns()))
     block = LedgerBlock("b", 0, "00" * 32, "11" * 32)
     Ledger(running.home / "ledger.sqlite").append_publication("b", "00" * 32, [block], "", time.time_ns() // 1000)
     running.pool.push(blocks_for_both(200))

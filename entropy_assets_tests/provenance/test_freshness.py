@@ -1,5 +1,6 @@
 """How old the supply is: read from what the batches and the ledger hold, once each, and never in the way."""
 
+import hashlib
 import json
 import sqlite3
 import time
@@ -12,7 +13,10 @@ import pytest
 from entropy_assets.provenance import freshness
 from entropy_assets.provenance.freshness import Freshness
 from entropy_assets.provenance.trail import Trail
+from entropy_assets.sources.feeds.journal import FeedJournal, FeedJournals, Yield
+from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stores.batches import BatchStore
+from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.intakes import Intake, batch_key
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
@@ -63,6 +67,7 @@ def test_an_empty_installation_has_no_ages(supply: Freshness) -> None:
         "problem": None,
         "doubts": [],
         "feeds": {},
+        "rejected_of_feeds": {},
     }
 
 
@@ -85,6 +90,39 @@ def test_a_batch_counts_when_it_is_assessed_and_is_read_once(
     assert supply.now()["image_age_s"] == 30
     monkeypatch.setattr(freshness, "_assessed", lambda batch: pytest.fail(f"{batch.key} was read again"))
     assert supply.now()["image_age_s"] == 30
+
+
+def of_feed(name: str, number: int) -> dict[str, Any]:
+    """Return what the rows of an image that a feed brought have beside the others."""
+    return {"image_sha256": f"{number:064x}", "origin": {"feed": name}}
+
+
+def assessed_of_feeds(folder: Path) -> None:
+    """Write a batch of images of feeds: credit and a refusal of `sky`, one of `sun` that can't be read, one dropped."""
+    unread = {"accepted": False, "reason": "truncated", **of_feed("sun", 3)}
+    strange = {"accepted": False, "reason": "no word of this version", **of_feed("sun", 4)}
+    (folder / "manifest.json").write_text(
+        json.dumps({"rows": [ACCEPTED | of_feed("sky", 1), ACCEPTED | of_feed("sky", 2), unread, strange, CONSTANT]})
+    )
+    rows = [
+        {**ACCEPTED, "image_sha256": f"{1:064x}", "credit_bits": 4000},
+        {**CONSTANT, "image_sha256": f"{2:064x}", "credit_bits": 0},
+        {**ACCEPTED, "image_sha256": f"{9:064x}", "credit_bits": 70},
+    ]
+    (folder / "noise.json").write_text(json.dumps({"rows": rows}))
+
+
+def test_credit_and_reasons_are_summed_by_feed_over_all_batches(
+    supply: Freshness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And told when all batches are counted: a sum that grows while history is read would chart as a yield."""
+    for number, age_s in enumerate((400, 300)):
+        assessed_of_feeds(taken_in(supply.batches.root, age_s, number))
+    monkeypatch.setattr(freshness, "READ_S", 0.0)
+    first, *_, last = [supply.now() for _ in range(3)]
+    assert (first["feeds"], first["rejected_of_feeds"]) == ({}, {})
+    assert last["feeds"] == {"sky": {"credit_bits": 8000.0}, "sun": {"credit_bits": 0.0}}
+    assert last["rejected_of_feeds"] == {"sky": {"constant": 2}, "sun": {"truncated": 2, "unknown": 2}}
 
 
 def test_the_block_age_is_that_of_the_last_publication(supply: Freshness) -> None:
@@ -155,6 +193,22 @@ def test_the_ages_of_a_real_batch(tmp_path: Path) -> None:
     ages = Trail.of(place).freshness()
     assert 5 <= ages["image_age_s"] < 60
     assert ages["rejected_images"] == {"unknown_format": 1}
+
+
+def test_what_a_feed_brought_counts_for_it_also_where_its_journal_is_not(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    live, blank = frame(1, side=512), b"no image"
+    for data in (live, blank):
+        origin = Origin(feed="sky", url="https://example.org/a", fetched_at="2026-11-29T08:33:00Z")
+        place.origins().keep(hashlib.sha256(data).hexdigest(), origin)
+    batch = place.hashed([("live", live), ("blank", blank), ("other", frame(2))])
+    ages = Trail.of(place).freshness()
+    credit = next(row.credit_bits for row in noise_rows(batch) if row.file == "live")
+    assert ages["feeds"] == {"sky": {"credit_bits": credit}}
+    assert ages["rejected_of_feeds"] == {"sky": {"unknown_format": 1}}
+    FeedJournals(place.feeds_folder).write(FeedJournal(name="sky", total=Yield(images=2)))
+    told = Trail.of(place).freshness()["feeds"]["sky"]
+    assert (told["images"], told["credit_bits"]) == (2, credit)
 
 
 def test_it_can_be_sent_to_the_worker_that_asks_it(place: Place) -> None:

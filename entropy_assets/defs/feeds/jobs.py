@@ -1,7 +1,7 @@
 """The job that asks the feeds, a step for each host, and the schedule that starts it when one is due."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import dagster as dg
@@ -13,6 +13,7 @@ from entropy_assets.defs.feeds.assets import key_of
 from entropy_assets.defs.resources import Stores, typed_failures
 from entropy_assets.sources.feeds.roster import terms_of
 from entropy_assets.sources.feeds.rounds import Look, State
+from entropy_assets.stages.reports.feed_credit import DayCredit, credit_by_day
 from entropy_assets.stages.reports.worth import Worth, worth_of
 from entropy_assets.stores.batches import BatchStore
 
@@ -57,8 +58,10 @@ def _step(host: str, names: Sequence[str]) -> dg.OpDefinition:
         with typed_failures():
             looks = feeds.ask(names)
             worth = {look.feed: _worth(stores.layout.batches(), look) for look in looks}
+            has_new = any(look.brought.images for look in looks)
+            days = credit_by_day(stores.layout.feeds_folder, stores.layout.batches()) if has_new else {}
         for look in looks:
-            _tell(context, look, worth[look.feed])
+            _tell(context, look, worth[look.feed], days.get(look.feed, {}))
 
     return ask
 
@@ -67,7 +70,7 @@ def _worth(batches: BatchStore, look: Look) -> Worth:
     return worth_of(batches, look.journal.newest if look.journal is not None else ())
 
 
-def _tell(context: dg.OpExecutionContext, look: Look, worth: Worth) -> None:
+def _tell(context: dg.OpExecutionContext, look: Look, worth: Worth, credit: Mapping[str, DayCredit]) -> None:
     """Write what came of a feed into the log, and into the events of its asset if it was asked."""
     context.log.info("%s: %s, %s", look.feed, look.state, look.words)
     if look.state in NOT_ASKED:
@@ -75,7 +78,7 @@ def _tell(context: dg.OpExecutionContext, look: Look, worth: Worth) -> None:
     context.log_event(dg.AssetObservation(key_of(look.feed), metadata=shown.observation(look, worth)))
     if look.brought.images:
         # Dagster judges freshness by materializations alone.
-        context.log_event(dg.AssetMaterialization(key_of(look.feed), metadata=shown.materialization(look)))
+        context.log_event(dg.AssetMaterialization(key_of(look.feed), metadata=shown.materialization(look, credit)))
 
 
 def ingest_schedule(feeds: ImageFeeds, job: dg.JobDefinition) -> dg.ScheduleDefinition:

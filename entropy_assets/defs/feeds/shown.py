@@ -1,6 +1,6 @@
 """What is shown of a look at a feed: numbers that chart over time, and a picture of what it yields a day. No image."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from entropy_assets.defs.metadata import table
 from entropy_assets.defs.plots import ACCENT, BAD, INK, as_markdown, new_figure
 from entropy_assets.sources.feeds.journal import FeedJournal
 from entropy_assets.sources.feeds.rounds import Look, State
+from entropy_assets.stages.reports.feed_credit import DayCredit
 from entropy_assets.stages.reports.worth import Worth
 
 _MIB: Final = 2**20
@@ -44,22 +45,24 @@ def observation(look: Look, worth: Worth) -> dict[str, Any]:
     return shown
 
 
-def materialization(look: Look) -> dict[str, Any]:
-    """Return what is shown of a look that brought new images."""
+def materialization(look: Look, credit: Mapping[str, DayCredit]) -> dict[str, Any]:
+    """Return what is shown of a look that brought new images; `credit` is what came of those before, by day."""
     brought, journal = look.brought, look.journal
     shown: dict[str, Any] = {"images": float(brought.images), "megabytes": brought.bytes / _MIB}
     if journal is not None:
-        shown["days"] = table(_rows(journal))
-        shown["yield_by_day"] = yield_by_day(journal)
+        shown["days"] = table(_rows(journal, credit))
+        shown["yield_by_day"] = yield_by_day(journal, credit)
     return shown
 
 
-def _rows(journal: FeedJournal) -> Iterator[dict[str, str | float]]:
+def _rows(journal: FeedJournal, credit: Mapping[str, DayCredit]) -> Iterator[dict[str, str | float]]:
     """Yield the newest days first: a table shows its first rows."""
     for day, each in reversed(journal.days):
         yield {
             "day": day,
             "images": float(each.images),
+            "credit, kbit": credit.get(day, DayCredit()).bits / 1000,
+            "without credit": float(credit.get(day, DayCredit()).refused),
             "MiB": round(each.bytes / _MIB, 3),
             "MiB read": round(each.read_bytes / _MIB, 3),
             "unchanged": float(each.unchanged),
@@ -69,18 +72,24 @@ def _rows(journal: FeedJournal) -> Iterator[dict[str, str | float]]:
         }
 
 
-def yield_by_day(journal: FeedJournal) -> dg.MarkdownMetadataValue:
-    """Show what a feed brought on each of the last days, and the rounds that ended in trouble below the line."""
+def yield_by_day(journal: FeedJournal, credit: Mapping[str, DayCredit]) -> dg.MarkdownMetadataValue:
+    """Show what a feed brought on each of the last days, the rounds that ended in trouble, and what it was worth.
+
+    An image is credited with its batch, which a day's end can part from its arrival.
+    """
     days = journal.days[-_DAYS:]
-    figure, axes = new_figure(height=2.4)
+    figure, axes = new_figure(2, height=2.4)
     axis = axes[0, 0]
     places = range(len(days))
     axis.bar(places, [each.images for _, each in days], color=ACCENT, label="new images")
     axis.bar(places, [-each.failures for _, each in days], color=BAD, label="rounds in trouble")
     axis.axhline(0, color=INK, linewidth=0.8)
-    axis.set_xticks(places, [day[5:] for day, _ in days], rotation=90)
-    axis.tick_params(labelsize=7)
     axis.set_ylabel("a day", fontsize=7)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=7)
+    bits = [credit.get(day, DayCredit()).bits for day, _ in days]
+    axes[0, 1].bar(places, [each / 1000 for each in bits], color=INK, label="credit, kbit")
+    for each in axes[0]:
+        each.set_xticks(places, [day[5:] for day, _ in days], rotation=90)
+        each.tick_params(labelsize=7)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=7)
     images = sum(each.images for _, each in days)
-    return as_markdown(figure, f"{images} new images in {len(days)} days")
+    return as_markdown(figure, f"{images} new images and {sum(bits)} bits of credit in {len(days)} days")

@@ -86,6 +86,7 @@ _FEED_COUNTERS: Final = {
     "duplicates": ("entropy_feed_duplicates", "Images whose bytes were known already."),
     "refused": ("entropy_feed_refused", "Images that were too old, or could not be had."),
     "failures": ("entropy_feed_failures", "Rounds of a feed that ended in trouble."),
+    "credit_bits": ("entropy_feed_credit_bits", "Credit of the images that a feed brought, over all batches."),
 }
 _FEED_GAUGES: Final = {
     "in_trouble": ("entropy_feed_in_trouble", "1 if the feed is in quarantine."),
@@ -170,6 +171,13 @@ class Exposition(Collector):
             counts = {feed: told[figure] for feed, told in feeds.items() if figure in told}
             if counts:
                 yield _labelled(name, text, "feed", counts)
+        text = "Images that a feed brought and that were not credited, over all batches, by reason."
+        refused = CounterMetricFamily("entropy_feed_rejected_images", text, labels=["feed", "reason"])
+        for feed, reasons in self.ages["rejected_of_feeds"].items():
+            for reason, images in reasons.items():
+                refused.add_metric([feed, reason], images)
+        if refused.samples:
+            yield refused
         for figure, (name, text) in _FEED_GAUGES.items():
             family = GaugeMetricFamily(name, text, labels=["feed"])
             for feed, told in feeds.items():

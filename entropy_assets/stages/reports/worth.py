@@ -40,30 +40,34 @@ class Worth:
 
 def worth_of(batches: BatchStore, image_sha256s: Collection[str]) -> Worth:
     """Return what those images were worth, from the newest `MOST_BATCHES` batches. A damaged batch tells nothing."""
-    wanted, found = set(image_sha256s), dict[str, _Assessed]()
+    wanted, found = set(image_sha256s), dict[str, ImageWorth]()
     for key in sorted(batches.names(), key=moment_of, reverse=True)[:MOST_BATCHES]:
         if found.keys() == wanted:
             break
         with suppress(BatchError):
-            found |= {sha256: row for sha256, row in _assessed(Batch(batches.blobs, key)).items() if sha256 in wanted}
+            found |= {
+                sha256: row for sha256, row in assessed_images(Batch(batches.blobs, key)).items() if sha256 in wanted
+            }
     credited = [row.credit_bits for row in found.values() if row.reason is None]
     reasons = Counter(row.reason for row in found.values() if row.reason is not None)
     return Worth(len(found), len(credited), sum(credited), dict(reasons))
 
 
 @dataclass(frozen=True, slots=True)
-class _Assessed:
+class ImageWorth:
+    """What became of an image: its credit in bits, and why it has none; None if it was accepted."""
+
     credit_bits: int
     reason: str | None
 
 
-def _assessed(batch: Batch) -> dict[str, _Assessed]:
+def assessed_images(batch: Batch) -> dict[str, ImageWorth]:
     """Return what became of each image of a batch; of one that is not assessed yet nothing."""
     if not batch.has(NOISE):
         return {}
     with naming_damage(batch):
         unreadable = [row for row in Manifest.of(batch).rows if not row.accepted]
-        rows = {row.image_sha256: _Assessed(0, str(row.reason)) for row in unreadable}
+        rows = {row.image_sha256: ImageWorth(0, str(row.reason)) for row in unreadable}
         for noise in noise_rows(batch):
-            rows[noise.image_sha256] = _Assessed(noise.credit_bits, None if noise.accepted else str(noise.reason))
+            rows[noise.image_sha256] = ImageWorth(noise.credit_bits, None if noise.accepted else str(noise.reason))
         return rows

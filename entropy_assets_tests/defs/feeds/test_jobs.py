@@ -1,5 +1,6 @@
 """The job asks who is due, tells what came of each, and no feed fails it; the schedule says why it does nothing."""
 
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +13,8 @@ from entropy_assets.settings import Settings
 from entropy_assets.sources.feeds.interface import FeedLies
 from entropy_assets_tests.defs.feeds.fed import Fed
 from entropy_assets_tests.sources.feeds.scripted import frames
+from entropy_assets_tests.stages.batches_made import Place
+from entropy_assets_tests.stages.reports.test_feed_credit import brought
 
 
 @pytest.fixture
@@ -23,6 +26,8 @@ def fed(tmp_path: Path) -> Fed:
 def test_a_run_asks_each_host_in_a_step_of_its_pool_and_tells_of_each_feed(fed: Fed) -> None:
     """One feed lies: its neighbour at the same host and the other host go on, and the run succeeds."""
     fed.scripted["sea"].images = frames(3)
+    place = Place(fed.settings.home)
+    place.hashed(brought(place, "sea", b"no image"), time_ns=time.time_ns())
     fed.scripted["sun"].images = frames(2, first=5)
     fed.scripted["sky"].error = FeedLies("a page came for a listing", feed="sky")
     result = fed.run()
@@ -36,6 +41,7 @@ def test_a_run_asks_each_host_in_a_step_of_its_pool_and_tells_of_each_feed(fed: 
     assert numbers == [], "Dagster plots floats"
     made = fed.instance.get_latest_materialization_event(dg.AssetKey(["feeds", "sea"]))
     assert "data:image/webp" in made.asset_materialization.metadata["yield_by_day"].value
+    assert made.asset_materialization.metadata["days"].value.records[0].data["without credit"] == 1.0
     assert fed.instance.get_latest_materialization_event(dg.AssetKey(["feeds", "sky"])) is None
     assert len(list((fed.settings.home / "inbox" / "raw-ccd").iterdir())) == 3
 

@@ -163,7 +163,11 @@ def test_metrics_and_health_tell_the_ages_of_the_supply(config: ServiceConfig, p
     pool.push(blocks_for_both(10))
     ages = {"image_age_s": 12.0, "block_age_s": 7.5, "health_test_failure_age_s": 99.0}
     feeds = {"sky": {"images": 3.0, "bytes": 7.0, "in_trouble": 1.0, "image_age_s": 60.0}, "sun": {"in_trouble": 0.0}}
-    with RunningService(config, Supply(**ages, rejected_images={"constant": 2}, feeds=feeds)) as service:
+    feeds["sky"]["credit_bits"] = 9000.0
+    refused = {"sky": {"constant": 4}}
+    with RunningService(
+        config, Supply(**ages, rejected_images={"constant": 2}, feeds=feeds, rejected_of_feeds=refused)
+    ) as service:
         told, report = metrics_of(service), service.client.get("/health").json()
     assert report["freshness"] == ages
     assert (report["status"], report["reasons"]) == ("ok", [])
@@ -175,6 +179,9 @@ def test_metrics_and_health_tell_the_ages_of_the_supply(config: ServiceConfig, p
     assert told['entropy_feed_images_total{feed="sky"}'] == 3
     assert (told['entropy_feed_in_trouble{feed="sky"}'], told['entropy_feed_in_trouble{feed="sun"}']) == (1, 0)
     assert told['entropy_feed_image_age_seconds{feed="sky"}'] == 60
+    assert told['entropy_feed_credit_bits_total{feed="sky"}'] == 9000
+    assert told['entropy_feed_rejected_images_total{feed="sky"}{reason="constant"}'] == 4
+    assert 'entropy_feed_credit_bits_total{feed="sun"}' not in told
 
 
 @pytest.mark.parametrize(
