@@ -12,6 +12,7 @@ import redis
 from entropy_assets.errors import KeysUnreadable, PoolError, ProvenanceUnavailable
 from entropy_assets.serving.answers.formats import AnswerKind
 from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.service import RandomService
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
@@ -26,7 +27,7 @@ def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
 
 async def test_the_bytes_of_every_answer_are_in_the_sums(config: ServiceConfig, pool: PoolClient) -> None:
     pool.push(blocks_for_both(10))
-    service = RandomService(config)
+    service = RandomService(replace(config, reservoir=ReservoirLimits(wait_s=10.0)))
     service.reservoirs.start()
     for n, public in ((100, True), (4096, False), (5, True)):
         answer = await service.answer(n, AnswerKind(public), "raw")
