@@ -60,7 +60,7 @@ def _less_planes(squares: npt.NDArray[Integer]) -> Values:
     """Return ``int32[side, squares * side]``: a row of squares, ``[side, square, side]``, less a plane of each."""
     side, count, _ = squares.shape
     middle, reach = _middles(squares)
-    kind = np.int32 if int(np.abs(middle).max()) + int(reach.max()) < MOST // FINE else np.int64
+    kind: np.dtype[np.signedinteger] = np.dtype(np.int32 if squares.dtype == np.int16 else np.int64)
     values = squares.astype(kind)
     values -= middle.astype(kind)[:, np.newaxis]
     most = reach.astype(kind)[:, np.newaxis]
