@@ -141,6 +141,12 @@ def _mosaics() -> dict[str, Entry]:
         "X-Trans mosaic, called a Bayer one": mosaic(pattern=sensors.X_TRANS, BAYERPAT="'RGGB'"),
         "grey, called a mosaic, sigma 3": partial(sensors.called_a_mosaic, sigma=3.0),
     }
+    again = partial(partial, sensors.mosaic_again)
+    made |= {
+        "Bayer mosaic on a slope of 1.6 : 1, second frame": again(pattern="RGGB", ratio=1.6),
+        "Bayer mosaic on a slope of 5 : 1, second frame": again(pattern="RGGB", ratio=5, BAYERPAT="'RGGB'"),
+        "X-Trans mosaic on a slope of 2 : 1, second frame": again(pattern=sensors.X_TRANS, ratio=2),
+    }
     return {name: Entry(HONEST, make, True) for name, make in made.items()}
 
 
@@ -180,6 +186,9 @@ def _known_before() -> dict[str, Entry]:
         ),
     }
     copies = {name: Entry(KNOWN, make) for name, make in masked_copies.CATALOGUED.items()}
+    copies["spent mosaic, a bright pixel in each 32 x 32 of a colour"] = Entry(
+        KNOWN, partial(sensors.spent_mosaic_with_bright_pixels, every=32)
+    )
     copies["pattern 8 x, sigma 2.5, half under stars, 4 frames spent before"] = Entry(
         KNOWN, partial(masked_copies.under_stars, multiple=8, sigma=2.5, spent=4), True
     )

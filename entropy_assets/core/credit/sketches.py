@@ -22,8 +22,9 @@ import numpy.typing as npt
 
 from entropy_assets.core.credit.squarewise.evened import evened
 from entropy_assets.core.credit.squarewise.probes import Probes
+from entropy_assets.core.credit.squarewise.slopes import FINE, without_slopes
 from entropy_assets.core.digests import oriented
-from entropy_assets.core.extraction.phases import laid_out, levelled, squares_as_they_lie
+from entropy_assets.core.extraction.phases import laid_out, squares_as_they_lie
 from entropy_assets.core.extraction.squares import steps_of
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
@@ -132,11 +133,14 @@ def sketches_of(frame: Frame, surveys: Sequence[Survey]) -> tuple[Sketch, ...]:
 def sketch_of(frame: Frame, survey: Survey) -> Sketch:
     """Return the sketch of channel 0 of `frame`; `survey` is its live-area map.
 
-    A colour mosaic is sketched as the sensor lies, with its colours on one level: so a shifted or turned copy has the
+    A colour mosaic is sketched as the sensor lies, each colour less its own light: so a shifted or turned copy has the
     same, and one that is not called a mosaic too.
     """
     size, period = survey.square_size, frame.mosaic
-    steps = levelled(laid_out(steps_of(frame, 0), period, size), period)
+    steps: npt.NDArray[np.signedinteger] = steps_of(frame, 0)
+    fine = 1
+    if period > 1:
+        steps, fine = without_slopes(laid_out(steps, period, size), period), FINE
     live = squares_as_they_lie(survey.live, period)
     fold = np.zeros((SIDE, SIDE), dtype=np.int64)
     cells = np.zeros((CELLS, CELLS, *PAIR_FOLD), dtype=np.int64)
@@ -147,10 +151,10 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
             continue
         top = row * size
         band = steps[max(0, top - 1) : top + size + 1].astype(np.int32)
-        residual, _ = evened(_laplacian_rows(band, top > 0, size, columns), live[row])
+        residual, _ = evened(_laplacian_rows(band, top > 0, size, columns), live[row], fine)
         fold[top % SIDE : top % SIDE + size] += _folded_columns(residual)
         rows = band[1 if top else 0 :][:size, :columns]
-        differences, kept = evened(rows[:, 1::2] - rows[:, ::2], live[row])
+        differences, kept = evened(rows[:, 1::2] - rows[:, ::2], live[row], fine)
         _add_squares(cells[row * CELLS // live.shape[0]], differences, row)
         probes.take(row, differences, kept, live[row])
     pixels = np.zeros((CELLS, CELLS), dtype=np.int64)

@@ -35,7 +35,7 @@ SHIFT: Final = 16
 """Bits behind the point of a weight."""
 
 
-def evened(residuals: Residuals, live: npt.NDArray[np.bool_]) -> tuple[Residuals, npt.NDArray[np.bool_]]:
+def evened(residuals: Residuals, live: npt.NDArray[np.bool_], fine: int = 1) -> tuple[Residuals, npt.NDArray[np.bool_]]:
     """Return residuals of a row of squares with the root mean square `RMS` in each, and which of them were kept.
 
     Parameters
@@ -44,10 +44,12 @@ def evened(residuals: Residuals, live: npt.NDArray[np.bool_]) -> tuple[Residuals
         ``int32[height, squares * width]``.
     live
         ``bool[squares]``; what is not live comes back as 0.
+    fine
+        Parts of an ADC step in which residuals are told.
     """
     height, width = len(residuals), residuals.shape[1] // len(live)
     magnitude = np.abs(residuals)
-    of_squares = _limits(magnitude.reshape(height, -1, width))
+    of_squares = _limits(magnitude.reshape(height, -1, width), fine)
     limits = of_squares.repeat(width)
     reach = 2 * limits - magnitude
     np.maximum(reach, 0, out=reach)
@@ -68,7 +70,7 @@ def evened(residuals: Residuals, live: npt.NDArray[np.bool_]) -> tuple[Residuals
     return left, kept
 
 
-def _limits(magnitude: Residuals) -> Residuals:
+def _limits(magnitude: Residuals, fine: int) -> Residuals:
     """Return the limit of each square of ``int32[height, square, width]``."""
     height, _, width = magnitude.shape
     places = np.arange(LOOKED_AT)
@@ -76,5 +78,5 @@ def _limits(magnitude: Residuals) -> Residuals:
     ordered = np.partition(magnitude[rows, :, columns], QUANTILES, axis=0)
     median, upper = (ordered[place].astype(np.float64) for place in QUANTILES)
     limits = np.ceil(LIMIT * np.where(median > 0, median * MAD_TO_SIGMA, upper * UPPER_TO_SIGMA))
-    within: Residuals = np.clip(limits, LEAST_LIMIT, MOST_LIMIT).astype(np.int32)
+    within: Residuals = np.clip(limits, LEAST_LIMIT * fine, MOST_LIMIT).astype(np.int32)
     return within

@@ -30,6 +30,14 @@ def test_a_square_that_is_not_live_or_has_no_noise_is_nothing() -> None:
     assert rms_of_squares(even)[1] > 0
 
 
+def test_narrow_noise_is_the_same_in_parts_of_a_step() -> None:
+    """Steps up and down are no outliers of pixels most of which are the same."""
+    even, kept = evened(noise(1, 0.4), LIVE)
+    in_parts, as_well = evened(8 * noise(1, 0.4) + 1, LIVE, 8)
+    assert (kept == as_well).all()
+    assert np.corrcoef(even.ravel(), in_parts.ravel())[0, 1] > 0.99
+
+
 def test_a_gain_changes_next_to_nothing() -> None:
     """Of a frame with a gain of its own in every square, and of its negative."""
     gained = np.rint(noise(1) * np.repeat([-1.0, 0.3, 0.6, 7.1], 32)).astype(np.int32)
