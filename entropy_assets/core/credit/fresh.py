@@ -27,7 +27,8 @@ def known_entropy(
     """Return what the memory leaves of a sample, bits, and what decides.
 
     It is ``repeats``, and for the first frame of a sensor ``sole_frame`` or ``photon_transfer``.
-    The noise is taken for Gaussian, less the share by which the estimators found the whole poorer than that.
+    The noise is taken for Gaussian, less the share by which the estimators found the whole poorer than that, unless
+    another frame shows that what is fresh takes a few values only.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ def known_entropy(
     if recollection.known_parts:
         left = _beside(recollection, sketch.sigma, least, sketch.cell_pixels)
         shown = left * poorer_than_gaussian(least, sketch.sigma, symbol_bits)
+    if recollection.left_parts is not None:
+        shown = min(shown, recollection.left_parts / PARTS)
     return min((shown, "repeats"), (alone, "sole_frame"), (by_light, "photon_transfer"))
 
 
