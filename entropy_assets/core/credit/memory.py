@@ -280,7 +280,8 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     if twins and (fresh := twins.fresh_bits(sketch.sigma, sign)):
         margin = SPLICED_ERRORS * fresh.error
         most = fresh.bits if fresh.bits > margin else 0.0
-        cells = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most, margin)
+        if discrete is None or most < discrete:
+            cells = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most, margin)
     found = Recollection(frames, overall(cells, sketch), cells, other.name)
     if discrete is None:
         return found
