@@ -57,6 +57,9 @@ PEAK_ERRORS: Final = 5.0
 """Standard errors by which that peak must stand out of what lies beside it before fresh noise counts as discrete."""
 PEAK_OF_ROUNDING: Final = 2.0
 """By so much it must be higher than the rounding to ADC steps makes it: of those the law of a Gaussian tells."""
+IN_PLACES: Final = 0.5
+"""Correlation of one probe with the next from which on what comes back the same lies in places of its own, as a copied
+half or copied squares do: who knows these knows where other noise is, and `fresh_bits` tells how much it is."""
 MCV_ERRORS: Final = 2.576
 """Standard errors of the upper bound on a probability, as in SP 800-90B 6.3.1."""
 PARTS: Final = 1_000_000
@@ -197,12 +200,16 @@ class Twins:
         common = min(1.0, max(0.0, int(mine @ other) / scale)) if scale else 1.0
         narrow = PEAK * math.sqrt(1 - common * common) * np.abs(mine)
         apart, reach = np.abs(mine - other), np.maximum(narrow, COPIED * RMS / (math.sqrt(2) * sigma))
-        same, near = int(np.count_nonzero(apart <= reach)), int(np.count_nonzero(apart <= 3 * reach))
+        are_same = apart <= reach
+        same, near = int(np.count_nonzero(are_same)), int(np.count_nonzero(apart <= 3 * reach))
         excess = same - (near - same) / 2
         fresh = max(LEAST_APART, sigma * math.sqrt(1 - common))
         by_rounding = math.erf(COPIED / (2 * math.sqrt(2) * fresh))
         stands_out = excess > PEAK_ERRORS * math.sqrt(same + (near - same) / 4)
         if not stands_out or 2 * excess < same or same < PEAK_OF_ROUNDING * by_rounding * len(mine):
+            return None
+        share, in_a_row = same / len(mine), int(np.count_nonzero(are_same[1:] & are_same[:-1])) / (len(mine) - 1)
+        if in_a_row - share * share >= IN_PLACES * (share - share * share):
             return None
         likely = (same + count - len(mine)) / count
         upper = min(1.0, likely + MCV_ERRORS * math.sqrt(likely * (1 - likely) / (count - 1)))
