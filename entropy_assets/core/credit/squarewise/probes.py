@@ -211,7 +211,8 @@ class Twins:
         share, in_a_row = same / len(mine), int(np.count_nonzero(are_same[1:] & are_same[:-1])) / (len(mine) - 1)
         if in_a_row - share * share >= IN_PLACES * (share - share * share):
             return None
-        likely = (same + count - len(mine)) / count
+        # The weights of some squares differ by more, and an outlier may be any value.
+        likely = (near + count - len(mine)) / count
         upper = min(1.0, likely + MCV_ERRORS * math.sqrt(likely * (1 - likely) / (count - 1)))
         return -math.log2(upper) / 2
 
