@@ -105,8 +105,13 @@ def test_several_frames_come_back_from_their_row_and_in_no_other_spelling() -> N
 
 # Fresh noise that takes a few values
 
-STEPS = [np.rint(np.random.default_rng(n).normal(8, 0.3, (160, 160))).astype(np.int64) * 257 for n in (21, 22)]
-ONE, TWO = (sketch_of(image, survey_frame(image, STANDARD)) for image in (frame(each + 8 * PATTERN) for each in STEPS))
+DARK = np.random.default_rng(9).normal(0, 120, (160, 160))
+LIGHT = np.linspace(8, 12, 160)
+STEPS = [np.rint(np.random.default_rng(n).normal(LIGHT, 0.4, (160, 160))) * 257 - DARK for n in (21, 22)]
+ONE, TWO = (
+    sketch_of(image, survey_frame(image, STANDARD))
+    for image in (frame(np.rint(each).astype(np.int64)) for each in STEPS)
+)
 OF_STEPS = recollection_of(Turned(TWO), ONE, 1)
 
 
