@@ -60,6 +60,8 @@ PEAK_OF_ROUNDING: Final = 2.0
 IN_PLACES: Final = 0.5
 """Correlation of one probe with the next from which on what comes back the same lies in places of its own, as a copied
 half or copied squares do: who knows these knows where other noise is, and `fresh_bits` tells how much it is."""
+FEW_OUTLIERS: Final = 8
+"""Part of the probes that may be outliers for that to be believed: noise with whole steps in it has many."""
 MCV_ERRORS: Final = 2.576
 """Standard errors of the upper bound on a probability, as in SP 800-90B 6.3.1."""
 PARTS: Final = 1_000_000
@@ -209,7 +211,9 @@ class Twins:
         if not stands_out or 2 * excess < same or same < PEAK_OF_ROUNDING * by_rounding * len(mine):
             return None
         share, in_a_row = same / len(mine), int(np.count_nonzero(are_same[1:] & are_same[:-1])) / (len(mine) - 1)
-        if in_a_row - share * share >= IN_PLACES * (share - share * share):
+        is_in_places = in_a_row - share * share >= IN_PLACES * (share - share * share)
+        # With many outliers it may be the weights that differ from square to square.
+        if is_in_places and FEW_OUTLIERS * (count - len(mine)) < count:
             return None
         # The weights of some squares differ by more, and an outlier may be any value.
         likely = (near + count - len(mine)) / count
