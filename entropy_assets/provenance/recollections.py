@@ -32,6 +32,7 @@ def told_recollection(told: Any) -> Recollection:
     """
     found = Recollection.from_row(told)
     numbers: list[Any] = [found.frames, found.known_parts, found.orientation, *found.cells, *found.shift]
+    numbers += [found.left_parts] if "left_parts" in told else []
     lengths = len(found.shift), len(found.cells)
     if not all(type(number) is int and number >= 0 for number in numbers) or lengths not in ((2, 0), (2, CELLS**2)):
         raise TypeError(f"{told!r} is no recollection")
@@ -41,6 +42,8 @@ def told_recollection(told: Any) -> Recollection:
             _require_name(name)
         if len(set(names)) < len(names) or ("together" in told and not (found.together and found.cells)):
             raise ValueError("frames that show nothing together")
+        if found.left_parts is not None and (found.together or not found.cells):
+            raise ValueError("what is left of no cells")
     elif found != Recollection(found.frames):
         raise ValueError("a share of no image")
     return found
@@ -101,7 +104,7 @@ def is_contradicted(
     if told.cells and told.known_parts != overall(told.cells, sketch):
         return True
     turned = Turned(sketch)
-    if any(recollection_of(turned, other, 0).known_parts > told.known_parts for other in same[-LATEST:]):
+    if any(recollection_of(turned, other, 0).rank > told.rank for other in same[-LATEST:]):
         return True
     together = recollection_of_all(sketch, same[-LATEST:], 0)
     if together.together and together.known_parts > told.known_parts + _margin(together.known_parts):

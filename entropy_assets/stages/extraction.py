@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from entropy_assets.core.arrays import HOST, Arrays
 from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
-from entropy_assets.core.credit.fresh import SeenPart, explained, remembered, worth_keeping
+from entropy_assets.core.credit.fresh import explained, remembered, seen_parts, worth_keeping
 from entropy_assets.core.credit.memory import Recollection
 from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, pattern_sketch_of
 from entropy_assets.core.credit.shared_parts import CreditedPart
@@ -233,7 +233,7 @@ def beside_earlier(
     """
     if assessed.image is None:
         return assessed
-    seen = _seen(assessed.parts, recollections)
+    seen = seen_parts(assessed.parts, recollections)
     more: AssessmentRow = {"memory": memory_row(seen)}
     kept = worth_keeping(assessed.image.assessment, seen, recipe)
     if len(kept) < len(seen):
@@ -245,15 +245,6 @@ def beside_earlier(
         left = remembered(assessed.image.assessment, seen, recipe)
         row = _with_credit(assessed.row, left, explained(seen, left.limited_by), more, recipe)
     return dataclasses.replace(assessed, row=row)
-
-
-def _seen(parts: Sequence[CreditedPart], recollections: Sequence[Recollection]) -> list[SeenPart]:
-    """Return the parts of a frame, in their order, beside what was seen before each."""
-    return [
-        SeenPart(part.place, part.sketch, found, before, part.known_share, part.pattern_parts)
-        for before, (part, found) in enumerate(zip(parts, recollections, strict=True))
-        if part.sketch
-    ]
 
 
 def credit_patterns_once(

@@ -103,6 +103,42 @@ def test_several_frames_come_back_from_their_row_and_in_no_other_spelling() -> N
         told_recollection({**Recollection(1).to_row(), "together": row["together"]})
 
 
+# Fresh noise that takes a few values
+
+DARK = np.random.default_rng(9).normal(0, 120, (160, 160))
+LIGHT = np.linspace(8, 12, 160)
+STEPS = [np.rint(np.random.default_rng(n).normal(LIGHT, 0.4, (160, 160))) * 257 - DARK for n in (21, 22)]
+ONE, TWO = (
+    sketch_of(image, survey_frame(image, STANDARD))
+    for image in (frame(np.rint(each).astype(np.int64)) for each in STEPS)
+)
+OF_STEPS = recollection_of(Turned(TWO), ONE, 1)
+
+
+def test_what_is_left_of_a_few_values_is_measured_again() -> None:
+    def contradicted(told: Recollection, *in_batch: Sketch, there: bool = True) -> bool:
+        return is_contradicted(told, TWO, in_batch, lambda name: ONE if there else None)
+
+    assert OF_STEPS.left_parts is not None
+    assert not contradicted(OF_STEPS)
+    assert not contradicted(OF_STEPS, ONE)
+    for parts in (None, OF_STEPS.left_parts + 1, OF_STEPS.left_parts - 1):
+        assert contradicted(OF_STEPS._replace(left_parts=parts))
+    more = OF_STEPS._replace(left_parts=OF_STEPS.left_parts + 1)
+    assert contradicted(more, ONE, there=False), "it shows more"
+
+
+def test_what_is_left_of_a_few_values_comes_back_in_no_other_spelling() -> None:
+    row = OF_STEPS.to_row()
+    assert told_recollection(row) == OF_STEPS
+    assert "left_parts" not in TRUE.to_row()
+    for change in ({"left_parts": None}, {"left_parts": 1.0}, {"left_parts": -1}, {"cells": []}):
+        with pytest.raises((TypeError, ValueError, EntropyAssetsError)):
+            told_recollection({**row, **change})
+    with pytest.raises(ValueError, match="no image"):
+        told_recollection({**Recollection(1).to_row(), "left_parts": 1})
+
+
 def replace_in(told: Recollection, change: dict[str, object]) -> Recollection:
     return told._replace(**change)  # type: ignore[arg-type]
 

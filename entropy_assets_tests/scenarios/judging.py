@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
-from entropy_assets.core.credit.fresh import SeenPart, remembered, worth_keeping
+from entropy_assets.core.credit.fresh import remembered, seen_parts, worth_keeping
 from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory
 from entropy_assets.core.credit.shared_parts import CreditedPart
 from entropy_assets.core.credit.sketches import Sketch, index_of, sketch_of
@@ -110,11 +110,7 @@ class Memory:
     def spend_parts(self, frame: Frame, image: AssessedImage) -> tuple[AssessedImage, Assessment]:
         """Return the same, and the image once more with the parts alone that are worth it beside those before it."""
         parts = image.parts or (CreditedPart(0, sketch_of(frame, image.noise.survey)),)
-        seen = [
-            SeenPart(part.place, part.sketch, self.recollect(part.sketch), n, part.known_share, part.pattern_parts)
-            for n, part in enumerate(parts)
-            if part.sketch
-        ]
+        seen = seen_parts(parts, [self.recollect(part.sketch) for part in parts if part.sketch])
         kept = worth_keeping(image.assessment, seen, self._recipe)
         if len(kept) < len(seen):
             nonce, submitter = image.noise.nonce, frame.source

@@ -3,6 +3,8 @@
 Each function returns a `Scenario` from a seeded generator and the side of its frames, pixels.
 """
 
+import math
+
 import numpy as np
 
 from entropy_assets_tests.scenarios.laws import (
@@ -12,6 +14,7 @@ from entropy_assets_tests.scenarios.laws import (
     UnevenCodes,
     difference_bits,
     masses_at,
+    rounded,
     through_table,
 )
 from entropy_assets_tests.scenarios.scenario import Exposure, Scenario, constant, fits_file, single, truth_of
@@ -64,6 +67,35 @@ def pattern_in_one_batch(rng: np.random.Generator, side: int, multiple: float, s
     levels = LEVEL + rng.normal(0, multiple * sigma, (side, side))
     truth = truth_of(Gaussian(sigma), levels)
     return Scenario(tuple(Exposure(fits_file(Gaussian(sigma).draw(rng, levels)), truth) for _ in range(count)))
+
+
+def wide_steps(rng: np.random.Generator, side: int, step: int, sigma: float, width: float, spent: int = 0) -> Scenario:
+    """Codes of a coarse ADC times `step`, less a known master dark of `width`; `sigma` is in steps of the ADC.
+
+    The dark fills the codes between two steps, and yet all that is fresh are whole steps. `spent` frames came before.
+    """
+    law, dark = Gaussian(sigma), rng.normal(0, width, (side, side))
+    levels = np.broadcast_to(100 + np.linspace(0, 6, side), (side, side))
+    files = [fits_file(rounded(law.draw(rng, levels) * step - dark)) for _ in range(spent + 1)]
+    return Scenario((Exposure(files[-1], truth_of(law, levels)),), tuple(files[:-1]))
+
+
+def flat_fielded(
+    rng: np.random.Generator, side: int, step: int, sigma: float, share: float, spent: int = 0
+) -> Scenario:
+    """The same, divided by a known flat of `share` in place of the dark."""
+    law, response = Gaussian(sigma), rng.normal(1, share, (side, side))
+    levels = np.broadcast_to(100 + np.linspace(0, 6, side), (side, side))
+    files = [fits_file(rounded(law.draw(rng, levels) * step / response)) for _ in range(spent + 1)]
+    return Scenario((Exposure(files[-1], truth_of(law, levels)),), tuple(files[:-1]))
+
+
+def photon_counter(rng: np.random.Generator, side: int, photons: float, width: float, spent: int = 0) -> Scenario:
+    """A Poisson number of `photons` a pixel, 37.3 codes each, over a known pattern; `photons` is below 1."""
+    levels = LEVEL + rng.normal(0, width, (side, side))
+    files = [fits_file(rounded(levels + 37.3 * rng.poisson(photons, levels.shape))) for _ in range(spent + 1)]
+    # None is the likeliest number.
+    return Scenario((Exposure(files[-1], constant(levels.shape, photons / math.log(2), None)),), tuple(files[:-1]))
 
 
 def uneven_pixels(rng: np.random.Generator, side: int, share: float, gain: float, **cards: object) -> Scenario:

@@ -13,7 +13,7 @@ from entropy_assets.core.credit.assessment import CAPS_OF_SAMPLES, Assessment, c
 from entropy_assets.core.credit.gaussian import PHASES, left_beside, pair_entropy, poorer_than_gaussian
 from entropy_assets.core.credit.memory import PARTS, Recollection
 from entropy_assets.core.credit.photon_transfer import LIMITS
-from entropy_assets.core.credit.shared_parts import best_together
+from entropy_assets.core.credit.shared_parts import CreditedPart, best_together
 from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.recipe import Recipe
 
@@ -75,6 +75,8 @@ class SeenPart(NamedTuple):
         What is remembered of it.
     same_file
         Parts of its file among the frames that are remembered before it.
+    left_parts
+        Least `Recollection.left_parts` of all parts of its file; None if none has one.
     """
 
     place: int
@@ -83,6 +85,20 @@ class SeenPart(NamedTuple):
     same_file: int = 0
     known_share: float = 0.0
     pattern_parts: int | None = None
+    left_parts: int | None = None
+
+
+def seen_parts(parts: Sequence[CreditedPart], recollections: Sequence[Recollection]) -> list[SeenPart]:
+    """Return the parts of a frame, in their order, beside what was seen before each.
+
+    That fresh noise takes a few values only is seen at a part by one before it, and holds for both.
+    """
+    least = min((found.left_parts for found in recollections if found.left_parts is not None), default=None)
+    return [
+        SeenPart(part.place, part.sketch, found, before, part.known_share, part.pattern_parts, least)
+        for before, (part, found) in enumerate(zip(parts, recollections, strict=True))
+        if part.sketch
+    ]
 
 
 def remembered(assessment: Assessment, seen: Sequence[SeenPart], recipe: Recipe) -> Assessment:
@@ -135,7 +151,8 @@ def _known(assessment: Assessment, seen: SeenPart, recipe: Recipe) -> tuple[floa
     alone = pair_entropy(seen.sketch.sigma * math.sqrt(1 - assumed / PARTS), PHASES) if is_sole else math.inf
     is_unseen = is_sole and seen.pattern_parts is None
     by_light = assessment.caps.get("photon_transfer_alone", math.inf) if is_unseen else math.inf
-    return known_entropy(least, assessment.symbol_bits, seen.sketch, seen.recollection, alone, by_light)
+    known = known_entropy(least, assessment.symbol_bits, seen.sketch, seen.recollection, alone, by_light)
+    return known if seen.left_parts is None else min(known, (seen.left_parts / PARTS, "repeats"))
 
 
 def explained(seen: Sequence[SeenPart], limited_by: str) -> str:

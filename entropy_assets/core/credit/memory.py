@@ -93,6 +93,9 @@ class Recollection(NamedTuple):
         and columns, both modulo 128.
     together
         Names of the further frames that show the share with that one, in order; empty where it shows it alone.
+    left_parts
+        What is left of a pair difference at most, parts of 10,000 bits, rounded down, where that one shows that fresh
+        noise takes a few values only, so that its variance tells little; else None.
     """
 
     frames: int
@@ -102,12 +105,18 @@ class Recollection(NamedTuple):
     orientation: int = 0
     shift: tuple[int, int] = (0, 0)
     together: tuple[str, ...] = ()
+    left_parts: int | None = None
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Return how much is known, to be compared: the share, then how little is left of what takes a few values."""
+        return self.known_parts, -math.inf if self.left_parts is None else -self.left_parts
 
     def to_row(self) -> dict[str, Any]:
-        """Return it as JSON-able values; `together` only where there are several frames."""
+        """Return it as JSON-able values; `together` and `left_parts` only where there are any."""
         row = {**self._asdict(), "cells": list(self.cells), "shift": list(self.shift)}
-        del row["together"]
-        return {**row, "together": list(self.together)} if self.together else row
+        row["together"] = list(self.together) or None
+        return {name: value for name, value in row.items() if value is not None or name == "of"}
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
@@ -208,7 +217,7 @@ def recollection_of_all(
     """
     turned = Turned(sketch)
     found = [recollection_of(turned, other, frames) for other in others if alone is None or other.name in alone]
-    best = max(found, key=lambda each: each.known_parts, default=Recollection(frames))
+    best = max(found, key=lambda each: each.rank, default=Recollection(frames))
     alike = [other for other in others if _may_lie_alike(sketch, other)]
     kept = [alike[n] for n in telling(sketch.pairs, [other.pairs for other in alike])]
     return recollection_together(sketch, kept, frames, beyond=best.known_parts) or best
@@ -259,19 +268,27 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     if not _may_lie_alike(sketch, other):
         return None
     rho, error = _correlation(sketch.pairs, other.pairs)
-    if abs(rho) <= LYING_ERRORS * error:
-        return None
     sign = -1 if rho < 0 else 1
+    twins = Twins.of(sketch.probes, other.probes)
+    discrete = twins.discrete_bits(sketch.sigma, sign) if twins else None
+    if abs(rho) <= LYING_ERRORS * error and discrete is None:
+        return None
     of_cells = (sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
     cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
     cells = tuple(PARTS if left_of(sketch.sigma, parts, PARTS) < ROUNDING else parts for parts in cells)
     # Squares that are live in one of them alone, and other noise in some, thin the correlation out.
-    twins = Twins.of(sketch.probes, other.probes)
     if twins and (fresh := twins.fresh_bits(sketch.sigma, sign)):
         margin = SPLICED_ERRORS * fresh.error
         most = fresh.bits if fresh.bits > margin else 0.0
-        cells = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most, margin)
-    return Recollection(frames, overall(cells, sketch), cells, other.name)
+        if discrete is None or most < discrete:
+            cells = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most, margin)
+    found = Recollection(frames, overall(cells, sketch), cells, other.name)
+    if discrete is None:
+        return found
+    # Of wide noise one part of 10,000 holds more than this, so it is told by itself, and no cell counts as a copy.
+    higher = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, discrete)
+    cells = tuple(max(known, min(parts, PARTS - 1)) for known, parts in zip(cells, higher, strict=True))
+    return found._replace(known_parts=overall(cells, sketch), cells=cells, left_parts=math.floor(discrete * PARTS))
 
 
 def _may_lie_alike(sketch: Sketch, other: Sketch) -> bool:
@@ -312,10 +329,7 @@ class _Look(NamedTuple):
 
 
 def _searched(turned: Turned, other: Sketch) -> list[_Look]:
-    """Return the places at which a frame fits another one, the best first; none if the best is not believed.
-
-    A frame whose parts were moved by different ways, as one that is rolled around its edges, fits at several places.
-    """
+    """Return the places at which a frame fits another one, the best first; none if the best is not believed."""
     there = _without_lines(other.fold)
     small = np.fft.rfft2(folded(there, SEARCH))
     fits = np.abs(np.fft.irfft2(np.conj(turned.spectra) * small, s=(SEARCH, SEARCH)))
@@ -380,10 +394,7 @@ def _correlation(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], spread:
 
 
 def _without_lines(fold: npt.NDArray[np.integer]) -> Wide:
-    """Return a fold less what its rows and its columns have in common, times the number of its cells.
-
-    A pattern of columns fits itself as well in every row: it says nothing about where a frame lies.
-    """
+    """Return a fold less what its rows and columns, which fit everywhere, have in common, times its number of cells."""
     wide = fold.astype(np.int64)
     rows, columns = wide.sum(axis=1, keepdims=True), wide.sum(axis=0, keepdims=True)
     return np.asarray(SIDE * SIDE * wide - SIDE * rows - SIDE * columns + wide.sum())

@@ -50,6 +50,20 @@ LEAST_APART: Final = 1e-6
 """Least share of the variance that frames are taken to differ by."""
 KAPPA: Final = 2.0**0.91625
 """Noise over the geometric mean of its magnitude: 2 to the power of (Euler's gamma + ln 2) / ln 4, for a Gaussian."""
+PEAK: Final = 0.11
+"""Width of the peak of what comes back the same, in shares of the fresh noise: two and a half times the error of the
+weights of two squares, each of which is that of a root mean square of 512 pair differences."""
+PEAK_ERRORS: Final = 5.0
+"""Standard errors by which that peak must stand out of what lies beside it before fresh noise counts as discrete."""
+PEAK_OF_ROUNDING: Final = 2.0
+"""By so much it must be higher than the rounding to ADC steps makes it: of those the law of a Gaussian tells."""
+IN_PLACES: Final = 0.5
+"""Correlation of one probe with the next from which on what comes back the same lies in places of its own, as a copied
+half or copied squares do: who knows these knows where other noise is, and `fresh_bits` tells how much it is."""
+FEW_OUTLIERS: Final = 8
+"""Part of the probes that may be outliers for that to be believed: noise with whole steps in it has many."""
+MCV_ERRORS: Final = 2.576
+"""Standard errors of the upper bound on a probability, as in SP 800-90B 6.3.1."""
 PARTS: Final = 1_000_000
 """Bits are rounded to one part in this, so that their sum is exact."""
 
@@ -162,6 +176,49 @@ class Twins:
         total, squares = int(parts.sum()), int(parts @ parts)
         spread = math.sqrt(max(0, count * squares - total * total)) / count
         return FreshBits(total / (count * PARTS), spread / (math.sqrt(count) * PARTS))
+
+    def discrete_bits(self, sigma: float, sign: int) -> float | None:
+        """Return what is left of a pair difference whose fresh part takes a few values only; None if it does not.
+
+        Noise of an ADC whose steps are many codes wide is of that kind, under a pattern that fills the codes between:
+        so are frames of 8 bits that were divided by a flat. A pair difference comes back the same then more often than
+        nearly the same. With the probability ``c`` that it does, the likeliest value of an independent draw has the
+        probability ``sqrt(c)`` at most, whatever its law is, so ``-log2(c) / 2`` is left at least; on the mean over
+        the pixels too, since the logarithm is concave. For c its upper bound is taken.
+
+        Parameters
+        ----------
+        sigma, sign
+            As of `fresh_bits`.
+        """
+        both = self._live[0] & self._live[1]
+        mine, other = self._mine[both].astype(np.int64), sign * self._other[both].astype(np.int64)
+        count = len(mine)
+        whole = (mine > OUTLIER) & (np.abs(other) < -OUTLIER)
+        if count < LEAST_COMPARED or not whole.any():
+            return None
+        mine, other = mine[whole], other[whole]
+        scale = math.sqrt(int(mine @ mine)) * math.sqrt(int(other @ other))
+        common = min(1.0, max(0.0, int(mine @ other) / scale)) if scale else 1.0
+        narrow = PEAK * math.sqrt(1 - common * common) * np.abs(mine)
+        apart, reach = np.abs(mine - other), np.maximum(narrow, COPIED * RMS / (math.sqrt(2) * sigma))
+        are_same = apart <= reach
+        same, near = int(np.count_nonzero(are_same)), int(np.count_nonzero(apart <= 3 * reach))
+        excess = same - (near - same) / 2
+        fresh = max(LEAST_APART, sigma * math.sqrt(1 - common))
+        by_rounding = math.erf(COPIED / (2 * math.sqrt(2) * fresh))
+        stands_out = excess > PEAK_ERRORS * math.sqrt(same + (near - same) / 4)
+        if not stands_out or 2 * excess < same or same < PEAK_OF_ROUNDING * by_rounding * len(mine):
+            return None
+        share, in_a_row = same / len(mine), int(np.count_nonzero(are_same[1:] & are_same[:-1])) / (len(mine) - 1)
+        is_in_places = in_a_row - share * share >= IN_PLACES * (share - share * share)
+        # With many outliers it may be the weights that differ from square to square.
+        if is_in_places and FEW_OUTLIERS * (count - len(mine)) < count:
+            return None
+        # The weights of some squares differ by more, and an outlier may be any value.
+        likely = (near + count - len(mine)) / count
+        upper = min(1.0, likely + MCV_ERRORS * math.sqrt(likely * (1 - likely) / (count - 1)))
+        return -math.log2(upper) / 2
 
 
 def copied_share(mine: Probes, others: Sequence[Probes], sigma: float) -> float:

@@ -115,6 +115,55 @@ def test_too_few_probes_tell_nothing() -> None:
     assert twins.fresh_bits(SIGMA, 1) is None
 
 
+# Fresh noise that takes a few values
+
+LEVELS = 100 + np.linspace(0, 6, SIDE)
+
+
+def coarse(seed: int, sigma: float, step: int, width: float) -> np.ndarray:
+    """Return codes of an ADC times `step`, less a dark of `width` that is always the same."""
+    dark = np.random.default_rng(8).normal(0, width, (SIDE, SIDE))
+    codes = np.rint(np.random.default_rng(seed).normal(LEVELS, sigma, (SIDE, SIDE)))
+    return np.rint(codes * step - dark).astype(np.int64)
+
+
+def few_values(mine: np.ndarray, other: np.ndarray) -> float | None:
+    made = sketch(mine)
+    twins = Twins.of(made.probes, sketch(other).probes)
+    assert twins
+    return twins.discrete_bits(made.sigma, 1)
+
+
+@pytest.mark.parametrize(
+    "sigma, step, width", [(0.2, 257, 60.0), (0.3, 64, 90.0), (0.5, 257, 257.0), (1.0, 100, 140.0)]
+)
+def test_whole_steps_under_a_fine_pattern_are_counted_as_steps(sigma: float, step: int, width: float) -> None:
+    """Their variance says five to eight bits more than there are; half of their collision entropy is proven."""
+    mine, other = (coarse(seed, sigma, step, width) for seed in (1, 2))
+    found = few_values(mine, other)
+    differences = [(each[:, 1::2] - each[:, ::2]) for each in (mine, other)]
+    collision = -math.log2(np.mean(differences[0] == differences[1]))
+    assert found is not None
+    assert 0.7 * collision / 2 < found < collision / 2
+    shown = recollection_of(Turned(sketch(mine)), sketch(other), 1)
+    assert shown.left_parts == math.floor(found * 10_000)
+    assert 0 < shown.known_parts < 10_000, "no copy"
+
+
+@pytest.mark.parametrize("sigma", [0.3, 0.6, 1.0, 2.5, 9.0, 60.0])
+@pytest.mark.parametrize("multiple", [0.0, 0.3, 2.0, 8.0])
+def test_gaussian_noise_takes_more_than_a_few_values(sigma: float, multiple: float) -> None:
+    pattern = np.random.default_rng(8).normal(0, multiple * sigma, (SIDE, SIDE))
+    made = [np.random.default_rng(seed).normal(1000 + pattern, sigma) for seed in (1, 2)]
+    assert few_values(*(np.rint(each).astype(np.int64) for each in made)) is None
+
+
+def test_a_half_that_is_copied_lies_in_a_place_of_its_own() -> None:
+    made = noise(2)
+    made[: SIDE // 2] = noise(1)[: SIDE // 2]
+    assert few_values(made, noise(1)) is None
+
+
 # Several frames
 
 
