@@ -51,15 +51,21 @@ there are 2**13 tries; and the second lobe must lie 5 standard deviations above 
 LIKELY: Final = ((0.5, 1.5), 0.3)
 """Size of the first lobe as a multiple of what it should be, and the energy of what is unlike it as a share of its, at
 which a step is worth a closer look."""
-LOBES: Final = (((0.75, 1.35), 0.06), ((0.7, 1.35), 0.15))
-"""The same of both lobes at that look. Dither has .08 at most, other noise whose first lobe fits .38 at least."""
+CANDIDATES: Final = 6
+"""Steps that are looked at again, at most."""
+LOBES: Final = (((0.75, 1.35), 0.06), ((0.7, 1.35), 0.07))
+"""The same of the first two lobes at that look, beside what chance has twice. Dither has .08 at most in the second one,
+other noise whose first lobe fits .38 at least."""
 CLEAR: Final = 5
-"""Least size of both lobes, standard deviations."""
+"""Least size of each of these lobes, standard deviations."""
+LAST: Final = ((0.6, 1.5), 2)
+"""Size of the third lobe, and the standard deviations by which it may miss that: two waves of the same strength have
+two lobes as dither has, and not the third."""
 PLACES: Final = np.arange(-12, 13) / 24
 """Places in the echo that are held against the codes, steps between two echoes."""
 NEAR: Final = 0.02
 """How far from the step found the closer look goes, as a share of it, in `LOOKS` steps."""
-LOOKS: Final = 9
+LOOKS: Final = 17
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +155,7 @@ def _histograms(squares: Steps, unit: int, sigma: float) -> _Histograms | None:
 
 
 def _likely(histograms: _Histograms, sigma: float) -> list[tuple[float, int]]:
-    """Return frequency and order of the step, of each order, whose first lobe fits best, of those that fit at all."""
+    """Return frequency and order of the steps whose first lobe fits, the best ones first."""
     length = FINER * histograms.codes
     turned = np.exp(-2j * np.pi * np.outer(histograms.level - histograms.codes // 2, np.arange(length // 2 + 1)) / length)
     waves = fft.rfft(histograms.counts, n=length, axis=1) * turned
@@ -159,7 +165,7 @@ def _likely(histograms: _Histograms, sigma: float) -> list[tuple[float, int]]:
     tries = lowest * APART ** np.arange(int(np.log(highest / lowest) / np.log(APART)) + 1)
     shifts = _shifts(histograms.level, length, float(tries[-1]))
     back = np.exp(2j * np.pi * np.outer(shifts, histograms.level) / length)
-    best: dict[int, tuple[float, float]] = {}
+    fits: list[tuple[float, float, int]] = []
     for middle in np.unique(np.rint(tries).astype(np.int64)).tolist():
         place = np.arange(0, middle // 2 + 1, max(1, middle // 20))
         place = place[middle + place <= length // 2]
@@ -178,9 +184,9 @@ def _likely(histograms: _Histograms, sigma: float) -> list[tuple[float, int]]:
                 continue
             mean = (back[turn] @ echoes) * (sums[turn].conj() / abs(sums[turn])) / len(found)
             other = float((np.abs(mean - size * wanted) ** 2 / power[place]).sum()) / (size**2 * energy)
-            if other < best.get(order, (unlike, 0.0))[0]:
-                best[order] = other, (middle + float(shifts[turn])) / length
-    return [(frequency, order) for order, (_, frequency) in best.items()]
+            if other < unlike:
+                fits.append((other, (middle + float(shifts[turn])) / length, order))
+    return [(frequency, order) for _, frequency, order in sorted(fits)[:CANDIDATES]]
 
 
 def _shifts(level: npt.NDArray[np.int64], length: int, highest: float) -> Reals:
@@ -196,7 +202,7 @@ def _has_lobes(histograms: _Histograms, frequency: float, order: int) -> bool:
     power = (beneath.real**2 + beneath.imag**2).mean(axis=0)
     clean = np.maximum(power - histograms.pixels, 0)
     phase = 1 + 0j
-    for number, ((least, most), unlike) in enumerate(LOBES, start=1):
+    for number in range(1, len(LOBES) + 2):
         used = PLACES >= (0 if number == 1 else -1)  # left of the first echo lies the middle lobe of any noise
         echoes = (histograms.waves((number + PLACES) * frequency) * beneath.conj())[:, used]
         wanted = _factor(number + PLACES[used], PLACES[used], 1 / frequency, order) * clean[used]
@@ -208,8 +214,15 @@ def _has_lobes(histograms: _Histograms, frequency: float, order: int) -> bool:
             phase = complex(sizes.mean() / abs(sizes.mean()))
         sizes = (sizes * phase.conjugate() ** number).real
         size, error = float(sizes.mean()), float(sizes.std()) / len(sizes) ** 0.5
-        other = np.abs(echoes.mean(axis=0) * phase.conjugate() ** number - wanted) ** 2 - histograms.noise * power[used]
-        if not least <= size <= most or size < CLEAR * error or (other / power[used]).sum() > unlike * energy:
+        if number > len(LOBES):
+            (least, most), missed = LAST
+            return least - missed * error <= size <= most + missed * error
+        (least, most), unlike = LOBES[number - 1]
+        other = np.abs(echoes.mean(axis=0) * phase.conjugate() ** number - wanted) ** 2
+        by_chance = histograms.noise * np.count_nonzero(used)
+        if not least <= size <= most or size < CLEAR * error:
+            return False
+        if (other / power[used]).sum() > unlike * energy + 2 * by_chance:
             return False
     return True
 
