@@ -5,6 +5,7 @@ function writes into ``verdict``, ``uint8[sy, sx]`` of `Verdict`, and returns wh
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -215,13 +216,13 @@ def mask_made_noise(
     noise = [float(np.median(sigma[live])) for sigma in sigmas]
     dithered = 0.0
     if recipe.max_dithered_share < 1:
-        dithered = max(dithered_share(_live_squares(steps, live, recipe.survey_size)) for steps in channels)
-    if dithered > recipe.max_dithered_share:
-        verdict[live] = Verdict.DITHERED
-        return MadeNoise(dithered, advice=DITHER_ADVICE.format(dithered))
-    if recipe.max_dithered_share < 1:
-        squares = (_live_squares(steps, live, recipe.survey_size, SQUARES_COMPARED) for steps in channels)
-        if (step := max(map(dithered_step, squares, noise))) > 0:
+        searched = [_live_squares(steps, live, recipe.survey_size) for steps in channels]
+        dithered = max(map(dithered_share, searched))
+        if dithered > recipe.max_dithered_share:
+            verdict[live] = Verdict.DITHERED
+            return MadeNoise(dithered, advice=DITHER_ADVICE.format(dithered))
+        more = [partial(_live_squares, steps, live, recipe.survey_size, SQUARES_COMPARED) for steps in channels]
+        if (step := max(map(dithered_step, searched, noise, more))) > 0:
             verdict[live] = Verdict.DITHERED
             return MadeNoise(1.0, advice=ECHO_ADVICE.format(step))
     empty = 0.0

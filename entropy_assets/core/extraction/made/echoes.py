@@ -9,6 +9,7 @@ The characteristic function of most noise just ends. That of a steep flank, of i
 and vanishes somewhere too, but not at every m/s, with lobes between of just that size.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,8 +22,6 @@ from entropy_assets.core.extraction.squares import Steps
 Reals = npt.NDArray[np.float64]
 Waves = npt.NDArray[np.complex128]
 
-SQUARES_SCANNED: Final = 128
-"""Squares in which steps are looked for, evenly spread; an echo that shows there is held against all squares given."""
 LEAST_SQUARES: Final = 64
 """Of fewer squares quarters are taken: means of few can't be told from chance."""
 LEAST_WINDOWS: Final = 16
@@ -41,7 +40,7 @@ NARROWEST: Final = 0.8
 """Narrowest step that is looked for, sigma: even dither over codes that have a noise of 1.2 codes of their own."""
 LEAST_STEP: Final = 4
 """Narrowest step that is looked for, codes: of three the second lobe is the first one again."""
-APART: Final = 1.02
+APART: Final = 1.04
 """One step by the next that is looked for."""
 ORDERS: Final = (1, 2)
 """Even numbers that the dither is the sum of."""
@@ -103,26 +102,25 @@ class _Histograms:
         return waves
 
 
-def dithered_step(squares: Steps, sigma: float) -> float:
+def dithered_step(squares: Steps, sigma: float, more: Callable[[], Steps]) -> float:
     """Return the step of codes that random dither was added to, even or triangular, ADC steps; 0 if there is none.
 
     Parameters
     ----------
     squares
-        ``[n, size, size]``, live squares in ADC steps, their side a multiple of 8.
+        ``[n, size, size]``, live squares in ADC steps, their side a multiple of 8: those in which steps are looked for.
     sigma
         Noise, ADC steps.
+    more
+        Gives the squares that a step that seems to be there is held against.
     """
     unit = max(1, int(sigma) // RESOLUTION)
     joined = sigma / unit
     if not len(squares) or WIDEST * joined < LEAST_STEP:
         return 0.0
-    scanned = np.unique(np.linspace(0, len(squares) - 1, SQUARES_SCANNED).astype(np.int64))
-    few = _histograms(squares[scanned], unit, joined)
+    few = _histograms(squares, unit, joined)
     likely = [] if few is None else _likely(few, joined)
-    if not likely:
-        return 0.0
-    histograms = _histograms(squares, unit, joined)
+    histograms = _histograms(more(), unit, joined) if likely else None
     if histograms is None:
         return 0.0
     spread = int(np.ptp(histograms.level))
@@ -157,35 +155,39 @@ def _histograms(squares: Steps, unit: int, sigma: float) -> _Histograms | None:
 def _likely(histograms: _Histograms, sigma: float) -> list[tuple[float, int]]:
     """Return frequency and order of the steps whose first lobe fits, the best ones first."""
     length = FINER * histograms.codes
-    turned = np.exp(-2j * np.pi * np.outer(histograms.level - histograms.codes // 2, np.arange(length // 2 + 1)) / length)
-    waves = fft.rfft(histograms.counts, n=length, axis=1) * turned
-    power = (waves.real**2 + waves.imag**2).mean(axis=0)
-    beneath = np.maximum(power - histograms.pixels, 0)
     lowest, highest = length / (WIDEST * sigma), length / max(NARROWEST * sigma, LEAST_STEP * 0.99)
     tries = lowest * APART ** np.arange(int(np.log(highest / lowest) / np.log(APART)) + 1)
+    used = np.arange(min(length // 2, int(1.5 * tries[-1]) + 2) + 1)
+    turns = np.exp(-2j * np.pi * np.arange(length) / length)
+    waves = fft.rfft(histograms.counts, n=length, axis=1)[:, : len(used)]
+    waves *= turns[np.outer(histograms.level - histograms.codes // 2, used) % length]
+    power = (waves.real**2 + waves.imag**2).mean(axis=0)
+    beneath = np.maximum(power - histograms.pixels, 0)
     shifts = _shifts(histograms.level, length, float(tries[-1]))
     back = np.exp(2j * np.pi * np.outer(shifts, histograms.level) / length)
+    (least, most), unlike = LIKELY
+    significant = 1 - CHANCE ** (1 / (len(waves) - 1))
     fits: list[tuple[float, float, int]] = []
     for middle in np.unique(np.rint(tries).astype(np.int64)).tolist():
-        place = np.arange(0, middle // 2 + 1, max(1, middle // 20))
-        place = place[middle + place <= length // 2]
+        place = np.arange(0, min(middle // 2, used[-1] - middle) + 1, max(1, middle // 16))
         echoes = waves[:, middle + place] * waves[:, place].conj()
-        for order in ORDERS:
-            wanted = _factor(1 + place / middle, place / middle, length / middle, order) * beneath[place]
-            found = echoes @ (wanted / power[place])
-            sums = back @ found
-            turn = int(np.abs(sums).argmax())
-            total = float((found.real**2 + found.imag**2).sum())
-            shared = abs(sums[turn]) ** 2 / len(found)
-            energy = float((wanted**2 / power[place]).sum())
-            size = abs(sums[turn]) / len(found) / energy if energy else 0.0
-            (least, most), unlike = LIKELY
-            if not least <= size <= most or (1 - shared / total) ** (len(found) - 1) > CHANCE:
-                continue
-            mean = (back[turn] @ echoes) * (sums[turn].conj() / abs(sums[turn])) / len(found)
-            other = float((np.abs(mean - size * wanted) ** 2 / power[place]).sum()) / (size**2 * energy)
-            if other < unlike:
-                fits.append((other, (middle + float(shifts[turn])) / length, order))
+        less = place / (middle + place)  # sinc(1 + u) / sinc(u), but for the sign
+        wanted = np.stack([less**order * beneath[place] for order in ORDERS])
+        weights = wanted / power[place]
+        found = echoes @ weights.T
+        sums = back @ found
+        chosen = np.abs(sums).argmax(axis=0)
+        largest = sums[chosen, np.arange(len(ORDERS))]
+        energy = np.maximum((weights * wanted).sum(axis=1), np.finfo(np.float64).tiny)
+        size = np.abs(largest) / (len(found) * energy)
+        shared = (np.abs(largest) ** 2 / len(found)) / (found.real**2 + found.imag**2).sum(axis=0)
+        for order in np.flatnonzero((size >= least) & (size <= most) & (shared > significant)).tolist():
+            turned_back = largest[order].conj() / abs(largest[order]) / len(found)
+            mean = (back[chosen[order]] @ echoes) * turned_back
+            other = np.abs(mean - size[order] * wanted[order]) ** 2 / power[place]
+            share = float(other.sum() / (size[order] ** 2 * energy[order]))
+            if share < unlike:
+                fits.append((share, (middle + float(shifts[chosen[order]])) / length, ORDERS[order]))
     return [(frequency, order) for _, frequency, order in sorted(fits)[:CANDIDATES]]
 
 
