@@ -16,7 +16,7 @@ from entropy_assets.core.extraction.artefacts import blocking, comb_share, repea
 from entropy_assets.core.extraction.banding import without_banding, without_row_offsets
 from entropy_assets.core.extraction.lattices import EIGHTHS, lattice_rise
 from entropy_assets.core.extraction.made.dither import dithered_share
-from entropy_assets.core.extraction.made.echoes import dithered_step
+from entropy_assets.core.extraction.made.echoes import shows_codes_beneath
 from entropy_assets.core.extraction.made.linearity import relative_complexity
 from entropy_assets.core.extraction.made.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.phases import parts_of, squares_as_they_lie
@@ -44,8 +44,8 @@ DITHER_ADVICE: Final = (
     " raised to more; send the file from before that"
 )
 ECHO_ADVICE: Final = (
-    "the histograms are those of codes {:.3g} apart under random dither, as when a picture of few bits is raised to more;"
-    " send the file from before that"
+    "the histograms are those of few codes under random dither, as when a picture of few bits is raised to more; send"
+    " the file from before that"
 )
 SPECTRUM_ADVICE: Final = (
     "the noise is that of a generator, not of a sensor: {:.0%} of the frequencies are empty beside their neighbours, of"
@@ -222,9 +222,9 @@ def mask_made_noise(
             verdict[live] = Verdict.DITHERED
             return MadeNoise(dithered, advice=DITHER_ADVICE.format(dithered))
         more = [partial(_live_squares, steps, live, recipe.survey_size, SQUARES_COMPARED) for steps in channels]
-        if (step := max(map(dithered_step, searched, noise, more))) > 0:
+        if any(map(shows_codes_beneath, searched, noise, more)):
             verdict[live] = Verdict.DITHERED
-            return MadeNoise(1.0, advice=ECHO_ADVICE.format(step))
+            return MadeNoise(1.0, advice=ECHO_ADVICE)
     empty = 0.0
     if recipe.max_empty_spectrum < 1:
         empty = max(map(empty_spectrum_share, grey, noise))

@@ -40,7 +40,7 @@ NARROWEST: Final = 0.8
 """Narrowest step that is looked for, sigma: even dither over codes that have a noise of 1.2 codes of their own."""
 LEAST_STEP: Final = 4
 """Narrowest step that is looked for, codes: of three the second lobe is the first one again."""
-APART: Final = 1.04
+APART: Final = 1.03
 """One step by the next that is looked for."""
 ORDERS: Final = (1, 2)
 """Even numbers that the dither is the sum of."""
@@ -62,7 +62,7 @@ LAST: Final = ((0.6, 1.5), 2)
 two lobes as dither has, and not the third."""
 PLACES: Final = np.arange(-12, 13) / 24
 """Places in the echo that are held against the codes, steps between two echoes."""
-NEAR: Final = 0.02
+NEAR: Final = 0.04
 """How far from the step found the closer look goes, as a share of it, in `LOOKS` steps."""
 LOOKS: Final = 17
 
@@ -102,8 +102,8 @@ class _Histograms:
         return waves
 
 
-def dithered_step(squares: Steps, sigma: float, more: Callable[[], Steps]) -> float:
-    """Return the step of codes that random dither was added to, even or triangular, ADC steps; 0 if there is none.
+def shows_codes_beneath(squares: Steps, sigma: float, more: Callable[[], Steps]) -> bool:
+    """Tell whether the histograms are those of codes with random dither, even or triangular, of one step.
 
     Parameters
     ----------
@@ -117,18 +117,18 @@ def dithered_step(squares: Steps, sigma: float, more: Callable[[], Steps]) -> fl
     unit = max(1, int(sigma) // RESOLUTION)
     joined = sigma / unit
     if not len(squares) or WIDEST * joined < LEAST_STEP:
-        return 0.0
+        return False
     few = _histograms(squares, unit, joined)
     likely = [] if few is None else _likely(few, joined)
     histograms = _histograms(more(), unit, joined) if likely else None
     if histograms is None:
-        return 0.0
+        return False
     spread = int(np.ptp(histograms.level))
-    for frequency, order in likely:
-        for tried in frequency * (1 + min(NEAR, 1 / max(1.0, spread * frequency)) * np.linspace(-1, 1, LOOKS)):
-            if _has_lobes(histograms, float(tried), order):
-                return float(unit / tried)
-    return 0.0
+    return any(
+        _has_lobes(histograms, float(tried), order)
+        for frequency, order in likely
+        for tried in frequency * (1 + min(NEAR, 1 / max(1.0, spread * frequency)) * np.linspace(-1, 1, LOOKS))
+    )
 
 
 def _histograms(squares: Steps, unit: int, sigma: float) -> _Histograms | None:
@@ -137,19 +137,21 @@ def _histograms(squares: Steps, unit: int, sigma: float) -> _Histograms | None:
     if len(squares) < LEAST_SQUARES:
         half = squares.shape[1] // 2
         windows = squares.reshape(-1, 2, half, 2, half).swapaxes(2, 3).reshape(-1, half, half)
-    joined = windows.astype(np.int64) // unit
+    joined = windows if unit == 1 else windows // unit
     codes = 1 << int(np.ceil(np.log2(SPAN * max(1.0, sigma))))
     sparse = np.sort(joined[:, ::4, ::4].reshape(len(joined), -1), axis=1)
-    middle = sparse[:, sparse.shape[1] // 2]
+    middle = sparse[:, sparse.shape[1] // 2].astype(np.int64)
     level = middle - int(np.median(middle))
     near = np.abs(level) <= REACH * codes
-    if np.count_nonzero(near) < LEAST_WINDOWS:
+    count = int(np.count_nonzero(near))
+    if count < LEAST_WINDOWS:
         return None
-    places = joined[near].reshape(int(np.count_nonzero(near)), -1) - middle[near, np.newaxis] + codes // 2
+    places = joined[near].reshape(count, -1) - (middle[near, np.newaxis] - codes // 2)
     inside = (places >= 0) & (places < codes)
-    rows = np.arange(len(places))[:, np.newaxis] * codes
-    counts = np.bincount((rows + places)[inside], minlength=len(places) * codes).reshape(-1, codes)
-    return _Histograms(counts, level[near], np.count_nonzero(inside) / len(places))
+    places += np.arange(count)[:, np.newaxis] * codes
+    counted = places.ravel() if inside.all() else places[inside]
+    counts = np.bincount(counted, minlength=count * codes).reshape(count, codes)
+    return _Histograms(counts, level[near], len(counted) / count)
 
 
 def _likely(histograms: _Histograms, sigma: float) -> list[tuple[float, int]]:
@@ -188,7 +190,11 @@ def _likely(histograms: _Histograms, sigma: float) -> list[tuple[float, int]]:
             share = float(other.sum() / (size[order] ** 2 * energy[order]))
             if share < unlike:
                 fits.append((share, (middle + float(shifts[chosen[order]])) / length, ORDERS[order]))
-    return [(frequency, order) for _, frequency, order in sorted(fits)[:CANDIDATES]]
+    apart: list[tuple[float, int]] = []
+    for _, frequency, order in sorted(fits):
+        if all(order != other or abs(frequency / there - 1) > NEAR for there, other in apart):
+            apart.append((frequency, order))
+    return apart[:CANDIDATES]
 
 
 def _shifts(level: npt.NDArray[np.int64], length: int, highest: float) -> Reals:
@@ -199,7 +205,7 @@ def _shifts(level: npt.NDArray[np.int64], length: int, highest: float) -> Reals:
 
 
 def _has_lobes(histograms: _Histograms, frequency: float, order: int) -> bool:
-    """Tell whether the first two echoes at multiples of `frequency`, in cycles per joined code, are those of dither."""
+    """Tell whether the echoes at the first multiples of `frequency`, in cycles per joined code, are those of dither."""
     beneath = histograms.waves(PLACES * frequency)
     power = (beneath.real**2 + beneath.imag**2).mean(axis=0)
     clean = np.maximum(power - histograms.pixels, 0)
