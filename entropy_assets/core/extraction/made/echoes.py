@@ -114,13 +114,13 @@ def shows_codes_beneath(squares: Steps, sigma: float, more: Callable[[], Steps])
     more
         Gives the squares that a step that seems to be there is held against.
     """
-    unit = max(1, int(sigma) // RESOLUTION)
-    joined = sigma / unit
+    bits = max(0, (int(sigma) // RESOLUTION).bit_length() - 1)
+    joined = sigma / (1 << bits)
     if not len(squares) or WIDEST * joined < LEAST_STEP:
         return False
-    few = _histograms(squares, unit, joined)
+    few = _histograms(squares, bits, joined)
     likely = [] if few is None else _likely(few, joined)
-    histograms = _histograms(more(), unit, joined) if likely else None
+    histograms = _histograms(more(), bits, joined) if likely else None
     if histograms is None:
         return False
     spread = int(np.ptp(histograms.level))
@@ -131,14 +131,14 @@ def shows_codes_beneath(squares: Steps, sigma: float, more: Callable[[], Steps])
     )
 
 
-def _histograms(squares: Steps, unit: int, sigma: float) -> _Histograms | None:
+def _histograms(squares: Steps, bits: int, sigma: float) -> _Histograms | None:
     """Return the histograms of squares, or of their quarters, whose levels are near to each other; None if too few."""
     windows = squares
     if len(squares) < LEAST_SQUARES:
         half = squares.shape[1] // 2
         windows = squares.reshape(-1, 2, half, 2, half).swapaxes(2, 3).reshape(-1, half, half)
-    joined = windows if unit == 1 else windows // unit
-    codes = 1 << int(np.ceil(np.log2(SPAN * max(1.0, sigma))))
+    joined = windows >> bits
+    codes = 2 * int(np.ceil(SPAN / 2 * max(1.0, sigma)))
     sparse = np.sort(joined[:, ::4, ::4].reshape(len(joined), -1), axis=1)
     middle = sparse[:, sparse.shape[1] // 2].astype(np.int64)
     level = middle - int(np.median(middle))
@@ -156,7 +156,7 @@ def _histograms(squares: Steps, unit: int, sigma: float) -> _Histograms | None:
 
 def _likely(histograms: _Histograms, sigma: float) -> list[tuple[float, int]]:
     """Return frequency and order of the steps whose first lobe fits, the best ones first."""
-    length = FINER * histograms.codes
+    length = fft.next_fast_len(FINER * histograms.codes, real=True)
     lowest, highest = length / (WIDEST * sigma), length / max(NARROWEST * sigma, LEAST_STEP * 0.99)
     tries = lowest * APART ** np.arange(int(np.log(highest / lowest) / np.log(APART)) + 1)
     used = np.arange(min(length // 2, int(1.5 * tries[-1]) + 2) + 1)
@@ -211,7 +211,7 @@ def _has_lobes(histograms: _Histograms, frequency: float, order: int) -> bool:
     clean = np.maximum(power - histograms.pixels, 0)
     phase = 1 + 0j
     for number in range(1, len(LOBES) + 2):
-        used = PLACES >= (0 if number == 1 else -1)  # left of the first echo lies the middle lobe of any noise
+        used = (0 if number == 1 else -1) <= PLACES  # left of the first echo lies the middle lobe of any noise
         echoes = (histograms.waves((number + PLACES) * frequency) * beneath.conj())[:, used]
         wanted = _factor(number + PLACES[used], PLACES[used], 1 / frequency, order) * clean[used]
         energy = float((wanted**2 / power[used]).sum())

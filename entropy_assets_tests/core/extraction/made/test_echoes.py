@@ -54,7 +54,7 @@ def test_even_dither_is_found_over_noise_of_a_code(noise: float) -> None:
 def test_a_frame_under_triangular_dither_is_refused_with_its_reason() -> None:
     """The reason and the share are those of even dither, and the message says what to send; `ea-2026-1` never looks."""
     seen = survey(dithered(16, 0.3, order=2))
-    assert seen.counts == {"dithered": 256} and seen.dithered_share == 1
+    assert (seen.counts, seen.dithered_share) == ({"dithered": 256}, 1)
     assert "send the file from before that" in seen.advice
     assert survey_frame(frame(dithered(16, 0.3, order=2)), recipe_named("ea-2026-1")).dithered_share == 0
 
