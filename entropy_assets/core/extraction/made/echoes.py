@@ -53,8 +53,8 @@ which a step is worth a closer look."""
 CANDIDATES: Final = 6
 """Steps that are looked at again, at most."""
 LOBES: Final = (((0.75, 1.35), 0.06), ((0.7, 1.35), 0.07))
-"""The same of the first two lobes at that look, beside what chance has twice. Dither has .08 at most in the second one,
-other noise whose first lobe fits .38 at least."""
+"""The same of the first two lobes at that look, beside what chance has twice. Dither has .06 at most in the second one,
+other noise whose first lobe fits .13 at least."""
 CLEAR: Final = 5
 """Least size of each of these lobes, standard deviations."""
 LAST: Final = ((0.6, 1.5), 2)
@@ -87,7 +87,7 @@ class _Histograms:
 
     @property
     def codes(self) -> int:
-        return self.counts.shape[1]
+        return int(self.counts.shape[1])
 
     @property
     def noise(self) -> float:
@@ -224,7 +224,7 @@ def _has_lobes(histograms: _Histograms, frequency: float, order: int) -> bool:
         size, error = float(sizes.mean()), float(sizes.std()) / len(sizes) ** 0.5
         if number > len(LOBES):
             (least, most), missed = LAST
-            return least - missed * error <= size <= most + missed * error
+            return bool(least - missed * error <= size <= most + missed * error)
         (least, most), unlike = LOBES[number - 1]
         other = np.abs(echoes.mean(axis=0) * phase.conjugate() ** number - wanted) ** 2
         by_chance = histograms.noise * np.count_nonzero(used)

@@ -1,4 +1,4 @@
-"""Triangular dither, and even dither over codes with noise of their own, is found; no noise of a sensor is taken for it."""
+"""Triangular dither, and even dither over codes with noise, is found; no noise of a sensor is taken for it."""
 
 from collections.abc import Callable
 
