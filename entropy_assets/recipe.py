@@ -99,7 +99,8 @@ class Recipe:
         pictures have 7 to 150.
     max_dithered_share
         Largest share of squares whose pixels lie evenly in boxes of codes before an image is called dithered; at 1
-        nobody looks. Noise has .1 at most, dithered codes .85 at least, while their own noise is below 0.7 code.
+        nobody looks, for the echoes of codes beneath dither neither. Noise has .1 at most, dithered codes .85 at least,
+        while their own noise is below 0.7 code.
     max_empty_spectrum
         Largest share of frequencies without power beside their neighbours before noise is called synthetic; at 1 nobody
         looks. White noise has .01, and .02 at most; noise in a tenth of the frequencies .05 at 0.6 ADC steps, .9 at 8.

@@ -242,6 +242,19 @@ def _processed() -> dict[str, Entry]:
         for f in (4, 16, 257)
         for s in (0.1, 0.3)
     }
+    dither |= {
+        f"8 to 16 bits, x {f} and triangular dither, sigma {s:g}": Entry(
+            PROCESSED, partial(processing.dithered_twice, factor=f, sigma=s)
+        )
+        for f in (16, 257)
+        for s in (0.1, 0.3)
+    }
+    dither |= {
+        f"8 to 16 bits, x 257 and dither, sigma {s:g}, the second frame": Entry(
+            PROCESSED, partial(processing.dithered_after_another, factor=257, sigma=s)
+        )
+        for s in (0.9, 1.0)
+    }
     rows = {
         "every second row doubled, banding of 20": partial(processing.banded_rows, sigma=8.0, width=20.0, doubled=True),
         "every second row interpolated, banding of 20": partial(

@@ -1,6 +1,7 @@
 """What the product credits a scenario, and what it may: the one place where both meet."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
@@ -67,7 +68,8 @@ def judge(scenario: Scenario, source: str, recipe: Recipe = STANDARD) -> Judgeme
     outcome: list[str] = []
     credit, regions = 0, 0.0
     for data in scenario.earlier:
-        memory.spend(*assessed(data, source, recipe))
+        with suppress(ImageRejected):  # what is refused is not remembered
+            memory.spend(*assessed(data, source, recipe))
     for exposure in scenario.exposures:
         try:
             frame, image = assessed(exposure.data, source, recipe)

@@ -3,6 +3,8 @@
 Each function returns a `Scenario` from a seeded generator and the side of its frames, pixels.
 """
 
+import dataclasses
+
 import numpy as np
 
 from entropy_assets_tests.scenarios.laws import (
@@ -129,3 +131,17 @@ def dithered(rng: np.random.Generator, side: int, factor: int, sigma: float) -> 
     law = Gaussian(sigma)
     codes = law.draw(rng, flat(side, 100.0)) * factor + rng.integers(0, factor, (side, side))
     return single(codes, truth_of(law, flat(side, 100.0)))
+
+
+def dithered_twice(rng: np.random.Generator, side: int, factor: int, sigma: float) -> Scenario:
+    """The same with triangular dither: the sum of two even numbers, one step to either side, rounded half up."""
+    law = Gaussian(sigma)
+    dither = rng.random((side, side)) + rng.random((side, side)) - 1
+    codes = np.floor((law.draw(rng, flat(side, 100.0)) + dither) * factor + 0.5).astype(np.int64)
+    return single(codes, truth_of(law, flat(side, 100.0)))
+
+
+def dithered_after_another(rng: np.random.Generator, side: int, factor: int, sigma: float) -> Scenario:
+    """Even dither over codes with a noise of their own, of a camera that sent such a frame before."""
+    earlier, frame = (dithered(rng, side, factor, sigma) for _ in range(2))
+    return dataclasses.replace(frame, earlier=tuple(exposure.data for exposure in earlier.exposures))

@@ -5,6 +5,7 @@ function writes into ``verdict``, ``uint8[sy, sx]`` of `Verdict`, and returns wh
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from entropy_assets.core.extraction.artefacts import blocking, comb_share, repea
 from entropy_assets.core.extraction.banding import without_banding, without_row_offsets
 from entropy_assets.core.extraction.lattices import EIGHTHS, lattice_rise
 from entropy_assets.core.extraction.made.dither import dithered_share
+from entropy_assets.core.extraction.made.echoes import shows_codes_beneath
 from entropy_assets.core.extraction.made.linearity import relative_complexity
 from entropy_assets.core.extraction.made.spectrum import empty_spectrum_share
 from entropy_assets.core.extraction.phases import parts_of, squares_as_they_lie
@@ -33,11 +35,17 @@ MOST_CORRELATED: Final = 0.5
 """Largest share of the squares under one square of each phase that may be correlated: a star is in one or two."""
 SQUARES_SEARCHED: Final = 128
 """Live squares that are searched for the traces of lossy coders."""
+SQUARES_COMPARED: Final = 1024
+"""Live squares whose histograms are held against the codes beneath dither, where these seem to show in some."""
 COPIES_PER_LIVE: Final = 16
 """Squares that are plain copies, for each live one, from which on these are taken for copies too that escaped."""
 DITHER_ADVICE: Final = (
     "in {:.0%} of the squares the pixels lie evenly in boxes of codes: random dither, as when a picture of few bits is"
     " raised to more; send the file from before that"
+)
+ECHO_ADVICE: Final = (
+    "the histograms are those of few codes under random dither, as when a picture of few bits is raised to more; send"
+    " the file from before that"
 )
 SPECTRUM_ADVICE: Final = (
     "the noise is that of a generator, not of a sensor: {:.0%} of the frequencies are empty beside their neighbours, of"
@@ -205,13 +213,18 @@ def mask_made_noise(
     live = verdict == Verdict.LIVE
     if not live.any():
         return MadeNoise()
+    noise = [float(np.median(sigma[live])) for sigma in sigmas]
     dithered = 0.0
     if recipe.max_dithered_share < 1:
-        dithered = max(dithered_share(_live_squares(steps, live, recipe.survey_size)) for steps in channels)
-    if dithered > recipe.max_dithered_share:
-        verdict[live] = Verdict.DITHERED
-        return MadeNoise(dithered, advice=DITHER_ADVICE.format(dithered))
-    noise = [float(np.median(sigma[live])) for sigma in sigmas]
+        searched = [_live_squares(steps, live, recipe.survey_size) for steps in channels]
+        dithered = max(map(dithered_share, searched))
+        if dithered > recipe.max_dithered_share:
+            verdict[live] = Verdict.DITHERED
+            return MadeNoise(dithered, advice=DITHER_ADVICE.format(dithered))
+        more = [partial(_live_squares, steps, live, recipe.survey_size, SQUARES_COMPARED) for steps in channels]
+        if any(map(shows_codes_beneath, searched, noise, more)):
+            verdict[live] = Verdict.DITHERED
+            return MadeNoise(1.0, advice=ECHO_ADVICE)
     empty = 0.0
     if recipe.max_empty_spectrum < 1:
         empty = max(map(empty_spectrum_share, grey, noise))
@@ -230,10 +243,10 @@ def mask_made_noise(
     return MadeNoise(dithered, empty, linear)
 
 
-def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int) -> Steps:
-    """Return up to `SQUARES_SEARCHED` of the live squares, evenly spread, as ``[n, size, size]`` in memory."""
+def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int, most: int = SQUARES_SEARCHED) -> Steps:
+    """Return up to `most` of the live squares, evenly spread, as ``[n, size, size]`` in memory."""
     y, x = np.nonzero(live)
-    chosen = np.unique(np.linspace(0, len(y) - 1, SQUARES_SEARCHED).astype(np.int64))
+    chosen = np.unique(np.linspace(0, len(y) - 1, most).astype(np.int64))
     squares: Steps = on_host(windows_at(steps, size * y[chosen], size * x[chosen], size, size))
     return squares
 

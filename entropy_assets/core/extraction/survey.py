@@ -79,7 +79,8 @@ class Survey:
     comb_share
         Share of DCT coefficients on a lattice; 0 for lossy containers, which are not searched for it.
     dithered_share
-        Share of squares whose pixels lie evenly in boxes of codes; 0 if the recipe does not look.
+        Share of squares whose pixels lie evenly in boxes of codes, 1 where the codes beneath dither show otherwise; 0
+        if the recipe does not look.
     empty_spectrum
         Share of frequencies without power beside their neighbours; 0 if the recipe does not look, or the frame was
         found out before. This and the four before are 0 where nothing is live anyway.

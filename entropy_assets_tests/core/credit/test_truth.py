@@ -51,6 +51,7 @@ QUICK = (
     "digital gain 1.37, sigma 0.6",
     "every second row interpolated, banding of 20",
     "8 to 16 bits, x 257 and dither, sigma 0.3",
+    "8 to 16 bits, x 16 and triangular dither, sigma 0.3",
     "JPEG Q 95, grey",
     "WEBP Q 80, colour",
     "64 x 64 tile, plain",
