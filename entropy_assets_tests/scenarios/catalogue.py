@@ -177,27 +177,6 @@ def _known_before() -> dict[str, Entry]:
         f"earlier frame + fresh {s:g}": Entry(KNOWN, partial(sensors.on_an_earlier_frame, sigma=s))
         for s in (0.2, 0.4, 0.6)
     }
-    coarse = {
-        "8 bits x 257 over a known flat of 1%, sigma 0.2, the second": partial(
-            sensors.flat_fielded, step=257, sigma=0.2, share=0.01, spent=1
-        ),
-        "8 bits x 257 less a known dark of 60, sigma 0.3, the second": partial(
-            sensors.wide_steps, step=257, sigma=0.3, width=60.0, spent=1
-        ),
-        "8 bits x 257 less a known dark of 20, sigma 0.4, the second": partial(
-            sensors.wide_steps, step=257, sigma=0.4, width=20.0, spent=1
-        ),
-        "10 bits x 64 less a known dark of 90, sigma 0.3, the third": partial(
-            sensors.wide_steps, step=64, sigma=0.3, width=90.0, spent=2
-        ),
-        "photon counter, 0.1 a pixel, known pattern 8, the second": partial(
-            sensors.photon_counter, photons=0.1, width=8.0, spent=1
-        ),
-        "8 bits x 257 over a known flat of 1%, sigma 0.3": partial(
-            sensors.flat_fielded, step=257, sigma=0.3, share=0.01
-        ),
-        "photon counter, 0.1 a pixel, known pattern 8": partial(sensors.photon_counter, photons=0.1, width=8.0),
-    }
     masters = {
         "master dark: mean of 400, pattern 15, sigma 8": Entry(
             KNOWN, partial(processing.master_dark, sigma=8.0, count=400, width=15.0)
@@ -213,7 +192,8 @@ def _known_before() -> dict[str, Entry]:
     copies["pattern 8 x, sigma 2.5, half under stars, 4 frames spent before"] = Entry(
         KNOWN, partial(masked_copies.under_stars, multiple=8, sigma=2.5, spent=4), True
     )
-    return patterns | spent | fresh | {name: Entry(KNOWN, make) for name, make in coarse.items()} | masters | copies
+    coarse = {name: Entry(KNOWN, make) for name, make in sensors.COARSE.items()}
+    return patterns | spent | fresh | coarse | masters | copies
 
 
 def _processed() -> dict[str, Entry]:

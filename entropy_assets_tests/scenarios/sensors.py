@@ -4,6 +4,8 @@ Each function returns a `Scenario` from a seeded generator and the side of its f
 """
 
 import math
+from functools import partial
+from typing import Final
 
 import numpy as np
 
@@ -198,3 +200,25 @@ def uneven_adc(rng: np.random.Generator, side: int, sigma: float, odd_share: flo
     """An ADC that gives odd codes in only `odd_share` of cases."""
     law = UnevenCodes(sigma, 1 - 2 * odd_share)
     return single(law.draw(rng, flat(side)), truth_of(law, flat(side)))
+
+
+COARSE: Final = {
+    "8 bits x 257 over a known flat of 1%, sigma 0.2, the second": partial(
+        flat_fielded, step=257, sigma=0.2, share=0.01, spent=1
+    ),
+    "8 bits x 257 less a known dark of 60, sigma 0.3, the second": partial(
+        wide_steps, step=257, sigma=0.3, width=60.0, spent=1
+    ),
+    "8 bits x 257 less a known dark of 20, sigma 0.4, the second": partial(
+        wide_steps, step=257, sigma=0.4, width=20.0, spent=1
+    ),
+    "10 bits x 64 less a known dark of 90, sigma 0.3, the third": partial(
+        wide_steps, step=64, sigma=0.3, width=90.0, spent=2
+    ),
+    "photon counter, 0.1 a pixel, known pattern 8, the second": partial(
+        photon_counter, photons=0.1, width=8.0, spent=1
+    ),
+    "8 bits x 257 over a known flat of 1%, sigma 0.3": partial(flat_fielded, step=257, sigma=0.3, share=0.01),
+    "photon counter, 0.1 a pixel, known pattern 8": partial(photon_counter, photons=0.1, width=8.0),
+}
+"""Fresh noise that takes a few values, in steps that a known pattern fills."""
