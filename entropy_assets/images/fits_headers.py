@@ -32,8 +32,8 @@ KEPT_SECTIONS: Final = ("TRIMSEC", "DATASEC")
 """What part of the image was exposed: the first of these that is one decides."""
 INSTRUMENT_CHARS: Final = 40
 """Longest name of a camera that tells sensors apart."""
-LONGEST_HISTORY: Final = 100_000
-"""Of what a header says at length no more is looked at, characters."""
+MOST_HISTORY: Final = 1000
+"""Lines of HISTORY that are looked at: each costs a search, and a file may hold a million."""
 MAX_AXES: Final = 16
 MAX_HDUS: Final = 256
 SAMPLE_TYPES: Final = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -112,12 +112,14 @@ def _read_header(data: bytes, offset: int) -> tuple[Header, Mapping[str, str], i
     """
     header: dict[str, Value] = {}
     comments: dict[str, str] = {}
+    history: list[str] = []
     for position in range(offset, len(data) - CARD + 1, CARD):
         card = data[position : position + CARD].decode("ascii", errors="replace")
         if card.rstrip() == "END":
+            header |= {"HISTORY": "\n".join(history)} if history else {}
             return header, comments, offset + -(-(position + CARD - offset) // FITS_BLOCK) * FITS_BLOCK
         if card.startswith("HISTORY "):
-            header["HISTORY"] = f"{header.get('HISTORY', '')}{card[8:].strip()}\n"[:LONGEST_HISTORY]
+            history += [card[8:].strip()] * (len(history) < MOST_HISTORY)
         elif card.startswith("HIERARCH ") and len((name := card[9:].partition("=")[0]).split()) > 1:
             header.setdefault(" ".join(name.split()), _card_value(card.partition("=")[2]))
         elif card[8:10] == "= ":
