@@ -15,7 +15,7 @@ from entropy_assets.provenance.freshness import Freshness
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.sources.feeds.journal import FeedJournal, FeedJournals, Yield
 from entropy_assets.stages.assessments import noise_rows
-from entropy_assets.stores.batches import BatchStore
+from entropy_assets.stores.batches import Batch, BatchStore, Document
 from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.intakes import Intake, batch_key
 from entropy_assets.stores.ledger.record import Ledger
@@ -174,17 +174,25 @@ def test_one_call_reads_for_a_bounded_time_newest_first(supply: Freshness, monke
     assert more[-1]["rejected_images"] == {"constant": 3}
 
 
-def test_five_thousand_batches_that_were_read_cost_some_milliseconds(supply: Freshness) -> None:
-    for number in range(5000):
-        folder = supply.batches.root / f"drop-20260101T000000Z-{number:08x}"
-        folder.mkdir(parents=True)
-        supply._read.add(folder.name)
-    times = []
-    for _ in range(9):
-        began = time.perf_counter()
-        supply.now()
-        times.append(time.perf_counter() - began)
-    assert sorted(times)[4] < 0.05
+def test_of_many_batches_only_those_are_opened_that_were_not_read(
+    supply: Freshness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long history costs one list of names a call, and not a file of each batch."""
+    monkeypatch.setattr(freshness, "READ_S", 60)
+    for number in range(50):
+        assessed(taken_in(supply.batches.root, 100 + number, number), ACCEPTED)
+    assert supply.now()["rejected_images"] == {}
+    assessed(new := taken_in(supply.batches.root, 30), ACCEPTED)
+    opened: list[str] = []
+    read_bytes = Batch._read
+
+    def counted(batch: Batch, document: Document) -> bytes:
+        opened.append(batch.key)
+        return read_bytes(batch, document)
+
+    monkeypatch.setattr(Batch, "_read", counted)
+    assert supply.now()["image_age_s"] == 30
+    assert set(opened) == {new.name}
 
 
 def test_the_ages_of_a_real_batch(tmp_path: Path) -> None:
