@@ -40,17 +40,20 @@ def moto_server() -> Iterator[str]:
 
 def make_bucket(address: str) -> None:
     """Make the bucket as soon as the server listens; moto asks for no signature."""
+    assert await_answer(address.removeprefix("http://"), "PUT", f"/{BUCKET}") == 200
+
+
+def await_answer(address: str, method: str = "GET", path: str = "/") -> int:
+    """Ask a server until it listens, and return the status of its answer."""
     until = time.monotonic() + START_S
     while True:
-        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
+        connection = http.client.HTTPConnection(address, timeout=10)
         try:
-            connection.request("PUT", f"/{BUCKET}", body=b"")
-            assert connection.getresponse().status == 200
+            connection.request(method, path, body=b"")
+            return connection.getresponse().status
         except OSError:
             assert time.monotonic() < until, "the server does not listen"
             time.sleep(0.05)
-        else:
-            return
         finally:
             connection.close()
 
