@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from entropy_assets.core.credit.memory import PARTS, Recollection, Turned, recollection_of, recollection_of_all
+from entropy_assets.core.credit.elsewhere.moved import Turned
+from entropy_assets.core.credit.memory import PARTS, Recollection, recollection_of, recollection_of_all
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.errors import EntropyAssetsError
@@ -66,7 +67,7 @@ def test_without_the_file_only_the_sum_of_the_cells_is_checked() -> None:
 
 PARENTS = [white((160, 160), sigma=6, seed=n) for n in (11, 12)]
 FIRST, SECOND, SUM = (sketch_of(image, survey_frame(image, STANDARD)) for image in map(frame, [*PARENTS, sum(PARENTS)]))
-OF_BOTH = recollection_of_all(SUM, [FIRST, SECOND], 2)
+OF_BOTH = recollection_of_all(Turned(SUM), [FIRST, SECOND], 2)
 
 
 def of_sum_contradicted(told: Recollection, *in_batch: Sketch, there: tuple[Sketch, ...] = (FIRST, SECOND)) -> bool:

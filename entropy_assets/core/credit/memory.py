@@ -17,26 +17,16 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.credit.elsewhere.kinds import RULES, Made
+from entropy_assets.core.credit.elsewhere.moved import Turned, correlation, joined, searched
+from entropy_assets.core.credit.elsewhere.rows import NewestRows
 from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
-from entropy_assets.core.credit.sketches import (
-    CODE_RMS,
-    LYING,
-    SIDE,
-    Floats,
-    Sketch,
-    Wide,
-    folded,
-    unit,
-    views,
-)
+from entropy_assets.core.credit.sketches import CODE_RMS, LYING, Sketch, unit, views
 from entropy_assets.core.credit.squarewise.probes import Twins, copied_share
 from entropy_assets.core.credit.together import fit, telling
-from entropy_assets.core.digests import oriented
 
 PARTS: Final = 10_000
 """Shares of the variance are rounded up to one part in this, so that the last bit of a sum doesn't reach the credit."""
-SEARCH: Final = 64
-"""Side of the fold on which orientation and shift are searched."""
 NEWEST: Final = 16
 """Frames of the same sensor that are looked at whatever their index says."""
 BEST: Final = 8
@@ -47,16 +37,9 @@ MORE_CORRELATED: Final = 3 / LYING
 """Correlation in the index from which on they are such candidates: three standard errors."""
 CLEAR_ERRORS: Final = 3.0
 """Standard errors by which several frames must show more together than the best of them alone."""
-SPREAD: Final = math.sqrt((20**2 + 4 * 8**2 + 4 * 2**2 + 4 * 1**2) / 20**2)
-"""How much wider a correlation of Laplacians of white noise spreads than that of white noise itself: the root of the
-sum of its squared autocorrelation, which is 20, -8 beside, 2 at the corners, 1 two pixels away, over 20."""
 LYING_ERRORS: Final = 6.0
 """Standard errors beyond which a correlation of frames that lie alike is believed. Of 10,000 frames of independent
 noise, one look in 50,000 finds one."""
-TURNED_ERRORS: Final = 7.5
-"""The same over 131,072 places of 32 candidates; one look in two million finds one by chance."""
-MORE_ERRORS: Final = 5.5
-"""The same for further places of a frame that fits at one."""
 CLEARLY_PARTS: Final = 300
 """By so much a frame must fit better where it lies otherwise before it counts as moved, parts of 10,000."""
 SPLICED_ERRORS: Final = 3.0
@@ -65,10 +48,6 @@ worst counts; and by which anything must be left at all."""
 ROUNDING: Final = 0.25
 """Noise that counts as that of rounding, ADC steps. A copy to which a gain was given has the root of a twelfth, which
 looks like .2 where two frames of one pattern are expected; fresh noise that seems so narrow holds .01 bit at most."""
-PLACES: Final = 8
-"""Places at which parts of one frame are looked for; a frame rolled around its edges has four."""
-BESIDE: Final = 2
-"""Shifts beside a place at which a Laplacian still fits a little, pixels."""
 QUANTISED: Final = 2 / (12 * CODE_RMS**2)
 """What rounding folds to codes may take from a correlation near 1, twice."""
 
@@ -96,6 +75,9 @@ class Recollection(NamedTuple):
     left_parts
         What is left of a pair difference at most, parts of 10,000 bits, rounded down, where that one shows that fresh
         noise takes a few values only, so that its variance tells little; else None.
+    made
+        How it is made of that one, or that one of it, as `Made` tells; None if it isn't. The shift then is in pixels of
+        the larger one.
     """
 
     frames: int
@@ -106,6 +88,7 @@ class Recollection(NamedTuple):
     shift: tuple[int, int] = (0, 0)
     together: tuple[str, ...] = ()
     left_parts: int | None = None
+    made: str | None = None
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -113,7 +96,7 @@ class Recollection(NamedTuple):
         return self.known_parts, -math.inf if self.left_parts is None else -self.left_parts
 
     def to_row(self) -> dict[str, Any]:
-        """Return it as JSON-able values; `together` and `left_parts` only where there are any."""
+        """Return it as JSON-able values; `together`, `left_parts` and `made` only where there are any."""
         row = {**self._asdict(), "cells": list(self.cells), "shift": list(self.shift)}
         row["together"] = list(self.together) or None
         return {name: value for name, value in row.items() if value is not None or name == "of"}
@@ -158,7 +141,7 @@ class SensorMemory:
 
     def __init__(self, most_frames: int) -> None:
         self._frames: deque[Remembered] = deque(maxlen=most_frames)
-        self._vectors: deque[Floats] = deque(maxlen=most_frames)
+        self._vectors = NewestRows(most_frames)
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -166,45 +149,37 @@ class SensorMemory:
     def add(self, frame: Remembered) -> None:
         """Remember `frame`; it is newer than all that are here."""
         self._frames.append(frame)
-        self._vectors.append(unit(frame.index))
+        self._vectors.add(unit(frame.index))
 
     def recollect(self, sketch: Sketch, shelf: Shelf) -> Recollection:
         """Return what the frames that are here show of the noise of `sketch`."""
         same = [frame for frame in self._frames if frame.sensor == sketch.sensor]
         names = dict.fromkeys(frame.name for frame in same[-NEWEST:])
-        best, more = self._by_index(sketch)
+        turned = Turned(sketch)
+        best, more = self._by_index(turned)
         names |= dict.fromkeys(self._frames[place].name for place in best)
         both = names | dict.fromkeys(self._frames[place].name for place in more)
         candidates = list(shelf(list(both)))
-        return recollection_of_all(sketch, candidates, len(same), alone=names)
+        return recollection_of_all(turned, candidates, len(same), alone=names)
 
-    def _by_index(self, sketch: Sketch) -> tuple[list[int], list[int]]:
+    def _by_index(self, turned: Turned) -> tuple[list[int], list[int]]:
         """Return the places of the candidates that the index gives: to be looked at alone, and together alone."""
-        if not self._vectors:
+        if not self._frames:
             return [], []
-        lying, spectra = views(sketch)
-        vectors = np.stack(self._vectors)
+        lying, spectra = views(turned.sketch)
+        vectors = self._vectors.all
         scores = (
             np.abs(vectors[:, : LYING * LYING] @ lying.T).max(axis=1),
             (vectors[:, LYING * LYING :] @ spectra.T).max(axis=1),
         )
         best = {int(place) for score in scores for place in np.argsort(-score, kind="stable")[:BEST]}
+        best |= set(turned.remakings.asked.among(vectors))
         more = np.argsort(-scores[0], kind="stable")[:MORE]
         return sorted(best), [int(place) for place in more if scores[0][place] > MORE_CORRELATED]
 
 
-class Turned:
-    """A sketch in its 8 orientations, made once for all that it is fitted to."""
-
-    def __init__(self, sketch: Sketch) -> None:
-        self.sketch = sketch
-        self.fold = _without_lines(sketch.fold)
-        small = folded(self.fold, SEARCH)
-        self.spectra = np.fft.rfft2(np.stack([oriented(small, way) for way in range(8)]))
-
-
 def recollection_of_all(
-    sketch: Sketch, others: Sequence[Sketch], frames: int, alone: Collection[str] | None = None
+    turned: Turned, others: Sequence[Sketch], frames: int, alone: Collection[str] | None = None
 ) -> Recollection:
     """Return what `others` show of a frame's noise: the best of them, or several that show clearly more together.
 
@@ -215,9 +190,10 @@ def recollection_of_all(
     alone
         Names of those that are looked at alone, wherever they lie; all if None.
     """
-    turned = Turned(sketch)
+    sketch = turned.sketch
     found = [recollection_of(turned, other, frames) for other in others if alone is None or other.name in alone]
-    best = max(found, key=lambda each: each.rank, default=Recollection(frames))
+    found.append(pieced(found, frames))
+    best = max(found, key=lambda each: each.rank)
     alike = [other for other in others if _may_lie_alike(sketch, other)]
     kept = [alike[n] for n in telling(sketch.pairs, [other.pairs for other in alike])]
     return recollection_together(sketch, kept, frames, beyond=best.known_parts) or best
@@ -252,8 +228,50 @@ def recollection_together(
     return Recollection(frames, parts, cells, of, together=tuple(names))
 
 
+def pieced(found: Sequence[Recollection], frames: int) -> Recollection:
+    """Return what the earlier frames show together that were made of a frame, as its fields or colours: the sum.
+
+    Parameters
+    ----------
+    found
+        What each of several frames shows.
+    frames
+        Remembered frames of its sensor.
+    """
+    pieces = sorted((each for each in found if each.made and RULES[Made(each.made)].is_larger), key=_name)
+    if not pieces:
+        return Recollection(frames)
+    strongest = max(pieces, key=lambda each: each.known_parts)
+    known = min(PARTS, sum(each.known_parts for each in pieces))
+    together = tuple(each.of for each in pieces if each.of and each is not strongest)
+    return strongest._replace(frames=frames, known_parts=known, together=together)
+
+
+def _name(recollection: Recollection) -> str:
+    return recollection.of or ""
+
+
 def recollection_of(turned: Turned, other: Sketch, frames: int) -> Recollection:
     """Return what `other` shows of a frame's noise; `frames` of its sensor are remembered."""
+    as_it_is, remade = _as_it_is(turned, other, frames), _remade(turned, other, frames)
+    return remade if remade.known_parts > as_it_is.known_parts + CLEARLY_PARTS else as_it_is
+
+
+def _remade(turned: Turned, other: Sketch, frames: int) -> Recollection:
+    """Return what a frame shows of which this one was made, or which was made of it."""
+    found = turned.remakings.of(other.fold)
+    if found is None:
+        return Recollection(frames)
+    rule, pixels = RULES[found.made], (turned.sketch.live_pixels, other.live_pixels)
+    larger, smaller = pixels if rule.is_larger else pixels[::-1]
+    counts = larger, smaller * rule.phases
+    parts = known_parts(found.rho, found.error, max(counts) / max(1, min(counts)))
+    known = -(-parts // found.of)
+    return Recollection(frames, known, (), other.name, found.orientation, found.shift, made=found.made.value)
+
+
+def _as_it_is(turned: Turned, other: Sketch, frames: int) -> Recollection:
+    """Return what a frame shows that lies as this one does, or otherwise."""
     lying, moved = _lying(turned.sketch, other, frames), _moved(turned, other, frames)
     if lying is None or moved is None:
         return lying or moved or Recollection(frames)
@@ -267,13 +285,13 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     """Return what a frame of the same shape shows that lies as this one does; None if that is nothing."""
     if not _may_lie_alike(sketch, other):
         return None
-    rho, error = _correlation(sketch.pairs, other.pairs)
+    rho, error = correlation(sketch.pairs, other.pairs)
     sign = -1 if rho < 0 else 1
     twins = Twins.of(sketch.probes, other.probes)
     discrete = twins.discrete_bits(sketch.sigma, sign) if twins else None
     if abs(rho) <= LYING_ERRORS * error and discrete is None:
         return None
-    of_cells = (sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
+    of_cells = (sign * correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
     cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
     cells = tuple(PARTS if left_of(sketch.sigma, parts, PARTS) < ROUNDING else parts for parts in cells)
     # Squares that are live in one of them alone, and other noise in some, thin the correlation out.
@@ -304,65 +322,13 @@ def overall(cells: Sequence[int], sketch: Sketch) -> int:
 
 def _moved(turned: Turned, other: Sketch, frames: int) -> Recollection | None:
     """Return what another frame shows that lies otherwise; None if that is nothing."""
-    looks = _searched(turned, other)
+    looks = searched(turned, other)
     if not looks:
         return None
-    best = _joined(turned, looks)
+    best = joined(turned, looks)
     counts = turned.sketch.live_pixels, other.live_pixels
     parts = known_parts(best.rho, best.error, max(counts) / max(1, min(counts)))
     return Recollection(frames, parts, (), other.name, best.orientation, best.shift)
-
-
-class _Look(NamedTuple):
-    """How a frame fits another one at one place: magnitude of the correlation, its standard error, and the place."""
-
-    rho: float
-    error: float
-    orientation: int
-    shift: tuple[int, int]
-
-    @classmethod
-    def at(cls, moved: Wide, there: Wide, way: int, place: tuple[int, int]) -> Self:
-        """Return how two folds fit, the first of which was moved there."""
-        rho, error = _correlation(moved, there, SPREAD)
-        return cls(abs(rho), error, way, place)
-
-
-def _searched(turned: Turned, other: Sketch) -> list[_Look]:
-    """Return the places at which a frame fits another one, the best first; none if the best is not believed."""
-    there = _without_lines(other.fold)
-    small = np.fft.rfft2(folded(there, SEARCH))
-    fits = np.abs(np.fft.irfft2(np.conj(turned.spectra) * small, s=(SEARCH, SEARCH)))
-    found: list[_Look] = []
-    for _ in range(PLACES):
-        way, row, column = (int(place) for place in np.unravel_index(int(fits.argmax()), fits.shape))
-        fold = oriented(turned.fold, way)
-        places = [(row + down, column + right) for down in (0, SEARCH) for right in (0, SEARCH)]
-        looks = [_Look.at(np.roll(fold, place, axis=(0, 1)), there, way, place) for place in places]
-        least = MORE_ERRORS if found else TURNED_ERRORS
-        believed = [look for look in looks if look.rho > least * look.error]
-        if not believed and not found:
-            break
-        found += believed
-        near = np.arange(-BESIDE, BESIDE + 1)
-        fits[way][np.ix_((row + near) % SEARCH, (column + near) % SEARCH)] = 0
-    return sorted(found, key=lambda look: -look.rho)
-
-
-def _joined(turned: Turned, looks: Sequence[_Look]) -> _Look:
-    """Return the best of `looks` with what all of them show together.
-
-    Parts of a frame that were moved by different ways add up. What the places have in common, as the columns of a
-    pattern that fits in every row, is counted once: the coefficients of the regression on all places are added.
-    """
-    if len(looks) == 1:
-        return looks[0]
-    # where the frame lies as the other does at each place, seen from the frame
-    moved = [np.roll(oriented(turned.fold, look.orientation), look.shift, axis=(0, 1)) for look in looks]
-    alike = np.array([[abs(_correlation(a, b)[0]) for a in moved] for b in moved])
-    shares = np.linalg.lstsq(alike, np.array([look.rho for look in looks]), rcond=None)[0]
-    together = float(np.abs(shares).sum())
-    return looks[0]._replace(rho=max(looks[0].rho, min(1.0, together)))
 
 
 def known_parts(rho: float, error: float, ratio: float) -> int:
@@ -380,21 +346,3 @@ def known_parts(rho: float, error: float, ratio: float) -> int:
     """
     upper = rho + 2 * error * (1 - min(1.0, rho) ** 2) + QUANTISED
     return math.ceil(min(1.0, upper * math.sqrt(ratio)) * PARTS)
-
-
-def _correlation(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], spread: float = 1.0) -> tuple[float, float]:
-    """Return a correlation and its standard error for independent noise, however uneven; from exact sums."""
-    left, right = a.astype(np.int64).ravel(), b.astype(np.int64).ravel()
-    squares = (left * left).astype(np.float64), (right * right).astype(np.float64)
-    scale = math.sqrt(int(left @ left)) * math.sqrt(int(right @ right))
-    if scale == 0:
-        return 0.0, math.inf
-    # summed here: BLAS spreads a product this short over all cores, which costs more than it is
-    return int(left @ right) / scale, spread * math.sqrt(float((squares[0] * squares[1]).sum())) / scale
-
-
-def _without_lines(fold: npt.NDArray[np.integer]) -> Wide:
-    """Return a fold less what its rows and columns, which fit everywhere, have in common, times its number of cells."""
-    wide = fold.astype(np.int64)
-    rows, columns = wide.sum(axis=1, keepdims=True), wide.sum(axis=0, keepdims=True)
-    return np.asarray(SIDE * SIDE * wide - SIDE * rows - SIDE * columns + wide.sum())

@@ -248,14 +248,19 @@ def views(sketch: Sketch) -> tuple[Floats, Floats]:
     lying = np.stack([unit(oriented(small, way).ravel()) for way in range(8)])
     power = _whitened(small)
     mirrored = np.roll(power[:, ::-1], 1, axis=1)
-    spectra = np.stack([unit(each[_HALF]) for each in (power, mirrored, power.T, mirrored.T)])
+    spectra = np.stack([unit(each[HALF_PLANE]) for each in (power, mirrored, power.T, mirrored.T)])
     return lying, spectra
+
+
+def spectrum_of(fold: Fold) -> Floats:
+    """Return the spectrum of a fold as it lies, as the index compares it."""
+    return unit(_whitened(folded(fold, LYING))[HALF_PLANE])
 
 
 def _whitened(small: Wide) -> npt.NDArray[np.float64]:
     """Return the power of each frequency of a fold over that of a Laplacian of white noise, less its mean; clipped."""
     power = np.abs(np.fft.fft2(small)) ** 2 / _LAPLACIAN_POWER
-    kept = power[_HALF]
+    kept = power[HALF_PLANE]
     return np.asarray(np.clip(power / max(1e-12, float(kept.mean())), 0.0, CLIPPED_POWER) - 1.0)
 
 
@@ -273,7 +278,8 @@ def _half_plane() -> npt.NDArray[np.bool_]:
 
 
 _LAPLACIAN_POWER: Final = _laplacian_power()
-_HALF: Final = _half_plane()
+HALF_PLANE: Final = _half_plane()
+"""Frequencies of the index, ``bool[32, 32]``: of each pair of opposite ones one, without the lowest."""
 
 
 def unit(values: npt.NDArray[np.number[Any]]) -> Floats:

@@ -8,15 +8,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from entropy_assets.core.credit.elsewhere.moved import SPREAD, Turned, correlation
 from entropy_assets.core.credit.fresh import SeenPart, explained
 from entropy_assets.core.credit.memory import (
     PARTS,
-    SPREAD,
     Recollection,
     Remembered,
     SensorMemory,
-    Turned,
-    _correlation,
     known_parts,
     recollection_of,
 )
@@ -120,8 +118,8 @@ def test_the_standard_errors_are_what_they_say() -> None:
 
     for make in (lambda n: white((160, 160), sigma=7, seed=n), uneven):
         sketches = [sketch(frame(make(200 + n))) for n in range(24)]
-        folds = [_correlation(a.fold, b.fold, SPREAD) for a, b in itertools.combinations(sketches, 2)]
-        pairs = [_correlation(a.pairs, b.pairs) for a, b in itertools.combinations(sketches, 2)]
+        folds = [correlation(a.fold, b.fold, SPREAD) for a, b in itertools.combinations(sketches, 2)]
+        pairs = [correlation(a.pairs, b.pairs) for a, b in itertools.combinations(sketches, 2)]
         for found in (folds, pairs):
             assert math.sqrt(np.mean([(rho / error) ** 2 for rho, error in found])) == pytest.approx(1.0, abs=0.12)
 
