@@ -254,11 +254,15 @@ def _name(recollection: Recollection) -> str:
 def recollection_of(turned: Turned, other: Sketch, frames: int) -> Recollection:
     """Return what `other` shows of a frame's noise; `frames` of its sensor are remembered."""
     as_it_is, remade = _as_it_is(turned, other, frames), _remade(turned, other, frames)
-    return remade if remade.known_parts > as_it_is.known_parts + CLEARLY_PARTS else as_it_is
+    is_clear = remade.known_parts == PARTS or remade.known_parts > as_it_is.known_parts + CLEARLY_PARTS
+    return remade if is_clear else as_it_is
 
 
 def _remade(turned: Turned, other: Sketch, frames: int) -> Recollection:
-    """Return what a frame shows of which this one was made, or which was made of it."""
+    """Return what a frame shows of which this one was made, or which was made of it.
+
+    No sensor alternates the signs of a pattern, so what does so counts as a copy from a half on.
+    """
     found = turned.remakings.of(other.fold)
     if found is None:
         return Recollection(frames)
@@ -266,7 +270,7 @@ def _remade(turned: Turned, other: Sketch, frames: int) -> Recollection:
     larger, smaller = pixels if rule.is_larger else pixels[::-1]
     counts = larger, smaller * rule.phases
     parts = known_parts(found.rho, found.error, max(counts) / max(1, min(counts)))
-    known = -(-parts // found.of)
+    known = PARTS if any(rule.signs) and 2 * parts >= PARTS else -(-parts // found.of)
     return Recollection(frames, known, (), other.name, found.orientation, found.shift, made=found.made.value)
 
 

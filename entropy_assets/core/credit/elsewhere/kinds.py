@@ -50,6 +50,11 @@ class Rule(NamedTuple):
         """Return how many pixels of the larger frame are one of the smaller."""
         return self.rows * self.columns
 
+    @property
+    def transposed(self) -> "Rule":
+        """Return the rule of frames whose rows are the columns of these."""
+        return self._replace(rows=self.columns, columns=self.rows, signs=self.signs[::-1])
+
 
 RULES: Final = {
     Made.ROW_SIGNS: Rule(signs=(1, 0)),
@@ -62,6 +67,13 @@ RULES: Final = {
     Made.MORE_COLUMNS: Rule(1, 2, is_larger=True),
     Made.MORE_PIXELS: Rule(2, 2, is_larger=True),
 }
+
+
+def made_of(rule: Rule) -> Made:
+    """Return what has this rule."""
+    return next(made for made, each in RULES.items() if each == rule)
+
+
 TOLD: Final = {
     Made.ROW_SIGNS: "with signs that alternate by rows",
     Made.COLUMN_SIGNS: "with signs that alternate by columns",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,12 +51,6 @@ class Look(NamedTuple):
     orientation: int
     shift: tuple[int, int]
 
-    @classmethod
-    def at(cls, moved: Wide, there: Wide, way: int, place: tuple[int, int]) -> Self:
-        """Return how two folds fit, the first of which was moved there."""
-        rho, error = correlation(moved, there, SPREAD)
-        return cls(abs(rho), error, way, place)
-
 
 def searched(turned: Turned, other: Sketch) -> list[Look]:
     """Return the places at which a frame fits another one, the best first; none if the best is not believed."""
@@ -66,9 +60,7 @@ def searched(turned: Turned, other: Sketch) -> list[Look]:
     found: list[Look] = []
     for _ in range(PLACES):
         way, row, column = (int(place) for place in np.unravel_index(int(fits.argmax()), fits.shape))
-        fold = oriented(turned.fold, way)
-        places = [(row + down, column + right) for down in (0, SEARCH) for right in (0, SEARCH)]
-        looks = [Look.at(np.roll(fold, place, axis=(0, 1)), there, way, place) for place in places]
+        looks = _looks(np.ascontiguousarray(oriented(turned.fold, way)), there, way, (row, column))
         least = MORE_ERRORS if found else TURNED_ERRORS
         believed = [look for look in looks if look.rho > least * look.error]
         if not believed and not found:
@@ -77,6 +69,24 @@ def searched(turned: Turned, other: Sketch) -> list[Look]:
         near = np.arange(-BESIDE, BESIDE + 1)
         fits[way][np.ix_((row + near) % SEARCH, (column + near) % SEARCH)] = 0
     return sorted(found, key=lambda look: -look.rho)
+
+
+def _looks(fold: Wide, there: Wide, way: int, place: tuple[int, int]) -> list[Look]:
+    """Return how a turned fold fits another one at the four places that the fold of `SEARCH` has as one.
+
+    As `correlation` tells of each: what all of them need is made once.
+    """
+    squares, theirs = ((each * each).astype(np.float64) for each in (fold, there))
+    scale = math.sqrt(int((fold * fold).sum())) * math.sqrt(int((there * there).sum()))
+    places = [(place[0] + down, place[1] + right) for down in (0, SEARCH) for right in (0, SEARCH)]
+    if scale == 0:
+        return [Look(0.0, math.inf, way, each) for each in places]
+    found = []
+    for each in places:
+        product = int((np.roll(fold, each, axis=(0, 1)) * there).sum())
+        error = SPREAD * math.sqrt(float((np.roll(squares, each, axis=(0, 1)) * theirs).ravel().sum())) / scale
+        found.append(Look(abs(product / scale), error, way, each))
+    return found
 
 
 def joined(turned: Turned, looks: Sequence[Look]) -> Look:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from entropy_assets.core.credit.elsewhere.kinds import RULES, Made, Rule
+from entropy_assets.core.credit.elsewhere.kinds import RULES, Made, Rule, made_of
 from entropy_assets.core.credit.elsewhere.whitened import (
     Flags,
     Reals,
@@ -30,12 +30,8 @@ from entropy_assets.core.credit.sketches import (
     Floats,
     Fold,
     Wide,
-    unit,
 )
-from entropy_assets.core.digests import oriented
 
-WAYS: Final = ((0, 2), (4, 6), (5, 7), (1, 3))
-"""Orientations by two that have the same spectrum."""
 LEAST_ERRORS: Final = 4.5
 """Standard errors beyond which a frame is a candidate: of 10,000 frames there is about one by chance."""
 LEAST_ERRORS_OF_FEWER_PIXELS: Final = 3.2
@@ -63,7 +59,9 @@ class Asked:
     def __init__(self, fold: Fold) -> None:
         asked = list(_asked(fold))
         self.questions = [question for question, _ in asked]
-        self._matrix: Floats = np.stack([unit((spectrum * _TOLD)[HALF_PLANE]) for _, spectrum in asked], axis=1)
+        spectra = np.stack([spectrum for _, spectrum in asked])[:, HALF_PLANE].astype(np.float32)
+        lengths = np.linalg.norm(spectra, axis=1, keepdims=True)
+        self._matrix: Floats = np.ascontiguousarray((spectra / np.maximum(lengths, np.float32(1e-12))).T)
         self._least = np.array([_least_errors(question.made) for question in self.questions])
 
     def of(self, spectrum: Floats) -> dict[Made, set[int]]:
@@ -108,26 +106,30 @@ def _least_errors(made: Made) -> float:
 
 
 def _asked(fold: Fold) -> Iterator[tuple[Question, Reals]]:
-    """Yield what is asked of others, ``float64[32, 32]`` by frequency."""
-    kept = kept_frequencies(SIDE, SIDE)
-    for ways in WAYS:
-        turned = oriented(fold, ways[0])
-        pixels = refolded(whitened(turned, kept), LYING, LYING)
-        whole = _power(turned, LYING, LYING)
-        for made, rule in RULES.items():
-            question = Question(made, ways)
-            if any(rule.signs):
-                shift = tuple(LYING // 2 * sign for sign in rule.signs)
-                yield question, np.roll(whole, shift, axis=(0, 1))
-            elif not rule.is_larger:
-                power = np.tile(_power(turned, LYING // rule.rows, LYING // rule.columns), rule.steps)
-                yield question, power
-                yield question, power * _binned(rule)
-            else:
-                for smaller in _halves(pixels, rule):
-                    spread = np.zeros((LYING, LYING))
-                    spread[:: rule.rows, :: rule.columns] = _clipped(np.abs(np.fft.fft2(smaller)) ** 2)
-                    yield question, spread
+    """Yield what is asked of others, ``float64[32, 32]`` by frequency, for orientations that have one spectrum."""
+    for made, spectrum in _asked_as_it_lies(fold):
+        mirrored, turned = np.roll(spectrum[:, ::-1], 1, axis=1), made_of(RULES[made].transposed)
+        yield Question(made, (0, 2)), spectrum
+        yield Question(made, (4, 6)), mirrored
+        yield Question(turned, (5, 7)), spectrum.T
+        yield Question(turned, (1, 3)), np.roll(spectrum.T[:, ::-1], 1, axis=1)
+
+
+def _asked_as_it_lies(fold: Fold) -> Iterator[tuple[Made, Reals]]:
+    pixels = refolded(whitened(fold, kept_frequencies(SIDE, SIDE)), LYING, LYING)
+    whole = _power(fold, LYING, LYING)
+    for made, rule in RULES.items():
+        if any(rule.signs):
+            yield made, np.roll(whole, tuple(LYING // 2 * sign for sign in rule.signs), axis=(0, 1))
+        elif not rule.is_larger:
+            power = np.tile(_power(fold, LYING // rule.rows, LYING // rule.columns), rule.steps)
+            yield made, power
+            yield made, power * _binned(rule)
+        else:
+            for smaller in _halves(pixels, rule):
+                spread = np.zeros((LYING, LYING))
+                spread[:: rule.rows, :: rule.columns] = _clipped(np.abs(np.fft.fft2(smaller)) ** 2)
+                yield made, spread
 
 
 def _halves(pixels: Wide, rule: Rule) -> Iterator[Wide]:
@@ -163,6 +165,3 @@ def _binned(rule: Rule) -> Reals:
     of_side = np.cos(np.pi * np.fft.fftfreq(LYING)) ** 2
     down, across = (of_side if step > 1 else np.ones(LYING) for step in rule.steps)
     return np.asarray(down[:, np.newaxis] * across)
-
-
-_TOLD: Final = _beyond_lowest(LYING, LYING)
