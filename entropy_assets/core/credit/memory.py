@@ -20,9 +20,11 @@ import numpy.typing as npt
 from entropy_assets.core.credit.elsewhere.kinds import RULES, Made
 from entropy_assets.core.credit.elsewhere.moved import Turned, correlation, joined, searched
 from entropy_assets.core.credit.elsewhere.rows import NewestRows
+from entropy_assets.core.credit.elsewhere.spectra import HALVES, OF_HALF, halves_of
 from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
-from entropy_assets.core.credit.sketches import CODE_RMS, LYING, Sketch, unit, views
+from entropy_assets.core.credit.sketches import CODE_RMS, INDEXED, LYING, Sketch, index_of, unit, views
 from entropy_assets.core.credit.squarewise.probes import Twins, copied_share
+from entropy_assets.core.credit.squarewise.slopes import of_planes
 from entropy_assets.core.credit.together import fit, telling
 
 PARTS: Final = 10_000
@@ -48,6 +50,9 @@ worst counts; and by which anything must be left at all."""
 ROUNDING: Final = 0.25
 """Noise that counts as that of rounding, ADC steps. A copy to which a gain was given has the root of a twelfth, which
 looks like .2 where two frames of one pattern are expected; fresh noise that seems so narrow holds .01 bit at most."""
+OF_PLANES: Final = 3
+"""So many times what planes take of the noise of a mosaic (`squarewise.slopes`) a grey frame may be apart from it and
+count as a copy: a mosaic's sketch is without them, and a grey one's is not."""
 QUANTISED: Final = 2 / (12 * CODE_RMS**2)
 """What rounding folds to codes may take from a correlation near 1, twice."""
 
@@ -117,13 +122,18 @@ class Remembered:
     name, sensor, live_pixels
         As of the sketch.
     index
-        ``int8[1568]`` of `index_of`.
+        Of `lookup_of`; or of `index_of` alone, as it was kept before there was more.
     """
 
     name: str
     sensor: str
     live_pixels: int
     index: npt.NDArray[np.int8]
+
+
+def lookup_of(sketch: Sketch) -> npt.NDArray[np.int8]:
+    """Return what a frame is looked through by: its index, and the spectra of the halves that can be made of it."""
+    return np.concatenate([index_of(sketch), halves_of(sketch.fold)])
 
 
 Shelf = Callable[[Sequence[str]], Iterable[Sketch]]
@@ -141,7 +151,7 @@ class SensorMemory:
 
     def __init__(self, most_frames: int) -> None:
         self._frames: deque[Remembered] = deque(maxlen=most_frames)
-        self._vectors = NewestRows(most_frames)
+        self._lying, self._spectra, self._halves = (NewestRows(most_frames) for _ in range(3))
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -149,37 +159,50 @@ class SensorMemory:
     def add(self, frame: Remembered) -> None:
         """Remember `frame`; it is newer than all that are here."""
         self._frames.append(frame)
-        self._vectors.add(unit(frame.index))
+        vector = unit(frame.index[:INDEXED])
+        self._lying.add(vector[: LYING * LYING])
+        self._spectra.add(vector[LYING * LYING :])
+        halves = np.zeros(HALVES, dtype=np.float32)
+        halves[: len(frame.index) - INDEXED] = frame.index[INDEXED:] / np.float32(CODE_RMS * math.sqrt(OF_HALF))
+        self._halves.add(halves)
 
     def recollect(self, sketch: Sketch, shelf: Shelf) -> Recollection:
         """Return what the frames that are here show of the noise of `sketch`."""
         same = [frame for frame in self._frames if frame.sensor == sketch.sensor]
         names = dict.fromkeys(frame.name for frame in same[-NEWEST:])
-        turned = Turned(sketch)
-        best, more = self._by_index(turned)
+        best, more = self._by_index(sketch)
         names |= dict.fromkeys(self._frames[place].name for place in best)
         both = names | dict.fromkeys(self._frames[place].name for place in more)
-        candidates = list(shelf(list(both)))
-        return recollection_of_all(turned, candidates, len(same), alone=names)
+        turned, candidates = Turned(sketch), list(shelf(list(both)))
+        halved = {self._frames[place].name for place in self._remade(turned)} - names.keys()
+        return recollection_of_all(turned, candidates, len(same), names, list(shelf(sorted(halved))))
 
-    def _by_index(self, turned: Turned) -> tuple[list[int], list[int]]:
+    def _by_index(self, sketch: Sketch) -> tuple[list[int], list[int]]:
         """Return the places of the candidates that the index gives: to be looked at alone, and together alone."""
         if not self._frames:
             return [], []
-        lying, spectra = views(turned.sketch)
-        vectors = self._vectors.all
+        lying, spectra = views(sketch)
         scores = (
-            np.abs(vectors[:, : LYING * LYING] @ lying.T).max(axis=1),
-            (vectors[:, LYING * LYING :] @ spectra.T).max(axis=1),
+            np.abs(self._lying.all @ lying.T).max(axis=1),
+            (self._spectra.all @ spectra.T).max(axis=1),
         )
         best = {int(place) for score in scores for place in np.argsort(-score, kind="stable")[:BEST]}
-        best |= set(turned.remakings.asked.among(vectors))
         more = np.argsort(-scores[0], kind="stable")[:MORE]
         return sorted(best), [int(place) for place in more if scores[0][place] > MORE_CORRELATED]
 
+    def _remade(self, turned: Turned) -> list[int]:
+        """Return the places of frames that the frame may be made of, or that may be made of it, and nothing else."""
+        if not self._frames:
+            return []
+        return turned.remakings.asked.among(self._spectra.all, self._halves.all)
+
 
 def recollection_of_all(
-    turned: Turned, others: Sequence[Sketch], frames: int, alone: Collection[str] | None = None
+    turned: Turned,
+    others: Sequence[Sketch],
+    frames: int,
+    alone: Collection[str] | None = None,
+    remade: Sequence[Sketch] = (),
 ) -> Recollection:
     """Return what `others` show of a frame's noise: the best of them, or several that show clearly more together.
 
@@ -189,9 +212,12 @@ def recollection_of_all(
         Remembered frames of its sensor.
     alone
         Names of those that are looked at alone, wherever they lie; all if None.
+    remade
+        Further frames, of which it is asked alone whether the one was made of the other.
     """
     sketch = turned.sketch
     found = [recollection_of(turned, other, frames) for other in others if alone is None or other.name in alone]
+    found += [_remade(turned, other, frames) for other in remade]
     found.append(pieced(found, frames))
     best = max(found, key=lambda each: each.rank)
     alike = [other for other in others if _may_lie_alike(sketch, other)]
@@ -263,7 +289,7 @@ def _remade(turned: Turned, other: Sketch, frames: int) -> Recollection:
 
     No sensor alternates the signs of a pattern, so what does so counts as a copy from a half on.
     """
-    found = turned.remakings.of(other.fold)
+    found = turned.remakings.of(other.fold, is_of_one_shape=_may_lie_alike(turned.sketch, other))
     if found is None:
         return Recollection(frames)
     rule, pixels = RULES[found.made], (turned.sketch.live_pixels, other.live_pixels)
@@ -298,6 +324,9 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     of_cells = (sign * correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
     cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
     cells = tuple(PARTS if left_of(sketch.sigma, parts, PARTS) < ROUNDING else parts for parts in cells)
+    apart = OF_PLANES * abs(of_planes(sketch.mosaic) - of_planes(other.mosaic))
+    if apart and abs(rho) >= 1 - apart:
+        return Recollection(frames, PARTS, (PARTS,) * len(cells), other.name)
     # Squares that are live in one of them alone, and other noise in some, thin the correlation out.
     if twins and (fresh := twins.fresh_bits(sketch.sigma, sign)):
         margin = SPLICED_ERRORS * fresh.error

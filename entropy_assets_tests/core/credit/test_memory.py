@@ -16,9 +16,10 @@ from entropy_assets.core.credit.memory import (
     Remembered,
     SensorMemory,
     known_parts,
+    lookup_of,
     recollection_of,
 )
-from entropy_assets.core.credit.sketches import Sketch, index_of, sketch_of
+from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.digests import oriented
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.core.frame import Frame
@@ -43,7 +44,7 @@ def shown(one: np.ndarray, other: np.ndarray) -> Recollection:
 def memory_of(*sketches: Sketch, most: int = 10_000) -> tuple[SensorMemory, dict[str, Sketch]]:
     memory = SensorMemory(most)
     for each in sketches:
-        memory.add(Remembered(each.name, each.sensor, each.live_pixels, index_of(each)))
+        memory.add(Remembered(each.name, each.sensor, each.live_pixels, lookup_of(each)))
     return memory, {each.name: each for each in sketches}
 
 

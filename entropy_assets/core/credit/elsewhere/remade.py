@@ -14,7 +14,7 @@ import numpy as np
 from entropy_assets.core.credit.elsewhere.kinds import RULES, Made, Rule
 from entropy_assets.core.credit.elsewhere.spectra import Asked
 from entropy_assets.core.credit.elsewhere.whitened import Flags, Reals, kept_frequencies, refolded, whitened
-from entropy_assets.core.credit.sketches import SIDE, Fold, Wide, spectrum_of
+from entropy_assets.core.credit.sketches import SIDE, Fold, Wide
 from entropy_assets.core.digests import oriented
 
 SEARCH: Final = 64
@@ -61,9 +61,15 @@ class Remakings:
         self._turned: dict[tuple[Made, int], Wide] = {}
         self.asked = Asked(fold)
 
-    def of(self, other: Fold) -> Remade | None:
-        """Return how the frame was made of the one with the fold `other`, if it was."""
-        candidates = self.asked.of(spectrum_of(other))
+    def of(self, other: Fold, *, is_of_one_shape: bool) -> Remade | None:
+        """Return how the frame was made of the one with the fold `other`, if it was.
+
+        Parameters
+        ----------
+        is_of_one_shape
+            Whether both have as many rows and columns: then neither is the half of the other.
+        """
+        candidates = self.asked.of(other, is_of_one_shape=is_of_one_shape)
         found = [self._as(made, ways, other) for made, ways in candidates.items()]
         return max((each for each in found if each), key=lambda each: each.rho / each.of, default=None)
 

@@ -7,10 +7,11 @@ an earlier frame that was made of this one the spectrum is known, since this one
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from entropy_assets.core.credit.elsewhere.kinds import RULES, Made, Rule, made_of
 from entropy_assets.core.credit.elsewhere.whitened import (
@@ -23,21 +24,31 @@ from entropy_assets.core.credit.elsewhere.whitened import (
 )
 from entropy_assets.core.credit.sketches import (
     CLIPPED_POWER,
+    CODE_RMS,
     HALF_PLANE,
+    INDEXED,
     LOWEST,
     LYING,
     SIDE,
     Floats,
     Fold,
     Wide,
+    spectrum_of,
 )
 
 LEAST_ERRORS: Final = 4.5
 """Standard errors beyond which a frame is a candidate: of 10,000 frames there is about one by chance."""
-LEAST_ERRORS_OF_FEWER_PIXELS: Final = 3.2
-"""The same where a frequency is the sum of four, which tells less: a copy is 5.5 of them away, give or take one."""
+LEAST_ERRORS_OF_HALVES: Final = 3.0
+"""The same of the spectra of halves, which have fewer frequencies: a copy is 8 standard errors away, and one of half of
+the frame 4; the best ones count."""
 BEST: Final = 8
 """Candidates of each kind at most."""
+
+
+WAYS: Final = ((0, 2), (4, 6), (5, 7), (1, 3))
+"""Orientations by two that have the same spectrum."""
+LOWEST_OF_PIXELS: Final = 6
+"""As `whitened.LOWEST`, of what candidates are found by: a binned frame has most of its noise at low frequencies."""
 
 
 class Question(NamedTuple):
@@ -45,6 +56,18 @@ class Question(NamedTuple):
 
     made: Made
     ways: tuple[int, int]
+
+
+def halves_of(fold: Fold) -> npt.NDArray[np.int8]:
+    """Return the spectra of all frames with half of the rows and columns that can be made of one, ``int8[920]``.
+
+    They stand behind the index. Of four pixels each may be the one, or their sum, which may begin in four places; which
+    it is can't be told from the spectrum of the whole.
+    """
+    codes: npt.NDArray[np.int8] = np.clip(np.rint(_halved(fold) * (CODE_RMS * math.sqrt(OF_HALF))), -127, 127).astype(
+        np.int8
+    )
+    return codes.ravel()
 
 
 class Asked:
@@ -57,75 +80,110 @@ class Asked:
     """
 
     def __init__(self, fold: Fold) -> None:
+        power = _power(fold, LYING // 2, LYING // 2)
+        self._halved = _units([each[_HALF_PLANE_OF_HALF] for _, each in _turned(Made.FEWER_PIXELS, power)]).T
         asked = list(_asked(fold))
         self.questions = [question for question, _ in asked]
-        spectra = np.stack([spectrum for _, spectrum in asked])[:, HALF_PLANE].astype(np.float32)
-        lengths = np.linalg.norm(spectra, axis=1, keepdims=True)
-        self._matrix: Floats = np.ascontiguousarray((spectra / np.maximum(lengths, np.float32(1e-12))).T)
-        self._least = np.array([_least_errors(question.made) for question in self.questions])
+        self._matrix = _units([spectrum[HALF_PLANE] for _, spectrum in asked]).T
 
-    def of(self, spectrum: Floats) -> dict[Made, set[int]]:
-        """Return how the frame may be made of the one that has this spectrum, and in which orientations it is then.
+    def of(self, fold: Fold, *, is_of_one_shape: bool) -> dict[Made, set[int]]:
+        """Return how the frame may be made of the one with this fold, and in which orientations it is then.
 
         Parameters
         ----------
-        spectrum
-            ``float32[n]`` of `spectrum_of`.
+        is_of_one_shape
+            Whether both have as many rows and columns: then neither is the half of the other.
         """
-        beyond = self._errors(spectrum[np.newaxis], math.sqrt(len(spectrum)))[0] > self._least
+        spectrum = spectrum_of(fold)
+        errors = self._errors(spectrum[np.newaxis], math.sqrt(len(spectrum)))[0]
         found: dict[Made, set[int]] = {}
-        for place in np.flatnonzero(beyond):
-            made, ways = self.questions[place]
-            found.setdefault(made, set()).update(ways)
+        for (made, ways), beyond in zip(self.questions, errors > LEAST_ERRORS, strict=True):
+            if beyond and (any(RULES[made].signs) or not is_of_one_shape):
+                found.setdefault(made, set()).update(ways)
+        if not is_of_one_shape:
+            halved = self._errors_of_halves(_halved(fold).astype(np.float32).ravel()[np.newaxis])[0]
+            for ways, error in zip(WAYS, halved, strict=True):
+                if error > LEAST_ERRORS_OF_HALVES:
+                    found.setdefault(Made.FEWER_PIXELS, set()).update(ways)
         return found
 
-    def among(self, indexes: Floats) -> list[int]:
+    def among(self, spectra: Floats, halves: Floats) -> list[int]:
         """Return the places of the frames of which this one may be made, in order.
 
         Parameters
         ----------
-        indexes
-            ``float32[frame, 1507]``, each an index with the length 1.
+        spectra
+            ``float32[frame, 483]``, of each the spectrum in its index, which has the length 1 as a whole.
+        halves
+            ``float32[frame, 920]``, what `halves_of` gave of each, in units in which each of eight has the length 1; 0
+            of frames that are remembered without.
         """
-        errors = self._errors(indexes[:, LYING * LYING :], math.sqrt(indexes.shape[1]))
-        places: set[int] = set()
-        for made in Made:
+        errors = self._errors(spectra, math.sqrt(INDEXED))
+        places = _beyond(self._errors_of_halves(halves).max(axis=1), LEAST_ERRORS_OF_HALVES)
+        for made in dict.fromkeys(question.made for question in self.questions):
             columns = [n for n, question in enumerate(self.questions) if question.made == made]
-            best = errors[:, columns].max(axis=1)
-            beyond = np.flatnonzero(best > _least_errors(made))
-            places |= {int(place) for place in beyond[np.argsort(-best[beyond], kind="stable")[:BEST]]}
+            places |= _beyond(errors[:, columns].max(axis=1), LEAST_ERRORS)
         return sorted(places)
+
+    def _errors_of_halves(self, halves: Floats) -> Floats:
+        """Return by how many standard errors the best of the eight halves of each frame fits, by `WAYS`."""
+        fits = halves.reshape(-1, OF_HALF) @ self._halved
+        best: Floats = fits.reshape(len(halves), -1, len(WAYS)).max(axis=1) * np.float32(math.sqrt(OF_HALF))
+        return best
 
     def _errors(self, spectra: Floats, scale: float) -> Floats:
         """Return by how many standard errors of unlike frames each spectrum fits each question."""
         return np.asarray((spectra @ self._matrix) * np.float32(scale))
 
 
-def _least_errors(made: Made) -> float:
-    return LEAST_ERRORS_OF_FEWER_PIXELS if made is Made.FEWER_PIXELS else LEAST_ERRORS
+def _beyond(errors: Floats, least: float) -> set[int]:
+    """Return the places that are beyond so many standard errors, at most `BEST` of them."""
+    beyond = np.flatnonzero(errors > least)
+    return {int(place) for place in beyond[np.argsort(-errors[beyond], kind="stable")[:BEST]]}
+
+
+def _units(spectra: Sequence[Reals]) -> Floats:
+    """Return spectra as rows of the length 1."""
+    rows = np.stack(spectra).astype(np.float32)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12)))
+
+
+def _halved(fold: Fold) -> Floats:
+    """Return what `halves_of` does, ``float32[8, 115]``, as rows of the length 1."""
+    smaller = _halves(_pixels(fold), RULES[Made.FEWER_PIXELS])
+    powers = [_clipped(np.abs(np.fft.fft2(each)) ** 2) for each in smaller]
+    return _units([power[_HALF_PLANE_OF_HALF] for power in powers])
+
+
+def _pixels(fold: Fold) -> Wide:
+    return refolded(whitened(fold, _TOLD), LYING, LYING)
 
 
 def _asked(fold: Fold) -> Iterator[tuple[Question, Reals]]:
     """Yield what is asked of others, ``float64[32, 32]`` by frequency, for orientations that have one spectrum."""
     for made, spectrum in _asked_as_it_lies(fold):
-        mirrored, turned = np.roll(spectrum[:, ::-1], 1, axis=1), made_of(RULES[made].transposed)
-        yield Question(made, (0, 2)), spectrum
-        yield Question(made, (4, 6)), mirrored
-        yield Question(turned, (5, 7)), spectrum.T
-        yield Question(turned, (1, 3)), np.roll(spectrum.T[:, ::-1], 1, axis=1)
+        yield from _turned(made, spectrum)
+
+
+def _turned(made: Made, spectrum: Reals) -> Iterator[tuple[Question, Reals]]:
+    """Yield a spectrum as it is in each of `WAYS`, in their order."""
+    turned = made_of(RULES[made].transposed)
+    yield Question(made, WAYS[0]), spectrum
+    yield Question(made, WAYS[1]), np.roll(spectrum[:, ::-1], 1, axis=1)
+    yield Question(turned, WAYS[2]), spectrum.T
+    yield Question(turned, WAYS[3]), np.roll(spectrum.T[:, ::-1], 1, axis=1)
 
 
 def _asked_as_it_lies(fold: Fold) -> Iterator[tuple[Made, Reals]]:
-    pixels = refolded(whitened(fold, kept_frequencies(SIDE, SIDE)), LYING, LYING)
-    whole = _power(fold, LYING, LYING)
+    pixels, whole = _pixels(fold), _power(fold, LYING, LYING)
     for made, rule in RULES.items():
         if any(rule.signs):
             yield made, np.roll(whole, tuple(LYING // 2 * sign for sign in rule.signs), axis=(0, 1))
-        elif not rule.is_larger:
+        elif not rule.is_larger and rule.phases == 2:
             power = np.tile(_power(fold, LYING // rule.rows, LYING // rule.columns), rule.steps)
             yield made, power
             yield made, power * _binned(rule)
-        else:
+        elif rule.is_larger:
             for smaller in _halves(pixels, rule):
                 spread = np.zeros((LYING, LYING))
                 spread[:: rule.rows, :: rule.columns] = _clipped(np.abs(np.fft.fft2(smaller)) ** 2)
@@ -165,3 +223,18 @@ def _binned(rule: Rule) -> Reals:
     of_side = np.cos(np.pi * np.fft.fftfreq(LYING)) ** 2
     down, across = (of_side if step > 1 else np.ones(LYING) for step in rule.steps)
     return np.asarray(down[:, np.newaxis] * across)
+
+
+def _half_plane_of_half() -> Flags:
+    """Return which frequencies of a half are kept: of each pair of opposite ones one, without the lowest."""
+    side = LYING // 2
+    down, across = np.meshgrid(*(np.fft.fftfreq(side, 1 / side),) * 2, indexing="ij")
+    return np.asarray(((down > 0) | ((down == 0) & (across > 0))) & _beyond_lowest(side, side))
+
+
+_TOLD: Final = kept_frequencies(SIDE, SIDE, LOWEST_OF_PIXELS)
+_HALF_PLANE_OF_HALF: Final = _half_plane_of_half()
+OF_HALF: Final = int(np.count_nonzero(_HALF_PLANE_OF_HALF))
+"""Frequencies that are kept of a half."""
+HALVES: Final = 8 * OF_HALF
+"""Bytes of `halves_of`."""

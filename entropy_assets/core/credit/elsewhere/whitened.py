@@ -31,14 +31,19 @@ def refolded(fold: npt.NDArray[np.integer], rows: int, columns: int) -> Wide:
     return again
 
 
-def kept_frequencies(rows: int, columns: int) -> Flags:
+def kept_frequencies(rows: int, columns: int, least: int = LOWEST) -> Flags:
     """Return which frequencies of a fold tell noise from noise, ``bool[rows, columns]``.
 
     Not the lowest ones; nor those of lines, along which all pixels are alike or alternate: columns and rows of a
     sensor have offsets.
+
+    Parameters
+    ----------
+    least
+        As of `LOWEST`.
     """
     down, across = (np.abs(np.fft.fftfreq(side, 1 / side)) for side in (rows, columns))
-    lowest = LOWEST * rows / SIDE, LOWEST * columns / SIDE
+    lowest = least * rows / SIDE, least * columns / SIDE
     kept = (down[:, np.newaxis] / lowest[0]) ** 2 + (across / lowest[1]) ** 2 > 1
     no_lines = [(each > 0) & (each < side // 2) for each, side in ((down, rows), (across, columns))]
     return np.asarray(kept & no_lines[0][:, np.newaxis] & no_lines[1])
