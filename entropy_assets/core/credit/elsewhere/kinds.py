@@ -22,7 +22,7 @@ class Made(StrEnum):
     MORE_PIXELS = "more_pixels"
 
 
-class Rule(NamedTuple):
+class Making(NamedTuple):
     """The geometry of a `Made`.
 
     Attributes
@@ -51,25 +51,25 @@ class Rule(NamedTuple):
         return self.rows * self.columns
 
     @property
-    def transposed(self) -> "Rule":
+    def transposed(self) -> "Making":
         """Return the rule of frames whose rows are the columns of these."""
         return self._replace(rows=self.columns, columns=self.rows, signs=self.signs[::-1])
 
 
 RULES: Final = {
-    Made.ROW_SIGNS: Rule(signs=(1, 0)),
-    Made.COLUMN_SIGNS: Rule(signs=(0, 1)),
-    Made.CHECKERED_SIGNS: Rule(signs=(1, 1)),
-    Made.FEWER_ROWS: Rule(2, 1),
-    Made.FEWER_COLUMNS: Rule(1, 2),
-    Made.FEWER_PIXELS: Rule(2, 2),
-    Made.MORE_ROWS: Rule(2, 1, is_larger=True),
-    Made.MORE_COLUMNS: Rule(1, 2, is_larger=True),
-    Made.MORE_PIXELS: Rule(2, 2, is_larger=True),
+    Made.ROW_SIGNS: Making(signs=(1, 0)),
+    Made.COLUMN_SIGNS: Making(signs=(0, 1)),
+    Made.CHECKERED_SIGNS: Making(signs=(1, 1)),
+    Made.FEWER_ROWS: Making(2, 1),
+    Made.FEWER_COLUMNS: Making(1, 2),
+    Made.FEWER_PIXELS: Making(2, 2),
+    Made.MORE_ROWS: Making(2, 1, is_larger=True),
+    Made.MORE_COLUMNS: Making(1, 2, is_larger=True),
+    Made.MORE_PIXELS: Making(2, 2, is_larger=True),
 }
 
 
-def made_of(rule: Rule) -> Made:
+def made_of(rule: Making) -> Made:
     """Return what has this rule."""
     return next(made for made, each in RULES.items() if each == rule)
 

@@ -43,7 +43,7 @@ class Turned:
         return Remakings(self.sketch.fold)
 
 
-class Look(NamedTuple):
+class Placement(NamedTuple):
     """How a frame fits another one at one place: magnitude of the correlation, its standard error, and the place."""
 
     rho: float
@@ -52,12 +52,12 @@ class Look(NamedTuple):
     shift: tuple[int, int]
 
 
-def searched(turned: Turned, other: Sketch) -> list[Look]:
+def searched(turned: Turned, other: Sketch) -> list[Placement]:
     """Return the places at which a frame fits another one, the best first; none if the best is not believed."""
     there = _without_lines(other.fold)
     small = np.fft.rfft2(folded(there, SEARCH))
     fits = np.abs(np.fft.irfft2(np.conj(turned.spectra) * small, s=(SEARCH, SEARCH)))
-    found: list[Look] = []
+    found: list[Placement] = []
     for _ in range(PLACES):
         way, row, column = (int(place) for place in np.unravel_index(int(fits.argmax()), fits.shape))
         looks = _looks(np.ascontiguousarray(oriented(turned.fold, way)), there, way, (row, column))
@@ -71,7 +71,7 @@ def searched(turned: Turned, other: Sketch) -> list[Look]:
     return sorted(found, key=lambda look: -look.rho)
 
 
-def _looks(fold: Wide, there: Wide, way: int, place: tuple[int, int]) -> list[Look]:
+def _looks(fold: Wide, there: Wide, way: int, place: tuple[int, int]) -> list[Placement]:
     """Return how a turned fold fits another one at the four places that the fold of `SEARCH` has as one.
 
     As `correlation` tells of each: what all of them need is made once.
@@ -80,16 +80,16 @@ def _looks(fold: Wide, there: Wide, way: int, place: tuple[int, int]) -> list[Lo
     scale = math.sqrt(int((fold * fold).sum())) * math.sqrt(int((there * there).sum()))
     places = [(place[0] + down, place[1] + right) for down in (0, SEARCH) for right in (0, SEARCH)]
     if scale == 0:
-        return [Look(0.0, math.inf, way, each) for each in places]
+        return [Placement(0.0, math.inf, way, each) for each in places]
     found = []
     for each in places:
         product = int((np.roll(fold, each, axis=(0, 1)) * there).sum())
         error = SPREAD * math.sqrt(float((np.roll(squares, each, axis=(0, 1)) * theirs).ravel().sum())) / scale
-        found.append(Look(abs(product / scale), error, way, each))
+        found.append(Placement(abs(product / scale), error, way, each))
     return found
 
 
-def joined(turned: Turned, looks: Sequence[Look]) -> Look:
+def joined(turned: Turned, looks: Sequence[Placement]) -> Placement:
     """Return the best of `looks` with what all of them show together.
 
     Parts of a frame that were moved by different ways add up. What the places have in common, as the columns of a

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from entropy_assets.core.credit.elsewhere.kinds import RULES, Made, Rule
-from entropy_assets.core.credit.elsewhere.spectra import Asked
+from entropy_assets.core.credit.elsewhere.kinds import RULES, Made, Making
+from entropy_assets.core.credit.elsewhere.spectra import SpectralQuestions
 from entropy_assets.core.credit.elsewhere.whitened import Flags, Reals, kept_frequencies, refolded, whitened
 from entropy_assets.core.credit.sketches import SIDE, Fold, Wide
 from entropy_assets.core.digests import oriented
@@ -59,7 +59,7 @@ class Remakings:
     def __init__(self, fold: Fold) -> None:
         self._fold = fold
         self._turned: dict[tuple[Made, int], Wide] = {}
-        self.asked = Asked(fold)
+        self.asked = SpectralQuestions(fold)
 
     def of(self, other: Fold, *, is_of_one_shape: bool) -> Remade | None:
         """Return how the frame was made of the one with the fold `other`, if it was.
@@ -91,7 +91,7 @@ class Remakings:
         return best
 
 
-def _values(fold: Fold, rule: Rule, is_larger: bool) -> Wide:
+def _values(fold: Fold, rule: Making, is_larger: bool) -> Wide:
     """Return the pixels of a frame, or of the smaller one; where signs alternate the larger one is the earlier one."""
     smaller = _kept(rule)
     if is_larger:
@@ -100,19 +100,19 @@ def _values(fold: Fold, rule: Rule, is_larger: bool) -> Wide:
     return whitened(again, smaller) * _signs(rule) if any(rule.signs) else whitened(again, smaller)
 
 
-def _kept(rule: Rule) -> Flags:
+def _kept(rule: Making) -> Flags:
     """Return the frequencies of the smaller frame that both have."""
     kept = kept_frequencies(SIDE // rule.rows, SIDE // rule.columns)
     shift = (SIDE // 2 * rule.signs[0], SIDE // 2 * rule.signs[1])
     return np.asarray(kept & np.roll(kept, shift, axis=(0, 1)))
 
 
-def _signs(rule: Rule) -> Wide:
+def _signs(rule: Making) -> Wide:
     down, across = np.indices((SIDE, SIDE))
     return np.asarray(1 - 2 * ((rule.signs[0] * down + rule.signs[1] * across) % 2))
 
 
-def _fit(larger: Wide, smaller: Wide, rule: Rule) -> tuple[float, float, int, int] | None:
+def _fit(larger: Wide, smaller: Wide, rule: Making) -> tuple[float, float, int, int] | None:
     """Return correlation, standard error, and the row and column at which the smaller begins; None if by chance."""
     least = LEAST_SQUARES[rule.phases]
     fits = _fits(larger, smaller, rule)
@@ -124,7 +124,7 @@ def _fit(larger: Wide, smaller: Wide, rule: Rule) -> tuple[float, float, int, in
     return (rho, error, int(place[0]), int(place[1])) if rho * rho > least * error * error else None
 
 
-def _fits(larger: Wide, smaller: Wide, rule: Rule) -> Reals:
+def _fits(larger: Wide, smaller: Wide, rule: Making) -> Reals:
     """Return the squares of the correlations at each place of the fold of `SEARCH`, by those of most places, added up.
 
     They are measured by their own spread over all places: where noise is not white it is wider.
@@ -139,7 +139,7 @@ def _fits(larger: Wide, smaller: Wide, rule: Rule) -> Reals:
     return np.asarray(total)
 
 
-def _correlation(larger: Wide, smaller: Wide, rule: Rule, row: int, column: int) -> tuple[float, float]:
+def _correlation(larger: Wide, smaller: Wide, rule: Making, row: int, column: int) -> tuple[float, float]:
     """Return the correlation of `smaller` with all pixels of `larger` that one of it may be made of, and its error."""
     moved = np.roll(larger, (-row, -column), axis=(0, 1))
     energy, squares, error = int((smaller * smaller).sum()), 0.0, 0.0

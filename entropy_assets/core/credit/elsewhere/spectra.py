@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.credit.elsewhere.kinds import RULES, Made, Rule, made_of
+from entropy_assets.core.credit.elsewhere.kinds import RULES, Made, Making, made_of
 from entropy_assets.core.credit.elsewhere.whitened import (
     Flags,
     Reals,
@@ -51,7 +51,7 @@ LOWEST_OF_PIXELS: Final = 6
 """As `whitened.LOWEST`, of what candidates are found by: a binned frame has most of its noise at low frequencies."""
 
 
-class Question(NamedTuple):
+class SpectralQuestion(NamedTuple):
     """What a column of the matrix asks for: how the frame may be made, and orientations that it may have then."""
 
     made: Made
@@ -70,7 +70,7 @@ def halves_of(fold: Fold) -> npt.NDArray[np.int8]:
     return codes.ravel()
 
 
-class Asked:
+class SpectralQuestions:
     """What is asked of the spectra of others, made once of the fold of a frame.
 
     Attributes
@@ -159,19 +159,19 @@ def _pixels(fold: Fold) -> Wide:
     return refolded(whitened(fold, _TOLD), LYING, LYING)
 
 
-def _asked(fold: Fold) -> Iterator[tuple[Question, Reals]]:
+def _asked(fold: Fold) -> Iterator[tuple[SpectralQuestion, Reals]]:
     """Yield what is asked of others, ``float64[32, 32]`` by frequency, for orientations that have one spectrum."""
     for made, spectrum in _asked_as_it_lies(fold):
         yield from _turned(made, spectrum)
 
 
-def _turned(made: Made, spectrum: Reals) -> Iterator[tuple[Question, Reals]]:
+def _turned(made: Made, spectrum: Reals) -> Iterator[tuple[SpectralQuestion, Reals]]:
     """Yield a spectrum as it is in each of `WAYS`, in their order."""
     turned = made_of(RULES[made].transposed)
-    yield Question(made, WAYS[0]), spectrum
-    yield Question(made, WAYS[1]), np.roll(spectrum[:, ::-1], 1, axis=1)
-    yield Question(turned, WAYS[2]), spectrum.T
-    yield Question(turned, WAYS[3]), np.roll(spectrum.T[:, ::-1], 1, axis=1)
+    yield SpectralQuestion(made, WAYS[0]), spectrum
+    yield SpectralQuestion(made, WAYS[1]), np.roll(spectrum[:, ::-1], 1, axis=1)
+    yield SpectralQuestion(turned, WAYS[2]), spectrum.T
+    yield SpectralQuestion(turned, WAYS[3]), np.roll(spectrum.T[:, ::-1], 1, axis=1)
 
 
 def _asked_as_it_lies(fold: Fold) -> Iterator[tuple[Made, Reals]]:
@@ -190,7 +190,7 @@ def _asked_as_it_lies(fold: Fold) -> Iterator[tuple[Made, Reals]]:
                 yield made, spread
 
 
-def _halves(pixels: Wide, rule: Rule) -> Iterator[Wide]:
+def _halves(pixels: Wide, rule: Making) -> Iterator[Wide]:
     """Yield the smaller frames that may be made of `pixels`: every second ones, and sums."""
     rows, columns = rule.steps
     whole = sum(np.roll(pixels, (-a, -b), axis=(0, 1)) for a in range(rows) for b in range(columns))
@@ -218,7 +218,7 @@ def _beyond_lowest(rows: int, columns: int) -> Flags:
     return np.asarray(beyond)
 
 
-def _binned(rule: Rule) -> Reals:
+def _binned(rule: Making) -> Reals:
     """Return what a sum over neighbours leaves of the power of each frequency of the larger frame."""
     of_side = np.cos(np.pi * np.fft.fftfreq(LYING)) ** 2
     down, across = (of_side if step > 1 else np.ones(LYING) for step in rule.steps)

@@ -6,20 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from entropy_assets.core.credit.elsewhere.kinds import RULES, TOLD, Made
+from entropy_assets.core.credit.elsewhere.kinds import TOLD, Made
 from entropy_assets.core.credit.elsewhere.moved import Turned
 from entropy_assets.core.credit.elsewhere.remade import LEAST_SQUARES, Remade, Remakings
 from entropy_assets.core.credit.fresh import SeenPart, explained
-from entropy_assets.core.credit.memory import (
-    PARTS,
-    Recollection,
-    Remembered,
-    SensorMemory,
-    lookup_of,
-    recollection_of,
-    recollection_of_all,
-)
-from entropy_assets.core.credit.sketches import INDEXED, Sketch, sketch_of
+from entropy_assets.core.credit.memory import PARTS, Recollection, recollection_of, recollection_of_all
+from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.core.frames import frame, white
@@ -122,34 +114,3 @@ def test_a_frame_whose_pieces_were_spent_is_known_as_a_whole() -> None:
     assert Recollection.from_row(shown.to_row()) == shown
     told = explained([SeenPart(0, WHOLE, shown)], "repeats")
     assert told.endswith(f"and 3 others together, {TOLD[Made.MORE_PIXELS]}")
-
-
-def memory_of(*sketches: Sketch, is_old: bool = False) -> SensorMemory:
-    memory = SensorMemory(10_000)
-    for each in sketches:
-        index = lookup_of(each)[: INDEXED if is_old else None]
-        memory.add(Remembered(each.name, each.sensor, each.live_pixels, index))
-    return memory
-
-
-@pytest.mark.slow
-def test_the_index_finds_what_was_made_of_a_frame_among_others() -> None:
-    others = [sketch(white((96 + 32 * (n % 5), 160), sigma=9, seed=300 + n)) for n in range(60)]
-    half = halved(np.rot90(CUT[3:, 3:]), 2, 2, (1, 1, 1, 1))
-    for changed in (half, halved(CUT, 1, 2, (1, 0)), alternated(CUT, 1, 1)):
-        one = sketch(changed)
-        for new, old in ((one, WHOLE), (WHOLE, one)):
-            shelf = {each.name: each for each in (old, *others)}
-            shown = memory_of(*shelf.values()).recollect(new, lambda names, shelf=shelf: [shelf[n] for n in names])
-            assert (shown.of, bool(shown.made)) == (old.name, True)
-
-
-def test_frames_that_were_remembered_without_spectra_of_halves_are_looked_through_all_the_same() -> None:
-    rows = sketch(EXPOSURE[::2])
-    shown = memory_of(WHOLE, is_old=True).recollect(rows, lambda names: [WHOLE] * len(names))
-    assert shown.made == Made.FEWER_ROWS.value
-
-
-def test_every_kind_has_words_and_a_rule_of_its_own() -> None:
-    assert set(TOLD) == set(RULES) == set(Made)
-    assert len(set(RULES.values())) == len(Made)
