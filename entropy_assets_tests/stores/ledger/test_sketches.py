@@ -66,7 +66,7 @@ def test_what_a_sketch_without_probes_was_compared_by_is_not_known_any_more(ledg
 
 def test_what_a_mosaic_without_its_period_was_compared_by_is_not_known_any_more(ledger: Ledger) -> None:
     """Ledgers hold such ones as well: with the period a copy that is not called a mosaic is told."""
-    frames, old = SpentFrames(ledger, 10), sketch(1)
+    frames, old = SpentFrames(ledger, 10), replace(sketch(1), probes=Probes.from_bytes(bytes(2 * 1024)))
     frames.recollect(old)
     assert frames.recollect_again(replace(old, mosaic=2)) is None
     kept = replace(sketch(2), mosaic=6)
