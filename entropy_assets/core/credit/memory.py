@@ -2,10 +2,10 @@
 
 A frame is looked up among thousands in two steps. A short index of each, 2.4 KB, finds candidates by products of
 matrices: frames that fit as they lie, in any of the 8 orientations, frames whose spectrum fits, which no shift and no
-sign changes, and those of which the frame may have been made (`elsewhere`). The newest frames of the same sensor are candidates anyway. Each candidate is then fitted over all
-orientations and all shifts of its fold, and what it shares is measured on integers: candidates are found in floating
-point, but no credit follows from that. Those that lie as the frame does are fitted together as well (`together`), so
-that a sum or a mean of them is known too.
+sign changes, and those of which the frame may have been made (`elsewhere`). The newest frames of the same sensor are
+candidates anyway. Each candidate is then fitted over all orientations and all shifts of its fold, and what it shares is
+measured on integers: candidates are found in floating point, but no credit follows from that. Those that lie as the
+frame does are fitted together as well (`together`), so that a sum or a mean of them is known too.
 """
 
 import math

@@ -7,7 +7,8 @@ an earlier frame that was made of this one the spectrum is known, since this one
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -64,27 +65,43 @@ def halves_of(fold: Fold) -> npt.NDArray[np.int8]:
     They stand behind the index. Of four pixels each may be the one, or their sum, which may begin in four places; which
     it is can't be told from the spectrum of the whole.
     """
-    codes: npt.NDArray[np.int8] = np.clip(np.rint(_halved(fold) * (CODE_RMS * math.sqrt(OF_HALF))), -127, 127).astype(
-        np.int8
-    )
-    return codes.ravel()
+    codes = np.rint(_halved(fold) * (CODE_RMS * math.sqrt(OF_HALF)))
+    return np.asarray(np.clip(codes, -127, 127).astype(np.int8).ravel())
+
+
+class _Columns:
+    """Questions, and the matrix whose columns ask them."""
+
+    def __init__(self, asked: Iterable[tuple[SpectralQuestion, Reals]]) -> None:
+        questions, spectra = zip(*asked, strict=True)
+        self.questions: tuple[SpectralQuestion, ...] = questions
+        self._matrix = _units([spectrum[HALF_PLANE] for spectrum in spectra]).T
+
+    def errors(self, spectra: Floats, scale: float) -> Floats:
+        """Return by how many standard errors of unlike frames each spectrum fits each question."""
+        return np.asarray((spectra @ self._matrix) * np.float32(scale))
 
 
 class SpectralQuestions:
-    """What is asked of the spectra of others, made once of the fold of a frame.
-
-    Attributes
-    ----------
-    questions
-        What each column of the matrix asks for.
-    """
+    """What is asked of the spectra of others, made once of the fold of a frame."""
 
     def __init__(self, fold: Fold) -> None:
-        power = _power(fold, LYING // 2, LYING // 2)
-        self._halved = _units([each[_HALF_PLANE_OF_HALF] for _, each in _turned(Made.FEWER_PIXELS, power)]).T
-        asked = list(_asked(fold))
-        self.questions = [question for question, _ in asked]
-        self._matrix = _units([spectrum[HALF_PLANE] for _, spectrum in asked]).T
+        self._fold = fold
+
+    @cached_property
+    def of_signs(self) -> _Columns:
+        """Return what is asked of frames of any shape."""
+        return _Columns(_asked_of_signs(self._fold))
+
+    @cached_property
+    def of_others(self) -> _Columns:
+        """Return what is asked of frames of other shapes."""
+        return _Columns(_asked_of_others(self._fold))
+
+    @cached_property
+    def _halved(self) -> Floats:
+        power = _power(self._fold, LYING // 2, LYING // 2)
+        return _units([each[_HALF_PLANE_OF_HALF] for _, each in _turned(Made.FEWER_PIXELS, power)]).T
 
     def of(self, fold: Fold, *, is_of_one_shape: bool) -> dict[Made, set[int]]:
         """Return how the frame may be made of the one with this fold, and in which orientations it is then.
@@ -95,16 +112,16 @@ class SpectralQuestions:
             Whether both have as many rows and columns: then neither is the half of the other.
         """
         spectrum = spectrum_of(fold)
-        errors = self._errors(spectrum[np.newaxis], math.sqrt(len(spectrum)))[0]
         found: dict[Made, set[int]] = {}
-        for (made, ways), beyond in zip(self.questions, errors > LEAST_ERRORS, strict=True):
-            if beyond and (any(RULES[made].signs) or not is_of_one_shape):
+        for asked in (self.of_signs,) if is_of_one_shape else (self.of_signs, self.of_others):
+            errors = asked.errors(spectrum[np.newaxis], math.sqrt(len(spectrum)))[0]
+            for place in np.flatnonzero(errors > LEAST_ERRORS):
+                made, ways = asked.questions[place]
                 found.setdefault(made, set()).update(ways)
         if not is_of_one_shape:
-            halved = self._errors_of_halves(_halved(fold).astype(np.float32).ravel()[np.newaxis])[0]
-            for ways, error in zip(WAYS, halved, strict=True):
-                if error > LEAST_ERRORS_OF_HALVES:
-                    found.setdefault(Made.FEWER_PIXELS, set()).update(ways)
+            halved = self.errors_of_halves(_halved(fold).ravel()[np.newaxis])[0]
+            for place in np.flatnonzero(halved > LEAST_ERRORS_OF_HALVES):
+                found.setdefault(Made.FEWER_PIXELS, set()).update(WAYS[place])
         return found
 
     def among(self, spectra: Floats, halves: Floats) -> list[int]:
@@ -118,22 +135,19 @@ class SpectralQuestions:
             ``float32[frame, 920]``, what `halves_of` gave of each, in units in which each of eight has the length 1; 0
             of frames that are remembered without.
         """
-        errors = self._errors(spectra, math.sqrt(INDEXED))
-        places = _beyond(self._errors_of_halves(halves).max(axis=1), LEAST_ERRORS_OF_HALVES)
-        for made in dict.fromkeys(question.made for question in self.questions):
-            columns = [n for n, question in enumerate(self.questions) if question.made == made]
-            places |= _beyond(errors[:, columns].max(axis=1), LEAST_ERRORS)
+        places = _beyond(self.errors_of_halves(halves).max(axis=1), LEAST_ERRORS_OF_HALVES)
+        for asked in (self.of_signs, self.of_others):
+            errors = asked.errors(spectra, math.sqrt(INDEXED))
+            for made in dict.fromkeys(question.made for question in asked.questions):
+                columns = [n for n, question in enumerate(asked.questions) if question.made == made]
+                places |= _beyond(errors[:, columns].max(axis=1), LEAST_ERRORS)
         return sorted(places)
 
-    def _errors_of_halves(self, halves: Floats) -> Floats:
+    def errors_of_halves(self, halves: Floats) -> Floats:
         """Return by how many standard errors the best of the eight halves of each frame fits, by `WAYS`."""
         fits = halves.reshape(-1, OF_HALF) @ self._halved
         best: Floats = fits.reshape(len(halves), -1, len(WAYS)).max(axis=1) * np.float32(math.sqrt(OF_HALF))
         return best
-
-    def _errors(self, spectra: Floats, scale: float) -> Floats:
-        """Return by how many standard errors of unlike frames each spectrum fits each question."""
-        return np.asarray((spectra @ self._matrix) * np.float32(scale))
 
 
 def _beyond(errors: Floats, least: float) -> set[int]:
@@ -159,12 +173,6 @@ def _pixels(fold: Fold) -> Wide:
     return refolded(whitened(fold, _TOLD), LYING, LYING)
 
 
-def _asked(fold: Fold) -> Iterator[tuple[SpectralQuestion, Reals]]:
-    """Yield what is asked of others, ``float64[32, 32]`` by frequency, for orientations that have one spectrum."""
-    for made, spectrum in _asked_as_it_lies(fold):
-        yield from _turned(made, spectrum)
-
-
 def _turned(made: Made, spectrum: Reals) -> Iterator[tuple[SpectralQuestion, Reals]]:
     """Yield a spectrum as it is in each of `WAYS`, in their order."""
     turned = made_of(RULES[made].transposed)
@@ -174,20 +182,27 @@ def _turned(made: Made, spectrum: Reals) -> Iterator[tuple[SpectralQuestion, Rea
     yield SpectralQuestion(turned, WAYS[3]), np.roll(spectrum.T[:, ::-1], 1, axis=1)
 
 
-def _asked_as_it_lies(fold: Fold) -> Iterator[tuple[Made, Reals]]:
-    pixels, whole = _pixels(fold), _power(fold, LYING, LYING)
+def _asked_of_signs(fold: Fold) -> Iterator[tuple[SpectralQuestion, Reals]]:
+    """Yield what is asked of others, ``float64[32, 32]`` by frequency, for orientations that have one spectrum."""
+    whole = _power(fold, LYING, LYING)
     for made, rule in RULES.items():
         if any(rule.signs):
-            yield made, np.roll(whole, tuple(LYING // 2 * sign for sign in rule.signs), axis=(0, 1))
-        elif not rule.is_larger and rule.phases == 2:
-            power = np.tile(_power(fold, LYING // rule.rows, LYING // rule.columns), rule.steps)
-            yield made, power
-            yield made, power * _binned(rule)
-        elif rule.is_larger:
+            yield from _turned(made, np.roll(whole, tuple(LYING // 2 * sign for sign in rule.signs), axis=(0, 1)))
+
+
+def _asked_of_others(fold: Fold) -> Iterator[tuple[SpectralQuestion, Reals]]:
+    """Yield the same where one frame may be half of the other."""
+    pixels = _pixels(fold)
+    for made, rule in RULES.items():
+        if rule.is_larger:
             for smaller in _halves(pixels, rule):
                 spread = np.zeros((LYING, LYING))
                 spread[:: rule.rows, :: rule.columns] = _clipped(np.abs(np.fft.fft2(smaller)) ** 2)
-                yield made, spread
+                yield from _turned(made, spread)
+        elif rule.phases == 2:
+            power = np.tile(_power(fold, LYING // rule.rows, LYING // rule.columns), rule.steps)
+            yield from _turned(made, power)
+            yield from _turned(made, power * _binned(rule))
 
 
 def _halves(pixels: Wide, rule: Making) -> Iterator[Wide]:

@@ -37,16 +37,17 @@ def test_errors_of_independent_frames_are_standard_errors() -> None:
     asked = SpectralQuestions(WHOLE.fold)
     folds = [sketch(white((128, 160), sigma=9, seed=500 + n)).fold for n in range(40)]
     spectra = np.stack([spectrum_of(fold) for fold in folds])
-    errors = asked._errors(spectra, spectra.shape[1] ** 0.5)
-    assert abs(errors.std() - 1) < 0.1
-    assert abs(errors).max() < LEAST_ERRORS
+    for columns in (asked.of_signs, asked.of_others):
+        errors = columns.errors(spectra, spectra.shape[1] ** 0.5)
+        assert abs(errors.std() - 1) < 0.1
+        assert abs(errors).max() < LEAST_ERRORS
 
 
-def test_the_errors_of_halves_are_those_of_the_best_of_eight() -> None:
+def test_theerrors_of_halves_are_those_of_the_best_of_eight() -> None:
     half = SpectralQuestions(sketch(halved(EXPOSURE, 2, 2, (0, 0, 1, 0))).fold)
     folds = [sketch(white((128, 160), sigma=9, seed=500 + n)).fold for n in range(40)]
     halves = [halves_of(fold).astype(np.float32) for fold in (*folds, WHOLE.fold)]
-    errors = half._errors_of_halves(np.stack([each / np.linalg.norm(each) * 8**0.5 for each in halves]))
+    errors = half.errors_of_halves(np.stack([each / np.linalg.norm(each) * 8**0.5 for each in halves]))
     best = [max(np.random.default_rng(n).normal(size=8)) for n in range(1000)]
     assert abs(errors[:-1].mean() - np.mean(best)) < 0.3
     assert errors[-1].max() == errors[-1, 0] > 7
