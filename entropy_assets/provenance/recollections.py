@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from entropy_assets.core import encoding
+from entropy_assets.core.credit.elsewhere.kinds import Made
+from entropy_assets.core.credit.elsewhere.moved import Turned
 from entropy_assets.core.credit.memory import (
     CLEARLY_PARTS,
     PARTS,
     Recollection,
-    Turned,
     overall,
+    pieced,
     recollection_of,
     recollection_of_all,
     recollection_together,
@@ -40,10 +42,14 @@ def told_recollection(told: Any) -> Recollection:
         names = [found.of, *found.together]
         for name in names:
             _require_name(name)
-        if len(set(names)) < len(names) or ("together" in told and not (found.together and found.cells)):
+        if len(set(names)) < len(names) or (
+            "together" in told and not (found.together and (found.cells or found.made))
+        ):
             raise ValueError("frames that show nothing together")
         if found.left_parts is not None and (found.together or not found.cells):
             raise ValueError("what is left of no cells")
+        if found.made is not None and (Made(found.made), found.cells) != (found.made, ()):
+            raise ValueError("made of one that it lies on")
     elif found != Recollection(found.frames):
         raise ValueError("a share of no image")
     return found
@@ -106,7 +112,7 @@ def is_contradicted(
     turned = Turned(sketch)
     if any(recollection_of(turned, other, 0).rank > told.rank for other in same[-LATEST:]):
         return True
-    together = recollection_of_all(sketch, same[-LATEST:], 0)
+    together = recollection_of_all(turned, same[-LATEST:], 0)
     if together.together and together.known_parts > told.known_parts + _margin(together.known_parts):
         return True
     if told.of is None:
@@ -114,6 +120,8 @@ def is_contradicted(
     others = [other for other in map(look_up, (told.of, *told.together)) if other is not None]
     if not told.together:
         return any(recollection_of(turned, other, told.frames) != told for other in others)
+    if told.made and len(others) > len(told.together):
+        return pieced([recollection_of(turned, other, told.frames) for other in others], told.frames) != told
     # Of several frames, some of which are not here, each one is here a part of what is told.
     if len(others) <= len(told.together):
         return any(recollection_of(turned, other, 0).known_parts > told.known_parts for other in others)

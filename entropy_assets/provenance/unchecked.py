@@ -118,7 +118,7 @@ def after_outsiders_check(
         )
     if unseen:
         yield Unchecked(
-            ("of", "together", "known_parts", "cells", "left_parts", "orientation", "shift"),
+            ("of", "together", "known_parts", "cells", "left_parts", "orientation", "shift", "made"),
             f"What earlier frames show is the service's word where their files are not here: {_named(unseen)}.",
         )
     if list(refused):

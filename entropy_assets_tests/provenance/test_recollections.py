@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from entropy_assets.core.credit.memory import PARTS, Recollection, Turned, recollection_of, recollection_of_all
+from entropy_assets.core.credit.elsewhere.moved import Turned
+from entropy_assets.core.credit.memory import PARTS, Recollection, recollection_of, recollection_of_all
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.errors import EntropyAssetsError
@@ -66,7 +67,7 @@ def test_without_the_file_only_the_sum_of_the_cells_is_checked() -> None:
 
 PARENTS = [white((160, 160), sigma=6, seed=n) for n in (11, 12)]
 FIRST, SECOND, SUM = (sketch_of(image, survey_frame(image, STANDARD)) for image in map(frame, [*PARENTS, sum(PARENTS)]))
-OF_BOTH = recollection_of_all(SUM, [FIRST, SECOND], 2)
+OF_BOTH = recollection_of_all(Turned(SUM), [FIRST, SECOND], 2)
 
 
 def of_sum_contradicted(told: Recollection, *in_batch: Sketch, there: tuple[Sketch, ...] = (FIRST, SECOND)) -> bool:
@@ -163,3 +164,40 @@ def test_it_comes_back_from_its_row_and_in_no_other_spelling() -> None:
 def test_sketches_of_the_test_differ_as_they_should() -> None:
     assert replace(EARLIER, image_sha256="") != replace(LATER, image_sha256="")
     assert np.count_nonzero(EARLIER.fold != LATER.fold) > 10_000
+
+
+# Frames that were made of each other
+
+FIELDS = [sketch_of(image, survey_frame(image, STANDARD)) for image in (frame(PARENTS[0][n::2]) for n in (0, 1))]
+OF_FIELDS = recollection_of_all(Turned(FIRST), FIELDS, 0)
+HALF = recollection_of(Turned(FIELDS[0]), FIRST, 0)
+
+
+def of_fields_contradicted(told: Recollection, *there: Sketch) -> bool:
+    return is_contradicted(told, FIRST, [], {each.name: each for each in there}.get)
+
+
+def test_that_one_frame_was_made_of_another_is_measured_again() -> None:
+    assert HALF.known_parts > 0.9 * PARTS
+    for told in (HALF, HALF._replace(known_parts=HALF.known_parts - 1), HALF._replace(made="fewer_columns")):
+        assert is_contradicted(told, FIELDS[0], [], {FIRST.name: FIRST}.get) == (told != HALF)
+
+
+def test_what_the_pieces_of_a_frame_show_is_added_up_again_if_all_are_here() -> None:
+    assert {OF_FIELDS.of, *OF_FIELDS.together} == {each.name for each in FIELDS}
+    assert not of_fields_contradicted(OF_FIELDS, *FIELDS)
+    assert not of_fields_contradicted(OF_FIELDS, FIELDS[0])
+    lower = OF_FIELDS._replace(known_parts=OF_FIELDS.known_parts - 1)
+    assert of_fields_contradicted(lower, *FIELDS)
+    assert of_fields_contradicted(OF_FIELDS._replace(known_parts=4000), FIELDS[0]), "it shows more alone"
+
+
+def test_what_was_made_comes_back_from_its_row_and_in_no_other_spelling() -> None:
+    for told in (HALF, OF_FIELDS):
+        assert told_recollection(told.to_row()) == told
+    assert "made" not in TRUE.to_row()
+    for change in ({"made": "turned"}, {"made": 1}, {"made": ""}, {"cells": [1] * 16}):
+        with pytest.raises((TypeError, ValueError)):
+            told_recollection({**HALF.to_row(), **change})
+    with pytest.raises(ValueError, match="no image"):
+        told_recollection({**Recollection(1).to_row(), "made": HALF.made})

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
 from entropy_assets.core.credit.fresh import remembered, seen_parts, worth_keeping
-from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory
+from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory, lookup_of
 from entropy_assets.core.credit.shared_parts import CreditedPart
-from entropy_assets.core.credit.sketches import Sketch, index_of, sketch_of
+from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.noise import NoiseArray, deterministic_nonce
 from entropy_assets.core.extraction.phases import laid_out
 from entropy_assets.core.frame import Frame
@@ -102,7 +102,7 @@ class Memory:
         """Return what was shown of a frame before, and remember it."""
         found = self._memory.recollect(sketch, lambda names: [self._sketches[name] for name in names])
         self._sketches[sketch.name] = sketch
-        self._memory.add(Remembered(sketch.name, sketch.sensor, sketch.live_pixels, index_of(sketch)))
+        self._memory.add(Remembered(sketch.name, sketch.sensor, sketch.live_pixels, lookup_of(sketch)))
         return found
 
     def spend(self, frame: Frame, image: AssessedImage) -> Assessment:

@@ -1,4 +1,4 @@
-"""Copies of spent frames with other masks, with spliced squares, or with single pixels gone: what is left of them.
+"""Copies of spent frames with other masks, with spliced squares, with single pixels gone, or made into other frames.
 
 Each function returns a `Scenario` from a seeded generator and the side of its frames, pixels: frames that were spent,
 and one that is made of them. A copied pixel holds nothing, and neither does one that is blown out; a fresh one holds
@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets_tests.scenarios.laws import Codes, Gaussian, Reals, pixel_bits, rounded
+from entropy_assets_tests.scenarios.laws import Codes, Electrons, Gaussian, Reals, pixel_bits, rounded
 from entropy_assets_tests.scenarios.scenario import Exposure, Scenario, Truth, fits_file
-from entropy_assets_tests.scenarios.sensors import LEVEL
+from entropy_assets_tests.scenarios.sensors import LEVEL, through_filters
 
 SIGMA = 9.0
 """Noise of a spent frame, codes."""
@@ -157,6 +157,90 @@ def cut(codes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     return codes[codes.shape[0] // 5 :, codes.shape[1] // 6 :]
 
 
+def halved(codes: npt.NDArray[np.integer], rows: int, columns: int, weights: tuple[int, ...]) -> Codes:
+    """Return one pixel of so many rows and columns: their sum with these weights."""
+    sides = codes.shape[0] // rows * rows, codes.shape[1] // columns * columns
+    whole = codes[: sides[0], : sides[1]].astype(np.int64)
+    parts = [whole[a::rows, b::columns] for a in range(rows) for b in range(columns)]
+    return np.asarray(sum(weight * part for weight, part in zip(weights, parts, strict=True)))
+
+
+def alternated(codes: npt.NDArray[np.integer], rows: int, columns: int) -> Codes:
+    """Return a frame mirrored about its level in every second row, or column, or pixel of a checkerboard."""
+    down, across = np.indices(codes.shape)
+    return np.asarray(int(LEVEL) + (codes - int(LEVEL)) * (1 - 2 * ((rows * down + columns * across) % 2)))
+
+
+REMADE: Final[dict[str, Callable[[Codes], Codes]]] = {
+    "binned 2 x 2": partial(halved, rows=2, columns=2, weights=(1, 1, 1, 1)),
+    "every second pixel of every second row": partial(halved, rows=2, columns=2, weights=(0, 0, 1, 0)),
+    "every second row": partial(halved, rows=2, columns=1, weights=(0, 1)),
+    "every second column": partial(halved, rows=1, columns=2, weights=(1, 0)),
+    "every two columns added": partial(halved, rows=1, columns=2, weights=(1, 1)),
+    "signs that alternate by rows": partial(alternated, rows=1, columns=0),
+    "signs that alternate by columns": partial(alternated, rows=0, columns=1),
+    "signs that alternate by pixels": partial(alternated, rows=1, columns=1),
+    "cut, turned, then every second row": lambda codes: halved(np.rot90(cut(codes)), 2, 1, (1, 0)),
+    "turned, then binned 2 x 2 from its second column on": lambda codes: halved(
+        np.rot90(codes)[:, 1:], 2, 2, (1, 1, 1, 1)
+    ),
+    "signs that alternate by pixels, turned, cut": lambda codes: cut(np.rot90(alternated(codes, 1, 1))),
+}
+"""What may be made of a spent frame, by name."""
+
+
+def remade(rng: np.random.Generator, side: int, change: Callable[[Codes], Codes], fresh: float = 0.0) -> Scenario:
+    """What was made of a spent frame, the second of its sensor, with so much fresh noise on it."""
+    first, other = (Gaussian(SIGMA).draw(rng, np.full((side, side), LEVEL)) for _ in range(2))
+    made, of_another = (np.ascontiguousarray(change(each)) for each in (first, other))
+    truth = Truth(np.zeros(made.shape), 0.0)
+    if fresh:
+        made = Gaussian(fresh).draw(rng, made.astype(np.float64))
+        truth = Truth(np.full(made.shape, float(pixel_bits(Gaussian(fresh), 0.0))), None)
+    return Scenario((Exposure(fits_file(made), truth),), (fits_file(first), fits_file(of_another)))
+
+
+def pieces_first(rng: np.random.Generator, side: int, rows: int, columns: int) -> Scenario:
+    """A frame of which all fields, or all colours, were spent before as frames of their own."""
+    codes, other = (Gaussian(SIGMA).draw(rng, np.full((side, side), LEVEL)) for _ in range(2))
+    pieces = [codes[a::rows, b::columns] for a in range(rows) for b in range(columns)]
+    earlier = tuple(fits_file(np.ascontiguousarray(each)) for each in (other, *pieces))
+    return Scenario((Exposure(fits_file(codes), Truth(np.zeros((side, side)), 0.0)),), earlier)
+
+
+def colour_of_a_mosaic(rng: np.random.Generator, side: int) -> Scenario:
+    """One colour of a spent mosaic as a frame of its own."""
+    codes = Electrons(1.0, 3.0, 36.0).draw(rng, through_filters(side, "RGGB"))
+    colour = np.ascontiguousarray(codes[1::2, ::2])
+    return Scenario((Exposure(fits_file(colour), Truth(np.zeros(colour.shape), 0.0)),), (fits_file(codes),))
+
+
+def grey_copy(rng: np.random.Generator, side: int, is_first: bool) -> Scenario:
+    """A spent mosaic less the level of each colour, which looks like a grey frame; or that one first."""
+    levels = through_filters(side, "RGGB")
+    mosaic = Electrons(1.0, 3.0, 36.0).draw(rng, levels)
+    grey = mosaic - rounded(levels) + int(LEVEL)
+    files = [fits_file(each) for each in ((grey, mosaic) if is_first else (mosaic, grey))]
+    return Scenario((Exposure(files[1], Truth(np.zeros((side, side)), 0.0)),), (files[0],))
+
+
+def _remade() -> dict[str, Callable[[np.random.Generator, int], Scenario]]:
+    return (
+        {f"spent frame, {name}": partial(remade, change=change) for name, change in REMADE.items()}
+        | {
+            f"spent frame, {name}, + 4.5": partial(remade, change=REMADE[name], fresh=4.5)
+            for name in ("every second row", "signs that alternate by pixels")
+        }
+        | {
+            "frame whose two fields were spent": partial(pieces_first, rows=2, columns=1),
+            "frame whose four colours were spent": partial(pieces_first, rows=2, columns=2),
+            "one colour of a spent mosaic": colour_of_a_mosaic,
+            "spent mosaic, as a grey copy": partial(grey_copy, is_first=False),
+            "mosaic of which a grey copy was spent": partial(grey_copy, is_first=True),
+        }
+    )
+
+
 def _catalogued() -> dict[str, Callable[[np.random.Generator, int], Scenario]]:
     squares, pixels = partial(partial, some_squares), partial(partial, some_pixels)
     twentieth, half = squares(share=0.05), squares(share=0.5)
@@ -194,6 +278,7 @@ def _catalogued() -> dict[str, Callable[[np.random.Generator, int], Scenario]]:
             f"{size} x {size} pixels of {count} spent frames in turns": partial(patchwork, count=count, size=size)
             for count, size in ((2, 32), (3, 8), (8, 32))
         }
+        | _remade()
     )
 
 

@@ -134,14 +134,14 @@ X_TRANS = "GGRGGBGGBGGRBRGRBGGGBGGRGGRGGBRBGBRG"
 
 def mosaic(rng: np.random.Generator, side: int, pattern: str, **cards: object) -> Scenario:
     """A sky through the filter array `pattern`, its rows one after the other; one electron per code."""
-    levels = _through_filters(side, pattern)
+    levels = through_filters(side, pattern)
     law = Electrons(1.0, 3.0, 36.0)
     return single(law.draw(rng, levels), truth_of(law, levels), **cards)
 
 
 def mosaic_again(rng: np.random.Generator, side: int, pattern: str, ratio: float, **cards: object) -> Scenario:
     """The second frame of a mosaic on a slope of light, whose end is `ratio` times as bright as where it begins."""
-    levels = _through_filters(side, pattern) * np.linspace(2 / (1 + ratio), 2 * ratio / (1 + ratio), side)
+    levels = through_filters(side, pattern) * np.linspace(2 / (1 + ratio), 2 * ratio / (1 + ratio), side)
     law = Electrons(1.0, 0.0, 50.0)
     before = fits_file(law.draw(rng, levels), **cards)
     return Scenario((Exposure(fits_file(law.draw(rng, levels), **cards), truth_of(law, levels)),), (before,))
@@ -149,14 +149,14 @@ def mosaic_again(rng: np.random.Generator, side: int, pattern: str, ratio: float
 
 def spent_mosaic_with_bright_pixels(rng: np.random.Generator, side: int, every: int) -> Scenario:
     """A mosaic that was spent before, and a bright pixel in each `every` x `every` of a colour: nothing is fresh."""
-    codes = Electrons(1.0, 3.0, 36.0).draw(rng, _through_filters(side, "RGGB"))
+    codes = Electrons(1.0, 3.0, 36.0).draw(rng, through_filters(side, "RGGB"))
     again = codes.copy()
     for row, column in np.ndindex(2, 2):
         again[row :: 2 * every, column :: 2 * every] += rng.integers(0, 60_000)
     return Scenario((Exposure(fits_file(again), constant((side, side), 0.0, 0.0)),), (fits_file(codes),))
 
 
-def _through_filters(side: int, pattern: str) -> Reals:
+def through_filters(side: int, pattern: str) -> Reals:
     """Return the level of each pixel behind the filter array `pattern`."""
     period = round(len(pattern) ** 0.5)
     array = np.array([ELECTRONS[letter] for letter in pattern]).reshape(period, period)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from entropy_assets.core.credit.assessment import CAPS_OF_SAMPLES, Assessment, credit_of, rounded_down
+from entropy_assets.core.credit.elsewhere.kinds import TOLD, Made
 from entropy_assets.core.credit.gaussian import PHASES, left_beside, pair_entropy, poorer_than_gaussian
 from entropy_assets.core.credit.memory import PARTS, Recollection
 from entropy_assets.core.credit.photon_transfer import LIMITS
@@ -197,4 +198,5 @@ def _lying(recollection: Recollection) -> str:
     way, shift = recollection.orientation, recollection.shift
     words = ["mirrored"] * (way >= 4) + [f"turned by {90 * (way % 4)} degrees"] * (way % 4 > 0)
     words += [f"shifted by {shift[0]} and {shift[1]} pixels modulo 128"] * (shift != (0, 0))
+    words += [TOLD[Made(recollection.made)]] if recollection.made else []
     return f", {', '.join(words)}" if words else ""

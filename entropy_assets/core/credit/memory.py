@@ -1,11 +1,11 @@
 """Sensor memory: which part of a frame's noise earlier frames have shown already, in whatever batch, however it lies.
 
-A frame is looked up among thousands in two steps. A short index of each, 1.5 KB, finds candidates by one product of
-matrices: frames that fit as they lie, in any of the 8 orientations, and frames whose spectrum fits, which no shift and
-no sign changes. The newest frames of the same sensor are candidates anyway. Each candidate is then fitted over all
-orientations and all shifts of its fold, and what it shares is measured on integers: candidates are found in floating
-point, but no credit follows from that. Those that lie as the frame does are fitted together as well (`together`), so
-that a sum or a mean of them is known too.
+A frame is looked up among thousands in two steps. A short index of each, 2.4 KB, finds candidates by products of
+matrices: frames that fit as they lie, in any of the 8 orientations, frames whose spectrum fits, which no shift and no
+sign changes, and those of which the frame may have been made (`elsewhere`). The newest frames of the same sensor are
+candidates anyway. Each candidate is then fitted over all orientations and all shifts of its fold, and what it shares is
+measured on integers: candidates are found in floating point, but no credit follows from that. Those that lie as the
+frame does are fitted together as well (`together`), so that a sum or a mean of them is known too.
 """
 
 import math
@@ -17,26 +17,18 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.credit.elsewhere.kinds import RULES, Made
+from entropy_assets.core.credit.elsewhere.moved import Turned, correlation, joined, searched
+from entropy_assets.core.credit.elsewhere.rows import NewestRows
+from entropy_assets.core.credit.elsewhere.spectra import HALVES, OF_HALF, halves_of
 from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
-from entropy_assets.core.credit.sketches import (
-    CODE_RMS,
-    LYING,
-    SIDE,
-    Floats,
-    Sketch,
-    Wide,
-    folded,
-    unit,
-    views,
-)
+from entropy_assets.core.credit.sketches import CODE_RMS, INDEXED, LYING, Sketch, index_of, unit, views
 from entropy_assets.core.credit.squarewise.probes import Twins, copied_share
+from entropy_assets.core.credit.squarewise.slopes import of_planes
 from entropy_assets.core.credit.together import fit, telling
-from entropy_assets.core.digests import oriented
 
 PARTS: Final = 10_000
 """Shares of the variance are rounded up to one part in this, so that the last bit of a sum doesn't reach the credit."""
-SEARCH: Final = 64
-"""Side of the fold on which orientation and shift are searched."""
 NEWEST: Final = 16
 """Frames of the same sensor that are looked at whatever their index says."""
 BEST: Final = 8
@@ -47,16 +39,9 @@ MORE_CORRELATED: Final = 3 / LYING
 """Correlation in the index from which on they are such candidates: three standard errors."""
 CLEAR_ERRORS: Final = 3.0
 """Standard errors by which several frames must show more together than the best of them alone."""
-SPREAD: Final = math.sqrt((20**2 + 4 * 8**2 + 4 * 2**2 + 4 * 1**2) / 20**2)
-"""How much wider a correlation of Laplacians of white noise spreads than that of white noise itself: the root of the
-sum of its squared autocorrelation, which is 20, -8 beside, 2 at the corners, 1 two pixels away, over 20."""
 LYING_ERRORS: Final = 6.0
 """Standard errors beyond which a correlation of frames that lie alike is believed. Of 10,000 frames of independent
 noise, one look in 50,000 finds one."""
-TURNED_ERRORS: Final = 7.5
-"""The same over 131,072 places of 32 candidates; one look in two million finds one by chance."""
-MORE_ERRORS: Final = 5.5
-"""The same for further places of a frame that fits at one."""
 CLEARLY_PARTS: Final = 300
 """By so much a frame must fit better where it lies otherwise before it counts as moved, parts of 10,000."""
 SPLICED_ERRORS: Final = 3.0
@@ -65,10 +50,9 @@ worst counts; and by which anything must be left at all."""
 ROUNDING: Final = 0.25
 """Noise that counts as that of rounding, ADC steps. A copy to which a gain was given has the root of a twelfth, which
 looks like .2 where two frames of one pattern are expected; fresh noise that seems so narrow holds .01 bit at most."""
-PLACES: Final = 8
-"""Places at which parts of one frame are looked for; a frame rolled around its edges has four."""
-BESIDE: Final = 2
-"""Shifts beside a place at which a Laplacian still fits a little, pixels."""
+OF_PLANES: Final = 3
+"""So many times what planes take of the noise of a mosaic (`squarewise.slopes`) a grey frame may be apart from it and
+count as a copy: a mosaic's sketch is without them, and a grey one's is not."""
 QUANTISED: Final = 2 / (12 * CODE_RMS**2)
 """What rounding folds to codes may take from a correlation near 1, twice."""
 
@@ -96,6 +80,9 @@ class Recollection(NamedTuple):
     left_parts
         What is left of a pair difference at most, parts of 10,000 bits, rounded down, where that one shows that fresh
         noise takes a few values only, so that its variance tells little; else None.
+    made
+        How it is made of that one, or that one of it, as `Made` tells; None if it isn't. The shift then is in pixels of
+        the larger one.
     """
 
     frames: int
@@ -106,6 +93,7 @@ class Recollection(NamedTuple):
     shift: tuple[int, int] = (0, 0)
     together: tuple[str, ...] = ()
     left_parts: int | None = None
+    made: str | None = None
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -113,7 +101,7 @@ class Recollection(NamedTuple):
         return self.known_parts, -math.inf if self.left_parts is None else -self.left_parts
 
     def to_row(self) -> dict[str, Any]:
-        """Return it as JSON-able values; `together` and `left_parts` only where there are any."""
+        """Return it as JSON-able values; `together`, `left_parts` and `made` only where there are any."""
         row = {**self._asdict(), "cells": list(self.cells), "shift": list(self.shift)}
         row["together"] = list(self.together) or None
         return {name: value for name, value in row.items() if value is not None or name == "of"}
@@ -134,13 +122,18 @@ class Remembered:
     name, sensor, live_pixels
         As of the sketch.
     index
-        ``int8[1568]`` of `index_of`.
+        Of `lookup_of`; or of `index_of` alone, as it was kept before there was more.
     """
 
     name: str
     sensor: str
     live_pixels: int
     index: npt.NDArray[np.int8]
+
+
+def lookup_of(sketch: Sketch) -> npt.NDArray[np.int8]:
+    """Return what a frame is looked through by: its index, and the spectra of the halves that can be made of it."""
+    return np.concatenate([index_of(sketch), halves_of(sketch.fold)])
 
 
 Shelf = Callable[[Sequence[str]], Iterable[Sketch]]
@@ -158,7 +151,7 @@ class SensorMemory:
 
     def __init__(self, most_frames: int) -> None:
         self._frames: deque[Remembered] = deque(maxlen=most_frames)
-        self._vectors: deque[Floats] = deque(maxlen=most_frames)
+        self._lying, self._spectra, self._halves = (NewestRows(most_frames) for _ in range(3))
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -166,7 +159,12 @@ class SensorMemory:
     def add(self, frame: Remembered) -> None:
         """Remember `frame`; it is newer than all that are here."""
         self._frames.append(frame)
-        self._vectors.append(unit(frame.index))
+        vector = unit(frame.index[:INDEXED])
+        self._lying.add(vector[: LYING * LYING])
+        self._spectra.add(vector[LYING * LYING :])
+        halves = np.zeros(HALVES, dtype=np.float32)
+        halves[: len(frame.index) - INDEXED] = frame.index[INDEXED:] / np.float32(CODE_RMS * math.sqrt(OF_HALF))
+        self._halves.add(halves)
 
     def recollect(self, sketch: Sketch, shelf: Shelf) -> Recollection:
         """Return what the frames that are here show of the noise of `sketch`."""
@@ -175,36 +173,36 @@ class SensorMemory:
         best, more = self._by_index(sketch)
         names |= dict.fromkeys(self._frames[place].name for place in best)
         both = names | dict.fromkeys(self._frames[place].name for place in more)
-        candidates = list(shelf(list(both)))
-        return recollection_of_all(sketch, candidates, len(same), alone=names)
+        turned, candidates = Turned(sketch), list(shelf(list(both)))
+        halved = {self._frames[place].name for place in self._remade(turned)} - names.keys()
+        return recollection_of_all(turned, candidates, len(same), names, list(shelf(sorted(halved))))
 
     def _by_index(self, sketch: Sketch) -> tuple[list[int], list[int]]:
         """Return the places of the candidates that the index gives: to be looked at alone, and together alone."""
-        if not self._vectors:
+        if not self._frames:
             return [], []
         lying, spectra = views(sketch)
-        vectors = np.stack(self._vectors)
         scores = (
-            np.abs(vectors[:, : LYING * LYING] @ lying.T).max(axis=1),
-            (vectors[:, LYING * LYING :] @ spectra.T).max(axis=1),
+            np.abs(self._lying.all @ lying.T).max(axis=1),
+            (self._spectra.all @ spectra.T).max(axis=1),
         )
         best = {int(place) for score in scores for place in np.argsort(-score, kind="stable")[:BEST]}
         more = np.argsort(-scores[0], kind="stable")[:MORE]
         return sorted(best), [int(place) for place in more if scores[0][place] > MORE_CORRELATED]
 
-
-class Turned:
-    """A sketch in its 8 orientations, made once for all that it is fitted to."""
-
-    def __init__(self, sketch: Sketch) -> None:
-        self.sketch = sketch
-        self.fold = _without_lines(sketch.fold)
-        small = folded(self.fold, SEARCH)
-        self.spectra = np.fft.rfft2(np.stack([oriented(small, way) for way in range(8)]))
+    def _remade(self, turned: Turned) -> list[int]:
+        """Return the places of frames that the frame may be made of, or that may be made of it, and nothing else."""
+        if not self._frames:
+            return []
+        return turned.remakings.asked.among(self._spectra.all, self._halves.all)
 
 
 def recollection_of_all(
-    sketch: Sketch, others: Sequence[Sketch], frames: int, alone: Collection[str] | None = None
+    turned: Turned,
+    others: Sequence[Sketch],
+    frames: int,
+    alone: Collection[str] | None = None,
+    remade: Sequence[Sketch] = (),
 ) -> Recollection:
     """Return what `others` show of a frame's noise: the best of them, or several that show clearly more together.
 
@@ -214,10 +212,14 @@ def recollection_of_all(
         Remembered frames of its sensor.
     alone
         Names of those that are looked at alone, wherever they lie; all if None.
+    remade
+        Further frames, of which it is asked alone whether the one was made of the other.
     """
-    turned = Turned(sketch)
+    sketch = turned.sketch
     found = [recollection_of(turned, other, frames) for other in others if alone is None or other.name in alone]
-    best = max(found, key=lambda each: each.rank, default=Recollection(frames))
+    found += [_remade(turned, other, frames) for other in remade]
+    found.append(pieced(found, frames))
+    best = max(found, key=lambda each: each.rank)
     alike = [other for other in others if _may_lie_alike(sketch, other)]
     kept = [alike[n] for n in telling(sketch.pairs, [other.pairs for other in alike])]
     return recollection_together(sketch, kept, frames, beyond=best.known_parts) or best
@@ -252,8 +254,54 @@ def recollection_together(
     return Recollection(frames, parts, cells, of, together=tuple(names))
 
 
+def pieced(found: Sequence[Recollection], frames: int) -> Recollection:
+    """Return what the earlier frames show together that were made of a frame, as its fields or colours: the sum.
+
+    Parameters
+    ----------
+    found
+        What each of several frames shows.
+    frames
+        Remembered frames of its sensor.
+    """
+    pieces = sorted((each for each in found if each.made and RULES[Made(each.made)].is_larger), key=_name)
+    if not pieces:
+        return Recollection(frames)
+    strongest = max(pieces, key=lambda each: each.known_parts)
+    known = min(PARTS, sum(each.known_parts for each in pieces))
+    together = tuple(each.of for each in pieces if each.of and each is not strongest)
+    return strongest._replace(frames=frames, known_parts=known, together=together)
+
+
+def _name(recollection: Recollection) -> str:
+    return recollection.of or ""
+
+
 def recollection_of(turned: Turned, other: Sketch, frames: int) -> Recollection:
     """Return what `other` shows of a frame's noise; `frames` of its sensor are remembered."""
+    as_it_is, remade = _as_it_is(turned, other, frames), _remade(turned, other, frames)
+    is_clear = remade.known_parts == PARTS or remade.known_parts > as_it_is.known_parts + CLEARLY_PARTS
+    return remade if is_clear else as_it_is
+
+
+def _remade(turned: Turned, other: Sketch, frames: int) -> Recollection:
+    """Return what a frame shows of which this one was made, or which was made of it.
+
+    No sensor alternates the signs of a pattern, so what does so counts as a copy from a half on.
+    """
+    found = turned.remakings.of(other.fold, is_of_one_shape=_may_lie_alike(turned.sketch, other))
+    if found is None:
+        return Recollection(frames)
+    rule, pixels = RULES[found.made], (turned.sketch.live_pixels, other.live_pixels)
+    larger, smaller = pixels if rule.is_larger else pixels[::-1]
+    counts = larger, smaller * rule.phases
+    parts = known_parts(found.rho, found.error, max(counts) / max(1, min(counts)))
+    known = PARTS if any(rule.signs) and 2 * parts >= PARTS else -(-parts // found.of)
+    return Recollection(frames, known, (), other.name, found.orientation, found.shift, made=found.made.value)
+
+
+def _as_it_is(turned: Turned, other: Sketch, frames: int) -> Recollection:
+    """Return what a frame shows that lies as this one does, or otherwise."""
     lying, moved = _lying(turned.sketch, other, frames), _moved(turned, other, frames)
     if lying is None or moved is None:
         return lying or moved or Recollection(frames)
@@ -267,15 +315,18 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
     """Return what a frame of the same shape shows that lies as this one does; None if that is nothing."""
     if not _may_lie_alike(sketch, other):
         return None
-    rho, error = _correlation(sketch.pairs, other.pairs)
+    rho, error = correlation(sketch.pairs, other.pairs)
     sign = -1 if rho < 0 else 1
     twins = Twins.of(sketch.probes, other.probes)
     discrete = twins.discrete_bits(sketch.sigma, sign) if twins else None
     if abs(rho) <= LYING_ERRORS * error and discrete is None:
         return None
-    of_cells = (sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
+    of_cells = (sign * correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
     cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
     cells = tuple(PARTS if left_of(sketch.sigma, parts, PARTS) < ROUNDING else parts for parts in cells)
+    apart = OF_PLANES * abs(of_planes(sketch.mosaic) - of_planes(other.mosaic))
+    if apart and abs(rho) >= 1 - apart:
+        return Recollection(frames, PARTS, (PARTS,) * len(cells), other.name)
     # Squares that are live in one of them alone, and other noise in some, thin the correlation out.
     if twins and (fresh := twins.fresh_bits(sketch.sigma, sign)):
         margin = SPLICED_ERRORS * fresh.error
@@ -304,65 +355,13 @@ def overall(cells: Sequence[int], sketch: Sketch) -> int:
 
 def _moved(turned: Turned, other: Sketch, frames: int) -> Recollection | None:
     """Return what another frame shows that lies otherwise; None if that is nothing."""
-    looks = _searched(turned, other)
+    looks = searched(turned, other)
     if not looks:
         return None
-    best = _joined(turned, looks)
+    best = joined(turned, looks)
     counts = turned.sketch.live_pixels, other.live_pixels
     parts = known_parts(best.rho, best.error, max(counts) / max(1, min(counts)))
     return Recollection(frames, parts, (), other.name, best.orientation, best.shift)
-
-
-class _Look(NamedTuple):
-    """How a frame fits another one at one place: magnitude of the correlation, its standard error, and the place."""
-
-    rho: float
-    error: float
-    orientation: int
-    shift: tuple[int, int]
-
-    @classmethod
-    def at(cls, moved: Wide, there: Wide, way: int, place: tuple[int, int]) -> Self:
-        """Return how two folds fit, the first of which was moved there."""
-        rho, error = _correlation(moved, there, SPREAD)
-        return cls(abs(rho), error, way, place)
-
-
-def _searched(turned: Turned, other: Sketch) -> list[_Look]:
-    """Return the places at which a frame fits another one, the best first; none if the best is not believed."""
-    there = _without_lines(other.fold)
-    small = np.fft.rfft2(folded(there, SEARCH))
-    fits = np.abs(np.fft.irfft2(np.conj(turned.spectra) * small, s=(SEARCH, SEARCH)))
-    found: list[_Look] = []
-    for _ in range(PLACES):
-        way, row, column = (int(place) for place in np.unravel_index(int(fits.argmax()), fits.shape))
-        fold = oriented(turned.fold, way)
-        places = [(row + down, column + right) for down in (0, SEARCH) for right in (0, SEARCH)]
-        looks = [_Look.at(np.roll(fold, place, axis=(0, 1)), there, way, place) for place in places]
-        least = MORE_ERRORS if found else TURNED_ERRORS
-        believed = [look for look in looks if look.rho > least * look.error]
-        if not believed and not found:
-            break
-        found += believed
-        near = np.arange(-BESIDE, BESIDE + 1)
-        fits[way][np.ix_((row + near) % SEARCH, (column + near) % SEARCH)] = 0
-    return sorted(found, key=lambda look: -look.rho)
-
-
-def _joined(turned: Turned, looks: Sequence[_Look]) -> _Look:
-    """Return the best of `looks` with what all of them show together.
-
-    Parts of a frame that were moved by different ways add up. What the places have in common, as the columns of a
-    pattern that fits in every row, is counted once: the coefficients of the regression on all places are added.
-    """
-    if len(looks) == 1:
-        return looks[0]
-    # where the frame lies as the other does at each place, seen from the frame
-    moved = [np.roll(oriented(turned.fold, look.orientation), look.shift, axis=(0, 1)) for look in looks]
-    alike = np.array([[abs(_correlation(a, b)[0]) for a in moved] for b in moved])
-    shares = np.linalg.lstsq(alike, np.array([look.rho for look in looks]), rcond=None)[0]
-    together = float(np.abs(shares).sum())
-    return looks[0]._replace(rho=max(looks[0].rho, min(1.0, together)))
 
 
 def known_parts(rho: float, error: float, ratio: float) -> int:
@@ -380,21 +379,3 @@ def known_parts(rho: float, error: float, ratio: float) -> int:
     """
     upper = rho + 2 * error * (1 - min(1.0, rho) ** 2) + QUANTISED
     return math.ceil(min(1.0, upper * math.sqrt(ratio)) * PARTS)
-
-
-def _correlation(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], spread: float = 1.0) -> tuple[float, float]:
-    """Return a correlation and its standard error for independent noise, however uneven; from exact sums."""
-    left, right = a.astype(np.int64).ravel(), b.astype(np.int64).ravel()
-    squares = (left * left).astype(np.float64), (right * right).astype(np.float64)
-    scale = math.sqrt(int(left @ left)) * math.sqrt(int(right @ right))
-    if scale == 0:
-        return 0.0, math.inf
-    # summed here: BLAS spreads a product this short over all cores, which costs more than it is
-    return int(left @ right) / scale, spread * math.sqrt(float((squares[0] * squares[1]).sum())) / scale
-
-
-def _without_lines(fold: npt.NDArray[np.integer]) -> Wide:
-    """Return a fold less what its rows and columns, which fit everywhere, have in common, times its number of cells."""
-    wide = fold.astype(np.int64)
-    rows, columns = wide.sum(axis=1, keepdims=True), wide.sum(axis=0, keepdims=True)
-    return np.asarray(SIDE * SIDE * wide - SIDE * rows - SIDE * columns + wide.sum())

@@ -20,8 +20,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.credit.elsewhere.moved import Turned
 from entropy_assets.core.credit.gaussian import left_beside
-from entropy_assets.core.credit.memory import PARTS, Turned, recollection_of
+from entropy_assets.core.credit.memory import PARTS, recollection_of
 from entropy_assets.core.credit.sketches import Sketch, sketches_of
 from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, Verdict, steps_of
 from entropy_assets.core.extraction.survey import Survey, without_copies

@@ -78,6 +78,8 @@ class Sketch:
         Some pair differences of each square.
     part
         Which of several parts of the file it is of; None if the frame has one alone.
+    mosaic
+        Period of its mosaic, pixels; 1 of a grey frame, and of a sketch that was kept without it.
     """
 
     image_sha256: str
@@ -89,6 +91,7 @@ class Sketch:
     cell_pixels: tuple[int, ...] = ()
     probes: Probes = field(default_factory=lambda: Probes.none_live((0, 0)))
     part: int | None = None
+    mosaic: int = 1
 
     @property
     def name(self) -> str:
@@ -96,8 +99,9 @@ class Sketch:
         return self.image_sha256 if self.part is None else f"{self.image_sha256}/{self.part}"
 
     def to_bytes(self) -> bytes:
-        """Return both folds, `BYTES_OF_FOLDS` bytes, and behind them the probes."""
-        return self.fold.tobytes() + self.pairs.tobytes() + self.probes.to_bytes()
+        """Return both folds, `BYTES_OF_FOLDS` bytes, behind them the probes, and of a mosaic a byte with its period."""
+        period = bytes([self.mosaic]) if self.mosaic > 1 else b""
+        return self.fold.tobytes() + self.pairs.tobytes() + self.probes.to_bytes() + period
 
     @classmethod
     def from_bytes(cls, name: str, sensor: str, live_pixels: int, data: bytes) -> Self:
@@ -111,9 +115,11 @@ class Sketch:
         image_sha256, _, part = name.partition("/")
         codes = np.frombuffer(data[:BYTES_OF_FOLDS], dtype=np.int8)
         fold, pairs = codes[: SIDE * SIDE].reshape(SIDE, SIDE), codes[SIDE * SIDE :].reshape(-1, *PAIR_FOLD)
-        probes = Probes.from_bytes(data[BYTES_OF_FOLDS:])
-        place = int(part) if part else None
-        return cls(image_sha256, sensor, 0.0, live_pixels, fold, pairs, probes=probes, part=place)
+        # both folds and the probes have an even number of bytes
+        probes, period = data[BYTES_OF_FOLDS : len(data) & ~1], data[len(data) & ~1 :]
+        place, mosaic = int(part) if part else None, period[0] if period else 1
+        probed = Probes.from_bytes(probes)
+        return cls(image_sha256, sensor, 0.0, live_pixels, fold, pairs, probes=probed, part=place, mosaic=mosaic)
 
 
 def sketches_of(frame: Frame, surveys: Sequence[Survey]) -> tuple[Sketch, ...]:
@@ -169,6 +175,7 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
         pairs=np.stack([_coded(cell) for cell in cells.reshape(-1, *PAIR_FOLD)]),
         cell_pixels=tuple(int(count) for count in pixels.ravel()),
         probes=probes,
+        mosaic=period,
     )
 
 
@@ -248,14 +255,19 @@ def views(sketch: Sketch) -> tuple[Floats, Floats]:
     lying = np.stack([unit(oriented(small, way).ravel()) for way in range(8)])
     power = _whitened(small)
     mirrored = np.roll(power[:, ::-1], 1, axis=1)
-    spectra = np.stack([unit(each[_HALF]) for each in (power, mirrored, power.T, mirrored.T)])
+    spectra = np.stack([unit(each[HALF_PLANE]) for each in (power, mirrored, power.T, mirrored.T)])
     return lying, spectra
+
+
+def spectrum_of(fold: Fold) -> Floats:
+    """Return the spectrum of a fold as it lies, as the index compares it."""
+    return unit(_whitened(folded(fold, LYING))[HALF_PLANE])
 
 
 def _whitened(small: Wide) -> npt.NDArray[np.float64]:
     """Return the power of each frequency of a fold over that of a Laplacian of white noise, less its mean; clipped."""
     power = np.abs(np.fft.fft2(small)) ** 2 / _LAPLACIAN_POWER
-    kept = power[_HALF]
+    kept = power[HALF_PLANE]
     return np.asarray(np.clip(power / max(1e-12, float(kept.mean())), 0.0, CLIPPED_POWER) - 1.0)
 
 
@@ -273,7 +285,10 @@ def _half_plane() -> npt.NDArray[np.bool_]:
 
 
 _LAPLACIAN_POWER: Final = _laplacian_power()
-_HALF: Final = _half_plane()
+HALF_PLANE: Final = _half_plane()
+"""Frequencies of the index, ``bool[32, 32]``: of each pair of opposite ones one, without the lowest."""
+INDEXED: Final = LYING * LYING + int(np.count_nonzero(HALF_PLANE))
+"""Bytes of an index."""
 
 
 def unit(values: npt.NDArray[np.number[Any]]) -> Floats:

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory
+from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory, lookup_of
 from entropy_assets.core.credit.restart import FixedPattern, fixed_pattern
-from entropy_assets.core.credit.sketches import Sketch, index_of
+from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.sketches import SketchShelf
 
@@ -43,7 +43,7 @@ class SpentFrames:
         LedgerError
             If the ledger can't be written.
         """
-        index = index_of(sketch).tobytes()
+        index = lookup_of(sketch).tobytes()
         return self._before(self._shelf.keep(sketch, index, self._most_frames), sketch)
 
     def restore(self, sketch: Sketch) -> None:
@@ -54,7 +54,7 @@ class SpentFrames:
         LedgerError
             If the ledger can't be written.
         """
-        self._shelf.keep(sketch, index_of(sketch).tobytes(), self._most_frames, is_restored=True)
+        self._shelf.keep(sketch, lookup_of(sketch).tobytes(), self._most_frames, is_restored=True)
 
     def recollect_again(self, sketch: Sketch) -> Recollection | None:
         """Return what `recollect` did; None if not all of what it saw is kept any more.

@@ -75,7 +75,8 @@ class SketchShelf:
     def place_of(self, sketch: Sketch) -> int | None:
         """Return the place that a frame came to when it was spent, None if that is not known.
 
-        Of a sketch that was kept without probes it is not: what it was compared by then is not what it is today.
+        Of a sketch that was kept without probes, or of a mosaic without its period, it is not: what it was compared by
+        then is not what it is today.
 
         Raises
         ------
@@ -88,7 +89,7 @@ class SketchShelf:
             name=sketch.name,
         )
         folds = sketch.to_bytes()
-        if not rows or len(rows[0][1]) == BYTES_OF_FOLDS < len(folds):
+        if not rows or (len(rows[0][1]) != len(folds) and len(rows[0][1]) in (BYTES_OF_FOLDS, len(folds) - 1)):
             return None
         if rows[0][1] != folds:
             raise LedgerError(

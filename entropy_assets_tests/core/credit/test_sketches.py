@@ -1,5 +1,7 @@
 """A sketch holds every live pixel, and comes back from its bytes."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from entropy_assets.core.credit.sketches import (
@@ -49,6 +51,9 @@ def test_a_sketch_comes_back_from_its_bytes() -> None:
     assert len(kept.to_bytes()) == 24_576 + 2 * 90 * (1024 // 90), "of 90 squares"
     old = Sketch.from_bytes(kept.image_sha256, kept.sensor, kept.live_pixels, kept.to_bytes()[:BYTES_OF_FOLDS])
     assert old.probes.codes.size == 0
+    mosaic = replace(kept, mosaic=6)
+    again = Sketch.from_bytes(kept.image_sha256, kept.sensor, kept.live_pixels, mosaic.to_bytes())
+    assert (again.mosaic, again.to_bytes()) == (6, kept.to_bytes() + b"\x06")
     assert old.to_bytes() == kept.to_bytes()[:BYTES_OF_FOLDS]
 
 

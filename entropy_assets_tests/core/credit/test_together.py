@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from entropy_assets.core.credit.elsewhere.moved import Turned
 from entropy_assets.core.credit.memory import Recollection, recollection_of_all, recollection_together
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.credit.together import fit, telling
@@ -102,7 +103,7 @@ def test_frames_that_are_no_longer_among_the_newest_are_found_by_the_index() -> 
 @pytest.mark.parametrize("multiple", [0.0, 0.5, 2.0, 8.0])
 def test_one_pattern_shows_no_more_in_many_frames_than_in_the_best_of_them(multiple: float) -> None:
     sketches = [sketch(each) for each in series(17, multiple)]
-    found = recollection_of_all(sketches[-1], sketches[:-1], 16)
+    found = recollection_of_all(Turned(sketches[-1]), sketches[:-1], 16)
     assert found.together == ()
 
 
@@ -110,7 +111,7 @@ def test_frames_that_add_nothing_are_not_named() -> None:
     frames = [sketch(each) for each in series(8)]
     made = sketch(sum(series(8)[2:4]))
     assert telling(made.pairs, [each.pairs for each in frames]) == [2, 3]
-    found = recollection_of_all(made, frames, 8)
+    found = recollection_of_all(Turned(made), frames, 8)
     assert {found.of, *found.together} == {frames[2].name, frames[3].name}
     assert recollection_together(made, [frames[3], frames[2]], 8) == found, "in any order"
     assert Recollection.from_row(found.to_row()) == found

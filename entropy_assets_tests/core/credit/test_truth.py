@@ -44,6 +44,8 @@ QUICK = (
     "earlier frame + fresh 0.4",
     "spent frame, one square in 20 blown out",
     "spent frame, other noise in a square of each cell",
+    "spent frame, binned 2 x 2",
+    "spent mosaic, as a grey copy",
     "8 bits x 257 less a known dark of 60, sigma 0.3, the second",
     "master dark: mean of 400, pattern 15, sigma 8",
     "mean of 16, sigma 5",

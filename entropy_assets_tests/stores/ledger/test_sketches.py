@@ -64,6 +64,20 @@ def test_what_a_sketch_without_probes_was_compared_by_is_not_known_any_more(ledg
     assert frames.recollect(replace(sketch(3, pattern=7), probes=probes)).of in {each.name for each in old}
 
 
+def test_what_a_mosaic_without_its_period_was_compared_by_is_not_known_any_more(ledger: Ledger) -> None:
+    """Ledgers hold such ones as well: with the period a copy that is not called a mosaic is told."""
+    frames, old = SpentFrames(ledger, 10), replace(sketch(1), probes=Probes.from_bytes(bytes(2 * 1024)))
+    frames.recollect(old)
+    assert frames.recollect_again(replace(old, mosaic=2)) is None
+    kept = replace(sketch(2), mosaic=6)
+    found = frames.recollect(kept)
+    assert frames.recollect_again(kept) == found
+    (again,) = SketchShelf(ledger).sketches([kept.name])
+    assert (again.mosaic, again.to_bytes()) == (6, kept.to_bytes())
+    with pytest.raises(LedgerError, match="another sketch"):
+        frames.recollect_again(replace(kept, mosaic=2))
+
+
 def test_another_sketch_of_the_same_image_is_an_error(ledger: Ledger) -> None:
     SpentFrames(ledger, 8).recollect(sketch(1))
     other = Sketch.from_bytes(f"{1:064x}", "64x64 cam", 4096, sketch(2).to_bytes())

@@ -56,6 +56,11 @@ def without_slopes(laid: npt.NDArray[Integer], period: int) -> Values:
     return plane
 
 
+def of_planes(period: int) -> float:
+    """Return which share of the noise of a mosaic the planes of its squares take; 0 of a grey frame, of period 1."""
+    return 3 / SIDES[period] ** 2 if period > 1 else 0.0
+
+
 def _less_planes(squares: npt.NDArray[Integer]) -> Values:
     """Return ``int32[side, squares * side]``: a row of squares, ``[side, square, side]``, less a plane of each."""
     side, count, _ = squares.shape

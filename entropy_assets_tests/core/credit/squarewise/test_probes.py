@@ -6,8 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from entropy_assets.core.credit.elsewhere.moved import Turned
 from entropy_assets.core.credit.gaussian import pair_entropy
-from entropy_assets.core.credit.memory import Turned, recollection_of
+from entropy_assets.core.credit.memory import recollection_of
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.credit.squarewise.probes import DEAD, Probes, Twins, copied_share, probes_of_square
 from entropy_assets.core.extraction.survey import survey_frame
