@@ -19,7 +19,7 @@ from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.serve_process import free_port
 
 pytestmark = pytest.mark.slow
-MOST_MEGABYTES = {"serve": 250, "pipeline": 600, "kubernetes": 700}
+MOST_MEGABYTES = {"serve": 250, "pipeline": 600, "kubernetes": 650}
 
 
 @pytest.fixture(scope="module", params=["serve", "pipeline", "kubernetes"])
