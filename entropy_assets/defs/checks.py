@@ -179,7 +179,7 @@ def files_usable(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.A
     return dg.AssetCheckResult(
         passed=not altered and readable == len(rows),
         severity=dg.AssetCheckSeverity.ERROR if altered else dg.AssetCheckSeverity.WARN,
-        description="; ".join(altered[:3]) or f"{told}; all have their hashes",
+        description=metadata.some_of(altered, "; ") or f"{told}; all have their hashes",
         metadata={"altered": float(len(altered))} if altered else {},
     )
 
@@ -222,7 +222,7 @@ def health_tests(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.A
     return dg.AssetCheckResult(
         passed=bool(reports) and not failed,
         severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
-        description=f"failed on {', '.join(failed)}" if failed else f"{told}; {len(reports)} sequences pass",
+        description=f"failed on {metadata.some_of(failed)}" if failed else f"{told}; {len(reports)} sequences pass",
         metadata={"sequences": float(len(reports)), "failed": float(len(failed))} if failed else {},
     )
 

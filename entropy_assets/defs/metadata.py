@@ -5,6 +5,8 @@ long as their run, so each thing is shown once, and as much of a list as the eye
 of the batch (`stores.batches`).
 """
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, takewhile
@@ -42,10 +44,18 @@ LISTED_ROWS: Final = plots.MAX_PICTURES
 """Rows of what each batch leaves, those that matter most first: as many as it shows pictures."""
 LONGEST_CELL: Final = 200
 """Longest text of a table, characters: words of other people's servers are among them."""
+LISTED_BYTES: Final = 900
+"""What a list takes of an event at most, bytes of JSON: what its texts need beyond that is in the document."""
+_SHORTER: Final = ((LISTED_ROWS, LONGEST_CELL), *((LISTED_ROWS, n) for n in (96, 48, 32, 24)), (3, 24), (1, 24))
+"""Rows and longest text of a list, characters, from the best to what still fits."""
 SHOWN_DIGITS: Final = 4
 """Of numbers that are no counts; the documents of the batch have them all."""
 _LONG_START: Final = 20
-"""What cells begin alike with is said once if it is a path of so many characters."""
+"""What cells begin alike with is said once if it has so many characters."""
+_START_ENDS: Final = re.compile(r".*[/_-]", re.DOTALL)
+"""Where it ends: addresses and names of files have these between their parts."""
+_NAMED: Final = 3
+"""Of all that is wrong in one way, so many are named."""
 _SHORT_HASH: Final = 16
 """Hex digits of a hash that a table shows: enough to find it by."""
 _SIGNS: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|~&"})
@@ -58,7 +68,8 @@ Cell: TypeAlias = str | float | bool | None
 def listed(rows: Iterable[Mapping[str, Cell]], document: Document) -> dg.MarkdownMetadataValue:
     """Return the first rows as Markdown: what all rows have alike in a line, the rest as a table.
 
-    A column of `table` costs 190 bytes of each event, whatever is in it.
+    It has `LISTED_BYTES` at most: long texts lose their middle, then rows are left out. A column of `table` costs 190
+    bytes of each event, whatever is in it.
 
     Parameters
     ----------
@@ -68,37 +79,49 @@ def listed(rows: Iterable[Mapping[str, Cell]], document: Document) -> dg.Markdow
         Where all of them are.
     """
     cells = [{column: _cell(value) for column, value in row.items()} for row in rows]
+    texts = (_listed(cells, document, most, longest) for most, longest in _SHORTER)
+    fitting = (text for text in texts if len(json.dumps(text)) <= LISTED_BYTES)
+    return dg.MetadataValue.md(next(fitting, f"{len(cells)} in {document.file}"))
+
+
+def _listed(cells: Sequence[Mapping[str, str]], document: Document, most: int, longest: int) -> str:
+    """Return a list of `most` rows whose texts have `longest` characters."""
     columns = dict.fromkeys(column for row in cells for column, text in row.items() if text)
     alike = [column for column in columns if len({row.get(column, "") for row in cells}) == 1]
     apart = [column for column in columns if column not in alike]
     starts = {column: _start([text for row in cells if (text := row.get(column))]) for column in apart}
-    said = [f"{column}: {cells[0][column]}" for column in alike]
-    parts = ["; ".join([*said, *(f"{column} begins with: {start}" for column, start in starts.items() if start)])]
+    said = {column: cells[0][column] for column in alike}
+    said |= {f"{column} begins with": start for column, start in starts.items() if start}
+    parts = ["; ".join(f"{what}: {_shown(text, longest)}" for what, text in said.items())]
     if apart:
-        shown = ([row.get(column, "").removeprefix(starts[column]) for column in apart] for row in cells[:LISTED_ROWS])
-        lines = [apart, ["-"] * len(apart), *shown]
+        rows = ([row.get(column, "").removeprefix(starts[column]) for column in apart] for row in cells[:most])
+        lines = [apart, ["-"] * len(apart), *([_shown(text, longest) for text in row] for row in rows)]
         parts.append("\n".join("|".join(line) + "|" for line in lines))
-    if apart and len(cells) > LISTED_ROWS:
-        parts.append(f"{len(cells) - LISTED_ROWS} more in {document.file}")
-    return dg.MetadataValue.md("\n\n".join(filter(None, parts)) or "none")
+    if apart and len(cells) > most:
+        parts.append(f"{len(cells) - most} more in {document.file}")
+    return "\n\n".join(filter(None, parts)) or "none"
 
 
 def _start(texts: Sequence[str]) -> str:
-    """Return the path that several addresses begin with, if it is long enough to be said once."""
+    """Return the parts that several addresses or names begin with, if they are long enough to be said once."""
     if len(texts) < 2:
         return ""
     first, last = min(texts), max(texts)  # what these two begin with, all between them do
     alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
-    start, slash, _ = first[:alike].rpartition("/")
-    return start + slash if len(start) >= _LONG_START else ""
+    parts = _START_ENDS.match(first[:alike])
+    return parts[0] if parts and len(parts[0]) > _LONG_START else ""
 
 
 def _cell(value: Cell) -> str:
     if value is None or isinstance(value, bool):
         return {None: "", True: "yes", False: "no"}[value]
     if isinstance(value, str):
-        return " ".join(value[:LONGEST_CELL].split()).translate(_SIGNS)
+        return " ".join(value.split())
     return f"{value:.0f}" if value == int(value) else f"{value:.{SHOWN_DIGITS}g}"
+
+
+def _shown(text: str, longest: int) -> str:
+    return plots.shortened(text, longest).translate(_SIGNS)
 
 
 def table(rows: Iterable[Mapping[str, Cell]]) -> dg.TableMetadataValue:
@@ -113,6 +136,12 @@ def table(rows: Iterable[Mapping[str, Cell]]) -> dg.TableMetadataValue:
     if records:
         return dg.MetadataValue.table(records)
     return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn("nothing", "string")]))
+
+
+def some_of(told: Sequence[str], between: str = ", ") -> str:
+    """Return the first of what is wrong, and how much more there is: an event holds such a text three times."""
+    more = len(told) - _NAMED
+    return between.join([*told[:_NAMED], *([f"{more} more"] if more > 0 else [])])
 
 
 def rounded(value: float | np.floating[Any], digits: int = SHOWN_DIGITS) -> float:
@@ -177,7 +206,7 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
                         "ADC step": row.adc_step,
                         "lossy": row.lossy,
                         "selection": row.selection,
-                        "image_sha256": row.image_sha256[:_SHORT_HASH],
+                        "image_sha256": _hash_of(row),
                         **_of_origin(row),
                     }
                     for row in sorted(rows, key=lambda row: row.accepted)
@@ -188,6 +217,12 @@ def raw_images(batch: Batch, manifest: Manifest, images: ImageStore) -> dg.Mater
         },
         data_version=dg.DataVersion(manifest.sha256),
     )
+
+
+def _hash_of(row: ImageRow) -> str | None:
+    """Return what an image is found by, unless its name has it, as those of feeds do."""
+    short = row.image_sha256[:_SHORT_HASH]
+    return None if short in row.file else short
 
 
 def _of_origin(row: ImageRow) -> dict[str, str | None]:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 INK: Final = "#1b2a41"
 ACCENT: Final = "#2a9d8f"
 BAD: Final = "#c8553d"
-MAX_PICTURES: Final = 8
+MAX_PICTURES: Final = 6
+_LEFT_OUT: Final = "..."
+"""Stands for the middle of a text that is too long: an ellipsis of its own is six bytes of JSON."""
 _DPI: Final = 80
 _QUALITY: Final = 2
 """Of WebP, for pictures of images: their noise is what can't be compressed, and nothing is read off it here."""
@@ -43,6 +45,8 @@ _SIDE: Final = 32
 """The same among more."""
 _SQUARES: Final = 48
 """The most squares along a side of a map."""
+_NAME_LETTERS: Final = 24
+"""Of the name of a file beside a bar: those of feeds end with a part of their hash."""
 _BAR: Final = 12
 """Height of a bar with what parts it from the next, pixels."""
 _DOTS: Final = 8
@@ -100,6 +104,14 @@ def drawing(height: int, parts: str, alternative: str, width: int = _WIDTH) -> d
     return dg.MetadataValue.md(f"![{alternative}](<data:image/svg+xml,{quote(svg, safe=_PLAIN)}>)")
 
 
+def shortened(text: str, longest: int) -> str:
+    """Return `text` with no more characters than `longest`, without its middle: what tells names apart is their end."""
+    if len(text) <= longest:
+        return text
+    kept = longest - len(_LEFT_OUT)
+    return text[: kept // 2] + _LEFT_OUT + text[-(kept - kept // 2) :]
+
+
 def _text(x: int, y: int, text: str) -> str:
     beside = f" x='{x}'" if x else ""
     return f"<text{beside} y='{y}'>{escape(printable(text), quote=False)}</text>"
@@ -147,8 +159,8 @@ class _Sheet:
         picture.save(webp, format="webp", method=6, **encoding)
         longest = self.cell // _LETTER
         texts = (
-            _text(self.cell * (place % _ACROSS), self.cell * (place // _ACROSS) + self.cell // 12, title[:longest])
-            for place, title in enumerate(titles)
+            _text(self.cell * (place % _ACROSS), self.cell * (place // _ACROSS) + self.cell // 12, title)
+            for place, title in enumerate(shortened(title, longest) for title in titles)
         )
         data = base64.b64encode(webp.getvalue()).decode("ascii")
         return (
@@ -210,7 +222,7 @@ def credit_by_image(credits: Mapping[str, int]) -> dg.MarkdownMetadataValue:
     most = max(shown.values(), default=0) or 1
     bars = "".join(f"M260 {_BAR * place + 6}h{180 * bits // most}" for place, bits in enumerate(shown.values()))
     texts = "".join(
-        _text(0, _BAR * place + 9, f"{name[:40]}: {bits / 1000:.0f} kbit")
+        _text(0, _BAR * place + 9, f"{shortened(name, _NAME_LETTERS)}: {bits / 1000:.0f} kbit")
         for place, (name, bits) in enumerate(shown.items())
     )
     return drawing(_BAR * max(1, len(shown)), _path(bars, ACCENT, 8) + texts, "credit of each image")

@@ -1,6 +1,7 @@
 """What an auditor sees at each asset: numbers, a table, a picture, and never a byte of a block."""
 
 import hashlib
+import json
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from entropy_assets.core.arrays import HOST
 from entropy_assets.defs import plots
-from entropy_assets.defs.metadata import LISTED_ROWS, LONGEST_CELL, Cell, listed, table
+from entropy_assets.defs.metadata import LISTED_BYTES, LISTED_ROWS, LONGEST_CELL, Cell, listed, some_of, table
 from entropy_assets.stages.assessments import credits, noise_rows
 from entropy_assets.stores.batches import BLOCKS, MANIFEST
 from entropy_assets.stores.inboxes.origins import Origin
@@ -82,7 +83,8 @@ def test_the_table_of_images_says_where_a_feed_fetched_one_and_whose_it_is(home:
     [event] = home.run("process_images", key).get_asset_materialization_events()[:1]
     rows = rows_of(event.materialization.metadata["manifest"])
     told = [[row[column] for column in ("url", "fetched", "credit line")] for row in rows]
-    cut = rf"\<b\>{'x' * (LONGEST_CELL - 3)}"
+    half = (LONGEST_CELL - len("...")) // 2
+    cut = rf"\<b\>{'x' * (half - 3)}...{'x' * (half + 1)}"
     assert told == [[origin.url, origin.fetched_at, cut], [""] * 3]
     assert "licence" not in rows[0]
 
@@ -117,10 +119,35 @@ def test_a_long_list_names_the_document_that_has_all_of_it_and_calls_alike_what_
     assert len(text) < 400
 
 
+def test_a_list_is_short_whatever_its_texts_are() -> None:
+    """Of 16 images that a feed brought, with addresses of 300 letters and the words of their server in each column."""
+    columns = ("file", "detail", "url", "fetched", "instrument", "credit line", "licence")
+    for sign in ("a", "\u2603", "\U0001f600"):
+        for count in range(1, len(columns) + 1):
+            rows = [dict.fromkeys(columns[:count], f"{place:02}{sign * 298}") for place in range(16)]
+            shown = str(listed(rows, MANIFEST).value)
+            assert len(json.dumps(shown)) <= LISTED_BYTES
+            assert shown.endswith("in manifest.json")
+
+
+def test_a_long_text_shows_where_it_begins_and_where_it_ends() -> None:
+    """Of addresses that differ in their last letters alone none is taken for another."""
+    rows: list[dict[str, Cell]] = [{"url": f"https://example.org/{'a' * 270}{place}.fits"} for place in range(16)]
+    lines = str(listed(rows, MANIFEST).value).split("\n")
+    told = [line for line in lines if re.fullmatch(r"https://example\.org/a+\.\.\.a+\d\.fits\|", line)]
+    assert len(told) == LISTED_ROWS
+
+
+def test_what_files_of_a_feed_are_called_alike_is_said_once() -> None:
+    rows: list[dict[str, Cell]] = [{"file": f"observatory_sky_camera-{number}.fits"} for number in (17, 18)]
+    text = str(listed(rows, MANIFEST).value)
+    assert text == "file begins with: observatory\\_sky\\_camera-\n\nfile|\n-|\n17.fits|\n18.fits|"
+
+
 def test_what_markdown_would_read_in_a_cell_is_text() -> None:
     names = ("a|b", "<img src=x>", "[a](http://x)", "*a* _b_ `c` ~~d~~", "&lt;", "a\n\n# b", "\\|")
-    shown = listed(({"file": name} for name in names), MANIFEST)
-    assert [row["file"] for row in rows_of(shown)] == [
+    tables = [rows_of(listed([{"file": name}, {"file": "z"}], MANIFEST)) for name in names]
+    assert [rows[0]["file"] for rows in tables] == [
         r"a\|b",
         r"\<img src=x\>",
         r"\[a\](http://x)",
@@ -129,6 +156,10 @@ def test_what_markdown_would_read_in_a_cell_is_text() -> None:
         "a # b",
         r"\\\|",
     ]
+
+
+def test_of_much_that_is_wrong_three_are_named() -> None:
+    assert (some_of([]), some_of(["a", "b", "c"]), some_of(list("abcde"), "; ")) == ("", "a, b, c", "a; b; c; 2 more")
 
 
 def test_a_row_that_lacks_a_column_leaves_it_empty() -> None:

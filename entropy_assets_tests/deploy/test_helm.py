@@ -126,12 +126,11 @@ def test_every_role_is_hardened(role: str) -> None:
     assert {mount["mountPath"] for mount in values["volumeMounts"]} == {"/var/lib/entropy-assets", "/tmp"}
 
 
-def test_only_the_code_and_its_runs_know_pool_store_and_ledger() -> None:
+def test_only_the_code_knows_pool_store_and_ledger() -> None:
     assert roles()["code"]["envSecrets"] == [{"name": "entropy-assets-pipeline"}]
     for role in ("daemon", "webserver"):
         assert roles()[role]["envSecrets"] == [{"name": "entropy-assets-logs"}]
         assert not any(line["name"].startswith("ENTROPY_") for line in roles()[role]["env"])
-    assert roles()["code"]["includeConfigInLaunchedRuns"] == {"enabled": True}
 
 
 def test_the_webserver_of_the_chart_only_looks() -> None:
@@ -151,8 +150,8 @@ def test_the_code_server_takes_its_arguments() -> None:
 def test_two_runs_of_one_batch_never_work_at_once() -> None:
     """As in dagster.yaml: they would write the same files."""
     own = yaml.safe_load((PROJECT / "dagster.yaml").read_text())["concurrency"]["runs"]["tag_concurrency_limits"]
-    chart = dagster_values()["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
-    (limit,) = [each for each in chart["tagConcurrencyLimits"] if each["key"] == "dagster/partition"]
+    chart = dagster_values()["additionalInstanceConfig"]["concurrency"]["runs"]["tag_concurrency_limits"]
+    (limit,) = [each for each in chart if each["key"] == "dagster/partition"]
     assert {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1} in own
     assert limit in own
 

@@ -30,9 +30,10 @@ def lines_of(items: "Collection[Going]", staying: Mapping[str, str], *, is_dry: 
             yield printable(f"{item.kind:8}{size_of(item.bytes):>10}  {item.name}: {item.why}")
     if images := [item for item in items if item.kind == _IMAGE]:
         size = size_of(sum(item.bytes for item in images))
-        yield f"{_IMAGE:8}{size:>10}  {len(images)} images: {images[0].why}"
+        yield f"{_IMAGE:8}{size:>10}  {counted(len(images), _IMAGE)}: {images[0].why}"
     verb = "would be removed" if is_dry else "removed"
-    yield f"{size_of(sum(item.bytes for item in items))} {verb}; {len(staying)} batches stay"
+    stays = "1 batch stays" if len(staying) == 1 else f"{len(staying)} batches stay"
+    yield f"{size_of(sum(item.bytes for item in items))} {verb}; {stays}"
     for why, count in Counter(staying.values()).most_common():
         keys = [key for key, reason in staying.items() if reason == why]
         more = " ..." if count > MOST_NAMED else ""
@@ -53,8 +54,15 @@ def lines_of_history(
         yield f"{'run':8}{count:>10}  {why}"
     if partitions:
         yield f"{'partition':9}{len(partitions):>9}  its batch was removed"
-    verb = "would be removed" if is_dry else "removed"
-    yield printable(f"{len(runs)} runs {verb} of the Dagster in {folder}")
+    verb = "would forget" if is_dry else "forgot"
+    counts = [counted(len(runs), "run"), *([counted(len(partitions), "partition")] if partitions else [])]
+    what = " and ".join(counts) if runs or partitions else "nothing"
+    yield printable(f"Dagster {verb} {what}; it lies in {folder}")
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many there are: 1 run, 2 runs."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def size_of(size: int) -> str:

@@ -59,7 +59,7 @@ def _step(host: str, names: Sequence[str]) -> dg.OpDefinition:
             looks = feeds.ask(names)
             worth = {look.feed: _worth(stores.layout.batches(), look) for look in looks}
             has_new = any(look.brought.images for look in looks)
-            days = credit_by_day(stores.layout.feeds_folder, stores.layout.batches()) if has_new else {}
+            days = credit_by_day(stores.layout.feeds(), stores.layout.batches()) if has_new else {}
         for look in looks:
             _tell(context, look, worth[look.feed], days.get(look.feed, {}))
 

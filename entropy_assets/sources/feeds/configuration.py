@@ -11,6 +11,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib.resources import files
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 
 from entropy_assets.errors import EntropyAssetsError, brought_by
-from entropy_assets.recipe import DROP, Recipe
+from entropy_assets.recipe import Recipe
+from entropy_assets.sources.feeds.tables.claims import wrong_claims, wrong_lanes
 from entropy_assets.sources.feeds.tables.fields import FeedName, FeedTable, WebTable
 from entropy_assets.sources.feeds.tables.keys import keys_of
 from entropy_assets.sources.feeds.tables.local import CommandTable, FolderTable, ObjectStoreTable, SimulatedTable
@@ -52,10 +54,10 @@ MOST_TOLD: Final = 20
 """Faults of a file that are told."""
 LONGEST_TOLD: Final = 1000
 """Longest sentence on one of them, characters; what is longer is cut off."""
+NUMBER_FAULTS: Final = ("int_", "float_", "greater_", "less_")
+"""How the types of faults begin that are of a number."""
 ENDLESS: Final = r"[0-9_]{4301}|0x[0-9A-Fa-f_]{3500}"
 """Digits of a whole number that Python doesn't read or write, unless it is told otherwise."""
-PICTURES: Final = ("apod", "epic", "mars-raw", "nasa-images", "sdo-latest")
-"""Sources of the recipes that stand for decoded pictures."""
 
 AnyTable = Annotated[
     SdoLatestTable
@@ -201,9 +203,9 @@ def parsed(data: bytes, recipe: Recipe) -> Configuration:
     try:
         document = _Document.model_validate(told)
     except ValidationError as error:
-        raise _refused(_told(error, places)) from None
-    feeds = document.feed
-    if problems := [*_wrong_claims(feeds, recipe, places), *_wrong_hosts(feeds, places), *_wrong_lanes(feeds, places)]:
+        found = [*_told(error, places), *_wrong(_but_for_numbers(told, error), recipe, places)]
+        raise _refused(sorted(found, key=_line_in)) from None
+    if problems := list(_wrong(document.feed, recipe, places)):
         raise _refused(problems)
     return Configuration(dict(document.feed))
 
@@ -294,7 +296,27 @@ def _told(error: ValidationError, places: _Places) -> list[str]:
     told: dict[tuple[Any, ...], str] = {}  # of several faults of one field the first, from which the others follow
     for fault in error.errors(include_url=False, include_context=True):
         told.setdefault(tuple(fault["loc"][:4]), _sentence(fault, places))
-    return sorted(told.values(), key=_line_in)
+    return list(told.values())
+
+
+def _but_for_numbers(told: Mapping[str, Any], error: ValidationError) -> dict[str, FeedTable]:
+    """Return the feeds that would be right with other numbers: those keep no other fault from being told."""
+    faults = [fault for fault in error.errors(include_url=False) if fault["type"].startswith(NUMBER_FAULTS)]
+    numbers = {(fault["loc"][1], fault["loc"][3]) for fault in faults if len(fault["loc"]) == 4}
+    found: dict[str, FeedTable] = {}
+    tables = told.get("feed")
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        with suppress(ValidationError, AttributeError):
+            rest = {field: value for field, value in table.items() if (name, field) not in numbers}
+            found |= _Document.model_validate({"feed": {name: rest}}).feed
+    return found
+
+
+def _wrong(feeds: Mapping[str, FeedTable], recipe: Recipe, places: _Places) -> Iterable[str]:
+    """Yield what is wrong with feeds whose tables are each what its kind takes."""
+    yield from wrong_claims(feeds, recipe, places.told)
+    yield from _wrong_hosts(feeds, places)
+    yield from wrong_lanes(feeds, places.told)
 
 
 def _sentence(fault: Mapping[str, Any], places: _Places) -> str:
@@ -325,7 +347,7 @@ def _sentence(fault: Mapping[str, Any], places: _Places) -> str:
     if not rest and table is not None and word in table.model_fields:  # fields that don't fit each other: the first
         return f"{places.told(name, word)}{message.removeprefix(word)}"
     advice = "; give the name of a variable of the environment, not the key" if field.endswith("_env") else ""
-    if table is not None and fault["type"].startswith(("int_", "float_", "greater_", "less_")):
+    if table is not None and fault["type"].startswith(NUMBER_FAULTS):
         advice = "".join(f". {key.meaning} {key.bounds}".rstrip() for key in keys_of(table) if key.name == field)
     return f"{places.told(name, rest[0] if rest else '')}: {message}{advice}"
 
@@ -340,21 +362,6 @@ def _line_in(problem: str) -> int:
     """Return the line that a problem is told of; 0 if none is."""
     found = re.match(r"line (\d+):", problem)
     return int(found[1]) if found is not None else 0
-
-
-def _wrong_claims(feeds: Mapping[str, FeedTable], recipe: Recipe, places: _Places) -> Iterable[str]:
-    """Yield what is wrong with what the feeds claim: sources that nobody knows, or that can't be where they are."""
-    known = (*recipe.sources, DROP)
-    for name, table in feeds.items():
-        usual = type(table).model_fields["claim"].default
-        if table.claim not in known:
-            yield f"{places.told(name, 'claim')} is no source of {recipe.name}; known are {', '.join(known)}"
-        elif table.claim == "simulated" and not isinstance(table, SimulatedTable):
-            yield f"{places.told(name, 'claim')}: only the kind simulated may claim simulated"
-        elif isinstance(table, CommandTable) and table.frames == "decoded" and table.claim not in (*PICTURES, DROP):
-            yield f"{places.told(name, 'claim')}: decoded frames are pictures; claim {DROP} or {' or '.join(PICTURES)}"
-        elif usual in recipe.sources and table.claim != DROP and recipe.claim_of(table.claim) > recipe.claim_of(usual):
-            yield f"{places.told(name, 'claim')}: its images are worth what {usual} is at most; claim that, or {DROP}"
 
 
 def _wrong_hosts(feeds: Mapping[str, FeedTable], places: _Places) -> Iterable[str]:
@@ -375,18 +382,6 @@ def _wrong_hosts(feeds: Mapping[str, FeedTable], places: _Places) -> Iterable[st
                 f"{places.told(name, field)} has a host, port or letter that can't be asked: write a name as DNS has it"
                 " (xn-- for letters beyond ASCII), or a whole address like 192.0.2.1 or [2001:db8::1], a port from 1 to"
                 " 65535, and * only before a domain of somebody, like *.example.org"
-            )
-
-
-def _wrong_lanes(feeds: Mapping[str, FeedTable], places: _Places) -> Iterable[str]:
-    """Yield what is wrong with the lanes: a batch is of one source and in one lane."""
-    first: dict[str, str] = {}
-    for name, table in feeds.items():
-        other = first.setdefault(table.claim, name)
-        if feeds[other].lane != table.lane:
-            yield (
-                f"{places.told(name, 'lane')} is not that of {other}, and both claim {table.claim}: a batch is of one"
-                " source and in one lane, so give them the same"
             )
 
 

@@ -1,7 +1,7 @@
-"""What the images of each feed were credited, by day: a running sum in one bounded file; each batch is read once.
+"""What the images of each feed were credited, by day: a running sum in one bounded blob; each batch is read once.
 
-Trusted for nothing, and shown to people alone. Where the file is lost or damaged, the sum begins anew with the newest
-batches.
+It lies beside the journals of the feeds, so all machines that share a store have one sum. Trusted for nothing, and
+shown to people alone. Where the blob is lost or damaged, the sum begins anew with the newest batches.
 """
 
 import json
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, Self
 
 from entropy_assets.errors import BatchError
@@ -17,11 +16,11 @@ from entropy_assets.stages.manifest import Manifest
 from entropy_assets.stages.reports.worth import assessed_images
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stores.batches import NOISE, Batch, BatchStore, moment_of
-from entropy_assets.stores.durable import write_durably
-from entropy_assets.stores.journals.lines import opened
+from entropy_assets.stores.blobs.interface import Blobs
+from entropy_assets.stores.blobs.refusals import BlobMissing
 
 FILE: Final = ".credit.json"
-"""Its name in the folder of the feeds; that of no feed begins with a dot."""
+"""Its name among the journals of the feeds; that of no feed begins with a dot."""
 MOST_AT_ONCE: Final = 200
 """New batches that one call reads, the newest; older ones that are new as well are never counted."""
 MOST_DAYS: Final = 60
@@ -44,7 +43,7 @@ class DayCredit:
 
 @dataclass(slots=True)
 class _Sums:
-    """What the file holds: the newest batch that was looked at, those to look at again, and days by feed."""
+    """What the blob holds: the newest batch that was looked at, those to look at again, and days by feed."""
 
     newest: str = ""
     open: list[str] = field(default_factory=list)
@@ -80,29 +79,38 @@ class _Sums:
         return json.dumps(told, default=asdict, sort_keys=True).encode()
 
 
-def credit_by_day(folder: Path, batches: BatchStore) -> Mapping[str, Mapping[str, DayCredit]]:
+def credit_by_day(feeds: Blobs, batches: BatchStore) -> Mapping[str, Mapping[str, DayCredit]]:
     """Count the batches that are new or newly assessed; return what each feed's images were credited, by day in UTC.
 
-    Several processes may call it at once. A damaged batch tells nothing.
+    Several processes may call it at once, on several machines: what is written says of itself which batches are in it,
+    so of two sums each is whole, and the last to be written stays. A damaged batch tells nothing.
 
     Parameters
     ----------
-    folder
-        Of what is remembered of the feeds.
+    feeds
+        What is remembered of the feeds.
+
+    Raises
+    ------
+    StoreError, OSError
+        If it can't be kept there.
     """
-    path = folder / FILE
-    with opened(path) as file:
-        sums = _Sums.read(file.read())
-        names = set(batches.names())
-        new = sorted((key for key in names if moment_of(key) > moment_of(sums.newest)), key=moment_of)[-MOST_AT_ONCE:]
-        waiting = []
-        for key in (*(key for key in sums.open if key in names), *new):
-            batch = Batch(batches.blobs, key)
-            if not batch.has(NOISE):
-                waiting.append(key)
-                continue
-            with suppress(BatchError):
-                sums.add(batch)
-        sums.newest, sums.open = new[-1] if new else sums.newest, waiting[-MOST_OPEN:]
-        write_durably(path, sums.encoded())
+    try:
+        before = feeds.read(FILE)
+    except BlobMissing:
+        before = b""
+    sums = _Sums.read(before)
+    names = set(batches.names())
+    new = sorted((key for key in names if moment_of(key) > moment_of(sums.newest)), key=moment_of)[-MOST_AT_ONCE:]
+    waiting = []
+    for key in (*(key for key in sums.open if key in names), *new):
+        batch = Batch(batches.blobs, key)
+        if not batch.has(NOISE):
+            waiting.append(key)
+            continue
+        with suppress(BatchError):
+            sums.add(batch)
+    sums.newest, sums.open = new[-1] if new else sums.newest, waiting[-MOST_OPEN:]
+    if (data := sums.encoded()) != before:
+        feeds.replace(FILE, data)
     return sums.days

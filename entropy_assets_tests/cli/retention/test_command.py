@@ -42,7 +42,7 @@ def test_a_dry_run_says_what_the_run_does(run: Run, place: Place, monkeypatch: p
     assert [batch.key for batch in place.batches()] == list(did["stays"])
     again = run("retention", "--home", place.root)
     assert again.exit_code == 0
-    assert again.stdout.startswith("0 B removed; 1 batches stay\n  1 because its receipt tells")
+    assert again.stdout.startswith("0 B removed; 1 batch stays\n  1 because its receipt tells")
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ def test_what_dagster_forgets_is_told_and_done(run: Run, place: Place, monkeypat
     assert words[-3:] == [
         "run              1  its batch was removed",
         "partition        1  its batch was removed",
-        f"1 runs would be removed of the Dagster in {folder}",
+        f"Dagster would forget 1 run and 1 partition; it lies in {folder}",
     ]
     with dg.DagsterInstance.from_config(str(folder)) as instance:
         assert instance.get_runs_count() == 2

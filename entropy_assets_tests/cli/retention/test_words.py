@@ -34,9 +34,18 @@ def test_runs_are_counted_by_why_they_go() -> None:
         "run              2  7 days are kept",
         "run              1  its batch was removed",
         "partition        1  its batch was removed",
-        "3 runs would be removed of the Dagster in /d",
+        "Dagster would forget 3 runs and 1 partition; it lies in /d",
     ]
-    assert list(lines_of_history(Path("/d"), {}, [], is_dry=False)) == ["0 runs removed of the Dagster in /d"]
+
+
+def test_nothing_and_one_are_said_as_people_say_them() -> None:
+    folder, one = Path("/d"), {"a": "7 days are kept"}
+    assert list(lines_of_history(folder, {}, [], is_dry=True)) == ["Dagster would forget nothing; it lies in /d"]
+    assert list(lines_of_history(folder, one, [], is_dry=False))[-1] == "Dagster forgot 1 run; it lies in /d"
+    assert list(lines_of(ITEMS[1:2], {"zoo-1": "it is young"}, is_dry=False, keeps_all=False))[:2] == [
+        "image       1.0 kB  1 image: no batch needs it",
+        "1.0 kB removed; 1 batch stays",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -237,6 +237,25 @@ def test_several_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None
     assert [line.partition(":")[0] for line in told] == ["line 5", "line 6", "line 7", "line 8"]
 
 
+def test_a_wrong_number_keeps_no_wrong_host_claim_or_lane_from_being_told() -> None:
+    """Each has its line. A table that is wrong otherwise is not looked at further: what it says is not known."""
+    web = "[feed.{}]\nkind = 'http-directory'\nurl = 'https://{}/'\nclaim = '{}'\n"
+    told = refusals(
+        web.format("a", "-.example", "raw-ccd")
+        + "cadence_seconds = 0\nmax_files = '5'\n"
+        + web.format("b", "b.example", "raw-cdc")
+        + "max_files = 0\n"
+        + web.format("c", "c.example", "raw-ccd")
+        + "lane = 'public'\n"
+        + web.format("d", "-.example", "raw-ccd")
+        + "own_network = 'perhaps'\n"
+    )
+    assert [line.partition(":")[0] for line in told] == [f"line {number}" for number in (3, 5, 6, 10, 11, 16, 21)]
+    assert "has a host, port or letter that can't be asked" in told[0]
+    assert "is no source of" in told[3]
+    assert "is not that of a" in told[5]
+
+
 @pytest.mark.parametrize(
     "text, told",
     [
