@@ -172,6 +172,9 @@ def _known_before() -> dict[str, Entry]:
         "pattern 0.5 x, sigma 8, 4 frames in one batch": Entry(
             KNOWN, partial(sensors.pattern_in_one_batch, multiple=0.5, sigma=8.0, count=4), True
         ),
+        "columns that drift by 7 x over a known pattern 16 x, sigma 0.5, the second": Entry(
+            KNOWN, partial(sensors.drifting_columns, multiple=16, drift=7, sigma=0.5)
+        ),
     }
     fresh = {
         f"earlier frame + fresh {s:g}": Entry(KNOWN, partial(sensors.on_an_earlier_frame, sigma=s))

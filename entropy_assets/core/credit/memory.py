@@ -18,17 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
-from entropy_assets.core.credit.sketches import (
-    CODE_RMS,
-    LYING,
-    SIDE,
-    Floats,
-    Sketch,
-    Wide,
-    folded,
-    unit,
-    views,
-)
+from entropy_assets.core.credit.sketches import CODE_RMS, LYING, SIDE, Floats, Sketch, Wide, folded, unit, views
+from entropy_assets.core.credit.squarewise.columns import known_beside_columns
 from entropy_assets.core.credit.squarewise.probes import Twins, copied_share
 from entropy_assets.core.credit.together import fit, telling
 from entropy_assets.core.digests import oriented
@@ -275,6 +266,8 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
         return None
     of_cells = (sign * _correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
     cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
+    beside = known_beside_columns(sketch.pairs, other.pairs, sign, twins.overlap if twins else 1.0)
+    cells = tuple(max(parts, math.ceil(beside * PARTS)) for parts in cells)
     cells = tuple(PARTS if left_of(sketch.sigma, parts, PARTS) < ROUNDING else parts for parts in cells)
     # Squares that are live in one of them alone, and other noise in some, thin the correlation out.
     if twins and (fresh := twins.fresh_bits(sketch.sigma, sign)):
