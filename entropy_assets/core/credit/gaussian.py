@@ -16,6 +16,8 @@ from scipy import special
 
 PHASES: Final = 16
 """Places between two codes that the levels of a pattern are spread over."""
+PIXEL_PHASES: Final = 128
+"""The same for single pixels, whose noise may be narrower than the way between two of the former."""
 WIDE: Final = 3.0
 """Noise from which on a difference is as good as continuous, ADC steps: its min-entropy is right to .01 bit."""
 REACH: Final = 8
@@ -45,19 +47,19 @@ def pair_entropy(sigma: float, phases: int = 1) -> float:
     return float(-np.log2(likeliest).mean())
 
 
-def pixel_entropy(sigma: float, phases: int) -> float:
+def pixel_entropy(sigma: float) -> float:
     """Return the min-entropy of one pixel, bits, to who knows its level: the mean over levels between two codes.
 
     Parameters
     ----------
-    sigma, phases
+    sigma
         As of `pair_entropy`.
     """
     if sigma <= 0:
         return 0.0
     if sigma >= WIDE:
         return math.log2(math.sqrt(2 * math.pi) * sigma)
-    return float(-np.log2(_masses(sigma, phases).max(axis=1)).mean())
+    return float(-np.log2(_masses(sigma, PIXEL_PHASES).max(axis=1)).mean())
 
 
 def first_frame_entropy(sigma: float, known: float, pattern: int, safety_factor: tuple[int, int]) -> float:
@@ -76,7 +78,7 @@ def first_frame_entropy(sigma: float, known: float, pattern: int, safety_factor:
     by_share = pair_entropy(sigma * math.sqrt(1 - known), PHASES)
     if not pattern:
         return by_share
-    both = 2 * pixel_entropy(sigma / math.sqrt(1 + pattern * pattern), PHASES)
+    both = 2 * pixel_entropy(sigma / math.sqrt(1 + pattern * pattern))
     numerator, denominator = safety_factor
     return min(by_share, both * SOLE_MARGIN * denominator / (10 * numerator))
 
