@@ -232,3 +232,7 @@ COARSE: Final = {
     "photon counter, 0.1 a pixel, known pattern 8": partial(photon_counter, photons=0.1, width=8.0),
 }
 """Fresh noise that takes a few values, in steps that a known pattern fills."""
+HIDDEN: Final = {
+    "8 bits x 257 over a known flat of 1%, sigma 0.8": partial(flat_fielded, step=257, sigma=0.8, share=0.01)
+}
+"""The same where a first frame shows nothing of it: its pixels follow the law of wide noise to one part in 10**8."""
