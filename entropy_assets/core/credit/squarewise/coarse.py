@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import fft
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,6 +61,8 @@ SMOOTH: Final = 6
 """Terms of the polynomial that is taken off the logarithm of the noise: shot noise on a slope of 10 : 1 leaves .3 %."""
 PER_TURN: Final = 4
 """Frequencies that are tried for each that the range of light tells apart."""
+PER_STEP: Final = 8
+"""Levels that are told apart in the narrowest step that is looked for."""
 WAVE_ENERGY: Final = 25.0
 """Energy of a wave over that of noise from which on it is believed: of noise one frequency in 200,000 goes beyond, and
 no reference image has more than 16."""
@@ -169,20 +172,23 @@ def step_in_light(level: Floats, variance: Floats, sigma: float) -> CoarseStep |
     dark, bright = np.quantile(level, (0.02, 0.98)).tolist()
     least = max(LEAST_PERIODS / max(bright - dark, 1e-9), 1 / (BY_LIGHT[1] * sigma))
     most = min(1 / (BY_LIGHT[0] * sigma), 1 / LEAST_STEP, MOST_OF_STEP / within)
-    lowest = 1 / max(bright - dark, 1e-9)
-    tries = math.ceil((most - lowest) * (bright - dark) * PER_TURN)
     if most <= least:
         return None
     centred = (level - level.mean()) / max(float(level.std()), 1e-9)
     smooth = np.linalg.qr(np.vander(centred, SMOOTH))[0]
     share -= smooth @ (smooth.T @ share)
-    error = float(share @ share) / len(share)
-    frequencies = np.linspace(lowest, most, tries + 1)
-    found = np.array([_wave(level, share, smooth, each) for each in frequencies.tolist()]) / max(error, 1e-12)
-    best = int(found.argmax())
-    if best == tries or frequencies[best] < least or found[best] < WAVE_ENERGY:
+    error = max(float(share @ share) / len(share), 1e-12)
+    places = np.floor((np.clip(level, dark, bright) - dark) * (PER_STEP * most)).astype(np.int64)
+    length = fft.next_fast_len(PER_TURN * (int(places.max()) + 1), real=True)
+    found = np.abs(fft.rfft(np.bincount(places, weights=share), n=length))
+    # from one turn in the range of light up to the narrowest step
+    found = found[: length // PER_STEP + 1]
+    best = int(found[PER_TURN:].argmax()) + PER_TURN if len(found) > PER_TURN else 0
+    frequency = best * PER_STEP * most / length
+    is_within = least <= frequency and best + 1 < len(found)
+    if not is_within or _wave(level, share, smooth, frequency) < WAVE_ENERGY * error:
         return None
-    return CoarseStep(math.ceil(100 / float(frequencies[best])) / 100)
+    return CoarseStep(math.ceil(100 / frequency) / 100)
 
 
 def _wave(level: Floats, share: Floats, smooth: Floats, frequency: float) -> float:
