@@ -115,9 +115,7 @@ def print_page(rows: list[dict[str, Any]], recipe: Recipe) -> None:
     print(f"## Faults: {len(faults)} scenarios, the worst first\n")
     print_ratios(faults)
     if untold := [row for row in above if row not in faults]:
-        print(
-            '\n## Good generators with a known seed: no measurement tells them, see "What it can\'t know" in the docs\n'
-        )
+        print('\n## What no measurement of these frames tells: see "What it can\'t know" in docs/credit.md\n')
         print_ratios(untold)
     for part in PARTS:
         if of_part := [row for row in rows if row["part"] == part]:

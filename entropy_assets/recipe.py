@@ -74,8 +74,10 @@ class Recipe:
         the frames of one batch alone, as they lie.
     sole_known_parts
         Share of the variance of a frame that counts as known pattern while no other frame of its sensor is remembered,
-        parts of 10,000: that of a pattern five times as wide as the noise. With the safety factor, patterns of up to
-        eight times the noise are credited no more than the noise holds.
+        parts of 10,000: that of a pattern three times as wide as the noise.
+    sole_pattern
+        Such a frame is credited no more than its noise holds beside a pattern so many times as wide, and steps of a
+        coarser ADC are looked for beneath its codes (`credit.squarewise.coarse`). At 0 the share alone counts.
     transfer_errors
         Standard errors beyond which the noise of a frame is believed to grow with the square of its light: that part is
         the sensor's response or the scene, and not credited (`credit.photon_transfer`). At 0 nobody looks.
@@ -200,6 +202,7 @@ class Recipe:
     repeat_outlier: int = 0
     remembered_frames: int = 0
     sole_known_parts: int = 0
+    sole_pattern: int = 0
     transfer_errors: int = 0
     gain_tolerance: tuple[int, int] = (0, 1)
     max_copied_share: float = 0.1
@@ -284,7 +287,8 @@ STANDARD: Final = Recipe(
     entropy_parts=1_000_000,
     repeat_outlier=4,
     remembered_frames=10_000,
-    sole_known_parts=9700,
+    sole_known_parts=9000,
+    sole_pattern=8,
     transfer_errors=5,
     gain_tolerance=(3, 2),
     symbol_rounding=0.25,

@@ -42,8 +42,8 @@ class Entry:
     worth_something
         An ordinary frame of an ordinary camera: no credit at all would be a fault too.
     cannot_be_told
-        A good generator whose seed is known: its pixels follow the law of honest ones exactly, so credit above the
-        bound is no fault of the measurement. `docs/credit.md` says so.
+        A good generator whose seed is known, or steps that a known pattern hides: its pixels follow the law of honest
+        ones, so credit above the bound is no fault of the measurement. `docs/credit.md` says so.
     """
 
     part: str
@@ -172,6 +172,9 @@ def _known_before() -> dict[str, Entry]:
         "pattern 0.5 x, sigma 8, 4 frames in one batch": Entry(
             KNOWN, partial(sensors.pattern_in_one_batch, multiple=0.5, sigma=8.0, count=4), True
         ),
+        "columns that drift by 7 x over a known pattern 16 x, sigma 0.5, the second": Entry(
+            KNOWN, partial(sensors.drifting_columns, multiple=16, drift=7, sigma=0.5)
+        ),
     }
     fresh = {
         f"earlier frame + fresh {s:g}": Entry(KNOWN, partial(sensors.on_an_earlier_frame, sigma=s))
@@ -193,6 +196,7 @@ def _known_before() -> dict[str, Entry]:
         KNOWN, partial(masked_copies.under_stars, multiple=8, sigma=2.5, spent=4), True
     )
     coarse = {name: Entry(KNOWN, make) for name, make in sensors.COARSE.items()}
+    coarse |= {name: Entry(KNOWN, make, cannot_be_told=True) for name, make in sensors.HIDDEN.items()}
     return patterns | spent | fresh | coarse | masters | copies
 
 

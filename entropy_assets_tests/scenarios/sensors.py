@@ -187,6 +187,16 @@ def column_banding(rng: np.random.Generator, side: int, width: float, sigma: flo
     return single(Gaussian(sigma).draw(rng, levels), truth_of(Gaussian(sigma), levels))
 
 
+def drifting_columns(rng: np.random.Generator, side: int, multiple: float, drift: float, sigma: float) -> Scenario:
+    """The second frame of a known pattern, `multiple` times as wide as the noise, whose columns drift from frame to
+    frame by `drift` times the noise. Each column has one new offset for all its pixels, so to be safe that is known.
+    """
+    law, pattern = Gaussian(sigma), LEVEL + rng.normal(0, multiple * sigma, (side, side))
+    levels = [pattern + rng.normal(0, drift * sigma, (1, side)) for _ in range(2)]
+    before, codes = (fits_file(law.draw(rng, each)) for each in levels)
+    return Scenario((Exposure(codes, truth_of(law, levels[1])),), (before,))
+
+
 def clipped_dark(rng: np.random.Generator, side: int, level: float, sigma: float) -> Scenario:
     """A dark without offset: codes below zero are stored as zero, which becomes the likeliest one."""
     law = Gaussian(sigma)
@@ -222,3 +232,7 @@ COARSE: Final = {
     "photon counter, 0.1 a pixel, known pattern 8": partial(photon_counter, photons=0.1, width=8.0),
 }
 """Fresh noise that takes a few values, in steps that a known pattern fills."""
+HIDDEN: Final = {
+    "8 bits x 257 over a known flat of 1%, sigma 0.8": partial(flat_fielded, step=257, sigma=0.8, share=0.01)
+}
+"""The same where a first frame shows nothing of it: its pixels follow the law of wide noise to one part in 10**8."""

@@ -30,7 +30,7 @@ Samples = npt.NDArray[np.uint8]
 
 HARMONIC_WIDTH: Final = math.pi * math.sqrt(2)
 """Width of the assessed symbols over the noise of one pixel: pi standard deviations of a pair difference."""
-CAPS_OF_SAMPLES: Final = ("claim", "statement", "photon_transfer", "header_gain")
+CAPS_OF_SAMPLES: Final = ("claim", "statement", "photon_transfer", "header_gain", "coarse_steps")
 """Caps that hold for each sample by itself, whatever else is known."""
 NOT_RAW: Final[dict[StatementKind, str]] = {
     "simulated": "its noise comes from a program; only the source 'simulated' may hand it in",
@@ -66,7 +66,7 @@ class Assessment:
         ``statement`` (bits per sample), ``container`` (bits); where parts of a frame share something, ``shared_parts``:
         the least that is left of the estimates of a part beside those before it (bits per sample); and what light and
         header allow, ``photon_transfer``, ``photon_transfer_alone`` (of the first frame of a sensor) and
-        ``header_gain`` (bits per sample).
+        ``header_gain``, and coarse steps of the noise, ``coarse_steps`` and ``coarse_steps_alone`` (bits per sample).
     limited_by
         The estimate, cap or test that decided.
     health

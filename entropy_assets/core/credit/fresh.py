@@ -11,7 +11,13 @@ from typing import Final, NamedTuple
 
 from entropy_assets.core.credit.assessment import CAPS_OF_SAMPLES, Assessment, credit_of, rounded_down
 from entropy_assets.core.credit.elsewhere.kinds import TOLD, Made
-from entropy_assets.core.credit.gaussian import PHASES, left_beside, pair_entropy, poorer_than_gaussian
+from entropy_assets.core.credit.gaussian import (
+    PHASES,
+    first_frame_entropy,
+    left_beside,
+    pair_entropy,
+    poorer_than_gaussian,
+)
 from entropy_assets.core.credit.memory import PARTS, Recollection
 from entropy_assets.core.credit.photon_transfer import LIMITS
 from entropy_assets.core.credit.shared_parts import CreditedPart, best_together
@@ -23,11 +29,11 @@ MOSTLY: Final = 0.5
 
 
 def known_entropy(
-    least: float, symbol_bits: int, sketch: Sketch, recollection: Recollection, alone: float, by_light: float
+    least: float, symbol_bits: int, sketch: Sketch, recollection: Recollection, alone: Sequence[tuple[float, str]]
 ) -> tuple[float, str]:
     """Return what the memory leaves of a sample, bits, and what decides.
 
-    It is ``repeats``, and for the first frame of a sensor ``sole_frame`` or ``photon_transfer``.
+    It is ``repeats``, and for the first frame of a sensor ``sole_frame``, ``photon_transfer`` or ``coarse_steps``.
     The noise is taken for Gaussian, less the share by which the estimators found the whole poorer than that.
 
     Parameters
@@ -37,15 +43,13 @@ def known_entropy(
     sketch
         Of the frame or part.
     alone
-        What a sample is worth at most since its pattern isn't known, bits; infinite if it is.
-    by_light
-        What the light shows to be fresh, bits; infinite if the pattern is known.
+        What a sample is worth at most as long as its pattern isn't known, bits, and why; nothing if it is.
     """
     shown = math.inf
     if recollection.known_parts:
         left = _beside(recollection, sketch.sigma, least, sketch.cell_pixels)
         shown = left * poorer_than_gaussian(least, sketch.sigma, symbol_bits)
-    return min((shown, "repeats"), (alone, "sole_frame"), (by_light, "photon_transfer"))
+    return min([(shown, "repeats"), *alone])
 
 
 def _beside(recollection: Recollection, sigma: float, whole: float, cell_pixels: Sequence[int]) -> float:
@@ -148,12 +152,23 @@ def _known(assessment: Assessment, seen: SeenPart, recipe: Recipe) -> tuple[floa
     least = assessment.of_parts.get(seen.place, min(assessment.estimates.values()))
     # Parts before it in its file are of the same sensor, but perhaps of other pixels of it.
     is_sole = seen.recollection.frames <= seen.same_file
-    assumed = min(recipe.sole_known_parts, PARTS if seen.pattern_parts is None else seen.pattern_parts)
-    alone = pair_entropy(seen.sketch.sigma * math.sqrt(1 - assumed / PARTS), PHASES) if is_sole else math.inf
-    is_unseen = is_sole and seen.pattern_parts is None
-    by_light = assessment.caps.get("photon_transfer_alone", math.inf) if is_unseen else math.inf
-    known = known_entropy(least, assessment.symbol_bits, seen.sketch, seen.recollection, alone, by_light)
+    alone = _alone(assessment, seen, recipe) if is_sole else []
+    known = known_entropy(least, assessment.symbol_bits, seen.sketch, seen.recollection, alone)
     return known if seen.left_parts is None else min(known, (seen.left_parts / PARTS, "repeats"))
+
+
+def _alone(assessment: Assessment, seen: SeenPart, recipe: Recipe) -> list[tuple[float, str]]:
+    """Return what a sample of a sensor's first frame is worth at most, bits, and why.
+
+    If its file has another exposure of the same pixels, no more is taken for known than that one shows.
+    """
+    sigma, known = seen.sketch.sigma, recipe.sole_known_parts / PARTS
+    assumed = first_frame_entropy(sigma, known, recipe.sole_pattern, recipe.safety_factor)
+    if seen.pattern_parts is not None:
+        shown = pair_entropy(sigma * math.sqrt(1 - seen.pattern_parts / PARTS), PHASES)
+        return [(max(assumed, shown), "sole_frame")]
+    caps = [(assessment.caps.get(f"{name}_alone", math.inf), name) for name in ("photon_transfer", "coarse_steps")]
+    return [(assumed, "sole_frame"), *caps]
 
 
 def explained(seen: Sequence[SeenPart], limited_by: str) -> str:

@@ -11,14 +11,20 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 PHASES: Final = 16
 """Places between two codes that the levels of a pattern are spread over."""
+PIXEL_PHASES: Final = 128
+"""The same for single pixels, whose noise may be narrower than the way between two of the former."""
 WIDE: Final = 3.0
 """Noise from which on a difference is as good as continuous, ADC steps: its min-entropy is right to .01 bit."""
 REACH: Final = 8
 """Codes are counted to this many standard deviations."""
+SOLE_MARGIN: Final = 9
+"""Tenths of what two pixels would hold that a first frame is credited, at most: the noise of squares is told in thirds
+of an ADC step, and may be a tenth less than it seems."""
 
 
 def pair_entropy(sigma: float, phases: int = 1) -> float:
@@ -35,13 +41,55 @@ def pair_entropy(sigma: float, phases: int = 1) -> float:
         return 0.0
     if sigma >= WIDE:
         return math.log2(2 * math.sqrt(math.pi) * sigma)
-    reach = math.ceil(REACH * sigma) + 2
-    levels = (np.arange(phases) / phases)[:, np.newaxis]
-    edges = (np.arange(-reach, reach + 2) - 0.5 - levels) / sigma
-    masses = np.diff(special.ndtr(edges), axis=1)
+    masses = _masses(sigma, phases)
     apart = [masses[:, : masses.shape[1] - by] @ masses[:, by:].T for by in (0, 1, 2)]
     likeliest = np.max([*apart, *(matrix.T for matrix in apart)], axis=0)
     return float(-np.log2(likeliest).mean())
+
+
+def pixel_entropy(sigma: float) -> float:
+    """Return the min-entropy of one pixel, bits, to who knows its level: the mean over levels between two codes.
+
+    Parameters
+    ----------
+    sigma
+        As of `pair_entropy`.
+    """
+    if sigma <= 0:
+        return 0.0
+    if sigma >= WIDE:
+        return math.log2(math.sqrt(2 * math.pi) * sigma)
+    return float(-np.log2(_masses(sigma, PIXEL_PHASES).max(axis=1)).mean())
+
+
+def first_frame_entropy(sigma: float, known: float, pattern: int, safety_factor: tuple[int, int]) -> float:
+    """Return what a pair difference of a sensor's first frame is worth at most, bits: its pattern is known to others.
+
+    It is the lesser of two: what is left where the share `known` of the variance is pattern; and what keeps the credit
+    below what both pixels hold, all of which the hash takes in, where the pattern is `pattern` times the noise.
+
+    Parameters
+    ----------
+    sigma
+        Noise of a pixel with its pattern, steps of the ADC.
+    safety_factor
+        What a credit is multiplied by in the end, as a fraction.
+    """
+    by_share = pair_entropy(sigma * math.sqrt(1 - known), PHASES)
+    if not pattern:
+        return by_share
+    both = 2 * pixel_entropy(sigma / math.sqrt(1 + pattern * pattern))
+    numerator, denominator = safety_factor
+    return min(by_share, both * SOLE_MARGIN * denominator / (10 * numerator))
+
+
+def _masses(sigma: float, phases: int) -> npt.NDArray[np.float64]:
+    """Return the probabilities of codes, ``float64[phase, code]``."""
+    reach = math.ceil(REACH * sigma) + 2
+    levels = (np.arange(phases) / phases)[:, np.newaxis]
+    edges = (np.arange(-reach, reach + 2) - 0.5 - levels) / sigma
+    masses: npt.NDArray[np.float64] = np.diff(special.ndtr(edges), axis=1)
+    return masses
 
 
 def poorer_than_gaussian(least: float, sigma: float, symbol_bits: int) -> float:

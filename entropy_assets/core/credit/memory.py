@@ -23,6 +23,7 @@ from entropy_assets.core.credit.elsewhere.rows import NewestRows
 from entropy_assets.core.credit.elsewhere.spectra import HALVES, OF_HALF, halves_of
 from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
 from entropy_assets.core.credit.sketches import CODE_RMS, INDEXED, LYING, Sketch, index_of, unit, views
+from entropy_assets.core.credit.squarewise.columns import known_beside_columns
 from entropy_assets.core.credit.squarewise.probes import Twins, copied_share
 from entropy_assets.core.credit.squarewise.slopes import of_planes
 from entropy_assets.core.credit.together import fit, telling
@@ -323,6 +324,8 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
         return None
     of_cells = (sign * correlation(a, b)[0] for a, b in zip(sketch.pairs, other.pairs, strict=True))
     cells = tuple(known_parts(max(0.0, of_cell), error, 1.0) for of_cell in of_cells)
+    beside = known_beside_columns(sketch.pairs, other.pairs, sign, twins.overlap if twins else 1.0)
+    cells = tuple(max(parts, math.ceil(beside * PARTS)) for parts in cells)
     cells = tuple(PARTS if left_of(sketch.sigma, parts, PARTS) < ROUNDING else parts for parts in cells)
     apart = OF_PLANES * abs(of_planes(sketch.mosaic) - of_planes(other.mosaic))
     if apart and abs(rho) >= 1 - apart:

@@ -24,7 +24,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.credit.gaussian import PHASES, pair_entropy
+from entropy_assets.core.credit.gaussian import PHASES, first_frame_entropy, pair_entropy
+from entropy_assets.core.credit.memory import PARTS
+from entropy_assets.core.credit.squarewise.coarse import step_in_differences, step_in_light
 from entropy_assets.core.extraction.phases import laid_out
 from entropy_assets.core.extraction.squares import MAD_TO_SIGMA
 from entropy_assets.core.extraction.survey import Survey
@@ -70,6 +72,10 @@ LIMITS: Final = MappingProxyType(
             "it shows more noise than the gain and the read noise in its header allow, so the rest is pattern or"
             " texture, unless the header is wrong; send frames of an even field, or mend the header"
         ),
+        "coarse_steps": (
+            "its noise comes in steps of many codes, as that of a coarser converter or of single photons does, and what"
+            " fills the codes between may be known; send the frames as the camera gave them, before any correction"
+        ),
     }
 )
 """What limited a credit, what it means, and what to do."""
@@ -110,8 +116,9 @@ def caps_of_light(frame: Frame, survey: Survey, recipe: Recipe) -> dict[str, flo
     """Return caps of what a sample of `frame` is worth, by name, bits; of several channels or parts, the least.
 
     ``photon_transfer``: its light allows no more. ``photon_transfer_alone``: it surely allows so much, which is what
-    counts while nothing else is known of the sensor. ``header_gain``: its header allows no more. Those that say nothing
-    are not there.
+    counts while nothing else is known of the sensor. ``header_gain``: its header allows no more. ``coarse_steps``: the
+    steps that its noise keeps to allow no more; ``coarse_steps_alone``, no more while nothing else is known. Those that
+    say nothing are not there.
 
     Parameters
     ----------
@@ -134,9 +141,13 @@ def _caps(
 ) -> dict[str, float]:
     caps: dict[str, float] = {}
     says = frame.camera_noise if recipe.gain_tolerance[0] else None
-    if np.count_nonzero(live) < LEAST_SQUARES or not (says or recipe.transfer_errors):
+    if not live.any() or not (says or recipe.transfer_errors or recipe.sole_pattern):
         return caps
     light = _Squares(frame, channel, live, sigma, size)
+    if recipe.sole_pattern:
+        caps |= _caps_of_steps(light, float(np.median(sigma[live])), recipe)
+    if np.count_nonzero(live) < LEAST_SQUARES:
+        return caps
     if says:
         caps["header_gain"] = entropy_of(noise_by_header(light.level, says, recipe.gain_tolerance))
     if recipe.transfer_errors and varies_enough(light.level):
@@ -144,6 +155,18 @@ def _caps(
         if found is not None:
             caps["photon_transfer"] = entropy_of(found.at_most)
             caps["photon_transfer_alone"] = entropy_of(found.surely)
+    return caps
+
+
+def _caps_of_steps(light: "_Squares", sigma: float, recipe: Recipe) -> dict[str, float]:
+    """Return what noise of `sigma` codes is worth at most that keeps to wider steps; nothing if it does not."""
+    step = step_in_differences(light.differences(), sigma)
+    caps = {"coarse_steps": pair_entropy(sigma / step.codes)} if step and step.is_bare else {}
+    step = step or step_in_light(*light.quarters(sigma), sigma)
+    if step:
+        known = recipe.sole_known_parts / PARTS
+        alone = first_frame_entropy(sigma / step.codes, known, recipe.sole_pattern, recipe.safety_factor)
+        caps["coarse_steps_alone"] = alone
     return caps
 
 
@@ -290,6 +313,32 @@ class _Squares:
         self.left, self.right = grid[:, :, ::2], grid[:, :, 1::2]
         zero = min(0, int(plane.min()))
         self.level: Floats = (self._means(self.left.sum(axis=1, dtype=np.int64)) - zero) / self.step
+
+    def differences(self) -> npt.NDArray[np.signedinteger]:
+        """Return the pair differences of the quarters of live squares, ``[quarter, pair]``, ADC steps."""
+        apart = self._quarters(self.right - self.left)
+        return apart // self.step if self.step > 1 else apart
+
+    def quarters(self, sigma: float) -> Light:
+        """Return what `Light` tells, of the quarters of live squares, ``[square, 2, 2]``; levels are above any zero.
+
+        Parameters
+        ----------
+        sigma
+            Noise of a pixel, ADC steps: differences beyond `CLIPPED_AT` of it count for that.
+        """
+        most = math.ceil(CLIPPED_AT * math.sqrt(2) * sigma)
+        differences = self.differences().clip(-most, most).astype(np.float64)
+        level = self._quarters(self.left).mean(axis=1) + self._quarters(self.right).mean(axis=1)
+        variance = differences.var(axis=1) / 2
+        return Light((level / (2 * self.step)).reshape(-1, 2, 2), variance.reshape(-1, 2, 2))
+
+    def _quarters(self, values: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.signedinteger]:
+        """Return what the quarters of live squares have, ``[quarter, pair]``."""
+        (down, across), size = self.live.shape, values.shape[1]
+        apart = values.reshape(down, 2, size // 2, across, 2, -1).transpose(0, 3, 1, 4, 2, 5)[self.live]
+        of_quarters: npt.NDArray[np.signedinteger] = apart.reshape(4 * len(apart), -1)
+        return of_quarters
 
     def variance(self) -> Floats:
         """Return the variance of a pixel in each live square, ADC steps squared."""

@@ -159,4 +159,4 @@ def test_the_worst_part_decides() -> None:
 
 def test_noise_of_nothing_holds_nothing() -> None:
     assert entropy_of((0,) * LEVELS) == 0
-    assert set(LIMITS) == {"photon_transfer", "header_gain"}
+    assert set(LIMITS) == {"photon_transfer", "header_gain", "coarse_steps"}

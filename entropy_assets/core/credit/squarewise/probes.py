@@ -147,6 +147,12 @@ class Twins:
         """Return them; None if one of the frames has no probes, or they are of another shape."""
         return cls(mine, other) if mine.codes.size and mine.codes.size == other.codes.size else None
 
+    @property
+    def overlap(self) -> float:
+        """Return the probes that are live in both frames over the geometric mean of those that are in each."""
+        both, mine, other = (int(np.count_nonzero(live)) for live in (self._live[0] & self._live[1], *self._live))
+        return both / math.sqrt(mine * other) if both else 0.0
+
     def fresh_bits(self, sigma: float, sign: int) -> FreshBits | None:
         """Return what is left of a pair difference to who knows its twin; None if they can't tell.
 
