@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.arrays import in_pieces, is_on_host, namespace_of
+from entropy_assets.core.arrays import in_pieces, is_on_host, namespace_of, on_host, windows_at
 from entropy_assets.core.digests import CHUNK
 
 Item = TypeVar("Item", bound=np.generic)
@@ -190,14 +190,44 @@ def levelled(laid: npt.NDArray[Integer], period: int) -> npt.NDArray[Integer]:
 
         def write(rows: slice, part: npt.NDArray[Integer] = part, a: int = a, b: int = b) -> None:
             band = part[rows.start * LEVELLED : rows.stop * LEVELLED, :]
-            cells = xp.reshape(band, (-1, LEVELLED, band.shape[1] // LEVELLED, LEVELLED))
-            means = xp.sum(cells, axis=(1, 3), dtype=xp.int64) // LEVELLED**2
-            level = cells - xp.astype(means, laid.dtype)[:, None, :, None]
-            if laid.dtype == xp.int16:
-                level = xp.clip(level, -LEVELLED_LIMIT, LEVELLED_LIMIT)
+            level = _levels_off(xp.reshape(band, (-1, LEVELLED, band.shape[1] // LEVELLED, LEVELLED)))
             first, last = rows.start * LEVELLED * period + a, rows.stop * LEVELLED * period
             plane[first:last:period, b::period] = xp.reshape(level, band.shape)
 
         rows = part.shape[0] // LEVELLED
         in_pieces(write, rows, max(1, CHUNK // (LEVELLED * width)), whole=not is_on_host(laid))
     return plane
+
+
+def levelled_squares(
+    laid: npt.NDArray[Integer], period: int, y: npt.NDArray[np.intp], x: npt.NDArray[np.intp], size: int
+) -> npt.NDArray[Integer]:
+    """Return some squares of what `levelled` gives, ``[n, size, size]`` in memory, without the rest of the frame.
+
+    Parameters
+    ----------
+    y, x
+        ``int64[n]``, squares down and across, as the sensor lies.
+    size
+        Side of a square, pixels: a multiple of `LEVELLED`, and as `laid` was cut to.
+    """
+    rows, columns = (side // period for side in laid.shape)
+    across = columns // size
+    blocks, which = np.unique(y // period * across + x // period, return_inverse=True)
+    top, left = (size * place for place in np.divmod(blocks, across))
+    whole: npt.NDArray[Integer] = np.empty((len(blocks), size * period, size * period), dtype=laid.dtype)
+    for phase in range(period * period):
+        a, b = divmod(phase, period)
+        squares = on_host(windows_at(laid, a * rows + top, b * columns + left, size, size))
+        levels = _levels_off(squares.reshape(-1, LEVELLED, size // LEVELLED, LEVELLED))
+        whole[:, a::period, b::period] = levels.reshape(squares.shape)
+    down, beside = (size * (place % period) for place in (y, x))
+    return np.stack([whole[n, i : i + size, j : j + size] for n, i, j in zip(which, down, beside, strict=True)])
+
+
+def _levels_off(cells: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
+    """Return ``[rows of cells, LEVELLED, cell, LEVELLED]`` less the mean of each cell, in whole steps."""
+    xp = namespace_of(cells)
+    means = xp.sum(cells, axis=(1, 3), dtype=xp.int64) // LEVELLED**2
+    level: npt.NDArray[Integer] = cells - xp.astype(means, cells.dtype)[:, None, :, None]
+    return xp.clip(level, -LEVELLED_LIMIT, LEVELLED_LIMIT) if cells.dtype == xp.int16 else level
