@@ -4,6 +4,7 @@ Each function returns a `Scenario` from a seeded generator and the side of its f
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -147,6 +148,26 @@ def mosaic_again(rng: np.random.Generator, side: int, pattern: str, ratio: float
     return Scenario((Exposure(fits_file(law.draw(rng, levels), **cards), truth_of(law, levels)),), (before,))
 
 
+def rising(side: int, ratio: float) -> Reals:
+    """Return light that rises from left to right, to 1, and is `ratio` times as bright there as where it begins."""
+    return np.broadcast_to(np.linspace(1 / ratio, 1, side), (side, side))
+
+
+def vignetted(side: int, ratio: float) -> Reals:
+    """Return light that falls from 1 in the middle with the square of the distance; in the corners to 1 / `ratio`."""
+    square = np.linspace(-1, 1, side) ** 2
+    return np.asarray(1 - (1 - 1 / ratio) * np.add.outer(square, square) / 2)
+
+
+def mosaic_in_light(
+    rng: np.random.Generator, side: int, pattern: str, light: Callable[[int], Reals], brightest: float, sigma: float = 0
+) -> Scenario:
+    """A mosaic under uneven `light`, green of `brightest` electrons, one a code; or with noise of `sigma` codes."""
+    levels = _through_filters(side, pattern) / max(ELECTRONS.values()) * brightest * light(side)
+    law = Gaussian(sigma) if sigma else Electrons(1.0, 0.0, math.sqrt(brightest))
+    return single(law.draw(rng, levels), truth_of(law, levels))
+
+
 def spent_mosaic_with_bright_pixels(rng: np.random.Generator, side: int, every: int) -> Scenario:
     """A mosaic that was spent before, and a bright pixel in each `every` x `every` of a colour: nothing is fresh."""
     codes = Electrons(1.0, 3.0, 36.0).draw(rng, _through_filters(side, "RGGB"))
@@ -202,6 +223,24 @@ def uneven_adc(rng: np.random.Generator, side: int, sigma: float, odd_share: flo
     return single(law.draw(rng, flat(side)), truth_of(law, flat(side)))
 
 
+IN_LIGHT: Final = {
+    "Bayer mosaic under a vignette of 3 : 1, 40,000 e-": partial(
+        mosaic_in_light, pattern="RGGB", light=partial(vignetted, ratio=3), brightest=40_000
+    ),
+    "Bayer mosaic on a slope of 3 : 1, 40,000 e-": partial(
+        mosaic_in_light, pattern="RGGB", light=partial(rising, ratio=3), brightest=40_000
+    ),
+    "Bayer mosaic on a slope of 1.3 : 1, sigma 0.6": partial(
+        mosaic_in_light, pattern="RGGB", light=partial(rising, ratio=1.3), brightest=1000, sigma=0.6
+    ),
+    "Bayer mosaic under a vignette of 1.3 : 1, sigma 1": partial(
+        mosaic_in_light, pattern="RGGB", light=partial(vignetted, ratio=1.3), brightest=1000, sigma=1.0
+    ),
+    "X-Trans mosaic under a vignette of 2 : 1, 40,000 e-": partial(
+        mosaic_in_light, pattern=X_TRANS, light=partial(vignetted, ratio=2), brightest=40_000
+    ),
+}
+"""Mosaics under light that changes more within a few squares than their noise is wide."""
 COARSE: Final = {
     "8 bits x 257 over a known flat of 1%, sigma 0.2, the second": partial(
         flat_fielded, step=257, sigma=0.2, share=0.01, spent=1

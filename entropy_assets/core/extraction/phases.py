@@ -215,12 +215,12 @@ def levelled_squares(
     across = columns // size
     blocks, which = np.unique(y // period * across + x // period, return_inverse=True)
     top, left = (size * place for place in np.divmod(blocks, across))
-    whole: npt.NDArray[Integer] = np.empty((len(blocks), size * period, size * period), dtype=laid.dtype)
-    for phase in range(period * period):
-        a, b = divmod(phase, period)
-        squares = on_host(windows_at(laid, a * rows + top, b * columns + left, size, size))
-        levels = _levels_off(squares.reshape(-1, LEVELLED, size // LEVELLED, LEVELLED))
-        whole[:, a::period, b::period] = levels.reshape(squares.shape)
+    places = list(np.ndindex(period, period))
+    phases = [on_host(windows_at(laid, a * rows + top, b * columns + left, size, size)) for a, b in places]
+    whole: npt.NDArray[Integer] = np.empty((len(blocks), size * period, size * period), dtype=phases[0].dtype)
+    for (a, b), squares in zip(places, phases, strict=True):
+        level = _levels_off(squares.reshape(-1, LEVELLED, size // LEVELLED, LEVELLED))
+        whole[:, a::period, b::period] = level.reshape(squares.shape)
     down, beside = (size * (place % period) for place in (y, x))
     return np.stack([whole[n, i : i + size, j : j + size] for n, i, j in zip(which, down, beside, strict=True)])
 

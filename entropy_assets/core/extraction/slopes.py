@@ -77,7 +77,7 @@ def flattened(laid: npt.NDArray[Integer], period: int, sigma: float) -> Grey:
     That is what a grey sensor would have given, and is there to be judged by every rule for grey frames.
     """
     bits = FINE_BITS
-    while bits > -SIGMA_BITS and sigma * 2.0**bits >= 1 << SIGMA_BITS:
+    while sigma * 2.0**bits >= 1 << SIGMA_BITS:
         bits -= 1
     return Grey(_less_planes(laid, period, bits, NARROW_MOST), bits)
 

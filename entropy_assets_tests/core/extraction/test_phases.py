@@ -11,9 +11,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import fft
 
+from entropy_assets.core.arrays import windows_at
 from entropy_assets.core.credit.sketches import sketch_of
 from entropy_assets.core.extraction.noise import NoiseExtractor, deterministic_nonce
-from entropy_assets.core.extraction.phases import laid_out, levelled, parts_of, period_of, squares_as_they_lie
+from entropy_assets.core.extraction.phases import (
+    laid_out,
+    levelled,
+    levelled_squares,
+    parts_of,
+    period_of,
+    squares_as_they_lie,
+)
 from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.core.frame import Frame
@@ -122,6 +130,17 @@ def test_levelled_phases_have_one_level_and_their_noise(kind: type[np.signedinte
     assert period_of(grey.astype(np.int64)) == 1
     assert grey.mean() == pytest.approx(0.5, abs=0.05)  # means are rounded down
     assert grey.std() == pytest.approx(8, rel=0.02)
+
+
+@pytest.mark.parametrize("period", [2, 3, 6])
+@pytest.mark.parametrize("kind", [np.int16, np.int32])
+def test_some_squares_are_levelled_as_the_whole_frame_is(period: int, kind: type[np.signedinteger]) -> None:
+    laid = laid_out(noise((410, 600)).astype(kind) * 3, period, 32)
+    whole = levelled(laid, period)
+    y, x = np.nonzero(np.random.default_rng(1).random([side // 32 for side in whole.shape]) < 0.3)
+    squares = levelled_squares(laid, period, y, x, 32)
+    assert squares.dtype == kind
+    np.testing.assert_array_equal(squares, windows_at(whole, 32 * y, 32 * x, 32, 32))
 
 
 def test_the_laplacian_of_a_levelled_int16_fits_int16() -> None:

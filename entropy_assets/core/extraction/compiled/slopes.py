@@ -31,40 +31,18 @@ def less_planes(
         Largest magnitude of the result.
     """
     up, down = max(0, bits), max(0, -bits)
-    rows, columns = laid.shape[0] // period, laid.shape[1] // period
     side, kind = len(values), values.dtype.type
-    of_columns, rises = np.empty(side, dtype=values.dtype), np.empty(side, dtype=values.dtype)
-    sample = np.empty(looked_at, dtype=values.dtype)
-    squared = side * (side * (side * side - 1) // 3)
+    rows, columns = laid.shape[0] // period, laid.shape[1] // period
+    sample, of_columns = np.empty(looked_at, dtype=values.dtype), np.empty(side, dtype=values.dtype)
+    rises = np.empty(side, dtype=values.dtype)
+    parts, squared = np.int64(1) << (up + shift), side * (side * (side * side - 1) // 3)
     for square in range((rows // side) * (columns // side)):
         top, left = square // (columns // side) * side, square % (columns // side) * side
         for phase in range(period * period):
             a, b = phase // period, phase % period
             part = laid[a * rows + top : a * rows + top + side, b * columns + left : b * columns + left + side]
-            for n in range(looked_at):
-                sample[n] = part[n % side, (5 * n + n // side * (side // 2)) % side]
-            middle = _upper_middle(sample)
-            for n in range(looked_at):
-                sample[n] = abs(sample[n] - kind(middle))
-            width = max(np.int64(1), _upper_middle(sample))
-            reach = (width * limit[0] + limit[1] - 1) // limit[1] >> down
-            of_columns[:] = 0
-            total, fall = np.int64(0), np.int64(0)
-            level, most_of_it = kind(middle), kind(reach)
-            for y in range(side):
-                of_row = kind(0)
-                for x in range(side):
-                    value = kind(kind(part[y, x]) - level) >> down
-                    values[y, x] = value
-                    clipped = kind(min(max(value, -most_of_it), most_of_it))
-                    of_row = kind(of_row + clipped)
-                    of_columns[x] = kind(of_columns[x] + clipped)
-                total += np.int64(of_row)
-                fall += (2 * y - (side - 1)) * np.int64(of_row)
-            rise = np.int64(0)
-            for x in range(side):
-                rise += (2 * x - (side - 1)) * np.int64(of_columns[x])
-            parts = np.int64(1) << (up + shift)
+            middle, reach = _middle_and_reach(part, sample, limit)
+            total, fall, rise = _moments(part, values, of_columns, middle, reach >> down, down)
             mean = total * parts // (side * side) + (np.int64(1) << (shift - 1))
             fall, rise = fall * parts // squared, rise * parts // squared
             for x in range(side):
@@ -75,6 +53,19 @@ def less_planes(
                 for x in range(side):
                     value = kind(kind(values[y, x] << up) - kind(kind(level + rises[x]) >> shift))
                     target[(left + x) * period + b] = min(max(value, -kind(most)), kind(most))
+
+
+@kernel
+def _middle_and_reach(part: Any, sample: Any, limit: Any) -> Any:
+    """Return the median of a square, and how far from it a pixel counts in full."""
+    side = len(part)
+    for n in range(len(sample)):
+        sample[n] = part[n % side, (5 * n + n // side * (side // 2)) % side]
+    middle = _upper_middle(sample)
+    for n in range(len(sample)):
+        sample[n] = abs(sample[n] - middle)
+    width = max(np.int64(1), _upper_middle(sample))
+    return middle, (width * limit[0] + limit[1] - 1) // limit[1]
 
 
 @kernel
@@ -92,3 +83,25 @@ def _upper_middle(values: Any) -> Any:
         else:
             least = bound + 1
     return least
+
+
+@kernel
+def _moments(part: Any, values: Any, of_columns: Any, middle: int, reach: int, down: int) -> Any:
+    """Fill in a square less its median; return its sum, and those by row and by column times twice their place."""
+    side, kind = len(values), values.dtype.type
+    level, most = kind(middle), kind(reach)
+    total, fall, rise = np.int64(0), np.int64(0), np.int64(0)
+    of_columns[:] = 0
+    for y in range(side):
+        of_row = kind(0)
+        for x in range(side):
+            value = kind(kind(part[y, x]) - level) >> down
+            values[y, x] = value
+            clipped = kind(min(max(value, -most), most))
+            of_row = kind(of_row + clipped)
+            of_columns[x] = kind(of_columns[x] + clipped)
+        total += np.int64(of_row)
+        fall += (2 * y - (side - 1)) * np.int64(of_row)
+    for x in range(side):
+        rise += (2 * x - (side - 1)) * np.int64(of_columns[x])
+    return total, fall, rise
