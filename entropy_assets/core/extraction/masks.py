@@ -142,10 +142,48 @@ def _means(squares: npt.NDArray[Item], period: int) -> PerSquare:
     return np.asarray(squares.reshape(rows, period, columns, period).mean(axis=(1, 3)))
 
 
+class CodedSquares:
+    """Squares of a frame as a coder saw them: as the sensor lies, in whole ADC steps.
+
+    A level taken off keeps the steps of a coder where they are, and a plane does not. So that of a mosaic is taken off
+    where light is steep alone: there a level leaves a sawtooth, and that looks like steps. Bright pixels that were
+    clipped to one value would too.
+    """
+
+    def __init__(self, channels: list[Steps], grey: list[Grey], frame: Frame, recipe: Recipe) -> None:
+        self._channels = channels
+        self._grey = grey
+        self._period = frame.mosaic
+        self._size = recipe.survey_size
+        self._takes_planes = frame.mosaic > 1 and recipe.planes_of_colours
+        self._of: npt.NDArray[np.bool_] | None = None
+        self._squares: list[Steps] = []
+
+    def squares(self, live: npt.NDArray[np.bool_]) -> list[Steps]:
+        """Return `SQUARES_SEARCHED` squares of each channel, of those that are live, or have a phase that is."""
+        if self._of is None or not np.array_equal(live, self._of):
+            seen = squares_as_they_lie(live, self._period)
+            pairs = zip(self._grey, self._channels, strict=True)
+            self._of, self._squares = live, [self._of_channel(grey, laid, seen) for grey, laid in pairs]
+        return self._squares
+
+    def _of_channel(self, grey: Grey, laid: Steps, seen: npt.NDArray[np.bool_]) -> Steps:
+        squares = _live_squares(grey.steps, seen, self._size)
+        if not self._takes_planes:
+            return squares
+        level = levelled_squares(laid, self._period, *_spread(seen, SQUARES_SEARCHED), self._size)
+        flat = squares.astype(level.dtype, copy=False)
+        in_steps = flat >> grey.bits if grey.bits > 0 else flat << -grey.bits
+        some = self._size // 2 + 2
+        sloped = energy_shares(flat[:, :some], level[:, :some]) * 0.25**grey.bits < SLOPED
+        sloped &= np.abs(flat).max(axis=(1, 2)) < NARROW_MOST
+        return np.where(sloped[:, np.newaxis, np.newaxis], in_steps, level)
+
+
 def mask_artefacts(
     verdict: npt.NDArray[np.uint8],
     channels: list[Steps],
-    grey: list[Grey],
+    coded: CodedSquares,
     frame: Frame,
     recipe: Recipe,
     *,
@@ -153,7 +191,7 @@ def mask_artefacts(
 ) -> tuple[float, float, float]:
     """Mask in `verdict` the live squares that are copies, periodic or decompressed.
 
-    The grid of JPEG is looked for in `grey`, which is as the sensor lies, and so as JPEG saw it.
+    The grid of JPEG is looked for as the sensor lies, as JPEG saw it.
 
     A container that says that it is lossy is not searched for a comb: its credit is capped instead.
 
@@ -173,8 +211,7 @@ def mask_artefacts(
         for steps in channels
         for part in parts_of(steps, frame.mosaic)
     )
-    seen = squares_as_they_lie(live, frame.mosaic)
-    squares = [_coded(one, steps, seen, frame, recipe) for one, steps in zip(grey, channels, strict=True)]
+    squares = coded.squares(live)
     if banded:
         squares = [without_row_offsets(plane) for plane in squares]
     borders = max(blocking(plane) for plane in squares)
@@ -186,9 +223,7 @@ def mask_artefacts(
     return repeats, borders, comb
 
 
-def mask_decoded(
-    verdict: npt.NDArray[np.uint8], channels: list[Steps], grey: list[Grey], frame: Frame, recipe: Recipe
-) -> float:
+def mask_decoded(verdict: npt.NDArray[np.uint8], coded: CodedSquares, frame: Frame, recipe: Recipe) -> float:
     """Mask in `verdict` all live squares if a lossy coder's steps show, unless the container says that it is lossy.
 
     Returns
@@ -199,9 +234,7 @@ def mask_decoded(
     live = verdict == Verdict.LIVE
     if frame.lossy or not recipe.max_lattice_rise or not live.any():
         return 0.0
-    seen = squares_as_they_lie(live, frame.mosaic)
-    squares = [_coded(one, steps, seen, frame, recipe) for one, steps in zip(grey, channels, strict=True)]
-    rise = lattice_rise(_eighths_of_luma(squares))
+    rise = lattice_rise(_eighths_of_luma(coded.squares(live)))
     if rise > recipe.max_lattice_rise:
         verdict[live] = Verdict.COMPRESSED
     return rise
@@ -271,23 +304,6 @@ def _spread(live: npt.NDArray[np.bool_], most: int) -> tuple[npt.NDArray[np.intp
     y, x = np.nonzero(live)
     chosen = np.unique(np.linspace(0, len(y) - 1, most).astype(np.int64))
     return y[chosen], x[chosen]
-
-
-def _coded(grey: Grey, laid: Steps, seen: npt.NDArray[np.bool_], frame: Frame, recipe: Recipe) -> Steps:
-    """Return squares as a coder saw them, as the sensor lies, in whole ADC steps; `seen` are the live ones.
-
-    A level taken off keeps the steps of a coder where they are, and a plane does not. So that of a mosaic is taken off
-    where light is steep alone: there a level leaves a sawtooth, and that looks like steps.
-    """
-    squares = _live_squares(grey.steps, seen, recipe.survey_size)
-    if frame.mosaic == 1 or not recipe.planes_of_colours:
-        return squares
-    level = levelled_squares(laid, frame.mosaic, *_spread(seen, SQUARES_SEARCHED), recipe.survey_size)
-    flat = squares.astype(level.dtype, copy=False)
-    most = int(NARROW_MOST * 0.5**grey.bits)
-    shares = energy_shares(flat, level.clip(-most, most)) * 0.25**grey.bits
-    in_steps = flat >> grey.bits if grey.bits > 0 else flat << -grey.bits
-    return np.where((shares < SLOPED)[:, np.newaxis, np.newaxis], in_steps, level)
 
 
 def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from entropy_assets.core.extraction.banding import without_banding
 from entropy_assets.core.extraction.masks import (
+    CodedSquares,
     MadeNoise,
     mask_artefacts,
     mask_copied_parts,
@@ -194,9 +195,10 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
     ]
     mask_neighbours(verdict, grey, period, recipe)
     banded = any(bool(statistics.banded.any()) for statistics in measured)
-    repeats, borders, comb = mask_artefacts(verdict, channels, grey, frame, recipe, banded=banded)
+    coded = CodedSquares(channels, grey, frame, recipe)
+    repeats, borders, comb = mask_artefacts(verdict, channels, coded, frame, recipe, banded=banded)
     repeated = mask_templates(verdict, channels, sigmas, recipe)
-    lattice = mask_decoded(verdict, channels, grey, frame, recipe)
+    lattice = mask_decoded(verdict, coded, frame, recipe)
     made = mask_made_noise(verdict, channels, grey, sigmas, recipe)
     return Survey(
         square_size=size,
