@@ -126,7 +126,7 @@ def mask_neighbours(verdict: npt.NDArray[np.uint8], grey: list[Grey], period: in
     """
     if period == 1:
         return
-    for steps, _ in grey:
+    for steps, *_ in grey:
         measured = without_banding(square_statistics(steps, NOT_CLIPPED, recipe.survey_size), steps, recipe)
         along, across = (values.reshape(verdict.shape) for values in (measured.correlation_x, measured.correlation_y))
         depends = is_coloured(along, across, recipe) | measured.has_line.reshape(verdict.shape)
@@ -145,9 +145,10 @@ def _means(squares: npt.NDArray[Item], period: int) -> PerSquare:
 class CodedSquares:
     """Squares of a frame as a coder saw them: as the sensor lies, in whole ADC steps.
 
-    A level taken off keeps the steps of a coder where they are, and a plane does not. So that of a mosaic is taken off
-    where light is steep alone: there a level leaves a sawtooth, and that looks like steps. Bright pixels that were
-    clipped to one value would too.
+    One level of each colour, taken off the whole frame, keeps the steps of a coder where they are; one of each cell
+    moves them a little, and a plane more. But under uneven light they leave what looks like steps. So the first is
+    taken off squares in which colours differ as in the frame, and the last off those in which the second would leave
+    more than twice the energy. Bright pixels that were clipped to one value would look like steps too.
     """
 
     def __init__(self, channels: list[Steps], grey: list[Grey], frame: Frame, recipe: Recipe) -> None:
@@ -168,16 +169,20 @@ class CodedSquares:
         return self._squares
 
     def _of_channel(self, grey: Grey, laid: Steps, seen: npt.NDArray[np.bool_]) -> Steps:
-        squares = _live_squares(grey.steps, seen, self._size)
+        flat = _live_squares(grey.steps, seen, self._size)
         if not self._takes_planes:
-            return squares
-        level = levelled_squares(laid, self._period, *_spread(seen, SQUARES_SEARCHED), self._size)
-        flat = squares.astype(level.dtype, copy=False)
-        in_steps = flat >> grey.bits if grey.bits > 0 else flat << -grey.bits
-        some = self._size // 2 + 2
-        sloped = energy_shares(flat[:, :some], level[:, :some]) * 0.25**grey.bits < SLOPED
-        sloped &= np.abs(flat).max(axis=(1, 2)) < NARROW_MOST
-        return np.where(sloped[:, np.newaxis, np.newaxis], in_steps, level)
+            return flat
+        places = _spread(seen, SQUARES_SEARCHED)
+        squares, even = levelled_squares(laid, self._period, *places, self._size, grey.sigma)
+        uneven = np.flatnonzero(~even)
+        if len(uneven):
+            planes, level = flat[uneven].astype(squares.dtype, copy=False), squares[uneven]
+            some = self._size // 2 + 2
+            steep = energy_shares(planes[:, :some], level[:, :some]) * 0.25**grey.bits < SLOPED
+            steep &= np.abs(planes).max(axis=(1, 2)) < NARROW_MOST
+            in_steps = planes >> grey.bits if grey.bits > 0 else planes << -grey.bits
+            squares[uneven] = np.where(steep[:, np.newaxis, np.newaxis], in_steps, level)
+        return squares
 
 
 def mask_artefacts(

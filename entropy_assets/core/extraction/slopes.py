@@ -49,10 +49,13 @@ class Grey(NamedTuple):
         ``[ny, nx]``.
     bits
         It is in parts of an ADC step of two to this power; below 0, in as many steps.
+    sigma
+        Its noise, ADC steps.
     """
 
     steps: Steps
     bits: int = 0
+    sigma: float = 1.0
 
 
 def without_slopes(laid: npt.NDArray[Integer], period: int) -> Values:
@@ -79,7 +82,7 @@ def flattened(laid: npt.NDArray[Integer], period: int, sigma: float) -> Grey:
     bits = FINE_BITS
     while sigma * 2.0**bits >= 1 << SIGMA_BITS:
         bits -= 1
-    return Grey(_less_planes(laid, period, bits, NARROW_MOST), bits)
+    return Grey(_less_planes(laid, period, bits, NARROW_MOST), bits, sigma)
 
 
 def side_of(period: int) -> int:

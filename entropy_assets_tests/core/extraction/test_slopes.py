@@ -81,7 +81,7 @@ def test_frames_of_one_slope_are_no_copies_of_each_other(sigma: float, ratio: fl
 def test_noise_is_told_in_parts_of_a_step_that_fit_its_width(gain: float) -> None:
     """Narrow noise in eighths, wide noise in several steps; 32 sigma fit int16, and so does their Laplacian."""
     laid = laid_out(np.rint(noise(20 * gain, seed=6)).astype(np.int32), 2, 32)
-    grey, bits = flattened_to(laid, 2, 20 * gain)
+    grey, bits, _ = flattened_to(laid, 2, 20 * gain)
     assert bits <= 3
     assert grey.dtype == np.int16
     assert grey.std() < 1 << SIGMA_BITS
