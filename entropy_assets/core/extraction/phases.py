@@ -119,12 +119,16 @@ def _pattern_shares(blocks: npt.NDArray[np.int64], period: int) -> npt.NDArray[n
     of_rows = period * np.einsum("ij,ij->i", by_row, by_row)
     of_columns = period * np.einsum("ij,ij->i", by_column, by_column)
     energy = period**2 * np.einsum("ijk,ijk->i", sums, sums) - of_rows - of_columns + total
-    if period in OF_COLUMNS:
-        energy[:] = 0
     if period not in NOT_OF_ROWS:
         energy += np.where(_return(whole.sum(axis=2), by_row), of_rows - total, 0)
-    energy += np.where(_return(by_phase.sum(axis=1), by_column), of_columns - total, 0)
+    of_columns = np.where(_return(by_phase.sum(axis=1), by_column), of_columns - total, 0)
     all_of_it = side**2 * np.einsum("ijk,ijk->i", whole, whole)
+    if period in OF_COLUMNS:
+        parts = zip(energy.tolist(), (all_of_it - of_columns).tolist(), strict=True)
+        alone = np.array([part < LEAST_SHARE * rest for part, rest in parts], dtype=np.bool_)
+        energy = np.where(alone, of_columns, 0)
+    else:
+        energy += of_columns
     pairs = zip(energy.tolist(), all_of_it.tolist(), strict=True)
     return np.array([Fraction(part, of_whole) for part, of_whole in pairs], dtype=object)
 
