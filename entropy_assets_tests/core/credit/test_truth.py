@@ -40,6 +40,7 @@ QUICK = (
     "Bayer mosaic on a slope of 5 : 1, second frame",
     "Bayer mosaic under a vignette of 3 : 1, 40,000 e-",
     "Bayer mosaic on a slope of 1.3 : 1, sigma 0.6",
+    "Quad Bayer mosaic",
     "spent mosaic, a bright pixel in each 32 x 32 of a colour",
     "known pattern 2 x, sigma 0.5",
     "known pattern 8 x, sigma 0.5",
