@@ -143,12 +143,12 @@ def test_blocks_of_a_coder_are_no_mosaic(side: int, step: int) -> None:
         assert survey_of(codes, period_of(codes)).live_fraction < STANDARD.min_live_share
 
 
-@pytest.mark.parametrize("side, step", [(4, 3), (4, 8), (8, 3), (8, 8)])
+@pytest.mark.parametrize("side, step, sigma", [(4, 2, 12.0), (4, 3, 6.0), (4, 8, 6.0), (8, 3, 6.0), (8, 8, 6.0)])
 @pytest.mark.parametrize("first", ["mosaic", "coder"])
-def test_a_mosaic_of_period_4_excuses_no_coder(side: int, step: int, first: str) -> None:
-    """Whether the mosaic was coded, or somebody puts its levels onto a picture that was."""
+def test_a_mosaic_of_period_4_excuses_no_coder(side: int, step: int, sigma: float, first: str) -> None:
+    """Whether the mosaic was coded, or its levels were put onto a picture that was: no step has moved."""
     levels = mosaic((700, 700, 900, 900, 700, 700, 900, 900, 900, 900, 800, 800, 900, 900, 800, 800)) - noise()
-    fresh = noise(sigma=6.0, seed=3)
+    fresh = noise(sigma=sigma, seed=3)
     coded = (
         coded_in_blocks(fresh + levels, side, step)
         if first == "mosaic"
@@ -157,7 +157,7 @@ def test_a_mosaic_of_period_4_excuses_no_coder(side: int, step: int, first: str)
     assert period_of(coded) == 4
     survey = survey_of(coded, 4)
     assert survey.live_fraction == 0
-    assert survey.dominant_reason in (RejectionReason.COMPRESSION_ARTEFACTS, RejectionReason.CORRELATED)
+    assert survey.lattice_rise > 90 or survey.comb_share > 0.9
 
 
 def test_scenes_stars_and_readout_are_no_mosaic() -> None:

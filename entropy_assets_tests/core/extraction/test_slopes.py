@@ -91,17 +91,18 @@ def test_noise_is_told_in_parts_of_a_step_that_fit_its_width(gain: float) -> Non
 
 @pytest.mark.parametrize("light", [rising, vignetted])
 @pytest.mark.parametrize(
-    "ratio, brightest, sigma", [(3, 40_000, 200.0), (1.3, 1000, 0.6), (1.3, 1000, 1.0), (1, 1000, 0.6)]
+    "ratio, brightest, sigma",
+    [(3, 40_000, 200.0), (1.3, 1000, 0.6), (1.3, 1000, 1.0), (1.02, 1000, 0.6), (1, 1000, 0.6)],
 )
 def test_a_mosaic_is_live_under_any_light(light, ratio: float, brightest: float, sigma: float) -> None:
     """But for squares that chance takes."""
     array = np.tile(np.array([[0.66, 1.0], [1.0, 0.75]]), (256, 256))
     frame = mosaic_frame(brightest * array * light(512, ratio) + noise(sigma, seed=7, side=512))
     survey = survey_frame(frame, STANDARD)
-    assert survey.live_fraction > 0.95
+    assert survey.live_fraction > 0.96
     assert survey.lattice_rise < 5
     earlier = survey_frame(frame, recipe_named("ea-2026-1"))
-    assert earlier.live_fraction < (0.5 if ratio > 1 else 1)
+    assert earlier.live_fraction < (0.5 if ratio > 1.1 else 1)
 
 
 def mosaic_frame(levels: npt.NDArray[np.float64]) -> Frame:
