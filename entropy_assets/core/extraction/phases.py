@@ -10,7 +10,6 @@ to whole squares, so that no square holds pixels of two phases.
 """
 
 import math
-from fractions import Fraction
 from typing import Final, TypeVar
 
 import numpy as np
@@ -21,6 +20,7 @@ from entropy_assets.core.digests import CHUNK
 
 Item = TypeVar("Item", bound=np.generic)
 Integer = TypeVar("Integer", bound=np.signedinteger)
+Energies = npt.NDArray[np.object_]
 
 PERIODS: Final = (2, 3, 4, 5, 6, 7)
 """Periods that are looked for, pixels: the Bayer array is 2, the X-Trans array of Fujifilm 6, arrays of four by four
@@ -35,11 +35,11 @@ BLOCKS_OF_CODERS: Final = 8
 BLOCK: Final = 96
 """Side of the blocks that are searched for phases, pixels: a multiple of every period but 5 and 7."""
 BLOCKS_SEARCHED: Final = 64
-LEAST_SHARE: Final = Fraction(1, 50)
-"""Share of the energy of a block's residual that must be in the means of its phases. White noise has 1/256 there at
-period 6, 1/188 at 7, and 1/2,000 at 2. From 1/11 on a square counts as correlated."""
-LEAST_OF_SHORTER: Final = Fraction(1, 500)
-"""The same as a share of what is in the phases of a shorter period: light that falls by a hundredth from pixel to pixel
+LEAST_SHARE: Final = 50
+"""One part in so many of the energy of a block's residual must be in the means of its phases. White noise has 1/256
+there at period 6, 1/188 at 7, and 1/2,000 at 2. From 1/11 on a square counts as correlated."""
+LEAST_OF_SHORTER: Final = 500
+"""The same of the energy that is in the phases of a shorter period: light that falls by a hundredth from pixel to pixel
 puts 1/5,000 of it there."""
 LEAST_F: Final = 30
 """Variance between the phases of rows over that of rows within a phase: of rows that scatter one block in 1,000 goes
@@ -70,20 +70,21 @@ def period_of(plane: npt.NDArray[np.integer]) -> int:
     """
     blocks = np.stack(_blocks(plane) or [np.zeros((BLOCK, BLOCK), dtype=np.int64)])
     blocks = blocks[blocks.any(axis=(1, 2))]
-    shares = {period: _pattern_shares(blocks, period) for period in (*PERIODS, BLOCKS_OF_CODERS)}
-    shorter = {4: shares[2], 6: shares[2] + shares[3], BLOCKS_OF_CODERS: shares[4]}
-    shown = {period for period in shares if _is_shown(shares[period], shorter.get(period, 0 * shares[period]))}
+    whole = {period: _energies(blocks, period) for period in (*PERIODS, BLOCKS_OF_CODERS)}
+    found = {period: energy for period, (energy, _) in whole.items()}
+    shorter = {4: found[2], 6: found[2] + found[3], BLOCKS_OF_CODERS: found[4]}
+    shown = {period for period in whole if _is_shown(*whole[period], shorter.get(period, 0 * found[period]))}
     if BLOCKS_OF_CODERS in shown:
         shown -= {4, BLOCKS_OF_CODERS}
     together = math.lcm(*shown)
     return together if together in PERIODS else max(shown, default=1)
 
 
-def _is_shown(shares: npt.NDArray[np.object_], shorter: npt.NDArray[np.object_]) -> bool:
+def _is_shown(energy: Energies, whole: Energies, shorter: Energies) -> bool:
     """Tell whether most blocks have a pattern of a period, beyond what is in those of the `shorter` periods in it."""
-    own = shares - shorter
-    shown = (own >= LEAST_SHARE * (1 - shorter)) & (own >= LEAST_OF_SHORTER * shorter)
-    return bool(2 * np.count_nonzero(shown) > len(shares))
+    own = energy - shorter
+    shown = (own * LEAST_SHARE >= whole - shorter) & (own * LEAST_OF_SHORTER >= shorter)
+    return bool(2 * np.count_nonzero(shown) > len(energy))
 
 
 def _blocks(plane: npt.NDArray[np.integer]) -> list[npt.NDArray[np.int64]]:
@@ -102,8 +103,8 @@ def _blocks(plane: npt.NDArray[np.integer]) -> list[npt.NDArray[np.int64]]:
     return blocks
 
 
-def _pattern_shares(blocks: npt.NDArray[np.int64], period: int) -> npt.NDArray[np.object_]:
-    """Return the share of the energy of each block that is in the means of its phases, as fractions.
+def _energies(blocks: npt.NDArray[np.int64], period: int) -> tuple[Energies, Energies]:
+    """Return the energy that is in the means of the phases of each block, and all of its energy.
 
     Rows that scatter as a whole (banding) give their phases a mean by chance, and so do columns. So what the phases of
     rows have in common counts only where it is far above the scatter of the rows, and the same for columns.
@@ -125,12 +126,11 @@ def _pattern_shares(blocks: npt.NDArray[np.int64], period: int) -> npt.NDArray[n
     all_of_it = side**2 * np.einsum("ijk,ijk->i", whole, whole)
     if period in OF_COLUMNS:
         parts = zip(energy.tolist(), (all_of_it - of_columns).tolist(), strict=True)
-        alone = np.array([part < LEAST_SHARE * rest for part, rest in parts], dtype=np.bool_)
+        alone = np.array([part * LEAST_SHARE < rest for part, rest in parts], dtype=np.bool_)
         energy = np.where(alone, of_columns, 0)
     else:
         energy += of_columns
-    pairs = zip(energy.tolist(), all_of_it.tolist(), strict=True)
-    return np.array([Fraction(part, of_whole) for part, of_whole in pairs], dtype=object)
+    return energy.astype(np.object_), all_of_it.astype(np.object_)
 
 
 def _return(lines: npt.NDArray[np.int64], phases: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
