@@ -172,6 +172,9 @@ class Recipe:
         thumbnail; of colour mosaics their phases (`extraction.phases`); of an image of more than 24 Mi pixels the rows
         in its middle (`images.limits.strip_of`). 3: of a file with several images those that have the shape and type of
         the first too, as parts of one frame; of colour mosaics the first.
+    planes_of_colours
+        Whether a plane is taken off each square of a colour before a mosaic is judged as the sensor lies; else a level,
+        which steep light masks.
     tells_black
         Whether an image that is clipped at its lowest code is refused as ``clipped_at_black``, not as ``saturated``.
     block_nonces
@@ -242,6 +245,7 @@ class Recipe:
     statement_claims: tuple[tuple[str, float], ...] = ()
     entropy_parts: int = 0
     reading: int = 1
+    planes_of_colours: bool = False
     tells_black: bool = False
     block_nonces: bool = False
 
@@ -303,6 +307,7 @@ STANDARD: Final = Recipe(
     max_empty_spectrum=0.03,
     min_linear_complexity=0.75,
     reading=3,
+    planes_of_colours=True,
     tells_black=True,
 )
 STRICT: Final = replace(STANDARD, name="ea-2026-2-strict", refuse_lossy=True)

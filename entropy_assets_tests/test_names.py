@@ -38,7 +38,7 @@ NO_TESTS_OF_THEIR_OWN = {
     **dict.fromkeys(
         (
             f"core.extraction.compiled.{name}"
-            for name in ("artefacts", "dither", "lattices", "linearity", "noise", "spectrum", "squares")
+            for name in ("artefacts", "dither", "lattices", "linearity", "noise", "slopes", "spectrum", "squares")
         ),
         "held to their twins in the tests of core.extraction",
     ),

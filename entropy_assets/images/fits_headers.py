@@ -67,7 +67,7 @@ PATTERN_CARDS: Final = MappingProxyType(
     }
 )
 """Cards whose value is the pattern, as ``RGGB``, and who writes them."""
-PERIOD_OF_LETTERS: Final = MappingProxyType({4: 2, 36: 6})
+PERIOD_OF_LETTERS: Final = MappingProxyType({4: 2, 16: 4, 36: 6})
 """Period of a pattern by the number of its letters: its rows one after the other."""
 
 

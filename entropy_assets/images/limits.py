@@ -8,7 +8,7 @@ STRIP_PIXELS: Final = 24 << 20
 STRIP_SAMPLES: Final = 48 << 20
 """The same of several channels, pixels times channels."""
 STRIP_STEP: Final = 192
-"""A strip has a multiple of so many rows: whole squares in each colour of any mosaic."""
+"""A strip has a multiple of so many rows: whole squares in each colour of a mosaic of period 2, 3 or 6."""
 FIRST_SAMPLES: Final = 48 << 20
 """Most pixels times channels that reading 1 took, whatever was set."""
 WIDTH_COUNTED: Final = 4

@@ -6,7 +6,7 @@ import pytest
 from entropy_assets.images.decode import decode
 from entropy_assets.images.fits_headers import PATTERN_CARDS, mosaic_of_cards
 from entropy_assets_tests.images.image_files import fits, picture
-from entropy_assets_tests.scenarios.sensors import X_TRANS
+from entropy_assets_tests.scenarios.sensors import RGBW, X_TRANS
 
 RNG = np.random.default_rng(8)
 GREY = np.rint(RNG.normal(1000, 8, (200, 200))).astype(np.uint16)
@@ -16,7 +16,18 @@ BAYER = GREY + np.tile(np.array([[0, 300], [300, 90]], dtype=np.uint16), (100, 1
 @pytest.mark.parametrize("keyword", PATTERN_CARDS)
 @pytest.mark.parametrize(
     "value, period",
-    [("RGGB", 2), ("gbrg ", 2), ("CYYM", 2), (X_TRANS, 6), ("RGB", 1), ("", 1), ("TRUE", 1), (True, 1), (7, 1)],
+    [
+        ("RGGB", 2),
+        ("gbrg ", 2),
+        ("CYYM", 2),
+        (X_TRANS, 6),
+        (RGBW, 4),
+        ("RGB", 1),
+        ("", 1),
+        ("TRUE", 1),
+        (True, 1),
+        (7, 1),
+    ],
 )
 def test_a_pattern_of_filters_has_its_period(keyword: str, value: object, period: int) -> None:
     assert mosaic_of_cards({keyword: value}) == period

@@ -146,6 +146,7 @@ def _mosaics() -> dict[str, Entry]:
         "Bayer mosaic on a slope of 1.6 : 1, second frame": again(pattern="RGGB", ratio=1.6),
         "Bayer mosaic on a slope of 5 : 1, second frame": again(pattern="RGGB", ratio=5, BAYERPAT="'RGGB'"),
         "X-Trans mosaic on a slope of 2 : 1, second frame": again(pattern=sensors.X_TRANS, ratio=2),
+        **sensors.MOSAICS,
     }
     return {name: Entry(HONEST, make, True) for name, make in made.items()}
 

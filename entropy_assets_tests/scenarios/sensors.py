@@ -4,6 +4,7 @@ Each function returns a `Scenario` from a seeded generator and the side of its f
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -127,9 +128,11 @@ def on_an_earlier_frame(rng: np.random.Generator, side: int, sigma: float) -> Sc
     return Scenario((Exposure(fits_file(codes), truth),), earlier=(fits_file(before),))
 
 
-ELECTRONS = {"R": 800.0, "G": 1200.0, "B": 900.0}
+ELECTRONS = {"R": 800.0, "G": 1200.0, "B": 900.0, "W": 2000.0}
 """A sky through the filters of a colour camera, electrons."""
 X_TRANS = "GGRGGBGGBGGRBRGRBGGGBGGRGGRGGBRBGBRG"
+QUAD_BAYER = "RRGGRRGGGGBBGGBB"
+RGBW = "WGWRGWRWWBWGBWGW"
 
 
 def mosaic(rng: np.random.Generator, side: int, pattern: str, **cards: object) -> Scenario:
@@ -145,6 +148,34 @@ def mosaic_again(rng: np.random.Generator, side: int, pattern: str, ratio: float
     law = Electrons(1.0, 0.0, 50.0)
     before = fits_file(law.draw(rng, levels), **cards)
     return Scenario((Exposure(fits_file(law.draw(rng, levels), **cards), truth_of(law, levels)),), (before,))
+
+
+def rising(side: int, ratio: float) -> Reals:
+    """Return light that rises from left to right, to 1, and is `ratio` times as bright there as where it begins."""
+    return np.broadcast_to(np.linspace(1 / ratio, 1, side), (side, side))
+
+
+def vignetted(side: int, ratio: float) -> Reals:
+    """Return light that falls from 1 in the middle with the square of the distance; in the corners to 1 / `ratio`."""
+    square = np.linspace(-1, 1, side) ** 2
+    return np.asarray(1 - (1 - 1 / ratio) * np.add.outer(square, square) / 2)
+
+
+def mosaic_in_light(
+    rng: np.random.Generator, side: int, pattern: str, light: Callable[[int], Reals], brightest: float, sigma: float = 0
+) -> Scenario:
+    """A mosaic under uneven `light`, green of `brightest` electrons, one a code; or with noise of `sigma` codes."""
+    levels = through_filters(side, pattern) / ELECTRONS["G"] * brightest * light(side)
+    law = Gaussian(sigma) if sigma else Electrons(1.0, 0.0, math.sqrt(brightest))
+    return single(law.draw(rng, levels), truth_of(law, levels))
+
+
+def amplifiers_of_columns(rng: np.random.Generator, side: int, count: int) -> Scenario:
+    """A sky of 900 electrons, one a code, that `count` amplifiers read, column by column, whose gains differ."""
+    gains = 1 + np.linspace(-0.1, 0.1, count)[np.random.default_rng(count).permutation(count)]
+    levels = np.broadcast_to(900 * gains[np.arange(side) % count], (side, side))
+    law = Electrons(1.0, 0.0, 32.0)
+    return single(law.draw(rng, levels), truth_of(law, levels))
 
 
 def spent_mosaic_with_bright_pixels(rng: np.random.Generator, side: int, every: int) -> Scenario:
@@ -212,6 +243,29 @@ def uneven_adc(rng: np.random.Generator, side: int, sigma: float, odd_share: flo
     return single(law.draw(rng, flat(side)), truth_of(law, flat(side)))
 
 
+MOSAICS: Final = {
+    "Bayer mosaic under a vignette of 3 : 1, 40,000 e-": partial(
+        mosaic_in_light, pattern="RGGB", light=partial(vignetted, ratio=3), brightest=40_000
+    ),
+    "Bayer mosaic on a slope of 3 : 1, 40,000 e-": partial(
+        mosaic_in_light, pattern="RGGB", light=partial(rising, ratio=3), brightest=40_000
+    ),
+    "Bayer mosaic on a slope of 1.3 : 1, sigma 0.6": partial(
+        mosaic_in_light, pattern="RGGB", light=partial(rising, ratio=1.3), brightest=1000, sigma=0.6
+    ),
+    "Bayer mosaic under a vignette of 1.3 : 1, sigma 1": partial(
+        mosaic_in_light, pattern="RGGB", light=partial(vignetted, ratio=1.3), brightest=1000, sigma=1.0
+    ),
+    "X-Trans mosaic under a vignette of 2 : 1, 40,000 e-": partial(
+        mosaic_in_light, pattern=X_TRANS, light=partial(vignetted, ratio=2), brightest=40_000
+    ),
+    "Quad Bayer mosaic": partial(mosaic, pattern=QUAD_BAYER),
+    "RGBW mosaic under a vignette of 2 : 1, 4,000 e-": partial(
+        mosaic_in_light, pattern=RGBW, light=partial(vignetted, ratio=2), brightest=4000
+    ),
+    **{f"columns of {n} amplifiers": partial(amplifiers_of_columns, count=n) for n in (4, 5, 7)},
+}
+"""Mosaics under light that changes more within a few squares than their noise is wide, and of other periods."""
 COARSE: Final = {
     "8 bits x 257 over a known flat of 1%, sigma 0.2, the second": partial(
         flat_fielded, step=257, sigma=0.2, share=0.01, spent=1

@@ -25,8 +25,8 @@ from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
 from entropy_assets.core.credit.sketches import CODE_RMS, INDEXED, LYING, Sketch, index_of, unit, views
 from entropy_assets.core.credit.squarewise.columns import known_beside_columns
 from entropy_assets.core.credit.squarewise.probes import Twins, copied_share
-from entropy_assets.core.credit.squarewise.slopes import of_planes
 from entropy_assets.core.credit.together import fit, telling
+from entropy_assets.core.extraction.slopes import of_planes
 
 PARTS: Final = 10_000
 """Shares of the variance are rounded up to one part in this, so that the last bit of a sum doesn't reach the credit."""
@@ -52,7 +52,7 @@ ROUNDING: Final = 0.25
 """Noise that counts as that of rounding, ADC steps. A copy to which a gain was given has the root of a twelfth, which
 looks like .2 where two frames of one pattern are expected; fresh noise that seems so narrow holds .01 bit at most."""
 OF_PLANES: Final = 3
-"""So many times what planes take of the noise of a mosaic (`squarewise.slopes`) a grey frame may be apart from it and
+"""So many times what planes take of the noise of a mosaic (`extraction.slopes`) a grey frame may be apart from it and
 count as a copy: a mosaic's sketch is without them, and a grey one's is not."""
 QUANTISED: Final = 2 / (12 * CODE_RMS**2)
 """What rounding folds to codes may take from a correlation near 1, twice."""

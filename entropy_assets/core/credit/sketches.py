@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from entropy_assets.core.credit.squarewise.evened import evened
 from entropy_assets.core.credit.squarewise.probes import Probes
-from entropy_assets.core.credit.squarewise.slopes import FINE, without_slopes
 from entropy_assets.core.digests import oriented
 from entropy_assets.core.extraction.phases import laid_out, squares_as_they_lie
+from entropy_assets.core.extraction.slopes import FINE, without_slopes
 from entropy_assets.core.extraction.squares import steps_of
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame

@@ -19,8 +19,17 @@ from entropy_assets.core.extraction.made.dither import dithered_share
 from entropy_assets.core.extraction.made.echoes import shows_codes_beneath
 from entropy_assets.core.extraction.made.linearity import relative_complexity
 from entropy_assets.core.extraction.made.spectrum import empty_spectrum_share
-from entropy_assets.core.extraction.phases import parts_of, squares_as_they_lie
-from entropy_assets.core.extraction.squares import Item, PerSquare, Steps, Verdict, is_coloured, square_statistics
+from entropy_assets.core.extraction.phases import levelled_squares, parts_of, squares_as_they_lie
+from entropy_assets.core.extraction.slopes import NARROW_MOST, Grey
+from entropy_assets.core.extraction.squares import (
+    Item,
+    PerSquare,
+    Steps,
+    Verdict,
+    energy_shares,
+    is_coloured,
+    square_statistics,
+)
 from entropy_assets.core.extraction.templates import LEAST_ALIKE, repeated_noise, repeated_noise_share
 from entropy_assets.core.frame import Frame
 from entropy_assets.recipe import Recipe
@@ -35,6 +44,8 @@ MOST_CORRELATED: Final = 0.5
 """Largest share of the squares under one square of each phase that may be correlated: a star is in one or two."""
 SQUARES_SEARCHED: Final = 128
 """Live squares that are searched for the traces of lossy coders."""
+SLOPED: Final = 0.5
+"""Energy of a square's residual less planes, as a share of that less levels, below which light is steep there."""
 SQUARES_COMPARED: Final = 1024
 """Live squares whose histograms are held against the codes beneath dither, where these seem to show in some."""
 COPIES_PER_LIVE: Final = 16
@@ -107,7 +118,7 @@ def mask_templates(
     return repeated
 
 
-def mask_neighbours(verdict: npt.NDArray[np.uint8], grey: list[Steps], period: int, recipe: Recipe) -> None:
+def mask_neighbours(verdict: npt.NDArray[np.uint8], grey: list[Grey], period: int, recipe: Recipe) -> None:
     """Mask in `verdict` the live squares of a mosaic whose pixels depend on those of other phases beside them.
 
     A square of each phase together covers `period` x `period` squares as the sensor lies. If these are correlated on
@@ -115,7 +126,7 @@ def mask_neighbours(verdict: npt.NDArray[np.uint8], grey: list[Steps], period: i
     """
     if period == 1:
         return
-    for steps in grey:
+    for steps, *_ in grey:
         measured = without_banding(square_statistics(steps, NOT_CLIPPED, recipe.survey_size), steps, recipe)
         along, across = (values.reshape(verdict.shape) for values in (measured.correlation_x, measured.correlation_y))
         depends = is_coloured(along, across, recipe) | measured.has_line.reshape(verdict.shape)
@@ -131,10 +142,53 @@ def _means(squares: npt.NDArray[Item], period: int) -> PerSquare:
     return np.asarray(squares.reshape(rows, period, columns, period).mean(axis=(1, 3)))
 
 
+class CodedSquares:
+    """Squares of a frame as a coder saw them: as the sensor lies, in whole ADC steps.
+
+    One level of each colour, taken off the whole frame, keeps the steps of a coder where they are; one of each cell
+    moves them a little, and a plane more. But under uneven light they leave what looks like steps. So the first is
+    taken off squares in which colours differ as in the frame, and the last off those in which the second would leave
+    more than twice the energy. Bright pixels that were clipped to one value would look like steps too.
+    """
+
+    def __init__(self, channels: list[Steps], grey: list[Grey], frame: Frame, recipe: Recipe) -> None:
+        self._channels = channels
+        self._grey = grey
+        self._period = frame.mosaic
+        self._size = recipe.survey_size
+        self._takes_planes = frame.mosaic > 1 and recipe.planes_of_colours
+        self._of: npt.NDArray[np.bool_] | None = None
+        self._squares: list[Steps] = []
+
+    def squares(self, live: npt.NDArray[np.bool_]) -> list[Steps]:
+        """Return `SQUARES_SEARCHED` squares of each channel, of those that are live, or have a phase that is."""
+        if self._of is None or not np.array_equal(live, self._of):
+            seen = squares_as_they_lie(live, self._period)
+            pairs = zip(self._grey, self._channels, strict=True)
+            self._of, self._squares = live, [self._of_channel(grey, laid, seen) for grey, laid in pairs]
+        return self._squares
+
+    def _of_channel(self, grey: Grey, laid: Steps, seen: npt.NDArray[np.bool_]) -> Steps:
+        flat = _live_squares(grey.steps, seen, self._size)
+        if not self._takes_planes:
+            return flat
+        places = _spread(seen, SQUARES_SEARCHED)
+        squares, even = levelled_squares(laid, self._period, *places, self._size, grey.sigma)
+        uneven = np.flatnonzero(~even)
+        if len(uneven):
+            planes, level = flat[uneven].astype(squares.dtype, copy=False), squares[uneven]
+            some = self._size // 2 + 2
+            steep = energy_shares(planes[:, :some], level[:, :some]) * 0.25**grey.bits < SLOPED
+            steep &= np.abs(planes).max(axis=(1, 2)) < NARROW_MOST
+            in_steps = planes >> grey.bits if grey.bits > 0 else planes << -grey.bits
+            squares[uneven] = np.where(steep[:, np.newaxis, np.newaxis], in_steps, level)
+        return squares
+
+
 def mask_artefacts(
     verdict: npt.NDArray[np.uint8],
     channels: list[Steps],
-    grey: list[Steps],
+    coded: CodedSquares,
     frame: Frame,
     recipe: Recipe,
     *,
@@ -142,7 +196,7 @@ def mask_artefacts(
 ) -> tuple[float, float, float]:
     """Mask in `verdict` the live squares that are copies, periodic or decompressed.
 
-    The grid of JPEG is looked for in `grey`, which is as the sensor lies, and so as JPEG saw it.
+    The grid of JPEG is looked for as the sensor lies, as JPEG saw it.
 
     A container that says that it is lossy is not searched for a comb: its credit is capped instead.
 
@@ -162,8 +216,7 @@ def mask_artefacts(
         for steps in channels
         for part in parts_of(steps, frame.mosaic)
     )
-    seen = squares_as_they_lie(live, frame.mosaic)
-    squares = [_live_squares(steps, seen, recipe.survey_size) for steps in grey]
+    squares = coded.squares(live)
     if banded:
         squares = [without_row_offsets(plane) for plane in squares]
     borders = max(blocking(plane) for plane in squares)
@@ -175,7 +228,7 @@ def mask_artefacts(
     return repeats, borders, comb
 
 
-def mask_decoded(verdict: npt.NDArray[np.uint8], grey: list[Steps], frame: Frame, recipe: Recipe) -> float:
+def mask_decoded(verdict: npt.NDArray[np.uint8], coded: CodedSquares, frame: Frame, recipe: Recipe) -> float:
     """Mask in `verdict` all live squares if a lossy coder's steps show, unless the container says that it is lossy.
 
     Returns
@@ -186,8 +239,7 @@ def mask_decoded(verdict: npt.NDArray[np.uint8], grey: list[Steps], frame: Frame
     live = verdict == Verdict.LIVE
     if frame.lossy or not recipe.max_lattice_rise or not live.any():
         return 0.0
-    seen = squares_as_they_lie(live, frame.mosaic)
-    rise = lattice_rise(_eighths_of_luma([_live_squares(steps, seen, recipe.survey_size) for steps in grey]))
+    rise = lattice_rise(_eighths_of_luma(coded.squares(live)))
     if rise > recipe.max_lattice_rise:
         verdict[live] = Verdict.COMPRESSED
     return rise
@@ -204,7 +256,7 @@ class MadeNoise:
 
 
 def mask_made_noise(
-    verdict: npt.NDArray[np.uint8], channels: list[Steps], grey: list[Steps], sigmas: list[PerSquare], recipe: Recipe
+    verdict: npt.NDArray[np.uint8], channels: list[Steps], grey: list[Grey], sigmas: list[PerSquare], recipe: Recipe
 ) -> MadeNoise:
     """Mask in `verdict` all live squares if a program made the noise; what the recipe does not limit costs nothing.
 
@@ -227,7 +279,9 @@ def mask_made_noise(
             return MadeNoise(1.0, advice=ECHO_ADVICE)
     empty = 0.0
     if recipe.max_empty_spectrum < 1:
-        empty = max(map(empty_spectrum_share, grey, noise))
+        empty = max(
+            empty_spectrum_share(one.steps, sigma * 2.0**one.bits) for one, sigma in zip(grey, noise, strict=True)
+        )
     if empty > recipe.max_empty_spectrum:
         verdict[live] = Verdict.SYNTHETIC
         return MadeNoise(dithered, empty, advice=SPECTRUM_ADVICE.format(empty))
@@ -245,10 +299,16 @@ def mask_made_noise(
 
 def _live_squares(steps: Steps, live: npt.NDArray[np.bool_], size: int, most: int = SQUARES_SEARCHED) -> Steps:
     """Return up to `most` of the live squares, evenly spread, as ``[n, size, size]`` in memory."""
+    y, x = _spread(live, most)
+    squares: Steps = on_host(windows_at(steps, size * y, size * x, size, size))
+    return squares
+
+
+def _spread(live: npt.NDArray[np.bool_], most: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the places of up to `most` of the live squares, down and across."""
     y, x = np.nonzero(live)
     chosen = np.unique(np.linspace(0, len(y) - 1, most).astype(np.int64))
-    squares: Steps = on_host(windows_at(steps, size * y[chosen], size * x[chosen], size, size))
-    return squares
+    return y[chosen], x[chosen]
 
 
 def _luma(channels: list[Steps]) -> npt.NDArray[np.number]:

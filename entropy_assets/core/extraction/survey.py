@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from entropy_assets.core.extraction.banding import without_banding
 from entropy_assets.core.extraction.masks import (
+    CodedSquares,
     MadeNoise,
     mask_artefacts,
     mask_copied_parts,
@@ -18,9 +19,11 @@ from entropy_assets.core.extraction.masks import (
     mask_templates,
 )
 from entropy_assets.core.extraction.phases import laid_out, levelled
+from entropy_assets.core.extraction.slopes import Grey, flattened
 from entropy_assets.core.extraction.squares import (
     Item,
     PerSquare,
+    Steps,
     Verdict,
     as_squares,
     at_black,
@@ -186,12 +189,16 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         verdict, _of_channel(np.stack([at_black(statistics, recipe) for statistics in measured]), deciding)
     )
     sigmas = [item.sigma.reshape(sy, sx) for item in measured]
-    grey = [levelled(steps, period) for steps in channels]
+    grey = [
+        _as_grey(steps, sigma[verdict == Verdict.LIVE], period, recipe)
+        for steps, sigma in zip(channels, sigmas, strict=True)
+    ]
     mask_neighbours(verdict, grey, period, recipe)
     banded = any(bool(statistics.banded.any()) for statistics in measured)
-    repeats, borders, comb = mask_artefacts(verdict, channels, grey, frame, recipe, banded=banded)
+    coded = CodedSquares(channels, grey, frame, recipe)
+    repeats, borders, comb = mask_artefacts(verdict, channels, coded, frame, recipe, banded=banded)
     repeated = mask_templates(verdict, channels, sigmas, recipe)
-    lattice = mask_decoded(verdict, grey, frame, recipe)
+    lattice = mask_decoded(verdict, coded, frame, recipe)
     made = mask_made_noise(verdict, channels, grey, sigmas, recipe)
     return Survey(
         square_size=size,
@@ -210,6 +217,13 @@ def survey_frame(frame: Frame, recipe: Recipe) -> Survey:
         clipped_at_black=is_black,
         advice=_advice(verdict, is_black, repeated, made, recipe),
     )
+
+
+def _as_grey(steps: Steps, sigmas: PerSquare, period: int, recipe: Recipe) -> Grey:
+    """Return a channel as the sensor lies, of a mosaic without what its colours differ by; `sigmas` of live squares."""
+    if period == 1 or not recipe.planes_of_colours:
+        return Grey(levelled(steps, period))
+    return flattened(steps, period, float(np.median(sigmas)) if len(sigmas) else 1.0)
 
 
 def survey_of(frame: Frame, recipe: Recipe) -> Survey:

@@ -17,6 +17,8 @@ from entropy_assets.core.extraction import (
     artefacts,
     compiled,
     lattices,
+    phases,
+    slopes,
     squares,
     templates,
 )
@@ -109,8 +111,18 @@ def windows_in(steps: Steps) -> tuple[npt.NDArray[np.generic], ...]:
     return residuals, templates._described(residuals)
 
 
+def planes_taken_off(steps: Steps) -> list[object]:
+    """Return what is left of a mosaic of period 2 and of one of period 6, for the sketch and for the survey."""
+    laid = [phases.laid_out(np.tile(steps, (period, period)), period, 32) for period in (2, 6)]
+    return [
+        (slopes.without_slopes(each, period), *(slopes.flattened(each, period, sigma) for sigma in (9.0, 9000.0)))
+        for each, period in zip(laid, (2, 6), strict=True)
+    ]
+
+
 TWINS: dict[str, Callable[[Steps], object]] = {
     "statistics of squares": statistics_of,
+    "planes of colours": planes_taken_off,
     "copies": lambda steps: artefacts.repeated_share(steps, live_in(steps), 32),
     "borders of blocks": lambda steps: artefacts.blocking(np.tile(squares.as_squares(steps, 32), (4, 1, 1))),
     "boxes of codes": lambda steps: dither.dithered_share(np.tile(squares.as_squares(steps, 32), (9, 1, 1))),

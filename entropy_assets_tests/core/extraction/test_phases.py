@@ -11,16 +11,24 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import fft
 
+from entropy_assets.core.arrays import windows_at
 from entropy_assets.core.credit.sketches import sketch_of
 from entropy_assets.core.extraction.noise import NoiseExtractor, deterministic_nonce
-from entropy_assets.core.extraction.phases import laid_out, levelled, parts_of, period_of, squares_as_they_lie
+from entropy_assets.core.extraction.phases import (
+    laid_out,
+    levelled,
+    levelled_squares,
+    parts_of,
+    period_of,
+    squares_as_they_lie,
+)
 from entropy_assets.core.extraction.squares import Verdict
 from entropy_assets.core.extraction.survey import Survey, survey_frame
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.scenarios.judging import Memory
-from entropy_assets_tests.scenarios.sensors import X_TRANS
+from entropy_assets_tests.scenarios.sensors import QUAD_BAYER, RGBW, X_TRANS
 
 Codes = npt.NDArray[np.int64]
 SIDE = 256
@@ -60,9 +68,97 @@ def test_a_mosaic_is_found_from_half_a_sigma_on(array: tuple[int, ...], contrast
     assert period_of(mosaic(tuple(1000 + 8 * contrast * place for place in array))) == period
 
 
-def test_an_x_trans_array_is_found() -> None:
-    levels = tuple({"R": 800.0, "G": 1200.0, "B": 900.0}[letter] for letter in X_TRANS)
-    assert period_of(mosaic(levels)) == 6
+@pytest.mark.parametrize("array, period", [(X_TRANS, 6), (QUAD_BAYER, 4), (RGBW, 4)])
+@pytest.mark.parametrize("contrast", [0.05, 1.0])
+def test_larger_arrays_are_found(array: str, period: int, contrast: float) -> None:
+    """Also where one colour is twice as bright as the others, so that most of the pattern has a shorter period."""
+    levels = tuple(1000 + contrast * {"R": -200.0, "G": 200.0, "B": -100.0, "W": 1000.0}[letter] for letter in array)
+    assert period_of(mosaic(levels)) == period
+
+
+def columns_of(period: int) -> Codes:
+    """Return an offset of each column that comes again after `period`."""
+    offsets = np.random.default_rng(period).permutation(np.linspace(0, 60, period)).astype(np.int64)
+    return np.broadcast_to(offsets[np.arange(SIDE) % period], (SIDE, SIDE))
+
+
+@pytest.mark.parametrize("period", [2, 3, 4, 5, 7])
+def test_columns_of_several_amplifiers_are_a_mosaic_and_live(period: int) -> None:
+    codes = noise() + columns_of(period)
+    assert period_of(codes) == period
+    assert survey_of(codes, 1).dominant_reason is RejectionReason.CORRELATED
+    assert survey_of(codes, period).live_fraction > 0.9
+
+
+@pytest.mark.parametrize("period", [3, 4, 5, 7])
+def test_rows_that_repeat_are_banding_and_no_mosaic(period: int) -> None:
+    """But for those of 2 and 6: rows of period 4 and 3 hold them, and are as live so as banding is."""
+    codes = noise() + columns_of(period).T
+    found = period_of(codes)
+    assert found == {3: 6, 4: 2}.get(period, 1)
+    assert survey_of(codes, found).live_fraction > 0.9
+
+
+@pytest.mark.parametrize("ways", [1, 2])
+def test_a_period_of_eight_is_no_mosaic(ways: int) -> None:
+    """Coders of blocks have it, so neither it nor the period of 4 that it holds is excused."""
+    pattern = np.random.default_rng(8).permutation(np.linspace(0, 60, 8**ways)).astype(np.int64)
+    codes = (
+        noise()
+        + np.resize(pattern, (8 if ways == 2 else 1, 8))[
+            np.arange(SIDE)[:, np.newaxis] % 8 * (ways - 1), np.arange(SIDE) % 8
+        ]
+    )
+    assert period_of(codes) in (1, 2)
+    assert survey_of(codes, period_of(codes)).live_fraction == 0
+
+
+@pytest.mark.parametrize("period", [5, 7])
+def test_an_array_that_does_not_fit_the_blocks_of_coders_is_none(period: int) -> None:
+    codes = (
+        noise()
+        + np.resize(np.random.default_rng(1).integers(0, 60, (period, period)), (period, period))[
+            np.arange(SIDE)[:, np.newaxis] % period, np.arange(SIDE) % period
+        ]
+    )
+    assert period_of(codes) == 1
+    assert survey_of(codes, 1).live_fraction == 0
+
+
+def coded_in_blocks(codes: Codes, side: int, step: int) -> Codes:
+    """Return `codes` after a coder of blocks of `side`, all of whose coefficients are multiples of `step`."""
+    blocks = codes.reshape(SIDE // side, side, SIDE // side, side).swapaxes(1, 2).astype(np.float64)
+    steps = np.rint(fft.dctn(blocks, axes=(2, 3), norm="ortho") / step) * step
+    decoded = fft.idctn(steps, axes=(2, 3), norm="ortho").swapaxes(1, 2).reshape(SIDE, SIDE)
+    return np.rint(decoded).astype(np.int64)
+
+
+@pytest.mark.parametrize("side", [4, 8])
+@pytest.mark.parametrize("step", [4, 12, 24])
+def test_blocks_of_a_coder_are_no_mosaic(side: int, step: int) -> None:
+    """On a slope too, whose blocks are stairs at coarse steps."""
+    for slope in (0.0, 0.2):
+        codes = coded_in_blocks(noise(sigma=6.0) + np.rint(slope * np.arange(SIDE)).astype(np.int64), side, step)
+        assert period_of(codes) in (1, 2)
+        assert survey_of(codes, period_of(codes)).live_fraction < STANDARD.min_live_share
+
+
+@pytest.mark.parametrize("side, step, sigma", [(4, 2, 12.0), (4, 3, 6.0), (4, 8, 6.0), (8, 3, 6.0), (8, 8, 6.0)])
+@pytest.mark.parametrize("first", ["mosaic", "coder"])
+def test_a_mosaic_of_period_4_excuses_no_coder(side: int, step: int, sigma: float, first: str) -> None:
+    """Whether the mosaic was coded, or its levels were put onto a picture that was: no step has moved."""
+    levels = mosaic((700, 700, 900, 900, 700, 700, 900, 900, 900, 900, 800, 800, 900, 900, 800, 800)) - noise()
+    fresh = noise(sigma=sigma, seed=3)
+    coded = (
+        coded_in_blocks(fresh + levels, side, step)
+        if first == "mosaic"
+        else coded_in_blocks(fresh, side, step) + levels
+    )
+    assert period_of(coded) == 4
+    survey = survey_of(coded, 4)
+    assert survey.live_fraction == 0
+    assert survey.dominant_reason is RejectionReason.COMPRESSION_ARTEFACTS
+    assert step == 8 or survey.lattice_rise > 90 or survey.comb_share > 0.9
 
 
 def test_scenes_stars_and_readout_are_no_mosaic() -> None:
@@ -89,7 +185,7 @@ def test_extreme_pixels_are_no_overflow() -> None:
 # The two orders
 
 
-@given(st.sampled_from([2, 6]), st.integers(1, 300), st.integers(1, 300))
+@given(st.sampled_from([2, 3, 4, 5, 6, 7]), st.integers(1, 300), st.integers(1, 300))
 def test_laid_out_pixels_are_those_of_the_frame(period: int, height: int, width: int) -> None:
     """Each pixel stands in its phase, once; only the rest of a square is cut off."""
     plane = np.arange(height * width).reshape(height, width)
@@ -122,6 +218,18 @@ def test_levelled_phases_have_one_level_and_their_noise(kind: type[np.signedinte
     assert period_of(grey.astype(np.int64)) == 1
     assert grey.mean() == pytest.approx(0.5, abs=0.05)  # means are rounded down
     assert grey.std() == pytest.approx(8, rel=0.02)
+
+
+@pytest.mark.parametrize("period", [2, 4, 5])
+@pytest.mark.parametrize("kind", [np.int16, np.int32])
+def test_some_squares_are_levelled_as_the_whole_frame_is(period: int, kind: type[np.signedinteger]) -> None:
+    laid = laid_out(noise((410, 600)).astype(kind) * 3, period, 32)
+    whole = levelled(laid, period)
+    y, x = np.nonzero(np.random.default_rng(1).random([side // 32 for side in whole.shape]) < 0.3)
+    squares, even = levelled_squares(laid, period, y, x, 32)
+    assert squares.dtype == kind
+    assert not even.any()
+    np.testing.assert_array_equal(squares, windows_at(whole, 32 * y, 32 * x, 32, 32))
 
 
 def test_the_laplacian_of_a_levelled_int16_fits_int16() -> None:

@@ -26,6 +26,7 @@ class Loops(NamedTuple):
     lattices: ModuleType
     linearity: ModuleType
     noise: ModuleType
+    slopes: ModuleType
     spectrum: ModuleType
     squares: ModuleType
 
@@ -40,12 +41,13 @@ def loops() -> Loops | None:
             lattices,
             linearity,
             noise,
+            slopes,
             spectrum,
             squares,
         )
     except ExtraMissing:
         return None
-    return Loops(artefacts, dither, lattices, linearity, noise, spectrum, squares)
+    return Loops(artefacts, dither, lattices, linearity, noise, slopes, spectrum, squares)
 
 
 def loops_for(steps: npt.NDArray[np.signedinteger]) -> Loops | None:

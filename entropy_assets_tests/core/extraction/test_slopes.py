@@ -1,16 +1,18 @@
-"""What is left of a mosaic without the light of its scene is its noise, whatever the light was."""
+"""What is left of a mosaic without the light of its scene is its noise, whatever the light was; and it is judged so."""
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from entropy_assets.core.credit.sketches import sketch_of
-from entropy_assets.core.credit.squarewise.slopes import FINE, MOST, without_slopes
 from entropy_assets.core.extraction.phases import laid_out
+from entropy_assets.core.extraction.slopes import FINE, MOST, NARROW_MOST, SIGMA_BITS, without_slopes
+from entropy_assets.core.extraction.slopes import flattened as flattened_to
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.core.frame import Frame
-from entropy_assets.recipe import STANDARD
+from entropy_assets.recipe import STANDARD, recipe_named
 from entropy_assets_tests.scenarios.judging import Memory
+from entropy_assets_tests.scenarios.sensors import rising, vignetted
 
 Codes = npt.NDArray[np.int64]
 SIDE = 384
@@ -73,6 +75,34 @@ def test_frames_of_one_slope_are_no_copies_of_each_other(sigma: float, ratio: fl
     shares = [memory.recollect(sketch_of(*each)).known_parts for each in zip(frames, surveys, strict=True)]
     assert shares[:2] == [0, 0]
     assert shares[2] == 10_000
+
+
+@pytest.mark.parametrize("gain", [0.01, 1, 40, 5000])
+def test_noise_is_told_in_parts_of_a_step_that_fit_its_width(gain: float) -> None:
+    """Narrow noise in eighths, wide noise in several steps; 32 sigma fit int16, and so does their Laplacian."""
+    laid = laid_out(np.rint(noise(20 * gain, seed=6)).astype(np.int32), 2, 32)
+    grey, bits, _ = flattened_to(laid, 2, 20 * gain)
+    assert bits <= 3
+    assert grey.dtype == np.int16
+    assert grey.std() < 1 << SIGMA_BITS
+    assert grey.std() > 1 << SIGMA_BITS - 1 or bits == 3
+    assert np.iinfo(np.int16).max >= 8 * NARROW_MOST
+
+
+@pytest.mark.parametrize("light", [rising, vignetted])
+@pytest.mark.parametrize(
+    "ratio, brightest, sigma",
+    [(3, 40_000, 200.0), (1.3, 1000, 0.6), (1.3, 1000, 1.0), (1.02, 1000, 0.6), (1, 1000, 0.6)],
+)
+def test_a_mosaic_is_live_under_any_light(light, ratio: float, brightest: float, sigma: float) -> None:
+    """But for squares that chance takes."""
+    array = np.tile(np.array([[0.66, 1.0], [1.0, 0.75]]), (256, 256))
+    frame = mosaic_frame(brightest * array * light(512, ratio) + noise(sigma, seed=7, side=512))
+    survey = survey_frame(frame, STANDARD)
+    assert survey.live_fraction > 0.96
+    assert survey.lattice_rise < 5
+    earlier = survey_frame(frame, recipe_named("ea-2026-1"))
+    assert earlier.live_fraction < (0.5 if ratio > 1.1 else 1)
 
 
 def mosaic_frame(levels: npt.NDArray[np.float64]) -> Frame:
