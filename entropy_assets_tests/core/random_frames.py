@@ -22,15 +22,17 @@ KINDS: tuple[Callable[[np.random.Generator, Plane], Plane], ...] = (
     lambda rng, plane: np.round(plane / 8) * 8,
     lambda rng, plane: plane + np.linspace(0, 3000, plane.shape[-1]),
 )
+MOSAICS = ((1, 1), (1, 1), (3, 1), (4, 1), (1, 2), (1, 4), (1, 6), (1, 7))
+"""Channels, and period of a mosaic."""
 
 
 def random_frame(seed: int) -> Frame:
     """Give a frame that follows from `seed`: grey, colour or a mosaic, of any width of pixels, masked or not."""
     rng = np.random.default_rng(seed)
     shape = tuple(int(side) for side in rng.choice([32, 40, 64, 77, 128, 160, 200], 2))
-    channels, mosaic = [(1, 1), (1, 1), (3, 1), (4, 1), (1, 2), (1, 6)][rng.integers(6)]
-    if mosaic == 6:
-        shape = 200, 210
+    channels, mosaic = MOSAICS[rng.integers(len(MOSAICS))]
+    if mosaic > 2:
+        shape = 32 * mosaic + 8, 32 * mosaic + 18
     elif mosaic == 2:
         shape = max(shape[0], 64), max(shape[1], 64)
     noise = rng.normal(1000, rng.choice([0.6, 2, 7, 40]), (channels, *shape))
