@@ -31,7 +31,8 @@ def test_a_killed_worker_takes_its_blocks_with_it(arena_of: ArenaOf, table: Tabl
         kill_workers(arena)
         outcome = table.add("kill -9 of a worker, three times", arena.finish())
     assert outcome.service["lost_bytes"] > 0
-    named_bytes = outcome.service["lost_bytes"] + outcome.undelivered_bytes
+    # on a busy machine a public block may stay open so long that its rest is burned
+    named_bytes = outcome.service["lost_bytes"] + outcome.service["burned_bytes"] + outcome.undelivered_bytes
     assert outcome.lost_bytes == named_bytes, "the counters name what was lost"
 
 
