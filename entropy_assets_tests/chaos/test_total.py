@@ -20,7 +20,7 @@ def test_without_the_fast_lane_no_byte_comes_twice(arena_of: ArenaOf, table: Tab
 
 
 def test_a_million_draws_and_no_byte_twice(arena_of: ArenaOf, table: Table) -> None:
-    """No phase repeats another one's blocks either; and without a fault nothing is lost."""
+    """No phase repeats another one's blocks either; and without a fault nothing is lost but what was open too long."""
     with arena_of() as arena:
         missing = max(LEAST * SCALE, LEAST_DRAWS - table.draws)
         while missing > MILLION:  # the clients keep in memory what they drew
