@@ -35,7 +35,7 @@ def found(pixels: Codes) -> bool:
     return shows_codes_beneath(squares[::2], float(survey(pixels).median_sigma), lambda: squares)
 
 
-@pytest.mark.parametrize("step", [8, 16, 64.0625, 257])
+@pytest.mark.parametrize("step", [16, *(pytest.param(step, marks=pytest.mark.slow) for step in (8, 64.0625, 257))])
 @pytest.mark.parametrize("noise", [0.1, 0.3])
 @pytest.mark.parametrize("slope", [0, 10])
 def test_triangular_dither_is_found_without_being_told_its_step(step: float, noise: float, slope: float) -> None:
