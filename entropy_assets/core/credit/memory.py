@@ -195,7 +195,9 @@ class SensorMemory:
         """Return the places of frames that the frame may be made of, or that may be made of it, and nothing else."""
         if not self._frames:
             return []
-        return turned.remakings.asked.among(self._spectra.all, self._halves.all)
+        shape = shape_of(turned.sketch.sensor)
+        others = np.array([shape_of(frame.sensor) != shape for frame in self._frames])
+        return turned.remakings.asked.among(self._spectra.all, self._halves.all, others)
 
 
 def recollection_of_all(
@@ -347,7 +349,12 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
 
 def _may_lie_alike(sketch: Sketch, other: Sketch) -> bool:
     """Tell whether two frames are of one shape."""
-    return sketch.sensor.split(" ")[0] == other.sensor.split(" ")[0]
+    return shape_of(sketch.sensor) == shape_of(other.sensor)
+
+
+def shape_of(sensor: str) -> str:
+    """Return rows and columns of the frames of a sensor, which its name begins with."""
+    return sensor.split(" ", 1)[0]
 
 
 def overall(cells: Sequence[int], sketch: Sketch) -> int:

@@ -124,7 +124,7 @@ class SpectralQuestions:
                 found.setdefault(Made.FEWER_PIXELS, set()).update(WAYS[place])
         return found
 
-    def among(self, spectra: Floats, halves: Floats) -> list[int]:
+    def among(self, spectra: Floats, halves: Floats, other_shapes: Flags) -> list[int]:
         """Return the places of the frames of which this one may be made, in order.
 
         Parameters
@@ -134,14 +134,23 @@ class SpectralQuestions:
         halves
             ``float32[frame, 920]``, what `halves_of` gave of each, in units in which each of eight has the length 1; 0
             of frames that are remembered without.
+        other_shapes
+            ``bool[frame]``, which have other rows and columns than this one: most of what is asked is of these alone.
         """
-        places = _beyond(self.errors_of_halves(halves).max(axis=1), LEAST_ERRORS_OF_HALVES)
-        for asked in (self.of_signs, self.of_others):
-            errors = asked.errors(spectra, math.sqrt(INDEXED))
-            for made in dict.fromkeys(question.made for question in asked.questions):
-                columns = [n for n, question in enumerate(asked.questions) if question.made == made]
-                places |= _beyond(errors[:, columns].max(axis=1), LEAST_ERRORS)
+        places = self._of_columns(self.of_signs, spectra)
+        if other_shapes.any():
+            halved = self.errors_of_halves(halves).max(axis=1)
+            places |= _beyond(np.where(other_shapes, halved, 0), LEAST_ERRORS_OF_HALVES)
+            places |= self._of_columns(self.of_others, spectra, other_shapes[:, np.newaxis])
         return sorted(places)
+
+    def _of_columns(self, asked: _Columns, spectra: Floats, of: Flags | bool = True) -> set[int]:
+        errors = np.where(of, asked.errors(spectra, math.sqrt(INDEXED)), 0)
+        places: set[int] = set()
+        for made in dict.fromkeys(question.made for question in asked.questions):
+            columns = [n for n, question in enumerate(asked.questions) if question.made == made]
+            places |= _beyond(errors[:, columns].max(axis=1), LEAST_ERRORS)
+        return places
 
     def errors_of_halves(self, halves: Floats) -> Floats:
         """Return by how many standard errors the best of the eight halves of each frame fits, by `WAYS`."""
