@@ -8,9 +8,11 @@ import { ask, askJson, Refusal, session } from "./asking.js";
 const HASH = /^[0-9a-f]{64}$/;
 const LONGEST_TEXT = 300;
 const MOST_PICTURES = 12;
-/** Blocks that are asked for in one go, and how soon one is again that did not reveal yet. */
+/** Blocks that are asked for in one go, and how soon and how late one is again that did not reveal yet: when it expires
+ * is told, and it may be used up long before, or the pool did not answer just then. */
 const MOST_BLOCKS = 4;
 const AGAIN_MS = 10000;
+const LATEST_MS = 30000;
 
 /** A picture by its image's hash: an address with the bytes in it; null if the service keeps none. */
 const known = new Map();
@@ -85,7 +87,8 @@ export async function fillBatches(batches) {
     if (++asked > MOST_BLOCKS) return;
     const found = await askJson(`blocks/${id}`);
     const never = found.revealed === false && found.reveals_in_s === null;
-    const wait = found.revealed === false && !never ? Math.max(AGAIN_MS, 1000 * found.reveals_in_s) : Infinity;
+    const left = Math.min(LATEST_MS, Math.max(AGAIN_MS, 1000 * found.reveals_in_s));
+    const wait = found.revealed === false && !never ? left : Infinity;
     // of a batch that is private no block ever reveals
     for (const each of never ? ids : [id]) due.set(each, Date.now() + wait);
     for (const image of found.images ?? []) if (image.in_block && isMissing(image)) await fetchPicture(id, image);
