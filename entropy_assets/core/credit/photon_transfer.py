@@ -291,7 +291,7 @@ class _Curve:
             expected = columns @ terms
             off = (light.variance - expected) / (share * np.maximum(expected, least))
             spread = max(1.0, float(np.sqrt(np.mean(off[kept] ** 2))))
-            usual = max(1.0, 1.4826 * float(np.median(np.abs(off))))
+            usual = max(1.0, MAD_TO_SIGMA * float(np.median(np.abs(off))))
             kept = np.abs(off) < OUTLIER * usual
         scales = scale ** -np.arange(3.0)
         return cls(terms * scales, covariance * spread**2 * np.outer(scales, scales))

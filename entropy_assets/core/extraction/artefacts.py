@@ -14,7 +14,7 @@ from scipy import fft
 
 from entropy_assets.core.arrays import beside, low_bytes, namespace_of, on_host, windows_at
 from entropy_assets.core.extraction.compiled import loops_for
-from entropy_assets.core.extraction.squares import Steps, middles
+from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, Steps, middles
 
 PROBES: Final = 32
 """Rows, and columns, that are searched for repeats."""
@@ -195,7 +195,7 @@ def _strengths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """
     least = values.shape[-1] // 4
     magnitude = np.abs(values)
-    spread = np.median(magnitude, axis=-1) * 1.4826
+    spread = np.median(magnitude, axis=-1) * MAD_TO_SIGMA
     phases = (2 * np.pi * values).astype(np.float32)
     best = np.zeros(values.shape[:-1])
     for quantiser in QUANTISERS:

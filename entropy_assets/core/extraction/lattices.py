@@ -217,7 +217,7 @@ def _histograms(values: Reals, squares: int) -> tuple[npt.NDArray[np.int64], int
     else:
         middles = compiled.lattices.middles(values)
     spread = (_median_distance if compiled is None else compiled.lattices.spread)(values, middles, squares, SAMPLED)
-    bits = max(FINEST_BITS, int(np.ceil(np.log2(max(1.0, 1.4826 * spread / BINS_PER_SIGMA)))))
+    bits = max(FINEST_BITS, int(np.ceil(np.log2(max(1.0, MAD_TO_SIGMA * spread / BINS_PER_SIGMA)))))
     return (_tallied if compiled is None else compiled.lattices.tallied)(values, middles, bits, BINS), bits
 
 

@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from entropy_assets.core.extraction.squares import MAD_TO_SIGMA
+
 Floats = npt.NDArray[np.float64]
 
 LEAST_STEP: Final = 4.0
@@ -163,7 +165,7 @@ def step_in_light(level: Floats, variance: Floats, sigma: float) -> CoarseStep |
     """
     share = np.log(np.maximum(variance, 1e-9))
     share -= np.median(share)
-    kept = np.abs(share) < OUTLIER * 1.4826 * float(np.median(np.abs(share)))
+    kept = np.abs(share) < OUTLIER * MAD_TO_SIGMA * float(np.median(np.abs(share)))
     if np.count_nonzero(kept) < LEAST_WAVES:
         return None
     across = np.maximum(np.abs(np.diff(level, axis=1)).mean(axis=(1, 2)), np.abs(np.diff(level)).mean(axis=(1, 2)))
