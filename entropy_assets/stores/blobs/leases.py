@@ -16,7 +16,8 @@ from entropy_assets.stores.blobs.interface import Blobs
 from entropy_assets.stores.blobs.refusals import BlobMissing
 
 _DIGITS: Final = 12
-_NUMBER: Final = re.compile(rf"[0-9]{{{_DIGITS},}}", re.ASCII)
+_NUMBER: Final = re.compile(rf"[0-9]{{{_DIGITS}}}|[1-9][0-9]{{{_DIGITS},}}", re.ASCII)
+"""A number as a holder writes it: in one way, so no two names are of one number."""
 _LONGEST: Final = 2
 """Of a lease, in those that are asked for: one that ends later was given by a clock that lies far ahead."""
 
@@ -40,7 +41,8 @@ def leased(blobs: Blobs, name: str, seconds: float, now: Callable[[], float]) ->
     given = _given(blobs, name)
     last = max(given, default=0)
     mine = f"{name}/{last + 1:0{_DIGITS}}"
-    is_held = bool(given) and 0 < _end_of(blobs, given[last]) - now() <= _LONGEST * seconds
+    # All are looked at: a file of a higher number that no holder made must not hide who holds it.
+    is_held = any(0 < _end_of(blobs, former) - now() <= _LONGEST * seconds for former in given.values())
     if is_held or not blobs.create(mine, _told(now() + seconds)):
         yield False
         return

@@ -62,7 +62,7 @@ def test_who_fails_gives_it_back(blobs: Blobs) -> None:
         assert mine
 
 
-NO_NUMBERS = ("a/readme.txt", "a/000000000001.json", "a/+1", "a/1", "a/" + "\u0661" * 12)
+NO_NUMBERS = ("a/readme.txt", "a/000000000001.json", "a/+1", "a/1", "a/0000000000009", "a/" + "\u0661" * 12)
 """Names in the place of a lease that no holder makes; the last is of twelve digits that are not those of ASCII."""
 
 
@@ -96,6 +96,16 @@ def test_a_lease_that_lasts_longer_than_any_was_given_by_another_clock_and_is_ov
     blobs.create("a/000000000001", b'{"until_s": %s}' % until.encode())
     with leased(blobs, "a", SECONDS, Clock()) as mine:
         assert mine
+
+
+@pytest.mark.parametrize("number", ["000000000009", "9" * 18])
+def test_a_file_of_a_higher_number_does_not_hide_who_holds_it(blobs: Blobs, number: str) -> None:
+    with leased(blobs, "a", SECONDS, Clock()) as mine:
+        blobs.create(f"a/{number}", b'{"until_s": 0}')
+        with leased(blobs, "a", SECONDS, Clock()) as others:
+            assert (mine, others) == (True, False)
+    with leased(blobs, "a", SECONDS, Clock()) as again:
+        assert again
 
 
 def test_the_number_after_the_last_of_twelve_digits_is_the_next(blobs: Blobs) -> None:
