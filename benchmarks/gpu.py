@@ -158,10 +158,16 @@ def card_or_why() -> tuple[Arrays | None, str]:
     return found, f"The card is {found}; it passed the start-up check."
 
 
+def threads_beside(cores: int) -> list[int]:
+    """Return the numbers of threads that feed a card: what stays in memory of each frame needs a core, or several."""
+    return sorted({1, *(count for count in (2, 4, 8) if count < cores), cores})
+
+
 def columns(budget: float, sides: list[int]) -> tuple[dict[str, Any], str]:
     """Return what was measured, by what computed it, and what is to be said of the card."""
     found, words = card_or_why()
-    asked = [("processor", HOST, (1, len(os.sched_getaffinity(0))))] + ([("card", found, (1, 2))] if found else [])
+    cores = len(os.sched_getaffinity(0))
+    asked = [("processor", HOST, (1, cores))] + ([("card", found, threads_beside(cores))] if found else [])
     measured = {
         name: {
             "copy_gbyte_s": copy_bandwidth(arrays) / 1e9,
