@@ -34,6 +34,8 @@ from entropy_assets.stores.ledger.storage import Found, LedgerServer, LedgerUnav
 CHAINS: Final = ("image_claims", "batches", "bindings", "losses", "epochs")
 _DRIVER: Final = "postgresql+psycopg"
 _LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(4990538841)")  # "EALD" and a byte, in this database alone
+# That a commit was not waited for is told by a warning and by nothing else; server or user may have it kept back.
+_HEAR: Final = sa.text("SELECT set_config('client_min_messages', 'warning', true)")
 _STATEMENT_S: Final = 30.0
 """Longest wait for one statement, seconds: the wait of a commit for a standby that went away ends by it too."""
 _CONNECTING: Final[Mapping[str, str | int]] = MappingProxyType(
@@ -164,6 +166,7 @@ class LedgerDatabase:
         with self._failures(), self._engine().connect() as connection:
             with connection.begin():
                 connection.execute(_LOCK)
+                connection.execute(_HEAR)
                 self._refuse_unless_fit(connection)
                 yield _Session(connection)
                 said = _said_by(connection)

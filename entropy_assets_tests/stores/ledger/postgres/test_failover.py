@@ -106,9 +106,15 @@ def test_a_standby_is_written_by_nobody(pair: Pair) -> None:
         publish(ledger_on(pair.standby), 1)
 
 
-def test_a_commit_whose_wait_for_the_standby_is_cancelled_is_a_failure_and_nothing_comes_twice(folder: Path) -> None:
-    """The row is there, and found by whoever tries again: its blocks are pushed by nobody, before and after."""
-    pair = Pair.started(folder, synchronous_standby_names="standby")
+@pytest.mark.parametrize("told", ["notice", "error"])
+def test_a_commit_whose_wait_for_the_standby_is_cancelled_is_a_failure_and_nothing_comes_twice(
+    folder: Path, told: str
+) -> None:
+    """The row is there, and found by whoever tries again: its blocks are pushed by nobody, before and after.
+
+    The server says it in a warning alone, so one that is told to keep its warnings to itself is told otherwise.
+    """
+    pair = Pair.started(folder, synchronous_standby_names="standby", client_min_messages=told)
     try:
         ledger = Ledger(LedgerServer(pair.primary.url()))
         assert publish(ledger, 0)
