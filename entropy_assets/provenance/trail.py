@@ -14,7 +14,7 @@ from entropy_assets.recipe import recipe_named
 from entropy_assets.sources.feeds.facts import doubts_of, facts_of_asked, figures_of
 from entropy_assets.sources.feeds.journal import FeedJournals
 from entropy_assets.stages.assessments import NoiseRow, noise_rows
-from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, hashed_row
+from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, binding_of, hashed_row
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, thumbnail_of
@@ -228,6 +228,8 @@ class Trail:
             batch = self.batches.batch(published.publication.batch_key)
             with naming_damage(batch, INTAKE.file):
                 intake, recipe = batch.intake, recipe_named(batch.intake.recipe)
+            with naming_damage(batch, MANIFEST.file):
+                self._require_bound(batch)
             reveal = reveal_of(
                 intake.lane,
                 fate,
@@ -250,6 +252,16 @@ class Trail:
             "problem": why,
         }
         return told
+
+    def _require_bound(self, batch: Batch) -> None:
+        """Raise `BatchError` unless the ledger binds a published batch to its intake, whose lane decides what is told.
+
+        Who may write to the batches alone must not make a private block reveal.
+        """
+        if self.ledger.binding_of(batch.key) != binding_of(batch):
+            raise BatchError(
+                f"intake and manifest of batch {batch.key} are not those that the ledger binds it to", batch=batch.key
+            )
 
     def thumbnail(self, block_id: str, image_sha256: str, fate: Fate | None) -> bytes | None:
         """Return a small picture of an image behind a block as PNG, once the block revealed; None if there is none.

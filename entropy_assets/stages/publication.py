@@ -292,6 +292,9 @@ def _burn(batch: Batch, ledger: Ledger, remember: Remember, now_us: int) -> None
     with _passing_over_damage(batch):
         validation = validate(batch)
     ledger.spend_images(_images_of(batch), batch.key)
+    # What a public one reveals later is told of this intake alone.
+    with _passing_over_damage(batch):
+        ledger.bind_batch(batch.key, binding_of(batch))
     # One that is damaged, or a copy of another one, is entered without its blocks.
     if validation is not None:
         with _passing_over_damage(batch):

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from entropy_assets.provenance.reveal import MARGIN_S, reveal_of
 from entropy_assets.provenance.trail import MOST_THUMBNAIL_BYTES, Trail
-from entropy_assets.stores.batches import thumbnail_of
+from entropy_assets.stores.batches import INTAKE, MANIFEST, Document, thumbnail_of
 from entropy_assets.stores.lanes import Fate, Lane
-from entropy_assets_tests.stages.batches_made import Place, frame, simulated_frame
+from entropy_assets_tests.stages.batches_made import Place, alter_json, frame, simulated_frame
 
 LIFE_S = 3600.0
 fates = st.one_of(
@@ -107,6 +107,25 @@ def test_a_picture_of_an_image_is_shown_once_a_public_block_revealed_and_no_soon
             assert trail.thumbnail(block_id, image, fate) is None
         batch.path(thumbnail_of(image)).unlink()
         assert trail.thumbnail(block_id, image, fate) is None
+
+
+@pytest.mark.parametrize("document", [INTAKE, MANIFEST])
+def test_who_may_write_the_batches_makes_no_private_block_reveal(tmp_path: Path, document: Document) -> None:
+    """The lane stands in the intake, which lies where others may write; the ledger says which intake it was."""
+    place = Place(tmp_path)
+    block_id = published(place, "private", "ea-2026-2")
+    [batch] = place.batches()
+    trail = Trail(place.ledger(), place.batches(), place.images(), None, LIFE_S, clock=lambda: 2 * LIFE_S)
+    alter_json(batch, INTAKE, lambda intake: intake.update(lane="public"))
+    if document is MANIFEST:
+        alter_json(batch, MANIFEST, lambda manifest: manifest["rows"][0].update(source="drop"))
+    told = trail.tell(block_id, Fate(state="gone"))
+    assert told is not None
+    assert not set(SECRETS) & set(told)
+    assert told["block_id"] == block_id
+    assert "ledger binds" in str(told["problem"])
+    image = batch.intake.files[0].image_sha256
+    assert trail.thumbnail(block_id, image, Fate(state="gone")) is None
 
 
 @pytest.mark.parametrize("lane", ["public", "private"])

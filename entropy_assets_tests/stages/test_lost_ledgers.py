@@ -25,6 +25,7 @@ from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.publication import accept_losses, publish_batch
 from entropy_assets.stages.state import known_publications, sound_ledger, state_of
 from entropy_assets.stores.batches import RECEIPT, Batch
+from entropy_assets.stores.lanes import Fate
 from entropy_assets.stores.ledger.anchors import Anchor
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import BURNED, NO_LINK
@@ -164,6 +165,8 @@ def test_after_the_loss_is_accepted_nothing_that_was_served_comes_again_and_new_
     state = state_of(batch, ledger)
     assert state.publication is not None
     assert (state.publication.run_id, state.awaits_publication, state.is_finished) == (BURNED, False, True)
+    first = ledger.published_blocks(batch.key)[0].block_id
+    assert Trail.of(place).tell(first, Fate(state="gone"))["revealed"], "who drew it is told where it was sampled"  # type: ignore[index]
     assert publish(place, batch, pool) == publish(place, run_again(place, batch), pool) == 0
     again = place.validated([("again.fits", frame(1))], time_ns=TIME_NS + 10**9)
     assert publish(place, again, pool) == 0
