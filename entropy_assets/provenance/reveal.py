@@ -10,7 +10,8 @@ from typing import Final, Literal, TypedDict
 from entropy_assets.stores.lanes import Fate, Lane
 
 MARGIN_S: Final = 60.0
-"""By how much the clocks of publisher, pool and service may differ, seconds."""
+"""By how much the clocks of publisher, pool and service may differ, seconds. While the pool's differs by more nothing
+reveals: what is gone by a clock that was set forward is still held by workers, which go by their own."""
 
 ASK_AGAIN_S: Final = 5.0
 """After which to ask again where the pool does not answer, seconds."""
@@ -42,7 +43,7 @@ def reveal_of(lane: Lane, fate: Fate | None, *, has_own_nonce: bool, age_s: floa
     lane
         Its lane.
     fate
-        Where the pool says that it is; None if the pool does not answer, and then nothing reveals.
+        Where the pool says that it is; None if nobody can tell, and then nothing reveals.
     has_own_nonce
         Whether its recipe gives each block a nonce of its own. Without one it would reveal all others of its batch,
         and waits until they have expired.
@@ -53,6 +54,8 @@ def reveal_of(lane: Lane, fate: Fate | None, *, has_own_nonce: bool, age_s: floa
     """
     if lane == "private":
         return {"lane": lane, "revealed": False, "reveals_in_s": None}
+    if fate is not None and abs(fate.ahead_s) > MARGIN_S:
+        fate = None
     left_s = _left_s(fate, has_own_nonce, max(0.0, life_s + MARGIN_S - age_s))
     return {"lane": lane, "revealed": left_s == 0, "reveals_in_s": left_s}
 
@@ -75,5 +78,5 @@ def sentence_of(reveal: Reveal, state: Literal["ready", "open", "gone", "unknown
     if state == "open":
         return f"a worker holds it and may still serve from it; {when}"
     if state is None:
-        return "the pool does not answer, so nobody can tell whether it is still served; ask again"
+        return "the pool does not answer, or its clock is wrong: nobody can tell whether it is still served; ask again"
     return f"the pool can't say what became of it, so it counts as unserved until it has expired; {when}"

@@ -24,7 +24,10 @@ class Fate:
         more; ``unknown``, never here, or forgotten.
     left_s
         Seconds after which it can't be served any more, for ``ready`` and ``open``; else 0.
+    ahead_s
+        By how much the clock of who says so is ahead of this machine's, seconds.
     """
 
     state: Literal["ready", "open", "gone", "unknown"]
     left_s: float = 0.0
+    ahead_s: float = 0.0

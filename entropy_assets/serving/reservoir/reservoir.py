@@ -19,7 +19,7 @@ from entropy_assets.serving.reservoir.demand import Demand, ReservoirLimits
 from entropy_assets.serving.reservoir.filler import Filler
 from entropy_assets.serving.reservoir.stock import Closing, Draw, Messages, Piece, Stock
 from entropy_assets.stores.lanes import Lane
-from entropy_assets.stores.pool.ageing import ageing_s
+from entropy_assets.stores.pool.ageing import WallClock, ageing_s
 from entropy_assets.stores.pool.blocks import Lease, SealedLease
 
 OPEN_S: Final = 10.0
@@ -54,6 +54,8 @@ class Reservoir:
         How long a public block that was begun is given out, seconds.
     clock
         Seconds that only go forward, also while the machine sleeps.
+    wall
+        Seconds since 1970.
 
     Attributes
     ----------
@@ -73,6 +75,7 @@ class Reservoir:
         close_blocks: Callable[[Mapping[str, float], Sequence[str]], None] = lambda begun, closed: None,
         open_s: float = OPEN_S,
         clock: Callable[[], float] = ageing_s,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.lane = lane
         self.limits = limits or ReservoirLimits()
@@ -82,7 +85,8 @@ class Reservoir:
         self._bytes_place = place_of(f"served_{lane}_bytes")
         self._answers_place = place_of(f"{lane}_answers")
         self._clock = clock
-        self._closing = Closing(open_s, time.time, clock, self._wake) if lane == "public" else None
+        self._closing = Closing(open_s, wall, clock, self._wake) if lane == "public" else None
+        self._wall_clock = WallClock(wall, clock)
         self._close_blocks = close_blocks
         self._stock = Stock(self._closing)
         self._demand = Demand(self.limits, self._stock, clock())
@@ -322,9 +326,11 @@ class Reservoir:
         self._stir()
 
     def idle(self) -> None:
-        """Follow the rate at which bytes go, and drop what has expired."""
+        """Follow the rate at which bytes go, and drop what has expired, if only by the wall clock."""
         now = self._clock()
         self._demand.follow(now, self._cells[self._bytes_place], self.counts[f"leased_{self.lane}_bytes"])
+        if self._closing is not None and self._wall_clock.was_set_forward():
+            self.counts.add("burned_public_bytes", self._stock.drop_all())
         if self._stock.soonest <= now:
             self._drop_expired()
 

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 ageing_s: Callable[[], float]
 """Seconds since some moment of the past. Linux stops `time.monotonic` while the machine is suspended; by that clock a
@@ -12,3 +13,30 @@ if sys.platform == "linux":
     ageing_s = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 else:
     ageing_s = time.monotonic
+
+STEP_S: Final = 0.5
+"""From how many seconds on the wall clock counts as set forward; what is less is how two clocks are read."""
+
+
+class WallClock:
+    """Notices that this machine's wall clock was set forward, as at the start of a machine without one of its own.
+
+    By a pool's server on this machine all that is held has expired then, and reveals, though by `ageing_s` it has not.
+
+    Parameters
+    ----------
+    wall
+        Seconds since 1970.
+    clock
+        Seconds that only go forward.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time.time, clock: Callable[[], float] = ageing_s) -> None:
+        self._wall = wall
+        self._clock = clock
+        self._ahead = wall() - clock()
+
+    def was_set_forward(self) -> bool:
+        """Tell whether it was since this was asked last."""
+        before, self._ahead = self._ahead, self._wall() - self._clock()
+        return self._ahead - before > STEP_S

@@ -251,9 +251,9 @@ class PoolClient:
         PoolUnavailable
             If the server does not answer.
         """
-        status, *values = self._run(self._fate, args=(block_id,))
-        state = _FATES[status]
-        return Fate(state=state, left_s=float(values[0]) / 1000 if values else 0.0)
+        status, now_ms, *left_ms = self._run(self._fate, args=(block_id,))
+        ahead_s = float(now_ms) / 1000 - time.time()
+        return Fate(state=_FATES[status], left_s=float(left_ms[0]) / 1000 if left_ms else 0.0, ahead_s=ahead_s)
 
     def count_altered(self, blocks: int, lane: Lane) -> None:
         """Count leased blocks whose bytes did not match their hash; what can't be counted now is not."""

@@ -262,18 +262,19 @@ return {'OK'}
 # Tell where a block is.
 #   KEYS    1 to 6 as above
 #   ARGV    1 prefix of block keys  2 life of a tombstone, ms  3 ids handled per call  4 id
-#   return  {'OPEN', ms until it can't be served any more}, for a public block that was leased; {'GONE'} if it can't be
-#           served any more; {'READY', ms until it expires}; {'UNKNOWN'} if it was never here, or so long ago that
-#           its tombstone is gone, or if the server lost what it knew
+#   return  {'OPEN', now in ms, ms until it can't be served any more}, for a public block that was leased;
+#           {'GONE', now} if it can't be served any more; {'READY', now, ms until it expires};
+#           {'UNKNOWN', now} if it was never here, or so long ago that its tombstone is gone, or if the server lost
+#           what it knew
 FATE: Final = (
     _COMMON
     + """
 local id = ARGV[4]
 local closes, buried = redis.call('ZSCORE', open, id), redis.call('ZSCORE', tomb, id)
-if closes and tonumber(closes) > now then return {'OPEN', text(tonumber(closes) - now)} end
+if closes and tonumber(closes) > now then return {'OPEN', text(now), text(tonumber(closes) - now)} end
 local life_ms = redis.call('PTTL', prefix .. id)
-if life_ms > 0 then return {'READY', text(life_ms)} end
-if buried and tonumber(buried) > now then return {'GONE'} end
-return {'UNKNOWN'}
+if life_ms > 0 then return {'READY', text(now), text(life_ms)} end
+if buried and tonumber(buried) > now then return {'GONE', text(now)} end
+return {'UNKNOWN', text(now)}
 """
 )

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entropy_assets.errors import PoolUnavailable
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.serving.reservoir.stock import TOLD_S, Closing, Stock
+from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolDepth
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 from entropy_assets_tests.serving.reservoir.leases import assert_balanced, held, lease_of, sealed_of
@@ -127,6 +129,25 @@ def test_the_pool_hears_of_each_block_once_it_can_not_be_drawn_and_never_before(
     reservoir.idle()
     reservoir._tell()
     assert sorted(told.closed) == sorted(block.block_id for block in blocks)
+
+
+@pytest.mark.parametrize("lane, kept", [("public", 0), ("private", 2 * 4096)])
+def test_what_is_held_of_public_blocks_is_dropped_when_the_wall_clock_was_set_forward(lane: Lane, kept: int) -> None:
+    """By a pool's server on this machine it has expired, and reveals; a minute later somebody would draw it."""
+    now, wall, told = 0.0, WALL, Told()
+    reservoir = Reservoir(
+        lane, lambda most: sealed_of([]), close_blocks=told, clock=lambda: now, wall=lambda: wall + now
+    )
+    reservoir.arrived(lease_of(pool_blocks(2)), now)
+    now, wall = 1.0, wall - 3600  # back, and an hour of the machine's sleep
+    reservoir.idle()
+    assert reservoir.buffered_bytes == 2 * 4096
+    now, wall = 2.0, wall + 3600
+    reservoir.idle()
+    assert reservoir.buffered_bytes == kept
+    assert_balanced(reservoir)
+    reservoir.arrived(lease_of(pool_blocks(4)[2:]), now)
+    assert reservoir.buffered_bytes == kept + 2 * 4096, "once is enough"
 
 
 async def test_a_private_block_is_not_closed_and_nobody_is_told_of_it() -> None:

@@ -15,6 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from entropy_assets.provenance.reveal import MARGIN_S, reveal_of
 from entropy_assets.stores.lanes import LANES, Lane
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
@@ -214,6 +215,24 @@ def test_they_stay_true_when_the_servers_clock_jumps_in_between(tmp_path: Path) 
     clock = SteppedClock(tmp_path)
     with EmbeddedServer(binary=clock.binary(server_binary("valkey-8.1"))) as server:
         run_machine(25, url=server.url, clock=clock)
+
+
+def test_who_asks_for_a_fate_learns_that_the_servers_clock_is_ahead(tmp_path: Path) -> None:
+    """By it what a worker holds is gone, and the worker goes on with it."""
+    clock = SteppedClock(tmp_path)
+    with EmbeddedServer(binary=clock.binary(server_binary("valkey-8.1"))) as server:
+        pool = PoolClient.from_url(server.url, ttl_s=HOUR_S)
+        pool.push([pool_block(0, lane="public")])
+        [held] = pool.lease(1, lane="public").blocks
+        truth = pool.fate_of(held.block.block_id)
+        clock.step_to(2 * HOUR_S)
+        fate = pool.fate_of(held.block.block_id)
+        told = [
+            reveal_of("public", each, has_own_nonce=True, age_s=60, life_s=HOUR_S)["revealed"] for each in (truth, fate)
+        ]
+        assert (truth.state, fate.state, told) == ("open", "gone", [False, False])
+        assert abs(truth.ahead_s) < MARGIN_S < fate.ahead_s
+        pool.close()
 
 
 def test_under_a_full_pool_a_jump_of_two_hours_serves_nothing_late_and_nothing_twice(tmp_path: Path) -> None:
