@@ -76,10 +76,16 @@ def check_ledger(home: Path | None, as_json: bool) -> None:
     "--head", required=True, help="Head of the ledger as it is now, as 'ledger check' and the refusal name it."
 )
 @click.option("--epoch", help="Of a server that took over, as 'ledger check' and the refusal name it.")
+@click.option(
+    "--restored",
+    "is_restored",
+    is_flag=True,
+    help="All was put back from one backup: burn each batch that was not finished in it, whoever knows of it.",
+)
 @home_option
 @json_option
 @typed_errors
-def accept_ledger(head: str, epoch: str | None, home: Path | None, as_json: bool) -> None:
+def accept_ledger(head: str, epoch: str | None, is_restored: bool, home: Path | None, as_json: bool) -> None:
     """Go on with a ledger that lacks publications, or whose server was replaced: burn every batch that may be lost.
 
     Their blocks and images are entered in the ledger, so that neither is ever used again; each is named. Stop
@@ -95,11 +101,12 @@ def accept_ledger(head: str, epoch: str | None, home: Path | None, as_json: bool
     place = Home.of(settings)
     with place.kept_private(lambda line: click.echo(line, err=True)), sole_owner(place):
         remember = partial(remember_again, images=place.images(), ledger=place.ledger(accepts=epoch))
-        burned, lost = accept_losses(place, head, list(_known(settings)), time.time_ns() // 1000, remember, epoch)
+        known, now_us = list(_known(settings)), time.time_ns() // 1000
+        burned, lost = accept_losses(place, head, known, now_us, remember, epoch, is_restored=is_restored)
     now = place.ledger(readonly=True).head()
     if as_json:
         click.echo(json.dumps({"burned": burned, "given_up": lost, "head": now}))
-    elif lost or epoch:
+    elif lost or epoch or is_restored:
         for key in burned:
             click.echo(f"  burned {key}")
         click.echo(f"{len(burned)} batches are burned, {len(lost)} publications are given up; the head is now {now}")

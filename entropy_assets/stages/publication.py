@@ -180,7 +180,14 @@ def _keep_newest_receipt(batches: BatchStore, ledger: Ledger) -> None:
 
 
 def accept_losses(
-    home: Home, head: str, anchors: Iterable[Anchor], now_us: int, remember: Remember, epoch: str | None = None
+    home: Home,
+    head: str,
+    anchors: Iterable[Anchor],
+    now_us: int,
+    remember: Remember,
+    epoch: str | None = None,
+    *,
+    is_restored: bool = False,
 ) -> tuple[list[str], list[str]]:
     """Go on with a ledger that lacks publications: burn all that may have been served, and give up what is lost.
 
@@ -204,6 +211,9 @@ def accept_losses(
         loaded here.
     epoch
         The epoch of the server that took over, as whoever accepts it saw it.
+    is_restored
+        Whether ledger and batches were put back from one backup. Then nobody need know of a publication that was made
+        since, and each batch that was not finished in it may have been published: its intake fixed every byte.
 
     Returns
     -------
@@ -227,15 +237,17 @@ def accept_losses(
         )
     lost = lacking(ledger, anchors)
     burned = []
-    if lost or is_promoted:
+    if lost or is_promoted or is_restored:
         is_doubtful = _may_have_been_published if lost else _lost_its_claims
+        if is_restored:
+            is_doubtful = _is_unfinished
         for batch in home.batches().oldest_first(without=ledger.published_keys()):
             if is_doubtful(batch, ledger):
                 _burn(batch, ledger, remember, now_us)
                 burned.append(batch.key)
             elif is_promoted and _may_have_been_published(batch, ledger):
                 _remember(batch, remember)  # the last claim may have come over without the sketch behind it
-        burned += _burn_removed(home, ledger, now_us, every=bool(lost))
+        burned += _burn_removed(home, ledger, now_us, every=bool(lost) or is_restored)
         # Last: whoever is interrupted before it is still refused, and does it all again.
         ledger.accept_losses(lost)
     return burned, list(lost)
@@ -271,6 +283,13 @@ def _lost_its_claims(batch: Batch, ledger: Ledger) -> bool:
         return False
     images = _images_of(batch).keys()
     return ledger.spent_by(batch.key, images) != images
+
+
+def _is_unfinished(batch: Batch, ledger: Ledger) -> bool:
+    try:
+        return batch.has(RECEIPT) or not state_of(batch, ledger).is_finished
+    except BatchError:
+        return True
 
 
 def _may_have_been_published(batch: Batch, ledger: Ledger) -> bool:

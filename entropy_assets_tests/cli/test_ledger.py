@@ -44,6 +44,15 @@ def test_a_sound_ledger_is_left_as_it_is(run: Run, place: Place) -> None:
     assert "nothing was changed" in accepted.stdout
 
 
+def test_what_was_under_way_in_a_backup_is_burned_where_it_is_said_to_be_one(run: Run, place: Place) -> None:
+    waiting = place.open([("b.fits", frame(2))])
+    head = place.ledger().head()
+    accepted = run("ledger", "accept", "--restored", "--head", head, "--home", place.root)
+    assert accepted.exit_code == 0
+    assert f"burned {waiting.key}\n1 batches are burned, 0 publications are given up" in accepted.stdout
+    assert place.ledger().is_published(waiting.key)
+
+
 def test_a_missing_one_is_seen_and_accepted(run: Run, place: Place) -> None:
     head = lose_ledger(place)
     checked = run("ledger", "check", "--home", place.root, "--json")
