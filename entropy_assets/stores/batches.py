@@ -41,9 +41,15 @@ from entropy_assets.stores.blobs.refusals import BlobMissing
 from entropy_assets.stores.blobs.together import together
 from entropy_assets.stores.file_names import same_but_for_names
 from entropy_assets.stores.intakes import Intake
-from entropy_assets.stores.removals import REMOVED, refuse_removed
+from entropy_assets.stores.removals import refuse_removed
 
 _KEY: Final = re.compile(r"[^./\\][^/\\]{0,254}")
+_MOST_BYTES: Final = 512
+"""Longest key, bytes of UTF-8: half a blob's name is left for its longest document, and for the store's prefix."""
+
+
+def _is_key(name: str) -> bool:
+    return _KEY.fullmatch(name) is not None and name.isprintable()
 
 
 class Document(NamedTuple):
@@ -263,7 +269,7 @@ class BatchStore:
         BatchError
             If there is no such batch, or `key` is no key; `BatchRemoved` if it was removed.
         """
-        if not _KEY.fullmatch(key) or not key.isprintable():
+        if not _is_key(key):
             raise BatchError(f"{key!r} is not the key of a batch", batch=key)
         batch = Batch(self.blobs, key, frozen=frozen)
         if not batch.has(INTAKE):
@@ -313,8 +319,11 @@ class BatchStore:
         return self._batches(self.names())
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all that may be batches, sorted; one whose intake is not fixed yet among them."""
-        return tuple(name for name in self.blobs.list().folders if name.isprintable() and name != REMOVED)
+        """Return the names of all that may be batches, sorted; one whose intake is not fixed yet among them.
+
+        A name that no file of a batch could stand behind would stop everybody who looks at all of them.
+        """
+        return tuple(name for name in self.blobs.list().folders if _is_key(name) and len(name.encode()) <= _MOST_BYTES)
 
     def _receipt_of(self, key: str) -> tuple[str, dict[str, Any]] | None:
         with suppress(BlobMissing):  # looking before reading would be a second request for almost every batch

@@ -161,6 +161,18 @@ def test_each_receipt_is_asked_for_once(object_store: str, s3_address: str, monk
     assert sorted(of_receipts) == [("GET", f"{object_store.removeprefix('s3:/')}/{key}/{RECEIPT.file}") for key in keys]
 
 
+def test_a_name_behind_which_no_receipt_has_room_stops_nobody(object_store: str) -> None:
+    """Whoever may put an object into the bucket must not end all publishing by its name."""
+    blobs = ObjectBlobs(object_store)
+    store = BatchStore(blobs)
+    batch = opened(store)
+    for name in ("x" * 1010, "\u00e9" * 505):
+        blobs.create(f"{name}/x", b"")
+    assert batch.create_json(RECEIPT, {"seq": 1})
+    assert dict(store.receipts()) == {batch.key: {"seq": 1}}
+    assert store.names() == (batch.key,)
+
+
 def test_a_name_that_no_terminal_shows_is_no_batch(store: BatchStore) -> None:
     """What is told of batches, their names among it, is told to terminals too."""
     intake = opened(store).path(INTAKE).read_bytes()
