@@ -10,7 +10,7 @@ from entropy_assets.stages.manifest import Manifest, binding_of
 from entropy_assets.stages.state import Stage, known_publications, naming_damage, state_of
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stages.verdicts import verdicts_of
-from entropy_assets.stores.batches import RECEIPT, Batch, BatchStore
+from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECEIPT, RECORDS, VERDICTS, Batch, BatchStore
 from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, lacking, refuse_if_behind
@@ -69,7 +69,8 @@ def publish_batch(
     Raises
     ------
     BlockRefused
-        If the batch fails its tests now, differs from what was validated, or was made deterministically.
+        If the batch fails its tests now, differs from what was validated, or was made deterministically. Or if it was
+        written to meanwhile: then it may be in the ledger, and nothing of it is pushed.
     ClaimRefused
         If an image behind its blocks was not spent by this batch, or its intake is not the one they were spent for.
     LedgerBehind
@@ -80,6 +81,7 @@ def publish_batch(
     """
     shard = pool.taker(batch.intake.lane)
     latest_ms = shard.expiry_ms()  # before all that takes time: by then everybody may make these blocks again
+    documents = _digests(batch)
     validation = validate(batch)
     refuse_if_failed(batch, validation)
     _refuse_if_changed(batch, validation)
@@ -96,6 +98,12 @@ def publish_batch(
         _keep_receipt(batch, publication)
     if publication is None or not newly_published:
         return PublishedBatch(newly_published=False, pushed=0, refused=0, depth_before=before, depth_after=before)
+    # From the receipt on the batch stays as it is. Another worker may have made it anew before: then what is in the
+    # ledger can't be walked back from what is kept.
+    if _digests(batch) != documents:
+        raise BlockRefused(
+            f"batch {batch.key} was written to while it was published: nothing is pushed", batch=batch.key
+        )
     known += _told_to(pool)
     pool.keep_ledger_link(publication.ledger_link, publication.seq)
     # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere. With what
@@ -114,6 +122,10 @@ def publish_batch(
         depth_after=after.blocks,
         shards=after.shards,
     )
+
+
+def _digests(batch: Batch) -> list[str]:
+    return [batch.digest(document) for document in (INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS)]
 
 
 def _told_to(pool: AnyPool) -> list[Anchor]:

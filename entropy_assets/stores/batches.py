@@ -21,6 +21,7 @@ begins. Intake and receipt are created once, by whoever is first on all machines
 batch is published.
 """
 
+import hashlib
 import io
 import json
 import re
@@ -183,6 +184,10 @@ class Batch:
         if not isinstance(value, dict):
             raise self._wrong(document, "holds no object")
         return value
+
+    def digest(self, document: Document) -> str:
+        """Return the SHA-256 of `document` as it is kept, hex; raises as `read_array`."""
+        return hashlib.sha256(self._read(document)).hexdigest()
 
     def write_array(self, document: Document, array: NDArray[np.uint8]) -> None:
         """Write `array` as `document` (NumPy's format, no pickles).

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, ClaimRefused, PoolUnavailable
 from entropy_assets.stages import conditioning, extraction, ingest, validation
 from entropy_assets.stages.publication import publish_batch
-from entropy_assets.stores.batches import BLOCKS, INTAKE, RECEIPT, RECORDS, VERDICTS, Batch
+from entropy_assets.stores.batches import BLOCKS, INTAKE, MANIFEST, NOISE, RECEIPT, RECORDS, VERDICTS, Batch, Document
+from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import (
     TIME_NS,
@@ -85,6 +87,24 @@ def test_a_block_altered_after_validation_is_not_published(place: Place, pool: P
     with pytest.raises(ChainBroken):
         publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
     assert (place.ledger().is_published(batch.key), drain(pool)) == (False, [])
+
+
+@pytest.mark.parametrize("document", [INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS])
+def test_what_another_worker_made_anew_meanwhile_is_not_pushed(
+    place: Place, pool: PoolClient, monkeypatch: pytest.MonkeyPatch, document: Document
+) -> None:
+    """A worker that was given up, of another release, credits less. Who drew the blocks could not walk them back."""
+    batch = place.validated([("a.fits", frame(1))])
+    append = Ledger.append_publication
+
+    def beside(self: Ledger, *args: Any, **more: Any) -> bool:
+        alter_json(batch, document, lambda value: value.update(of_another_release=True))
+        return append(self, *args, **more)
+
+    monkeypatch.setattr(Ledger, "append_publication", beside)
+    with pytest.raises(BlockRefused, match="was written to while it was published"):
+        publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+    assert (place.ledger().is_published(batch.key), drain(pool)) == (True, [])
 
 
 def test_verdicts_of_another_making_are_not_believed(place: Place, pool: PoolClient) -> None:
