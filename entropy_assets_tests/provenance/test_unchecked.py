@@ -1,13 +1,14 @@
 """What an audit can't check is said in sentences, and names what is told."""
 
 from entropy_assets.core.credit.memory import Recollection
+from entropy_assets.provenance.reveal import Reveal
 from entropy_assets.provenance.trail import BlockProvenance, ImageOfBatch
 from entropy_assets.provenance.unchecked import SHOWN, Unchecked, after_outsiders_check, after_rewalk
 from entropy_assets.stages.manifest import HashedRow
 
 HASHES = [f"{number:064x}" for number in range(SHOWN + 3)]
 TOLD = BlockProvenance.__required_keys__ | ImageOfBatch.__required_keys__ | HashedRow.__required_keys__
-TOLD |= set(Recollection._fields)
+TOLD |= Reveal.__required_keys__ | set(Recollection._fields)
 
 
 def all_of_it(**changes: object) -> list[Unchecked]:
