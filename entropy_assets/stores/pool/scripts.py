@@ -76,13 +76,14 @@ local function drop(what, entries)
   return #ids == batch
 end
 
-local function forget(index)
-  local old = redis.call('ZRANGEBYSCORE', index, '-inf', text(now), 'LIMIT', 0, batch)
+local function forget(index, ended_ms)
+  local old = redis.call('ZRANGEBYSCORE', index, '-inf', text(ended_ms), 'LIMIT', 0, batch)
   if #old > 0 then redis.call('ZREM', index, unpack(old)) end
 end
 
 local function reap()
-  forget(open)
+  -- Later than its tombstone: a clock that was ahead for a while must not leave a block that counts as gone.
+  forget(open, now - 2 * tomb_ms)
   return drop('expired', redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now), 'LIMIT', 0, batch))
 end
 
@@ -131,7 +132,7 @@ if epoch ~= run_id then
   redis.call('HSET', meta, unpack(fresh))
 end
 if reap() then return {'AGAIN'} end
-forget(tomb)
+forget(tomb, now)
 
 -- A push that lay in a frozen server's buffer must not give its blocks a whole life from then on.
 local expires_ms, latest_ms = now + ttl_ms, tonumber(ARGV[5])

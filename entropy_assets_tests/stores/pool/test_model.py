@@ -3,6 +3,7 @@
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -232,6 +233,25 @@ def test_who_asks_for_a_fate_learns_that_the_servers_clock_is_ahead(tmp_path: Pa
         ]
         assert (truth.state, fate.state, told) == ("open", "gone", [False, False])
         assert abs(truth.ahead_s) < MARGIN_S < fate.ahead_s
+        pool.close()
+
+
+@pytest.mark.parametrize("jump_h", [2, 24.5, 25.5, 48, 100])
+def test_a_jump_that_is_mended_makes_nobody_believe_that_a_held_block_is_gone(tmp_path: Path, jump_h: float) -> None:
+    """What was forgotten while the clock was ahead is not known any more, or still known; it is not known wrongly."""
+    clock = SteppedClock(tmp_path)
+    with EmbeddedServer(binary=clock.binary(server_binary("valkey-8.1"))) as server:
+        pool = PoolClient.from_url(server.url, ttl_s=HOUR_S)
+        pool.push([pool_block(seed, lane="public") for seed in range(3)])
+        held = [each.block.block_id for each in pool.lease(3, lane="public").blocks]
+        pool.close_blocks({held[1]: 600.0}, [held[2]])
+        clock.step_to(jump_h * HOUR_S)
+        pool.push([pool_block(9, lane="public")])
+        pool.lease(9, lane="public")
+        clock.step_to(0)
+        states = [pool.fate_of(block_id).state for block_id in held]
+        assert set(states[:2]) <= {"open", "unknown"}
+        assert states[2] in ("gone", "unknown")
         pool.close()
 
 
