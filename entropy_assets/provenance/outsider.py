@@ -7,12 +7,10 @@ can't be is listed (`unchecked`), above all the nonces: who makes a batch could 
 images were used before, and the batch's seed that the nonces belong together (`rewalk.rewalk`).
 """
 
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from itertools import compress
 from typing import Any, Final, NoReturn
 
 from entropy_assets.core import encoding
@@ -24,7 +22,6 @@ from entropy_assets.core.credit.patterns import PatternSketch
 from entropy_assets.core.credit.sketches import Sketch, sketches_of
 from entropy_assets.core.extraction.survey import survey_of
 from entropy_assets.core.frame import Frame
-from entropy_assets.core.validation.validator import EntropyValidator
 from entropy_assets.errors import (
     ChainBroken,
     EntropyAssetsError,
@@ -41,6 +38,7 @@ from entropy_assets.provenance.unchecked import SHOWN, Unchecked, after_outsider
 from entropy_assets.recipe import DROP, Recipe, recipe_named
 from entropy_assets.stages.assessments import NoiseRow
 from entropy_assets.stages.extraction import (
+    SPENT_BEFORE,
     AssessedRow,
     assess_row,
     beside_earlier,
@@ -49,13 +47,11 @@ from entropy_assets.stages.extraction import (
     replayed,
 )
 from entropy_assets.stages.manifest import ImageRow, manifest_hash
-from entropy_assets.stages.validation import noise_score
+from entropy_assets.stages.validation import verdict_again
+from entropy_assets.stages.verdicts import is_same_figure
 from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.removals import BatchRemoved
 
-SPENT_BEFORE: Final = (RejectionReason.REPLAYED_FILE, RejectionReason.REPLAYED_PIXELS)
-FLOAT_TOLERANCE: Final = 1e-6
-"""Allowed difference of a recomputed statistic, as a share of it: last digits differ between releases of SciPy."""
 _OF_NOISE: Final = ("image_sha256", "noise_sha256", "samples", "credit_bits", "reason")
 _OF_RECORD: Final = ("previous_link", "credit_bits", "block_sha256", "block_id", "link")
 
@@ -240,9 +236,9 @@ class _Outsider:
         credit_patterns_once(rows, patterns, self.recipe)
         for row, image in zip(rows, self.told["images"], strict=True):
             self._require_same(_OF_NOISE, row, image, row.image_sha256)
-            if not _same(image["memory"], row.assessment.get("memory")):
+            if not is_same_figure(image["memory"], row.assessment.get("memory")):
                 self._differs("memory", row.image_sha256)
-            if not _close(image["min_entropy"], row.min_entropy):
+            if not is_same_figure(image["min_entropy"], row.min_entropy):
                 self._differs("min_entropy", row.image_sha256)
         return rows, credited_inputs(rows, assessed)
 
@@ -336,29 +332,25 @@ class _Outsider:
     def _require_record(self, record: BlockRecord, chain_head: str | None) -> None:
         in_block = [image["in_block"] for image in self.told["images"]]
         again = [image["image_sha256"] in record.image_sha256s and not image["reason"] for image in self.told["images"]]
-        if not _same(in_block, again):
+        if not is_same_figure(in_block, again):
             self._differs("in_block")
-        if not _same(self.told["slices"], record.slices):
+        if not is_same_figure(self.told["slices"], record.slices):
             self._differs("slices")
         self._require_same(_OF_RECORD, record, self.told)
         if chain_head not in (None, self.told["chain_head"]):
             self._differs("chain_head")
 
     def _require_verdict(self, data: bytes, record: BlockRecord, rows: list[NoiseRow]) -> None:
-        verdict = EntropyValidator().validate(data)
-        behind = compress(rows, [row.image_sha256 in record.image_sha256s and row.accepted for row in rows])
-        quality = min(verdict["score"], *(noise_score(row.min_entropy) for row in behind))
-        verdict |= {"block_id": record.block_id, "quality": quality}
+        verdict = verdict_again(data, record, rows)
         for name, again in verdict.items():
-            same = _close if isinstance(again, float) else _same
-            if not same(self.told["verdict"][name], again):
+            if not is_same_figure(self.told["verdict"][name], again):
                 self._differs("verdict", name)
         if not verdict["passed"]:
             self._differs("verdict", "passed")
 
     def _require_same(self, names: tuple[str, ...], again: Any, told: Mapping[str, Any], of: str = "") -> None:
         for name in names:
-            if not _same(told[name], getattr(again, name)):
+            if not is_same_figure(told[name], getattr(again, name)):
                 self._differs(name, of)
 
     def _differs(self, field: str, of: str = "") -> NoReturn:
@@ -389,12 +381,3 @@ def _integer(told: object) -> int:
     if type(told) is not int:
         raise TypeError(f"{told!r} is no integer")
     return told
-
-
-def _same(told: object, again: object) -> bool:
-    """Tell whether both are the same JSON: 1, 1.0 and true are three values."""
-    return encoding.canonical_json(told) == encoding.canonical_json(again)
-
-
-def _close(told: Any, again: float) -> bool:
-    return isinstance(told, float) and math.isclose(told, again, rel_tol=FLOAT_TOLERANCE)

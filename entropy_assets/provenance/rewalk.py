@@ -4,7 +4,7 @@ What an outsider can do with less is `outsider.make_again`.
 """
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from entropy_assets.stages.conditioning import (
     verify_blocks,
 )
 from entropy_assets.stages.extraction import (
+    SPENT_BEFORE,
     AssessedRow,
     assess_row,
     beside_earlier,
@@ -36,8 +37,9 @@ from entropy_assets.stages.extraction import (
 from entropy_assets.stages.ingest import image_row
 from entropy_assets.stages.manifest import ImageRow, Manifest, binding_of
 from entropy_assets.stages.state import naming_damage
-from entropy_assets.stages.validation import examine_blocks
-from entropy_assets.stores.batches import BLOCKS, RECORDS, Batch
+from entropy_assets.stages.validation import examine_blocks, verdict_again
+from entropy_assets.stages.verdicts import is_same_figure
+from entropy_assets.stores.batches import BLOCKS, RECORDS, VERDICTS, Batch
 from entropy_assets.stores.ledger.frames import SpentFrames
 from entropy_assets.stores.ledger.rows import PublishedBlock
 
@@ -66,8 +68,8 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
 
     Nothing that an earlier stage computed is trusted. The ledger's chains are walked. Every image of the batch is
     decoded, its noise is extracted and assessed, and what images share is taken from their credit; the manifest,
-    the noise, the credit and every block and record of the batch must come out as they were recorded. The ledger
-    alone says which images the batch had to itself.
+    the noise and its worth, every block and record of the batch, and the verdict must come out as they were recorded.
+    The ledger alone says which images the batch had to itself.
 
     Raises
     ------
@@ -100,6 +102,8 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
     verify_blocks(batch, hashed.blocks, records, inputs)
     if not examine_blocks(hashed).verdicts.passed[index]:
         raise ChainBroken("the block fails the tests that it was released by", index=index, field="verdict")
+    with naming_damage(batch, VERDICTS.file):
+        _require_verdict(provenance["verdict"], hashed, index, noise_rows(batch))
     is_bound = _require_bound(trail, batch)
     not_checked = after_rewalk(
         recipe_named(batch.intake.recipe).block_nonces,
@@ -108,6 +112,15 @@ def rewalk(trail: Trail, block_id: str) -> AuditedBlock:
         is_bound=is_bound,
     )
     return AuditedBlock(provenance, hashed.blocks[index].tobytes(), tuple(not_checked))
+
+
+def _require_verdict(told: Mapping[str, Any], hashed: HashedBlocks, index: int, noise: Iterable[NoiseRow]) -> None:
+    """Raise unless a block's row in the verdicts says what its tests and its noise, which was made again, say."""
+    for name, again in verdict_again(hashed.blocks[index].tobytes(), hashed.records[index], noise).items():
+        if not is_same_figure(told[name], again):
+            raise ChainBroken(
+                f"{name} of the block is {again!r}, recorded was {told[name]!r}", index=index, field="verdict"
+            )
 
 
 def _require_bound(trail: Trail, batch: Batch) -> bool:
@@ -196,13 +209,21 @@ def _require_same_noise(again: list[NoiseRow], kept: tuple[NoiseRow, ...]) -> No
         if row.accepted and old.accepted:
             _require_same(row, old, {"noise_sha256"}, index, "noise_sha256s")
         _require_same(row, old, {"file", "image_sha256", "accepted", "nonce", "credit_bits"}, index)
+        # of a copy, which has no credit, it is not asked here in which of the two ways it was known
+        if row.accepted or old.reason not in SPENT_BEFORE:
+            _require_same(row, old, {"reason", "samples", "min_entropy"}, index)
+            memory, told = (each.assessment.get("memory") for each in (row, old))
+            if not is_same_figure(told, memory):
+                raise ChainBroken(
+                    f"{row.file!r} gives memory {memory!r}, recorded was {told!r}", index=index, field="memory"
+                )
 
 
 def _require_same(again: Any, kept: Any, names: set[str], index: int, field: str | None = None) -> None:
     """Raise if a row differs in one of `names`, calling it `field`, or by its own name."""
     for name in sorted(names):
         new, old = getattr(again, name), getattr(kept, name)
-        if new != old:
+        if not (new == old or (isinstance(new, float) and is_same_figure(old, new))):
             raise ChainBroken(
                 f"{again.file!r} gives {name} {new!r}, recorded was {old!r}", index=index, field=field or name
             )

@@ -347,6 +347,9 @@ def _spend(
     return row
 
 
+SPENT_BEFORE: Final = (RejectionReason.REPLAYED_FILE, RejectionReason.REPLAYED_PIXELS)
+
+
 def replayed(row: NoiseRow, reason: RejectionReason, detail: str) -> NoiseRow:
     """Return `row` without credit, since its image was spent before."""
     return dataclasses.replace(row, accepted=False, reason=reason.value, detail=detail, credit_bits=0)

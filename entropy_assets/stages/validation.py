@@ -4,16 +4,18 @@ Nothing here trusts what an earlier stage said of its own work. The checks in th
 `published_blocks` all come through here, so a bad batch is refused whichever way it is run.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
+from entropy_assets.core.conditioning.records import BlockRecord
 from entropy_assets.core.validation.second_level import BatchReport, batch_report
 from entropy_assets.core.validation.validator import EntropyValidator
 from entropy_assets.core.validation.verdicts import BlockVerdicts
 from entropy_assets.errors import BlockRefused
-from entropy_assets.stages.assessments import noise_rows
+from entropy_assets.stages.assessments import NoiseRow, noise_rows
 from entropy_assets.stages.conditioning import HashedBlocks, read_blocks
 from entropy_assets.stages.verdicts import VerdictRow, Verdicts, verdicts_of
 from entropy_assets.stores.batches import VERDICTS, Batch
@@ -36,6 +38,14 @@ def examine_blocks(hashed: HashedBlocks) -> Examination:
 def noise_score(min_entropy: float) -> float:
     """Return the noise score of an image, 0 to 10, from its min-entropy in bits per sample: 10 from 4 bits upwards."""
     return min(10.0, 2.5 * min_entropy)
+
+
+def verdict_again(data: bytes, record: BlockRecord, noise: Iterable[NoiseRow]) -> dict[str, Any]:
+    """Return the row of one block in the verdicts of its batch, made from its bytes and the noise of all its images."""
+    verdict = EntropyValidator().validate(data)
+    behind = [row.min_entropy for row in noise if row.accepted and row.image_sha256 in record.image_sha256s]
+    quality = min(verdict["score"], *map(noise_score, behind))
+    return verdict | {"block_id": record.block_id, "quality": quality}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,13 @@
 """The verdicts that a batch keeps: what ``verdicts.json`` holds, by name."""
 
-from typing import Any, TypedDict, cast
+import math
+from typing import Any, Final, TypedDict, cast
 
+from entropy_assets.core import encoding
 from entropy_assets.stores.batches import VERDICTS, Batch
+
+FLOAT_TOLERANCE: Final = 1e-6
+"""Allowed difference of a recomputed statistic, as a share of it: last digits differ between releases of SciPy."""
 
 
 class VerdictRow(TypedDict):
@@ -53,6 +58,13 @@ class Verdicts(TypedDict):
     released: list[str]
     report: dict[str, Any]
     rows: list[VerdictRow]
+
+
+def is_same_figure(told: Any, again: object) -> bool:
+    """Tell whether what was told is what is computed again, as JSON: 1, 1.0 and true are three values."""
+    if isinstance(again, float):
+        return isinstance(told, float) and math.isclose(told, again, rel_tol=FLOAT_TOLERANCE)
+    return encoding.canonical_json(told) == encoding.canonical_json(again)
 
 
 def verdicts_of(batch: Batch) -> Verdicts:

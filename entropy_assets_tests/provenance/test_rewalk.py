@@ -108,6 +108,44 @@ def test_credit_that_was_raised_is_found(published: tuple[Place, Batch, dict[str
         rewalk(Trail.of(place), next(iter(blocks)))
 
 
+def of_noise(**changes: Any) -> Callable[[Any], Any]:
+    return lambda kept: {"rows": [{**kept["rows"][0], **changes}, *kept["rows"][1:]]}
+
+
+def of_memory(kept: Any) -> Any:
+    first, *others = kept["rows"]
+    assessment = {**first["assessment"], "memory": {**first["assessment"]["memory"], "frames": 99}}
+    return {"rows": [{**first, "assessment": assessment}, *others]}
+
+
+def of_verdict(**changes: Any) -> Callable[[Any], Any]:
+    return lambda kept: {**kept, "rows": [{**row, **changes} for row in kept["rows"]]}
+
+
+@pytest.mark.parametrize(
+    "file, alter, field",
+    [
+        ("noise.json", of_noise(min_entropy=3.99), "min_entropy"),
+        ("noise.json", of_noise(samples=10**6), "samples"),
+        ("noise.json", of_noise(reason="not_enough_credit"), "reason"),
+        ("noise.json", of_memory, "memory"),
+        ("verdicts.json", of_verdict(score=9.99), "verdict"),
+        ("verdicts.json", of_verdict(ones=16384), "verdict"),
+        ("verdicts.json", of_verdict(block_id="another"), "verdict"),
+        ("verdicts.json", of_verdict(reasons=["none"]), "verdict"),
+    ],
+)
+def test_whatever_an_audit_prints_was_computed_again(
+    published: tuple[Place, Batch, dict[str, bytes]], file: str, alter: Callable[[Any], Any], field: str
+) -> None:
+    """Who may write to the batches alone makes no block look better than it is under the words "made again"."""
+    place, batch, blocks = published
+    change(batch, file, alter)
+    with pytest.raises(ChainBroken) as caught:
+        rewalk(Trail.of(place), next(iter(blocks)))
+    assert caught.value.field == field
+
+
 def change(batch: Batch, name: str, alter: Callable[[Any], Any]) -> None:
     """Put `alter` of the JSON in a file of the batch in its place."""
     path = batch.root / name
