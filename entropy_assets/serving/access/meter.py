@@ -79,16 +79,17 @@ class Meter:
         return self._gate is None
 
     async def cover(self, n_bytes: int) -> None:
-        """Charge what is missing, so that `n_bytes` may be drawn.
+        """Charge what is missing, so that `n_bytes` may be drawn; what was paid for is drawn by a key in force alone.
 
         Raises
         ------
         EntropyAssetsError
-            If the quota is used up.
+            If the quota is used up, or the key was revoked or has expired since.
         """
-        if self._gate is not None and self._admission is not None and self._paid < n_bytes:
-            await self._gate.spend(self._admission, n_bytes - self._paid)
-            self._paid = n_bytes
+        if self._gate is not None and self._admission is not None:
+            missing = max(0, n_bytes - self._paid)
+            await self._gate.spend(self._admission, missing)
+            self._paid += missing
 
     def use(self, n_bytes: int) -> None:
         """Note that `n_bytes` were drawn."""

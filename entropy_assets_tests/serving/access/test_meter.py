@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
-from entropy_assets.errors import KeyMissing, QuotaExceeded
+from entropy_assets.errors import KeyInvalid, KeyMissing, QuotaExceeded
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Limits
 from entropy_assets.serving.access.gate import ADMISSION, Gate
+from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.access.meter import Meter, subject_of
+from entropy_assets.stores.api_keys import FileKeys
 from entropy_assets.stores.buckets import SharedBuckets
+from entropy_assets_tests.serving.keyed import key_of
 
 CONNECTION: dict[str, Any] = {"headers": [], "client": ("192.0.2.1", 5000)}
 
@@ -36,6 +39,20 @@ async def test_bytes_are_charged_once_and_before_they_are_drawn(gate: Gate) -> N
     with pytest.raises(QuotaExceeded):
         await meter.cover(800)
     await meter.cover(300)  # still paid for
+
+
+async def test_what_was_paid_for_is_not_given_to_a_key_that_was_revoked_since(store: FileKeys) -> None:
+    """A pool that is slow gives a piece that was paid for as a whole in many small ones, which may take minutes."""
+    key, ring = key_of(store), KeyRing(store)
+    ring.load()
+    connection = {**CONNECTION, "headers": [(b"x-api-key", key.encode())]}
+    meter = await Meter.started(Gate(ring, ()), connection, "draw", 65536)
+    meter.use(16)
+    await meter.cover(16)
+    store.revoke(key.split("_")[1], 1)
+    ring.load()
+    with pytest.raises(KeyInvalid):
+        await meter.cover(16)
 
 
 async def test_what_the_route_let_in_pays_for_its_bytes_alone(gate: Gate) -> None:
