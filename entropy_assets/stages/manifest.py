@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self, TypedDict
 
 from entropy_assets.core.encoding import sha256_of_json
-from entropy_assets.stores.batches import INTAKE, MANIFEST, Batch
+from entropy_assets.stores.batches import MANIFEST, Batch
 from entropy_assets.stores.file_names import printable, safe_name
 from entropy_assets.stores.inboxes.origins import Origin
 
@@ -117,4 +117,4 @@ def binding_of(batch: Batch) -> str:
     It covers the intake as it is kept, so that a field of a later release changes no older batch, and all that it tells
     of where the images were fetched.
     """
-    return sha256_of_json([batch.read_json(INTAKE), Manifest.of(batch).sha256])
+    return sha256_of_json([batch.kept_intake, Manifest.of(batch).sha256])

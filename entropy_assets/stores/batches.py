@@ -123,7 +123,12 @@ class Batch:
     @cached_property
     def intake(self) -> Intake:
         """What the batch is made of."""
-        return Intake.read(self.read_json(INTAKE))
+        return Intake.read(self.kept_intake)
+
+    @cached_property
+    def kept_intake(self) -> dict[str, Any]:
+        """The object that is kept as its intake. It is read once, so what the ledger binds is what is used."""
+        return self.read_json(INTAKE)
 
     def path(self, document: Document) -> Path:
         """Return where `document` is or would be, if the batches lie in a folder."""

@@ -107,6 +107,19 @@ def test_what_another_worker_made_anew_meanwhile_is_not_pushed(
     assert (place.ledger().is_published(batch.key), drain(pool)) == (True, [])
 
 
+def test_what_is_bound_is_the_intake_that_is_used_and_no_later_one(place: Place, pool: PoolClient) -> None:
+    """Else who writes to the batches could have public blocks served as private ones, and then let them reveal."""
+    kept = place.validated([("a.fits", frame(1))])
+    intake = kept.path(INTAKE).read_bytes()
+    alter_json(kept, INTAKE, lambda told: told.update(lane="private"))
+    batch = place.batches().batch(kept.key)
+    assert batch.intake.lane == "private"
+    kept.path(INTAKE).write_bytes(intake)
+    with pytest.raises(ClaimRefused):
+        publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+    assert pool.lease(1000).blocks == pool.lease(1000, lane="public").blocks == ()
+
+
 def test_verdicts_of_another_making_are_not_believed(place: Place, pool: PoolClient) -> None:
     """Whoever writes a passing verdict by hand still has to pass the tests, which are run again."""
     batch = place.validated([("a.fits", frame(1)), ("b.fits", frame(2))])
