@@ -10,8 +10,9 @@ from typing import Final, Literal, TypedDict
 from entropy_assets.stores.lanes import Fate, Lane
 
 MARGIN_S: Final = 60.0
-"""By how much the clocks of publisher, pool and service may differ, seconds. While the pool's differs by more nothing
-reveals: what is gone by a clock that was set forward is still held by workers, which go by their own."""
+"""By how much the clocks of publisher, pool and service may differ, seconds. While the pool's differs by more, and for
+the life of a block after it was set forward, nothing reveals: what is gone by it is still held by workers, which go by
+clocks that nobody sets."""
 
 ASK_AGAIN_S: Final = 5.0
 """After which to ask again where the pool does not answer, seconds."""
@@ -54,7 +55,7 @@ def reveal_of(lane: Lane, fate: Fate | None, *, has_own_nonce: bool, age_s: floa
     """
     if lane == "private":
         return {"lane": lane, "revealed": False, "reveals_in_s": None}
-    if fate is not None and abs(fate.ahead_s) > MARGIN_S:
+    if fate is not None and (abs(fate.ahead_s) > MARGIN_S or fate.stepped_s < life_s):
         fate = None
     left_s = _left_s(fate, has_own_nonce, max(0.0, life_s + MARGIN_S - age_s))
     return {"lane": lane, "revealed": left_s == 0, "reveals_in_s": left_s}

@@ -23,15 +23,12 @@ from entropy_assets.serving.single_flight import Questions, SingleFlight
 from entropy_assets.stores.api_keys import keys_of
 from entropy_assets.stores.buckets import buckets_at
 from entropy_assets.stores.lanes import LANES, Fate, Lane
-from entropy_assets.stores.pool.ageing import WallClock, ageing_s
 from entropy_assets.stores.pool.blocks import SealedLease
 from entropy_assets.stores.pool.shards import BETWEEN, AnyPool, pool_at
 
 T = TypeVar("T")
 SAFETY_S: Final = 10.0
 """How often the pool's server is asked again whether it keeps or drops data by itself, seconds."""
-SILENT_S: Final = 10.0
-"""Nothing reveals for so long after the wall clock was set forward: the reservoirs drop what they hold, seconds."""
 _LANE_BYTES: Final = ("leased", "served", "burned", "buffered", "lost")
 
 
@@ -113,8 +110,6 @@ class RandomService:
         self._safe_until = 0.0
         self._safety = SingleFlight(self._danger, WAIT_S)
         self._started = time.monotonic()
-        self._wall_clock = WallClock()
-        self._silent_until = 0.0
 
     def check_server(self) -> None:
         """Check that the pool's server is safe, unless it was `SAFETY_S` ago, and answered since.
@@ -225,11 +220,8 @@ class RandomService:
             raise LedgerError(f"the ledger and the batches gave no answer in {LOOKUP_S:g} s") from None
 
     def _fate_of(self, block_id: str) -> Fate | None:
-        now = ageing_s()
-        if self._wall_clock.was_set_forward():
-            self._silent_until = now + SILENT_S
         try:
-            return None if now < self._silent_until else self.pool.fate_of(block_id)
+            return self.pool.fate_of(block_id)
         except PoolError:  # then nothing reveals
             return None
 

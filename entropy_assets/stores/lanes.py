@@ -4,6 +4,7 @@ Public blocks reveal where they were sampled once they can't be served any more,
 all that is told, and all images, knows nothing of a private answer's pool half.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -26,8 +27,11 @@ class Fate:
         Seconds after which it can't be served any more, for ``ready`` and ``open``; else 0.
     ahead_s
         By how much the clock of who says so is ahead of this machine's, seconds.
+    stepped_s
+        Since when it is known to have been set forward last, seconds.
     """
 
     state: Literal["ready", "open", "gone", "unknown"]
     left_s: float = 0.0
     ahead_s: float = 0.0
+    stepped_s: float = math.inf

@@ -14,8 +14,6 @@ from entropy_assets.serving.answers.formats import AnswerKind
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.service import RandomService
-from entropy_assets.stores.lanes import Fate
-from entropy_assets.stores.pool.ageing import WallClock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import blocks_for_both
@@ -122,24 +120,6 @@ async def test_where_a_block_comes_from_is_known_with_a_ledger_alone(config: Ser
     service = RandomService(config, provenance=OneBlock())
     assert await service.find_block(KNOWN_BLOCK) == OneBlock().tell(KNOWN_BLOCK, None)
     assert await service.find_block("another") is None
-
-
-async def test_nothing_reveals_right_after_the_wall_clock_was_set_forward(config: ServiceConfig) -> None:
-    """Workers look at it once a second, and hold until then what has expired by a pool's server on this machine."""
-
-    class Asked(OneBlock):
-        def tell(self, block_id: str, fate: Fate | None) -> dict[str, Any]:
-            return {"fate": fate}
-
-    wall = 0.0
-    service = RandomService(config, provenance=Asked())
-    service._wall_clock = WallClock(lambda: wall, lambda: 0.0)
-    before = await service.find_block(KNOWN_BLOCK)
-    wall = 3600.0
-    after = [await service.find_block(KNOWN_BLOCK) for _ in range(2)]
-    assert before is not None
-    assert before["fate"] is not None
-    assert after == [{"fate": None}] * 2
 
 
 def test_a_service_that_does_not_know_its_keys_does_not_begin(config: ServiceConfig, tmp_path: Path) -> None:

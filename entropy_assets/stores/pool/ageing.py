@@ -1,5 +1,6 @@
 """The clock by which leased blocks age: it only goes forward, and it goes on while the machine sleeps."""
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,35 @@ else:
 
 STEP_S: Final = 0.5
 """From how many seconds on the wall clock counts as set forward; what is less is how two clocks are read."""
+
+
+DRIFT: Final = 1e-3
+"""By how much a clock may go faster than another one without having been set: twice what NTP does to mend it."""
+
+
+class ServersClock:
+    """Notices that the clock of a server was set forward, however long its answers take.
+
+    What it told of its clock before, and the time that passed here, say what it may show at most.
+    """
+
+    def __init__(self) -> None:
+        self._seen_at = 0.0
+        self._most_ahead = math.inf
+        self._stepped_at = -math.inf
+
+    def saw(self, time_s: float, asked_at: float) -> None:
+        """Note the time that a server told, seconds since 1970, and when by `ageing_s` it was asked."""
+        now = ageing_s()
+        most = self._most_ahead + DRIFT * (now - self._seen_at)
+        if time_s - now > most + STEP_S:
+            self._stepped_at, most = now, math.inf
+        self._seen_at, self._most_ahead = now, min(most, time_s - asked_at)
+
+    @property
+    def stepped_s(self) -> float:
+        """Seconds since it was seen to have been set forward; infinite if it never was."""
+        return ageing_s() - self._stepped_at
 
 
 class WallClock:

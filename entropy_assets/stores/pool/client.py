@@ -21,7 +21,7 @@ from redis.retry import Retry
 from entropy_assets.errors import PoolEpochChanged, PoolUnavailable, UnsafePoolServer
 from entropy_assets.stores.lanes import DEFAULT_TTL_S, LANES, Fate, Lane
 from entropy_assets.stores.pool import scripts
-from entropy_assets.stores.pool.ageing import ageing_s
+from entropy_assets.stores.pool.ageing import ServersClock, ageing_s
 from entropy_assets.stores.pool.blocks import (
     Lease,
     PoolBlock,
@@ -91,6 +91,7 @@ class PoolClient:
         self._breaker = CircuitBreaker(answers=(redis.ResponseError,), clock=clock)
         self._free_calls = threading.BoundedSemaphore(max_calls)
         self._patience_s = patience_s
+        self._clock = ServersClock()
         self._ttl_ms = max(1, round(ttl_s * 1000))
         self._block_prefix = f"{prefix}:block:"
         names = (*(f"ready:{lane}" for lane in LANES), "expiry", "meta", "tomb", "open")
@@ -219,6 +220,7 @@ class PoolClient:
                 run_id=run_id, epoch=epoch,
             )  # fmt: skip
         now_ms, blocks_left, bytes_left, *parts = values
+        self._clock.saw(float(now_ms) / 1000, before)
         entries = tuple(zip(parts[::3], parts[1::3], parts[2::3], strict=True))
         left = PoolDepth(int(blocks_left), int(bytes_left))
         return SealedLease(entries, float(now_ms), ageing_s() - before, left, lane)
@@ -251,9 +253,13 @@ class PoolClient:
         PoolUnavailable
             If the server does not answer.
         """
+        before = ageing_s()
         status, now_ms, *left_ms = self._run(self._fate, args=(block_id,))
-        ahead_s = float(now_ms) / 1000 - time.time()
-        return Fate(state=_FATES[status], left_s=float(left_ms[0]) / 1000 if left_ms else 0.0, ahead_s=ahead_s)
+        now_s, left_s = float(now_ms) / 1000, float(left_ms[0]) / 1000 if left_ms else 0.0
+        self._clock.saw(now_s, before)
+        return Fate(
+            state=_FATES[status], left_s=left_s, ahead_s=now_s - time.time(), stepped_s=self._clock.stepped_s
+        )  # fmt: skip
 
     def count_altered(self, blocks: int, lane: Lane) -> None:
         """Count leased blocks whose bytes did not match their hash; what can't be counted now is not."""

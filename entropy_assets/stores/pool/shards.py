@@ -169,7 +169,8 @@ class ShardedPool:
             return max(known, key=lambda fate: fate.left_s)
         if len(fates) < len(self._shards):
             raise self._refusal()
-        return Fate(state="unknown", ahead_s=max((fate.ahead_s for fate in fates), key=abs))
+        ahead_s, stepped_s = max((fate.ahead_s for fate in fates), key=abs), min(fate.stepped_s for fate in fates)
+        return Fate(state="unknown", ahead_s=ahead_s, stepped_s=stepped_s)
 
     def ledger_links(self) -> tuple[str, ...]:
         """Return the links of the ledger that the shards were told of, hex. One that was away has an earlier one."""

@@ -236,6 +236,24 @@ def test_who_asks_for_a_fate_learns_that_the_servers_clock_is_ahead(tmp_path: Pa
         pool.close()
 
 
+def test_a_clock_that_was_behind_and_is_set_right_reveals_nothing_that_is_held(tmp_path: Path) -> None:
+    """By the right clock it expired long ago, and the worker that leased it before has most of an hour left."""
+    clock = SteppedClock(tmp_path)
+    clock.step_to(-2 * HOUR_S)
+    with EmbeddedServer(binary=clock.binary(server_binary("valkey-8.1"))) as server:
+        pool = PoolClient.from_url(server.url, ttl_s=HOUR_S)
+        pool.push([pool_block(seed, lane="public") for seed in range(2)])
+        [held] = pool.lease(1, lane="public").blocks
+        clock.step_to(0)
+        for _ in range(2):  # not only at the first look
+            fate = pool.fate_of(held.block.block_id)
+            told = reveal_of("public", fate, has_own_nonce=True, age_s=60, life_s=HOUR_S)
+            assert (fate.state, abs(fate.ahead_s) < MARGIN_S, told["revealed"]) == ("gone", True, False)
+        later = reveal_of("public", fate, has_own_nonce=True, age_s=2 * HOUR_S, life_s=0.0)
+        assert later["revealed"], "by then no worker has any of it"
+        pool.close()
+
+
 @pytest.mark.parametrize("jump_h", [2, 24.5, 25.5, 48, 100])
 def test_a_jump_that_is_mended_makes_nobody_believe_that_a_held_block_is_gone(tmp_path: Path, jump_h: float) -> None:
     """What was forgotten while the clock was ahead is not known any more, or still known; it is not known wrongly."""
