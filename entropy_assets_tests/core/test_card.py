@@ -11,7 +11,7 @@ import array_api_strict
 import pytest
 
 from entropy_assets.core.arrays import HOST, Arrays, card
-from entropy_assets.core.extraction.agreement import arrays_for
+from entropy_assets.core.extraction.agreement import arrays_for, require_agreement
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import StartFailed
 from entropy_assets_tests.core.random_frames import random_frame
@@ -134,7 +134,24 @@ def test_a_card_that_can_compile_nothing_does_not_answer(
     monkeypatch.setitem(sys.modules, "cupy", stand_in)
     with pytest.raises(StartFailed, match="ENTROPY_ARRAYS=numpy"):
         card()
-    assert arrays_for("auto") is HOST
+    told: list[StartFailed] = []
+    assert arrays_for("auto", unanswered=told.append) is HOST
+    assert [error.message for error in told if "no card answers" in error.message], "CuPy is there, so it is told"
+
+
+def test_a_card_whose_memory_is_full_as_it_begins_is_told() -> None:
+    """Others may have filled it; a traceback of CuPy's would not say what to do."""
+    stand_in = StandIn()
+
+    class Full:
+        """An array whose every use lacks memory."""
+
+        def __getattr__(self, name: str) -> Any:
+            raise MemoryError("Out of memory allocating 61,440 bytes")
+
+    stand_in.asarray = lambda values: Full()  # type: ignore[method-assign]
+    with pytest.raises(StartFailed, match="no memory for the known frames"):
+        require_agreement(arrays_of(stand_in))
 
 
 @pytest.mark.parametrize("version", ["13.6.0", "14.0.1"])
