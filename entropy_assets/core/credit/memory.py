@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.elsewhere.kinds import RULES, Made
-from entropy_assets.core.credit.elsewhere.moved import Turned, correlation, joined, searched
+from entropy_assets.core.credit.elsewhere.moved import Placement, Turned, correlation, explained, joined, searched
 from entropy_assets.core.credit.elsewhere.rows import NewestRows
 from entropy_assets.core.credit.elsewhere.spectra import HALVES, OF_HALF, halves_of
 from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
@@ -195,9 +195,8 @@ class SensorMemory:
         """Return the places of frames that the frame may be made of, or that may be made of it, and nothing else."""
         if not self._frames:
             return []
-        shape = shape_of(turned.sketch.sensor)
-        others = np.array([shape_of(frame.sensor) != shape for frame in self._frames])
-        return turned.remakings.asked.among(self._spectra.all, self._halves.all, others)
+        may_be_halves = np.array([_may_be_half(turned.sketch, frame) for frame in self._frames])
+        return turned.remakings.asked.among(self._spectra.all, self._halves.all, may_be_halves)
 
 
 def recollection_of_all(
@@ -292,7 +291,7 @@ def _remade(turned: Turned, other: Sketch, frames: int) -> Recollection:
 
     No sensor alternates the signs of a pattern, so what does so counts as a copy from a half on.
     """
-    found = turned.remakings.of(other.fold, is_of_one_shape=_may_lie_alike(turned.sketch, other))
+    found = turned.remakings.of(other.fold, may_be_half=_may_be_half(turned.sketch, other))
     if found is None:
         return Recollection(frames)
     rule, pixels = RULES[found.made], (turned.sketch.live_pixels, other.live_pixels)
@@ -305,12 +304,14 @@ def _remade(turned: Turned, other: Sketch, frames: int) -> Recollection:
 
 def _as_it_is(turned: Turned, other: Sketch, frames: int) -> Recollection:
     """Return what a frame shows that lies as this one does, or otherwise."""
-    lying, moved = _lying(turned.sketch, other, frames), _moved(turned, other, frames)
+    lying, looks = _lying(turned.sketch, other, frames), searched(turned, other)
+    moved = _moved(turned, other, frames, looks) if looks else None
     if lying is None or moved is None:
         return lying or moved or Recollection(frames)
-    # Where both lie alike, the fold of the whole fits at its place as well.
+    # Where both lie alike, the fold of the whole fits at its place as well. At others besides it fits if the one was
+    # added to itself; a pattern which does so explains the square of its correlation.
     if (moved.orientation, moved.shift) == (0, (0, 0)):
-        return lying
+        return moved if len(looks) > 1 and explained(turned, other, looks) > looks[0].rho else lying
     return moved if moved.known_parts > lying.known_parts + CLEARLY_PARTS else lying
 
 
@@ -352,6 +353,16 @@ def _may_lie_alike(sketch: Sketch, other: Sketch) -> bool:
     return shape_of(sketch.sensor) == shape_of(other.sensor)
 
 
+def _may_be_half(sketch: Sketch, other: Sketch | Remembered) -> bool:
+    """Tell whether one of two frames may be the half of the other.
+
+    Of frames of one shape it may if noise is in half of it at most: the rest of a half may be filled up with anything.
+    """
+    columns, rows = shape_of(sketch.sensor).split("x")
+    is_half_empty = 2 * min(sketch.live_pixels, other.live_pixels) <= int(rows) * int(columns)
+    return is_half_empty or shape_of(sketch.sensor) != shape_of(other.sensor)
+
+
 def shape_of(sensor: str) -> str:
     """Return rows and columns of the frames of a sensor, which its name begins with."""
     return sensor.split(" ", 1)[0]
@@ -363,11 +374,8 @@ def overall(cells: Sequence[int], sketch: Sketch) -> int:
     return -(-known // max(1, sketch.live_pixels))
 
 
-def _moved(turned: Turned, other: Sketch, frames: int) -> Recollection | None:
-    """Return what another frame shows that lies otherwise; None if that is nothing."""
-    looks = searched(turned, other)
-    if not looks:
-        return None
+def _moved(turned: Turned, other: Sketch, frames: int, looks: Sequence[Placement]) -> Recollection:
+    """Return what another frame shows that lies otherwise, at these places."""
     best = joined(turned, looks)
     counts = turned.sketch.live_pixels, other.live_pixels
     parts = known_parts(best.rho, best.error, max(counts) / max(1, min(counts)))
