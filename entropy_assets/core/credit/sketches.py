@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.credit.squarewise.evened import evened
+from entropy_assets.core.credit.squarewise.evened import evened, less_slopes
 from entropy_assets.core.credit.squarewise.probes import Probes
 from entropy_assets.core.digests import oriented
 from entropy_assets.core.extraction.phases import laid_out, squares_as_they_lie
@@ -160,7 +160,8 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
         residual, _ = evened(_laplacian_rows(band, top > 0, size, columns), live[row], fine)
         fold[top % SIDE : top % SIDE + size] += _folded_columns(residual)
         rows = band[1 if top else 0 :][:size, :columns]
-        differences, kept = evened(rows[:, 1::2] - rows[:, ::2], live[row], fine)
+        level = less_slopes(rows[:, 1::2] - rows[:, ::2], live.shape[1])
+        differences, kept = evened(level, live[row], fine)
         _add_squares(cells[row * CELLS // live.shape[0]], differences, row)
         probes.take(row, differences, kept, live[row])
     pixels = np.zeros((CELLS, CELLS), dtype=np.int64)

@@ -57,7 +57,9 @@ def test_a_frame_that_is_added_to_itself_otherwise_is_known_as_a_whole(way: int)
     looks = searched(one, other)
     assert looks[0].rho < 0.95
     assert explained(one, other, looks) > 0.96
-    assert recollection_of(one, other, 1).known_parts == PARTS
+    shown = recollection_of(one, other, 1)
+    assert shown.known_parts > 0.95 * PARTS
+    assert shown.cells == (), "a copy, not a pattern"
 
 
 def test_a_pattern_that_fits_at_several_places_is_explained_once() -> None:
