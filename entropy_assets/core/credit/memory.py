@@ -21,6 +21,7 @@ from entropy_assets.core.credit.elsewhere.kinds import RULES, Made
 from entropy_assets.core.credit.elsewhere.moved import Placement, Turned, correlation, explained, joined, searched
 from entropy_assets.core.credit.elsewhere.rows import NewestRows
 from entropy_assets.core.credit.elsewhere.spectra import HALVES, OF_HALF, halves_of
+from entropy_assets.core.credit.elsewhere.turns import shown_in_turns
 from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
 from entropy_assets.core.credit.sketches import CODE_RMS, INDEXED, LYING, Sketch, index_of, unit, views
 from entropy_assets.core.credit.squarewise.columns import known_beside_columns
@@ -195,8 +196,9 @@ class SensorMemory:
         """Return the places of frames that the frame may be made of, or that may be made of it, and nothing else."""
         if not self._frames:
             return []
-        may_be_halves = np.array([_may_be_half(turned.sketch, frame) for frame in self._frames])
-        return turned.remakings.asked.among(self._spectra.all, self._halves.all, may_be_halves)
+        asked = turned.remakings.asked
+        may_be = [turned.sketch.may_be_half(frame.sensor, frame.live_pixels) for frame in self._frames]
+        return asked.among(self._spectra.all, self._halves.all, np.array(may_be))
 
 
 def recollection_of_all(
@@ -224,7 +226,17 @@ def recollection_of_all(
     best = max(found, key=lambda each: each.rank)
     alike = [other for other in others if _may_lie_alike(sketch, other)]
     kept = [alike[n] for n in telling(sketch.pairs, [other.pairs for other in alike])]
-    return recollection_together(sketch, kept, frames, beyond=best.known_parts) or best
+    together = recollection_together(sketch, kept, frames, beyond=best.known_parts)
+    return _in_turns(sketch, kept, frames) or together or best
+
+
+def _in_turns(sketch: Sketch, others: Sequence[Sketch], frames: int) -> Recollection | None:
+    """Return what frames show together that lie as this one does and take turns in it; None if they don't."""
+    shown = shown_in_turns(sketch.fold, [other.fold for other in others])
+    if shown is None:
+        return None
+    names = sorted(other.name for other in others)
+    return Recollection(frames, math.ceil(min(1.0, shown) * PARTS), (), names[0], together=tuple(names[1:]))
 
 
 def recollection_together(
@@ -246,6 +258,8 @@ def recollection_together(
     cells = tuple(math.ceil(share * PARTS) for share in found.cells)
     clearly = CLEAR_ERRORS * found.error * PARTS
     if copied := copied_share(sketch.probes, [other.probes for other in ordered], sketch.sigma):
+        # Both pixels of a pair are of one frame, if pixels take turns, in a part of the copies: Cauchy's inequality.
+        copied = min(1.0, math.sqrt(len(others) * copied))
         most = (1 - copied) * pair_entropy(sketch.sigma)
         cells, clearly = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most), 0.0
     parts = overall(cells, sketch)
@@ -291,7 +305,7 @@ def _remade(turned: Turned, other: Sketch, frames: int) -> Recollection:
 
     No sensor alternates the signs of a pattern, so what does so counts as a copy from a half on.
     """
-    found = turned.remakings.of(other.fold, may_be_half=_may_be_half(turned.sketch, other))
+    found = turned.remakings.of(other.fold, may_be_half=turned.sketch.may_be_half(other.sensor, other.live_pixels))
     if found is None:
         return Recollection(frames)
     rule, pixels = RULES[found.made], (turned.sketch.live_pixels, other.live_pixels)
@@ -350,22 +364,7 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
 
 def _may_lie_alike(sketch: Sketch, other: Sketch) -> bool:
     """Tell whether two frames are of one shape."""
-    return shape_of(sketch.sensor) == shape_of(other.sensor)
-
-
-def _may_be_half(sketch: Sketch, other: Sketch | Remembered) -> bool:
-    """Tell whether one of two frames may be the half of the other.
-
-    Of frames of one shape it may if noise is in half of it at most: the rest of a half may be filled up with anything.
-    """
-    columns, rows = shape_of(sketch.sensor).split("x")
-    is_half_empty = 2 * min(sketch.live_pixels, other.live_pixels) <= int(rows) * int(columns)
-    return is_half_empty or shape_of(sketch.sensor) != shape_of(other.sensor)
-
-
-def shape_of(sensor: str) -> str:
-    """Return rows and columns of the frames of a sensor, which its name begins with."""
-    return sensor.split(" ", 1)[0]
+    return sketch.shape == other.shape
 
 
 def overall(cells: Sequence[int], sketch: Sketch) -> int:

@@ -98,6 +98,19 @@ class Sketch:
         """Return what it is remembered under: the hash of the file, and behind a slash the place of a part."""
         return self.image_sha256 if self.part is None else f"{self.image_sha256}/{self.part}"
 
+    @property
+    def shape(self) -> str:
+        """Return columns and rows of its frame, which the name of its sensor begins with."""
+        return shape_of(self.sensor)
+
+    def may_be_half(self, sensor: str, live_pixels: int) -> bool:
+        """Tell whether its frame may be the half of one of this sensor, or that one of it.
+
+        Of frames of one shape it may if noise is in half of it at most: what is beside a half may be anything.
+        """
+        columns, rows = (int(side) for side in self.shape.split("x"))
+        return 2 * min(self.live_pixels, live_pixels) <= rows * columns or shape_of(sensor) != self.shape
+
     def to_bytes(self) -> bytes:
         """Return both folds, `BYTES_OF_FOLDS` bytes, behind them the probes, and of a mosaic a byte with its period."""
         period = bytes([self.mosaic]) if self.mosaic > 1 else b""
@@ -182,6 +195,11 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
 
 def _sensor(shape: tuple[int, int], instrument: str) -> str:
     return f"{shape[1]}x{shape[0]} {instrument}".strip()
+
+
+def shape_of(sensor: str) -> str:
+    """Return columns and rows of the frames of a sensor."""
+    return sensor.split(" ", 1)[0]
 
 
 def folded(fold: npt.NDArray[np.integer], side: int) -> Wide:
