@@ -26,7 +26,7 @@ from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
 from entropy_assets.core.credit.sketches import CODE_RMS, INDEXED, LYING, Sketch, index_of, unit, views
 from entropy_assets.core.credit.squarewise.columns import known_beside_columns
 from entropy_assets.core.credit.squarewise.probes import Twins, copied_share
-from entropy_assets.core.credit.together import fit, telling
+from entropy_assets.core.credit.together import are_less_alike, fit, telling
 from entropy_assets.core.extraction.slopes import of_planes
 
 PARTS: Final = 10_000
@@ -232,7 +232,8 @@ def recollection_of_all(
 
 def _in_turns(sketch: Sketch, others: Sequence[Sketch], frames: int) -> Recollection | None:
     """Return what frames show together that lie as this one does and take turns in it; None if they don't."""
-    shown = shown_in_turns(sketch.fold, [other.fold for other in others])
+    is_asked = are_less_alike(sketch.pairs, [other.pairs for other in others])
+    shown = shown_in_turns(sketch.fold, [other.fold for other in others]) if is_asked else None
     if shown is None:
         return None
     names = sorted(other.name for other in others)
@@ -258,8 +259,9 @@ def recollection_together(
     cells = tuple(math.ceil(share * PARTS) for share in found.cells)
     clearly = CLEAR_ERRORS * found.error * PARTS
     if copied := copied_share(sketch.probes, [other.probes for other in ordered], sketch.sigma):
-        # Both pixels of a pair are of one frame, if pixels take turns, in a part of the copies: Cauchy's inequality.
-        copied = min(1.0, math.sqrt(len(others) * copied))
+        if are_less_alike(sketch.pairs, [other.pairs for other in ordered]):
+            # Where pixels take turns, both of a pair are of one frame in a part of the copies: Cauchy's inequality.
+            copied = min(1.0, math.sqrt(len(others) * copied))
         most = (1 - copied) * pair_entropy(sketch.sigma)
         cells, clearly = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most), 0.0
     parts = overall(cells, sketch)

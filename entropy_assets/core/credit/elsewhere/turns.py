@@ -33,8 +33,6 @@ def shown_in_turns(fold: Fold, others: Sequence[Fold]) -> float | None:
     """
     kept = _without_alternating(kept_frequencies(SIDE, SIDE))
     pixels = np.stack([whitened(each, kept) for each in (fold, *others)]).astype(np.float64)
-    if len(others) < 2 or not _are_less_alike(pixels):
-        return None
     down, across = np.indices((SIDE, SIDE))
     signs = [1 - 2 * ((row * down + column * across) % 2) for row, column in SIGNS]
     plain = _explained(pixels[0], pixels[1:])
@@ -50,17 +48,6 @@ def _without_alternating(kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     half = SIDE // 2
     shifted = [np.roll(kept, (half * row, half * column), axis=(0, 1)) for row, column in SIGNS]
     return np.asarray(np.logical_and.reduce(shifted))
-
-
-def _are_less_alike(pixels: Reals) -> bool:
-    """Tell whether frames have less in common with each other than, by what each has with the first, they would."""
-    flat = pixels.reshape(len(pixels), -1)
-    alike = flat @ flat.T
-    norms = np.sqrt(np.maximum(1.0, alike.diagonal()))
-    alike = alike / norms[:, np.newaxis] / norms
-    along, among = np.abs(alike[0, 1:]), alike[1:, 1:] * np.sign(np.outer(alike[0, 1:], alike[0, 1:]))
-    expected = along.sum() ** 2 - (along**2).sum()
-    return bool(expected > among.sum() - among.trace())
 
 
 def _explained(values: Reals, by: Reals) -> float:
