@@ -14,7 +14,7 @@ from entropy_assets.cli.asking import answering_client, of_services
 from entropy_assets.cli.feeds.told import feeds_of
 from entropy_assets.cli.kept_answer import KeptAnswer
 from entropy_assets.cli.shell import json_option, settings_of, typed_errors
-from entropy_assets.errors import NotRevealed
+from entropy_assets.errors import InputRefused, NotRevealed
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
@@ -61,6 +61,12 @@ _OF_IMAGE: Final = "sampling_nonce"
     help="With --images: how long to wait for a block to reveal. One that was drawn does within seconds.",
 )
 @click.option(
+    "--told",
+    "told_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="With --images: what the service told at /blocks/BLOCK_ID, as it was kept, instead of asking it now.",
+)
+@click.option(
     "--answer",
     "answer_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -77,6 +83,7 @@ def audit(
     home: Path | None,
     images: Path | None,
     wait_s: float,
+    told_file: Path | None,
     answer_file: Path | None,
     refetch: bool,
     urls: tuple[str, ...],
@@ -98,13 +105,18 @@ def audit(
     """
     # Not for an outsider: whoever tells him of a block could have him ask the servers of his own network.
     feeds = feeds_of(settings_of(home=home)) if refetch and images is None else None
+    if told_file and images is None:
+        raise click.UsageError("--told is for --images FOLDER: by the ledger nothing is asked")
     answer = KeptAnswer.read(answer_file) if answer_file else None
     start = time.perf_counter()
     if images is None:
         provenance, data, not_checked = _by_ledger(block_id, home)
     else:
-        with answering_client(urls, key_file, allow_insecure, as_json) as client:
-            provenance = _revealed(client, block_id, wait_s, quiet=as_json)
+        if told_file:
+            provenance = _kept(told_file, block_id)
+        else:
+            with answering_client(urls, key_file, allow_insecure, as_json) as client:
+                provenance = _revealed(client, block_id, wait_s, quiet=as_json)
         start = time.perf_counter()  # what was waited for the block is no work
         data, not_checked = _by_outsider(provenance, images)
     stretches = answer.require_bytes_of(block_id, data) if answer else ()
@@ -226,6 +238,17 @@ def _revealed(client: "RandomClient", block_id: str, wait_s: float, *, quiet: bo
                 f"block {block_id}: {told.get('problem')}", block_id=block_id, reveals_in_s=left_s
             )  # fmt: skip
         _count_down(left_s + 0.1 if now + left_s <= deadline else 0.5, quiet=quiet)
+    return told
+
+
+def _kept(told_file: Path, block_id: str) -> Mapping[str, Any]:
+    """Return what was told of a block before."""
+    try:
+        told = json.loads(told_file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputRefused(f"{told_file} is no JSON ({error}); keep what /blocks/{block_id} answers") from error
+    if not isinstance(told, dict) or told.get("block_id") != block_id:
+        raise InputRefused(f"{told_file} does not tell of block {block_id}; keep what /blocks/{block_id} answers")
     return told
 
 

@@ -237,6 +237,31 @@ def test_what_is_no_public_answer_is_refused_with_how_to_keep_one(
     assert why in result.stderr
 
 
+def test_who_kept_what_was_told_needs_no_service(
+    run: Run, service_config: ServiceConfig, published: tuple[Place, Batch, str], tmp_path: Path
+) -> None:
+    """The service may be gone by then, or may tell otherwise."""
+    place, _, block_id = published
+    with RunningService(service_config, Trail.of(place)) as service:
+        told = service.client.get(f"/blocks/{block_id}").json()
+    kept = tmp_path / "told.json"
+    command = ("audit", block_id, "--told", kept, "--url", "http://127.0.0.1:1")
+    as_outsider = (*command, "--images", place.images().root)
+    kept.write_text(json.dumps(told))
+    assert "was made again from 2 images" in run(*as_outsider).stdout
+    assert run(*command).exit_code == 2
+    for other, why in (
+        (json.dumps({**told, "credit_bits": told["credit_bits"] + 1}), "another credit_bits than was told"),
+        (json.dumps({**told, "block_id": "another"}), "does not tell of block"),
+        (json.dumps([told]), "does not tell of block"),
+        ("no JSON", "is no JSON"),
+    ):
+        kept.write_text(other)
+        refused = run(*as_outsider)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert why in refused.stderr
+
+
 class Slowly(Trail):
     """A trail that tells of a block first that it reveals in so many seconds; None: never."""
 
