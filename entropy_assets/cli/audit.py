@@ -12,8 +12,8 @@ import click
 
 from entropy_assets.cli.asking import answering_client, of_services
 from entropy_assets.cli.feeds.told import feeds_of
-from entropy_assets.cli.kept_answer import KeptAnswer
 from entropy_assets.cli.shell import json_option, settings_of, typed_errors
+from entropy_assets.client.kept import KeptAnswer
 from entropy_assets.errors import InputRefused, NotRevealed
 from entropy_assets.stores.file_names import printable
 

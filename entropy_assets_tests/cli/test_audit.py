@@ -214,29 +214,6 @@ def test_the_bytes_that_were_drawn_are_compared_with_those_that_the_images_give(
     assert f"byte 1 of the answer is not byte {BLOCK_LEN} of block {block_id}" in longer.stderr
 
 
-@pytest.mark.parametrize(
-    "text, why",
-    [
-        (answer_of(bytes(64), "another", [(0, 16)]), "it names another"),
-        (answer_of(bytes(64), "another", [(0, 16)], **{"class": "private"}), "no bytes of the class public"),
-        (answer_of(bytes(64), "another", [(0, 16)], encoding="int", data=[1, 2]), "format=json"),
-        (answer_of(bytes(64), "another", [(0, 16)], data="AAAA"), "it has 3 bytes, and its blocks are said to give 16"),
-        (answer_of(bytes(64), "another", [(0, 16)], blocks=[{"block_id": "a", "start": 4, "end": 4}]), "no range"),
-        (answer_of(bytes(64), "another", [(0, 16)], blocks=7), "no public answer"),
-        ("[" * 9999, "no public answer"),
-        ("raw bytes", "no public answer"),
-    ],
-)
-def test_what_is_no_public_answer_is_refused_with_how_to_keep_one(
-    run: Run, published: tuple[Place, Batch, str], tmp_path: Path, text: str, why: str
-) -> None:
-    place, _, block_id = published
-    (tmp_path / "answer").write_text(text)
-    result = run("audit", block_id, "--home", place.ledger().path.parent, "--answer", tmp_path / "answer")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert why in result.stderr
-
-
 def test_who_kept_what_was_told_needs_no_service(
     run: Run, service_config: ServiceConfig, published: tuple[Place, Batch, str], tmp_path: Path
 ) -> None:
