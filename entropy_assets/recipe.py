@@ -131,7 +131,8 @@ class Recipe:
     min_samples
         Samples below which nothing is credited: the start-up tests of SP 800-90B 4.3 want 1024.
     health_alpha_bits
-        -log2 of the probability of a false alarm of the health tests; the example of SP 800-90B 4.4.
+        -log2 of the probability of a false alarm of the health tests, of each sample. The example of SP 800-90B 4.4 is
+        20, which refuses one good frame of 24 million pixels in three.
     lossless_share, lossy_share
         Share of the bits of a file that may be credited, as a fraction. What a lossy coder writes down is mostly the
         picture: at 2 bits per pixel, sensor noise is the part that it throws away first.
@@ -301,6 +302,7 @@ STANDARD: Final = Recipe(
     bit_prediction_samples=32_768,
     widest_mcw=8,
     raster_samples=65_536,
+    health_alpha_bits=40,
     max_repeated_noise=0.005,
     max_lattice_rise=6.5,
     max_dithered_share=0.75,

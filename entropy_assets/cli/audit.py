@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,8 @@ import click
 from entropy_assets.cli.asking import answering_client, of_services
 from entropy_assets.cli.feeds.told import feeds_of
 from entropy_assets.cli.shell import json_option, settings_of, typed_errors
-from entropy_assets.errors import NotRevealed
+from entropy_assets.client.kept import KeptAnswer
+from entropy_assets.errors import InputRefused, NotRevealed
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
@@ -59,6 +61,18 @@ _OF_IMAGE: Final = "sampling_nonce"
     help="With --images: how long to wait for a block to reveal. One that was drawn does within seconds.",
 )
 @click.option(
+    "--told",
+    "told_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="With --images: what the service told at /blocks/BLOCK_ID, as it was kept, instead of asking it now.",
+)
+@click.option(
+    "--answer",
+    "answer_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A public answer as JSON, as it was kept: see that its bytes of this block are those that the images give.",
+)
+@click.option(
     "--refetch", is_flag=True, help="Fetch each image again from where it came, and say whether it still is the same."
 )
 @of_services
@@ -69,6 +83,8 @@ def audit(
     home: Path | None,
     images: Path | None,
     wait_s: float,
+    told_file: Path | None,
+    answer_file: Path | None,
     refetch: bool,
     urls: tuple[str, ...],
     key_file: Path | None,
@@ -76,6 +92,8 @@ def audit(
     as_json: bool,
 ) -> None:
     """Make a published block again from its images and compare it with the ledger.
+
+    With --answer: also the bytes that were drawn of it, byte by byte.
 
     By the ledger, what others may not know yet is not printed: where the block was sampled.
 
@@ -87,22 +105,42 @@ def audit(
     """
     # Not for an outsider: whoever tells him of a block could have him ask the servers of his own network.
     feeds = feeds_of(settings_of(home=home)) if refetch and images is None else None
+    if told_file and images is None:
+        raise click.UsageError("--told is for --images FOLDER: by the ledger nothing is asked")
+    answer = KeptAnswer.read(answer_file) if answer_file else None
     start = time.perf_counter()
     if images is None:
-        provenance, not_checked = _by_ledger(block_id, home)
+        provenance, data, not_checked = _by_ledger(block_id, home)
     else:
-        with answering_client(urls, key_file, allow_insecure, as_json) as client:
-            provenance = _revealed(client, block_id, wait_s, quiet=as_json)
+        if told_file:
+            provenance = _kept(told_file, block_id)
+        else:
+            with answering_client(urls, key_file, allow_insecure, as_json) as client:
+                provenance = _revealed(client, block_id, wait_s, quiet=as_json)
         start = time.perf_counter()  # what was waited for the block is no work
-        not_checked = _by_outsider(provenance, images)
-    behind, spent = [image for image in provenance["images"] if image["in_block"]], time.perf_counter() - start
+        data, not_checked = _by_outsider(provenance, images)
+    stretches = answer.require_bytes_of(block_id, data) if answer else ()
+    spent = time.perf_counter() - start
+    behind = [image for image in provenance["images"] if image["in_block"]]
+    fetched = _fetched_again(behind, feeds) if refetch else None
     if as_json:
         document = {**provenance, "reproduced": True, "not_checked": [each.to_row() for each in not_checked]}
-        if refetch:
-            document["refetched"] = [each.to_row() for each in _fetched_again(behind, feeds)]
+        if answer:
+            document["answer"] = [asdict(each) for each in stretches]
+        if fetched:
+            document["refetched"] = [each.to_row() for each in fetched]
         click.echo(json.dumps(document))
         return
-    click.echo(f"block {block_id} was made again from {len(behind)} images in {spent:.1f} s")
+    click.echo(f"block {block_id} was made again from {len(behind)} images in {spent:.1f} s, with the same SHA-256")
+    for each in stretches:
+        click.echo(f"  {each}")
+    _print_findings(behind, not_checked, fetched)
+
+
+def _print_findings(
+    behind: Iterable[Mapping[str, Any]], not_checked: "Iterable[Unchecked]", fetched: "Iterable[Refetched] | None"
+) -> None:
+    """Print which images are behind a block, what nobody could check, and what their servers said."""
     for image in behind:
         line = f"{image['image_sha256']}  {image['file']}  ({image['source']})"
         click.echo(f"  {printable(line)}")
@@ -111,9 +149,9 @@ def audit(
     click.echo("not checked, so take it on trust or leave it:")
     for each in not_checked:
         click.echo(f"  - {printable(each.sentence)}")
-    if refetch:
+    if fetched:
         click.echo("fetched again, which decides nothing:")
-        for found in _fetched_again(behind, feeds):
+        for found in fetched:
             line = f"{found.image_sha256}  {found.outcome}{': ' if found.reason else ''}{found.reason}"
             click.echo(f"  {printable(line)}")
 
@@ -164,14 +202,14 @@ def _of_origin(origin: Mapping[str, object]) -> Iterator[str]:
             yield f"{title}: {text[:LONGEST_LINE]}{'...' if len(text) > LONGEST_LINE else ''}"
 
 
-def _by_ledger(block_id: str, home: Path | None) -> tuple[Mapping[str, Any], "tuple[Unchecked, ...]"]:
+def _by_ledger(block_id: str, home: Path | None) -> tuple[Mapping[str, Any], bytes, "tuple[Unchecked, ...]"]:
     from entropy_assets.provenance.rewalk import rewalk
     from entropy_assets.provenance.trail import Trail
     from entropy_assets.stores.home import Home
 
     trail = Trail.of(Home.of(settings_of(home=home)))
     audited = rewalk(trail, block_id)
-    return _without_nonces(audited.provenance), audited.not_checked
+    return _without_nonces(audited.provenance), audited.data, audited.not_checked
 
 
 def _without_nonces(provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,6 +241,17 @@ def _revealed(client: "RandomClient", block_id: str, wait_s: float, *, quiet: bo
     return told
 
 
+def _kept(told_file: Path, block_id: str) -> Mapping[str, Any]:
+    """Return what was told of a block before."""
+    try:
+        told = json.loads(told_file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputRefused(f"{told_file} is no JSON ({error}); keep what /blocks/{block_id} answers") from error
+    if not isinstance(told, dict) or told.get("block_id") != block_id:
+        raise InputRefused(f"{told_file} does not tell of block {block_id}; keep what /blocks/{block_id} answers")
+    return told
+
+
 def _count_down(seconds: float, *, quiet: bool) -> None:
     """Wait, and say on a terminal for how much longer."""
     until = time.monotonic() + seconds
@@ -215,11 +264,12 @@ def _count_down(seconds: float, *, quiet: bool) -> None:
         click.echo("\r\033[K", nl=False, err=True)
 
 
-def _by_outsider(provenance: Mapping[str, Any], images: Path) -> "tuple[Unchecked, ...]":
+def _by_outsider(provenance: Mapping[str, Any], images: Path) -> "tuple[bytes, tuple[Unchecked, ...]]":
     from entropy_assets.images.limits import DecodeLimits
     from entropy_assets.provenance.image_folder import ImageFolder
     from entropy_assets.provenance.outsider import make_again
 
     settings = settings_of()
     limits = DecodeLimits(max_file_bytes=settings.max_file_bytes, max_pixels=settings.max_pixels)
-    return make_again(provenance, ImageFolder(images), limits).not_checked
+    again = make_again(provenance, ImageFolder(images), limits)
+    return again.data, again.not_checked

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from entropy_assets.cli.asking import answering_client, client_of, of_services
-from entropy_assets.cli.shell import json_option, typed_errors
+from entropy_assets.cli.shell import json_option, table_console, typed_errors
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ def stats(urls: tuple[str, ...], key_file: Path | None, allow_insecure: bool, as
     if as_json:
         click.echo(json.dumps(counts))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -88,7 +87,7 @@ def stats(urls: tuple[str, ...], key_file: Path | None, allow_insecure: bool, as
     for name, value in flattened(counts):
         # Text: in a plain string rich would read markup.
         table.add_row(Text(printable(name)), Text(printable(str(value))))
-    Console().print(table)
+    table_console().print(table)
 
 
 def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from entropy_assets.cli.shell import json_option, keys_place, settings_of, typed_errors
+from entropy_assets.cli.shell import json_option, keys_place, settings_of, table_console, typed_errors
 from entropy_assets.scopes import SCOPES, Scope
 from entropy_assets.stores.file_names import printable
 
@@ -95,7 +95,6 @@ def list_keys(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(keys_known))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None)
@@ -108,7 +107,7 @@ def list_keys(as_json: bool) -> None:
         name = printable(facts["name"]).replace("[", r"\[")
         texts = (facts["id"], facts["state"], ", ".join(facts["scopes"]), expires)
         table.add_row(*texts, *("" if limit is None else f"{limit:,}" for limit in limits), name)
-    Console().print(table)
+    table_console().print(table)
 
 
 @keys.command("revoke")

@@ -18,6 +18,7 @@ from entropy_assets.cli.shell import (
     recipe_for,
     settings_of,
     source_option,
+    table_console,
     typed_errors,
 )
 
@@ -72,6 +73,8 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
         )
     else:
         _print_report(report.images, report.skipped, report.batches)
+        if out is None:
+            click.echo("nothing of it was kept: --out FOLDER keeps images, blocks and ledger")
     if not report.passed_blocks:
         sys.exit(EXIT_NO_BLOCK)
 
@@ -79,20 +82,19 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
 def _print_report(
     images: Iterable["ReportedImage"], skipped: Iterable["SkippedEntry"], batches: Iterable["ReportedBatch"]
 ) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = table_console()
     table = Table(box=None)
     table.add_column("image", overflow="fold")
-    for column in ("accepted", "reason", "credit, bits", "samples", "bits/sample"):
+    for column in ("accepted", "credit, bits", "samples", "bits/sample"):
         # a reason that is cut off is none
         table.add_column(column, no_wrap=True, overflow="ignore")
     for row in images:
-        verdict = "[green]yes[/]" if row["accepted"] else "[red]no[/]"
+        verdict = "[green]yes[/]" if row["accepted"] else f"[red]{row['reason']}[/]"
         name = row["file"].replace("[", r"\[")
         numbers = (f"{row['credit_bits']:,}", f"{row['samples']:,}", f"{row['min_entropy']:.3f}")
-        table.add_row(name, verdict, row["reason"] or "", *numbers)
+        table.add_row(name, verdict, *numbers)
     console.print(table)
     for item in skipped:
         console.print(f"skipped {item['file']!r}: {item['detail']}", markup=False)

@@ -17,6 +17,8 @@ from entropy_assets.recipe import DROP, Recipe, recipe_named
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from entropy_assets.provenance.waiting import Waiting
     from entropy_assets.settings import Settings
 
@@ -24,6 +26,8 @@ EXIT_ERROR: Final = 1
 EXIT_NO_BLOCK: Final = 3
 EXIT_TOO_FEW: Final = 4
 EXIT_INTERRUPTED: Final = 130
+WIDEST: Final = 1000
+"""Width of a table that goes into no terminal, characters: it takes what its longest cells need."""
 _HEARD_S: Final = 1.0
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,8 +70,14 @@ def settings_of(**changes: Any) -> "Settings":
     try:
         return Settings(**{name: value for name, value in changes.items() if value is not None})
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise click.UsageError(f"settings: {problems}") from error
+        problems = "; ".join(f"{_setting(item['loc'], changes)}: {item['msg']}" for item in error.errors())
+        raise click.UsageError(problems) from error
+
+
+def _setting(place: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
+    """Return the name by which whoever gave a setting knows it: its variable's, unless a command's option gave it."""
+    name = ".".join(map(str, place)) or "settings"
+    return name if given.get(name) is not None or not place else f"ENTROPY_{name.upper()}"
 
 
 def waiting_in(settings: "Settings") -> "Waiting":
@@ -119,6 +129,16 @@ def known_dagsters(of_the_home: Path) -> list[Path]:
         looked = " and ".join(map(str, places))
         click.echo(f"no Dagster was asked: no dagster.yaml in {looked}; set DAGSTER_HOME if it is elsewhere", err=True)
     return found
+
+
+def table_console() -> "Console":
+    """Return where tables are printed: as wide as the terminal; into a pipe or a file no cell is folded or cut off."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDEST
+    return console
 
 
 @contextmanager

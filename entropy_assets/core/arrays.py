@@ -13,7 +13,7 @@ Annotations name NumPy's types. An array of another namespace passes for its twi
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import array_api_compat
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.frame import Frame
-from entropy_assets.errors import StartFailed, brought_by
+from entropy_assets.errors import ExtraMissing, StartFailed, brought_by
 
 Choice: TypeAlias = Literal["auto", "numpy", "cupy"]
 Namespace: TypeAlias = Any
@@ -37,6 +37,10 @@ WORD_BITS: Final = 64
 EIGHT_FLAGS: Final = np.uint64(0x0101010101010101)
 """Eight flags that are all set, as one integer."""
 ONE_CARD: Final = "one process works on one card, the first that CUDA_VISIBLE_DEVICES names"
+LEAST_CUPY: Final = (14, 1)
+"""Before it, a sort that lacked memory gave wrong numbers and no error (its issue 9894)."""
+NO_MEMORY: Final = ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED")
+"""How errors of CUDA begin that are no `MemoryError`: code, streams and workspaces lie beside CuPy's pool."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +57,15 @@ class Arrays:
         Of that package.
     device
         What it computes on, as its driver calls it; ``"cpu"`` in memory.
+    idle
+        Streams of a card that nobody is at work on.
     """
 
     name: str
     namespace: Namespace
     version: str
     device: str
+    idle: list[Any] = field(default_factory=list)
 
     def __str__(self) -> str:
         """Return namespace, version and device, as ``"numpy 2.4.6, cpu"``."""
@@ -87,20 +94,32 @@ class Arrays:
             placed = self.placed(frame)
             try:
                 return look(placed), self.by_what(placed)
-            except MemoryError:
-                if is_on_host(placed.pixels):
+            except (MemoryError, RuntimeError) as error:
+                if is_on_host(placed.pixels) or not _lacks_memory(error):
                     raise
-        del placed
+            del placed
+            if self.name == "cupy":  # what its pool holds free, CUDA lacks for the next frame's code
+                self.namespace.get_default_memory_pool().free_all_blocks()
         return look(frame), str(HOST)
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Let what is asked for inside run beside what other threads ask for: each has a stream of its own."""
+        """Let what is asked for inside run beside what other threads ask for: each has a stream of its own.
+
+        Streams are used again: CuPy keeps freed memory by stream, so each new one would take the card's anew.
+        """
         if self.name != "cupy":
             yield
             return
-        with self.namespace.cuda.Stream(non_blocking=True):
-            yield
+        try:
+            stream = self.idle.pop()
+        except IndexError:
+            stream = self.namespace.cuda.Stream(non_blocking=True)
+        try:
+            with stream:
+                yield
+        finally:
+            self.idle.append(stream)
 
 
 HOST: Final = Arrays("numpy", array_api_compat.numpy, np.__version__, "cpu")
@@ -122,24 +141,52 @@ def card(memory_bytes: int = 0) -> Arrays:
     StartFailed
         If no card answers.
     """
-    with brought_by("gpu"):
-        import cupy
+    try:
+        with brought_by("gpu"):
+            import cupy  # makes its folder for kernels, which may be refused
+    except ExtraMissing:
+        raise
+    except (ImportError, OSError) as error:
+        raise _no_answer(error) from error
+    if tuple(int(part) for part in cupy.__version__.split(".")[:2]) < LEAST_CUPY:
+        raise StartFailed(
+            f"CuPy {cupy.__version__} sorts wrongly what does not fit on a card: install CuPy 14.1 or later, as pip"
+            " install 'entropy-assets[gpu]' does, or set ENTROPY_ARRAYS=numpy",
+            arrays="cupy",
+        )
     try:
         found = cupy.cuda.runtime.getDeviceCount()
         called = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode() if found else ""
         if found:
             cupy.get_default_memory_pool().set_limit(size=memory_bytes)
-            cupy.asarray([0]).sum().get()
-    except (cupy.cuda.runtime.CUDARuntimeError, ImportError, OSError) as error:
-        raise StartFailed(
-            f"no card answers ({error}): look at nvidia-smi and at the driver's version, or set ENTROPY_ARRAYS=numpy",
-            arrays="cupy",
-        ) from error
+            _use_libraries(cupy)
+    except (cupy.cuda.compiler.CompileException, RuntimeError, ImportError, OSError, MemoryError) as error:
+        raise _no_answer(error) from error
     if not found:
         raise StartFailed(
             f"CuPy finds no card; {ONE_CARD}: make it see one, or set ENTROPY_ARRAYS=numpy", arrays="cupy"
         )
     return Arrays("cupy", cupy, cupy.__version__, called)
+
+
+def _use_libraries(namespace: Namespace) -> None:
+    """Compile a kernel, sort and multiply: a driver alone brings none of the libraries for these."""
+    square = namespace.ones((2, 2)) + 1
+    (namespace.sort(square) @ square).get()
+
+
+def _no_answer(error: Exception) -> StartFailed:
+    what = " ".join(str(error).split())
+    return StartFailed(
+        f"no card answers ({what}): look at nvidia-smi, at the driver's version and, for kernels, at HOME or"
+        " CUPY_CACHE_DIR; pip install 'entropy-assets[gpu]' brings CUDA's libraries; or set ENTROPY_ARRAYS=numpy",
+        arrays="cupy",
+    )
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Tell whether an error says that memory is full, the card's or that of the host."""
+    return isinstance(error, MemoryError) or str(error).startswith(NO_MEMORY)
 
 
 def is_on_host(values: Any) -> bool:

@@ -5,7 +5,7 @@ from typing import Final
 
 import dagster as dg
 
-from entropy_assets.core.extraction.agreement import arrays_for
+from entropy_assets.core.extraction.agreement import NO_CARD, arrays_for
 from entropy_assets.defs import metadata
 from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.partitions import image_batches
@@ -81,7 +81,9 @@ def make_noise_arrays(pool: str | None = None) -> dg.AssetsDefinition:
         with typed_failures():
             batch = stores.batch(context.partition_key)
             ledger = sound_ledger(stores.layout, known_to_dagster(context.instance))
-            arrays = arrays_for(stores.arrays, stores.arrays_memory_bytes)
+            arrays = arrays_for(
+                stores.arrays, stores.arrays_memory_bytes, lambda error: context.log.warning(NO_CARD, error)
+            )
             rows = extraction.extract_noise(
                 batch, stores.layout.images(), ledger, batch.intake.limits, workers=stores.workers, arrays=arrays
             )

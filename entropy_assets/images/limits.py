@@ -65,7 +65,7 @@ def too_many_pixels(sides: str, pixels: int, max_pixels: int, unpacked: int) -> 
     Parameters
     ----------
     sides
-        Of the image, as its header has them.
+        Of the image, as its header has them; empty if they are not known.
     pixels
         Of the image in all.
     max_pixels
@@ -80,4 +80,5 @@ def too_many_pixels(sides: str, pixels: int, max_pixels: int, unpacked: int) -> 
             f"they must be unpacked as a whole, and of more than {unpacked} that is not done: send a plain FITS image,"
             " of which only a strip is used"
         )
-    return f"the header announces {sides} pixels, {pixels} in all; {what}"
+    announced = f"{sides} pixels, {pixels} in all" if sides else f"{pixels} pixels"
+    return f"the header announces {announced}; {what}"

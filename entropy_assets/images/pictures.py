@@ -4,6 +4,7 @@ Pillow converts silently what its modes can't hold: colour of 16 bits per channe
 So the layout is read from the container's own header, and what would be converted is refused.
 """
 
+import re
 import struct
 from datetime import datetime
 from io import BytesIO
@@ -115,7 +116,8 @@ def read_picture(data: bytes, container: str, limits: DecodeLimits, *, reading: 
             instrument = _instrument(image)
             selection = selection_of(1, _images_in(image, data)) if reading >= 2 else ""
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        message = f"the image has more pixels than are unpacked as a whole, {limits.max_samples}: {error}"
+        pixels = int(re.findall(r"\d+", str(error))[0])  # Pillow tells it in words alone, and its own limit beside it
+        message = too_many_pixels("", pixels, pixels, limits.max_samples)
         raise ImageRejected(RejectionReason.OVER_PIXEL_BUDGET, message, limit=limits.max_samples) from error
     except UnidentifiedImageError as error:
         if container == "tiff" and reading >= 2:

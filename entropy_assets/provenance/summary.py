@@ -9,6 +9,7 @@ from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.state import BatchState, Stage, state_of
 from entropy_assets.stages.verdicts import Verdicts, verdicts_of
 from entropy_assets.stores.batches import MANIFEST, NOISE, Batch
+from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.ledger.record import Ledger
 
 ShownState = Literal["working", "validated", "published", "rejected"]
@@ -57,6 +58,7 @@ class BatchSummary(BlockCounts):
     key: str
     source: str
     recipe: str
+    lane: Lane
     time: str
     state: ShownState
     simulated: bool
@@ -89,6 +91,7 @@ def batch_summary(batch: Batch, ledger: Ledger) -> BatchSummary:
         "key": batch.key,
         "source": batch.intake.source,
         "recipe": batch.intake.recipe,
+        "lane": batch.intake.lane,
         "time": utc_text(batch.intake.timestamp_us),
         "state": _shown(state, images),
         "simulated": any(image["simulated"] for image in images),

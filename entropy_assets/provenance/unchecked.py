@@ -130,7 +130,7 @@ def after_outsiders_check(
             f" {_named(not_there)}.",
         )
     of_ledger = ("batch", "lane", "run_id", "ledger_link", "published_at_us", *(() if is_last else ("chain_head",)))
-    yield Unchecked(of_ledger, "What the ledger says of the publication is the service's word.")
+    yield Unchecked(of_ledger, "The lane, and what the ledger says of the publication, are the service's word.")
     if of_origins:
         yield Unchecked(("origin",), f"{_ORIGIN}. That the ledger binds it is not seen from outside.")
     yield Unchecked(("file",), "Names of files are the service's word: no hash covers them.")

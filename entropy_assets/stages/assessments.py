@@ -159,7 +159,7 @@ def settle(batch: Batch, inbox: Inbox) -> None:
     """
     for outcome in outcomes(batch):
         with suppress(FileNotFoundError):
-            inbox.settle(batch.key, outcome.file, outcome.accepted, outcome.reason)
+            inbox.settle(batch.key, outcome.file, outcome.accepted, outcome.reason, outcome.detail)
 
 
 def health_again(batch: Batch) -> list[tuple[str, HealthReport]]:

@@ -1,6 +1,7 @@
 """The whole pipeline in one process, without daemon, Redis or HTTP: what ``entropy-assets process`` runs."""
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NotRequired, TypedDict
 
 from entropy_assets.core.arrays import Arrays
-from entropy_assets.core.extraction.agreement import arrays_for
+from entropy_assets.core.extraction.agreement import NO_CARD, arrays_for
 from entropy_assets.errors import FileStillChanging, ImageRejected
 from entropy_assets.images.decode import begins_like_an_image
 from entropy_assets.images.limits import DecodeLimits
@@ -153,7 +154,8 @@ def process(
     ExtraMissing, StartFailed
         As `arrays_for`, before anything is read.
     """
-    arrays = arrays_for(settings.arrays, settings.arrays_memory_bytes)
+    log = logging.getLogger(__name__)
+    arrays = arrays_for(settings.arrays, settings.arrays_memory_bytes, lambda error: log.warning(NO_CARD, error))
     home.root.mkdir(parents=True, exist_ok=True)
     report = ProcessReport()
     for group in _groups(_contents(paths, settings, report), settings):

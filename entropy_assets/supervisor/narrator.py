@@ -1,10 +1,11 @@
 """What ``entropy-assets up`` tells: a line per batch and stage, a line per failed run, and when nothing is left."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from entropy_assets.errors import LedgerError, PoolError
 from entropy_assets.provenance.standing import LOOK_S, Standing, new_sentences
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from entropy_assets.stages.assessments import Outcome
 
 
+PATIENCE_S: Final = 20.0
+"""A batch that is read and not assessed for longer is told of once more, seconds."""
+SHOWN: Final = 8
+"""Rejected images of a batch that are named."""
+
+
 class Narrator:
     """Tells one line per batch and stage, from what the stages kept, and one per failed run.
 
@@ -41,6 +48,7 @@ class Narrator:
         self._batches = home.batches()
         self._ledger = home.ledger(readonly=True)
         self._lines_told: dict[str, int] = {}
+        self._read_since: dict[str, float] = {}
         self._finished: set[str] = set()
         self._last_alert: Alert | None = None
         self._standing = Standing(self._batches, self._ledger, every_s=LOOK_S)
@@ -76,6 +84,22 @@ class Narrator:
             for line in lines[self._lines_told.get(batch.key, 0) :]:
                 yield f"{datetime.now(UTC):%H:%M:%S} {batch.key}  {line}"
             self._lines_told[batch.key] = len(lines)
+            if self._is_long_at_work(batch.key, lines):
+                yield (
+                    f"{datetime.now(UTC):%H:%M:%S} {batch.key}  read       and not assessed yet: a new machine compiles"
+                    " its loops at its first images, which takes a minute or more"
+                )
+
+    def _is_long_at_work(self, key: str, lines: Sequence[str]) -> bool:
+        """Tell, once, that a batch has been read for a while and is not assessed yet."""
+        if not lines[-1].startswith("read"):
+            self._read_since.pop(key, None)
+            return False
+        now = time.monotonic()
+        if now - self._read_since.setdefault(key, now) < PATIENCE_S:
+            return False
+        self._read_since[key] = math.inf
+        return True
 
     def _story(self, batch: Batch) -> Iterator[str]:
         # Loaded here: it stands between the command and its first child.
@@ -93,7 +117,7 @@ class Narrator:
         if state.stage < Stage.ASSESSED:
             return
         results = list(outcomes(batch))
-        rejected = ", ".join(f"{row.file}: {row.reason}" for row in results if not row.accepted)
+        rejected = _named([f"{row.file}: {row.reason}" for row in results if not row.accepted])
         credit = sum(row.credit_bits for row in noise_rows(batch))
         yield f"extracted  {credit:,} bits of credit" + (f"; rejected {rejected}" if rejected else "")
         if state.stage < Stage.VALIDATED:
@@ -106,6 +130,13 @@ class Narrator:
         if state.publication is not None:
             word = "burned   " if state.publication.run_id == BURNED else "published"
             yield f"{word}  {released * recipe_named(batch.intake.recipe).block_len / 1024:.0f} KiB"
+
+
+def _named(rejected: Sequence[str]) -> str:
+    """Return the first of the rejected images by name: a heap of them would fill the terminal with one line."""
+    more = len(rejected) - SHOWN
+    beyond = f" and {more} more, each with its reason in `rejected` of its inbox" if more > 0 else ""
+    return ", ".join(rejected[:SHOWN]) + beyond
 
 
 def _why_none(results: Sequence["Outcome"], recipe: Recipe) -> str:

@@ -1,5 +1,6 @@
 """``entropy-assets audit``: what it prints. All that it checks is in provenance/, the audit of what runs in e2e/."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from entropy_assets.sources.feeds.configuration import Configuration, parsed
 from entropy_assets.stages.retention.limits import KeepLimits
 from entropy_assets.stages.retention.plan import plan_removal
 from entropy_assets.stages.retention.removing import remove
-from entropy_assets.stores.batches import NOISE, RECEIPT, RECORDS, Batch
+from entropy_assets.stores.batches import BLOCKS, NOISE, RECEIPT, RECORDS, Batch
 from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.lanes import Fate
 from entropy_assets_tests.cli.conftest import Run
@@ -27,6 +28,7 @@ from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.sources.feeds.fault_server import Certificates, FaultServer, answer
 from entropy_assets_tests.stages.batches_made import Place, flat_png, frame
 
+BLOCK_LEN = STANDARD.block_len
 TITLE = "not checked, so take it on trust or leave it:"
 
 
@@ -170,6 +172,71 @@ def test_an_outsider_who_lacks_images_is_told_which(
     assert lacking.image_sha256 in words.stderr
     assert "\x1b" not in words.stderr
     assert json.loads(document.stdout)["missing"] == {lacking.image_sha256: lacking.file}
+
+
+def answer_of(block: bytes, block_id: str, cuts: list[tuple[int, int]], **other: object) -> str:
+    """Return what the service answers in JSON to a public draw of these ranges of a block."""
+    data = b"".join(block[start:end] for start, end in cuts)
+    blocks = [{"block_id": block_id, "start": start, "end": end} for start, end in cuts]
+    kept = {"n": len(data), "encoding": "base64", "data": base64.b64encode(data).decode(), "class": "public"}
+    return json.dumps({**kept, "simulated": False, "blocks": blocks, **other})
+
+
+@pytest.mark.parametrize("by", ["ledger", "images"])
+def test_the_bytes_that_were_drawn_are_compared_with_those_that_the_images_give(
+    run: Run, service_config: ServiceConfig, published: tuple[Place, Batch, str], tmp_path: Path, by: str
+) -> None:
+    """An audit of a block alone says nothing of the answer that named it: a service may give other bytes."""
+    place, batch, block_id = published
+    block = batch.read_array(BLOCKS)[1].tobytes()
+    kept = tmp_path / "answer.json"
+    with RunningService(service_config, Trail.of(place)) as service:
+        whose = {
+            "ledger": ("--home", place.ledger().path.parent),
+            "images": ("--images", place.images().root, "--url", str(service.client.base_url)),
+        }
+        command = ("audit", block_id, "--answer", kept, *whose[by])
+        kept.write_text(answer_of(block, block_id, [(0, 16), (BLOCK_LEN - 2, BLOCK_LEN)]))
+        words, document = run(*command), run(*command, "--json")
+        kept.write_text(answer_of(block[:-1] + bytes([block[-1] ^ 1]), block_id, [(0, 16), (BLOCK_LEN - 2, BLOCK_LEN)]))
+        altered = run(*command)
+        kept.write_text(answer_of(block + b"x", block_id, [(BLOCK_LEN - 1, BLOCK_LEN + 1)]))
+        longer = run(*command)
+    assert "bytes 0 to 15 of the answer are its bytes 0 to 15" in words.stdout
+    assert "bytes 16 to 17 of the answer are its bytes 4094 to 4095" in words.stdout
+    assert json.loads(document.stdout)["answer"] == [
+        {"at": 0, "start": 0, "end": 16},
+        {"at": 16, "start": BLOCK_LEN - 2, "end": BLOCK_LEN},
+    ]
+    assert (altered.exit_code, altered.stdout) == (1, "")
+    assert f"byte 17 of the answer is not byte {BLOCK_LEN - 1} of block {block_id}" in altered.stderr
+    assert (longer.exit_code, longer.stdout) == (1, "")
+    assert f"byte 1 of the answer is not byte {BLOCK_LEN} of block {block_id}" in longer.stderr
+
+
+def test_who_kept_what_was_told_needs_no_service(
+    run: Run, service_config: ServiceConfig, published: tuple[Place, Batch, str], tmp_path: Path
+) -> None:
+    """The service may be gone by then, or may tell otherwise."""
+    place, _, block_id = published
+    with RunningService(service_config, Trail.of(place)) as service:
+        told = service.client.get(f"/blocks/{block_id}").json()
+    kept = tmp_path / "told.json"
+    command = ("audit", block_id, "--told", kept, "--url", "http://127.0.0.1:1")
+    as_outsider = (*command, "--images", place.images().root)
+    kept.write_text(json.dumps(told))
+    assert "was made again from 2 images" in run(*as_outsider).stdout
+    assert run(*command).exit_code == 2
+    for other, why in (
+        (json.dumps({**told, "credit_bits": told["credit_bits"] + 1}), "another credit_bits than was told"),
+        (json.dumps({**told, "block_id": "another"}), "does not tell of block"),
+        (json.dumps([told]), "does not tell of block"),
+        ("no JSON", "is no JSON"),
+    ):
+        kept.write_text(other)
+        refused = run(*as_outsider)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert why in refused.stderr
 
 
 class Slowly(Trail):

@@ -127,6 +127,16 @@ def test_for_people_it_prints_a_table_and_the_chain_head(run: Run, images: Path)
         assert word in text
 
 
+def test_in_a_pipe_a_long_name_stays_in_one_piece_and_a_word_says_where_the_blocks_are(run: Run, images: Path) -> None:
+    name = f"{'n' * 90}.fits"
+    (images / "live.fits").rename(images / name)
+    (images / "dead.jpg").write_bytes(b"")
+    report = run("process", images).stdout
+    assert name in report
+    assert "empty_file" in report
+    assert "--out FOLDER keeps images, blocks and ledger" in report
+
+
 def test_a_name_that_is_not_utf8_or_looks_like_markup_is_printed(run: Run, images: Path) -> None:
     (images / "[bold]x.fits").write_bytes(b"no image")
     (images / "\udcff.fits").write_bytes(b"no image either")
@@ -204,7 +214,7 @@ def test_a_setting_out_of_range_is_named(run: Run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("ENTROPY_WORKERS", "0")
     result = run("process", images)
     assert result.exit_code == 2
-    assert "workers" in result.stderr
+    assert "ENTROPY_WORKERS: " in result.stderr
 
 
 def test_nobody_else_can_read_what_is_kept(images: Path) -> None:

@@ -77,6 +77,17 @@ def test_a_store_address_with_a_credential_is_refused_and_not_repeated(
     assert "hunter2" not in str(caught.value), "as the log of a code server would have it"
 
 
+def test_a_setting_out_of_its_range_is_named_as_it_was_given(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENTROPY_KEEP_NOISE_DAYS", "0")
+    refused = run("retention", "--dry-run", "--home", tmp_path)
+    assert refused.exit_code == 2
+    assert "ENTROPY_KEEP_NOISE_DAYS: Input should be greater than or equal to 1" in refused.output
+    monkeypatch.delenv("ENTROPY_KEEP_NOISE_DAYS")
+    assert "ENTROPY" not in run("up", "--home", tmp_path, "--http-port", "70000").output
+
+
 class TestCompletion:
     @pytest.mark.parametrize("typed, offered", [("dr", ["draw"]), ("keys re", ["revoke"]), ("draw --ur", ["--url"])])
     def test_bash_takes_the_script_and_offers_what_fits(
@@ -122,6 +133,8 @@ def test_an_interrupt_is_heard_while_the_work_hears_nothing() -> None:
         begun.wait()
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
+    # A shell's job in the background ignores the signal, and so does what is begun there.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     other = threading.Thread(target=interrupt)
     other.start()
     try:
@@ -131,6 +144,7 @@ def test_an_interrupt_is_heard_while_the_work_hears_nothing() -> None:
     finally:
         end.set()
         other.join()
+        signal.signal(signal.SIGINT, before)
 
 
 def test_what_the_work_returns_and_raises_is_passed_on() -> None:

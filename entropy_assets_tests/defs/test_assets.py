@@ -22,7 +22,8 @@ def test_a_batch_goes_from_inbox_to_pool_and_the_inbox_is_settled(home: Home) ->
     assert pool_blocks(home) >= 1
     inbox = home.stores.layout.inbox_folder
     assert (inbox / "processed" / key / "a.fits").is_file()
-    assert json.loads((inbox / "rejected" / key / "dead.jpg.reason.json").read_text())["reason"] == "empty_file"
+    note = json.loads((inbox / "rejected" / key / "dead.jpg.reason.json").read_text())
+    assert note == {"name": "dead.jpg", "reason": "empty_file", "detail": "the file is empty"}
 
 
 @pytest.mark.parametrize("path", [["validated_blocks", "published_blocks"], ["published_blocks"]])

@@ -165,6 +165,8 @@ def test_a_public_draw_leads_to_its_block_and_the_block_to_its_images(page: Open
     page.browser.wait_for("a worker holds it and may still serve from it", "A simulated camera is behind this block")
     text = page.browser.wait_for("The images behind it", "Verdict", f"entropy-assets audit {block_id}")
     assert "live.fits" in text
+    assert f"entropy-assets audit {block_id} --images FOLDER --url {page.service.client.base_url}".rstrip("/") in text
+    assert "Lane\npublic" in text
     assert "A simulated camera is behind this block" in text
     assert "credit" in text
     assert batch.key in text

@@ -25,7 +25,19 @@ from entropy_assets_tests.stages.batches_made import (
 
 SECOND_NS = 1_000_000_000
 FIELDS = [
-    *("key", "source", "recipe", "time", "state", "simulated", "images", "image_count", "accepted_images", "blocks"),
+    *(
+        "key",
+        "source",
+        "recipe",
+        "lane",
+        "time",
+        "state",
+        "simulated",
+        "images",
+        "image_count",
+        "accepted_images",
+        "blocks",
+    ),
     *("passed", "rejected", "block_ids", "failed_tests", "published_at", "published_blocks"),
 ]
 OF_IMAGE = ["file", "image_sha256", "simulated", "accepted", "reason", "detail", "credit_bits", "min_entropy"]
@@ -49,6 +61,7 @@ def test_a_published_batch_shows_its_images_with_verdicts_and_its_blocks(place: 
         ("b.fits", False, "replayed_file"),
     ]
     assert [row["credit_bits"] > 0 for row in summary["images"]] == [True, False, False]
+    assert summary["lane"] == batch.intake.lane
     assert summary["simulated"], "the frames come from the simulated camera"
 
 

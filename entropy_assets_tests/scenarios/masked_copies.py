@@ -136,6 +136,15 @@ def patchwork(rng: np.random.Generator, side: int, count: int, size: int = SQUAR
     return Scenario((exposure,), tuple(fits_file(each) for each in frames))
 
 
+def in_turns(rng: np.random.Generator, side: int, rows: int, columns: int) -> Scenario:
+    """A frame whose rows, columns or pixels come in turns from as many spent frames as there are turns."""
+    frames = [Gaussian(SIGMA).draw(rng, np.full((side, side), LEVEL)) for _ in range(rows * columns)]
+    down, across = np.indices((side, side))
+    codes = np.choose(down % rows * columns + across % columns, frames)
+    exposure = Exposure(fits_file(codes), Truth(np.zeros((side, side)), 0.0))
+    return Scenario((exposure,), tuple(fits_file(each) for each in frames))
+
+
 def under_stars(rng: np.random.Generator, side: int, multiple: float, sigma: float, spent: int) -> Scenario:
     """A frame of a known pattern, after others of it: each has half of its squares blown out, and no two the same."""
     levels = LEVEL + rng.normal(0, multiple * sigma, (side, side))
@@ -171,6 +180,16 @@ def alternated(codes: npt.NDArray[np.integer], rows: int, columns: int) -> Codes
     return np.asarray(int(LEVEL) + (codes - int(LEVEL)) * (1 - 2 * ((rows * down + columns * across) % 2)))
 
 
+def on_a_canvas(codes: Codes, side: int) -> Codes:
+    """Return a smaller frame in a corner of one of so many rows and columns, which is black besides."""
+    return np.pad(codes, [(0, side - length) for length in codes.shape])
+
+
+def sloped(codes: npt.NDArray[np.integer], step: int) -> Codes:
+    """Return a frame whose light rises by so many codes from column to column."""
+    return np.asarray(codes + step * np.arange(codes.shape[1]))
+
+
 REMADE: Final[dict[str, Callable[[Codes], Codes]]] = {
     "binned 2 x 2": partial(halved, rows=2, columns=2, weights=(1, 1, 1, 1)),
     "every second pixel of every second row": partial(halved, rows=2, columns=2, weights=(0, 0, 1, 0)),
@@ -184,6 +203,11 @@ REMADE: Final[dict[str, Callable[[Codes], Codes]]] = {
     "turned, then binned 2 x 2 from its second column on": lambda codes: halved(
         np.rot90(codes)[:, 1:], 2, 2, (1, 1, 1, 1)
     ),
+    "binned 2 x 2, on a black canvas": lambda codes: on_a_canvas(halved(codes, 2, 2, (1, 1, 1, 1)), len(codes)),
+    "added to itself shifted": lambda codes: codes + np.roll(codes, (5, 9), axis=(0, 1)),
+    "less a part of itself turned": lambda codes: 500 + codes - rounded(0.5 * np.rot90(codes)),
+    "a slope of 5 codes a column": partial(sloped, step=5),
+    "a slope of 30 codes a column": partial(sloped, step=30),
     "signs that alternate by pixels, turned, cut": lambda codes: cut(np.rot90(alternated(codes, 1, 1))),
 }
 """What may be made of a spent frame, by name."""
@@ -277,6 +301,10 @@ def _catalogued() -> dict[str, Callable[[np.random.Generator, int], Scenario]]:
         | {
             f"{size} x {size} pixels of {count} spent frames in turns": partial(patchwork, count=count, size=size)
             for count, size in ((2, 32), (3, 8), (8, 32))
+        }
+        | {
+            "columns of 2 spent frames in turns": partial(in_turns, rows=1, columns=2),
+            "pixels of 4 spent frames in turns": partial(in_turns, rows=2, columns=2),
         }
         | _remade()
     )

@@ -7,6 +7,7 @@ where a folder is given, whose files are taken by name. The noise of an image de
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -100,6 +101,17 @@ def test_one_worker_and_two_give_the_same_bytes(tmp_path, frames):
     assert one.images == two.images
     assert one.batches == two.batches
     assert heads(one)
+
+
+def test_a_card_that_does_not_answer_is_told_of_and_the_processor_computes(tmp_path, monkeypatch, caplog):
+    """CuPy is installed, and its driver is missing: without a word somebody would think that the card works."""
+    (tmp_path / "cupy.py").write_text("raise ImportError('libcuda.so.1: cannot open shared object file')")
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    paths = written(tmp_path / "in", {"a.fits": frame(1)})
+    report, _ = run(paths, tmp_path / "home")
+    assert "the processor computes: no card answers (libcuda.so.1" in caplog.text
+    assert [by.split()[0] for batch in report.batches for by in batch["computed_by"]] == ["numpy"]
 
 
 def test_folder_names_and_times_of_the_files_change_nothing(tmp_path, frames):

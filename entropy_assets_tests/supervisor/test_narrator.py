@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from entropy_assets.cli.shell import waiting_in
 from entropy_assets.settings import Settings
+from entropy_assets.stages import ingest
 from entropy_assets.stages.assessments import outcomes
 from entropy_assets.stores.batches import RECORDS, VERDICTS
 from entropy_assets.stores.blobs import asking
@@ -64,6 +65,27 @@ class TestNarrator:
         line = list(narrator.news())[-1]
         assert "rejected text.fits: " in line
         assert "dark.jpg: constant" in line
+
+    def test_of_a_heap_that_was_rejected_it_names_the_first_and_counts_the_others(self, place: Place) -> None:
+        narrator = Narrator(place)
+        place.hashed([(f"{number}.fits", b"no image") for number in range(10)])
+        line = list(narrator.news())[-1]
+        assert line.count(".fits: ") == 8
+        assert "and 2 more, each with its reason in `rejected` of its inbox" in line
+
+    def test_a_batch_that_is_assessed_for_long_is_told_of_once_more(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """On a new machine nothing else is seen for minutes."""
+        narrator = Narrator(place)
+        batch = place.open([("a.fits", frame(1))])
+        ingest.read_images(batch, place.images(), batch.intake.limits)
+        assert list(narrator.news())[-1].endswith("read       1 of 1 images")
+        assert list(narrator.news()) == []
+        monkeypatch.setattr("entropy_assets.supervisor.narrator.PATIENCE_S", 0.0)
+        [line] = narrator.news()
+        assert "not assessed yet: a new machine compiles its loops" in line
+        assert list(narrator.news()) == []
 
     def test_a_batch_with_too_little_credit_for_a_block_says_so_and_what_to_do(self, place: Place) -> None:
         narrator = Narrator(place)

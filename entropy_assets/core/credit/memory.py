@@ -18,14 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.credit.elsewhere.kinds import RULES, Made
-from entropy_assets.core.credit.elsewhere.moved import Turned, correlation, joined, searched
+from entropy_assets.core.credit.elsewhere.moved import Placement, Turned, correlation, explained, joined, searched
 from entropy_assets.core.credit.elsewhere.rows import NewestRows
 from entropy_assets.core.credit.elsewhere.spectra import HALVES, OF_HALF, halves_of
+from entropy_assets.core.credit.elsewhere.turns import shown_in_turns
 from entropy_assets.core.credit.gaussian import left_of, pair_entropy, raised
 from entropy_assets.core.credit.sketches import CODE_RMS, INDEXED, LYING, Sketch, index_of, unit, views
 from entropy_assets.core.credit.squarewise.columns import known_beside_columns
 from entropy_assets.core.credit.squarewise.probes import Twins, copied_share
-from entropy_assets.core.credit.together import fit, telling
+from entropy_assets.core.credit.together import are_less_alike, fit, telling
 from entropy_assets.core.extraction.slopes import of_planes
 
 PARTS: Final = 10_000
@@ -195,9 +196,9 @@ class SensorMemory:
         """Return the places of frames that the frame may be made of, or that may be made of it, and nothing else."""
         if not self._frames:
             return []
-        shape = shape_of(turned.sketch.sensor)
-        others = np.array([shape_of(frame.sensor) != shape for frame in self._frames])
-        return turned.remakings.asked.among(self._spectra.all, self._halves.all, others)
+        asked = turned.remakings.asked
+        may_be = [turned.sketch.may_be_half(frame.sensor, frame.live_pixels) for frame in self._frames]
+        return asked.among(self._spectra.all, self._halves.all, np.array(may_be))
 
 
 def recollection_of_all(
@@ -225,7 +226,18 @@ def recollection_of_all(
     best = max(found, key=lambda each: each.rank)
     alike = [other for other in others if _may_lie_alike(sketch, other)]
     kept = [alike[n] for n in telling(sketch.pairs, [other.pairs for other in alike])]
-    return recollection_together(sketch, kept, frames, beyond=best.known_parts) or best
+    together = recollection_together(sketch, kept, frames, beyond=best.known_parts)
+    return _in_turns(sketch, kept, frames) or together or best
+
+
+def _in_turns(sketch: Sketch, others: Sequence[Sketch], frames: int) -> Recollection | None:
+    """Return what frames show together that lie as this one does and take turns in it; None if they don't."""
+    is_asked = are_less_alike(sketch.pairs, [other.pairs for other in others])
+    shown = shown_in_turns(sketch.fold, [other.fold for other in others]) if is_asked else None
+    if shown is None:
+        return None
+    names = sorted(other.name for other in others)
+    return Recollection(frames, math.ceil(min(1.0, shown) * PARTS), (), names[0], together=tuple(names[1:]))
 
 
 def recollection_together(
@@ -247,6 +259,9 @@ def recollection_together(
     cells = tuple(math.ceil(share * PARTS) for share in found.cells)
     clearly = CLEAR_ERRORS * found.error * PARTS
     if copied := copied_share(sketch.probes, [other.probes for other in ordered], sketch.sigma):
+        if are_less_alike(sketch.pairs, [other.pairs for other in ordered]):
+            # Where pixels take turns, both of a pair are of one frame in a part of the copies: Cauchy's inequality.
+            copied = min(1.0, math.sqrt(len(others) * copied))
         most = (1 - copied) * pair_entropy(sketch.sigma)
         cells, clearly = raised(cells, PARTS, sketch.cell_pixels, sketch.sigma, most), 0.0
     parts = overall(cells, sketch)
@@ -292,7 +307,7 @@ def _remade(turned: Turned, other: Sketch, frames: int) -> Recollection:
 
     No sensor alternates the signs of a pattern, so what does so counts as a copy from a half on.
     """
-    found = turned.remakings.of(other.fold, is_of_one_shape=_may_lie_alike(turned.sketch, other))
+    found = turned.remakings.of(other.fold, may_be_half=turned.sketch.may_be_half(other.sensor, other.live_pixels))
     if found is None:
         return Recollection(frames)
     rule, pixels = RULES[found.made], (turned.sketch.live_pixels, other.live_pixels)
@@ -305,12 +320,14 @@ def _remade(turned: Turned, other: Sketch, frames: int) -> Recollection:
 
 def _as_it_is(turned: Turned, other: Sketch, frames: int) -> Recollection:
     """Return what a frame shows that lies as this one does, or otherwise."""
-    lying, moved = _lying(turned.sketch, other, frames), _moved(turned, other, frames)
+    lying, looks = _lying(turned.sketch, other, frames), searched(turned, other)
+    moved = _moved(turned, other, frames, looks) if looks else None
     if lying is None or moved is None:
         return lying or moved or Recollection(frames)
-    # Where both lie alike, the fold of the whole fits at its place as well.
+    # Where both lie alike, the fold of the whole fits at its place as well. At others besides it fits if the one was
+    # added to itself; a pattern which does so explains the square of its correlation.
     if (moved.orientation, moved.shift) == (0, (0, 0)):
-        return lying
+        return moved if len(looks) > 1 and explained(turned, other, looks) > looks[0].rho else lying
     return moved if moved.known_parts > lying.known_parts + CLEARLY_PARTS else lying
 
 
@@ -349,12 +366,7 @@ def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
 
 def _may_lie_alike(sketch: Sketch, other: Sketch) -> bool:
     """Tell whether two frames are of one shape."""
-    return shape_of(sketch.sensor) == shape_of(other.sensor)
-
-
-def shape_of(sensor: str) -> str:
-    """Return rows and columns of the frames of a sensor, which its name begins with."""
-    return sensor.split(" ", 1)[0]
+    return sketch.shape == other.shape
 
 
 def overall(cells: Sequence[int], sketch: Sketch) -> int:
@@ -363,11 +375,8 @@ def overall(cells: Sequence[int], sketch: Sketch) -> int:
     return -(-known // max(1, sketch.live_pixels))
 
 
-def _moved(turned: Turned, other: Sketch, frames: int) -> Recollection | None:
-    """Return what another frame shows that lies otherwise; None if that is nothing."""
-    looks = searched(turned, other)
-    if not looks:
-        return None
+def _moved(turned: Turned, other: Sketch, frames: int, looks: Sequence[Placement]) -> Recollection:
+    """Return what another frame shows that lies otherwise, at these places."""
     best = joined(turned, looks)
     counts = turned.sketch.live_pixels, other.live_pixels
     parts = known_parts(best.rho, best.error, max(counts) / max(1, min(counts)))

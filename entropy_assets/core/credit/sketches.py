@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.credit.squarewise.evened import evened
+from entropy_assets.core.credit.squarewise.evened import evened, less_slopes
 from entropy_assets.core.credit.squarewise.probes import Probes
 from entropy_assets.core.digests import oriented
 from entropy_assets.core.extraction.phases import laid_out, squares_as_they_lie
@@ -98,6 +98,19 @@ class Sketch:
         """Return what it is remembered under: the hash of the file, and behind a slash the place of a part."""
         return self.image_sha256 if self.part is None else f"{self.image_sha256}/{self.part}"
 
+    @property
+    def shape(self) -> str:
+        """Return columns and rows of its frame, which the name of its sensor begins with."""
+        return shape_of(self.sensor)
+
+    def may_be_half(self, sensor: str, live_pixels: int) -> bool:
+        """Tell whether its frame may be the half of one of this sensor, or that one of it.
+
+        Of frames of one shape it may if noise is in half of it at most: what is beside a half may be anything.
+        """
+        columns, rows = (int(side) for side in self.shape.split("x"))
+        return 2 * min(self.live_pixels, live_pixels) <= rows * columns or shape_of(sensor) != self.shape
+
     def to_bytes(self) -> bytes:
         """Return both folds, `BYTES_OF_FOLDS` bytes, behind them the probes, and of a mosaic a byte with its period."""
         period = bytes([self.mosaic]) if self.mosaic > 1 else b""
@@ -160,7 +173,8 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
         residual, _ = evened(_laplacian_rows(band, top > 0, size, columns), live[row], fine)
         fold[top % SIDE : top % SIDE + size] += _folded_columns(residual)
         rows = band[1 if top else 0 :][:size, :columns]
-        differences, kept = evened(rows[:, 1::2] - rows[:, ::2], live[row], fine)
+        level = less_slopes(rows[:, 1::2] - rows[:, ::2], live.shape[1])
+        differences, kept = evened(level, live[row], fine)
         _add_squares(cells[row * CELLS // live.shape[0]], differences, row)
         probes.take(row, differences, kept, live[row])
     pixels = np.zeros((CELLS, CELLS), dtype=np.int64)
@@ -181,6 +195,11 @@ def sketch_of(frame: Frame, survey: Survey) -> Sketch:
 
 def _sensor(shape: tuple[int, int], instrument: str) -> str:
     return f"{shape[1]}x{shape[0]} {instrument}".strip()
+
+
+def shape_of(sensor: str) -> str:
+    """Return columns and rows of the frames of a sensor."""
+    return sensor.split(" ", 1)[0]
 
 
 def folded(fold: npt.NDArray[np.integer], side: int) -> Wide:

@@ -74,6 +74,16 @@ def telling(pairs: Fold, others: Sequence[Fold]) -> list[int]:
     return left
 
 
+def are_less_alike(pairs: Fold, others: Sequence[Fold]) -> bool:
+    """Tell whether `others` have less in common with each other than, by what each has with a frame, they would.
+
+    So it is where parts of several frames were put into one. Frames of one pattern tell as much of each other.
+    """
+    alike, along = _scaled(_products(pairs, others).sum(axis=0))
+    common, shown = alike * np.sign(np.outer(along, along)), np.abs(along)
+    return bool(common.sum() - common.trace() < shown.sum() ** 2 - (shown**2).sum())
+
+
 def fit(pairs: Fold, others: Sequence[Fold]) -> Fit | None:
     """Return what `others` show together of a frame that lies as they do; None if that may be chance.
 

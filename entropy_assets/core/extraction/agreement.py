@@ -6,7 +6,7 @@ installation is told, and chooses.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -30,10 +30,14 @@ REPEATED: Final = 1 << 9
 """How many of them come again after these, so that there are tuples longer than a window."""
 SYMBOL_BITS: Final = 5
 """Low bits of each: windows of such symbols leave some bits of a word free, and those of their bits leave none."""
+NO_CARD: Final = "the processor computes: %s"
+"""What a log says where a card was looked for and does not answer."""
 BY_HAND: Final = "look after the card and its driver, or set ENTROPY_ARRAYS=numpy"
 
 
-def arrays_for(choice: Choice, memory_bytes: int = 0) -> Arrays:
+def arrays_for(
+    choice: Choice, memory_bytes: int = 0, unanswered: Callable[[StartFailed], object] | None = None
+) -> Arrays:
     """Return what the frames of this process are computed by.
 
     Parameters
@@ -42,6 +46,8 @@ def arrays_for(choice: Choice, memory_bytes: int = 0) -> Arrays:
         ``"numpy"`` for memory, ``"cupy"`` for a card, ``"auto"`` for a card if one answers.
     memory_bytes
         Most of the card's memory that is taken; 0 sets no bound.
+    unanswered
+        Is told why no card answers, where CuPy is installed and ``"auto"`` takes memory for that.
 
     Raises
     ------
@@ -54,9 +60,15 @@ def arrays_for(choice: Choice, memory_bytes: int = 0) -> Arrays:
         return HOST
     try:
         found = card(memory_bytes)
-    except (ExtraMissing, StartFailed):
+    except ExtraMissing:
         if choice == "cupy":
             raise
+        return HOST
+    except StartFailed as error:
+        if choice == "cupy":
+            raise
+        if unanswered is not None:
+            unanswered(error)
         return HOST
     require_agreement(found)
     return found
@@ -68,14 +80,17 @@ def require_agreement(arrays: Arrays) -> None:
     Raises
     ------
     StartFailed
-        With the names of the frames.
+        With the names of the frames, or if there is no memory for them.
     """
-    with arrays.apart():
-        differing = [
-            name
-            for name, frame in known_frames()
-            if frame_digest(arrays.placed(frame), STANDARD) != frame_digest(frame, STANDARD)
-        ]
+    try:
+        with arrays.apart():
+            differing = [
+                name
+                for name, frame in known_frames()
+                if frame_digest(arrays.placed(frame), STANDARD) != frame_digest(frame, STANDARD)
+            ]
+    except MemoryError as error:
+        raise StartFailed(f"{arrays} has no memory for the known frames: {BY_HAND}", arrays=str(arrays)) from error
     if differing:
         raise StartFailed(
             f"{arrays} gives other digits than NumPy for known frames ({', '.join(differing)}): {BY_HAND}",

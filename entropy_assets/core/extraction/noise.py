@@ -240,7 +240,7 @@ class NoiseExtractor:
         if share == 0 or share < self.recipe.min_live_share:
             raise ImageRejected(
                 survey.dominant_reason,
-                f"{share:.1%} of the image carries noise, less than {self.recipe.min_live_share:.0%}; the rest:"
+                f"{share:.1%} of the image carries noise, less than {self.recipe.min_live_share:.0%}; other squares:"
                 f" {', '.join(f'{count} {name}' for name, count in survey.counts.items() if name != 'live')}"
                 f"{survey.advice and '; '}{survey.advice}",
                 live_fraction=share,

@@ -32,7 +32,6 @@ from entropy_assets.stores.inboxes.folder import (
     DETAILS,
     OWN_FOLDERS,
     PROCESSED,
-    REASON_SUFFIX,
     REJECTED,
     TAKEN,
     DropFolder,
@@ -41,6 +40,7 @@ from entropy_assets.stores.inboxes.folder import (
     ReadyFile,
     hindrance_of_name,
 )
+from entropy_assets.stores.inboxes.refusals import REASON_SUFFIX, refusal_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,9 @@ class BucketInbox:
             raise FileStillChanging(message, name=file.name)
         return data
 
-    def settle(self, batch_key: str, name: str, accepted: bool, reason: str | None = None) -> Path:
+    def settle(
+        self, batch_key: str, name: str, accepted: bool, reason: str | None = None, detail: str | None = None
+    ) -> Path:
         """As `DropFolder.settle`; the path is its name in the store."""
         require_plain(name)
         folder = _batch(PROCESSED if accepted else REJECTED, batch_key)
@@ -188,8 +190,7 @@ class BucketInbox:
                 raise FileNotFoundError(errno.ENOENT, f"batch {batch_key} holds no file {name!r}")
             return Path(folder, name)
         if not accepted:
-            words = json.dumps({"name": name, "reason": reason}) + "\n"
-            self.blobs.replace(f"{folder}/{with_suffix(name, REASON_SUFFIX)}", words.encode("ascii"))
+            self.blobs.replace(f"{folder}/{with_suffix(name, REASON_SUFFIX)}", refusal_note(name, reason, detail))
         target = self._copied(note, Path(folder, name))
         if self._is_still(note.name, note.version):
             self.blobs.delete(note.name)

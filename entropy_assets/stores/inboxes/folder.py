@@ -13,7 +13,6 @@ settle different batches.
 """
 
 import errno
-import json
 import os
 import re
 import stat
@@ -29,11 +28,11 @@ from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionRea
 from entropy_assets.recipe import DROP
 from entropy_assets.stores.durable import close_to_others, has_other_names, sync_folder
 from entropy_assets.stores.file_names import numbered, require_plain, safe_name, temporary_name, with_suffix
+from entropy_assets.stores.inboxes.refusals import REASON_SUFFIX, refusal_note
 
 TAKEN: Final = ".taken"
 PROCESSED: Final = "processed"
 REJECTED: Final = "rejected"
-REASON_SUFFIX: Final = ".reason.json"
 PARTIAL_SUFFIXES: Final = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", "~")
 BATCH_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 OWN_FOLDERS: Final = frozenset((TAKEN, PROCESSED, REJECTED))
@@ -219,7 +218,9 @@ class DropFolder:
             os.close(descriptor)
         return data
 
-    def settle(self, batch_key: str, name: str, accepted: bool, reason: str | None = None) -> Path:
+    def settle(
+        self, batch_key: str, name: str, accepted: bool, reason: str | None = None, detail: str | None = None
+    ) -> Path:
         """Move a file of a batch to where it stays, and return that path. Repeating it changes nothing.
 
         Parameters
@@ -228,7 +229,7 @@ class DropFolder:
             As `taken` and `files_of` give them.
         accepted
             Whether it was credited.
-        reason
+        reason, detail
             Why not, for the file beside it; written before the file moves, so that no refusal is unexplained.
 
         Raises
@@ -241,7 +242,7 @@ class DropFolder:
         if (source := _found(self._batch(TAKEN, batch_key), name)) is not None:
             folder.mkdir(parents=True, exist_ok=True)
             if not accepted:
-                _write_reason(folder, name, reason)
+                _write_note(folder, name, refusal_note(name, reason, detail))
             target = _move(source, folder / name)
             sync_folder(folder)
         else:
@@ -393,8 +394,7 @@ def _link(source: Path, target: Path) -> Path:
     raise AssertionError("the numbers never end")
 
 
-def _write_reason(folder: Path, name: str, reason: str | None) -> None:
-    path = folder / with_suffix(name, REASON_SUFFIX)
+def _write_note(folder: Path, name: str, note: bytes) -> None:
     temporary = folder / temporary_name(name)
-    temporary.write_text(json.dumps({"name": name, "reason": reason}) + "\n", encoding="ascii")
-    temporary.replace(path)
+    temporary.write_bytes(note)
+    temporary.replace(folder / with_suffix(name, REASON_SUFFIX))

@@ -16,10 +16,13 @@ from entropy_assets.core.credit.assessment import Assessment, assess, credit_of,
 from entropy_assets.core.credit.estimates import estimate, raster_samples
 from entropy_assets.core.extraction.noise import NoiseExtractor, deterministic_nonce
 from entropy_assets.core.frame import Frame
+from entropy_assets.core.sp800_90b.health_tests import rct_cutoff
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.images.decode import decode
+from entropy_assets.images.limits import STRIP_PIXELS
 from entropy_assets.recipe import RECIPES, STANDARD, STRICT, Recipe
 from entropy_assets_tests.core.frames import frame, white
+from entropy_assets_tests.scenarios.laws import Gaussian, masses_at
 
 GENEROUS = dataclasses.replace(STANDARD, name="test", claims=(("raw-ccd", 8.0),))
 
@@ -139,6 +142,18 @@ def test_the_file_caps_the_credit() -> None:
     noise = NoiseExtractor().extract(lossy, bytes(32))
     refused = assess(noise, lossy, STRICT)
     assert (refused.credit_bits, refused.limited_by) == (0, "lossy_refused")
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 5.0, 10.0, 20.0])
+def test_the_repetition_count_refuses_no_good_frame_however_large(sigma: float) -> None:
+    """A run of six symbols of five bits comes once in 33 million: every third frame of 24 Mi pixels had one."""
+    k = symbol_bits(sigma, STANDARD)
+    masses = masses_at(Gaussian(sigma), 0.0)[1]
+    differences = np.correlate(masses, masses, "full")
+    symbols = np.bincount(np.arange(len(differences)) % (1 << k), weights=differences)
+    expected = min(STANDARD.claim_of("raw-ccd"), -math.log2(symbols.max()))
+    cutoff = rct_cutoff(expected, STANDARD.health_alpha_bits)
+    assert (symbols**cutoff).sum() * STRIP_PIXELS / 2 < 1e-3
 
 
 def test_a_failed_health_test_leaves_nothing() -> None:

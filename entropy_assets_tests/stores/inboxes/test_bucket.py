@@ -67,10 +67,10 @@ def test_the_way_of_a_file(inbox: BucketInbox, blobs: Blobs) -> None:
     assert (inbox.ready(NOW), inbox.taken(), inbox.files_of(KEY)) == ([], [KEY], taken)
     assert (inbox.taken_since(0.0), inbox.taken_since(1e11)) == ([KEY], [])
     inbox.settle(KEY, "good.fits", accepted=True)
-    inbox.settle(KEY, "bad.fits", accepted=False, reason="constant")
+    inbox.settle(KEY, "bad.fits", accepted=False, reason="constant", detail="it is flat")
     assert dict(everything(blobs)) == {f"processed/{KEY}/good.fits": b"good", f"rejected/{KEY}/bad.fits": b"bad"}
     reason = json.loads(blobs.read(f"rejected/{KEY}/bad.fits.reason.json"))
-    assert reason == {"name": "bad.fits", "reason": "constant"}
+    assert reason == {"name": "bad.fits", "reason": "constant", "detail": "it is flat"}
     assert (inbox.taken(), inbox.files_of(KEY), inbox.scan(NOW)) == ([], [], ([], []))
 
 

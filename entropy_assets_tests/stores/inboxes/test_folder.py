@@ -273,10 +273,10 @@ class TestWay:
         assert inbox.taken() == [KEY]
         assert inbox.ready(later()) == []
         inbox.settle(KEY, "good.fits", accepted=True)
-        inbox.settle(KEY, "bad.fits", accepted=False, reason="constant")
+        inbox.settle(KEY, "bad.fits", accepted=False, reason="constant", detail="it is flat")
         assert everything(inbox) == {f"processed/{KEY}/good.fits": b"good", f"rejected/{KEY}/bad.fits": b"bad"}
         note = json.loads((inbox.inbox / "rejected" / KEY / "bad.fits.reason.json").read_text())
-        assert note == {"name": "bad.fits", "reason": "constant"}
+        assert note == {"name": "bad.fits", "reason": "constant", "detail": "it is flat"}
         assert inbox.taken() == []
         assert not (inbox.inbox / ".taken" / KEY).exists()
 

@@ -105,6 +105,25 @@ def joined(turned: Turned, looks: Sequence[Placement]) -> Placement:
     return looks[0]._replace(rho=max(looks[0].rho, min(1.0, together)))
 
 
+def explained(turned: Turned, other: Sketch, looks: Sequence[Placement]) -> float:
+    """Return the share of a frame's variance that another one explains which fits at all these places.
+
+    A frame and the same one moved may be added. What lies alike everywhere, as waves do, explains nothing twice.
+    """
+    there = _without_lines(other.fold)
+    copies = [np.ascontiguousarray(_back(there, look)) for look in looks]
+    along = np.array([correlation(turned.fold, copy)[0] for copy in copies])
+    alike = np.array([[correlation(a, b)[0] for a in copies] for b in copies])
+    return float(along @ np.linalg.lstsq(alike, along, rcond=None)[0])
+
+
+def _back(there: Wide, look: Placement) -> Wide:
+    """Return the fold of another frame as it lies on one that fits it so."""
+    down, right = look.shift
+    way = look.orientation if look.orientation >= 4 else -look.orientation % 4
+    return oriented(np.roll(there, (-down, -right), axis=(0, 1)), way)
+
+
 def correlation(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], spread: float = 1.0) -> tuple[float, float]:
     """Return a correlation and its standard error for independent noise, however uneven; from exact sums."""
     left, right = a.astype(np.int64).ravel(), b.astype(np.int64).ravel()

@@ -61,15 +61,15 @@ class Remakings:
         self._turned: dict[tuple[Made, int], Wide] = {}
         self.asked = SpectralQuestions(fold)
 
-    def of(self, other: Fold, *, is_of_one_shape: bool) -> Remade | None:
+    def of(self, other: Fold, *, may_be_half: bool) -> Remade | None:
         """Return how the frame was made of the one with the fold `other`, if it was.
 
         Parameters
         ----------
-        is_of_one_shape
-            Whether both have as many rows and columns: then neither is the half of the other.
+        may_be_half
+            Whether one of both may be the half of the other.
         """
-        candidates = self.asked.of(other, is_of_one_shape=is_of_one_shape)
+        candidates = self.asked.of(other, may_be_half=may_be_half)
         found = [self._as(made, ways, other) for made, ways in candidates.items()]
         return max((each for each in found if each), key=lambda each: each.rho / each.of, default=None)
 

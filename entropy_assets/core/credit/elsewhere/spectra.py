@@ -103,28 +103,28 @@ class SpectralQuestions:
         power = _power(self._fold, LYING // 2, LYING // 2)
         return _units([each[_HALF_PLANE_OF_HALF] for _, each in _turned(Made.FEWER_PIXELS, power)]).T
 
-    def of(self, fold: Fold, *, is_of_one_shape: bool) -> dict[Made, set[int]]:
+    def of(self, fold: Fold, *, may_be_half: bool) -> dict[Made, set[int]]:
         """Return how the frame may be made of the one with this fold, and in which orientations it is then.
 
         Parameters
         ----------
-        is_of_one_shape
-            Whether both have as many rows and columns: then neither is the half of the other.
+        may_be_half
+            Whether one of both may be the half of the other.
         """
         spectrum = spectrum_of(fold)
         found: dict[Made, set[int]] = {}
-        for asked in (self.of_signs,) if is_of_one_shape else (self.of_signs, self.of_others):
+        for asked in (self.of_signs, self.of_others) if may_be_half else (self.of_signs,):
             errors = asked.errors(spectrum[np.newaxis], math.sqrt(len(spectrum)))[0]
             for place in np.flatnonzero(errors > LEAST_ERRORS):
                 made, ways = asked.questions[place]
                 found.setdefault(made, set()).update(ways)
-        if not is_of_one_shape:
+        if may_be_half:
             halved = self.errors_of_halves(_halved(fold).ravel()[np.newaxis])[0]
             for place in np.flatnonzero(halved > LEAST_ERRORS_OF_HALVES):
                 found.setdefault(Made.FEWER_PIXELS, set()).update(WAYS[place])
         return found
 
-    def among(self, spectra: Floats, halves: Floats, other_shapes: Flags) -> list[int]:
+    def among(self, spectra: Floats, halves: Floats, may_be_halves: Flags) -> list[int]:
         """Return the places of the frames of which this one may be made, in order.
 
         Parameters
@@ -134,14 +134,14 @@ class SpectralQuestions:
         halves
             ``float32[frame, 920]``, what `halves_of` gave of each, in units in which each of eight has the length 1; 0
             of frames that are remembered without.
-        other_shapes
-            ``bool[frame]``, which have other rows and columns than this one: most of what is asked is of these alone.
+        may_be_halves
+            ``bool[frame]``, which may be the half of this one or it of them: most of what is asked is of these alone.
         """
         places = self._of_columns(self.of_signs, spectra)
-        if other_shapes.any():
+        if may_be_halves.any():
             halved = self.errors_of_halves(halves).max(axis=1)
-            places |= _beyond(np.where(other_shapes, halved, 0), LEAST_ERRORS_OF_HALVES)
-            places |= self._of_columns(self.of_others, spectra, other_shapes[:, np.newaxis])
+            places |= _beyond(np.where(may_be_halves, halved, 0), LEAST_ERRORS_OF_HALVES)
+            places |= self._of_columns(self.of_others, spectra, may_be_halves[:, np.newaxis])
         return sorted(places)
 
     def _of_columns(self, asked: _Columns, spectra: Floats, of: Flags | bool = True) -> set[int]:

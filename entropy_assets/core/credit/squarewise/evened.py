@@ -29,6 +29,10 @@ LOOKED_AT: Final = 64
 """Pixels of a square whose median tells its width: they are spread over all rows and columns."""
 QUANTILES: Final = (LOOKED_AT // 2, LOOKED_AT * 3 // 4)
 """Places of their median and, which counts if that is 0, of their upper quartile."""
+QUARTILES: Final = (LOOKED_AT // 4, LOOKED_AT // 2, LOOKED_AT * 3 // 4)
+SLOPE: Final = 4
+"""Part of the distance of the quartiles beyond which a median of pair differences is that of a slope: a third of their
+noise. The median of 512 has an error of .055 of it, so a square of level light is left as it is."""
 UPPER_TO_SIGMA: Final = 0.8693
 """Standard deviation of a Gaussian over the upper quartile of its magnitude."""
 SHIFT: Final = 16
@@ -70,12 +74,34 @@ def evened(residuals: Residuals, live: npt.NDArray[np.bool_], fine: int = 1) -> 
     return left, kept
 
 
-def _limits(magnitude: Residuals, fine: int) -> Residuals:
-    """Return the limit of each square of ``int32[height, square, width]``."""
-    height, _, width = magnitude.shape
+def less_slopes(differences: Residuals, squares: int) -> Residuals:
+    """Return pair differences of a row of squares less the median of each square, where that is clearly not 0.
+
+    Light that rises over a square shifts all of them, and so does a slope that was added to a copy, or a flat it was
+    divided by.
+    """
+    height, width = len(differences), differences.shape[1] // squares
+    of_squares = differences.reshape(height, squares, width)
+    low, middle, high = np.partition(_looked_at(of_squares), QUARTILES, axis=0)[list(QUARTILES)]
+    least, half = (high - low) // SLOPE, height * width // 2
+    medians = np.zeros(squares, dtype=np.int32)
+    for square in np.flatnonzero(np.abs(middle) > least):
+        medians[square] = np.partition(of_squares[:, square].ravel(), half)[half]
+    medians[np.abs(medians) <= least] = 0
+    return differences - medians.repeat(width) if medians.any() else differences
+
+
+def _looked_at(values: Residuals) -> Residuals:
+    """Return `LOOKED_AT` values of each square of ``int32[height, square, width]``, spread over it."""
+    height, _, width = values.shape
     places = np.arange(LOOKED_AT)
     rows, columns = places % height, (5 * places + places // height * (width // 2)) % width
-    ordered = np.partition(magnitude[rows, :, columns], QUANTILES, axis=0)
+    return values[rows, :, columns]
+
+
+def _limits(magnitude: Residuals, fine: int) -> Residuals:
+    """Return the limit of each square of ``int32[height, square, width]``."""
+    ordered = np.partition(_looked_at(magnitude), QUANTILES, axis=0)
     median, upper = (ordered[place].astype(np.float64) for place in QUANTILES)
     limits = np.ceil(LIMIT * np.where(median > 0, median * MAD_TO_SIGMA, upper * UPPER_TO_SIGMA))
     within: Residuals = np.clip(limits, LEAST_LIMIT * fine, MOST_LIMIT).astype(np.int32)

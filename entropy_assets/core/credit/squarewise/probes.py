@@ -57,6 +57,8 @@ PEAK_ERRORS: Final = 5.0
 """Standard errors by which that peak must stand out of what lies beside it before fresh noise counts as discrete."""
 PEAK_OF_ROUNDING: Final = 2.0
 """By so much it must be higher than the rounding to ADC steps makes it: of those the law of a Gaussian tells."""
+BESIDE: Final = 4
+"""Probes that lie beside each other: those of a square, in a frame of 512 x 512 pixels."""
 IN_PLACES: Final = 0.5
 """Correlation of one probe with the next from which on what comes back the same lies in places of its own, as a copied
 half or copied squares do: who knows these knows where other noise is, and `fresh_bits` tells how much it is."""
@@ -171,17 +173,10 @@ class Twins:
         count = len(mine)
         if count < LEAST_COMPARED:
             return None
-        apart = np.abs(mine - sign * other)
-        distances = apart * (math.sqrt(2) * sigma / RMS)
-        holds_nothing = (mine == OUTLIER) | (other == OUTLIER) | (distances < COPIED)
-        alike = ALIKE * apart <= np.abs(mine)
-        if 2 * np.count_nonzero(holds_nothing | alike) > count:
-            holds_nothing |= alike
-        bits = np.where(holds_nothing, 0.0, np.log2(1 + math.pi * (KAPPA * distances) ** 2) / 2)
-        parts = np.rint(bits * PARTS).astype(np.int64)
-        total, squares = int(parts.sum()), int(parts @ parts)
-        spread = math.sqrt(max(0, count * squares - total * total)) / count
-        return FreshBits(total / (count * PARTS), spread / (math.sqrt(count) * PARTS))
+        apart = mine - sign * other
+        told = (mine != OUTLIER) & (other != OUTLIER)
+        level = np.where(told, apart - _beside(apart, told), apart)
+        return min(_fresh_bits(mine, each, told, sigma) for each in (apart, level))
 
     def discrete_bits(self, sigma: float, sign: int) -> float | None:
         """Return what is left of a pair difference whose fresh part takes a few values only; None if it does not.
@@ -225,6 +220,35 @@ class Twins:
         likely = (near + count - len(mine)) / count
         upper = min(1.0, likely + MCV_ERRORS * math.sqrt(likely * (1 - likely) / (count - 1)))
         return -math.log2(upper) / 2
+
+
+def _fresh_bits(mine: Counts, apart: Counts, told: Flags, sigma: float) -> FreshBits:
+    """Return what is left of pair differences that are so far apart from their twins; nothing where it isn't told."""
+    count, apart = len(mine), np.abs(apart)
+    distances = apart * (math.sqrt(2) * sigma / RMS)
+    holds_nothing = ~told | (distances < COPIED)
+    alike = ALIKE * apart <= np.abs(mine)
+    if 2 * np.count_nonzero(holds_nothing | alike) > count:
+        holds_nothing |= alike
+    bits = np.where(holds_nothing, 0.0, np.log2(1 + math.pi * (KAPPA * distances) ** 2) / 2)
+    parts = np.rint(bits * PARTS).astype(np.int64)
+    total, squares = int(parts.sum()), int(parts @ parts)
+    spread = math.sqrt(max(0, count * squares - total * total)) / count
+    return FreshBits(total / (count * PARTS), spread / (math.sqrt(count) * PARTS))
+
+
+def _beside(apart: Counts, told: Flags) -> Counts:
+    """Return the median of the other three of four distances that follow one another, of those that are told.
+
+    Four lie in one square, or in neighbours, and a slope shifts them alike. As it does not contain the distance itself,
+    fresh noise is no less apart from it, but more.
+    """
+    far = np.where(np.arange(len(apart)) % 2, DEAD, -DEAD)  # to either side of all that is told
+    known = np.where(told, apart, far)[: len(apart) // BESIDE * BESIDE].reshape(-1, BESIDE)
+    first, second = np.sort(known, axis=1)[:, 1:3].T[:, :, np.newaxis]
+    middle = np.zeros_like(apart)
+    middle[: known.size] = np.where(known <= first, second, first).ravel()
+    return middle
 
 
 def copied_share(mine: Probes, others: Sequence[Probes], sigma: float) -> float:

@@ -21,7 +21,7 @@ def bitstring(symbols: Symbols, bits: int) -> Symbols:
     """Return the bits of the symbols, ``uint8[n * bits]``, of each the highest first, where the symbols lie."""
     xp = namespace_of(symbols)
     n = symbols.shape[0]
-    places = xp.arange(bits - 1, -1, -1, dtype=xp.uint8)
+    places = bits - 1 - xp.arange(bits, dtype=xp.uint8)  # CuPy takes no negative step of an unsigned type
     found = xp.empty((n, bits), dtype=xp.uint8)
     for start in range(0, n, SAMPLES_AT_ONCE):
         stop = min(n, start + SAMPLES_AT_ONCE)

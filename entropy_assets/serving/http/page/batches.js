@@ -87,7 +87,8 @@ function batchCard(batch, dagster) {
     );
   }
   const [state, kind] = BATCH_STATES[batch.state] ?? [batch.state, ""];
-  const tags = make("p", { class: "tags" }, tag(state, kind), ...(batch.simulated ? [simulatedTag()] : []));
+  const tags = make("p", { class: "tags" }, tag(state, kind), tag(`${plain(batch.lane)} lane`));
+  if (batch.simulated) tags.append(simulatedTag());
   tags.append(make("span", { class: "muted" }, "from ", make("strong", {}, batch.source), ", ", moment(batch.time)));
   if (dagster) {
     const href = `${dagster}/assets/raw_images?view=partitions&partition=${encodeURIComponent(batch.key)}`;
@@ -108,7 +109,8 @@ function batchCard(batch, dagster) {
 function batchNumbers(batch) {
   const images = `${whole(batch.accepted_images)} of ${named(batch.image_count, "image")} accepted`;
   const blocks = `${named(batch.blocks, "block")}: ${whole(batch.passed)} passed, ${whole(batch.rejected)} rejected.`;
-  const parts = [`${images}; ${batch.blocks ? blocks : "no blocks."}`];
+  const none = batch.state === "rejected" && batch.accepted_images ? "no block: too little credit for one." : "no blocks.";
+  const parts = [`${images}; ${batch.blocks ? blocks : none}`];
   if (batch.failed_tests.length) parts.push(` The whole batch fails ${batch.failed_tests.map(words).join(", ")}.`);
   if (batch.published_at) parts.push(" Published ", moment(batch.published_at), ".");
   return parts;

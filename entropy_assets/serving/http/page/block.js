@@ -6,6 +6,7 @@ import {
   copyButton,
   make,
   moment,
+  named,
   NOT_FROM_SPACE,
   outward,
   plain,
@@ -58,7 +59,7 @@ function blockParts(id, found) {
   const images = behind(found);
   if (images.length) parts.push(make("h3", {}, "The images behind it"), imagesBehind(images));
   if (found.verdict) parts.push(make("h3", {}, "Verdict"), ...verdictParts(found.verdict));
-  if (!found.removed) parts.push(make("h3", {}, "Make it again"), ...againParts(id));
+  if (!found.removed) parts.push(make("h3", {}, "Make it again"), ...againParts(id, found));
   parts.push(make("h3", {}, "Record"), recordList(found));
   return parts;
 }
@@ -134,7 +135,7 @@ function verdictParts(verdict) {
     make(
       "span",
       {},
-      `score ${Number(verdict.score).toFixed(1)} of 10, quality ${Number(verdict.quality).toFixed(1)}`,
+      `score ${Number(verdict.score).toFixed(1)} of 10 by the tests, ${Number(verdict.quality).toFixed(1)} with the noise of its images`,
     ),
   );
   const names = [
@@ -152,22 +153,31 @@ function verdictParts(verdict) {
   return [tags, table(["Test", "P-value"], rows), make("p", { class: "muted" }, note)];
 }
 
-function againParts(id) {
-  const command = `entropy-assets audit ${id}`;
-  return [
+function againParts(id, found) {
+  const parts = [
     make(
       "p",
       {},
       "Where the images and batches are kept, this makes the block again from its images and compares every step:",
     ),
-    make("div", { class: "row" }, make("pre", {}, command), copyButton(command)),
+    commandRow(`entropy-assets audit ${id}`),
   ];
+  if (found.lane !== "public") return parts;
+  const images = found.images ? `all ${named(found.images.length, "image")} of its batch` : "all images of its batch";
+  parts.push(
+    make("p", {}, `Whoever trusts nothing here does it with ${images} in a folder and what this service tells:`),
+    commandRow(`entropy-assets audit ${id} --images FOLDER --url ${location.origin}`),
+  );
+  return parts;
 }
+
+const commandRow = (command) => make("div", { class: "row" }, make("pre", {}, command), copyButton(command));
 
 function recordList(found) {
   const times = { published_at_us: "Published", timestamp_us: "Made" };
   const rows = [
     ["Batch", found.batch],
+    ["Lane", found.lane],
     ["Position in it", found.index],
     ["Recipe", found.recipe],
     ["Run", found.run_id || "outside Dagster"],

@@ -6,8 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from entropy_assets.core.credit.elsewhere.moved import SPREAD, Turned, correlation, searched
+from entropy_assets.core.credit.elsewhere.moved import SPREAD, Turned, correlation, explained, searched
+from entropy_assets.core.credit.memory import PARTS, recollection_of
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
+from entropy_assets.core.digests import oriented
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.core.frames import frame, white
@@ -44,3 +46,28 @@ def test_the_standard_errors_are_what_they_say() -> None:
         pairs = [correlation(a.pairs, b.pairs) for a, b in itertools.combinations(sketches, 2)]
         for found in (folds, pairs):
             assert math.sqrt(np.mean([(rho / error) ** 2 for rho, error in found])) == pytest.approx(1.0, abs=0.12)
+
+
+@pytest.mark.parametrize("way", range(8))
+def test_a_frame_that_is_added_to_itself_otherwise_is_known_as_a_whole(way: int) -> None:
+    """The one place alone shows six sevenths, the other one a seventh."""
+    exposure = white((256, 256), sigma=9, seed=3)
+    added = exposure - np.rint(0.4 * np.roll(oriented(exposure, way), (5, 9), axis=(0, 1))).astype(np.int64) + 400
+    one, other = Turned(sketch(added)), sketch(exposure)
+    looks = searched(one, other)
+    assert looks[0].rho < 0.95
+    assert explained(one, other, looks) > 0.96
+    shown = recollection_of(one, other, 1)
+    assert shown.known_parts > 0.95 * PARTS
+    assert shown.cells == (), "a copy, not a pattern"
+
+
+def test_a_pattern_that_fits_at_several_places_is_explained_once() -> None:
+    """Amplifiers of every second column: their columns fit at every second shift."""
+    amplifiers = np.rint(np.random.default_rng(5).normal(0, 6, (4, 4)))
+    pattern = np.tile(amplifiers, (64, 64)).astype(np.int64)
+    first, second = (sketch(white((256, 256), sigma=9, seed=n) + pattern) for n in (6, 7))
+    turned = Turned(second)
+    looks = searched(turned, first)
+    assert len(looks) > 1
+    assert explained(turned, first, looks) < looks[0].rho

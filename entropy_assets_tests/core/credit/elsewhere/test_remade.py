@@ -47,7 +47,7 @@ WHOLE = sketch(EXPOSURE)
 
 def found(one: Sketch, other: Sketch) -> Remade | None:
     same = one.sensor == other.sensor
-    return Remakings(one.fold).of(other.fold, is_of_one_shape=same)
+    return Remakings(one.fold).of(other.fold, may_be_half=not same)
 
 
 @pytest.mark.parametrize("made, steps, weights", HALVES)
@@ -67,6 +67,20 @@ def test_signs_that_alternate_are_found_and_count_as_a_copy(made: Made) -> None:
     other = alternated(EXPOSURE, *SIGNS[made]) + white(EXPOSURE.shape, sigma=9, seed=7) - 1000
     shown = recollection_of(Turned(sketch(other)), WHOLE, 1)
     assert (shown.made, shown.known_parts) == (made.value, PARTS)
+
+
+@pytest.mark.parametrize("made, steps, weights", HALVES)
+def test_half_of_a_frame_is_found_on_a_canvas_of_the_old_shape(
+    made: Made, steps: tuple[int, int], weights: tuple[int, ...]
+) -> None:
+    half = 1000 + halved(EXPOSURE - 1000, *steps, weights)
+    canvas = np.zeros_like(EXPOSURE)
+    canvas[: half.shape[0], -half.shape[1] :] = half
+    shown = recollection_of(Turned(sketch(canvas)), WHOLE, 1)
+    assert shown.made == made.value
+    assert shown.known_parts > 0.9 * PARTS
+    back = recollection_of(Turned(WHOLE), sketch(canvas), 1)
+    assert back.made == MORE[made].value
 
 
 @pytest.mark.parametrize("turns, mirrored", [*itertools.product(range(4), (False, True))])
@@ -94,7 +108,7 @@ def test_independent_frames_are_not_made_of_each_other() -> None:
     sketches = [sketch(each) for each in frames]
     for one in sketches:
         asked, others = Remakings(one.fold), [other for other in sketches if other is not one]
-        shown = [asked.of(other.fold, is_of_one_shape=one.sensor == other.sensor) for other in others]
+        shown = [asked.of(other.fold, may_be_half=one.sensor != other.sensor) for other in others]
         assert shown == [None] * len(others)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from entropy_assets.core.credit.squarewise.evened import RMS, evened
+from entropy_assets.core.credit.squarewise.evened import RMS, evened, less_slopes
 
 LIVE = np.ones(4, dtype=np.bool_)
 
@@ -62,3 +62,12 @@ def test_a_square_of_few_pixels_does_not_make_each_of_them_loud() -> None:
     values[:, :32] = 30_000 * np.sign(values[:, :32])
     values[::8, :32] = noise(2)[::8, :32]
     assert rms_of_squares(evened(values, LIVE)[0])[0] < 1.1 * RMS
+
+
+def test_a_slope_is_taken_off_and_level_squares_stay_as_they_are() -> None:
+    slopes = np.repeat([0, 40, -700, 5], 32)
+    level = less_slopes(noise(1) + slopes.astype(np.int32), 4)
+    apart = level - noise(1) - np.where(slopes == 5, 5, 0)
+    assert np.ptp(apart.reshape(32, 4, 32), axis=(0, 2)).tolist() == [0, 0, 0, 0]
+    assert np.abs(apart).max() < 8, "the median of 1,024 differences"
+    assert not apart[:, ::96].any()

@@ -10,7 +10,7 @@ from entropy_assets.core.credit.elsewhere.moved import Turned
 from entropy_assets.core.credit.gaussian import pair_entropy
 from entropy_assets.core.credit.memory import recollection_of
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
-from entropy_assets.core.credit.squarewise.probes import DEAD, Probes, Twins, copied_share, probes_of_square
+from entropy_assets.core.credit.squarewise.probes import DEAD, OUTLIER, Probes, Twins, copied_share, probes_of_square
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.recipe import STANDARD
 from entropy_assets_tests.core.frames import frame, white
@@ -184,3 +184,23 @@ def test_frames_of_one_sensor_are_not_put_together_of_each_other(sigma: float, m
     pattern = np.random.default_rng(8).normal(0, multiple * sigma, (SIDE, SIDE))
     made = [sketch(np.rint(noise(seed, sigma) + pattern).astype(np.int64)) for seed in range(30, 34)]
     assert copied_share(made[0].probes, [each.probes for each in made[1:]], made[0].sigma) == 0
+
+
+@pytest.mark.parametrize("slope", [2, 5, 10, 30])
+def test_a_slope_on_a_copy_is_no_fresh_noise(slope: int) -> None:
+    """As a gradient that was taken off, or a flat that it was divided by, leave it."""
+    sloped = sketch(noise(1) + slope * np.arange(SIDE))
+    assert fresh_bits(sloped, FIRST) < 0.1 * fresh_bits(sketch(noise(2)), FIRST)
+    assert fresh_bits(sketch(noise(2) + slope * np.arange(SIDE)), FIRST) > 0.95 * pair_entropy(SIGMA)
+
+
+def test_of_neighbours_that_are_apart_alike_each_is_told_by_the_others() -> None:
+    """With outliers among them as well, which tell nothing."""
+    codes = FIRST.probes.codes.copy()
+    other = np.where(codes == OUTLIER, OUTLIER, codes + 300 * np.arange(-32, 32)[:, np.newaxis]).astype(np.int16)
+    other[:, 3::8] = OUTLIER
+    found = Twins.of(FIRST.probes, Probes(other))
+    assert found is not None
+    left = found.fresh_bits(SIGMA, 1)
+    assert left is not None
+    assert left.bits == 0
