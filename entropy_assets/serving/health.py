@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, TypedDict
 
+from entropy_assets.provenance.reveal import MARGIN_S
 from entropy_assets.serving.reservoir.reservoir import Reservoir, Reservoirs
 from entropy_assets.serving.single_flight import SingleFlight
 from entropy_assets.stores.lanes import LANES
@@ -170,6 +171,7 @@ def _reasons(
         yield from _lane_reasons(pool.stats, reservoirs)
         yield from _push_reasons(pool.stats.since_last_push_s, max_age_s)
         yield from _shard_reasons(pool.stats.shards)
+        yield from _clock_reasons(pool.stats.ahead_s)
     unsafe = next((each.problem for each in reservoirs if _is_unsafe(each)), None)
     if unsafe is not None:
         yield unsafe.code, unsafe.message
@@ -183,6 +185,12 @@ def _shard_reasons(shards: Sequence[ShardState]) -> Iterator[tuple[str, str]]:
     for each in shards:
         if each.reason is not None:
             yield "shard-left-out", f"shard {each.place} of {len(shards)}: {each.reason}"
+
+
+def _clock_reasons(ahead_s: float) -> Iterator[tuple[str, str]]:
+    if abs(ahead_s) > MARGIN_S:
+        how = f"{abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} this machine's"
+        yield "pool-clock-wrong", f"the clock of the pool's server is {how}: no block reveals until it is mended"
 
 
 def _depth_reasons(ready: int, low_water_bytes: int) -> Iterator[tuple[str, str]]:

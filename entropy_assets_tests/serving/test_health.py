@@ -14,10 +14,11 @@ import redis
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.lanes import LANES, Lane
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_binary
 from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import Supply
+from entropy_assets_tests.stores.pool.stepped_clock import SteppedClock
 
 README = Path(__file__).resolve().parents[2] / "monitoring" / "README.md"
 Break = Callable[[RunningService, EmbeddedServer], None]
@@ -53,9 +54,17 @@ def _drain(service: RunningService) -> None:
 
 @contextmanager
 def _situation(
-    blocks: int, ages: dict[str, Any], *, lanes: tuple[Lane, ...], foreign: bool, break_it: Break, beside: str
+    folder: Path,
+    blocks: int,
+    ages: dict[str, Any],
+    *,
+    lanes: tuple[Lane, ...],
+    foreign: bool,
+    break_it: Break,
+    beside: str,
+    clock_s: float,
 ) -> Iterator[httpx.Client]:
-    with EmbeddedServer() as server:
+    with EmbeddedServer(binary=_with_clock(folder, clock_s) if clock_s else None) as server:
         pool = PoolClient.from_url(server.url)
         pool.push([block for block in blocks_for_both(blocks) if block.lane in lanes])
         pool.close()
@@ -67,6 +76,12 @@ def _situation(
         with RunningService(config, Supply(**ages)) as service:
             break_it(service, server)
             yield service.client
+
+
+def _with_clock(folder: Path, ahead_s: float) -> Path:
+    clock = SteppedClock(folder)
+    clock.step_to(ahead_s)
+    return clock.binary(find_server_binary())
 
 
 SITUATIONS: dict[str, dict[str, Any]] = {
@@ -83,6 +98,7 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "the pool is under its low water mark": {"blocks": 10},
     "no public block is ready, private ones are": {"lanes": ("private",)},
     "one of several pools is down or unfit, another one is well": {"beside": "\nunix:///nonexistent.sock"},
+    "the clock of the pool's server is off by more than a minute": {"clock_s": 90.0},
     "the pool is empty": {"blocks": 0},
     "the pool's server is away, blocks are held": {"break_it": _stop},
     "the pool's server is away, no blocks are held": {"break_it": _stop_and_drain},
@@ -99,11 +115,19 @@ def test_the_table_and_this_file_know_the_same_situations() -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_the_service_does_what_the_table_says(situation: str) -> None:
+def test_the_service_does_what_the_table_says(situation: str, tmp_path: Path) -> None:
     random, ready, status, reasons = TABLE[situation]
-    how = {"blocks": 60, "ages": {}, "lanes": LANES, "foreign": False, "break_it": _nothing, "beside": ""}
+    how = {
+        "blocks": 60,
+        "ages": {},
+        "lanes": LANES,
+        "foreign": False,
+        "break_it": _nothing,
+        "beside": "",
+        "clock_s": 0.0,
+    }
     how |= SITUATIONS[situation]
-    with _situation(**how) as client:
+    with _situation(tmp_path, **how) as client:
         answer = client.get("/random/100")
         health, readyz = client.get("/health"), client.get("/readyz")
         assert client.get("/livez").status_code == 200

@@ -286,6 +286,8 @@ class PoolStats:
         Seconds since the epoch began; None before the first push.
     since_last_push_s, since_last_lease_s
         Seconds; None if there was none in this epoch.
+    ahead_s
+        By how much the server's clock is ahead of this machine's, seconds.
     ghost_blocks, ghost_bytes
         Of blocks whose key was gone before its time.
     refused_blocks
@@ -298,7 +300,8 @@ class PoolStats:
         The same for each lane.
     shards
         The same for each shard, where there are several; all of the above is then of those that are well. What has an
-        age is as old as in the youngest of them, but the epoch, which is as old as in the oldest.
+        age is as old as in the youngest of them, but the epoch, which is as old as in the oldest; the clock is that
+        which differs most.
     """
 
     blocks: int
@@ -311,6 +314,7 @@ class PoolStats:
     epoch_age_s: float | None
     since_last_push_s: float | None
     since_last_lease_s: float | None
+    ahead_s: float
     pushed_blocks: int
     pushed_bytes: int
     leased_blocks: int

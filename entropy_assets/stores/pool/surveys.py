@@ -41,6 +41,7 @@ def stats_of(reply: Sequence[Any]) -> PoolStats:
         epoch_age_s=age_s("since_ms"),
         since_last_push_s=age_s("last_push_ms"),
         since_last_lease_s=age_s("last_lease_ms"),
+        ahead_s=now_ms / 1000 - time.time(),
         **{name: sum(getattr(lane, name) for lane in lanes.values()) for name in _COUNTERS},
         lanes=lanes,
     )
@@ -66,6 +67,7 @@ def sum_of(shards: Sequence[ShardState]) -> PoolStats:
         epoch_age_s=max((each.epoch_age_s for each in told if each.epoch_age_s is not None), default=None),
         since_last_push_s=youngest("since_last_push_s"),
         since_last_lease_s=youngest("since_last_lease_s"),
+        ahead_s=max((each.ahead_s for each in told), key=abs),
         **{name: sum(getattr(lane, name) for lane in lanes.values()) for name in _OF_LANE},
         lanes=lanes,
         shards=tuple(shards),
