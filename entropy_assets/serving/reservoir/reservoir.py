@@ -265,7 +265,7 @@ class Reservoir:
 
     def _why_not(self, n: int) -> PoolError:
         return self.problem or PoolExhausted(
-            f"{n} bytes were asked for and the pool could not give them in time; nothing was consumed",
+            f"{n} bytes of the class {self.lane} were asked for, the pool gave fewer in time, and nothing was consumed",
             requested=n,
             ready=self._stock.held_bytes,
             retry_after_s=self.retry_after_s(n),
