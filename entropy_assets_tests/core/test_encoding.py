@@ -71,6 +71,7 @@ HASHED_ELSEWHERE = {
     "stages/pipeline.py": "finds the note of an image file by its plain hash",
     "stores/api_keys.py": "keeps the hash of a key instead of the key",
     "stores/images.py": "names an image file by its plain hash",
+    "stores/batches.py": "tells whether a document of a batch was written anew",
     "stores/buckets.py": "finds the shard of a subject's limits",
     "stores/file_names.py": "shortens file names that are too long",
     "stores/pool/awaited.py": "names a block by its plain hash",
