@@ -69,6 +69,14 @@ def test_of_a_copy_with_noise_added_the_share_is_no_less_than_its_own(fresh: flo
     assert 81 / (81 + fresh**2) < shown(other, EXPOSURE).known_parts / PARTS < math.sqrt(81 / (81 + fresh**2)) + 0.04
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("slope", [1, 5, 10])
+def test_a_copy_under_other_light_holds_nothing_wherever_else_it_seems_to_fit(slope: int, seed: int) -> None:
+    """Places at which it fits by chance and what rounding makes of a correlation of 1 decide nothing."""
+    codes = np.rint(2000 + 9 * np.random.default_rng(seed).standard_normal((256, 256))).astype(np.int64)
+    assert shown(codes + slope * np.arange(256), codes).known_parts == 10_000
+
+
 def test_the_pattern_of_a_sensor_is_measured_as_its_share_of_the_variance() -> None:
     pattern = white((320, 320), sigma=8, seed=9) - 1000
     one, other = (white((320, 320), sigma=8, seed=n) + pattern for n in (10, 11))

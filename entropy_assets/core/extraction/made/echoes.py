@@ -182,7 +182,8 @@ def _likely(histograms: _Histograms, sigma: float) -> list[tuple[float, int]]:
         largest = sums[chosen, np.arange(len(ORDERS))]
         energy = np.maximum((weights * wanted).sum(axis=1), np.finfo(np.float64).tiny)
         size = np.abs(largest) / (len(found) * energy)
-        shared = (np.abs(largest) ** 2 / len(found)) / (found.real**2 + found.imag**2).sum(axis=0)
+        of_all = np.maximum((found.real**2 + found.imag**2).sum(axis=0), np.finfo(np.float64).tiny)
+        shared = np.abs(largest) ** 2 / len(found) / of_all
         for order in np.flatnonzero((size >= least) & (size <= most) & (shared > significant)).tolist():
             turned_back = largest[order].conj() / abs(largest[order]) / len(found)
             mean = (back[chosen[order]] @ echoes) * turned_back
