@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # More than there are cores: many tests wait for a server, or for a limit to pass.
 JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 3)))
+# An installation each, of processes that wait for one another most of the time.
+E2E_JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PYTEST_ARGS ?=
 # NIST's own program, which is no part of this project; docs/credit.md says how it is built.
 TOOL ?= ea_non_iid
@@ -17,7 +19,8 @@ DEV := $(VENV)/.dev
 # only what it names is installed, and only with the hash that it names.
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 INSTALL := $(PIP) install --no-deps --require-hashes
-# COVERAGE=1 keeps what a suite saw beside what the suites before it saw; COVERAGE=judge also fails under 90 % in all.
+# COVERAGE=1 keeps what a suite saw beside what the suites before it saw; COVERAGE=judge also fails under 90 % in all. To
+# watch all processes makes `make test` half as slow again, or more, so .ci/run does without.
 COVER_1 := --cov --cov-append --cov-report= --cov-fail-under=0
 COVER_judge := --cov --cov-append --cov-report=term
 COVER := $(COVER_$(COVERAGE))
@@ -60,7 +63,7 @@ quick: $(DEV) ## the part of it that is about images, blocks and stores, in a mi
 
 # In the order of names: those that leave refused batches behind come after those that look at the pages.
 e2e: $(DEV) ## real processes, and a browser if there is chromium
-	@$(PYTEST) -m "e2e or browser" -n 2 --dist loadfile --no-loadscope-reorder $(PROCESSES) $(PYTEST_ARGS)
+	@$(PYTEST) -m "e2e or browser" -n $(E2E_JOBS) --dist loadfile --no-loadscope-reorder $(PROCESSES) $(PYTEST_ARGS)
 
 slow: $(DEV) ## statistics over many blocks, kill -9 at many points
 	@$(PYTEST) -m "slow and not e2e and not browser" -n $(JOBS) --dist worksteal $(PYTEST_ARGS)

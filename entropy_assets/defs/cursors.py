@@ -14,6 +14,8 @@ import dagster as dg
 
 PUBLISH_AGAIN_S: Final = 300.0
 """Seconds after the end of its last run after which a batch that is still not in the ledger is asked for again."""
+LOST_RETRY_S: Final = 60.0
+"""Seconds after the end of a run after which the retry that Dagster promised for it counts as lost."""
 MOST_RUNS: Final = 100
 """Runs of one job that are asked for before any of them has ended. The batches behind them wait where they cost
 nothing: Dagster's queue is read as a whole at every look."""
@@ -21,6 +23,10 @@ KEYS_AT_ONCE: Final = 100
 """Batches that one question is about: an instance on SQLite opens its file anew for each."""
 PARTITION: Final = "dagster/partition"
 """Tag by which Dagster knows the batch of a run."""
+WILL_RETRY: Final = "dagster/will_retry"
+"""Tag of a failed run that Dagster's daemon will retry, if its value is ``true``."""
+RETRIED_BY: Final = "dagster/auto_retry_run_id"
+"""Tag by which a failed run names its retry."""
 UNFINISHED: Final = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -68,10 +74,22 @@ def is_due(newest: dg.RunRecord | None, now: float) -> bool:
     Never while a run of it waits or works, however long: a backlog would feed itself. After a run that failed the pool
     may be away. The distance counts in both directions, so that a clock that was set back delays nothing for long.
     """
-    if newest is None:
+    if newest is None or has_lost_its_retry(newest, now):
         return True
     ended = newest.dagster_run.status not in UNFINISHED
     return ended and abs(now - newest.update_timestamp.timestamp()) >= PUBLISH_AGAIN_S
+
+
+def has_lost_its_retry(newest: dg.RunRecord, now: float) -> bool:
+    """Tell whether a run failed, Dagster promised to retry it, and has not.
+
+    Its daemon reads of each failure once. If it does just before the run's row says so too, it takes the run for one
+    that works, and never looks again (1.13).
+    """
+    tags = newest.dagster_run.tags
+    is_promised = newest.dagster_run.status is dg.DagsterRunStatus.FAILURE and tags.get(WILL_RETRY) == "true"
+    is_over = abs(now - newest.update_timestamp.timestamp()) >= LOST_RETRY_S
+    return is_promised and is_over and RETRIED_BY not in tags
 
 
 def due(

@@ -16,6 +16,7 @@ from entropy_assets.defs.cursors import (
     UNFINISHED,
     ReplenishCursor,
     due,
+    has_lost_its_retry,
     key_after,
     newest_run,
     newest_runs,
@@ -90,7 +91,8 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
                 next_lane=lambda source: feeds.lane_of(source) or _next_lane(unfinished, pool, settings.public_share),
             )
         )
-        keys = sorted(taken.union(_lost(context, unfinished, taken)))
+        run_keys = {key: key for key in taken} | _lost(context, unfinished, taken)
+        keys = sorted(run_keys)
         if not keys:
             alone = sum(len(inbox.pending(time.time())) for inbox in inboxes.values())
             return dg.SkipReason(f"no new batch; {alone} entries of the inbox are left alone")
@@ -105,7 +107,8 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
         return dg.SensorResult(
             dynamic_partitions_requests=[image_batches.build_add_request(keys)],
             run_requests=[
-                dg.RunRequest(run_key=key, partition_key=key, tags={PRIORITY: str(urgency.get(key, 0))}) for key in keys
+                dg.RunRequest(run_key=run_keys[key], partition_key=key, tags={PRIORITY: str(urgency.get(key, 0))})
+                for key in keys
             ],
         )
 
@@ -118,19 +121,22 @@ def _refuse_unsound(context: dg.SensorEvaluationContext, ledger: LedgerWatch) ->
         ledger.refuse_if_behind(known_to_dagster(context.instance))
 
 
-def _lost(context: dg.SensorEvaluationContext, unfinished: Unfinished, taken: Collection[str]) -> list[str]:
-    """Return the batches that stand still before their verdicts, in no inbox and without a run: it was wiped."""
+def _lost(context: dg.SensorEvaluationContext, unfinished: Unfinished, taken: Collection[str]) -> dict[str, str]:
+    """Return the key of the next run for each batch that stands still before its verdicts.
+
+    Either it is in no inbox and has no run, since it was wiped; or Dagster has lost the retry of its run.
+    """
     quiet = [
         batch.key
         for batch, state in unfinished
         if not isinstance(state, BatchError)
         and state.stage is not Stage.VALIDATED
         and not state.is_known_beforehand
-        and batch.key not in taken
         and abs(time.time() - batch.changed_at()) >= BEGIN_AGAIN_S
     ]
-    begun = newest_runs(context.instance, PROCESS, quiet)
-    return [key for key in quiet if key not in begun]
+    begun, now = newest_runs(context.instance, PROCESS, quiet), time.time()
+    wiped = {key: key for key in quiet if key not in begun and key not in taken}
+    return wiped | {key: key_after(key, run) for key, run in begun.items() if has_lost_its_retry(run, now)}
 
 
 def _next_lane(unfinished: Unfinished, pool: RedisPool, public_share: float | None) -> Lane:

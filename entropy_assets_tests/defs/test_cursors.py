@@ -5,7 +5,17 @@ import json
 import dagster as dg
 import pytest
 
-from entropy_assets.defs.cursors import PUBLISH_AGAIN_S, ReplenishCursor, is_due, key_after, newest_run, next_filling
+from entropy_assets.defs.cursors import (
+    LOST_RETRY_S,
+    PUBLISH_AGAIN_S,
+    RETRIED_BY,
+    WILL_RETRY,
+    ReplenishCursor,
+    is_due,
+    key_after,
+    newest_run,
+    next_filling,
+)
 
 # As installations hold it in Dagster's storage: written by the first release.
 REPLENISH = '{"round": 3, "filling": true, "pool_absent_ticks": 1}'
@@ -22,6 +32,12 @@ def test_the_cursor_of_an_installation_is_read() -> None:
 @dg.op
 def nothing() -> None:
     """Do nothing."""
+
+
+@dg.op
+def broken() -> None:
+    """Fail."""
+    raise RuntimeError("broken")
 
 
 @dg.job
@@ -53,6 +69,27 @@ def test_a_batch_is_due_at_once_and_then_after_a_while_whatever_the_clock_does()
     assert not is_due(newest, asked_at + PUBLISH_AGAIN_S - 1)
     assert is_due(newest, asked_at + PUBLISH_AGAIN_S)
     assert is_due(newest, asked_at - 86_400), "the clock was set back by a day"
+
+
+@dg.job
+def failing() -> None:
+    """Fail, in a run."""
+    broken()
+
+
+@pytest.mark.parametrize(
+    "tags, is_lost",
+    [({}, False), ({WILL_RETRY: "false"}, False), ({WILL_RETRY: "true"}, True), ({RETRIED_BY: "another"}, False)],
+)
+def test_a_batch_whose_retry_was_promised_and_lost_is_due_soon(tags: dict[str, str], is_lost: bool) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_id = failing.execute_in_process(instance=instance, raise_on_error=False).run_id
+        instance.add_run_tags(run_id, {WILL_RETRY: "true"} | tags if RETRIED_BY in tags else tags)
+        newest = newest_run(instance, "failing")
+    assert newest is not None
+    ended_at = newest.update_timestamp.timestamp()
+    assert not is_due(newest, ended_at + LOST_RETRY_S - 1)
+    assert is_due(newest, ended_at + LOST_RETRY_S) == is_lost
 
 
 @pytest.mark.parametrize(

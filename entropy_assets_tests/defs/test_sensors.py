@@ -10,9 +10,9 @@ import pytest
 from entropy_assets.defs import sensors
 from entropy_assets.defs.assets import GPU
 from entropy_assets.defs.build import build_defs
-from entropy_assets.defs.cursors import PUBLISH_AGAIN_S
+from entropy_assets.defs.cursors import LOST_RETRY_S, PUBLISH_AGAIN_S, RETRIED_BY, WILL_RETRY
 from entropy_assets.defs.jobs import ARRAYS, PROCESS
-from entropy_assets.stores.batches import VERDICTS
+from entropy_assets.stores.batches import MANIFEST, VERDICTS
 from entropy_assets_tests.defs.conftest import Home, with_share
 from entropy_assets_tests.stages.batches_made import frame
 
@@ -277,6 +277,27 @@ def test_a_batch_whose_run_was_wiped_in_the_middle_is_begun_again(home: Home, mo
     assert request.partition_key == key
     home.run("process_images", key)
     assert run_keys(home.tick("new_images")) == []
+
+
+@pytest.mark.parametrize("retried", [False, True])
+def test_a_batch_whose_runs_retry_was_lost_is_begun_again(
+    home: Home, monkeypatch: pytest.MonkeyPatch, retried: bool
+) -> None:
+    """Dagster's daemon looks at a failure once: it may then still take the run for one that works."""
+    key = home.batch_of(("a.fits", frame(1, side=512)))
+    home.run("process_images", key, only="raw_images")
+    manifest = home.stores.batch(key).path(MANIFEST)
+    kept = manifest.read_bytes()
+    manifest.write_text("[")
+    home.run("process_images", key, only="noise_arrays", fails=True)
+    manifest.write_bytes(kept)
+    failed = home.instance.get_run_records(limit=1)[0].dagster_run
+    home.instance.add_run_tags(failed.run_id, {WILL_RETRY: "true"} | ({RETRIED_BY: "another"} if retried else {}))
+    before = run_keys(home.tick("new_images"))
+    later = time.time() + LOST_RETRY_S + sensors.BEGIN_AGAIN_S
+    monkeypatch.setattr("entropy_assets.defs.sensors.time.time", lambda: later)
+    new = set(run_keys(home.tick("new_images"))) - set(before)
+    assert new == (set() if retried else {f"{key}:after:{failed.run_id}"})
 
 
 @pytest.mark.slow

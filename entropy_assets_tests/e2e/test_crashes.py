@@ -76,6 +76,7 @@ def test_a_killed_publish_run_repeats_no_block(installation: Installation, pool:
         # while it waits in the queue, what works is the run before it, which may take a while to leave
         others = installation.run_workers() if run["status"] in ("QUEUED", "NOT_STARTED") else ()
         kill_workers_when(installation, lambda: True, moment, spared=others)
+    # Dagster may lose the retry (`has_lost_its_retry`): then a sensor asks again after a minute.
     eventually("publication", lambda: installation.published(batch))
     eventually("a retry", lambda: len(installation.runs(batch, "publish_blocks")) > 1)
     eventually("the end of all runs", installation.idle)
