@@ -52,9 +52,6 @@ worst counts; and by which anything must be left at all."""
 ROUNDING: Final = 0.25
 """Noise that counts as that of rounding, ADC steps. A copy to which a gain was given has the root of a twelfth, which
 looks like .2 where two frames of one pattern are expected; fresh noise that seems so narrow holds .01 bit at most."""
-SAME: Final = 1e-9
-"""By how much less than 1 the correlation of equal folds may come out. One code of one pixel makes more than ten times
-that, so who fits better has changed nothing but the light."""
 OF_PLANES: Final = 3
 """So many times what planes take of the noise of a mosaic (`extraction.slopes`) a grey frame may be apart from it and
 count as a copy: a mosaic's sketch is without them, and a grey one's is not."""
@@ -330,8 +327,7 @@ def _as_it_is(turned: Turned, other: Sketch, frames: int) -> Recollection:
     # Where both lie alike, the fold of the whole fits at its place as well. At others besides it fits if the one was
     # added to itself; a pattern which does so explains the square of its correlation.
     if (moved.orientation, moved.shift) == (0, (0, 0)):
-        is_same = looks[0].rho > 1 - SAME
-        return moved if is_same or (len(looks) > 1 and explained(turned, other, looks) > looks[0].rho) else lying
+        return moved if looks[0].is_same or explained(turned, other, looks) > looks[0].rho else lying
     return moved if moved.known_parts > lying.known_parts + CLEARLY_PARTS else lying
 
 

@@ -24,6 +24,8 @@ MORE_ERRORS: Final = 5.5
 """The same for further places of a frame that fits at one."""
 PLACES: Final = 8
 """Places at which parts of one frame are looked for; a frame rolled around its edges has four."""
+SAME: Final = 1e-9
+"""By how much less than 1 the correlation of equal folds may come out; one code of one pixel makes ten times that."""
 BESIDE: Final = 2
 """Shifts beside a place at which a Laplacian still fits a little, pixels."""
 
@@ -50,6 +52,11 @@ class Placement(NamedTuple):
     error: float
     orientation: int
     shift: tuple[int, int]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both folds are the same to the last code: nothing but the light was changed."""
+        return self.rho > 1 - SAME
 
 
 def searched(turned: Turned, other: Sketch) -> list[Placement]:
