@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -58,7 +58,8 @@ def kill_all(process: subprocess.Popen) -> None:
     """Kill a process and all below it with -9, as a machine that loses its power does."""
     for pid in (process.pid, *processes_below(process.pid)):
         if process.poll() is None or pid != process.pid:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # one below may end by itself meanwhile
+                os.kill(pid, signal.SIGKILL)
     process.wait()
 
 
