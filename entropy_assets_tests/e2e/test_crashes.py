@@ -33,9 +33,9 @@ def kill_workers_when(
     """Kill every process that executes a run, but the `spared`, at the moment in which `condition` comes true."""
     deadline = time.monotonic() + SLOW
     while time.monotonic() < deadline:
-        if condition() and (workers := set(installation.run_workers()).difference(spared)):
-            if any([was_killed(pid) for pid in workers]):  # a list: all of them
-                return
+        workers = set(installation.run_workers()).difference(spared) if condition() else ()
+        if sum(map(was_killed, workers)):
+            return
         time.sleep(0.001)
     pytest.fail(f"no run was there to be killed {what}")
 
