@@ -19,10 +19,12 @@ from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.camera import Sensor, SimulatedCamera
 from entropy_assets.stages import conditioning, extraction, ingest, validation
+from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.batches import Batch, Document
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.ledger.rows import LedgerBlock
+from entropy_assets.stores.pool.client import PoolClient
 
 LIMITS = DecodeLimits()
 TIME_NS = 1_700_000_000_000_000_000
@@ -160,3 +162,23 @@ def alter_json(batch: Batch, document: Document, change: Callable[[Any], object]
     value = json.loads(batch.path(document).read_text())
     change(value)
     batch.path(document).write_text(json.dumps(value))
+
+
+def publish(place: Place, batch: Batch, pool: PoolClient, **more: Any) -> int:
+    """Publish a batch and give how many blocks were pushed."""
+    return publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1, **more).pushed
+
+
+def drain(pool: PoolClient) -> list[bytes]:
+    """Take all public blocks and give their bytes."""
+    return [leased.block.data for leased in pool.lease(1000, lane="public").blocks]
+
+
+def run_again(place: Place, batch: Batch) -> Batch:
+    """Let every stage of a batch run again, as a backfill does, with a ledger that need not be sound."""
+    again = Batch(batch.blobs, batch.key)
+    ingest.read_images(again, place.images(), again.intake.limits)
+    extraction.extract_noise(again, place.images(), place.ledger(), again.intake.limits)
+    conditioning.hash_blocks(again)
+    validation.validate_blocks(again)
+    return again

@@ -7,7 +7,7 @@ import pytest
 from entropy_assets.errors import LedgerError
 from entropy_assets.provenance.rewalk import rewalk
 from entropy_assets.provenance.trail import Trail
-from entropy_assets.stages.publication import Remember, accept_losses, publish_batch
+from entropy_assets.stages.publication import Remember, accept_losses
 from entropy_assets.stages.state import known_publications, sound_ledger
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.blobs.refusals import StoreUnavailable
@@ -15,17 +15,13 @@ from entropy_assets.stores.ledger.sketches import SketchShelf
 from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerServer
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.postgres_server import PostgresServer
-from entropy_assets_tests.stages.batches_made import Place, frame, remembers
+from entropy_assets_tests.stages.batches_made import Place, frame, publish, remembers
 from entropy_assets_tests.stores.ledger.places import as_promoted, lose_rows
 
 
 @pytest.fixture
 def place(tmp_path: Path, postgres_url: str) -> Place:
     return Place(tmp_path, ledger_server=LedgerServer(postgres_url, is_single=True))
-
-
-def publish(place: Place, batch: Batch, pool: PoolClient) -> int:
-    return publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1).pushed
 
 
 def accept(place: Place, epoch: str | None, remember: Remember | None = None) -> tuple[list[str], list[str]]:
