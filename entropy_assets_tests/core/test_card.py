@@ -139,7 +139,7 @@ def test_a_card_that_can_compile_nothing_does_not_answer(
     assert [error.message for error in told if "no card answers" in error.message], "CuPy is there, so it is told"
 
 
-def test_a_card_whose_memory_is_full_as_it_begins_is_told() -> None:
+def test_a_card_whose_memory_is_full_as_it_begins_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others may have filled it; a traceback of CuPy's would not say what to do."""
     stand_in = StandIn()
 
@@ -149,7 +149,7 @@ def test_a_card_whose_memory_is_full_as_it_begins_is_told() -> None:
         def __getattr__(self, name: str) -> Any:
             raise MemoryError("Out of memory allocating 61,440 bytes")
 
-    stand_in.asarray = lambda values: Full()  # type: ignore[method-assign]
+    monkeypatch.setattr(stand_in, "asarray", lambda values: Full())
     with pytest.raises(StartFailed, match="no memory for the known frames"):
         require_agreement(arrays_of(stand_in))
 
