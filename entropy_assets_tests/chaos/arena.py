@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from entropy_assets_tests.chaos.broken import breaking
 from entropy_assets_tests.chaos.draws import PRIVATE_SHARE, Known, merged
 from entropy_assets_tests.chaos.outcome import Outcome
 from entropy_assets_tests.e2e.running import processes_below
+from entropy_assets_tests.ports import free_port
 
 WORKERS = 4
 CLIENTS = 64
@@ -41,12 +41,6 @@ START_S = 90.0
 DRAWS_S = 120.0
 SLOWEST = 300.0
 """Draws per second that a busy machine makes at least."""
-
-
-def free_port() -> int:
-    """Give a TCP port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def until(happened: Callable[[], Any], what: str, seconds: float = PROMPT_S, pause: float = 0.02) -> float:
@@ -91,7 +85,7 @@ class Service:
         self.port = free_port()
         self.worker_count = workers
         self.log = folder / "service.log"
-        environment = {
+        self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("ENTROPY_")},
             "ENTROPY_REDIS_URLS" if BETWEEN in pool_url else "ENTROPY_REDIS_URL": pool_url,
             "ENTROPY_POOL_PREFIX": prefix,
@@ -102,14 +96,23 @@ class Service:
             "ENTROPY_HTTP_PORT": str(self.port),
             "CHAOS_BREAK": broken,
         }
-        self._process = OwnedProcess(
-            [sys.executable, "-m", "entropy_assets_tests.chaos.broken", "serve"], environment=environment, log=self.log
-        )
+        self._process = self._begun()
+
+    def _begun(self) -> OwnedProcess:
+        command = [sys.executable, "-m", "entropy_assets_tests.chaos.broken", "serve"]
+        return OwnedProcess(command, environment=self._environment, log=self.log)
 
     def wait(self) -> None:
-        """Wait until it serves."""
+        """Wait until it serves; a start that is refused since the pool was away is tried once more.
+
+        A connection that breaks in the moment of the start refuses it, and a service manager begins it again.
+        """
         deadline = time.monotonic() + START_S
+        begun_again = False
         while not self.is_healthy():
+            if self._process.exit_code == 1 and not begun_again and '"pool-unavailable"' in self.log.read_text():
+                self.stop()
+                self._process, begun_again = self._begun(), True
             report = (
                 self._process.exit_code,
                 self.stats(),

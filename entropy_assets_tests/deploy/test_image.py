@@ -16,7 +16,7 @@ from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.deploy.containers import UID, Container, needs_image, size_of, unpacked
 from entropy_assets_tests.deploy.pins import pins_of
 from entropy_assets_tests.pool_blocks import blocks_for_both
-from entropy_assets_tests.serving.serve_process import free_port
+from entropy_assets_tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 MOST_MEGABYTES = {"serve": 250, "pipeline": 600, "kubernetes": 650}

@@ -14,7 +14,8 @@ from entropy_assets_tests.deploy.test_compose import SERVICES, environment_of, s
 from entropy_assets_tests.deploy.test_helm import rendered
 from entropy_assets_tests.deploy.test_proxy import Proxy, until_it_answers
 from entropy_assets_tests.monitoring.conftest import needs
-from entropy_assets_tests.serving.serve_process import ServeProcess, free_port
+from entropy_assets_tests.ports import free_port
+from entropy_assets_tests.serving.serve_process import ServeProcess
 from entropy_assets_tests.stages.batches_made import Place, frame
 
 __all__ = ["secrets"]

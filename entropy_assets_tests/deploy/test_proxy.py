@@ -26,7 +26,8 @@ from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.deploy.test_compose import secrets
 from entropy_assets_tests.monitoring.conftest import needs
 from entropy_assets_tests.pool_blocks import blocks_for_both
-from entropy_assets_tests.serving.serve_process import ServeProcess, free_port
+from entropy_assets_tests.ports import free_port
+from entropy_assets_tests.serving.serve_process import ServeProcess
 
 pytestmark = pytest.mark.e2e
 __all__ = ["secrets"]

@@ -1,7 +1,6 @@
 """The servers that machines share: PostgreSQL with a standby, an object store, two Valkeys."""
 
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,15 +9,10 @@ import pytest
 
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.distributed.site import Servers, Site, wait_for_standby
+from entropy_assets_tests.ports import free_port
 from entropy_assets_tests.postgres_server import PostgresServer, postgres_folder
 from entropy_assets_tests.stores.blobs.ceph import PROGRAMS, ceph_gateway
 from entropy_assets_tests.stores.blobs.servers import CREDENTIALS, moto_server
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

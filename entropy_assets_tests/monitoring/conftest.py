@@ -13,7 +13,8 @@ import pytest
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.monitoring.prometheus_process import Prometheus
-from entropy_assets_tests.serving.serve_process import ServeProcess, free_port
+from entropy_assets_tests.ports import free_port
+from entropy_assets_tests.serving.serve_process import ServeProcess
 
 
 def needs(program: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import httpx
 
-from entropy_assets_tests.serving.serve_process import free_port
+from entropy_assets_tests.ports import free_port
 
 MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
 _WAIT = re.compile(r"^( +for: ).*$", re.MULTILINE)

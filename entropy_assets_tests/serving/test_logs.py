@@ -21,7 +21,8 @@ from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import blocks_for_both
-from entropy_assets_tests.serving.serve_process import ServeProcess, free_port
+from entropy_assets_tests.ports import free_port
+from entropy_assets_tests.serving.serve_process import ServeProcess
 
 MARKER = "MARKER-3f9c1d7e55"
 

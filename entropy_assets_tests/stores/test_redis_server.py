@@ -28,7 +28,8 @@ from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.stores.redis_server import client_of
 from entropy_assets_tests.pool_blocks import pool_blocks
-from entropy_assets_tests.stores.pool.clusters import Cluster, cluster, eventually, free_port
+from entropy_assets_tests.ports import free_port
+from entropy_assets_tests.stores.pool.clusters import Cluster, cluster, eventually
 from entropy_assets_tests.stores.pool.servers import server_binary
 
 PREFIXES = ("{a}", "x:{b}", "{c}:x")

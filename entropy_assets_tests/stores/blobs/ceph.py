@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from entropy_assets_tests.ports import free_port
 from entropy_assets_tests.stores.blobs.servers import BUCKET, CREDENTIALS
 
 PROGRAMS = ("monmaptool", "ceph-mon", "ceph", "ceph-osd", "radosgw", "radosgw-admin")
@@ -50,12 +50,6 @@ rgw data = {folder}/rgw
 
 class DoesNotStartError(Exception):
     """The Ceph of this machine does not come up: that says nothing of who would be its client."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """A cluster of real servers: three masters and their replicas, or fewer."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,16 +9,11 @@ import redis
 from redis.crc import key_slot
 
 from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets_tests.ports import free_port
 
 SLOTS = 16384
 NODE_TIMEOUT_MS = "1000"
 """After which a master that does not answer is replaced."""
-
-
-def free_port() -> int:
-    """Give a TCP port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def eventually(wanted: Callable[[], bool], seconds: float = 20.0) -> None:
