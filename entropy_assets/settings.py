@@ -3,6 +3,7 @@
 Nothing here changes a byte. What decides the bytes is the recipe; here stands only which recipe a new batch gets.
 """
 
+import difflib
 import os
 import re
 from collections.abc import Collection
@@ -18,8 +19,14 @@ with brought_by("settings"):
     from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+ALIKE = 0.85
+"""How much of two names is the same, 0 to 1, where one is taken for the other misspelt."""
+
+
 class Settings(BaseSettings):
     """Settings of one installation, each overridden by ``ENTROPY_<NAME>``.
+
+    A variable whose name looks like a misspelt one is refused: a limit that was told and is not kept would be worse.
 
     Attributes
     ----------
@@ -249,6 +256,17 @@ class Settings(BaseSettings):
         if not scopes.issubset(SCOPES):
             raise ValueError(f"some of {','.join(SCOPES)}, or none")
         return ",".join(scope for scope in SCOPES if scope in scopes) or "none"
+
+    @model_validator(mode="after")
+    def _none_misspelt(self) -> Self:
+        # others may share the prefix: keys that a file of feeds names, what a container's manager sets
+        known = {f"ENTROPY_{name.upper()}" for name in type(self).model_fields}
+        for given in sorted(name.upper() for name in os.environ):
+            if given.startswith("ENTROPY_") and given not in known:
+                begun = sorted(name for name in known if name.startswith(f"{given}_"))
+                for meant in difflib.get_close_matches(given, known, 1, ALIKE) or begun[:1]:
+                    raise ValueError(f"the variable {given} is no setting; {meant} is one: spell it so, or rename it")
+        return self
 
     @model_validator(mode="after")
     def _one_pool(self) -> Self:

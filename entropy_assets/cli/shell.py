@@ -70,14 +70,14 @@ def settings_of(**changes: Any) -> "Settings":
     try:
         return Settings(**{name: value for name, value in changes.items() if value is not None})
     except ValidationError as error:
-        problems = "; ".join(f"{_setting(item['loc'], changes)}: {item['msg']}" for item in error.errors())
-        raise click.UsageError(problems) from error
+        problems = (_setting(item["loc"], changes) + item["msg"].removeprefix("Value error, ") for item in error.errors())
+        raise click.UsageError("; ".join(problems)) from error
 
 
 def _setting(place: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
     """Return the name by which whoever gave a setting knows it: its variable's, unless a command's option gave it."""
-    name = ".".join(map(str, place)) or "settings"
-    return name if given.get(name) is not None or not place else f"ENTROPY_{name.upper()}"
+    name = ".".join(map(str, place))
+    return "" if not name else f"{name}: " if given.get(name) is not None else f"ENTROPY_{name.upper()}: "
 
 
 def waiting_in(settings: "Settings") -> "Waiting":

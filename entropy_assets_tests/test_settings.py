@@ -1,0 +1,56 @@
+"""Settings that nobody meant are refused, and none of them in silence."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from entropy_assets.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("ENTROPY_LIMIT_BYTE", "ENTROPY_LIMIT_BYTES"),
+        ("ENTROPY_ANONYMOUS_SCOPE", "ENTROPY_ANONYMOUS_SCOPES"),
+        ("ENTROPY_REDISURL", "ENTROPY_REDIS_URL"),
+        ("entropy_keep_noise_day", "ENTROPY_KEEP_NOISE_DAYS"),
+        ("ENTROPY_MAX_AGE", "ENTROPY_MAX_AGE_SECONDS"),
+        ("ENTROPY_POOL_TTL", "ENTROPY_POOL_TTL_SECONDS"),
+    ],
+)
+def test_a_variable_that_looks_misspelt_is_refused_and_its_value_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, given: str, meant: str
+) -> None:
+    monkeypatch.setenv(given, "hidden-value")
+    with pytest.raises(ValidationError, match=f"{given.upper()} is no setting; {meant} is one") as refused:
+        Settings()
+    assert "hidden-value" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ENTROPY_IMAGE", "ENTROPY_ESO_PASSWORD", "ENTROPYPOOL", "MY_ENTROPY_HOME_"),
+        *("ENTROPY_SERVICE_HOST", "ENTROPY_PORT_8000_TCP_ADDR", "ENTROPY_HTTP_PORT_8000_TCP_PROTO"),
+    ],
+)
+def test_a_variable_of_somebody_else_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "tcp://10.0.0.1:8000")
+    Settings()
+
+
+def test_no_setting_looks_like_another_one_misspelt(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, int | float | str):
+            monkeypatch.setenv(f"ENTROPY_{name.upper()}", str(field.default))
+    Settings()
+
+
+def test_the_command_says_it_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENTROPY_HTTPPORT", "8001")
+    ran = subprocess.run([sys.executable, "-m", "entropy_assets.cli", "serve"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    told = "Error: the variable ENTROPY_HTTPPORT is no setting; ENTROPY_HTTP_PORT is one: spell it so, or rename it"
+    assert ran.stderr.splitlines()[-1] == told
