@@ -10,7 +10,7 @@ from entropy_assets.settings import Settings
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"),
+    "given, meant",
     [
         ("ENTROPY_LIMIT_BYTE", "ENTROPY_LIMIT_BYTES"),
         ("ENTROPY_ANONYMOUS_SCOPE", "ENTROPY_ANONYMOUS_SCOPES"),
@@ -50,7 +50,9 @@ def test_no_setting_looks_like_another_one_misspelt(monkeypatch: pytest.MonkeyPa
 
 def test_the_command_says_it_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENTROPY_HTTPPORT", "8001")
-    ran = subprocess.run([sys.executable, "-m", "entropy_assets.cli", "serve"], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-m", "entropy_assets.cli", "serve"], capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 2
     told = "Error: the variable ENTROPY_HTTPPORT is no setting; ENTROPY_HTTP_PORT is one: spell it so, or rename it"
     assert ran.stderr.splitlines()[-1] == told

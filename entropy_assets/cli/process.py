@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from entropy_assets.cli.shell import (
     table_console,
     typed_errors,
 )
+from entropy_assets.core.advice import lines_of_advice
 
 if TYPE_CHECKING:
     from entropy_assets.stages.pipeline import ReportedBatch, ReportedImage, SkippedEntry
@@ -80,7 +81,7 @@ def process(paths: tuple[Path, ...], out: Path | None, source: str, deterministi
 
 
 def _print_report(
-    images: Iterable["ReportedImage"], skipped: Iterable["SkippedEntry"], batches: Iterable["ReportedBatch"]
+    images: Sequence["ReportedImage"], skipped: Iterable["SkippedEntry"], batches: Iterable["ReportedBatch"]
 ) -> None:
     from rich.table import Table
 
@@ -96,6 +97,8 @@ def _print_report(
         numbers = (f"{row['credit_bits']:,}", f"{row['samples']:,}", f"{row['min_entropy']:.3f}")
         table.add_row(name, verdict, *numbers)
     console.print(table)
+    for line in lines_of_advice(row["reason"] for row in images):
+        console.print(line, markup=False, soft_wrap=True)
     for item in skipped:
         console.print(f"skipped {item['file']!r}: {item['detail']}", markup=False)
     for batch in batches:

@@ -70,7 +70,9 @@ def settings_of(**changes: Any) -> "Settings":
     try:
         return Settings(**{name: value for name, value in changes.items() if value is not None})
     except ValidationError as error:
-        problems = (_setting(item["loc"], changes) + item["msg"].removeprefix("Value error, ") for item in error.errors())
+        problems = (
+            _setting(item["loc"], changes) + item["msg"].removeprefix("Value error, ") for item in error.errors()
+        )
         raise click.UsageError("; ".join(problems)) from error
 
 

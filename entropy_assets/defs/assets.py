@@ -5,6 +5,7 @@ from typing import Final
 
 import dagster as dg
 
+from entropy_assets.core.advice import ADVICE
 from entropy_assets.core.extraction.agreement import NO_CARD, arrays_for
 from entropy_assets.defs import metadata
 from entropy_assets.defs.anchors import known_to_dagster
@@ -19,6 +20,10 @@ OWNERS: Final = ["team:entropy"]
 GPU: Final = "gpu"
 """Concurrency pool of the steps that a card computes, where an installation says that one does."""
 POOL_KEY: Final = dg.AssetKey("entropy_pool")
+WHAT_TO_DO: Final = "\n".join(
+    ("| reason | what to do |", "|---|---|", *(f"| `{reason}` | {advice} |" for reason, advice in ADVICE.items()))
+)
+"""What stands in a description, once, and not with every batch that refuses an image."""
 
 
 def _in_full(*documents: Document) -> dict[str, str]:
@@ -47,6 +52,7 @@ entropy_pool = dg.AssetSpec(
     description=(
         "The files of a batch as they came, decoded to the sensor's own integers. One row per file: its shape, depth, "
         "ADC step and hashes, or the one reason why it can't be read. Nothing is judged random here."
+        f"\n\n{WHAT_TO_DO}"
     ),
 )
 def raw_images(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
@@ -73,7 +79,7 @@ def make_noise_arrays(pool: str | None = None) -> dg.AssetsDefinition:
         description=(
             "What is left of each image when the picture is taken away, region by region, and how much min-entropy "
             "that noise is worth (SP 800-90B). This is the step that refuses a dead, denoised, saturated or replayed "
-            "image."
+            f"image.\n\n{WHAT_TO_DO}"
         ),
     )
     def noise_arrays(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypedDict
 
+from entropy_assets.core.advice import advice_on
 from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.state import BatchState, Stage, state_of
@@ -36,6 +37,7 @@ class ImageSummary(TypedDict):
     accepted: bool | None
     reason: str | None
     detail: str | None
+    advice: str | None
     credit_bits: int
     min_entropy: float
     credit_line: str | None
@@ -124,6 +126,7 @@ def _images(batch: Batch) -> Iterator[ImageSummary]:
             "accepted": last.accepted if last else None,
             "reason": last.reason if last else None,
             "detail": last.detail if last else None,
+            "advice": advice_on(last.reason) if last else None,
             "credit_bits": assessed.credit_bits if assessed else 0,
             "min_entropy": assessed.min_entropy if assessed else 0.0,
             "credit_line": _line(file.origin.credit) if file.origin else None,

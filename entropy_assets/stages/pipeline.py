@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NotRequired, TypedDict
 
+from entropy_assets.core.advice import advice_on
 from entropy_assets.core.arrays import Arrays
 from entropy_assets.core.extraction.agreement import NO_CARD, arrays_for
 from entropy_assets.errors import FileStillChanging, ImageRejected
@@ -59,6 +60,7 @@ class ReportedImage(TypedDict):
     accepted: bool
     reason: str | None
     detail: str | None
+    advice: str | None
     credit_bits: int
     samples: int
     min_entropy: float
@@ -265,6 +267,7 @@ def _reported_images(batch: Batch) -> Iterator[ReportedImage]:
             "accepted": outcome.accepted,
             "reason": outcome.reason,
             "detail": outcome.detail,
+            "advice": advice_on(outcome.reason),
             "credit_bits": 0,
             "samples": 0,
             "min_entropy": 0.0,

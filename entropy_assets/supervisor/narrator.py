@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from entropy_assets.core.advice import lines_of_advice
 from entropy_assets.errors import LedgerError, PoolError
 from entropy_assets.provenance.standing import LOOK_S, Standing, new_sentences
 from entropy_assets.provenance.waiting import Waiting
@@ -30,6 +31,8 @@ PATIENCE_S: Final = 20.0
 """A batch that is read and not assessed for longer is told of once more, seconds."""
 SHOWN: Final = 8
 """Rejected images of a batch that are named."""
+ADVISED: Final = 2
+"""Reasons of a batch without an image for which it says what to do, the commonest first."""
 
 
 class Narrator:
@@ -144,7 +147,8 @@ def _why_none(results: Sequence["Outcome"], recipe: Recipe) -> str:
     if not any(result.accepted for result in results):
         refused = Counter(result.reason for result in results)
         told = ", ".join(f"{reason} {count}" if count > 1 else f"{reason}" for reason, count in sorted(refused.items()))
-        return f"no image was accepted ({told}); docs/reasons.md says what to do"
+        commonest = (reason for reason, _ in refused.most_common(ADVISED))
+        return f"no image was accepted ({told}). " + "; ".join(lines_of_advice(commonest))
     needed = recipe.block_len // recipe.digest_len * recipe.slice_credit_bits
     why = f"too little credit for one, which takes {needed:,} bits"
     return f"{why}; drop more at once, or let files wait for others: ENTROPY_LINGER_SECONDS"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from entropy_assets.core.advice import advice_on, lines_of_advice
 from entropy_assets.core.arrays import HOST
 from entropy_assets.settings import Settings
 from entropy_assets.stages import pipeline
@@ -68,7 +69,8 @@ def test_every_file_is_accepted_or_has_one_reason(run: Run, images: Path) -> Non
     assert (rows["live.fits"]["accepted"], rows["live.fits"]["reason"]) == (True, None)
     assert rows["live.fits"]["credit_bits"] > 0
     assert (rows["text.fits"]["accepted"], rows["text.fits"]["credit_bits"]) == (False, 0)
-    assert rows["text.fits"]["reason"]
+    assert rows["text.fits"]["reason"] == "truncated"
+    assert (rows["live.fits"]["advice"], rows["text.fits"]["advice"]) == (None, advice_on("truncated"))
     assert [item["file"] for item in report["skipped"]] == ["half.fits.part"]
 
 
@@ -125,6 +127,7 @@ def test_for_people_it_prints_a_table_and_the_chain_head(run: Run, images: Path)
     text = run("process", images).stdout
     for word in ("live.fits", "text.fits", "half.fits.part", "chain head", "passed"):
         assert word in text
+    assert lines_of_advice(["truncated"])[0] in text.splitlines()
 
 
 def test_in_a_pipe_a_long_name_stays_in_one_piece_and_a_word_says_where_the_blocks_are(run: Run, images: Path) -> None:

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
+from entropy_assets.core.advice import ADVICE
 from entropy_assets.defs.build import build_defs
 from entropy_assets.settings import Settings
 from entropy_assets_tests.defs.conftest import CHECKS
@@ -35,6 +36,9 @@ def test_the_definitions_are_what_the_ui_promises(tmp_path: Path) -> None:
         "source_assessment": "reports",
         "stream_report": "reports",
     }
+    for name in ("raw_images", "noise_arrays"):
+        description = defs.resolve_assets_def(name).descriptions_by_key[dg.AssetKey(name)]
+        assert all(f"| `{reason}` | {advice} |" in description for reason, advice in ADVICE.items())
     specs = {check.name: check for check in graph.asset_check_keys}
     assert set(specs) == CHECKS | REPORT_CHECKS | {
         "rejection_rate",

@@ -4,6 +4,7 @@ import re
 import tomllib
 from typing import get_args
 
+from entropy_assets.core.advice import ADVICE
 from entropy_assets.core.extraction.survey import REASONS
 from entropy_assets.core.frame import StatementKind
 from entropy_assets.errors import RejectionReason
@@ -43,7 +44,9 @@ def test_the_table_of_reasons_has_each_of_them_once_in_their_order_with_what_to_
     rows = table_rows(DOCS / "reasons.md", "reason")
     assert [reason for cell, *_ in rows for reason in names_in(cell)] == list(RejectionReason)
     assert all(len(row) == 3 and all(map(str.strip, row)) for row in rows)
-    assert len({advice for *_, advice in rows}) > 20, "the advice is that of the reason, not of all"
+    told = [re.sub(r" \(\[[^]]*\]\([^)]*\)\)|`", "", advice).strip() for *_, advice in rows]
+    assert told == list(ADVICE.values()), "what is told beside a refusal stands here too"
+    assert len(set(told)) > 20, "the advice is that of the reason, not of all"
 
 
 def test_the_table_of_squares_is_that_of_the_survey() -> None:

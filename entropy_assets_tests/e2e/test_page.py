@@ -272,7 +272,7 @@ SHOWN = "[...document.querySelectorAll('#batches .thumbnail img')]"
 
 
 def test_the_overview_shows_whose_images_are_and_their_pictures_once_a_block_reveals(page: Open) -> None:
-    page.browser.wait_for(HOSTILE, "Credit: NASA/SDO", f"Credit: {HOSTILE}")
+    page.browser.wait_for(HOSTILE, "Credit: NASA/SDO", f"Credit: {HOSTILE}", "What to do: copy it again")
     assert page.browser.evaluate(f"{SHOWN}.length") == 0, "no block that is behind them was used up"
     page.draw(48, "public", "hex")
     page.browser.wait_until(f"{SHOWN}.length === 2 && {SHOWN}.every((image) => image.complete)")

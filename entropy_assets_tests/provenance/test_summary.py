@@ -40,7 +40,7 @@ FIELDS = [
     ),
     *("passed", "rejected", "block_ids", "failed_tests", "published_at", "published_blocks"),
 ]
-OF_IMAGE = ["file", "image_sha256", "simulated", "accepted", "reason", "detail", "credit_bits", "min_entropy"]
+OF_IMAGE = ["file", "image_sha256", "simulated", "accepted", "reason", "detail", "advice", "credit_bits", "min_entropy"]
 OF_IMAGE += ["credit_line", "licence"]
 """The fields of ``/batches``, in their order on the wire."""
 

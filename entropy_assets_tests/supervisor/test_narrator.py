@@ -106,8 +106,8 @@ class TestNarrator:
         )
         line = list(narrator.news())[-1]
         assert line.endswith(
-            "validated  no block: no image was accepted (replayed_file, unknown_format 2); docs/reasons.md says what to"
-            " do"
+            "validated  no block: no image was accepted (replayed_file, unknown_format 2). unknown_format: open it and"
+            " look; export FITS or 16-bit TIFF; replayed_file: take a new exposure"
         )
 
     def test_it_tells_what_nobody_will_take_from_the_inbox_and_once(self, settings: Settings, place: Place) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from entropy_assets.core.advice import advice_on
 from entropy_assets.errors import ImageRejected, RejectionReason
 from entropy_assets.recipe import Recipe
 from entropy_assets.stores.file_names import printable
@@ -37,7 +38,8 @@ def assessed_image(
         image = assess_image(frame, deterministic_nonce(frame.image_sha256), recipe, submitter=source)
     except ImageRejected as rejection:
         known = rejection.data.get("assessment", {})
-        return {**known, **row, "reason": rejection.reason.value, "detail": rejection.message}
+        told = {"reason": rejection.reason.value, "detail": rejection.message, "advice": advice_on(rejection.reason)}
+        return {**known, **row, **told}
     whole = eight_bit_estimates(image.noise, recipe)
     least = min(whole, key=whole.__getitem__)
     return {
@@ -85,6 +87,7 @@ def lines_about_image(row: dict[str, Any]) -> Iterator[str]:
         yield f"{row['file']}: {row['credit_bits']:,} bits of credit"
     else:
         yield f"{row['file']}: no credit, {row['reason']}: {printable(row['detail'])}"
+        yield f"  what to do: {row['advice']}"
     if row["reason"] in NO_IMAGE:
         yield "  if these are raw samples, one symbol a byte, say how wide they are: --bits-per-symbol 8"
     if row.get("selection"):

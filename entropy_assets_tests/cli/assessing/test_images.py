@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from entropy_assets.core.advice import advice_on
 from entropy_assets.core.credit.assessment import assess_image
 from entropy_assets.core.credit.estimates import RASTER, estimate
 from entropy_assets.core.extraction.noise import deterministic_nonce
@@ -31,6 +32,7 @@ def test_it_is_told_in_words_and_a_rejected_image_with_its_reason(run: Run, imag
     result = run("assess", images / "text.fits", images / "live.fits")
     assert result.exit_code == 0, result.output
     assert "text.fits: no credit, truncated: " in result.stdout
+    assert f"\n  what to do: {advice_on('truncated')}\n" in result.stdout
     assert "bits of credit" in result.stdout
     assert "limited by claim" in result.stdout
     assert "the whole 8 bits" in result.stdout

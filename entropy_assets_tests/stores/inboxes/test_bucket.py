@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from entropy_assets.core.advice import advice_on
 from entropy_assets.errors import FileStillChanging
 from entropy_assets.stores.blobs.interface import Blobs
 from entropy_assets.stores.blobs.opening import blobs_at
@@ -70,7 +71,7 @@ def test_the_way_of_a_file(inbox: BucketInbox, blobs: Blobs) -> None:
     inbox.settle(KEY, "bad.fits", accepted=False, reason="constant", detail="it is flat")
     assert dict(everything(blobs)) == {f"processed/{KEY}/good.fits": b"good", f"rejected/{KEY}/bad.fits": b"bad"}
     reason = json.loads(blobs.read(f"rejected/{KEY}/bad.fits.reason.json"))
-    assert reason == {"name": "bad.fits", "reason": "constant", "detail": "it is flat"}
+    assert reason == {"name": "bad.fits", "reason": "constant", "detail": "it is flat", "advice": advice_on("constant")}
     assert (inbox.taken(), inbox.files_of(KEY), inbox.scan(NOW)) == ([], [], ([], []))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from entropy_assets.core.advice import advice_on
 from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionReason
 from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.inboxes import folder as inbox_module
@@ -276,7 +277,12 @@ class TestWay:
         inbox.settle(KEY, "bad.fits", accepted=False, reason="constant", detail="it is flat")
         assert everything(inbox) == {f"processed/{KEY}/good.fits": b"good", f"rejected/{KEY}/bad.fits": b"bad"}
         note = json.loads((inbox.inbox / "rejected" / KEY / "bad.fits.reason.json").read_text())
-        assert note == {"name": "bad.fits", "reason": "constant", "detail": "it is flat"}
+        assert note == {
+            "name": "bad.fits",
+            "reason": "constant",
+            "detail": "it is flat",
+            "advice": advice_on("constant"),
+        }
         assert inbox.taken() == []
         assert not (inbox.inbox / ".taken" / KEY).exists()
 

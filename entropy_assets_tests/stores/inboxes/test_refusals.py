@@ -13,4 +13,5 @@ def test_the_note_has_the_word_and_the_sentence_in_ascii_whatever_a_header_says(
         "name": "n\u00e4me.fits",
         "reason": "not_raw",
         "detail": "the file says IMAGETYP = \x1b]0;\u202e",
+        "advice": "send the single exposures; frames of the simulated camera come by themselves",
     }

@@ -153,6 +153,7 @@ function imageRow(image) {
     ...(image.simulated ? [simulatedTag()] : []),
   );
   told.append(make("div", { class: "what" }, what), make("div", { class: "what" }, image.detail));
+  if (image.advice) told.append(make("div", { class: "what" }, `What to do: ${image.advice}.`));
   if (image.credit_line || image.licence) told.append(make("div", { class: "what" }, owed(image)));
   if (image.accepted) told.append(pictureOf(image));
   return make("li", {}, make("span", { class: `mark-${kind}`, "aria-hidden": "true" }, sign), told);
