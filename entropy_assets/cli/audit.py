@@ -12,7 +12,7 @@ import click
 
 from entropy_assets.cli.asking import answering_client, of_services
 from entropy_assets.cli.feeds.told import feeds_of
-from entropy_assets.cli.shell import json_option, settings_of, typed_errors
+from entropy_assets.cli.shell import home_option, json_option, settings_of, typed_errors
 from entropy_assets.client.kept import KeptAnswer
 from entropy_assets.errors import InputRefused, NotRevealed
 from entropy_assets.stores.file_names import printable
@@ -43,9 +43,7 @@ _OF_IMAGE: Final = "sampling_nonce"
 
 @click.command()
 @click.argument("block_id")
-@click.option(
-    "--home", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of the installation."
-)
+@home_option
 @click.option(
     "--images",
     type=click.Path(path_type=Path, file_okay=False, exists=True),

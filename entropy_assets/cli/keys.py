@@ -4,11 +4,20 @@ import json
 import os
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from entropy_assets.cli.shell import json_option, keys_place, settings_of, table_console, typed_errors
+from entropy_assets.cli.shell import (
+    any_home_option,
+    home_option,
+    json_option,
+    keys_place,
+    settings_of,
+    table_console,
+    typed_errors,
+)
 from entropy_assets.scopes import SCOPES, Scope
 from entropy_assets.stores.file_names import printable
 
@@ -35,8 +44,8 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> i
 def keys(ctx: click.Context) -> None:
     """Make, list and revoke the API keys of the HTTP service.
 
-    They are kept where ENTROPY_KEYS says, by default in keys.json in the installation's folder. A running service
-    follows within two seconds.
+    They are kept where ENTROPY_KEYS says, by default in keys.json in the installation's folder, which is that of the
+    service: by ENTROPY_HOME or --home. A running service follows within two seconds.
     """
     from entropy_assets.stores.durable import private_files
 
@@ -54,6 +63,7 @@ def keys(ctx: click.Context) -> None:
 )
 @click.option("--requests-per-second", type=click.FloatRange(0, 1e9, min_open=True), help="Its own limit in requests.")
 @click.option("--bytes-per-second", type=click.IntRange(1, 10**12), help="Its own limit in bytes.")
+@any_home_option
 @json_option
 @typed_errors
 def create_key(
@@ -62,6 +72,7 @@ def create_key(
     expires: int | None,
     requests_per_second: float | None,
     bytes_per_second: int | None,
+    home: Path | None,
     as_json: bool,
 ) -> None:
     """Make a key for NAME and print it, once: only its hash is kept.
@@ -71,7 +82,7 @@ def create_key(
     from entropy_assets.stores.api_keys import create
 
     key, record = create(
-        _store(),
+        _store(home),
         name,
         random_bytes=os.urandom,
         scopes=scopes,
@@ -87,11 +98,12 @@ def create_key(
 
 
 @keys.command("list")
+@home_option
 @json_option
 @typed_errors
-def list_keys(as_json: bool) -> None:
+def list_keys(home: Path | None, as_json: bool) -> None:
     """Show what is known of each key: never the key, which nobody has but its holder."""
-    keys_known = [_facts(record) for record in _store().records()]
+    keys_known = [_facts(record) for record in _store(home).records()]
     if as_json:
         click.echo(json.dumps(keys_known))
         return
@@ -112,18 +124,19 @@ def list_keys(as_json: bool) -> None:
 
 @keys.command("revoke")
 @click.argument("key_id", metavar="ID")
+@home_option
 @json_option
 @typed_errors
-def revoke_key(key_id: str, as_json: bool) -> None:
+def revoke_key(key_id: str, home: Path | None, as_json: bool) -> None:
     """End the life of the key with this ID, for ever."""
-    record = _store().revoke(key_id, _now_us())
+    record = _store(home).revoke(key_id, _now_us())
     click.echo(json.dumps(_facts(record)) if as_json else f"key {record.id} ({printable(record.name)}) is revoked")
 
 
-def _store() -> "KeyStore":
+def _store(home: Path | None) -> "KeyStore":
     from entropy_assets.stores.api_keys import keys_of
 
-    settings = settings_of()
+    settings = settings_of(home=home)
     return keys_of(keys_place(settings), prefix=settings.pool_prefix)
 
 

@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from entropy_assets.cli.shell import EXIT_ERROR, json_option, known_dagsters, settings_of, typed_errors
+from entropy_assets.cli.shell import EXIT_ERROR, home_option, json_option, known_dagsters, settings_of, typed_errors
 
 if TYPE_CHECKING:
     from entropy_assets.settings import Settings
     from entropy_assets.stores.ledger.anchors import Anchor
-
-home_option = click.option(
-    "--home", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of the installation."
-)
 
 
 @click.group()

@@ -1,10 +1,11 @@
 """``entropy-assets serve``: the HTTP service alone."""
 
 import logging
+from pathlib import Path
 
 import click
 
-from entropy_assets.cli.shell import keys_place, settings_of, typed_errors, waiting_in
+from entropy_assets.cli.shell import any_home_option, keys_place, settings_of, typed_errors, waiting_in
 
 
 @click.command()
@@ -12,8 +13,9 @@ from entropy_assets.cli.shell import keys_place, settings_of, typed_errors, wait
 @click.option("--port", type=int, help="Port to listen on.")
 @click.option("--workers", type=int, help="Processes that serve side by side.")
 @click.option("--fast-lane/--no-fast-lane", default=None, help="Answer from memory inside the HTTP protocol.")
+@any_home_option
 @typed_errors
-def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bool | None) -> None:
+def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bool | None, home: Path | None) -> None:
     """Serve the pool over HTTP. Needs ENTROPY_REDIS_URL, or ENTROPY_REDIS_URLS."""
     from entropy_assets.provenance.trail import Trail
     from entropy_assets.serving.config import ServiceConfig, StreamLimits
@@ -21,7 +23,7 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
     from entropy_assets.serving.server.workers import run_service
     from entropy_assets.stores.home import Home
 
-    settings = settings_of(http_host=host, http_port=port, http_workers=workers, fast_lane=fast_lane)
+    settings = settings_of(http_host=host, http_port=port, http_workers=workers, fast_lane=fast_lane, home=home)
     if settings.pool_address is None:
         raise click.UsageError("no pool: set ENTROPY_REDIS_URL, or run everything with 'entropy-assets up'")
     config = ServiceConfig(
@@ -45,8 +47,8 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
         limit_requests=settings.limit_requests,
         limit_bytes=settings.limit_bytes,
     )
-    home = Home.of(settings)
+    place = Home.of(settings)
     configure_logging()
-    with home.kept_private(lambda narrowed: log_event("home-narrowed", logging.WARNING, detail=narrowed)):
-        trail = Trail.of(home, waiting_in(settings), settings.pool_ttl_seconds)
+    with place.kept_private(lambda narrowed: log_event("home-narrowed", logging.WARNING, detail=narrowed)):
+        trail = Trail.of(place, waiting_in(settings), settings.pool_ttl_seconds)
         run_service(config, provenance=trail)

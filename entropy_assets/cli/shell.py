@@ -193,4 +193,10 @@ source_option = click.option(
     default=DROP,
     help="Where the files come from, if you vouch for it: one of the recipe's sources. By default nobody does.",
 )
+home_option = click.option(
+    "--home", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of the installation."
+)
+any_home_option = click.option(
+    "--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the installation, or of a new one."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")

@@ -54,6 +54,16 @@ def test_what_was_asked_for_is_what_is_kept(run) -> None:
     assert "a [b]" in " ".join(run("list").output.split())
 
 
+def test_another_installation_has_other_keys(run, tmp_path: Path) -> None:
+    other = ["--home", str(tmp_path / "other")]
+    created = json.loads(run("create", "theirs", "--json", *other).stdout)
+    assert json.loads(run("list", "--json").stdout) == []
+    assert [key["id"] for key in json.loads(run("list", "--json", *other).stdout)] == [created["id"]]
+    assert run("revoke", created["id"]).exit_code == 1
+    assert run("revoke", created["id"], *other).exit_code == 0
+    assert run("list", "--home", str(tmp_path / "nowhere")).exit_code == 2
+
+
 def test_a_revoked_key_stays_listed_as_such(run) -> None:
     created = json.loads(run("create", "x", "--json").stdout)
     assert run("revoke", created["id"]).exit_code == 0

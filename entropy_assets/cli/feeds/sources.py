@@ -21,16 +21,12 @@ from entropy_assets.cli.feeds.told import (
     template,
     utc,
 )
-from entropy_assets.cli.shell import EXIT_ERROR, json_option, progress_bars, settings_of, typed_errors
+from entropy_assets.cli.shell import EXIT_ERROR, any_home_option, json_option, progress_bars, settings_of, typed_errors
 from entropy_assets.errors import require_extra
 from entropy_assets.stores.file_names import SHORT_NAME, printable
 
 NARROWEST = 120
 """Columns of the table of feeds, also where a terminal has fewer."""
-
-home_option = click.option(
-    "--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the installation."
-)
 
 
 @click.group()
@@ -43,7 +39,7 @@ def sources() -> None:
 
 
 @sources.command("list")
-@home_option
+@any_home_option
 @json_option
 @typed_errors
 def list_feeds(home: Path | None, as_json: bool) -> None:
@@ -92,7 +88,7 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
 
 @sources.command("check")
 @click.option("--connect", is_flag=True, help="Ask each feed what it has; nothing is put into an inbox.")
-@home_option
+@any_home_option
 @json_option
 @typed_errors
 def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
@@ -137,7 +133,7 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
 
 @sources.command("fetch")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@home_option
+@any_home_option
 @json_option
 @typed_errors
 def fetch_feeds(names: tuple[str, ...], home: Path | None, as_json: bool) -> None:
@@ -200,7 +196,7 @@ def print_schema() -> None:
 @click.option(
     "--name", help="Name of the feed, up to 32 small letters, digits and hyphens; by default that of the example."
 )
-@home_option
+@any_home_option
 @json_option
 @typed_errors
 def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> None:

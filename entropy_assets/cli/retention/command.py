@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from entropy_assets.cli.retention.words import lines_of, lines_of_history
-from entropy_assets.cli.shell import json_option, known_dagsters, progress_bars, settings_of, typed_errors
+from entropy_assets.cli.shell import home_option, json_option, known_dagsters, progress_bars, settings_of, typed_errors
 
 if TYPE_CHECKING:
     from entropy_assets.defs.retention.history import History
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would go and why the rest stays; change nothing.")
-@click.option(
-    "--home", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of the installation."
-)
+@home_option
 @json_option
 @typed_errors
 def retention(dry_run: bool, home: Path | None, as_json: bool) -> None:
