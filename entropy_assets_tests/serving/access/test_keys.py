@@ -89,6 +89,31 @@ def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging
     store.ends.set()
 
 
+def _end_unheard(hanging: Hanging) -> None:
+    """Let the look end while the loop that waits for it does nothing."""
+    hanging.ends.set()
+    time.sleep(0.05)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_stop_in_the_moment_in_which_a_look_ends_is_heard(
+    hanging: Hanging, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """It once was lost there, and a service that was told to end went on for ever, without a listener."""
+    monkeypatch.setattr(keys_module, "LOOK_S", 0)
+    ring = KeyRing(hanging)
+    hanging.hangs = True
+    ring.start()
+    await _until(lambda: hanging.looks > 0)
+    hanging.hangs = False
+    _end_unheard(hanging)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    monkeypatch.setattr(keys_module, "LOOK_S", 60)
+    async with asyncio.timeout(5):
+        await ring.stop()
+
+
 def test_a_store_that_hangs_is_not_loaded(hanging: Hanging) -> None:
     hanging.hangs = True
     with pytest.raises(KeysUnreadable, match="did not end in 5 s"):
