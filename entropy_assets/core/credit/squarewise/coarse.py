@@ -107,9 +107,10 @@ def step_in_differences(differences: npt.NDArray[np.integer], sigma: float) -> C
     places = np.arange(1, int(most * PER_PERIOD) + 1) / PER_PERIOD
     if len(places) < LEAST_WAVES:
         return None
-    cosines = np.cos(2 * np.pi * np.outer(places / joined, np.arange(codes)))
-    waves = cosines @ counts
-    errors = np.sqrt(np.maximum(cosines**2 @ counts - waves**2, 0) / max(1, apart.size))
+    seen = np.flatnonzero(counts)
+    cosines = np.cos(2 * np.pi * np.outer(places / joined, seen))
+    waves = cosines @ counts[seen]
+    errors = np.sqrt(np.maximum(cosines**2 @ counts[seen] - waves**2, 0) / max(1, apart.size))
     place = _echo(waves, errors, places)
     place = _cosine(waves, errors, places) if place is None else place
     if place is None:
@@ -134,23 +135,58 @@ def _cosine(waves: Floats, errors: Floats, places: Floats) -> float | None:
         return None
     f, curve = places[:end], -np.log(waves[:end])
     weights = 1 / np.maximum(errors[:end] / waves[:end], LEAST_ERROR)
-
-    def missed(*terms: Floats) -> tuple[float, Floats]:
-        matrix = np.stack(terms, axis=1) * weights[:, np.newaxis]
-        found = np.linalg.lstsq(matrix, curve * weights, rcond=None)[0].astype(np.float64)
-        return float(((matrix @ found - curve * weights) ** 2).sum()), found
-
     widths = np.geomspace(0.3, WIDEST, STEPS_TRIED // 4)
-    any_width = min(missed(f**2, f**4, 1 - np.exp(-2 * (np.pi * f * width) ** 2))[0] for width in widths)
-    steps = np.geomspace(1 / f[-1], WIDEST, STEPS_TRIED) if WIDEST * f[-1] > 1 else np.zeros(0)
-    best = (math.inf, 0.0)
-    for step in steps.tolist():
-        miss, (about, jumps) = missed(f**2, 1 - np.cos(2 * np.pi * f * step))
-        if about > 0 and jumps >= LEAST_JUMPS:
-            best = min(best, (miss, step))
-    if BETTER * best[0] > any_width or any_width - best[0] < LEAST_GAIN:
+    jumps = 1 - np.exp(-2 * (np.pi * np.outer(widths, f)) ** 2)
+    any_width = float(fits(np.stack([f**2, f**4]) * weights, jumps * weights, curve * weights).missed.min())
+    if any_width < LEAST_GAIN or WIDEST * f[-1] <= 1:
         return None
-    return best[1]
+    steps = np.geomspace(1 / f[-1], WIDEST, STEPS_TRIED)
+    jumps = 1 - np.cos(2 * np.pi * np.outer(steps, f))
+    fitted = fits(f[np.newaxis] ** 2 * weights, jumps * weights, curve * weights)
+    missed = np.where((fitted.first > 0) & (fitted.last >= LEAST_JUMPS), fitted.missed, np.inf)
+    best = int(missed.argmin())
+    if BETTER * missed[best] > any_width or any_width - missed[best] < LEAST_GAIN:
+        return None
+    return float(steps[best])
+
+
+class Fits(NamedTuple):
+    """Fits by least squares, one for each term that comes last.
+
+    Attributes
+    ----------
+    missed
+        Sum of the squares that are left.
+    first, last
+        Factors of the first and of the last term.
+    """
+
+    missed: Floats
+    first: Floats
+    last: Floats
+
+
+def fits(terms: Floats, last: Floats, curve: Floats) -> Fits:
+    """Fit `curve` by all of `terms` and one of `last`, for each of these.
+
+    Parameters
+    ----------
+    terms
+        ``float64[term, place]``: the same in each fit.
+    last
+        ``float64[fit, place]``: none of them a sum of the terms.
+    curve
+        ``float64[place]``.
+    """
+    axes, triangle = np.linalg.qr(terms.T)
+    along = axes.T @ curve
+    rest = curve - axes @ along
+    shares = last @ axes
+    beside = last - shares @ axes.T
+    factors = (beside @ rest) / np.einsum("ij,ij->i", beside, beside)
+    left = rest - factors[:, np.newaxis] * beside
+    firsts = np.linalg.solve(triangle, along[:, np.newaxis] - shares.T * factors)[0]
+    return Fits(np.einsum("ij,ij->i", left, left), firsts, factors)
 
 
 def step_in_light(level: Floats, variance: Floats, sigma: float) -> CoarseStep | None:
