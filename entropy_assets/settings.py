@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from entropy_assets.errors import brought_by
 from entropy_assets.recipe import STANDARD, recipe_named
@@ -21,6 +21,8 @@ with brought_by("settings"):
 
 ALIKE = 0.85
 """How much of two names is the same, 0 to 1, where one is taken for the other misspelt."""
+WIRES: Final = frozenset({"tcp", "udp", "sctp"})
+"""Kubernetes tells a service ``entropy-redis`` to all its neighbours: ``ENTROPY_REDIS_PORT=tcp://10.0.0.1:6379``."""
 
 
 class Settings(BaseSettings):
@@ -261,8 +263,8 @@ class Settings(BaseSettings):
     def _none_misspelt(self) -> Self:
         # others may share the prefix: keys that a file of feeds names, what a container's manager sets
         known = {f"ENTROPY_{name.upper()}" for name in type(self).model_fields}
-        for given in sorted(name.upper() for name in os.environ):
-            if given.startswith("ENTROPY_") and given not in known:
+        for given, value in sorted((name.upper(), value) for name, value in os.environ.items()):
+            if given.startswith("ENTROPY_") and given not in known and value.partition("://")[0] not in WIRES:
                 begun = sorted(name for name in known if name.startswith(f"{given}_"))
                 for meant in difflib.get_close_matches(given, known, 1, ALIKE) or begun[:1]:
                     raise ValueError(f"the variable {given} is no setting; {meant} is one: spell it so, or rename it")

@@ -34,6 +34,7 @@ def test_a_variable_that_looks_misspelt_is_refused_and_its_value_is_not_told(
     [
         *("ENTROPY_IMAGE", "ENTROPY_ESO_PASSWORD", "ENTROPYPOOL", "MY_ENTROPY_HOME_"),
         *("ENTROPY_SERVICE_HOST", "ENTROPY_PORT_8000_TCP_ADDR", "ENTROPY_HTTP_PORT_8000_TCP_PROTO"),
+        *("ENTROPY_REDIS_PORT", "ENTROPY_POOL_PORT"),
     ],
 )
 def test_a_variable_of_somebody_else_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
