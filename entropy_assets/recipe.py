@@ -266,6 +266,11 @@ class Recipe:
         return self.block_len // self.digest_len
 
     @property
+    def block_credit_bits(self) -> int:
+        """Credit that one block takes, bits."""
+        return self.digests_per_block * self.slice_credit_bits
+
+    @property
     def lines_per_region(self) -> int:
         """Lines of a region that slices are counted in; one, the whole of it, if they are not cut at lines."""
         return self.region_size if self.line_slices else 1

@@ -22,6 +22,8 @@ from entropy_assets.cli.shell import (
     typed_errors,
 )
 from entropy_assets.core.advice import lines_of_advice
+from entropy_assets.recipe import recipe_named
+from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
     from entropy_assets.stages.pipeline import ReportedBatch, ReportedImage, SkippedEntry
@@ -97,6 +99,9 @@ def _print_report(
         numbers = (f"{row['credit_bits']:,}", f"{row['samples']:,}", f"{row['min_entropy']:.3f}")
         table.add_row(name, verdict, *numbers)
     console.print(table)
+    for row in images:
+        if row["detail"] and not row["accepted"]:
+            console.print(f"refused {row['file']!r}: {printable(row['detail'])}", markup=False, soft_wrap=True)
     for line in lines_of_advice(row["reason"] for row in images):
         console.print(line, markup=False, soft_wrap=True)
     for item in skipped:
@@ -109,3 +114,9 @@ def _print_report(
             markup=False,
             soft_wrap=True,
         )
+        if not batch["blocks"] and any(row["accepted"] for row in images if row["batch"] == batch["key"]):
+            needed = recipe_named(batch["recipe"]).block_credit_bits
+            console.print(
+                f"no block: too little credit for one, which takes {needed:,} bits; process more images together",
+                soft_wrap=True,
+            )

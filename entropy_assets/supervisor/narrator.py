@@ -149,8 +149,7 @@ def _why_none(results: Sequence["Outcome"], recipe: Recipe) -> str:
         told = ", ".join(f"{reason} {count}" if count > 1 else f"{reason}" for reason, count in sorted(refused.items()))
         commonest = (reason for reason, _ in refused.most_common(ADVISED))
         return f"no image was accepted ({told}). " + "; ".join(lines_of_advice(commonest))
-    needed = recipe.block_len // recipe.digest_len * recipe.slice_credit_bits
-    why = f"too little credit for one, which takes {needed:,} bits"
+    why = f"too little credit for one, which takes {recipe.block_credit_bits:,} bits"
     return f"{why}; drop more at once, or let files wait for others: ENTROPY_LINGER_SECONDS"
 
 

@@ -118,6 +118,14 @@ def test_no_block_is_exit_code_3_and_still_a_report(run: Run, images: Path) -> N
     assert json.loads(result.stdout)["batches"][0]["blocks"] == 0
 
 
+def test_why_there_is_no_block_is_told(run: Run, images: Path) -> None:
+    """All of what was refused has its reason; where an image has credit, it is too little."""
+    (images / "small.fits").write_bytes(frame(1, side=160))
+    told = run("process", images / "small.fits").stdout
+    assert "no block: too little credit for one, which takes 40,960 bits" in told
+    assert "no block" not in run("process", images / "text.fits").stdout
+
+
 def test_an_empty_folder_is_exit_code_3(run: Run, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     assert run("process", tmp_path / "nothing").exit_code == 3
@@ -128,6 +136,8 @@ def test_for_people_it_prints_a_table_and_the_chain_head(run: Run, images: Path)
     for word in ("live.fits", "text.fits", "half.fits.part", "chain head", "passed"):
         assert word in text
     assert lines_of_advice(["truncated"])[0] in text.splitlines()
+    [refused] = (row for row in processed(run, images)["images"] if not row["accepted"])
+    assert f"refused 'text.fits': {refused['detail']}" in text.splitlines(), "advice speaks of this sentence"
 
 
 def test_in_a_pipe_a_long_name_stays_in_one_piece_and_a_word_says_where_the_blocks_are(run: Run, images: Path) -> None:

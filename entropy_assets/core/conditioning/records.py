@@ -256,7 +256,7 @@ def _verify_derived(record: BlockRecord, recipe: Recipe) -> None:
         _broken(record.index, "nonce", f"recipe {recipe.name} has {'' if recipe.block_nonces else 'no '}block nonces")
     if len(record.slices) != recipe.digests_per_block:
         _broken(record.index, "slices", f"{len(record.slices)} slices for {recipe.digests_per_block} digests")
-    if record.credit_bits < recipe.digests_per_block * recipe.slice_credit_bits:
+    if record.credit_bits < recipe.block_credit_bits:
         _broken(record.index, "credit_bits", "the block holds more than its credit allows")
     entropy = block_entropy_bits(record.slice_bytes, recipe)
     if not abs(record.output_entropy_bits - entropy) <= _OUTPUT_ENTROPY_TOLERANCE:
