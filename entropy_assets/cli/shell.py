@@ -1,6 +1,8 @@
 """What every command has in common: exit codes, errors as sentences, settings."""
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
@@ -29,12 +31,14 @@ EXIT_INTERRUPTED: Final = 130
 WIDEST: Final = 1000
 """Width of a table that goes into no terminal, characters: it takes what its longest cells need."""
 _HEARD_S: Final = 1.0
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a write says that names no file."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def typed_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Print this project's errors as one sentence and leave with exit code 1."""
+    """Print this project's errors as one sentence and leave with exit code 1; so too where a place can't be used."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -43,6 +47,14 @@ def typed_errors(command: Callable[P, R]) -> Callable[P, R]:
         except EntropyAssetsError as error:
             complain(error.code, error.message, error.data, as_json=bool(kwargs.get("as_json")))
             sys.exit(EXIT_TOO_FEW if isinstance(error, ClientDry) else EXIT_ERROR)
+        except OSError as error:
+            if error.filename is None and error.errno not in _FULL:
+                raise
+            place = None if error.filename is None else os.fsdecode(error.filename)
+            what = f"{error.strerror}; make room there, let this user write there, or name another place"
+            message = what if place is None else f"{place} can't be used: {what}"
+            complain("place-unusable", message, {"path": place}, as_json=bool(kwargs.get("as_json")))
+            sys.exit(EXIT_ERROR)
 
     return run
 

@@ -1,5 +1,7 @@
 """What every command has in common: the help, the version, and what completes them in a shell."""
 
+import errno
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from entropy_assets.cli.shell import interruptibly
+from entropy_assets.cli.shell import interruptibly, typed_errors
 from entropy_assets.errors import InputRefused
 from entropy_assets.settings import Settings
 from entropy_assets_tests.cli.conftest import Run
@@ -86,6 +88,64 @@ def test_a_setting_out_of_its_range_is_named_as_it_was_given(
     assert "ENTROPY_KEEP_NOISE_DAYS: Input should be greater than or equal to 1" in refused.output
     monkeypatch.delenv("ENTROPY_KEEP_NOISE_DAYS")
     assert "ENTROPY" not in run("up", "--home", tmp_path, "--http-port", "70000").output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("up", "retention --dry-run", "sources add folder", "sources list", "ledger check", "ledger accept --head x"),
+        "process images/live.fits --out taken/out",
+        "assess images/live.fits --source raw-ccd --export taken/out",
+        "assess samples --bits-per-symbol 8 --html taken/out",
+    ],
+)
+def test_a_place_that_can_not_be_used_is_named_in_one_sentence(
+    run: Run, tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A file lies where the folder should be; root, as which these tests may run, may write everywhere else."""
+    taken = tmp_path / "taken"
+    taken.write_bytes(b"")
+    (tmp_path / "samples").write_bytes(os.urandom(2048))
+    monkeypatch.setenv("ENTROPY_HOME", str(taken))
+    failed = run(*command.split())
+    assert failed.exit_code == 1
+    told = [line for line in failed.stderr.splitlines() if line.startswith("error: ")]
+    assert told == [failed.stderr.splitlines()[-1]]
+    assert "taken" in told[0]
+    assert "or name another place" in told[0]
+
+
+def test_a_full_disk_is_told_in_one_sentence_and_another_fault_of_the_system_is_not_hidden(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A write that fails names no file."""
+
+    @typed_errors
+    def command(number: int, as_json: bool) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(SystemExit) as ended:
+        command(number=errno.ENOSPC, as_json=True)
+    assert ended.value.code == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["error"], told["path"]) == ("place-unusable", None)
+    assert "No space left on device" in told["message"]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        command(number=errno.EBADF, as_json=True)
+
+
+def test_a_command_of_a_part_that_is_not_installed_says_which_part(tmp_path: Path) -> None:
+    """Of a group the group itself looks, before its command."""
+    hidden = "import sys; sys.modules['httpx'] = None; from importlib import util; find = util.find_spec;"
+    hidden += "util.find_spec = lambda name, *more: None if name == 'httpx' else find(name, *more);"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{hidden} from entropy_assets.cli import main; main(['sources', 'list'])"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "error: httpx is not installed: pip install 'entropy-assets[feeds]'\n")
 
 
 class TestCompletion:

@@ -30,6 +30,7 @@ NARROWEST = 120
 
 
 @click.group()
+@typed_errors
 def sources() -> None:
     """Say which feeds are asked for images, how they do, ask one of them now, or add one.
 
