@@ -156,9 +156,7 @@ def add_problems(app: FastAPI, service: RandomService) -> None:
         errors = [
             {"loc": list(each["loc"]), "msg": _without_preface(each["msg"]), **_limit(each)} for each in error.errors()
         ]
-        return problem(
-            "invalid-request", "; ".join(_without_preface(each["msg"]) for each in error.errors()), errors=errors
-        )
+        return problem("invalid-request", "; ".join(map(_told, errors)), errors=errors)
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> JsonAnswer:
@@ -171,6 +169,12 @@ def add_problems(app: FastAPI, service: RandomService) -> None:
 def _without_preface(message: str) -> str:
     """Return what is wrong without pydantic's word for who noticed."""
     return message.removeprefix("Value error, ")
+
+
+def _told(error: Mapping[str, Any]) -> str:
+    """Return what is wrong after the name of the parameter, if it is about one."""
+    names = [place for place in error["loc"] if isinstance(place, str)]
+    return f"{names[-1]}: {error['msg']}" if names else str(error["msg"])
 
 
 def _limit(error: dict[str, Any]) -> dict[str, int]:

@@ -280,6 +280,14 @@ def test_a_refusal_says_what_is_wrong_and_not_who_noticed(service: RunningServic
     assert answer["detail"] == answer["errors"][0]["msg"] == "min 6 is greater than max 1"
 
 
+def test_a_refusal_names_the_parameter(service: RunningService) -> None:
+    client = service.client
+    assert client.get("/random/65537").json()["detail"] == "n: Input should be less than or equal to 65536"
+    misspelt = client.post("/random", json={"n": 8, "formt": "hex"}).json()
+    assert misspelt["detail"] == "formt: Extra inputs are not permitted"
+    assert client.get("/blocks/abc").json()["detail"].startswith("block_id: ")
+
+
 @pytest.mark.parametrize(
     "accept, content_type",
     [
