@@ -78,7 +78,8 @@ class CommandFeed:
         return f"{self._table.host}:{self.name}"
 
     def discover(self, cursor: str) -> Discovery:
-        """As `Feed.discover`: an image can always be had; as many as a look may fetch."""
+        """As `Feed.discover`: where the program is there an image can always be had; as many as a look may fetch."""
+        self._refuse_absent()
         program = quote(PurePath(self._table.command[0]).name)
         at = f"{self.clock():%Y%m%dT%H%M%S%fZ}"
         candidates = [Candidate(url=f"camera:{self.name}/{program}/{at}-{n}") for n in range(self._table.max_files)]
@@ -121,9 +122,7 @@ class CommandFeed:
 
         Nothing that it started outlives it; see `keeper` for where that holds.
         """
-        if shutil.which(command[0], path=PROGRAMS) is None:
-            why = "it is not there, or no program"
-            raise FeedError(f"{command[0]} can't be started: {why}; give its whole path, or install it", **self._facts)
+        self._refuse_absent()
         try:
             child = subprocess.Popen(  # noqa: S603 - the operator's own command, and no shell
                 [sys.executable, "-I", "-S", keeper.__file__, *command],
@@ -148,6 +147,12 @@ class CommandFeed:
         finally:
             _end(child)
             self._refuse_longer(folder, output, words)
+
+    def _refuse_absent(self) -> None:
+        program = self._table.command[0]
+        if shutil.which(program, path=PROGRAMS) is None:
+            why = "it is not there, or no program"
+            raise FeedError(f"{program} can't be started: {why}; give its whole path, or install it", **self._facts)
 
     def _refuse_longer(self, folder: Path, output: IO[bytes], words: IO[bytes]) -> None:
         """Raise if more was written than an image may have, whatever it was written to."""

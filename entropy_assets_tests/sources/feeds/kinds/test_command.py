@@ -31,9 +31,9 @@ def taken(feed: CommandFeed):
 
 
 def test_each_look_has_as_many_frames_as_it_may_fetch_and_none_twice() -> None:
-    found = feed_of("grab", max_files=3).discover("")
+    found = feed_of("/bin/sh", max_files=3).discover("")
     assert [candidate.url for candidate in found.candidates] == [
-        f"camera:mine/grab/20261129T083305000000Z-{n}" for n in range(3)
+        f"camera:mine/sh/20261129T083305000000Z-{n}" for n in range(3)
     ]
 
 
@@ -96,9 +96,16 @@ def test_no_part_of_a_secret_is_told_where_words_end_or_are_escaped(key) -> None
     assert "abc" not in caught.value.message
 
 
-def test_a_program_that_is_not_there_is_told_with_what_to_do() -> None:
+def test_a_program_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
+    """At the first look already: ``sources check --connect`` asks for no more, and must not say that it answers."""
     with pytest.raises(FeedError, match=r"can't be started: it is not there, or no program; give its whole path"):
-        taken(feed_of("no-such-program-here"))
+        feed_of("no-such-program-here").discover("")
+    (program := tmp_path / "camera").symlink_to("/bin/true")
+    feed = feed_of(str(program))
+    candidate = feed.discover("").candidates[0]
+    program.unlink()
+    with pytest.raises(FeedError, match=r"can't be started: it is not there, or no program; give its whole path"):
+        feed.fetch(candidate)
 
 
 @pytest.mark.parametrize("words", ["", "1"])
