@@ -94,7 +94,8 @@ def create_key(
         click.echo(json.dumps({"key": key, **_facts(record)}))
         return
     click.echo(key)
-    click.echo(f"id {record.id}, {', '.join(record.scopes)}; it is not shown again: keep it now", err=True)
+    kept = f"its hash is {_place(home)}"
+    click.echo(f"id {record.id}, {', '.join(record.scopes)}; {kept}; it is not shown again: keep it now", err=True)
 
 
 @keys.command("list")
@@ -106,6 +107,9 @@ def list_keys(home: Path | None, as_json: bool) -> None:
     keys_known = [_facts(record) for record in _store(home).records()]
     if as_json:
         click.echo(json.dumps(keys_known))
+        return
+    if not keys_known:
+        click.echo(f"no key {_place(home)}: make one with 'entropy-assets keys create NAME'")
         return
     from rich.table import Table
 
@@ -138,6 +142,12 @@ def _store(home: Path | None) -> "KeyStore":
 
     settings = settings_of(home=home)
     return keys_of(keys_place(settings), prefix=settings.pool_prefix)
+
+
+def _place(home: Path | None) -> str:
+    """Return in words where the keys are kept: an address may hold a password."""
+    settings = settings_of(home=home)
+    return f"in {keys_place(settings)}" if settings.keys is None else "where ENTROPY_KEYS says"
 
 
 def _facts(record: "KeyRecord") -> dict[str, Any]:

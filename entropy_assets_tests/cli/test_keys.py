@@ -40,6 +40,18 @@ def test_a_key_is_printed_once_and_alone(run, tmp_path: Path) -> None:
         assert key.split("_")[2] not in later
 
 
+def test_where_a_key_is_kept_is_told_unless_it_is_a_secret(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey_url: str
+) -> None:
+    """Who made a key in the wrong folder sees it."""
+    path = tmp_path / "home" / "keys.json"
+    assert run("list").stdout == f"no key in {path}: make one with 'entropy-assets keys create NAME'\n"
+    assert f"its hash is in {path}" in run("create", "a program").stderr
+    monkeypatch.setenv("ENTROPY_KEYS", valkey_url)
+    assert "no key where ENTROPY_KEYS says: make one" in run("list").stdout
+    assert "its hash is where ENTROPY_KEYS says" in run("create", "a program").stderr
+
+
 def test_what_was_asked_for_is_what_is_kept(run) -> None:
     arguments = ["create", "a [b]", "--scope", "stats", "--scope", "draw", "--expires", "30d"]
     result = run(*arguments, "--requests-per-second", "0.5", "--bytes-per-second", "1000", "--json")
