@@ -84,7 +84,7 @@ def list_feeds(home: Path | None, as_json: bool) -> None:
         place = journals_of(Home.of(settings)).place(left)
         click.echo(f"what is remembered of {left}, which left the file, is {place}: remove that", err=True)
     if troubled:
-        click.echo("ask one again now, when that is mended: entropy-assets sources fetch NAME", err=True)
+        click.echo(f"ask one again now, when that is mended: entropy-assets sources fetch NAME{_told(home)}", err=True)
 
 
 @sources.command("check")
@@ -127,7 +127,7 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
         for answer in answers:
             click.echo(f"  {answer['feed']}: {printable(answer['words'])}")
         if configuration.enabled and not connect:
-            click.echo("see what they have: entropy-assets sources check --connect", err=True)
+            click.echo(f"see what they have: entropy-assets sources check --connect{_told(home)}", err=True)
     if failed:
         sys.exit(EXIT_ERROR)
 
@@ -242,10 +242,14 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
         click.echo(json.dumps({"path": str(path), "feed": chosen, "table": text, "unset_variables": unset}))
         return
     click.echo(text)
-    where = "" if home is None else f" --home {shlex.quote(str(home))}"
-    click.echo(f"added to {path}; edit it there, then: entropy-assets sources check --connect{where}", err=True)
+    click.echo(f"added to {path}; edit it there, then: entropy-assets sources check --connect{_told(home)}", err=True)
     click.echo("a pipeline that runs asks it at its next look; start it again, and its asset is shown too", err=True)
     if caveat := after.feeds[chosen].caveat:
         click.echo(f"{chosen}: {caveat}", err=True)
     for variable in unset:
         click.echo(f"set {variable} where the pipeline is started: the file holds no key", err=True)
+
+
+def _told(home: Path | None) -> str:
+    """Return the option that names the installation, as a command shown to people has it."""
+    return "" if home is None else f" --home {shlex.quote(str(home))}"

@@ -185,6 +185,7 @@ def test_what_is_to_be_done_next_is_said_where_it_is_asked(run: Run, tmp_path: P
     home = tmp_path / "my home"
     first = run("sources", "add", "simulated", "--home", home).stderr
     assert f"check --connect --home '{home}'" in first
+    assert f"check --connect --home '{home}'" in run("sources", "check", "--home", home).stderr
     assert "asks it at its next look" in first
     run("sources", "add", "simulated", "--home", home)
     assert run("sources", "list", "--home", tmp_path / "nowhere").exit_code == 2
