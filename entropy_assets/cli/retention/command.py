@@ -42,6 +42,8 @@ def retention(dry_run: bool, home: Path | None, as_json: bool) -> None:
 
     settings = settings_of(home=home)
     place, limits = Home.of(settings), KeepLimits.of(settings)
+    if not place.root.exists() and settings.store_url is None:
+        raise click.UsageError(f"there is no folder {place.root}: give --home, or set ENTROPY_HOME")
     inboxes = place.inboxes(
         recipe_named(settings.recipe).sources,
         settle_seconds=settings.settle_seconds,

@@ -87,6 +87,12 @@ def test_without_a_setting_nothing_goes(run: Run, place: Place) -> None:
     assert files_below(place.root) == before
 
 
+def test_where_there_is_no_installation_it_says_so_and_makes_none(run: Run, tmp_path: Path) -> None:
+    refused = run("retention", "--dry-run")
+    assert (refused.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert f"there is no folder {tmp_path / 'var'}: give --home, or set ENTROPY_HOME" in refused.stderr
+
+
 def test_a_lost_ledger_lets_nothing_go(run: Run, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENTROPY_KEEP_BYTES", "1")
     place.ledger_file.unlink()
