@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from entropy_assets.cli.shell import any_home_option, keys_place, settings_of, typed_errors, waiting_in
+from entropy_assets.errors import PoolUnavailable
 
 
 @click.command()
@@ -51,4 +52,9 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
     configure_logging()
     with place.kept_private(lambda narrowed: log_event("home-narrowed", logging.WARNING, detail=narrowed)):
         trail = Trail.of(place, waiting_in(settings), settings.pool_ttl_seconds)
-        run_service(config, provenance=trail)
+        try:
+            run_service(config, provenance=trail)
+        except PoolUnavailable as error:
+            named = "ENTROPY_REDIS_URL" if settings.redis_urls is None else "ENTROPY_REDIS_URLS"
+            message = f"{error.message}; look at the server and at {named}"
+            raise PoolUnavailable(message, **error.data) from error

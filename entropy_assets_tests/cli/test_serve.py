@@ -26,6 +26,16 @@ def test_serve_without_a_pool_says_where_to_get_one(run: Run) -> None:
     assert "ENTROPY_REDIS_URL" in result.stderr
 
 
+def test_serve_on_a_pool_that_does_not_answer_says_what_to_look_at(
+    run: Run, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    monkeypatch.setenv("ENTROPY_REDIS_URL", f"redis://:secret@127.0.0.1:{closed_port}")
+    result = run("serve", "--port", 0)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].endswith("; look at the server and at ENTROPY_REDIS_URL")
+    assert "secret" not in result.output
+
+
 def test_serve_closes_an_open_home_and_logs_it(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What it makes while it serves is its user's alone too."""
     (tmp_path / "var" / "batches").mkdir(parents=True)
