@@ -112,7 +112,8 @@ class Narrator:
         state = state_of(batch, self._ledger)
         if state.is_finished:
             self._finished.add(batch.key)
-        yield f"taken      {len(batch.intake.files)} files from {batch.intake.source}"
+        count = len(batch.intake.files)
+        yield f"taken      {count} {'file' if count == 1 else 'files'} from {batch.intake.source}"
         if state.stage < Stage.READ:
             return
         rows = Manifest.of(batch).rows

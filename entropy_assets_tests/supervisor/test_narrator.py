@@ -80,7 +80,9 @@ class TestNarrator:
         narrator = Narrator(place)
         batch = place.open([("a.fits", frame(1))])
         ingest.read_images(batch, place.images(), batch.intake.limits)
-        assert list(narrator.news())[-1].endswith("read       1 of 1 images")
+        taken, read = narrator.news()
+        assert taken.endswith("taken      1 file from raw-ccd")
+        assert read.endswith("read       1 of 1 images")
         assert list(narrator.news()) == []
         monkeypatch.setattr("entropy_assets.supervisor.narrator.PATIENCE_S", 0.0)
         [line] = narrator.news()
