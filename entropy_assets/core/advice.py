@@ -22,7 +22,7 @@ ADVICE: Final[Mapping[RejectionReason, str]] = MappingProxyType(
         RejectionReason.INVALID_HEADER: "write the file anew with the program that made it",
         RejectionReason.TRUNCATED: "copy it again; write under a name with .part and rename it when it is whole",
         RejectionReason.OVER_PIXEL_BUDGET: (
-            "the sentence has both figures: raise ENTROPY_MAX_PIXELS, or send a plain FITS image"
+            "send a plain FITS image, or raise ENTROPY_MAX_PIXELS where the sentence names it"
         ),
         RejectionReason.NO_IMAGE_DATA: "send the file that has the exposure",
         RejectionReason.UNSUPPORTED_PIXELS: (
