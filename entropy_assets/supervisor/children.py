@@ -195,5 +195,7 @@ def child_environment(
         "DAGSTER_HOME": str(Home.of(settings).dagster_folder),
         # Dagster's sensor daemon counts in its own time zone otherwise.
         "TZ": "UTC",
+        # `up` may be started among scripts that have the names of packages, or in a folder of everybody.
+        "PYTHONSAFEPATH": "1",
         "PYTHONWARNINGS": ",".join(QUIET),
     }

@@ -30,6 +30,8 @@ SAMPLES: Final = PACKAGE / "samples"
 MOST_BYTES: Final = 1 << 30
 """No sample is longer."""
 LOCATION: Final = "entropy_assets"
+CODE_SERVER: Final = ("dagster", "api", "grpc", "--empty-working-directory", "-m", "entropy_assets.definitions")
+"""The module of the code server, and its arguments but for the socket."""
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.25
@@ -128,9 +130,7 @@ class Installation:
                 installation.pool_child = _watched(server)
             stack.callback(installation._stop, say)
             prepare_home(Home.of(settings), code_server, say)
-            installation._start(
-                "code", "dagster", "api", "grpc", "-s", str(code_server), "-m", "entropy_assets.definitions"
-            )
+            installation._start("code", *CODE_SERVER, "-s", str(code_server))
             installation._start("http", "entropy_assets.cli", "serve")
             yield installation
 

@@ -14,9 +14,10 @@ import pytest
 from entropy_assets.errors import PoolUnavailable, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.processes import OwnedProcess
+from entropy_assets.stores.processes import OwnedProcess, listens
 from entropy_assets.supervisor import children
 from entropy_assets.supervisor.children import Child, free_port
+from entropy_assets.supervisor.installation import CODE_SERVER
 from entropy_assets_tests.e2e.running import eventually
 from entropy_assets_tests.untraced import untraced
 
@@ -132,6 +133,29 @@ class TestChildren:
         )
         expected = settings.model_dump(mode="json", exclude={"redis_url", "http_port"})
         assert expected.items() <= json.loads(done.stdout).items()
+
+    @pytest.mark.parametrize("name", ["code", "webserver"])
+    def test_a_module_in_the_folder_where_they_are_started_is_not_loaded(
+        self, settings: Settings, tmp_path: Path, name: str
+    ) -> None:
+        """People start it among scripts of theirs, whose names are those of packages, and in folders of everybody."""
+        folder, code_server, log = tmp_path / "scripts", tmp_path / "s", tmp_path / "log"
+        folder.mkdir()
+        for module in ("gql", "scipy", "PIL", "redis"):
+            (folder / f"{module}.py").write_text("raise SystemExit('a stranger')")
+        settings.home.mkdir(exist_ok=True)
+        environment = untraced(children.child_environment(settings, "unix:///pool", "http://127.0.0.1:1"))
+        Path(environment["DAGSTER_HOME"]).mkdir(parents=True)
+        server, web = [*CODE_SERVER, "-s", str(code_server)], ["entropy_assets.supervisor.webserver", "--help"]
+        command = [sys.executable, "-m", *(server if name == "code" else web)]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
+        try:
+            eventually("its start", lambda: process.poll() is not None or listens(code_server))
+            assert process.poll() == (None if name == "code" else 0), log.read_text()
+        finally:
+            process.terminate()
+            process.wait(60)
 
     def test_they_do_not_repeat_the_warnings_that_are_known(self, settings: Settings) -> None:
         """Loading the definitions warns of the preview feature that the version is pinned for, and of nothing else."""
