@@ -56,5 +56,5 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
             run_service(config, provenance=trail)
         except PoolUnavailable as error:
             named = "ENTROPY_REDIS_URL" if settings.redis_urls is None else "ENTROPY_REDIS_URLS"
-            message = f"{error.message}; look at the server and at {named}"
+            message = f"{error.message.rstrip('.')}; look at the server and at {named}"
             raise PoolUnavailable(message, **error.data) from error

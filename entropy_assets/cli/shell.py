@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
 
-from entropy_assets.errors import ClientDry, EntropyAssetsError
+from entropy_assets.errors import ClientDry, EntropyAssetsError, StartFailed
 from entropy_assets.recipe import DROP, Recipe, recipe_named
 from entropy_assets.stores.file_names import printable
 
@@ -64,7 +64,9 @@ def complain(code: str, message: str, facts: Mapping[str, Any], as_json: bool) -
     if as_json:
         click.echo(json.dumps({"error": code, "message": message, **facts}, default=str))
     else:
-        click.echo(f"error: {printable(message)}", err=True)
+        # the end of a log has lines; what else came from elsewhere must not make one that looks like the command's own
+        lines = message.rstrip("\n").split("\n") if code == StartFailed.code else [message]
+        click.echo("error: " + "\n".join(map(printable, lines)), err=True)
 
 
 def settings_of(**changes: Any) -> "Settings":

@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from entropy_assets.cli.shell import interruptibly, typed_errors
-from entropy_assets.errors import InputRefused
+from entropy_assets.errors import InputRefused, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.conftest import PROJECT
@@ -132,6 +132,16 @@ def test_a_full_disk_is_told_in_one_sentence_and_another_fault_of_the_system_is_
     assert "No space left on device" in told["message"]
     with pytest.raises(OSError, match="Bad file descriptor"):
         command(number=errno.EBADF, as_json=True)
+
+
+def test_the_end_of_a_log_keeps_its_lines_and_can_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    @typed_errors
+    def command() -> None:
+        raise StartFailed("http ended; its log ends with:\nfirst\n\x1b[2Jlast\n")
+
+    with pytest.raises(SystemExit):
+        command()
+    assert capsys.readouterr().err == "error: http ended; its log ends with:\nfirst\n\\x1b[2Jlast\n"
 
 
 def test_a_command_of_a_part_that_is_not_installed_says_which_part(tmp_path: Path) -> None:
