@@ -103,7 +103,9 @@ def _explained(problem: BlockUnknown | NoBytes | RequestRefused) -> tuple[str, s
         return "service-unreachable", message, {"url": failures[0]["endpoint"]}
     if len(failures) == 1 and "detail" in failures[0]:
         facts = {name: value for name, value in failures[0].items() if name != "code"}
-        return problem.code, facts["detail"], facts
+        needs_key = facts.get("type") == "/problems/key-missing"
+        way = "; name the file of a key with --key-file, or set ENTROPY_API_KEY" if needs_key else ""
+        return problem.code, f"{facts['detail']}{way}", facts
     return problem.code, problem.message, problem.data
 
 

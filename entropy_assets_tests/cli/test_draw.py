@@ -166,6 +166,14 @@ class TestExitCodes:
         assert json.loads(for_machines.stdout)["detail"] == "not today"
         assert json.loads(for_machines.stdout)["status"] == int(line[:3])
 
+    def test_where_a_key_is_needed_the_commands_own_way_to_give_one_is_told(
+        self, run: Run, pool: PoolClient, service_config: ServiceConfig
+    ) -> None:
+        with RunningService(replace(service_config, anonymous_scopes=())) as service:
+            result = run("draw", 8, "--url", service.url)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.endswith("; name the file of a key with --key-file, or set ENTROPY_API_KEY\n")
+
     def test_a_block_that_the_service_does_not_know_is_1(self, run: Run) -> None:
         body = '{"type": "/problems/unknown-block", "detail": "no such block"}'
         problem = status("404 Not Found", "content-type: application/problem+json", body=body)
