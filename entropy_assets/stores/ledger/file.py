@@ -4,11 +4,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, bring_up_to_date, chains_in, version_of
 from entropy_assets.stores.ledger.storage import Statements
+
+_NO_INDEX: Final = {"SQLITE_CANTOPEN", "SQLITE_IOERR_SHMOPEN", "SQLITE_IOERR_SHMSIZE"}
+"""What SQLite says to a reader who can't make the index beside the file: on a disk that is full or read-only."""
 
 
 class LedgerFile:
@@ -82,21 +85,34 @@ class LedgerFile:
             yield None
             return
         try:
-            db = self._open()
+            before = _moment(self.path)
+            db, is_alone = self._open()
             try:
                 yield db if version_of(db) else None
+                if is_alone and _moment(self.path) != before:
+                    raise LedgerError(
+                        f"the ledger {self.path} was written while it was read; ask again", path=str(self.path)
+                    )
             finally:
                 db.close()
         except sqlite3.Error as error:
             raise LedgerError(f"the ledger {self.path} can't be used: {error}", path=str(self.path)) from error
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> tuple[sqlite3.Connection, bool]:
+        """Return a connection, and whether it passes over what others may write meanwhile."""
         if not self.readonly:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        mode = "rw" if self.readonly else "rwc"  # a reader of a WAL file needs its index, so not "ro"
-        db = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, timeout=self._busy_timeout_s, isolation_level=None
-        )
+        is_alone = False
+        db = self._connected("rw" if self.readonly else "rwc")  # a reader of a WAL file needs its index, so not "ro"
+        try:
+            version_of(db)
+        except sqlite3.OperationalError as error:
+            db.close()
+            if not self.readonly or error.sqlite_errorname not in _NO_INDEX:
+                raise
+            self._refuse_unread_log(error)
+            is_alone = True
+            db = self._connected("ro&immutable=1")
         db.execute("PRAGMA synchronous = FULL")
         if self.readonly:
             db.execute("PRAGMA query_only = ON")
@@ -107,4 +123,27 @@ class LedgerFile:
             raise LedgerError(
                 f"the ledger {self.path} was written by a newer version of this package", path=str(self.path)
             )
-        return db
+        return db, is_alone
+
+    def _connected(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, timeout=self._busy_timeout_s, isolation_level=None)
+
+    def _refuse_unread_log(self, error: sqlite3.OperationalError) -> None:
+        """Raise if there are rows in the log beside the file: without its index they would be missing."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise LedgerError(
+                f"the ledger {self.path} can't be used: {error}. Its newest rows are in {log.name}, and nothing can be"
+                " written beside it: copy both to where there is room, and look there",
+                path=str(self.path),
+            ) from error
+
+
+def _moment(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is written, moved or replaced."""
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return None
+    return state.st_ino, state.st_size, state.st_mtime_ns

@@ -1,7 +1,11 @@
 """The file of the ledger: made by who writes first, left alone by who reads, and every failure one of the ledger."""
 
+import resource
+import shutil
+import signal
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,3 +41,62 @@ def test_a_file_that_is_none_of_sqlites_is_an_error_of_the_ledger(tmp_path: Path
     (tmp_path / "ledger.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(LedgerError, match="can't be used"):
         fetched(LedgerFile(tmp_path / "ledger.sqlite", readonly=False, busy_timeout_s=1.0), "SELECT 1")
+
+
+@contextmanager
+def without_room() -> Iterator[None]:
+    """Let nothing be written, as on a full disk or a read-only medium: no file of this process may grow."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, heard)
+
+
+def with_a_row(path: Path) -> LedgerFile:
+    """Make a ledger with one row, and give it to a reader."""
+    with LedgerFile(path, readonly=False, busy_timeout_s=1.0).transaction() as db:
+        db.execute("INSERT INTO folds (seq, folds) VALUES (1, x'00')")
+    return LedgerFile(path, readonly=True, busy_timeout_s=1.0)
+
+
+def test_it_is_read_where_nothing_can_be_written_beside_it(tmp_path: Path) -> None:
+    """A full disk, a backup that is mounted read-only: an auditor and `/blocks` only read."""
+    reader = with_a_row(tmp_path / "ledger.sqlite")
+    with without_room():
+        assert fetched(reader, "SELECT seq FROM folds") == [(1,)]
+    assert fetched(reader, "SELECT seq FROM folds") == [(1,)]
+
+
+def test_rows_that_only_its_log_has_are_never_passed_over(tmp_path: Path) -> None:
+    """What a power cut left: without them a block that was published would be unknown."""
+    with_a_row(tmp_path / "ledger.sqlite")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with LedgerFile(tmp_path / "ledger.sqlite", readonly=False, busy_timeout_s=1.0).connection() as db:
+        assert db is not None
+        db.execute("INSERT INTO folds (seq, folds) VALUES (2, x'00')")
+        for name in ("ledger.sqlite", "ledger.sqlite-wal"):
+            shutil.copy(tmp_path / name, copy / name)
+    reader = LedgerFile(copy / "ledger.sqlite", readonly=True, busy_timeout_s=1.0)
+    with without_room(), pytest.raises(LedgerError, match=r"newest rows are in ledger\.sqlite-wal"):
+        fetched(reader, "SELECT seq FROM folds")
+    assert fetched(reader, "SELECT seq FROM folds ORDER BY seq") == [(1,), (2,)]
+
+
+def test_who_reads_so_while_somebody_else_writes_is_told(tmp_path: Path) -> None:
+    """A service may see through a read-only mount what a publisher writes through another one."""
+    reader = with_a_row(tmp_path / "ledger.sqlite")
+    writer = LedgerFile(tmp_path / "ledger.sqlite", readonly=False, busy_timeout_s=1.0)
+    with ExitStack() as stack:
+        with without_room():
+            db = stack.enter_context(reader.connection())
+        assert db is not None
+        assert len(db.execute("SELECT seq FROM folds").fetchall()) == 1
+        with writer.transaction() as other:
+            other.execute("INSERT INTO folds (seq, folds) VALUES (2, x'00')")
+        with pytest.raises(LedgerError, match="written while it was read"):
+            stack.close()
