@@ -76,7 +76,7 @@ def check_ledger(home: Path | None, as_json: bool) -> None:
     "--restored",
     "is_restored",
     is_flag=True,
-    help="All was put back from one backup: burn each batch that was not finished in it, whoever knows of it.",
+    help="Batches were put back from a backup, with the ledger or without it: burn each that was not finished in it.",
 )
 @home_option
 @json_option

@@ -5,9 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
-from entropy_assets.errors import LedgerError
+from entropy_assets.errors import LedgerBehind, LedgerError
 from entropy_assets.stages.publication import accept_losses
 from entropy_assets.stages.state import known_publications
+from entropy_assets.stores.ledger.anchors import refuse_if_behind
+from entropy_assets.stores.ledger.rows import NO_LINK
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import Place, drain, frame, png_of, publish, remembers, run_again
 
@@ -41,3 +43,30 @@ def test_nothing_of_an_old_backup_that_was_published_since_is_published_again(
     assert publish(place, fresh, empty) > 0
     assert set(served).isdisjoint(drain(empty))
     ledger.verify()
+
+
+def test_batches_of_a_backup_beside_a_lost_ledger_are_accepted_as_restored(
+    place: Place, pool: PoolClient, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One that was only taken in when the backup was made gives the bytes of then, and the refusal says how to stop it.
+
+    The ledger alone knew that it was published since: without its receipt it looks like one that spent nothing.
+    """
+    publish(place, place.validated([("d.fits", frame(4))]), pool)
+    begun = place.open([("b.fits", frame(2))])
+    backup = shutil.copytree(place.batches_folder, tmp_path_factory.mktemp("backup") / "batches")
+    place.finished(begun)
+    assert publish(place, begun, pool)
+    served = drain(pool)
+    place.ledger_file.unlink()
+    shutil.rmtree(place.batches_folder)
+    shutil.copytree(backup, place.batches_folder)
+    empty = PoolClient(pool._client, prefix=backup.parent.name)
+    known = list(known_publications(place.batches()).values())
+    with pytest.raises(LedgerBehind, match="with --restored too if batches were put back from a backup"):
+        refuse_if_behind(place.ledger(), known)
+    burned, _ = accept_losses(place, NO_LINK, known, 2, remembers(place), is_restored=True)
+    assert begun.key in burned
+    with pytest.raises(LedgerError, match="with another chain head"):
+        publish(place, run_again(place, begun), empty)
+    assert set(served).isdisjoint(drain(empty))

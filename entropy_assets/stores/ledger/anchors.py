@@ -52,6 +52,7 @@ def refuse_if_behind(ledger: Ledger, anchors: Iterable[Anchor]) -> None:
     raise LedgerBehind(
         f"the ledger {ledger.name} {what}: it lacks {len(lost)} publications that are known to {names}. Nothing is"
         " published before it is mended. Put the right ledger back; if it is lost, stop everything and run"
-        f" 'entropy-assets ledger accept --head {head}', which burns all that may have been served",
+        f" 'entropy-assets ledger accept --head {head}', which burns all that may have been served;"
+        " with --restored too if batches were put back from a backup",
         path=ledger.name, head=head, lacks=sorted(lost)[:MOST_NAMED], known_to=names,
     )  # fmt: skip
