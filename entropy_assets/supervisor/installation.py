@@ -47,10 +47,16 @@ def sole_owner(home: Home) -> Iterator[None]:
     Raises
     ------
     StartFailed
-        If another process holds it.
+        If another process holds it, or nothing can be written there.
     """
-    home.root.mkdir(parents=True, exist_ok=True)
-    with home.lock_file.open("a") as lock:
+    try:
+        home.root.mkdir(parents=True, exist_ok=True)
+        opened = home.lock_file.open("a")
+    except OSError as error:
+        raise StartFailed(
+            f"nothing can be written in {home.root}: {error.strerror} ({error.filename})", home=str(home.root)
+        ) from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

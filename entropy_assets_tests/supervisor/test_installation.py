@@ -40,6 +40,15 @@ class TestHome:
         with installation.sole_owner(Home(tmp_path)):
             pass
 
+    def test_one_that_can_not_be_written_is_told_in_a_sentence(self, tmp_path: Path) -> None:
+        """Mounted read-only, or on a full disk; here its lock can't be opened for the same kind of reason."""
+        Home(tmp_path).lock_file.mkdir()
+        with (
+            pytest.raises(StartFailed, match=r"nothing can be written in .*: "),
+            installation.sole_owner(Home(tmp_path)),
+        ):
+            pass
+
     def test_it_gets_dagsters_configuration_and_the_code_servers_socket(self, place: Place) -> None:
         installation.prepare_home(place, Path("/private/s"), print)
         workspace = yaml.safe_load((place.dagster_folder / "workspace.yaml").read_text())
