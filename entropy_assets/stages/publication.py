@@ -92,7 +92,9 @@ def publish_batch(
     refuse_if_behind(ledger, known)
     _keep_newest_receipt(batches, ledger)
     _refuse_unspent(batch, ledger, validation)
-    newly_published = _append(batch, ledger, validation, run_id, now_us)
+    # By the clock that is ahead: should the pool forget a block, it counts as served by its age from here on.
+    published_us = max(now_us, (latest_ms - shard.life_ms) * 1000)
+    newly_published = _append(batch, ledger, validation, run_id, published_us)
     publication = ledger.publication_of(batch.key)
     if publication is not None:
         _keep_receipt(batch, publication)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,11 @@ from hypothesis import strategies as st
 
 from entropy_assets.provenance.reveal import MARGIN_S, reveal_of
 from entropy_assets.provenance.trail import MOST_THUMBNAIL_BYTES, Trail
+from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.batches import INTAKE, MANIFEST, Document, thumbnail_of
 from entropy_assets.stores.lanes import Fate, Lane
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.stages.batches_made import Place, alter_json, frame, simulated_frame
 
 LIFE_S = 3600.0
@@ -161,3 +166,19 @@ def test_of_a_batch_that_is_gone_the_ledger_tells_what_it_has(tmp_path: Path, st
     assert told is not None
     assert told["block_id"] == block_id
     assert batch.key in str(told["problem"])
+
+
+def test_a_publisher_whose_clock_is_behind_makes_no_block_reveal_that_a_worker_holds(
+    place: Place, pool: PoolClient
+) -> None:
+    """The pool's server was restarted and knows nothing of it; by the ledger it would have expired long ago."""
+    batch = place.validated([("a.fits", frame(1))], lane="public")
+    behind_us = round((time.time() - 2 * LIFE_S) * 1e6)
+    publish_batch(batch, place.ledger(), pool, run_id="run", now_us=behind_us)
+    [held, *_] = pool.lease(1, lane="public").blocks
+    with EmbeddedServer() as restarted, closing(PoolClient.from_url(restarted.url)) as empty:
+        fate = empty.fate_of(held.block.block_id)
+        assert fate.state == "unknown"
+        told = Trail.of(place).tell(held.block.block_id, fate)
+    assert told is not None
+    assert not told["revealed"]

@@ -138,6 +138,11 @@ class PoolClient:
         """Return the pool that takes blocks of `lane`: this one; see `shards.ShardedPool`."""
         return self
 
+    @property
+    def life_ms(self) -> int:
+        """How long a block that is pushed lives, ms."""
+        return self._ttl_ms
+
     def expiry_ms(self) -> int:
         """Return when a block that is pushed now expires, ms by the server's clock; raises what `stats` does."""
         return int(self._run(self._survey)[1]) + self._ttl_ms
