@@ -92,6 +92,7 @@ def publish_batch(
     refuse_if_behind(ledger, known)
     _keep_newest_receipt(batches, ledger)
     _refuse_unspent(batch, ledger, validation)
+    shard.refuse_if_full()
     # By the clock that is ahead: should the pool forget a block, it counts as served by its age from here on.
     published_us = max(now_us, (latest_ms - shard.life_ms) * 1000)
     newly_published = _append(batch, ledger, validation, run_id, published_us)

@@ -2,11 +2,12 @@
 
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import numpy as np
 import pytest
+import redis
 
 from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, ClaimRefused, PoolUnavailable
 from entropy_assets.stages import conditioning, extraction, ingest, validation
@@ -14,6 +15,7 @@ from entropy_assets.stages.publication import publish_batch
 from entropy_assets.stores.batches import BLOCKS, INTAKE, MANIFEST, NOISE, RECEIPT, RECORDS, VERDICTS, Batch, Document
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.stages.batches_made import (
     TIME_NS,
     Place,
@@ -70,6 +72,24 @@ def test_an_absent_pool_leaves_the_ledger_untouched_so_a_retry_publishes(place: 
         publish_batch(batch, place.ledger(), nowhere, run_id="run", now_us=1)
     assert not place.ledger().is_published(batch.key)
     assert publish_batch(batch, place.ledger(), pool, run_id="retry", now_us=2).newly_published
+
+
+def test_a_full_pool_leaves_the_ledger_untouched_so_a_retry_publishes(place: Place) -> None:
+    """Else every batch of the hours in which its server is full would be lost, and its images spent."""
+    batch = place.validated([("a.fits", frame(1))])
+    with (
+        EmbeddedServer(max_memory_bytes=4 * 2**20) as server,
+        redis.Redis.from_url(server.url) as others,
+        closing(PoolClient.from_url(server.url)) as pool,
+    ):
+        for _ in range(500):
+            with suppress(redis.OutOfMemoryError):
+                others.append("too much", bytes(10_000))
+        with pytest.raises(PoolUnavailable, match="maxmemory"):
+            publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
+        assert not place.ledger().is_published(batch.key)
+        others.delete("too much")
+        assert publish_batch(batch, place.ledger(), pool, run_id="retry", now_us=2).pushed > 0
 
 
 def test_a_batch_without_verdicts_is_not_published(place: Place, pool: PoolClient) -> None:

@@ -286,6 +286,10 @@ class PoolClient:
         if earlier:
             self._call(lambda: self._client.zrem(self._ledger_key, *earlier))
 
+    def refuse_if_full(self) -> None:
+        """Raise `PoolUnavailable` if the server takes nothing more: to set who is not there changes nothing."""
+        self._call(lambda: self._client.zadd(self._ledger_key, {"": 0}, xx=True))
+
     def depth(self) -> PoolDepth:
         """Return what is ready now; nothing is, while the epoch is another."""
         stats = self.stats()
