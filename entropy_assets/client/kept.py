@@ -5,6 +5,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -78,7 +79,7 @@ class KeptAnswer:
         InputRefused
             If it does not name the block.
         ChainBroken
-            If one of these bytes is another one than the images give.
+            If one of these bytes is another one than the images give, or was given twice.
         """
         found = self.stretches.get(block_id, ())
         if not found:
@@ -92,5 +93,13 @@ class KeptAnswer:
                     f"byte {each.at + place} of the answer is not byte {each.start + place} of block {block_id}",
                     index=each.at + place,
                     field="data",
+                )
+        for one, other in pairwise(sorted(found, key=lambda each: (each.start, each.end))):
+            start, end = max(one.start, other.start), min(one.end, other.end)
+            if start < end:
+                raise ChainBroken(
+                    f"bytes {start} to {end - 1} of block {block_id} are in the answer twice",
+                    index=other.at,
+                    field="blocks",
                 )
         return found

@@ -48,3 +48,15 @@ def test_an_answer_says_nothing_of_a_block_that_it_does_not_name(tmp_path: Path)
     for block in (bytes(12), bytes(12) + b"x" * 9):
         with pytest.raises(ChainBroken, match="byte 12 of the answer is not byte 12"):
             kept.require_bytes_of("another", block)
+
+
+def test_an_answer_that_has_bytes_of_a_block_twice_is_found(tmp_path: Path) -> None:
+    """They are the block's, and yet no service may give them twice."""
+    block = bytes(range(64))
+    cuts = [(0, 16), (32, 48), (40, 64)]
+    data = base64.b64encode(b"".join(block[start:end] for start, end in cuts)).decode()
+    blocks = [{"block_id": "a", "start": start, "end": end} for start, end in cuts]
+    kept = tmp_path / "answer"
+    kept.write_text(json.dumps({"class": "public", "encoding": "base64", "data": data, "blocks": blocks}))
+    with pytest.raises(ChainBroken, match="bytes 40 to 47 of block a are in the answer twice"):
+        KeptAnswer.read(kept).require_bytes_of("a", block)
