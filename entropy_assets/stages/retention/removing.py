@@ -17,7 +17,7 @@ from entropy_assets.stages.retention.looking import files_in, is_noise
 from entropy_assets.stages.retention.plan import Going, Kind, RemovalPlan
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stores.batches import INTAKE, Batch, BatchStore
-from entropy_assets.stores.blobs.folder import drop_folder
+from entropy_assets.stores.blobs.folder import drop_folder, drop_half_written
 from entropy_assets.stores.blobs.together import delete_all, together
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.images import ImageStore
@@ -85,7 +85,8 @@ def remove(
             progress(kind, done, len(items))
             yield item
 
-    gone = [*each(Kind.BATCH, batch), *each(Kind.NOISE, lambda name: _delete_noise(batches, name))]
+    # Noise first: it needs no room, and makes some for the notes where the disk is full.
+    gone = [*each(Kind.NOISE, lambda name: _delete_noise(batches, name, clock)), *each(Kind.BATCH, batch)]
     gone += _removed_images(home, plan, clock, progress)
     gone += each(Kind.SETTLED, settled)
     return Removed(tuple(gone))
@@ -101,12 +102,14 @@ def _delete_batch(batches: BatchStore, key: str) -> None:
     drop_folder(blobs, key)
 
 
-def _delete_noise(batches: BatchStore, key: str) -> None:
-    """Delete the blocks first: who finds them looks for the noise behind them."""
+def _delete_noise(batches: BatchStore, key: str, clock: Callable[[], float]) -> None:
+    """Delete the blocks first: who finds them looks for the noise behind them. What killed writers left goes too."""
     first, *others = [blob.name for blob in files_in(batches, key) if is_noise(blob)] or [""]
     if first:
         batches.blobs.delete(first)
         delete_all(batches.blobs, others)
+    for folder in (key, *(f"{key}/{name}" for name in batches.blobs.list(key).folders)):
+        drop_half_written(batches.blobs, folder, clock() - GRACE_S)
 
 
 def _removed_images(home: Home, plan: RemovalPlan, clock: Callable[[], float], progress: Progress) -> Iterator[Going]:

@@ -3,6 +3,7 @@
 Every file and name is on the disk before a call returns.
 """
 
+import math
 import os
 import stat
 from contextlib import suppress
@@ -129,11 +130,22 @@ def lies_in(blobs: Blobs, name: str = "") -> Path:
     return blobs.path(name) if name else blobs.root
 
 
+def drop_half_written(blobs: Blobs, name: str, before_s: float) -> None:
+    """Delete what was being written in the folder `name` before a time, seconds since 1970: its writers were killed."""
+    if not isinstance(blobs, FolderBlobs):
+        return
+    with suppress(FileNotFoundError), os.scandir(blobs.path(name)) as entries:
+        for entry in entries:
+            if _is_temporary(entry.name) and entry.stat(follow_symlinks=False).st_mtime < before_s:
+                Path(entry.path).unlink(missing_ok=True)
+
+
 def drop_folder(blobs: Blobs, name: str) -> None:
-    """Remove the folder `name` if blobs lie in folders and nothing is in it; an object store has none of its own.
+    """Remove the folder `name` if blobs lie in folders and no blob is in it; an object store has none of its own.
 
     Only for a folder in which nobody makes anything any more: who is about to would find it gone.
     """
+    drop_half_written(blobs, name, math.inf)
     if isinstance(blobs, FolderBlobs):
         with suppress(OSError):
             blobs.path(name).rmdir()

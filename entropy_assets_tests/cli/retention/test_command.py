@@ -10,22 +10,18 @@ import pytest
 
 from entropy_assets.cli.retention.words import KEPT
 from entropy_assets.defs.partitions import IMAGE_BATCHES
-from entropy_assets.stages.publication import publish_batch
-from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.stages.batches_made import TIME_NS, Place, frame
-from entropy_assets_tests.stages.retention.installations import files_below
-
-DAY_US = 86_400 * 10**6
+from entropy_assets_tests.stages.retention.installations import DAY_S, NOW_S, files_below, publish
 
 
 @pytest.fixture
-def place(tmp_path: Path, pool: PoolClient) -> Place:
+def place(tmp_path: Path) -> Place:
     """Give an installation with a batch that was published 40 days ago, and one of today."""
-    place, now_us = Place(tmp_path / "home"), time.time_ns() // 1000
-    for number, time_us in enumerate((now_us - 40 * DAY_US, now_us)):
+    place, today = Place(tmp_path / "home"), (NOW_S - time.time()) / DAY_S
+    for number, days_ago in enumerate((today + 40, today)):
         batch = place.validated([("a.fits", frame(1 + number))], time_ns=TIME_NS + number * 10**9)
-        publish_batch(batch, place.ledger(), pool, run_id="run", now_us=time_us)
+        publish(place, batch.key, days_ago=days_ago)
     return place
 
 
