@@ -62,7 +62,9 @@ def move(file: Path, target: Ledger) -> Moved:
     """
     source = LedgerFile(file, readonly=False, busy_timeout_s=_BUSY_S)
     if not source.exists():
-        raise LedgerError(f"there is no ledger to move: {file} is missing", path=str(file))
+        aside = _aside(file)
+        done = f"; it was moved already, and lies in {aside}" if aside.exists() else ""
+        raise LedgerError(f"there is no ledger to move: {file} is missing{done}", path=str(file))
     with source.transaction() as old:
         head = verified(old, source.chains_of(old))
         with target.storage.transaction() as new:
@@ -117,7 +119,7 @@ def _ends(db: Statements) -> tuple[dict[str, int], dict[str, str]]:
 
 def _put_aside(source: LedgerFile) -> Path:
     """Rename the file, so that who still looks for it there finds none, and no older one is ever taken for it."""
-    aside = source.path.with_name(f"{source.path.name}.moved")
+    aside = _aside(source.path)
     with source.connection() as db:
         if db is not None:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -127,3 +129,7 @@ def _put_aside(source: LedgerFile) -> Path:
             companion.rename(aside.with_name(aside.name + suffix))
     sync_folder(source.path.parent)
     return aside
+
+
+def _aside(file: Path) -> Path:
+    return file.with_name(f"{file.name}.moved")

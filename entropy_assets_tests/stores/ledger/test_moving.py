@@ -144,6 +144,13 @@ def test_a_file_that_somebody_writes_is_not_moved(file: Path, target: Ledger, mo
     assert not target.exists()
 
 
+def test_who_was_interrupted_at_the_very_end_is_told_that_all_is_done(file: Path, target: Ledger) -> None:
+    """Nothing was printed yet, and the command is given again."""
+    move(file, target)
+    with pytest.raises(LedgerError, match=r"it was moved already, and lies in .*\.moved"):
+        move(file, target)
+
+
 def test_there_must_be_a_file(tmp_path: Path, target: Ledger) -> None:
     with pytest.raises(LedgerError, match="is missing"):
         move(tmp_path / "ledger.sqlite", target)
