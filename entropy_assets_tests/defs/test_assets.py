@@ -23,7 +23,12 @@ def test_a_batch_goes_from_inbox_to_pool_and_the_inbox_is_settled(home: Home) ->
     inbox = home.stores.layout.inbox_folder
     assert (inbox / "processed" / key / "a.fits").is_file()
     note = json.loads((inbox / "rejected" / key / "dead.jpg.reason.json").read_text())
-    assert note == {"name": "dead.jpg", "reason": "empty_file", "detail": "the file is empty"}
+    assert note == {
+        "name": "dead.jpg",
+        "reason": "empty_file",
+        "detail": "the file is empty",
+        "advice": "copy it again",
+    }
 
 
 @pytest.mark.parametrize("path", [["validated_blocks", "published_blocks"], ["published_blocks"]])
