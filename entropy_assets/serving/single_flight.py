@@ -73,7 +73,8 @@ class SingleFlight(Generic[T]):
         if self._asked is None or (self._asked.done() and time.monotonic() - self._answered_at >= not_older_s):
             self._asked = asyncio.create_task(self._ask_once())
         try:
-            return await asyncio.wait_for(asyncio.shield(self._asked), self.limit_s)
+            async with asyncio.timeout(self.limit_s):
+                return await asyncio.shield(self._asked)
         except TimeoutError:
             return None
 

@@ -150,7 +150,8 @@ class KeyRing:
             self._hanging.append(begun(self._look))
         look = self._hanging[-1]
         try:
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(look)), READ_S)
+            async with asyncio.timeout(READ_S):
+                return await asyncio.shield(asyncio.wrap_future(look))
         except TimeoutError:
             raise KeysUnreadable(_HANGS) from None
 

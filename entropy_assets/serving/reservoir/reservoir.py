@@ -106,7 +106,8 @@ class Reservoir:
         Who listens only then does not refuse its first clients for being new.
         """
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._settled.wait(), limit_s)
+            async with asyncio.timeout(limit_s):
+                await self._settled.wait()
 
     async def stop(self) -> None:
         """Stop leasing and drop what is held, counted as burned."""

@@ -89,6 +89,27 @@ def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging
     store.ends.set()
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_stop_in_the_moment_in_which_a_look_ends_is_heard(
+    hanging: Hanging, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """It once was lost there, and a service that was told to end went on for ever, without a listener."""
+    monkeypatch.setattr(keys_module, "LOOK_S", 0)
+    ring = KeyRing(hanging)
+    hanging.hangs = True
+    ring.start()
+    while not hanging.looks:
+        await asyncio.sleep(0.001)
+    hanging.hangs = False
+    hanging.ends.set()
+    time.sleep(0.05)  # the look ends, and the loop has not heard of it
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    monkeypatch.setattr(keys_module, "LOOK_S", 60)
+    async with asyncio.timeout(5):
+        await ring.stop()
+
+
 def test_a_store_that_hangs_is_not_loaded(hanging: Hanging) -> None:
     hanging.hangs = True
     with pytest.raises(KeysUnreadable, match="did not end in 5 s"):
