@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from entropy_assets.serving.answers.pieces import PIECE_BYTES
 from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.serving.reservoir.filler import IDLE_S
 from entropy_assets.stores.pool.client import PoolClient
@@ -229,6 +230,19 @@ def test_a_client_that_leaves_costs_nothing_afterwards(query: str, config: Servi
         assert time.process_time() - spent < 0.25
         assert (_served(service), leased(service)) == before
         assert service.client.get("/random/8").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["", "?class=public"])
+def test_what_was_drawn_for_a_client_that_left_is_counted(query: str, config: ServiceConfig, pool: PoolClient) -> None:
+    """The piece that waited for room; and none is drawn once the client has left."""
+    config = dataclasses.replace(config, streams=StreamLimits())
+    pool.push(blocks_for_both(4000))
+    with RunningService(config) as service:
+        with _raw_download(service, f"/download/{2**30}{query}"):
+            before = _settled(service)
+        _wait_until(lambda: _count(service, "downloads_cut") == 1)
+        assert _served(service) == before[0]
+        assert 0 < _count(service, "undelivered_bytes") <= PIECE_BYTES
 
 
 def test_a_client_that_does_not_read_is_cut_off_and_stops_nobody(config: ServiceConfig, pool: PoolClient) -> None:
