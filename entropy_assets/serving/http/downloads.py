@@ -87,8 +87,12 @@ class Download(Response):
                 self._public,
                 send,
             )
-            whole = await first_of(sending.send_all(meter), sending.left_by_client(receive), sending.stalled())
-            self._service.counts.add("downloads_finished" if whole else "downloads_cut")
+            whole = False
+            try:
+                whole = await first_of(sending.send_all(meter), sending.left_by_client(receive), sending.stalled())
+            finally:
+                if sending.has_begun:
+                    self._service.counts.add("downloads_finished" if whole else "downloads_cut")
 
 
 class _Sending:
@@ -103,6 +107,7 @@ class _Sending:
         self._simulated = False
         self._left = n
         self._client_left = False
+        self.has_begun = False
         self._counts = service.counts
 
     async def send_all(self, meter: Meter) -> bool:
@@ -110,6 +115,7 @@ class _Sending:
         draw = await self._pieces.next(self._left)
         self._simulated = draw.simulated
         headers = [*_headers(self._n, self._public, draw.simulated), *meter.headers]
+        self.has_begun = True
         self._counts.add("downloads_begun")
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         while True:
