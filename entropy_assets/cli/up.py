@@ -36,8 +36,9 @@ def up(
     """Run everything: pool server, Dagster with its daemon, HTTP service. Ctrl-C stops it all."""
     began = time.monotonic()
     interrupted = Flag()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: interrupted.set())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda *_: interrupted.set())
     from entropy_assets.stores.home import Home
     from entropy_assets.supervisor.browser import open_page
     from entropy_assets.supervisor.installation import POLL_SECONDS, Installation, drop_samples
