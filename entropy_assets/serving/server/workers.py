@@ -156,7 +156,9 @@ def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = 
         If there are API keys that can't be read at the start.
     """
     # uvicorn listens to signals later, and raises them once more when it is done: none must skip the folder's removal
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # as under nohup
+    for number in (signal.SIGTERM, *([signal.SIGHUP] if ends_with_terminal else [])):
+        signal.signal(number, lambda *_: sys.exit(0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold blocks and passwords; workers inherit this
     address = {"host": config.host, "port": config.port, "workers": config.workers}
     with service_news(**address), _board_folder() as folder:
@@ -166,7 +168,7 @@ def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = 
         uvicorn_config = _uvicorn_config(Worker(config, provenance, folder))
         if config.workers == 1:
             server = uvicorn.Server(uvicorn_config)
-            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+            if ends_with_terminal:
                 signal.signal(signal.SIGHUP, server.handle_exit)
             server.run()
             if not server.started:

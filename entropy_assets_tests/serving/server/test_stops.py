@@ -104,13 +104,14 @@ def test_a_stop_is_heard_while_workers_are_replaced(valkey_url: str, tmp_path: P
 
 
 @pytest.mark.e2e
-def test_a_start_that_is_told_to_end_while_the_pool_hangs_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_start_that_is_told_to_end_while_the_pool_hangs_leaves_nothing(number: int, tmp_path: Path) -> None:
     with EmbeddedServer() as server:
         assert server.pid is not None
         os.kill(server.pid, signal.SIGSTOP)
         with Told(server.url, tmp_path) as service:
             service.until(lambda: "service-starting" in service.events() and service.left)
-            assert service.told(signal.SIGTERM) == 0
+            assert service.told(number) == 0
         os.kill(server.pid, signal.SIGCONT)
     assert (service.events(), service.left) == (["service-starting", "service-stopped"], [])
 
