@@ -2,7 +2,6 @@
 
 import json
 import signal
-import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 
 from entropy_assets.cli.shell import settings_of, typed_errors, waiting_in
 from entropy_assets.stores.file_names import printable
+from entropy_assets.stores.processes import Flag
 
 
 @click.command()
@@ -35,9 +35,10 @@ def up(
 ) -> None:
     """Run everything: pool server, Dagster with its daemon, HTTP service. Ctrl-C stops it all."""
     began = time.monotonic()
-    interrupted = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: interrupted.set())
+    interrupted = Flag()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda *_: interrupted.set())
     from entropy_assets.stores.home import Home
     from entropy_assets.supervisor.browser import open_page
     from entropy_assets.supervisor.installation import POLL_SECONDS, Installation, drop_samples

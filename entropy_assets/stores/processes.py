@@ -13,6 +13,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,35 @@ SOCKET_NAME: Final = "s"
 SOCKET_PATH_LIMIT: Final = 103
 """Bytes in ``sockaddr_un.sun_path`` less the final zero, on the strictest system (macOS; Linux has 107)."""
 _LOOK_SECONDS: Final = 0.02
+_HEARD_SECONDS: Final = 0.25
+
+
+class Flag(threading.Event):
+    """An event that a signal's handler may set.
+
+    The handler runs in the main thread, between any two of its steps. `threading.Event` takes a lock to wait and to be
+    set: a signal that comes while the main thread has it would wait for it for ever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_set = False
+
+    def set(self) -> None:
+        """Set it."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Tell whether it is set."""
+        return self._is_set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Tell whether it is set after `timeout`, seconds; without one, wait until it is."""
+        while timeout is None and not self._is_set:
+            time.sleep(_HEARD_SECONDS)
+        if timeout is not None and not self._is_set:
+            time.sleep(timeout)  # to the end, also when it is set meanwhile
+        return self._is_set
 
 
 class OwnedProcess:

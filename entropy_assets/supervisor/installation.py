@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -275,13 +275,15 @@ class Installation:
         return time.time() - (time.monotonic() - began)
 
     def _stop(self, say: Say) -> None:
-        say("stopping ...")
+        with suppress(OSError):  # who read along may be gone, and so may the terminal
+            say("stopping ...")
         deadline = time.monotonic() + STOP_SECONDS
         for child in self.children:
             child.process.ask_to_end()
         for child in self.children:
             child.process.stop(max(0.0, deadline - time.monotonic()))
-        say("stopped")
+        with suppress(OSError):
+            say("stopped")
 
 
 def _watched(server: EmbeddedServer) -> Child:

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,21 @@ from entropy_assets.stores.processes import OwnedProcess
 process = OwnedProcess([sys.executable, "-c", sys.argv[1]], log=Path(sys.argv[2]))
 print(process.pid, flush=True)
 time.sleep(60)
+"""
+
+SIGNALLED = """
+import signal, sys
+from entropy_assets.stores.processes import Flag
+flag = Flag()
+signal.signal(signal.SIGTERM, lambda *_: flag.set())
+def interrupt(frame, event, argument):
+    if frame.f_code.co_name != "<lambda>":
+        signal.raise_signal(signal.SIGTERM)
+    return interrupt
+sys.settrace(interrupt)
+heard = flag.wait(0.01)
+sys.settrace(None)
+print(heard)
 """
 
 
@@ -146,3 +162,18 @@ def test_a_private_folder_that_was_swept_away_is_made_again_and_one_of_somebody_
     for other in (folder, tmp_path / "link"):
         with pytest.raises(PermissionError):
             ensure_private(other)
+
+
+def test_a_flag_is_set_by_a_signal_at_any_step_of_waiting_for_it() -> None:
+    """The handler of a `threading.Event` may wait for a lock that the main thread has: nothing ends it then."""
+    command = [sys.executable, "-c", SIGNALLED]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout == "True\n"
+
+
+def test_a_flag_is_waited_for() -> None:
+    flag = processes.Flag()
+    assert not flag.wait(0.01)
+    setting = threading.Timer(0.1, flag.set)
+    setting.start()
+    assert flag.wait()
+    setting.join()

@@ -13,11 +13,13 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
+from functools import partial
 from typing import Final
 
 from entropy_assets.errors import QuotaExceeded, QuotaUnavailable
 from entropy_assets.serving.access.allowances import Account, Admission, Allowance, Limits
+from entropy_assets.serving.single_flight import begun
 from entropy_assets.stores.buckets import Ask, Buckets, Grant, LocalBuckets
 
 SWEEP_S: Final = 0.5
@@ -26,15 +28,19 @@ AWAY_S: Final = 1.0
 """After a failure the buckets are left alone for so long."""
 PROBLEM_S: Final = 10.0
 """A failure is reported for so long, unless the buckets answer before."""
+HANGS_S: Final = 2.0
+"""Buckets that do not answer for so long are away, and are not asked again before they do: an answer that drips, or a
+name that is looked up in vain, passes no time-out. Of several servers each may take its time-outs."""
 REPLY_S: Final = 1.0
 """Longest wait for a grant."""
 MAX_ADDRESSES: Final = 4096
 """Addresses whose grants a worker holds; the oldest makes way, which costs it what it held."""
 _TRIES: Final = 8
+_HANG: Final = f"the server that keeps the quotas gave no answer in {HANGS_S:g} s"
 
 
 class Accounts:
-    """Every subject's account in this worker, and the thread that talks to the buckets.
+    """Every subject's account in this worker, and the task that asks the buckets, in a thread.
 
     Parameters
     ----------
@@ -59,7 +65,8 @@ class Accounts:
         self._gifts: list[Ask] = []
         self._wake = asyncio.Event()
         self._filler: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "buckets")
+        self._asked: Future[Sequence[Grant | None]] = Future()
+        self._asked.set_result(())
         self._away_until = -math.inf
         self._told_until = -math.inf
         self._problem: str | None = None
@@ -178,13 +185,15 @@ class Accounts:
 
     async def _shared_grants(self, asks: list[Ask]) -> Sequence[Grant | None] | None:
         """Return what the shared buckets grant; None while they are away, or for each that is away."""
-        if self._clock() < self._away_until:
+        if self._clock() < self._away_until or not self._asked.done():
             return None
+        self._asked = begun(partial(self._shared.grant, asks))
         try:
-            grants = await asyncio.get_running_loop().run_in_executor(self._thread, self._shared.grant, asks)
-        except QuotaUnavailable as error:
+            async with asyncio.timeout(HANGS_S):
+                grants = await asyncio.shield(asyncio.wrap_future(self._asked))
+        except (QuotaUnavailable, TimeoutError) as error:
             self._away_until = self._clock() + AWAY_S
-            self._tell(error.message)
+            self._tell(error.message if isinstance(error, QuotaUnavailable) else _HANG)
             return None
         if None in grants:
             self._tell("a server that keeps some of the quotas does not answer")
@@ -222,14 +231,14 @@ class Accounts:
             await self._shared_grants(gifts)
 
     async def stop(self) -> None:
-        """Give back what is held and end the thread."""
+        """Give back what is held."""
         if self._filler is not None:
             self._filler.cancel()
             await asyncio.wait([self._filler])
+            await asyncio.to_thread(wait, [self._asked], HANGS_S)
             for account in list(self._accounts.values()):
                 self._let_go(account)
             await self._give_back()
-        self._thread.shutdown(wait=False)
         self._shared.close()
 
 

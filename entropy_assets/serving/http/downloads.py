@@ -87,8 +87,12 @@ class Download(Response):
                 self._public,
                 send,
             )
-            whole = await first_of(sending.send_all(meter), _client_left(receive), sending.stalled())
-            self._service.counts.add("downloads_finished" if whole else "downloads_cut")
+            whole = False
+            try:
+                whole = await first_of(sending.send_all(meter), sending.left_by_client(receive), sending.stalled())
+            finally:
+                if sending.has_begun:
+                    self._service.counts.add("downloads_finished" if whole else "downloads_cut")
 
 
 class _Sending:
@@ -102,6 +106,8 @@ class _Sending:
         self._send = send
         self._simulated = False
         self._left = n
+        self._client_left = False
+        self.has_begun = False
         self._counts = service.counts
 
     async def send_all(self, meter: Meter) -> bool:
@@ -109,14 +115,21 @@ class _Sending:
         draw = await self._pieces.next(self._left)
         self._simulated = draw.simulated
         headers = [*_headers(self._n, self._public, draw.simulated), *meter.headers]
+        self.has_begun = True
         self._counts.add("downloads_begun")
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         while True:
             self._left -= len(draw.data)
             body = {"type": "http.response.body", "body": self._body(draw), "more_body": self._left > 0}
-            await self._send(body)
-            if self._left == 0:
-                return True
+            sent = False
+            try:
+                await self._send(body)
+                sent = not self._client_left  # what is sent to nobody goes nowhere, without a word
+            finally:
+                if not sent:
+                    self._counts.add("undelivered_bytes", len(draw.data))
+            if self._left == 0 or not sent:
+                return sent
             await asyncio.sleep(0)  # sending waits for nobody while the buffer has room: let the others go on
             try:
                 draw = await self._pieces.next(self._left)
@@ -132,6 +145,13 @@ class _Sending:
         line = {"n": len(draw.data), "encoding": "base64", "data": data, **json_fields(draw, public=True)}
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
+    async def left_by_client(self, receive: Any) -> bool:
+        """Wait until the client leaves; then it is not whole."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._client_left = True
+        return False
+
     async def stalled(self) -> bool:
         """Wait until nothing more was sent for as long as the limits say; then it is not whole."""
         before = -1
@@ -139,12 +159,6 @@ class _Sending:
             before = self._left
             await asyncio.sleep(self._idle_s)
         return False
-
-
-async def _client_left(receive: Any) -> bool:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    return False
 
 
 def _headers(n: int, public: bool, simulated: bool) -> list[tuple[bytes, bytes]]:

@@ -12,7 +12,7 @@ Reasons begin with the code that ``/problems/<code>`` explains, or name the numb
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -230,7 +230,7 @@ class StreamRoute:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one client from handshake to end."""
         scope = {**scope, "route": self}  # the log names it, and the framework does not tell
-        with Unforeseen(scope) as unforeseen:
+        with Unforeseen(scope) as unforeseen, suppress(OSError):  # how ASGI servers say that nobody is there
             await self._open(scope, receive, send)
         if unforeseen.number is not None:
             await failure(unforeseen.number)(scope, receive, send)

@@ -84,12 +84,15 @@ class Filler:
         self._thread = threading.Thread(target=self._run, args=(loop, receiver), name="reservoir-filler", daemon=True)
         self._thread.start()
 
-    async def stop(self) -> None:
-        """End, and let the last lease arrive."""
+    async def stop(self, limit_s: float) -> None:
+        """End, and let the last lease arrive if it does within `limit_s`, seconds.
+
+        A server that drips passes no time-out: the blocks of such a lease are lost.
+        """
         self._stopping.set()
         self._demand.wake.set()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, limit_s)
             await asyncio.sleep(0)
             self._thread = None
         while self._demand.blocks_on_the_way:  # noqa: ASYNC110 - they are read in the next turns of the loop

@@ -18,12 +18,15 @@ from entropy_assets.serving.counts import Counts, place_of
 from entropy_assets.serving.reservoir.demand import Demand, ReservoirLimits
 from entropy_assets.serving.reservoir.filler import Filler
 from entropy_assets.serving.reservoir.stock import Closing, Draw, Messages, Piece, Stock
+from entropy_assets.serving.single_flight import begun
 from entropy_assets.stores.lanes import Lane
 from entropy_assets.stores.pool.ageing import WallClock, ageing_s
 from entropy_assets.stores.pool.blocks import Lease, SealedLease
 
 OPEN_S: Final = 10.0
 """How long a public block that was begun is given out, seconds."""
+STOP_S: Final = 2.0
+"""Longest that an end waits for the last lease, and for what the pool is told at last, seconds each."""
 
 
 @dataclass(eq=False, slots=True)
@@ -111,10 +114,11 @@ class Reservoir:
 
     async def stop(self) -> None:
         """Stop leasing and drop what is held, counted as burned."""
-        await self._filler.stop()
+        await self._filler.stop(STOP_S)
         self.counts.add(f"burned_{self.lane}_bytes", self._stock.drop_all())
-        with contextlib.suppress(PoolError):  # as in the filler
-            await asyncio.to_thread(self._tell)
+        with contextlib.suppress(PoolError, TimeoutError):  # as in the filler
+            async with asyncio.timeout(STOP_S):
+                await asyncio.wrap_future(begun(self._tell))
 
     def _tell(self) -> None:
         """Tell the pool which blocks were begun or closed since it was told last; called in a thread.

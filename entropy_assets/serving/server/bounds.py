@@ -55,6 +55,8 @@ class BoundedStream(WebSocketsSansIOProtocol):
         """Send what the application sends."""
         if message["type"] != PARTS:
             await super().send(message)
+            if self.close_sent:  # a refusal completes a handshake too; uvicorn would log it as a failure
+                self.handshake_complete = True
             return
         await self.writable.wait()
         if self.disconnected or self.conn.state is not State.OPEN:  # a lost connection may be one in good order

@@ -13,9 +13,11 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,17 +26,21 @@ from typing import Any, Final
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
+from entropy_assets.errors import EntropyAssetsError
+from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.config import ConnectionLimits, ServiceConfig
 from entropy_assets.serving.counts import Board
 from entropy_assets.serving.http.app import MemoryFirst, create_app
-from entropy_assets.serving.logs import log_config, log_event, service_news
+from entropy_assets.serving.logs import cleaned, log_config, log_event, service_news
 from entropy_assets.serving.server.bounds import Bounded, BoundedStream
 from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.serving.server.lane_check import why_no_fast_lane
 from entropy_assets.serving.service import ProvenanceReader
+from entropy_assets.stores.api_keys import keys_of
 from entropy_assets.stores.pool.shards import pool_at
+from entropy_assets.stores.processes import Flag
 
 SWITCH_S: Final = 0.002
 """Longest that one thread of a worker keeps the others waiting, seconds."""
@@ -44,6 +50,10 @@ SIGN_OF_LIFE_S: Final = 30
 """A worker that does not answer for so long is replaced; on a busy machine one needs more than uvicorn's 5 to begin."""
 DRAIN_S: Final = 5
 """Longest time that requests under way get to end, seconds."""
+END_S: Final = 20
+"""A worker that was told to end is killed after so long: it drains, and waits for a pool's server that hangs."""
+HEARD_S: Final = 0.5
+"""A supervisor that waits for a sign of life hears within this that it is to end, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +75,76 @@ class Worker:
     board: Path
 
     def __call__(self) -> MemoryFirst:
-        """Return the application of this process."""
+        """Return the application of this process.
+
+        Raises
+        ------
+        KeysUnreadable
+            If the API keys can't be read.
+        SystemExit
+            The same in a process beside others, whose supervisor begins another one.
+        """
         _end_with_parent()
         tune_process()
-        return create_app(self.config, provenance=self.provenance, board=Board(self.board))
+        try:
+            return create_app(self.config, provenance=self.provenance, board=Board(self.board))
+        except EntropyAssetsError as error:
+            if multiprocessing.parent_process() is None:
+                raise
+            log_event("worker-refused", logging.ERROR, code=error.code, detail=cleaned(error.message))
+            sys.exit(1)
 
 
 class Workers(Multiprocess):
-    """uvicorn's supervisor, which also hears at once that a worker died whom it is asking for a sign of life.
+    """uvicorn's supervisor, which hears of an end while it waits for a worker: of that worker's, and of its own.
 
-    It keeps the worker's end of their connection open in its own process, so that did not end with the worker,
-    and a worker killed between the question and its answer was awaited for all of `SIGN_OF_LIFE_S`.
+    uvicorn's keeps the worker's end of their connection open in its own process, so a worker killed between the
+    question for a sign of life and its answer is awaited for all of `SIGN_OF_LIFE_S`. A signal to end waits in a queue
+    meanwhile, and until all workers were replaced after a SIGHUP; and a worker that does not end is awaited for ever.
     """
 
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self.should_exit = Flag()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self.should_exit.set())
+
     def keep_subprocess_alive(self) -> None:
-        """Close the workers' ends here, then replace whoever is gone."""
+        """Close the workers' ends here and ask each for a sign of life, then replace whoever is gone."""
         for process in self.processes:
             process.child_conn.close()
+            if not self._shows_life(process) and not self.should_exit.is_set():
+                process.kill()
         super().keep_subprocess_alive()
+
+    def _shows_life(self, process: Process) -> bool:
+        deadline = time.monotonic() + SIGN_OF_LIFE_S
+        try:
+            process.parent_conn.send(b"ping")
+            while not process.parent_conn.poll(HEARD_S):
+                if self.should_exit.is_set() or time.monotonic() >= deadline:
+                    return False
+            process.parent_conn.recv()
+        except (OSError, EOFError):
+            return False
+        return True
+
+    def join_all(self) -> None:
+        """Wait for the workers to end, and kill who takes longer than `END_S`."""
+        deadline = time.monotonic() + END_S
+        for process in self.processes:
+            process.process.join(max(0.0, deadline - time.monotonic()))
+            if process.exitcode is None:
+                log_event("worker-killed", logging.WARNING, worker=process.pid, detail=f"it did not end in {END_S} s")
+                process.kill()
+            process.join()
 
 
 def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = None) -> None:
     """Serve until SIGINT or SIGTERM, then let the requests under way end.
 
-    A worker that dies is replaced.
+    A worker that dies is replaced. SIGHUP, which comes when a terminal is closed, ends a service of one worker too;
+    several are replaced one after the other.
 
     Raises
     ------
@@ -96,24 +152,31 @@ def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = 
         If the pool's server persists or evicts and that was not allowed.
     PoolUnavailable
         If it does not answer at the start. Later the service waits for it to come back.
+    KeysUnreadable
+        If there are API keys that can't be read at the start.
     """
+    # uvicorn listens to signals later, and raises them once more when it is done: none must skip the folder's removal
+    ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # as under nohup
+    for number in (signal.SIGTERM, *([signal.SIGHUP] if ends_with_terminal else [])):
+        signal.signal(number, lambda *_: sys.exit(0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold blocks and passwords; workers inherit this
     address = {"host": config.host, "port": config.port, "workers": config.workers}
     with service_news(**address), _board_folder() as folder:
         check_server(config)
+        check_keys(config)
         warn_of_exposure(config)
         uvicorn_config = _uvicorn_config(Worker(config, provenance, folder))
         if config.workers == 1:
-            # uvicorn raises the signal once more when it is done, which must not skip the folder's removal
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             server = uvicorn.Server(uvicorn_config)
+            if ends_with_terminal:
+                signal.signal(signal.SIGHUP, server.handle_exit)
             server.run()
             if not server.started:
                 sys.exit(STARTUP_FAILURE)
             return
-        socket = uvicorn_config.bind_socket()
-        with socket:
-            Workers(uvicorn_config, sockets=[socket]).run()
+        listener = uvicorn_config.bind_socket()
+        with listener:
+            Workers(uvicorn_config, sockets=[listener]).run()
 
 
 def warn_of_exposure(config: ServiceConfig) -> None:
@@ -160,6 +223,18 @@ def check_server(config: ServiceConfig) -> None:
         pool.check_server_safety(allow_unsafe=config.allow_unsafe_pool)
     finally:
         pool.close()
+
+
+def check_keys(config: ServiceConfig) -> None:
+    """Check that the API keys can be read; workers that can't read them would be begun again and again.
+
+    Raises
+    ------
+    KeysUnreadable
+        If they can't.
+    """
+    if config.keys is not None:
+        KeyRing(keys_of(config.keys, prefix=config.pool_prefix)).load()
 
 
 def server_options(*, fast_lane: bool, limits: ConnectionLimits = ConnectionLimits()) -> dict[str, Any]:  # noqa: B008 - frozen

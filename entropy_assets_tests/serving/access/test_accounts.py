@@ -1,15 +1,17 @@
 """Limits over several workers: never more than allowed, hardly less, and what happens when nobody can count."""
 
 import asyncio
+import contextlib
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
 from entropy_assets.errors import QuotaExceeded, QuotaUnavailable
 from entropy_assets.serving.access import accounts as accounts_module
-from entropy_assets.serving.access.accounts import Accounts
+from entropy_assets.serving.access.accounts import AWAY_S, HANGS_S, Accounts
 from entropy_assets.serving.access.allowances import BURST_S, Account, Limits
 from entropy_assets.stores.buckets import Ask, Grant, SharedBuckets, buckets_at
 from entropy_assets.stores.pool.embedded import EmbeddedServer
@@ -282,3 +284,57 @@ async def test_while_a_server_of_some_is_away_its_addresses_get_nothing_and_ever
         with pytest.raises(QuotaUnavailable):
             await accounts.take(account(accounts, "away", trusted=False, requests_per_s=5.0), 1, 1)
         assert "some of the quotas" in str(accounts.problem)
+
+
+class Hanging:
+    """Buckets that nobody hears of, as while the name of their server is looked up in vain."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.ends = threading.Event()
+
+    def grant(self, asks: Sequence[Ask]) -> Sequence[Grant | None]:
+        self.asked += 1
+        self.ends.wait(30)
+        raise QuotaUnavailable("away")
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    """Give such buckets, and let them go in the end."""
+    buckets = Hanging()
+    yield buckets
+    buckets.ends.set()
+
+
+async def test_a_stop_does_not_wait_for_buckets_that_hang(hanging: Hanging) -> None:
+    """Nor does the end of the process, which waits for every thread that is no daemon."""
+    before = {*threading.enumerate()}
+    accounts = Accounts(hanging)
+    with pytest.raises(QuotaUnavailable):
+        await accounts.take(account(accounts, "address:a", trusted=False, requests_per_s=10), 1, 0)
+    async with asyncio.timeout(HANGS_S + 3):
+        await accounts.stop()
+    begun = {*threading.enumerate()} - before
+    assert all(thread.daemon or thread.name.startswith("asyncio_") for thread in begun)  # the loop's own idle
+
+
+async def test_holders_of_keys_are_let_in_while_buckets_hang_and_nobody_is_asked_meanwhile(hanging: Hanging) -> None:
+    """As while they are away; each question that hangs has a thread."""
+    accounts = Accounts(hanging)
+    async with running(accounts):
+        subject = account(accounts, requests_per_s=10)
+        with contextlib.suppress(QuotaUnavailable):
+            await accounts.take(subject, 1, 0)
+        async with asyncio.timeout(HANGS_S + 3):
+            while True:
+                with contextlib.suppress(QuotaUnavailable):
+                    await accounts.take(subject, 1, 0)
+                    break
+        assert accounts.problem is not None
+        for number in range(3):
+            await asyncio.sleep(AWAY_S / 2)
+            await accounts.take(account(accounts, f"key:{number}", requests_per_s=10), 1, 0)
+        assert hanging.asked == 1

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from entropy_assets.serving.answers.pieces import PIECE_BYTES
 from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.serving.reservoir.filler import IDLE_S
 from entropy_assets.stores.pool.client import PoolClient
@@ -186,12 +188,12 @@ def test_downloads_take_the_seats_of_streams(config: ServiceConfig, pool: PoolCl
 # --- clients that leave or do not read -----------------------------------------------------------------------------
 
 
-def _raw_download(service: RunningService, path: str) -> socket.socket:
+def _raw_download(service: RunningService, path: str, *, begins: bool = True) -> socket.socket:
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.connect(("127.0.0.1", int(service.url.rsplit(":", 1)[1])))
     raw.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    assert raw.recv(4096).startswith(b"HTTP/1.1 200")
+    assert not begins or raw.recv(4096).startswith(b"HTTP/1.1 200")
     return raw
 
 
@@ -229,6 +231,36 @@ def test_a_client_that_leaves_costs_nothing_afterwards(query: str, config: Servi
         assert time.process_time() - spent < 0.25
         assert (_served(service), leased(service)) == before
         assert service.client.get("/random/8").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["", "?class=public"])
+def test_what_was_drawn_for_a_client_that_left_is_counted(query: str, config: ServiceConfig, pool: PoolClient) -> None:
+    """The piece that waited for room; and none is drawn once the client has left."""
+    config = dataclasses.replace(config, streams=StreamLimits())
+    pool.push(blocks_for_both(4000))
+    with RunningService(config) as service:
+        with _raw_download(service, f"/download/{2**30}{query}"):
+            before = _settled(service)
+        _wait_until(lambda: _count(service, "downloads_cut") == 1)
+        assert _served(service) == before[0]
+        assert 0 < _count(service, "undelivered_bytes") <= PIECE_BYTES
+
+
+def test_every_download_that_begins_ends_once_and_no_other(config: ServiceConfig, pool: PoolClient) -> None:
+    """One whose client leaves before the first byte never began, and one that is cancelled with its worker is cut."""
+    config = dataclasses.replace(config, streams=StreamLimits(patience_s=30))
+    with RunningService(config) as service:
+        with _raw_download(service, "/download/8", begins=False) as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # nor does it wait
+            _wait_until(lambda: _count(service, "dry_answers") > 0)
+        _wait_until(lambda: not service.connections)
+        assert (_count(service, "downloads_begun"), _count(service, "downloads_cut")) == (0, 0)
+        pool.push(blocks_for_both(100))
+        _wait_until(lambda: service.application.service.reservoirs.buffered_bytes > 0)
+        raw = _raw_download(service, f"/download/{2**30}")
+        _wait_until(lambda: _count(service, "downloads_begun") == 1)
+    assert (_count(service, "downloads_begun"), _count(service, "downloads_cut")) == (1, 1)
+    raw.close()
 
 
 def test_a_client_that_does_not_read_is_cut_off_and_stops_nobody(config: ServiceConfig, pool: PoolClient) -> None:

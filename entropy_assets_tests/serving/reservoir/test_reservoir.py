@@ -4,13 +4,14 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entropy_assets.errors import PoolUnavailable
+from entropy_assets.serving.reservoir import reservoir as reservoir_module
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.stores.lanes import LANES, Lane
@@ -199,6 +200,34 @@ async def test_stopping_waits_for_a_lease_that_is_still_being_read() -> None:
     await reservoir.stop()
     assert reservoir.counts["leased_private_blocks"] == 2000
     assert reservoir.counts["burned_private_bytes"] == reservoir.counts["leased_private_bytes"] == 2000 * 64
+
+
+@pytest.mark.parametrize("lane", LANES)
+async def test_stopping_does_not_wait_for_a_server_that_drips(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a reply passes no time-out; a service that was told to end waited for all of it."""
+    monkeypatch.setattr(reservoir_module, "STOP_S", 0.2)
+    asked, ends = threading.Event(), threading.Event()
+
+    def dripping(most: int) -> SealedLease:
+        asked.set()
+        ends.wait(30)
+        return sealed_of([])
+
+    def told(begun: Mapping[str, float], closed: Sequence[str]) -> None:
+        dripping(0)
+
+    reservoir = Reservoir(lane, dripping, close_blocks=told)
+    reservoir.arrived(lease_of(pool_blocks(1, lane=lane)), ageing_s())
+    assert reservoir.take(100)  # there is something to tell of a public block
+    reservoir.start()
+    try:
+        await asyncio.to_thread(asked.wait, 5)
+        async with asyncio.timeout(5):
+            await reservoir.stop()
+    finally:
+        ends.set()
+    assert_balanced(reservoir)
+    assert reservoir.buffered_bytes == 0
 
 
 async def test_many_at_once_never_share_a_byte() -> None:
