@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from entropy_assets.core.advice import advice_on
 from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionReason
 from entropy_assets.stores.file_names import safe_name
 from entropy_assets.stores.inboxes import folder as inbox_module
 from entropy_assets.stores.inboxes.folder import DropFolder, PendingReason, ReadyFile
+from entropy_assets.stores.inboxes.refusals import refusal_note
 from entropy_assets_tests.stores.test_file_names import FORGED
 
 KEY = "drop-20261105T010203Z-0badcafe"
@@ -276,13 +276,8 @@ class TestWay:
         inbox.settle(KEY, "good.fits", accepted=True)
         inbox.settle(KEY, "bad.fits", accepted=False, reason="constant", detail="it is flat")
         assert everything(inbox) == {f"processed/{KEY}/good.fits": b"good", f"rejected/{KEY}/bad.fits": b"bad"}
-        note = json.loads((inbox.inbox / "rejected" / KEY / "bad.fits.reason.json").read_text())
-        assert note == {
-            "name": "bad.fits",
-            "reason": "constant",
-            "detail": "it is flat",
-            "advice": advice_on("constant"),
-        }
+        note = (inbox.inbox / "rejected" / KEY / "bad.fits.reason.json").read_bytes()
+        assert note == refusal_note("bad.fits", "constant", "it is flat")
         assert inbox.taken() == []
         assert not (inbox.inbox / ".taken" / KEY).exists()
 
