@@ -125,8 +125,9 @@ def plan_removal(
     interrupted = sorted(noted.intersection(names))
     images = list(choice.images())
     going = [
+        *choice.noise(),
         *(Going(Kind.BATCH, key, 0, INTERRUPTED) for key in interrupted),
-        *choice.going(),
+        *choice.whole(),
         *images,
         *_settled(inboxes, limits, taken, now_s),
     ]
@@ -184,10 +185,13 @@ class _Choice:
                 if self._is_older(batch, self._limits.least_days):
                     choose(batch, why)
 
-    def going(self) -> Iterator[Going]:
-        """Yield the batches that go, and then those of which only noise and blocks do."""
-        yield from self._whole.values()
-        yield from (item for key, item in self._thinned.items() if key not in self._whole)
+    def noise(self) -> Iterator[Going]:
+        """Yield the batches of which only noise and blocks go."""
+        return (item for key, item in self._thinned.items() if key not in self._whole)
+
+    def whole(self) -> Iterator[Going]:
+        """Yield the batches that go whole."""
+        return iter(self._whole.values())
 
     def images(self) -> Iterator[Going]:
         """Yield the images that no batch needs."""
