@@ -81,7 +81,7 @@ nightly: $(DEV) ## chaos with ten million draws: writes benchmarks/CHAOS.md in a
 	  entropy_assets_tests/chaos $(PYTEST_ARGS)
 
 bench: $(DEV) ## how fast it is here; a target that is missed is a word in a table
-	@for one in extraction hashing validation gate streaming ledger; do echo "== $$one"; $(BIN)/python -m benchmarks.$$one || exit 1; done
+	@for one in extraction hashing validation gate streaming ledger; do echo "== $$one"; OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$one || exit 1; done
 
 serving: $(DEV) ## how fast the service is beside the bare server: writes benchmarks/SERVING.md; needs wrk, and nginx for its row
 	@$(BIN)/python -m benchmarks.serving

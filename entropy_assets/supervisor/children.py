@@ -186,6 +186,8 @@ def child_environment(
     place = "ENTROPY_REDIS_URLS" if settings.redis_urls else "ENTROPY_REDIS_URL"
     ledger_url = None if redis_url is None or settings.ledger_url is None else settings.ledger_url.get_secret_value()
     return {
+        # NumPy's products are small here: a second thread of them would spin beside its core's real work.
+        "OPENBLAS_NUM_THREADS": "1",
         **inherited,
         **given,
         **({} if ledger_url is None else {"ENTROPY_LEDGER_URL": ledger_url}),

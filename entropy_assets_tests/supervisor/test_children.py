@@ -119,6 +119,15 @@ class TestChildren:
         with pytest.raises(ValueError, match="names no pool"):
             Settings(home=tmp_path)
 
+    def test_products_take_one_thread_unless_somebody_wants_more(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+        for wanted in ("1", "4"):
+            environment = children.child_environment(settings, None, "http://127.0.0.1:4321")
+            assert environment["OPENBLAS_NUM_THREADS"] == wanted
+            monkeypatch.setenv("OPENBLAS_NUM_THREADS", "4")
+
     def test_they_get_the_settings_in_force_and_no_address_but_the_pools(self, settings: Settings) -> None:
         environment = children.child_environment(settings, "unix:///pool", "http://127.0.0.1:4321")
         assert environment["ENTROPY_HOME"] == str(settings.home)
