@@ -89,7 +89,7 @@ class LedgerFile:
             db, is_alone = self._open()
             try:
                 yield db if version_of(db) else None
-                if is_alone and _moment(self.path) != before:
+                if is_alone and (_moment(self.path) != before or self._has_log()):
                     raise LedgerError(
                         f"the ledger {self.path} was written while it was read; ask again", path=str(self.path)
                     )
@@ -125,16 +125,23 @@ class LedgerFile:
             )
         return db, is_alone
 
+    @property
+    def _log(self) -> Path:
+        """SQLite's write-ahead log: rows that are not in the file yet."""
+        return self.path.with_name(f"{self.path.name}-wal")
+
+    def _has_log(self) -> bool:
+        return self._log.exists() and self._log.stat().st_size > 0
+
     def _connected(self, mode: str) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         return sqlite3.connect(uri, uri=True, timeout=self._busy_timeout_s, isolation_level=None)
 
     def _refuse_unread_log(self, error: sqlite3.OperationalError) -> None:
         """Raise if there are rows in the log beside the file: without its index they would be missing."""
-        log = self.path.with_name(f"{self.path.name}-wal")
-        if log.exists() and log.stat().st_size:
+        if self._has_log():
             raise LedgerError(
-                f"the ledger {self.path} can't be used: {error}. Its newest rows are in {log.name}, and nothing can be"
+                f"the ledger {self.path} can't be used: {error}. Its newest rows are in {self._log.name}, and nothing can be"
                 " written beside it: copy both to where there is room, and look there",
                 path=str(self.path),
             ) from error

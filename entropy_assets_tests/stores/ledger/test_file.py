@@ -87,15 +87,22 @@ def test_rows_that_only_its_log_has_are_never_passed_over(tmp_path: Path) -> Non
     assert fetched(reader, "SELECT seq FROM folds ORDER BY seq") == [(1,), (2,)]
 
 
-def test_who_reads_so_while_somebody_else_writes_is_told(tmp_path: Path) -> None:
-    """A service may see through a read-only mount what a publisher writes through another one."""
+@pytest.mark.parametrize("others", [0, 1])
+def test_who_reads_so_while_somebody_else_writes_is_told(tmp_path: Path, others: int) -> None:
+    """A service may see through a read-only mount what a publisher writes through another one.
+
+    Where others have it open, a row stays in the log beside the file.
+    """
     reader = with_a_row(tmp_path / "ledger.sqlite")
     writer = LedgerFile(tmp_path / "ledger.sqlite", readonly=False, busy_timeout_s=1.0)
-    with ExitStack() as stack:
+    open_beside = [sqlite3.connect(tmp_path / "ledger.sqlite")]
+    with closing(open_beside[0]), ExitStack() as stack:
         with without_room():
             db = stack.enter_context(reader.connection())
         assert db is not None
         assert len(db.execute("SELECT seq FROM folds").fetchall()) == 1
+        for beside in open_beside[:others]:
+            beside.execute("SELECT seq FROM folds").fetchall()
         with writer.transaction() as other:
             other.execute("INSERT INTO folds (seq, folds) VALUES (2, x'00')")
         with pytest.raises(LedgerError, match="written while it was read"):
