@@ -19,7 +19,7 @@ with brought_by("settings"):
     from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-ALIKE = 0.85
+ALIKE: Final = 0.85
 """How much of two names is the same, 0 to 1, where one is taken for the other misspelt."""
 WIRES: Final = frozenset({"tcp", "udp", "sctp"})
 """Kubernetes tells a service ``entropy-redis`` to all its neighbours: ``ENTROPY_REDIS_PORT=tcp://10.0.0.1:6379``."""

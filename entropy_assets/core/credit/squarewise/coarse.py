@@ -137,12 +137,12 @@ def _cosine(waves: Floats, errors: Floats, places: Floats) -> float | None:
     weights = 1 / np.maximum(errors[:end] / waves[:end], LEAST_ERROR)
     widths = np.geomspace(0.3, WIDEST, STEPS_TRIED // 4)
     jumps = 1 - np.exp(-2 * (np.pi * np.outer(widths, f)) ** 2)
-    any_width = float(fits(np.stack([f**2, f**4]) * weights, jumps * weights, curve * weights).missed.min())
+    any_width = float(least_squares(np.stack([f**2, f**4]) * weights, jumps * weights, curve * weights).missed.min())
     if any_width < LEAST_GAIN or WIDEST * f[-1] <= 1:
         return None
     steps = np.geomspace(1 / f[-1], WIDEST, STEPS_TRIED)
     jumps = 1 - np.cos(2 * np.pi * np.outer(steps, f))
-    fitted = fits(f[np.newaxis] ** 2 * weights, jumps * weights, curve * weights)
+    fitted = least_squares(f[np.newaxis] ** 2 * weights, jumps * weights, curve * weights)
     missed = np.where((fitted.first > 0) & (fitted.last >= LEAST_JUMPS), fitted.missed, np.inf)
     best = int(missed.argmin())
     if BETTER * missed[best] > any_width or any_width - missed[best] < LEAST_GAIN:
@@ -150,7 +150,7 @@ def _cosine(waves: Floats, errors: Floats, places: Floats) -> float | None:
     return float(steps[best])
 
 
-class Fits(NamedTuple):
+class LeastSquares(NamedTuple):
     """Fits by least squares, one for each term that comes last.
 
     Attributes
@@ -166,7 +166,7 @@ class Fits(NamedTuple):
     last: Floats
 
 
-def fits(terms: Floats, last: Floats, curve: Floats) -> Fits:
+def least_squares(terms: Floats, last: Floats, curve: Floats) -> LeastSquares:
     """Fit `curve` by all of `terms` and one of `last`, for each of these.
 
     Parameters
@@ -186,7 +186,7 @@ def fits(terms: Floats, last: Floats, curve: Floats) -> Fits:
     factors = (beside @ rest) / np.einsum("ij,ij->i", beside, beside)
     left = rest - factors[:, np.newaxis] * beside
     firsts = np.linalg.solve(triangle, along[:, np.newaxis] - shares.T * factors)[0]
-    return Fits(np.einsum("ij,ij->i", left, left), firsts, factors)
+    return LeastSquares(np.einsum("ij,ij->i", left, left), firsts, factors)
 
 
 def step_in_light(level: Floats, variance: Floats, sigma: float) -> CoarseStep | None:

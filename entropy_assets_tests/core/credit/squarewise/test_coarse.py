@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from entropy_assets.core.credit.photon_transfer import caps_of_light
-from entropy_assets.core.credit.squarewise.coarse import fits, step_in_differences, step_in_light
+from entropy_assets.core.credit.squarewise.coarse import least_squares, step_in_differences, step_in_light
 from entropy_assets.core.extraction.survey import survey_of
 from entropy_assets.recipe import RECIPES, STANDARD
 from entropy_assets_tests.core.frames import frame
@@ -58,7 +58,7 @@ def test_uneven_codes_are_no_coarser_ones(odd: float) -> None:
 def test_many_fits_at_once_are_those_of_least_squares_one_by_one(count: int) -> None:
     rng = np.random.default_rng(6)
     terms, last, curve = rng.normal(0, 3, (count, 40)), rng.normal(1, 2, (9, 40)), rng.normal(2, 1, 40)
-    together = fits(terms, last, curve)
+    together = least_squares(terms, last, curve)
     for term, *found in zip(last, *together, strict=True):
         matrix = np.vstack([terms, term]).T
         factors, left, *_ = np.linalg.lstsq(matrix, curve, rcond=None)
