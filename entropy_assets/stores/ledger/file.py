@@ -141,8 +141,8 @@ class LedgerFile:
         """Raise if there are rows in the log beside the file: without its index they would be missing."""
         if self._has_log():
             raise LedgerError(
-                f"the ledger {self.path} can't be used: {error}. Its newest rows are in {self._log.name}, and nothing can be"
-                " written beside it: copy both to where there is room, and look there",
+                f"the ledger {self.path} can't be used: {error}. Its newest rows are in {self._log.name}, and nothing"
+                " can be written beside it: copy both to where there is room, and look there",
                 path=str(self.path),
             ) from error
 
