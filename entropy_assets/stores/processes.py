@@ -1,30 +1,21 @@
-"""Processes that belong to this one, and folders for their sockets.
+"""Processes that belong to this one.
 
 Trusted for: ending. An owned process and all that it started ends with `OwnedProcess.stop`, and when its owner dies by
 whatever signal: a watcher waits on a pipe that the kernel closes with the owner, and then kills the whole group.
-A socket in a private folder can be reached by the same user and nobody else, and so can what an owned process makes.
+What an owned process makes can be read by the same user and nobody else.
 """
 
-import errno
 import os
-import shutil
 import signal
-import socket
-import stat
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from entropy_assets.stores.durable import PRIVATE_UMASK
 
-SOCKET_NAME: Final = "s"
-SOCKET_PATH_LIMIT: Final = 103
-"""Bytes in ``sockaddr_un.sun_path`` less the final zero, on the strictest system (macOS; Linux has 107)."""
 _LOOK_SECONDS: Final = 0.02
 _HEARD_SECONDS: Final = 0.25
 
@@ -132,63 +123,3 @@ class OwnedProcess:
         except ProcessLookupError:
             return False
         return True
-
-
-def private_folder(prefix: str) -> Path:
-    """Make a folder of mode 0700 in which the path of a socket fits into a socket address.
-
-    Folders of the same `prefix` whose owner was killed are removed: there is a socket and nobody listens to it.
-
-    Raises
-    ------
-    OSError
-        If every temporary folder's path is too long.
-    """
-    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes a folder of our own in it
-        _sweep(Path(parent), prefix)
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        if len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_LIMIT:
-            return folder
-        folder.rmdir()
-    raise OSError("no temporary folder has a path short enough for a unix socket; set TMPDIR to a shorter one")
-
-
-def ensure_private(folder: Path) -> None:
-    """Make a folder of `private_folder` again if it was removed: another owner takes one without a listener for left.
-
-    Raises
-    ------
-    PermissionError
-        If somebody else has made one of its name, or opened it to others.
-    """
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    state = folder.lstat()
-    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or stat.S_IMODE(state.st_mode) & 0o077:
-        raise PermissionError(errno.EACCES, "not a folder of this user alone", str(folder))
-
-
-def _sweep(parent: Path, prefix: str) -> None:
-    for path in parent.glob(f"{prefix}*/{SOCKET_NAME}"):
-        try:
-            stale = not listens(path)
-        except PermissionError:  # another user's
-            continue
-        if stale:
-            shutil.rmtree(path.parent, ignore_errors=True)
-
-
-def listens(path: Path) -> bool:
-    """Tell whether somebody listens on the unix socket at `path`.
-
-    Raises
-    ------
-    PermissionError
-        If the socket is another user's.
-    """
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return False
-    return True

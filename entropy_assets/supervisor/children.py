@@ -1,10 +1,8 @@
 """The processes that an installation is made of: how each is started, what it is told, and how its end is noticed."""
 
 import os
-import shutil
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,7 +10,7 @@ from typing import Final
 from entropy_assets.errors import PoolError, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.processes import SOCKET_NAME, OwnedProcess, private_folder
+from entropy_assets.stores.processes import OwnedProcess
 
 LOG_TAIL: Final = 2000
 """Characters of a child's log that an error shows."""
@@ -151,16 +149,6 @@ class PoolAddresses:
     service: str = field(repr=False)
     publisher: str = field(repr=False)
     observer: str = field(repr=False)
-
-
-@contextmanager
-def code_socket() -> Iterator[Path]:
-    """Yield the path of the code server's socket: on a port, any user of the machine could have it run code."""
-    folder = private_folder("ea-code-")
-    try:
-        yield folder / SOCKET_NAME
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def child_environment(

@@ -21,9 +21,10 @@ from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inboxes.folder import DropFolder
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets.stores.processes import OwnedProcess, ensure_private, listens
+from entropy_assets.stores.private_folders import SOCKET_NAME, PrivateFolder, listens
+from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor.asking import answers, holds_bytes, queried
-from entropy_assets.supervisor.children import Child, PoolAddresses, child_environment, code_socket, free_port
+from entropy_assets.supervisor.children import Child, PoolAddresses, child_environment, free_port
 from entropy_assets.supervisor.configuration import PACKAGE, provide
 
 SAMPLES: Final = PACKAGE / "samples"
@@ -96,8 +97,8 @@ class Installation:
     ----------
     http_url, dagster_url
         Addresses to visit.
-    socket
-        Where the code server listens.
+    code_folder
+        Where the code server's socket is: on a port, any user of the machine could have it run code.
     ready
         What answers, in the order in which it began to.
     pool_child
@@ -108,7 +109,7 @@ class Installation:
     pool: PoolAddresses
     http_url: str
     dagster_url: str
-    socket: Path
+    code_folder: PrivateFolder
     began: float
     children: list[Child] = field(default_factory=list)
     ready: list[str] = field(default_factory=list)
@@ -130,15 +131,20 @@ class Installation:
             stack.enter_context(sole_owner(Home.of(settings)))
             Home.of(settings).refuse_unsafe_stores()
             pool, server = stack.enter_context(pool_server(settings, say))
-            code_server = stack.enter_context(code_socket())
-            installation = cls(settings, pool, http, dagster, code_server, began)
+            code_folder = stack.enter_context(PrivateFolder.for_socket("ea-code-"))
+            installation = cls(settings, pool, http, dagster, code_folder, began)
             if server is not None:
                 installation.pool_child = _watched(server)
             stack.callback(installation._stop, say)
-            prepare_home(Home.of(settings), code_server, say)
-            installation._start("code", *CODE_SERVER, "-s", str(code_server))
+            prepare_home(Home.of(settings), installation.socket, say)
+            installation._start("code", *CODE_SERVER, "-s", str(installation.socket))
             installation._start("http", "entropy_assets.cli", "serve")
             yield installation
+
+    @property
+    def socket(self) -> Path:
+        """Where the code server listens."""
+        return self.code_folder.path / SOCKET_NAME
 
     def advance(self) -> Iterator[str]:
         """Start what has become possible or ended, and yield a line for each thing that has begun to answer or ended.
@@ -263,7 +269,7 @@ class Installation:
 
         def start() -> OwnedProcess:
             if name == "code":
-                ensure_private(self.socket.parent)
+                self.code_folder.ensure()
             since = ("--code-since", str(self._code_since())) if name == "daemon" else ()
             return OwnedProcess([*command, *since], environment=environment, log=log)
 

@@ -1,10 +1,8 @@
 """An owned process and all that it started end with their owner, however it ends."""
 
 import os
-import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -13,14 +11,7 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.stores import processes
-from entropy_assets.stores.processes import (
-    SOCKET_NAME,
-    SOCKET_PATH_LIMIT,
-    OwnedProcess,
-    ensure_private,
-    listens,
-    private_folder,
-)
+from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets_tests.file_modes import open_to_others
 
 FAMILY = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
@@ -127,41 +118,6 @@ def test_its_output_is_appended_to_its_log_and_its_environment_is_the_given_one(
 def test_a_program_that_is_not_there_is_an_os_error() -> None:
     with pytest.raises(OSError, match="absent"):
         OwnedProcess(["/absent"])
-
-
-def test_a_private_folder_is_closed_to_others_and_short_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    long_folder = tmp_path / ("long" * 30)
-    long_folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(long_folder))
-    folder = private_folder("ea-test-")
-    try:
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        assert len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_LIMIT
-    finally:
-        folder.rmdir()
-    assert list(long_folder.iterdir()) == []
-
-
-def test_without_any_short_folder_the_error_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "SOCKET_PATH_LIMIT", 3)
-    with pytest.raises(OSError, match="TMPDIR"):
-        private_folder("ea-test-")
-
-
-def test_nobody_listens_where_nothing_is(tmp_path: Path) -> None:
-    assert not listens(tmp_path / "absent")
-
-
-def test_a_private_folder_that_was_swept_away_is_made_again_and_one_of_somebody_else_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "ours"
-    for _ in range(2):
-        ensure_private(folder)
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    folder.chmod(0o755)
-    (tmp_path / "link").symlink_to(tmp_path)
-    for other in (folder, tmp_path / "link"):
-        with pytest.raises(PermissionError):
-            ensure_private(other)
 
 
 def test_a_flag_is_set_by_a_signal_at_any_step_of_waiting_for_it() -> None:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from entropy_assets.stores.blobs.refusals import StoreUnsafe
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.private_folders import PrivateFolder
 from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor import installation
 from entropy_assets.supervisor.children import Child, PoolAddresses
@@ -27,6 +28,8 @@ from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stages.batches_made import Place, frame
 from entropy_assets_tests.stores.blobs.servers import FaultyProxy
+
+Standing = Callable[..., Installation]
 
 
 class TestHome:
@@ -147,27 +150,38 @@ class TestSteps:
             server.shutdown()
             thread.join()
 
-    def standing(self, settings: Settings, url: str, *ready: str) -> Installation:
-        return Installation(
-            settings, PoolAddresses("", "", ""), url, url, Path("absent"), time.monotonic(), [], list(ready)
-        )
+    @pytest.fixture
+    def code_folder(self) -> Iterator[PrivateFolder]:
+        with PrivateFolder("ea-code-") as folder:
+            yield folder
+
+    @pytest.fixture
+    def standing(self, settings: Settings, code_folder: PrivateFolder) -> Standing:
+        """Give what makes an installation whose parts are at one address."""
+        pool = PoolAddresses("", "", "")
+
+        def make(url: str, *ready: str, began: float | None = None) -> Installation:
+            began = time.monotonic() if began is None else began
+            return Installation(settings, pool, url, url, code_folder, began, [], list(ready))
+
+        return make
 
     @pytest.mark.parametrize("age_s, beats", [(-1.0, True), (100.0, False), (None, False)])
     def test_the_heartbeat_of_an_earlier_daemon_does_not_count(
-        self, settings: Settings, answering: tuple[str, dict[str, object]], age_s: float | None, beats: bool
+        self, standing: Standing, answering: tuple[str, dict[str, object]], age_s: float | None, beats: bool
     ) -> None:
         url, data = answering
         beat = None if age_s is None else time.time() - age_s
         status = {"healthy": beat is not None, "lastHeartbeatTime": beat}
         data["instance"] = {"daemonHealth": {"daemonStatus": status}}
-        lines = list(self.standing(settings, url, "code", "http", "dagster", "ready").advance())
+        lines = list(standing(url, "code", "http", "dagster", "ready").advance())
         assert [line[:8].strip() for line in lines] == ["daemon"] * beats
 
     def test_what_answers_is_told_once_with_its_time(
-        self, settings: Settings, answering: tuple[str, dict[str, object]]
+        self, standing: Standing, answering: tuple[str, dict[str, object]]
     ) -> None:
         url, _ = answering
-        up = self.standing(settings, url, "code", "dagster", "daemon")
+        up = standing(url, "code", "dagster", "daemon")
         lines = list(up.advance())
         assert [line.split()[0] for line in lines] == ["http", "ready"]
         assert all(line.endswith(" 0 s after start") for line in lines)
@@ -176,24 +190,24 @@ class TestSteps:
 
     @pytest.mark.parametrize("count, idle", [(0, True), (2, False)])
     def test_it_is_idle_when_no_run_is_left(
-        self, settings: Settings, answering: tuple[str, dict[str, object]], count: int, idle: bool
+        self, standing: Standing, answering: tuple[str, dict[str, object]], count: int, idle: bool
     ) -> None:
         url, data = answering
         data["runsOrError"] = {"count": count}
-        assert self.standing(settings, url, "daemon").idle() is idle
-        assert not self.standing(settings, url).idle(), "before the daemon is there, a run may still come"
+        assert standing(url, "daemon").idle() is idle
+        assert not standing(url).idle(), "before the daemon is there, a run may still come"
 
-    def test_a_webserver_that_does_not_answer_is_neither_beating_nor_idle(self, settings: Settings) -> None:
-        up = self.standing(settings, "http://127.0.0.1:1", "code", "http", "dagster", "ready", "daemon")
+    def test_a_webserver_that_does_not_answer_is_neither_beating_nor_idle(self, standing: Standing) -> None:
+        up = standing("http://127.0.0.1:1", "code", "http", "dagster", "ready", "daemon")
         assert not up.idle()
         up.ready.remove("daemon")
         assert list(up.advance()) == []
 
     def test_a_child_that_comes_back_is_told_and_awaited_again(
-        self, settings: Settings, answering: tuple[str, dict[str, object]], tmp_path: Path
+        self, standing: Standing, answering: tuple[str, dict[str, object]], tmp_path: Path
     ) -> None:
         url, _ = answering
-        up = self.standing(settings, url, "code", "http", "dagster", "daemon", "ready")
+        up = standing(url, "code", "http", "dagster", "daemon", "ready")
         log = tmp_path / "log"
 
         def start() -> OwnedProcess:
@@ -211,12 +225,12 @@ class TestSteps:
         child.process.stop(1)
 
     def test_the_daemon_ends_with_the_code_server_and_waits_for_the_next_one(
-        self, settings: Settings, answering: tuple[str, dict[str, object]], tmp_path: Path
+        self, standing: Standing, answering: tuple[str, dict[str, object]], tmp_path: Path
     ) -> None:
         """As it begins it fails the runs that the server took with it."""
         url, data = answering
         data["instance"] = {"daemonHealth": {"daemonStatus": {"healthy": False, "lastHeartbeatTime": None}}}
-        up = self.standing(settings, url, "code", "http", "dagster", "daemon", "ready")
+        up = standing(url, "code", "http", "dagster", "daemon", "ready")
         log = tmp_path / "log"
 
         def start() -> OwnedProcess:
@@ -239,9 +253,9 @@ class TestSteps:
             child.process.stop(1)
 
     def test_one_that_came_back_and_does_not_answer_is_ended_and_tried_again(
-        self, settings: Settings, tmp_path: Path
+        self, standing: Standing, tmp_path: Path
     ) -> None:
-        up = self.standing(settings, "http://127.0.0.1:1", "code", "dagster", "daemon")
+        up = standing("http://127.0.0.1:1", "code", "dagster", "daemon")
         log = tmp_path / "log"
 
         def start() -> OwnedProcess:
@@ -255,11 +269,8 @@ class TestSteps:
         assert line.startswith("http     did not answer within 120 s, and is started again in 0.5 s")
         assert child.process.exit_code is not None
 
-    def test_one_that_never_answers_is_an_error_in_the_end(self, settings: Settings, tmp_path: Path) -> None:
-        late = time.monotonic() - installation.START_SECONDS - 1
-        up = Installation(
-            settings, PoolAddresses("", "", ""), "http://127.0.0.1:1", "http://127.0.0.1:1", tmp_path / "s", late
-        )
+    def test_one_that_never_answers_is_an_error_in_the_end(self, standing: Standing) -> None:
+        up = standing("http://127.0.0.1:1", began=time.monotonic() - installation.START_SECONDS - 1)
         with pytest.raises(StartFailed, match="code, http, dagster, daemon did not answer within 120 s"):
             list(up.advance())
 

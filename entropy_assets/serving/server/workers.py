@@ -11,15 +11,11 @@ import logging
 import multiprocessing
 import os
 import resource
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +36,7 @@ from entropy_assets.serving.server.lane_check import why_no_fast_lane
 from entropy_assets.serving.service import ProvenanceReader
 from entropy_assets.stores.api_keys import keys_of
 from entropy_assets.stores.pool.shards import pool_at
+from entropy_assets.stores.private_folders import PrivateFolder
 from entropy_assets.stores.processes import Flag
 
 SWITCH_S: Final = 0.002
@@ -161,11 +158,11 @@ def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = 
         signal.signal(number, lambda *_: sys.exit(0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold blocks and passwords; workers inherit this
     address = {"host": config.host, "port": config.port, "workers": config.workers}
-    with service_news(**address), _board_folder() as folder:
+    with service_news(**address), PrivateFolder("ea-board-") as folder:
         check_server(config)
         check_keys(config)
         warn_of_exposure(config)
-        uvicorn_config = _uvicorn_config(Worker(config, provenance, folder))
+        uvicorn_config = _uvicorn_config(Worker(config, provenance, folder.path))
         if config.workers == 1:
             server = uvicorn.Server(uvicorn_config)
             if ends_with_terminal:
@@ -264,15 +261,6 @@ def _uvicorn_config(worker: Worker) -> uvicorn.Config:
     }
     options["timeout_worker_healthcheck"] = SIGN_OF_LIFE_S
     return uvicorn.Config(worker, factory=True, host=config.host, port=config.port, workers=config.workers, **options)
-
-
-@contextmanager
-def _board_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="ea-board-"))  # of mode 0700
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_with_parent() -> None:

@@ -23,7 +23,8 @@ from redis.retry import Retry
 
 from entropy_assets.errors import PoolUnavailable, ServerNotFound
 from entropy_assets.stores.pool.configuration import USERS, User, server_configuration, users_configuration
-from entropy_assets.stores.processes import SOCKET_NAME, OwnedProcess, ensure_private, private_folder
+from entropy_assets.stores.private_folders import SOCKET_NAME, PrivateFolder
+from entropy_assets.stores.processes import OwnedProcess
 
 DEFAULT_MAX_MEMORY_BYTES: Final = 256 * 2**20
 OLDEST_SERVER: Final = (6, 2)
@@ -121,7 +122,7 @@ class EmbeddedServer:
         self._data_dir = data_dir
         self._users_of = users_of
         self._passwords: dict[User, str] = {}
-        self._folder: Path | None = None
+        self._folder: PrivateFolder | None = None
         self._process: OwnedProcess | None = None
 
     @property
@@ -133,9 +134,13 @@ class EmbeddedServer:
         PoolUnavailable
             If the server was not started.
         """
+        return self._place.path / SOCKET_NAME
+
+    @property
+    def _place(self) -> PrivateFolder:
         if self._folder is None:
             raise PoolUnavailable("the embedded server is not running; call start() first")
-        return self._folder / SOCKET_NAME
+        return self._folder
 
     @property
     def url(self) -> str:
@@ -165,13 +170,13 @@ class EmbeddedServer:
             return self
         self.stop()
         try:
-            self._folder = private_folder(_FOLDER_PREFIX)
+            self._folder = PrivateFolder.for_socket(_FOLDER_PREFIX)
         except OSError as error:
             raise PoolUnavailable(f"the embedded server has no place for its socket: {error}") from error
         if self._users_of is not None:
             self._passwords = {user: secrets.token_hex(32) for user in USERS}
         try:
-            self._run(self._folder)
+            self._run(self._folder.path)
         except BaseException:
             self.stop()
             raise
@@ -187,19 +192,18 @@ class EmbeddedServer:
         ServerNotFound, PoolUnavailable
             As `start`; it may be tried again.
         """
-        folder = self.socket_path.parent
         if self._process is not None:
             self._process.stop(0)
         try:
-            ensure_private(folder)
+            self._place.ensure()
         except OSError as error:
             raise PoolUnavailable(f"the embedded server lost the place of its socket: {error}") from error
-        return self._run(folder)
+        return self._run(self._place.path)
 
     @property
     def log(self) -> Path:
         """Path of its log."""
-        return self.socket_path.parent / LOG
+        return self._place.path / LOG
 
     @property
     def process(self) -> OwnedProcess:
@@ -230,7 +234,7 @@ class EmbeddedServer:
         if self._process is not None:
             self._process.stop(timeout_s)
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
         self._process = self._folder = None
 
     def __enter__(self) -> Self:

@@ -126,6 +126,19 @@ def test_a_service_ends_in_good_order_with_its_terminal(valkey_url: str, tmp_pat
 
 
 @pytest.mark.e2e
+def test_the_counts_of_a_service_that_was_killed_go_with_the_next_start(valkey_url: str, tmp_path: Path) -> None:
+    with Told(valkey_url, tmp_path) as killed:
+        killed.until_workers(1)
+        [folder] = killed.left
+    with Told(valkey_url, tmp_path) as service:
+        service.until_workers(1)
+        assert len(service.left) == 1
+        assert not folder.exists()
+        assert service.told(signal.SIGTERM) == 0
+    assert service.left == []
+
+
+@pytest.mark.e2e
 def test_workers_without_keys_to_read_are_not_begun_again_and_again(valkey_url: str, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text("{")
