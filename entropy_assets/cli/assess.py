@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,7 +39,7 @@ OF_IMAGES: Final = ("source", "export")
     "paths",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    type=click.Path(exists=True, allow_dash=True, path_type=Path),
 )
 @source_option
 @click.option(
@@ -74,14 +74,15 @@ def assess(
 ) -> None:
     """Tell what each image is worth, or what the SP 800-90B estimators say of raw samples. Nothing is spent or kept.
 
-    Without --bits-per-symbol the files are images: each stands alone, and what frames of one batch share is not taken
-    off. With it they are raw samples, of any noise source; '-' reads them from a pipe. With --restart the frames of
-    one sensor, or 1000 x 1000 samples, are looked at for what does not change.
+    Without --bits-per-symbol the files are images, and a folder stands for all that are in it: each stands alone, and
+    what frames of one batch share is not taken off. With it they are raw samples, of any noise source; '-' reads them
+    from a pipe. With --restart the frames of one sensor, or 1000 x 1000 samples, are searched for what stays.
 
     Exit code 3 says that nothing has any worth: no image has credit, samples have no min-entropy or are not IID, or
     restart tests fail.
     """
     _require_sense(context, options, html)
+    paths = tuple(_without_folders(paths, samples=options["bits"] is not None))
     if options["bits"] is None and not options["restart"]:
         worth, told = _images(paths, options, as_json), None
     else:
@@ -121,6 +122,27 @@ def _require_sense(context: click.Context, options: dict[str, Any], html: Path |
         raise click.UsageError("the restart tests need what was assessed before: --h-initial H_I, bits per sample")
     if not samples and not restart and (html is not None or "submitter" in given):
         raise click.UsageError("--html and --submitter are of raw samples: add --bits-per-symbol, or --restart")
+
+
+def _without_folders(paths: Iterable[Path], *, samples: bool) -> Iterator[Path]:
+    """Yield the files, and in the place of a folder its images.
+
+    Raises
+    ------
+    click.UsageError
+        If there is none in one, or the files are raw samples.
+    """
+    from entropy_assets.stages.pipeline import images_in
+
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        if samples:
+            raise click.UsageError(f"{path} is a folder: name the files of raw samples in it")
+        if not (images := images_in(path)):
+            raise click.UsageError(f"{path} is a folder without an image; name files, or a folder of them")
+        yield from images
 
 
 def _flags(names: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """``entropy-assets serve``: the HTTP service alone."""
 
 import logging
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,13 +10,13 @@ from entropy_assets.errors import PoolUnavailable
 
 
 @click.command()
-@click.option("--host", help="Address to listen on. Off loopback, make keys and set limits first.")
-@click.option("--port", type=int, help="Port to listen on.")
-@click.option("--workers", type=int, help="Processes that serve side by side.")
+@click.option("--host", "http_host", help="Address to listen on. Off loopback, make keys and set limits first.")
+@click.option("--port", "http_port", type=int, help="Port to listen on.")
+@click.option("--workers", "http_workers", type=int, help="Processes that serve side by side.")
 @click.option("--fast-lane/--no-fast-lane", default=None, help="Answer from memory inside the HTTP protocol.")
 @any_home_option
 @typed_errors
-def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bool | None, home: Path | None) -> None:
+def serve(**options: Any) -> None:
     """Serve the pool over HTTP. Needs ENTROPY_REDIS_URL, or ENTROPY_REDIS_URLS."""
     from entropy_assets.provenance.trail import Trail
     from entropy_assets.serving.config import ServiceConfig, StreamLimits
@@ -24,7 +24,7 @@ def serve(host: str | None, port: int | None, workers: int | None, fast_lane: bo
     from entropy_assets.serving.server.workers import run_service
     from entropy_assets.stores.home import Home
 
-    settings = settings_of(http_host=host, http_port=port, http_workers=workers, fast_lane=fast_lane, home=home)
+    settings = settings_of(**options)
     if settings.pool_address is None:
         raise click.UsageError("no pool: set ENTROPY_REDIS_URL, or run everything with 'entropy-assets up'")
     config = ServiceConfig(

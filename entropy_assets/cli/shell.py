@@ -91,9 +91,15 @@ def settings_of(**changes: Any) -> "Settings":
 
 
 def _setting(place: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
-    """Return the name by which whoever gave a setting knows it: its variable's, unless a command's option gave it."""
+    """Return the name by which whoever gave a setting knows it: of the command's option, if that did, or variable."""
     name = ".".join(map(str, place))
-    return "" if not name else f"{name}: " if given.get(name) is not None else f"ENTROPY_{name.upper()}: "
+    if not name:
+        return ""
+    if given.get(name) is None:
+        return f"ENTROPY_{name.upper()}: "
+    context = click.get_current_context(silent=True)
+    options = [] if context is None else [each.opts[0] for each in context.command.params if each.name == name]
+    return f"{options[0] if options else name}: "
 
 
 def waiting_in(settings: "Settings") -> "Waiting":

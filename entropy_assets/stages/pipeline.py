@@ -28,6 +28,8 @@ from entropy_assets.stores.inboxes.folder import DropFolder
 from entropy_assets.stores.inboxes.origins import OriginStore
 
 NOT_AN_IMAGE: Final = "not_an_image"
+_HEAD_BYTES: Final = 8192
+"""Begin of a file in which an image's magic number is."""
 IMAGE_SUFFIXES: Final = frozenset(
     {
         *(
@@ -198,6 +200,17 @@ def _contents(paths: Sequence[Path], settings: Settings, report: ProcessReport) 
                 )
                 continue
             yield file.name, data
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the files of `folder` that are images by name or content, by name; hidden ones are left out."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    return [path for path in files if not _is_beside_images(path, _head(path))]
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
 
 
 def _is_beside_images(path: Path, data: bytes) -> bool:

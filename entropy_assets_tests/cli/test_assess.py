@@ -1,9 +1,11 @@
 """``entropy-assets assess``: what it takes for an image or for samples, and options that mean nothing together."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from entropy_assets_tests.cli.conftest import Run
 
@@ -43,6 +45,27 @@ def test_options_that_mean_nothing_together_are_wrong_usage(
     assert result.exit_code == 2
     assert said in " ".join(result.output.split())
     assert not list(noise.parent.glob("report*"))
+
+
+def test_a_folder_of_raw_samples_is_wrong_usage(run: Run, noise: Path) -> None:
+    result = run("assess", noise.parent, "--bits-per-symbol", 2)
+    assert result.exit_code == 2
+    assert "is a folder: name the files of raw samples in it" in " ".join(result.output.split())
+
+
+def test_a_folder_stands_for_the_images_in_it(run: Run, tmp_path: Path) -> None:
+    """By name or content, links too; what lies beside them is passed over, and a folder without one is told."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    (frames / "notes.txt").write_text("of the night")
+    empty = run("assess", frames)
+    assert (empty.exit_code, "is a folder without an image" in " ".join(empty.output.split())) == (2, True)
+    for name in ("b.png", "a", ".hidden.png"):
+        Image.new("L", (64, 64)).save(frames / name, "PNG")
+    (frames / "c.png").symlink_to("b.png")
+    (frames / "deeper.png").mkdir()
+    told = json.loads(run("assess", frames, "--json").stdout)
+    assert [Path(row["file"]).name for row in told["images"]] == ["a", "b.png", "c.png"]
 
 
 def test_a_pipe_needs_the_width_of_a_symbol(run: Run) -> None:

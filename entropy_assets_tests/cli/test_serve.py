@@ -20,6 +20,15 @@ def test_serve_at_an_address_that_is_none_repeats_nothing_of_it(run: Run, monkey
     assert "cret" not in result.output
 
 
+def test_an_option_out_of_range_is_named_as_it_was_given(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the variable, where that gave it."""
+    monkeypatch.setenv("ENTROPY_HTTP_WORKERS", "0")
+    result = run("serve", "--port", 65536)
+    assert result.exit_code == 2
+    assert "--port: Input should be less than or equal to 65535" in result.stderr
+    assert "ENTROPY_HTTP_WORKERS: Input should be greater than or equal to 1" in result.stderr
+
+
 def test_serve_without_a_pool_says_where_to_get_one(run: Run) -> None:
     result = run("serve")
     assert result.exit_code == 2
