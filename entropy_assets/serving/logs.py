@@ -23,6 +23,9 @@ FRAMES: Final = 8
 CAUSES: Final = 8
 """Errors behind an error that a line tells."""
 _LONGEST: Final = 500
+_TRACEBACK: Final = "Traceback (most recent call last):\n"
+_FRAME: Final = re.compile(r'^  File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
+_KIND: Final = re.compile(r"^[A-Za-z_][\w.]*(?=:|$)", re.MULTILINE)
 _QUERY: Final = re.compile(r"\?\S+")
 _PASSWORD: Final = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -31,7 +34,7 @@ class JsonLines(logging.Formatter):
     """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of `record`; what another library wrote is cut to its first line and cleaned."""
+        """Return the line of `record`; of what another library wrote a line is told, or what kind of error where."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -40,7 +43,7 @@ class JsonLines(logging.Formatter):
         if record.name == LOGGER:
             line |= {"event": record.msg, **record.__dict__.get("facts", {})}
         else:
-            line |= {"event": record.name, "detail": cleaned(record.getMessage())}
+            line |= {"event": record.name, **_told(record.getMessage())}
         if record.exc_info and record.exc_info[1]:
             line |= error_facts(record.exc_info[1])
         return json.dumps(line, default=repr)
@@ -141,6 +144,16 @@ def cleaned(text: str) -> str:
     """Return the first line of `text`, cut, without queries and passwords."""
     first = text.splitlines()[0] if text else ""
     return _PASSWORD.sub("...@", _QUERY.sub("?...", first))[:_LONGEST]
+
+
+def _told(message: str) -> dict[str, Any]:
+    """Return what another library says; of a traceback, as Starlette's of a failed start, what `error_facts` does."""
+    if not message.startswith(_TRACEBACK):
+        return {"detail": cleaned(message)}
+    outermost = message.rpartition(_TRACEBACK)[2]
+    places = [f"{Path(file).name}:{line} {name}" for file, line, name in _FRAME.findall(outermost)]
+    kind = _KIND.search(outermost)
+    return {"error": kind[0].rpartition(".")[2] if kind else None, "at": places[-FRAMES:]}
 
 
 def _places(error: BaseException) -> list[str]:

@@ -1,5 +1,6 @@
 """What the service logs: each line an object, each thing once, and never a byte, a key or a query."""
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,38 @@ def test_an_error_tells_its_kind_and_place_but_not_its_text() -> None:
     assert (line["error"], line["event"]) == ("ValueError", "unhandled-error")
     assert line["at"][0].startswith("test_logs.py:")
     assert MARKER not in json.dumps(line)
+
+
+def test_a_traceback_that_another_library_writes_tells_kind_and_place_but_no_text() -> None:
+    """Its first line alone says nothing; this is how Starlette tells of a start that failed."""
+    try:
+        try:
+            int(MARKER)
+        except ValueError:
+            raise PoolUnavailable(MARKER) from None
+    except PoolUnavailable:
+        line = formatted("uvicorn.error", traceback.format_exc())
+    [place] = line.pop("at")
+    assert place.startswith("test_logs.py:")
+    assert place.endswith(" test_a_traceback_that_another_library_writes_tells_kind_and_place_but_no_text")
+    assert (line["error"], line["event"], MARKER in json.dumps(line)) == ("PoolUnavailable", "uvicorn.error", False)
+
+
+def test_of_a_chain_the_traceback_of_the_last_error_is_told() -> None:
+    def ask() -> None:
+        try:
+            int(MARKER)
+        except ValueError as error:
+            raise asyncio.CancelledError from error
+
+    try:
+        ask()
+    except asyncio.CancelledError:
+        line = formatted("uvicorn.error", traceback.format_exc())
+    assert (line["error"], [place.split()[1] for place in line["at"]]) == (
+        "CancelledError",
+        ["test_of_a_chain_the_traceback_of_the_last_error_is_told", "ask"],
+    )
 
 
 def test_an_error_tells_every_cause_behind_it_once_and_no_text() -> None:
