@@ -10,7 +10,7 @@ import click
 
 from entropy_assets.cli.shell import settings_of, typed_errors, waiting_in
 from entropy_assets.stores.file_names import printable
-from entropy_assets.stores.processes import Flag
+from entropy_assets.stores.owned.processes import Flag
 
 
 @click.command()

@@ -10,7 +10,7 @@ from typing import Final
 from entropy_assets.errors import PoolError, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.processes import OwnedProcess
+from entropy_assets.stores.owned.processes import OwnedProcess
 
 LOG_TAIL: Final = 2000
 """Characters of a child's log that an error shows."""

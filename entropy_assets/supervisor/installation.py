@@ -20,9 +20,9 @@ from entropy_assets.errors import EndpointFailed, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inboxes.folder import DropFolder
+from entropy_assets.stores.owned.folders import SOCKET_NAME, PrivateFolder, listens
+from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets.stores.private_folders import SOCKET_NAME, PrivateFolder, listens
-from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor.asking import answers, holds_bytes, queried
 from entropy_assets.supervisor.children import Child, PoolAddresses, child_environment, free_port
 from entropy_assets.supervisor.configuration import PACKAGE, provide

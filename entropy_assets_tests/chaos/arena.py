@@ -16,11 +16,11 @@ from typing import Any, Self
 
 from entropy_assets.errors import PoolError, PoolUnavailable
 from entropy_assets.stores.lanes import LANES
+from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.stores.pool.blocks import PoolBlock, PoolStats
 from entropy_assets.stores.pool.client import DEFAULT_PREFIX
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.stores.pool.shards import BETWEEN, pool_at
-from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets_tests.chaos.broken import breaking
 from entropy_assets_tests.chaos.draws import PRIVATE_SHARE, Known, merged
 from entropy_assets_tests.chaos.outcome import Outcome

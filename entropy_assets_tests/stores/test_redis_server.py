@@ -22,10 +22,10 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.serving.server.workers import check_server
 from entropy_assets.stores.api_keys import keys_of
 from entropy_assets.stores.buckets import Ask, SharedBuckets
+from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.configuration import USERS, User, users_configuration
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.stores.redis_server import client_of
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.ports import free_port

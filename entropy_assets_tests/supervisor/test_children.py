@@ -14,8 +14,8 @@ import pytest
 from entropy_assets.errors import PoolUnavailable, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
-from entropy_assets.stores.private_folders import listens
-from entropy_assets.stores.processes import OwnedProcess
+from entropy_assets.stores.owned.folders import listens
+from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.supervisor import children
 from entropy_assets.supervisor.children import Child, free_port
 from entropy_assets.supervisor.installation import CODE_SERVER

@@ -18,9 +18,9 @@ from entropy_assets.settings import Settings
 from entropy_assets.stores.blobs.refusals import StoreUnsafe
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.lanes import LANES
+from entropy_assets.stores.owned.folders import PrivateFolder
+from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.stores.pool.client import PoolClient
-from entropy_assets.stores.private_folders import PrivateFolder
-from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets.supervisor import installation
 from entropy_assets.supervisor.children import Child, PoolAddresses
 from entropy_assets.supervisor.installation import Installation, drop_samples

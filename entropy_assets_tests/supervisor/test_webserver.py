@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from dagster import DagsterInstance
 
-from entropy_assets.stores.processes import OwnedProcess
+from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.supervisor.asking import answers
 from entropy_assets.supervisor.children import free_port
 from entropy_assets_tests.e2e.running import clean_environment

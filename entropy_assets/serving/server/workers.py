@@ -35,9 +35,9 @@ from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.serving.server.lane_check import why_no_fast_lane
 from entropy_assets.serving.service import ProvenanceReader
 from entropy_assets.stores.api_keys import keys_of
+from entropy_assets.stores.owned.folders import PrivateFolder
+from entropy_assets.stores.owned.processes import Flag
 from entropy_assets.stores.pool.shards import pool_at
-from entropy_assets.stores.private_folders import PrivateFolder
-from entropy_assets.stores.processes import Flag
 
 SWITCH_S: Final = 0.002
 """Longest that one thread of a worker keeps the others waiting, seconds."""
@@ -78,6 +78,8 @@ class Worker:
         ------
         KeysUnreadable
             If the API keys can't be read.
+        OSError
+            If there is no room for the counts.
         SystemExit
             The same in a process beside others, whose supervisor begins another one.
         """
@@ -86,10 +88,11 @@ class Worker:
         try:
             return create_app(self.config, provenance=self.provenance, board=Board(self.board))
         except EntropyAssetsError as error:
-            if multiprocessing.parent_process() is None:
-                raise
-            log_event("worker-refused", logging.ERROR, code=error.code, detail=cleaned(error.message))
-            sys.exit(1)
+            _refuse(error.code, error.message)
+            raise
+        except OSError as error:
+            _refuse("place-unusable", f"{self.board}: {error.strerror}")
+            raise
 
 
 class Workers(Multiprocess):
@@ -261,6 +264,13 @@ def _uvicorn_config(worker: Worker) -> uvicorn.Config:
     }
     options["timeout_worker_healthcheck"] = SIGN_OF_LIFE_S
     return uvicorn.Config(worker, factory=True, host=config.host, port=config.port, workers=config.workers, **options)
+
+
+def _refuse(code: str, detail: str) -> None:
+    """End this process with a line of the log, if it is a worker beside others."""
+    if multiprocessing.parent_process() is not None:
+        log_event("worker-refused", logging.ERROR, code=code, detail=cleaned(detail))
+        sys.exit(1)
 
 
 def _end_with_parent() -> None:

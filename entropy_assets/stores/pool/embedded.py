@@ -22,9 +22,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from entropy_assets.errors import PoolUnavailable, ServerNotFound
+from entropy_assets.stores.owned.folders import SOCKET_NAME, PrivateFolder
+from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.stores.pool.configuration import USERS, User, server_configuration, users_configuration
-from entropy_assets.stores.private_folders import SOCKET_NAME, PrivateFolder
-from entropy_assets.stores.processes import OwnedProcess
 
 DEFAULT_MAX_MEMORY_BYTES: Final = 256 * 2**20
 OLDEST_SERVER: Final = (6, 2)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -146,6 +147,21 @@ def test_workers_without_keys_to_read_are_not_begun_again_and_again(valkey_url: 
     with Told(valkey_url, tmp_path, "--workers", "2", ENTROPY_KEYS=str(keys)) as service:
         assert service.process.wait(60) == 1
     assert service.events()[-2:] == ["start-refused", "service-stopped"]
+
+
+@pytest.mark.e2e
+def test_a_worker_without_a_place_for_its_counts_says_so_in_a_line(valkey_url: str, tmp_path: Path) -> None:
+    """As where the disk is full, or who cleans up temporary files removed the folder; its traceback was no line."""
+    with Told(valkey_url, tmp_path, "--workers", "2") as service:
+        workers = service.until_workers(2)
+        shutil.rmtree(service.left[0])
+        os.kill(workers[0], signal.SIGKILL)
+        service.until(lambda: "worker-refused" in service.events())
+        assert service.told(signal.SIGTERM) == 0
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    refused = next(line for line in lines if line["event"] == "worker-refused")
+    assert refused["code"] == "place-unusable"
+    assert refused["detail"].endswith(": No such file or directory")
 
 
 @pytest.mark.e2e

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from entropy_assets.stores.owned.folders import listens
+from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.configuration import server_configuration, users_configuration
 from entropy_assets.stores.pool.embedded import find_server_binary
-from entropy_assets.stores.private_folders import listens
-from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets_tests.pool_blocks import pool_blocks
 
 SHIPPED = Path(str(files("entropy_assets"))) / "stores" / "pool" / "server"

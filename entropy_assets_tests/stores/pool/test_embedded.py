@@ -13,9 +13,9 @@ import pytest
 import redis
 
 from entropy_assets.errors import PoolUnavailable, ServerNotFound
+from entropy_assets.stores.owned.folders import SOCKET_PATH_LIMIT
 from entropy_assets.stores.pool import embedded
 from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_binary, server_version
-from entropy_assets.stores.private_folders import SOCKET_PATH_LIMIT
 
 OWNER = """
 import threading, time

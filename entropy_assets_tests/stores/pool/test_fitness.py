@@ -9,12 +9,12 @@ import pytest
 import redis
 
 from entropy_assets.errors import UnsafePoolServer
+from entropy_assets.stores.owned.folders import listens
+from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.configuration import server_configuration
 from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_binary
 from entropy_assets.stores.pool.fitness import fatal_problems, storage_problems
-from entropy_assets.stores.private_folders import listens
-from entropy_assets.stores.processes import OwnedProcess
 from entropy_assets_tests.pool_blocks import pool_blocks
 
 SOUND: dict[str, Any] = {"redis_version": "6.2.0", "run_id": "a", "master_replid": "b", "role": "master"}

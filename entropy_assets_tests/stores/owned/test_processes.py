@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.stores import processes
-from entropy_assets.stores.processes import OwnedProcess
+from entropy_assets.stores.owned import processes
+from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets_tests.file_modes import open_to_others
 
 FAMILY = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
@@ -19,7 +19,7 @@ DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FAMILY}"
 OWNER = """
 import sys, time
 from pathlib import Path
-from entropy_assets.stores.processes import OwnedProcess
+from entropy_assets.stores.owned.processes import OwnedProcess
 process = OwnedProcess([sys.executable, "-c", sys.argv[1]], log=Path(sys.argv[2]))
 print(process.pid, flush=True)
 time.sleep(60)
@@ -27,7 +27,7 @@ time.sleep(60)
 
 SIGNALLED = """
 import signal, sys
-from entropy_assets.stores.processes import Flag
+from entropy_assets.stores.owned.processes import Flag
 flag = Flag()
 signal.signal(signal.SIGTERM, lambda *_: flag.set())
 def interrupt(frame, event, argument):

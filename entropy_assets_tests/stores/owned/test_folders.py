@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.stores import private_folders
+from entropy_assets.stores.owned import folders
+from entropy_assets.stores.owned.folders import OWNER_NAME, SOCKET_NAME, SOCKET_PATH_LIMIT, PrivateFolder, listens
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets.stores.private_folders import OWNER_NAME, SOCKET_NAME, SOCKET_PATH_LIMIT, PrivateFolder, listens
 from entropy_assets_tests.stores.pool.clusters import eventually
 
 PREFIX = "ea-test-"
 OWNER = """
 import os, sys
-from entropy_assets.stores.private_folders import PrivateFolder
+from entropy_assets.stores.owned.folders import PrivateFolder
 folder = PrivateFolder(sys.argv[1])
 (folder.path / "kept").touch()
 print(folder.path, flush=True)
@@ -43,9 +43,9 @@ def test_a_name_at_the_limit_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108 - the shortest there is
     with PrivateFolder.for_socket(PREFIX) as folder:
         length = len(os.fsencode(folder.path / SOCKET_NAME))
-    monkeypatch.setattr(private_folders, "SOCKET_PATH_LIMIT", length)
+    monkeypatch.setattr(folders, "SOCKET_PATH_LIMIT", length)
     PrivateFolder.for_socket(PREFIX).remove()
-    monkeypatch.setattr(private_folders, "SOCKET_PATH_LIMIT", length - 1)
+    monkeypatch.setattr(folders, "SOCKET_PATH_LIMIT", length - 1)
     with pytest.raises(OSError, match="TMPDIR"):
         PrivateFolder.for_socket(PREFIX)
 
@@ -88,7 +88,7 @@ def test_one_that_is_swept_before_it_is_locked_is_made_anew(monkeypatch: pytest.
             shutil.rmtree(swept[0])
         lock(descriptor, how)
 
-    monkeypatch.setattr(private_folders.fcntl, "flock", late)
+    monkeypatch.setattr(folders.fcntl, "flock", late)
     with PrivateFolder(PREFIX) as folder:
         assert folder.path not in swept
         assert (folder.path / OWNER_NAME).exists()

@@ -1,0 +1,1 @@
+"""What belongs to one process and ends with it: processes that it started, and temporary folders."""
