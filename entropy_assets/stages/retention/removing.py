@@ -88,6 +88,7 @@ def remove(
     # Noise first: it needs no room, and makes some for the notes where the disk is full.
     gone = [*each(Kind.NOISE, lambda name: _delete_noise(batches, name, clock)), *each(Kind.BATCH, batch)]
     gone += _removed_images(home, plan, clock, progress)
+    _drop_half_written_images(home.images(), clock)
     gone += each(Kind.SETTLED, settled)
     return Removed(tuple(gone))
 
@@ -131,6 +132,12 @@ def _removed_images(home: Home, plan: RemovalPlan, clock: Callable[[], float], p
         done += len(chunk)
         progress(Kind.IMAGE, done, len(planned))
         yield from (item for item in chunk if held.get(item.name) is not None)
+
+
+def _drop_half_written_images(images: ImageStore, clock: Callable[[], float]) -> None:
+    """Delete what killed writers left: a file as large as its image for each, and more where a start is tried again."""
+    for folder in images.blobs.list().folders:
+        drop_half_written(images.blobs, folder, clock() - GRACE_S)
 
 
 def _deleted(images: ImageStore, clock: Callable[[], float], name: str) -> bytes | None:

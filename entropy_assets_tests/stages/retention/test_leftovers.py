@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from entropy_assets.stages.retention.limits import GRACE_S
 from entropy_assets_tests.stages.batches_made import Place
 from entropy_assets_tests.stages.retention.installations import NOW_S, files_below, planned, publish, removed
 
@@ -28,6 +29,16 @@ def kill_a_writer(place: Place, key: str, document: str) -> None:
     code = subprocess.run([sys.executable, "-c", KILLED, place.batches_folder, key, document], check=False).returncode
     assert code == -signal.SIGKILL
     assert half_written(place)
+
+
+KILLED_AT_AN_IMAGE = """
+import os, signal, sys
+from pathlib import Path
+from entropy_assets.stores.images import ImageStore
+
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+ImageStore(Path(sys.argv[1])).put(b"an image")
+"""
 
 
 def half_written(place: Place) -> list[str]:
@@ -59,6 +70,17 @@ def test_what_is_being_written_stays(old: Place, keys: dict[str, str]) -> None:
     os.utime(at_work, (NOW_S, NOW_S))
     removed(old, plan)
     assert at_work.exists()
+
+
+@pytest.mark.parametrize("age_s, stays", [(GRACE_S - 1, 1), (GRACE_S + 1, 0)])
+def test_what_a_killed_writer_left_of_an_image_goes_after_a_day(old: Place, age_s: float, stays: int) -> None:
+    """Whatever the settings say. One as large as its image was left by each kill."""
+    command = [sys.executable, "-c", KILLED_AT_AN_IMAGE, old.images().root]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    [name] = half_written(old)
+    os.utime(old.root / name, (NOW_S - age_s, NOW_S - age_s))
+    removed(old, planned(old))
+    assert len(half_written(old)) == stays
 
 
 def test_on_a_full_disk_noise_goes_though_no_note_can_be_written(old: Place, keys: dict[str, str]) -> None:
