@@ -208,9 +208,18 @@ def interruptibly(work: Callable[[], R]) -> R:
     return ended.result()
 
 
+def sources_known(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Return the recipe's sources whose name begins so, for who completes words."""
+    try:
+        return [name for name in recipe_named(settings_of().recipe).sources if name.startswith(begun)]
+    except (click.UsageError, EntropyAssetsError):
+        return []  # the command itself says what is wrong with the settings
+
+
 source_option = click.option(
     "--source",
     default=DROP,
+    shell_complete=sources_known,
     help="Where the files come from, if you vouch for it: one of the recipe's sources. By default nobody does.",
 )
 home_option = click.option(

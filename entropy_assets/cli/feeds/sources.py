@@ -13,6 +13,7 @@ import click
 from entropy_assets.cli.feeds.told import (
     answer_of,
     counted,
+    feeds_of,
     free_name,
     how_often,
     required_feeds,
@@ -22,7 +23,7 @@ from entropy_assets.cli.feeds.told import (
     utc,
 )
 from entropy_assets.cli.shell import EXIT_ERROR, any_home_option, json_option, progress_bars, settings_of, typed_errors
-from entropy_assets.errors import require_extra
+from entropy_assets.errors import EntropyAssetsError, require_extra
 from entropy_assets.stores.file_names import SHORT_NAME, printable
 
 NARROWEST = 120
@@ -37,6 +38,22 @@ def sources() -> None:
     They stand in one file, sources.toml in the installation's folder, or where ENTROPY_SOURCES says.
     """
     require_extra("feeds", "httpx", "pydantic", "tenacity")
+
+
+def _feeds_known(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Return the feeds whose name begins so, for who completes words, but for those that were named before."""
+    try:
+        known = feeds_of(settings_of(home=context.params.get("home"))).feeds
+    except (click.UsageError, EntropyAssetsError):
+        return []  # the command itself says what is wrong with the file
+    return [name for name in known if name.startswith(begun) and name not in (context.params.get("names") or ())]
+
+
+def _kinds_known(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Return the kinds that `add` takes whose name begins so, for who completes words."""
+    from entropy_assets.sources.feeds.configuration import KINDS
+
+    return [kind for kind in (*KINDS, *_cameras()) if kind.startswith(begun)]
 
 
 @sources.command("list")
@@ -133,7 +150,7 @@ def check_feeds(connect: bool, home: Path | None, as_json: bool) -> None:
 
 
 @sources.command("fetch")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=_feeds_known)
 @any_home_option
 @json_option
 @typed_errors
@@ -193,7 +210,7 @@ def print_schema() -> None:
 
 
 @sources.command("add")
-@click.argument("kind")
+@click.argument("kind", shell_complete=_kinds_known)
 @click.option(
     "--name", help="Name of the feed, up to 32 small letters, digits and hyphens; by default that of the example."
 )
@@ -218,8 +235,8 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
     tables = tables_of(example())
     found = next((each for each in tables if kind in each[:2]), None)
     if found is None:
-        examples = ", ".join(table for kind_of, table, _ in tables if kind_of == "command")
-        raise click.UsageError(f"no kind is called {kind!r}; there are: {', '.join(KINDS)}; of command also {examples}")
+        cameras = ", ".join(_cameras())
+        raise click.UsageError(f"no kind is called {kind!r}; there are: {', '.join(KINDS)}; of command also {cameras}")
     before = read_configuration(path, recipe) if path.exists() else NO_FEEDS
     chosen = name or free_name(found[1], before)
     if not re.fullmatch(SHORT_NAME, chosen, re.ASCII):
@@ -248,6 +265,13 @@ def add_feed(kind: str, name: str | None, home: Path | None, as_json: bool) -> N
         click.echo(f"{chosen}: {caveat}", err=True)
     for variable in unset:
         click.echo(f"set {variable} where the pipeline is started: the file holds no key", err=True)
+
+
+def _cameras() -> list[str]:
+    """Return the names of the example's tables of `command`."""
+    from entropy_assets.sources.feeds.configuration import example
+
+    return [table for kind, table, _ in tables_of(example()) if kind == "command"]
 
 
 def _told(home: Path | None) -> str:

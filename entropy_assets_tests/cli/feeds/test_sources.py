@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from entropy_assets.cli import main
 from entropy_assets.cli.feeds.told import tables_of
 from entropy_assets.recipe import STANDARD
 from entropy_assets.sources.feeds.configuration import KINDS, example, parsed, schema
@@ -46,6 +48,30 @@ def test_a_newcomer_is_told_how_to_begin(run: Run, tmp_path: Path) -> None:
         done = run("sources", *command, "--home", tmp_path)
         assert done.exit_code == 2
         assert "entropy-assets sources add KIND" in done.stderr
+
+
+def test_words_are_completed(installation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feeds of the installation that is named, kinds of feeds, and sources; nothing where the file can't be read."""
+    monkeypatch.setenv("ENTROPY_HOME", str(installation))
+    file = installation / "sources.toml"
+    file.write_text(file.read_text() + TELESCOPE.replace("feed.telescope", "feed.test").format(folder="/"))
+
+    def completed(*words: object) -> list[str]:
+        *before, begun = map(str, words)
+        complete = ShellComplete(main, {}, "entropy-assets", "_ENTROPY_ASSETS_COMPLETE")
+        return [item.value for item in complete.get_completions(before, begun)]
+
+    assert completed("sources", "fetch", "te") == ["telescope", "test"]
+    assert completed("sources", "fetch", "test", "") == ["telescope"]
+    assert completed("sources", "fetch", "--home", tmp_path, "") == []
+    assert completed("sources", "add", "sd") == ["sdo-latest"]
+    assert completed("sources", "add", "ds") == ["dslr"]
+    assert completed("assess", "--source", "sd") == ["sdo-latest"]
+    monkeypatch.setenv("ENTROPY_RECIPE", "absent")
+    assert completed("process", "--source", "") == completed("sources", "fetch", "") == []
+    monkeypatch.delenv("ENTROPY_RECIPE")
+    file.write_text("[")
+    assert completed("sources", "fetch", "") == []
 
 
 def test_a_feed_is_fetched_shown_and_not_fetched_twice(run: Run, installation: Path) -> None:
