@@ -39,8 +39,14 @@ EIGHT_FLAGS: Final = np.uint64(0x0101010101010101)
 ONE_CARD: Final = "one process works on one card, the first that CUDA_VISIBLE_DEVICES names"
 LEAST_CUPY: Final = (14, 1)
 """Before it, a sort that lacked memory gave wrong numbers and no error (its issue 9894)."""
-NO_MEMORY: Final = ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED")
-"""How errors of CUDA begin that are no `MemoryError`: code, streams and workspaces lie beside CuPy's pool."""
+NO_MEMORY: Final = (
+    "cudaErrorMemoryAllocation",
+    "CUDA_ERROR_OUT_OF_MEMORY",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+)
+"""What errors of CUDA say that are no `MemoryError`: code, streams and workspaces lie beside CuPy's pool. cuBLAS, which
+every thread begins for itself, says that it is not initialised where it has no memory to begin in."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +87,9 @@ class Arrays:
             return frame
         try:
             return replace(frame, pixels=self.namespace.asarray(frame.pixels))
-        except MemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not lacks_memory(error):
+                raise
             return frame
 
     def by_what(self, placed: Frame) -> str:
@@ -90,17 +98,19 @@ class Arrays:
 
     def computed(self, frame: Frame, look: Callable[[Frame], Found]) -> tuple[Found, str]:
         """Return what `look` finds of `frame`, placed here, and what computed that: memory, if it does not fit here."""
-        with self.apart():
-            placed = self.placed(frame)
-            try:
-                return look(placed), self.by_what(placed)
-            except (MemoryError, RuntimeError) as error:
-                if is_on_host(placed.pixels) or not _lacks_memory(error):
-                    raise
-            del placed
-            if self.name == "cupy":  # what its pool holds free, CUDA lacks for the next frame's code
-                self.namespace.get_default_memory_pool().free_all_blocks()
-        return look(frame), str(HOST)
+        placed = frame
+        try:
+            with self.apart():
+                placed = self.placed(frame)
+                if not is_on_host(placed.pixels):
+                    return look(placed), self.by_what(placed)
+        except (MemoryError, RuntimeError) as error:
+            if not lacks_memory(error):
+                raise
+        placed = frame
+        if self.name == "cupy":  # what its pool holds free, CUDA lacks for the next frame's code
+            self.namespace.get_default_memory_pool().free_all_blocks()
+        return look(placed), self.by_what(placed)
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -184,9 +194,9 @@ def _no_answer(error: Exception) -> StartFailed:
     )
 
 
-def _lacks_memory(error: Exception) -> bool:
-    """Tell whether an error says that memory is full, the card's or that of the host."""
-    return isinstance(error, MemoryError) or str(error).startswith(NO_MEMORY)
+def lacks_memory(error: Exception) -> bool:
+    """Tell whether an error says that memory is full, the card's or the host's; libraries put words of theirs first."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)
 
 
 def is_on_host(values: Any) -> bool:

@@ -85,6 +85,8 @@ def test_a_stream_is_used_again_and_never_by_two_at_once() -> None:
         "cudaErrorMemoryAllocation: out of memory",
         "CUDA_ERROR_OUT_OF_MEMORY: out of memory",
         "CUBLAS_STATUS_ALLOC_FAILED",
+        "CUBLAS_STATUS_NOT_INITIALIZED",
+        "radix_sort: failed on 1st step: cudaErrorMemoryAllocation: out of memory",
     ],
 )
 def test_memory_that_cuda_itself_lacks_is_a_frame_that_does_not_fit(words: str) -> None:
@@ -97,6 +99,21 @@ def test_memory_that_cuda_itself_lacks_is_a_frame_that_does_not_fit(words: str) 
         raise RuntimeError(words)
 
     assert arrays_of(stand_in).computed(known, look) == ("seen", str(HOST))
+    assert stand_in.freed == 1
+
+
+@pytest.mark.parametrize("place", ["stream", "frame"])
+def test_where_cuda_lacks_memory_to_begin_with_a_frame_it_is_computed_in_memory(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new stream, or the event of a copy, may be what there is no room for."""
+    stand_in, known = StandIn(), random_frame(1)
+
+    def full(*args: object, **named: object) -> None:
+        raise RuntimeError("cudaErrorMemoryAllocation: out of memory")
+
+    monkeypatch.setattr(*((stand_in.cuda, "Stream", full) if place == "stream" else (stand_in, "asarray", full)))
+    assert arrays_of(stand_in).computed(known, lambda placed: "seen") == ("seen", str(HOST))
     assert stand_in.freed == 1
 
 
