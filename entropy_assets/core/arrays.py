@@ -170,13 +170,19 @@ def card(memory_bytes: int = 0) -> Arrays:
         if found:
             cupy.get_default_memory_pool().set_limit(size=memory_bytes)
             _use_libraries(cupy)
-    except (cupy.cuda.compiler.CompileException, RuntimeError, ImportError, OSError, MemoryError) as error:
+    except faults_of(cupy) as error:
         raise _no_answer(error) from error
     if not found:
         raise StartFailed(
             f"CuPy finds no card; {ONE_CARD}: make it see one, or set ENTROPY_ARRAYS=numpy", arrays="cupy"
         )
     return Arrays("cupy", cupy, cupy.__version__, called)
+
+
+def faults_of(namespace: Namespace) -> tuple[type[Exception], ...]:
+    """Return how a card, CUDA's libraries, its compiler and the folder for kernels fail."""
+    of_compiler = (namespace.cuda.compiler.CompileException,) if hasattr(namespace, "cuda") else ()
+    return (*of_compiler, RuntimeError, ImportError, OSError, MemoryError)
 
 
 def _use_libraries(namespace: Namespace) -> None:

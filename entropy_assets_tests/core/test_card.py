@@ -171,6 +171,40 @@ def test_a_card_whose_memory_is_full_as_it_begins_is_told(monkeypatch: pytest.Mo
         require_agreement(arrays_of(stand_in))
 
 
+def test_frames_that_do_not_fit_on_a_card_show_no_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stay in memory, where all of them are as they should be, and the card would not have computed one."""
+
+    def full(values: Any) -> Any:
+        raise MemoryError
+
+    stand_in = StandIn()
+    monkeypatch.setattr(stand_in, "asarray", full)
+    with pytest.raises(StartFailed, match="no memory for the known frames"):
+        require_agreement(arrays_of(stand_in))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        RuntimeError("CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered"),
+        OSError("[Errno 30] Read-only file system: '/.cupy/kernel_cache'"),
+        CompileException("catastrophic error"),
+    ],
+)
+def test_a_card_that_fails_at_the_known_frames_is_told_with_what_to_do(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some kernels are made there first, and what is kept of others may be all that the folder for them gives."""
+
+    def failing(values: Any) -> Any:
+        raise fault
+
+    stand_in = StandIn()
+    monkeypatch.setattr(stand_in, "asarray", failing)
+    with pytest.raises(StartFailed, match=r"fails \(.*\) at the known frames.*ENTROPY_ARRAYS=numpy"):
+        require_agreement(arrays_of(stand_in))
+
+
 @pytest.mark.parametrize("version", ["13.6.0", "14.0.1"])
 def test_a_cupy_that_sorts_wrongly_is_not_used(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a sort lacked memory these told nobody, and gave what was left."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core import encoding
-from entropy_assets.core.arrays import HOST, Arrays, Choice, beside, card
+from entropy_assets.core.arrays import HOST, Arrays, Choice, beside, card, faults_of, lacks_memory
 from entropy_assets.core.extraction.noise import NoiseArray, NoiseExtractor
 from entropy_assets.core.extraction.survey import Survey
 from entropy_assets.core.frame import Frame
@@ -80,23 +80,32 @@ def require_agreement(arrays: Arrays) -> None:
     Raises
     ------
     StartFailed
-        With the names of the frames, or if there is no memory for them.
+        With the names of the frames, or if it fails at them, or if there is no memory for them.
     """
     try:
         with arrays.apart():
             differing = [
                 name
                 for name, frame in known_frames()
-                if frame_digest(arrays.placed(frame), STANDARD) != frame_digest(frame, STANDARD)
+                if frame_digest(_surely_placed(frame, arrays), STANDARD) != frame_digest(frame, STANDARD)
             ]
-    except MemoryError as error:
-        raise StartFailed(f"{arrays} has no memory for the known frames: {BY_HAND}", arrays=str(arrays)) from error
+    except faults_of(arrays.namespace) as error:
+        what = "has no memory for" if lacks_memory(error) else f"fails ({' '.join(str(error).split())}) at"
+        raise StartFailed(f"{arrays} {what} the known frames: {BY_HAND}", arrays=str(arrays)) from error
     if differing:
         raise StartFailed(
             f"{arrays} gives other digits than NumPy for known frames ({', '.join(differing)}): {BY_HAND}",
             arrays=str(arrays),
             frames=differing,
         )
+
+
+def _surely_placed(frame: Frame, arrays: Arrays) -> Frame:
+    """Return `frame` where `arrays` lie: one that stays in memory would agree with itself."""
+    placed = arrays.placed(frame)
+    if arrays.by_what(placed) != str(arrays):
+        raise MemoryError
+    return placed
 
 
 def frame_digest(frame: Frame, recipe: Recipe, nonce: bytes = NONCE) -> str:
