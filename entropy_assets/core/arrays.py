@@ -39,6 +39,8 @@ EIGHT_FLAGS: Final = np.uint64(0x0101010101010101)
 ONE_CARD: Final = "one process works on one card, the first that CUDA_VISIBLE_DEVICES names"
 LEAST_CUPY: Final = (14, 1)
 """Before it, a sort that lacked memory gave wrong numbers and no error (its issue 9894)."""
+REDUCED: Final = 256
+"""Values from which on CuPy reduces by CUB: twice as many as it asks for."""
 NO_MEMORY: Final = (
     "cudaErrorMemoryAllocation",
     "CUDA_ERROR_OUT_OF_MEMORY",
@@ -186,8 +188,12 @@ def faults_of(namespace: Namespace) -> tuple[type[Exception], ...]:
 
 
 def _use_libraries(namespace: Namespace) -> None:
-    """Compile a kernel, sort and multiply: a driver alone brings none of the libraries for these."""
+    """Compile kernels, sort and multiply: a driver alone brings none of the libraries for these.
+
+    A reduction of `REDUCED` values or more is compiled with the headers of CUB, which ask more of the compiler.
+    """
     square = namespace.ones((2, 2)) + 1
+    bool(namespace.any(namespace.ones((REDUCED,)) > 1))
     (namespace.sort(square) @ square).get()
 
 
