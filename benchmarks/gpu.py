@@ -14,8 +14,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -112,12 +113,25 @@ def stages(frame: Frame, arrays: Arrays) -> dict[str, float]:
 
 
 def batch_seconds(frame: Frame, arrays: Arrays, workers: int, frames: int) -> float:
-    """Return the seconds of a batch of that frame by the clock on the wall, with so many threads."""
-    start = time.perf_counter()
-    with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(noise_of, frame, arrays) for _ in range(frames)]:
+    """Return the seconds of a batch of that frame by the clock on the wall, with so many threads.
+
+    Each has computed a frame before, and so has a handle of cuBLAS, and its stream the memory that it needs.
+    """
+    begun = Barrier(workers)  # else a quick thread would take the first frame of two
+
+    def begin() -> None:
+        begun.wait()
+        noise_of(frame, arrays)
+
+    def wait_for(tasks: list[Future[None]]) -> None:
+        for done in tasks:
             done.result()
-    return time.perf_counter() - start
+
+    with ThreadPoolExecutor(workers) as pool:
+        wait_for([pool.submit(begin) for _ in range(workers)])
+        start = time.perf_counter()
+        wait_for([pool.submit(noise_of, frame, arrays) for _ in range(frames)])
+        return time.perf_counter() - start
 
 
 def measure(side: int, arrays: Arrays, workers: Sequence[int], budget: float) -> dict[str, Any]:
