@@ -6,6 +6,8 @@ JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 3)))
 # An installation each, of processes that wait for one another most of the time.
 E2E_JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PYTEST_ARGS ?=
+# Processes that share a card.
+GPU_JOBS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) + 1) / 2 )))
 # NIST's own program, which is no part of this project; docs/credit.md says how it is built.
 TOOL ?= ea_non_iid
 
@@ -25,6 +27,7 @@ COVER_1 := --cov --cov-append --cov-report= --cov-fail-under=0
 COVER_judge := --cov --cov-append --cov-report=term
 COVER := $(COVER_$(COVERAGE))
 PYTEST := $(BIN)/python -m pytest $(COVER)
+ON_A_CARD := $(BIN)/python -m pytest -m gpu -o faulthandler_timeout=900 entropy_assets_tests/core/extraction/test_on_a_card.py
 # What NIST's programs say of sequences that all have, and the speed of each standard's part.
 STATISTICS := $(wildcard ../shared/data/statistics)
 SP800 := $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/sp800_22.py benchmarks/sp800_90b.py))
@@ -159,8 +162,11 @@ image: $(DEV) ## the images of deploy/ with buildah, as root, and their tests; B
 	@$(BIN)/python -m pytest -m slow -o faulthandler_timeout=900 entropy_assets_tests/deploy/test_image.py $(PYTEST_ARGS)
 
 # CuPy is in no lock, since few machines have a card: pip install -e '.[gpu]' into .venv. PYTEST_ARGS=-rs tells of what is skipped.
+# The check at the start comes first and alone: it fills the folder for kernels, and where it fails the rest is for nothing.
+# Then several processes share the card: of a small frame each takes as long to launch the kernels as to compute it in memory.
 gpu: $(DEV) ## a card against NumPy, digest by digest, and its speed: writes benchmarks/GPU.md; GPU_FRAMES=random frames
-	@$(BIN)/python -m pytest -m gpu -o faulthandler_timeout=900 entropy_assets_tests/core/extraction/test_on_a_card.py $(or $(PYTEST_ARGS),-q -rs)
+	@$(ON_A_CARD) -k start_up $(or $(PYTEST_ARGS),-q -rs)
+	@$(ON_A_CARD) -k "not start_up" -n $(GPU_JOBS) --dist worksteal $(or $(PYTEST_ARGS),-q -rs)
 	@$(BIN)/python -m benchmarks.gpu > benchmarks/GPU.md.part
 	@mv benchmarks/GPU.md.part benchmarks/GPU.md
 
