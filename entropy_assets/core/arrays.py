@@ -171,6 +171,9 @@ def card(memory_bytes: int = 0) -> Arrays:
         called = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode() if found else ""
         if found:
             cupy.get_default_memory_pool().set_limit(size=memory_bytes)
+            # CuPy looks at no error of CUB's own reductions (its pull request 9940): one that can't be launched, as
+            # where a full card has no room for its code, leaves what lay there before. Those that it compiles tell.
+            cupy._core.set_routine_accelerators([])
             _use_libraries(cupy)
     except faults_of(cupy) as error:
         raise _no_answer(error) from error

@@ -41,6 +41,8 @@ class StandIn:
     def __init__(self) -> None:
         self.streams: list[Stream] = []
         self.freed = 0
+        self.accelerators = ["cub"]
+        self._core = types.SimpleNamespace(set_routine_accelerators=self._accelerate)
         runtime = types.SimpleNamespace(
             getDeviceCount=lambda: 1, getDeviceProperties=lambda place: {"name": b"a card", "major": 9}
         )
@@ -62,6 +64,9 @@ class StandIn:
 
     def _free(self) -> None:
         self.freed += 1
+
+    def _accelerate(self, accelerators: list[str]) -> None:
+        self.accelerators = accelerators
 
 
 def arrays_of(stand_in: StandIn) -> Arrays:
@@ -159,6 +164,20 @@ def test_a_card_that_can_compile_nothing_does_not_answer(
     told: list[StartFailed] = []
     assert arrays_for("auto", unanswered=told.append) is HOST
     assert [error.message for error in told if "no card answers" in error.message], "CuPy is there, so it is told"
+
+
+def test_no_reduction_is_left_to_what_tells_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CuPy looks at no error of CUB's reductions: of one that can't be launched the sum is what lay there before."""
+    stand_in = StandIn()
+
+    def reducing(values: Any) -> Any:
+        assert stand_in.accelerators == []
+        raise RuntimeError("CUDA_ERROR_INVALID_DEVICE_FUNCTION: invalid device function")
+
+    monkeypatch.setattr(stand_in, "any", reducing)
+    monkeypatch.setitem(sys.modules, "cupy", stand_in)
+    with pytest.raises(StartFailed, match="invalid device function"):
+        card()
 
 
 def test_a_card_whose_memory_is_full_as_it_begins_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
