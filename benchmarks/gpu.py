@@ -75,10 +75,9 @@ def finished(arrays: Arrays) -> None:
         arrays.namespace.cuda.get_current_stream().synchronize()
 
 
-def noise_of(frame: Frame, arrays: Arrays) -> None:
-    """Move, survey and sample a frame; the samples are in memory then."""
-    with arrays.apart():
-        NoiseExtractor(STANDARD).extract(arrays.placed(frame), NONCE)
+def noise_of(frame: Frame, arrays: Arrays) -> bool:
+    """Move, survey and sample a frame, whose samples are in memory then. Tell whether it fitted where arrays lie."""
+    return arrays.computed(frame, lambda placed: NoiseExtractor(STANDARD).extract(placed, NONCE))[1] == str(arrays)
 
 
 def stages(frame: Frame, arrays: Arrays) -> dict[str, float]:
@@ -115,23 +114,24 @@ def stages(frame: Frame, arrays: Arrays) -> dict[str, float]:
 def batch_seconds(frame: Frame, arrays: Arrays, workers: int, frames: int) -> float:
     """Return the seconds of a batch of that frame by the clock on the wall, with so many threads.
 
-    Each has computed a frame before, and so has a handle of cuBLAS, and its stream the memory that it needs.
+    Each has computed a frame before, and so has a handle of cuBLAS, and its stream the memory that it needs. Where a
+    frame did not fit, the processor computed it, and the batch says nothing of the card: that took for ever.
     """
     begun = Barrier(workers)  # else a quick thread would take the first frame of two
 
-    def begin() -> None:
+    def begin() -> bool:
         begun.wait()
-        noise_of(frame, arrays)
+        return noise_of(frame, arrays)
 
-    def wait_for(tasks: list[Future[None]]) -> None:
-        for done in tasks:
-            done.result()
+    def fitted(tasks: list[Future[bool]]) -> bool:
+        told = [done.result() for done in tasks]
+        return all(told)
 
     with ThreadPoolExecutor(workers) as pool:
-        wait_for([pool.submit(begin) for _ in range(workers)])
+        fitted([pool.submit(begin) for _ in range(workers)])
         start = time.perf_counter()
-        wait_for([pool.submit(noise_of, frame, arrays) for _ in range(frames)])
-        return time.perf_counter() - start
+        all_fitted = fitted([pool.submit(noise_of, frame, arrays) for _ in range(frames)])
+        return time.perf_counter() - start if all_fitted else float("inf")
 
 
 def measure(side: int, arrays: Arrays, workers: Sequence[int], budget: float) -> dict[str, Any]:
@@ -199,11 +199,12 @@ def print_page(measured: dict[str, Any], words: str, sides: list[int]) -> None:
     print(f"{words} In memory it is {HOST}, {loops_told}.\n\n{AIM}")
     print("Mpixel/s of survey and views together. 'Single' is a frame by itself with its transfers, 'computing' that")
     print("without the transfer to the card: of the processor these, and the milliseconds, are CPU time, those of one")
+    print("core. 'Batch' is frames that follow one another, by the clock on the wall, with so many threads, 0 where")
+    print("one did not fit on the card: of a machine that does other things it says little, and the load of this one")
     print(
-        "core. 'Batch' is frames that follow one another, by the clock on the wall, with so many threads: of a machine"
+        f"was {os.getloadavg()[0]:.0f}. 'Counts' are those of one channel's assessed samples in one order, as symbols"
     )
-    print(f"that does other things it says little, and the load of this one was {os.getloadavg()[0]:.0f}. 'Counts' are")
-    print("those of one channel's assessed samples in one order, as symbols and as bits.\n")
+    print("and as bits.\n")
     titles = (
         "frame",
         "computed by",

@@ -2,6 +2,8 @@
 
 import threading
 import time
+import types
+from typing import Any
 
 import pytest
 
@@ -16,13 +18,23 @@ def test_what_each_thread_begins_with_is_not_counted(monkeypatch: pytest.MonkeyP
     mine = threading.local()
     computed: list[int] = []
 
-    def first_is_slow(frame: Frame, arrays: Arrays) -> None:
+    def first_is_slow(frame: Frame, arrays: Arrays) -> bool:
         if not hasattr(mine, "begun"):
             time.sleep(0.5)
         mine.begun = True
         computed.append(threading.get_ident())
+        return True
 
     monkeypatch.setattr(gpu, "noise_of", first_is_slow)
     assert gpu.batch_seconds(random_frame(1), HOST, 4, 8) < 0.4
     assert len(computed) == 4 + 8
     assert len(set(computed[:4])) == 4
+
+
+def test_a_batch_that_does_not_fit_on_a_card_is_not_taken_for_its_speed() -> None:
+    def full(pixels: Any) -> Any:
+        raise MemoryError
+
+    small = Arrays("small", types.SimpleNamespace(asarray=full), "1", "a card")
+    assert gpu.batch_seconds(gpu.noise_frame(64), small, 2, 2) == float("inf")
+    assert gpu.batch_seconds(gpu.noise_frame(64), HOST, 2, 2) < float("inf")
