@@ -2,7 +2,9 @@
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -115,8 +117,12 @@ class Child:
             return f"(it can't be read: {error.strerror})"
 
 
-def free_port(host: str, port: int) -> int:
-    """Return `port` if nothing listens on it, or any free one for 0.
+@contextmanager
+def held_port(host: str, port: int) -> Iterator[int]:
+    """Give `port` if nothing listens on it, or any free one for 0, and keep it meanwhile for the child that will.
+
+    A child listens seconds later, and is away for a while when it is started again. On Linux an address that is bound
+    goes to who asks for it by its number, as servers do, and to nobody who asks for any; elsewhere to nobody at all.
 
     Raises
     ------
@@ -133,7 +139,10 @@ def free_port(host: str, port: int) -> int:
                 "--http-port and --dagster-port (0 for any)",
                 port=port,
             ) from error
-        return int(probe.getsockname()[1])
+        held = int(probe.getsockname()[1])
+        if sys.platform != "linux":
+            probe.close()
+        yield held
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from entropy_assets.stores.owned.folders import SOCKET_NAME, PrivateFolder, list
 from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.supervisor.asking import answers, holds_bytes, queried
-from entropy_assets.supervisor.children import Child, PoolAddresses, child_environment, free_port
+from entropy_assets.supervisor.children import Child, PoolAddresses, child_environment, held_port
 from entropy_assets.supervisor.configuration import PACKAGE, provide
 
 SAMPLES: Final = PACKAGE / "samples"
@@ -125,9 +125,14 @@ class Installation:
         began
             When the start began, seconds of `time.monotonic`.
         """
-        http = f"http://{settings.http_host}:{free_port(settings.http_host, settings.http_port)}"
-        dagster = f"http://{settings.dagster_host}:{free_port(settings.dagster_host, settings.dagster_port)}"
         with ExitStack() as stack:
+            http, dagster = (
+                f"http://{host}:{stack.enter_context(held_port(host, port))}"
+                for host, port in (
+                    (settings.http_host, settings.http_port),
+                    (settings.dagster_host, settings.dagster_port),
+                )
+            )
             stack.enter_context(sole_owner(Home.of(settings)))
             Home.of(settings).refuse_unsafe_stores()
             pool, server = stack.enter_context(pool_server(settings, say))

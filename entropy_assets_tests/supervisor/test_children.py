@@ -17,7 +17,7 @@ from entropy_assets.stores.home import Home
 from entropy_assets.stores.owned.folders import listens
 from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.supervisor import children
-from entropy_assets.supervisor.children import Child, free_port
+from entropy_assets.supervisor.children import Child, held_port
 from entropy_assets.supervisor.installation import CODE_SERVER
 from entropy_assets_tests.e2e.running import eventually
 from entropy_assets_tests.untraced import untraced
@@ -33,11 +33,21 @@ def taken_port() -> Iterator[int]:
 
 class TestPorts:
     def test_zero_gives_a_free_one(self) -> None:
-        assert free_port("127.0.0.1", 0) > 0
+        with held_port("127.0.0.1", 0) as port, socket.create_server(("127.0.0.1", port)):
+            pass
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port that is held is nobody's")
+    def test_it_is_kept_for_the_child_that_will_listen(self) -> None:
+        """Other programs ask for any free port in the seconds before, and while the child is started again."""
+        with held_port("127.0.0.1", 0) as port:
+            for _ in range(2):
+                with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                    other.bind(("127.0.0.1", port))
+                socket.create_server(("127.0.0.1", port)).close()
 
     def test_a_taken_one_is_refused_with_the_way_out(self, taken_port: int) -> None:
-        with pytest.raises(StartFailed, match="--http-port") as caught:
-            free_port("127.0.0.1", taken_port)
+        with pytest.raises(StartFailed, match="--http-port") as caught, held_port("127.0.0.1", taken_port):
+            pass
         assert caught.value.data["port"] == taken_port
 
     def test_up_refuses_a_taken_port_before_it_starts_anything(self, taken_port: int, tmp_path: Path) -> None:

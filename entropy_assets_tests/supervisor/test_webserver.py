@@ -18,8 +18,8 @@ from dagster import DagsterInstance
 
 from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.supervisor.asking import answers
-from entropy_assets.supervisor.children import free_port
 from entropy_assets_tests.e2e.running import clean_environment
+from entropy_assets_tests.ports import free_port
 
 JSON = ("Content-Type", "application/json")
 PUBLIC = "https://dagster.example"
@@ -71,7 +71,7 @@ def webserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webserver]:
     folder = tmp_path_factory.mktemp("dagster")
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     (folder / "workspace.yaml").write_text("load_from: []\n")
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     place = ("--workspace", str(folder / "workspace.yaml"), "--host", "127.0.0.1", "--port", str(port))
     environment = clean_environment(DAGSTER_HOME=str(folder), ENTROPY_DAGSTER_URL=PUBLIC, PYTHONWARNINGS="ignore")
     command = [sys.executable, "-m", "entropy_assets.supervisor.webserver", *place]
