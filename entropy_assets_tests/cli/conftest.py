@@ -1,6 +1,5 @@
 """What the tests of the commands stand on: a user who set nothing, and services to ask."""
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.client.scripted import ScriptedServer, good
 from entropy_assets_tests.pool_blocks import blocks_for_both
+from entropy_assets_tests.ports import free_port
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.stages.batches_made import frame
 
@@ -42,9 +42,7 @@ def images(tmp_path: Path) -> Path:
 @pytest.fixture
 def closed_port() -> int:
     """Give a port of this machine where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from entropy_assets.stores.home import Home
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.e2e.running import SLOW, clean_environment, eventually, processes_below
+from entropy_assets_tests.ports import free_port
 from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -34,9 +34,7 @@ def broker() -> Iterator[str]:
     if program is None:
         assert not os.environ.get("CI"), "redis-server is missing"
         pytest.skip("needs redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [program, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
     with running(command, clean_environment()):
         yield f"redis://127.0.0.1:{port}"

@@ -1,7 +1,6 @@
 """What the service does without HTTP: it leases from a server that was checked, and its sums add up."""
 
 import asyncio
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from entropy_assets.serving.service import RandomService
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import blocks_for_both
+from entropy_assets_tests.ports import free_port
 from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, OneBlock
 
 
@@ -55,9 +55,7 @@ async def _draw_until(service: RandomService, wanted: str) -> None:
 
 async def test_a_server_that_comes_back_is_checked_before_it_is_leased_from() -> None:
     """It may be another one: here one that keeps its data on a disk."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url, place = f"redis://127.0.0.1:{port}", {"port": str(port), "bind": "127.0.0.1"}
     service = RandomService(ServiceConfig(pool_url=url, pool_timeout_s=0.3))
     with EmbeddedServer(overrides=place):

@@ -4,7 +4,6 @@ import base64
 import itertools
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from entropy_assets.serving.server.workers import run_service
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
+from entropy_assets_tests.ports import free_port
 from entropy_assets_tests.serving.running import RunningService
 
 Cuts = list[tuple[str, int, int]]
@@ -175,9 +175,7 @@ def test_a_frozen_server_is_not_noticed_until_the_reservoir_is_empty() -> None:
 
 
 def test_a_server_that_dies_and_returns_is_survived_without_a_restart() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"redis://127.0.0.1:{port}"
     listening = {"port": str(port), "bind": "127.0.0.1"}
     server = EmbeddedServer(overrides=listening).start()

@@ -3,7 +3,6 @@
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from entropy_assets.stores.lanes import LANES
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.running import clean_environment, eventually
 from entropy_assets_tests.pool_blocks import blocks_for_both
+from entropy_assets_tests.ports import free_port
 
 BLOCKS = 300
 WORKERS = 4
@@ -32,7 +32,7 @@ class Served:
 
     def __init__(self, url: str, prefix: str, home: Path) -> None:
         environment = clean_environment(ENTROPY_REDIS_URL=url, ENTROPY_HOME=str(home), ENTROPY_POOL_PREFIX=prefix)
-        port = _free_port()
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.process = subprocess.Popen(
             [
@@ -56,12 +56,6 @@ class Served:
         """Give the process ids of the workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [pid for pid in map(int, children) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

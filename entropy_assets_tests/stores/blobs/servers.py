@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
+from entropy_assets_tests.ports import free_port
 from entropy_assets_tests.untraced import untraced
 
 START_S = 60.0
@@ -25,9 +26,7 @@ CREDENTIALS = {
 @contextlib.contextmanager
 def moto_server() -> Iterator[str]:
     """Run moto, one request at a time, with one bucket; give its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "entropy_assets_tests.stores.blobs.serial_moto", str(port)]
     environment = {**untraced(), **CREDENTIALS, "MOTO_S3_DEFAULT_MAX_KEYS": "5"}
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as server:

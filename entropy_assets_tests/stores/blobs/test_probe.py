@@ -1,7 +1,6 @@
 """A store that ignores the condition is refused before anything is created in it."""
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from entropy_assets.stores.blobs.objects import ObjectBlobs
 from entropy_assets.stores.blobs.probe import PROBES
 from entropy_assets.stores.blobs.refusals import StoreUnsafe
+from entropy_assets_tests.ports import free_port
 from entropy_assets_tests.stores.blobs.servers import BUCKET, CREDENTIALS, FaultyProxy, await_answer
 
 
@@ -55,9 +55,7 @@ def test_the_one_of_rclone_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     if shutil.which("rclone") is None or subprocess.run(asked, capture_output=True, check=False).returncode:
         pytest.skip("needs rclone 1.65 or newer, which has 'serve s3'")
     (tmp_path / BUCKET).mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = "{}:{}".format(*probe.getsockname())
+    address = f"127.0.0.1:{free_port()}"
     keys = f"{CREDENTIALS['AWS_ACCESS_KEY_ID']},{CREDENTIALS['AWS_SECRET_ACCESS_KEY']}"
     for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": f"http://{address}"}.items():
         monkeypatch.setenv(name, value)

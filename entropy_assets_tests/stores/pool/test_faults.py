@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from entropy_assets.errors import PoolEpochChanged, PoolUnavailable
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
+from entropy_assets_tests.ports import free_port
 from entropy_assets_tests.stores.pool.cutting_proxy import CuttingProxy
 
 SNAPSHOTS = {"save": "3600 1"}
@@ -147,8 +147,7 @@ def test_what_a_restart_brings_back_is_never_leased(persistence: dict[str, str],
 
 def test_a_promoted_replica_serves_nothing_that_it_inherited() -> None:
     """The link is cut, the master leases and dies, the replica is promoted and still holds what was leased."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     listening = {"port": str(port), "bind": "127.0.0.1", "repl-diskless-sync-delay": "0"}
     with EmbeddedServer(overrides=listening) as master, EmbeddedServer() as replica:
         first, second = PoolClient.from_url(master.url), PoolClient.from_url(replica.url)
@@ -170,8 +169,7 @@ def test_a_promoted_replica_serves_nothing_that_it_inherited() -> None:
 def test_a_master_that_was_a_replica_in_between_serves_nothing_twice() -> None:
     """It leases behind a cut link, follows the one promoted beside it, and is promoted again: the same process with
     the state of before its leases."""
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        ports = one.getsockname()[1], other.getsockname()[1]
+    ports = free_port(), free_port()
     listening = [{"port": str(port), "bind": "127.0.0.1", "repl-diskless-sync-delay": "0"} for port in ports]
     with EmbeddedServer(overrides=listening[0]) as first, EmbeddedServer(overrides=listening[1]) as second:
         with redis.Redis.from_url(first.url) as a, redis.Redis.from_url(second.url) as b:
