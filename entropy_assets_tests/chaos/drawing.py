@@ -42,6 +42,7 @@ class Log:
     bodies: list[bytes] = field(default_factory=list)
     cuts: list[bytes] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    stalled_s: float = 0.0
 
     def write(self, path: Path) -> None:
         """Write it as arrays."""
@@ -54,6 +55,7 @@ class Log:
                 bodies=np.frombuffer(b"".join(self.bodies), np.uint8),
                 cuts=np.frombuffer(b"\n".join(self.cuts), np.uint8),
                 counts=np.frombuffer(json.dumps(self.counts).encode(), np.uint8),
+                stalled_s=self.stalled_s,
             )
         part.rename(path)
 
@@ -199,9 +201,11 @@ class Crowd:
             await asyncio.sleep(PAUSE_S)
 
     async def watch(self) -> None:
-        """Look after the time-outs."""
+        """Look after the time-outs, and how long this program itself stood still."""
         while True:
+            begun = time.monotonic()
             await asyncio.sleep(LOOK_S)
+            self.log.stalled_s = max(self.log.stalled_s, time.monotonic() - begun - LOOK_S)
             for connection in list(self.open):
                 connection.look()
 

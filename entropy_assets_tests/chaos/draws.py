@@ -40,6 +40,9 @@ class Draws:
         Of the answers, bytes.
     counts
         What else the clients met: refusals by status, broken connections, time-outs.
+    stalled_s
+        Longest time for which the clients' own program stood still, seconds: by so much an answer came before the time
+        that is told.
     """
 
     begins: NDArray[np.int64]
@@ -48,6 +51,7 @@ class Draws:
     heads: NDArray[np.bytes_]
     lengths: NDArray[np.int64]
     counts: Counter[str]
+    stalled_s: float = 0.0
     private_draws: int = 0
     private_bytes: int = 0
     foreign: int = 0
@@ -99,6 +103,7 @@ def merged(phases: list[Draws]) -> Draws:
         heads=joined("heads"),
         lengths=joined("lengths"),
         counts=sum((phase.counts for phase in phases), Counter()),
+        stalled_s=max(phase.stalled_s for phase in phases),
         private_draws=sum(phase.private_draws for phase in phases),
         private_bytes=sum(phase.private_bytes for phase in phases),
         foreign=sum(phase.foreign for phase in phases),
@@ -149,6 +154,7 @@ class Known:
             times, lengths = log["times"], log["lengths"]
             bodies, cuts = log["bodies"].tobytes(), log["cuts"].tobytes().split(b"\n")
             counts: Counter[str] = Counter(json.loads(log["counts"].tobytes()))
+            stalled_s = float(log["stalled_s"])
         reading = _Reading(self, bodies)
         for answer, line in enumerate(cuts if len(times) else []):
             reading.take(answer, line, int(lengths[answer]))
@@ -158,8 +164,8 @@ class Known:
         begins, ends, answers = (
             np.array(column, np.int64) for column in (reading.begins, reading.ends, reading.answers)
         )
-        private = reading.private_draws, reading.private_bytes
-        return Draws(begins, ends, times[answers], heads, lengths, counts, *private, reading.foreign, reading.altered)
+        found = reading.private_draws, reading.private_bytes, reading.foreign, reading.altered
+        return Draws(begins, ends, times[answers], heads, lengths, counts, stalled_s, *found)
 
 
 class _Reading:

@@ -25,6 +25,7 @@ def written(path: Path, *answers: tuple[str, bytes]) -> Draws:
         bodies=np.frombuffer(b"".join(bodies), np.uint8),
         cuts=np.frombuffer("\n".join(cuts for cuts, _ in answers).encode(), np.uint8),
         counts=np.frombuffer(json.dumps({"503": 2, "broken": 1}).encode(), np.uint8),
+        stalled_s=0.0,
     )
     return known.read(path / "log.npz")
 
