@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -15,15 +16,18 @@ from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
+LOOK_S = 0.05
+"""How often the processes are looked through; that takes longer than a stage may last."""
 LAST_DOCUMENT = {"read": INTAKE, "extract": MANIFEST, "hash": NOISE, "validate": RECORDS}
 """The newest document of a batch when a stage begins."""
 
 
 def was_killed(pid: int) -> bool:
-    """Kill a process, and tell whether it was still there."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-        return True
+    """Kill a process, and tell whether it was still at work."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z":
+            os.kill(pid, signal.SIGKILL)
+            return True
     return False
 
 
@@ -31,13 +35,30 @@ def kill_workers_when(
     installation: Installation, condition: Callable[[], bool], what: str, spared: Collection[int] = ()
 ) -> None:
     """Kill every process that executes a run, but the `spared`, at the moment in which `condition` comes true."""
-    deadline = time.monotonic() + SLOW
-    while time.monotonic() < deadline:
-        workers = set(installation.run_workers()).difference(spared) if condition() else ()
-        if sum(map(was_killed, workers)):
+    deadline, workers, looked = time.monotonic() + SLOW, set[int](), -LOOK_S
+    while (now := time.monotonic()) < deadline:
+        if now - looked >= LOOK_S:
+            workers, looked = set(installation.run_workers()).difference(spared), time.monotonic()
+        if condition() and sum(map(was_killed, workers)):
             return
         time.sleep(0.001)
     pytest.fail(f"no run was there to be killed {what}")
+
+
+def workers_before_publishing(installation: Installation, batch: Batch) -> list[int]:
+    """Wait for the publish run of a batch, and give who worked before it had a process: the run before it may still."""
+    workers: list[int] = []
+
+    def looked() -> bool:
+        nonlocal workers
+        at_work = installation.run_workers()
+        statuses = [run["status"] for run in installation.runs(batch, "publish_blocks")]
+        if not statuses or statuses[0] in ("QUEUED", "NOT_STARTED"):
+            workers = at_work
+        return bool(statuses)
+
+    eventually("its publish run", looked, pause=0.05)
+    return workers
 
 
 def finish(installation: Installation, batch: Batch) -> None:
@@ -80,10 +101,7 @@ def test_a_killed_publish_run_repeats_no_block(installation: Installation, pool:
     if moment == "at the ledger":
         kill_workers_when(installation, lambda: installation.published(batch), moment)
     else:
-        [run] = eventually("its publish run", lambda: installation.runs(batch, "publish_blocks"), pause=0.05)
-        # while it waits in the queue, what works is the run before it, which may take a while to leave
-        others = installation.run_workers() if run["status"] in ("QUEUED", "NOT_STARTED") else ()
-        kill_workers_when(installation, lambda: True, moment, spared=others)
+        kill_workers_when(installation, lambda: True, moment, spared=workers_before_publishing(installation, batch))
     # Dagster may lose the retry (`has_lost_its_retry`): then a sensor asks again after a minute.
     eventually("publication", lambda: installation.published(batch))
     eventually("a retry", lambda: len(installation.runs(batch, "publish_blocks")) > 1)
