@@ -55,7 +55,21 @@ class Served:
     def workers(self) -> list[int]:
         """Give the process ids of the workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [pid for pid in map(int, children) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [pid for pid in map(int, children) if b"spawn_main" in _command_line(pid)]
+
+    def until_full(self) -> None:
+        """Wait until each worker holds of each lane what it holds when nobody asks."""
+        limits = ReservoirLimits()
+        first = WORKERS * len(LANES) * limits.least_bytes // limits.block_len
+        eventually("full reservoirs", lambda: self.stats()["leased_blocks"] >= first)
+
+
+def _command_line(pid: int) -> bytes:
+    """Return the words of a process; none if it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 @pytest.fixture
@@ -93,6 +107,7 @@ def _overlaps(ranges: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
 @pytest.mark.e2e
 def test_four_workers_give_nothing_twice_though_one_is_killed_and_replaced(served: Served) -> None:
     """And every leased byte is accounted for: served, burned, held or lost with the killed one."""
+    served.until_full()  # else the one that is killed may hold nothing
     with ThreadPoolExecutor(8) as clients:
         draws = [clients.submit(_draw, served.url, 60) for _ in range(8)]
         time.sleep(0.5)
@@ -124,10 +139,7 @@ def test_a_worker_that_dies_while_it_is_asked_whether_it_lives_is_replaced_at_on
 @pytest.mark.e2e
 def test_sigterm_drains_and_what_was_not_leased_stays(served: Served, pool: PoolClient) -> None:
     assert _draw(served.url, 5)
-    # So many each worker takes of each lane when nobody asks; one that is filling up still would lease after the count.
-    limits = ReservoirLimits()
-    first = WORKERS * len(LANES) * limits.least_bytes // limits.block_len
-    eventually("full reservoirs", lambda: served.stats()["leased_blocks"] >= first)
+    served.until_full()  # one that is filling up still would lease after the count
     left, leased = pool.depth().blocks, served.stats()["leased_blocks"]
     workers = served.workers()
     served.process.terminate()
