@@ -110,7 +110,8 @@ def test_a_start_that_is_told_to_end_while_the_pool_hangs_leaves_nothing(number:
     with EmbeddedServer() as server:
         assert server.pid is not None
         os.kill(server.pid, signal.SIGSTOP)
-        with Told(server.url, tmp_path) as service:
+        # by itself it would refuse to start after two seconds
+        with Told(f"{server.url}?socket_timeout={PROMPT_S}", tmp_path) as service:
             service.until(lambda: "service-starting" in service.events() and service.left)
             assert service.told(number) == 0
         os.kill(server.pid, signal.SIGCONT)
