@@ -6,12 +6,13 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 from PIL import Image
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 FLAGS = (
@@ -51,7 +52,8 @@ class Browser:
                 browser = cls(page)
                 browser.resize(width, height)
                 yield browser
-                browser.call("Browser.close")
+                with suppress(ConnectionClosed):  # which it may be before it answers
+                    browser.call("Browser.close")
         finally:
             try:
                 process.wait(10)
@@ -166,11 +168,14 @@ class Browser:
 
 
 def _page_address(profile: Path) -> str:
-    """Give the DevTools address of the first page, once the browser listens."""
+    """Give the DevTools address of the first page, once the browser listens and has one."""
     deadline = time.monotonic() + PATIENCE_S
     note = profile / "DevToolsActivePort"
-    while not (note.exists() and note.read_text()):
+    while True:
+        port, whole, _ = note.read_text().partition("\n") if note.exists() else ("", "", "")
+        targets = httpx.get(f"http://127.0.0.1:{port}/json/list", timeout=PATIENCE_S).json() if whole else []
+        pages = [target["webSocketDebuggerUrl"] for target in targets if target["type"] == "page"]
+        if pages:
+            return str(pages[0])
         assert time.monotonic() < deadline, "chromium did not start"
         time.sleep(0.05)
-    targets = httpx.get(f"http://127.0.0.1:{note.read_text().splitlines()[0]}/json/list").json()
-    return str(next(target["webSocketDebuggerUrl"] for target in targets if target["type"] == "page"))
