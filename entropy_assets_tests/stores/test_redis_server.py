@@ -92,7 +92,7 @@ def watched_pair(folder: Path) -> Iterator[tuple[EmbeddedServer, EmbeddedServer,
     configuration = folder / "sentinel.conf"
     configuration.write_text(
         f"port {ports[2]}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor the-pool 127.0.0.1 {ports[0]} 1\n"
-        "sentinel down-after-milliseconds the-pool 300\nsentinel failover-timeout the-pool 2000\n"
+        "sentinel down-after-milliseconds the-pool 1500\nsentinel failover-timeout the-pool 2000\n"
     )
     with ExitStack() as stack:
         master = stack.enter_context(EmbeddedServer(binary=binary, overrides={**listening, "port": str(ports[0])}))

@@ -12,11 +12,11 @@ from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.ports import free_port
 
 SLOTS = 16384
-NODE_TIMEOUT_MS = "1000"
-"""After which a master that does not answer is replaced."""
+NODE_TIMEOUT_MS = "3000"
+"""After which a master that does not answer is replaced: not so soon that one is that waits for a busy disk or core."""
 
 
-def eventually(wanted: Callable[[], bool], seconds: float = 20.0) -> None:
+def eventually(wanted: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for something."""
     deadline = time.monotonic() + seconds
     while not wanted():
