@@ -191,11 +191,13 @@ def test_empty_lines_keep_no_connection(hasty: RunningService) -> None:
         assert _lasts_s(link, b"\r\n", b"\r\n") < 4
 
 
-def test_a_connection_in_use_is_left_alone(hasty: RunningService) -> None:
-    with closing(HTTPConnection("127.0.0.1", hasty.port, timeout=WAIT_S)) as link:
+def test_a_connection_in_use_is_left_alone(serve: Callable[..., RunningService]) -> None:
+    idle_s = 3.0  # ten times what lies between two requests: on a busy machine it may be more
+    service, begun = serve(replace(HASTY, idle_s=idle_s)), time.monotonic()
+    with closing(HTTPConnection("127.0.0.1", service.port, timeout=WAIT_S)) as link:
         link.connect()
         link.auto_open = 0  # what is closed stays so
-        for _ in range(12):
+        while time.monotonic() < begun + 1.3 * idle_s:
             link.request("GET", "/livez")
             assert link.getresponse().read() == b'{"status":"alive"}'
             time.sleep(0.3)
@@ -228,12 +230,12 @@ def test_a_client_that_does_not_read_is_cut_off(hasty: RunningService, requests:
 
 
 def test_a_stream_that_nobody_reads_is_cut_off(serve: Callable[..., RunningService]) -> None:
-    service = serve(HASTY, streams=StreamLimits(idle_s=1.0))
+    service = serve(HASTY, streams=StreamLimits(idle_s=3.0))
     with _deaf_link(service) as link:
         link.sendall(STREAM)
-        time.sleep(0.3)
-        link.sendall(_masked(b'{"credit": 16777216}'))
         streams = service.application.service.counts
+        _wait(lambda: streams["streams_opened"])
+        link.sendall(_masked(b'{"credit": 16777216}'))
         _wait(lambda: streams["served_private_bytes"] > 2**18)
         _wait(lambda: not service.connections)
         assert streams["streams_ended"] == 1

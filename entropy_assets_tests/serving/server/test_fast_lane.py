@@ -223,7 +223,7 @@ def test_a_download_ends_with_its_client_also_when_that_had_asked_for_more_alrea
         with Link(service) as link:
             link.send(b"GET /download/100000000 HTTP/1.1\r\n" + HOST + b"\r\n" + SLOW)
             link.socket.recv(1)
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + 30
         while not counts["downloads_cut"] and time.monotonic() < deadline:
             time.sleep(0.01)
         assert counts["downloads_cut"] == 1
@@ -285,12 +285,12 @@ def test_a_silent_connection_is_closed_after_the_keep_alive_time(
 ) -> None:
     """A connection that is in use may not be cut."""
     pool.push(blocks_for_both(20))
-    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, connections=ConnectionLimits(idle_s=1.0))
+    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, connections=ConnectionLimits(idle_s=3.0))
     with RunningService(config) as service, Link(service) as link:
-        for _ in range(6):
+        for _ in range(10):
             link.send(FAST)
             assert link.answer()[0] == 200
             time.sleep(0.4)
         begun = time.monotonic()
         assert link.closed()
-        assert 0.2 < time.monotonic() - begun < 3
+        assert 0.2 < time.monotonic() - begun < 9

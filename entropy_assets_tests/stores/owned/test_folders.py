@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -17,7 +18,6 @@ from entropy_assets.stores.owned.folders import OWNER_NAME, SOCKET_NAME, SOCKET_
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.stores.pool.clusters import eventually
 
-PREFIX = "ea-test-"
 OWNER = """
 import os, sys
 from entropy_assets.stores.owned.folders import PrivateFolder
@@ -28,26 +28,32 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_it_is_closed_to_others_and_short_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def prefix() -> str:
+    """Give a prefix of its own to each test: to make a folder removes what is left of its kind, other tests' too."""
+    return f"ea-{uuid4().hex[:8]}-"
+
+
+def test_it_is_closed_to_others_and_short_enough(prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long_folder = tmp_path / ("long" * 30)
     long_folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long_folder))
-    with PrivateFolder.for_socket(PREFIX) as folder:
+    with PrivateFolder.for_socket(prefix) as folder:
         assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
         assert len(os.fsencode(folder.path / SOCKET_NAME)) <= SOCKET_PATH_LIMIT
     assert not folder.path.exists()
     assert list(long_folder.iterdir()) == []
 
 
-def test_a_name_at_the_limit_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_at_the_limit_is_taken(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108 - the shortest there is
-    with PrivateFolder.for_socket(PREFIX) as folder:
+    with PrivateFolder.for_socket(prefix) as folder:
         length = len(os.fsencode(folder.path / SOCKET_NAME))
     monkeypatch.setattr(folders, "SOCKET_PATH_LIMIT", length)
-    PrivateFolder.for_socket(PREFIX).remove()
+    PrivateFolder.for_socket(prefix).remove()
     monkeypatch.setattr(folders, "SOCKET_PATH_LIMIT", length - 1)
     with pytest.raises(OSError, match="TMPDIR"):
-        PrivateFolder.for_socket(PREFIX)
+        PrivateFolder.for_socket(prefix)
 
 
 def test_nobody_listens_where_nothing_is(tmp_path: Path) -> None:
@@ -66,18 +72,18 @@ def test_it_stays_while_its_owner_lives_whatever_ended_in_it() -> None:
         assert server.pid is not None
 
 
-def test_it_goes_after_an_owner_that_was_killed_and_others_stay() -> None:
-    killed = subprocess.run([sys.executable, "-c", OWNER, PREFIX], capture_output=True, text=True, check=False)
+def test_it_goes_after_an_owner_that_was_killed_and_others_stay(prefix: str) -> None:
+    killed = subprocess.run([sys.executable, "-c", OWNER, prefix], capture_output=True, text=True, check=False)
     left = Path(killed.stdout.strip())
     assert (killed.returncode, sorted(each.name for each in left.iterdir())) == (-9, ["kept", OWNER_NAME])
-    foreign = Path(tempfile.mkdtemp(prefix=PREFIX))
-    with PrivateFolder(PREFIX) as first, PrivateFolder(PREFIX) as second:
+    foreign = Path(tempfile.mkdtemp(prefix=prefix))
+    with PrivateFolder(prefix) as first, PrivateFolder(prefix) as second:
         assert [each.exists() for each in (left, first.path, second.path, foreign)] == [False, True, True, True]
     foreign.rmdir()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_one_that_is_swept_before_it_is_locked_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_swept_before_it_is_locked_is_made_anew(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is there and nobody holds it yet: who sweeps takes the folder for left."""
     swept: list[Path] = []
     lock = fcntl.flock
@@ -89,23 +95,23 @@ def test_one_that_is_swept_before_it_is_locked_is_made_anew(monkeypatch: pytest.
         lock(descriptor, how)
 
     monkeypatch.setattr(folders.fcntl, "flock", late)
-    with PrivateFolder(PREFIX) as folder:
+    with PrivateFolder(prefix) as folder:
         assert folder.path not in swept
         assert (folder.path / OWNER_NAME).exists()
 
 
-def test_one_that_was_removed_is_made_again_and_is_locked() -> None:
-    with PrivateFolder(PREFIX) as folder:
+def test_one_that_was_removed_is_made_again_and_is_locked(prefix: str) -> None:
+    with PrivateFolder(prefix) as folder:
         shutil.rmtree(folder.path)
         for _ in range(2):
             folder.ensure()
             assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
-        PrivateFolder(PREFIX).remove()
+        PrivateFolder(prefix).remove()
         assert (folder.path / OWNER_NAME).exists()
 
 
-def test_one_of_somebody_else_is_refused(tmp_path: Path) -> None:
-    with PrivateFolder(PREFIX) as folder:
+def test_one_of_somebody_else_is_refused(prefix: str, tmp_path: Path) -> None:
+    with PrivateFolder(prefix) as folder:
         folder.path.chmod(0o755)
         with pytest.raises(PermissionError):
             folder.ensure()
@@ -118,8 +124,8 @@ def test_one_of_somebody_else_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_one_that_was_given_to_another_user_is_refused() -> None:
-    with PrivateFolder(PREFIX) as folder:
+def test_one_that_was_given_to_another_user_is_refused(prefix: str) -> None:
+    with PrivateFolder(prefix) as folder:
         os.chown(folder.path, 65534, -1)
         with pytest.raises(PermissionError):
             folder.ensure()

@@ -118,19 +118,18 @@ def test_a_try_that_is_interrupted_lets_the_next_one_try(breaker: CircuitBreaker
 def test_of_many_threads_one_tries(breaker: CircuitBreaker, clock: Clock) -> None:
     fail(breaker, FAILURES)
     clock.now += 0.5
-    inside, everybody = [], threading.Barrier(8)
+    inside, refused, count = [], threading.Semaphore(0), 8
 
     def attempt(_: int) -> None:
-        everybody.wait()
         try:
             with breaker.call() as trying:
                 inside.append(trying)
-                time.sleep(0.1)
+                assert all(refused.acquire(timeout=30) for _ in range(count - 1)), "another one got in"
         except PoolUnavailable:
-            pass
+            refused.release()
 
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(attempt, range(8)))
+    with ThreadPoolExecutor(count) as threads:
+        list(threads.map(attempt, range(count)))
     assert inside == [True]
 
 
@@ -139,7 +138,7 @@ def frozen() -> Iterator[tuple[PoolClient, EmbeddedServer]]:
     """Give a pool whose server is stopped in the middle of its life."""
     with EmbeddedServer() as server:
         # Without a greeting: otherwise redis-py waits for an answer to that before it sends a command.
-        client = redis.Redis.from_url(server.url, socket_timeout=0.2, protocol=2, driver_info=None)
+        client = redis.Redis.from_url(server.url, socket_timeout=0.5, protocol=2, driver_info=None)
         pool = PoolClient(client)
         pool.push(pool_blocks(8))
         pool.lease(0)  # from now on the server knows the script
