@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,8 @@ from entropy_assets.stores.durable import PRIVATE_UMASK
 
 _LOOK_SECONDS: Final = 0.02
 _HEARD_SECONDS: Final = 0.25
+_GONE_SECONDS: Final = 5.0
+"""Longest wait for what was killed: to give back its memory takes a while, and a mount that hangs keeps it for ever."""
 
 
 class Flag(threading.Event):
@@ -102,17 +105,21 @@ class OwnedProcess:
     def stop(self, timeout_s: float) -> None:
         """Ask the group to end, and kill what is left of it after `timeout_s`. Harmless when it ended before."""
         self.ask_to_end()
-        deadline = time.monotonic() + timeout_s
-        while self._group_lives() and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
-        self._signal(signal.SIGKILL)
+        self._wait(timeout_s)
+        if self._signal(signal.SIGKILL):
+            self._wait(_GONE_SECONDS)
         self._process.wait()
         self._watcher.kill()
         self._watcher.communicate()
 
+    def _wait(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while self._group_lives() and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+
     def _group_lives(self) -> bool:
         self._process.poll()  # a leader that ended and was not waited for would keep its group
-        return self._signal(0)
+        return self._signal(0) and _is_at_work(self.pid)
 
     def _signal(self, number: int) -> bool:
         """Send a signal to the group and tell whether there is one."""
@@ -123,3 +130,17 @@ class OwnedProcess:
         except ProcessLookupError:
             return False
         return True
+
+
+def _is_at_work(group: int) -> bool:
+    """Tell whether any of a process group runs; also where nobody can tell.
+
+    One that ended keeps its group until it is waited for: whoever inherits orphans does that late, or never.
+    """
+    processes = [path for path in Path("/proc").glob("[0-9]*") if path.name.isdigit()]
+    for path in processes:
+        with suppress(OSError):  # gone meanwhile
+            state, _, member_of = (path / "stat").read_bytes().rpartition(b") ")[2].split()[:3]
+            if int(member_of) == group and state not in (b"Z", b"X"):
+                return True
+    return not processes

@@ -16,6 +16,15 @@ from entropy_assets_tests.file_modes import open_to_others
 
 FAMILY = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FAMILY}"
+LARGE = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+held = "held = bytearray(2 * 10**8); held[::4096] = b'x' * len(held[::4096])"
+child = subprocess.Popen([sys.executable, "-c", held + "; print(1, flush=True); input()"], stdin=-1, stdout=-1)
+child.stdout.readline()
+print(child.pid, flush=True)
+time.sleep(60)
+"""
 OWNER = """
 import sys, time
 from pathlib import Path
@@ -67,6 +76,36 @@ def test_stop_ends_the_whole_family(tmp_path: Path, script: str) -> None:
     process.stop(0.5)
     assert process.exit_code is not None
     assert within(2, lambda: not alive(grandchild))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_stop_does_not_wait_for_who_ended_and_was_not_waited_for(tmp_path: Path) -> None:
+    """In a container nobody may ever wait for orphans; here it is their parent, in a group of its own."""
+    script = (
+        "import os, subprocess, sys, time; group = os.getpgid(0); os.setpgid(0, 0);"
+        "child = subprocess.Popen(['true'], process_group=group); time.sleep(0.3); print(1, flush=True); time.sleep(60)"
+    )
+    process = OwnedProcess(["sh", "-c", f'{sys.executable} -c "$0" & wait', script], log=tmp_path / "log")
+    assert within(10, (tmp_path / "log").read_text)
+    other = next(pid for pid in map(int, _children_of(process.pid)))
+    begun = time.monotonic()
+    process.stop(20)
+    assert time.monotonic() - begun < 10
+    os.kill(other, 9)
+
+
+def _children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_was_killed_is_gone_when_stop_returns(tmp_path: Path) -> None:
+    """The kernel takes a while to give back what it held; whoever comes next would find it at work."""
+    log = tmp_path / "log"
+    process = OwnedProcess([sys.executable, "-c", LARGE], log=log)
+    grandchild = int(str(within(30, log.read_text)))
+    process.stop(0.05)
+    assert not alive(grandchild)
 
 
 def test_what_an_owned_process_makes_is_its_users_alone(tmp_path: Path) -> None:
