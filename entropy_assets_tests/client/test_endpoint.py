@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import ssl
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -97,17 +97,21 @@ def test_an_answer_sent_twice_is_not_taken_for_the_next_one() -> None:
 
 
 def test_a_copy_that_comes_after_its_answer_is_not_taken_for_the_next_one_either() -> None:
+    answered, copied = threading.Event(), threading.Event()
+
     def late_copy(connection: socket.socket, n: int) -> None:
         connection.sendall(good(n, b"1" * n))
-        time.sleep(0.1)
+        answered.wait(30)
         connection.sendall(good(n, b"1" * n))
+        copied.set()
 
     with (
         ScriptedServer(late_copy, answering(good(N, b"2" * N))) as server,
         RandomClient([server.url], mix=False) as client,
     ):
         assert client.random_bytes(N) == b"1" * N
-        time.sleep(0.3)
+        answered.set()
+        assert copied.wait(30)
         assert client.random_bytes(N) == b"2" * N
 
 
