@@ -107,19 +107,15 @@ class Service:
 
         A connection that breaks in the moment of the start refuses it, and a service manager begins it again.
         """
-        deadline = time.monotonic() + START_S
-        begun_again = False
+        deadline, begun_again = time.monotonic() + START_S, False
         while not self.is_healthy():
-            if self._process.exit_code == 1 and not begun_again and '"pool-unavailable"' in self.log.read_text():
+            code = self._process.exit_code
+            if code == 1 and not begun_again and '"pool-unavailable"' in self.log.read_text():
                 self.stop()
                 self._process, begun_again = self._begun(), True
-            report = (
-                self._process.exit_code,
-                self.stats(),
-                answer_of(self.port, "/health"),
-                self.log.read_text()[-3000:],
-            )
-            assert self._process.exit_code is None, report
+                continue
+            report = (code, self.stats(), answer_of(self.port, "/health"), self.log.read_text()[-3000:])
+            assert code is None, report
             assert time.monotonic() < deadline, report
             time.sleep(0.1)
 
@@ -136,6 +132,12 @@ class Service:
         """Give what the service says of itself; empty if it says nothing."""
         status, said = answer_of(self.port, "/stats")
         return dict(json.loads(said)["service"]) if status == 200 else {}
+
+    def counted(self) -> dict[str, Any]:
+        """Give the same as soon as it says anything: none of its counts is 0 because an answer was late."""
+        said: list[dict[str, Any]] = []
+        until(lambda: said.append(self.stats()) or said[-1], "what the service counted")
+        return said[-1]
 
     def is_healthy(self) -> bool:
         """Tell whether all workers are there and each of several new clients gets bytes."""
@@ -367,7 +369,7 @@ class Arena:
 
     def leased_blocks(self) -> int:
         """Give how many blocks the service took out of the pool, whatever servers it was on."""
-        return int(self.service.stats().get("leased_blocks", 0))
+        return int(self.service.counted()["leased_blocks"])
 
     def recover(self) -> None:
         """Call when a fault has ended: waits until all is well again, and notes how long that took."""
@@ -392,6 +394,6 @@ class Arena:
     def _accounts(self) -> tuple[dict[str, Any], PoolStats]:
         """Give what service and pool counted, at a moment in which no lease was between them."""
         while True:
-            before, pool, after = self.service.stats(), self.feeder.pool.stats(), self.service.stats()
+            before, pool, after = self.service.counted(), self.feeder.pool.stats(), self.service.counted()
             if before["leased_bytes"] == after["leased_bytes"] and before["burned_bytes"] == after["burned_bytes"]:
                 return after, pool
