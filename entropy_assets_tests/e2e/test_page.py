@@ -36,6 +36,7 @@ HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title=
 TURNED = "gpj.\u202estif.fits"
 ORIGIN = {"feed": "sdo", "fetched_at": "2026-11-29T08:33:00Z"}
 FETCHED = "https://sdo.example/a b/\u202egpj.<b>"
+OPEN_S = 8.0  # longer than a browser on a busy machine takes from a draw to its block
 DESKTOP, PHONE = (1280, 900), (360, 740)
 MARKS = ("good", "bad")
 """What the page calls an image that was accepted, and one that was rejected."""
@@ -136,7 +137,7 @@ def page(
         assert ledger.spend_image(image.image_sha256, None, batch.key) is None
     publish_batch(batch, ledger, pool, run_id="the-run", now_us=time.time_ns() // 1000)
     pool.push(pool_blocks(2, first=10**7, simulated=True))  # that batch is public; these are for private draws
-    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, low_water_bytes=4096, open_s=2.0)
+    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, low_water_bytes=4096, open_s=OPEN_S)
     with RunningService(config, Trail(ledger, place.batches(), place.images())) as service:
         browser.watch()
         opened = Open(service, browser, pool)

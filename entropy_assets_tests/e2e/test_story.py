@@ -18,8 +18,8 @@ from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = pytest.mark.e2e
 
-REVEALS_S = 20
-"""A block that was begun is closed after 10 seconds."""
+REVEALS_S = 60
+"""A block that was begun is closed after 10 seconds, and told of when its worker comes to it."""
 DEAD = {"earth_dark_2048.jpg", "earth_bluemarble_2048.jpg", "hst_ngc2808.png"}
 ALIVE = {"saao_1m_ccd_raw16_a.fits", "saao_1m_ccd_raw16_b.fits"}
 
