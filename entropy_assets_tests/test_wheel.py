@@ -186,7 +186,7 @@ def up(complete: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        too_late = threading.Timer(180, process.kill)
+        too_late = threading.Timer(400, process.kill)
         too_late.start()
         yield process
         too_late.cancel()
