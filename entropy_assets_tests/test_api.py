@@ -194,11 +194,11 @@ async def test_nothing_can_not_be_asked_for(n_bytes: int, drawing: EntropyPool) 
 async def test_what_is_left_of_a_block_does_not_outlive_it(
     drawing: EntropyPool, valkey_url: str, pool_prefix: str
 ) -> None:
-    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=0.2)
+    pool = PoolClient.from_url(valkey_url, prefix=pool_prefix, ttl_s=1.0)
     pool.push(pool_blocks(1))
     pool.close()
     await drawing.get_entropy(1)
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(1.0)
     with pytest.raises(PoolExhausted):
         await drawing.get_entropy(1)
 

@@ -31,7 +31,7 @@ def servers() -> Iterator[list[EmbeddedServer]]:
 @pytest.fixture
 def shards(servers: list[EmbeddedServer]) -> Iterator[ShardedPool]:
     """Give both as one pool, whose scripts they know."""
-    pool = pool_at(BETWEEN.join(server.url for server in servers), timeout_s=0.3)
+    pool = pool_at(BETWEEN.join(server.url for server in servers), timeout_s=1.0)
     assert isinstance(pool, ShardedPool)
     yield pool
     pool.close()

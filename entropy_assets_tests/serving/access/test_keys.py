@@ -30,14 +30,14 @@ def test_a_record_in_force_is_found_by_its_whole_key_alone(store: FileKeys) -> N
 
 
 def test_a_key_is_in_force_until_it_is_revoked_or_expires(store: FileKeys) -> None:
-    kept, revoked, short = key_of(store), key_of(store), key_of(store, expires_in_s=1)
+    kept, revoked, short = key_of(store), key_of(store), key_of(store, expires_in_s=3)
     ids = [key.split("_")[1] for key in (kept, revoked, short)]
     ring = KeyRing(store)
     ring.load()
     assert [ring.in_force(key_id) for key_id in (*ids, "nobody")] == [True, True, True, False]
     store.revoke(ids[1], 1)
     ring.load()
-    time.sleep(1.1)
+    time.sleep(3.1)
     assert [ring.in_force(key_id) for key_id in ids] == [True, False, False]
     assert [ring.find(key) is not None for key in (kept, revoked, short)] == [True, False, False]
 
