@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 NOTICED = 180.0
 """Seconds after which a run whose worker was killed has failed and is launched again, at the latest."""
-FRAMES = 3
+FRAMES = 8
+"""So many that the step is still under way when what was seen of it has been acted on."""
 
 
 @contextmanager
