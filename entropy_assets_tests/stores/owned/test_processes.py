@@ -13,6 +13,7 @@ import pytest
 from entropy_assets.stores.owned import processes
 from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets_tests.file_modes import open_to_others
+from entropy_assets_tests.pids import is_alive
 
 FAMILY = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FAMILY}"
@@ -50,13 +51,6 @@ print(heard)
 """
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def within(seconds: float, look: Callable[[], object]) -> object:
     deadline = time.monotonic() + seconds
     while not (found := look()) and time.monotonic() < deadline:
@@ -75,7 +69,7 @@ def test_stop_ends_the_whole_family(tmp_path: Path, script: str) -> None:
     process.stop(0.5)
     process.stop(0.5)
     assert process.exit_code is not None
-    assert within(2, lambda: not alive(grandchild))
+    assert within(2, lambda: not is_alive(grandchild))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -126,9 +120,9 @@ def test_an_owner_killed_with_minus_nine_leaves_nobody(tmp_path: Path) -> None:
         assert owner.stdout is not None
         child = int(owner.stdout.readline())
         grandchild = int(str(within(10, lambda: log.exists() and log.read_text())))
-        assert alive(child)
+        assert is_alive(child)
         owner.kill()
-    assert within(5, lambda: not alive(child) and not alive(grandchild))
+    assert within(5, lambda: not is_alive(child) and not is_alive(grandchild))
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_it() -> None:

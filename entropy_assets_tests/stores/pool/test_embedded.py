@@ -16,6 +16,7 @@ from entropy_assets.errors import PoolUnavailable, ServerNotFound
 from entropy_assets.stores.owned.folders import SOCKET_PATH_LIMIT
 from entropy_assets.stores.pool import embedded
 from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_binary, server_version
+from entropy_assets_tests.pids import is_alive
 
 OWNER = """
 import threading, time
@@ -29,18 +30,11 @@ time.sleep(60)
 """
 
 
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def _gone_within(pid: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while _alive(pid) and time.monotonic() < deadline:
+    while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return not _alive(pid)
+    return not is_alive(pid)
 
 
 def _fake_server(folder: Path, name: str, version: str) -> Path:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from entropy_assets.images.decode import decode
 from entropy_assets.sources.feeds.interface import FeedError, FeedLies, FeedUnavailable
 from entropy_assets.sources.feeds.kinds.command import MOST_WORDS, CommandFeed
+from entropy_assets_tests.pids import is_alive
 from entropy_assets_tests.sources.feeds.replaying import clock, fits, table_of
 
 
@@ -45,11 +47,12 @@ def test_a_file_on_standard_output_is_taken_as_it_is(tmp_path) -> None:
     assert image.origin.dated_at == "2026-11-29T08:33:05Z"
 
 
-def test_a_file_that_a_program_writes_is_taken_and_removed() -> None:
+def test_a_file_that_a_program_writes_is_taken_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     script = "import sys; open(sys.argv[1], 'wb').write(b'SIMPLE'); print(sys.argv[1])"
     image = taken(python(script, "{file}", ending=".cr2"))
     assert (image.data, image.name.endswith(".cr2")) == (b"SIMPLE", True)
-    assert not list(Path("/tmp").glob("entropy-assets-camera-*/image.cr2"))  # noqa: S108 - where a program would leave it
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("bits, kind", [(8, "u1"), (16, "<u2")])
@@ -125,8 +128,8 @@ def test_a_program_that_does_not_end_is_ended_with_its_children(tmp_path) -> Non
         "import os, signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "child = subprocess.Popen(['sleep', '60']); open(sys.argv[1], 'w').write(str(child.pid)); time.sleep(60)"
     )
-    with pytest.raises(FeedUnavailable, match="did not end within 3 s and was ended"):
-        taken(python(script, str(tmp_path / "pid"), timeout_seconds=3.0))
+    with pytest.raises(FeedUnavailable, match="did not end within 4 s and was ended"):
+        taken(python(script, str(tmp_path / "pid"), timeout_seconds=4.0))  # a busy machine begins two programs in less
     assert _is_gone(int((tmp_path / "pid").read_text()))
 
 
@@ -155,8 +158,11 @@ HIDING = (
 @pytest.mark.skipif(sys.platform != "linux", reason="a subreaper is Linux's; docs/feeds.md says so")
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_grandchild_in_a_session_of_its_own_is_ended_too(ends: bool, tmp_path: Path) -> None:
-    script, limit_s = HIDING + ("print('frame')" if ends else "time.sleep(60)"), 30.0 if ends else 3.0
-    feed = python(script, str(tmp_path / "pid"), timeout_seconds=limit_s)
+    feed = python(
+        HIDING + ("print('frame')" if ends else "time.sleep(60)"),
+        str(tmp_path / "pid"),
+        timeout_seconds=60.0 if ends else 4.0,
+    )
     if ends:
         assert taken(feed).data == b"frame\n"
     else:
@@ -201,11 +207,7 @@ def test_a_program_that_writes_without_end_is_ended(script) -> None:
 def _is_gone(pid: int) -> bool:
     """Tell whether a process ended, or only waits to be reaped; it was told to some milliseconds ago."""
     for _ in range(100):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return True
-        if state in "ZX":
+        if not is_alive(pid):
             return True
         os.sched_yield()
         time.sleep(0.02)
