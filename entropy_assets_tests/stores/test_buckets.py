@@ -82,14 +82,16 @@ class TestBothKinds:
         assert [grant.units for grant in buckets.grant(others)] == [100, 100, 0]
 
     def test_it_fills_at_its_rate(self, buckets: Buckets) -> None:
+        burst = 100_000  # more than flows in while the machine does other things
         began = time.monotonic()
-        buckets.grant([ask(100, rate=1000.0)])
-        got = 0
-        while time.monotonic() - began < 0.3:
-            got += buckets.grant([ask(1, 100, rate=1000.0)])[0].units
+        buckets.grant([ask(burst, rate=1000.0, burst=burst)])
+        emptied, got = time.monotonic(), 0
+        for _ in range(30):
             time.sleep(0.01)
-        passed = time.monotonic() - began
-        assert 0.25 * 1000 <= got <= passed * 1000 + 1
+            asked = time.monotonic()
+            got += buckets.grant([ask(1, burst, rate=1000.0, burst=burst)])[0].units
+        answered = time.monotonic()
+        assert 1000 * (asked - emptied) - 2 <= got <= 1000 * (answered - began) + 2
 
     @pytest.mark.parametrize("rate", [0.1, 1 / 3, 7.0, 1e4, 123_456_789.0, 1e12])
     def test_a_full_bucket_holds_exactly_its_burst_at_any_rate(self, buckets: Buckets, rate: float) -> None:
@@ -140,7 +142,8 @@ def test_many_asks_are_answered_in_their_order(shared: SharedBuckets) -> None:
 
 
 class TestOnSeveralServers:
-    SUBJECTS = tuple(f"address {number}" for number in range(40))
+    SUBJECTS = tuple(f"address {number}" for number in range(400))
+    """So many that none of two servers has less than a quarter, whatever the names of their sockets: one in 10**24."""
 
     @pytest.fixture
     def servers(self) -> Iterator[list[EmbeddedServer]]:
@@ -156,13 +159,13 @@ class TestOnSeveralServers:
         assert isinstance(workers[0], ShardedBuckets)
         asks = [ask(60, subject=subject) for subject in self.SUBJECTS]
         grants = [worker.grant(asks) for worker in workers]
-        assert [[grant.units for grant in each if grant] for each in grants] == [[60] * 40, [0] * 40]
+        assert [[grant.units for grant in each if grant] for each in grants] == [[60] * 400, [0] * 400]
         held = []
         for server in servers:
             with redis.Redis.from_url(server.url) as client:
                 held.append(client.zcard("p:quota:bytes"))
-        assert sum(held) == 40
-        assert min(held) > 8
+        assert sum(held) == 400
+        assert min(held) > 100
 
     def test_while_one_is_away_its_subjects_have_no_answer_and_never_a_second_limit(
         self, servers: list[EmbeddedServer]
@@ -173,7 +176,7 @@ class TestOnSeveralServers:
         servers[0].stop()
         grants = buckets.grant(asks)
         assert {grant.units for grant in grants if grant} == {0}, "those of the other server are as they were"
-        assert 8 < grants.count(None) < 32
+        assert 100 < grants.count(None) < 300
         assert [grant is None for grant in buckets.grant(asks)] == [grant is None for grant in grants]
         servers[1].stop()
         with pytest.raises(QuotaUnavailable):
@@ -198,7 +201,7 @@ class TestOnSeveralServers:
         )
         moved = [subject for subject in self.SUBJECTS if few._home_of(subject) != more._home_of(subject)]
         assert {more._home_of(subject) for subject in moved} == {"c"}
-        assert len(moved) < 30
+        assert len(moved) < 300
 
 
 class TestOnTheServer:
