@@ -10,6 +10,9 @@ from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.serving.reservoir.stock import Draw
 from entropy_assets.stores.pool.blocks import Lease, LeasedBlock, PoolBlock, PoolDepth, SealedLease
 
+PATIENT = ReservoirLimits(wait_s=20.0)
+"""For draws that get their bytes: on a busy machine a lease takes longer than anybody usually waits."""
+
 
 def lease_of(blocks: list[PoolBlock]) -> Lease:
     return Lease(tuple(LeasedBlock(block, 100.0) for block in blocks), PoolDepth(0, 0))

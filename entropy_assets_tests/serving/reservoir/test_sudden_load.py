@@ -149,7 +149,7 @@ def test_nothing_is_leased_for_who_has_no_key(
     create(FileKeys(keys), "somebody", random_bytes=os.urandom)
     config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, keys=str(keys), anonymous_scopes=())
     with RunningService(config) as service:
-        reservoir = service.application.service.reservoirs.public
+        reservoir = service.application.service.reservoirs.private
         wait_until(lambda: reservoir.buffered_bytes == reservoir.limits.least_bytes)
         for headers in ({}, {"X-API-Key": "mistyped"}):
             assert service.client.get("/random/65536", headers=headers).status_code == 401
@@ -160,7 +160,7 @@ def test_nothing_is_leased_for_who_has_no_key(
 def test_nothing_is_leased_for_the_page_of_another_site(valkey_url: str, pool_prefix: str, pool: PoolClient) -> None:
     pool.push(blocks_for_both(400))
     with RunningService(ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix)) as service:
-        reservoir = service.application.service.reservoirs.public
+        reservoir = service.application.service.reservoirs.private
         wait_until(lambda: reservoir.buffered_bytes == reservoir.limits.least_bytes)
         answer = service.client.get("/random/65536", headers={"Sec-Fetch-Site": "cross-site"})
         assert answer.status_code == 403

@@ -13,6 +13,7 @@ from entropy_assets.stores.pool.ageing import ageing_s
 from entropy_assets.stores.pool.blocks import SealedLease
 from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
 from entropy_assets_tests.serving.reservoir.leases import (
+    PATIENT,
     Supply,
     assert_balanced,
     bytes_of,
@@ -25,7 +26,7 @@ from entropy_assets_tests.serving.reservoir.leases import (
 
 async def test_a_request_larger_than_what_is_held_waits_and_gets_its_bytes() -> None:
     blocks = pool_blocks(100)
-    async with running(Supply(list(blocks))) as reservoir:
+    async with running(Supply(list(blocks)), PATIENT) as reservoir:
         draw = await reservoir.draw(65_536)
         assert draw.data == bytes_of(draw, blocks)
         assert_balanced(reservoir)
@@ -34,10 +35,11 @@ async def test_a_request_larger_than_what_is_held_waits_and_gets_its_bytes() -> 
 async def test_too_little_is_a_refusal_in_bounded_time_that_consumes_nothing() -> None:
     limits = ReservoirLimits(wait_s=0.1)
     async with running(Supply(pool_blocks(2)), limits) as reservoir:
+        await held(reservoir, 8192)
         started = time.monotonic()
         with pytest.raises(PoolExhausted) as caught:
             await reservoir.draw(10_000)
-        assert 0.09 < time.monotonic() - started < 1
+        assert 0.09 < time.monotonic() - started < 5
         assert caught.value.data["ready"] == 8192
         assert 1 <= caught.value.data["retry_after_s"] <= 60
         assert reservoir.take(8192) is not None, "who gave up waiting is in nobody's way"
@@ -114,10 +116,10 @@ async def test_who_waits_behind_a_request_that_is_too_large_is_served_when_that_
             release.wait(5)
         return supply(most)
 
-    async with running(once_and_then_late) as reservoir:
+    async with running(once_and_then_late, ReservoirLimits(wait_s=0.5)) as reservoir:
         await held(reservoir, 4096)
         large = asyncio.create_task(reservoir.draw(10_000))
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.25)
         small = asyncio.create_task(reservoir.draw(100))
         with pytest.raises(PoolExhausted):
             await large
