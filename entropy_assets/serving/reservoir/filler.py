@@ -155,8 +155,8 @@ class Filler:
         end = min(start + OPENED_BLOCKS, len(sealed.entries))
         if end < len(sealed.entries):
             loop.call_soon(self._open, receiver, sealed, since, end)
-        self._demand.opened(end - start)
         lease = sealed.opened(start, end)
+        self._demand.opened(end - start)
         receiver.arrived(lease, since)
         if lease.altered:
             loop.run_in_executor(None, self._count_altered, lease.altered)

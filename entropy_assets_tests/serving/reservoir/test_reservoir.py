@@ -156,6 +156,21 @@ async def test_it_leaves_others_as_much_of_a_small_pool_as_it_holds() -> None:
         assert reservoir.buffered_bytes <= 4096 * (len(supply.blocks) + 1)
 
 
+async def test_blocks_that_are_being_read_are_counted_as_on_their_way() -> None:
+    """The filler's thread may look at any moment: what is neither held nor on its way it leases once more."""
+    wanted: list[int] = []
+
+    class Looked(SealedLease):
+        def opened(self, start: int = 0, end: int | None = None) -> Lease:
+            wanted.append(reservoir._demand.blocks_wanted())
+            return super().opened(start, end)
+
+    first = sealed_of(pool_blocks(4))
+    async with running(lambda most: Looked(first.entries, 0.0, 0.0, first.left)) as reservoir:
+        await held(reservoir, reservoir.limits.least_bytes)
+    assert wanted == [0]
+
+
 async def test_a_server_that_is_away_is_a_quick_refusal_and_comes_back_by_itself() -> None:
     supply = Supply(pool_blocks(10))
     supply.failing = PoolUnavailable("away")
