@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,12 +16,19 @@ from entropy_assets.serving.http.app import create_app
 from entropy_assets.serving.server.workers import server_options
 from entropy_assets.serving.service import ProvenanceReader
 
+PATIENCE_S = 1.0
+"""How long a request waits at least for blocks that are on their way, unless long draws have less than three times that
+patience: they may take twenty times as long as usual where all the other tests run too, and a refusal for want of them
+would be taken for a fault."""
+
 
 class RunningService:
-    """Serve `config` while the ``with`` statement lasts; `client` talks to it."""
+    """Serve `config` while the ``with`` statement lasts, with some patience; `client` talks to it."""
 
     def __init__(self, config: ServiceConfig, provenance: ProvenanceReader | None = None) -> None:
-        self.application = create_app(config, provenance=provenance)
+        patience_s = max(config.reservoir.wait_s, min(PATIENCE_S, config.streams.patience_s / 3))
+        patient = replace(config.reservoir, wait_s=patience_s)
+        self.application = create_app(replace(config, reservoir=patient), provenance=provenance)
         options = server_options(fast_lane=config.fast_lane, limits=config.connections)
         self._server = uvicorn.Server(uvicorn.Config(self.application, port=0, lifespan="on", **options))
         self._thread = threading.Thread(target=self._server.run, daemon=True)

@@ -30,7 +30,7 @@ def config(valkey_url: str, pool_prefix: str, tmp_path: Path) -> ServiceConfig:
         pool_prefix=pool_prefix,
         keys=str(tmp_path / "keys"),
         anonymous_scopes=("draw", "stats"),
-        streams=StreamLimits(patience_s=0.3),
+        streams=StreamLimits(patience_s=2),
     )
 
 

@@ -62,12 +62,23 @@ def leased(service: RunningService) -> int:
     return service.application.service.board.totals()["leased_bytes"]
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 5) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
     """Wait for `condition`."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def stands_still(service: RunningService, seconds: float = 0.5) -> int:
+    """Return what was served once something was, and nothing more for a while in which the service did other things."""
+    wait_until(lambda: served(service) > 0)
+    before = -1
+    while before != (before := served(service)):
+        time.sleep(seconds)
+        for path in ("/health", "/livez"):  # a machine that is busy stands still as well
+            service.client.get(path)
+    return before
 
 
 def raw_client(service: RunningService, query: str = "", credit: int = MOST_CREDIT) -> socket.socket:

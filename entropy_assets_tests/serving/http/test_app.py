@@ -20,6 +20,7 @@ from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import blocks_for_both, pool_blocks
 from entropy_assets_tests.ports import free_port
+from entropy_assets_tests.serving.http.streaming import wait_until
 from entropy_assets_tests.serving.running import RunningService
 
 Cuts = list[tuple[str, int, int]]
@@ -135,8 +136,7 @@ def test_blocks_that_arrive_later_are_served_without_a_restart(config: ServiceCo
     with RunningService(config) as service:
         assert service.client.get("/random/1").status_code == 503
         pool.push(blocks_for_both(2))
-        time.sleep(0.6)
-        assert service.client.get("/random/8192").status_code == 200
+        wait_until(lambda: service.client.get("/random/8192").status_code == 200)
 
 
 def test_simulated_blocks_are_labelled(config: ServiceConfig, pool: PoolClient) -> None:
@@ -151,9 +151,10 @@ def test_a_frozen_server_is_not_noticed_until_the_reservoir_is_empty() -> None:
     limits = ReservoirLimits(least_bytes=16 * 4096)
     with EmbeddedServer() as server:
         PoolClient.from_url(server.url).push(blocks_for_both(100))
-        config = ServiceConfig(pool_url=server.url, pool_timeout_s=0.3, reservoir=limits)
+        config = ServiceConfig(pool_url=server.url, pool_timeout_s=2.0, reservoir=limits)
         with RunningService(config) as service:
-            service.client.get("/random/1")
+            reservoir = service.application.service.reservoirs.private
+            wait_until(lambda: reservoir.buffered_bytes == limits.least_bytes)
             assert server.pid is not None
             os.kill(server.pid, signal.SIGSTOP)
             worst = 0.0
@@ -161,17 +162,14 @@ def test_a_frozen_server_is_not_noticed_until_the_reservoir_is_empty() -> None:
                 started = time.monotonic()
                 assert service.client.get("/random/1000").status_code == 200
                 worst = max(worst, time.monotonic() - started)
-            assert worst < 0.25, "no request may wait for the server"
+            assert worst < 1, "no request may wait for the server"
             assert service.client.get("/random/65536").json()["type"] in (
                 "/problems/pool-exhausted",
                 "/problems/pool-unavailable",
             )
             assert service.client.get("/livez").status_code == 200
             os.kill(server.pid, signal.SIGCONT)
-            deadline = time.monotonic() + 10
-            while service.client.get("/random/60000").status_code != 200:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: service.client.get("/random/60000").status_code == 200)
 
 
 def test_a_server_that_dies_and_returns_is_survived_without_a_restart() -> None:
@@ -181,16 +179,12 @@ def test_a_server_that_dies_and_returns_is_survived_without_a_restart() -> None:
     server = EmbeddedServer(overrides=listening).start()
     with RunningService(ServiceConfig(pool_url=url, pool_timeout_s=0.3)) as service:
         server.stop()
-        time.sleep(0.6)
-        answer = service.client.get("/random/1")
-        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/pool-unavailable")
+        wait_until(lambda: service.client.get("/random/1").json()["type"] == "/problems/pool-unavailable")
+        assert service.client.get("/random/1").status_code == 503
         assert service.client.get("/health").json()["reasons"][0]["code"] == "pool-unavailable"
         with server.start():
             PoolClient.from_url(url).push(blocks_for_both(5))
-            deadline = time.monotonic() + 10
-            while service.client.get("/random/1").status_code != 200:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: service.client.get("/random/1").status_code == 200)
 
 
 @pytest.mark.parametrize("allowed", [False, True])

@@ -28,7 +28,7 @@ BLOCKS = 400
 @pytest.fixture
 def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
     """Give the configuration of a service on this test's pool; its downloads have little patience."""
-    limits = StreamLimits(patience_s=0.3, max_download_bytes=2**20)
+    limits = StreamLimits(patience_s=2, max_download_bytes=2**20)
     return ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, streams=limits)
 
 
@@ -197,7 +197,7 @@ def _raw_download(service: RunningService, path: str, *, begins: bool = True) ->
     return raw
 
 
-def _wait_until(condition: object, timeout_s: float = 5) -> None:
+def _wait_until(condition: object, timeout_s: float = 30) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline

@@ -16,7 +16,15 @@ from entropy_assets.serving.http.streams import MOST_CREDIT
 from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import blocks_for_both
-from entropy_assets_tests.serving.http.streaming import grant, open_stream, raw_client, read, served, wait_until
+from entropy_assets_tests.serving.http.streaming import (
+    grant,
+    open_stream,
+    raw_client,
+    read,
+    served,
+    stands_still,
+    wait_until,
+)
 from entropy_assets_tests.serving.running import RunningService
 
 BLOCKS = 2048
@@ -27,7 +35,7 @@ def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
     """Give the configuration of a service that holds all of this test's pool."""
     limits = ReservoirLimits(least_bytes=BLOCKS * 4096, most_bytes=BLOCKS * 4096)
     return ServiceConfig(
-        pool_url=valkey_url, pool_prefix=pool_prefix, reservoir=limits, streams=StreamLimits(patience_s=0.3, idle_s=2)
+        pool_url=valkey_url, pool_prefix=pool_prefix, reservoir=limits, streams=StreamLimits(patience_s=2, idle_s=2)
     )
 
 
@@ -89,9 +97,7 @@ def test_what_was_drawn_for_a_client_that_leaves_is_counted_as_undelivered(
     with _full(config, pool) as service:
         counts = service.application.service.counts
         with raw_client(service, "?class=public") as raw:
-            before = -1
-            while before != (before := served(service)):
-                threading.Event().wait(0.3)
+            stands_still(service)
             assert counts["undelivered_bytes"] == 0
             raw.recv(1)
         wait_until(lambda: counts["streams_ended"] == 1)
