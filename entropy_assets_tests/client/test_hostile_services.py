@@ -7,6 +7,7 @@ import time
 import pytest
 
 from entropy_assets.client import RandomClient
+from entropy_assets.client.endpoint import FIRST_REST_S
 from entropy_assets.errors import ClientDry, NoBytes, RequestRefused
 from entropy_assets_tests.client.scripted import Answer, ScriptedServer, answering, good, status
 
@@ -14,6 +15,23 @@ N = 32
 KEY = "ea_secret-of-mine"
 BLOCK = "0badcafe-0000-8000-8000-000000000000"
 PROBLEM = "content-type: application/problem+json"
+
+
+class Standing:
+    """A clock that stands until the test sets it; what an endpoint asks of ``time``."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Standing:
+    """Let rests of endpoints last until the test ends them, however long the machine does other things."""
+    clock = Standing()
+    monkeypatch.setattr("entropy_assets.client.endpoint.time", clock)
+    return clock
 
 
 def reset_mid_body(connection: socket.socket, n: int) -> None:
@@ -65,8 +83,8 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
         "fewer than the 32 bytes",
     ),
     "reset": (reset_mid_body, "Connection reset"),
-    "hang": (hang, "no whole answer within 0.3 s"),
-    "drip": (drip, "no whole answer within 0.3 s"),
+    "hang": (hang, "no whole answer within 1 s"),
+    "drip": (drip, "no whole answer within 1 s"),
     "redirect": (status("302 Found", "location: http://127.0.0.1:1/"), "status 302"),
     "HTML of a proxy": (bytes_of(b"<html>sign in please</html> 1234", content_type="text/html"), "text/html"),
     "class public": (bytes_of(bytes(N), x_entropy_class="public"), "class public instead of private"),
@@ -85,7 +103,7 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_an_answer_that_is_none_is_a_typed_error_and_the_next_service_gives_the_bytes(name: str) -> None:
     answer, reason = HOSTILE[name]
-    timeout_s = 0.3 if name in ("hang", "drip") else 10.0
+    timeout_s = 1.0 if name in ("hang", "drip") else 10.0
     with ScriptedServer(answer) as hostile, ScriptedServer(lambda c, n: c.sendall(good(n, b"\7" * n))) as honest:
         with RandomClient([hostile.url, honest.url], mix=False, timeout_s=timeout_s) as client:
             assert client.random_bytes(N) == b"\7" * N
@@ -132,7 +150,7 @@ def test_a_refusal_is_raised_and_neither_waited_out_nor_asked_elsewhere(code: st
     ],
 )
 def test_a_dry_service_is_not_asked_before_the_time_that_it_named(
-    line: str, retry: str, least: float, most: float
+    line: str, retry: str, least: float, most: float, clock: Standing
 ) -> None:
     with ScriptedServer(status(line, f"retry-after: {retry}")) as server, RandomClient([server.url]) as client:
         for _ in range(2):
@@ -141,6 +159,10 @@ def test_a_dry_service_is_not_asked_before_the_time_that_it_named(
             assert 0 < caught.value.data["retry_after_s"] <= most
         assert caught.value.data["retry_after_s"] > least - 0.5
         assert len(server.requests) == 1
+        clock.now += most
+        with pytest.raises(ClientDry):
+            client.random_bytes(N)
+        assert len(server.requests) == 2
 
 
 def test_waiting_honours_the_time_that_was_named_and_then_draws() -> None:
@@ -166,7 +188,7 @@ def test_waiting_ends_at_once_if_the_time_that_was_named_is_too_long() -> None:
         assert time.monotonic() - start < 1
 
 
-def test_a_failed_service_is_asked_last_for_a_while_and_then_first_again() -> None:
+def test_a_failed_service_is_asked_last_for_a_while_and_then_first_again(clock: Standing) -> None:
     def numbered(digit: bytes) -> Answer:
         return lambda connection, n: connection.sendall(good(n, digit * n))
 
@@ -177,7 +199,7 @@ def test_a_failed_service_is_asked_last_for_a_while_and_then_first_again() -> No
     ):
         assert client.random_bytes(1) + client.random_bytes(1) == b"22"
         assert len(first.requests) == 1
-        time.sleep(0.3)
+        clock.now += FIRST_REST_S
         assert client.random_bytes(1) == b"1"
 
 
