@@ -11,12 +11,12 @@ import redis
 from entropy_assets.errors import KeysUnreadable, PoolError, ProvenanceUnavailable
 from entropy_assets.serving.answers.formats import AnswerKind
 from entropy_assets.serving.config import ServiceConfig
-from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.service import RandomService
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.ports import free_port
+from entropy_assets_tests.serving.reservoir.leases import PATIENT
 from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, OneBlock
 
 
@@ -27,7 +27,7 @@ def config(valkey_url: str, pool_prefix: str) -> ServiceConfig:
 
 async def test_the_bytes_of_every_answer_are_in_the_sums(config: ServiceConfig, pool: PoolClient) -> None:
     pool.push(blocks_for_both(10))
-    service = RandomService(replace(config, reservoir=ReservoirLimits(wait_s=10.0)))
+    service = RandomService(replace(config, reservoir=PATIENT))
     service.reservoirs.start()
     for n, public in ((100, True), (4096, False), (5, True)):
         answer = await service.answer(n, AnswerKind(public), "raw")
@@ -44,7 +44,7 @@ async def test_the_bytes_of_every_answer_are_in_the_sums(config: ServiceConfig, 
 
 async def _draw_until(service: RandomService, wanted: str) -> None:
     """Draw until the refusal is `wanted`; no draw may give bytes meanwhile."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             with pytest.raises(PoolError) as refusal:
                 await service.answer(1, AnswerKind(), "raw")
@@ -57,7 +57,7 @@ async def test_a_server_that_comes_back_is_checked_before_it_is_leased_from() ->
     """It may be another one: here one that keeps its data on a disk."""
     port = free_port()
     url, place = f"redis://127.0.0.1:{port}", {"port": str(port), "bind": "127.0.0.1"}
-    service = RandomService(ServiceConfig(pool_url=url, pool_timeout_s=0.3))
+    service = RandomService(ServiceConfig(pool_url=url, pool_timeout_s=0.5, reservoir=PATIENT))
     with EmbeddedServer(overrides=place):
         PoolClient.from_url(url).push(blocks_for_both(1))
         service.reservoirs.start()
@@ -71,7 +71,7 @@ async def test_a_server_that_comes_back_is_checked_before_it_is_leased_from() ->
 
 async def _drawn_dry(service: RandomService) -> PoolError:
     """Draw what the service holds, and give the refusal that comes then."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await service.answer(4096, AnswerKind(), "raw")
@@ -91,7 +91,7 @@ async def test_what_is_set_while_the_server_runs_is_noticed_by_who_leases_and_by
     with EmbeddedServer(data_dir=tmp_path) as server, redis.Redis.from_url(server.url) as raw:
         pool = PoolClient.from_url(server.url)
         pool.push(blocks_for_both(40))
-        leasing, idle = (RandomService(ServiceConfig(pool_url=server.url)) for _ in range(2))
+        leasing, idle = (RandomService(ServiceConfig(pool_url=server.url, reservoir=PATIENT)) for _ in range(2))
         leasing.reservoirs.start()
         await leasing.answer(1, AnswerKind(), "raw")
         assert "unsafe-pool-server" not in codes(await idle.health())

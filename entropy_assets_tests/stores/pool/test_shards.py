@@ -32,7 +32,7 @@ def pool_of() -> Iterator[Callable[..., ShardedPool]]:
     """Give what makes a pool of some servers."""
     with ExitStack() as stack:
 
-        def make(*servers: EmbeddedServer, timeout_s: float = 0.2) -> ShardedPool:
+        def make(*servers: EmbeddedServer, timeout_s: float = 0.5) -> ShardedPool:
             pool = pool_at(BETWEEN.join(server.url for server in servers), timeout_s=timeout_s)
             assert isinstance(pool, ShardedPool)
             stack.callback(pool.close)

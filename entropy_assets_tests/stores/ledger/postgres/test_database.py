@@ -5,6 +5,7 @@ import itertools
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
@@ -196,6 +197,7 @@ def test_connections_end_with_the_ledger(server: LedgerServer, postgres: Postgre
     for _ in range(200):  # the server notices a moment later
         if postgres.ask(count) == [(0,)]:
             return
+        time.sleep(0.02)
     assert postgres.ask(count) == [(0,)]
 
 
