@@ -18,6 +18,7 @@ from entropy_assets.sources.feeds.turns import PASSED_OVER_AFTER, Terms
 from entropy_assets_tests.conftest import PROJECT
 from entropy_assets_tests.docs.pages import blocks, table_rows, text_of
 from entropy_assets_tests.e2e.running import clean_environment
+from entropy_assets_tests.ports import free_port
 
 PAGE = PROJECT / "docs" / "feeds.md"
 
@@ -27,10 +28,10 @@ def test_its_commands_make_a_folder_and_a_server_feeds(tmp_path: Path) -> None:
     environment = clean_environment(PYTHONPATH=str(PROJECT))
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     (tmp_path / "entropy_assets").symlink_to(PROJECT / "entropy_assets")
-    told = []
+    told, port = [], str(free_port())
     for _, text in blocks("sh", PAGE):
         done = subprocess.run(
-            ["bash", "-euc", text],
+            ["bash", "-euc", text.replace("8799", port)],  # of another program on this machine, perhaps
             cwd=tmp_path,
             env=environment,
             capture_output=True,

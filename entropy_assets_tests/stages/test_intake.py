@@ -133,7 +133,7 @@ def test_frames_that_come_one_by_one_share_a_batch_if_they_may_linger(inboxes: d
         assert take(inboxes, max_files=8, linger=linger) == {}
         inboxes["raw-ccd"].deposit(f"{number}.fits", b"x")
     assert take(inboxes, max_files=8, linger=linger) == {"raw-ccd": [3]}
-    assert take(inboxes, 58.0, max_files=8, linger=linger) == {"raw-ccd": [3]}
+    assert take(inboxes, 30.0, max_files=8, linger=linger) == {"raw-ccd": [3]}
     assert take(inboxes, 60.0, max_files=8, linger=linger) == {"raw-ccd": [3], "apod": [1]}
 
 
