@@ -64,12 +64,12 @@ def test_stop_ends_the_whole_family(tmp_path: Path, script: str) -> None:
     """Also a grandchild, and one that ignores SIGTERM; a second stop does nothing."""
     log = tmp_path / "log"
     process = OwnedProcess([sys.executable, "-c", script], log=log)
-    grandchild = int(str(within(10, log.read_text)))
+    grandchild = int(str(within(30, log.read_text)))
     assert process.exit_code is None
     process.stop(0.5)
     process.stop(0.5)
     assert process.exit_code is not None
-    assert within(2, lambda: not is_alive(grandchild))
+    assert within(30, lambda: not is_alive(grandchild))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -108,7 +108,7 @@ def test_what_an_owned_process_makes_is_its_users_alone(tmp_path: Path) -> None:
         process = OwnedProcess(["sh", "-c", f"mkdir {tmp_path}/folder && touch {tmp_path}/folder/file"])
     finally:
         os.umask(before)
-    assert within(10, (tmp_path / "folder" / "file").exists)
+    assert within(30, (tmp_path / "folder" / "file").exists)
     process.stop(1)
     assert open_to_others(tmp_path / "folder") == []
 
@@ -119,10 +119,10 @@ def test_an_owner_killed_with_minus_nine_leaves_nobody(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", OWNER, DEAF, str(log)], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         child = int(owner.stdout.readline())
-        grandchild = int(str(within(10, lambda: log.exists() and log.read_text())))
+        grandchild = int(str(within(30, lambda: log.exists() and log.read_text())))
         assert is_alive(child)
         owner.kill()
-    assert within(5, lambda: not is_alive(child) and not is_alive(grandchild))
+    assert within(30, lambda: not is_alive(child) and not is_alive(grandchild))
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_it() -> None:
@@ -135,7 +135,7 @@ def test_ctrl_c_in_the_terminal_does_not_reach_it() -> None:
 
 def test_one_that_ended_by_itself_tells_its_exit_code_and_leaves_no_watcher() -> None:
     process = OwnedProcess(["sh", "-c", "exit 7"])
-    assert within(5, lambda: process.exit_code == 7)
+    assert within(30, lambda: process.exit_code == 7)
     process.stop(5)
     assert process._watcher.returncode is not None
 
@@ -144,7 +144,7 @@ def test_its_output_is_appended_to_its_log_and_its_environment_is_the_given_one(
     log = tmp_path / "log"
     log.write_text("before\n")
     process = OwnedProcess(["/bin/sh", "-c", "echo $GIVEN; echo to stderr >&2"], environment={"GIVEN": "x"}, log=log)
-    assert within(5, lambda: log.read_text() == "before\nx\nto stderr\n")
+    assert within(30, lambda: log.read_text() == "before\nx\nto stderr\n")
     process.stop(5)
 
 

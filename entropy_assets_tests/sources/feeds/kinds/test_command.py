@@ -206,7 +206,7 @@ def test_a_program_that_writes_without_end_is_ended(script) -> None:
 
 def _is_gone(pid: int) -> bool:
     """Tell whether a process ended, or only waits to be reaped; it was told to some milliseconds ago."""
-    for _ in range(100):
+    for _ in range(1000):
         if not is_alive(pid):
             return True
         os.sched_yield()
