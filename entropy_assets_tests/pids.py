@@ -3,7 +3,7 @@
 from pathlib import Path
 
 
-def is_alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
     """Tell whether a process runs, by Linux's ``/proc``; one that ended and only waits for its parent does not.
 
     One that is waited for between the opening of its file and the reading is no `FileNotFoundError`.

@@ -11,13 +11,15 @@ import redis
 from entropy_assets.errors import KeysUnreadable, PoolError, ProvenanceUnavailable
 from entropy_assets.serving.answers.formats import AnswerKind
 from entropy_assets.serving.config import ServiceConfig
+from entropy_assets.serving.reservoir.demand import ReservoirLimits
 from entropy_assets.serving.service import RandomService
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.ports import free_port
-from entropy_assets_tests.serving.reservoir.leases import PATIENT
 from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, OneBlock
+
+PATIENT = ReservoirLimits(wait_s=20.0)
 
 
 @pytest.fixture

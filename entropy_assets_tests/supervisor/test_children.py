@@ -20,7 +20,7 @@ from entropy_assets.supervisor import children
 from entropy_assets.supervisor.children import Child, held_port
 from entropy_assets.supervisor.installation import CODE_SERVER
 from entropy_assets_tests.e2e.running import eventually
-from entropy_assets_tests.pids import is_alive
+from entropy_assets_tests.pids import alive
 from entropy_assets_tests.untraced import untraced
 
 
@@ -272,4 +272,4 @@ class TestRestarts:
         child = self.child(tmp_path, f"sleep 60 & echo $! > {tmp_path}/pid; exit 3")
         pid = int((tmp_path / "pid").read_text())
         child.look(0.0)
-        eventually("its end", lambda: not is_alive(pid), 10)
+        eventually("its end", lambda: not alive(pid), 10)

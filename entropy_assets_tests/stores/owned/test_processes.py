@@ -13,7 +13,7 @@ import pytest
 from entropy_assets.stores.owned import processes
 from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets_tests.file_modes import open_to_others
-from entropy_assets_tests.pids import is_alive
+from entropy_assets_tests.pids import alive
 
 FAMILY = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FAMILY}"
@@ -69,7 +69,7 @@ def test_stop_ends_the_whole_family(tmp_path: Path, script: str) -> None:
     process.stop(0.5)
     process.stop(0.5)
     assert process.exit_code is not None
-    assert within(30, lambda: not is_alive(grandchild))
+    assert within(30, lambda: not alive(grandchild))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -120,9 +120,9 @@ def test_an_owner_killed_with_minus_nine_leaves_nobody(tmp_path: Path) -> None:
         assert owner.stdout is not None
         child = int(owner.stdout.readline())
         grandchild = int(str(within(30, lambda: log.exists() and log.read_text())))
-        assert is_alive(child)
+        assert alive(child)
         owner.kill()
-    assert within(30, lambda: not is_alive(child) and not is_alive(grandchild))
+    assert within(30, lambda: not alive(child) and not alive(grandchild))
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_it() -> None:

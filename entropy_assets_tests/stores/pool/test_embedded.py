@@ -16,7 +16,7 @@ from entropy_assets.errors import PoolUnavailable, ServerNotFound
 from entropy_assets.stores.owned.folders import SOCKET_PATH_LIMIT
 from entropy_assets.stores.pool import embedded
 from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_binary, server_version
-from entropy_assets_tests.pids import is_alive
+from entropy_assets_tests.pids import alive
 
 OWNER = """
 import threading, time
@@ -32,9 +32,9 @@ time.sleep(60)
 
 def _gone_within(pid: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while is_alive(pid) and time.monotonic() < deadline:
+    while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return not is_alive(pid)
+    return not alive(pid)
 
 
 def _fake_server(folder: Path, name: str, version: str) -> Path:

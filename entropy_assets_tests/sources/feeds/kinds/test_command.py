@@ -13,7 +13,7 @@ import pytest
 from entropy_assets.images.decode import decode
 from entropy_assets.sources.feeds.interface import FeedError, FeedLies, FeedUnavailable
 from entropy_assets.sources.feeds.kinds.command import MOST_WORDS, CommandFeed
-from entropy_assets_tests.pids import is_alive
+from entropy_assets_tests.pids import alive
 from entropy_assets_tests.sources.feeds.replaying import clock, fits, table_of
 
 
@@ -207,7 +207,7 @@ def test_a_program_that_writes_without_end_is_ended(script) -> None:
 def _is_gone(pid: int) -> bool:
     """Tell whether a process ended, or only waits to be reaped; it was told to some milliseconds ago."""
     for _ in range(1000):
-        if not is_alive(pid):
+        if not alive(pid):
             return True
         os.sched_yield()
         time.sleep(0.02)
