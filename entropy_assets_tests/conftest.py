@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 import redis
 import trustme
+from hypothesis import HealthCheck, settings
 
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
@@ -27,7 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what tests start, also where the shell that began them in its background has it ignored."""
+    """Let no example fail for being made or tried slowly: that says how busy the machine is.
+
+    And let Ctrl-C reach what tests start, also where the shell that began them in its background has it ignored.
+    """
+    # in CI Hypothesis has a profile of its own, which this goes on from
+    settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("unhurried")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -97,7 +97,7 @@ def test_retries_of_a_client_that_was_made_elsewhere_are_switched_off(
 def test_a_stalled_server_ends_in_a_time_out_and_one_lost_lease() -> None:
     """SIGSTOP beyond the time-out, then SIGCONT: the server still runs the lease that nobody waits for."""
     with EmbeddedServer() as server:
-        pool = PoolClient.from_url(server.url, timeout_s=0.5)
+        pool = PoolClient.from_url(server.url, timeout_s=1.0)
         pool.push(pool_blocks(11))
         pool.lease(1)
         assert server.pid is not None
@@ -108,7 +108,7 @@ def test_a_stalled_server_ends_in_a_time_out_and_one_lost_lease() -> None:
         waited = time.monotonic() - started
         os.kill(server.pid, signal.SIGCONT)
         leased = pool.lease(10).blocks
-        assert waited < 5
+        assert waited < 4
         assert pool.stats().leased_blocks == 11
         assert len(leased) == 8
 
