@@ -109,8 +109,8 @@ def drip(place: Observatory, asked: Asked) -> Answer | None:
     def told(_: Asked) -> Iterator[bytes]:
         for at in range(len(whole)):
             yield whole[at : at + 1]
-            # The reader's sixty seconds and no more: how many a server turns whose reader has gone is chance, and images
-            # of an hour ago wait again when their minute is a present one in another zone.
+            # The reader's sixty seconds and no more: how many a server turns whose reader has gone is chance, and
+            # images of an hour ago wait again when their minute is a present one in another zone.
             place.web.clock.turn(10 if at < 6 else 0)
             time.sleep(0.002)
 
