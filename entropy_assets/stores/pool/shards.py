@@ -229,6 +229,9 @@ class ShardedPool:
     def close(self) -> None:
         """Close the connections, and look at nothing any more."""
         self._closed.set()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         for shard in self._shards:
             shard.client.close()
 
@@ -276,8 +279,13 @@ class ShardedPool:
         with self._lock:
             shard.problem = problem.with_traceback(None)
             if self._watch is None or not self._watch.is_alive():
-                self._watch = threading.Thread(target=self._look_again, name="shard-watch", daemon=True)
+                self._watch = threading.Thread(target=self._watched, name="shard-watch", daemon=True)
                 self._watch.start()
+
+    def _watched(self) -> None:
+        self._look_again()
+        if self._closed.is_set():  # while a shard was being looked at: that connected once more
+            self._disconnect()
 
     def _look_again(self) -> None:
         """Look at the shards that are left out until none is."""

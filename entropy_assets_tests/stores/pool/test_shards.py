@@ -2,9 +2,11 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -188,6 +190,32 @@ def test_what_one_shard_brings_back_is_never_leased_and_the_others_go_on(
         assert pool.stats().epoch_ok
         push(pool, pool_blocks(2, first=20))
         assert (sorted(indices(pool)), pool.stats().inherited_blocks) == ([20, 21], 4)
+
+
+def test_a_shard_that_is_looked_at_as_the_pool_is_closed_stays_unconnected(
+    servers: list[EmbeddedServer], pool_of: Callable[..., ShardedPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look connects once more, after all connections were closed."""
+    examine, looks, goes_on = ShardedPool._examined, threading.Event(), threading.Event()
+
+    def late(pool: ShardedPool, shard: Any) -> tuple[str, ...]:
+        looks.set()
+        goes_on.wait()
+        return examine(pool, shard)
+
+    monkeypatch.setattr(ShardedPool, "_examined", late)
+    pool = pool_of(*servers[:2])
+    kill(servers[0])
+    assert pool.lease(1).blocks == ()
+    servers[0].revive()
+    assert looks.wait(60)
+    watch = pool._watch
+    assert watch is not None
+    pool.close()
+    goes_on.set()
+    watch.join(60)
+    with redis.Redis.from_url(servers[0].url) as raw:
+        eventually(lambda: len(raw.client_list()) == 1)
 
 
 def test_without_any_shard_the_reason_of_each_is_told(
