@@ -5,13 +5,13 @@ import signal
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, Batch
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.e2e.running import SLOW, Installation, eventually
+from entropy_assets_tests.pids import alive
 from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -24,8 +24,8 @@ LAST_DOCUMENT = {"read": INTAKE, "extract": MANIFEST, "hash": NOISE, "validate":
 
 def was_killed(pid: int) -> bool:
     """Kill a process, and tell whether it was still at work."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z":
+    with suppress(ProcessLookupError):
+        if alive(pid):
             os.kill(pid, signal.SIGKILL)
             return True
     return False

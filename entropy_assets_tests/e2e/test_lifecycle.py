@@ -12,22 +12,15 @@ import pytest
 
 from entropy_assets.stores.batches import Batch
 from entropy_assets_tests.e2e.running import Installation, Up, eventually
+from entropy_assets_tests.pids import alive
 from entropy_assets_tests.stages.batches_made import frame
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
 
-def alive(pids: dict[int, str]) -> dict[int, str]:
-    """Give those of `pids` that still run."""
-    left = {}
-    for pid, line in pids.items():
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[0]
-        except FileNotFoundError:
-            continue
-        if state != "Z":
-            left[pid] = line
-    return left
+def left_of(processes: dict[int, str]) -> dict[int, str]:
+    """Give those that still run."""
+    return {pid: line for pid, line in processes.items() if alive(pid)}
 
 
 def started_run(installation: Installation, name: str, seed: int) -> Batch:
@@ -44,7 +37,7 @@ def test_ctrl_c_in_the_middle_of_a_run_leaves_nothing_and_the_next_start_publish
         family = first.up.descendants()
         assert len(family) >= 6
         assert first.up.end(signal.SIGINT) == 0
-        assert alive(family) == {}
+        assert left_of(family) == {}
         assert first.up.lines[-1] == "stopped"
     with Installation.running(tmp_path / "home") as second:
         eventually("the batch is published", lambda: second.published(batch))
@@ -56,7 +49,7 @@ def test_kill_minus_nine_leaves_nothing_either(tmp_path: Path) -> None:
         started_run(installation, "killed.fits", 941)
         family = installation.up.descendants()
         installation.up.end(signal.SIGKILL)
-        eventually("all its processes are gone", lambda: not alive(family))
+        eventually("all its processes are gone", lambda: not left_of(family))
 
 
 def test_a_second_one_on_the_same_home_is_refused(tmp_path: Path) -> None:
@@ -139,7 +132,7 @@ def test_a_child_that_can_not_come_back_ends_everything_with_its_log(tmp_path: P
 
         stack.enter_context(eventually("the port", taken, pause=0.01))
         assert installation.up.ended(300) == 1
-        assert alive(family) == {}
+        assert left_of(family) == {}
         assert "http ended with exit code" in installation.up.said
         assert "7 times in a row" in installation.up.said
 
