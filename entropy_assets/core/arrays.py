@@ -233,6 +233,14 @@ def on_host(values: Any) -> npt.NDArray[Any]:
     return np.from_dlpack(values)
 
 
+def to_host(values: Any, place: npt.NDArray[Any]) -> None:
+    """Write an array into `place`, in memory and of its shape and type; a card's directly, where that has no gaps."""
+    if array_api_compat.is_cupy_array(values) and place.flags.c_contiguous:
+        values.get(out=place)
+    else:
+        place[...] = on_host(values)
+
+
 def beside(values: npt.NDArray[Any], other: Any) -> Any:
     """Return an array of memory as one of the namespace of `other`, where that lies."""
     return values if is_on_host(other) else namespace_of(other).asarray(values)
@@ -274,6 +282,20 @@ def low_bytes(values: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
     xp = namespace_of(values)
     low: npt.NDArray[np.uint8] = xp.astype(values & 255, xp.uint8)
     return low
+
+
+def clip(values: npt.NDArray[Item], least: int, most: int) -> npt.NDArray[Item]:
+    """Return whole numbers of the same type, none of which is below `least` or above `most`.
+
+    The package of the standard clips a card's by the places of those that are, and waits for them.
+    """
+    xp = namespace_of(values)
+    held = xp.iinfo(values.dtype)
+    least, most = max(least, held.min), min(most, held.max)
+    if is_on_host(values):
+        return np.asarray(np.clip(values, least, most))
+    clipped: npt.NDArray[Item] = xp.minimum(xp.maximum(values, least), most)
+    return clipped
 
 
 def upper_middles(values: npt.NDArray[Item]) -> npt.NDArray[Item]:

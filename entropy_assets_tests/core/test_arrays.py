@@ -21,6 +21,7 @@ from entropy_assets.core.arrays import (
     Arrays,
     beside,
     card,
+    clip,
     full_lines,
     in_pieces,
     leading_zeros,
@@ -33,7 +34,7 @@ from entropy_assets.core.arrays import (
     upper_middles,
     windows_at,
 )
-from entropy_assets.core.extraction.agreement import frame_digest
+from entropy_assets.core.extraction.agreement import frame_digest, known_frames
 from entropy_assets.core.frame import Frame
 from entropy_assets.errors import ExtraMissing, StartFailed
 from entropy_assets.images.decode import decode
@@ -77,12 +78,20 @@ def test_a_digest_tells_one_step_of_one_pixel() -> None:
     assert frame_digest(frame(pixels), STANDARD) != frame_digest(frame(known.pixels), STANDARD)
 
 
+def test_no_clip_waits_for_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package of the standard asks a card for the places that it clips."""
+    monkeypatch.delattr(array_api_strict, "clip")
+    for _, known in known_frames():
+        assert_same(known)
+
+
 def numbers(dtype: str, shape: tuple[int, ...], most: int) -> np.ndarray:
     return np.random.default_rng(most).integers(-most, most, shape).astype(dtype)
 
 
 WORDS: dict[str, Callable[[Any], Any]] = {
     "low_bytes": low_bytes,
+    "clip": lambda values: clip(values, -70_000, 5),
     "upper_middles": upper_middles,
     "row_products": lambda values: row_products(exact(values), exact(values)),
     "square_products": lambda values: square_products(exact(values)[:, 1:, :], exact(values)[:, :-1, :]),

@@ -275,11 +275,12 @@ def _keys(windows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     """Return each of ``uint8[n, row, column]`` as one number of 64 bits; those that differ are equal by chance only."""
     xp = namespace_of(windows)
     factor = xp.asarray(KEY_FACTOR, dtype=xp.uint64)
+    words = xp.zeros(windows.shape[:2], dtype=xp.uint64)
+    for column in range(WINDOW[1]):
+        words ^= xp.astype(windows[:, :, column], xp.uint64) << 8 * column
     keys = xp.zeros(windows.shape[0], dtype=xp.uint64)
     for row in range(WINDOW[0]):
-        for column in range(WINDOW[1]):
-            keys ^= xp.astype(windows[:, row, column], xp.uint64) << 8 * column
-        keys = keys * factor
+        keys = (keys ^ words[:, row]) * factor
         keys ^= keys >> 29
     mixed: npt.NDArray[np.uint64] = keys
     return mixed

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from entropy_assets.core.arrays import (
+    clip,
     in_pieces,
     is_on_host,
     namespace_of,
@@ -115,7 +116,7 @@ def _has_copied_row(level: Steps) -> npt.NDArray[np.bool_]:
     Slopes along the rows are compared, so that a gradient of the scene counts little.
     """
     xp = namespace_of(level)
-    slopes = xp.clip(level[:, :, 1:] - level[:, :, :-1], -RESIDUAL_LIMIT, RESIDUAL_LIMIT)
+    slopes = clip(level[:, :, 1:] - level[:, :, :-1], -RESIDUAL_LIMIT, RESIDUAL_LIMIT)
     exact = xp.astype(slopes, xp.float64)
     energy = on_host(row_products(exact, exact))
     products = on_host(row_products(exact[:, 1:, :], exact[:, :-1, :]))

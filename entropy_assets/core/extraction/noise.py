@@ -21,7 +21,7 @@ from entropy_assets.core.arrays import (
     is_on_host,
     low_bytes,
     namespace_of,
-    on_host,
+    to_host,
     windows_at,
 )
 from entropy_assets.core.extraction.compiled import loops_for
@@ -255,15 +255,14 @@ class NoiseExtractor:
             compiled.noise.write_views(steps, regions, weights, float(FILTER_SPAN), 1 / FILTER_ONE**2, samples, plane)
             return
 
+        xp = namespace_of(steps)
+
         def write(part: slice) -> None:
             squares = windows_at(steps, regions[part, 0], regions[part, 1], size, size)
             low = low_bytes(squares)
             views = (low[:, :, 1::2] - low[:, :, ::2], laplacian(low), high_frequencies(squares, weights))
-            offset = 0
-            for view in views:
-                width = view.shape[1] * view.shape[2]
-                samples[part, plane, offset : offset + width] = on_host(view).reshape(-1, width)
-                offset += width
+            rows = [xp.reshape(view, (view.shape[0], -1)) for view in views]
+            to_host(xp.concat(rows, axis=1), samples[part, plane, :])
 
         in_pieces(write, len(regions), PIXELS_AT_ONCE // size**2, whole=not is_on_host(steps))
 

@@ -15,7 +15,15 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.arrays import in_pieces, is_on_host, namespace_of, on_host, upper_middles, windows_at
+from entropy_assets.core.arrays import (
+    clip,
+    in_pieces,
+    is_on_host,
+    namespace_of,
+    on_host,
+    upper_middles,
+    windows_at,
+)
 from entropy_assets.core.digests import CHUNK
 
 Item = TypeVar("Item", bound=np.generic)
@@ -289,5 +297,5 @@ def _levels_off(cells: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
 
 def _fitting(level: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
     """Return pixels whose Laplacian fits their type: in int16 they are cut."""
-    xp = namespace_of(level)
-    return xp.clip(level, -LEVELLED_LIMIT, LEVELLED_LIMIT) if level.dtype == xp.int16 else level
+    narrow = level.dtype == namespace_of(level).int16
+    return clip(level, -LEVELLED_LIMIT, LEVELLED_LIMIT) if narrow else level

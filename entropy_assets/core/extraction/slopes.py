@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from entropy_assets.core.arrays import in_pieces, is_on_host, namespace_of, upper_middles
+from entropy_assets.core.arrays import clip, in_pieces, is_on_host, namespace_of, upper_middles
 from entropy_assets.core.digests import CHUNK
 from entropy_assets.core.extraction.compiled import loops_for
 from entropy_assets.core.extraction.phases import parts_of
@@ -137,8 +137,7 @@ def _less_plane_of_each(squares: Steps, bits: int, most: int) -> Whole:
     rising = xp.sum(of_columns * along, axis=2) * parts // squared
     of_row = mean[:, None, :] + along[:, None] * falling[:, None, :]
     level = of_row[:, :, :, None] + (rising[:, :, None] * along)[:, None, :, :]
-    left: Whole = xp.clip((values << up) - (level >> SHIFT), -most, most)
-    return left
+    return clip((values << up) - (level >> SHIFT), -most, most)
 
 
 def _middles(squares: Steps) -> tuple[Whole, Whole]:
@@ -149,5 +148,5 @@ def _middles(squares: Steps) -> tuple[Whole, Whole]:
     above, beside = (xp.arange(count, dtype=xp.int64) for count in (squares.shape[0], squares.shape[2]))
     looked_at = xp.astype(squares[above[:, None, None], rows, beside[:, None], columns], xp.int64)
     middle = upper_middles(looked_at)
-    width = xp.clip(upper_middles(xp.abs(looked_at - middle[:, :, None])), 1)
+    width = xp.maximum(upper_middles(xp.abs(looked_at - middle[:, :, None])), 1)
     return middle, (width * LIMIT[0] + LIMIT[1] - 1) // LIMIT[1]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from entropy_assets.core.arrays import namespace_of, on_host
+from entropy_assets.core.arrays import clip, namespace_of, on_host
 from entropy_assets.core.extraction.compiled import loops, loops_for
 from entropy_assets.core.extraction.squares import LAPLACIAN_NORM, Steps, as_squares
 
@@ -85,8 +85,7 @@ def _residual(steps: Steps, limit: int) -> Steps:
     residual[:, :-1] -= steps[:, 1:]
     residual[:, -1] -= steps[:, 0]
     most = min(limit, xp.iinfo(steps.dtype).max)
-    clipped: Steps = xp.clip(residual, -most, most)
-    return clipped
+    return clip(residual, -most, most)
 
 
 def _folded(residual: Steps, down: int, across: int) -> npt.NDArray[np.float32]:
