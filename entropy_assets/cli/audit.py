@@ -129,7 +129,8 @@ def audit(
             document["refetched"] = [each.to_row() for each in fetched]
         click.echo(json.dumps(document))
         return
-    click.echo(f"block {block_id} was made again from {len(behind)} images in {spent:.1f} s, with the same SHA-256")
+    images_said = "1 image" if len(behind) == 1 else f"{len(behind)} images"
+    click.echo(f"block {block_id} was made again from {images_said} in {spent:.1f} s, with the same SHA-256")
     for each in stretches:
         click.echo(f"  {each}")
     _print_findings(behind, not_checked, fetched)

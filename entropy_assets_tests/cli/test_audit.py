@@ -68,6 +68,12 @@ def test_by_the_ledger_it_says_what_stays_open_and_never_the_seed(
     assert batch.intake.os_bytes not in words.stdout + document.stdout
 
 
+def test_a_block_of_one_image_is_told_of_in_good_english(run: Run, tmp_path: Path) -> None:
+    place = Place(tmp_path / "home")
+    block_id = place.in_ledger(place.validated([("a.fits", frame(1))]))[0]
+    assert "was made again from 1 image in " in run("audit", block_id, "--home", tmp_path / "home").stdout
+
+
 def test_an_outsider_reads_beside_the_result_what_nobody_could_check(
     run: Run, service_config: ServiceConfig, published: tuple[Place, Batch, str]
 ) -> None:
