@@ -9,18 +9,22 @@ processor stand alone, and say so: that they are made at all shows that this pro
 """
 
 import argparse
+import cProfile
 import json
 import os
+import pstats
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import numpy as np
 
+from entropy_assets.core import extraction
 from entropy_assets.core.arrays import HOST, Arrays, beside, card
 from entropy_assets.core.credit.estimates import LONGEST_TUPLE
 from entropy_assets.core.extraction.agreement import require_agreement
@@ -38,10 +42,13 @@ SYMBOL_BITS = 5
 BATCH = 64
 LARGE = 2048
 """Side from which on a frame is measured once."""
+STEPS = 16
+"""Steps of a frame in its profile."""
 COPIED = 1 << 28
 """Bytes of the copy that gives the bandwidth."""
-AIM = """\
-Aims: 1,000 Mpixel/s from the memory of the host at 4096 x 4096, and 50 times a core.
+AIMED_SIDE = 4096
+AIM = f"""\
+Aims: 1,000 Mpixel/s from the memory of the host at {AIMED_SIDE} x {AIMED_SIDE}, and 50 times a core.
 """
 
 
@@ -150,6 +157,23 @@ def measure(side: int, arrays: Arrays, workers: Sequence[int], budget: float) ->
     }
 
 
+def profile(frame: Frame, arrays: Arrays) -> dict[str, float]:
+    """Return the seconds of the steps of survey and views that take longest, each with those that it calls.
+
+    A card computes while the next step is asked for, so its time is that of the step that waits for it.
+    """
+    folder = Path(extraction.__file__).parent
+    watched = cProfile.Profile()
+    noise_of(frame, arrays)
+    watched.runcall(noise_of, frame, arrays)
+    steps: dict[str, float] = {}
+    for (path, _, function), (_, _, _, taken, _) in pstats.Stats(watched).stats.items():  # type: ignore[attr-defined]
+        if Path(path).is_relative_to(folder) and not function.startswith("<"):
+            steps[f"{Path(path).relative_to(folder).with_suffix('')}: {function}"] = taken
+    longest = sorted(steps, key=lambda step: steps[step], reverse=True)[:STEPS]
+    return {step: steps[step] for step in longest}
+
+
 def copy_bandwidth(arrays: Arrays) -> float:
     """Return the bytes a second that a copy reads and writes where these arrays lie."""
     source = arrays.namespace.zeros(COPIED, dtype=arrays.namespace.uint8)
@@ -177,6 +201,11 @@ def threads_beside(cores: int) -> list[int]:
     return sorted({1, *(count for count in (2, 4, 8) if count < cores), cores})
 
 
+def profiled_of(sides: list[int]) -> int:
+    """Return the side of the frame that is profiled: the one that the aim is for, or the nearest there is."""
+    return min(sides, key=lambda side: abs(side - AIMED_SIDE))
+
+
 def columns(budget: float, sides: list[int]) -> tuple[dict[str, Any], str]:
     """Return what was measured, by what computed it, and what is to be said of the card."""
     found, words = card_or_why()
@@ -186,6 +215,7 @@ def columns(budget: float, sides: list[int]) -> tuple[dict[str, Any], str]:
         name: {
             "copy_gbyte_s": copy_bandwidth(arrays) / 1e9,
             "sides": {side: measure(side, arrays, workers, budget) for side in sides},
+            "profile_s": profile(noise_frame(profiled_of(sides)), arrays),
         }
         for name, arrays, workers in asked
     }
@@ -226,7 +256,14 @@ def print_page(measured: dict[str, Any], words: str, sides: list[int]) -> None:
             times = [f"{1e3 * row[f'{key}_s']:,.1f}" for key in ("move", "survey", "views", "counts")]
             print(f"| {side} x {side} | {name} | {' | '.join([*rates, batch, str(row['batch_frames']), *times])} |")
     print("\nA copy within the same memory, read and written:", end=" ")
-    print(", ".join(f"{column['copy_gbyte_s']:.1f} GB/s ({name})" for name, column in measured.items()) + ".")
+    print(", ".join(f"{column['copy_gbyte_s']:.1f} GB/s ({name})" for name, column in measured.items()) + ".\n")
+    side = profiled_of(sides)
+    print(f"Where the time of a frame of {side} x {side} goes, milliseconds by the clock, each step with those that it")
+    print("calls. A card computes while the next step is asked for: its time is that of the step that waits for it.")
+    for name, column in measured.items():
+        print(f"\n| {name} | ms |\n|---|---:|")
+        for step, taken in column["profile_s"].items():
+            print(f"| `{step}` | {1e3 * taken:,.1f} |")
 
 
 def main() -> None:

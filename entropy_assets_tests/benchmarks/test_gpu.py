@@ -40,3 +40,16 @@ def test_a_batch_that_does_not_fit_on_a_card_is_not_taken_for_its_speed() -> Non
     small = Arrays("small", types.SimpleNamespace(asarray=full), "1", "a card")
     assert gpu.batch_seconds(gpu.noise_frame(64), small, 2, 2) == float("inf")
     assert gpu.batch_seconds(gpu.noise_frame(64), HOST, 2, 2) < float("inf")
+
+
+def test_a_profile_tells_the_longest_steps_of_survey_and_views() -> None:
+    steps = gpu.profile(gpu.noise_frame(64), HOST)
+    assert next(iter(steps)) == "noise: extract"
+    assert {"noise: survey", "survey: survey_frame"} < set(steps)
+    assert list(steps.values()) == sorted(steps.values(), reverse=True)
+    assert len(steps) == gpu.STEPS
+
+
+def test_the_frame_that_the_aim_is_for_is_profiled_where_it_is_measured() -> None:
+    assert gpu.profiled_of([512, 2048, 4096, 7808]) == 4096
+    assert gpu.profiled_of([512, 2048]) == 2048
