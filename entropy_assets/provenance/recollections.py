@@ -6,10 +6,10 @@ from typing import Any, Final
 from entropy_assets.core import encoding
 from entropy_assets.core.credit.elsewhere.kinds import Made
 from entropy_assets.core.credit.elsewhere.moved import Turned
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
 from entropy_assets.core.credit.memory import (
     CLEARLY_PARTS,
     PARTS,
-    Recollection,
     overall,
     pieced,
     recollection_of,

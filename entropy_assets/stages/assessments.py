@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.credit.assessment import expected_entropy
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
 from entropy_assets.core.credit.fresh import SeenPart
-from entropy_assets.core.credit.memory import Recollection
 from entropy_assets.core.extraction.noise import credited_samples, noise_digest
 from entropy_assets.core.sp800_90b.health_tests import HealthReport, run_health_tests
 from entropy_assets.errors import BatchError

@@ -11,8 +11,8 @@ from typing import Any, Final, cast
 from entropy_assets.core.arrays import HOST, Arrays
 from entropy_assets.core.conditioning.conditioner import NoiseInput
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
 from entropy_assets.core.credit.fresh import explained, remembered, seen_parts, worth_keeping
-from entropy_assets.core.credit.memory import Recollection
 from entropy_assets.core.credit.patterns import PatternSketch, batch_derating, derated, pattern_sketch_of
 from entropy_assets.core.credit.shared_parts import CreditedPart
 from entropy_assets.core.credit.sketches import sketch_of, sketches_of

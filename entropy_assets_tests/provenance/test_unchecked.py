@@ -1,6 +1,6 @@
 """What an audit can't check is said in sentences, and names what is told."""
 
-from entropy_assets.core.credit.memory import Recollection
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
 from entropy_assets.provenance.reveal import Reveal
 from entropy_assets.provenance.trail import BlockProvenance, ImageOfBatch
 from entropy_assets.provenance.unchecked import SHOWN, Unchecked, after_outsiders_check, after_rewalk

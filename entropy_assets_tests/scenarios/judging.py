@@ -5,8 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from entropy_assets.core.credit.assessment import AssessedImage, Assessment, assess_image
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
 from entropy_assets.core.credit.fresh import remembered, seen_parts, worth_keeping
-from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory, lookup_of
+from entropy_assets.core.credit.memory import Remembered, SensorMemory, lookup_of
 from entropy_assets.core.credit.shared_parts import CreditedPart
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.noise import NoiseArray, deterministic_nonce

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from entropy_assets.core.credit.assessment import CAPS_OF_SAMPLES, Assessment, credit_of, rounded_down
 from entropy_assets.core.credit.elsewhere.kinds import TOLD, Made
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
 from entropy_assets.core.credit.gaussian import (
     PHASES,
     first_frame_entropy,
@@ -18,7 +19,7 @@ from entropy_assets.core.credit.gaussian import (
     pair_entropy,
     poorer_than_gaussian,
 )
-from entropy_assets.core.credit.memory import PARTS, Recollection
+from entropy_assets.core.credit.memory import PARTS
 from entropy_assets.core.credit.photon_transfer import LIMITS
 from entropy_assets.core.credit.shared_parts import CreditedPart, best_together
 from entropy_assets.core.credit.sketches import Sketch

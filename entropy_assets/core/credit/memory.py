@@ -12,13 +12,15 @@ import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from entropy_assets.core.credit.elsewhere.filtered import by_a_filter
 from entropy_assets.core.credit.elsewhere.kinds import RULES, Made
 from entropy_assets.core.credit.elsewhere.moved import Placement, Turned, correlation, explained, joined, searched
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
 from entropy_assets.core.credit.elsewhere.rows import NewestRows
 from entropy_assets.core.credit.elsewhere.spectra import HALVES, OF_HALF, halves_of
 from entropy_assets.core.credit.elsewhere.turns import shown_in_turns
@@ -46,6 +48,8 @@ LYING_ERRORS: Final = 6.0
 noise, one look in 50,000 finds one."""
 CLEARLY_PARTS: Final = 300
 """By so much a frame must fit better where it lies otherwise before it counts as moved, parts of 10,000."""
+UNEVENLY_ALIKE: Final = 0.3
+"""By so much the correlations of the cells of two frames differ where the one has parts of the other, and not all."""
 SPLICED_ERRORS: Final = 3.0
 """Standard errors by which less must be left, by the probes of two frames, than their folds say, since of 40 frames the
 worst counts; and by which anything must be left at all."""
@@ -57,62 +61,6 @@ OF_PLANES: Final = 3
 count as a copy: a mosaic's sketch is without them, and a grey one's is not."""
 QUANTISED: Final = 2 / (12 * CODE_RMS**2)
 """What rounding folds to codes may take from a correlation near 1, twice."""
-
-
-class Recollection(NamedTuple):
-    """What is remembered of a frame's noise.
-
-    Attributes
-    ----------
-    frames
-        Remembered frames of the same sensor, before it.
-    known_parts
-        Share of its noise that one of the frames before it shows as well, parts of 10,000, rounded up.
-    cells
-        The same for each of 16 cells of the frame where it lies as that one does: then it is a share of the variance.
-        Empty where it lies otherwise: then it may be a share of the area.
-    of
-        `Sketch.name` of that frame: SHA-256 of its file, and of one of several parts a slash and its place; None if
-        none shows a significant share.
-    orientation, shift
-        How it lies on that one: mirrored first if 4 to 7, then turned by so many quarters, then moved by so many rows
-        and columns, both modulo 128.
-    together
-        Names of the further frames that show the share with that one, in order; empty where it shows it alone.
-    left_parts
-        What is left of a pair difference at most, parts of 10,000 bits, rounded down, where that one shows that fresh
-        noise takes a few values only, so that its variance tells little; else None.
-    made
-        How it is made of that one, or that one of it, as `Made` tells; None if it isn't. The shift then is in pixels of
-        the larger one.
-    """
-
-    frames: int
-    known_parts: int = 0
-    cells: tuple[int, ...] = ()
-    of: str | None = None
-    orientation: int = 0
-    shift: tuple[int, int] = (0, 0)
-    together: tuple[str, ...] = ()
-    left_parts: int | None = None
-    made: str | None = None
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        """Return how much is known, to be compared: the share, then how little is left of what takes a few values."""
-        return self.known_parts, -math.inf if self.left_parts is None else -self.left_parts
-
-    def to_row(self) -> dict[str, Any]:
-        """Return it as JSON-able values; `together`, `left_parts` and `made` only where there are any."""
-        row = {**self._asdict(), "cells": list(self.cells), "shift": list(self.shift)}
-        row["together"] = list(self.together) or None
-        return {name: value for name, value in row.items() if value is not None or name == "of"}
-
-    @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Self:
-        """Return what `to_row` gave."""
-        lists = {name: tuple(row[name]) for name in ("cells", "shift")}
-        return cls(**{**row, **lists, "together": tuple(row.get("together", ()))})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -319,16 +267,29 @@ def _remade(turned: Turned, other: Sketch, frames: int) -> Recollection:
 
 
 def _as_it_is(turned: Turned, other: Sketch, frames: int) -> Recollection:
-    """Return what a frame shows that lies as this one does, or otherwise."""
+    """Return what a frame shows that lies as this one does, or otherwise, in parts, or through a filter."""
     lying, looks = _lying(turned.sketch, other, frames), searched(turned, other)
-    moved = _moved(turned, other, frames, looks) if looks else None
-    if lying is None or moved is None:
-        return lying or moved or Recollection(frames)
+    if not looks:
+        return lying or Recollection(frames)
+    found = lying
     # Where both lie alike, the fold of the whole fits at its place as well. At others besides it fits if the one was
-    # added to itself; a pattern which does so explains the square of its correlation.
-    if (moved.orientation, moved.shift) == (0, (0, 0)):
-        return moved if looks[0].is_same or explained(turned, other, looks) > looks[0].rho else lying
-    return moved if moved.known_parts > lying.known_parts + CLEARLY_PARTS else lying
+    # added to itself; a pattern which does so explains the square of its correlation. And parts may lie there that
+    # were moved: then the others, which were not, are more alike than these. A pattern is everywhere.
+    in_place = lying is not None and (looks[0].orientation, looks[0].shift) == (0, (0, 0))
+    if not in_place or _lies_in_part(turned.sketch, other):
+        moved = _moved(turned, other, frames, joined(turned, other, looks))
+        found = moved if found is None or moved.known_parts > found.known_parts + CLEARLY_PARTS else found
+    elif looks[0].is_same or explained(turned, other, looks) > looks[0].rho:
+        return _moved(turned, other, frames, joined(turned, other, looks))
+    by_filter = by_a_filter(turned, other, looks[0])
+    filtered = _moved(turned, other, frames, by_filter) if by_filter else Recollection(frames)
+    return found if found and found.known_parts >= filtered.known_parts else filtered
+
+
+def _lies_in_part(sketch: Sketch, other: Sketch) -> bool:
+    """Tell whether cells of two frames are clearly more alike than others."""
+    alike = [abs(correlation(a, b)[0]) for a, b in zip(sketch.pairs, other.pairs, strict=True)]
+    return max(alike) - min(alike) > UNEVENLY_ALIKE
 
 
 def _lying(sketch: Sketch, other: Sketch, frames: int) -> Recollection | None:
@@ -375,9 +336,8 @@ def overall(cells: Sequence[int], sketch: Sketch) -> int:
     return -(-known // max(1, sketch.live_pixels))
 
 
-def _moved(turned: Turned, other: Sketch, frames: int, looks: Sequence[Placement]) -> Recollection:
-    """Return what another frame shows that lies otherwise, at these places."""
-    best = joined(turned, looks)
+def _moved(turned: Turned, other: Sketch, frames: int, best: Placement) -> Recollection:
+    """Return what another frame shows that lies otherwise."""
     counts = turned.sketch.live_pixels, other.live_pixels
     parts = known_parts(best.rho, best.error, max(counts) / max(1, min(counts)))
     return Recollection(frames, parts, (), other.name, best.orientation, best.shift)

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from entropy_assets.core.credit.memory import Recollection, Remembered, SensorMemory, lookup_of
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
+from entropy_assets.core.credit.memory import Remembered, SensorMemory, lookup_of
 from entropy_assets.core.credit.restart import FixedPattern, fixed_pattern
 from entropy_assets.core.credit.sketches import Sketch
 from entropy_assets.stores.ledger.record import Ledger

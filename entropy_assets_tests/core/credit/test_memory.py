@@ -8,16 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from entropy_assets.core.credit.elsewhere.moved import Turned
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
 from entropy_assets.core.credit.fresh import SeenPart, explained
-from entropy_assets.core.credit.memory import (
-    PARTS,
-    Recollection,
-    Remembered,
-    SensorMemory,
-    known_parts,
-    lookup_of,
-    recollection_of,
-)
+from entropy_assets.core.credit.memory import PARTS, Remembered, SensorMemory, known_parts, lookup_of, recollection_of
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.digests import oriented
 from entropy_assets.core.extraction.survey import survey_frame

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from entropy_assets.core.credit.elsewhere.moved import Turned
-from entropy_assets.core.credit.memory import Recollection, recollection_of_all, recollection_together
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
+from entropy_assets.core.credit.memory import recollection_of_all, recollection_together
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.credit.together import fit, telling
 from entropy_assets.core.extraction.survey import survey_frame

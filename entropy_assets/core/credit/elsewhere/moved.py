@@ -28,6 +28,8 @@ SAME: Final = 1e-9
 """By how much less than 1 the correlation of equal folds may come out; one code of one pixel makes ten times that."""
 BESIDE: Final = 2
 """Shifts beside a place at which a Laplacian still fits a little, pixels."""
+SEARCHED_BESIDE: Final = 4
+"""Places beside which further parts are looked for."""
 
 
 class Turned:
@@ -96,20 +98,33 @@ def _looks(fold: Wide, there: Wide, way: int, place: tuple[int, int]) -> list[Pl
     return found
 
 
-def joined(turned: Turned, looks: Sequence[Placement]) -> Placement:
-    """Return the best of `looks` with what all of them show together.
+def joined(turned: Turned, other: Sketch, looks: Sequence[Placement]) -> Placement:
+    """Return the best of `looks` with what all of them show together, and the places right beside them.
 
     Parts of a frame that were moved by different ways add up. What the places have in common, as the columns of a
-    pattern that fits in every row, is counted once: the coefficients of the regression on all places are added.
+    pattern that fits in every row, is counted once: the coefficients of the regression on all places are added, as far
+    as they are believed.
     """
-    if len(looks) == 1:
-        return looks[0]
-    # where the frame lies as the other does at each place, seen from the frame
-    moved = [np.roll(oriented(turned.fold, look.orientation), look.shift, axis=(0, 1)) for look in looks]
-    alike = np.array([[abs(correlation(a, b)[0]) for a in moved] for b in moved])
-    shares = np.linalg.lstsq(alike, np.array([look.rho for look in looks]), rcond=None)[0]
-    together = float(np.abs(shares).sum())
+    there = _without_lines(other.fold)
+    beside = [near for look in looks[:SEARCHED_BESIDE] for near in _beside(look)]
+    places = list({(look.orientation, look.shift): look for look in (*beside, *looks)}.values())
+    copies = np.stack([_back(there, place).ravel() for place in places]).astype(np.float64)
+    copies /= np.sqrt((copies * copies).sum(axis=1, keepdims=True))
+    here = turned.fold.astype(np.float64).ravel()
+    here /= math.sqrt(float((here * here).sum()))
+    inverse = np.linalg.pinv(copies @ copies.T, hermitian=True)
+    shares = inverse @ (copies @ here)
+    left = here - shares @ copies
+    errors = SPREAD * np.sqrt(np.diag(inverse) * float((left * left).sum()) / len(here))
+    together = float(np.abs(shares[np.abs(shares) > MORE_ERRORS * errors]).sum())
     return looks[0]._replace(rho=max(looks[0].rho, min(1.0, together)))
+
+
+def _beside(look: Placement) -> list[Placement]:
+    """Return the places that `searched` leaves out, since a Laplacian fits there a little."""
+    near = range(-BESIDE, BESIDE + 1)
+    shifts = [((look.shift[0] + down) % SIDE, (look.shift[1] + right) % SIDE) for down in near for right in near]
+    return [look._replace(shift=shift) for shift in shifts]
 
 
 def explained(turned: Turned, other: Sketch, looks: Sequence[Placement]) -> float:
@@ -122,6 +137,11 @@ def explained(turned: Turned, other: Sketch, looks: Sequence[Placement]) -> floa
     along = np.array([correlation(turned.fold, copy)[0] for copy in copies])
     alike = np.array([[correlation(a, b)[0] for a in copies] for b in copies])
     return float(along @ np.linalg.lstsq(alike, along, rcond=None)[0])
+
+
+def laid_back(other: Sketch, look: Placement) -> Wide:
+    """Return the fold of another frame, less its lines, as it lies on one that fits it so."""
+    return np.ascontiguousarray(_back(_without_lines(other.fold), look))
 
 
 def _back(there: Wide, look: Placement) -> Wide:

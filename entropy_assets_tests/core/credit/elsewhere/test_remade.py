@@ -8,9 +8,10 @@ from scipy import stats
 
 from entropy_assets.core.credit.elsewhere.kinds import TOLD, Made
 from entropy_assets.core.credit.elsewhere.moved import Turned
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
 from entropy_assets.core.credit.elsewhere.remade import LEAST_SQUARES, Remade, Remakings
 from entropy_assets.core.credit.fresh import SeenPart, explained
-from entropy_assets.core.credit.memory import PARTS, Recollection, recollection_of, recollection_of_all
+from entropy_assets.core.credit.memory import PARTS, recollection_of, recollection_of_all
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.recipe import STANDARD

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from entropy_assets.core.credit.elsewhere.moved import Turned
+from entropy_assets.core.credit.elsewhere.recollection import Recollection
 from entropy_assets.core.credit.elsewhere.turns import shown_in_turns
-from entropy_assets.core.credit.memory import PARTS, Recollection, recollection_of_all
+from entropy_assets.core.credit.memory import PARTS, recollection_of_all
 from entropy_assets.core.credit.sketches import Sketch, sketch_of
 from entropy_assets.core.extraction.survey import survey_frame
 from entropy_assets.recipe import STANDARD
