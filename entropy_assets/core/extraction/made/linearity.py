@@ -9,6 +9,7 @@ ones for every window of that shape. So the matrix whose rows are windows has at
 has full rank (SP 800-22 2.5), in whatever order of rows or columns the generator filled the frame, in one live square.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from entropy_assets.core.arrays import on_host, windows_at
 from entropy_assets.core.extraction.compiled import loops, loops_for
-from entropy_assets.core.extraction.squares import Steps
+from entropy_assets.core.extraction.squares import MAD_TO_SIGMA, Steps
 from entropy_assets.core.sp800_22.berlekamp_massey import linear_complexity
 
 LONGEST: Final = 2048
@@ -60,16 +61,27 @@ def relative_complexity(steps: Steps, live: npt.NDArray[np.bool_], size: int, si
     float
         About 1 for noise, next to 0 for a linear generator; 1 if no square is live.
     """
-    planes = max(1, min(MOST_PLANES, int(np.log2(max(2.0, EVEN_WIDTH * sigma)))))
+    planes = _planes_of(sigma)
     along = list(_stretches(steps, live, size))
     across = list(_stretches(steps.T, live.T, size))
     sequences = [stretch & 1 for stretch in along + across]
     for stretch in along[:1]:
-        bits = stretch[:LONGEST_OTHERS, np.newaxis] >> np.arange(planes) & 1
+        # Where the stretch is quieter than the frame its upper planes are constant, which no generator need have made.
+        bits = stretch[:LONGEST_OTHERS, np.newaxis] >> np.arange(min(planes, _planes_of(_noise_of(stretch)))) & 1
         sequences += [*bits.T[1:], bits.ravel()[:LONGEST_OTHERS], bits[:, ::-1].ravel()[:LONGEST_OTHERS]]
     shares = [2 * _complexity(bits) / len(bits) for bits in sequences if len(bits) >= SHORTEST]
     shares += [_window_rank(steps, live, size, chosen) for chosen in _plane_sets(planes)]
     return min(shares)
+
+
+def _planes_of(sigma: float) -> int:
+    """Return how many of the lowest bits noise of `sigma` fills evenly, `MOST_PLANES` at most, one at least."""
+    return max(1, min(MOST_PLANES, int(np.log2(max(2.0, EVEN_WIDTH * sigma)))))
+
+
+def _noise_of(stretch: npt.NDArray[np.int64]) -> float:
+    """Return the noise of consecutive pixels, ADC steps, from the median difference of two neighbours."""
+    return float(np.median(np.abs(np.diff(stretch)))) * MAD_TO_SIGMA / math.sqrt(2) if len(stretch) > 1 else 0.0
 
 
 def _complexity(bits: npt.NDArray[np.int64]) -> int:

@@ -145,6 +145,16 @@ def test_noise_has_the_complexity_of_noise(sigma: float, level: float, seed: int
         assert complexity(pixels, found.live) > 0.9
 
 
+@pytest.mark.parametrize("lit", [30, 60, 100])
+def test_quiet_corners_beside_a_bright_disc_have_the_complexity_of_noise(lit: int) -> None:
+    """The longest stretch is quiet, and bits that the disc fills are constant there."""
+    y, x = np.indices((512, 512)) - 255.5
+    sigma = np.where(y * y + x * x < 0.6 * 512 * 512 / np.pi, lit, 3)
+    noise = np.random.default_rng(3).standard_normal((512, 512)) * sigma
+    pixels = np.rint(np.where(sigma == lit, 2000 + lit * lit, 2000) + noise).astype(np.int32)
+    assert relative_complexity(pixels, np.ones((16, 16), dtype=np.bool_), 32, float(lit)) > 0.9
+
+
 def test_a_sky_on_a_slope_has_the_complexity_of_noise() -> None:
     """Gradients, stars and stripes add nothing that a register could repeat."""
     y, x = np.mgrid[:96, :160]
