@@ -12,7 +12,7 @@ import click
 
 from entropy_assets.cli.asking import answering_client, of_services
 from entropy_assets.cli.feeds.told import feeds_of
-from entropy_assets.cli.shell import home_option, json_option, settings_of, typed_errors
+from entropy_assets.cli.shell import FiniteRange, home_option, json_option, settings_of, typed_errors
 from entropy_assets.client.kept import KeptAnswer
 from entropy_assets.errors import InputRefused, NotRevealed
 from entropy_assets.stores.file_names import printable
@@ -52,7 +52,7 @@ _OF_IMAGE: Final = "sampling_nonce"
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=60.0,
     show_default=True,
     metavar="SECONDS",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from entropy_assets.cli.shell import (
+    FiniteRange,
     any_home_option,
     home_option,
     json_option,
@@ -61,7 +62,7 @@ def keys(ctx: click.Context) -> None:
     callback=_seconds,
     help="Its life: 90s, 15m, 12h, 30d, 8w. By default no end.",
 )
-@click.option("--requests-per-second", type=click.FloatRange(0, 1e9, min_open=True), help="Its own limit in requests.")
+@click.option("--requests-per-second", type=FiniteRange(0, 1e9, min_open=True), help="Its own limit in requests.")
 @click.option("--bytes-per-second", type=click.IntRange(1, 10**12), help="Its own limit in bytes.")
 @any_home_option
 @json_option

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,17 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a write says that names no file."""
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range. click's own ranges hold what is no number at all, and infinity where they are open."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number", param, ctx)
+        return number
 
 
 def typed_errors(command: Callable[P, R]) -> Callable[P, R]:

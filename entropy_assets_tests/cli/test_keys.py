@@ -96,7 +96,13 @@ def test_a_life_that_is_none_is_wrong_usage(run, life: str) -> None:
     assert run("create", "x", f"--expires={life}").exit_code == 2
 
 
-@pytest.mark.parametrize("option", ["--requests-per-second=0", "--bytes-per-second=0", "--scope=all"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--requests-per-second=0", "--requests-per-second=nan", "--requests-per-second=inf"),
+        *("--bytes-per-second=0", "--scope=all"),
+    ],
+)
 def test_so_is_an_impossible_limit_or_scope(run, option: str) -> None:
     assert run("create", "x", option).exit_code == 2
 
