@@ -113,6 +113,7 @@ def list_keys(home: Path | None, as_json: bool) -> None:
         click.echo(f"no key {_place(home)}: make one with 'entropy-assets keys create NAME'")
         return
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None)
     for column in ("id", "state", "scopes", "expires", "requests/s", "bytes/s", "name"):
@@ -121,7 +122,7 @@ def list_keys(home: Path | None, as_json: bool) -> None:
     for facts in keys_known:
         limits = (facts["requests_per_s"], facts["bytes_per_s"])
         expires = (facts["expires"] or "never")[:16]
-        name = printable(facts["name"]).replace("[", r"\[")
+        name = Text(printable(facts["name"]))  # in a plain string rich would read markup
         texts = (facts["id"], facts["state"], ", ".join(facts["scopes"]), expires)
         table.add_row(*texts, *("" if limit is None else f"{limit:,}" for limit in limits), name)
     table_console().print(table)

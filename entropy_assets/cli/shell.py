@@ -169,7 +169,7 @@ def table_console() -> "Console":
     """Return where tables are printed: as wide as the terminal; into a pipe or a file no cell is folded or cut off."""
     from rich.console import Console
 
-    console = Console()
+    console = Console(emoji=False)  # a name may hold :x:
     if not console.is_terminal:
         console.width = WIDEST
     return console

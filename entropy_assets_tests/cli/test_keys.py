@@ -66,6 +66,14 @@ def test_what_was_asked_for_is_what_is_kept(run) -> None:
     assert "a [b]" in " ".join(run("list").output.split())
 
 
+@pytest.mark.parametrize("name", [r"\[/x]", r"\[red]x", "[/]", "a :cat: [link=x]b"])
+def test_a_name_that_looks_like_markup_is_a_name(run, name: str) -> None:
+    """One key of such a name kept everybody from seeing any."""
+    run("create", name)
+    listed = run("list")
+    assert (listed.exit_code, listed.stdout.rstrip().endswith(name)) == (0, True), listed.output
+
+
 def test_another_installation_has_other_keys(run, tmp_path: Path) -> None:
     other = ["--home", str(tmp_path / "other")]
     created = json.loads(run("create", "theirs", "--json", *other).stdout)
