@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from entropy_assets.cli.asking import answering_client, client_of, of_services
-from entropy_assets.cli.shell import FiniteRange, json_option, table_console, typed_errors
+from entropy_assets.cli.shell import FiniteRange, json_option, require_output, table_console, typed_errors
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def draw(
     'private' is mixed with the operating system's generator, of the service's machine and of this one; 'public' is
     not, and is never for keys.
     """
+    require_output()
     # All in one answer: where the service has too few, or never gives so many at once, none is lost.
     with answering_client(urls, key_file, allow_insecure, as_json, in_parts=False) as client:
         drawn = client.public(n) if entropy_class == "public" else client.draw(n)

@@ -3,6 +3,8 @@
 import base64
 import json
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -17,6 +19,15 @@ from entropy_assets_tests.serving.running import RunningService
 
 BLOCK = "0badcafe-0000-8000-8000-000000000000"
 DATA = {block.block_id: block.data for block in pool_blocks(8)}
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_nothing_is_drawn_that_could_not_be_printed(zeros: ScriptedServer, options: list[str]) -> None:
+    draw = [sys.executable, "-m", "entropy_assets.cli", "draw", "8", "--url", zeros.url, *options]
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh"]
+    done = subprocess.run([*shell, *draw], capture_output=True, text=True, check=False)
+    assert (done.returncode, zeros.requests) == (1, [])
+    assert done.stderr == "error: standard output is closed, so nothing could be printed\n"
 
 
 class TestMixing:

@@ -2,6 +2,8 @@
 
 import json
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,6 +40,41 @@ def test_a_key_is_printed_once_and_alone(run, tmp_path: Path) -> None:
     for later in (run("list").output, run("list", "--json").output, path.read_text()):
         assert key_id_of(key) in later
         assert key.split("_")[2] not in later
+
+
+@pytest.mark.parametrize("options", ["", "--json"])
+@pytest.mark.parametrize("output", [">/dev/full", ">&-"])
+def test_no_key_stays_valid_that_nobody_saw(run, output: str, options: str) -> None:
+    command = f"exec {sys.executable} -m entropy_assets.cli keys create lost {options} {output}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    known = json.loads(run("list", "--json").stdout)
+    assert done.returncode == 1
+    assert [key["state"] for key in known] in ([], ["revoked"])
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert all(key["id"] in done.stderr for key in known)
+
+
+def test_a_key_that_can_be_neither_shown_nor_revoked_is_told(run, tmp_path: Path) -> None:
+    """Who reads it revokes it later."""
+    program = """
+import sys
+from entropy_assets.cli import main
+from entropy_assets.errors import KeysUnreadable
+from entropy_assets.stores.api_keys import FileKeys
+
+def full(self, key_id, now_us):
+    raise KeysUnreadable("no room")
+
+FileKeys.revoke = full
+main(["keys", "create", "lost"])
+"""
+    with Path("/dev/full").open("wb") as output:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=output, stderr=subprocess.PIPE, text=True, check=False
+        )
+    [known] = json.loads(run("list", "--json").stdout)
+    assert (done.returncode, known["state"]) == (1, "valid")
+    assert f"'entropy-assets keys revoke {known['id']}'" in done.stderr
 
 
 def test_where_a_key_is_kept_is_told_unless_it_is_a_secret(

@@ -134,6 +134,30 @@ def test_a_full_disk_is_told_in_one_sentence_and_another_fault_of_the_system_is_
         command(number=errno.EBADF, as_json=True)
 
 
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize(
+    "command", ["--help", "--version", "completion bash", "keys list", "keys list --json", "keys -h"]
+)
+def test_what_can_not_be_printed_is_told_in_one_sentence(
+    program: Path, tmp_path: Path, command: str, buffered: bool
+) -> None:
+    """Python itself would fail at the end, where nobody can catch it, and leave with 120."""
+    environment = {**os.environ, "ENTROPY_HOME": str(tmp_path), "PYTHONUNBUFFERED": "" if buffered else "1"}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [program, *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=PROJECT,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["error"], done.stderr
+    assert "No space left on device" in done.stderr
+
+
 def test_the_end_of_a_log_keeps_its_lines_and_can_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     @typed_errors
     def command() -> None:
