@@ -366,8 +366,12 @@ def keys_of(place: str, *, prefix: str = DEFAULT_PREFIX) -> KeyStore:
     ------
     PoolAddressInvalid
         If the address is none.
+    KeysUnreadable
+        If the path is none of a file.
     """
     if "://" not in place:  # a mistyped address must not be a file that is not there, and so no keys
+        if Path(place).name in ("", ".."):
+            raise KeysUnreadable("ENTROPY_KEYS names no file: give its whole path, or the address of a server")
         return FileKeys(Path(place))
     from entropy_assets.stores.redis_server import client_of
 
@@ -377,5 +381,6 @@ def keys_of(place: str, *, prefix: str = DEFAULT_PREFIX) -> KeyStore:
         connect_timeout_s=_TIMEOUT_S,
         timeout_s=_TIMEOUT_S,
         max_connections=2,
+        named="ENTROPY_KEYS",
     )
     return RedisKeys(client, prefix=prefix)

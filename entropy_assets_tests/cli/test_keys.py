@@ -166,6 +166,27 @@ def test_a_store_that_does_not_answer_is_one_sentence_without_its_address(run, m
     assert "hunter2" not in result.output
 
 
+@pytest.mark.parametrize(
+    "place, told",
+    [
+        ("redis://hunter2@host:port/0", "ENTROPY_KEYS is not a valid address"),
+        ("/", "ENTROPY_KEYS names no file"),
+        (".", "ENTROPY_KEYS names no file"),
+        ("hunter2/..", "ENTROPY_KEYS names no file"),
+    ],
+)
+def test_a_place_that_is_none_is_one_sentence_that_names_its_variable(
+    run, monkeypatch: pytest.MonkeyPatch, place: str, told: str
+) -> None:
+    """A secret's own words are not repeated."""
+    monkeypatch.setenv("ENTROPY_KEYS", place)
+    for command in (("create", "x"), ("list",)):
+        refused = run(*command)
+        assert (refused.exit_code, len(refused.stderr.splitlines())) == (1, 1), refused.output
+        assert refused.stderr.startswith(f"error: {told}")
+        assert "hunter2" not in refused.output
+
+
 class TestSettings:
     @pytest.mark.parametrize(
         "text, scopes",
