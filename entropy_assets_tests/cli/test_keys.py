@@ -166,6 +166,11 @@ def test_a_store_that_does_not_answer_is_one_sentence_without_its_address(run, m
     assert "hunter2" not in result.output
 
 
+def test_an_empty_place_is_that_of_the_installation(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENTROPY_KEYS", "")
+    assert f"its hash is in {tmp_path / 'home' / 'keys.json'}" in run("create", "x").stderr
+
+
 @pytest.mark.parametrize(
     "place, told",
     [
