@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from entropy_assets.errors import brought_by
+from entropy_assets.errors import InputRefused, brought_by
 from entropy_assets.recipe import STANDARD, recipe_named
 from entropy_assets.scopes import SCOPES, Scope
 
@@ -233,12 +233,12 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        return _whole(value)
 
     @field_validator("sources")
     @classmethod
     def _absolute_if_told(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.expanduser().absolute()
+        return None if value is None else _whole(value)
 
     @field_validator("store_url", "inbox_url")
     @classmethod
@@ -314,6 +314,25 @@ def variables(names: Collection[str]) -> dict[str, str]:
 
 
 def dagster_home() -> Path | None:
-    """Return the folder of ``DAGSTER_HOME``, by which Dagster's own programs find what they keep; None if unset."""
+    """Return the folder of ``DAGSTER_HOME``, by which Dagster's own programs find what they keep; None if unset.
+
+    Raises
+    ------
+    InputRefused
+        If there can be no such folder.
+    """
     named = os.environ.get("DAGSTER_HOME")
-    return Path(named).expanduser().absolute() if named else None
+    try:
+        return _whole(Path(named)) if named else None
+    except ValueError as error:
+        raise InputRefused(f"DAGSTER_HOME: {error}") from error
+
+
+def _whole(path: Path) -> Path:
+    """Return the whole path that `path` means, seen from the folder in which the program runs."""
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"no user of this machine is called as in {path}") from None
+    except FileNotFoundError:
+        raise ValueError("the folder in which this was started is gone; name one by its whole path") from None

@@ -90,6 +90,43 @@ def test_a_setting_out_of_its_range_is_named_as_it_was_given(
     assert "ENTROPY" not in run("up", "--home", tmp_path, "--http-port", "70000").output
 
 
+@pytest.mark.parametrize("name", ["ENTROPY_HOME", "ENTROPY_SOURCES"])
+def test_the_home_of_a_user_whom_nobody_knows_is_wrong_usage(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "~nosuchuser/x")
+    refused = run("keys", "list")
+    assert refused.exit_code == 2
+    assert refused.stderr.splitlines()[-1] == f"Error: {name}: no user of this machine is called as in ~nosuchuser/x"
+
+
+def test_so_is_a_dagster_of_such_a_user(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "~nosuchuser/x")
+    refused = run("ledger", "accept", "--head", "0" * 64, "--home", tmp_path)
+    assert refused.exit_code == 1
+    assert refused.stderr == "error: DAGSTER_HOME: no user of this machine is called as in ~nosuchuser/x\n"
+
+
+@pytest.mark.parametrize("command", ["keys list", "draw 8", "sources list", "process --help"])
+def test_a_folder_that_was_removed_beneath_a_command_is_told(program: Path, tmp_path: Path, command: str) -> None:
+    """The home is a folder of it unless somebody says otherwise."""
+    (tmp_path / "gone").mkdir()
+    gone = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", program, *command.split()]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ENTROPY_")}
+    done = subprocess.run(
+        gone,
+        cwd=tmp_path / "gone",
+        env={**environment, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    if "--help" not in command:
+        assert done.returncode == 2
+        assert "ENTROPY_HOME: the folder in which this was started is gone; name one by its whole path" in done.stderr
+
+
 @pytest.mark.parametrize(
     "command",
     [
