@@ -33,6 +33,8 @@ class Interruptible(click.Group):
                 if not ended.code and sys.stdout is not None:
                     sys.stdout.flush()
                 raise
+        except BrokenPipeError:
+            sys.exit(EXIT_ERROR)
         except OSError as error:
             if error.filename is not None or error.errno not in FULL:
                 raise

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -28,6 +29,17 @@ def test_nothing_is_drawn_that_could_not_be_printed(zeros: ScriptedServer, optio
     done = subprocess.run([*shell, *draw], capture_output=True, text=True, check=False)
     assert (done.returncode, zeros.requests) == (1, [])
     assert done.stderr == "error: standard output is closed, so nothing could be printed\n"
+
+
+def test_who_does_not_read_what_is_drawn_is_told_nothing(zeros: ScriptedServer) -> None:
+    """As of any program in front of ``head``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    draw = [sys.executable, "-m", "entropy_assets.cli", "draw", "8", "--url", zeros.url]
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(draw, stdout=writer, stderr=subprocess.PIPE, env=environment, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 class TestMixing:
