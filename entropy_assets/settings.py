@@ -8,9 +8,9 @@ import os
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from entropy_assets.errors import brought_by
+from entropy_assets.errors import InputRefused, brought_by
 from entropy_assets.recipe import STANDARD, recipe_named
 from entropy_assets.scopes import SCOPES, Scope
 
@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     """Settings of one installation, each overridden by ``ENTROPY_<NAME>``.
 
     A variable whose name looks like a misspelt one is refused: a limit that was told and is not kept would be worse.
+    An empty one counts as not set, but for `anonymous_scopes`.
 
     Attributes
     ----------
@@ -153,13 +154,15 @@ class Settings(BaseSettings):
         Where the API keys of the HTTP service are kept: the path of a file, or the address of a Redis or Valkey that
         keeps its data. By default ``keys.json`` in `home`. Secret: an address may hold a password.
     anonymous_scopes
-        What may be had without a key: some of ``draw,stream,provenance,stats``, or ``none``.
+        What may be had without a key: some of ``draw,stream,provenance,stats``, or ``none``, which empty says too.
     limit_requests, limit_bytes
         Limits of each key that has none of its own, and of each address without a key, requests and bytes a second.
         Without them there is none. Behind a proxy all clients without a key have the proxy's address.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ENTROPY_", frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ENTROPY_", env_ignore_empty=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     home: Path = Path("var")
     store_url: str | None = None
@@ -193,14 +196,14 @@ class Settings(BaseSettings):
     executor: Annotated[str, Field(pattern=r"^\w+$|^[\w.]+:\w+$")] = "in_process"
     simulated_camera: bool = False
     camera_frames: Annotated[int, Field(ge=1, le=64)] = 4
-    http_host: str = "127.0.0.1"
+    http_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     http_hosts: str = "none"
     http_workers: Annotated[int, Field(ge=1, le=64)] = 1
     fast_lane: bool = True
     access_log: bool = False
     max_age_seconds: Annotated[float, Field(gt=0)] = 3600.0
-    dagster_host: str = "127.0.0.1"
+    dagster_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     dagster_port: Annotated[int, Field(ge=0, le=65535)] = 3000
     dagster_url: Annotated[str, Field(pattern="^https?://")] | None = None
     max_draw_bytes: Annotated[int, Field(ge=1, le=2**20)] = 65_536
@@ -219,15 +222,23 @@ class Settings(BaseSettings):
     limit_requests: Annotated[float, Field(gt=0, le=1e9)] | None = None
     limit_bytes: Annotated[int, Field(gt=0, le=10**12)] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _closed_if_empty(cls, given: dict[str, Any]) -> dict[str, Any]:
+        # by its default every scope is open, which nobody means who names none
+        if any(name.upper() == "ENTROPY_ANONYMOUS_SCOPES" and not value for name, value in os.environ.items()):
+            return {"anonymous_scopes": "none", **given}
+        return given
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        return _whole(value)
 
     @field_validator("sources")
     @classmethod
     def _absolute_if_told(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.expanduser().absolute()
+        return None if value is None else _whole(value)
 
     @field_validator("store_url", "inbox_url")
     @classmethod
@@ -303,6 +314,25 @@ def variables(names: Collection[str]) -> dict[str, str]:
 
 
 def dagster_home() -> Path | None:
-    """Return the folder of ``DAGSTER_HOME``, by which Dagster's own programs find what they keep; None if unset."""
+    """Return the folder of ``DAGSTER_HOME``, by which Dagster's own programs find what they keep; None if unset.
+
+    Raises
+    ------
+    InputRefused
+        If there can be no such folder.
+    """
     named = os.environ.get("DAGSTER_HOME")
-    return Path(named).expanduser().absolute() if named else None
+    try:
+        return _whole(Path(named)) if named else None
+    except ValueError as error:
+        raise InputRefused(f"DAGSTER_HOME: {error}") from error
+
+
+def _whole(path: Path) -> Path:
+    """Return the whole path that `path` means, seen from the folder in which the program runs."""
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"no user of this machine is called as in {path}") from None
+    except FileNotFoundError:
+        raise ValueError("the folder in which this was started is gone; name one by its whole path") from None

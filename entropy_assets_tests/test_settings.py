@@ -1,7 +1,9 @@
 """Settings that nobody meant are refused, and none of them in silence."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from pydantic import ValidationError
@@ -40,6 +42,26 @@ def test_a_variable_that_looks_misspelt_is_refused_and_its_value_is_not_told(
 def test_a_variable_of_somebody_else_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "tcp://10.0.0.1:8000")
     Settings()
+
+
+@pytest.mark.parametrize("spelt", [str.upper, str.lower])
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch, spelt: Callable[[str], str]) -> None:
+    """Of a host above all: to listen at no address in particular is to listen at all of them."""
+    for name in (name for name in os.environ if name.upper().startswith("ENTROPY_")):
+        monkeypatch.delenv(name)
+    unset = Settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(spelt(f"ENTROPY_{name}"), "")
+    empty = Settings()
+    assert empty.http_host == "127.0.0.1"
+    assert empty.anonymous == (), "here alone empty says something: nothing without a key"
+    assert empty.model_copy(update={"anonymous_scopes": unset.anonymous_scopes}) == unset
+
+
+@pytest.mark.parametrize("name", ["http_host", "dagster_host"])
+def test_an_empty_address_that_is_given_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=name):
+        Settings(**{name: ""})
 
 
 def test_no_setting_looks_like_another_one_misspelt(monkeypatch: pytest.MonkeyPatch) -> None:

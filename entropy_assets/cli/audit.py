@@ -12,9 +12,9 @@ import click
 
 from entropy_assets.cli.asking import answering_client, of_services
 from entropy_assets.cli.feeds.told import feeds_of
-from entropy_assets.cli.shell import home_option, json_option, settings_of, typed_errors
+from entropy_assets.cli.shell import FiniteRange, home_option, json_option, settings_of, typed_errors
 from entropy_assets.client.kept import KeptAnswer
-from entropy_assets.errors import InputRefused, NotRevealed
+from entropy_assets.errors import AnswerMalformed, InputRefused, NotRevealed
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from entropy_assets.sources.feeds.interface import Reader
 
 TELLING_S: Final = 3.0
+LONGEST_LEFT_S: Final = 1e9
+"""Longest time in which a service may say that a block reveals, seconds; a public one does within minutes."""
 _OF_BLOCK: Final = ("slices", "block_nonce")
 LONGEST_LINE: Final = 300
 """Longest text of others in one line, characters."""
@@ -52,7 +54,7 @@ _OF_IMAGE: Final = "sampling_nonce"
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
@@ -224,11 +226,13 @@ def _revealed(client: "RandomClient", block_id: str, wait_s: float, *, quiet: bo
     ------
     NotRevealed
         If it does not within `wait_s` seconds, or says that it never will.
+    AnswerMalformed
+        If it says so in a number of seconds that is none.
     """
     begun = time.monotonic()
     deadline = begun + wait_s
     while not (told := client.provenance(block_id)).get("revealed", True):
-        left_s = told.get("reveals_in_s")
+        left_s = _seconds_left(told)
         now = time.monotonic()
         # who holds a block tells the pool at once, and yet later than it answers who drew
         is_told = now - begun > min(TELLING_S, wait_s)
@@ -238,6 +242,16 @@ def _revealed(client: "RandomClient", block_id: str, wait_s: float, *, quiet: bo
             )  # fmt: skip
         _count_down(left_s + 0.1 if now + left_s <= deadline else 0.5, quiet=quiet)
     return told
+
+
+def _seconds_left(told: Mapping[str, Any]) -> float | None:
+    """Return in how many seconds a block reveals, as its service says; None for never."""
+    left_s = told.get("reveals_in_s")
+    # a negative time would have the service asked without a pause, and one that is no number compares with no deadline
+    if left_s is None or (type(left_s) in (int, float) and 0 <= left_s <= LONGEST_LEFT_S):
+        return left_s
+    reason = "a time in which the block reveals that is none"
+    raise AnswerMalformed(f"the service answers {reason}", block_id=told["block_id"], reason=reason)
 
 
 def _kept(told_file: Path, block_id: str) -> Mapping[str, Any]:

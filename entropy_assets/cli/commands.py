@@ -1,5 +1,8 @@
 """``entropy-assets``: the group of all commands, and the script that completes their words in a shell."""
 
+import os
+import sys
+from contextlib import suppress
 from typing import Any, Final
 
 import click
@@ -7,7 +10,7 @@ import click
 from entropy_assets.cli import assess, audit, draw, keys, ledger, process, serve, up
 from entropy_assets.cli.feeds import sources
 from entropy_assets.cli.retention import command as retention
-from entropy_assets.cli.shell import EXIT_INTERRUPTED
+from entropy_assets.cli.shell import EXIT_ERROR, EXIT_INTERRUPTED, FULL
 from entropy_assets.cli.statistics import suite
 
 PROGRAM: Final = "entropy-assets"
@@ -16,7 +19,30 @@ VARIABLE: Final = "_ENTROPY_ASSETS_COMPLETE"
 
 
 class Interruptible(click.Group):
-    """A group whose commands end with 130 when they are interrupted; click's own answer is 1."""
+    """A group whose commands end with 130 when they are interrupted, and tell when their words can't be written.
+
+    click's own answers are 1, and a traceback.
+    """
+
+    def main(self, *arguments: Any, **more: Any) -> Any:
+        """Run the command and end the program."""
+        try:
+            try:
+                return super().main(*arguments, **more)
+            except SystemExit as ended:
+                if not ended.code and sys.stdout is not None:
+                    sys.stdout.flush()
+                raise
+        except BrokenPipeError:
+            sys.exit(EXIT_ERROR)
+        except OSError as error:
+            if error.filename is not None or error.errno not in FULL:
+                raise
+            with suppress(OSError):
+                click.echo(f"error: standard output can't be written: {error.strerror}", err=True)
+            sys.exit(EXIT_ERROR)
+        finally:
+            _forget_unwritten()
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -25,6 +51,18 @@ class Interruptible(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+
+
+def _forget_unwritten() -> None:
+    """Drop what can't be written: Python would try it once more at the end, where nobody can catch the error."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 @click.group(cls=Interruptible, context_settings={"help_option_names": ["-h", "--help"]})

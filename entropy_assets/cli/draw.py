@@ -5,16 +5,19 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from entropy_assets.cli.asking import answering_client, client_of, of_services
-from entropy_assets.cli.shell import json_option, table_console, typed_errors
+from entropy_assets.cli.shell import FiniteRange, json_option, require_output, table_console, typed_errors
 from entropy_assets.stores.file_names import printable
 
 if TYPE_CHECKING:
     from entropy_assets.client import Drawn, PublicDraw
+
+LONGEST_PAUSE_S: Final = 366 * 86_400.0
+"""Longest time between two feedings, seconds: no clock waits for any number of them."""
 
 
 @click.command()
@@ -40,6 +43,7 @@ def draw(
     'private' is mixed with the operating system's generator, of the service's machine and of this one; 'public' is
     not, and is never for keys.
     """
+    require_output()
     # All in one answer: where the service has too few, or never gives so many at once, none is lost.
     with answering_client(urls, key_file, allow_insecure, as_json, in_parts=False) as client:
         drawn = client.public(n) if entropy_class == "public" else client.draw(n)
@@ -106,7 +110,12 @@ def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 @click.option("--device", type=click.Path(path_type=Path), default="/dev/random", show_default=True)
 @click.option("--bytes", "n", type=click.IntRange(1, 65_536), default=64, show_default=True, help="Bytes each time.")
 @click.option(
-    "--every", "every_s", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds between two."
+    "--every",
+    "every_s",
+    type=FiniteRange(1, LONGEST_PAUSE_S),
+    default=60.0,
+    show_default=True,
+    help="Seconds between two.",
 )
 @click.option("--once", is_flag=True, help="Feed once and end; exit code 4 if the service has too few bytes.")
 @of_services

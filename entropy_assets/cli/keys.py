@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,14 +11,18 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from entropy_assets.cli.shell import (
+    EXIT_ERROR,
+    FiniteRange,
     any_home_option,
     home_option,
     json_option,
     keys_place,
+    require_output,
     settings_of,
     table_console,
     typed_errors,
 )
+from entropy_assets.errors import KeysUnreadable
 from entropy_assets.scopes import SCOPES, Scope
 from entropy_assets.stores.file_names import printable
 
@@ -61,7 +66,7 @@ def keys(ctx: click.Context) -> None:
     callback=_seconds,
     help="Its life: 90s, 15m, 12h, 30d, 8w. By default no end.",
 )
-@click.option("--requests-per-second", type=click.FloatRange(0, 1e9, min_open=True), help="Its own limit in requests.")
+@click.option("--requests-per-second", type=FiniteRange(0, 1e9, min_open=True), help="Its own limit in requests.")
 @click.option("--bytes-per-second", type=click.IntRange(1, 10**12), help="Its own limit in bytes.")
 @any_home_option
 @json_option
@@ -77,12 +82,14 @@ def create_key(
 ) -> None:
     """Make a key for NAME and print it, once: only its hash is kept.
 
-    What may be had without a key, every key may have too.
+    What may be had without a key, every key may have too. A key that can't be printed is revoked at once.
     """
     from entropy_assets.stores.api_keys import create
 
+    require_output()
+    store = _store(home)
     key, record = create(
-        _store(home),
+        store,
         name,
         random_bytes=os.urandom,
         scopes=scopes,
@@ -90,10 +97,13 @@ def create_key(
         requests_per_s=requests_per_second,
         bytes_per_s=bytes_per_second,
     )
+    try:
+        click.echo(json.dumps({"key": key, **_facts(record)}) if as_json else key)
+    except OSError as error:
+        click.echo(f"error: the key could not be printed ({error.strerror}); {_undone(store, record)}", err=True)
+        sys.exit(EXIT_ERROR)
     if as_json:
-        click.echo(json.dumps({"key": key, **_facts(record)}))
         return
-    click.echo(key)
     kept = f"its hash is {_place(home)}"
     click.echo(f"id {record.id}, {', '.join(record.scopes)}; {kept}; it is not shown again: keep it now", err=True)
 
@@ -112,6 +122,7 @@ def list_keys(home: Path | None, as_json: bool) -> None:
         click.echo(f"no key {_place(home)}: make one with 'entropy-assets keys create NAME'")
         return
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None)
     for column in ("id", "state", "scopes", "expires", "requests/s", "bytes/s", "name"):
@@ -120,7 +131,7 @@ def list_keys(home: Path | None, as_json: bool) -> None:
     for facts in keys_known:
         limits = (facts["requests_per_s"], facts["bytes_per_s"])
         expires = (facts["expires"] or "never")[:16]
-        name = printable(facts["name"]).replace("[", r"\[")
+        name = Text(printable(facts["name"]))  # in a plain string rich would read markup
         texts = (facts["id"], facts["state"], ", ".join(facts["scopes"]), expires)
         table.add_row(*texts, *("" if limit is None else f"{limit:,}" for limit in limits), name)
     table_console().print(table)
@@ -135,6 +146,15 @@ def revoke_key(key_id: str, home: Path | None, as_json: bool) -> None:
     """End the life of the key with this ID, for ever."""
     record = _store(home).revoke(key_id, _now_us())
     click.echo(json.dumps(_facts(record)) if as_json else f"key {record.id} ({printable(record.name)}) is revoked")
+
+
+def _undone(store: "KeyStore", record: "KeyRecord") -> str:
+    """Revoke a key that nobody saw; return what became of it."""
+    try:
+        store.revoke(record.id, _now_us())
+    except KeysUnreadable as problem:
+        return f"it is valid until 'entropy-assets keys revoke {record.id}' works, which now did not: {problem.message}"
+    return f"it is revoked, id {record.id}"
 
 
 def _store(home: Path | None) -> "KeyStore":

@@ -86,6 +86,7 @@ def _print_report(
     images: Sequence["ReportedImage"], skipped: Iterable["SkippedEntry"], batches: Iterable["ReportedBatch"]
 ) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     console = table_console()
     table = Table(box=None)
@@ -94,8 +95,8 @@ def _print_report(
         # a reason that is cut off is none
         table.add_column(column, no_wrap=True, overflow="ignore")
     for row in images:
-        verdict = "[green]yes[/]" if row["accepted"] else f"[red]{row['reason']}[/]"
-        name = row["file"].replace("[", r"\[")
+        verdict = Text("yes", "green") if row["accepted"] else Text(str(row["reason"]), "red")
+        name = Text(row["file"])  # in a plain string rich would read markup
         numbers = (f"{row['credit_bits']:,}", f"{row['samples']:,}", f"{row['min_entropy']:.3f}")
         table.add_row(name, verdict, *numbers)
     console.print(table)

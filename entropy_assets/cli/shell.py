@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
 
-from entropy_assets.errors import ClientDry, EntropyAssetsError, StartFailed
+from entropy_assets.errors import ClientDry, EntropyAssetsError, InputRefused, StartFailed
 from entropy_assets.recipe import DROP, Recipe, recipe_named
 from entropy_assets.stores.file_names import printable
 
@@ -31,10 +32,21 @@ EXIT_INTERRUPTED: Final = 130
 WIDEST: Final = 1000
 """Width of a table that goes into no terminal, characters: it takes what its longest cells need."""
 _HEARD_S: Final = 1.0
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a write says that names no file."""
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range. click's own ranges hold what is no number at all, and infinity where they are open."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number", param, ctx)
+        return number
 
 
 def typed_errors(command: Callable[P, R]) -> Callable[P, R]:
@@ -48,7 +60,7 @@ def typed_errors(command: Callable[P, R]) -> Callable[P, R]:
             complain(error.code, error.message, error.data, as_json=bool(kwargs.get("as_json")))
             sys.exit(EXIT_TOO_FEW if isinstance(error, ClientDry) else EXIT_ERROR)
         except OSError as error:
-            if error.filename is None and error.errno not in _FULL:
+            if error.filename is None and error.errno not in FULL:
                 raise
             place = None if error.filename is None else os.fsdecode(error.filename)
             what = f"{error.strerror}; make room there, let this user write there, or name another place"
@@ -59,9 +71,18 @@ def typed_errors(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+def require_output() -> None:
+    """Raise `InputRefused` if nothing can be printed: what would be spent or made could be seen by nobody."""
+    if sys.stdout is None:
+        raise InputRefused("standard output is closed, so nothing could be printed")
+
+
 def complain(code: str, message: str, facts: Mapping[str, Any], as_json: bool) -> None:
-    """Print an error: one object on standard output for machines, one sentence on standard error for people."""
-    if as_json:
+    """Print an error: one object on standard output for machines, one sentence on standard error for people.
+
+    And for all where standard output is closed.
+    """
+    if as_json and sys.stdout is not None:
         click.echo(json.dumps({"error": code, "message": message, **facts}, default=str))
     else:
         # the end of a log has lines; what else came from elsewhere must not make one that looks like the command's own
@@ -157,7 +178,7 @@ def table_console() -> "Console":
     """Return where tables are printed: as wide as the terminal; into a pipe or a file no cell is folded or cut off."""
     from rich.console import Console
 
-    console = Console()
+    console = Console(emoji=False)  # a name may hold :x:
     if not console.is_terminal:
         console.width = WIDEST
     return console

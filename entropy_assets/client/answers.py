@@ -189,7 +189,7 @@ def _retry_after_s(reply: Reply) -> float | None:
         return min(LONGEST_RETRY_S, float(value))
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second of a day or year with many digits
         return None
     left = (when if when.tzinfo else when.replace(tzinfo=UTC)) - datetime.now(UTC)
     return min(LONGEST_RETRY_S, max(0.0, math.ceil(left.total_seconds())))

@@ -38,7 +38,8 @@ class RandomClient:
     wait_s
         Longest time that one draw spends waiting, seconds; by default 10.
     timeout_s
-        Longest time for one endpoint's answer, seconds; by default 5. Connecting has as long once more.
+        Longest time for one endpoint's answer, seconds; by default 5 and at most a day. Connecting has as long once
+        more.
     part_bytes
         Longest answer that is asked for, by default 64 KiB; less of a service that names a smaller limit. A draw of
         several parts that ends without bytes has burned those before.

@@ -26,6 +26,10 @@ USER_AGENT: Final = "entropy-assets-client"
 JSON: Final = "application/json"
 PART_BYTES: Final = 65_536
 """Longest answer that is asked for unless the user, or the service by its limit, says otherwise."""
+MOST_FRAMING: Final = 2**20
+"""Bytes that are read of one answer beside twice its longest body: status, headers, and what parts it in chunks."""
+LONGEST_TIMEOUT_S: Final = 86_400.0
+"""A socket waits for no number of seconds that is much longer."""
 IDLE_CONNECTIONS: Final = 8
 FIRST_REST_S: Final = 0.25
 LONGEST_REST_S: Final = 30.0
@@ -183,7 +187,7 @@ class Endpoint:
         EndpointUnreachable
             If no whole answer came in time.
         AnswerMalformed
-            If what came is not HTTP.
+            If what came is not HTTP, or far more than what was asked for.
         """
         kept = self._kept_connection()
         if kept is not None:
@@ -211,10 +215,11 @@ class Endpoint:
                 connection.connect()
             deadline = time.monotonic() + self._timeout_s
             connection.sock.settimeout(self._timeout_s)
-            connection.response_class = partial(_TimedResponse, deadline)  # type: ignore[assignment]
+            bounded = partial(_BoundedResponse, deadline, MOST_FRAMING + 2 * longest)
+            connection.response_class = bounded  # type: ignore[assignment]
             connection.request(method, self.address.prefix + path, body, self._headers(accept, body))
             response = connection.getresponse()
-            reply = Reply(response.status, response.headers, response.read(longest + 1))
+            reply = Reply(response.status, response.headers, _body(response, longest + 1))
             # A connection is kept only if nothing of this answer can be taken for the next one.
             whole = response.isclosed() and not response.will_close
         except TimeoutError as error:
@@ -288,20 +293,37 @@ def _is_silent(connection: socket.socket) -> bool:
     return False
 
 
-class _TimedResponse(HTTPResponse):
-    """A response whose reading ends at a deadline, however slowly its bytes drip in."""
+def _body(response: HTTPResponse, most: int) -> bytes:
+    """Return the first `most` bytes of the body."""
+    try:
+        return response.read(most)
+    except (ValueError, OverflowError) as error:  # http.client takes a chunk's length as it comes: -5 is one
+        raise ChunkMalformed from error
 
-    def __init__(self, deadline: float, sock: socket.socket, *arguments: Any, **more: Any) -> None:
+
+class ChunkMalformed(HTTPException):
+    """A chunk has a length that is none."""
+
+
+class AnswerTooLong(HTTPException):
+    """More came than any answer to the question takes."""
+
+
+class _BoundedResponse(HTTPResponse):
+    """A response whose reading ends at a deadline and after `most` bytes, however slowly or long they come."""
+
+    def __init__(self, deadline: float, most: int, sock: socket.socket, *arguments: Any, **more: Any) -> None:
         super().__init__(sock, *arguments, **more)
         self.fp.close()
-        self.fp = io.BufferedReader(_TimedReader(sock, deadline))
+        self.fp = io.BufferedReader(_BoundedReader(sock, deadline, most))
 
 
-class _TimedReader(io.RawIOBase):
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
+class _BoundedReader(io.RawIOBase):
+    def __init__(self, sock: socket.socket, deadline: float, most: int) -> None:
         self._socket = sock
         self._raw = sock.makefile("rb", buffering=0)
         self._deadline = deadline
+        self._left = most
 
     def readable(self) -> bool:
         return True
@@ -310,8 +332,12 @@ class _TimedReader(io.RawIOBase):
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer took too long")
+        if self._left <= 0:
+            raise AnswerTooLong
         self._socket.settimeout(left)
-        return self._raw.readinto(buffer)
+        came = self._raw.readinto(buffer)
+        self._left -= came or 0
+        return came
 
     def close(self) -> None:
         self._raw.close()

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, Literal, TypedDict, TypeVar, get_args
 
 from entropy_assets.client.answers import BLOCK_ID, LONGEST_ANSWER, Cut, Part, provenance_of, random_part, stats_of
-from entropy_assets.client.endpoint import PART_BYTES, Address, Endpoint
+from entropy_assets.client.endpoint import LONGEST_TIMEOUT_S, PART_BYTES, Address, Endpoint
 from entropy_assets.client.mixing import mixed
 from entropy_assets.errors import BlockUnknown, ClientDry, ClientMisused, EndpointDry, EndpointFailed, NoBytes
 
@@ -122,8 +122,8 @@ class Draws:
             raise ClientMisused("`endpoints` is a list of at least one address")
         if when_dry not in get_args(WhenDry):
             raise ClientMisused(f"`when_dry` is one of {', '.join(get_args(WhenDry))}")
-        if not (timeout_s > 0 and wait_s >= 0):
-            raise ClientMisused("`timeout_s` is more than 0 seconds and `wait_s` not less")
+        if not (0 < timeout_s <= LONGEST_TIMEOUT_S and wait_s >= 0):
+            raise ClientMisused("`timeout_s` is more than 0 seconds and at most a day, `wait_s` is 0 seconds or more")
         if not 1 <= part_bytes <= LONGEST_ANSWER:
             raise ClientMisused(f"`part_bytes` is between 1 and {LONGEST_ANSWER}")
         addresses = [Address.parse(url, position) for position, url in enumerate(endpoints)]

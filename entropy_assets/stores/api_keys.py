@@ -12,6 +12,7 @@ characters are those of base 62, none of which needs quoting anywhere.
 import fcntl
 import hashlib
 import json
+import math
 import os
 import re
 import time
@@ -123,9 +124,12 @@ class KeyRecord:
         try:
             return TypeAdapter(cls).validate_python(fields)
         except ValidationError as error:
-            # not `error` itself: it repeats what it read
-            wrong = sorted({".".join(map(str, item["loc"])) or "all of it" for item in error.errors()})
-            raise KeysUnreadable(f"the record of a key can't be read: {', '.join(wrong)}") from None
+            raise KeysUnreadable(f"the record of a key can't be read: {_wrong_in(error)}") from None
+
+
+def _wrong_in(error: ValidationError) -> str:
+    """Return which fields are wrong. Not `error` itself, which repeats what it read."""
+    return ", ".join(sorted({".".join(map(str, item["loc"])) or "all of it" for item in error.errors()}))
 
 
 class KeyStore(Protocol):
@@ -170,7 +174,7 @@ def create(
     Raises
     ------
     InputRefused
-        If the name is empty, long or not printable, or there is no scope.
+        If the name is empty, long or not printable, there is no scope, or a limit or a life is none.
     KeysUnreadable
         If the store can't be written.
     """
@@ -178,16 +182,25 @@ def create(
         raise InputRefused("a key needs a printable name of 1 to 100 characters and at least one scope")
     now_us = time.time_ns() // 1000 if now_us is None else now_us
     key = new_key(random_bytes)
-    record = KeyRecord(
-        id=key.split("_")[1],
-        sha256=hashlib.sha256(key.encode()).hexdigest(),
-        name=name,
-        scopes=tuple(scope for scope in SCOPES if scope in scopes),
-        created_us=now_us,
-        expires_us=None if expires_in_s is None else now_us + round(expires_in_s * 1e6),
-        requests_per_s=requests_per_s,
-        bytes_per_s=bytes_per_s,
-    )
+    expires_us: float | None = None
+    if expires_in_s is not None:
+        life_us = expires_in_s * 1e6
+        expires_us = now_us + (round(life_us) if math.isfinite(life_us) else life_us)
+    fields = {
+        "id": key.split("_")[1],
+        "sha256": hashlib.sha256(key.encode()).hexdigest(),
+        "name": name,
+        "scopes": tuple(scope for scope in SCOPES if scope in scopes),
+        "created_us": now_us,
+        "expires_us": expires_us,
+        "requests_per_s": requests_per_s,
+        "bytes_per_s": bytes_per_s,
+    }
+    try:
+        # as the reader does: one record that it refuses makes every key of the store useless
+        record = TypeAdapter(KeyRecord).validate_python(fields)
+    except ValidationError as error:
+        raise InputRefused(f"no key has such a limit or life: {_wrong_in(error)}") from None
     store.add(record)
     return key, record
 
@@ -353,8 +366,12 @@ def keys_of(place: str, *, prefix: str = DEFAULT_PREFIX) -> KeyStore:
     ------
     PoolAddressInvalid
         If the address is none.
+    KeysUnreadable
+        If the path is none of a file.
     """
     if "://" not in place:  # a mistyped address must not be a file that is not there, and so no keys
+        if Path(place).name in ("", ".."):
+            raise KeysUnreadable("ENTROPY_KEYS names no file: give its whole path, or the address of a server")
         return FileKeys(Path(place))
     from entropy_assets.stores.redis_server import client_of
 
@@ -364,5 +381,6 @@ def keys_of(place: str, *, prefix: str = DEFAULT_PREFIX) -> KeyStore:
         connect_timeout_s=_TIMEOUT_S,
         timeout_s=_TIMEOUT_S,
         max_connections=2,
+        named="ENTROPY_KEYS",
     )
     return RedisKeys(client, prefix=prefix)

@@ -27,7 +27,15 @@ _CLUSTERS: Final = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
 _Node = tuple[str, int]
 
 
-def client_of(url: str, *, key: str, connect_timeout_s: float, timeout_s: float, max_connections: int) -> "redis.Redis":
+def client_of(
+    url: str,
+    *,
+    key: str,
+    connect_timeout_s: float,
+    timeout_s: float,
+    max_connections: int,
+    named: str = "ENTROPY_REDIS_URL",
+) -> "redis.Redis":
     """Return a client of the server at `url` that never sends a command twice; it connects on first use.
 
     Parameters
@@ -42,6 +50,8 @@ def client_of(url: str, *, key: str, connect_timeout_s: float, timeout_s: float,
         know it at each new connection.
     key
         A key of the caller, whose other keys are all in its slot.
+    named
+        The variable that gives `url`, for the error.
 
     Raises
     ------
@@ -69,7 +79,7 @@ def client_of(url: str, *, key: str, connect_timeout_s: float, timeout_s: float,
         return redis.Redis.from_url(url, **options, **more)
     except ValueError:
         raise PoolAddressInvalid(
-            "ENTROPY_REDIS_URL is not a valid address: give redis://, rediss://, unix://, redis+sentinel:// or"
+            f"{named} is not a valid address: give redis://, rediss://, unix://, redis+sentinel:// or"
             " redis+cluster://, and write what is special in a password as %XX (a slash is %2F)"
         ) from None
 

@@ -42,6 +42,12 @@ class TestAddress:
         assert run("draw", 8).exit_code == 0
         assert len(zeros.requests) == 1
 
+    def test_an_empty_key_is_none(self, run: Run, zeros: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As a file of variables has it that was not filled in."""
+        monkeypatch.setenv("ENTROPY_API_KEY", "")
+        assert run("draw", 8, "--url", zeros.url).exit_code == 0
+        assert "Authorization" not in zeros.requests[0]
+
     def test_one_of_the_settings_with_colons_is_asked_too(
         self, run: Run, closed_port: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:

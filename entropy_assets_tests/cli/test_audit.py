@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from entropy_assets.stores.batches import BLOCKS, NOISE, RECEIPT, RECORDS, Batch
 from entropy_assets.stores.inboxes.origins import Origin
 from entropy_assets.stores.lanes import Fate
 from entropy_assets_tests.cli.conftest import Run
+from entropy_assets_tests.client.scripted import ScriptedServer, status
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.sources.feeds.fault_server import Certificates, FaultServer, answer
 from entropy_assets_tests.stages.batches_made import Place, flat_png, frame
@@ -286,6 +288,22 @@ def test_a_block_that_does_not_reveal_in_time_is_an_error_that_says_why(
     assert "somebody may draw from it" in result.stderr
     document = json.loads(audit_of(run, service_config, published, [wait_s] * 20, "--wait", "0.5", "--json").stdout)
     assert (document["error"], document["reveals_in_s"]) == ("not-revealed", wait_s)
+
+
+@pytest.mark.parametrize(
+    "left",
+    ['"soon"', "-5", "-0.001", "NaN", "Infinity", "1e999", f"1{'0' * 400}", "true", "[]"],
+    ids=lambda left: left[:8],
+)
+def test_a_time_that_is_none_is_an_error_and_not_waited_for(run: Run, tmp_path: Path, left: str) -> None:
+    """A service that reveals in -5 s is asked without a pause, and one that does in NaN s for ever."""
+    block_id = str(uuid.UUID(int=1))
+    body = f'{{"block_id": "{block_id}", "revealed": false, "reveals_in_s": {left}}}'
+    with ScriptedServer(status("200 OK", "content-type: application/json", body=body)) as server:
+        result = run("audit", block_id, "--images", tmp_path, "--wait", "2", "--url", server.url, "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert (document["error"], document["block_id"], len(server.requests)) == ("answer-malformed", block_id, 1)
 
 
 def test_the_audit_by_the_ledger_prints_nothing_that_gives_a_waiting_block_away(

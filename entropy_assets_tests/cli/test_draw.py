@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -17,6 +20,26 @@ from entropy_assets_tests.serving.running import RunningService
 
 BLOCK = "0badcafe-0000-8000-8000-000000000000"
 DATA = {block.block_id: block.data for block in pool_blocks(8)}
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_nothing_is_drawn_that_could_not_be_printed(zeros: ScriptedServer, options: list[str]) -> None:
+    draw = [sys.executable, "-m", "entropy_assets.cli", "draw", "8", "--url", zeros.url, *options]
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh"]
+    done = subprocess.run([*shell, *draw], capture_output=True, text=True, check=False)
+    assert (done.returncode, zeros.requests) == (1, [])
+    assert done.stderr == "error: standard output is closed, so nothing could be printed\n"
+
+
+def test_who_does_not_read_what_is_drawn_is_told_nothing(zeros: ScriptedServer) -> None:
+    """As of any program in front of ``head``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    draw = [sys.executable, "-m", "entropy_assets.cli", "draw", "8", "--url", zeros.url]
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(draw, stdout=writer, stderr=subprocess.PIPE, env=environment, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 class TestMixing:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from entropy_assets_tests.cli.conftest import Run
 from entropy_assets_tests.client.scripted import ScriptedServer, status
 from entropy_assets_tests.client.test_kernel import read_fifo
@@ -48,6 +50,13 @@ def test_a_file_is_neither_written_nor_made(run: Run, tmp_path: Path, zeros: Scr
     assert (tmp_path / "thesis.txt").read_text() == "my thesis"
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     assert zeros.requests == []
+
+
+@pytest.mark.parametrize("every", ["nan", "inf", "-inf", "0.5", "1e12"])
+def test_a_pause_that_is_none_is_wrong_usage_and_nothing_is_drawn(run: Run, zeros: ScriptedServer, every: str) -> None:
+    result = run("feed", "--device", os.devnull, "--every", every, "--url", zeros.url)
+    assert (result.exit_code, zeros.requests) == (2, [])
+    assert "--every" in result.stderr
 
 
 def test_once_without_bytes_is_exit_code_4(run: Run, empty: RunningService) -> None:

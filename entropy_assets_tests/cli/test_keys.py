@@ -2,6 +2,8 @@
 
 import json
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,6 +42,41 @@ def test_a_key_is_printed_once_and_alone(run, tmp_path: Path) -> None:
         assert key.split("_")[2] not in later
 
 
+@pytest.mark.parametrize("options", ["", "--json"])
+@pytest.mark.parametrize("output", [">/dev/full", ">&-"])
+def test_no_key_stays_valid_that_nobody_saw(run, output: str, options: str) -> None:
+    command = f"exec {sys.executable} -m entropy_assets.cli keys create lost {options} {output}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    known = json.loads(run("list", "--json").stdout)
+    assert done.returncode == 1
+    assert [key["state"] for key in known] in ([], ["revoked"])
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert all(key["id"] in done.stderr for key in known)
+
+
+def test_a_key_that_can_be_neither_shown_nor_revoked_is_told(run, tmp_path: Path) -> None:
+    """Who reads it revokes it later."""
+    program = """
+import sys
+from entropy_assets.cli import main
+from entropy_assets.errors import KeysUnreadable
+from entropy_assets.stores.api_keys import FileKeys
+
+def full(self, key_id, now_us):
+    raise KeysUnreadable("no room")
+
+FileKeys.revoke = full
+main(["keys", "create", "lost"])
+"""
+    with Path("/dev/full").open("wb") as output:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=output, stderr=subprocess.PIPE, text=True, check=False
+        )
+    [known] = json.loads(run("list", "--json").stdout)
+    assert (done.returncode, known["state"]) == (1, "valid")
+    assert f"'entropy-assets keys revoke {known['id']}'" in done.stderr
+
+
 def test_where_a_key_is_kept_is_told_unless_it_is_a_secret(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey_url: str
 ) -> None:
@@ -64,6 +101,14 @@ def test_what_was_asked_for_is_what_is_kept(run) -> None:
     life = datetime.fromisoformat(created["expires"]) - datetime.now(UTC)
     assert timedelta(days=30) - timedelta(minutes=1) < life <= timedelta(days=30)
     assert "a [b]" in " ".join(run("list").output.split())
+
+
+@pytest.mark.parametrize("name", [r"\[/x]", r"\[red]x", "[/]", "a :cat: [link=x]b"])
+def test_a_name_that_looks_like_markup_is_a_name(run, name: str) -> None:
+    """One key of such a name kept everybody from seeing any."""
+    run("create", name)
+    listed = run("list")
+    assert (listed.exit_code, listed.stdout.rstrip().endswith(name)) == (0, True), listed.output
 
 
 def test_another_installation_has_other_keys(run, tmp_path: Path) -> None:
@@ -96,7 +141,13 @@ def test_a_life_that_is_none_is_wrong_usage(run, life: str) -> None:
     assert run("create", "x", f"--expires={life}").exit_code == 2
 
 
-@pytest.mark.parametrize("option", ["--requests-per-second=0", "--bytes-per-second=0", "--scope=all"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--requests-per-second=0", "--requests-per-second=nan", "--requests-per-second=inf"),
+        *("--bytes-per-second=0", "--scope=all"),
+    ],
+)
 def test_so_is_an_impossible_limit_or_scope(run, option: str) -> None:
     assert run("create", "x", option).exit_code == 2
 
@@ -113,6 +164,32 @@ def test_a_store_that_does_not_answer_is_one_sentence_without_its_address(run, m
     result = run("list")
     assert result.exit_code == 1
     assert "hunter2" not in result.output
+
+
+def test_an_empty_place_is_that_of_the_installation(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENTROPY_KEYS", "")
+    assert f"its hash is in {tmp_path / 'home' / 'keys.json'}" in run("create", "x").stderr
+
+
+@pytest.mark.parametrize(
+    "place, told",
+    [
+        ("redis://hunter2@host:port/0", "ENTROPY_KEYS is not a valid address"),
+        ("/", "ENTROPY_KEYS names no file"),
+        (".", "ENTROPY_KEYS names no file"),
+        ("hunter2/..", "ENTROPY_KEYS names no file"),
+    ],
+)
+def test_a_place_that_is_none_is_one_sentence_that_names_its_variable(
+    run, monkeypatch: pytest.MonkeyPatch, place: str, told: str
+) -> None:
+    """A secret's own words are not repeated."""
+    monkeypatch.setenv("ENTROPY_KEYS", place)
+    for command in (("create", "x"), ("list",)):
+        refused = run(*command)
+        assert (refused.exit_code, len(refused.stderr.splitlines())) == (1, 1), refused.output
+        assert refused.stderr.startswith(f"error: {told}")
+        assert "hunter2" not in refused.output
 
 
 class TestSettings:

@@ -152,10 +152,12 @@ def test_in_a_pipe_a_long_name_stays_in_one_piece_and_a_word_says_where_the_bloc
 
 def test_a_name_that_is_not_utf8_or_looks_like_markup_is_printed(run: Run, images: Path) -> None:
     (images / "[bold]x.fits").write_bytes(b"no image")
+    (images / r"\[red]x:cat:.fits").write_bytes(b"no image")
     (images / "\udcff.fits").write_bytes(b"no image either")
     result = run("process", images)
     assert result.exit_code == 0, result.output
     assert "[bold]x.fits" in result.stdout
+    assert result.stdout.count(r"[red]x:cat:.fits") == 2, "in the table, and beside why it was refused"
     assert "\\xff.fits" in result.stdout
 
 

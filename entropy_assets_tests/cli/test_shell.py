@@ -90,6 +90,43 @@ def test_a_setting_out_of_its_range_is_named_as_it_was_given(
     assert "ENTROPY" not in run("up", "--home", tmp_path, "--http-port", "70000").output
 
 
+@pytest.mark.parametrize("name", ["ENTROPY_HOME", "ENTROPY_SOURCES"])
+def test_the_home_of_a_user_whom_nobody_knows_is_wrong_usage(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "~nosuchuser/x")
+    refused = run("keys", "list")
+    assert refused.exit_code == 2
+    assert refused.stderr.splitlines()[-1] == f"Error: {name}: no user of this machine is called as in ~nosuchuser/x"
+
+
+def test_so_is_a_dagster_of_such_a_user(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "~nosuchuser/x")
+    refused = run("ledger", "accept", "--head", "0" * 64, "--home", tmp_path)
+    assert refused.exit_code == 1
+    assert refused.stderr == "error: DAGSTER_HOME: no user of this machine is called as in ~nosuchuser/x\n"
+
+
+@pytest.mark.parametrize("command", ["keys list", "draw 8", "sources list", "process --help"])
+def test_a_folder_that_was_removed_beneath_a_command_is_told(program: Path, tmp_path: Path, command: str) -> None:
+    """The home is a folder of it unless somebody says otherwise."""
+    (tmp_path / "gone").mkdir()
+    gone = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", program, *command.split()]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ENTROPY_")}
+    done = subprocess.run(
+        gone,
+        cwd=tmp_path / "gone",
+        env={**environment, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    if "--help" not in command:
+        assert done.returncode == 2
+        assert "ENTROPY_HOME: the folder in which this was started is gone; name one by its whole path" in done.stderr
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -132,6 +169,30 @@ def test_a_full_disk_is_told_in_one_sentence_and_another_fault_of_the_system_is_
     assert "No space left on device" in told["message"]
     with pytest.raises(OSError, match="Bad file descriptor"):
         command(number=errno.EBADF, as_json=True)
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize(
+    "command", ["--help", "--version", "completion bash", "keys list", "keys list --json", "keys -h"]
+)
+def test_what_can_not_be_printed_is_told_in_one_sentence(
+    program: Path, tmp_path: Path, command: str, buffered: bool
+) -> None:
+    """Python itself would fail at the end, where nobody can catch it, and leave with 120."""
+    environment = {**os.environ, "ENTROPY_HOME": str(tmp_path), "PYTHONUNBUFFERED": "" if buffered else "1"}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [program, *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=PROJECT,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["error"], done.stderr
+    assert "No space left on device" in done.stderr
 
 
 def test_the_end_of_a_log_keeps_its_lines_and_can_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

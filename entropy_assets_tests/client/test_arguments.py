@@ -58,6 +58,7 @@ def test_neither_key_nor_unmixed_bytes_go_in_clear_to_another_machine(url: str, 
     [
         {"key": ""}, {"key": "a\r\nHost: b"}, {"key": "with space"}, {"key": "\u00e9"}, {"when_dry": "never"},
         {"timeout_s": 0}, {"part_bytes": 0}, {"part_bytes": 2**26 + 1}, {"wait_s": -1}, {"timeout_s": float("nan")},
+        {"timeout_s": float("inf")}, {"timeout_s": 1e12}, {"timeout_s": 86_401},
     ],
 )  # fmt: skip
 def test_an_argument_that_can_not_be_right_is_refused(wrong: Any) -> None:

@@ -70,6 +70,10 @@ def bytes_of(body: bytes, **changes: str | None) -> Answer:
     return answering(good(0, body, **changes))
 
 
+def in_chunks(body: bytes) -> Answer:
+    return bytes_of(body, content_length=None, transfer_encoding="chunked")
+
+
 HOSTILE: dict[str, tuple[Answer, str]] = {
     "short body": (bytes_of(b"12345"), "fewer than the 32 bytes"),
     "long body": (bytes_of(bytes(64)), "more than the 32 bytes"),
@@ -82,6 +86,8 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
         answering(good(0, b"5\r\n12345\r\n0\r\n\r\n", content_length=None, transfer_encoding="chunked")),
         "fewer than the 32 bytes",
     ),
+    "chunk of less than none": (in_chunks(b"-5\r\n12345"), "not HTTP as it should be"),
+    "chunk of far less than none": (in_chunks(b"-" + b"f" * 100 + b"\r\n12345"), "not HTTP as it should be"),
     "reset": (reset_mid_body, "Connection reset"),
     "hang": (hang, "no whole answer within 1 s"),
     "drip": (drip, "no whole answer within 1 s"),
@@ -122,6 +128,34 @@ def test_an_answer_in_chunks_of_the_right_length_is_taken() -> None:
         assert server.connections == 1
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [
+        good(0, b"-1\r\n", content_length=None, transfer_encoding="chunked"),
+        good(0, b"8;" + b"x" * 60_000 + b"\r\n12345678\r\n0\r\n", content_length=None, transfer_encoding="chunked"),
+    ],
+    ids=["a chunk of -1 bytes", "trailers without end"],
+)
+def test_an_answer_that_never_ends_is_left_before_it_fills_the_memory(begun: bytes) -> None:
+    """http.client takes a chunk of -1 bytes for all that comes until the connection ends."""
+    sent = 0
+
+    def flood(connection: socket.socket, n: int) -> None:
+        nonlocal sent
+        connection.sendall(begun)
+        for _ in range(64):
+            connection.sendall(b"x: 1234567890\r\n" * 2**16)
+            sent += 2**20
+
+    with (
+        ScriptedServer(flood) as server,
+        RandomClient([server.url], timeout_s=20) as client,
+        pytest.raises(NoBytes, match="not HTTP as it should be"),
+    ):
+        client.random_bytes(N)
+    assert sent < 2**24, "beyond the 1 MiB that the client reads, what lies on the way"
+
+
 @pytest.mark.parametrize("code", ["401 Unauthorized", "403 Forbidden", "422 Unprocessable Content"])
 @pytest.mark.parametrize("when_dry", ["raise", "wait", "local"])
 def test_a_refusal_is_raised_and_neither_waited_out_nor_asked_elsewhere(code: str, when_dry) -> None:
@@ -146,6 +180,8 @@ def test_a_refusal_is_raised_and_neither_waited_out_nor_asked_elsewhere(code: st
         ("503 Service Unavailable", "Fri, 01 Jan 2100 00:00:00 GMT", 3599, 3600),
         ("503 Service Unavailable", "1" * 400, 3599, 3600),
         ("503 Service Unavailable", "soon", 0.1, 0.25),
+        ("503 Service Unavailable", "Mon, 99999999999 Jan 2020 00:00:00 GMT", 0.1, 0.25),
+        ("503 Service Unavailable", "Mon, 01 Jan 99999999999 00:00:00 GMT", 0.1, 0.25),
         ("503 Service Unavailable", "0", 0.01, 0.05),
     ],
 )

@@ -137,6 +137,26 @@ class TestBothStores:
         with pytest.raises(InputRefused):
             made(store, scopes=())
 
+    @pytest.mark.parametrize(
+        "limit",
+        [
+            *({"requests_per_s": number} for number in (float("nan"), float("inf"), 0.0, -1.0)),
+            *(
+                {"bytes_per_s": 0},
+                {"expires_in_s": float("inf")},
+                {"expires_in_s": float("nan")},
+                {"expires_in_s": 1e15},
+            ),
+        ],
+        ids=str,
+    )
+    def test_what_could_not_be_read_again_is_never_kept(self, store: KeyStore, limit: dict[str, float]) -> None:
+        """One record that is refused when it is read makes every key of the store useless."""
+        _, kept = made(store)
+        with pytest.raises(InputRefused, match=next(iter(limit)).split("_")[0]):
+            made(store, **limit)
+        assert store.records() == (kept,)
+
 
 def test_a_key_expires_at_its_moment() -> None:
     record = KeyRecord(id="0" * 8, sha256="0" * 64, name="x", scopes=("draw",), created_us=0, expires_us=100)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 EXIT_FAILED: Final = EXIT_NO_BLOCK
 STANDARD_INPUT: Final = "-"
+MOST_DIGITS: Final = 18
+"""Digits of a parameter; more than some thousands are none to Python."""
 GROUP_OF_STS: Final = 4
 """Bytes that sts-2.1.2 reads at once."""
 
@@ -57,7 +59,7 @@ class _Parameter(click.ParamType):
         name, _, number = value.partition("=")
         if name not in names:
             self.fail(f"{name!r} is no parameter; there are {', '.join(names)}", param, ctx)
-        if not number.isdecimal():
+        if not number.isdecimal() or len(number) > MOST_DIGITS:
             self.fail(f"{name} is a whole number, as in {name}=10", param, ctx)
         return name, int(number)
 

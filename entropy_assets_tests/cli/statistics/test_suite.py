@@ -78,6 +78,7 @@ def test_too_few_bits_are_an_error_with_what_to_do(run: Run, good: Path, argumen
         (["--parameter", "serial=99"], "serial is 2 to 24, not 99"),
         (["--parameter", "m=3"], "'m' is no parameter; there are block_frequency, "),
         (["--parameter", "serial"], "as in serial=10"),
+        (["--parameter", f"serial={'9' * 5000}"], "as in serial=10"),
         (["--html", "absent/page.html"], "there is no folder"),
     ],
 )
