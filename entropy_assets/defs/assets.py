@@ -93,7 +93,7 @@ def make_noise_arrays(pool: str | None = None) -> dg.AssetsDefinition:
             rows = extraction.extract_noise(
                 batch, stores.layout.images(), ledger, batch.intake.limits, workers=stores.workers, arrays=arrays
             )
-            stores.settle(batch)
+            stores.settle(batch, context.log.warning)
             return metadata.kept_once(context, metadata.noise_arrays(batch, rows, ledger))
 
     return noise_arrays

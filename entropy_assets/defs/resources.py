@@ -6,7 +6,7 @@ a variable of the environment that holds a password.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
@@ -21,7 +21,7 @@ from entropy_assets.recipe import recipe_named
 from entropy_assets.settings import Settings
 from entropy_assets.sources.camera import SimulatedCamera
 from entropy_assets.sources.image_source import ImageSource
-from entropy_assets.stages.assessments import settle
+from entropy_assets.stages.intake import settle_or_warn
 from entropy_assets.stages.retention.limits import KEEP_ALL, KeepLimits, RunLimits
 from entropy_assets.stages.state import Unfinished
 from entropy_assets.stores.batches import Batch
@@ -104,12 +104,13 @@ class EntropyStores:
         batches.batch(key)  # a key of no batch is refused before the ledger is asked
         return batches.batch(key, frozen=self.layout.ledger(readonly=True).is_published(key))
 
-    def settle(self, batch: Batch) -> None:
+    def settle(self, batch: Batch, warn: Callable[[str], object]) -> None:
         """Move the batch's files from where they were taken to where processed and rejected ones stay.
 
         Who has another inbox, on another machine, moves nothing: the machine whose inbox it is does, at the next look.
+        So it does with files that can't be moved now, of which `warn` is told: the batch goes on without them.
         """
-        settle(batch, self.inbox_of(batch.intake.source))
+        settle_or_warn(batch, self.inbox_of(batch.intake.source), warn)
 
     def stuck_batches(self, *, older_than_s: float, now: float) -> dict[str, str]:
         """Return the batches of more than `older_than_s` seconds ago that are not finished, and where each stands."""

@@ -72,7 +72,11 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, stores: Stores, pool: Pool, feeds: Feeds
     ) -> dg.SensorResult | dg.SkipReason:
         inboxes = stores.inboxes()
-        settle_assessed(stores.layout, inboxes)
+
+        def warn(text: str) -> None:
+            context.log.warning(text)  # a tick has a log once it is asked for
+
+        settle_assessed(stores.layout, inboxes, warn)
         most = settings.batch_max_files
         take_batches(
             inboxes,
@@ -89,6 +93,7 @@ def make_new_images(settings: Settings) -> dg.SensorDefinition:
                 recipe=settings.recipe,
                 limits=stores.limits,
                 next_lane=lambda source: feeds.lane_of(source) or _next_lane(unfinished, pool, settings.public_share),
+                warn=warn,
             )
         )
         run_keys = {key: key for key in taken} | _lost(context, unfinished, taken)

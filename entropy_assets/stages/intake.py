@@ -1,9 +1,10 @@
 """From the inboxes into batches: files are grouped, taken, and fixed in an intake. A crash at any point loses none."""
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,7 @@ from entropy_assets.recipe import DROP
 from entropy_assets.stages.assessments import settle
 from entropy_assets.stages.ingest import open_batch, put_lost
 from entropy_assets.stages.state import Unfinished, naming_damage
-from entropy_assets.stores.batches import NOISE
+from entropy_assets.stores.batches import NOISE, Batch
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inboxes.bucket import Inbox
 from entropy_assets.stores.inboxes.folder import ReadyFile
@@ -27,6 +28,9 @@ SMOOTHING_BYTES: Final = 1 << 20
 LEAST_SHARE: Final = 0.1
 USUAL_BATCH_BYTES: Final = 64 * 1024
 """What an unfinished batch is expected to bring."""
+Warn = Callable[[str], object]
+"""Called with a sentence on what keeps one file waiting and stops no other."""
+_log: Final = logging.getLogger(__name__)
 
 
 def first_group(files: list[ReadyFile], max_files: int, max_bytes: int) -> list[ReadyFile]:
@@ -85,7 +89,8 @@ def take_batches(
 
     Files move before anything else is done with them, so a crash at any point leaves each file either in the inbox or
     in a group that `finish_intakes` finds. Listed sources come first, and of those the ones with fewer files. Of a heap
-    no more is taken than `PER_SOURCE` groups at once, so junk in one inbox keeps no other waiting.
+    no more is taken than `PER_SOURCE` groups at once, so junk in one inbox keeps no other waiting. Nothing is taken of
+    one in which something has the name of its own folder: it tells so as pending.
 
     Parameters
     ----------
@@ -105,7 +110,8 @@ def take_batches(
                 break
             under_way += 1
             listed = [(file.name, str(file.mtime_ns), file.size) for file in group]
-            inbox.take(group, batch_key(source, time_ns(), listed))
+            with suppress(NotADirectoryError):
+                inbox.take(group, batch_key(source, time_ns(), listed))
 
 
 def urgency_of(source: str, files: int, max_files: int) -> int:
@@ -191,6 +197,7 @@ def finish_intakes(
     limits: DecodeLimits,
     next_lane: Callable[[str], Lane],
     time_ns: Callable[[], int] = time.time_ns,
+    warn: Warn = _log.warning,
 ) -> Iterator[str]:
     """Yield the keys of the batches with files that are not settled, each with its intake fixed.
 
@@ -204,6 +211,8 @@ def finish_intakes(
         Gives the lane of a batch of a source that is fixed now.
     time_ns
         Gives the time of intake of each batch, nanoseconds since 1970.
+    warn
+        Told of the files that can't be settled; they stay where they are until the next look.
     """
     batches = home.batches()
     for source, inbox in inboxes.items():
@@ -215,7 +224,7 @@ def finish_intakes(
                     yield key
                     continue
                 if removal is not None:
-                    _settle_removed(removal, inbox)
+                    _settle_removed(removal, inbox, warn)
                     continue
                 batch = open_batch(
                     batches,
@@ -234,21 +243,27 @@ def finish_intakes(
             yield key
 
 
-def _settle_removed(removal: Removal, inbox: Inbox) -> None:
+def _settle_removed(removal: Removal, inbox: Inbox, warn: Warn) -> None:
     """Settle the files of a batch that was removed before the machine that has the inbox came to it.
 
     A name that leads elsewhere is that of none of them.
     """
-    for file in removal.files:
-        with suppress(FileNotFoundError, ValueError):
-            inbox.settle(removal.key, file.file, file.accepted, file.reason)
+    with _waiting(removal.key, warn):
+        for file in removal.files:
+            with suppress(FileNotFoundError, ValueError):
+                inbox.settle(removal.key, file.file, file.accepted, file.reason)
 
 
-def settle_assessed(home: Home, inboxes: Mapping[str, Inbox]) -> None:
+def settle_assessed(home: Home, inboxes: Mapping[str, Inbox], warn: Warn = _log.warning) -> None:
     """Settle the files of each batch whose noise is assessed.
 
     The machine that has the inbox does it: what assessed the batch may be a worker elsewhere, which sees no inbox, or
     was killed before it came to it. A batch that is damaged is left to who tells of it.
+
+    Parameters
+    ----------
+    warn
+        As `finish_intakes` takes it.
     """
     batches = home.batches()
     for inbox in inboxes.values():
@@ -256,8 +271,27 @@ def settle_assessed(home: Home, inboxes: Mapping[str, Inbox]) -> None:
             with suppress(BatchError):
                 batch = batches.batch(key)
                 if batch.has(NOISE):
-                    with naming_damage(batch):
-                        settle(batch, inbox)
+                    settle_or_warn(batch, inbox, warn)
+
+
+def settle_or_warn(batch: Batch, inbox: Inbox, warn: Warn) -> None:
+    """Settle the files of a batch; where that can't be done they stay, and whoever looks next settles them.
+
+    Raises
+    ------
+    BatchError
+        If the batch is damaged.
+    """
+    with _waiting(batch.key, warn), naming_damage(batch):
+        settle(batch, inbox)
+
+
+@contextmanager
+def _waiting(key: str, warn: Warn) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        warn(f"the files of batch {key} wait to be settled: {error}")
 
 
 def _contents(inbox: Inbox, key: str) -> Iterator[tuple[str, bytes]]:

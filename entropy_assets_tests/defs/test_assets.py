@@ -61,3 +61,11 @@ def test_running_everything_again_publishes_nothing_new(home: Home) -> None:
     with home.pool.connect() as client:
         released = home.stores.batch(key).read_json(VERDICTS)["released"]
         assert sorted(leased.block.block_id for leased in client.lease(1000).blocks) == sorted(released)
+
+
+def test_a_file_in_the_way_of_settled_ones_fails_no_run(home: Home) -> None:
+    """Its images are spent by then, and a batch needs no file of the inbox any more."""
+    home.drop("processed", b"a list of them")
+    key = home.batch_of(("a.fits", frame(1, side=512)))
+    home.run("process_images", key)
+    assert (home.stores.layout.inbox_folder / ".taken" / key / "a.fits").is_file()

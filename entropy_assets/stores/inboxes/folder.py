@@ -8,8 +8,9 @@ Layout, all of it inside the inbox so that every move is one atomic rename::
     inbox/rejected/BATCH/NAME, NAME.reason.json   refused, and why
 
 A file is in exactly one of these places at any moment. Only the inbox's own level is read; folders that others make
-in it are listed as pending, never entered. Nothing is ever deleted. One process at a time takes files; any number may
-settle different batches.
+in it are listed as pending, never entered. So is what has the name of a folder of the inbox's own and is none, a link
+too: files then stay where they are. Nothing is ever deleted. One process at a time takes files; any number may settle
+different batches.
 """
 
 import errno
@@ -27,7 +28,16 @@ from typing import Final, NoReturn
 from entropy_assets.errors import FileStillChanging, ImageRejected, RejectionReason
 from entropy_assets.recipe import DROP
 from entropy_assets.stores.durable import close_to_others, has_other_names, sync_folder
-from entropy_assets.stores.file_names import numbered, require_plain, safe_name, temporary_name, with_suffix
+from entropy_assets.stores.file_names import require_plain, safe_name
+from entropy_assets.stores.inboxes.moving import (
+    found,
+    is_real_folder,
+    link,
+    make_folders,
+    move,
+    require_no_other,
+    write_note,
+)
 from entropy_assets.stores.inboxes.refusals import REASON_SUFFIX, refusal_note
 
 TAKEN: Final = ".taken"
@@ -49,6 +59,7 @@ class PendingReason(StrEnum):
     HIDDEN = "hidden"
     UNKNOWN_SOURCE = "unknown_source"
     NOT_A_REGULAR_FILE = "not_a_regular_file"
+    IN_THE_WAY = "in_the_way"
     UNREADABLE = "unreadable"
     RESERVED_NAME = "reserved_name"
     TOO_LARGE = "too_large"
@@ -123,7 +134,7 @@ class DropFolder:
         pending: list[PendingFile] = []
         with os.scandir(self.inbox) as entries:
             for entry in entries:
-                if entry.name in OWN_FOLDERS or (entry.name in (self._others or ()) and _is_folder(entry)):
+                if entry.name in (*OWN_FOLDERS, *(self._others or ())) and _is_folder(entry):
                     continue
                 file = self._judge(entry.name, now)
                 if isinstance(file, ReadyFile):
@@ -149,7 +160,7 @@ class DropFolder:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            path = _link(Path(file.name), self.inbox / name)
+            path = link(Path(file.name), self.inbox / name)
         sync_folder(self.inbox)
         return path
 
@@ -160,10 +171,10 @@ class DropFolder:
         listed, is skipped: it is in the batch already, or its owner took it back or wrote on.
         """
         folder = self._batch(TAKEN, batch_key)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder.parent, folder)
         for file in files:
             if os.path.lexists(file.path) and _unchanged(file, file.path.lstat()):
-                moved = _move(file.path, folder / file.name)
+                moved = move(file.path, folder / file.name)
                 if not has_other_names(moved):  # else it is in somebody's archive too, which others may share
                     close_to_others(moved)
         sync_folder(folder)
@@ -173,7 +184,7 @@ class DropFolder:
     def taken(self) -> list[str]:
         """Return the keys of the batches that still hold files, sorted: what a restart has to look after."""
         folder = self.inbox / TAKEN
-        keys = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        keys = [path.name for path in folder.iterdir()] if is_real_folder(folder) else []
         return sorted(key for key in keys if BATCH_KEY.fullmatch(key) and self.files_of(key))
 
     def taken_since(self, since_s: float) -> list[str]:
@@ -184,7 +195,7 @@ class DropFolder:
         """Return the files of a batch that are not settled yet, oldest first."""
         files: list[ReadyFile] = []
         with suppress(FileNotFoundError, NotADirectoryError):  # the folder goes with its last file
-            for path in self._batch(TAKEN, batch_key).iterdir():
+            for path in self._held(batch_key).iterdir():
                 with suppress(FileNotFoundError):  # somebody settles the batch meanwhile
                     files.append(_listed(path, path.lstat()))
         return sorted(files, key=lambda file: (file.mtime_ns, os.fsencode(file.name)))
@@ -236,25 +247,27 @@ class DropFolder:
         ------
         FileNotFoundError
             If the batch never held such a file.
+        NotADirectoryError
+            If something else has the name of the folder; the file stays where it is.
         """
         require_plain(name)
         folder = self._batch(PROCESSED if accepted else REJECTED, batch_key)
-        if (source := _found(self._batch(TAKEN, batch_key), name)) is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+        if (source := found(self._held(batch_key), name)) is not None:
+            make_folders(folder.parent, folder)
             if not accepted:
-                _write_note(folder, name, refusal_note(name, reason, detail))
-            target = _move(source, folder / name)
+                write_note(folder, name, refusal_note(name, reason, detail))
+            target = move(source, folder / name)
             sync_folder(folder)
         else:
-            target = _found(folder, name) or _absent(batch_key, name)
+            target = found(folder, name) or _absent(batch_key, name)
         self._forget_if_empty(batch_key)
         return target
 
     def put_back(self, batch_key: str, name: str) -> Path:
         """Move a taken file back to the inbox, for instance one that still changed, and return its path."""
         require_plain(name)
-        source = _found(self._batch(TAKEN, batch_key), name) or _absent(batch_key, name)
-        path = _move(source, self.inbox / name)
+        source = found(self._held(batch_key), name) or _absent(batch_key, name)
+        path = move(source, self.inbox / name)
         self._forget_if_empty(batch_key)
         return path
 
@@ -277,6 +290,8 @@ class DropFolder:
         return PendingFile(safe_name(name), reason, DETAILS[reason])
 
     def _hindrance(self, name: str, state: os.stat_result, now: float) -> PendingReason | None:
+        if name in OWN_FOLDERS:
+            return PendingReason.IN_THE_WAY
         if stat.S_ISDIR(state.st_mode) and self._others is not None and not name.startswith("."):
             return PendingReason.UNKNOWN_SOURCE
         if not stat.S_ISREG(state.st_mode):
@@ -293,6 +308,12 @@ class DropFolder:
         if not BATCH_KEY.fullmatch(batch_key):
             raise ValueError(f"{batch_key!r} is no batch key: letters, digits, '_' and '-' only")
         return self.inbox / place / batch_key
+
+    def _held(self, batch_key: str) -> Path:
+        """Return where the files of a batch are as long as they are not settled."""
+        folder = self._batch(TAKEN, batch_key)
+        require_no_other(folder.parent, folder)
+        return folder
 
     def _forget_if_empty(self, batch_key: str) -> None:
         try:
@@ -323,6 +344,7 @@ DETAILS: Final = {
     PendingReason.HIDDEN: "a hidden name: it is never taken",
     PendingReason.UNKNOWN_SOURCE: "a folder of no source that the recipe lists: rename it, or move its files out of it",
     PendingReason.NOT_A_REGULAR_FILE: "a folder, link, pipe or device: only regular files are taken",
+    PendingReason.IN_THE_WAY: "the inbox needs a folder of this name, and leaves files where they are: rename it",
     PendingReason.UNREADABLE: "this process may not read it: change its permissions",
     PendingReason.RESERVED_NAME: f"names ending in {REASON_SUFFIX} are kept for the reasons of refusals",
     PendingReason.TOO_LARGE: "larger than the limit: raise the limit or take the file away",
@@ -346,13 +368,6 @@ def _listed(path: Path, state: os.stat_result) -> ReadyFile:
     return ReadyFile(safe_name(path.name), path, state.st_size, state.st_mtime_ns)
 
 
-def _found(folder: Path, name: str) -> Path | None:
-    """Return the path of the file that is listed as `name`; what an older version moved kept the name it came with."""
-    if os.path.lexists(folder / name):
-        return folder / name
-    return next((path for path in folder.glob("*") if safe_name(path.name) == name), None)
-
-
 def _absent(batch_key: str, name: str) -> NoReturn:
     raise FileNotFoundError(errno.ENOENT, f"batch {batch_key} holds no file {name!r}")
 
@@ -374,27 +389,3 @@ def _probe(path: Path, state: os.stat_result) -> None:
 def _irregular(name: str) -> ImageRejected:
     message = f"{name!r} is no regular file: links, folders, pipes and devices are not read"
     return ImageRejected(RejectionReason.NOT_A_REGULAR_FILE, message, name=name)
-
-
-def _move(source: Path, target: Path) -> Path:
-    """Rename `source` to the first free name for `target`."""
-    free = next(path for path in numbered(target) if not os.path.lexists(path))
-    source.rename(free)
-    return free
-
-
-def _link(source: Path, target: Path) -> Path:
-    """Link `source` to the first free name for `target`; no writer at the same moment can take the same one."""
-    for free in numbered(target):
-        try:
-            free.hardlink_to(source)
-        except FileExistsError:
-            continue
-        return free
-    raise AssertionError("the numbers never end")
-
-
-def _write_note(folder: Path, name: str, note: bytes) -> None:
-    temporary = folder / temporary_name(name)
-    temporary.write_bytes(note)
-    temporary.replace(folder / with_suffix(name, REASON_SUFFIX))

@@ -1,0 +1,67 @@
+"""How a file changes its place: inside of the inbox, whatever links others lay there, and never over another file."""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from entropy_assets.stores.file_names import numbered, safe_name, temporary_name, with_suffix
+from entropy_assets.stores.inboxes.refusals import REASON_SUFFIX
+
+
+def is_real_folder(path: Path) -> bool:
+    """Tell whether a folder has this name: a link to one is none, since it may lead anywhere."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def require_no_other(*folders: Path) -> None:
+    """Check that what has the names of `folders`, if anything has, are folders.
+
+    Raises
+    ------
+    NotADirectoryError
+        If something else has one, a link to a folder too.
+    """
+    for folder in folders:
+        if os.path.lexists(folder) and not is_real_folder(folder):
+            raise NotADirectoryError(errno.ENOTDIR, "something else has the name of a folder", str(folder))
+
+
+def make_folders(*folders: Path) -> None:
+    """Make each of `folders` that is not there; raises as `require_no_other`."""
+    for folder in folders:
+        with suppress(FileExistsError):
+            folder.mkdir()
+        require_no_other(folder)
+
+
+def found(folder: Path, name: str) -> Path | None:
+    """Return the path of the file that is listed as `name`; what an older version moved kept the name it came with."""
+    if os.path.lexists(folder / name):
+        return folder / name
+    return next((path for path in folder.glob("*") if safe_name(path.name) == name), None)
+
+
+def move(source: Path, target: Path) -> Path:
+    """Rename `source` to the first free name for `target`."""
+    free = next(path for path in numbered(target) if not os.path.lexists(path))
+    source.rename(free)
+    return free
+
+
+def link(source: Path, target: Path) -> Path:
+    """Link `source` to the first free name for `target`; no writer at the same moment can take the same one."""
+    for free in numbered(target):
+        try:
+            free.hardlink_to(source)
+        except FileExistsError:
+            continue
+        return free
+    raise AssertionError("the numbers never end")
+
+
+def write_note(folder: Path, name: str, note: bytes) -> None:
+    """Write the note on the file `name` beside where it will be."""
+    temporary = folder / temporary_name(name)
+    temporary.write_bytes(note)
+    temporary.replace(folder / with_suffix(name, REASON_SUFFIX))
