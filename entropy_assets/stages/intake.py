@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
-from entropy_assets.errors import BatchError, FileStillChanging
+from entropy_assets.errors import BatchError, FileStillChanging, ImageRejected
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.recipe import DROP
 from entropy_assets.stages.assessments import settle
@@ -29,7 +30,7 @@ LEAST_SHARE: Final = 0.1
 USUAL_BATCH_BYTES: Final = 64 * 1024
 """What an unfinished batch is expected to bring."""
 Warn = Callable[[str], object]
-"""Called with a sentence on what keeps one file waiting and stops no other."""
+"""Called with a sentence on what keeps a file waiting and stops no other."""
 _log: Final = logging.getLogger(__name__)
 
 
@@ -201,7 +202,9 @@ def finish_intakes(
 ) -> Iterator[str]:
     """Yield the keys of the batches with files that are not settled, each with its intake fixed.
 
-    The files of one that retention has removed are settled, and nothing is made of them again.
+    The files of one that retention has removed are settled, and nothing is made of them again. What still changes, or
+    can't be read any more, goes back to the inbox, which tells of it if it will not be taken again; of a group in which
+    nothing else is no batch is made.
 
     Parameters
     ----------
@@ -212,7 +215,8 @@ def finish_intakes(
     time_ns
         Gives the time of intake of each batch, nanoseconds since 1970.
     warn
-        Told of the files that can't be settled; they stay where they are until the next look.
+        Told of the files that can't be read, and of those that can't be settled: these stay where they are until the
+        next look.
     """
     batches = home.batches()
     for source, inbox in inboxes.items():
@@ -226,10 +230,15 @@ def finish_intakes(
                 if removal is not None:
                     _settle_removed(removal, inbox, warn)
                     continue
+                contents: Iterator[tuple[str, bytes]] = _contents(inbox, key, warn)
+                if (first := next(contents, None)) is None:
+                    continue
+                contents = chain([first], contents)
+                del first  # who takes the contents lets go of its bytes
                 batch = open_batch(
                     batches,
                     home.images(),
-                    _contents(inbox, key),
+                    contents,
                     key=key,
                     source=source,
                     time_ns=time_ns(),
@@ -239,7 +248,7 @@ def finish_intakes(
                     lane=next_lane(source),
                     origins=home.origins(),
                 )
-                put_lost(batch, home.images(), _contents(inbox, key))
+                put_lost(batch, home.images(), _contents(inbox, key, warn))
             yield key
 
 
@@ -294,10 +303,15 @@ def _waiting(key: str, warn: Warn) -> Iterator[None]:
         warn(f"the files of batch {key} wait to be settled: {error}")
 
 
-def _contents(inbox: Inbox, key: str) -> Iterator[tuple[str, bytes]]:
-    """Yield name and bytes of each file of a group; one that still changes goes back to the inbox."""
+def _contents(inbox: Inbox, key: str, warn: Warn) -> Iterator[tuple[str, bytes]]:
+    """Yield name and bytes of each file of a group; what can't be read, or still changes, goes back to the inbox."""
     for file in inbox.files_of(key):
         try:
-            yield file.name, inbox.read(file)
-        except FileStillChanging:
-            inbox.put_back(key, file.name)
+            data = inbox.read(file)
+        except (FileStillChanging, ImageRejected, OSError) as error:
+            if not isinstance(error, FileStillChanging):
+                warn(f"{file.name!r} was taken and can't be read, so it goes back to the inbox: {error}")
+            with suppress(FileNotFoundError):
+                inbox.put_back(key, file.name)
+        else:
+            yield file.name, data

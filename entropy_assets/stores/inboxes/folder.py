@@ -48,6 +48,8 @@ BATCH_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 OWN_FOLDERS: Final = frozenset((TAKEN, PROCESSED, REJECTED))
 NOT_REGULAR: Final = (errno.ELOOP, errno.ENXIO, errno.ENODEV)
 """What opening a link, a socket or a device without a driver answers."""
+NOT_READABLE: Final = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
+"""What opening one file answers that says nothing of others."""
 SAFE_OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -281,12 +283,10 @@ class DropFolder:
                 return _listed(path, state)
         except FileNotFoundError:
             return None
-        except PermissionError:
-            reason = PendingReason.UNREADABLE
         except OSError as error:
-            if error.errno not in NOT_REGULAR:
+            if error.errno not in (*NOT_REGULAR, *NOT_READABLE):
                 raise
-            reason = PendingReason.NOT_A_REGULAR_FILE
+            reason = PendingReason.UNREADABLE if error.errno in NOT_READABLE else PendingReason.NOT_A_REGULAR_FILE
         return PendingFile(safe_name(name), reason, DETAILS[reason])
 
     def _hindrance(self, name: str, state: os.stat_result, now: float) -> PendingReason | None:
@@ -345,7 +345,7 @@ DETAILS: Final = {
     PendingReason.UNKNOWN_SOURCE: "a folder of no source that the recipe lists: rename it, or move its files out of it",
     PendingReason.NOT_A_REGULAR_FILE: "a folder, link, pipe or device: only regular files are taken",
     PendingReason.IN_THE_WAY: "the inbox needs a folder of this name, and leaves files where they are: rename it",
-    PendingReason.UNREADABLE: "this process may not read it: change its permissions",
+    PendingReason.UNREADABLE: "this process can't read it: change its permissions, or look at the disk",
     PendingReason.RESERVED_NAME: f"names ending in {REASON_SUFFIX} are kept for the reasons of refusals",
     PendingReason.TOO_LARGE: "larger than the limit: raise the limit or take the file away",
 }
