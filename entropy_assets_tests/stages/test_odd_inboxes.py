@@ -173,3 +173,19 @@ def test_of_a_group_in_which_nothing_can_be_read_no_batch_is_made_however_often_
     monkeypatch.setattr(DropFolder, "read", read)
     tick()
     assert files_in_batches(place) == ["bad.fits"]
+
+
+def test_a_taken_file_that_its_owner_lets_grow_over_the_limit_goes_back_unread_and_is_told(
+    place: Place, inboxes: Inboxes, tick: Callable[[], list[str]]
+) -> None:
+    """Who dropped it may have it open still. It is sparse here: a terabyte that takes no room."""
+    inboxes[DROP].deposit("bad.fits", b"bad")
+    inboxes[DROP].deposit("good.fits", b"good")
+    with (place.inbox_folder / "bad.fits").open("ab") as owner:
+        take(inboxes)
+        owner.truncate(1 << 40)
+        tick()
+    assert files_in_batches(place) == ["good.fits"]
+    assert tick() == []
+    assert (place.inbox_folder / "bad.fits").stat().st_size == 1 << 40
+    assert "bad.fits (larger than the limit" in told_to_people(place)[0][1]

@@ -210,7 +210,7 @@ class DropFolder:
         ImageRejected
             ``NOT_A_REGULAR_FILE`` if something else now has its name.
         FileStillChanging
-            If it is not the file that was listed, or changed while it was read.
+            If it is not the file that was listed, changed while it was read, or has grown over the limit.
         """
         try:
             descriptor = os.open(file.path, SAFE_OPEN)
@@ -223,8 +223,9 @@ class DropFolder:
             if not stat.S_ISREG(before.st_mode):
                 raise _irregular(file.name)
             with os.fdopen(descriptor, "rb", closefd=False) as stream:
-                data = stream.read() if _unchanged(file, before) else b""
-            if not _unchanged(file, os.fstat(descriptor)) or len(data) != file.size:
+                is_whole = _unchanged(file, before) and file.size <= self.max_file_bytes
+                data = stream.read(file.size) if is_whole else b""
+            if len(data) != file.size or not _unchanged(file, os.fstat(descriptor)):
                 message = f"{file.name!r} changed after it was listed; leave it and list it again"
                 raise FileStillChanging(message, name=file.name)
         finally:

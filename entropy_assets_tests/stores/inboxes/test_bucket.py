@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,19 @@ def test_a_note_that_somebody_else_laid_there_ends_nothing_and_takes_nothing(
     assert inbox.files_of(KEY) == []
     with pytest.raises(FileNotFoundError):
         inbox.settle(KEY, "a.png", accepted=True)
+
+
+def test_a_file_over_the_limit_is_not_read_whatever_its_note_says(
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit was lowered since, or somebody laid the note there."""
+    inbox = BucketInbox(blobs, max_file_bytes=10)
+    inbox.deposit("a.fits", b"a" * 10)
+    [file] = inbox.take(inbox.ready(NOW), KEY)
+    asked = []
+    monkeypatch.setattr(type(blobs), "read", lambda _blobs, name: asked.append(name))
+    inbox.max_file_bytes = 9
+    for size in (file.size, 1):
+        with pytest.raises(FileStillChanging):
+            inbox.read(replace(file, size=size))
+    assert asked == []
