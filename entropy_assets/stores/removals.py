@@ -2,6 +2,7 @@
 
 A note is made before anything of its batch is deleted, and stays for ever: so nobody takes what is half deleted for a
 batch that stands still, and what the ledger has of its blocks is not called damaged. It holds no nonce and no seed.
+Beside a batch that has its intake it says nothing: that one was put back, or nothing of it was deleted yet.
 
 Trusted as the batches are: for nothing. Who can write a note can hide a batch, which he could delete as well; a batch
 that the ledger has is published no second time, whatever the notes say.
@@ -10,6 +11,7 @@ that the ledger has is published no second time, whatever the notes say.
 import dataclasses
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
@@ -116,8 +118,23 @@ class BatchRemoved(BatchError):
 
 
 def keep_removal(batches: Blobs, removal: Removal) -> None:
-    """Keep the note of a batch that is about to be deleted; the first that is kept stays."""
-    batches.create(_name(removal.key), removal.encoded())
+    """Keep the note of a batch that is about to be deleted.
+
+    Of one that is deleted again, since it was put back, the newest says when and why. What an earlier one tells of the
+    batch stays: whoever deletes at the same moment may see less of it. One that is damaged is made anew.
+    """
+    if batches.create(_name(removal.key), removal.encoded()):
+        return
+    earlier = None
+    with suppress(BatchError):
+        earlier = removal_of(batches, removal.key)
+    again = dataclasses.replace(
+        earlier or removal,
+        removed_at_us=removal.removed_at_us,
+        why=removal.why,
+        ledger_link=removal.ledger_link if earlier is None else earlier.ledger_link or removal.ledger_link,
+    )
+    batches.replace(_name(removal.key), again.encoded())
 
 
 def removal_of(batches: Blobs, key: str) -> Removal | None:

@@ -1,4 +1,4 @@
-"""The notes of what was removed: made once, read back, and damage is told."""
+"""The notes of what was removed: they are read back, forget nothing, and damage is told."""
 
 import dataclasses
 import json
@@ -43,14 +43,29 @@ def blobs(tmp_path: Path) -> FolderBlobs:
     return FolderBlobs(tmp_path)
 
 
-def test_a_note_is_read_as_it_was_made_and_the_first_stays(blobs: FolderBlobs) -> None:
+def test_a_note_is_read_as_it_was_made(blobs: FolderBlobs) -> None:
     assert (removal_of(blobs, KEY), removed_keys(blobs)) == (None, frozenset())
     refuse_removed(blobs, KEY)
     keep_removal(blobs, NOTE)
-    keep_removal(blobs, dataclasses.replace(NOTE, why="another time"))
     assert removal_of(blobs, KEY) == NOTE
     assert removed_keys(blobs) == {KEY}
     assert NOTE.spent_images == {"01" * 32: "02" * 32}
+
+
+def test_a_second_removal_tells_its_time_and_forgets_nothing_of_the_batch(blobs: FolderBlobs) -> None:
+    """Who removes it at the same moment as another one may see less; by these facts a lost ledger burns it."""
+    published = dataclasses.replace(NOTE, ledger_link="cd" * 32)
+    keep_removal(blobs, NOTE)
+    keep_removal(blobs, published)
+    assert removal_of(blobs, KEY) == published, "it was put back and published in between"
+    keep_removal(blobs, dataclasses.replace(NOTE, files=(), manifest_sha256=None, removed_at_us=5, why="again"))
+    assert removal_of(blobs, KEY) == dataclasses.replace(published, removed_at_us=5, why="again")
+
+
+def test_a_damaged_note_is_made_anew_when_its_batch_is_removed_again(blobs: FolderBlobs) -> None:
+    blobs.replace(f"{REMOVED}/{KEY}.json", b"{")
+    keep_removal(blobs, NOTE)
+    assert removal_of(blobs, KEY) == NOTE
 
 
 def test_a_removed_batch_is_refused_with_the_day_and_the_reason(blobs: FolderBlobs) -> None:

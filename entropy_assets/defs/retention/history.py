@@ -87,8 +87,10 @@ class KnownBatches:
         """Return what they are once `plan` is carried out."""
         batches = home.batches()
         unfinished = {batch.key for batch, _ in Unfinished(batches, home.ledger(readonly=True))}
+        noted = removed_keys(batches.blobs)
+        put_back = filter(batches.has, noted.intersection(batches.names()))
         return cls(
-            frozenset(removed_keys(batches.blobs)).union(item.name for item in plan.of(Kind.BATCH)),
+            noted.difference(put_back).union(item.name for item in plan.of(Kind.BATCH)),
             frozenset(unfinished).union(*(inbox.taken() for inbox in inboxes.values())),
         )
 

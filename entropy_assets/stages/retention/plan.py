@@ -50,7 +50,8 @@ class RemovalPlan:
     going
         What goes, in the order in which it does.
     removals
-        The notes of the batches that go, by their keys; one whose removal was interrupted has its note already.
+        The notes of the batches that go, by their keys; one whose removal was interrupted once its intake was gone has
+        its note already.
     staying
         Why each batch stays that does, by its key.
     known
@@ -111,7 +112,7 @@ def plan_removal(
     refuse_if_behind(ledger, [*anchors, *known_publications(batches).values()])
     names, taken = batches.names(), {key for inbox in inboxes.values() for key in inbox.taken()}
     noted = removed_keys(batches.blobs)
-    seen = [batch for batch in seen_batches(batches, ledger, taken) if batch.key not in noted]
+    seen = seen_batches(batches, ledger, taken)
     choice = _Choice(
         limits,
         seen,
@@ -122,7 +123,8 @@ def plan_removal(
     )
     choice.by_age()
     choice.by_size()
-    interrupted = sorted(noted.intersection(names))
+    # One that has note and intake is whole: put back, or no file of it went yet. Only its age and size decide.
+    interrupted = sorted(noted.intersection(names).difference(batch.key for batch in seen))
     images = list(choice.images())
     going = [
         *choice.noise(),

@@ -1,5 +1,6 @@
 """What Dagster may forget: old runs, but never what the sensors or the ledger's watch still ask for."""
 
+import dataclasses
 import itertools
 import time
 import uuid
@@ -23,7 +24,11 @@ from entropy_assets.defs.retention.history import (
     old_history,
 )
 from entropy_assets.stages.retention.limits import RunLimits
+from entropy_assets.stages.retention.plan import Going, Kind, RemovalPlan
 from entropy_assets.stores.ledger.anchors import Anchor
+from entropy_assets.stores.removals import keep_removal
+from entropy_assets_tests.stages.batches_made import Place
+from entropy_assets_tests.stores.test_removals import NOTE
 
 DAY_S = 86_400
 YEAR_S = 365 * DAY_S
@@ -101,6 +106,16 @@ def test_runs_and_partition_of_a_removed_batch_go_whatever_their_age(instance: d
     assert forget(instance, found) == Forgotten(1, 1)
     assert list(instance.get_dynamic_partitions(IMAGE_BATCHES)) == ["kept"]
     assert [run.run_id for run in instance.get_runs()] == [kept]
+
+
+def test_a_batch_that_was_put_back_is_known_until_it_goes_again(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    key = place.open([("a.fits", b"x")]).key
+    keep_removal(place.batches().blobs, dataclasses.replace(NOTE, key=key))
+    keep_removal(place.batches().blobs, NOTE)
+    assert KnownBatches.of(place, RemovalPlan(), {}).removed == {NOTE.key}
+    again = RemovalPlan((Going(Kind.BATCH, key, 1, "it is old"),))
+    assert KnownBatches.of(place, again, {}).removed == {NOTE.key, key}
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from entropy_assets.stages.intake import finish_intakes, settle_assessed
 from entropy_assets.stages.publication import accept_losses
 from entropy_assets.stages.retention.plan import Kind
 from entropy_assets.stages.state import Unfinished, known_publications
-from entropy_assets.stores.batches import VERDICTS
+from entropy_assets.stores.batches import INTAKE, VERDICTS
 from entropy_assets.stores.blobs.folder import FolderBlobs
 from entropy_assets.stores.inboxes.folder import DropFolder
 from entropy_assets.stores.inboxes.settled import settled_batches
@@ -142,7 +142,7 @@ class Killed(BaseException):
 def mortal(monkeypatch: pytest.MonkeyPatch, changes: int) -> None:
     """Let the change of that number not happen, nor any after it."""
     left = [changes]
-    for kind, name in ((FolderBlobs, "create"), (Path, "unlink"), (Path, "rmdir")):
+    for kind, name in ((FolderBlobs, "create"), (FolderBlobs, "replace"), (Path, "unlink"), (Path, "rmdir")):
         real = getattr(kind, name)
 
         def change(self: Any, *args: Any, real: Callable[..., Any] = real, **more: Any) -> Any:
@@ -155,12 +155,12 @@ def mortal(monkeypatch: pytest.MonkeyPatch, changes: int) -> None:
         monkeypatch.setattr(kind, name, change)
 
 
-def test_what_was_noted_is_removed_whatever_the_settings_say_by_then(
+def test_what_was_begun_is_removed_whatever_the_settings_say_by_then(
     old: Place, keys: dict[str, str], published: dict[str, list[str]]
 ) -> None:
-    """Killed right after the note, and told to keep batches longer from then on."""
-    plan = planned(old, batches_days=60)
-    keep_removal(old.batches().blobs, plan.removals[keys["first"]])
+    """Killed once its intake was gone, and told to keep batches longer from then on."""
+    keep_removal(old.batches().blobs, planned(old, batches_days=60).removals[keys["first"]])
+    old.batches().batch(keys["first"]).path(INTAKE).unlink()
     later = planned(old, batches_days=4000)
     assert [(item.kind, item.name) for item in later.of(Kind.BATCH)] == [(Kind.BATCH, keys["first"])]
     removed(old, later)
