@@ -11,7 +11,18 @@ from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.manifest import ImageRow, Manifest
 from entropy_assets.stages.retention.limits import LONGEST_LIFE_S, SLACK_S
 from entropy_assets.stages.state import naming_damage, state_of
-from entropy_assets.stores.batches import BLOCKS, INTAKE, MANIFEST, NOISE, RECEIPT, Batch, BatchStore
+from entropy_assets.stores.batches import (
+    BLOCKS,
+    INTAKE,
+    MANIFEST,
+    NOISE,
+    RECEIPT,
+    RECORDS,
+    VERDICTS,
+    Batch,
+    BatchStore,
+    moment_of,
+)
 from entropy_assets.stores.blobs.interface import Blob
 from entropy_assets.stores.blobs.together import together
 from entropy_assets.stores.lanes import Fate
@@ -25,6 +36,9 @@ NEWEST: Final = "its receipt tells that the ledger is whole: that of the newest 
 UNSETTLED: Final = "its files wait in the inbox to be settled"
 UNFINISHED: Final = "something is left to do on it"
 UNSERVED: Final = "its blocks may still be served"
+_KEPT: Final = frozenset(document.file for document in (INTAKE, MANIFEST, NOISE, BLOCKS, RECORDS, VERDICTS, RECEIPT))
+"""By any of these a folder is that of a batch, and by any noise."""
+LOST_INTAKE: Final = f"it is damaged: it has no {INTAKE.file}, and that was no removal"
 NO_POOL: Final = "the pool can't be asked whether its blocks are still served"
 
 
@@ -70,7 +84,7 @@ class SeenBatch:
 
 
 def seen_batches(batches: BatchStore, ledger: Ledger, taken: Collection[str]) -> list[SeenBatch]:
-    """Return all batches, the oldest first by the time in their keys.
+    """Return all batches, the oldest first by the time in their keys; one that lost its intake is a damaged one.
 
     Parameters
     ----------
@@ -84,7 +98,7 @@ def seen_batches(batches: BatchStore, ledger: Ledger, taken: Collection[str]) ->
     """
     published = {publication.batch_key: publication for publication in ledger.every_publication()}
     look = partial(_seen, batches, ledger, published, taken)
-    keys = [batch.key for batch in batches.oldest_first()]
+    keys = sorted(batches.names(), key=moment_of)
     found = [batch for batch in together(batches.blobs, look, keys) if batch is not None]
     newest = {batch.key for batch in _of_newest_receipts(found)}
     return [replace(batch, held=batch.held or NEWEST) if batch.key in newest else batch for batch in found]
@@ -106,6 +120,8 @@ def _seen(
     batches: BatchStore, ledger: Ledger, published: Mapping[str, Publication], taken: Collection[str], key: str
 ) -> SeenBatch | None:
     batch, files, publication = Batch(batches.blobs, key), files_in(batches, key), published.get(key)
+    if not any(blob.last in _KEPT or is_noise(blob) for blob in files):
+        return None  # it is being made, or is no batch of anybody
     since_s, held, images = 0.0, None, None
     try:
         with naming_damage(batch, INTAKE.file):
@@ -118,7 +134,7 @@ def _seen(
     except BatchRemoved:
         return None
     except BatchError as error:
-        held = f"it is damaged: {error.message}"
+        held = f"it is damaged: {error.message}" if batch.has(INTAKE) else LOST_INTAKE
     noise, rest = tuple(filter(is_noise, files)), tuple(blob for blob in files if not is_noise(blob))
     return SeenBatch(key, since_s, publication, UNSETTLED if key in taken else held, noise, rest, images)
 

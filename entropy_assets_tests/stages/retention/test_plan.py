@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from entropy_assets.stages.retention.limits import KeepLimits
-from entropy_assets.stages.retention.looking import NEWEST, UNFINISHED, UNSETTLED
+from entropy_assets.stages.retention.looking import LOST_INTAKE, NEWEST, UNFINISHED, UNSETTLED
 from entropy_assets.stages.retention.plan import Kind, plan_removal
 from entropy_assets.stores.batches import INTAKE
 from entropy_assets.stores.inboxes.folder import DropFolder
@@ -108,6 +108,28 @@ def test_a_damaged_batch_stays_and_with_it_every_image(old: Place, published: di
     assert plan.staying[published["again"]].startswith("it is damaged: intake.json of batch")
     assert published["first"] in {item.name for item in plan.of(Kind.BATCH)}
     assert list(plan.of(Kind.IMAGE)) == []
+
+
+def test_a_batch_that_lost_its_intake_stays_as_it_is_and_with_it_every_image(
+    old: Place, published: dict[str, str]
+) -> None:
+    """A disk was mended, or a backup was put back in part; no removal took it, since no note tells of one."""
+    whole = planned(old, batches_days=1, noise_days=1)
+    for sort in ("first", "again", "late"):
+        old.batches().batch(published[sort]).path(INTAKE).unlink()
+    plan = planned(old, batches_days=1, noise_days=1, total_bytes=1)
+    assert list(whole.of(Kind.IMAGE)) != []
+    assert list(plan.of(Kind.IMAGE)) == []
+    assert {plan.staying[published[sort]] for sort in ("first", "again", "late")} == {LOST_INTAKE}
+    assert {item.name for item in plan.going} == {published[sort] for sort in ("private", "rejected")}
+
+
+def test_a_folder_that_is_no_batch_keeps_no_image(old: Place, published: dict[str, str]) -> None:
+    whole = planned(old, batches_days=45)
+    (old.batches().root / "begun").mkdir()
+    (old.batches().root / "list").mkdir()
+    (old.batches().root / "list" / "list.txt").write_bytes(b"a list of them")
+    assert planned(old, batches_days=45).going == whole.going
 
 
 def test_files_that_wait_in_an_inbox_keep_their_batch(old: Place, published: dict[str, str], tmp_path: Path) -> None:
