@@ -7,10 +7,10 @@ Layout, all of it inside the inbox so that every move is one atomic rename::
     inbox/processed/BATCH/NAME                    credited
     inbox/rejected/BATCH/NAME, NAME.reason.json   refused, and why
 
-A file is in exactly one of these places at any moment. Only the inbox's own level is read; folders that others make
-in it are listed as pending, never entered. So is what has the name of a folder of the inbox's own and is none, a link
-too: files then stay where they are. Nothing is ever deleted. One process at a time takes files; any number may settle
-different batches.
+A file is in exactly one of these places at any moment; while it is put back it may be in two. Only the inbox's own
+level is read; folders that others make in it are listed as pending, never entered. So is what has the name of a folder
+of the inbox's own and is none, a link too: files then stay where they are. Nothing is ever deleted. One process at a
+time takes files; any number may settle different batches.
 """
 
 import errno
@@ -35,6 +35,7 @@ from entropy_assets.stores.inboxes.moving import (
     link,
     make_folders,
     move,
+    move_among_others,
     require_no_other,
     write_note,
 )
@@ -270,7 +271,7 @@ class DropFolder:
         """Move a taken file back to the inbox, for instance one that still changed, and return its path."""
         require_plain(name)
         source = found(self._held(batch_key), name) or _absent(batch_key, name)
-        path = move(source, self.inbox / name)
+        path = move_among_others(source, self.inbox / name)
         self._forget_if_empty(batch_key)
         return path
 

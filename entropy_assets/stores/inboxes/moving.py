@@ -5,6 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from entropy_assets.stores.durable import sync_folder
 from entropy_assets.stores.file_names import numbered, safe_name, temporary_name, with_suffix
 from entropy_assets.stores.inboxes.refusals import REASON_SUFFIX
 
@@ -43,7 +44,7 @@ def found(folder: Path, name: str) -> Path | None:
 
 
 def move(source: Path, target: Path) -> Path:
-    """Rename `source` to the first free name for `target`."""
+    """Rename `source` to the first free name for `target`, in a folder in which nobody else makes files."""
     free = next(path for path in numbered(target) if not os.path.lexists(path))
     source.rename(free)
     return free
@@ -60,8 +61,35 @@ def link(source: Path, target: Path) -> Path:
     raise AssertionError("the numbers never end")
 
 
+def move_among_others(source: Path, target: Path) -> Path:
+    """Move `source` to the first free name for `target`, and never over what somebody drops there at that moment.
+
+    Who is killed in the middle leaves the file under both names; a repetition ends it. Where a file can't be linked -
+    some file systems have no links, and some systems give none of a file of somebody else's - it is renamed, and then
+    only the drop of the very same name in that moment is lost.
+    """
+    for free in numbered(target):
+        try:
+            os.link(source, free, follow_symlinks=False)
+        except FileExistsError:
+            if not _are_one(source, free):
+                continue
+        except OSError:
+            return move(source, target)
+        sync_folder(free.parent)
+        source.unlink()
+        return free
+    raise AssertionError("the numbers never end")
+
+
 def write_note(folder: Path, name: str, note: bytes) -> None:
     """Write the note on the file `name` beside where it will be."""
     temporary = folder / temporary_name(name)
     temporary.write_bytes(note)
     temporary.replace(folder / with_suffix(name, REASON_SUFFIX))
+
+
+def _are_one(one: Path, other: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(one.lstat(), other.lstat())
+    return False
