@@ -226,11 +226,18 @@ def test_a_published_batch_that_is_validated_again_is_not_asked_for(home: Home) 
 
 
 @pytest.mark.slow
-def test_a_batch_that_can_not_be_read_holds_up_no_other(home: Home) -> None:
+@pytest.mark.parametrize("how", ["damaged", "unreadable"])
+def test_a_batch_that_can_not_be_read_holds_up_no_other(home: Home, how: str) -> None:
     keys = [home.batch_of((f"{seed}.fits", frame(seed, side=512))) for seed in (1, 2)]
     for key in keys:
         home.run("process_images", key)
-    home.stores.batch(keys[0]).path(VERDICTS).write_text("[")
+    verdicts = home.stores.batch(keys[0]).path(VERDICTS)
+    if how == "damaged":
+        verdicts.write_text("[")
+    else:  # the system refuses it whoever asks, as it does another user's file or a bad disk
+        verdicts.unlink()
+        verdicts.symlink_to(verdicts.name)
+    home.tick("new_images")
     (request,) = home.tick("publish_validated_blocks").run_requests
     assert request.partition_key == keys[1]
 

@@ -64,7 +64,7 @@ class Blobs(Protocol):
     """Bytes under names like ``folder/name``. Every blob appears whole or not at all, and stays after a power cut.
 
     Every method raises `StoreError` or OSError where the store does not do its work, and ValueError for a name that is
-    none.
+    none. Those that only look raise `StoreError` alone: of a file that is there and can't be read `BlobUnreadable`.
     """
 
     def create(self, name: str, data: bytes) -> bool:

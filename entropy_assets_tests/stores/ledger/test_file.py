@@ -13,7 +13,7 @@ import pytest
 from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.file import LedgerFile
 from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, version_of
-from entropy_assets.stores.ledger.storage import fetched
+from entropy_assets.stores.ledger.storage import LedgerUnavailable, fetched
 
 
 def test_a_reader_makes_no_file_and_sees_nothing(tmp_path: Path) -> None:
@@ -107,3 +107,12 @@ def test_who_reads_so_while_somebody_else_writes_is_told(tmp_path: Path, others:
             other.execute("INSERT INTO folds (seq, folds) VALUES (2, x'00')")
         with pytest.raises(LedgerError, match="written while it was read"):
             stack.close()
+
+
+def test_a_place_that_can_not_be_looked_at_is_no_missing_ledger(tmp_path: Path) -> None:
+    """As a home that was closed; nobody may take it for an empty one, nor be stopped by what he isn't ready for."""
+    reader = LedgerFile(tmp_path / ("x" * 300) / "ledger.sqlite", readonly=True, busy_timeout_s=1.0)
+    with pytest.raises(LedgerUnavailable, match="File name too long; look at its disk"):
+        reader.exists()
+    with pytest.raises(LedgerUnavailable):
+        fetched(reader, "SELECT 1")
