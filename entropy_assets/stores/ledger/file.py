@@ -98,7 +98,8 @@ class LedgerFile:
             finally:
                 db.close()
         except sqlite3.Error as error:
-            raise LedgerError(f"the ledger {self.path} can't be used: {error}", path=str(self.path)) from error
+            kind = LedgerUnavailable if _may_pass(error) else LedgerError
+            raise kind(f"the ledger {self.path} can't be used: {error}", path=str(self.path)) from error
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
@@ -162,6 +163,15 @@ class LedgerFile:
                 " can be written beside it: copy both to where there is room, and look there",
                 path=str(self.path),
             ) from error
+
+
+def _may_pass(error: sqlite3.Error) -> bool:
+    """Tell whether the system or another process stopped it: a full disk, a lock, a mode. Else it is the file itself.
+
+    A table that is missing is an OperationalError too, with the code SQLITE_ERROR, and text that is none has no code.
+    """
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
 
 
 def _moment(path: Path) -> tuple[int, int, int] | None:
