@@ -241,9 +241,9 @@ class Batch:
             raise BatchError(missing, batch=self.key, file=document.file) from None
 
     def _write(self, document: Document, data: bytes) -> None:
-        # A worker that was given up may still write after another one has published the batch.
-        if not self.frozen and not self.has(RECEIPT):
-            self.blobs.replace(self._name(document), data)
+        # A worker that was given up may still write after another one has published the batch. The receipt is looked
+        # for last: one that is kept between that look and the change, a moment later, is not seen.
+        if not self.frozen and self.blobs.replace(self._name(document), data, unless=self._name(RECEIPT)):
             return
         if not self.has(document) and self.blobs.create(self._name(document), data):
             return

@@ -36,9 +36,9 @@ class FolderBlobs:
         path = self._made(name)
         return create_durably(path, data)
 
-    def replace(self, name: str, data: bytes) -> None:
+    def replace(self, name: str, data: bytes, *, unless: str | None = None) -> bool:
         """As `Blobs.replace`: one rename."""
-        write_durably(self._made(name), data)
+        return write_durably(self._made(name), data, unless=None if unless is None else self.path(unless))
 
     def read(self, name: str) -> bytes:
         """As `Blobs.read`."""
