@@ -12,7 +12,6 @@ from entropy_assets.defs.anchors import known_to_dagster
 from entropy_assets.defs.assets import POOL_KEY
 from entropy_assets.defs.cursors import (
     KEYS_AT_ONCE,
-    MOST_RUNS,
     UNFINISHED,
     ReplenishCursor,
     due,
@@ -302,7 +301,9 @@ def make_run_failure_alert(settings: Settings) -> dg.SensorDefinition:
         told = {alert["run_id"] for alert in alerts.read()}
         yesterday = datetime.now(UTC) - ALERT_AGE
         failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=yesterday)
-        records = context.instance.get_run_records(failed, limit=MOST_RUNS, order_by="update_timestamp")
+        # Without a limit, which would leave out those that failed first, at every look. If more fail in a
+        # day than the log holds, some thousand, they are told again.
+        records = context.instance.get_run_records(failed, order_by="update_timestamp")
         new = [record.dagster_run for record in records if record.dagster_run.run_id not in told]
         for run in reversed(new[-MOST_TOLD:]):  # those that failed first; the others are as new at the next look
             alerts.append(

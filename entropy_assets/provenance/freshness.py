@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
 from entropy_assets.errors import BatchError, LedgerError, RejectionReason
-from entropy_assets.provenance.standing import LOOK_S, Standing
+from entropy_assets.provenance.standing import LOOK_S, MOST_NAMED, Standing
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stores.batches import MANIFEST, NOISE, Batch, BatchStore, moment_of
-from entropy_assets.stores.blobs.refusals import StoreError
+from entropy_assets.stores.blobs.refusals import BlobUnreadable, StoreError
 from entropy_assets.stores.ledger.record import Ledger
 
 READ_S: Final = 0.05
@@ -87,6 +87,7 @@ class Freshness:
     ledger: Ledger
     clock: Callable[[], int] = time.time_ns
     _read: set[str] = field(default_factory=set)
+    _unreadable: dict[str, str] = field(default_factory=dict)
     _rejected: Counter[str] = field(default_factory=Counter)
     _credit_bits: Counter[str] = field(default_factory=Counter)
     _refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -130,24 +131,33 @@ class Freshness:
 
     def _looked(self) -> tuple[bool, list[tuple[str, str]]]:
         try:
-            return self._look(), []
+            complete = self._look()
         except StoreError as error:
             return False, [(error.code, error.public_message)]
+        return complete and not self._unreadable, _told(self._unreadable)
 
     def _look(self) -> bool:
         """Read the newest batches that were not; return whether none was left for another call."""
         deadline = time.monotonic() + READ_S
-        for key in sorted(self._unread(), key=moment_of, reverse=True):
-            assessed = _assessed(Batch(self.batches.blobs, key))
-            if assessed is not None:
-                self._read.add(key)
-                self._remember(assessed)
+        for key in self._unread():
+            try:
+                assessed = _assessed(Batch(self.batches.blobs, key))
+            except BlobUnreadable as error:
+                self._unreadable[key] = error.public_message
+            else:
+                self._unreadable.pop(key, None)
+                if assessed is not None:
+                    self._read.add(key)
+                    self._remember(assessed)
             if time.monotonic() > deadline:
                 return False
         return True
 
-    def _unread(self) -> Iterable[str]:
-        return (key for key in self.batches.names() if key not in self._read)
+    def _unread(self) -> list[str]:
+        """Return the batches to read, newest first; those that could not be read last, since a bad disk is slow."""
+        keys = [key for key in self.batches.names() if key not in self._read]
+        self._unreadable = {key: self._unreadable[key] for key in keys if key in self._unreadable}
+        return sorted(keys, key=lambda key: (key not in self._unreadable, moment_of(key)), reverse=True)
 
     def _remember(self, assessed: _Assessed) -> None:
         self._rejected.update(assessed.reasons)
@@ -160,7 +170,13 @@ class Freshness:
 
 
 def _assessed(batch: Batch) -> _Assessed | None:
-    """Return what the batch says, None before its noise was assessed. A damaged one says nothing, and is done."""
+    """Return what the batch says, None before its noise was assessed. A damaged one says nothing, and is done.
+
+    Raises
+    ------
+    BlobUnreadable
+        If the system does not let a file of it be read; somebody may mend that.
+    """
     if not batch.has(NOISE):
         return None
     try:
@@ -183,6 +199,15 @@ def _assessed(batch: Batch) -> _Assessed | None:
             )
     except BatchError:
         return _Assessed(0, False, Counter())
+
+
+def _told(unreadable: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return what to tell of batches that can't be read, by their keys why."""
+    if not unreadable:
+        return []
+    newest = sorted(unreadable, key=moment_of, reverse=True)
+    named = "; ".join(unreadable[key] for key in newest[:MOST_NAMED])
+    return [(BlobUnreadable.code, f"{len(newest)} batches can't be read: {named}" if len(newest) > 1 else named)]
 
 
 def _credits(feeds: Mapping[str, str], noise: Iterable[Mapping[str, Any]]) -> Counter[str]:

@@ -12,7 +12,7 @@ from typing import Final
 from entropy_assets.errors import BatchError, LedgerBehind, LedgerError
 from entropy_assets.stages.state import BatchState, LedgerWatch, Stage, Unfinished
 from entropy_assets.stores.batches import Batch, BatchStore
-from entropy_assets.stores.blobs.refusals import StoreError
+from entropy_assets.stores.blobs.refusals import BlobUnreadable, StoreError
 from entropy_assets.stores.ledger.record import Ledger
 
 STILL_S: Final = 300.0
@@ -60,10 +60,10 @@ class Standing:
             return []
 
     def _losses(self) -> Iterator[tuple[str, str]]:
-        """Yield what the ledger lacks."""
+        """Yield what the ledger lacks, or the receipt because of which nobody can tell."""
         try:
             self._watch.refuse_if_behind()
-        except (BatchError, LedgerBehind) as error:
+        except (BatchError, BlobUnreadable, LedgerBehind) as error:
             yield error.code, error.public_message
 
     def _still(self) -> Iterator[tuple[str, str]]:

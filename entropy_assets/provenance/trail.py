@@ -18,7 +18,7 @@ from entropy_assets.stages.manifest import HashedRow, ImageRow, Manifest, bindin
 from entropy_assets.stages.state import naming_damage
 from entropy_assets.stages.verdicts import VerdictRow, verdicts_of
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, thumbnail_of
-from entropy_assets.stores.blobs.refusals import StoreError
+from entropy_assets.stores.blobs.refusals import BlobUnreadable, StoreError
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.images import ImageStore
 from entropy_assets.stores.lanes import DEFAULT_TTL_S, Fate, Lane
@@ -332,6 +332,8 @@ class Trail:
                 return batch_summary(batch, self.ledger)
         except BatchError as error:
             return {"key": batch.key, "problem": error.message}
+        except BlobUnreadable as error:
+            return {"key": batch.key, "problem": error.public_message}
 
 
 def _of_ledger(published: PublishedBlock) -> PublishedFields:

@@ -80,7 +80,7 @@ PROBLEMS: Final[dict[str, ProblemType]] = {
     "too-many-streams": ProblemType(503, "Too many streams are open", "Ask again after `Retry-After` seconds."),
     "not-ready": ProblemType(503, "Not ready to serve", "See `reasons`."),
     "ledger-error": ProblemType(503, "The ledger can't be read", "The operator has to look at it."),
-    "ledger-unavailable": ProblemType(503, "The server of the ledger does not answer", "Ask again later."),
+    "ledger-unavailable": ProblemType(503, "The ledger does not answer", "Ask again later."),
     "store-unavailable": ProblemType(503, "The store of the batches does not answer", "Ask again later."),
     "store-denied": ProblemType(503, "The store of the batches can't be read", "The operator has to look at it."),
     "provenance-unavailable": ProblemType(503, "Provenance is not served here", "This service has no ledger."),

@@ -16,7 +16,7 @@ from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, lacking, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import BURNED, NO_LINK, LedgerBlock, Publication
-from entropy_assets.stores.ledger.storage import LedgerPromoted, LedgerUnavailable
+from entropy_assets.stores.ledger.storage import LedgerPromoted
 from entropy_assets.stores.pool.blocks import PoolBlock, ShardState
 from entropy_assets.stores.pool.shards import AnyPool
 from entropy_assets.stores.removals import removal_of, removed_keys
@@ -346,17 +346,20 @@ def _remember(batch: Batch, remember: Remember) -> None:
 
 @contextmanager
 def _passing_over_damage(batch: Batch) -> Iterator[None]:
-    """Pass over what is wrong with `batch` itself; a store or a server that is away may be there the next time.
+    """Pass over what is wrong with `batch` itself; stores and ledger may do their work the next time.
 
     Raises
     ------
-    StoreError, LedgerUnavailable
-        If what the batch is can't be told now.
+    StoreError, LedgerError
+        If what the batch is can't be told or entered now, as on a full disk. A smaller entry that has room would burn
+        the batch for ever without what had none.
     """
     try:
         with naming_damage(batch):
             yield
-    except (StoreError, LedgerUnavailable):
+    except ClaimRefused:
+        pass
+    except (StoreError, LedgerError):
         raise
     except EntropyAssetsError:
         pass

@@ -12,6 +12,7 @@ from typing import Final
 from entropy_assets.errors import BatchError
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, Document
+from entropy_assets.stores.blobs.refusals import BlobUnreadable
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
@@ -195,25 +196,25 @@ class Unfinished:
         One that retention is removing is none, however much of it is still there.
         """
         for batch in self._batches.oldest_first(without=self._ledger.published_keys()):
+            state = self._state_or_error(batch)
+            if state is not None and not isinstance(state, BatchRemoved):
+                yield batch, state
+
+    def _state_or_error(self, batch: Batch) -> BatchState | BatchError | None:
+        """Return where `batch` stands, or why nobody can tell; None if it is finished."""
+        try:
             version = _version(batch)
             if self._finished.get(batch.key) == version:
-                continue
-            state = _state_or_error(batch, self._ledger)
-            if isinstance(state, BatchRemoved):
-                continue
-            if isinstance(state, BatchError):
-                yield batch, state
-            elif state.is_finished:
-                self._finished[batch.key] = version
-            else:
-                yield batch, state
-
-
-def _state_or_error(batch: Batch, ledger: Ledger) -> BatchState | BatchError:
-    try:
-        return state_of(batch, ledger)
-    except BatchError as error:
-        return error
+                return None
+            state = state_of(batch, self._ledger)
+        except BatchError as error:
+            return error
+        except BlobUnreadable as error:
+            return BatchError(error.public_message, batch=batch.key, file=error.data["name"])
+        if not state.is_finished:
+            return state
+        self._finished[batch.key] = version
+        return None
 
 
 def _version(batch: Batch) -> str:

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from entropy_assets.errors import BatchError
 from entropy_assets.stores.blobs.folder import FolderBlobs, lies_in
 from entropy_assets.stores.blobs.interface import Blob, Blobs
-from entropy_assets.stores.blobs.refusals import BlobMissing
+from entropy_assets.stores.blobs.refusals import BlobMissing, BlobUnreadable
 from entropy_assets.stores.blobs.together import together
 from entropy_assets.stores.file_names import same_but_for_names
 from entropy_assets.stores.intakes import Intake
@@ -143,8 +143,12 @@ class Batch:
         return self.find(document) is not None
 
     def changed_at(self) -> float:
-        """Return when something was last kept in the batch, seconds since 1970."""
-        return max(self.blobs.list(folder).changed_s for folder in (self.key, f"{self.key}/{_NOISE_FOLDER}"))
+        """Return when something was last kept in the batch, seconds since 1970; 0 if its folders can't be read."""
+        changed_s = 0.0
+        for folder in (self.key, f"{self.key}/{_NOISE_FOLDER}"):
+            with suppress(BlobUnreadable):
+                changed_s = max(changed_s, self.blobs.list(folder).changed_s)
+        return changed_s
 
     def write_json(self, document: Document, value: Mapping[str, Any]) -> None:
         """Write `value` as `document`; raises as `write_array`."""
@@ -237,9 +241,9 @@ class Batch:
             raise BatchError(missing, batch=self.key, file=document.file) from None
 
     def _write(self, document: Document, data: bytes) -> None:
-        # A worker that was given up may still write after another one has published the batch.
-        if not self.frozen and not self.has(RECEIPT):
-            self.blobs.replace(self._name(document), data)
+        # A worker that was given up may still write after another one has published the batch. The receipt is looked
+        # for last: one that is kept between that look and the change, a moment later, is not seen.
+        if not self.frozen and self.blobs.replace(self._name(document), data, unless=self._name(RECEIPT)):
             return
         if not self.has(document) and self.blobs.create(self._name(document), data):
             return
@@ -347,6 +351,11 @@ class BatchStore:
 
     def _is_begun(self, key: str) -> bool:
         # An intake stays: each is asked for until it is there, and never again.
-        if key not in self._begun and self.has(key):
+        if key not in self._begun:
+            try:
+                if not self.has(key):
+                    return False
+            except BlobUnreadable:  # who reads on in it hears why, and those who look at all batches see the others
+                return True
             self._begun.add(key)
-        return key in self._begun
+        return True

@@ -28,15 +28,23 @@ def private_files() -> Iterator[None]:
         os.umask(before)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write `path`, or replace it: readers see all of the old or all of the new file."""
+def write_durably(path: Path, data: bytes, *, unless: Path | None = None) -> bool:
+    """Write `path`, or replace it: readers see all of the old or all of the new file.
+
+    If the file `unless` is there by then, nothing is changed. Return whether something was. The look is the last step
+    before the rename: on a slow disk all that takes long lies before it, but the two are not one step.
+    """
     temporary = _written_beside(path, data)
     try:
+        if unless is not None and unless.exists():
+            temporary.unlink()
+            return False
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+    return True
 
 
 def create_durably(path: Path, data: bytes) -> bool:

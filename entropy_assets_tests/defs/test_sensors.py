@@ -226,11 +226,18 @@ def test_a_published_batch_that_is_validated_again_is_not_asked_for(home: Home) 
 
 
 @pytest.mark.slow
-def test_a_batch_that_can_not_be_read_holds_up_no_other(home: Home) -> None:
+@pytest.mark.parametrize("how", ["damaged", "unreadable"])
+def test_a_batch_that_can_not_be_read_holds_up_no_other(home: Home, how: str) -> None:
     keys = [home.batch_of((f"{seed}.fits", frame(seed, side=512))) for seed in (1, 2)]
     for key in keys:
         home.run("process_images", key)
-    home.stores.batch(keys[0]).path(VERDICTS).write_text("[")
+    verdicts = home.stores.batch(keys[0]).path(VERDICTS)
+    if how == "damaged":
+        verdicts.write_text("[")
+    else:  # the system refuses it whoever asks, as it does another user's file or a bad disk
+        verdicts.unlink()
+        verdicts.symlink_to(verdicts.name)
+    home.tick("new_images")
     (request,) = home.tick("publish_validated_blocks").run_requests
     assert request.partition_key == keys[1]
 
@@ -331,9 +338,9 @@ def test_a_run_that_fails_after_a_wipe_is_told(home: Home) -> None:
 
 
 def test_of_many_runs_that_failed_some_are_told_at_each_look(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that failed first are told first, and none is left out: a look stays short whatever failed."""
-    monkeypatch.setattr(sensors, "MOST_TOLD", 2)
-    for _ in range(3):
+    """Those that failed first are told first, and none of hundreds is left out: a look stays short whatever failed."""
+    monkeypatch.setattr(sensors, "MOST_TOLD", 60)
+    for _ in range(110):
         run = home.instance.create_run_for_job(home.defs.resolve_job_def("replenish_pool"))
         home.instance.report_run_failed(run)
     failed = [record.dagster_run.run_id for record in home.instance.get_run_records()][::-1]
@@ -342,4 +349,4 @@ def test_of_many_runs_that_failed_some_are_told_at_each_look(home: Home, monkeyp
     for _ in range(3):
         home.tick("run_failure_alert")
         told.append([alert["run_id"] for alert in alerts.read()])
-    assert told == [failed[:2], failed, failed]
+    assert told == [failed[:60], failed, failed]

@@ -223,3 +223,24 @@ def test_it_can_be_sent_to_the_worker_that_asks_it(place: Place) -> None:
     """A service of several workers starts each as a process of its own, and sends it where blocks are looked up."""
     assert ForkingPickler.dumps(Trail.of(place))
     assert ForkingPickler.dumps(Freshness(place.batches(), place.ledger()))
+
+
+def test_a_file_that_the_system_does_not_let_be_read_is_told_and_hides_no_other(supply: Freshness) -> None:
+    """As one of another user, after a command under ``sudo``; when it can be read again, it counts."""
+    root = supply.batches.root
+    folders = [taken_in(root, 60 * age, age) for age in range(1, 6)]
+    assessed(folders[-1], ACCEPTED, CONSTANT)
+    for folder in folders[:-1]:
+        (folder / "noise.json").symlink_to("noise.json")
+    ages = supply.now()
+    assert (ages["image_age_s"], ages["rejected_images"]) == (300, None)
+    [sentence] = [sentence for code, sentence in ages["doubts"] if code == "store-denied"]
+    assert sentence.startswith("4 batches can't be read: ")
+    assert f"{folders[0].name}/noise.json can't be read (" in sentence
+    assert sentence.count("noise.json") == 3
+    for folder in folders[:-1]:
+        (folder / "noise.json").unlink()
+        assessed(folder, FAILED)
+    ages = supply.now()
+    assert "store-denied" not in [code for code, _ in ages["doubts"]]
+    assert ages["rejected_images"] == {"health_test_failed": 4, "constant": 1}

@@ -8,7 +8,7 @@ import pytest
 from entropy_assets.provenance.standing import STILL_S, Standing, new_sentences
 from entropy_assets.provenance.trail import Trail
 from entropy_assets.stages.publication import publish_batch
-from entropy_assets.stores.batches import INTAKE, VERDICTS, Batch
+from entropy_assets.stores.batches import INTAKE, RECEIPT, VERDICTS, Batch, Document
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.stages.batches_made import Place, frame
 
@@ -95,3 +95,33 @@ def test_a_sentence_is_new_once_and_again_when_it_came_back() -> None:
     told: set[str] = set()
     looks = [[("a", "x")], [("a", "x"), ("b", "y")], [], [("a", "x")]]
     assert [list(new_sentences(told, doubts)) for doubts in looks] == [["x"], ["y"], [], ["x"]]
+
+
+def unreadable(batch: Batch, document: Document) -> None:
+    """Let the system refuse to read `document`, whoever asks: as another user's file does, or a bad disk."""
+    path = batch.path(document)
+    path.unlink(missing_ok=True)
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize("document", [INTAKE, VERDICTS])
+def test_a_file_that_the_system_does_not_let_be_read_is_told_and_the_others_too(
+    place: Place, standing: Standing, document: Document
+) -> None:
+    closed, other = place.validated([("a.fits", frame(1))]), place.open([("b.fits", frame(2))])
+    unreadable(closed, document)
+    for batch in (closed, other):
+        untouched(batch)
+    [(code, sentence)] = standing.doubts()
+    assert (code, sentence.startswith("2 batches stand still")) == ("batches-stuck", True)
+    assert f"{closed.key}/{document.file} can't be read" in sentence
+
+
+def test_a_receipt_that_the_system_does_not_let_be_read_is_told_and_what_stands_still_too(
+    place: Place, standing: Standing, pool: PoolClient
+) -> None:
+    closed, other = place.validated([("a.fits", frame(1))]), place.open([("b.fits", frame(2))])
+    publish_batch(closed, place.ledger(), pool, run_id="run", now_us=1)
+    unreadable(closed, RECEIPT)
+    untouched(other)
+    assert [code for code, _ in standing.doubts()] == ["store-denied", "batches-stuck"]

@@ -11,6 +11,7 @@ import httpx
 import pytest
 import redis
 
+from entropy_assets.provenance.trail import Trail
 from entropy_assets.serving.config import ServiceConfig
 from entropy_assets.stores.lanes import LANES, Lane
 from entropy_assets.stores.pool.client import PoolClient
@@ -18,6 +19,7 @@ from entropy_assets.stores.pool.embedded import EmbeddedServer, find_server_bina
 from entropy_assets_tests.pool_blocks import blocks_for_both
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import Supply
+from entropy_assets_tests.stages.batches_made import Place, frame
 from entropy_assets_tests.stores.pool.stepped_clock import SteppedClock
 
 README = Path(__file__).resolve().parents[2] / "monitoring" / "README.md"
@@ -92,6 +94,9 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "the ledger lacks publications that batches have receipts of": {
         "ages": {"doubts": [("ledger-behind", "it lacks")]}
     },
+    "a file of a batch can't be read, as one of another user": {
+        "ages": {"doubts": [("store-denied", "x/noise.json can't be read")]}
+    },
     "batches stand still for more than five minutes": {"ages": {"doubts": [("batches-stuck", "batch x stands")]}},
     "nobody will take something in the inbox": {"ages": {"doubts": [("inbox-left-alone", "x will not be taken")]}},
     "a feed of images stays in trouble": {"ages": {"doubts": [("feed-quarantined", "a feed is in quarantine: x")]}},
@@ -137,3 +142,24 @@ def test_the_service_does_what_the_table_says(situation: str, tmp_path: Path) ->
     assert [reason["code"] for reason in health.json()["reasons"]] == re.findall(r"`(.+?)`", reasons)
     assert health.status_code == (503 if status == "failing" else 200)
     assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
+
+
+@pytest.mark.parametrize("file", ["intake.json", "manifest.json", "noise.json", "verdicts.json", "published.json"])
+def test_a_file_that_the_system_does_not_let_be_read_leaves_every_probe_its_answer(file: str, tmp_path: Path) -> None:
+    """Else one file of another user takes a service out of the balancer that gives out bytes."""
+    place = Place(tmp_path)
+    batch = place.validated([("a.fits", frame(1))])
+    (batch.root / file).unlink(missing_ok=True)
+    (batch.root / file).symlink_to(file)
+    with EmbeddedServer() as server:
+        pool = PoolClient.from_url(server.url)
+        pool.push(blocks_for_both(60))
+        pool.close()
+        with RunningService(ServiceConfig(pool_url=server.url, low_water_bytes=1000), Trail.of(place)) as service:
+            paths = ("/health", "/stats", "/metrics", "/readyz", "/batches", "/random/16")
+            answers = {path: service.client.get(path) for path in paths}
+    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(paths, 200)
+    reasons = answers["/health"].json()["reasons"]
+    if file != "verdicts.json":  # told when its batch has stood still for minutes
+        assert any(f"{batch.key}/{file} can't be read" in reason["detail"] for reason in reasons)
+    assert str(tmp_path) not in answers["/health"].text + answers["/batches"].text

@@ -24,6 +24,7 @@ from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.publication import accept_losses
 from entropy_assets.stages.state import known_publications, sound_ledger, state_of
 from entropy_assets.stores.batches import RECEIPT, Batch
+from entropy_assets.stores.blobs.refusals import BlobUnreadable
 from entropy_assets.stores.lanes import Fate
 from entropy_assets.stores.ledger.anchors import Anchor
 from entropy_assets.stores.ledger.record import Ledger
@@ -200,6 +201,20 @@ def test_a_damaged_batch_is_burned_without_its_blocks_and_with_its_images(place:
     images = {item.image_sha256 for item in batch.intake.files}
     assert place.ledger().spent_by(batch.key, images) == images
     assert place.ledger().publication_of(batch.key).block_count == 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("file", ["intake.json", "manifest.json", "noise.json", "records.json", "verdicts.json"])
+def test_a_file_that_the_system_does_not_let_be_read_burns_nothing(place: Place, pool: PoolClient, file: str) -> None:
+    """It may be whole: burned without what is in it, its blocks would be unknown for ever."""
+    batch = place.validated([("a.fits", frame(1))])
+    publish(place, batch, pool)
+    anchors = list(known_publications(place.batches()).values())
+    put(place.ledger_file, None)
+    (batch.root / file).unlink()
+    (batch.root / file).symlink_to(file)
+    with pytest.raises(BlobUnreadable, match=f"{batch.key}/{file} can't be read"):
+        accept_losses(place, NO_LINK, anchors, now_us=2, remember=remembers(place))
+    assert not place.ledger().published_keys()
 
 
 def test_a_loss_is_accepted_for_the_ledger_that_was_looked_at(place: Place, pool: PoolClient) -> None:

@@ -1,5 +1,6 @@
 """Batches: their documents appear whole under names that stay, and what was published stays as it is."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,27 @@ def test_a_worker_that_was_given_up_changes_nothing_of_what_another_one_publishe
     with pytest.raises(BatchError, match="is published"):
         late.write_json(MANIFEST, {"rows": [1]})
     assert late.read_json(MANIFEST) == {"rows": []}
+
+
+def test_a_worker_in_the_middle_of_writing_changes_nothing_of_what_is_published_meanwhile(
+    store: BatchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk takes seconds to keep a file, and another worker publishes the batch in them."""
+    late = opened(store)
+    late.write_json(MANIFEST, {"rows": []})
+    real = os.fsync
+
+    def slow(descriptor: int) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", real)
+            Batch(store.blobs, late.key).create_json(RECEIPT, {"seq": 1})
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    with pytest.raises(BatchError, match="is published"):
+        late.write_json(MANIFEST, {"rows": [1]})
+    assert late.read_json(MANIFEST) == {"rows": []}
+    assert [path.name for path in late.root.iterdir() if path.suffix == ".tmp"] == []
 
 
 def test_a_batch_that_an_older_version_published_is_run_again_with_the_names_that_are_kept_now(

@@ -181,7 +181,9 @@ class Served:
             return UNSERVED
         if age_s >= LONGEST_LIFE_S + SLACK_S:
             return None
-        # the life of a block may have been longer when it was pushed
+        # The life of a block may have been longer when it was pushed. A private one that a worker holds is gone for the
+        # pool: docs/retention.md says what to do when the life is made shorter. To wait for the longest life instead
+        # would keep the noise of every private batch for a month.
         for block in self._ledger.published_blocks(batch.key):
             state = self._state_of(block.block_id)
             if state is None:

@@ -6,11 +6,12 @@ Every file and name is on the disk before a call returns.
 import math
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from entropy_assets.stores.blobs.interface import Blob, Blobs, Listing, is_blob_part, require_blob_name
-from entropy_assets.stores.blobs.refusals import BlobMissing, StoreError
+from entropy_assets.stores.blobs.refusals import BlobMissing, BlobUnreadable, StoreError
 from entropy_assets.stores.durable import create_durably, sync_folder, write_durably
 
 
@@ -35,21 +36,24 @@ class FolderBlobs:
         path = self._made(name)
         return create_durably(path, data)
 
-    def replace(self, name: str, data: bytes) -> None:
+    def replace(self, name: str, data: bytes, *, unless: str | None = None) -> bool:
         """As `Blobs.replace`: one rename."""
-        write_durably(self._made(name), data)
+        return write_durably(self._made(name), data, unless=None if unless is None else self.path(unless))
 
     def read(self, name: str) -> bytes:
         """As `Blobs.read`."""
+        path = self.path(name)
         try:
-            return self.path(name).read_bytes()
+            with _reading(name, path):
+                return path.read_bytes()
         except FileNotFoundError:
             raise BlobMissing(f"there is no {name}", name=name) from None
 
     def read_listed(self, name: str, version: str, size: int) -> bytes | None:
         """As `Blobs.read_listed`: looked at before and after, since a file may be written to while it is read."""
+        path = self.path(name)
         try:
-            with self.path(name).open("rb") as file:
+            with _reading(name, path), path.open("rb") as file:
                 before = _blob(name, os.fstat(file.fileno()))
                 if (before.version, before.size) != (version, size):
                     return None
@@ -64,23 +68,26 @@ class FolderBlobs:
         folders: list[str] = []
         blobs: list[Blob] = []
         try:
-            with os.scandir(place) as entries:
-                for entry in entries:
-                    if not is_blob_part(entry.name) or _is_temporary(entry.name):
-                        continue
-                    if entry.is_dir():
-                        folders.append(entry.name)
-                    elif (blob := _seen(folder, entry)) is not None:
-                        blobs.append(blob)
-            changed_s = place.stat().st_mtime
+            with _reading(folder, place):
+                with os.scandir(place) as entries:
+                    for entry in entries:
+                        if not is_blob_part(entry.name) or _is_temporary(entry.name):
+                            continue
+                        if entry.is_dir():
+                            folders.append(entry.name)
+                        elif (blob := _seen(folder, entry)) is not None:
+                            blobs.append(blob)
+                changed_s = place.stat().st_mtime
         except FileNotFoundError:
             return Listing()
         return Listing(tuple(sorted(folders)), tuple(sorted(blobs, key=lambda blob: blob.name)), changed_s)
 
     def find(self, name: str) -> Blob | None:
         """As `Blobs.find`."""
+        path = self.path(name)
         try:
-            state = self.path(name).stat()
+            with _reading(name, path):
+                state = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
         return _blob(name, state) if stat.S_ISREG(state.st_mode) else None
@@ -98,6 +105,17 @@ class FolderBlobs:
         path = self.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+@contextmanager
+def _reading(name: str, path: Path) -> Iterator[None]:
+    """Turn what the system says of a file that is there and can't be read into an error of the store."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):  # it is not there
+        raise
+    except OSError as error:
+        raise BlobUnreadable(name, path, error) from error
 
 
 def _is_temporary(name: str) -> bool:

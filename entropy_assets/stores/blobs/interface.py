@@ -64,7 +64,7 @@ class Blobs(Protocol):
     """Bytes under names like ``folder/name``. Every blob appears whole or not at all, and stays after a power cut.
 
     Every method raises `StoreError` or OSError where the store does not do its work, and ValueError for a name that is
-    none.
+    none. Those that only look raise `StoreError` alone: of a file that is there and can't be read `BlobUnreadable`.
     """
 
     def create(self, name: str, data: bytes) -> bool:
@@ -73,11 +73,14 @@ class Blobs(Protocol):
         Of several creators at once one wins, on all machines together.
         """
 
-    def replace(self, name: str, data: bytes) -> None:
+    def replace(self, name: str, data: bytes, *, unless: str | None = None) -> bool:
         """Keep `data` under `name`, whatever is there: readers see all of the old or all of the new.
 
         For what may be made again, as a stage of a batch is that was not published. Deleting and creating instead
         would leave nothing to who is killed between the two.
+
+        If something is under the name `unless`, nothing is changed; return whether this call did. It is looked for as
+        late as can be, but not in one step with the change: who keeps it in between is not seen.
         """
 
     def read(self, name: str) -> bytes:

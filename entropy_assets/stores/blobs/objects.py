@@ -100,10 +100,13 @@ class ObjectBlobs:
         self.probe()
         return asking.created(self._store, self._key(name), data, self.url)
 
-    def replace(self, name: str, data: bytes) -> None:
-        """As `Blobs.replace`: one PUT."""
+    def replace(self, name: str, data: bytes, *, unless: str | None = None) -> bool:
+        """As `Blobs.replace`: one PUT, and a HEAD before it for `unless`."""
         self.probe()
+        if unless is not None and self.find(unless) is not None:
+            return False
         asking.replaced(self._store, self._key(name), data, self.url)
+        return True
 
     def read(self, name: str) -> bytes:
         """As `Blobs.read`."""

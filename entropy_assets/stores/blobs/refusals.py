@@ -1,6 +1,13 @@
 """What a store of blobs refuses or fails at. No message holds a credential: an address has none."""
 
+import errno
+from pathlib import Path
+from typing import Final
+
 from entropy_assets.errors import EntropyAssetsError
+
+_OF_ANOTHER_USER: Final = (errno.EACCES, errno.EPERM)
+_OF_THE_DISK: Final = (errno.EIO, errno.ESTALE)
 
 
 class StoreError(EntropyAssetsError):
@@ -30,6 +37,33 @@ class StoreDenied(StoreError):
     """The store refuses who asks, or has no such bucket: retries don't help."""
 
     code = "store-denied"
+
+
+class BlobUnreadable(StoreDenied, OSError):
+    """A file or folder of a store in a folder is there, and the system does not let it be read.
+
+    It is of another user, as after a command under ``sudo``, or its disk is bad; ``data`` has ``name`` and ``path``.
+    """
+
+    def __init__(self, name: str, path: Path, cause: OSError) -> None:
+        what = cause.strerror or type(cause).__name__
+        super().__init__(f"{path} can't be read ({what}){_advice(cause.errno)}", name=name, path=str(path))
+        self.errno, self.strerror = cause.errno, cause.strerror
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def public_message(self) -> str:
+        """The message for strangers: without the folder of the store."""
+        path, name = str(self.data.get("path", "")), str(self.data.get("name", ""))
+        return self.message.replace(path, name or path.rpartition("/")[2]) if path else self.message
+
+
+def _advice(number: int | None) -> str:
+    if number in _OF_ANOTHER_USER:
+        return ": give it and the folder that it is in to the user that runs this (chown), with modes 600 and 700"
+    return ": look at its disk, or put it back from a backup" if number in _OF_THE_DISK else ""
 
 
 class StoreUnsafe(StoreError):

@@ -8,7 +8,7 @@ from typing import Final, cast
 
 from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, bring_up_to_date, chains_in, version_of
-from entropy_assets.stores.ledger.storage import Statements
+from entropy_assets.stores.ledger.storage import LedgerUnavailable, Statements
 
 _NO_INDEX: Final = {"SQLITE_CANTOPEN", "SQLITE_IOERR_SHMOPEN", "SQLITE_IOERR_SHMSIZE"}
 """What SQLite says to a reader who can't make the index beside the file: on a disk that is full or read-only."""
@@ -39,7 +39,8 @@ class LedgerFile:
 
     def exists(self) -> bool:
         """Tell whether there is a file."""
-        return self.path.exists()
+        with self._reaching():
+            return _moment(self.path) is not None
 
     def chains_of(self, db: Statements) -> tuple[str, ...]:
         """Return the names of the chained tables that there are: a file of an older version has fewer."""
@@ -81,12 +82,13 @@ class LedgerFile:
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection | None]:
         """Open the file for a while; None stands for a ledger without tables."""
-        if self.readonly and not self.path.exists():
+        if self.readonly and not self.exists():
             yield None
             return
         try:
-            before = _moment(self.path)
-            db, is_alone = self._open()
+            with self._reaching():
+                before = _moment(self.path)
+                db, is_alone = self._open()
             try:
                 yield db if version_of(db) else None
                 if is_alone and (_moment(self.path) != before or self._has_log()):
@@ -96,7 +98,23 @@ class LedgerFile:
             finally:
                 db.close()
         except sqlite3.Error as error:
-            raise LedgerError(f"the ledger {self.path} can't be used: {error}", path=str(self.path)) from error
+            kind = LedgerUnavailable if _may_pass(error) else LedgerError
+            raise kind(f"the ledger {self.path} can't be used: {error}", path=str(self.path)) from error
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Turn what the system says of a place that can't be looked at into a failure of the ledger.
+
+        A file that nobody may see is not a file that is missing.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise LedgerUnavailable(
+                f"the ledger {self.path} can't be used: {error.strerror or type(error).__name__}; look at its disk, and"
+                " at owner and mode of the folders above it",
+                path=str(self.path),
+            ) from error
 
     def _open(self) -> tuple[sqlite3.Connection, bool]:
         """Return a connection, and whether it passes over what others may write meanwhile."""
@@ -147,10 +165,19 @@ class LedgerFile:
             ) from error
 
 
+def _may_pass(error: sqlite3.Error) -> bool:
+    """Tell whether the system or another process stopped it: a full disk, a lock, a mode. Else it is the file itself.
+
+    A table that is missing is an OperationalError too, with the code SQLITE_ERROR, and text that is none has no code.
+    """
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
+
+
 def _moment(path: Path) -> tuple[int, int, int] | None:
     """Return what changes when a file is written, moved or replaced."""
     try:
         state = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return state.st_ino, state.st_size, state.st_mtime_ns

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from entropy_assets.errors import ClaimRefused, LedgerError
+from entropy_assets.errors import ClaimRefused
 from entropy_assets.stores.ledger.chains import append_row, last_link, verified
 from entropy_assets.stores.ledger.file import LedgerFile
 from entropy_assets.stores.ledger.rows import (
@@ -206,15 +206,14 @@ class Ledger:
 
         Raises
         ------
-        LedgerError
-            If a block belongs to another batch, if the batch is recorded with another chain head, or if the
-            ledger can't be written.
+        ClaimRefused, LedgerError
+            If a block is another batch's, or the batch is recorded with another chain head; if it can't be written.
         """
         with self.storage.transaction() as db:
             row = db.execute("SELECT chain_head FROM batches WHERE batch_key = :key", {"key": batch_key}).fetchone()
             if row is not None:
                 if row[0] != chain_head:
-                    raise LedgerError(
+                    raise ClaimRefused(
                         f"batch {batch_key} is in the ledger with another chain head",
                         batch_key=batch_key, recorded=row[0], offered=chain_head,
                     )  # fmt: skip
@@ -395,6 +394,6 @@ def _refuse_if_published(storage: LedgerStorage, db: Statements, blocks: Sequenc
             {"list": json.dumps([getattr(block, column) for block in blocks])},
         ).fetchone()
         if row is not None:
-            raise LedgerError(
+            raise ClaimRefused(
                 f"block {row[0]} was already published by batch {row[1]}", block_id=row[0], batch_key=row[1]
             )

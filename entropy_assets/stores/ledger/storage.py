@@ -19,7 +19,10 @@ class LedgerPromoted(LedgerBehind):
 
 
 class LedgerUnavailable(LedgerError):
-    """No answer from the ledger's server, or none in time; later it may give one. What was written may be there."""
+    """The ledger did not do its work, and may later: its server gave no answer in time, or its disk is full, or locked.
+
+    What was written may be there.
+    """
 
     code = "ledger-unavailable"
 

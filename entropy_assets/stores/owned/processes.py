@@ -68,7 +68,7 @@ class OwnedProcess:
     Raises
     ------
     OSError
-        If the program can't be run.
+        If the program or its watcher can't be run; then nothing of it is left.
     """
 
     def __init__(
@@ -85,13 +85,19 @@ class OwnedProcess:
                 umask=PRIVATE_UMASK,
             )
         self.pid: Final = self._process.pid
-        self._watcher = subprocess.Popen(  # noqa: S603 - the one thing put into it is a number
-            ["/bin/sh", "-c", f"read _; kill -9 -{self.pid}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        try:
+            self._watcher = subprocess.Popen(  # noqa: S603 - the one thing put into it is a number
+                ["/bin/sh", "-c", f"read _; kill -9 -{self.pid}"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except BaseException:  # nobody would end it: its owner never has it
+            with suppress(OSError):  # it may have ended already
+                os.killpg(self.pid, signal.SIGKILL)
+            self._process.wait()
+            raise
 
     @property
     def exit_code(self) -> int | None:

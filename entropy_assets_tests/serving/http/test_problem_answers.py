@@ -91,7 +91,7 @@ CODES = {kind.code: kind for kind in _kinds()}
 
 
 def _raised(code: str, message: str, data: dict[str, Any]) -> EntropyAssetsError:
-    error = EntropyAssetsError.__new__(CODES[code])
+    error = CODES[code].__new__(CODES[code])
     EntropyAssetsError.__init__(error, message, **data)
     return error
 

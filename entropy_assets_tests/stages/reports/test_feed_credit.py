@@ -82,11 +82,11 @@ def test_two_who_count_at_once_count_each_batch_once(place: Place) -> None:
     class Slow(FolderBlobs):
         """The one who looked first writes last."""
 
-        def replace(self, name: str, data: bytes) -> None:
+        def replace(self, name: str, data: bytes, *, unless: str | None = None) -> bool:
             late = place.hashed(brought(place, "sky", frame(2)), time_ns=TIME_NS + DAY_NS)
             known[SECOND] = DayCredit(bits_of(late), 1, 0)
             assert credit_by_day(place.feeds(), place.batches()) == {"sky": known}
-            super().replace(name, data)
+            return super().replace(name, data, unless=unless)
 
     known = {FIRST: DayCredit(bits_of(place.hashed(brought(place, "sky", frame(1)))), 1, 0)}
     assert credit_by_day(Slow(place.feeds_folder), place.batches()) == {"sky": {FIRST: known[FIRST]}}

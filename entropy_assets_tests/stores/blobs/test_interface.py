@@ -30,6 +30,15 @@ def test_blobs_of_any_length_are_created_once(blobs: Blobs, size: int) -> None:
     assert blobs.read("blob") == b"\x01" * size
 
 
+def test_nothing_is_replaced_beside_what_forbids_it(blobs: Blobs) -> None:
+    assert blobs.replace("a/one", b"first", unless="a/end")
+    blobs.create("a/end", b"")
+    assert not blobs.replace("a/one", b"other", unless="a/end")
+    assert not blobs.replace("a/two", b"other", unless="a/end")
+    assert [blob.name for blob in blobs.list("a").blobs] == ["a/end", "a/one"]
+    assert blobs.read("a/one") == b"first"
+
+
 def test_a_replaced_blob_is_another_one(blobs: Blobs) -> None:
     blobs.replace("one", b"first")
     before = blobs.find("one")

@@ -13,7 +13,7 @@ import pytest
 from entropy_assets.errors import LedgerError
 from entropy_assets.stores.ledger.file import LedgerFile
 from entropy_assets.stores.ledger.schema import SCHEMA_VERSION, version_of
-from entropy_assets.stores.ledger.storage import fetched
+from entropy_assets.stores.ledger.storage import LedgerUnavailable, fetched
 
 
 def test_a_reader_makes_no_file_and_sees_nothing(tmp_path: Path) -> None:
@@ -44,11 +44,14 @@ def test_a_file_that_is_none_of_sqlites_is_an_error_of_the_ledger(tmp_path: Path
 
 
 @contextmanager
-def without_room() -> Iterator[None]:
-    """Let nothing be written, as on a full disk or a read-only medium: no file of this process may grow."""
+def without_room(over_bytes: int = 0) -> Iterator[None]:
+    """Let nothing be written, as on a full disk or a read-only medium: no file of this process may grow.
+
+    Over `over_bytes`, that is; then what is small may still have room.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (over_bytes, limits[1]))
     try:
         yield
     finally:
@@ -107,3 +110,29 @@ def test_who_reads_so_while_somebody_else_writes_is_told(tmp_path: Path, others:
             other.execute("INSERT INTO folds (seq, folds) VALUES (2, x'00')")
         with pytest.raises(LedgerError, match="written while it was read"):
             stack.close()
+
+
+def test_what_another_process_or_the_disk_stops_may_pass_and_what_is_wrong_with_the_file_does_not(
+    tmp_path: Path,
+) -> None:
+    file = LedgerFile(tmp_path / "ledger.sqlite", readonly=False, busy_timeout_s=0.0)
+    with file.transaction(), pytest.raises(LedgerUnavailable, match="locked"), file.transaction():
+        pass
+    with without_room(), pytest.raises(LedgerUnavailable, match="can't be used"), file.transaction() as db:
+        db.execute("INSERT INTO folds (seq, folds) VALUES (1, x'00')")
+    with pytest.raises(LedgerError, match="no such table") as caught:
+        fetched(file, "SELECT * FROM absent")
+    assert type(caught.value) is LedgerError
+    (tmp_path / "ledger.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(LedgerError, match="not a database") as caught:
+        fetched(file, "SELECT 1")
+    assert type(caught.value) is LedgerError
+
+
+def test_a_place_that_can_not_be_looked_at_is_no_missing_ledger(tmp_path: Path) -> None:
+    """As a home that was closed; nobody may take it for an empty one, nor be stopped by what he isn't ready for."""
+    reader = LedgerFile(tmp_path / ("x" * 300) / "ledger.sqlite", readonly=True, busy_timeout_s=1.0)
+    with pytest.raises(LedgerUnavailable, match="File name too long; look at its disk"):
+        reader.exists()
+    with pytest.raises(LedgerUnavailable):
+        fetched(reader, "SELECT 1")

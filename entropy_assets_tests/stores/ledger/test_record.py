@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from entropy_assets.errors import LedgerError
+from entropy_assets.errors import ClaimRefused, LedgerError
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import NO_LINK, LedgerBlock, SpentImage, publication_link
 from entropy_assets.stores.ledger.storage import LedgerServer
@@ -60,7 +60,7 @@ def test_the_first_blocks_of_a_batch_can_be_had_alone(filled: Ledger) -> None:
 
 def test_a_batch_can_not_be_published_again_with_other_blocks(ledger: Ledger) -> None:
     ledger.append_publication("batch", HEAD, _blocks(0), "run", TIME_US)
-    with pytest.raises(LedgerError, match="another chain head"):
+    with pytest.raises(ClaimRefused, match="another chain head"):
         ledger.append_publication("batch", "bb" * 32, _blocks(1), "run", TIME_US)
 
 
@@ -68,7 +68,7 @@ def test_a_batch_can_not_be_published_again_with_other_blocks(ledger: Ledger) ->
 def test_a_block_of_another_batch_is_refused_and_nothing_is_written(same: str, ledger: Ledger) -> None:
     ledger.append_publication("batch", HEAD, _blocks(0), "run", TIME_US)
     mine = LedgerBlock("id-0-1" if same == "block_id" else "new", 1, "sha-0-1" if same != "block_id" else "new", "x")
-    with pytest.raises(LedgerError, match="already published by batch batch"):
+    with pytest.raises(ClaimRefused, match="already published by batch batch"):
         ledger.append_publication("later", HEAD, [LedgerBlock("fresh", 0, "fresh", "x"), mine], "run", TIME_US)
     assert not ledger.is_published("later")
     assert ledger.find_block("fresh") is None

@@ -153,6 +153,24 @@ def test_a_program_that_is_not_there_is_an_os_error() -> None:
         OwnedProcess(["/absent"])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_one_whose_watcher_can_not_start_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at the limit of the user's processes: the program was the last that had room."""
+    log, real = tmp_path / "log", subprocess.Popen
+
+    def one_more(command: list[str], **how: object) -> "subprocess.Popen[bytes]":
+        if command[0] == "/bin/sh":
+            assert within(30, lambda: log.read_text().endswith("\n"))
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return real(command, **how)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(subprocess, "Popen", one_more)
+    with pytest.raises(BlockingIOError):
+        OwnedProcess([sys.executable, "-c", FAMILY], log=log)
+    monkeypatch.undo()
+    assert within(30, lambda: not alive(int(log.read_text())))
+
+
 def test_a_flag_is_set_by_a_signal_at_any_step_of_waiting_for_it() -> None:
     """The handler of a `threading.Event` may wait for a lock that the main thread has: nothing ends it then."""
     command = [sys.executable, "-c", SIGNALLED]
