@@ -115,11 +115,15 @@ local ttl_ms = tonumber(ARGV[4])
 if epoch ~= run_id then
   for lane, key in pairs(ready) do
     local entries = redis.call('ZRANGE', key, 0, batch - 1)
+    local opened = {}
     for _, entry in ipairs(lane == 'public' and entries or {}) do
       local expires = redis.call('ZSCORE', expiry, entry)
-      if expires then redis.call('ZADD', open, expires, (split(entry))) end
+      if expires then opened[#opened + 1], opened[#opened + 2] = expires, (split(entry)) end
     end
-    if drop('inherited', entries) then return {'AGAIN'} end
+    -- Added after the removals: see `remove`.
+    local is_more = drop('inherited', entries)
+    if #opened > 0 then redis.call('ZADD', open, unpack(opened)) end
+    if is_more then return {'AGAIN'} end
   end
   local fresh = {'epoch', run_id, 'since_ms', text(now)}
   for lane in pairs(ready) do

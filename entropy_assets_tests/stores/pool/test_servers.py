@@ -5,7 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from entropy_assets.errors import PoolEpochChanged, PoolUnavailable
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.configuration import User
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
+from entropy_assets_tests.pool_blocks import blocks_for_both, pool_block, pool_blocks
 from entropy_assets_tests.stores.pool.servers import SERVERS, server_binary
 
 
@@ -125,6 +125,33 @@ def test_a_restored_snapshot_is_refused_until_the_next_push(name: str, tmp_path:
             pool.lease(1)
         pool.push([pool_block(9)])
         assert [leased.block.index for leased in pool.lease(9).blocks] == [9]
+
+
+@contextmanager
+def full(server: Server) -> Iterator[None]:
+    """Let the server have more than it may, for a while."""
+    with redis.Redis.from_url(server.opened.url) as raw:
+        before = raw.config_get("maxmemory")["maxmemory"]
+        raw.config_set("maxmemory", 1)
+        try:
+            yield
+        finally:
+            raw.config_set("maxmemory", before)
+
+
+def test_a_full_pool_of_an_earlier_epoch_heals_by_the_next_push(server: Server) -> None:
+    """A full server takes what a script adds only after the script has removed something."""
+    pool = PoolClient.from_url(server.opened.url, prefix="inherited")
+    inherited = blocks_for_both(20, first=700)
+    pool.push(inherited)
+    with redis.Redis.from_url(server.opened.url) as raw, full(server):
+        raw.hdel("inherited:pool:meta", "epoch")
+        assert pool.push(pool_blocks(3, first=800)).refused == {}
+    stats = pool.stats()
+    assert (stats.blocks, stats.inherited_blocks) == (3, 40)
+    states = [pool.fate_of(block.block_id).state for block in inherited]
+    assert states == ["open"] * 20 + ["gone"] * 20, "a worker may hold the public ones"
+    pool.close()
 
 
 REFUSED = re.compile("no permission|can't run this command|can't access|not allowed", re.IGNORECASE)
