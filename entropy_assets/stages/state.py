@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from entropy_assets.errors import BatchError
+from entropy_assets.errors import BatchError, EntropyAssetsError
 from entropy_assets.stages.verdicts import verdicts_of
-from entropy_assets.stores.batches import MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, Document
+from entropy_assets.stores.batches import MANIFEST, NOISE, RECEIPT, RECORDS, VERDICTS, Batch, BatchStore, Document
+from entropy_assets.stores.blobs.refusals import StoreError
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import Publication
+from entropy_assets.stores.ledger.storage import LedgerUnavailable
 from entropy_assets.stores.removals import BatchRemoved
 
 
@@ -91,6 +93,24 @@ def naming_damage(batch: Batch, file: str = "a file") -> Iterator[None]:
         raise BatchError(
             f"{file} of batch {batch.key} is damaged ({type(error).__name__}: {error})", batch=batch.key, file=file
         ) from error
+
+
+@contextmanager
+def passing_over_damage(batch: Batch) -> Iterator[None]:
+    """Pass over what is wrong with `batch` itself; a store or a server that is away may be there the next time.
+
+    Raises
+    ------
+    StoreError, LedgerUnavailable
+        If what the batch is can't be told now.
+    """
+    try:
+        with naming_damage(batch):
+            yield
+    except (StoreError, LedgerUnavailable):
+        raise
+    except EntropyAssetsError:
+        pass
 
 
 def stage_of(batch: Batch) -> Stage:
@@ -220,3 +240,19 @@ def _version(batch: Batch) -> str:
     """Return what changes when the verdicts of `batch` do; empty before there are any."""
     verdicts = batch.find(VERDICTS)
     return "" if verdicts is None else verdicts.version
+
+
+def keep_receipt(batch: Batch, publication: Publication) -> None:
+    """Keep that `batch` is published, once; `known_publications` reads it."""
+    receipt = {name: getattr(publication, name) for name in ("batch_key", "seq", "ledger_link", "published_at_us")}
+    batch.create_json(RECEIPT, receipt)
+
+
+def keep_newest_receipt(batches: BatchStore, ledger: Ledger) -> None:
+    """Give the newest publication its receipt: an older release kept none, and a crash may have come before it.
+
+    That one stands for all before it, whose links are in its own.
+    """
+    newest = ledger.newest()
+    if newest is not None and batches.has(newest.batch_key):
+        keep_receipt(batches.batch(newest.batch_key), newest)

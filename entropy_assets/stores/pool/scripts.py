@@ -107,7 +107,8 @@ end
 #           or {'AGAIN'}
 # A pool that was filled on another server process is dropped first, counted as inherited; the other counters then
 # begin again at zero, since they were those of another process, perhaps of an older moment. A worker may hold a public
-# block that this older moment shows as ready, so each counts as open until it expires.
+# block that this older moment shows as ready, so each counts as open until it expires. A push of no blocks does this,
+# and takes out what has expired.
 PUSH: Final = (
     _COMMON
     + """
@@ -168,7 +169,7 @@ for i = 7, #KEYS do
     reply[#reply + 1] = 1
   end
 end
-redis.call('HSET', meta, 'last_push_ms', text(now))
+if #KEYS > 6 then redis.call('HSET', meta, 'last_push_ms', text(now)) end
 return reply
 """
 )
