@@ -290,12 +290,11 @@ class PoolClient:
             self._call(lambda: self._client.zrem(self._ledger_key, *earlier))
 
     def refuse_if_full(self, blocks: Sequence[PoolBlock]) -> None:
-        """Take out what need not be in the server; raise `fitness.PoolFull` unless it has room for `blocks` then.
-
-        A command's words count as used memory before it runs: one as large as the push sets who is not there.
-        """
+        """Take out what need not be in the server; raise `fitness.PoolFull` unless it has room for `blocks` then."""
+        # A command's words count as used memory before it runs: one as large as the push sets who is not there.
         self._run(self._push, args=(self._ttl_ms, 0))
-        room = [word for member in fitness.room_of(blocks) for word in (0, member)]
+        parts = list(chunks_of(blocks, PUSH_BLOCKS, PUSH_BYTES))
+        room = [word for member in fitness.room_of(parts) for word in (0, member)]
         self._call(lambda: self._client.execute_command("ZADD", self._ledger_key, "XX", *room))
 
     def depth(self) -> PoolDepth:

@@ -23,19 +23,22 @@ _PIECE_BYTES: Final = 16 * 2**10
 """What a server reads from a connection at once, and keeps for it. Of arguments twice as long it keeps two."""
 SPARE_PIECES: Final = 16
 """What else may be taken until the push comes: the buffers of as many connections as one client makes."""
+UNCOLLECTED_PARTS: Final = 4
+"""From Redis 8 on what scripts were given counts as used until Lua collects it: up to three pushes were seen to."""
 
 
 class PoolFull(PoolUnavailable):
     """The pool's server answers and takes nothing more; what is in it can be leased."""
 
 
-def room_of(blocks: Sequence[PoolBlock]) -> list[bytes]:
-    """Return arguments of a command that take the memory that pushing `blocks` does, sent and kept.
+def room_of(parts: Sequence[Sequence[PoolBlock]]) -> list[bytes]:
+    """Return arguments of a command that take the memory that pushing the blocks of `parts` does, a push for each part.
 
-    They are as many and as long as those of the push, since an allocator rounds each up: by a quarter at most, as
+    They are as many and as long as those of the pushes, since an allocator rounds each up: by a quarter at most, as
     jemalloc's size classes do.
     """
-    sizes = [len(block.to_document()) * 5 // 4 + BESIDE_BYTES for block in blocks]
+    parts = [*parts, *parts[:-1][:UNCOLLECTED_PARTS]]
+    sizes = [len(block.to_document()) * 5 // 4 + BESIDE_BYTES for part in parts for block in part]
     return [bytes(size) for size in (*sizes, *[_PIECE_BYTES] * SPARE_PIECES)]
 
 
