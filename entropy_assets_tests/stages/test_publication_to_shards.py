@@ -107,7 +107,7 @@ def limit(server: EmbeddedServer, room_bytes: int) -> None:
 def test_a_shard_that_is_full_keeps_nobody_from_publishing(
     place: Place, shards: ShardedPool, servers: list[EmbeddedServer]
 ) -> None:
-    """It is the emptiest of the lane, and full of the other one."""
+    """It is the emptiest of the lane, full of the other one, and can't be told of the ledger's newest link."""
     PoolClient.from_url(servers[0].url).push(pool_blocks(50))
     PoolClient.from_url(servers[1].url).push(pool_blocks(1, first=90, lane="public"))
     limit(servers[0], -10_000)
@@ -115,6 +115,7 @@ def test_a_shard_that_is_full_keeps_nobody_from_publishing(
     done = [publish_batch(batch, place.ledger(), shards, run_id="run", now_us=1) for batch in batches]
     assert pushed(*servers) == [50, 1 + done[0].pushed + done[1].pushed]
     assert all(each.newly_published and each.pushed for each in done)
+    assert [shard.reason for shard in done[1].shards] == [None, None], "what is in it is leased on"
 
 
 def test_a_shard_that_is_full_of_an_earlier_epoch_heals_before_the_ledger(

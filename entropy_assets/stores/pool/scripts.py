@@ -256,11 +256,13 @@ CLOSE: Final = (
     _COMMON
     + """
 local begun = tonumber(ARGV[4])
+-- The removals come first, one of nobody among them: see `remove`.
+redis.call('ZREM', open, '')
+for i = 5 + 2 * begun, #ARGV do redis.call('ZREM', open, ARGV[i]) end
 for i = 5, 4 + 2 * begun, 2 do
   local until_ms, before = now + tonumber(ARGV[i + 1]), redis.call('ZSCORE', open, ARGV[i])
   if before and until_ms < tonumber(before) then redis.call('ZADD', open, text(until_ms), ARGV[i]) end
 end
-for i = 5 + 2 * begun, #ARGV do redis.call('ZREM', open, ARGV[i]) end
 return {'OK'}
 """
 )

@@ -27,6 +27,7 @@ from entropy_assets.stores.pool.blocks import (
     ShardState,
 )
 from entropy_assets.stores.pool.client import DEFAULT_PREFIX, PoolClient
+from entropy_assets.stores.pool.fitness import PoolFull
 from entropy_assets.stores.pool.surveys import health_of, sum_of
 
 LOOK_S: Final = 0.5
@@ -249,16 +250,22 @@ class ShardedPool:
     # --- who is well -------------------------------------------------------------------------------------------
 
     def _asked(self, ask: Callable[[PoolClient], _T]) -> dict[_Shard, _T]:
-        """Return what each shard says that is well; one that can't is left out from now on."""
+        """Return what each shard says that is well; one that can't is left out from now on.
+
+        One that is full is not: it is there, and what is in it may be leased.
+        """
         said = {}
+        full: PoolFull | None = None
         for shard in self._shards:
             if shard.problem is None:
                 try:
                     said[shard] = ask(shard.client)
+                except PoolFull as problem:
+                    full = problem
                 except (PoolUnavailable, UnsafePoolServer) as problem:
                     self._leave_out(shard, problem)
         if not said:
-            raise self._refusal()
+            raise full or self._refusal()
         return said
 
     def _refusal(self) -> PoolError:

@@ -157,6 +157,20 @@ def test_a_full_pool_of_an_earlier_epoch_heals_by_the_next_push(server: Server) 
     pool.close()
 
 
+def test_a_full_server_is_told_what_became_of_its_blocks(server: Server) -> None:
+    """Else a block that was served reveals nothing until it would have expired."""
+    pool = PoolClient.from_url(server.opened.url, prefix="closing")
+    pool.push(pool_blocks(4, 900, lane="public"))
+    with limited(server, -100_000):
+        begun, closed, again = (leased.block.block_id for leased in pool.lease(3, lane="public").blocks)
+        pool.close_blocks({begun: 10.0}, [])
+        pool.close_blocks({again: 10.0}, [closed, again])
+    assert 9 < pool.fate_of(begun).left_s <= 10
+    assert [pool.fate_of(block_id).state for block_id in (closed, again)] == ["gone", "gone"]
+    pool.lease(9, lane="public")
+    pool.close()
+
+
 @pytest.mark.parametrize("blocks_each", [1, 40, 64, 100])
 def test_a_server_that_has_room_for_blocks_takes_them_all(server: Server, blocks_each: int) -> None:
     """Else what was entered in the ledger would be lost. A push in parts finds less room with each of them."""
