@@ -1,7 +1,7 @@
 """Validated blocks into ledger and pool. The order is the promise: ledger first, so no block enters the pool twice."""
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, LedgerError
@@ -12,8 +12,10 @@ from entropy_assets.stages.state import (
     keep_newest_receipt,
     keep_receipt,
     known_publications,
+    losses_told,
     naming_damage,
     passing_over_damage,
+    refuse_what_a_run_lost,
     state_of,
 )
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
@@ -83,8 +85,9 @@ def publish_batch(
     LedgerBehind
         If the ledger lacks a publication that somebody knows of; nothing was written then.
     PoolUnavailable
-        If the pool doesn't answer. Before the append to the ledger this is harmless and a retry publishes; after it
-        the blocks are lost.
+        If the pool doesn't answer, or has no room for the batch. Nothing was written then: a retry publishes.
+    BlocksLost
+        If what comes after the append to the ledger failed. A retry would find the batch in the ledger, and be content.
     """
     takers = pool.takers(batch.intake.lane)  # before all that takes time: by then everybody may make these blocks again
     documents = _digests(batch)
@@ -103,26 +106,29 @@ def publish_batch(
     # By the clock that is ahead: should the pool forget a block, it counts as served by its age from here on.
     published_us = max(now_us, (latest_ms - shard.life_ms) * 1000)
     newly_published = _append(batch, ledger, validation, run_id, published_us)
-    publication = ledger.publication_of(batch.key)
-    if publication is not None:
-        keep_receipt(batch, publication)
-    if publication is None or not newly_published:
-        return PublishedBatch(newly_published=False, pushed=0, refused=0, depth_before=before, depth_after=before)
-    # From the receipt on the batch stays as it is. Another worker may have made it anew before: then what is in the
-    # ledger can't be walked back from what is kept.
-    if _digests(batch) != documents:
-        raise BlockRefused(
-            f"batch {batch.key} was written to while it was published: nothing is pushed", batch=batch.key
-        )
-    known += _told_to(pool)
-    pool.keep_ledger_link(publication.ledger_link, publication.seq)
-    # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere. With what
-    # the pool was told meanwhile: two servers that both took themselves for the ledger's learn of each other here. By
-    # the receipt, which is made once: of two publishers with a ledger each, one finds the other's and pushes nothing.
-    kept = Anchor(str(batch.read_json(RECEIPT).get("ledger_link")), f"the receipt of batch {batch.key}")
-    named = Anchor(publication.ledger_link, f"batch {batch.key}")
-    refuse_if_behind(ledger, [*known, *_told_to(pool), named, kept])
-    outcome = shard.push(blocks, latest_ms=latest_ms)
+    with losses_told(batch, len(blocks)) if newly_published else nullcontext():
+        publication = ledger.publication_of(batch.key)
+        if publication is not None:
+            keep_receipt(batch, publication)
+        if publication is None or not newly_published:
+            refuse_what_a_run_lost(publication, run_id)
+            return PublishedBatch(newly_published=False, pushed=0, refused=0, depth_before=before, depth_after=before)
+        # From the receipt on the batch stays as it is. Another worker may have made it anew before: then what is in the
+        # ledger can't be walked back from what is kept.
+        if _digests(batch) != documents:
+            raise BlockRefused(
+                f"batch {batch.key} was written to while it was published: nothing is pushed", batch=batch.key
+            )
+        known += _told_to(pool)
+        pool.keep_ledger_link(publication.ledger_link, publication.seq)
+        # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere. With
+        # what the pool was told meanwhile: two servers that both took themselves for the ledger's learn of each other
+        # here. By the receipt, which is made once: of two publishers with a ledger each, one finds the other's and
+        # pushes nothing.
+        kept = Anchor(str(batch.read_json(RECEIPT).get("ledger_link")), f"the receipt of batch {batch.key}")
+        named = Anchor(publication.ledger_link, f"batch {batch.key}")
+        refuse_if_behind(ledger, [*known, *_told_to(pool), named, kept])
+        outcome = shard.push(blocks, latest_ms=latest_ms)
     after = pool.stats()
     return PublishedBatch(
         newly_published=True,

@@ -3,13 +3,13 @@
 Told here alone; everybody asks.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
-from entropy_assets.errors import BatchError, EntropyAssetsError
+from entropy_assets.errors import BatchError, BlockRefused, EntropyAssetsError, LedgerBehind
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import MANIFEST, NOISE, RECEIPT, RECORDS, VERDICTS, Batch, BatchStore, Document
 from entropy_assets.stores.blobs.refusals import StoreError
@@ -78,6 +78,12 @@ class BatchState:
         return self.is_rejected or self.publication is not None or stays
 
 
+class BlocksLost(EntropyAssetsError):
+    """A batch is in the ledger and blocks of it are not in the pool: nothing pushes them again."""
+
+    code = "blocks-lost"
+
+
 @contextmanager
 def naming_damage(batch: Batch, file: str = "a file") -> Iterator[None]:
     """Turn whatever damaged rows of `file` raise into an error that names it.
@@ -111,6 +117,45 @@ def passing_over_damage(batch: Batch) -> Iterator[None]:
         raise
     except EntropyAssetsError:
         pass
+
+
+@contextmanager
+def losses_told(batch: Batch, blocks: int) -> Iterator[None]:
+    """Stand around what comes between the entry of `batch`, with so many blocks, in the ledger and the end of its push.
+
+    Raises
+    ------
+    BlocksLost
+        In the place of whatever a retry might mend: it would find the batch in the ledger, and be content.
+    """
+    try:
+        yield
+    except (BlockRefused, LedgerBehind):
+        raise
+    except EntropyAssetsError as error:
+        raise _loss(batch, blocks, error.message, error.data) from error
+    except OSError as error:
+        raise _loss(batch, blocks, error.strerror or type(error).__name__, {}) from error
+
+
+def _loss(batch: Batch, blocks: int, cause: str, facts: Mapping[str, Any]) -> BlocksLost:
+    lost = blocks - facts.get("pushed", 0)
+    return BlocksLost(
+        f"batch {batch.key} is in the ledger, and {lost} of its {blocks} blocks are lost, since what comes after that"
+        f" failed: {cause}. Mend that; these blocks are never pushed again, so fetch new images",
+        **{**facts, "batch": batch.key, "lost": lost},
+    )
+
+
+def refuse_what_a_run_lost(publication: Publication | None, run_id: str) -> None:
+    """Raise `BlocksLost` if an earlier try of this very run made the batch's row: it did not come to its end."""
+    if publication is not None and publication.run_id == run_id:
+        raise BlocksLost(
+            f"an earlier try of this run entered batch {publication.batch_key} in the ledger and did not end: those of"
+            f" its {publication.block_count} blocks that were not in the pool by then are lost, and never pushed again."
+            " Look at how that try failed, and fetch new images",
+            batch=publication.batch_key,
+        )  # fmt: skip
 
 
 def stage_of(batch: Batch) -> Stage:

@@ -11,6 +11,7 @@ import redis
 
 from entropy_assets.errors import LedgerBehind, PoolUnavailable
 from entropy_assets.stages.publication import publish_batch
+from entropy_assets.stages.state import BlocksLost
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
@@ -77,7 +78,7 @@ def test_a_publication_whose_push_ran_out_of_time_is_tried_again_at_no_shard(
 
     with monkeypatch.context() as patched:
         patched.setattr(ShardedPool, "keep_ledger_link", told_and_frozen)
-        with pytest.raises(PoolUnavailable):
+        with pytest.raises(BlocksLost, match="no answer in time"):
             publish_batch(batch, place.ledger(), shards, run_id="run", now_us=1)
     retry = publish_batch(batch, place.ledger(), shards, run_id="retry", now_us=2)
     assert (retry.newly_published, retry.pushed) == (False, 0)
