@@ -21,6 +21,7 @@ from entropy_assets.stages.state import (
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECEIPT, RECORDS, VERDICTS, Batch, BatchStore
+from entropy_assets.stores.blobs.folder import refuse_if_full
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, lacking, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
@@ -102,6 +103,7 @@ def publish_batch(
     keep_newest_receipt(batches, ledger)
     _refuse_unspent(batch, ledger, validation)
     blocks = _pool_blocks(batch, validation)
+    refuse_if_full(batch.blobs, batch.key)  # the receipt comes after the append, and the push after the receipt
     shard, latest_ms = first_with_room(takers, blocks)
     # By the clock that is ahead: should the pool forget a block, it counts as served by its age from here on.
     published_us = max(now_us, (latest_ms - shard.life_ms) * 1000)

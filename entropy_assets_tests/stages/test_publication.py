@@ -2,6 +2,8 @@
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing, suppress
 from itertools import count
 from typing import Any
@@ -17,6 +19,7 @@ from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets.stores.pool.fitness import PoolFull
+from entropy_assets_tests.distributed.machines import need_namespaces
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stages.batches_made import (
     TIME_NS,
@@ -95,6 +98,16 @@ def test_a_pool_that_its_pushes_filled_leaves_the_ledger_untouched_so_a_retry_pu
         drain(pool)
         done = publish_batch(batch, place.ledger(), pool, run_id="retry", now_us=2)
         assert done.pushed == len(batch.read_json(VERDICTS)["released"])
+
+
+def test_a_disk_that_is_full_leaves_the_ledger_untouched_so_a_retry_publishes(place: Place, valkey_url: str) -> None:
+    """Where the ledger is on another disk, or a server's: the receipt in the batch comes after the append."""
+    need_namespaces()
+    batch = place.validated([("a.fits", frame(1))])
+    alone = ("unshare", "--mount", "--propagation", "private")
+    script = (sys.executable, "-m", "entropy_assets_tests.stages.full_disk", place.root, batch.key, valkey_url)
+    tries = subprocess.run([*alone, *script], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert tries == ["No space left on device", str(len(batch.read_json(VERDICTS)["released"]))]
 
 
 def test_a_batch_without_verdicts_is_not_published(place: Place, pool: PoolClient) -> None:
