@@ -15,6 +15,7 @@ from entropy_assets.defs.metadata import TABLE_ROWS, pool_depth, table
 from entropy_assets.defs.resources import Pool, Sources, Stores, typed_failures
 from entropy_assets.stages.state import sound_ledger
 from entropy_assets.stores.ledger.record import Ledger
+from entropy_assets.stores.ledger.rows import BURNED
 
 PROCESS: Final = "process_images"
 PUBLISH: Final = "publish_blocks"
@@ -114,9 +115,13 @@ def _refuse_disagreement(stuck: Mapping[str, str], *, pushed: int, published: in
 
 
 def _published_since(ledger: Ledger, since_s: float) -> int:
-    """Return the blocks that the ledger took since the pool's epoch began; a push follows its append."""
+    """Return the blocks that the ledger took since the pool's epoch began, to be pushed: burned ones never were."""
     since_us = (since_s - EPOCH_SLACK_S) * 1e6
-    return sum(each.block_count for each in ledger.every_publication() if each.published_at_us >= since_us)
+    return sum(
+        each.block_count
+        for each in ledger.every_publication()
+        if each.published_at_us >= since_us and each.run_id != BURNED
+    )
 
 
 @dg.op

@@ -1,24 +1,34 @@
 """Validated blocks into ledger and pool. The order is the promise: ledger first, so no block enters the pool twice."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
-from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerError
+from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, LedgerError
 from entropy_assets.stages.assessments import noise_rows
 from entropy_assets.stages.manifest import Manifest, binding_of
-from entropy_assets.stages.state import Stage, known_publications, naming_damage, state_of
+from entropy_assets.stages.state import (
+    Stage,
+    keep_newest_receipt,
+    keep_receipt,
+    known_publications,
+    losses_told,
+    naming_damage,
+    passing_over_damage,
+    refuse_what_a_run_lost,
+    state_of,
+)
 from entropy_assets.stages.validation import Validation, refuse_if_failed, validate
 from entropy_assets.stages.verdicts import verdicts_of
 from entropy_assets.stores.batches import INTAKE, MANIFEST, NOISE, RECEIPT, RECORDS, VERDICTS, Batch, BatchStore
-from entropy_assets.stores.blobs.refusals import StoreError
+from entropy_assets.stores.blobs.folder import refuse_if_full
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, lacking, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
-from entropy_assets.stores.ledger.rows import BURNED, NO_LINK, LedgerBlock, Publication
+from entropy_assets.stores.ledger.rows import BURNED, NO_LINK, LedgerBlock
 from entropy_assets.stores.ledger.storage import LedgerPromoted
 from entropy_assets.stores.pool.blocks import PoolBlock, ShardState
-from entropy_assets.stores.pool.shards import AnyPool
+from entropy_assets.stores.pool.shards import AnyPool, first_with_room
 from entropy_assets.stores.removals import removal_of, removed_keys
 
 Remember = Callable[[Batch, str], object]
@@ -57,8 +67,8 @@ def publish_batch(
     """Publish the released blocks of `batch`, once.
 
     Everything is verified and tested again from what is stored, whatever earlier runs said. A crash after the append
-    to the ledger loses the blocks that were not pushed yet; nothing ever pushes them again. Of several shards one is
-    chosen before anything else, and no other one is ever offered these blocks: only who made the batch's row in the
+    to the ledger loses the blocks that were not pushed yet; nothing ever pushes them again. Of several shards one that
+    has room is chosen before that, and no other one is ever offered these blocks: only who made the batch's row in the
     ledger pushes, and if that fails nobody does.
 
     Parameters
@@ -76,11 +86,11 @@ def publish_batch(
     LedgerBehind
         If the ledger lacks a publication that somebody knows of; nothing was written then.
     PoolUnavailable
-        If the pool doesn't answer. Before the append to the ledger this is harmless and a retry publishes; after it
-        the blocks are lost.
+        If the pool doesn't answer, or has no room for the batch. Nothing was written then: a retry publishes.
+    BlocksLost
+        If what comes after the append to the ledger failed. A retry would find the batch in the ledger, and be content.
     """
-    shard = pool.taker(batch.intake.lane)
-    latest_ms = shard.expiry_ms()  # before all that takes time: by then everybody may make these blocks again
+    takers = pool.takers(batch.intake.lane)  # before all that takes time: by then everybody may make these blocks again
     documents = _digests(batch)
     validation = validate(batch)
     refuse_if_failed(batch, validation)
@@ -90,32 +100,37 @@ def publish_batch(
     batches = BatchStore(batch.blobs)
     known = [*anchors, *known_publications(batches).values(), *_told_to(pool)]
     refuse_if_behind(ledger, known)
-    _keep_newest_receipt(batches, ledger)
+    keep_newest_receipt(batches, ledger)
     _refuse_unspent(batch, ledger, validation)
-    shard.refuse_if_full()
+    blocks = _pool_blocks(batch, validation)
+    refuse_if_full(batch.blobs, batch.key)  # the receipt comes after the append, and the push after the receipt
+    shard, latest_ms = first_with_room(takers, blocks)
     # By the clock that is ahead: should the pool forget a block, it counts as served by its age from here on.
     published_us = max(now_us, (latest_ms - shard.life_ms) * 1000)
     newly_published = _append(batch, ledger, validation, run_id, published_us)
-    publication = ledger.publication_of(batch.key)
-    if publication is not None:
-        _keep_receipt(batch, publication)
-    if publication is None or not newly_published:
-        return PublishedBatch(newly_published=False, pushed=0, refused=0, depth_before=before, depth_after=before)
-    # From the receipt on the batch stays as it is. Another worker may have made it anew before: then what is in the
-    # ledger can't be walked back from what is kept.
-    if _digests(batch) != documents:
-        raise BlockRefused(
-            f"batch {batch.key} was written to while it was published: nothing is pushed", batch=batch.key
-        )
-    known += _told_to(pool)
-    pool.keep_ledger_link(publication.ledger_link, publication.seq)
-    # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere. With what
-    # the pool was told meanwhile: two servers that both took themselves for the ledger's learn of each other here. By
-    # the receipt, which is made once: of two publishers with a ledger each, one finds the other's and pushes nothing.
-    kept = Anchor(str(batch.read_json(RECEIPT).get("ledger_link")), f"the receipt of batch {batch.key}")
-    named = Anchor(publication.ledger_link, f"batch {batch.key}")
-    refuse_if_behind(ledger, [*known, *_told_to(pool), named, kept])
-    outcome = shard.push(_pool_blocks(batch, validation), latest_ms=latest_ms)
+    with losses_told(batch, len(blocks)) if newly_published else nullcontext():
+        publication = ledger.publication_of(batch.key)
+        if publication is not None:
+            keep_receipt(batch, publication)
+        if publication is None or not newly_published:
+            refuse_what_a_run_lost(publication, run_id)
+            return PublishedBatch(newly_published=False, pushed=0, refused=0, depth_before=before, depth_after=before)
+        # From the receipt on the batch stays as it is. Another worker may have made it anew before: then what is in the
+        # ledger can't be walked back from what is kept.
+        if _digests(batch) != documents:
+            raise BlockRefused(
+                f"batch {batch.key} was written to while it was published: nothing is pushed", batch=batch.key
+            )
+        known += _told_to(pool)
+        pool.keep_ledger_link(publication.ledger_link, publication.seq)
+        # Once more, by its name: a row that went into a file that was removed or replaced meanwhile is nowhere. With
+        # what the pool was told meanwhile: two servers that both took themselves for the ledger's learn of each other
+        # here. By the receipt, which is made once: of two publishers with a ledger each, one finds the other's and
+        # pushes nothing.
+        kept = Anchor(str(batch.read_json(RECEIPT).get("ledger_link")), f"the receipt of batch {batch.key}")
+        named = Anchor(publication.ledger_link, f"batch {batch.key}")
+        refuse_if_behind(ledger, [*known, *_told_to(pool), named, kept])
+        outcome = shard.push(blocks, latest_ms=latest_ms)
     after = pool.stats()
     return PublishedBatch(
         newly_published=True,
@@ -177,21 +192,6 @@ def _append(batch: Batch, ledger: Ledger, validation: Validation, run_id: str, n
         return False
     blocks = [LedgerBlock(row.block_id, row.index, row.block_sha256, row.link) for row in records]
     return ledger.append_publication(batch.key, validation.hashed.chain_head, blocks, run_id=run_id, time_us=now_us)
-
-
-def _keep_receipt(batch: Batch, publication: Publication) -> None:
-    receipt = {name: getattr(publication, name) for name in ("batch_key", "seq", "ledger_link", "published_at_us")}
-    batch.create_json(RECEIPT, receipt)
-
-
-def _keep_newest_receipt(batches: BatchStore, ledger: Ledger) -> None:
-    """Give the newest publication its receipt: an older release kept none, and a crash may have come before it.
-
-    That one stands for all before it, whose links are in its own.
-    """
-    newest = ledger.newest()
-    if newest is not None and batches.has(newest.batch_key):
-        _keep_receipt(batches.batch(newest.batch_key), newest)
 
 
 def accept_losses(
@@ -323,15 +323,15 @@ def _burn(batch: Batch, ledger: Ledger, remember: Remember, now_us: int) -> None
     validation = None
     # The ledger forgets no entry, so the stores are asked first: while one does not answer nothing is entered.
     _remember(batch, remember)
-    with _passing_over_damage(batch):
+    with passing_over_damage(batch):
         validation = validate(batch)
     ledger.spend_images(_images_of(batch), batch.key)
     # What a public one reveals later is told of this intake alone.
-    with _passing_over_damage(batch):
+    with passing_over_damage(batch):
         ledger.bind_batch(batch.key, binding_of(batch))
     # One that is damaged, or a copy of another one, is entered without its blocks.
     if validation is not None:
-        with _passing_over_damage(batch):
+        with passing_over_damage(batch):
             _append(batch, ledger, validation, BURNED, now_us)
     if not ledger.is_published(batch.key):
         ledger.append_publication(batch.key, NO_LINK, [], run_id=BURNED, time_us=now_us)
@@ -340,29 +340,8 @@ def _burn(batch: Batch, ledger: Ledger, remember: Remember, now_us: int) -> None
 def _remember(batch: Batch, remember: Remember) -> None:
     for image_sha256 in _images_of(batch):
         # One whose file is gone or can't be read is spent all the same, by its hash.
-        with _passing_over_damage(batch):
+        with passing_over_damage(batch):
             remember(batch, image_sha256)
-
-
-@contextmanager
-def _passing_over_damage(batch: Batch) -> Iterator[None]:
-    """Pass over what is wrong with `batch` itself; stores and ledger may do their work the next time.
-
-    Raises
-    ------
-    StoreError, LedgerError
-        If what the batch is can't be told or entered now, as on a full disk. A smaller entry that has room would burn
-        the batch for ever without what had none.
-    """
-    try:
-        with naming_damage(batch):
-            yield
-    except ClaimRefused:
-        pass
-    except (StoreError, LedgerError):
-        raise
-    except EntropyAssetsError:
-        pass
 
 
 def _images_of(batch: Batch) -> dict[str, str | None]:

@@ -3,16 +3,16 @@
 Told here alone; everybody asks.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
-from entropy_assets.errors import BatchError
+from entropy_assets.errors import BatchError, BlockRefused, ClaimRefused, EntropyAssetsError, LedgerBehind, LedgerError
 from entropy_assets.stages.verdicts import verdicts_of
-from entropy_assets.stores.batches import MANIFEST, NOISE, RECORDS, VERDICTS, Batch, BatchStore, Document
-from entropy_assets.stores.blobs.refusals import BlobUnreadable
+from entropy_assets.stores.batches import MANIFEST, NOISE, RECEIPT, RECORDS, VERDICTS, Batch, BatchStore, Document
+from entropy_assets.stores.blobs.refusals import BlobUnreadable, StoreError
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.ledger.anchors import Anchor, refuse_if_behind
 from entropy_assets.stores.ledger.record import Ledger
@@ -77,6 +77,12 @@ class BatchState:
         return self.is_rejected or self.publication is not None or stays
 
 
+class BlocksLost(EntropyAssetsError):
+    """A batch is in the ledger and blocks of it are not in the pool: nothing pushes them again."""
+
+    code = "blocks-lost"
+
+
 @contextmanager
 def naming_damage(batch: Batch, file: str = "a file") -> Iterator[None]:
     """Turn whatever damaged rows of `file` raise into an error that names it.
@@ -92,6 +98,66 @@ def naming_damage(batch: Batch, file: str = "a file") -> Iterator[None]:
         raise BatchError(
             f"{file} of batch {batch.key} is damaged ({type(error).__name__}: {error})", batch=batch.key, file=file
         ) from error
+
+
+@contextmanager
+def passing_over_damage(batch: Batch) -> Iterator[None]:
+    """Pass over what is wrong with `batch` itself; stores and ledger may do their work the next time.
+
+    Raises
+    ------
+    StoreError, LedgerError
+        If what the batch is can't be told or entered now, as on a full disk. A smaller entry that has room would burn
+        the batch for ever without what had none.
+    """
+    try:
+        with naming_damage(batch):
+            yield
+    except ClaimRefused:
+        pass
+    except (StoreError, LedgerError):
+        raise
+    except EntropyAssetsError:
+        pass
+
+
+@contextmanager
+def losses_told(batch: Batch, blocks: int) -> Iterator[None]:
+    """Stand around what comes between the entry of `batch`, with so many blocks, in the ledger and the end of its push.
+
+    Raises
+    ------
+    BlocksLost
+        In the place of whatever a retry might mend: it would find the batch in the ledger, and be content.
+    """
+    try:
+        yield
+    except (BlockRefused, LedgerBehind):
+        raise
+    except EntropyAssetsError as error:
+        raise _loss(batch, blocks, error.message, error.data) from error
+    except OSError as error:
+        raise _loss(batch, blocks, error.strerror or type(error).__name__, {}) from error
+
+
+def _loss(batch: Batch, blocks: int, cause: str, facts: Mapping[str, Any]) -> BlocksLost:
+    lost = blocks - facts.get("pushed", 0)
+    return BlocksLost(
+        f"batch {batch.key} is in the ledger, and {lost} of its {blocks} blocks are lost, since what comes after that"
+        f" failed: {cause}. Mend that; these blocks are never pushed again, so fetch new images",
+        **{**facts, "batch": batch.key, "lost": lost},
+    )
+
+
+def refuse_what_a_run_lost(publication: Publication | None, run_id: str) -> None:
+    """Raise `BlocksLost` if an earlier try of this very run made the batch's row: it did not come to its end."""
+    if publication is not None and publication.run_id == run_id:
+        raise BlocksLost(
+            f"an earlier try of this run entered batch {publication.batch_key} in the ledger and did not end: those of"
+            f" its {publication.block_count} blocks that were not in the pool by then are lost, and never pushed again."
+            " Look at how that try failed, and fetch new images",
+            batch=publication.batch_key,
+        )  # fmt: skip
 
 
 def stage_of(batch: Batch) -> Stage:
@@ -221,3 +287,19 @@ def _version(batch: Batch) -> str:
     """Return what changes when the verdicts of `batch` do; empty before there are any."""
     verdicts = batch.find(VERDICTS)
     return "" if verdicts is None else verdicts.version
+
+
+def keep_receipt(batch: Batch, publication: Publication) -> None:
+    """Keep that `batch` is published, once; `known_publications` reads it."""
+    receipt = {name: getattr(publication, name) for name in ("batch_key", "seq", "ledger_link", "published_at_us")}
+    batch.create_json(RECEIPT, receipt)
+
+
+def keep_newest_receipt(batches: BatchStore, ledger: Ledger) -> None:
+    """Give the newest publication its receipt: an older release kept none, and a crash may have come before it.
+
+    That one stands for all before it, whose links are in its own.
+    """
+    newest = ledger.newest()
+    if newest is not None and batches.has(newest.batch_key):
+        keep_receipt(batches.batch(newest.batch_key), newest)

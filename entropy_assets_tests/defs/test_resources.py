@@ -19,6 +19,7 @@ from entropy_assets.errors import (
 )
 from entropy_assets.images.limits import DecodeLimits
 from entropy_assets.stages.ingest import read_images
+from entropy_assets.stages.state import BlocksLost
 from entropy_assets.stores.blobs.refusals import StoreDenied, StoreUnavailable
 from entropy_assets.stores.ledger.storage import LedgerUnavailable
 from entropy_assets.stores.pool.embedded import EmbeddedServer
@@ -72,6 +73,7 @@ def test_the_camera_is_asked_for_as_many_frames_as_the_settings_say_and_only_if_
         (StoreDenied("no"), False),
         (LedgerBehind("it lacks"), False),
         (BlockRefused("bad", batch="b"), False),
+        (BlocksLost("lost", batch="b"), False),
     ],
 )
 def test_an_error_becomes_a_failure_with_its_facts_and_only_an_absent_server_is_retried(

@@ -3,17 +3,22 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import dagster as dg
 import pytest
+import redis
 
 from entropy_assets.defs.build import build_defs
 from entropy_assets.defs.partitions import IMAGE_BATCHES
-from entropy_assets.defs.resources import RETRIES, EntropyStores
+from entropy_assets.defs.resources import RETRIES, EntropyStores, RedisPool
 from entropy_assets.stages.ingest import read_images
 from entropy_assets.stores.batches import Batch, BatchStore
 from entropy_assets.stores.blobs import asking
-from entropy_assets.stores.ledger.storage import LedgerServer
+from entropy_assets.stores.ledger.record import Ledger
+from entropy_assets.stores.ledger.storage import LedgerServer, LedgerUnavailable
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets.stores.pool.embedded import EmbeddedServer
 from entropy_assets_tests.defs.conftest import Home, evaluations
 from entropy_assets_tests.stages.batches_made import Place, frame
 
@@ -85,3 +90,55 @@ def test_an_image_that_is_gone_fails_its_check_at_once(home: Home, key: str) -> 
     result = run(home, key, home.stores, ["files_usable"])
     assert evaluations(result) == {"files_usable": False}
     assert steps_of(result, dg.DagsterEventType.STEP_UP_FOR_RETRY) == []
+
+
+def published(home: Home, pool: RedisPool, key: str, monkeypatch: pytest.MonkeyPatch) -> dg.ExecuteInProcessResult:
+    """Publish a batch in a run that is tried once more, at once."""
+    job = build_defs(home.settings, {"pool": pool}).resolve_job_def("publish_blocks")
+    for node in job.nodes:
+        monkeypatch.setattr(node.definition, "_retry_policy", dg.RetryPolicy(max_retries=1))
+    return job.execute_in_process(instance=home.instance, partition_key=key, raise_on_error=False)
+
+
+def test_a_push_that_fails_after_the_ledger_fails_the_run_and_says_what_is_lost(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retry would find the batch in the ledger, and be content: nobody would be told."""
+    with EmbeddedServer() as server, redis.Redis.from_url(server.url) as raw:
+        batch = Place(home.stores.layout.root).validated([("a.fits", frame(1))])
+        home.instance.add_dynamic_partitions(IMAGE_BATCHES, [batch.key])
+        tell = PoolClient.keep_ledger_link
+
+        def told_and_filled(pool: PoolClient, link: str, seq: int) -> None:
+            tell(pool, link, seq)
+            raw.config_set("maxmemory", 1)
+
+        monkeypatch.setattr(PoolClient, "keep_ledger_link", told_and_filled)
+        result = published(home, RedisPool(url=server.url), batch.key, monkeypatch)
+    assert (result.success, steps_of(result, dg.DagsterEventType.STEP_UP_FOR_RETRY)) == (False, [])
+    publication = home.stores.layout.ledger(readonly=True).publication_of(batch.key)
+    assert publication is not None
+    told = result.get_step_failure_events()[0].step_failure_data.user_failure_data.description
+    assert f"{publication.block_count} of its {publication.block_count} blocks are lost" in told
+    assert "maxmemory" in told
+
+
+def test_a_try_that_finds_what_an_earlier_one_of_its_run_did_not_end_fails(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the ledger's server took the row and its answer was lost: then nobody pushes."""
+    batch = Place(home.stores.layout.root).validated([("a.fits", frame(1))])
+    home.instance.add_dynamic_partitions(IMAGE_BATCHES, [batch.key])
+    append = Ledger.append_publication
+
+    def unanswered(*words: Any, **more: Any) -> bool:
+        if append(*words, **more):
+            raise LedgerUnavailable("no answer in time", path="ledger")
+        return False
+
+    monkeypatch.setattr(Ledger, "append_publication", unanswered)
+    result = published(home, home.pool, batch.key, monkeypatch)
+    assert len(steps_of(result, dg.DagsterEventType.STEP_UP_FOR_RETRY)) == 1
+    assert not result.success
+    told = result.get_step_failure_events()[0].step_failure_data.user_failure_data.description
+    assert "an earlier try of this run" in told

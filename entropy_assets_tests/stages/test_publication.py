@@ -2,12 +2,14 @@
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing, suppress
+from itertools import count
 from typing import Any
 
 import numpy as np
 import pytest
-import redis
 
 from entropy_assets.errors import BatchError, BlockRefused, ChainBroken, ClaimRefused, PoolUnavailable
 from entropy_assets.stages import conditioning, extraction, ingest, validation
@@ -16,6 +18,9 @@ from entropy_assets.stores.batches import BLOCKS, INTAKE, MANIFEST, NOISE, RECEI
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets.stores.pool.fitness import PoolFull
+from entropy_assets_tests.distributed.machines import need_namespaces
+from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stages.batches_made import (
     TIME_NS,
     Place,
@@ -74,22 +79,35 @@ def test_an_absent_pool_leaves_the_ledger_untouched_so_a_retry_publishes(place: 
     assert publish_batch(batch, place.ledger(), pool, run_id="retry", now_us=2).newly_published
 
 
-def test_a_full_pool_leaves_the_ledger_untouched_so_a_retry_publishes(place: Place) -> None:
-    """Else every batch of the hours in which its server is full would be lost, and its images spent."""
-    batch = place.validated([("a.fits", frame(1))])
-    with (
-        EmbeddedServer(max_memory_bytes=4 * 2**20) as server,
-        redis.Redis.from_url(server.url) as others,
-        closing(PoolClient.from_url(server.url)) as pool,
-    ):
-        for _ in range(500):
-            with suppress(redis.OutOfMemoryError):
-                others.append("too much", bytes(10_000))
-        with pytest.raises(PoolUnavailable, match="maxmemory"):
+@pytest.mark.parametrize("blocks_each", [64, 40, 1])
+def test_a_pool_that_its_pushes_filled_leaves_the_ledger_untouched_so_a_retry_publishes(
+    place: Place, blocks_each: int
+) -> None:
+    """Else every batch of the hours in which its server is full would be lost, and its images spent.
+
+    The last push that found no room leaves less than itself: what a push carries is more than a few bytes.
+    """
+    batch = place.validated([(f"{seed}.fits", frame(seed)) for seed in range(1, 6)])
+    with EmbeddedServer(max_memory_bytes=8 * 2**20) as server, closing(PoolClient.from_url(server.url)) as pool:
+        with suppress(PoolFull):
+            for first in count(step=blocks_each):
+                pool.push(pool_blocks(blocks_each, first, lane="public"))
+        with pytest.raises(PoolFull, match="maxmemory"):
             publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1)
         assert not place.ledger().is_published(batch.key)
-        others.delete("too much")
-        assert publish_batch(batch, place.ledger(), pool, run_id="retry", now_us=2).pushed > 0
+        drain(pool)
+        done = publish_batch(batch, place.ledger(), pool, run_id="retry", now_us=2)
+        assert done.pushed == len(batch.read_json(VERDICTS)["released"])
+
+
+def test_a_disk_that_is_full_leaves_the_ledger_untouched_so_a_retry_publishes(place: Place, valkey_url: str) -> None:
+    """Where the ledger is on another disk, or a server's: the receipt in the batch comes after the append."""
+    need_namespaces()
+    batch = place.validated([("a.fits", frame(1))])
+    alone = ("unshare", "--mount", "--propagation", "private")
+    script = (sys.executable, "-m", "entropy_assets_tests.stages.full_disk", place.root, batch.key, valkey_url)
+    tries = subprocess.run([*alone, *script], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert tries == ["No space left on device", str(len(batch.read_json(VERDICTS)["released"]))]
 
 
 def test_a_batch_without_verdicts_is_not_published(place: Place, pool: PoolClient) -> None:

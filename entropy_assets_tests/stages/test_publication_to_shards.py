@@ -7,14 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
+import redis
 
 from entropy_assets.errors import LedgerBehind, PoolUnavailable
 from entropy_assets.stages.publication import publish_batch
+from entropy_assets.stages.state import BlocksLost
 from entropy_assets.stores.batches import Batch
 from entropy_assets.stores.ledger.record import Ledger
 from entropy_assets.stores.ledger.rows import LedgerBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets.stores.pool.fitness import PoolFull
 from entropy_assets.stores.pool.shards import BETWEEN, ShardedPool, pool_at
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stages.batches_made import Place, frame
@@ -75,7 +78,7 @@ def test_a_publication_whose_push_ran_out_of_time_is_tried_again_at_no_shard(
 
     with monkeypatch.context() as patched:
         patched.setattr(ShardedPool, "keep_ledger_link", told_and_frozen)
-        with pytest.raises(PoolUnavailable):
+        with pytest.raises(BlocksLost, match="no answer in time"):
             publish_batch(batch, place.ledger(), shards, run_id="run", now_us=1)
     retry = publish_batch(batch, place.ledger(), shards, run_id="retry", now_us=2)
     assert (retry.newly_published, retry.pushed) == (False, 0)
@@ -94,6 +97,51 @@ def test_a_shard_that_is_away_keeps_nobody_from_publishing(
     assert done.newly_published
     assert pushed(servers[1]) == [done.pushed]
     assert "no connection" in str(done.shards[0].reason)
+
+
+def limit(server: EmbeddedServer, room_bytes: int) -> None:
+    """Let a server take no more than that from now on."""
+    with redis.Redis.from_url(server.url) as raw:
+        raw.config_set("maxmemory", raw.info("memory")["used_memory"] + room_bytes)
+
+
+def test_a_shard_that_is_full_keeps_nobody_from_publishing(
+    place: Place, shards: ShardedPool, servers: list[EmbeddedServer]
+) -> None:
+    """It is the emptiest of the lane, full of the other one, and can't be told of the ledger's newest link."""
+    PoolClient.from_url(servers[0].url).push(pool_blocks(50))
+    PoolClient.from_url(servers[1].url).push(pool_blocks(1, first=90, lane="public"))
+    limit(servers[0], -10_000)
+    batches = [place.validated([(f"{seed}.fits", frame(seed))]) for seed in (1, 2)]
+    done = [publish_batch(batch, place.ledger(), shards, run_id="run", now_us=1) for batch in batches]
+    assert pushed(*servers) == [50, 1 + done[0].pushed + done[1].pushed]
+    assert all(each.newly_published and each.pushed for each in done)
+    assert [shard.reason for shard in done[1].shards] == [None, None], "what is in it is leased on"
+
+
+def test_a_shard_that_is_full_of_an_earlier_epoch_heals_before_the_ledger(
+    place: Place, shards: ShardedPool, servers: list[EmbeddedServer]
+) -> None:
+    with redis.Redis.from_url(servers[0].url) as raw:
+        PoolClient.from_url(servers[0].url).push(pool_blocks(50, lane="public"))
+        raw.hset("entropy:pool:meta", "epoch", "another")
+    limit(servers[0], -10_000)
+    batch = place.validated([("a.fits", frame(1))])
+    done = publish_batch(batch, place.ledger(), shards, run_id="run", now_us=1)
+    assert (done.newly_published, shards.stats().inherited_blocks) == (True, 50)
+    assert sum(pushed(*servers)) == done.pushed > 0
+    assert shards.stats().epoch_ok
+
+
+def test_if_all_shards_are_full_nothing_enters_the_ledger(
+    place: Place, shards: ShardedPool, servers: list[EmbeddedServer]
+) -> None:
+    batch = place.validated([("a.fits", frame(1))])
+    for server in servers:
+        limit(server, 100_000)
+    with pytest.raises(PoolFull):
+        publish_batch(batch, place.ledger(), shards, run_id="run", now_us=1)
+    assert not place.ledger().is_published(batch.key)
 
 
 def test_without_any_shard_nothing_enters_the_ledger(

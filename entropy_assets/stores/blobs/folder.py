@@ -9,10 +9,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from entropy_assets.stores.blobs.interface import Blob, Blobs, Listing, is_blob_part, require_blob_name
 from entropy_assets.stores.blobs.refusals import BlobMissing, BlobUnreadable, StoreError
 from entropy_assets.stores.durable import create_durably, sync_folder, write_durably
+
+_ROOM_BYTES: Final = 2**16
+"""What has to fit before something is promised: a small file, with what its folder takes for it."""
 
 
 class FolderBlobs:
@@ -146,6 +150,13 @@ def lies_in(blobs: Blobs, name: str = "") -> Path:
     if not isinstance(blobs, FolderBlobs):
         raise StoreError(f"{name or 'the store'} lies in no folder: read it through its store")
     return blobs.path(name) if name else blobs.root
+
+
+def refuse_if_full(blobs: Blobs, folder: str) -> None:
+    """Raise `OSError` unless the disk has room for one more small file in `folder`; an object store is not asked."""
+    if isinstance(blobs, FolderBlobs):
+        blobs.replace(f"{folder}/room.tmp", bytes(_ROOM_BYTES))
+        blobs.delete(f"{folder}/room.tmp")
 
 
 def drop_half_written(blobs: Blobs, name: str, before_s: float) -> None:

@@ -20,7 +20,7 @@ from redis.retry import Retry
 
 from entropy_assets.errors import PoolEpochChanged, PoolUnavailable, UnsafePoolServer
 from entropy_assets.stores.lanes import DEFAULT_TTL_S, LANES, Fate, Lane
-from entropy_assets.stores.pool import scripts
+from entropy_assets.stores.pool import fitness, scripts
 from entropy_assets.stores.pool.ageing import ServersClock, ageing_s
 from entropy_assets.stores.pool.blocks import (
     Lease,
@@ -34,9 +34,8 @@ from entropy_assets.stores.pool.blocks import (
     chunks_of,
 )
 from entropy_assets.stores.pool.breaker import CircuitBreaker
-from entropy_assets.stores.pool.fitness import fatal_problems, refuse_wrong_address, storage_problems
 from entropy_assets.stores.pool.surveys import health_of, stats_of
-from entropy_assets.stores.redis_server import client_of, follows_cluster, words_of
+from entropy_assets.stores.redis_server import client_of, follows_cluster
 
 DEFAULT_PREFIX: Final = "entropy"
 PUSH_BLOCKS: Final = 64
@@ -134,8 +133,12 @@ class PoolClient:
         )
         return cls(client, prefix=prefix, ttl_s=ttl_s, max_calls=max_connections, patience_s=timeout_s)
 
+    def takers(self, lane: Lane) -> list[tuple["PoolClient", int]]:
+        """Return who may take blocks of `lane`, and its `expiry_ms`: this one; see `shards.ShardedPool`."""
+        return [(self, self.expiry_ms())]
+
     def taker(self, lane: Lane) -> Self:
-        """Return the pool that takes blocks of `lane`: this one; see `shards.ShardedPool`."""
+        """Return the pool that takes blocks of `lane` if it has room: this one."""
         return self
 
     @property
@@ -286,9 +289,13 @@ class PoolClient:
         if earlier:
             self._call(lambda: self._client.zrem(self._ledger_key, *earlier))
 
-    def refuse_if_full(self) -> None:
-        """Raise `PoolUnavailable` if the server takes nothing more: to set who is not there changes nothing."""
-        self._call(lambda: self._client.zadd(self._ledger_key, {"": 0}, xx=True))
+    def refuse_if_full(self, blocks: Sequence[PoolBlock]) -> None:
+        """Take out what need not be in the server; raise `fitness.PoolFull` unless it has room for `blocks` then."""
+        # A command's words count as used memory before it runs: one as large as the push sets who is not there.
+        self._run(self._push, args=(self._ttl_ms, 0))
+        parts = list(chunks_of(blocks, PUSH_BLOCKS, PUSH_BYTES))
+        room = [word for member in fitness.room_of(parts) for word in (0, member)]
+        self._call(lambda: self._client.execute_command("ZADD", self._ledger_key, "XX", *room))
 
     def depth(self) -> PoolDepth:
         """Return what is ready now; nothing is, while the epoch is another."""
@@ -329,9 +336,10 @@ class PoolClient:
             # INFO is answered by whatever node a connection led to when it was made: another one may be master now.
             self._client.connection_pool.disconnect(inuse_connections=False)
             info = self._call(self._client.info)
-        refuse_wrong_address(info, [*self._keys, self._block_prefix], names_cluster=follows_cluster(self._client))
-        fatal = fatal_problems(info)
-        problems = (*fatal, *storage_problems(info, self._snapshots()))
+        keys = [*self._keys, self._block_prefix]
+        fitness.refuse_wrong_address(info, keys, names_cluster=follows_cluster(self._client))
+        fatal = fitness.fatal_problems(info)
+        problems = (*fatal, *fitness.storage_problems(info, self._snapshots()))
         if fatal or (problems and not allow_unsafe):
             raise UnsafePoolServer(
                 f"this server is not safe for a pool: {'; '.join(problems)}. Use one without persistence and eviction, "
@@ -378,7 +386,7 @@ class PoolClient:
                     self._client.ping()
                 return command()
         except redis.RedisError as error:
-            raise _unavailable(error) from error
+            raise fitness.refusal_of(error) from error
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
@@ -389,11 +397,3 @@ class PoolClient:
             yield
         finally:
             self._free_calls.release()
-
-
-def _unavailable(error: redis.RedisError) -> PoolUnavailable | UnsafePoolServer:
-    if "NORUNID" in str(error):
-        return UnsafePoolServer(
-            "this server hides from scripts who it is (run_id, master_replid): no restart could be noticed"
-        )
-    return PoolUnavailable(f"the pool's server did not do as asked: {words_of(error)}", cause=type(error).__name__)

@@ -107,7 +107,8 @@ end
 #           or {'AGAIN'}
 # A pool that was filled on another server process is dropped first, counted as inherited; the other counters then
 # begin again at zero, since they were those of another process, perhaps of an older moment. A worker may hold a public
-# block that this older moment shows as ready, so each counts as open until it expires.
+# block that this older moment shows as ready, so each counts as open until it expires. A push of no blocks does this,
+# and takes out what has expired.
 PUSH: Final = (
     _COMMON
     + """
@@ -115,11 +116,15 @@ local ttl_ms = tonumber(ARGV[4])
 if epoch ~= run_id then
   for lane, key in pairs(ready) do
     local entries = redis.call('ZRANGE', key, 0, batch - 1)
+    local opened = {}
     for _, entry in ipairs(lane == 'public' and entries or {}) do
       local expires = redis.call('ZSCORE', expiry, entry)
-      if expires then redis.call('ZADD', open, expires, (split(entry))) end
+      if expires then opened[#opened + 1], opened[#opened + 2] = expires, (split(entry)) end
     end
-    if drop('inherited', entries) then return {'AGAIN'} end
+    -- Added after the removals: see `remove`.
+    local is_more = drop('inherited', entries)
+    if #opened > 0 then redis.call('ZADD', open, unpack(opened)) end
+    if is_more then return {'AGAIN'} end
   end
   local fresh = {'epoch', run_id, 'since_ms', text(now)}
   for lane in pairs(ready) do
@@ -164,7 +169,7 @@ for i = 7, #KEYS do
     reply[#reply + 1] = 1
   end
 end
-redis.call('HSET', meta, 'last_push_ms', text(now))
+if #KEYS > 6 then redis.call('HSET', meta, 'last_push_ms', text(now)) end
 return reply
 """
 )
@@ -251,11 +256,13 @@ CLOSE: Final = (
     _COMMON
     + """
 local begun = tonumber(ARGV[4])
+-- The removals come first, one of nobody among them: see `remove`.
+redis.call('ZREM', open, '')
+for i = 5 + 2 * begun, #ARGV do redis.call('ZREM', open, ARGV[i]) end
 for i = 5, 4 + 2 * begun, 2 do
   local until_ms, before = now + tonumber(ARGV[i + 1]), redis.call('ZSCORE', open, ARGV[i])
   if before and until_ms < tonumber(before) then redis.call('ZADD', open, text(until_ms), ARGV[i]) end
 end
-for i = 5 + 2 * begun, #ARGV do redis.call('ZREM', open, ARGV[i]) end
 return {'OK'}
 """
 )

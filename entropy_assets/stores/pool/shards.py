@@ -1,7 +1,7 @@
 """Several pools as one: independent servers, called shards, each with blocks, tombstones and an epoch of its own.
 
 Trusted for nothing beyond each of its `PoolClient`s. A block is in one shard only because it is offered to one only:
-who publishes takes a shard before he begins (`ShardedPool.taker`) and pushes to that one, once, whatever comes of it.
+who publishes takes a shard before he begins (`ShardedPool.takers`) and pushes to that one, once, whatever comes of it.
 Nothing is ever told to another shard instead, and none knows of the others. So which shards there are matters to who
 looks for blocks alone: addresses may be added, removed and reordered while blocks are in any of them.
 
@@ -19,6 +19,7 @@ from entropy_assets.errors import PoolAddressInvalid, PoolEpochChanged, PoolErro
 from entropy_assets.stores.lanes import DEFAULT_TTL_S, LANES, Fate, Lane
 from entropy_assets.stores.pool.blocks import (
     Lease,
+    PoolBlock,
     PoolDepth,
     PoolHealth,
     PoolStats,
@@ -26,6 +27,7 @@ from entropy_assets.stores.pool.blocks import (
     ShardState,
 )
 from entropy_assets.stores.pool.client import DEFAULT_PREFIX, PoolClient
+from entropy_assets.stores.pool.fitness import PoolFull
 from entropy_assets.stores.pool.surveys import health_of, sum_of
 
 LOOK_S: Final = 0.5
@@ -48,7 +50,7 @@ class _Shard:
 
 
 class ShardedPool:
-    """Several pools as one, in the words of `PoolClient`; blocks are pushed to the `taker` of a lane. Safe for threads.
+    """Several pools as one, in the words of `PoolClient`; blocks are pushed to one of the `takers`. Safe for threads.
 
     Every call goes on with the shards that are well, and raises only if none is.
 
@@ -70,19 +72,29 @@ class ShardedPool:
 
     # --- what is pushed ----------------------------------------------------------------------------------------
 
-    def taker(self, lane: Lane) -> PoolClient:
-        """Return the shard that has the least ready in a lane: who publishes pushes to it, and to no other afterwards.
+    def takers(self, lane: Lane) -> list[tuple[PoolClient, int]]:
+        """Return the shards that are well, the one that has the least ready in a lane first, with their `expiry_ms`.
 
-        No shard knows what another one had: who may offer a block twice must remember it.
+        Who publishes pushes to the first that has room, and to no other afterwards. No shard knows what another one
+        had: who may offer a block twice must remember it.
 
         Raises
         ------
         PoolUnavailable, UnsafePoolServer
             If no shard is well.
         """
-        said = self._asked(PoolClient.stats)
+        expiry_ms, said = self._asked(PoolClient.expiry_ms), self._asked(PoolClient.stats)
         # of two that are empty first one that serves nothing before the next push
-        return min(said, key=lambda each: (said[each].lanes[lane].bytes, said[each].epoch_ok, each.place)).client
+        order = sorted(
+            said.keys() & expiry_ms, key=lambda each: (said[each].lanes[lane].bytes, said[each].epoch_ok, each.place)
+        )
+        if not order:
+            raise self._refusal()
+        return [(shard.client, expiry_ms[shard]) for shard in order]
+
+    def taker(self, lane: Lane) -> PoolClient:
+        """Return the first of the `takers`, whether or not it has room."""
+        return self.takers(lane)[0][0]
 
     # --- what is leased ----------------------------------------------------------------------------------------
 
@@ -238,16 +250,22 @@ class ShardedPool:
     # --- who is well -------------------------------------------------------------------------------------------
 
     def _asked(self, ask: Callable[[PoolClient], _T]) -> dict[_Shard, _T]:
-        """Return what each shard says that is well; one that can't is left out from now on."""
+        """Return what each shard says that is well; one that can't is left out from now on.
+
+        One that is full is not: it is there, and what is in it may be leased.
+        """
         said = {}
+        full: PoolFull | None = None
         for shard in self._shards:
             if shard.problem is None:
                 try:
                     said[shard] = ask(shard.client)
+                except PoolFull as problem:
+                    full = problem
                 except (PoolUnavailable, UnsafePoolServer) as problem:
                     self._leave_out(shard, problem)
         if not said:
-            raise self._refusal()
+            raise full or self._refusal()
         return said
 
     def _refusal(self) -> PoolError:
@@ -304,6 +322,25 @@ class ShardedPool:
 
 
 AnyPool = PoolClient | ShardedPool
+
+
+def first_with_room(takers: Sequence[tuple[PoolClient, int]], blocks: Sequence[PoolBlock]) -> tuple[PoolClient, int]:
+    """Return the first of the `takers` that has room for `blocks`.
+
+    Raises
+    ------
+    PoolUnavailable, UnsafePoolServer
+        What the first says, if none has.
+    """
+    problems: list[PoolError] = []
+    for taker in takers:
+        try:
+            taker[0].refuse_if_full(blocks)
+        except (PoolUnavailable, UnsafePoolServer) as problem:
+            problems.append(problem)
+        else:
+            return taker
+    raise problems[0]
 
 
 def pool_at(

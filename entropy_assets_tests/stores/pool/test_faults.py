@@ -190,6 +190,24 @@ def test_a_master_that_was_a_replica_in_between_serves_nothing_twice() -> None:
         assert [leased.block.index for leased in pool.lease(9).blocks] == [9]
 
 
+@pytest.mark.parametrize("lasting", [{}, {"repl-backlog-ttl": "1"}], ids=["as shipped", "for a second"])
+def test_a_master_whose_last_replica_is_gone_keeps_its_pool(lasting: dict[str, str]) -> None:
+    """Unless its backlog ends: then it begins another history, and what it has counts as another server's."""
+    port = free_port()
+    listening = {"port": str(port), "bind": "127.0.0.1", "repl-diskless-sync-delay": "0"}
+    with EmbeddedServer(overrides=listening | lasting) as master, EmbeddedServer() as replica:
+        with redis.Redis.from_url(replica.url) as raw:
+            raw.replicaof("127.0.0.1", port)
+            _until(lambda: raw.info("replication")["master_link_status"] == "up")
+        pool = PoolClient.from_url(master.url)
+        pool.push(pool_blocks(5))
+        _kill(replica)
+        with redis.Redis.from_url(master.url) as raw:
+            if lasting:
+                _until(lambda: not pool.stats().epoch_ok)
+            assert pool.stats().epoch_ok == (int(raw.config_get("repl-backlog-ttl")["repl-backlog-ttl"]) == 0)
+
+
 def test_a_large_inheritance_is_dropped_in_bounded_steps(
     pool: PoolClient, pool_prefix: str, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,18 +5,21 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
 import redis
 
 from entropy_assets.errors import PoolEpochChanged, PoolUnavailable
+from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.configuration import User
 from entropy_assets.stores.pool.embedded import EmbeddedServer
-from entropy_assets_tests.pool_blocks import pool_block, pool_blocks
+from entropy_assets.stores.pool.fitness import PoolFull
+from entropy_assets_tests.pool_blocks import blocks_for_both, pool_block, pool_blocks
 from entropy_assets_tests.stores.pool.servers import SERVERS, server_binary
 
 
@@ -125,6 +128,94 @@ def test_a_restored_snapshot_is_refused_until_the_next_push(name: str, tmp_path:
             pool.lease(1)
         pool.push([pool_block(9)])
         assert [leased.block.index for leased in pool.lease(9).blocks] == [9]
+
+
+@contextmanager
+def limited(server: Server, room_bytes: int) -> Iterator[None]:
+    """Let the server take no more than that for a while; nothing if it is negative."""
+    with redis.Redis.from_url(server.opened.url) as raw:
+        before = raw.config_get("maxmemory")["maxmemory"]
+        raw.config_set("maxmemory", raw.info("memory")["used_memory"] + room_bytes)
+        try:
+            yield
+        finally:
+            raw.config_set("maxmemory", before)
+
+
+def test_a_full_pool_of_an_earlier_epoch_heals_by_the_next_push(server: Server) -> None:
+    """A full server takes what a script adds only after the script has removed something."""
+    pool = PoolClient.from_url(server.opened.url, prefix="inherited")
+    inherited = blocks_for_both(20, first=700)
+    pool.push(inherited)
+    with redis.Redis.from_url(server.opened.url) as raw, limited(server, -100_000):
+        raw.hdel("inherited:pool:meta", "epoch")
+        assert pool.push(pool_blocks(3, first=800)).refused == {}
+    stats = pool.stats()
+    assert (stats.blocks, stats.inherited_blocks) == (3, 40)
+    states = [pool.fate_of(block.block_id).state for block in inherited]
+    assert states == ["open"] * 20 + ["gone"] * 20, "a worker may hold the public ones"
+    pool.close()
+
+
+def test_a_full_server_is_told_what_became_of_its_blocks(server: Server) -> None:
+    """Else a block that was served reveals nothing until it would have expired."""
+    pool = PoolClient.from_url(server.opened.url, prefix="closing")
+    pool.push(pool_blocks(4, 900, lane="public"))
+    with limited(server, -100_000):
+        begun, closed, again = (leased.block.block_id for leased in pool.lease(3, lane="public").blocks)
+        pool.close_blocks({begun: 10.0}, [])
+        pool.close_blocks({again: 10.0}, [closed, again])
+    assert 9 < pool.fate_of(begun).left_s <= 10
+    assert [pool.fate_of(block_id).state for block_id in (closed, again)] == ["gone", "gone"]
+    pool.lease(9, lane="public")
+    pool.close()
+
+
+@pytest.mark.parametrize("blocks_each", [1, 40, 64, 100])
+def test_a_server_that_has_room_for_blocks_takes_them_all(server: Server, blocks_each: int) -> None:
+    """Else what was entered in the ledger would be lost. A push in parts finds less room with each of them."""
+    pool = PoolClient.from_url(server.opened.url, prefix=f"room-{blocks_each}")
+    pool.stats()
+    fitted = 0
+    with limited(server, 4 * 2**20), suppress(PoolFull):
+        for first in count(1000, step=blocks_each):
+            blocks = pool_blocks(blocks_each, first)
+            pool.refuse_if_full(blocks)
+            fitted += blocks_each
+            pool.push(blocks)
+    assert pool.stats().pushed_blocks == fitted
+    assert fitted > 300, "of the 560 for which there is room"
+    pool.lease(1000)
+    pool.close()
+
+
+def test_room_for_many_blocks_is_room_for_all_parts_of_their_push(server: Server) -> None:
+    pool = PoolClient.from_url(server.opened.url, prefix="parts")
+    with limited(server, 8 * 2**20):
+        sizes = range(1000, 0, -64)
+        fitting = next(size for size in sizes if has_room(pool, pool_blocks(size, 2000)))
+        assert fitting > 600, "of the 1100 for which there is room"
+        assert len(pool.push(pool_blocks(fitting, 2000)).pushed) == fitting
+    pool.lease(1000)
+    pool.close()
+
+
+def test_a_look_for_room_is_no_push(server: Server, publisher: PoolClient) -> None:
+    publisher.push([pool_block(600)])
+    with as_user(server, "observer") as observer:
+        before = observer.hgetall("entropy:pool:meta")
+        time.sleep(0.002)
+        publisher.refuse_if_full(pool_blocks(100, 601))
+        assert observer.hgetall("entropy:pool:meta") == before
+    assert publisher.stats().blocks == 1
+
+
+def has_room(pool: PoolClient, blocks: list[PoolBlock]) -> bool:
+    try:
+        pool.refuse_if_full(blocks)
+    except PoolFull:
+        return False
+    return True
 
 
 REFUSED = re.compile("no permission|can't run this command|can't access|not allowed", re.IGNORECASE)

@@ -15,6 +15,7 @@ from entropy_assets.errors import PoolAddressInvalid, PoolEpochChanged, PoolUnav
 from entropy_assets.stores.pool.blocks import PoolBlock
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets.stores.pool.embedded import EmbeddedServer
+from entropy_assets.stores.pool.fitness import PoolFull
 from entropy_assets.stores.pool.shards import BETWEEN, ShardedPool, pool_at
 from entropy_assets_tests.pool_blocks import pool_blocks
 from entropy_assets_tests.stores.pool.clusters import eventually
@@ -309,6 +310,25 @@ def test_the_shards_know_the_ledger_and_one_that_was_away_does_no_harm(
     eventually(lambda: is_well(pool))
     assert set(pool.ledger_links()) <= {"aa" * 32, "bb" * 32}
     assert "bb" * 32 in pool.ledger_links()
+
+
+def test_a_shard_that_is_full_takes_no_link_and_is_not_left_out(
+    servers: list[EmbeddedServer], pool_of: Callable[..., ShardedPool]
+) -> None:
+    pool = pool_of(*servers)
+    pool.keep_ledger_link("aa" * 32, 1)
+    push(pool, pool_blocks(3))
+    with redis.Redis.from_url(servers[0].url) as raw:
+        raw.config_set("maxmemory", 1)
+    pool.keep_ledger_link("bb" * 32, 2)
+    assert states(pool) == [None] * 3
+    assert pool.ledger_links() == ("aa" * 32, "bb" * 32)
+    assert sorted(indices(pool)) == [0, 1, 2]
+    for server in servers[1:]:
+        with redis.Redis.from_url(server.url) as raw:
+            raw.config_set("maxmemory", 1)
+    with pytest.raises(PoolFull):
+        pool.keep_ledger_link("cc" * 32, 3)
 
 
 def test_where_a_block_is_is_told_by_the_shard_that_has_it_and_by_nobody_while_that_one_is_silent(
