@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from entropy_assets_tests.scenarios.laws import Codes, Electrons, Gaussian, Reals, pixel_bits, rounded
 from entropy_assets_tests.scenarios.scenario import Exposure, Scenario, Truth, fits_file
@@ -190,6 +191,28 @@ def sloped(codes: npt.NDArray[np.integer], step: int) -> Codes:
     return np.asarray(codes + step * np.arange(codes.shape[1]))
 
 
+def with_its_lower_part(codes: npt.NDArray[np.integer], change: Callable[[Codes], Codes]) -> Codes:
+    """Return a frame less than half of whose rows were changed."""
+    upper = 9 * len(codes) // 16
+    return np.concatenate([codes[:upper], change(codes[upper:])])
+
+
+def stripped(codes: npt.NDArray[np.integer], strips: int) -> Codes:
+    """Return a frame in so many strips, each a pixel further than the one before."""
+    return np.concatenate([np.roll(strip, n, axis=1) for n, strip in enumerate(np.array_split(codes, strips))])
+
+
+def registered(codes: npt.NDArray[np.integer], by: float) -> Codes:
+    """Return a frame moved by part of a pixel along both axes, by phases."""
+    waves = ndimage.fourier_shift(np.fft.fft2(codes - LEVEL), by)
+    return rounded(np.fft.ifft2(waves).real + LEVEL)
+
+
+def splined(codes: npt.NDArray[np.integer], by: float) -> Codes:
+    """Return the same by cubic splines."""
+    return rounded(ndimage.shift(codes.astype(np.float64), by, order=3, mode="grid-wrap"))
+
+
 REMADE: Final[dict[str, Callable[[Codes], Codes]]] = {
     "binned 2 x 2": partial(halved, rows=2, columns=2, weights=(1, 1, 1, 1)),
     "every second pixel of every second row": partial(halved, rows=2, columns=2, weights=(0, 0, 1, 0)),
@@ -208,6 +231,11 @@ REMADE: Final[dict[str, Callable[[Codes], Codes]]] = {
     "less a part of itself turned": lambda codes: 500 + codes - rounded(0.5 * np.rot90(codes)),
     "a slope of 5 codes a column": partial(sloped, step=5),
     "a slope of 30 codes a column": partial(sloped, step=30),
+    "its lower part moved by 100 columns": partial(with_its_lower_part, change=partial(np.roll, shift=100, axis=1)),
+    "its lower part mirrored": partial(with_its_lower_part, change=np.fliplr),
+    "in four strips a pixel apart": partial(stripped, strips=4),
+    "registered by .4 pixels": partial(registered, by=0.4),
+    "registered by .1 pixels, by splines": partial(splined, by=0.1),
     "signs that alternate by pixels, turned, cut": lambda codes: cut(np.rot90(alternated(codes, 1, 1))),
 }
 """What may be made of a spent frame, by name."""
