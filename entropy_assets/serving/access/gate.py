@@ -195,6 +195,11 @@ class Gate:
             account = admission.account
             await self._take(account.subject, account.limits, account.trusted, 0, n_bytes)
 
+    def refund(self, admission: Admission, n_bytes: int, *, local: bool) -> None:
+        """Take back bytes that were spent and not drawn; see `Accounts.refund`."""
+        if self._accounts is not None and admission.account is not None:
+            self._accounts.refund(admission.account, n_bytes, local=local)
+
     async def _take(self, subject: str, limits: Limits, trusted: bool, requests: int, n_bytes: int) -> Admission:
         if self._accounts is None:
             raise QuotaUnavailable("this service has limits and nowhere to count")
