@@ -6,7 +6,7 @@ Nothing here may raise: whoever asked would get no answer, and whoever reads the
 import logging
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final
@@ -154,7 +154,9 @@ def add_problems(app: FastAPI, service: RandomService) -> None:
     async def invalid(_: Request, error: RequestValidationError) -> JsonAnswer:
         service.counts.add("refused_invalid-request")
         errors = [
-            {"loc": list(each["loc"]), "msg": _without_preface(each["msg"]), **_limit(each)} for each in error.errors()
+            {"loc": _place(each["loc"]), "msg": _without_preface(each["msg"]), **_limit(each)}
+            for each in error.errors()
+            if each.get("type") != "none_required"  # a parameter may be left out, which nobody meant who gave one
         ]
         return problem("invalid-request", "; ".join(map(_told, errors)), errors=errors)
 
@@ -169,6 +171,11 @@ def add_problems(app: FastAPI, service: RandomService) -> None:
 def _without_preface(message: str) -> str:
     """Return what is wrong without pydantic's word for who noticed."""
     return message.removeprefix("Value error, ")
+
+
+def _place(loc: Sequence[str | int]) -> list[str | int]:
+    """Return where a fault is; of a parameter without the framework's words for what it may be."""
+    return list(loc[:2] if loc and loc[0] in ("path", "query") else loc)
 
 
 def _told(error: Mapping[str, Any]) -> str:
