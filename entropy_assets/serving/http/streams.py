@@ -89,6 +89,8 @@ class Stream:
         self._credit = 0
         self._granted = asyncio.Event()
         self._sent = 0
+        self._now = asyncio.get_running_loop().time
+        self._acted_at = self._now()
         self._turns = 0
         self._simulated = False
         self._takes_parts = PARTS in scope.get("extensions", ())
@@ -151,7 +153,7 @@ class Stream:
                     await self._send({"type": PARTS, "parts": parts})
                 else:
                     await self._send({"type": "websocket.send", "bytes": b"".join(parts)})
-                self._sent += sum(map(len, parts))
+                self._count_sent(sum(map(len, parts)))
                 self._turns += 1
                 if self._turns % TURN == 0:
                     await asyncio.sleep(0)  # sending waits for nobody while the buffer has room
@@ -164,8 +166,12 @@ class Stream:
                 await self._note({"simulated": draw.simulated})
                 self._simulated = draw.simulated
             await self._send({"type": "websocket.send", "bytes": mixed(draw.data)})
-            self._sent += len(draw.data)
+            self._count_sent(len(draw.data))
         await asyncio.sleep(0)  # mixing takes as long as some pieces without it
+
+    def _count_sent(self, n_bytes: int) -> None:
+        self._sent += n_bytes
+        self._acted_at = self._now()
 
     @contextmanager
     def _on_the_way(self, n_bytes: int) -> Iterator[None]:
@@ -181,16 +187,17 @@ class Stream:
 
     async def _listen(self) -> Close | None:
         while True:
-            sent = self._sent
+            ends_at = self._acted_at + self._limits.idle_s
             try:
-                async with asyncio.timeout(self._limits.idle_s):
+                async with asyncio.timeout_at(ends_at):
                     message = await self._receive()
             except TimeoutError:
-                if self._sent == sent:
+                if self._acted_at + self._limits.idle_s <= ends_at:
                     return Close(GOING_AWAY, f"nothing was sent or asked for in {self._limits.idle_s:g} s")
                 continue
             if message["type"] == "websocket.disconnect":
                 return None
+            self._acted_at = self._now()
             close = self._grant(message)
             if close is not None:
                 return close
