@@ -28,8 +28,7 @@ from entropy_assets.serving.answers.formats import CLASSES
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.answers.pieces import PARTS, TURN, Pieces, Seats, first_of
 from entropy_assets.serving.http.orders import require_known
-from entropy_assets.serving.http.problem_answers import Unforeseen, failure, problem, problem_of
-from entropy_assets.serving.problems import PROBLEMS
+from entropy_assets.serving.http.problem_answers import Unforeseen, failure, plain_problem, problem, problem_of
 from entropy_assets.serving.service import RandomService
 from entropy_assets.stores.file_names import printable
 
@@ -279,8 +278,6 @@ class StreamRoute:
             await self._refusal(error, scope)(scope, receive, send)
 
     def _refusal(self, error: EntropyAssetsError, scope: Any) -> Response:
-        if error.code in PROBLEMS:
-            self._service.counts.add(f"refused_{error.code}")
         return problem_of(error, self._service.reservoirs.retry_after_s(), scope)
 
 
@@ -291,6 +288,29 @@ def _is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:
     return origin is not None and origin.lower() not in (b"http://" + host, b"https://" + host)
 
 
+class NoStream:
+    """Refuses a handshake at a path that has no stream (ASGI); the framework's refusal says nothing.
+
+    Parameters
+    ----------
+    no_route
+        What answers other requests for which there is no route.
+    """
+
+    def __init__(self, no_route: Any) -> None:
+        self._no_route = no_route
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Refuse one client."""
+        if scope["type"] != "websocket":
+            await self._no_route(scope, receive, send)
+            return
+        await receive()
+        with suppress(OSError):  # how ASGI servers say that nobody is there
+            await plain_problem(404, f"there is no stream here, but at {StreamRoute.path}")(scope, receive, send)
+
+
 def add_streams(app: FastAPI, service: RandomService, seats: Seats) -> None:
     """Add ``/stream``. OpenAPI has no words for WebSockets, so the application's description has."""
     app.router.routes.append(WebSocketRoute(StreamRoute.path, StreamRoute(service, seats)))
+    app.router.default = NoStream(app.router.default)
