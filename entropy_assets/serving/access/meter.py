@@ -7,14 +7,14 @@ from typing import Any, Self
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.scopes import Scope
 from entropy_assets.serving.access.allowances import Admission
-from entropy_assets.serving.access.gate import ADMISSION, Gate
+from entropy_assets.serving.access.gate import ADMISSION, Gate, subject_behind
 
 
 def subject_of(connection: Mapping[str, Any]) -> str:
-    """Return whom an ASGI scope belongs to: the key or address that was admitted, else the address."""
+    """Return whom an ASGI scope belongs to: the key or address that was admitted, else who is behind the address."""
     admission = connection.get(ADMISSION)
     client = connection["client"]
-    return admission.subject if admission is not None else client[0] if client else ""
+    return admission.subject if admission is not None else subject_behind(client[0] if client else "")
 
 
 class Meter:
