@@ -40,7 +40,8 @@ class ConnectionLimits:
     Attributes
     ----------
     most_request_bytes
-        Longest request with its headers and body: a browser's cookies for this host may be long, a draw is short.
+        What may come of a request, headers and body, after the read in which it begins, while it is not whole: a
+        browser's cookies for this host may be long, a draw is short.
     request_s
         Longest time that a client needs to bring a whole request, from its first byte, and until that one comes,
         seconds.

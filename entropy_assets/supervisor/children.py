@@ -1,10 +1,9 @@
 """The processes that an installation is made of: how each is started, what it is told, and how its end is noticed."""
 
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,8 +11,10 @@ from typing import Final
 from entropy_assets.errors import PoolError, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
+from entropy_assets.stores.owned.addresses import bound
 from entropy_assets.stores.owned.processes import OwnedProcess
 
+OTHER_PORTS: Final = "choose other ports with --http-port and --dagster-port (0 for any)"
 LOG_TAIL: Final = 2000
 """Characters of a child's log that an error shows."""
 QUIET: Final = (
@@ -127,21 +128,13 @@ def held_port(host: str, port: int) -> Iterator[int]:
     Raises
     ------
     StartFailed
-        If it is taken.
+        If it is taken, or the host is none of this machine.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise StartFailed(
-                f"can't listen on {host}:{port} ({error.strerror}); stop what uses it, or choose other ports with "
-                "--http-port and --dagster-port (0 for any)",
-                port=port,
-            ) from error
-        held = int(probe.getsockname()[1])
+    with ExitStack() as stack:
+        probes = [stack.enter_context(link) for link in bound(host, port, elsewhere=OTHER_PORTS, listening=False)]
+        held = int(probes[0].getsockname()[1])
         if sys.platform != "linux":
-            probe.close()
+            stack.close()
         yield held
 
 

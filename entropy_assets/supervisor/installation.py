@@ -20,6 +20,7 @@ from entropy_assets.errors import EndpointFailed, StartFailed
 from entropy_assets.settings import Settings
 from entropy_assets.stores.home import Home
 from entropy_assets.stores.inboxes.folder import DropFolder
+from entropy_assets.stores.owned.addresses import netloc
 from entropy_assets.stores.owned.folders import SOCKET_NAME, PrivateFolder, listens
 from entropy_assets.stores.owned.processes import OwnedProcess
 from entropy_assets.stores.pool.embedded import EmbeddedServer
@@ -127,7 +128,7 @@ class Installation:
         """
         with ExitStack() as stack:
             http, dagster = (
-                f"http://{host}:{stack.enter_context(held_port(host, port))}"
+                f"http://{netloc(host, stack.enter_context(held_port(host, port)))}"
                 for host, port in (
                     (settings.http_host, settings.http_port),
                     (settings.dagster_host, settings.dagster_port),
@@ -253,7 +254,7 @@ class Installation:
 
     def _start_dagster(self) -> None:
         workspace = str(Home.of(self.settings).dagster_folder / "workspace.yaml")
-        host, port = self.dagster_url.removeprefix("http://").rsplit(":", 1)
+        host, port = self.settings.dagster_host, self.dagster_url.rsplit(":", 1)[1]
         self._start("daemon", "entropy_assets.supervisor.daemon", "--workspace", workspace)
         self._start(
             "webserver",

@@ -46,6 +46,18 @@ class TestPorts:
                     other.bind(("127.0.0.1", port))
                 socket.create_server(("127.0.0.1", port)).close()
 
+    def test_one_of_ipv6_is_kept_too(self) -> None:
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("this machine does not speak IPv6")
+        with held_port("::1", 0) as port, socket.create_server(("::1", port), family=socket.AF_INET6):
+            pass
+
+    def test_a_host_that_is_none_here_is_not_taken_for_a_taken_port(self) -> None:
+        with pytest.raises(StartFailed, match="name an address of this machine"), held_port("nosuch.invalid", 8000):
+            pass
+
     def test_a_taken_one_is_refused_with_the_way_out(self, taken_port: int) -> None:
         with pytest.raises(StartFailed, match="--http-port") as caught, held_port("127.0.0.1", taken_port):
             pass

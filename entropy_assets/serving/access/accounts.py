@@ -114,6 +114,23 @@ class Accounts:
             await self._replies(account, [allowance for allowance, _ in short])
         raise _exceeded(account, [allowance for allowance, _ in account.short_of(requests, n_bytes)], 1.0)
 
+    def refund(self, account: Account, n_bytes: int, *, local: bool) -> None:
+        """Take back bytes that were spent and not drawn.
+
+        Parameters
+        ----------
+        account
+            Who spent them; one that was let go meanwhile gives them back to the shared buckets.
+        n_bytes
+            As many as that.
+        local
+            Whether there may be units of this worker's own making among them, which don't enter the shared buckets.
+        """
+        if self._accounts.get(account.subject) is account:
+            account.refund(n_bytes, local=local)
+        elif not local:
+            self._gifts += account.gift_of(n_bytes)
+
     def _refuse_if_known(self, account: Account, short: list[tuple[Allowance, int]]) -> None:
         now = self._clock()
         waits = [each.refused_for_s(units, now) for each, units in short]

@@ -172,6 +172,22 @@ class Account:
         if self._bytes is not None:
             self._bytes.held += n_bytes
 
+    @property
+    def makes_bytes(self) -> bool:
+        """Tell whether units of bytes at hand are of this worker's own making."""
+        return self._bytes is not None and self._bytes.local
+
+    def refund(self, n_bytes: int, *, local: bool) -> None:
+        """Take back bytes that were spent and not drawn; with the worker's own making among them all count as such."""
+        if self._bytes is not None:
+            self._bytes.held += n_bytes
+            self._bytes.local = self._bytes.local or local
+            self.show()
+
+    def gift_of(self, n_bytes: int) -> list[Ask]:
+        """Return what puts bytes that this worker held back into the shared bucket."""
+        return [] if self._bytes is None else [self._bytes.ask._replace(want=-n_bytes)]
+
     def short_of(self, requests: int, n_bytes: int) -> list[tuple[Allowance, int]]:
         """Return the allowances with too few units at hand, and how many each needs."""
         wanted = ((self._requests, requests), (self._bytes, n_bytes))

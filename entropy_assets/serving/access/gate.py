@@ -195,6 +195,11 @@ class Gate:
             account = admission.account
             await self._take(account.subject, account.limits, account.trusted, 0, n_bytes)
 
+    def refund(self, admission: Admission, n_bytes: int, *, local: bool) -> None:
+        """Take back bytes that were spent and not drawn; see `Accounts.refund`."""
+        if self._accounts is not None and admission.account is not None:
+            self._accounts.refund(admission.account, n_bytes, local=local)
+
     async def _take(self, subject: str, limits: Limits, trusted: bool, requests: int, n_bytes: int) -> Admission:
         if self._accounts is None:
             raise QuotaUnavailable("this service has limits and nowhere to count")
@@ -236,7 +241,7 @@ class Gate:
         if visitor is None:
             if len(self._addresses) >= _MAX_VISITORS:
                 self._addresses.clear()
-            subject = _subject_of(address)
+            subject = subject_behind(address)
             unlimited = None if self._limits.any else Admission(subject, [])
             visitor = _Visitor(subject, self.anonymous, self._limits, float("inf"), False, unlimited)
             self._addresses[address] = visitor
@@ -285,7 +290,7 @@ def _invalid() -> KeyInvalid:
 
 
 @lru_cache(maxsize=1024)
-def _subject_of(address: str) -> str:
+def subject_behind(address: str) -> str:
     """Return who is behind an address: an IPv4 address, an IPv6 network, or somebody on a local socket."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

@@ -1,18 +1,20 @@
 """What a client is charged for an answer that grows: admission at the beginning, then bytes before they are drawn."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
+from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.scopes import Scope
 from entropy_assets.serving.access.allowances import Admission
-from entropy_assets.serving.access.gate import ADMISSION, Gate
+from entropy_assets.serving.access.gate import ADMISSION, Gate, subject_behind
 
 
 def subject_of(connection: Mapping[str, Any]) -> str:
-    """Return whom an ASGI scope belongs to: the key or address that was admitted, else the address."""
+    """Return whom an ASGI scope belongs to: the key or address that was admitted, else who is behind the address."""
     admission = connection.get(ADMISSION)
     client = connection["client"]
-    return admission.subject if admission is not None else client[0] if client else ""
+    return admission.subject if admission is not None else subject_behind(client[0] if client else "")
 
 
 class Meter:
@@ -32,6 +34,7 @@ class Meter:
         self._gate = gate
         self._admission = admission
         self._paid = paid
+        self._local = admission is not None and _is_local(admission)
 
     @classmethod
     async def started(cls, gate: Gate, connection: Mapping[str, Any], scope: Scope, n_bytes: int) -> Self:
@@ -90,7 +93,26 @@ class Meter:
             missing = max(0, n_bytes - self._paid)
             await self._gate.spend(self._admission, missing)
             self._paid += missing
+            self._local = self._local or _is_local(self._admission)
 
     def use(self, n_bytes: int) -> None:
         """Note that `n_bytes` were drawn."""
         self._paid -= n_bytes
+
+    @contextmanager
+    def paying(self) -> Iterator[None]:
+        """Give back what was charged and not drawn if one of our errors ends the ``with`` statement.
+
+        Whoever leaves meanwhile gets nothing back: what was on its way is lost.
+        """
+        try:
+            yield
+        except EntropyAssetsError:
+            unused, self._paid = self._paid, min(0, self._paid)
+            if unused > 0 and self._gate is not None and self._admission is not None:
+                self._gate.refund(self._admission, unused, local=self._local)
+            raise
+
+
+def _is_local(admission: Admission) -> bool:
+    return admission.account is not None and admission.account.makes_bytes

@@ -107,10 +107,11 @@ class Pieces:
             If nothing comes for as long as that.
         """
         n = min(most, self._longest)
-        if not self._meter.is_free:
-            n = await self._pay(n)
-        draw = self._reservoir.take(n) or await self._wait_for(n)
-        self._meter.use(len(draw.data))
+        with self._meter.paying():
+            if not self._meter.is_free:
+                n = await self._pay(n)
+            draw = self._reservoir.take(n) or await self._wait_for(n)
+            self._meter.use(len(draw.data))
         return draw
 
     async def messages(self, most: int) -> Messages:

@@ -108,7 +108,6 @@ class _OwnHost:
             try:
                 self._service.hosts.require(connection["headers"], connection["http_version"])
             except EntropyAssetsError as error:
-                self._service.counts.add(f"refused_{error.code}")
                 await problem_of(error, 0, connection)(connection, receive, send)
                 return
         await self._app(connection, receive, send)

@@ -125,7 +125,8 @@ async def _drawn(service: RandomService, request: Request, order: DrawOrder) -> 
         answer = await _integers(service, meter, order.n, wanted, order.public)
     elif chosen is not None:
         meter = await Meter.started(service.gate, request.scope, "draw", order.n)
-        answer = await service.answer(order.n, AnswerKind(order.public, chosen), chosen)
+        with meter.paying():
+            answer = await service.answer(order.n, AnswerKind(order.public, chosen), chosen)
     else:
         return _not_acceptable()
     return _response(answer, meter)
@@ -149,7 +150,8 @@ async def _integers(service: RandomService, meter: Meter, n: int, wanted: Intege
 
     making = IntegerDraw(wanted, public, draw, service.config.max_request_bytes)
     try:
-        await making.fill(n)
+        with meter.paying():
+            await making.fill(n)
     except EntropyAssetsError:
         service.counts.add("undelivered_bytes", making.consumed)
         raise

@@ -152,7 +152,9 @@ class Exposition(Collector):
         for what, (text, events) in _SERVICE_EVENTS.items():
             yield _labelled(f"entropy_{what}", text, "event", {event: totals[f"{what}_{event}"] for event in events})
         refused = {code: totals[f"refused_{code}"] for code in sorted(PROBLEMS)}
-        yield _labelled("entropy_refused_requests", "Requests answered with a problem, by its type.", "code", refused)
+        yield _labelled(
+            "entropy_refused_requests", "Requests answered with a problem that has a type, by it.", "code", refused
+        )
 
     def _of_supply(self) -> Iterator[Metric]:
         for age, (name, text) in _AGE_GAUGES.items():

@@ -6,7 +6,7 @@ Nothing here may raise: whoever asked would get no answer, and whoever reads the
 import logging
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final
@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from entropy_assets.errors import EntropyAssetsError
 from entropy_assets.serving.logs import error_facts, log_event
@@ -39,6 +40,27 @@ class JsonAnswer(JSONResponse):
             return super().render(content)
         except ValueError:  # a number that is none, or text that no encoder takes
             return super().render(_sendable(content))
+
+
+class ProblemAnswer(JsonAnswer):
+    """The problem document of one type, which counts itself when it is sent (ASGI).
+
+    Parameters
+    ----------
+    code
+        Its type.
+    body, headers
+        As they are sent.
+    """
+
+    def __init__(self, code: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        super().__init__(body, PROBLEMS[code].status, headers, MEDIA_TYPE)
+        self._code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count the refusal in the service that gives it, and send it."""
+        scope["app"].state.counts.add(f"refused_{self._code}")
+        await super().__call__(scope, receive, send)
 
 
 def _sendable(value: Any) -> Any:
@@ -98,7 +120,7 @@ def problem(code: str, detail: str, *, headers: dict[str, str] | None = None, **
     """Return the problem document of type `code`; `more` are members of its own."""
     kind = PROBLEMS[code]
     body = {"type": f"/problems/{code}", "title": kind.title, "status": kind.status, "detail": detail, **more}
-    return JsonAnswer(body, kind.status, {**UNSTORED, **(headers or {})}, MEDIA_TYPE)
+    return ProblemAnswer(code, body, {**UNSTORED, **(headers or {})})
 
 
 def plain_problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JsonAnswer:
@@ -142,19 +164,19 @@ def _whole_seconds(wait_s: Any, otherwise: int) -> int:
 
 
 def add_problems(app: FastAPI, service: RandomService) -> None:
-    """Answer our errors, invalid requests and unknown routes with problem documents."""
+    """Answer our errors, invalid requests and unknown routes with problem documents, and count all that have a type."""
+    app.state.counts = service.counts
 
     @app.exception_handler(EntropyAssetsError)
     async def ours(request: Request, error: EntropyAssetsError) -> JsonAnswer:
-        if error.code in PROBLEMS:
-            service.counts.add(f"refused_{error.code}")
         return problem_of(error, service.reservoirs.retry_after_s(), request.scope)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JsonAnswer:
-        service.counts.add("refused_invalid-request")
         errors = [
-            {"loc": list(each["loc"]), "msg": _without_preface(each["msg"]), **_limit(each)} for each in error.errors()
+            {"loc": _place(each["loc"]), "msg": _without_preface(each["msg"]), **_limit(each)}
+            for each in error.errors()
+            if each.get("type") != "none_required"  # a parameter may be left out, which nobody meant who gave one
         ]
         return problem("invalid-request", "; ".join(map(_told, errors)), errors=errors)
 
@@ -169,6 +191,11 @@ def add_problems(app: FastAPI, service: RandomService) -> None:
 def _without_preface(message: str) -> str:
     """Return what is wrong without pydantic's word for who noticed."""
     return message.removeprefix("Value error, ")
+
+
+def _place(loc: Sequence[str | int]) -> list[str | int]:
+    """Return where a fault is; of a parameter without the framework's words for what it may be."""
+    return list(loc[:2] if loc and loc[0] in ("path", "query") else loc)
 
 
 def _told(error: Mapping[str, Any]) -> str:

@@ -28,8 +28,7 @@ from entropy_assets.serving.answers.formats import CLASSES
 from entropy_assets.serving.answers.mixing import mixed
 from entropy_assets.serving.answers.pieces import PARTS, TURN, Pieces, Seats, first_of
 from entropy_assets.serving.http.orders import require_known
-from entropy_assets.serving.http.problem_answers import Unforeseen, failure, problem, problem_of
-from entropy_assets.serving.problems import PROBLEMS
+from entropy_assets.serving.http.problem_answers import Unforeseen, failure, plain_problem, problem, problem_of
 from entropy_assets.serving.service import RandomService
 from entropy_assets.stores.file_names import printable
 
@@ -89,6 +88,8 @@ class Stream:
         self._credit = 0
         self._granted = asyncio.Event()
         self._sent = 0
+        self._now = asyncio.get_running_loop().time
+        self._acted_at = self._now()
         self._turns = 0
         self._simulated = False
         self._takes_parts = PARTS in scope.get("extensions", ())
@@ -151,7 +152,7 @@ class Stream:
                     await self._send({"type": PARTS, "parts": parts})
                 else:
                     await self._send({"type": "websocket.send", "bytes": b"".join(parts)})
-                self._sent += sum(map(len, parts))
+                self._count_sent(sum(map(len, parts)))
                 self._turns += 1
                 if self._turns % TURN == 0:
                     await asyncio.sleep(0)  # sending waits for nobody while the buffer has room
@@ -164,8 +165,12 @@ class Stream:
                 await self._note({"simulated": draw.simulated})
                 self._simulated = draw.simulated
             await self._send({"type": "websocket.send", "bytes": mixed(draw.data)})
-            self._sent += len(draw.data)
+            self._count_sent(len(draw.data))
         await asyncio.sleep(0)  # mixing takes as long as some pieces without it
+
+    def _count_sent(self, n_bytes: int) -> None:
+        self._sent += n_bytes
+        self._acted_at = self._now()
 
     @contextmanager
     def _on_the_way(self, n_bytes: int) -> Iterator[None]:
@@ -181,16 +186,17 @@ class Stream:
 
     async def _listen(self) -> Close | None:
         while True:
-            sent = self._sent
+            ends_at = self._acted_at + self._limits.idle_s
             try:
-                async with asyncio.timeout(self._limits.idle_s):
+                async with asyncio.timeout_at(ends_at):
                     message = await self._receive()
             except TimeoutError:
-                if self._sent == sent:
+                if self._acted_at + self._limits.idle_s <= ends_at:
                     return Close(GOING_AWAY, f"nothing was sent or asked for in {self._limits.idle_s:g} s")
                 continue
             if message["type"] == "websocket.disconnect":
                 return None
+            self._acted_at = self._now()
             close = self._grant(message)
             if close is not None:
                 return close
@@ -272,8 +278,6 @@ class StreamRoute:
             await self._refusal(error, scope)(scope, receive, send)
 
     def _refusal(self, error: EntropyAssetsError, scope: Any) -> Response:
-        if error.code in PROBLEMS:
-            self._service.counts.add(f"refused_{error.code}")
         return problem_of(error, self._service.reservoirs.retry_after_s(), scope)
 
 
@@ -284,6 +288,29 @@ def _is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:
     return origin is not None and origin.lower() not in (b"http://" + host, b"https://" + host)
 
 
+class NoStream:
+    """Refuses a handshake at a path that has no stream (ASGI); the framework's refusal says nothing.
+
+    Parameters
+    ----------
+    no_route
+        What answers other requests for which there is no route.
+    """
+
+    def __init__(self, no_route: Any) -> None:
+        self._no_route = no_route
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Refuse one client."""
+        if scope["type"] != "websocket":
+            await self._no_route(scope, receive, send)
+            return
+        await receive()
+        with suppress(OSError):  # how ASGI servers say that nobody is there
+            await plain_problem(404, f"there is no stream here, but at {StreamRoute.path}")(scope, receive, send)
+
+
 def add_streams(app: FastAPI, service: RandomService, seats: Seats) -> None:
     """Add ``/stream``. OpenAPI has no words for WebSockets, so the application's description has."""
     app.router.routes.append(WebSocketRoute(StreamRoute.path, StreamRoute(service, seats)))
+    app.router.default = NoStream(app.router.default)

@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,10 +36,12 @@ from entropy_assets.serving.server.fast_lane import FastLane
 from entropy_assets.serving.server.lane_check import why_no_fast_lane
 from entropy_assets.serving.service import ProvenanceReader
 from entropy_assets.stores.api_keys import keys_of
+from entropy_assets.stores.owned.addresses import bound, netloc
 from entropy_assets.stores.owned.folders import PrivateFolder
 from entropy_assets.stores.owned.processes import Flag
 from entropy_assets.stores.pool.shards import pool_at
 
+ANOTHER_PORT: Final = "choose another port with --port (0 for any)"
 SWITCH_S: Final = 0.002
 """Longest that one thread of a worker keeps the others waiting, seconds."""
 GARBAGE: Final = 20_000
@@ -154,6 +157,8 @@ def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = 
         If it does not answer at the start. Later the service waits for it to come back.
     KeysUnreadable
         If there are API keys that can't be read at the start.
+    StartFailed
+        If nothing can be listened on: no block is leased for a service that nobody could ask.
     """
     # uvicorn listens to signals later, and raises them once more when it is done: none must skip the folder's removal
     ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # as under nohup
@@ -166,17 +171,23 @@ def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = 
         check_keys(config)
         warn_of_exposure(config)
         uvicorn_config = _uvicorn_config(Worker(config, provenance, folder.path))
-        if config.workers == 1:
-            server = uvicorn.Server(uvicorn_config)
-            if ends_with_terminal:
-                signal.signal(signal.SIGHUP, server.handle_exit)
-            server.run()
-            if not server.started:
-                sys.exit(STARTUP_FAILURE)
-            return
-        listener = uvicorn_config.bind_socket()
-        with listener:
-            Workers(uvicorn_config, sockets=[listener]).run()
+        with ExitStack() as stack:
+            links = bound(config.host, config.port, elsewhere=ANOTHER_PORT, listening=True)
+            listeners = [stack.enter_context(link) for link in links]
+            log_event("service-listening", addresses=[netloc(*link.getsockname()[:2]) for link in listeners])
+            if config.workers > 1:
+                Workers(uvicorn_config, sockets=listeners).run()
+            else:
+                _serve_alone(uvicorn.Server(uvicorn_config), listeners, ends_with_terminal=ends_with_terminal)
+
+
+def _serve_alone(server: uvicorn.Server, listeners: list[socket.socket], *, ends_with_terminal: bool) -> None:
+    if ends_with_terminal:
+        signal.signal(signal.SIGHUP, server.handle_exit)
+    try:
+        server.run(sockets=listeners)
+    except SystemExit as end:
+        sys.exit(1 if end.code == STARTUP_FAILURE else end.code)  # 3 says other things of our commands
 
 
 def warn_of_exposure(config: ServiceConfig) -> None:

@@ -127,10 +127,13 @@ NO_FEEDS: Final = Configuration({})
 
 
 def place_of(told: Path | None, home: Home) -> Path | None:
-    """Return where the file of feeds is: as somebody told, or in the home if one lies there; None if there is none."""
+    """Return where the file of feeds is: as somebody told, or in the home if anything lies there; None if nothing does.
+
+    A folder, a pipe or a link that leads nowhere was meant for one, and not for the wish to have no feeds.
+    """
     if told is not None:
         return told
-    return home.sources_file if home.sources_file.is_file() else None
+    return home.sources_file if os.path.lexists(home.sources_file) else None
 
 
 def configuration_of(told: Path | None, home: Home, recipe: Recipe) -> Configuration:
@@ -153,7 +156,8 @@ def read_configuration(path: Path, recipe: Recipe) -> Configuration:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise SourcesRefused(
-            f"the file of feeds {path} can't be read ({error.strerror}); write one, or unset ENTROPY_SOURCES",
+            f"the file of feeds {path} can't be read ({error.strerror}); write one, take away what lies there, "
+            "or unset ENTROPY_SOURCES if that names it",
             path=str(path),
             problems=[],
         ) from error

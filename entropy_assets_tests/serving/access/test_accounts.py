@@ -162,6 +162,21 @@ async def test_what_is_not_used_goes_back_and_another_worker_can_have_it(worker:
         await second.take(account(second, bytes_per_s=100), 1, 999)
 
 
+@pytest.mark.parametrize("waits", [False, True])
+async def test_what_was_spent_and_not_drawn_is_had_again_however_long_that_took(waits: bool, worker: Worker) -> None:
+    """By then the worker may have let go of the account."""
+    one, other = worker(), worker()
+    async with running(one, other):
+        spender = account(one, bytes_per_s=1, longest_bytes=1000)
+        await one.take(spender, 1, 1000)
+        if waits:
+            await swept(one)
+        one.refund(spender, 1000, local=False)
+        await swept(one)
+        await asyncio.sleep(3 * accounts_module.SWEEP_S)  # no account tells of a gift on its way
+        await other.take(account(other, bytes_per_s=1, longest_bytes=1000), 1, 999)
+
+
 async def test_a_worker_that_stops_gives_back_what_it_holds(worker: Worker) -> None:
     first, second = worker(), worker()
     async with running(second):
@@ -243,6 +258,27 @@ class TestWithoutTheServer:
                 way.away = False
                 await asyncio.sleep(accounts_module.AWAY_S)
                 await swept(one)
+            assert [ask for ask in way.asked if ask.want < 0] == []
+
+    async def test_nor_do_those_that_were_spent_and_not_drawn(self) -> None:
+        """Whether they come back while the worker has the account, or when it has let go of it."""
+        with EmbeddedServer() as server:
+            way = Way(SharedBuckets.from_url(server.url, prefix="q"))
+            one = Accounts(way)
+            async with running(one):
+                way.away = True
+                early, late = account(one, bytes_per_s=1000), account(one, "key:b", bytes_per_s=1000)
+                for each in (early, late):
+                    await one.take(each, 1, 400)
+                    assert each.makes_bytes
+                way.away = False
+                early.take_at_once(0, early.allowances[0].held)
+                early.allowances[0].local = False  # as with the next grant of the server
+                one.refund(early, 400, local=True)
+                await asyncio.sleep(accounts_module.AWAY_S)
+                await swept(one)
+                one.refund(late, 400, local=True)
+                await asyncio.sleep(2 * accounts_module.SWEEP_S)
             assert [ask for ask in way.asked if ask.want < 0] == []
 
     async def test_it_counts_for_all_again_when_the_server_is_back(self) -> None:

@@ -1,16 +1,18 @@
 """What an answer that grows is charged: each byte once, before it is drawn, and nothing where nobody is limited."""
 
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from entropy_assets.errors import KeyInvalid, KeyMissing, QuotaExceeded
+from entropy_assets.errors import KeyInvalid, KeyMissing, QuotaExceeded, TooManyStreams
 from entropy_assets.serving.access.accounts import Accounts
 from entropy_assets.serving.access.allowances import Limits
 from entropy_assets.serving.access.gate import ADMISSION, Gate
 from entropy_assets.serving.access.keys import KeyRing
 from entropy_assets.serving.access.meter import Meter, subject_of
+from entropy_assets.serving.answers.pieces import Seats
 from entropy_assets.stores.api_keys import FileKeys
 from entropy_assets.stores.buckets import SharedBuckets
 from entropy_assets_tests.serving.keyed import key_of
@@ -76,5 +78,16 @@ async def test_where_everybody_may_have_everything_nothing_is_charged() -> None:
 async def test_a_connection_belongs_to_who_was_admitted_or_else_to_its_address(gate: Gate) -> None:
     admission = await gate.admit([], "2001:db8::1", "draw", 0)
     assert subject_of({**CONNECTION, ADMISSION: admission}) == "address:2001:db8::/64"
-    assert subject_of(CONNECTION) == "192.0.2.1"
-    assert subject_of({**CONNECTION, "client": None}) == ""
+    assert subject_of(CONNECTION) == "address:192.0.2.1"
+    assert subject_of({**CONNECTION, "client": None}) == "anonymous"
+
+
+def test_one_network_of_ipv6_holds_half_of_the_seats_like_anybody() -> None:
+    """A subscriber has at least 2^64 addresses, and where nobody is limited no gate has looked at them."""
+    seats = Seats(8)
+    with ExitStack() as taken:
+        for number in range(4):
+            taken.enter_context(seats.seat(subject_of({"client": (f"2001:db8::{number:x}", 1)})))
+        with pytest.raises(TooManyStreams):
+            taken.enter_context(seats.seat(subject_of({"client": ("2001:db8::4", 1)})))
+        taken.enter_context(seats.seat(subject_of({"client": ("2001:db8:0:1::4", 1)})))

@@ -5,9 +5,15 @@ import time
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
+from entropy_assets.serving.config import ServiceConfig, StreamLimits
 from entropy_assets.stores.api_keys import FileKeys
+from entropy_assets.stores.pool.client import PoolClient
+from entropy_assets_tests.pool_blocks import blocks_for_both
+from entropy_assets_tests.serving.http.streaming import grant, open_stream
 from entropy_assets_tests.serving.keyed import Start, eventually, key_of, status
+from entropy_assets_tests.serving.running import RunningService
 
 
 def test_an_answer_says_what_is_left(start: Start) -> None:
@@ -92,3 +98,36 @@ def test_two_services_on_one_pool_share_the_limit(start: Start, store: FileKeys)
     answers = [status(service, key) for _ in range(30) for service in (first, second)]
     # each may still hold a request that it will give back
     assert 18 <= answers.count(200) <= 20 + 2 * (time.monotonic() - began)
+
+
+@pytest.mark.parametrize("path", ["/random/60000", "/random/60000?format=uint8", "/download/60000", "/stream"])
+def test_what_a_dry_pool_refuses_costs_no_bytes(path: str, pool: PoolClient, valkey_url: str, pool_prefix: str) -> None:
+    """Who asks again, as the refusal says, would be refused for want of a quota that bought nothing."""
+    limits = StreamLimits(patience_s=0.3)
+    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, streams=limits, limit_bytes=100)
+    with RunningService(config) as service:
+        if path == "/stream":
+            with open_stream(service) as client:
+                grant(client, 60_000)
+                with pytest.raises(ConnectionClosed, match="pool-exhausted"):
+                    client.recv(timeout=30)
+        else:
+            answer = service.client.get(path)
+            assert (answer.status_code, answer.json()["type"]) == (503, "/problems/pool-exhausted")
+        pool.push(blocks_for_both(100))
+        eventually(lambda: status(service, path="/random/65000") == 200)
+
+
+def test_of_integers_that_a_dry_pool_cuts_short_what_was_drawn_is_paid(
+    pool: PoolClient, valkey_url: str, pool_prefix: str
+) -> None:
+    pool.push(blocks_for_both(8))
+    config = ServiceConfig(pool_url=valkey_url, pool_prefix=pool_prefix, limit_bytes=100)
+    with RunningService(config) as service:
+        # half of all draws are rejected, so that more than the 32 KiB are needed
+        answer = service.client.get("/random/30000?format=int&min=0&max=128")
+        assert answer.status_code == 503
+        assert "bytes were consumed and reach nobody" in answer.json()["detail"]
+        pool.push(blocks_for_both(100)[16:])
+        eventually(lambda: status(service, path="/random/30000") == 200)
+        assert status(service, path="/random/30000") == 429

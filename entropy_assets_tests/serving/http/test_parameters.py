@@ -3,6 +3,7 @@
 `test_hot_path` has what memory leaves to this.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,3 +87,25 @@ def test_every_parameter_that_is_described_is_known(service: RunningService) -> 
         for name in names:
             target = path.replace("{n}", "16").replace("{block_id}", KNOWN_BLOCK)
             assert service.client.get(f"{target}?{name}=").status_code == 422, (path, name)
+
+
+@pytest.mark.parametrize(
+    "path, loc, takes",
+    [
+        ("/random/16?format=", ["query", "format"], "'raw', 'hex', 'base64', 'json', 'uint8', 'uint16', 'int' or"),
+        ("/download/16?format=hex", ["query", "format"], "'raw' or 'ndjson'"),
+        ("/random/16?format=int&max=5&min=--", ["query", "min"], "an integer is written in the digits 0 to 9"),
+        (f"/random/16?format=int&min=1&max={2**63}", ["query", "max"], f"less than or equal to {2**63 - 1}"),
+        ("/random/16?class=odd", ["query", "class"], "'private' or 'public'"),
+        ("/random/0", ["path", "n"], "greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_value_is_refused_once_by_the_name_of_its_parameter(
+    service: RunningService, path: str, loc: list[str], takes: str
+) -> None:
+    """And by what it takes, not by what the framework made of its type."""
+    document = service.client.get(path).json()
+    [error] = document["errors"]
+    assert (error["loc"], document["detail"]) == (loc, f"{loc[1]}: {error['msg']}")
+    assert takes in error["msg"]
+    assert not {"literal", "constrained", "None"} & {*re.findall(r"\w+", document["detail"])}

@@ -18,6 +18,7 @@ from entropy_assets.serving.problems import PROBLEMS
 from entropy_assets.serving.reservoir.reservoir import Reservoir
 from entropy_assets.stores.pool.client import PoolClient
 from entropy_assets_tests.pool_blocks import blocks_for_both
+from entropy_assets_tests.serving.http.test_foreign_hosts import UPGRADE
 from entropy_assets_tests.serving.running import RunningService
 from entropy_assets_tests.serving.supplies import KNOWN_BLOCK, OneBlock
 
@@ -206,3 +207,36 @@ def test_no_request_makes_the_service_fail(path: str, body: bytes, service: Runn
         if answer.status_code >= 400:
             answer.json()
             answer.content.decode("utf-8", "strict")
+
+
+@pytest.mark.parametrize(
+    "code, method, path, more",
+    [
+        ("not-acceptable", "GET", "/random/8", {"headers": {"Accept": "image/png"}}),
+        ("not-acceptable", "HEAD", "/random/8", {"headers": {"Accept": "image/png"}}),
+        ("not-json", "POST", "/random", {"content": "n=8"}),
+        ("body-too-large", "POST", "/random", {"content": " " * 2000, "headers": {"Content-Type": "application/json"}}),
+        ("unknown-block", "GET", f"/blocks/{UNKNOWN_BLOCK}", {}),
+        ("no-thumbnail", "GET", f"/blocks/{UNKNOWN_BLOCK}/thumbnails/{'0' * 64}", {}),
+        ("invalid-request", "GET", "/random/0", {}),
+        ("request-malformed", "GET", "/random/8?odd=1", {}),
+        ("host-unknown", "GET", "/random/8", {"headers": {"Host": "attacker.example"}}),
+        ("foreign-origin", "GET", "/random/8", {"headers": {"Sec-Fetch-Site": "cross-site"}}),
+        ("foreign-origin", "GET", "/stream", {"headers": UPGRADE | {"Origin": "null"}}),
+        ("invalid-request", "GET", "/stream?class=secret", {"headers": UPGRADE}),
+        ("request-malformed", "GET", "/stream?odd=1", {"headers": UPGRADE}),
+    ],
+)
+def test_each_refusal_is_counted_once_by_its_type(
+    code: str, method: str, path: str, more: dict[str, Any], service: RunningService
+) -> None:
+    answer = service.client.request(method, path, **more)
+    assert answer.status_code == PROBLEMS[code].status
+    assert service.client.get("/stats").json()["service"]["refused"] == {code: 1}
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/random/8", "/stream/"])
+def test_a_handshake_where_no_stream_is_gets_a_problem(path: str, service: RunningService) -> None:
+    answer = service.client.get(path, headers=UPGRADE)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert "/stream" in answer.json()["detail"]

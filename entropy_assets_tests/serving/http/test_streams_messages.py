@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -149,3 +150,17 @@ def test_four_that_want_everything_get_their_share(config: ServiceConfig, pool: 
             thread.join(30)
     assert sum(got) == BLOCKS * 4096
     assert min(got) > sum(got) / 16
+
+
+def test_a_silent_stream_is_closed_a_while_after_its_last_bytes(config: ServiceConfig, pool: PoolClient) -> None:
+    """Not after twice that."""
+    pool.push(blocks_for_both(10))
+    idle_s = config.streams.idle_s
+    with RunningService(config) as service, open_stream(service) as client:
+        time.sleep(0.4 * idle_s)
+        grant(client, 100)
+        read(client, 100)
+        began = time.monotonic()
+        with pytest.raises(ConnectionClosed, match="nothing was sent or asked for in 2 s"):
+            client.recv(timeout=30)
+        assert 0.9 * idle_s < time.monotonic() - began < 1.5 * idle_s

@@ -1,8 +1,10 @@
 """Several workers on one port: every promise of one holds, whatever happens to some of them."""
 
 import itertools
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -184,3 +186,39 @@ def test_no_process_that_serves_leaves_its_memory_on_a_disk(served: Served) -> N
         limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
         core = next(line for line in limits if line.startswith("Max core file size"))
         assert core.split()[4:6] == ["0", "0"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "nosuch.invalid"])
+def test_a_service_that_can_listen_nowhere_takes_nothing_from_the_pool(
+    workers: str, host: str, valkey_url: str, pool_prefix: str, pool: PoolClient, tmp_path: Path
+) -> None:
+    """A restart by systemd, every few seconds, would empty it."""
+    pool.push(blocks_for_both(20))
+    environment = clean_environment(
+        ENTROPY_REDIS_URL=valkey_url, ENTROPY_HOME=str(tmp_path), ENTROPY_POOL_PREFIX=pool_prefix
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = (sys.executable, "-m", "entropy_assets.cli", "serve", "--port", port, "--host", host)
+        ended = subprocess.run(
+            [*command, "--workers", workers], env=environment, capture_output=True, text=True, check=False
+        )
+    assert ended.returncode == 1, ended.stderr
+    advice = "stop what uses it, or choose another port with --port" if host == "127.0.0.1" else "name an address"
+    assert ended.stderr.splitlines()[-1].startswith(f"error: can't listen on {host}:{port} (")
+    assert advice in ended.stderr.splitlines()[-1]
+    assert pool.stats().leased_blocks == 0
+
+
+def test_a_service_on_any_free_port_says_on_which(valkey_url: str, tmp_path: Path) -> None:
+    environment = clean_environment(ENTROPY_REDIS_URL=valkey_url, ENTROPY_HOME=str(tmp_path))
+    command = (sys.executable, "-m", "entropy_assets.cli", "serve", "--port", "0")
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as service:
+        assert service.stderr is not None
+        try:
+            told = next(line for line in map(json.loads, service.stderr) if line["event"] == "service-listening")
+            [address] = told["addresses"]
+            assert httpx.get(f"http://{address}/livez", timeout=30).status_code == 200
+        finally:
+            service.terminate()

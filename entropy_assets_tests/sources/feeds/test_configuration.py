@@ -330,6 +330,22 @@ def test_a_pipe_in_its_place_keeps_nobody_waiting(tmp_path: Path) -> None:
         read_configuration(tmp_path / "sources.toml", STANDARD)
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+def test_what_is_no_file_in_the_home_is_refused_and_not_taken_for_no_feeds(kind: str, tmp_path: Path) -> None:
+    """A folder lies there where a file was to be mounted that was not there."""
+    path = tmp_path / "sources.toml"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path / "nowhere.toml")
+    with pytest.raises(
+        SourcesRefused, match=r"sources.toml can't be read \(.+\); write one, take away what lies there"
+    ):
+        configuration.configuration_of(None, Home(tmp_path), STANDARD)
+
+
 def test_of_many_mistakes_some_are_told_since_each_tick_tells_them() -> None:
     told = refusals(FOLDER + "".join(f"{'c' * 9000}{n} = 1\n" for n in range(50)))
     assert (len(told), told[-1]) == (21, "and 30 more")

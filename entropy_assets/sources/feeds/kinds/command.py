@@ -34,6 +34,7 @@ from entropy_assets.sources.feeds.interface import (
     FetchedImage,
 )
 from entropy_assets.sources.feeds.tables.local import CommandTable
+from entropy_assets.sources.feeds.web.hiding import Secrets
 from entropy_assets.stores.file_names import printable
 from entropy_assets.stores.inboxes.origins import Origin
 
@@ -41,6 +42,8 @@ BLOCK: Final = 2880
 """Length of a block of FITS, bytes."""
 MOST_WORDS: Final = 4096
 """What is kept of a program's messages, bytes."""
+MOST_OF_BYTE: Final = 6
+"""Letters that one byte of a secret takes where it is escaped, as in JSON."""
 LOOK_S: Final = 0.05
 """Between two looks at how much a program has written, seconds."""
 END_S: Final = keeper.LONGEST_END_S + 1.0
@@ -71,6 +74,10 @@ class CommandFeed:
         self.read_bytes = 0
         self._table = table
         self._variables = dict(variables or {})
+        bytes_of = {variable: os.fsencode(value) for variable, value in self._variables.items()}
+        # read as a program's messages are, so that a letter that is none is the same in both
+        self._secrets = Secrets({variable: value.decode("utf-8", "replace") for variable, value in bytes_of.items()})
+        self._longest = MOST_OF_BYTE * max(map(len, bytes_of.values()), default=0)
 
     @property
     def host(self) -> str:
@@ -109,7 +116,7 @@ class CommandFeed:
             code = self._ended(command, folder, output, words)
             if code != 0:
                 message = f"{command[0]} failed ({code}): {self._told(words)}"
-                raise FeedUnavailable(self._without_secrets(message), **self._facts)
+                raise FeedUnavailable(self._secrets.hidden(message), **self._facts)
             if not to_file:
                 output.seek(0)
                 return output.read(self._table.max_file_bytes)
@@ -194,19 +201,12 @@ class CommandFeed:
 
     def _told(self, words: IO[bytes]) -> str:
         """Return the first of a program's messages. No secret is cut in two, or escaped, before it is looked for."""
-        longest = max((len(value.encode("utf-8", "surrogateescape")) for value in self._variables.values()), default=0)
         words.seek(0)
-        told = words.read(MOST_WORDS + longest)
-        shown = self._without_secrets(told.decode("utf-8", errors="replace"))
-        if len(told) == MOST_WORDS + longest:
-            shown = shown[: len(shown) - longest]
+        told = words.read(MOST_WORDS + self._longest)
+        shown = self._secrets.hidden(told.decode("utf-8", "replace"))
+        if len(told) == MOST_WORDS + self._longest:
+            shown = shown[: len(shown) - self._longest]
         return printable(shown.strip())
-
-    def _without_secrets(self, text: str) -> str:
-        """Return what a program says without the values of the variables that it was given."""
-        for value in self._variables.values():
-            text = text.replace(value, "***")
-        return text
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

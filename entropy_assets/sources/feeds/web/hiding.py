@@ -53,7 +53,8 @@ class Secrets:
         self.parameters = {name: value for name, value in told.items() if name not in names}
         # of `Bearer abc123` a server repeats the second word
         parts = {part for value in told.values() for part in (value, *value.split()) if len(part) >= LEAST_IN_DOCUMENT}
-        values = parts | {value for value in told.values() if value}
+        # one that a file holds ends with a line, and is repeated without it
+        values = parts | {form for value in told.values() for form in (value, value.strip()) if form}
         longest_first = sorted(values, key=len, reverse=True)
         self._every = _pattern(longest_first)
         self._long = _pattern([value for value in longest_first if len(value) >= LEAST_IN_DOCUMENT])

@@ -99,6 +99,22 @@ def test_no_part_of_a_secret_is_told_where_words_end_or_are_escaped(key) -> None
     assert "abc" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "user, password",
+    [
+        pytest.param("cam", "cam-S3cret-7731", id="one begins another"),
+        pytest.param("cam", "S3cret-7731\n", id="as a mounted file holds it"),
+        pytest.param("cam", "S3c\n", id="a short one from a file"),
+        pytest.param("cam", "S3cret\udcff-7731", id="no UTF-8"),
+    ],
+)
+def test_no_secret_is_told_in_whatever_form_a_program_repeats_it(user, password) -> None:
+    script = "import os; os.write(2, b'login as ' + os.environb[b'WHO'] + b':' + os.environb[b'KEY'].strip()); exit(1)"
+    feed = feed_of(sys.executable, "-c", script, variables={"WHO": user, "KEY": password}, variables_env=["WHO", "KEY"])
+    with pytest.raises(FeedUnavailable, match=r"login as \*\*\*:\*\*\*$"):
+        taken(feed)
+
+
 def test_a_program_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
     """At the first look already: ``sources check --connect`` asks for no more, and must not say that it answers."""
     with pytest.raises(FeedError, match=r"can't be started: it is not there, or no program; give its whole path"):
