@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -165,8 +166,8 @@ def alter_json(batch: Batch, document: Document, change: Callable[[Any], object]
 
 
 def publish(place: Place, batch: Batch, pool: PoolClient, **more: Any) -> int:
-    """Publish a batch and give how many blocks were pushed."""
-    return publish_batch(batch, place.ledger(), pool, run_id="run", now_us=1, **more).pushed
+    """Publish a batch in a run of its own and give how many blocks were pushed."""
+    return publish_batch(batch, place.ledger(), pool, run_id=str(uuid4()), now_us=1, **more).pushed
 
 
 def drain(pool: PoolClient) -> list[bytes]:
