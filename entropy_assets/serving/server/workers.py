@@ -16,7 +16,8 @@ import socket
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -52,6 +53,8 @@ DRAIN_S: Final = 5
 """Longest time that requests under way get to end, seconds."""
 END_S: Final = 20
 """A worker that was told to end is killed after so long: it drains, and waits for a pool's server that hangs."""
+AGAIN_S: Final = 0.5
+"""A start that was told to end, and did not, is told again after so long, seconds."""
 HEARD_S: Final = 0.5
 """A supervisor that waits for a sign of life hears within this that it is to end, seconds."""
 
@@ -162,11 +165,12 @@ def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = 
     """
     # uvicorn listens to signals later, and raises them once more when it is done: none must skip the folder's removal
     ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # as under nohup
-    for number in (signal.SIGTERM, *([signal.SIGHUP] if ends_with_terminal else [])):
+    numbers = (signal.SIGTERM, *([signal.SIGHUP] if ends_with_terminal else []))
+    for number in numbers:
         signal.signal(number, lambda *_: sys.exit(0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold blocks and passwords; workers inherit this
     address = {"host": config.host, "port": config.port, "workers": config.workers}
-    with service_news(**address), PrivateFolder("ea-board-") as folder:
+    with service_news(**address), PrivateFolder("ea-board-") as folder, _ending_at(*numbers):
         check_server(config)
         check_keys(config)
         warn_of_exposure(config)
@@ -179,6 +183,26 @@ def run_service(config: ServiceConfig, *, provenance: ProvenanceReader | None = 
                 Workers(uvicorn_config, sockets=listeners).run()
             else:
                 _serve_alone(uvicorn.Server(uvicorn_config), listeners, ends_with_terminal=ends_with_terminal)
+
+
+@contextmanager
+def _ending_at(*numbers: int) -> Iterator[None]:
+    """End at these signals, once more every `AGAIN_S` until it is heard.
+
+    What a handler raises is lost where Python runs something between two steps, as at the end of an import or in
+    ``__del__``: a start that waits for a server would go on waiting.
+    """
+
+    def end(*_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
+        sys.exit(0)
+
+    for number in (*numbers, signal.SIGALRM):
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _serve_alone(server: uvicorn.Server, listeners: list[socket.socket], *, ends_with_terminal: bool) -> None:

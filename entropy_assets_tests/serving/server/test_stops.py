@@ -29,6 +29,22 @@ main()
 """
 """``entropy-assets`` with less patience for workers that do not end."""
 
+DEAF = """
+import pathlib, time
+from entropy_assets.serving.server import workers
+from entropy_assets.cli.commands import main
+class Deaf:
+    def __del__(self):
+        pathlib.Path({said!r}).touch()
+        time.sleep(60)
+def check(config):
+    Deaf()
+    time.sleep(60)
+workers.check_server = check
+main()
+"""
+"""The same with a start in which the first exception of a handler is lost, in ``__del__``."""
+
 
 class Told:
     """``entropy-assets serve`` as a process that is told to end; `folder` holds its log and its temporary files."""
@@ -116,6 +132,26 @@ def test_a_start_that_is_told_to_end_while_the_pool_hangs_leaves_nothing(number:
             assert service.told(number) == 0
         os.kill(server.pid, signal.SIGCONT)
     assert (service.events(), service.left) == (["service-starting", "service-stopped"], [])
+
+
+@pytest.mark.e2e
+def test_a_start_hears_a_signal_whose_exception_was_lost(tmp_path: Path) -> None:
+    """As in what Python runs between two steps."""
+    said = tmp_path / "said"
+    script = DEAF.format(said=str(said))
+    environment = clean_environment(
+        ENTROPY_REDIS_URL="redis://127.0.0.1:1", ENTROPY_HOME=str(tmp_path / "home"), TMPDIR=str(tmp_path)
+    )
+    with subprocess.Popen([sys.executable, "-c", script, "serve"], env=environment, stderr=subprocess.PIPE) as process:
+        try:
+            while not said.exists():
+                assert process.poll() is None
+                time.sleep(0.02)
+            process.terminate()
+            assert process.wait(PROMPT_S) == 0
+        finally:
+            process.kill()
+    assert not list(tmp_path.glob("ea-board-*"))
 
 
 @pytest.mark.e2e
