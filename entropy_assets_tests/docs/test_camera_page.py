@@ -42,8 +42,8 @@ def test_its_commands_lead_from_frames_to_the_verdicts_that_it_tells(tmp_path: P
     assert all(3.6 < h < 4.2 for h in figures)
     assert standard.count("fewer than the 1,000,000") == 3
     # In a million bytes each of four predictors is right 3 times in a row with .06, which gives 6.64, 4 times with
-    # .0002 (5.3), and 5 times with .000001.
-    assert 5.2 < float(re.findall(r"min-entropy ([\d.]+) of 8", perfect)[0]) < 7.4
+    # .0002 (5.3), and 5 times with .000001. The upper end is that of the most common value (6.3.1).
+    assert 5.2 < float(re.findall(r"min-entropy ([\d.]+) of 8", perfect)[0]) < 7.9
     assert iid.count("the samples are not IID (goodness_of_fit") == 3
     assert "no column can fail" in restart
     assert re.search(r"fixed pattern: 2\.\d\d% ", restart)

@@ -20,11 +20,11 @@ def mortal(changes: int) -> None:
     def counted(name: str) -> None:
         real = getattr(ObjectBlobs, name)
 
-        def change(self: ObjectBlobs, *args: Any) -> Any:
+        def change(self: ObjectBlobs, *args: Any, **named: Any) -> Any:
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             left[0] -= 1
-            return real(self, *args)
+            return real(self, *args, **named)
 
         setattr(ObjectBlobs, name, change)
 
