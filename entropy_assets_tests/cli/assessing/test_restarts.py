@@ -74,6 +74,7 @@ def test_frames_of_one_sensor_are_laid_out_and_what_can_not_be_told_is_said(run:
     assert (written.size, int(written.max())) == (3000, 31)
 
 
+@pytest.mark.slow
 def test_a_pattern_is_told_where_the_tests_pass_and_fails_the_columns_where_it_is_nearly_all(
     run: Run, tmp_path: Path
 ) -> None:

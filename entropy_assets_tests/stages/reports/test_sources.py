@@ -53,7 +53,7 @@ def repeating(rng: np.random.Generator) -> list[np.ndarray]:
     return [np.where(rng.random(PAIRS) < 0.05, one, row) for one, row in zip(fresh, rows, strict=True)]
 
 
-@pytest.mark.parametrize("broken", [stuck, uneven, repeating])
+@pytest.mark.parametrize("broken", [stuck, uneven, pytest.param(repeating, marks=pytest.mark.slow)])
 def test_a_source_that_was_credited_too_much_is_told(place: Place, broken: Frames) -> None:
     kept(place, *broken(np.random.default_rng(2)))
     sensor = the_only(place)
