@@ -34,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_an_image_stands_beside_what_it_was_worth_before(folder: Path) -> None:
     rows = beside(*(rows_of(folder, DROP, recipe) for recipe in (STANDARD, EARLIER)))
     told = {row["file"]: row for row in rows}

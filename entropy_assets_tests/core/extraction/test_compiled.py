@@ -120,6 +120,8 @@ def planes_taken_off(steps: Steps) -> list[object]:
     ]
 
 
+LONG = ("planes of colours",)
+
 TWINS: dict[str, Callable[[Steps], object]] = {
     "statistics of squares": statistics_of,
     "planes of colours": planes_taken_off,
@@ -134,7 +136,7 @@ TWINS: dict[str, Callable[[Steps], object]] = {
 }
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in TWINS])
 def test_arrays_and_loops_agree(name: str) -> None:
     """Every float too: what follows from the whole numbers is computed in one place."""
     pytest.importorskip("numba")
