@@ -197,12 +197,14 @@ def _ending_at(*numbers: int) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
         sys.exit(0)
 
-    for number in (*numbers, signal.SIGALRM):
-        signal.signal(number, end)
+    before = {number: signal.signal(number, end) for number in (*numbers, signal.SIGALRM)}
     try:
         yield
     finally:
+        # The rest is soon done, and must not be cut off again and again.
         signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _serve_alone(server: uvicorn.Server, listeners: list[socket.socket], *, ends_with_terminal: bool) -> None:
